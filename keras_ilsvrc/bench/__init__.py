@@ -1,0 +1,1 @@
+"""Ours against the named peer, alternating in one process."""

@@ -1,0 +1,85 @@
+"""GroupedConv2D and LocalResponseNormalization, forward and backward, against TensorFlow's own."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_ilsvrc.bench.timing import alternate
+from keras_ilsvrc.layers import GroupedConv2D, LocalResponseNormalization
+
+BATCH = 32
+
+
+class Ratio(NamedTuple):
+    """Ours over a peer's time; `limit` is what we hold ourselves to."""
+
+    ours: str
+    peer: str
+    milliseconds: float
+    peer_milliseconds: float
+    ratio: float
+    limit: float
+
+
+def measure(rounds: int) -> list[Ratio]:
+    """Both layers at the sizes of AlexNet, float32, batch 32, on the CPU."""
+    with tf.device("/cpu:0"):
+        ratios = _compare(
+            (27, 27, 96),
+            {
+                "GroupedConv2D": GroupedConv2D(256, 5, padding="same", groups=2),
+                "Conv2D(groups=2)": keras.layers.Conv2D(256, 5, padding="same", groups=2),
+                "Conv2D": keras.layers.Conv2D(256, 5, padding="same"),
+            },
+            {"Conv2D(groups=2)": 0.16, "Conv2D": 0.58},
+            rounds,
+        )
+        return ratios + _compare(
+            (55, 55, 96),
+            {
+                "LocalResponseNormalization": LocalResponseNormalization(),
+                "tf.nn.local_response_normalization": lambda x: tf.nn.local_response_normalization(
+                    x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75
+                ),
+            },
+            {"tf.nn.local_response_normalization": 0.5},
+            rounds,
+        )
+
+
+def _compare(shape, layers, limits, rounds):
+    x = tf.random.stateless_normal((BATCH, *shape), seed=(0, 0))
+    contestants = {name: _forward_backward(layer, x) for name, layer in layers.items()}
+    seconds = alternate(contestants, rounds)
+    ours = next(iter(layers))
+    return [
+        Ratio(
+            ours,
+            peer,
+            1000 * seconds[ours],
+            1000 * seconds[peer],
+            seconds[ours] / seconds[peer],
+            limit,
+        )
+        for peer, limit in limits.items()
+    ]
+
+
+def _forward_backward(layer, x):
+    """The layer's outputs and all its gradients, as one graph."""
+    layer(x)
+    weights = [weight.value for weight in getattr(layer, "trainable_weights", [])]
+
+    @tf.function(jit_compile=False)
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        return tape.gradient(y, [x, *weights], output_gradients=y)
+
+    def work():
+        for gradient in step(x):
+            gradient.numpy()
+
+    return work

@@ -1,0 +1,194 @@
+"""Names to models: what all nets share is here, once. Keras is imported when it is needed."""
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.registry import Net
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build(
+    net: str,
+    /,
+    include_top: bool = True,
+    weights: str | Path | None = None,
+    input_tensor: Any = None,
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    pooling: str | None = None,
+    classes: int | None = None,
+    classifier_activation: str | None = "softmax",
+    name: str | None = None,
+    **variations: Any,
+) -> "keras.Model":
+    """A network of the ImageNet challenge as a plain functional model, exactly as published.
+
+    The arguments are those of `keras.applications`, with the same meaning. Kernels start
+    He-normal, biases at zero. Inside a `tf.distribute` strategy of more than one replica, batch
+    normalisation is synchronized.
+
+    Args:
+        net: A name of `available()`.
+        include_top: Whether to end in the classifier; if not, in the maps before it.
+        weights: None, or the path of a `.weights.h5` file of the same net.
+        input_tensor: A Keras tensor to build on, in place of a new input.
+        input_shape: (height, width, channels), channels last; the published one if None. Height
+            and width may be None where no fully connected layer depends on them.
+        pooling: Without the top: `"avg"` or `"max"` over height and width, or None for maps.
+        classes: Number of classes; the published one if None.
+        classifier_activation: Of the output `predictions`, which is float32 under every dtype
+            policy; None for logits.
+        name: Of the model; the net's if None.
+        **variations: What the paper or its successors varied, as listed by `info(net)`.
+
+    Returns:
+        A model from images (batch, height, width, channels) to probabilities (batch, classes),
+        or to a dict of them by name where `auxiliary` classifiers were asked for.
+
+    Raises:
+        InputError: If a name, a value or a size cannot be built; the message says what can.
+    """
+    row = info(net, **variations)
+    classes = row.classes if classes is None else classes
+    _check_arguments(row, include_top, weights, pooling, classes)
+
+    import keras
+    from keras import layers
+
+    from keras_ilsvrc.layers.graph import synchronize
+
+    if keras.config.image_data_format() != "channels_last":
+        raise InputError(
+            "image_data_format is 'channels_first'; these nets are channels last: call "
+            "keras.config.set_image_data_format('channels_last')"
+        )
+    image = _image(row, input_tensor, input_shape)
+    module, function = row.builder.split(":")
+    builder = getattr(importlib.import_module(f"keras_ilsvrc.nets.{module}"), function)
+    try:
+        outputs = builder(image, classes if include_top else None, **row.arguments)
+    except ValueError as error:
+        if include_top and None in image.shape[1:3]:
+            raise InputError(
+                f"input_shape is {image.shape[1:]}, but {row.name} has fully connected layers, "
+                "which need a height and a width: give them, or include_top=False"
+            ) from error
+        raise
+
+    if include_top:
+        logits = outputs if isinstance(outputs, dict) else {"predictions": outputs}
+        classified = {
+            key: layers.Activation(classifier_activation or "linear", dtype="float32", name=key)(x)
+            for key, x in logits.items()
+        }
+        outputs = classified if isinstance(outputs, dict) else classified["predictions"]
+    elif pooling == "avg":
+        outputs = layers.GlobalAveragePooling2D(name="avg_pool")(outputs)
+    elif pooling == "max":
+        outputs = layers.GlobalMaxPooling2D(name="max_pool")(outputs)
+    inputs = image if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
+    model = keras.Model(inputs, outputs, name=name or row.name)
+    if _replicas() > 1:
+        synchronize(model, True)
+    if weights is not None:
+        _read(weights, model.load_weights)
+    return model
+
+
+def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
+    """A model of this package from a `.keras` file, with nothing to import beforehand.
+
+    Args:
+        path: Written by `model.save`.
+        compile: Whether to restore loss, metrics and optimizer too.
+
+    Raises:
+        InputError: If the file is missing, damaged or not a Keras file.
+    """
+    _check_exists(path, "model")
+    if Path(path).suffix != ".keras":
+        raise InputError(f"{path}: expected a file that ends in .keras, written by model.save")
+
+    import keras
+
+    import keras_ilsvrc.training.optimizers
+    from keras_ilsvrc.layers.graph import synchronize
+
+    model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))
+    if _replicas() > 1:
+        synchronize(model, True)
+    return model
+
+
+def _check_arguments(row, include_top, weights, pooling, classes):
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise InputError(f"classes is {classes!r}; expected a whole number of at least 1")
+    if pooling not in (None, "avg", "max"):
+        raise InputError(f"pooling is {pooling!r}; expected None, 'avg' or 'max'")
+    if row.arguments.get("auxiliary") and not include_top:
+        raise InputError("auxiliary needs include_top: auxiliary classifiers are classifiers")
+    if weights is not None:
+        if weights == "imagenet":
+            raise InputError(
+                "weights is 'imagenet', which this package does not hold; give the path of a "
+                ".weights.h5 file, or None"
+            )
+        _check_exists(weights, "weights")
+        if not str(weights).endswith(".weights.h5"):
+            raise InputError(f"weights is {weights}; expected a file that ends in .weights.h5")
+
+
+def _image(row: Net, input_tensor, input_shape):
+    """The input of the net, of a shape that the net can take."""
+    import keras
+
+    if input_tensor is not None:
+        if not keras.backend.is_keras_tensor(input_tensor):
+            kind = type(input_tensor).__name__
+            raise InputError(f"input_tensor is a {kind}; expected a Keras tensor (keras.Input)")
+        shape = tuple(input_tensor.shape[1:])
+        if input_shape is not None and tuple(input_shape) != shape:
+            raise InputError(f"input_shape is {input_shape}, but input_tensor has {shape}")
+    else:
+        shape = tuple(row.input_shape if input_shape is None else input_shape)
+    whole = [size for size in shape if size is None or (isinstance(size, int) and size > 0)]
+    if len(shape) != 3 or len(whole) != 3 or shape[2] is None:
+        raise InputError(f"input_shape is {shape}; expected (height, width, channels)")
+    if min(size or row.minimum for size in shape[:2]) < row.minimum:
+        raise InputError(
+            f"input_shape is {shape}: too small for {row.name}, whose images need at least "
+            f"{row.minimum}x{row.minimum}"
+        )
+    return keras.Input(shape, name="image") if input_tensor is None else input_tensor
+
+
+def _check_exists(path, what):
+    path = Path(path)
+    if not path.is_file():
+        parent = path.parent
+        found = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
+        raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))
+
+
+def _read(path, load):
+    """Loads a file; what is wrong with it in one line that names it."""
+    try:
+        return load(str(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read: {reason[:300]}") from error
+
+
+def _replicas() -> int:
+    """How many replicas the current strategy has; 1 on other backends than TensorFlow."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync

@@ -1,0 +1,104 @@
+"""`list` and `info`: what the registry knows."""
+
+import dataclasses
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import NETS, available
+from keras_ilsvrc.nets import info as facts
+from keras_ilsvrc.nets.registry import Net
+
+Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
+def list_nets(
+    pattern: Annotated[str, typer.Argument(help="Shell pattern, as in 'resnet*'.")] = "*",
+    as_json: Json = False,
+) -> None:
+    """List the networks, with their parameters and published errors."""
+    rows = [NETS[name] for name in available(pattern)]
+    if not rows:
+        raise InputError(f"no net matches {pattern!r}; `keras-ilsvrc list` shows all")
+    if as_json:
+        print(json.dumps([_as_dict(net) for net in rows], indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading, side in (
+        ("net", "left"),
+        ("year", "left"),
+        ("parameters", "right"),
+        ("top-1 %", "right"),
+        ("top-5 %", "right"),
+        ("protocol", "left"),
+        ("input", "left"),
+    ):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    for net in rows:
+        table.add_row(
+            net.name,
+            str(net.year),
+            "any depth" if net.parameters is None else f"{net.parameters:,}",
+            _percent(net.top1_error),
+            _percent(net.top5_error),
+            net.protocol,
+            "x".join(map(str, net.input_shape)),
+        )
+    Console().print(table)
+
+
+def show_info(
+    name: Annotated[str, typer.Argument(help="A net, as vgg19 or alexnet[activation=tanh].")],
+    as_json: Json = False,
+) -> None:
+    """Show the facts of one network: paper, sizes, published errors, variations, departures."""
+    net = facts(name)
+    if as_json:
+        print(json.dumps(_as_dict(net), indent=2))
+        return
+    errors = [
+        f"top-{k} {error:g} %"
+        for k, error in ((1, net.top1_error), (5, net.top5_error))
+        if error is not None
+    ]
+    if net.published:
+        status = "the published net"
+    elif net.varied:
+        status = "not the published net: " + ", ".join(f"{k}={v}" for k, v in net.varied.items())
+    else:
+        status = "a family; give its depth to build"
+    shared = f"images of at least {net.minimum}x{net.minimum}, {net.classes} classes"
+    rows = {
+        "paper": f"{net.paper} ({net.year})",
+        "status": status,
+        "input": f"{'x'.join(map(str, net.input_shape))}; {shared}",
+        "parameters": "build it to count" if net.parameters is None else f"{net.parameters:,}",
+        "published": f"{', '.join(errors)} ({net.protocol})" if errors else "no error of one net",
+        "variations": "\n".join(_variation(k, v) for k, v in net.variations.items()) or "none",
+        "departs": "\n".join(f"- {line}" for line in net.departures) or "nowhere",
+    }
+    table = Table(box=None, show_header=False, pad_edge=False, title=Text(net.name), title_justify="left")
+    for key, value in rows.items():
+        table.add_row(key, value)
+    Console().print(table, markup=False)
+
+
+def _as_dict(net: Net) -> dict:
+    """The facts as JSON can hold them."""
+    row = dataclasses.asdict(dataclasses.replace(net, variations={}))
+    row["variations"] = {key: _variation("", v).strip() for key, v in net.variations.items()}
+    return {**row, "published": net.published}
+
+
+def _variation(key: str, variation) -> str:
+    default = "" if variation.default is None else f" (published: {variation.default})"
+    return f"{key}  {variation}{default}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"

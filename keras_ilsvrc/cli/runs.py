@@ -1,0 +1,94 @@
+"""`train` and `evaluate`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_ilsvrc import recipe as recipes
+from keras_ilsvrc.cli.nets import Json
+from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.registry import SHARED_ARGUMENTS
+from keras_ilsvrc.rundir import RunDirectory
+
+Replicas = Annotated[
+    int | None,
+    typer.Option(
+        help="Devices to mirror the model on: all GPUs if not given; without a GPU, so many "
+        "logical CPU devices.",
+    ),
+]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A TOML file, or the name of a recipe.")],
+    out: Annotated[Path | None, typer.Option(help="Directory; runs/NAME if not given.")] = None,
+    replicas: Replicas = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a key, as schedule.steps=100.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that --out holds, or start it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network by a recipe, test it, and keep the run in a directory."""
+    _check_replicas(replicas)
+    overrides = set_ or []
+    path = recipes.find(recipe)
+    loaded = recipes.load(path, overrides)
+    info(loaded.net, **{k: v for k, v in loaded.build.items() if k not in SHARED_ARGUMENTS})
+    directory = RunDirectory(loaded, path.stem, out, resume, overrides)
+    result = directory.result()
+    if result is None:
+        quiet_tensorflow()
+        from keras_ilsvrc import run
+
+        result = run.train(loaded, directory, replicas)
+    if as_json:
+        print(json.dumps({**result, "out": str(directory.path)}, indent=2))
+        return
+    _print_errors(result)
+    if "baseline" in result:
+        baseline = result["baseline"]
+        print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
+    if loaded.expect:
+        print(f"{'expected':<12}{loaded.expect.top1_error:.2f} %")
+    print(f"{'seconds':<12}{result['seconds']:.0f}, on {result['replicas']} replicas")
+    print(f"{'pictures':<12}{directory.path / 'curves.png'}")
+    print(f"{'':<12}{directory.path / 'doubtful.png'}")
+
+
+def evaluate(
+    run: Annotated[Path, typer.Option("--run", help="Directory of a finished run.")],
+    replicas: Replicas = None,
+    as_json: Json = False,
+) -> None:
+    """Test the network of a run again, on the test images of its recipe."""
+    _check_replicas(replicas)
+    if not (run / "recipe.toml").is_file():
+        raise InputError(f"{run}: no finished run: recipe.toml is missing")
+    quiet_tensorflow()
+    from keras_ilsvrc.run import evaluate as errors
+    from keras_ilsvrc.run import restore
+
+    result = errors(restore(run, replicas))
+    del result["probabilities"]
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        _print_errors(result)
+
+
+def _print_errors(result: dict) -> None:
+    error = f"{result['top1_error']:.2f} %"
+    top5 = "" if result["top5_error"] is None else f", top-5 {result['top5_error']:.2f} %"
+    print(f"{'test error':<12}{error}{top5}  {result['images']} images, {result['protocol']}")
+
+
+def _check_replicas(replicas: int | None) -> None:
+    if replicas is not None and replicas < 1:
+        raise InputError(f"--replicas is {replicas}; expected at least 1")

@@ -1,0 +1,141 @@
+"""A split of a source, through ops, as batches: one stream of positions.
+
+What example stands at position i of epoch e, and how it is augmented, is a pure function of
+(seed, e, i): there is no shuffle buffer, and a stream can start at any step.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.data.ops import OPS, RANDOM, STATISTICS
+from keras_ilsvrc.data.sources import Split
+from keras_ilsvrc.errors import InputError
+
+Rows = Sequence[Mapping]  # [{"op": "pad", "size": 4}, ...]
+
+
+def training_batches(
+    split: Split,
+    rows: Rows,
+    statistics: Mapping[str, np.ndarray],
+    batch_size: int,
+    seed: int,
+    first_step: int = 0,
+    last_step: int | None = None,
+) -> tf.data.Dataset:
+    """Full batches of (images, labels), step after step, across the borders of epochs.
+
+    Args:
+        split: The training images.
+        rows: Ops with their arguments, applied in order.
+        statistics: As from `measure_statistics`.
+        batch_size: Over all replicas.
+        seed: Of order and augmentation.
+        first_step: Where the stream starts.
+        last_step: Where it ends; None for never.
+    """
+    count = len(split)
+    last = np.iinfo(np.int64).max if last_step is None else last_step * batch_size
+
+    def example(position):
+        epoch = position // count
+        key = tf.stack([tf.cast(seed, tf.int64), epoch])
+        index = tf.random.experimental.index_shuffle(
+            position % count, tf.cast(tf.concat([key, [0]], 0), tf.int32), count - 1
+        )
+        image_seed = tf.random.experimental.stateless_fold_in(tf.cast(key, tf.int32), index)
+        image = apply_ops(split.image(index), rows, image_seed, statistics)
+        return image, tf.gather(split.labels, index)
+
+    positions = tf.data.Dataset.range(first_step * batch_size, last)
+    return _batches(positions.map(example, tf.data.AUTOTUNE), batch_size)
+
+
+def evaluation_batches(
+    split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], batch_size: int
+) -> tf.data.Dataset:
+    """Full batches of images in order, filled up behind the last image with repeats of it."""
+    count = len(split)
+    filled = -(-count // batch_size) * batch_size
+
+    def image(position):
+        index = tf.minimum(position, count - 1)
+        return apply_ops(split.image(index), rows, tf.constant([0, 0]), statistics)
+
+    positions = tf.data.Dataset.range(filled)
+    return _batches(positions.map(image, tf.data.AUTOTUNE), batch_size)
+
+
+def _batches(examples, batch_size):
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    batches = examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return batches.with_options(options)
+
+
+def apply_ops(image, rows: Rows, seed, statistics: Mapping[str, np.ndarray]):
+    """One image of any type through the ops; each random op draws from a seed of its own."""
+    image = tf.cast(image, tf.float32)
+    for number, row in enumerate(rows):
+        arguments = {key: value for key, value in row.items() if key != "op"}
+        arguments |= {key: statistics[key] for key in STATISTICS.get(row["op"], ())}
+        own_seed = tf.random.experimental.stateless_fold_in(seed, number)
+        image = OPS[row["op"]](image, own_seed, **arguments)
+    return image
+
+
+def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
+    """What the ops need to know of the training images, measured where they first need it.
+
+    Args:
+        split: The training images.
+        rows: The ops of training.
+
+    Returns:
+        `channel_mean`, `channel_std` (channels,) and `pixel_mean` (height, width, channels), as
+        far as an op asks for them.
+
+    Raises:
+        InputError: If a random op stands before one that needs statistics.
+    """
+    statistics: dict[str, np.ndarray] = {}
+    for number, row in enumerate(rows):
+        needed = STATISTICS.get(row["op"], ())
+        if not needed or needed[0] in statistics:
+            continue
+        before = rows[:number]
+        random = [other["op"] for other in before if other["op"] in RANDOM]
+        if random:
+            raise InputError(
+                f"{row['op']} stands behind {random[0]}, which is random; put it before"
+            )
+        statistics |= _measure(split, before, statistics, needed)
+    return statistics
+
+
+def _measure(split, rows, statistics, needed):
+    count = len(split)
+    images = tf.data.Dataset.range(count).map(
+        lambda index: apply_ops(split.image(index), rows, tf.constant([0, 0]), statistics),
+        tf.data.AUTOTUNE,
+    )
+    total, squares = 0.0, 0.0
+    for image in images.as_numpy_iterator():
+        image = image.astype("float64")
+        if needed == ("pixel_mean",):
+            if np.shape(total) not in ((), image.shape):
+                raise InputError("subtract_pixel_mean needs images of one size; resize them first")
+            total = total + image
+        else:
+            total = total + image.mean(axis=(0, 1))
+            squares = squares + (image**2).mean(axis=(0, 1))
+    mean = total / count
+    if needed == ("pixel_mean",):
+        return {"pixel_mean": mean.astype("float32")}
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return {
+        "channel_mean": mean.astype("float32"),
+        "channel_std": np.maximum(std, 1e-6).astype("float32"),
+    }

@@ -1,0 +1,23 @@
+"""What a person gave is wrong: one line that says what, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """A mistake in what was given: an argument, a file, a recipe key.
+
+    Its message is one line that names the thing, what was found, what was expected and what to
+    do. The command line prints it and ends with exit status 2.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause naming the known names closest to a mistyped one, or all of them when few."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(repr(word) for word in close) + "?"
+    if len(known) <= 12:
+        return "known: " + ", ".join(known)
+    return ""

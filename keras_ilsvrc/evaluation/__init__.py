@@ -1,0 +1,1 @@
+"""Test protocols: a model and images to errors. Knows no recipe."""

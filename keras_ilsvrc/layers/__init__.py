@@ -1,0 +1,7 @@
+"""Custom Keras layers: importing this package registers them for `keras.saving.load_model`."""
+
+from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
+from keras_ilsvrc.layers.lrn import LocalResponseNormalization
+from keras_ilsvrc.layers.residual import ResidualUnit
+
+__all__ = ["GroupedConv2D", "LocalResponseNormalization", "ResidualUnit"]

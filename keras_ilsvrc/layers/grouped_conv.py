@@ -1,0 +1,29 @@
+"""Convolution in groups: AlexNet's two towers (Krizhevsky et al. 2012, figure 2)."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class GroupedConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` whose groups are convolved one by one.
+
+    Same arguments, weights, names and results as `keras.layers.Conv2D(groups=...)`, with one
+    kernel of shape (rows, columns, channels / groups, filters) and output channels ordered by
+    group. On a CPU Keras compiles a grouped convolution apart, which is about ten times slower
+    (`keras-ilsvrc bench layers`), and which exporters to ONNX cannot read.
+
+    Shape:
+        (batch, height, width, channels), channels last, to (batch, height', width', filters).
+
+    Raises:
+        ValueError: If `groups` divides the channels or the filters with a remainder.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        convolve = super().convolution_op
+        if self.groups == 1:
+            return convolve(inputs, kernel)
+        parts = ops.split(inputs, self.groups, axis=-1)
+        kernels = ops.split(kernel, self.groups, axis=-1)
+        return ops.concatenate([convolve(x, k) for x, k in zip(parts, kernels)], axis=-1)

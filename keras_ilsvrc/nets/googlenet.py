@@ -1,0 +1,74 @@
+"""GoogLeNet: Szegedy et al., arXiv:1409.4842."""
+
+from keras import layers
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers import LocalResponseNormalization, parts
+
+# fmt: off
+# Table 1:  #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj
+TABLE_1 = {
+    "3a": (64,   96, 128,  16,  32,  32),
+    "3b": (128, 128, 192,  32,  96,  64),
+    "4a": (192,  96, 208,  16,  48,  64),
+    "4b": (160, 112, 224,  24,  64,  64),
+    "4c": (128, 128, 256,  24,  64,  64),
+    "4d": (112, 144, 288,  32,  64,  64),
+    "4e": (256, 160, 320,  32, 128, 128),
+    "5a": (256, 160, 320,  32, 128, 128),
+    "5b": (384, 192, 384,  48, 128, 128),
+}
+# fmt: on
+POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
+AUXILIARY = {"4a": "aux1", "4d": "aux2"}  # section 5
+# Figure 3 says LocalRespNorm without constants; these are of Krizhevsky et al. 2012.
+LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
+
+
+def inception(x, row):
+    """Figure 2b: four branches, the wide ones behind a 1x1 reduction."""
+    n1, n3_reduce, n3, n5_reduce, n5, proj = TABLE_1[row]
+    rows = (
+        {"1x1": f"conv1-{n1}"},
+        {"3x3_reduce": f"conv1-{n3_reduce}", "3x3": f"conv3-{n3}"},
+        {"5x5_reduce": f"conv1-{n5_reduce}", "5x5": f"conv5-{n5}"},
+        {"pool": "maxpool3/1", "pool_proj": f"conv1-{proj}"},
+    )
+    return parts.branches(x, rows, name=f"inception_{row}")
+
+
+def auxiliary_classifier(x, classes, name):
+    """Section 5: average pool 5/3, 1x1 convolution to 128 maps, 1024 units, 70 % dropout."""
+    if min(size or 5 for size in x.shape[1:3]) < 5:
+        raise InputError(
+            f"auxiliary classifiers pool 5x5 of {x.shape[1]}x{x.shape[2]} maps: "
+            "give images of at least 65x65, or leave auxiliary out"
+        )
+    x = parts.pool(x, "avgpool5/3", f"{name}_pool")
+    x = parts.conv(x, "conv1-128", f"{name}_conv", "relu")
+    x = layers.Flatten(name=f"{name}_flatten")(x)
+    x = parts.dense(x, 1024, f"{name}_fc", "relu")
+    x = layers.Dropout(0.7, name=f"{name}_drop")(x)
+    return parts.dense(x, classes, f"{name}_logits")
+
+
+def googlenet(image, classes, auxiliary):
+    """Image to the 7x7 maps of 5b, or to logits: one tensor, or a dict with `auxiliary`."""
+    x = parts.conv(image, "conv7/2-64", "conv1", "relu")
+    x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
+    x = LocalResponseNormalization(**LRN, name="norm1")(x)
+    x = parts.conv(x, "conv1-64", "conv2_reduce", "relu")
+    x = parts.conv(x, "conv3-192", "conv2", "relu")
+    x = LocalResponseNormalization(**LRN, name="norm2")(x)
+    x = parts.pool(x, "maxpool3/2", "pool2", "ceil")
+    logits = {}
+    for row in TABLE_1:
+        x = inception(x, row)
+        if auxiliary and classes and row in AUXILIARY:
+            logits[AUXILIARY[row]] = auxiliary_classifier(x, classes, AUXILIARY[row])
+        if row in POOL_AFTER:
+            x = parts.pool(x, "maxpool3/2", POOL_AFTER[row], "ceil")
+    if classes is None:
+        return x
+    main = parts.average_head(x, classes, dropout=0.4)
+    return {"predictions": main, **logits} if auxiliary else main

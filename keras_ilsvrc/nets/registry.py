@@ -1,0 +1,209 @@
+"""What the registry knows of a net, and what may be varied of it. Standard library only."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from keras_ilsvrc.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A variation with listed values; the first is the published one."""
+
+    values: tuple[Any, ...]
+    same_net: bool = False  # whether the published network stays what it is, whatever the value
+
+    @property
+    def default(self) -> Any:
+        return self.values[0]
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == known and type(value) is type(known) for known in self.values)
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(map(str, self.values))
+
+
+@dataclass(frozen=True)
+class Number:
+    """A variation with a number from `least` on and below `below`; None is 'must be given'."""
+
+    default: float | None
+    least: float
+    below: float = float("inf")
+    whole: bool = False
+    same_net: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        kinds = (int,) if self.whole else (int, float)
+        return (
+            isinstance(value, kinds)
+            and not isinstance(value, bool)
+            and self.least <= value < self.below
+        )
+
+    def __str__(self) -> str:
+        above = "" if self.below == float("inf") else f" and below {self.below:g}"
+        return f"a {'whole ' * self.whole}number of at least {self.least:g}{above}"
+
+
+Variation = Choice | Number
+
+
+@dataclass(frozen=True)
+class Net:
+    """The facts of one net.
+
+    Attributes:
+        name: What `build` calls it.
+        paper: Authors and where it stands.
+        year: Of the paper.
+        input_shape: Height, width, channels of the published net.
+        minimum: Smallest height and width it can be built for.
+        classes: Of the published net.
+        parameters: Trainable parameters of the published net; None for a family of nets.
+        top1_error: Published error in %, of one net; None if the paper gives none.
+        top5_error: The same for the five best guesses.
+        protocol: How the published error was measured.
+        variations: Keywords of `build` with which another net than the published one is built.
+        varied: Which of them were given: empty for the published net.
+        departures: Where we depart from the paper.
+        builder: Module and function that build it.
+        arguments: What the builder is called with.
+    """
+
+    name: str
+    paper: str
+    year: int
+    input_shape: tuple[int, int, int]
+    minimum: int
+    classes: int
+    parameters: int | None
+    top1_error: float | None
+    top5_error: float | None
+    protocol: str
+    variations: Mapping[str, Variation]
+    departures: tuple[str, ...]
+    builder: str
+    arguments: Mapping[str, Any]
+    varied: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def published(self) -> bool:
+        """Whether this is the net of the paper, with nothing varied."""
+        return not self.varied and self.parameters is not None
+
+    def vary(self, given: Mapping[str, Any]) -> "Net":
+        """This net with variations, under a name that says them.
+
+        Raises:
+            InputError: If a variation is unknown, its value is not allowed or one is missing.
+        """
+        for key, value in given.items():
+            if key not in self.variations:
+                hint = nearest(key, [*self.variations, *SHARED_ARGUMENTS])
+                raise InputError(f"{self.name} has no argument {key!r}; {hint}")
+            if value not in self.variations[key]:
+                raise InputError(
+                    f"{self.name}: {key} is {value!r}; expected {self.variations[key]}"
+                )
+        for key, variation in self.variations.items():
+            if variation.default is None and key not in given:
+                raise InputError(f"{self.name}: {key} is missing; give {variation}")
+        varied = {
+            key: value
+            for key, value in given.items()
+            if value != self.variations[key].default and not self.variations[key].same_net
+        }
+        label = ",".join(f"{key}={value}" for key, value in varied.items())
+        return replace(
+            self,
+            name=f"{self.name}[{label}]" if varied else self.name,
+            varied=varied,
+            parameters=None if varied else self.parameters,
+            arguments={
+                **self.arguments,
+                **{key: variation.default for key, variation in self.variations.items()},
+                **given,
+            },
+        )
+
+
+# The arguments of `build` that all nets share, for suggestions.
+SHARED_ARGUMENTS = (
+    "include_top",
+    "weights",
+    "input_tensor",
+    "input_shape",
+    "pooling",
+    "classes",
+    "classifier_activation",
+    "name",
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the nets of one paper have in common."""
+
+    paper: str
+    year: int
+    builder: str
+    variations: Mapping[str, Variation] = field(default_factory=dict)
+    input_shape: tuple[int, int, int] = (224, 224, 3)
+    minimum: int = 32
+    classes: int = 1000
+    departures: tuple[str, ...] = ()
+
+    def net(
+        self,
+        parameters: int | None = None,
+        published: tuple[float | None, float | None, str] = (None, None, ""),
+        departs: tuple[str, ...] = (),
+        **arguments: Any,
+    ) -> Net:
+        """A row of the registry; what `arguments` fix can no longer be varied."""
+        return Net(
+            name="",
+            paper=self.paper,
+            year=self.year,
+            input_shape=self.input_shape,
+            minimum=self.minimum,
+            classes=self.classes,
+            parameters=parameters,
+            top1_error=published[0],
+            top5_error=published[1],
+            protocol=published[2],
+            variations={k: v for k, v in self.variations.items() if k not in arguments},
+            departures=self.departures + departs,
+            builder=self.builder,
+            arguments=arguments,
+        )
+
+
+def split_name(name: str, variations: Mapping[str, Mapping[str, Variation]]) -> tuple[str, dict]:
+    """`alexnet[activation=tanh]` as a plain name and the variations in brackets."""
+    match = re.fullmatch(r"([^\[\]]+)\[(.*)\]", name)
+    if not match:
+        return name, {}
+    base, inside = match.groups()
+    given = dict(pair.partition("=")[::2] for pair in inside.split(","))
+    known = variations.get(base, {})
+    return base, {key: _read(text, known.get(key)) for key, text in given.items()}
+
+
+def _read(text: str, variation: Variation | None) -> Any:
+    """The value that `text` spells for a variation; the text itself if it spells none."""
+    if isinstance(variation, Choice):
+        return next((value for value in variation.values if str(value) == text), text)
+    try:
+        return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+    except ValueError:
+        return text
+
+
+def unknown(name: str, known: Iterable[str]) -> InputError:
+    """The error for a net that does not exist."""
+    return InputError(f"no net is called {name!r}; {nearest(name, known)}".rstrip("; "))

@@ -1,0 +1,40 @@
+"""VGG A-E: Simonyan and Zisserman, arXiv:1409.1556v6."""
+
+from keras_ilsvrc.layers import LocalResponseNormalization, parts
+
+# fmt: off
+# Table 1, in the paper's notation conv<kernel>-<filters>; maxpool stands after every stage.
+TABLE_1 = {
+    "A": ("conv3-64", "conv3-128", "conv3-256 conv3-256",
+          "conv3-512 conv3-512", "conv3-512 conv3-512"),
+    "A-LRN": ("conv3-64 LRN", "conv3-128", "conv3-256 conv3-256",
+              "conv3-512 conv3-512", "conv3-512 conv3-512"),
+    "B": ("conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256",
+          "conv3-512 conv3-512", "conv3-512 conv3-512"),
+    "C": ("conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv1-256",
+          "conv3-512 conv3-512 conv1-512", "conv3-512 conv3-512 conv1-512"),
+    "D": ("conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv3-256",
+          "conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512"),
+    "E": ("conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv3-256 conv3-256",
+          "conv3-512 conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512 conv3-512"),
+}
+# fmt: on
+# Section 2.1 takes the parameters of Krizhevsky et al. 2012.
+LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # of the variation; not in the paper
+# Section 3.1: variance 1e-2, as printed.
+INITIAL = {"kernel": ("normal", 0.1), "bias": {}}
+
+
+def vgg(image, classes, configuration, batch_norm):
+    """Image to the 7x7 maps of pool5, or to the logits of fc8 if `classes` is given."""
+    x = image
+    for stage, row in enumerate(TABLE_1[configuration], 1):
+        for number, cell in enumerate(row.split(), 1):
+            name = f"conv{stage}_{number}"
+            if cell == "LRN":
+                x = LocalResponseNormalization(**LRN, name=f"norm{stage}")(x)
+            else:
+                x = parts.conv(x, cell, name, "relu", BATCH_NORM if batch_norm else None)
+        x = parts.pool(x, "maxpool2/2", f"pool{stage}")
+    return x if classes is None else parts.fully_connected_head(x, classes)

@@ -1,0 +1,126 @@
+"""The directory of a run: claimed before the work, complete or gone after it."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.recipe import Recipe
+
+FILES = (
+    "recipe.toml",
+    "statistics.npz",
+    "history.csv",
+    "final.weights.h5",
+    "curves.png",
+    "doubtful.png",
+    "result.json",
+)
+
+
+class RunDirectory:
+    """Where a run is kept.
+
+    As a context it makes the directory; if the work in it fails, it removes what it made.
+
+    Args:
+        recipe: What is run.
+        name: Of the run, for `runs/NAME`, `runs/NAME-2`, ... where `out` is None.
+        out: The directory.
+        resume: Whether `out` may hold this recipe's run already. A finished one is not run
+            again; what an interrupted one left is replaced, as no checkpoints are kept yet.
+        overrides: What the recipe was changed by, to be told in `result.json`.
+
+    Raises:
+        InputError: If the directory is not empty, of another recipe, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        name: str,
+        out: Path | None = None,
+        resume: bool = False,
+        overrides: Sequence[str] = (),
+    ):
+        self.recipe, self.overrides = recipe, tuple(overrides)
+        self.path = out or _free(Path("runs") / name)
+        self.finished = self.path / "result.json"
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: not a directory; choose another --out")
+        found = sorted(x.name for x in self.path.iterdir()) if self.path.is_dir() else []
+        if found and not resume:
+            raise InputError(
+                f"{self.path}: not empty ({len(found)} entries); choose another --out, or give "
+                "--resume if it holds this run"
+            )
+        if found:
+            self._check_same(found)
+        self._check_writable()
+
+    def result(self) -> dict[str, Any] | None:
+        """What a finished run found; None if it is not finished."""
+        if not self.finished.is_file():
+            return None
+        return json.loads(self.finished.read_text(encoding="utf-8"))
+
+    def __enter__(self) -> Path:
+        self.made = self._make()
+        for name in FILES:
+            (self.path / name).unlink(missing_ok=True)
+        return self.path
+
+    def __exit__(self, kind, error, trace) -> None:
+        if error is None:
+            return
+        for name in FILES:
+            (self.path / name).unlink(missing_ok=True)
+        for directory in self.made:
+            if not any(directory.iterdir()):
+                directory.rmdir()
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Writes `result.json`, whole or not at all."""
+        part = self.path / ".result.json"
+        part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        os.replace(part, self.finished)
+
+    def _check_same(self, found: list[str]) -> None:
+        held = self.path / "recipe.toml"
+        if not held.is_file():
+            raise InputError(f"{self.path}: holds {found[0]} but no run; choose another --out")
+        if held.read_text(encoding="utf-8") != self.recipe.toml():
+            raise InputError(f"{self.path}: holds a run of another recipe; choose another --out")
+
+    def _check_writable(self) -> None:
+        made = self._make()
+        probe = self.path / ".probe"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+        finally:
+            for directory in made:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    def _make(self) -> list[Path]:
+        """Makes the directory; returns what was made, the innermost first."""
+        made = [x for x in (self.path, *self.path.parents) if not x.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be made: {error.strerror}") from error
+        return made
+
+
+def _free(base: Path) -> Path:
+    """`base`, or with the first number behind it that no directory has yet."""
+    path, number = base, 1
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path

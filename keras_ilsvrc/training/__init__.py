@@ -1,0 +1,1 @@
+"""Training of any `keras.Model`: strategy, optimizer, schedule, callbacks. Knows no recipe."""

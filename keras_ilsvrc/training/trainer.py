@@ -1,0 +1,70 @@
+"""Stock `fit` with the settings under which it is right on every replica."""
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+
+def compile_model(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss_weights: Mapping[str, float] | None = None,
+) -> None:
+    """Cross-entropy on every output, accuracy on `predictions`.
+
+    Args:
+        model: With one output, or a dict of outputs.
+        optimizer: Built nowhere yet.
+        loss_weights: Weight of each output's loss, by its name; 1 where None.
+    """
+    loss = "sparse_categorical_crossentropy"
+    several = isinstance(model.output, dict)
+    model.compile(
+        optimizer,
+        {name: loss for name in model.output} if several else loss,
+        loss_weights=dict(loss_weights) if several and loss_weights else None,
+        metrics={"predictions": ["accuracy"]} if several else ["accuracy"],
+        jit_compile=False if not tf.config.list_physical_devices("GPU") else "auto",
+    )
+
+
+def train(
+    model: keras.Model,
+    batches: tf.data.Dataset,
+    steps: int,
+    steps_per_epoch: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Takes `steps` steps of a compiled model.
+
+    Args:
+        model: Compiled.
+        batches: At least `steps` full batches of (images, labels).
+        steps: All steps; the last epoch may be shorter than the others.
+        steps_per_epoch: After how many steps the callbacks' `on_epoch_end` comes.
+        callbacks: Keras callbacks, called in this order.
+    """
+    if isinstance(model.output, dict):
+        names = list(model.output)
+        batches = batches.map(lambda images, labels: (images, {name: labels for name in names}))
+    model.fit(
+        batches,
+        epochs=-(-steps // steps_per_epoch),
+        steps_per_epoch=steps_per_epoch,
+        callbacks=[StopAfter(steps), *callbacks],
+        verbose=0,
+    )
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Ends training after a number of steps, within an epoch if need be."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.left = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            self.model.stop_training = True

@@ -1,0 +1,86 @@
+"""The pictures of a run: its curves, and the images it was least sure of."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
+
+
+def curves(history: Sequence[Mapping], path: Path, title: str, test_error: float | None = None):
+    """Loss and error over epochs, side by side.
+
+    Args:
+        history: Rows with `epoch`, `loss`, `error`, and `validation_loss`, `validation_error`
+            where there is a validation split; errors in %.
+        path: Of the PNG.
+        title: Above both.
+        test_error: Drawn as a line where it is known, in %.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure.suptitle(title)
+    epochs = [row["epoch"] for row in history]
+    for axes, name, unit in zip(figure.subplots(1, 2), ("loss", "error"), ("nats", "%")):
+        axes.plot(epochs, [row[name] for row in history], color=BLUE, label="training")
+        validation = [row.get(f"validation_{name}") for row in history]
+        if validation and validation[-1] is not None:
+            axes.plot(epochs, validation, color=RED, label="validation")
+        if name == "error" and test_error is not None:
+            label = f"test, {test_error:.2f} %"
+            axes.axhline(test_error, color=RED, linestyle="--", linewidth=1, label=label)
+        axes.set_yscale("log" if name == "loss" else "symlog")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(f"{name} ({unit})")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def doubtful(
+    images: Sequence[np.ndarray],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    path: Path,
+    title: str,
+):
+    """Images with the net's answers; wrong ones in red.
+
+    Args:
+        images: Up to 16 of (height, width, channels), uint8.
+        labels: Their classes.
+        probabilities: (images, classes).
+        classes: Names of the classes.
+        path: Of the PNG.
+        title: Above all.
+    """
+    rows = -(-len(images) // 4)
+    figure = Figure(figsize=(8, 0.6 + 2.2 * rows), layout="constrained")
+    figure.suptitle(title)
+    all_axes = figure.subplots(rows, 4, squeeze=False).ravel()
+    for axes in all_axes:
+        axes.axis("off")
+    for axes, image, label, row in zip(all_axes, images, labels, probabilities):
+        grey = image.shape[-1] == 1
+        axes.imshow(image[..., 0] if grey else image, cmap="gray_r" if grey else None)
+        guess = int(row.argmax())
+        answer = f"{_short(classes[guess])} {row[guess]:.0%}"
+        if guess == label:
+            axes.set_title(answer, color=GREY, fontsize=10)
+        else:
+            axes.set_title(f"{answer}, is {_short(classes[label])}", color=RED, fontsize=10)
+    figure.savefig(path, dpi=120)
+
+
+def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
+    """Indices of the images whose best guess is least probable, least sure first."""
+    return np.argsort(probabilities.max(axis=1), kind="stable")[:count]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 14 else name[:13] + "…"

@@ -1,0 +1,1 @@
+"""One TOML file a run; installed as `keras_ilsvrc.recipes`."""
