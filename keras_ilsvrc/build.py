@@ -1,6 +1,7 @@
 """Names to models: what all nets share is here, once. Keras is imported when it is needed."""
 
 import importlib
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,9 +114,13 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
     if Path(path).suffix != ".keras":
         raise InputError(f"{path}: expected a file that ends in .keras, written by model.save")
 
+    if not zipfile.is_zipfile(path):
+        size = Path(path).stat().st_size
+        raise InputError(f"{path}: damaged, or no .keras file at all ({size} bytes)")
+
     import keras
 
-    import keras_ilsvrc.training.optimizers
+    import keras_ilsvrc.training.optimizers  # noqa: F401  (a compiled model may need them)
     from keras_ilsvrc.layers.graph import synchronize
 
     model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))

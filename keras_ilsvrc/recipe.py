@@ -39,7 +39,8 @@ OP_KEYS: dict[str, dict[str, Any]] = {
 
 def _op(name: str, keys: dict[str, Any]) -> type[Table]:
     fields: dict[str, Any] = {key: (kind, ...) for key, kind in keys.items()}
-    return create_model(name, __base__=Table, op=(Literal[name], ...), **fields)
+    fields["op"] = (Literal[name], ...)
+    return create_model(name, __base__=Table, **fields)
 
 
 OPS = tuple(_op(name, keys) for name, keys in OP_KEYS.items())
@@ -151,7 +152,9 @@ def find(name: str) -> Path:
         if (home / f"{name}.toml").is_file():
             return home / f"{name}.toml"
     known = sorted({file.stem for home in homes for file in home.glob("*.toml")})
-    raise InputError(f"{name}: no such recipe file, nor a recipe of the package; {nearest(name, known)}")
+    raise InputError(
+        f"{name}: no such recipe file, nor a recipe of the package; {nearest(name, known)}"
+    )
 
 
 def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:

@@ -1,7 +1,5 @@
 """The only place where a recipe becomes objects: trained, tested, and kept in a directory."""
 
-import csv
-import json
 import platform
 import time
 from collections.abc import Sequence
@@ -75,7 +73,7 @@ def train(recipe: Recipe, directory: RunDirectory, replicas: int | None = None) 
     baseline = _baseline(stage)
     with directory as path:
         (path / "recipe.toml").write_text(recipe.toml(), encoding="utf-8")
-        np.savez(path / "statistics.npz", **stage.statistics)
+        np.savez(path / "statistics.npz", **stage.statistics)  # type: ignore[arg-type]
         try:
             history = _fit(stage, path)
             result = evaluate(stage)

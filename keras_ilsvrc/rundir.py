@@ -73,7 +73,7 @@ class RunDirectory:
             (self.path / name).unlink(missing_ok=True)
         return self.path
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is None:
             return
         for name in FILES:

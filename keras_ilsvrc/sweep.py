@@ -27,7 +27,7 @@ def hypermodel(name: str, **arguments: Any) -> "Callable[[Any], keras.Model]":
     row = info(name)
     family = depths(name)
 
-    def compiled(hyperparameters):
+    def compiled(hyperparameters: Any) -> "keras.Model":
         from keras_ilsvrc.training.optimizers import SGD
         from keras_ilsvrc.training.trainer import compile_model
 

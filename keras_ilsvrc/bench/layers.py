@@ -1,6 +1,7 @@
 """GroupedConv2D and LocalResponseNormalization, forward and backward, against TensorFlow's own."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -48,7 +49,12 @@ def measure(rounds: int) -> list[Ratio]:
         )
 
 
-def _compare(shape, layers, limits, rounds):
+def _compare(
+    shape: tuple[int, int, int],
+    layers: Mapping[str, Callable[..., Any]],
+    limits: Mapping[str, float],
+    rounds: int,
+) -> list[Ratio]:
     x = tf.random.stateless_normal((BATCH, *shape), seed=(0, 0))
     contestants = {name: _forward_backward(layer, x) for name, layer in layers.items()}
     seconds = alternate(contestants, rounds)
@@ -66,19 +72,19 @@ def _compare(shape, layers, limits, rounds):
     ]
 
 
-def _forward_backward(layer, x):
+def _forward_backward(layer: Callable[..., Any], x: tf.Tensor) -> Callable[[], None]:
     """The layer's outputs and all its gradients, as one graph."""
     layer(x)
     weights = [weight.value for weight in getattr(layer, "trainable_weights", [])]
 
     @tf.function(jit_compile=False)
-    def step(x):
+    def step(x: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x)
         return tape.gradient(y, [x, *weights], output_gradients=y)
 
-    def work():
+    def work() -> None:
         for gradient in step(x):
             gradient.numpy()
 

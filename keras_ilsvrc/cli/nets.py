@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.text import Text
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
-from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.nets.registry import Net, Variation
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
@@ -82,20 +82,22 @@ def show_info(
         "variations": "\n".join(_variation(k, v) for k, v in net.variations.items()) or "none",
         "departs": "\n".join(f"- {line}" for line in net.departures) or "nowhere",
     }
-    table = Table(box=None, show_header=False, pad_edge=False, title=Text(net.name), title_justify="left")
+    table = Table(
+        box=None, show_header=False, pad_edge=False, title=Text(net.name), title_justify="left"
+    )
     for key, value in rows.items():
         table.add_row(key, value)
     Console().print(table, markup=False)
 
 
-def _as_dict(net: Net) -> dict:
+def _as_dict(net: Net) -> dict[str, Any]:
     """The facts as JSON can hold them."""
     row = dataclasses.asdict(dataclasses.replace(net, variations={}))
     row["variations"] = {key: _variation("", v).strip() for key, v in net.variations.items()}
     return {**row, "published": net.published}
 
 
-def _variation(key: str, variation) -> str:
+def _variation(key: str, variation: Variation) -> str:
     default = "" if variation.default is None else f" (published: {variation.default})"
     return f"{key}  {variation}{default}"
 

@@ -1,8 +1,9 @@
 """`train` and `evaluate`."""
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,6 +45,8 @@ def train(
     directory = RunDirectory(loaded, path.stem, out, resume, overrides)
     result = directory.result()
     if result is None:
+        plan = f"{loaded.net} on {loaded.data.dataset}, {loaded.schedule.steps:,} steps"
+        print(f"{plan}, in {directory.path}: starting TensorFlow", file=sys.stderr)
         quiet_tensorflow()
         from keras_ilsvrc import run
 
@@ -83,7 +86,7 @@ def evaluate(
         _print_errors(result)
 
 
-def _print_errors(result: dict) -> None:
+def _print_errors(result: dict[str, Any]) -> None:
     error = f"{result['top1_error']:.2f} %"
     top5 = "" if result["top5_error"] is None else f", top-5 {result['top5_error']:.2f} %"
     print(f"{'test error':<12}{error}{top5}  {result['images']} images, {result['protocol']}")

@@ -41,11 +41,9 @@ def training_batches(
 
     def example(position):
         epoch = position // count
-        key = tf.stack([tf.cast(seed, tf.int64), epoch])
-        index = tf.random.experimental.index_shuffle(
-            position % count, tf.cast(tf.concat([key, [0]], 0), tf.int32), count - 1
-        )
-        image_seed = tf.random.experimental.stateless_fold_in(tf.cast(key, tf.int32), index)
+        key = tf.stack([tf.constant(seed), tf.cast(epoch, tf.int32)])
+        index = tf.random.experimental.index_shuffle(position % count, key, count - 1)
+        image_seed = tf.random.experimental.stateless_fold_in(key, index)
         image = apply_ops(split.image(index), rows, image_seed, statistics)
         return image, tf.gather(split.labels, index)
 

@@ -25,7 +25,9 @@ class Cell(NamedTuple):
             return text
         match = re.fullmatch(r"(conv(?=.*-)|maxpool|avgpool)(\d+)(?:/(\d+))?(?:-(\d+))?", text)
         if not match:
-            raise ValueError(f"{text!r} is no cell; expected as in conv3-64, conv7/2-64, maxpool3/2")
+            raise ValueError(
+                f"{text!r} is no cell; expected as in conv3-64, conv7/2-64, maxpool3/2"
+            )
         kind, kernel, stride, filters = match.groups()
         return cls(kind, int(kernel), int(stride or 1), int(filters) if filters else None)
 

@@ -30,6 +30,8 @@ ALEXNET = Family(
         "divides it by 5",
         "convolution, ReLU, LRN, pool, as the text reads; the authors' code has no ReLU before "
         "the first LRN and pool, and one more normalisation after the second LRN",
+        "dropout divides by its keeping rate in training, not at the test; the expectation is "
+        "the same",
     ),
 )
 VGG = Family(
@@ -55,6 +57,10 @@ RESNET = Family(
         "batch_norm": Choice((True, False)),
         "width": WIDTH,
     },
+    departures=(
+        "the statistics of batch normalisation are moving averages of momentum 0.9; the authors "
+        "measured them over many images after training",
+    ),
 )
 CIFAR = replace(
     RESNET,
@@ -131,5 +137,6 @@ def depths(name: str) -> dict[int, str]:
     return {
         net.arguments["depth"]: net.name
         for net in NETS.values()
-        if net.builder == own.builder and net.arguments == {**rest, "depth": net.arguments.get("depth")}
+        if net.builder == own.builder
+        and net.arguments == {**rest, "depth": net.arguments.get("depth")}
     }

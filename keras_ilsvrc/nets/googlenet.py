@@ -42,7 +42,7 @@ def auxiliary_classifier(x, classes, name):
     if min(size or 5 for size in x.shape[1:3]) < 5:
         raise InputError(
             f"auxiliary classifiers pool 5x5 of {x.shape[1]}x{x.shape[2]} maps: "
-            "give images of at least 65x65, or leave auxiliary out"
+            "give images of at least 79x79, or leave auxiliary out"
         )
     x = parts.pool(x, "avgpool5/3", f"{name}_pool")
     x = parts.conv(x, "conv1-128", f"{name}_conv", "relu")

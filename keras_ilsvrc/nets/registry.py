@@ -183,7 +183,7 @@ class Family:
         )
 
 
-def split_name(name: str, variations: Mapping[str, Mapping[str, Variation]]) -> tuple[str, dict]:
+def split_name(name: str, variations: Mapping[str, Mapping[str, Variation]]) -> tuple[str, dict[str, Any]]:
     """`alexnet[activation=tanh]` as a plain name and the variations in brackets."""
     match = re.fullmatch(r"([^\[\]]+)\[(.*)\]", name)
     if not match:

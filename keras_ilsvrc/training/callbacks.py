@@ -137,7 +137,9 @@ class ProgressBar(keras.callbacks.Callback):
             passed = time.perf_counter() - self.started
             self.speed = (self.done - 1) * self.images_per_step / passed
         description = f"epoch {self.epoch}/{self.epochs}"
-        self.bar.update(self.task, completed=self.done, description=description, state=self.state(logs))
+        self.bar.update(
+            self.task, completed=self.done, description=description, state=self.state(logs)
+        )
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.console.is_terminal:
@@ -156,4 +158,5 @@ class ProgressBar(keras.callbacks.Callback):
 
 def error(logs: dict[str, float]) -> float:
     """Training error in % from Keras' logs."""
-    return 100 * (1 - float(logs.get("predictions_accuracy", logs.get("accuracy"))))
+    name = "predictions_accuracy" if "predictions_accuracy" in logs else "accuracy"
+    return 100 * (1 - float(logs[name]))

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import keras
 
 
-def steps(rows: Sequence[tuple[int, float]]) -> keras.optimizers.schedules.LearningRateSchedule:
+def steps(
+    rows: Sequence[Sequence[float]],
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """A rate that changes at given steps.
 
     Args:
@@ -13,7 +15,9 @@ def steps(rows: Sequence[tuple[int, float]]) -> keras.optimizers.schedules.Learn
             from its step up to the next row's.
     """
     starts, rates = zip(*rows)
+    if len(rates) == 1:
+        return rates[0]
     # Keras' boundary is the last step of the rate before it.
     return keras.optimizers.schedules.PiecewiseConstantDecay(
-        [start - 1 for start in starts[1:]], list(rates)
+        [int(start) - 1 for start in starts[1:]], list(rates)
     )

@@ -22,7 +22,7 @@ def compile_model(
     several = isinstance(model.output, dict)
     model.compile(
         optimizer,
-        {name: loss for name in model.output} if several else loss,
+        dict.fromkeys(model.output, loss) if several else loss,
         loss_weights=dict(loss_weights) if several and loss_weights else None,
         metrics={"predictions": ["accuracy"]} if several else ["accuracy"],
         jit_compile=False if not tf.config.list_physical_devices("GPU") else "auto",
@@ -47,12 +47,13 @@ def train(
     """
     if isinstance(model.output, dict):
         names = list(model.output)
-        batches = batches.map(lambda images, labels: (images, {name: labels for name in names}))
+        batches = batches.map(lambda images, labels: (images, dict.fromkeys(names, labels)))
     model.fit(
         batches,
         epochs=-(-steps // steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
         callbacks=[StopAfter(steps), *callbacks],
+        shuffle=False,  # the batches come in their order
         verbose=0,
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
 
@@ -31,7 +31,13 @@ def curves(history: Sequence[Mapping], path: Path, title: str, test_error: float
         if name == "error" and test_error is not None:
             label = f"test, {test_error:.2f} %"
             axes.axhline(test_error, color=RED, linestyle="--", linewidth=1, label=label)
-        axes.set_yscale("log" if name == "loss" else "symlog")
+        if name == "loss":
+            axes.set_yscale("log")
+        else:  # linear below 1 %, where most of a good net's life is
+            axes.set_yscale("symlog", linthresh=1)
+            axes.set_ylim(0, 100)
+            axes.set_yticks([0, 0.5, 1, 2, 5, 10, 20, 50, 100])
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
         axes.set_xlabel("epoch")
         axes.set_ylabel(f"{name} ({unit})")
         axes.set_xlim(left=0)
@@ -69,11 +75,11 @@ def doubtful(
         grey = image.shape[-1] == 1
         axes.imshow(image[..., 0] if grey else image, cmap="gray_r" if grey else None)
         guess = int(row.argmax())
-        answer = f"{_short(classes[guess])} {row[guess]:.0%}"
+        answer = f"{_short(classes[guess])} ({row[guess]:.0%})"
         if guess == label:
             axes.set_title(answer, color=GREY, fontsize=10)
         else:
-            axes.set_title(f"{answer}, is {_short(classes[label])}", color=RED, fontsize=10)
+            axes.set_title(f"{answer} is {_short(classes[label])}", color=RED, fontsize=10)
     figure.savefig(path, dpi=120)
 
 

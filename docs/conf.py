@@ -1,0 +1,77 @@
+"""Sphinx settings; two pages are written from the registry and the recipes, so they cannot drift."""
+
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from keras_ilsvrc.nets import NETS
+from keras_ilsvrc.recipe import load
+
+project = "keras_ilsvrc"
+author = "the keras_ilsvrc authors"
+version = release = installed_version("keras_ilsvrc")
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"keras_ilsvrc {version}"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_custom_sections = [("Shape", "notes_style")]
+myst_heading_anchors = 2
+HERE = Path(__file__).parent
+
+
+def nets_page():
+    """Every net with its published numbers, and where we depart from its paper."""
+    lines = [
+        "# Networks\n",
+        "Parameters are trainable ones. Errors are the published ones of one net, in %.\n",
+        "| net | year | parameters | top-1 | top-5 | protocol |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    for net in NETS.values():
+        count = "any depth" if net.parameters is None else f"{net.parameters:,}"
+        top1, top5 = ("" if x is None else f"{x:g}" for x in (net.top1_error, net.top5_error))
+        lines.append(f"| `{net.name}` | {net.year} | {count} | {top1} | {top5} | {net.protocol} |")
+    lines.append("\n## Variations and departures\n")
+    seen = set()
+    for net in NETS.values():
+        key = (net.paper, tuple(net.variations), net.departures)
+        if key in seen:
+            continue
+        seen.add(key)
+        lines.append(f"### `{net.name}`\n\n{net.paper} ({net.year}).\n")
+        for name, variation in net.variations.items():
+            default = "" if variation.default is None else f"; published: {variation.default}"
+            lines.append(f"- `{name}`: {variation}{default}")
+        lines += ["", "Departs from the paper:", ""] if net.departures else [""]
+        lines += [f"- {text}" for text in net.departures] + [""]
+    return "\n".join(lines)
+
+
+def recipes_page():
+    """Every recipe with what it should reach and where it departs."""
+    lines = ["# Recipes\n", "`keras-ilsvrc train NAME` runs one.\n"]
+    for path in sorted((HERE.parent / "recipes").glob("*.toml")):
+        recipe = load(path)
+        lines.append(f"## {path.stem}\n\n`{recipe.net}` on `{recipe.data.dataset}`")
+        if recipe.expect:
+            lines[-1] += f", to reach {recipe.expect.top1_error:g} % ({recipe.expect.protocol})"
+            lines[-1] += f"; {recipe.expect.measured}" if recipe.expect.measured else ""
+        lines[-1] += ".\n"
+        lines += [f"- {departure.what}: {departure.why}" for departure in recipe.departs] + [""]
+        lines += ["```toml", path.read_text(encoding="utf-8").rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def write_pages(app):
+    """Writes both pages where Sphinx reads; git ignores them."""
+    folder = HERE / "generated"
+    folder.mkdir(exist_ok=True)
+    for name, page in (("nets", nets_page), ("recipes", recipes_page)):
+        path, text = folder / f"{name}.md", page()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app):
+    app.connect("builder-inited", write_pages)

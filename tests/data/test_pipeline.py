@@ -1,0 +1,189 @@
+"""One stream of positions: what stands where, and how it is augmented."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from keras_ilsvrc import InputError
+from keras_ilsvrc.data.ops import STATISTICS
+from keras_ilsvrc.data.pipeline import evaluation_batches, measure_statistics, training_batches
+from keras_ilsvrc.data.sources import Split, folder
+
+DIGITS = np.round(load_digits().images * 15.9375).astype("uint8")[..., None]
+AUGMENTED = [{"op": "pad", "size": 2}, {"op": "random_crop", "size": 8}, {"op": "flip"}]
+
+
+def numbered(count):
+    """Real images whose label is their place in the split."""
+    return Split(np.arange(count, dtype="int32"), DIGITS[:count], channels=1)
+
+
+def stream(count, examples, batch_size=4, seed=0, rows=(), first_step=0):
+    """The first examples of a stream: images, and which they are."""
+    steps = -(-examples // batch_size)
+    batches = training_batches(
+        numbered(count), rows, {}, batch_size, seed, first_step, first_step + steps
+    )
+    images, places = zip(*batches.as_numpy_iterator(), strict=True)
+    return np.concatenate(images)[:examples], np.concatenate(places)[:examples]
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(13, 4), (29, 8), (17, 32), (3, 2), (1, 5)])
+def test_every_epoch_holds_every_image_once(count, batch_size):
+    images, places = stream(count, 3 * count, batch_size)
+    for epoch in range(3):
+        part = slice(epoch * count, (epoch + 1) * count)
+        assert sorted(places[part]) == list(range(count))
+        np.testing.assert_array_equal(images[part], DIGITS[places[part]])
+
+
+def test_batches_are_full_across_the_borders_of_epochs():
+    batches = training_batches(numbered(13), [], {}, 4, 0, 0, 10)
+    shapes = [(images.shape, places.shape) for images, places in batches]
+    assert shapes == [((4, 8, 8, 1), (4,))] * 10
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 26])
+def test_order_and_augmentation_depend_on_the_position_not_on_the_batch(batch_size):
+    images, places = stream(13, 26, 4, seed=3, rows=AUGMENTED)
+    other_images, other_places = stream(13, 26, batch_size, seed=3, rows=AUGMENTED)
+    np.testing.assert_array_equal(places, other_places)
+    np.testing.assert_array_equal(images, other_images)
+
+
+def test_order_and_augmentation_repeat_with_the_seed():
+    first, second = (stream(40, 80, seed=5, rows=AUGMENTED) for _ in range(2))
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 2**31 - 1])
+def test_another_seed_gives_another_order_and_augmentation(seed):
+    images, places = stream(40, 40, rows=AUGMENTED)
+    other_images, other_places = stream(40, 40, seed=seed, rows=AUGMENTED)
+    assert (places == other_places).mean() < 0.2
+    by_place, other_by_place = images[places.argsort()], other_images[other_places.argsort()]
+    assert (by_place == other_by_place).all(axis=(1, 2, 3)).mean() < 0.2
+
+
+def test_another_epoch_gives_another_order_and_augmentation():
+    images, places = stream(40, 120, rows=AUGMENTED)
+    orders = [places[40 * epoch : 40 * epoch + 40] for epoch in range(3)]
+    by_place = [
+        images[40 * epoch : 40 * epoch + 40][order.argsort()] for epoch, order in enumerate(orders)
+    ]
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert (orders[one] == orders[other]).mean() < 0.2
+        assert (by_place[one] == by_place[other]).all(axis=(1, 2, 3)).mean() < 0.2
+
+
+def test_every_image_comes_first_in_some_epoch():
+    _, places = stream(10, 600, 10)
+    counts = np.bincount(places[::10], minlength=10)  # 60 epochs: 6 expected
+    assert counts.min() >= 1
+    assert counts.max() <= 15
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_a_stream_started_at_a_step_is_the_remainder_of_the_whole(step):
+    whole_images, whole_places = stream(13, 32, rows=AUGMENTED)  # two epochs and a half
+    images, places = stream(13, 32 - 4 * step, rows=AUGMENTED, first_step=step)
+    np.testing.assert_array_equal(places, whole_places[4 * step :])
+    np.testing.assert_array_equal(images, whole_images[4 * step :])
+
+
+def test_a_stream_without_a_last_step_goes_on():
+    batches = training_batches(numbered(3), [], {}, 2, 0).take(30)
+    places = np.concatenate([places for _, places in batches.as_numpy_iterator()])
+    assert np.bincount(places).tolist() == [20, 20, 20]
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(13, 4), (12, 4), (3, 8), (1, 1)])
+def test_evaluation_holds_all_images_in_order_and_fills_up_with_the_last(count, batch_size):
+    batches = list(evaluation_batches(numbered(count), [], {}, batch_size).as_numpy_iterator())
+    assert {batch.shape[0] for batch in batches} == {batch_size}
+    assert len(batches) == -(-count // batch_size)
+    images = np.concatenate(batches)
+    np.testing.assert_array_equal(images[:count], DIGITS[:count])
+    for filled in images[count:]:
+        np.testing.assert_array_equal(filled, DIGITS[count - 1])
+
+
+def test_images_of_files_come_as_those_of_memory(tmp_path):
+    (tmp_path / "train" / "digit").mkdir(parents=True)
+    for index in range(7):
+        Image.fromarray(DIGITS[index, ..., 0]).save(tmp_path / f"train/digit/{index}.png")
+    split = folder(tmp_path, channels=1).split("train")
+    found = next(iter(training_batches(split, AUGMENTED, {}, 7, 0)))[0]
+    np.testing.assert_array_equal(found, stream(7, 7, 7, rows=AUGMENTED)[0])
+
+
+def test_pixel_mean_is_that_of_numpy():
+    found = measure_statistics(numbered(50), [{"op": "subtract_pixel_mean"}])
+    assert list(found) == ["pixel_mean"]
+    np.testing.assert_allclose(found["pixel_mean"], DIGITS[:50].mean(axis=0), rtol=1e-6)
+
+
+def test_channel_mean_and_deviation_are_those_of_numpy():
+    made = np.concatenate([DIGITS[:60:3], DIGITS[1:60:3], 255 - DIGITS[2:60:3]], axis=-1)
+    split = Split(np.zeros(20, "int32"), made)
+    found = measure_statistics(split, [{"op": "standardise"}])
+    np.testing.assert_allclose(found["channel_mean"], made.mean(axis=(0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(found["channel_std"], made.std(axis=(0, 1, 2)), rtol=1e-5)
+
+
+def test_statistics_are_measured_where_the_op_stands():
+    rows = [{"op": "pad", "size": 1}, {"op": "subtract_pixel_mean"}, {"op": "standardise"}]
+    padded = np.pad(DIGITS[:30].astype("float64"), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    found = measure_statistics(numbered(30), rows)
+    centred = padded - padded.mean(axis=0)
+    np.testing.assert_allclose(found["pixel_mean"], padded.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found["channel_mean"], 0, atol=1e-5)
+    np.testing.assert_allclose(found["channel_std"], centred.std(), rtol=1e-5)
+
+
+def test_a_constant_channel_is_not_divided_by_zero():
+    split = Split(np.zeros(4, "int32"), np.full((4, 8, 8, 1), 7, "uint8"), channels=1)
+    rows = [{"op": "standardise"}]
+    batch = next(iter(evaluation_batches(split, rows, measure_statistics(split, rows), 4)))
+    np.testing.assert_array_equal(batch, 0)
+
+
+def test_no_statistics_are_measured_for_ops_that_need_none():
+    assert measure_statistics(numbered(5), AUGMENTED) == {}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+@pytest.mark.parametrize("random", [{"op": "random_crop", "size": 6}, {"op": "flip"}])
+def test_a_random_op_before_statistics_is_refused(name, random):
+    with pytest.raises(InputError) as caught:
+        measure_statistics(numbered(5), [random, {"op": name}])
+    assert str(caught.value).startswith(f"{name} stands behind {random['op']}, which is random")
+
+
+def test_a_pixel_mean_of_images_of_several_sizes_is_refused(tmp_path):
+    (tmp_path / "train" / "digit").mkdir(parents=True)
+    for size in (8, 12):
+        Image.fromarray(DIGITS[0, ..., 0]).resize((size, size)).save(
+            tmp_path / f"train/digit/{size}.png"
+        )
+    split = folder(tmp_path, channels=1).split("train")
+    with pytest.raises(InputError, match="images of one size; resize them first"):
+        measure_statistics(split, [{"op": "subtract_pixel_mean"}])
+    resized = measure_statistics(
+        split, [{"op": "resize", "size": 8}, {"op": "subtract_pixel_mean"}]
+    )
+    assert resized["pixel_mean"].shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize("name", ["random_crop", "centre_crop"])
+def test_a_crop_that_does_not_fit_is_an_input_error_of_every_pipeline(name):
+    split, rows = numbered(5), [{"op": name, "size": 9}]
+    for start in (
+        lambda: training_batches(split, rows, {}, 2, 0),
+        lambda: evaluation_batches(split, rows, {}, 2),
+        lambda: measure_statistics(split, [*rows, {"op": "standardise"}]),
+    ):
+        with pytest.raises(InputError, match="a crop of 9x9 does not fit into images of 8x8"):
+            start()

@@ -1,0 +1,55 @@
+"""The README's snippets run as they stand."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+DATASET = """
+import tensorflow as tf
+
+images, labels = tf.random.stateless_uniform((2, 224, 224, 3), (0, 0)), tf.constant([3, 5])
+dataset = tf.data.Dataset.from_tensors((images, labels))
+"""
+
+
+@pytest.mark.tensorflow
+def test_the_three_uses_run_one_after_another():
+    """In a process of their own, since one of them opens a strategy."""
+    script = "\n".join([DATASET, *SNIPPETS, "print(len(model.layers), tuner.objective.name)"])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(SNIPPETS) == 3
+    assert done.stdout.split()[-1] == "val_accuracy"
+
+
+def test_the_parameter_count_it_prints_is_right():
+    from keras_ilsvrc import info
+
+    assert f"model.count_params()  # {info('vgg19').parameters}" in README
+
+
+def test_the_two_commands_are_tox_environments():
+    tox = (Path(__file__).parent.parent / "tox.ini").read_text(encoding="utf-8")
+    for name in re.findall(r"python -m tox run -e (\w+)", README):
+        assert f"[testenv:{name}]" in tox
+    ci = (Path(__file__).parent.parent / ".ci" / "run").read_text(encoding="utf-8")
+    assert "python -m pip install tox && python -m tox run -e tests" in README
+    assert "python -m pip install tox && python -m tox run -e tests" in ci
+
+
+def test_every_command_it_shows_exists():
+    from typer.main import get_command
+
+    from keras_ilsvrc.cli import app
+
+    known = set(get_command(app).commands)
+    shown = set(re.findall(r"^keras-ilsvrc (\w+)", README, re.MULTILINE))
+    assert shown
+    assert shown <= known

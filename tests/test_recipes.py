@@ -1,0 +1,39 @@
+"""Every recipe of the package loads, builds and takes a step."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_ilsvrc import recipe as recipes
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.registry import SHARED_ARGUMENTS
+
+FILES = sorted((Path(__file__).parent.parent / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_says_what_it_should_reach(path):
+    recipe = recipes.load(path)
+    assert recipe.expect is not None
+    assert recipes.find(path.stem).read_bytes() == path.read_bytes()
+    info(recipe.net, **{k: v for k, v in recipe.build.items() if k not in SHARED_ARGUMENTS})
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_builds_and_takes_a_step(path):
+    from keras_ilsvrc.run import OPTIMIZERS, SCHEDULES, _rows, set_stage
+    from keras_ilsvrc.data.pipeline import training_batches
+
+    recipe = recipes.load(path)
+    stage = set_stage(recipe, replicas=1)
+    batches = training_batches(
+        stage.train, _rows(recipe.data.train_ops), stage.statistics, recipe.data.batch_size, 0
+    )
+    before = [np.array(weight) for weight in stage.model.get_weights()]
+    history = stage.model.fit(batches.take(1), shuffle=False, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert any((new != old).any() for new, old in zip(stage.model.get_weights(), before))
+    assert recipe.optimizer.name in OPTIMIZERS
+    assert recipe.schedule.name in SCHEDULES

@@ -1,0 +1,267 @@
+"""Optimizer, schedule, initial values, and how many steps are taken."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from keras_ilsvrc.layers import ResidualUnit
+from keras_ilsvrc.layers.graph import leaves
+from keras_ilsvrc.training.callbacks import COLUMNS, History, Validation
+from keras_ilsvrc.training.initial import RULES, set_initial_values
+from keras_ilsvrc.training.optimizers import SGD
+from keras_ilsvrc.training.schedules import steps
+from keras_ilsvrc.training.trainer import compile_model, train
+
+ROWS = [[0, 0.01], [4, 0.1], [9, 0.001]]
+DATA = load_digits()
+
+
+def small_net():
+    """A net with every kind of variable: a unit with batch normalisation, one without, a head."""
+    image = keras.Input((8, 8, 1), name="image")
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv1")(image)
+    x = ResidualUnit("conv3-4 conv3-4", batch_norm={"momentum": 0.9}, name="conv2_1")(x)
+    x = ResidualUnit("conv3/2-8 conv3-8", name="conv3_1")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    return keras.Model(image, keras.layers.Dense(10, activation="softmax", name="predictions")(x))
+
+
+def compiled_net(rows=((0, 0.05),), outputs=("predictions",)):
+    """One hidden layer, compiled with the papers' SGD; several outputs are a dict."""
+    image = keras.Input((8, 8, 1), name="image")
+    x = keras.layers.Dense(32, "relu", name="fc1")(keras.layers.Flatten(name="flatten")(image))
+    heads = {name: keras.layers.Dense(10, "softmax", name=name)(x) for name in outputs}
+    model = keras.Model(image, heads if len(heads) > 1 else heads["predictions"])
+    compile_model(model, SGD(steps(rows), 0.9, 1e-4), {"aux1": 0.3, "predictions": 1.0})
+    return model
+
+
+def batches(size=16):
+    images = (DATA.images[..., None] / 16).astype("float32")
+    labels = DATA.target.astype("int32")
+    return tf.data.Dataset.from_tensor_slices((images, labels)).repeat().batch(size)
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-4, 0.5])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_is_that_of_krizhevsky_et_al(momentum, l2):
+    optimizer = SGD(steps(ROWS), momentum, l2)
+    variables = small_net().trainable_variables
+    random = np.random.default_rng(0)
+    weights = [variable.numpy().astype("float64") for variable in variables]
+    velocities = [np.zeros_like(weight) for weight in weights]
+    for step in range(12):
+        gradients = [random.normal(size=weight.shape) for weight in weights]
+        optimizer.apply([tf.constant(x, "float32") for x in gradients], variables)
+        rate = 0.01 if step < 4 else 0.1 if step < 9 else 0.001
+        for index, (variable, gradient) in enumerate(zip(variables, gradients, strict=True)):
+            decay = l2 * weights[index] if variable.path.endswith("/kernel") else 0
+            velocities[index] = momentum * velocities[index] - rate * (gradient + decay)
+            weights[index] = weights[index] + velocities[index]
+            np.testing.assert_allclose(variable.numpy(), weights[index], rtol=2e-5, atol=2e-6)
+
+
+def test_l2_shrinks_kernels_and_leaves_biases_gamma_and_beta():
+    variables = small_net().trainable_variables
+    for variable in variables:
+        variable.assign(tf.ones_like(variable))
+    SGD(0.1, l2=0.5).apply([tf.zeros_like(x) for x in variables], variables)
+    after = {}
+    for variable in variables:
+        after.setdefault(variable.name, set()).update(variable.numpy().ravel().tolist())
+    assert set(after) == {"kernel", "bias", "gamma", "beta"}
+    assert after.pop("kernel") == {np.float32(0.95)}
+    assert set.union(*after.values()) == {1.0}
+
+
+def test_sgd_round_trips_through_its_config():
+    optimizer = SGD(steps(ROWS), momentum=0.8, l2=3e-4, nesterov=True, clipnorm=1.5)
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert type(copy) is SGD
+    assert copy.get_config() == optimizer.get_config()
+    assert (copy.l2, copy.momentum, copy.nesterov, copy.clipnorm) == (3e-4, 0.8, True, 1.5)
+    for iterations, rate in ((3, 0.01), (4, 0.1), (9, 0.001)):
+        copy.iterations.assign(iterations)
+        assert float(copy.learning_rate) == np.float32(rate)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [ROWS, [[0, 0.1]], [[0, 0.1], [1, 0.2]], [[0.0, 1.0], [2.0, 0.5], [3.0, 0.25]]],
+)
+def test_a_rate_holds_from_its_step_up_to_the_next(rows):
+    schedule = steps(rows)
+    for step in range(int(rows[-1][0]) + 4):
+        (rate,) = [rate for start, rate in rows if start <= step][-1:]
+        for kind in (int, np.int64, tf.constant):
+            assert float(schedule(kind(step))) == np.float32(rate)
+
+
+def test_training_takes_its_rates_from_the_schedule(tmp_path):
+    model = compiled_net(ROWS)
+    history = History(tmp_path / "history.csv", 16)
+    train(model, batches(), 12, 5, [history])
+    rates = [(row["step"], row["learning_rate"]) for row in history.rows]
+    assert rates == [(5, np.float32(0.1)), (10, np.float32(0.001)), (12, np.float32(0.001))]
+
+
+def test_history_reads_a_rate_that_is_no_schedule(tmp_path):
+    model = compiled_net()
+    compile_model(model, SGD(0.25))
+    history = History(tmp_path / "history.csv", 16)
+    train(model, batches(), 2, 2, [history])
+    assert history.rows[0]["learning_rate"] == 0.25
+
+
+def test_kernels_are_drawn_with_the_deviation_given():
+    image = keras.Input((8, 8, 64))
+    x = ResidualUnit("conv3-128 conv3-128")(image)
+    model = keras.Model(image, keras.layers.Dense(512, name="fc6")(keras.layers.Flatten()(x)))
+    set_initial_values(model, {"kernel": ("normal", 0.01), "bias": {}}, seed=3)
+    kernels = [layer.kernel.numpy() for layer in leaves(model) if hasattr(layer, "kernel")]
+    assert len(kernels) == 4
+    for kernel in kernels:
+        assert abs(kernel.std() / 0.01 - 1) < 0.02
+        assert abs(kernel.mean()) < 5 * 0.01 / np.sqrt(kernel.size)
+        assert np.abs(kernel).max() < 0.07
+
+
+def test_biases_are_set_by_name_and_are_zero_elsewhere():
+    model = small_net()
+    for layer in leaves(model):
+        if getattr(layer, "bias", None) is not None:
+            layer.bias.assign(tf.fill(layer.bias.shape, 9.0))
+    table = {"kernel": ("normal", 0.1), "bias": {"conv1": 1.0, "conv_2": 0.5}}
+    set_initial_values(model, table, seed=0)
+    biases = {
+        layer.name: set(layer.bias.numpy().tolist())
+        for layer in leaves(model)
+        if getattr(layer, "bias", None) is not None
+    }
+    assert biases == {
+        "conv1": {1.0},
+        "conv_1": {0.0},
+        "conv_2": {0.5},  # inside a unit
+        "conv_shortcut": {0.0},
+        "predictions": {0.0},
+    }
+
+
+@pytest.mark.parametrize("table", [{"kernel": ("normal", 0.1), "bias": {}}, *RULES.values()])
+def test_the_same_seed_gives_the_same_values_and_another_seed_others(table):
+    drawn = []
+    for seed in (1, 1, 2):
+        model = small_net()
+        set_initial_values(model, table, seed)
+        drawn.append([x.numpy() for x in model.trainable_variables if x.name == "kernel"])
+    for first, second, other in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert (first == other).mean() < 0.01
+
+
+def test_layers_of_one_shape_get_values_of_their_own():
+    image = keras.Input((8, 8, 4))
+    model = keras.Model(image, ResidualUnit("conv3-4 conv3-4 conv3-4", shortcut="none")(image))
+    set_initial_values(model, RULES["he"], seed=0)
+    one, two, three = (x.numpy() for x in model.trainable_variables if x.name == "kernel")
+    for pair in ((one, two), (two, three), (one, three)):
+        assert np.abs(np.corrcoef(pair[0].ravel(), pair[1].ravel())[0, 1]) < 0.3
+
+
+def test_batch_normalisation_keeps_its_values():
+    model = small_net()
+    set_initial_values(model, RULES["glorot"], seed=0)
+    for variable in model.variables:
+        if variable.name in ("gamma", "moving_variance"):
+            np.testing.assert_array_equal(variable.numpy(), 1)
+        elif variable.name in ("beta", "moving_mean"):
+            np.testing.assert_array_equal(variable.numpy(), 0)
+
+
+@pytest.mark.parametrize(
+    ("total", "per_epoch", "ends"),
+    [(7, 3, [3, 6, 7]), (6, 3, [3, 6]), (2, 5, [2]), (1, 1, [1]), (4, 1, [1, 2, 3, 4])],
+)
+def test_training_takes_exactly_its_steps(tmp_path, total, per_epoch, ends):
+    model = compiled_net()
+    history = History(tmp_path / "history.csv", 16)
+    seen = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs))
+    train(model, batches(), total, per_epoch, [history, count])
+    assert int(model.optimizer.iterations) == total == len(seen)
+    assert [row["step"] for row in history.rows] == ends
+    assert [row["epoch"] for row in history.rows] == list(range(1, len(ends) + 1))
+
+
+def test_every_output_of_a_dict_is_trained_and_predictions_are_measured(tmp_path):
+    model = compiled_net(outputs=("predictions", "aux1"))
+    before = {name: model.get_layer(name).kernel.numpy() for name in model.output}
+    history = History(tmp_path / "history.csv", 16)
+    logs = []
+    keep = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, found: logs.append(dict(found))
+    )
+    train(model, batches(), 40, 20, [history, keep])
+    for name, kernel in before.items():
+        assert (model.get_layer(name).kernel.numpy() != kernel).any()
+    for row, found in zip(history.rows, logs, strict=True):
+        assert row["error"] == pytest.approx(100 - 100 * found["predictions_accuracy"])
+        weighted = found["predictions_loss"] + 0.3 * found["aux1_loss"]
+        assert row["loss"] == pytest.approx(weighted, rel=1e-4)
+
+
+def test_the_borders_of_epochs_do_not_change_what_is_learned():
+    start, ends = compiled_net().get_weights(), []
+    for per_epoch in (12, 5, 1):
+        model = compiled_net(ROWS)
+        model.set_weights(start)
+        train(model, batches(), 12, per_epoch, [])
+        ends.append(model.get_weights())
+    for whole, fives, ones in zip(*ends, strict=True):
+        np.testing.assert_array_equal(whole, fives)
+        np.testing.assert_array_equal(whole, ones)
+
+
+def test_history_writes_a_row_an_epoch_under_its_columns(tmp_path):
+    model = compiled_net()
+    path = tmp_path / "history.csv"
+    measured = [(3.0, 70.0), (2.0, 60.0), (1.0, 50.0)]
+    validations = iter(measured)
+
+    def measure(measured_model):
+        assert measured_model is model
+        return dict(zip(("loss", "error"), next(validations), strict=True))
+
+    history = History(path, 16)
+    train(model, batches(), 8, 3, [Validation(measure), history])
+    with open(path, newline="") as file:
+        header, *rows = csv.reader(file)
+    assert tuple(header) == COLUMNS
+    assert len(rows) == 3
+    for written, row in zip(rows, history.rows, strict=True):
+        assert tuple(row) == COLUMNS
+        assert [float(text) for text in written] == list(row.values())
+        assert 0 <= row["error"] <= 100
+        assert row["loss"] > 0
+        assert row["images_per_second"] > 0
+        assert row["learning_rate"] == np.float32(0.05)
+    assert [(row["validation_loss"], row["validation_error"]) for row in history.rows] == measured
+
+
+def test_history_is_written_anew_and_leaves_empty_what_was_not_measured(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("what an earlier run left\n")
+    train(compiled_net(), batches(), 2, 2, [History(path, 16)])
+    with open(path, newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["validation_loss"], row["validation_error"]) == ("", "")
+
+
+def test_training_lowers_the_loss(tmp_path):
+    history = History(tmp_path / "history.csv", 16)
+    train(compiled_net(), batches(), 150, 50, [history])
+    assert history.rows[-1]["loss"] < history.rows[0]["loss"] / 2
