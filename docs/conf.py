@@ -31,7 +31,7 @@ def nets_page():
     for net in NETS.values():
         count = "any depth" if net.parameters is None else f"{net.parameters:,}"
         top1, top5 = ("" if x is None else f"{x:g}" for x in (net.top1_error, net.top5_error))
-        lines.append(f"| `{net.name}` | {net.year} | {count} | {top1} | {top5} | {net.protocol} |")
+        lines.append(f"| `{net.name}` | {net.year} | {count} | {top1} | {top5} | {net.protocol or ""} |")
     lines.append("\n## Variations and departures\n")
     seen = set()
     for net in NETS.values():

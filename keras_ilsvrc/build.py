@@ -54,6 +54,9 @@ def build(
         InputError: If a name, a value or a size cannot be built; the message says what can.
     """
     row = info(net, **variations)
+    for key, variation in row.variations.items():
+        if row.arguments[key] is None:
+            raise InputError(f"{row.name}: {key} is missing; give {variation}")
     classes = row.classes if classes is None else classes
     _check_arguments(row, include_top, weights, pooling, classes)
 

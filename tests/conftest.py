@@ -1,13 +1,10 @@
 """What all tests share."""
 
 import gc
-import os
 import tomllib
 from pathlib import Path
 
 import pytest
-
-os.environ.setdefault("JAX_ENABLE_X64", "1")  # or JAX computes a float64 policy in float32
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,8 @@ def test_says_what_it_should_reach(path):
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_builds_and_takes_a_step(path):
-    from keras_ilsvrc.run import OPTIMIZERS, SCHEDULES, _rows, set_stage
     from keras_ilsvrc.data.pipeline import training_batches
+    from keras_ilsvrc.run import OPTIMIZERS, SCHEDULES, _rows, set_stage
 
     recipe = recipes.load(path)
     stage = set_stage(recipe, replicas=1)

@@ -38,7 +38,8 @@ def layers(
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("ours", "ms", "against", "ms", "ratio", "at most"):
-        table.add_column(heading, justify="left" if heading in ("ours", "against") else "right")
+        words = heading in ("ours", "against")
+        table.add_column(heading, justify="left" if words else "right", overflow="fold")
     for row in ratios:
         times = f"{row.milliseconds:.1f}", f"{row.peer_milliseconds:.1f}"
         ratio = f"{row.ratio:.3f}", f"{row.limit:.2f}"

@@ -12,7 +12,8 @@ from rich.text import Text
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
-from keras_ilsvrc.nets.registry import Net, Variation
+from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.nets.variations import Variation
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
@@ -46,7 +47,7 @@ def list_nets(
             "any depth" if net.parameters is None else f"{net.parameters:,}",
             _percent(net.top1_error),
             _percent(net.top5_error),
-            net.protocol,
+            net.protocol or "",
             "x".join(map(str, net.input_shape)),
         )
     Console().print(table)

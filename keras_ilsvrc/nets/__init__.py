@@ -3,7 +3,8 @@
 import fnmatch
 from dataclasses import replace
 
-from keras_ilsvrc.nets.registry import Choice, Family, Net, Number, split_name, unknown
+from keras_ilsvrc.nets.registry import Family, Net, unknown
+from keras_ilsvrc.nets.variations import Choice, Number, split_name
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
 WIDTH = Number(1.0, least=0.01)

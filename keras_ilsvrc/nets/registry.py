@@ -1,55 +1,15 @@
-"""What the registry knows of a net, and what may be varied of it. Standard library only."""
+"""What the registry knows of a net. Standard library only."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.nets.variations import Variation
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A variation with listed values; the first is the published one."""
-
-    values: tuple[Any, ...]
-    same_net: bool = False  # whether the published network stays what it is, whatever the value
-
-    @property
-    def default(self) -> Any:
-        return self.values[0]
-
-    def __contains__(self, value: object) -> bool:
-        return any(value == known and type(value) is type(known) for known in self.values)
-
-    def __str__(self) -> str:
-        return "one of " + ", ".join(map(str, self.values))
-
-
-@dataclass(frozen=True)
-class Number:
-    """A variation with a number from `least` on and below `below`; None is 'must be given'."""
-
-    default: float | None
-    least: float
-    below: float = float("inf")
-    whole: bool = False
-    same_net: bool = False
-
-    def __contains__(self, value: object) -> bool:
-        kinds = (int,) if self.whole else (int, float)
-        return (
-            isinstance(value, kinds)
-            and not isinstance(value, bool)
-            and self.least <= value < self.below
-        )
-
-    def __str__(self) -> str:
-        above = "" if self.below == float("inf") else f" and below {self.below:g}"
-        return f"a {'whole ' * self.whole}number of at least {self.least:g}{above}"
-
-
-Variation = Choice | Number
+# What the paper says of its own net only.
+MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
 
 
 @dataclass(frozen=True)
@@ -66,7 +26,7 @@ class Net:
         parameters: Trainable parameters of the published net; None for a family of nets.
         top1_error: Published error in %, of one net; None if the paper gives none.
         top5_error: The same for the five best guesses.
-        protocol: How the published error was measured.
+        protocol: How that error was measured.
         variations: Keywords of `build` with which another net than the published one is built.
         varied: Which of them were given: empty for the published net.
         departures: Where we depart from the paper.
@@ -83,7 +43,7 @@ class Net:
     parameters: int | None
     top1_error: float | None
     top5_error: float | None
-    protocol: str
+    protocol: str | None
     variations: Mapping[str, Variation]
     departures: tuple[str, ...]
     builder: str
@@ -99,7 +59,7 @@ class Net:
         """This net with variations, under a name that says them.
 
         Raises:
-            InputError: If a variation is unknown, its value is not allowed or one is missing.
+            InputError: If a variation is unknown or its value is not allowed.
         """
         for key, value in given.items():
             if key not in self.variations:
@@ -109,9 +69,6 @@ class Net:
                 raise InputError(
                     f"{self.name}: {key} is {value!r}; expected {self.variations[key]}"
                 )
-        for key, variation in self.variations.items():
-            if variation.default is None and key not in given:
-                raise InputError(f"{self.name}: {key} is missing; give {variation}")
         varied = {
             key: value
             for key, value in given.items()
@@ -122,7 +79,7 @@ class Net:
             self,
             name=f"{self.name}[{label}]" if varied else self.name,
             varied=varied,
-            parameters=None if varied else self.parameters,
+            **(dict.fromkeys(MEASURED) if varied else {}),
             arguments={
                 **self.arguments,
                 **{key: variation.default for key, variation in self.variations.items()},
@@ -160,7 +117,7 @@ class Family:
     def net(
         self,
         parameters: int | None = None,
-        published: tuple[float | None, float | None, str] = (None, None, ""),
+        published: tuple[float | None, float | None, str | None] = (None, None, None),
         departs: tuple[str, ...] = (),
         **arguments: Any,
     ) -> Net:
@@ -181,27 +138,6 @@ class Family:
             builder=self.builder,
             arguments=arguments,
         )
-
-
-def split_name(name: str, variations: Mapping[str, Mapping[str, Variation]]) -> tuple[str, dict[str, Any]]:
-    """`alexnet[activation=tanh]` as a plain name and the variations in brackets."""
-    match = re.fullmatch(r"([^\[\]]+)\[(.*)\]", name)
-    if not match:
-        return name, {}
-    base, inside = match.groups()
-    given = dict(pair.partition("=")[::2] for pair in inside.split(","))
-    known = variations.get(base, {})
-    return base, {key: _read(text, known.get(key)) for key, text in given.items()}
-
-
-def _read(text: str, variation: Variation | None) -> Any:
-    """The value that `text` spells for a variation; the text itself if it spells none."""
-    if isinstance(variation, Choice):
-        return next((value for value in variation.values if str(value) == text), text)
-    try:
-        return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
-    except ValueError:
-        return text
 
 
 def unknown(name: str, known: Iterable[str]) -> InputError:

@@ -1,0 +1,73 @@
+"""What may be varied of a net, and how its name says so. Standard library only."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A variation with listed values; the first is the published one."""
+
+    values: tuple[Any, ...]
+    same_net: bool = False  # whether the published network stays what it is, whatever the value
+
+    @property
+    def default(self) -> Any:
+        return self.values[0]
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == known and type(value) is type(known) for known in self.values)
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(map(str, self.values))
+
+
+@dataclass(frozen=True)
+class Number:
+    """A variation with a number from `least` on and below `below`; None is 'must be given'."""
+
+    default: float | None
+    least: float
+    below: float = float("inf")
+    whole: bool = False
+    same_net: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        kinds = (int,) if self.whole else (int, float)
+        return (
+            isinstance(value, kinds)
+            and not isinstance(value, bool)
+            and self.least <= value < self.below
+        )
+
+    def __str__(self) -> str:
+        above = "" if self.below == float("inf") else f" and below {self.below:g}"
+        return f"a {'whole ' * self.whole}number of at least {self.least:g}{above}"
+
+
+Variation = Choice | Number
+
+
+def split_name(
+    name: str, variations: Mapping[str, Mapping[str, Variation]]
+) -> tuple[str, dict[str, Any]]:
+    """`alexnet[activation=tanh]` as a plain name and the variations in brackets."""
+    match = re.fullmatch(r"([^\[\]]+)\[(.*)\]", name)
+    if not match:
+        return name, {}
+    base, inside = match.groups()
+    given = dict(pair.partition("=")[::2] for pair in inside.split(","))
+    known = variations.get(base, {})
+    return base, {key: _read(text, known.get(key)) for key, text in given.items()}
+
+
+def _read(text: str, variation: Variation | None) -> Any:
+    """The value that `text` spells for a variation; the text itself if it spells none."""
+    if isinstance(variation, Choice):
+        return next((value for value in variation.values if str(value) == text), text)
+    try:
+        return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,230 @@
+"""Replicas: stock `fit` inside MirroredStrategy does what it does on one device.
+
+Every script runs in a process of its own: one failed collective poisons the rest of a process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_ilsvrc import InputError
+
+PRELUDE = """
+import json, sys
+import numpy as np
+import keras, tensorflow as tf
+from sklearn.datasets import load_digits
+import keras_ilsvrc
+from keras_ilsvrc.layers.graph import batch_norms, synchronize
+from keras_ilsvrc.training.callbacks import AverageStatistics
+from keras_ilsvrc.training.strategy import mirrored
+
+data = load_digits()
+images = (data.images[..., None] / 16).astype("float32")
+labels = data.target.astype("int32")
+
+def batches(size=None, count=320):
+    chosen = images[:count] if size is None else tf.image.resize(images[:count], (size, size))
+    return tf.data.Dataset.from_tensor_slices((chosen, labels[:count])).batch(32)
+
+def per_replica(strategy, variable):
+    return [x.numpy() for x in strategy.experimental_local_results(variable.value)]
+"""
+
+NETS = {
+    "resnet_cifar": {"depth": 8, "batch_norm": False, "input_shape": (8, 8, 1)},
+    "alexnet": {"width": 0.1, "dropout": 0, "lrn": "all", "input_shape": (64, 64, 1)},
+    "resnet20_cifar": {"input_shape": (8, 8, 1)},
+}
+
+# A user's own loop: build, compile and fit in a scope; save, load, evaluate.
+FIT = """
+strategy = mirrored({replicas})
+assert strategy.num_replicas_in_sync == {replicas}
+found = {{}}
+for net, arguments in {nets!r}.items():
+    size = arguments["input_shape"][0]
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = keras_ilsvrc.build(net, classes=10, **arguments)
+        model.compile(
+            keras.optimizers.SGD(0.02, momentum=0.9),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=False,
+        )
+    start = [float(np.abs(weight).sum()) for weight in model.get_weights()]
+    # one step an epoch, so that the history holds the loss of every step
+    fitted = model.fit(
+        batches(size).repeat(), epochs=10, steps_per_epoch=1, shuffle=False, verbose=0
+    )
+    before = model.evaluate(batches(size), verbose=0)
+    predicted = model.predict(batches(size), verbose=0)
+    path = {folder!r} + "/" + net + ".keras"
+    model.save(path)
+    loaded = keras_ilsvrc.load_model(path)
+    found[net] = {{
+        "start": start,
+        "losses": fitted.history["loss"],
+        "before": before,
+        "after": loaded.evaluate(batches(size), verbose=0),
+        "difference": float(np.abs(loaded.predict(batches(size), verbose=0) - predicted).max()),
+    }}
+print(json.dumps(found))
+"""
+
+
+def run(script):
+    """Runs a script in a new process: what its last line says, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + script],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def fits(tmp_path_factory):
+    """What the same loop found on one replica and on two."""
+    return [
+        run(FIT.format(replicas=n, nets=NETS, folder=str(tmp_path_factory.mktemp(f"fit{n}"))))
+        for n in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_losses_on_two_replicas_are_those_on_one_step_by_step(fits, net):
+    one, two = (found[net] for found in fits)
+    assert one["start"] == two["start"]
+    assert len(one["losses"]) == 10
+    assert one["losses"][-1] != pytest.approx(one["losses"][0], abs=1e-3)
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("net", NETS)
+def test_a_saved_model_evaluates_as_before_it_was_saved(fits, net, replicas):
+    found = fits[replicas - 1][net]
+    np.testing.assert_allclose(found["after"], found["before"], rtol=1e-6, atol=1e-6)
+    assert found["difference"] < 1e-6
+
+
+# The moving statistics of resnet20_cifar on both replicas, after training with a callback or none.
+STATISTICS = """
+strategy = mirrored(2)
+found = {}
+for name, synchronized, callbacks in (
+    ("synchronized", True, []),
+    ("replica", False, []),
+    ("averaged", False, [AverageStatistics()]),
+):
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = keras_ilsvrc.build("resnet_cifar", depth=8, input_shape=(8, 8, 1), classes=10)
+        built = {layer.synchronized for layer in batch_norms(model)}
+        synchronize(model, synchronized)
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    model.fit(batches(), callbacks=callbacks, shuffle=False, verbose=0)
+    norms = batch_norms(model)
+    variables = [x for norm in norms for x in (norm.moving_mean, norm.moving_variance)]
+    values = [per_replica(strategy, variable) for variable in variables]
+    found[name] = {
+        "built": sorted(built),
+        "first": np.concatenate([first for first, _ in values]).tolist(),
+        "second": np.concatenate([second for _, second in values]).tolist(),
+        "read": np.concatenate([variable.numpy() for variable in variables]).tolist(),
+    }
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    """Statistics on both replicas, in three ways of training."""
+    return run(STATISTICS)
+
+
+@pytest.mark.parametrize("way", ["synchronized", "averaged"])
+def test_statistics_are_equal_on_both_replicas(statistics, way):
+    np.testing.assert_array_equal(statistics[way]["first"], statistics[way]["second"])
+
+
+def test_build_in_a_scope_synchronizes_batch_normalisation(statistics):
+    assert statistics["synchronized"]["built"] == [True]
+
+
+def test_statistics_of_each_replica_differ_until_they_are_averaged(statistics):
+    kept, averaged = statistics["replica"], statistics["averaged"]
+    first, second = np.array(kept["first"]), np.array(kept["second"])
+    assert np.abs(first - second).max() > 1e-3
+    np.testing.assert_allclose(averaged["first"], (first + second) / 2, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(averaged["read"], averaged["first"])
+
+
+def test_a_tuner_completes_its_trials_on_two_replicas(tmp_path):
+    found = run(f"""
+import keras_tuner
+
+space = keras_tuner.HyperParameters()
+space.Fixed("depth", 20)  # not 110, which takes minutes
+tuner = keras_tuner.RandomSearch(
+    keras_ilsvrc.hypermodel("resnet20_cifar", input_shape=(8, 8, 1), classes=10),
+    "val_accuracy",
+    max_trials=2,
+    seed=0,
+    hyperparameters=space,
+    distribution_strategy=mirrored(2),
+    directory={str(tmp_path)!r},
+)
+tuner.search(batches(count=64), validation_data=batches(count=64), epochs=1, verbose=0)
+trials = list(tuner.oracle.trials.values())
+print(json.dumps({{
+    "status": [trial.status for trial in trials],
+    "values": [trial.hyperparameters.values for trial in trials],
+    "score": [trial.score for trial in trials],
+    "best": tuner.get_best_models(1)[0].name,
+}}))
+""")
+    assert found["status"] == ["COMPLETED", "COMPLETED"]
+    assert found["best"] == "resnet20_cifar"
+    assert all(0 <= score <= 1 for score in found["score"])
+    one, other = found["values"]
+    assert set(one) == {"depth", "learning_rate", "momentum", "l2"}
+    assert one["learning_rate"] != other["learning_rate"]
+
+
+@pytest.mark.parametrize("replicas", [0, -1])
+def test_fewer_than_one_replica_is_refused(replicas):
+    from keras_ilsvrc.training.strategy import mirrored
+
+    with pytest.raises(InputError, match=f"replicas is {replicas}; expected at least 1"):
+        mirrored(replicas)
+
+
+def test_replicas_chosen_after_tensorflow_has_started_are_refused_in_one_line():
+    said = run("""
+keras_ilsvrc.build("resnet_cifar", depth=8)
+try:
+    mirrored(64)
+except keras_ilsvrc.InputError as error:
+    print(json.dumps(str(error)))
+""")
+    assert said.startswith("replicas is 64, but ")
+    assert "\n" not in said
+
+
+def test_the_same_replicas_can_be_asked_for_again():
+    found = run("""
+first = mirrored(2)
+keras_ilsvrc.build("resnet_cifar", depth=8)
+print(json.dumps([first.num_replicas_in_sync, *(mirrored(n).num_replicas_in_sync for n in (2, 1))]))
+""")
+    assert found == [2, 2, 1]
