@@ -79,7 +79,7 @@ def show_info(
         "status": status,
         "input": f"{'x'.join(map(str, net.input_shape))}; {shared}",
         "parameters": "build it to count" if net.parameters is None else f"{net.parameters:,}",
-        "published": f"{', '.join(errors)} ({net.protocol})" if errors else "no error of one net",
+        "published": f"{', '.join(errors)} ({net.protocol})" if errors else "none",
         "variations": "\n".join(_variation(k, v) for k, v in net.variations.items()) or "none",
         "departs": "\n".join(f"- {line}" for line in net.departures) or "nowhere",
     }

@@ -74,12 +74,13 @@ class Net:
             for key, value in given.items()
             if value != self.variations[key].default and not self.variations[key].same_net
         }
+        measured: dict[str, Any] = dict.fromkeys(MEASURED) if varied else {}
         label = ",".join(f"{key}={value}" for key, value in varied.items())
         return replace(
             self,
             name=f"{self.name}[{label}]" if varied else self.name,
             varied=varied,
-            **(dict.fromkeys(MEASURED) if varied else {}),
+            **measured,
             arguments={
                 **self.arguments,
                 **{key: variation.default for key, variation in self.variations.items()},
