@@ -1,5 +1,6 @@
 """Sphinx settings; two pages are written from the registry and the recipes, so they cannot drift."""
 
+import inspect
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -11,7 +12,9 @@ author = "the keras_ilsvrc authors"
 version = release = installed_version("keras_ilsvrc")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
+default_role = "code"
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"keras_ilsvrc {version}"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -31,15 +34,17 @@ def nets_page():
     for net in NETS.values():
         count = "any depth" if net.parameters is None else f"{net.parameters:,}"
         top1, top5 = ("" if x is None else f"{x:g}" for x in (net.top1_error, net.top5_error))
-        lines.append(f"| `{net.name}` | {net.year} | {count} | {top1} | {top5} | {net.protocol or ""} |")
+        cells = f"`{net.name}`", net.year, count, top1, top5, net.protocol or ""
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     lines.append("\n## Variations and departures\n")
-    seen = set()
+    alike = {}
     for net in NETS.values():
         key = (net.paper, tuple(net.variations), net.departures)
-        if key in seen:
-            continue
-        seen.add(key)
-        lines.append(f"### `{net.name}`\n\n{net.paper} ({net.year}).\n")
+        alike.setdefault(key, []).append(net)
+    for nets in alike.values():
+        net = nets[0]
+        lines.append(f"### {', '.join(f'`{other.name}`' for other in nets)}\n")
+        lines.append(f"{net.paper} ({net.year}).\n")
         for name, variation in net.variations.items():
             default = "" if variation.default is None else f"; published: {variation.default}"
             lines.append(f"- `{name}`: {variation}{default}")
@@ -73,5 +78,14 @@ def write_pages(app):
             path.write_text(text, encoding="utf-8")
 
 
+def own_signature(app, what, name, thing, options, signature, returns):
+    """Keras' classes hide the arguments of their constructors behind (*args, **kwargs)."""
+    if what == "class" and signature == "(*args, **kwargs)":
+        parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
+        return str(inspect.Signature(parameters)), returns
+    return signature, returns
+
+
 def setup(app):
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-process-signature", own_signature)

@@ -10,8 +10,8 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     Same arguments, weights, names and results as `keras.layers.Conv2D(groups=...)`, with one
     kernel of shape (rows, columns, channels / groups, filters) and output channels ordered by
-    group. On a CPU Keras compiles a grouped convolution apart, which is about ten times slower
-    (`keras-ilsvrc bench layers`), and which exporters to ONNX cannot read.
+    group. On a CPU Keras compiles a grouped convolution apart, which is several times slower
+    (`keras-ilsvrc bench layers`).
 
     Shape:
         (batch, height, width, channels), channels last, to (batch, height', width', filters).

@@ -53,14 +53,14 @@ class ResidualUnit(layers.Layer):
     """F(x) + h(x): the unit of which every plain, residual and pre-activation net is made.
 
     Where a pre-activation unit changes the size or the number of maps, its first BN-ReLU stands
-    before the split, so that the shortcut sees it too ([2], appendix).
+    before the split, so that the shortcut sees it too (He et al., arXiv:1603.05027, appendix).
 
     Args:
         convolutions: The weight layers of F in the papers' notation, as in
             `"conv3/2-128 conv3-128"`: kernel, stride where it is not 1, filters.
-        shortcut: `"none"`, `"A"`, `"B"` or `"C"` ([1], sections 3.3 and 4.1).
-        order: A row of [2] figure 4: `"original"`, `"bn_after_add"`, `"relu_before_add"`,
-            `"relu_preact"` or `"full_preact"`.
+        shortcut: `"none"`, `"A"`, `"B"` or `"C"` (He et al., arXiv:1512.03385, section 4.1).
+        order: `"original"`, `"bn_after_add"`, `"relu_before_add"`, `"relu_preact"` or
+            `"full_preact"` (He et al., arXiv:1603.05027, figure 4).
         activated: Whether the input is activated already, as behind a stem: the first
             activation of a pre-activation order is then left out.
         batch_norm: Momentum and epsilon, or None for convolutions with biases and no BN.
