@@ -1,4 +1,4 @@
-"""Sphinx settings; two pages are written from the registry and the recipes, so they cannot drift."""
+"""Sphinx settings; two pages are written from the registry and the recipes, and cannot drift."""
 
 import inspect
 from importlib.metadata import version as installed_version

@@ -28,4 +28,5 @@ def test_what_others_forget_to_ask_for_is_asked_for():
     assert {"importlib_resources>=6", "tensorboard>=2.20"} <= set(
         options()["install_requires"].split()
     )
-    assert importlib_resources.__name__ and tensorboard.__version__
+    assert importlib_resources.__name__
+    assert tensorboard.__version__

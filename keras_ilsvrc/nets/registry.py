@@ -7,7 +7,6 @@ from typing import Any
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets.variations import Variation
 
-
 # What the paper says of its own net only.
 MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
 
