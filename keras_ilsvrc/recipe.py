@@ -47,6 +47,20 @@ OPS = tuple(_op(name, keys) for name, keys in OP_KEYS.items())
 Ops = list[Annotated[Union[OPS], Field(discriminator="op")]]  # type: ignore[valid-type]  # noqa: UP007
 
 
+class Build(Table):
+    """What `build` is called with; any further key is a variation of the net."""
+
+    model_config = ConfigDict(extra="allow")
+
+    classes: Count | None = None
+    input_shape: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None
+
+    @property
+    def variations(self) -> dict[str, Any]:
+        """The keys that the net has to know."""
+        return dict(self.model_extra or {})
+
+
 class Data(Table):
     """Which images, and what is done to them. `batch_size` is over all replicas."""
 
@@ -123,7 +137,7 @@ class Recipe(Table):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     initial: str
     baseline: Literal["svm"] | None = None
-    build: dict[str, Any]
+    build: Build
     data: Data
     batch_norm: BatchNorm
     loss: Loss
@@ -230,6 +244,7 @@ def _explain(error: Mapping[str, Any]) -> str:
 
 
 TABLES: dict[str, type[Table]] = {
+    "build": Build,
     "data": Data,
     "batch_norm": BatchNorm,
     "loss": Loss,

@@ -21,7 +21,6 @@ from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
 from keras_ilsvrc.evaluation.single_view import single_view
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.nets.registry import SHARED_ARGUMENTS
 from keras_ilsvrc.recipe import Recipe, load
 from keras_ilsvrc.rundir import RunDirectory
 from keras_ilsvrc.training import initial
@@ -118,8 +117,7 @@ def set_stage(
     recipe: Recipe, replicas: int | None = None, statistics: dict[str, np.ndarray] | None = None
 ) -> Stage:
     """Resolves every name of a recipe; measures the statistics unless they are given."""
-    variations = {k: v for k, v in recipe.build.items() if k not in SHARED_ARGUMENTS}
-    row = info(recipe.net, **variations)
+    row = info(recipe.net, **recipe.build.variations)
     strategy = mirrored(replicas)
     replicas = strategy.num_replicas_in_sync
     if recipe.data.batch_size % replicas:
@@ -128,9 +126,9 @@ def set_stage(
             "evenly"
         )
     keras.utils.set_random_seed(recipe.seed)
-    shape = tuple(recipe.build.get("input_shape", row.input_shape))
+    shape = tuple(recipe.build.input_shape or row.input_shape)
     source = open_source(recipe.data.dataset, channels=shape[-1])
-    classes = recipe.build.get("classes", row.classes)
+    classes = recipe.build.classes or row.classes
     if classes != len(source.classes):
         raise InputError(
             f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
@@ -142,7 +140,7 @@ def set_stage(
     if statistics is None:
         statistics = measure_statistics(train, _rows(data.train_ops))
     with strategy.scope():
-        model = build(recipe.net, **recipe.build)
+        model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         _set_initial(model, recipe, row)
         synchronize(model, replicas > 1 and recipe.batch_norm.statistics == "synchronized")
         optimizer = OPTIMIZERS[recipe.optimizer.name](

@@ -7,7 +7,6 @@ import pytest
 
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.nets.registry import SHARED_ARGUMENTS
 
 FILES = sorted((Path(__file__).parent.parent / "recipes").glob("*.toml"))
 
@@ -17,7 +16,7 @@ def test_says_what_it_should_reach(path):
     recipe = recipes.load(path)
     assert recipe.expect is not None
     assert recipes.find(path.stem).read_bytes() == path.read_bytes()
-    info(recipe.net, **{k: v for k, v in recipe.build.items() if k not in SHARED_ARGUMENTS})
+    info(recipe.net, **recipe.build.variations)
 
 
 @pytest.mark.tensorflow

@@ -12,7 +12,6 @@ from keras_ilsvrc.cli.nets import Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.nets.registry import SHARED_ARGUMENTS
 from keras_ilsvrc.rundir import RunDirectory
 
 Replicas = Annotated[
@@ -41,7 +40,10 @@ def train(
     overrides = set_ or []
     path = recipes.find(recipe)
     loaded = recipes.load(path, overrides)
-    info(loaded.net, **{k: v for k, v in loaded.build.items() if k not in SHARED_ARGUMENTS})
+    try:
+        info(loaded.net, **loaded.build.variations)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     directory = RunDirectory(loaded, path.stem, out, resume, overrides)
     result = directory.result()
     if result is None:

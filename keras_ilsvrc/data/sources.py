@@ -83,6 +83,8 @@ def open_source(name: str, channels: int = 3) -> Source:
     Raises:
         InputError: If it is unknown, missing, empty or holds what is no image.
     """
+    if channels not in (1, 3):
+        raise InputError(f"images have 1 or 3 channels, not {channels}; mend build.input_shape")
     kind, _, path = name.partition(":")
     if name == "digits":
         return digits()

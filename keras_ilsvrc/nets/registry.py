@@ -62,7 +62,7 @@ class Net:
         """
         for key, value in given.items():
             if key not in self.variations:
-                hint = nearest(key, [*self.variations, *SHARED_ARGUMENTS])
+                hint = nearest(key, {*self.variations, *SHARED_ARGUMENTS} - {key})
                 raise InputError(f"{self.name} has no argument {key!r}; {hint}")
             if value not in self.variations[key]:
                 raise InputError(
