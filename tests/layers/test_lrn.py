@@ -190,7 +190,7 @@ def test_gradient_is_the_difference_of_the_formula(setting):
         step[index] = 1e-4
         change = formula(a + step, **setting) - formula(a - step, **setting)
         differences[index] = (weight * change).sum() / 2e-4
-    slope = gradient(lambda x: layer(x) * weight, a)
+    slope = gradient(lambda x: ops.multiply(layer(x), weight), a)
     np.testing.assert_allclose(slope, differences, rtol=1e-4, atol=1e-5 * abs(weight).max())
 
 

