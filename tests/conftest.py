@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 
+def pytest_configure(config):
+    # Keras 3.15 gives NumPy its weights without the keyword `copy`, which NumPy 2 wants.
+    config.addinivalue_line("filterwarnings", "ignore:__array__ implementation:DeprecationWarning")
+
+
 @pytest.fixture(scope="session")
 def paper():
     """The papers' numbers: name of a net to its table in tests/paper."""

@@ -130,7 +130,7 @@ def test_gradients_equal_those_of_keras(case):
             loss = tf.reduce_sum(layer(x) ** 2)
         values = [weight.value for weight in layer.trainable_weights]
         gradients.append(tape.gradient(loss, [x, *values]))
-    for ours, theirs in zip(*gradients):
+    for ours, theirs in zip(*gradients, strict=True):
         scale = abs(theirs.numpy()).max()
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * scale)
 

@@ -1,0 +1,127 @@
+"""Errors in %, against slow loops and NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from keras_ilsvrc.data.pipeline import evaluation_batches
+from keras_ilsvrc.data.sources import Split
+from keras_ilsvrc.evaluation.baseline import svm
+from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
+from keras_ilsvrc.evaluation.single_view import single_view
+
+
+def softmax(count, classes, seed=0):
+    """Random probabilities, without ties."""
+    logits = np.random.default_rng(seed).normal(size=(count, classes))
+    powers = np.exp(logits)
+    return (powers / powers.sum(axis=1, keepdims=True)).astype("float32")
+
+
+def slow_error(probabilities, labels, k):
+    wrong = 0
+    for row, label in zip(probabilities, labels, strict=True):
+        best = sorted(range(len(row)), key=lambda index: row[index], reverse=True)[:k]
+        wrong += label not in best
+    return 100 * wrong / len(labels)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 9])
+@pytest.mark.parametrize(("count", "classes"), [(200, 10), (1, 12), (333, 100)])
+def test_top_k_error_is_that_of_a_slow_loop(count, classes, k):
+    probabilities = softmax(count, classes)
+    labels = np.random.default_rng(1).integers(classes, size=count)
+    expected = slow_error(probabilities, labels, k)
+    assert top_k_error(probabilities, labels, k) == pytest.approx(expected, abs=1e-9)
+
+
+def test_all_classes_hold_the_right_one():
+    assert top_k_error(softmax(50, 7), np.arange(50) % 7, 7) == 0
+
+
+def test_errors_fall_with_k():
+    probabilities, labels = softmax(300, 20), np.arange(300) % 20
+    errors = [top_k_error(probabilities, labels, k) for k in range(1, 21)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] > errors[-1]
+
+
+def test_a_tie_counts_as_an_error():
+    uniform = np.full((4, 10), 0.1, "float32")
+    labels = np.array([0, 3, 9, 5])
+    assert top_k_error(uniform, labels, 1) == 100
+    assert top_k_error(uniform, labels, 9) == 100
+    assert top_k_error(uniform, labels, 10) == 0
+
+
+def test_a_tie_below_the_right_class_does_not_matter():
+    row = np.array([[0.5, 0.2, 0.2, 0.1]], "float32")
+    assert [top_k_error(row, np.array([0]), k) for k in (1, 2)] == [0, 0]
+    assert [top_k_error(row, np.array([1]), k) for k in (1, 2, 3)] == [100, 100, 0]
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_an_error(k, value):
+    whole = np.full((3, 10), value, "float32")
+    labels = np.array([0, 4, 9])
+    assert top_k_error(whole, labels, k) == 100
+    own = softmax(3, 10)
+    own[np.arange(3), labels] = value
+    assert top_k_error(own, labels, k) == 100
+
+
+def test_a_nan_beside_the_right_class_is_an_error():
+    row = np.array([[0.9, np.nan, 0.1]], "float32")
+    assert top_k_error(row, np.array([0]), 1) == 100
+
+
+def test_cross_entropy_is_that_of_numpy():
+    probabilities, labels = softmax(200, 10), np.arange(200) % 10
+    expected = -np.mean(
+        [np.log(row[label]) for row, label in zip(probabilities, labels, strict=True)]
+    )
+    assert cross_entropy(probabilities, labels) == pytest.approx(expected, rel=1e-6)
+
+
+def test_cross_entropy_of_a_guess_is_the_log_of_the_classes():
+    uniform = np.full((6, 10), 0.1, "float32")
+    assert cross_entropy(uniform, np.arange(6)) == pytest.approx(np.log(10), rel=1e-6)
+
+
+def test_cross_entropy_of_a_probability_of_zero_is_finite():
+    sure = np.eye(3, dtype="float32")
+    assert cross_entropy(sure, np.arange(3)) == 0
+    assert 80 < cross_entropy(sure, np.array([1, 2, 0])) < 100
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one output", "a dict"])
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 13, 32])
+def test_single_view_has_every_image_once_in_order_whatever_the_batch(batch_size, several):
+    pixels = np.round(load_digits().images[:13] * 15.9375).astype("uint8")[..., None]
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(image)
+    heads = {
+        name: keras.layers.Dense(10, "softmax", name=name)(x) for name in ("predictions", "aux1")
+    }
+    model = keras.Model(image, heads if several else heads["predictions"])
+    split = Split(np.arange(13, dtype="int32"), pixels, channels=1)
+    rows = [{"op": "normalise", "mean": [128.0], "std": [64.0]}]
+    found = single_view(model, evaluation_batches(split, rows, {}, batch_size), 13)
+    layer = model.get_layer("predictions")
+    flat = (pixels.reshape(13, 64).astype("float32") - 128) / 64
+    powers = np.exp(flat @ layer.kernel.numpy() + layer.bias.numpy())
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    assert found.shape == (13, 10)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_svm_learns_digits_and_nothing_from_shuffled_labels():
+    data = load_digits()
+    images, labels = data.images[..., None] * 15.9375, data.target
+    good = svm(images[:1000], labels[:1000], images[1000:], labels[1000:])
+    assert good < 5
+    shuffled = np.random.default_rng(0).permutation(labels[:1000])
+    bad = svm(images[:1000], shuffled, images[1000:], labels[1000:])
+    assert bad > 70

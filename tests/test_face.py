@@ -1,0 +1,310 @@
+"""The face of the package: what it costs to import, what it says when it is used wrongly."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from keras_ilsvrc import InputError, available, build, hypermodel, info, load_model
+from keras_ilsvrc.nets import NETS
+from keras_ilsvrc.nets.registry import SHARED_ARGUMENTS
+
+TINY = {"input_shape": (64, 64, 1), "classes": 10, "width": 0.125}
+DIGITS = {"input_shape": (8, 8, 1), "classes": 10}
+IMAGES = (load_digits().images[:32, ..., None] / 16).astype("float32")
+
+
+def run(script, *arguments):
+    """What a script says in a new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def message(call, *arguments, **keywords):
+    """The one line of the InputError that a call raises."""
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **keywords)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "pass",
+        "keras_ilsvrc.available('resnet*')",
+        "keras_ilsvrc.info('alexnet[activation=tanh]')",
+        "keras_ilsvrc.hypermodel('resnet20_cifar', classes=10)",
+        "refused(keras_ilsvrc.build, 'resnet5')",
+        "refused(keras_ilsvrc.hypermodel, 'resnet5')",
+        "refused(keras_ilsvrc.load_model, 'nowhere.keras')",
+        "command('--help')",
+        "command('list')",
+        "command('info', 'vgg19', '--json')",
+        "command('train', '--help')",
+    ],
+)
+def test_listing_nets_and_refusing_names_import_no_keras(statement):
+    said = run(f"""
+import sys
+import keras_ilsvrc
+
+def refused(call, name):
+    try:
+        call(name)
+    except keras_ilsvrc.InputError:
+        return
+    raise AssertionError(name)
+
+def command(*words):
+    from keras_ilsvrc.cli import main
+    sys.argv = ["keras-ilsvrc", *words]
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code in (0, None), end.code
+
+{statement}
+print(sorted({{"keras", "tensorflow", "jax", "torch", "numpy"}} & set(sys.modules)))
+""")
+    assert said.splitlines()[-1] == "[]"
+
+
+def test_importing_and_building_open_no_connection():
+    said = run("""
+import sys
+
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        raise RuntimeError(f"{event} {arguments}")
+
+sys.addaudithook(refuse)
+import keras_ilsvrc
+print(keras_ilsvrc.build("resnet20_cifar").count_params())
+""")
+    assert int(said) > 269_722  # moving statistics are counted too
+
+
+def test_shared_arguments_are_those_of_build():
+    net, *shared, variations = inspect.signature(build).parameters.values()
+    assert net.kind is net.POSITIONAL_ONLY
+    assert variations.kind is variations.VAR_KEYWORD
+    assert tuple(parameter.name for parameter in shared) == SHARED_ARGUMENTS
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Models of every custom layer, saved: file to what the model makes of real images."""
+    folder = tmp_path_factory.mktemp("saved")
+    images = keras.ops.image.resize(IMAGES, (64, 64))
+    expected = {}
+    for net, arguments, given in (
+        ("alexnet", {**TINY, "lrn": "tower"}, images),  # GroupedConv2D, LocalResponseNormalization
+        ("resnet_cifar", {**DIGITS, "depth": 8}, IMAGES),  # ResidualUnit
+    ):
+        model = build(net, **arguments)
+        path = folder / f"{net}.keras"
+        model.save(path)
+        expected[path] = keras.ops.convert_to_numpy(model(given))
+    np.save(folder / "images.npy", IMAGES)
+    return expected
+
+
+@pytest.mark.parametrize(
+    ("imports", "load"),
+    [
+        ("import keras_ilsvrc", "keras_ilsvrc.load_model"),
+        ("import keras, keras_ilsvrc.layers", "keras.saving.load_model"),
+    ],
+)
+def test_a_saved_model_is_the_same_in_a_fresh_process(saved, imports, load):
+    script = f"""
+import json, sys
+from pathlib import Path
+{imports}
+models = [{load}(path) for path in sys.argv[1:]]
+import keras, numpy as np
+found = []
+for model, path in zip(models, sys.argv[1:]):
+    images = np.load(Path(path).parent / "images.npy")
+    images = keras.ops.image.resize(images, model.input_shape[1:3])
+    found.append(keras.ops.convert_to_numpy(model(images)).tolist())
+print(json.dumps(found))
+"""
+    found = json.loads(run(script, *saved).splitlines()[-1])
+    for outputs, expected in zip(found, saved.values(), strict=True):
+        assert np.ptp(expected, axis=0).max() > 1e-3  # images make a difference
+        np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-7)
+
+
+def test_a_compiled_model_is_loaded_with_its_optimizer(tmp_path):
+    from keras_ilsvrc.training.optimizers import SGD
+
+    model = build("resnet20_cifar", **DIGITS)
+    model.compile(SGD(0.1, 0.9, l2=0.25), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "compiled.keras")
+    assert load_model(tmp_path / "compiled.keras").optimizer.l2 == 0.25
+    assert load_model(tmp_path / "compiled.keras", compile=False).optimizer is None
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "a tenth": lambda content: content[: len(content) // 10],
+    "a half": lambda content: content[: len(content) // 2],
+    "all but the end": lambda content: content[:-30],
+    "a page": lambda content: b"<html>not found</html>",
+    "a byte changed": lambda content: content[:-5000] + b"?" + content[-4999:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_model_is_one_line_that_names_the_file(saved, tmp_path, damage):
+    path = tmp_path / "model.keras"
+    path.write_bytes(DAMAGES[damage](next(iter(saved)).read_bytes()))
+    assert message(load_model, path).startswith(f"{path}: ")
+
+
+def test_a_model_without_its_config_is_one_line_that_names_the_file(tmp_path):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", "{}")
+    assert message(load_model, path).startswith(f"{path}: ")
+
+
+def test_a_missing_model_names_its_neighbour(saved):
+    path = next(iter(saved))
+    said = message(load_model, path.with_name("alexnett.keras"))
+    assert said.startswith(f"{path.with_name('alexnett.keras')}: no such model file")
+    assert "'alexnet.keras'" in said
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.weights.h5", "model", "model.keras.zip"])
+def test_a_model_of_another_suffix_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"model")
+    said = message(load_model, tmp_path / name)
+    assert said.startswith(f"{tmp_path / name}: ")
+    assert ".keras" in said.removeprefix(f"{tmp_path / name}: ")
+
+
+@pytest.mark.parametrize(
+    ("net", "arguments"),
+    [
+        ("alexnet", {**TINY, "activation": "tanh"}),
+        ("resnet_cifar", {**DIGITS, "depth": 8, "width": 0.5}),
+    ],
+)
+def test_a_varied_net_predicts_and_fits_under_its_own_name(net, arguments):
+    model = build(net, **arguments)
+    assert model.name.startswith(net)
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    images = keras.ops.image.resize(IMAGES, model.input_shape[1:3])
+    probabilities = model.predict(images, verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    loss = model.fit(images, np.arange(32) % 10, batch_size=32, verbose=0).history["loss"]
+    assert np.isfinite(loss).all()
+
+
+NOWHERE = "nowhere/vgg16.weights.h5"
+
+
+@pytest.mark.parametrize(
+    ("net", "arguments", "fragments"),
+    [
+        ("resnet5", {}, ["'resnet5'", "'resnet50'"]),
+        ("vgg-19", {}, ["'vgg-19'", "'vgg19'"]),
+        ("alexnet[activation=than]", {}, ["activation is 'than'", "tanh"]),
+        ("alexnet", {"activatoin": "tanh"}, ["'activatoin'", "'activation'"]),
+        ("vgg16", {"input_shapes": (32, 32, 3)}, ["'input_shapes'", "'input_shape'"]),
+        ("vgg16", {"activation": "tanh"}, ["vgg16 has no argument 'activation'"]),
+        ("alexnet", {"activation": "gelu"}, ["activation is 'gelu'", "relu, tanh, sigmoid"]),
+        ("alexnet", {"dropout": 1.0}, ["dropout is 1.0", "below 1"]),
+        ("alexnet", {"width": 0}, ["width is 0", "at least 0.01"]),
+        ("resnet50", {"shortcut": "D"}, ["shortcut is 'D'", "B, A, C, none"]),
+        ("resnet_cifar", {}, ["depth is missing", "whole number"]),
+        ("resnet_cifar", {"depth": 21}, ["depth is 21", "6n + 2"]),
+        ("vgg16", {"classes": 0}, ["classes is 0", "at least 1"]),
+        ("vgg16", {"classes": True}, ["classes is True"]),
+        ("vgg16", {"include_top": False, "pooling": "sum"}, ["pooling is 'sum'", "'avg'", "'max'"]),
+        ("vgg16", {"input_shape": (31, 64, 3)}, ["(31, 64, 3)", "too small for vgg16", "32x32"]),
+        ("alexnet", {"input_shape": (32, 32, 3)}, ["too small for alexnet", "64x64"]),
+        ("resnet20_cifar", {"input_shape": (2, 2, 1)}, ["too small for resnet20_cifar", "4x4"]),
+        ("vgg16", {"input_shape": (64, 64)}, ["(64, 64)", "(height, width, channels)"]),
+        ("vgg16", {"input_shape": (None, None, 3)}, ["fully connected", "include_top=False"]),
+        ("vgg16", {"input_tensor": IMAGES}, ["input_tensor is a ndarray", "keras.Input"]),
+        ("googlenet", {"auxiliary": True, "include_top": False}, ["auxiliary needs include_top"]),
+        ("vgg16", {"weights": "imagenet"}, ["'imagenet'", ".weights.h5"]),
+        ("vgg16", {"weights": NOWHERE}, [f"{NOWHERE}: no such weights file"]),
+        ("vgg16", {"weights": __file__}, [__file__, ".weights.h5"]),
+    ],
+)
+def test_what_cannot_be_built_is_one_line_that_says_what_can(net, arguments, fragments):
+    said = message(build, net, **arguments)
+    for fragment in fragments:
+        assert fragment in said
+
+
+def test_channels_first_is_refused_with_the_call_that_mends_it():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        said = message(build, "resnet20_cifar")
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert "set_image_data_format('channels_last')" in said
+    build("resnet20_cifar")
+
+
+@pytest.mark.parametrize("name", ["resnet21_cifar", "resnet5"])
+def test_a_hypermodel_of_an_unknown_net_names_the_nearest_at_once(name):
+    said = message(hypermodel, name)
+    assert repr(name) in said
+    assert "did you mean 'resnet" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "variations", "varied"),
+    [
+        ("alexnet", {"activation": "tanh"}, "alexnet[activation=tanh]"),
+        ("alexnet", {"dropout": 0, "lrn": "none"}, "alexnet[dropout=0,lrn=none]"),
+        ("alexnet[activation=tanh]", {"groups": 1}, "alexnet[activation=tanh,groups=1]"),
+        ("vgg16", {"batch_norm": True}, "vgg16[batch_norm=True]"),
+        ("resnet_cifar", {"depth": 26}, "resnet_cifar[depth=26]"),
+        ("alexnet", {"activation": "relu", "dropout": 0.5}, "alexnet"),
+        ("googlenet", {"auxiliary": True}, "googlenet"),  # the classifiers are in the paper
+        ("resnet50", {"shortcut": "B"}, "resnet50"),
+    ],
+)
+def test_a_net_is_named_after_what_is_varied_and_published_without(name, variations, varied):
+    net = info(name, **variations)
+    assert net.name == varied
+    assert net.published == ("[" not in varied)
+    assert (net.parameters is None) == ("[" in varied)
+    assert info(varied).name == varied
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("vgg1?", ["vgg11", "vgg13", "vgg16", "vgg19"]),
+        ("resnet[15]0", ["resnet50"]),
+        ("alexnet", ["alexnet"]),
+        ("alex", []),
+        ("*", list(NETS)),
+    ],
+)
+def test_nets_are_listed_by_shell_patterns(pattern, names):
+    assert available(pattern) == names
