@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 
 import keras
 import numpy as np
@@ -46,8 +45,7 @@ def message(call, *arguments, **keywords):
     "statement",
     [
         "pass",
-        "keras_ilsvrc.available('resnet*')",
-        "keras_ilsvrc.info('alexnet[activation=tanh]')",
+        "keras_ilsvrc.available('resnet*'), keras_ilsvrc.info('alexnet[activation=tanh]')",
         "keras_ilsvrc.hypermodel('resnet20_cifar', classes=10)",
         "refused(keras_ilsvrc.build, 'resnet5')",
         "refused(keras_ilsvrc.hypermodel, 'resnet5')",
@@ -55,7 +53,6 @@ def message(call, *arguments, **keywords):
         "command('--help')",
         "command('list')",
         "command('info', 'vgg19', '--json')",
-        "command('train', '--help')",
     ],
 )
 def test_listing_nets_and_refusing_names_import_no_keras(statement):
@@ -87,22 +84,24 @@ print(sorted({{"keras", "tensorflow", "jax", "torch", "numpy"}} & set(sys.module
 def test_importing_and_building_open_no_connection():
     said = run("""
 import sys
+tried, outward = [], ("connect", "sendto", "getaddrinfo", "gethostbyname", "gethostbyaddr")
 
 def refuse(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
-        raise RuntimeError(f"{event} {arguments}")
+    if event.startswith("socket.") and event.endswith(outward):
+        tried.append(event)
+        raise OSError("no network")
 
 sys.addaudithook(refuse)
 import keras_ilsvrc
-print(keras_ilsvrc.build("resnet20_cifar").count_params())
+keras_ilsvrc.build("resnet20_cifar")
+print(tried)
 """)
-    assert int(said) > 269_722  # moving statistics are counted too
+    assert said.splitlines()[-1] == "[]"
 
 
 def test_shared_arguments_are_those_of_build():
     net, *shared, variations = inspect.signature(build).parameters.values()
-    assert net.kind is net.POSITIONAL_ONLY
-    assert variations.kind is variations.VAR_KEYWORD
+    assert (net.kind, variations.kind) == (net.POSITIONAL_ONLY, net.VAR_KEYWORD)
     assert tuple(parameter.name for parameter in shared) == SHARED_ARGUMENTS
 
 
@@ -159,7 +158,7 @@ def test_a_compiled_model_is_loaded_with_its_optimizer(tmp_path):
     model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "compiled.keras")
     assert load_model(tmp_path / "compiled.keras").optimizer.l2 == 0.25
-    assert load_model(tmp_path / "compiled.keras", compile=False).optimizer is None
+    assert not load_model(tmp_path / "compiled.keras", compile=False).compiled
 
 
 DAMAGES = {
@@ -168,6 +167,7 @@ DAMAGES = {
     "a half": lambda content: content[: len(content) // 2],
     "all but the end": lambda content: content[:-30],
     "a page": lambda content: b"<html>not found</html>",
+    "an archive without a model": lambda content: b"PK\5\6" + bytes(18),
     "a byte changed": lambda content: content[:-5000] + b"?" + content[-4999:],
 }
 
@@ -176,13 +176,6 @@ DAMAGES = {
 def test_a_damaged_model_is_one_line_that_names_the_file(saved, tmp_path, damage):
     path = tmp_path / "model.keras"
     path.write_bytes(DAMAGES[damage](next(iter(saved)).read_bytes()))
-    assert message(load_model, path).startswith(f"{path}: ")
-
-
-def test_a_model_without_its_config_is_one_line_that_names_the_file(tmp_path):
-    path = tmp_path / "model.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", "{}")
     assert message(load_model, path).startswith(f"{path}: ")
 
 
@@ -226,7 +219,6 @@ NOWHERE = "nowhere/vgg16.weights.h5"
     ("net", "arguments", "fragments"),
     [
         ("resnet5", {}, ["'resnet5'", "'resnet50'"]),
-        ("vgg-19", {}, ["'vgg-19'", "'vgg19'"]),
         ("alexnet[activation=than]", {}, ["activation is 'than'", "tanh"]),
         ("alexnet", {"activatoin": "tanh"}, ["'activatoin'", "'activation'"]),
         ("vgg16", {"input_shapes": (32, 32, 3)}, ["'input_shapes'", "'input_shape'"]),
@@ -238,7 +230,6 @@ NOWHERE = "nowhere/vgg16.weights.h5"
         ("resnet_cifar", {}, ["depth is missing", "whole number"]),
         ("resnet_cifar", {"depth": 21}, ["depth is 21", "6n + 2"]),
         ("vgg16", {"classes": 0}, ["classes is 0", "at least 1"]),
-        ("vgg16", {"classes": True}, ["classes is True"]),
         ("vgg16", {"include_top": False, "pooling": "sum"}, ["pooling is 'sum'", "'avg'", "'max'"]),
         ("vgg16", {"input_shape": (31, 64, 3)}, ["(31, 64, 3)", "too small for vgg16", "32x32"]),
         ("alexnet", {"input_shape": (32, 32, 3)}, ["too small for alexnet", "64x64"]),
@@ -249,7 +240,6 @@ NOWHERE = "nowhere/vgg16.weights.h5"
         ("googlenet", {"auxiliary": True, "include_top": False}, ["auxiliary needs include_top"]),
         ("vgg16", {"weights": "imagenet"}, ["'imagenet'", ".weights.h5"]),
         ("vgg16", {"weights": NOWHERE}, [f"{NOWHERE}: no such weights file"]),
-        ("vgg16", {"weights": __file__}, [__file__, ".weights.h5"]),
     ],
 )
 def test_what_cannot_be_built_is_one_line_that_says_what_can(net, arguments, fragments):
@@ -302,7 +292,6 @@ def test_a_net_is_named_after_what_is_varied_and_published_without(name, variati
         ("vgg1?", ["vgg11", "vgg13", "vgg16", "vgg19"]),
         ("resnet[15]0", ["resnet50"]),
         ("alexnet", ["alexnet"]),
-        ("alex", []),
         ("*", list(NETS)),
     ],
 )

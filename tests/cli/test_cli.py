@@ -1,0 +1,293 @@
+"""`keras-ilsvrc` as a person runs it: every call is a process of its own."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from keras_ilsvrc.nets import NETS
+from keras_ilsvrc.rundir import FILES
+
+# resnet20_cifar for 12 steps on digits: the errors are high, and everything else is as always.
+SHORT = ("--set", "schedule.steps=12", "--set", "schedule.learning_rate=[[0,0.1]]")
+RECIPE = """
+net = "resnet_cifar"
+seed = 0
+initial = "he"
+[build]
+input_shape = [8, 8, 1]
+classes = 2
+depth = 8
+width = 0.5
+[data]
+dataset = "folder:{folder}"
+train = "train"
+validation = "validation"
+test = "test"
+batch_size = 12
+train_ops = [{first}, {{op = "pad", size = 1}}, {{op = "random_crop", size = 8}}]
+eval_ops = [{first}]
+[batch_norm]
+statistics = "replica"
+[loss]
+name = "cross_entropy"
+[optimizer]
+name = "sgd"
+momentum = 0.9
+l2 = 1e-4
+[schedule]
+name = "steps"
+steps = 7
+learning_rate = [[0, 0.01], [3, 0.1]]
+"""
+NORMALISE = '{op = "normalise", mean = [78.0], std = [94.0]}'
+STANDARDISE = '{op = "standardise"}'
+
+
+def command(*words, status=0):
+    """Runs a command and checks its exit status: what it wrote to stdout and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from keras_ilsvrc.cli import main; main()", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        # logical CPU devices, also where there is a GPU; wide enough that no word is cut
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "COLUMNS": "160"},
+    )
+    assert done.returncode == status, done.stderr[-3000:]
+    return done
+
+
+def refusal(*words):
+    """The one line in which a command is refused, with exit status 2."""
+    done = command(*words, status=2)
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert done.stderr.splitlines()[-1] == errors[0]
+    return errors[0].removeprefix("error: ")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run on two replicas: its directory, and what the command said."""
+    path = tmp_path_factory.mktemp("cli") / "new" / "run"
+    done = command("train", "quickstart", "--replicas", 2, *SHORT, "--out", path, "--json")
+    return path, done
+
+
+@pytest.fixture
+def digit_folder(tmp_path):
+    """Sixty real images of two digits, one folder a class."""
+    data = load_digits()
+    for digit in (3, 8):
+        (tmp_path / "images" / f"digit{digit}").mkdir(parents=True)
+        for number, image in enumerate(data.images[data.target == digit][:30]):
+            path = tmp_path / "images" / f"digit{digit}" / f"{number:02}.png"
+            Image.fromarray(np.round(image * 15.9375).astype("uint8")).save(path)
+    return tmp_path / "images"
+
+
+def recipe_file(folder, first=NORMALISE):
+    path = folder.parent / "folder.toml"
+    path.write_text(RECIPE.format(folder=folder, first=first))
+    return path
+
+
+def test_list_shows_every_net_with_its_published_error():
+    shown = command("list").stdout
+    for name, net in NETS.items():
+        (line,) = [line for line in shown.splitlines() if line.split()[0] == name]
+        assert net.top1_error is None or f"{net.top1_error:.2f}" in line
+        assert net.parameters is None or f"{net.parameters:,}" in line
+
+
+def test_list_as_json_holds_the_nets_of_a_pattern():
+    rows = json.loads(command("list", "vgg1*", "--json").stdout)
+    assert [row["name"] for row in rows] == [name for name in NETS if name.startswith("vgg1")]
+    assert {row["name"]: row["parameters"] for row in rows}["vgg19"] == 143_667_240
+    assert all(row["published"] for row in rows)
+
+
+def test_info_shows_paper_variations_and_departures():
+    shown = command("info", "alexnet").stdout
+    for text in ("Krizhevsky", "60,965,224", "relu, tanh, sigmoid", "40.7", "at least 64x64"):
+        assert text in shown
+
+
+def test_info_as_json_says_that_a_varied_net_is_not_the_published_one():
+    net = json.loads(command("info", "alexnet[activation=tanh]", "--json").stdout)
+    assert net["name"] == "alexnet[activation=tanh]"
+    assert (net["published"], net["varied"]) == (False, {"activation": "tanh"})
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (("info", "vgg91"), ["'vgg91'", "'vgg19'"]),
+        (("info", "alexnet[activation=than]"), ["'than'", "tanh"]),
+        (("list", "lenet*"), ["'lenet*'"]),
+        (("train", "quikstart"), ["quikstart", "'quickstart'"]),
+        (("train", "quickstart", "--set", "schedule.step=9"), ["schedule.step", "'steps'"]),
+        (("train", "quickstart", "--set", "net=resnet21"), ["'resnet21'", "did you mean"]),
+        (("train", "quickstart", "--set", "build.clases=3"), ["'clases'", "'classes'"]),
+        (("train", "quickstart", "--replicas", "0"), ["--replicas is 0", "at least 1"]),
+        (("evaluate", "--run", "nowhere"), ["nowhere", "no finished run"]),
+        (("evaluate", "--run", "nowhere", "--replicas", "-2"), ["--replicas is -2"]),
+    ],
+)
+def test_a_wrong_word_is_refused_in_one_line_at_once(words, fragments):
+    said = refusal(*words)
+    for fragment in fragments:
+        assert fragment in said
+
+
+@pytest.mark.parametrize("words", [("--debug", "info", "vgg91"), ("info", "vgg91", "--debug")])
+def test_debug_shows_the_stack_trace_wherever_it_stands(words):
+    said = command(*words, status=1).stderr
+    assert "Traceback (most recent call last)" in said
+    assert "InputError: no net is called 'vgg91'" in said
+
+
+def test_doctor_as_json_knows_versions_and_devices():
+    from importlib.metadata import version
+
+    found = json.loads(command("doctor", "--json").stdout)
+    for package in ("keras", "tensorflow", "keras-tuner"):
+        assert found[package] == version(package)
+    assert found["backend"] == "tensorflow"
+    assert any("CPU" in device for device in found["devices"])
+
+
+def test_a_run_leaves_all_its_files_and_no_other(run):
+    path, _ = run
+    assert sorted(file.name for file in path.iterdir()) == sorted(FILES)
+
+
+def test_a_run_says_what_it_found_on_stdout_and_in_its_directory(run):
+    path, done = run
+    said = json.loads(done.stdout[done.stdout.index("{") :])
+    kept = json.loads((path / "result.json").read_text())
+    assert said == {**kept, "out": str(path)}
+    assert (kept["net"], kept["protocol"]) == ("resnet20_cifar", "single_view")
+    assert (kept["images"], kept["replicas"]) == (360, 2)
+    assert 0 <= kept["top5_error"] <= kept["top1_error"] <= 100
+    assert kept["baseline"]["name"] == "svm"
+    assert 0 < kept["baseline"]["top1_error"] < 5
+    assert kept["overrides"] == [SHORT[1], SHORT[3]]
+    assert kept["versions"].keys() == {"keras_ilsvrc", "keras", "tensorflow", "python"}
+    assert kept["seconds"] > 0
+
+
+def test_a_run_keeps_a_row_an_epoch(run):
+    path, _ = run
+    with open(path / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows][-1] == "12"
+    for row in rows:
+        assert float(row["learning_rate"]) == pytest.approx(0.1)
+        assert 0 <= float(row["error"]) <= 100
+        assert float(row["loss"]) > 0
+
+
+@pytest.mark.parametrize("name", ["curves.png", "doubtful.png"])
+def test_the_pictures_of_a_run_show_something(run, name):
+    with Image.open(run[0] / name) as picture:
+        picture.load()
+        colours = picture.convert("RGB").getcolors(picture.width * picture.height)
+        assert picture.width >= 800
+        assert picture.height >= 400
+    assert len(colours) > 200
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_evaluation_repeats_the_errors_of_training_on_any_replicas(run, replicas):
+    path, _ = run
+    done = command("evaluate", "--run", path, "--replicas", replicas, "--json")
+    kept = json.loads((path / "result.json").read_text())
+    found = json.loads(done.stdout)
+    assert found["replicas"] == replicas
+    for key in ("net", "top1_error", "top5_error", "protocol", "images"):
+        assert found[key] == kept[key]
+    assert "Warning" not in done.stderr
+
+
+def test_a_finished_run_is_not_run_over(run):
+    path, _ = run
+    before = (path / "result.json").stat().st_mtime_ns
+    said = refusal("train", "quickstart", *SHORT, "--out", path)
+    assert str(path) in said
+    assert "--resume" in said
+    assert (path / "result.json").stat().st_mtime_ns == before
+
+
+def test_resume_returns_a_finished_run_at_once(run):
+    path, done = run
+    again = command("train", "quickstart", *SHORT, "--out", path, "--resume", "--json")
+    assert json.loads(again.stdout) == json.loads(done.stdout[done.stdout.index("{") :])
+    assert "starting TensorFlow" not in again.stderr
+
+
+def test_resume_of_another_recipe_is_refused(run):
+    said = refusal("train", "quickstart", *SHORT, "--set", "seed=1", "--out", run[0], "--resume")
+    assert str(run[0]) in said
+    assert "another recipe" in said
+
+
+def test_a_folder_of_images_is_trained_on_and_tested(digit_folder):
+    out = digit_folder.parent / "run"
+    recipe = recipe_file(digit_folder)
+    shown = command("train", recipe, "--replicas", 2, "--out", out).stdout
+    assert "test error" in shown
+    assert str(out / "curves.png") in shown
+    kept = json.loads((out / "result.json").read_text())
+    assert (kept["images"], kept["top5_error"]) == (12, None)
+    with open(out / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["3", "6", "7"]
+    assert all(0 <= float(row["validation_error"]) <= 100 for row in rows)
+    assert all(float(row["validation_loss"]) > 0 for row in rows)
+
+
+@pytest.mark.parametrize("first", [NORMALISE, STANDARDISE], ids=["training", "statistics"])
+def test_a_truncated_image_is_named_and_no_run_is_left(digit_folder, first):
+    path = digit_folder / "digit8" / "04.png"
+    path.write_bytes(path.read_bytes()[:-25])
+    out = digit_folder.parent / "runs" / "new"
+    said = refusal("train", recipe_file(digit_folder, first), "--out", out)
+    assert said.startswith(f"{path}: cannot be decoded ({path.stat().st_size} bytes)")
+    assert not out.parent.exists()
+
+
+def test_a_directory_that_cannot_be_made_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("a file")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        assert refusal("train", "quickstart", "--out", out).startswith(f"{out}: ")
+    assert (tmp_path / "file").read_text() == "a file"
+
+
+CROP = 'data.train_ops=[{op="subtract_pixel_mean"},{op="random_crop",size=%d}]'
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (("--set", "build.classes=9"), ["build.classes is 9", "digits has 10 classes"]),
+        (("--replicas", "3", "--set", "data.batch_size=32"), ["data.batch_size is 32", "3 repl"]),
+        (("--set", "data.dataset=folder:nowhere"), ["nowhere: no such folder"]),
+        (("--set", "build.input_shape=[2,2,1]"), ["resnet20_cifar", "at least 4x4"]),
+        (("--set", CROP % 7), ["data.train_ops make images of 7x7x1", "8x8x1"]),
+        (("--set", CROP % 9), ["a crop of 9x9 does not fit", "8x8"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line_and_leaves_no_run(tmp_path, words, fragments):
+    said = refusal("train", "quickstart", *words, "--out", tmp_path / "run")
+    for fragment in fragments:
+        assert fragment in said
+    assert not (tmp_path / "run").exists()
