@@ -43,7 +43,7 @@ def build(
         classes: Number of classes; the published one if None.
         classifier_activation: Of the output `predictions`, which is float32 under every dtype
             policy; None for logits.
-        name: Of the model; the net's if None.
+        name: Of the model; the net's if None, with what TensorFlow allows in place of brackets.
         **variations: What the paper or its successors varied, as listed by `info(net)`.
 
     Returns:
@@ -95,7 +95,9 @@ def build(
     elif pooling == "max":
         outputs = layers.GlobalMaxPooling2D(name="max_pool")(outputs)
     inputs = image if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
-    model = keras.Model(inputs, outputs, name=name or row.name)
+    if isinstance(inputs, list) and len(inputs) == 1:
+        inputs = inputs[0]
+    model = keras.Model(inputs, outputs, name=name or row.model_name)
     if _replicas() > 1:
         synchronize(model, True)
     if weights is not None:
@@ -186,7 +188,7 @@ def _read(path, load):
     """Loads a file; what is wrong with it in one line that names it."""
     try:
         return load(str(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read: {reason[:300]}") from error
 

@@ -194,6 +194,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         return Recipe.model_validate(table)
     except ValidationError as error:
         errors = error.errors(include_url=False)
+        errors.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo explains the rest
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise InputError(f"{path}: {_explain(errors[0])}{more}") from error
 

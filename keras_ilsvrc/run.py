@@ -161,7 +161,7 @@ def evaluate(stage: Stage) -> dict[str, Any]:
     labels = stage.test.labels
     few = probabilities.shape[1] <= 5
     return {
-        "net": stage.model.name,
+        "net": info(stage.recipe.net, **stage.recipe.build.variations).name,
         "top1_error": round(top_k_error(probabilities, labels, 1), 4),
         "top5_error": None if few else round(top_k_error(probabilities, labels, 5), 4),
         "protocol": protocol,

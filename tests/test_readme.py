@@ -22,7 +22,9 @@ dataset = tf.data.Dataset.from_tensors((images, labels))
 @pytest.mark.tensorflow
 def test_the_three_uses_run_one_after_another():
     """In a process of their own, since one of them opens a strategy."""
-    script = "\n".join([DATASET, *SNIPPETS, "print(len(model.layers), tuner.objective.name)"])
+    script = "\n".join(
+        [DATASET, *SNIPPETS, "print(len(model.layers), tuner.oracle.objective.name)"]
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(SNIPPETS) == 3

@@ -13,6 +13,8 @@ from keras_ilsvrc.data.ops import OPS, RANDOM, STATISTICS
 from keras_ilsvrc.data.sources import Split
 from keras_ilsvrc.errors import InputError
 
+# Not rewritten by autograph, which would wrap our errors in its own.
+as_written = tf.autograph.experimental.do_not_convert
 Rows = Sequence[Mapping]  # [{"op": "pad", "size": 4}, ...]
 
 
@@ -39,6 +41,7 @@ def training_batches(
     count = len(split)
     last = np.iinfo(np.int64).max if last_step is None else last_step * batch_size
 
+    @as_written
     def example(position):
         epoch = position // count
         key = tf.stack([tf.constant(seed), tf.cast(epoch, tf.int32)])
@@ -58,6 +61,7 @@ def evaluation_batches(
     count = len(split)
     filled = -(-count // batch_size) * batch_size
 
+    @as_written
     def image(position):
         index = tf.minimum(position, count - 1)
         return apply_ops(split.image(index), rows, tf.constant([0, 0]), statistics)
@@ -115,10 +119,12 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
 
 def _measure(split, rows, statistics, needed):
     count = len(split)
-    images = tf.data.Dataset.range(count).map(
-        lambda index: apply_ops(split.image(index), rows, tf.constant([0, 0]), statistics),
-        tf.data.AUTOTUNE,
-    )
+
+    @as_written
+    def image_before(index):
+        return apply_ops(split.image(index), rows, tf.constant([0, 0]), statistics)
+
+    images = tf.data.Dataset.range(count).map(image_before, tf.data.AUTOTUNE)
     total, squares = 0.0, 0.0
     for image in images.as_numpy_iterator():
         image = image.astype("float64")

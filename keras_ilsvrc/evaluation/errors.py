@@ -15,8 +15,8 @@ def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
         k: From 1 to the number of classes.
     """
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
-    not_worse = (probabilities >= own).sum(axis=1)  # with the class itself; 0 beside a NaN
-    right = (not_worse >= 1) & (not_worse <= k) & np.isfinite(own[:, 0])
+    not_worse = (probabilities >= own).sum(axis=1)  # with the class itself
+    right = (not_worse <= k) & np.isfinite(probabilities).all(axis=1)
     return float(100 * (1 - right.mean()))
 
 

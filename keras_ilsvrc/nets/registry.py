@@ -54,6 +54,11 @@ class Net:
         """Whether this is the net of the paper, with nothing varied."""
         return not self.varied and self.parameters is not None
 
+    @property
+    def model_name(self) -> str:
+        """The name as TensorFlow can have it: `alexnet[pool=2/2]` is `alexnet.pool-2-2`."""
+        return self.name.translate(str.maketrans("[,=/", "..--", "]"))
+
     def vary(self, given: Mapping[str, Any]) -> "Net":
         """This net with variations, under a name that says them.
 
