@@ -154,6 +154,9 @@ class ResidualUnit(layers.Layer):
     def call(self, inputs, training=None):
         return self.body(inputs, training=training)
 
+    def compute_output_shape(self, input_shape):
+        return self.body.compute_output_shape(input_shape)
+
     def get_config(self):
         own = ("convolutions", "shortcut", "order", "activated", "batch_norm", "synchronized")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -1,6 +1,7 @@
 """What happens beside the steps: statistics, validation, the history file, progress."""
 
 import csv
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -143,7 +144,8 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.console.is_terminal:
-            print(f"epoch {epoch + 1}/{self.epochs}  {self.state(logs)}", flush=True)
+            line = f"epoch {epoch + 1}/{self.epochs}  {self.state(logs)}"
+            print(line, file=sys.stderr, flush=True)
 
     def on_train_end(self, logs=None):
         self.bar.stop()
