@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -73,15 +74,10 @@ def train(recipe: Recipe, directory: RunDirectory, replicas: int | None = None) 
     with directory as path:
         (path / "recipe.toml").write_text(recipe.toml(), encoding="utf-8")
         np.savez(path / "statistics.npz", **stage.statistics)  # type: ignore[arg-type]
-        try:
+        with _naming_files(stage.train, stage.validation):
             history = _fit(stage, path)
-            result = evaluate(stage)
-        except tf.errors.OpError as error:
-            splits = [stage.train, stage.validation, stage.test]
-            for reason in filter(None, (first_unreadable(s) for s in splits if s is not None)):
-                raise InputError(reason) from error
-            raise
-        stage.model.save_weights(path / "final.weights.h5")
+        result = evaluate(stage)
+        _without_optimizer(stage.model).save_weights(path / "final.weights.h5")
         result |= baseline | {
             "seconds": round(time.perf_counter() - started, 1),
             "overrides": list(directory.overrides),
@@ -106,7 +102,7 @@ def restore(path: Path, replicas: int | None = None) -> Stage:
         statistics = dict(file)
     stage = set_stage(load(path / "recipe.toml"), replicas, statistics)
     try:
-        stage.model.load_weights(path / "final.weights.h5")
+        _without_optimizer(stage.model).load_weights(path / "final.weights.h5")
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path / 'final.weights.h5'}: cannot be read: {reason}") from error
@@ -138,7 +134,8 @@ def set_stage(
     validation = None if data.validation is None else source.split(data.validation)
     test = source.split(data.test)
     if statistics is None:
-        statistics = measure_statistics(train, _rows(data.train_ops))
+        with _naming_files(train):
+            statistics = measure_statistics(train, _rows(data.train_ops))
     with strategy.scope():
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         _set_initial(model, recipe, row)
@@ -157,7 +154,8 @@ def evaluate(stage: Stage) -> dict[str, Any]:
     """Errors on the test split by the recipe's protocol, with the `probabilities` behind them."""
     expect = stage.recipe.expect
     protocol = expect.protocol if expect else "single_view"
-    probabilities = _probabilities(stage, stage.test, protocol)
+    with _naming_files(stage.test):
+        probabilities = _probabilities(stage, stage.test, protocol)
     labels = stage.test.labels
     few = probabilities.shape[1] <= 5
     return {
@@ -181,6 +179,24 @@ def versions() -> dict[str, str]:
         "tensorflow": tf.__version__,
         "python": platform.python_version(),
     }
+
+
+@contextmanager
+def _naming_files(*splits):
+    """TensorFlow says that a file cannot be decoded; this says which."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for split in splits:
+            reason = None if split is None else first_unreadable(split)
+            if reason:
+                raise InputError(reason) from error
+        raise
+
+
+def _without_optimizer(model):
+    """The same model and weights, for files that hold nothing else."""
+    return keras.Model(model.input, model.output)
 
 
 def _fit(stage, path):

@@ -1,5 +1,6 @@
 """AlexNet: Krizhevsky, Sutskever and Hinton 2012, NIPS 25."""
 
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 
 # fmt: off
@@ -42,6 +43,10 @@ def alexnet(
             padding = "ceil"
         cell = cell._replace(filters=round(cell.filters * width))
         towers = groups if towers == 2 else 1
+        if cell.filters % towers:
+            raise InputError(
+                f"width is {width}: the {cell.filters} maps of {name} are no two towers"
+            )
         x = parts.conv(x, cell, name, activation, padding=padding, groups=towers)
         number = name[-1]
         if normalised and lrn != "none":

@@ -1,155 +1,293 @@
-"""The command line, as processes of its own."""
+"""`keras-ilsvrc` as a person runs it: every call is a process of its own."""
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from keras_ilsvrc.recipe import find
+from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.rundir import FILES
 
+# resnet20_cifar for 12 steps on digits: the errors are high, and everything else is as always.
 SHORT = ("--set", "schedule.steps=12", "--set", "schedule.learning_rate=[[0,0.1]]")
-QUICK = ("train", "quickstart", "--replicas", "2", *SHORT)
+RECIPE = """
+net = "resnet_cifar"
+seed = 0
+initial = "he"
+[build]
+input_shape = [8, 8, 1]
+classes = 2
+depth = 8
+width = 0.5
+[data]
+dataset = "folder:{folder}"
+train = "train"
+validation = "validation"
+test = "test"
+batch_size = 12
+train_ops = [{first}, {{op = "pad", size = 1}}, {{op = "random_crop", size = 8}}]
+eval_ops = [{first}, {{op = "centre_crop", size = 8}}]
+[batch_norm]
+statistics = "replica"
+[loss]
+name = "cross_entropy"
+[optimizer]
+name = "sgd"
+momentum = 0.9
+l2 = 1e-4
+[schedule]
+name = "steps"
+steps = 7
+learning_rate = [[0, 0.01], [3, 0.1]]
+"""
+NORMALISE = '{op = "normalise", mean = [78.0], std = [94.0]}'
+STANDARDISE = '{op = "standardise"}'
 
 
-def call(*words):
-    command = [sys.executable, "-m", "keras_ilsvrc", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def command(*words, status=0):
+    """Runs a command and checks its exit status: what it wrote to stdout and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from keras_ilsvrc.cli import main; main()", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        # logical CPU devices, also where there is a GPU; wide enough that no word is cut
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "COLUMNS": "160"},
+    )
+    assert done.returncode == status, done.stderr[-3000:]
+    return done
 
 
-def refused(*words):
-    """The one line with which a command refuses what it was given."""
-    done = call(*words)
-    assert done.returncode == 2, done.stderr
+def refusal(*words):
+    """The one line in which a command is refused, with exit status 2."""
+    done = command(*words, status=2)
     assert "Traceback" not in done.stderr
-    line = done.stderr.strip().splitlines()[-1]
-    assert line.startswith("error: ")
-    return line
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert done.stderr.splitlines()[-1] == errors[0]
+    return errors[0].removeprefix("error: ")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A short run of the quickstart, and what it printed."""
-    out = tmp_path_factory.mktemp("runs") / "quick"
-    done = call(*QUICK, "--out", out, "--json")
-    assert done.returncode == 0, done.stderr
-    return out, json.loads(done.stdout)
-
-
-def test_list_and_info_print_text_and_json():
-    assert "143,667,240" in call("list", "vgg*").stdout
-    assert json.loads(call("list", "vgg19", "--json").stdout)[0]["parameters"] == 143_667_240
-    assert "not the published net" in call("info", "alexnet[activation=tanh]").stdout
-    assert json.loads(call("info", "alexnet", "--json").stdout)["published"] is True
-
-
-def test_doctor_names_what_computes():
-    report = json.loads(call("doctor", "--json").stdout)
-    assert {"python", "tensorflow", "keras", "devices", "missing"} <= set(report)
-
-
-def test_a_run_leaves_its_files_and_nothing_else(run):
-    out, _ = run
-    assert {file.name for file in out.iterdir()} == set(FILES)
-    for name in ("curves.png", "doubtful.png"):
-        with Image.open(out / name) as picture:
-            assert min(picture.size) > 300
-            assert len(picture.convert("RGB").getcolors(10**6)) > 50
-
-
-def test_a_run_says_what_it_found(run):
-    out, printed = run
-    result = json.loads((out / "result.json").read_text())
-    assert {**result, "out": str(out)} == printed
-    assert (result["images"], result["replicas"], result["protocol"]) == (360, 2, "single_view")
-    assert result["overrides"] == [word for word in SHORT if word != "--set"]
-    assert 0 <= result["top5_error"] <= result["top1_error"] <= 100
-    assert 0 < result["baseline"]["top1_error"] < 5
-    rows = list(csv.DictReader((out / "history.csv").open()))
-    assert [row["step"] for row in rows] == ["12"]
-
-
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_evaluate_finds_the_errors_of_the_run_again(run, replicas):
-    out, result = run
-    again = json.loads(call("evaluate", "--run", out, "--replicas", replicas, "--json").stdout)
-    assert again == {key: result[key] for key in again} | {"replicas": replicas}
-
-
-def test_a_directory_that_is_not_empty_names_resume(run):
-    assert "--resume" in refused(*QUICK, "--out", run[0])
-
-
-def test_resume_reports_a_finished_run_and_refuses_another_recipe(run):
-    out, result = run
-    assert json.loads(call(*QUICK, "--out", out, "--resume", "--json").stdout) == result
-    assert "another recipe" in refused(*QUICK, "--set", "seed=5", "--out", out, "--resume")
-
-
-@pytest.mark.parametrize(
-    ("words", "fragment"),
-    [
-        (("--set", "build.classes=3"), "digits has 10 classes"),
-        (("--set", "data.batch_size=127"), "data.batch_size is 127"),
-        (("--set", "data.dataset=folder:nowhere"), "nowhere: no such folder"),
-        (("--set", "build.input_shape=[2,2,1]"), "at least 4x4"),
-        (("--set", "build.input_shape=[9,9,1]"), "data.train_ops make images of 8x8x1"),
-        (("--replicas", "0"), "--replicas is 0"),
-        (("--set", "optimizer.l3=1"), "did you mean 'l2'?"),
-        (("--set", "net=resnet2_cifar"), "did you mean 'resnet"),
-    ],
-)
-def test_bad_input_is_one_line_and_leaves_nothing(words, fragment, tmp_path):
-    assert fragment in refused(
-        "train", "quickstart", "--replicas", 2, "--out", tmp_path / "x", *words
-    )
-    assert not list(tmp_path.iterdir())
-
-
-def test_an_out_that_cannot_be_written_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    assert "not a directory" in refused(*QUICK, "--out", tmp_path / "file")
-    assert "cannot be made" in refused(*QUICK, "--out", tmp_path / "file" / "below")
-
-
-def test_debug_shows_the_stack_trace():
-    done = call("--debug", "info", "vgg20")
-    assert done.returncode != 0
-    assert "Traceback" in done.stderr
-    assert "did you mean" in refused("info", "vgg20")
+    """A finished run on two replicas: its directory, and what the command said."""
+    path = tmp_path_factory.mktemp("cli") / "new" / "run"
+    done = command("train", "quickstart", "--replicas", 2, *SHORT, "--out", path, "--json")
+    return path, done
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Sixty zeros and ones as PNG files, and a recipe for them."""
-    data = load_digits(n_class=2)
-    for number in range(60):
-        home = tmp_path / "images" / str(data.target[number])
-        home.mkdir(parents=True, exist_ok=True)
-        pixels = (data.images[number] * 15).astype("uint8")
-        Image.fromarray(pixels).resize((16, 16)).save(home / f"{number}.png")
-    recipe = find("quickstart").read_text().replace('"digits"', f'"folder:{tmp_path / "images"}"')
-    recipe = recipe.replace('baseline = "svm"', "").replace("classes = 10", "classes = 2")
-    recipe = recipe.replace("eval_ops = [", 'eval_ops = [{op = "resize", size = 8}, ')
-    recipe = recipe.replace("train_ops = [", 'train_ops = [{op = "resize", size = 8}, ')
-    (tmp_path / "own.toml").write_text(recipe.replace('"train+validation"', '"train"'))
-    return tmp_path
+def digit_folder(tmp_path):
+    """Sixty real images of two digits, one folder a class."""
+    data = load_digits()
+    for digit in (3, 8):
+        (tmp_path / "images" / f"digit{digit}").mkdir(parents=True)
+        for number, image in enumerate(data.images[data.target == digit][:30]):
+            path = tmp_path / "images" / f"digit{digit}" / f"{number:02}.png"
+            Image.fromarray(np.round(image * 15.9375).astype("uint8")).save(path)
+    return tmp_path / "images"
 
 
-def test_a_folder_of_images_is_trained_on(folder):
-    done = call("train", folder / "own.toml", *SHORT, "--out", folder / "run", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["images"] == 12
-    assert json.loads(done.stdout)["top5_error"] is None
+def recipe_file(folder, first=NORMALISE):
+    path = folder.parent / "folder.toml"
+    path.write_text(RECIPE.format(folder=folder, first=first))
+    return path
 
 
-def test_a_truncated_image_is_named_and_nothing_is_left(folder):
-    bad = folder / "images" / "1" / "1.png"
-    bad.write_bytes(bad.read_bytes()[:90])
-    words = ("train", folder / "own.toml", *SHORT, "--out", folder / "run")
-    assert f"{bad}: cannot be decoded (90 bytes)" in refused(*words)
-    assert not (folder / "run").exists()
+def test_list_shows_every_net_with_its_published_error():
+    shown = command("list").stdout
+    for name, net in NETS.items():
+        (line,) = [line for line in shown.splitlines() if line.split()[0] == name]
+        assert net.top1_error is None or f"{net.top1_error:.2f}" in line
+        assert net.parameters is None or f"{net.parameters:,}" in line
+
+
+def test_list_as_json_holds_the_nets_of_a_pattern():
+    rows = json.loads(command("list", "vgg1*", "--json").stdout)
+    assert [row["name"] for row in rows] == [name for name in NETS if name.startswith("vgg1")]
+    assert {row["name"]: row["parameters"] for row in rows}["vgg19"] == 143_667_240
+    assert all(row["published"] for row in rows)
+
+
+def test_info_shows_paper_variations_and_departures():
+    shown = command("info", "alexnet").stdout
+    for text in ("Krizhevsky", "60,965,224", "relu, tanh, sigmoid", "40.7", "at least 64x64"):
+        assert text in shown
+
+
+def test_info_as_json_says_that_a_varied_net_is_not_the_published_one():
+    net = json.loads(command("info", "alexnet[activation=tanh]", "--json").stdout)
+    assert net["name"] == "alexnet[activation=tanh]"
+    assert (net["published"], net["varied"]) == (False, {"activation": "tanh"})
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (("info", "vgg91"), ["'vgg91'", "'vgg19'"]),
+        (("info", "alexnet[activation=than]"), ["'than'", "tanh"]),
+        (("list", "lenet*"), ["'lenet*'"]),
+        (("train", "quikstart"), ["quikstart", "'quickstart'"]),
+        (("train", "quickstart", "--set", "schedule.step=9"), ["schedule.step", "'steps'"]),
+        (("train", "quickstart", "--set", "net=resnet21"), ["'resnet21'", "did you mean"]),
+        (("train", "quickstart", "--set", "build.clases=3"), ["'clases'", "'classes'"]),
+        (("train", "quickstart", "--replicas", "0"), ["--replicas is 0", "at least 1"]),
+        (("evaluate", "--run", "nowhere"), ["nowhere", "no finished run"]),
+        (("evaluate", "--run", "nowhere", "--replicas", "-2"), ["--replicas is -2"]),
+    ],
+)
+def test_a_wrong_word_is_refused_in_one_line_at_once(words, fragments):
+    said = refusal(*words)
+    for fragment in fragments:
+        assert fragment in said
+
+
+@pytest.mark.parametrize("words", [("--debug", "info", "vgg91"), ("info", "vgg91", "--debug")])
+def test_debug_shows_the_stack_trace_wherever_it_stands(words):
+    said = command(*words, status=1).stderr
+    assert "Traceback (most recent call last)" in said
+    assert "InputError: no net is called 'vgg91'" in said
+
+
+def test_doctor_as_json_knows_versions_and_devices():
+    from importlib.metadata import version
+
+    found = json.loads(command("doctor", "--json").stdout)
+    for package in ("keras", "tensorflow", "keras-tuner"):
+        assert found[package] == version(package)
+    assert found["backend"] == "tensorflow"
+    assert any("CPU" in device for device in found["devices"])
+
+
+def test_a_run_leaves_all_its_files_and_no_other(run):
+    path, _ = run
+    assert sorted(file.name for file in path.iterdir()) == sorted(FILES)
+
+
+def test_a_run_says_what_it_found_on_stdout_and_in_its_directory(run):
+    path, done = run
+    said = json.loads(done.stdout)
+    kept = json.loads((path / "result.json").read_text())
+    assert said == {**kept, "out": str(path)}
+    assert (kept["net"], kept["protocol"]) == ("resnet20_cifar", "single_view")
+    assert (kept["images"], kept["replicas"]) == (360, 2)
+    assert 0 <= kept["top5_error"] <= kept["top1_error"] <= 100
+    assert kept["baseline"]["name"] == "svm"
+    assert 0 < kept["baseline"]["top1_error"] < 5
+    assert kept["overrides"] == [SHORT[1], SHORT[3]]
+    assert kept["versions"].keys() == {"keras_ilsvrc", "keras", "tensorflow", "python"}
+    assert kept["seconds"] > 0
+
+
+def test_a_run_keeps_a_row_an_epoch(run):
+    path, _ = run
+    with open(path / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows][-1] == "12"
+    for row in rows:
+        assert float(row["learning_rate"]) == pytest.approx(0.1)
+        assert 0 <= float(row["error"]) <= 100
+        assert float(row["loss"]) > 0
+
+
+@pytest.mark.parametrize("name", ["curves.png", "doubtful.png"])
+def test_the_pictures_of_a_run_show_something(run, name):
+    with Image.open(run[0] / name) as picture:
+        picture.load()
+        colours = picture.convert("RGB").getcolors(picture.width * picture.height)
+        assert picture.width >= 800
+        assert picture.height >= 400
+    assert len(colours) > 200
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_evaluation_repeats_the_errors_of_training_on_any_replicas(run, replicas):
+    path, _ = run
+    done = command("evaluate", "--run", path, "--replicas", replicas, "--json")
+    kept = json.loads((path / "result.json").read_text())
+    found = json.loads(done.stdout)
+    assert found["replicas"] == replicas
+    for key in ("net", "top1_error", "top5_error", "protocol", "images"):
+        assert found[key] == kept[key]
+    assert "Warning" not in done.stderr
+
+
+def test_a_finished_run_is_not_run_over(run):
+    path, _ = run
+    before = (path / "result.json").stat().st_mtime_ns
+    said = refusal("train", "quickstart", *SHORT, "--out", path)
+    assert str(path) in said
+    assert "--resume" in said
+    assert (path / "result.json").stat().st_mtime_ns == before
+
+
+def test_resume_returns_a_finished_run_at_once(run):
+    path, done = run
+    again = command("train", "quickstart", *SHORT, "--out", path, "--resume", "--json")
+    assert json.loads(again.stdout) == json.loads(done.stdout)
+    assert "starting TensorFlow" not in again.stderr
+
+
+def test_resume_of_another_recipe_is_refused(run):
+    said = refusal("train", "quickstart", *SHORT, "--set", "seed=1", "--out", run[0], "--resume")
+    assert str(run[0]) in said
+    assert "another recipe" in said
+
+
+def test_a_folder_of_images_is_trained_on_and_tested(digit_folder):
+    out = digit_folder.parent / "run"
+    recipe = recipe_file(digit_folder)
+    shown = command("train", recipe, "--replicas", 2, "--out", out).stdout
+    assert "test error" in shown
+    assert str(out / "curves.png") in shown
+    kept = json.loads((out / "result.json").read_text())
+    assert (kept["images"], kept["top5_error"]) == (12, None)
+    with open(out / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["3", "6", "7"]
+    assert all(0 <= float(row["validation_error"]) <= 100 for row in rows)
+    assert all(float(row["validation_loss"]) > 0 for row in rows)
+
+
+@pytest.mark.parametrize("first", [NORMALISE, STANDARDISE], ids=["training", "statistics"])
+def test_a_truncated_image_is_named_and_no_run_is_left(digit_folder, first):
+    path = digit_folder / "digit8" / "04.png"
+    path.write_bytes(path.read_bytes()[:-25])
+    out = digit_folder.parent / "runs" / "new"
+    said = refusal("train", recipe_file(digit_folder, first), "--out", out)
+    assert said.startswith(f"{path}: cannot be decoded ({path.stat().st_size} bytes)")
+    assert not out.parent.exists()
+
+
+def test_a_directory_that_cannot_be_made_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("a file")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        assert refusal("train", "quickstart", "--out", out).startswith(f"{out}: ")
+    assert (tmp_path / "file").read_text() == "a file"
+
+
+CROP = 'data.train_ops=[{op="subtract_pixel_mean"},{op="random_crop",size=%d}]'
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        (("--set", "build.classes=9"), ["build.classes is 9", "digits has 10 classes"]),
+        (("--replicas", "3", "--set", "data.batch_size=32"), ["data.batch_size is 32", "3 repl"]),
+        (("--set", "data.dataset=folder:nowhere"), ["nowhere: no such folder"]),
+        (("--set", "build.input_shape=[2,2,1]"), ["resnet20_cifar", "at least 4x4"]),
+        (("--set", CROP % 7), ["data.train_ops make images of 7x7x1", "8x8x1"]),
+        (("--set", CROP % 9), ["a crop of 9x9 does not fit", "8x8"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line_and_leaves_no_run(tmp_path, words, fragments):
+    said = refusal("train", "quickstart", *words, "--out", tmp_path / "run")
+    for fragment in fragments:
+        assert fragment in said
+    assert not (tmp_path / "run").exists()
