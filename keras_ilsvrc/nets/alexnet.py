@@ -44,9 +44,7 @@ def alexnet(
         cell = cell._replace(filters=round(cell.filters * width))
         towers = groups if towers == 2 else 1
         if cell.filters % towers:
-            raise InputError(
-                f"width is {width}: the {cell.filters} maps of {name} are no two towers"
-            )
+            raise InputError(f"width is {width}: {name} cannot halve {cell.filters} maps")
         x = parts.conv(x, cell, name, activation, padding=padding, groups=towers)
         number = name[-1]
         if normalised and lrn != "none":
