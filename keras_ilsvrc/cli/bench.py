@@ -44,4 +44,4 @@ def layers(
         times = f"{row.milliseconds:.1f}", f"{row.peer_milliseconds:.1f}"
         ratio = f"{row.ratio:.3f}", f"{row.limit:.2f}"
         table.add_row(row.ours, times[0], row.peer, times[1], *ratio)
-    Console().print(table)
+    Console(width=100).print(table)
