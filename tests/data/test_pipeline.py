@@ -78,6 +78,13 @@ def test_another_epoch_gives_another_order_and_augmentation():
         assert (by_place[one] == by_place[other]).all(axis=(1, 2, 3)).mean() < 0.2
 
 
+def test_the_images_of_one_epoch_are_augmented_one_by_one():
+    copies = Split(np.arange(60, dtype="int32"), np.repeat(DIGITS[:1], 60, axis=0), channels=1)
+    images, _ = next(iter(training_batches(copies, AUGMENTED, {}, 60, 0)))
+    # 25 windows, mirrored or not: 60 draws are expected to hold 35 of the 50
+    assert len({image.numpy().tobytes() for image in images}) > 25
+
+
 def test_every_image_comes_first_in_some_epoch():
     _, places = stream(10, 600, 10)
     counts = np.bincount(places[::10], minlength=10)  # 60 epochs: 6 expected
