@@ -3,7 +3,6 @@
 import platform
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,8 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.build import build
-from keras_ilsvrc.data.pipeline import evaluation_batches, measure_statistics, training_batches
-from keras_ilsvrc.data.sources import Source, Split, first_unreadable, open_source
+from keras_ilsvrc.data.pipeline import (
+    evaluation_batches,
+    measure_statistics,
+    naming_the_file,
+    training_batches,
+)
+from keras_ilsvrc.data.sources import Source, Split, open_source
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
@@ -74,8 +78,7 @@ def train(recipe: Recipe, directory: RunDirectory, replicas: int | None = None) 
     with directory as path:
         (path / "recipe.toml").write_text(recipe.toml(), encoding="utf-8")
         np.savez(path / "statistics.npz", **stage.statistics)  # type: ignore[arg-type]
-        with _naming_files(stage.train, stage.validation):
-            history = _fit(stage, path)
+        history = _fit(stage, path)
         result = evaluate(stage)
         _without_optimizer(stage.model).save_weights(path / "final.weights.h5")
         result |= baseline | {
@@ -134,7 +137,7 @@ def set_stage(
     validation = None if data.validation is None else source.split(data.validation)
     test = source.split(data.test)
     if statistics is None:
-        with _naming_files(train):
+        with naming_the_file(train, _rows(data.train_ops)):
             statistics = measure_statistics(train, _rows(data.train_ops))
     with strategy.scope():
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
@@ -154,8 +157,7 @@ def evaluate(stage: Stage) -> dict[str, Any]:
     """Errors on the test split by the recipe's protocol, with the `probabilities` behind them."""
     expect = stage.recipe.expect
     protocol = expect.protocol if expect else "single_view"
-    with _naming_files(stage.test):
-        probabilities = _probabilities(stage, stage.test, protocol)
+    probabilities = _probabilities(stage, stage.test, protocol)
     labels = stage.test.labels
     few = probabilities.shape[1] <= 5
     return {
@@ -181,19 +183,6 @@ def versions() -> dict[str, str]:
     }
 
 
-@contextmanager
-def _naming_files(*splits):
-    """TensorFlow says that a file cannot be decoded; this says which."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        for split in splits:
-            reason = None if split is None else first_unreadable(split)
-            if reason:
-                raise InputError(reason) from error
-        raise
-
-
 def _without_optimizer(model):
     """The same model and weights, for files that hold nothing else."""
     return keras.Model(model.input, model.output)
@@ -209,10 +198,10 @@ def _fit(stage, path):
         callbacks.insert(0, Validation(lambda model: _validate(stage)))
     if stage.strategy.num_replicas_in_sync > 1 and recipe.batch_norm.statistics == "replica":
         callbacks.insert(0, AverageStatistics())
-    batches = training_batches(
-        stage.train, _rows(recipe.data.train_ops), stage.statistics, batch, recipe.seed
-    )
-    take_steps(stage.model, batches, total, per_epoch, callbacks)
+    rows = _rows(recipe.data.train_ops)
+    batches = training_batches(stage.train, rows, stage.statistics, batch, recipe.seed)
+    with naming_the_file(stage.train, rows, stage.statistics):
+        take_steps(stage.model, batches, total, per_epoch, callbacks)
     return history.rows
 
 
@@ -229,7 +218,8 @@ def _probabilities(stage, split, protocol):
     data = stage.recipe.data
     rows = _rows(data.eval_ops)
     batches = evaluation_batches(split, rows, stage.statistics, data.batch_size)
-    return PROTOCOLS[protocol](stage.model, batches, len(split))
+    with naming_the_file(split, rows, stage.statistics):
+        return PROTOCOLS[protocol](stage.model, batches, len(split))
 
 
 def _rows(ops) -> Sequence[dict]:

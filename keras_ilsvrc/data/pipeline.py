@@ -4,13 +4,15 @@ What example stands at position i of epoch e, and how it is augmented, is a pure
 (seed, e, i): there is no shuffle buffer, and a stream can start at any step.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 
 import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.ops import OPS, RANDOM, STATISTICS
-from keras_ilsvrc.data.sources import Split
+from keras_ilsvrc.data.sources import Split, first_unreadable
 from keras_ilsvrc.errors import InputError
 
 # Not rewritten by autograph, which would wrap our errors in its own.
@@ -143,3 +145,31 @@ def _measure(split, rows, statistics, needed):
         "channel_mean": mean.astype("float32"),
         "channel_std": np.maximum(std, 1e-6).astype("float32"),
     }
+
+
+@contextmanager
+def naming_the_file(
+    split: Split, rows: Rows, statistics: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> Iterator[None]:
+    """TensorFlow says that an image cannot be read or cropped; this says which file it is.
+
+    Raises:
+        InputError: With path and reason, if work on the split failed and a file is the cause.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = first_unreadable(split) or _first_unfit(split, rows, statistics)
+        if reason:
+            raise InputError(reason) from error
+        raise
+
+
+def _first_unfit(split, rows, statistics):
+    known = [row for row in rows if set(STATISTICS.get(row["op"], ())) <= set(statistics)]
+    for index, path in enumerate(() if split.paths is None else split.paths):
+        try:
+            apply_ops(split.image(index), known, tf.constant([0, 0]), statistics)
+        except InputError as error:
+            return f"{path}: {error}"
+    return None

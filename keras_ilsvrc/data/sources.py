@@ -145,7 +145,7 @@ def folder(root: Path, channels: int = 3) -> Source:
 
 
 def decode(path, channels):
-    """The uint8 image in a file: JPEG, PNG, BMP, WebP or a GIF's first frame."""
+    """The uint8 image in a file: JPEG or PNG; in colour also BMP or a GIF's first frame."""
     image = tf.io.decode_image(tf.io.read_file(path), channels, expand_animations=False)
     image.set_shape((None, None, channels))
     return image

@@ -43,7 +43,7 @@ def alexnet(
             padding = "ceil"
         cell = cell._replace(filters=round(cell.filters * width))
         towers = groups if towers == 2 else 1
-        if cell.filters % towers:
+        if cell.filters % towers or (lrn == "tower" and cell.filters % 2):
             raise InputError(f"width is {width}: {name} cannot halve {cell.filters} maps")
         x = parts.conv(x, cell, name, activation, padding=padding, groups=towers)
         number = name[-1]

@@ -52,7 +52,7 @@ def stages(x, unit, counts, maps, shortcut, order, batch_norm):
 def resnet(image, classes, depth, shortcut, order, batch_norm, width):
     """Image to the 7x7 maps of conv5_x, or to logits if `classes` is given."""
     constants = BATCH_NORM if batch_norm else None
-    maps = [round(filters * width) for filters in IMAGENET_MAPS]
+    maps = [max(1, round(filters * width)) for filters in IMAGENET_MAPS]
     x = parts.conv(image, f"conv7/2-{maps[0]}", "conv1", "relu", constants)
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
     x = stages(x, *TABLE_1[depth], maps, shortcut, order, constants)
@@ -64,7 +64,7 @@ def resnet_cifar(image, classes, depth, shortcut, order, batch_norm, width):
     if depth < 8 or (depth - 2) % 6:
         raise InputError(f"depth is {depth}; expected 6n + 2, as 20, 32, 44, 56 or 110")
     constants = BATCH_NORM if batch_norm else None
-    maps = [round(filters * width) for filters in CIFAR_MAPS]
+    maps = [max(1, round(filters * width)) for filters in CIFAR_MAPS]
     x = parts.conv(image, f"conv3-{maps[0]}", "conv1", "relu", constants)
     counts = ((depth - 2) // 6,) * 3
     x = stages(x, "basic", counts, maps, shortcut, order, constants)

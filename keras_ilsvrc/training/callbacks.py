@@ -60,6 +60,9 @@ class Validation(keras.callbacks.Callback):
 class History(keras.callbacks.Callback):
     """Writes `history.csv`, a row an epoch, as training goes.
 
+    The learning rate is that of the epoch's first step; images/s leave out the very first step of
+    training, which makes the graph.
+
     Args:
         path: The file; written anew.
         images_per_step: The global batch size.
@@ -77,13 +80,15 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started, self.first_step = time.perf_counter(), self.steps
+        self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
+        if self.steps == 1:
+            self.started, self.first_step = time.perf_counter(), 1
         self.seconds = time.perf_counter() - self.started
 
     def on_epoch_end(self, epoch, logs=None):
-        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         images = (self.steps - self.first_step) * self.images_per_step
         row = {
             "epoch": epoch + 1,
@@ -92,8 +97,8 @@ class History(keras.callbacks.Callback):
             "error": error(logs),
             "validation_loss": logs.get("validation_loss"),
             "validation_error": logs.get("validation_error"),
-            "learning_rate": float(rate),
-            "images_per_second": images / self.seconds,
+            "learning_rate": self.rate,
+            "images_per_second": images / self.seconds if images else None,
         }
         self.rows.append(row)
         with open(self.path, "a", newline="") as file:

@@ -20,6 +20,8 @@ RECIPE = """
 net = "resnet_cifar"
 seed = 0
 initial = "he"
+batch_norm = {{statistics = "replica"}}
+loss = {{name = "cross_entropy"}}
 [build]
 input_shape = [8, 8, 1]
 classes = 2
@@ -33,10 +35,6 @@ test = "test"
 batch_size = 12
 train_ops = [{first}, {{op = "pad", size = 1}}, {{op = "random_crop", size = 8}}]
 eval_ops = [{first}, {{op = "centre_crop", size = 8}}]
-[batch_norm]
-statistics = "replica"
-[loss]
-name = "cross_entropy"
 [optimizer]
 name = "sgd"
 momentum = 0.9
@@ -263,6 +261,15 @@ def test_a_truncated_image_is_named_and_no_run_is_left(digit_folder, first):
     said = refusal("train", recipe_file(digit_folder, first), "--out", out)
     assert said.startswith(f"{path}: cannot be decoded ({path.stat().st_size} bytes)")
     assert not out.parent.exists()
+
+
+def test_an_image_smaller_than_its_crop_is_named(digit_folder):
+    path = digit_folder / "digit8" / "04.png"
+    Image.new("L", (6, 6)).save(path)
+    recipe = recipe_file(digit_folder, NORMALISE)
+    crop = 'data.train_ops=[{op="random_crop",size=8}]'
+    said = refusal("train", recipe, "--set", crop, "--out", path.parent / "x")
+    assert said.startswith(f"{path}: a crop of 8x8 does not fit into images of 6x6")
 
 
 def test_a_directory_that_cannot_be_made_is_refused_at_once(tmp_path):

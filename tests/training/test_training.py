@@ -101,12 +101,12 @@ def test_a_rate_holds_from_its_step_up_to_the_next(rows):
         assert float(optimizer.learning_rate) == np.float32(expected)
 
 
-def test_training_takes_its_rates_from_the_schedule(tmp_path):
+def test_history_holds_the_rate_of_every_epochs_first_step(tmp_path):
     model = compiled_net(ROWS)
     history = History(tmp_path / "history.csv", 16)
     train(model, batches(), 12, 5, [history])
     rates = [(row["step"], row["learning_rate"]) for row in history.rows]
-    assert rates == [(5, np.float32(0.1)), (10, np.float32(0.001)), (12, np.float32(0.001))]
+    assert rates == [(5, np.float32(0.01)), (10, np.float32(0.1)), (12, np.float32(0.001))]
 
 
 def test_history_reads_a_rate_that_never_changes(tmp_path):
