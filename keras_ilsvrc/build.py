@@ -2,6 +2,7 @@
 
 import importlib
 import zipfile
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def build(
             raise InputError(f"{row.name}: {key} is missing; give {variation}")
     classes = row.classes if classes is None else classes
     _check_arguments(row, include_top, weights, pooling, classes)
+    classes = int(classes)
 
     import keras
     from keras import layers
@@ -70,11 +72,20 @@ def build(
             "image_data_format is 'channels_first'; these nets are channels last: call "
             "keras.config.set_image_data_format('channels_last')"
         )
+    try:
+        keras.activations.get(classifier_activation)
+    except ValueError as error:
+        raise InputError(
+            f"classifier_activation is {classifier_activation!r}; expected 'softmax', None for "
+            "logits, or another activation of Keras"
+        ) from error
     image = _image(row, input_tensor, input_shape)
     module, function = row.builder.split(":")
     builder = getattr(importlib.import_module(f"keras_ilsvrc.nets.{module}"), function)
     try:
         outputs = builder(image, classes if include_top else None, **row.arguments)
+    except InputError:
+        raise
     except ValueError as error:
         if include_top and None in image.shape[1:3]:
             raise InputError(
@@ -101,8 +112,20 @@ def build(
     if _replicas() > 1:
         synchronize(model, True)
     if weights is not None:
-        _read(weights, model.load_weights)
+        load_weights(model, weights)
     return model
+
+
+def load_weights(model: "keras.Model", path: str | Path) -> None:
+    """Fills a model with the weights of a `.weights.h5` file of the same net.
+
+    Raises:
+        InputError: If the file is missing, damaged, or of another net.
+    """
+    _check_exists(path, "weights")
+    if not str(path).endswith(".weights.h5"):
+        raise InputError(f"weights is {path}; expected a file that ends in .weights.h5")
+    _read(path, model.load_weights)
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
@@ -135,21 +158,19 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
 
 def _check_arguments(row, include_top, weights, pooling, classes):
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+    if isinstance(classes, bool) or not isinstance(classes, Integral) or classes < 1:
         raise InputError(f"classes is {classes!r}; expected a whole number of at least 1")
     if pooling not in (None, "avg", "max"):
         raise InputError(f"pooling is {pooling!r}; expected None, 'avg' or 'max'")
     if row.arguments.get("auxiliary") and not include_top:
         raise InputError("auxiliary needs include_top: auxiliary classifiers are classifiers")
+    if weights == "imagenet":
+        raise InputError(
+            "weights is 'imagenet', which this package does not hold; give the path of a "
+            ".weights.h5 file, or None"
+        )
     if weights is not None:
-        if weights == "imagenet":
-            raise InputError(
-                "weights is 'imagenet', which this package does not hold; give the path of a "
-                ".weights.h5 file, or None"
-            )
         _check_exists(weights, "weights")
-        if not str(weights).endswith(".weights.h5"):
-            raise InputError(f"weights is {weights}; expected a file that ends in .weights.h5")
 
 
 def _image(row: Net, input_tensor, input_shape):
@@ -164,10 +185,16 @@ def _image(row: Net, input_tensor, input_shape):
         if input_shape is not None and tuple(input_shape) != shape:
             raise InputError(f"input_shape is {input_shape}, but input_tensor has {shape}")
     else:
-        shape = tuple(row.input_shape if input_shape is None else input_shape)
-    whole = [size for size in shape if size is None or (isinstance(size, int) and size > 0)]
+        shape = row.input_shape if input_shape is None else input_shape
+        if not isinstance(shape, (tuple, list)):
+            raise InputError(f"input_shape is {shape!r}; expected (height, width, channels)")
+        shape = tuple(shape)
+    whole = [
+        size for size in shape if size is None or (isinstance(size, Integral) and int(size) > 0)
+    ]
     if len(shape) != 3 or len(whole) != 3 or shape[2] is None:
         raise InputError(f"input_shape is {shape}; expected (height, width, channels)")
+    shape = tuple(None if size is None else int(size) for size in shape)  # NumPy's numbers too
     if min(size or row.minimum for size in shape[:2]) < row.minimum:
         raise InputError(
             f"input_shape is {shape}: too small for {row.name}, whose images need at least "

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.build import build
+from keras_ilsvrc.build import build, load_weights
 from keras_ilsvrc.data.pipeline import (
     evaluation_batches,
     measure_statistics,
@@ -26,6 +26,7 @@ from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
 from keras_ilsvrc.evaluation.single_view import single_view
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe import Recipe, load
 from keras_ilsvrc.rundir import RunDirectory
 from keras_ilsvrc.training import initial
@@ -48,6 +49,7 @@ class Stage:
     """A recipe with its names resolved: a strategy, the images, the model."""
 
     recipe: Recipe
+    net: Net
     strategy: tf.distribute.Strategy
     source: Source
     train: Split
@@ -73,7 +75,8 @@ def train(recipe: Recipe, directory: RunDirectory, replicas: int | None = None) 
     """
     started = time.perf_counter()
     stage = set_stage(recipe, replicas)
-    replicas = stage.strategy.num_replicas_in_sync
+    with stage.strategy.scope():
+        _set_initial(stage.model, recipe, stage.net)
     baseline = _baseline(stage)
     with directory as path:
         (path / "recipe.toml").write_text(recipe.toml(), encoding="utf-8")
@@ -104,18 +107,14 @@ def restore(path: Path, replicas: int | None = None) -> Stage:
     with np.load(path / "statistics.npz", allow_pickle=False) as file:
         statistics = dict(file)
     stage = set_stage(load(path / "recipe.toml"), replicas, statistics)
-    try:
-        _without_optimizer(stage.model).load_weights(path / "final.weights.h5")
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path / 'final.weights.h5'}: cannot be read: {reason}") from error
+    load_weights(_without_optimizer(stage.model), path / "final.weights.h5")
     return stage
 
 
 def set_stage(
     recipe: Recipe, replicas: int | None = None, statistics: dict[str, np.ndarray] | None = None
 ) -> Stage:
-    """Resolves every name of a recipe; measures the statistics unless they are given."""
+    """Resolves the names of a recipe but `initial`; measures statistics unless they are given."""
     row = info(recipe.net, **recipe.build.variations)
     strategy = mirrored(replicas)
     replicas = strategy.num_replicas_in_sync
@@ -141,14 +140,13 @@ def set_stage(
             statistics = measure_statistics(train, _rows(data.train_ops))
     with strategy.scope():
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
-        _set_initial(model, recipe, row)
         synchronize(model, replicas > 1 and recipe.batch_norm.statistics == "synchronized")
         optimizer = OPTIMIZERS[recipe.optimizer.name](
             SCHEDULES[recipe.schedule.name](recipe.schedule.learning_rate),
             **recipe.optimizer.model_dump(exclude={"name"}),
         )
         compile_model(model, optimizer, recipe.loss.weights)
-    stage = Stage(recipe, strategy, source, train, validation, test, statistics, model)
+    stage = Stage(recipe, row, strategy, source, train, validation, test, statistics, model)
     _check_shapes(stage, shape)
     return stage
 
@@ -161,7 +159,7 @@ def evaluate(stage: Stage) -> dict[str, Any]:
     labels = stage.test.labels
     few = probabilities.shape[1] <= 5
     return {
-        "net": info(stage.recipe.net, **stage.recipe.build.variations).name,
+        "net": stage.net.name,
         "top1_error": round(top_k_error(probabilities, labels, 1), 4),
         "top5_error": None if few else round(top_k_error(probabilities, labels, 5), 4),
         "protocol": protocol,
@@ -193,14 +191,15 @@ def _fit(stage, path):
     batch, total = recipe.data.batch_size, recipe.schedule.steps
     per_epoch = -(-len(stage.train) // batch)
     history = History(path / "history.csv", batch)
-    callbacks = [history, ProgressBar(total, per_epoch, batch)]
+    progress = ProgressBar(total, per_epoch, batch)
+    callbacks = [history, progress]
     if stage.validation is not None:
         callbacks.insert(0, Validation(lambda model: _validate(stage)))
     if stage.strategy.num_replicas_in_sync > 1 and recipe.batch_norm.statistics == "replica":
         callbacks.insert(0, AverageStatistics())
     rows = _rows(recipe.data.train_ops)
     batches = training_batches(stage.train, rows, stage.statistics, batch, recipe.seed)
-    with naming_the_file(stage.train, rows, stage.statistics):
+    with progress, naming_the_file(stage.train, rows, stage.statistics):
         take_steps(stage.model, batches, total, per_epoch, callbacks)
     return history.rows
 
@@ -247,7 +246,7 @@ def _set_initial(model, recipe, row):
                 f"initial is {recipe.initial!r}; expected 'paper', 'he', 'glorot', a run or a "
                 ".weights.h5 file"
             )
-        model.load_weights(path)
+        load_weights(_without_optimizer(model), path)
 
 
 def _check_shapes(stage, shape):

@@ -19,6 +19,7 @@ FILES = (
     "doubtful.png",
     "result.json",
 )
+PART = ".result.json"  # until it is whole
 
 
 class RunDirectory:
@@ -76,7 +77,7 @@ class RunDirectory:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is None:
             return
-        for name in FILES:
+        for name in (*FILES, PART):
             (self.path / name).unlink(missing_ok=True)
         for directory in self.made:
             if not any(directory.iterdir()):
@@ -84,7 +85,7 @@ class RunDirectory:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Writes `result.json`, whole or not at all."""
-        part = self.path / ".result.json"
+        part = self.path / PART
         part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         os.replace(part, self.finished)
 

@@ -35,9 +35,7 @@ class AverageStatistics(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        strategy = tf.distribute.get_strategy()
-        if self.model.distribute_strategy is not None:
-            strategy = self.model.distribute_strategy
+        strategy = self.model.distribute_strategy or tf.distribute.get_strategy()
         for layer in batch_norms(self.model):
             for variable in (layer.moving_mean, layer.moving_variance):
                 values = strategy.experimental_local_results(variable.value)
@@ -108,6 +106,8 @@ class History(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.Callback):
     """One bar over all steps with loss, error, images/s and time left; in a log, a line an epoch.
 
+    As a context it gives the terminal back, cursor and all, however training ends.
+
     Args:
         steps: All steps of the training.
         steps_per_epoch: Of one epoch.
@@ -119,15 +119,21 @@ class ProgressBar(keras.callbacks.Callback):
         self.steps, self.images_per_step = steps, images_per_step
         self.epochs = -(-steps // steps_per_epoch)
         self.console = Console(stderr=True)
-
-    def on_train_begin(self, logs=None):
-        self.done, self.started = 0, time.perf_counter()
         columns = ("{task.description}", BarColumn(), "{task.fields[state]}", TimeRemainingColumn())
         self.bar = Progress(
             *(TextColumn(x) if isinstance(x, str) else x for x in columns),
             console=self.console,
             disable=not self.console.is_terminal,
         )
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.bar.stop()
+
+    def on_train_begin(self, logs=None):
+        self.done, self.started = 0, time.perf_counter()
         self.task = self.bar.add_task("first step", total=self.steps, state="")
         self.bar.start()
 
