@@ -8,12 +8,8 @@ from keras_ilsvrc.rundir import RunDirectory
 from keras_ilsvrc.training.callbacks import ProgressBar
 
 pytestmark = pytest.mark.tensorflow
-SHORT = [
-    "schedule.steps=1",
-    "schedule.learning_rate=[[0,0.1]]",
-    "net=resnet_cifar",
-    "build.depth=8",
-]
+SHORT = ["schedule.steps=1", "schedule.learning_rate=[[0,0.1]]"]
+SMALL = ["net=resnet_cifar", "build.depth=8"]
 
 
 def short(*overrides):
