@@ -76,6 +76,8 @@ def show_info(
     shared = f"images of at least {net.minimum}x{net.minimum}, {net.classes} classes"
     rows = {
         "paper": f"{net.paper} ({net.year})",
+        "place": net.place,
+        "new": "\n".join(f"- {line}" for line in net.news),
         "status": status,
         "input": f"{'x'.join(map(str, net.input_shape))}; {shared}",
         "parameters": "build it to count" if net.parameters is None else f"{net.parameters:,}",

@@ -1,7 +1,16 @@
 """Custom Keras layers: importing this package registers them for `keras.saving.load_model`."""
 
 from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
+from keras_ilsvrc.layers.lenet import RadialBasis, Subsampling2D, TableConv2D, scaled_tanh
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.residual import ResidualUnit
 
-__all__ = ["GroupedConv2D", "LocalResponseNormalization", "ResidualUnit"]
+__all__ = [
+    "GroupedConv2D",
+    "LocalResponseNormalization",
+    "RadialBasis",
+    "ResidualUnit",
+    "Subsampling2D",
+    "TableConv2D",
+    "scaled_tanh",
+]

@@ -6,15 +6,18 @@ from typing import NamedTuple
 from keras import layers
 
 from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
+from keras_ilsvrc.layers.lrn import LocalResponseNormalization
+from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
 INITIAL = "he_normal"  # of every kernel, so that any net trains as built; biases start at zero
+CELL = r"(conv(?=.*-)|maxpool|avgpool)(\d+)(?:x(\d+))?(?:/(\d+))?(?:-(\d+))?"
 
 
 class Cell(NamedTuple):
-    """One entry of a paper's table: `conv7/2-64`, `maxpool3/2`, `avgpool5/3`."""
+    """One entry of a paper's table: `conv7/2-64`, `conv1x7-192`, `maxpool3/2`, `avgpool5/3`."""
 
     kind: str
-    kernel: int
+    kernel: int | tuple[int, int]  # rows and columns where they differ
     stride: int
     filters: int | None
 
@@ -23,37 +26,31 @@ class Cell(NamedTuple):
         """Reads `<kind><kernel>[/<stride>][-<filters>]`; a Cell is returned as it is."""
         if isinstance(text, Cell):
             return text
-        match = re.fullmatch(r"(conv(?=.*-)|maxpool|avgpool)(\d+)(?:/(\d+))?(?:-(\d+))?", text)
+        match = re.fullmatch(CELL, text)
         if not match:
             raise ValueError(
                 f"{text!r} is no cell; expected as in conv3-64, conv7/2-64, maxpool3/2"
             )
-        kind, kernel, stride, filters = match.groups()
-        return cls(kind, int(kernel), int(stride or 1), int(filters) if filters else None)
-
-
-def overhang(size, kernel, stride):
-    """Zeros after the last pixel with which the windows cover all of `size` pixels.
-
-    Caffe's ceil rule. For a size known only when the net runs, as many as can be needed.
-    """
-    return stride - 1 if size is None else -(size - kernel) % stride
+        kind, rows, columns, stride, filters = match.groups()
+        kernel = int(rows) if columns in (None, rows) else (int(rows), int(columns))
+        return cls(kind, kernel, int(stride or 1), int(filters) if filters else None)
 
 
 def pad(x, cell, padding, name, dtype=None):
     """Applies a paper's padding: the padded tensor, and what is left to say to Keras.
 
-    `"half"` is kernel // 2 on every side, `"ceil"` the overhang on the right and at the bottom,
-    `"valid"` nothing. Zeros equal Caffe's and torch's padding of pools where no input is
-    negative, as it is behind a ReLU.
+    `"half"` is kernel // 2 on every side, a number as many zeros on every side, `"ceil"` the
+    overhang on the right and at the bottom, `"valid"` nothing. Zeros equal Caffe's and torch's
+    padding of pools where no input is negative, as it is behind a ReLU.
     """
     if padding == "valid" or cell.kernel == 1:
         return x, "valid"
     if padding == "half":
-        if cell.stride == 1 and cell.kernel % 2:
+        if cell.stride == 1 and (isinstance(cell.kernel, tuple) or cell.kernel % 2):
             return x, "same"
-        amount = (cell.kernel // 2,) * 2
-        return layers.ZeroPadding2D((amount, amount), dtype=dtype, name=f"{name}_pad")(x), "valid"
+        padding = cell.kernel // 2
+    if isinstance(padding, int):
+        return layers.ZeroPadding2D(padding, dtype=dtype, name=f"{name}_pad")(x), "valid"
     sizes = x.shape[1:3]
     after = [overhang(size, cell.kernel, cell.stride) for size in sizes]
     if not any(after):
@@ -73,10 +70,13 @@ def conv(
     batch_norm=None,
     padding="half",
     groups=1,
-    use_bias=True,
+    use_bias=None,
     dtype=None,
 ):
-    """A convolution, its batch normalisation where constants are given, its activation."""
+    """A convolution, its batch normalisation where constants are given, its activation.
+
+    It has a bias if `use_bias` says so, else where no batch normalisation follows.
+    """
     cell = Cell.parse(cell)
     x, padding = pad(x, cell, padding, name, dtype)
     kind, options = (GroupedConv2D, {"groups": groups}) if groups > 1 else (layers.Conv2D, {})
@@ -86,7 +86,7 @@ def conv(
         cell.stride,
         padding,
         activation=None if batch_norm else activation,
-        use_bias=use_bias and not batch_norm,
+        use_bias=not batch_norm if use_bias is None else use_bias,
         kernel_initializer=INITIAL,
         dtype=dtype,
         name=name,
@@ -101,39 +101,88 @@ def conv(
 def pool(x, cell, name, padding="valid"):
     """A max or average pool."""
     cell = Cell.parse(cell)
+    if cell.kind == "avgpool" and padding == "ceil":
+        return CeilAveragePooling2D(cell.kernel, cell.stride, name=name)(x)
     x, padding = pad(x, cell, padding, name)
     kind = {"maxpool": layers.MaxPooling2D, "avgpool": layers.AveragePooling2D}[cell.kind]
     return kind(cell.kernel, cell.stride, padding, name=name)(x)
 
 
-def chain(x, cells, prefix, activation="relu"):
-    """Cells one after another, named `<prefix>_<key>`."""
+def chain(x, cells, prefix, activation="relu", batch_norm=None, strided=None, border="half"):
+    """Cells one after another, named `<prefix>_<key>`.
+
+    Args:
+        x: Maps.
+        cells: Key to cell.
+        prefix: Of every name.
+        activation: Of every convolution.
+        batch_norm: Constants of the batch normalisation of every convolution, or None for none.
+        strided: Padding of cells with a stride; Caffe's if None: half for convolutions, ceil
+            for pools.
+        border: Padding of pools without one: `"half"`, in whose averages only pixels count, or
+            1, in which the zeros around 3x3 windows count, as in Caffe and torch.
+    """
     for key, text in cells.items():
         cell = Cell.parse(text)
         name = f"{prefix}_{key}"
         if cell.kind == "conv":
-            x = conv(x, cell, name, activation)
+            padding = strided if strided and cell.stride > 1 else "half"
+            x = conv(x, cell, name, activation, batch_norm, padding)
         else:
-            x = pool(x, cell, name, padding="half")
+            x = pool(x, cell, name, (strided or "ceil") if cell.stride > 1 else border)
     return x
 
 
-def branches(x, rows, name):
+def branches(x, rows, name, **options):
     """Chains side by side, concatenated along the maps in the order of `rows`."""
-    return layers.Concatenate(name=name)([chain(x, cells, name) for cells in rows])
+    return layers.Concatenate(name=name)([chain(x, cells, name, **options) for cells in rows])
 
 
-def dense(x, units, name, activation=None):
-    """A fully connected layer."""
-    return layers.Dense(units, activation, kernel_initializer=INITIAL, name=name)(x)
+def column(x, table, pool_cell="maxpool3/2", activation="relu", lrn=None, padding=None, ceil=False):
+    """Convolutions with what follows each: the trunk of AlexNet, ZFNet and their relatives.
+
+    Args:
+        x: Images.
+        table: Name of a convolution, as `conv1`, to its cell, the number of its towers, and what
+            follows, as `"norm pool"`, named `norm1` and `pool1`.
+        pool_cell: Every pool.
+        activation: Of every convolution.
+        lrn: Constants of local response normalisation; None leaves every `norm` out.
+        padding: Of the convolutions, by name; kernel // 2 where it is not given.
+        ceil: Whether pools take Caffe's last window.
+    """
+    for name, (cell, towers, follow) in table.items():
+        around = (padding or {}).get(name, "half")
+        x = conv(x, cell, name, activation, padding=around, groups=towers)
+        for step in follow.split():
+            below = name.replace("conv", step)
+            if step == "pool":
+                x = pool(x, pool_cell, below, "ceil" if ceil else "valid")
+            elif lrn:
+                x = LocalResponseNormalization(**lrn, name=below)(x)
+    return x
 
 
-def fully_connected_head(x, classes, units=4096, dropout=0.5, activation="relu"):
-    """fc6, fc7 with dropout, fc8: the head of AlexNet, ZFNet and VGG."""
+def dense(x, units, name, activation=None, batch_norm=None):
+    """A fully connected layer, its batch normalisation where constants are given."""
+    behind = None if batch_norm else activation
+    x = layers.Dense(units, behind, not batch_norm, kernel_initializer=INITIAL, name=name)(x)
+    if batch_norm:
+        x = layers.BatchNormalization(**batch_norm, name=f"{name}_bn")(x)
+        x = layers.Activation(activation, name=f"{name}_relu")(x)
+    return x
+
+
+def fully_connected_head(
+    x, classes, units=(4096, 4096), dropout=0.5, activation="relu", drop_first=False
+):
+    """fc6, fc7 with dropout behind each, or before it, and fc8: as AlexNet, ZFNet and VGG end."""
     x = layers.Flatten(name="flatten")(x)
-    for number in (6, 7):
-        x = dense(x, units, f"fc{number}", activation)
-        x = layers.Dropout(dropout, name=f"drop{number}")(x)
+    for number, width in enumerate(units, 6):
+        drop = layers.Dropout(dropout, name=f"drop{number}")
+        x = drop(x) if drop_first else x
+        x = dense(x, width, f"fc{number}", activation)
+        x = x if drop_first else drop(x)
     return dense(x, classes, "fc8")
 
 

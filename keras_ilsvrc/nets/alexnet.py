@@ -1,16 +1,32 @@
-"""AlexNet: Krizhevsky, Sutskever and Hinton 2012, NIPS 25."""
+"""AlexNet and its re-makes: Krizhevsky, Sutskever and Hinton 2012, NIPS 25; arXiv:1404.5997."""
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.layers import LocalResponseNormalization, parts
+from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Section 3.5 and figure 2: the cell, in how many towers, normalised after it, pooled after it.
+# Section 3.5 and figure 2: the cell, in how many towers, what follows its ReLU.
 SECTION_3_5 = {
-    "conv1": ("conv11/4-96", 1, True,  True),
-    "conv2": ("conv5-256",   2, True,  True),
-    "conv3": ("conv3-384",   1, False, False),
-    "conv4": ("conv3-384",   2, False, False),
-    "conv5": ("conv3-256",   2, False, True),
+    "conv1": ("conv11/4-96", 1, "norm pool"),
+    "conv2": ("conv5-256",   2, "norm pool"),
+    "conv3": ("conv3-384",   1, ""),
+    "conv4": ("conv3-384",   2, ""),
+    "conv5": ("conv3-256",   2, "pool"),
+}
+# Caffe's bvlc_reference_caffenet: pools before it normalises.
+CAFFENET = {
+    "conv1": ("conv11/4-96", 1, "pool norm"),
+    "conv2": ("conv5-256",   2, "pool norm"),
+    "conv3": ("conv3-384",   1, ""),
+    "conv4": ("conv3-384",   2, ""),
+    "conv5": ("conv3-256",   2, "pool"),
+}
+# arXiv:1404.5997, the model for one GPU, as torchvision has it.
+ONE_WEIRD_TRICK = {
+    "conv1": ("conv11/4-64", 1, "pool"),
+    "conv2": ("conv5-192",   1, "pool"),
+    "conv3": ("conv3-384",   1, ""),
+    "conv4": ("conv3-256",   1, ""),
+    "conv5": ("conv3-256",   1, "pool"),
 }
 # Section 5: standard deviation of the kernels and, where it is not zero, the bias.
 INITIAL = {
@@ -19,42 +35,41 @@ INITIAL = {
 }
 # fmt: on
 SECTION_3_3 = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
+CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divides alpha by size
 
 
-def alexnet(
-    image,
-    classes,
-    activation,
-    pool,
-    pool_kind,
-    lrn,
-    dropout,
-    groups,
-    conv1,
-    width,
-):
+def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, conv1, width):
     """Image to the 6x6 maps of pool5, or to the logits of fc8 if `classes` is given."""
-    x = image
-    for name, (text, towers, normalised, pooled) in SECTION_3_5.items():
-        cell = parts.Cell.parse(text)
-        padding = "half"
-        if name == "conv1":  # its last windows overhang at 224, as in the authors' code
-            cell = parts.Cell.parse(f"conv{conv1}-{cell.filters}")
-            padding = "ceil"
+    table = {}
+    for name, (text, towers, follow) in SECTION_3_5.items():
+        cell = parts.Cell.parse(f"conv{conv1}-96" if name == "conv1" else text)
         cell = cell._replace(filters=round(cell.filters * width))
         towers = groups if towers == 2 else 1
         if cell.filters % towers or (lrn == "tower" and cell.filters % 2):
             raise InputError(f"width is {width}: {name} cannot halve {cell.filters} maps")
-        x = parts.conv(x, cell, name, activation, padding=padding, groups=towers)
-        number = name[-1]
-        if normalised and lrn != "none":
-            halves = 2 if lrn == "tower" else 1
-            norm = LocalResponseNormalization(**SECTION_3_3, groups=halves, name=f"norm{number}")
-            x = norm(x)
-        if pooled:
-            kind = {"max": "maxpool", "average": "avgpool"}[pool_kind]
-            x = parts.pool(x, f"{kind}{pool}", f"pool{number}")
+        table[name] = cell, towers, follow
+    norms = {"all": 1, "tower": 2, "none": None}[lrn]
+    x = parts.column(
+        image,
+        table,
+        pool_cell={"max": "maxpool", "average": "avgpool"}[pool_kind] + pool,
+        activation=activation,
+        lrn={**SECTION_3_3, "groups": norms} if norms else None,
+        padding={"conv1": "ceil"},  # its last windows overhang at 224, as in the authors' code
+    )
     if classes is None:
         return x
-    units = round(4096 * width)
+    units = (round(4096 * width),) * 2
     return parts.fully_connected_head(x, classes, units, dropout, activation)
+
+
+def caffenet(image, classes):
+    """Image of 227x227 to the 6x6 maps of pool5, or to the logits of fc8."""
+    x = parts.column(image, CAFFENET, lrn=CAFFE_LRN, padding={"conv1": "valid"}, ceil=True)
+    return x if classes is None else parts.fully_connected_head(x, classes)
+
+
+def alexnet_owt(image, classes):
+    """Image to the 6x6 maps of pool5, or to the logits of fc8; dropout stands before fc6, fc7."""
+    x = parts.column(image, ONE_WEIRD_TRICK, padding={"conv1": 2})
+    return x if classes is None else parts.fully_connected_head(x, classes, drop_first=True)

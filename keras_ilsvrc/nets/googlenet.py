@@ -23,52 +23,95 @@ POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
 AUXILIARY = {"4a": "aux1", "4d": "aux2"}  # section 5
 # Figure 3 says LocalRespNorm without constants; these are of Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # torchvision's; not in the paper
 
 
-def inception(x, row):
-    """Figure 2b: four branches, the wide ones behind a 1x1 reduction."""
-    n1, n3_reduce, n3, n5_reduce, n5, proj = TABLE_1[row]
+def inception(x, row, module="reduced", width=1.0, wide=5, batch_norm=None):
+    """Figure 2b: four branches, the wide ones behind a 1x1 reduction; figure 2a: without any."""
+    columns = (max(1, round(maps * width)) for maps in TABLE_1[row])
+    n1, n3_reduce, n3, n5_reduce, n5, proj = columns
     rows = (
         {"1x1": f"conv1-{n1}"},
         {"3x3_reduce": f"conv1-{n3_reduce}", "3x3": f"conv3-{n3}"},
-        {"5x5_reduce": f"conv1-{n5_reduce}", "5x5": f"conv5-{n5}"},
+        {"5x5_reduce": f"conv1-{n5_reduce}", "5x5": f"conv{wide}-{n5}"},
         {"pool": "maxpool3/1", "pool_proj": f"conv1-{proj}"},
     )
-    return parts.branches(x, rows, name=f"inception_{row}")
+    if module == "naive":
+        rows = [
+            {key: cell for key, cell in cells.items() if not key.endswith(("_reduce", "_proj"))}
+            for cells in rows
+        ]
+    return parts.branches(x, rows, name=f"inception_{row}", batch_norm=batch_norm)
 
 
-def auxiliary_classifier(x, classes, name):
-    """Section 5: average pool 5/3, 1x1 convolution to 128 maps, 1024 units, 70 % dropout."""
+def auxiliary_classifier(x, classes, name, pool, conv_norm=None, fc_norm=None):
+    """Section 5: average pool, 1x1 convolution to 128 maps, 1024 units, 70 % dropout."""
     if min(size or 5 for size in x.shape[1:3]) < 5:
         raise InputError(
             f"auxiliary classifiers pool 5x5 of {x.shape[1]}x{x.shape[2]} maps: "
             "give images of at least 79x79, or leave auxiliary out"
         )
-    x = parts.pool(x, "avgpool5/3", f"{name}_pool")
-    x = parts.conv(x, "conv1-128", f"{name}_conv", "relu")
+    x = pool(x, f"{name}_pool")
+    x = parts.conv(x, "conv1-128", f"{name}_conv", "relu", conv_norm)
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    x = parts.dense(x, 1024, f"{name}_fc", "relu")
+    x = parts.dense(x, 1024, f"{name}_fc", "relu", fc_norm)
     x = layers.Dropout(0.7, name=f"{name}_drop")(x)
     return parts.dense(x, classes, f"{name}_logits")
 
 
-def googlenet(image, classes, auxiliary):
-    """Image to the 7x7 maps of 5b, or to logits: one tensor, or a dict with `auxiliary`."""
-    x = parts.conv(image, "conv7/2-64", "conv1", "relu")
-    x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
-    x = LocalResponseNormalization(**LRN, name="norm1")(x)
-    x = parts.conv(x, "conv1-64", "conv2_reduce", "relu")
-    x = parts.conv(x, "conv3-192", "conv2", "relu")
-    x = LocalResponseNormalization(**LRN, name="norm2")(x)
-    x = parts.pool(x, "maxpool3/2", "pool2", "ceil")
+def modules(x, classes, auxiliary, pool4="maxpool3/2", dropout=0.4, classifier=None, **options):
+    """3a to 5b and the classifiers on them: maps, logits, or a dict of them with `auxiliary`."""
     logits = {}
     for row in TABLE_1:
-        x = inception(x, row)
+        x = inception(x, row, **options)
         if auxiliary and classes and row in AUXILIARY:
-            logits[AUXILIARY[row]] = auxiliary_classifier(x, classes, AUXILIARY[row])
+            logits[AUXILIARY[row]] = classifier(x, classes, AUXILIARY[row])
         if row in POOL_AFTER:
-            x = parts.pool(x, "maxpool3/2", POOL_AFTER[row], "ceil")
+            cell = pool4 if row == "4e" else "maxpool3/2"
+            x = parts.pool(x, cell, POOL_AFTER[row], "ceil")
     if classes is None:
         return x
-    main = parts.average_head(x, classes, dropout=0.4)
+    main = parts.average_head(x, classes, dropout)
     return {"predictions": main, **logits} if auxiliary else main
+
+
+def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
+    """Image to the 7x7 maps of 5b, or to logits: one tensor, or a dict with `auxiliary`."""
+    if auxiliary_bn and not auxiliary:
+        raise InputError("auxiliary_bn is of the auxiliary classifiers: give auxiliary=True too")
+    maps, maps_reduce, maps_out = (max(1, round(n * width)) for n in (64, 64, 192))
+    x = parts.conv(image, f"conv7/2-{maps}", "conv1", "relu")
+    x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
+    x = LocalResponseNormalization(**LRN, name="norm1")(x)
+    x = parts.conv(x, f"conv1-{maps_reduce}", "conv2_reduce", "relu")
+    x = parts.conv(x, f"conv3-{maps_out}", "conv2", "relu")
+    x = LocalResponseNormalization(**LRN, name="norm2")(x)
+    x = parts.pool(x, "maxpool3/2", "pool2", "ceil")
+    norm = BATCH_NORM if auxiliary_bn else None
+
+    def classifier(x, classes, name):
+        def pool(x, name):
+            return parts.pool(x, "avgpool5/3", name)
+
+        return auxiliary_classifier(x, classes, name, pool, norm, norm)
+
+    return modules(x, classes, auxiliary, classifier=classifier, module=module, width=width)
+
+
+def googlenet_bn(image, classes, auxiliary):
+    """torchvision's form: BN for LRN, 3x3 where the paper has 5x5, pool4 2x2, dropout 0.2."""
+    x = parts.conv(image, "conv7/2-64", "conv1", "relu", BATCH_NORM)
+    x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
+    x = parts.conv(x, "conv1-64", "conv2_reduce", "relu", BATCH_NORM)
+    x = parts.conv(x, "conv3-192", "conv2", "relu", BATCH_NORM)
+    x = parts.pool(x, "maxpool3/2", "pool2", "ceil")
+
+    def classifier(x, classes, name):
+        def pool(x, name):
+            return layers.AdaptiveAveragePooling2D(4, name=name)(x)
+
+        return auxiliary_classifier(x, classes, name, pool, BATCH_NORM)
+
+    return modules(
+        x, classes, auxiliary, "maxpool2/2", 0.2, classifier, wide=3, batch_norm=BATCH_NORM
+    )

@@ -29,6 +29,8 @@ class Net:
         variations: Keywords of `build` with which another net than the published one is built.
         varied: Which of them were given: empty for the published net.
         departures: Where we depart from the paper.
+        place: In the challenge, or what is known instead.
+        news: What was new, in three lines.
         builder: Module and function that build it.
         arguments: What the builder is called with.
     """
@@ -47,6 +49,8 @@ class Net:
     departures: tuple[str, ...]
     builder: str
     arguments: Mapping[str, Any]
+    place: str = ""
+    news: tuple[str, ...] = ()
     varied: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -118,6 +122,8 @@ class Family:
     minimum: int = 32
     classes: int = 1000
     departures: tuple[str, ...] = ()
+    place: str = ""
+    news: tuple[str, ...] = ()
 
     def net(
         self,
@@ -142,6 +148,8 @@ class Family:
             departures=self.departures + departs,
             builder=self.builder,
             arguments=arguments,
+            place=self.place,
+            news=self.news,
         )
 
 

@@ -1,4 +1,6 @@
-"""Plain and residual nets: He et al., arXiv:1512.03385."""
+"""Plain and residual nets: He et al., arXiv:1512.03385 [1] and arXiv:1603.05027 [2]."""
+
+from typing import NamedTuple
 
 from keras import layers
 
@@ -7,65 +9,127 @@ from keras_ilsvrc.layers import ResidualUnit, parts
 from keras_ilsvrc.layers.residual import FIGURE_4
 
 # fmt: off
-# Table 1: the unit, and how many of it in conv2_x ... conv5_x.
+# [1] table 1: the unit, and how many of it in conv2_x ... conv5_x; 200 is of [2].
 TABLE_1 = {
-    18:  ("basic",      (2, 2,  2, 2)),
-    34:  ("basic",      (3, 4,  6, 3)),
-    50:  ("bottleneck", (3, 4,  6, 3)),
-    101: ("bottleneck", (3, 4, 23, 3)),
-    152: ("bottleneck", (3, 8, 36, 3)),
+    18:  ("basic",      (2,  2,  2, 2)),
+    34:  ("basic",      (3,  4,  6, 3)),
+    50:  ("bottleneck", (3,  4,  6, 3)),
+    101: ("bottleneck", (3,  4, 23, 3)),
+    152: ("bottleneck", (3,  8, 36, 3)),
+    200: ("bottleneck", (3, 24, 36, 3)),
 }
-# Figure 5. The stride stands in a bottleneck's first 1x1, as in the authors' release.
+# [1] figure 5: weight layers of F; where the stride stands in a bottleneck is told by the form.
 UNITS = {
-    "basic":      "conv3/{stride}-{maps} conv3-{maps}",
-    "bottleneck": "conv1/{stride}-{maps} conv3-{maps} conv1-{wide}",
+    "basic":           "conv3/{stride}-{maps} conv3-{maps}",
+    "bottleneck":      "conv1/{stride}-{maps} conv3-{maps} conv1-{wide}",
+    "bottleneck_3x3":  "conv1-{maps} conv3/{stride}-{maps} conv1-{wide}",
 }
-# fmt: on
 IMAGENET_MAPS = (64, 128, 256, 512)
-CIFAR_MAPS = (16, 32, 64)  # section 4.2
+CIFAR_MAPS = (16, 32, 64)  # [1] section 4.2
+# fmt: on
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
-# Section 3.4: as in He et al., arXiv:1502.01852, equation 10.
+PUBLISHED_GATE = -6.0  # b_g of the best gates of [2] table 1
+KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
+# [1] section 3.4: as in He et al., arXiv:1502.01852, equation 10.
 INITIAL = {"kernel": ("he_normal",), "bias": {}}
 
 
-def stages(x, unit, counts, maps, shortcut, order, batch_norm):
-    """conv2_x and on: every stage but the first halves the size in its first unit."""
+class Form(NamedTuple):
+    """In what the published forms of one net differ."""
+
+    bottleneck: str  # row of UNITS
+    pool1: str  # its padding
+    batch_norm: dict[str, float]
+    use_bias: bool | str | None = None  # of ResidualUnit
+    stem_norm: bool = True  # whether BN and ReLU follow conv1
+    stride_last: bool = False  # whether a stage's last unit has the next one's stride
+
+
+FORMS = {
+    "authors": Form("bottleneck", "ceil", BATCH_NORM),
+    "v1_5": Form("bottleneck_3x3", "half", BATCH_NORM),  # torchvision's; [2] too
+    "keras": Form("bottleneck", "half", KERAS_BATCH_NORM, True),
+    "keras_v2": Form("bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", False, True),
+}
+
+
+def stages(x, unit, counts, maps, form, unit_options):
+    """conv2_x and on: every stage but the first halves the size."""
+    order, norm = unit_options["order"], unit_options["batch_norm"]
     for stage, (count, filters) in enumerate(zip(counts, maps), 2):
+        last = stage == len(counts) + 1
         for number in range(1, count + 1):
-            stride = 2 if number == 1 and stage > 2 else 1
+            if form.stride_last:
+                strided = number == count and not last
+            else:
+                strided = number == 1 and stage > 2
             x = ResidualUnit(
-                UNITS[unit].format(stride=stride, maps=filters, wide=4 * filters),
-                shortcut,
-                order,
-                activated=stage == 2 and number == 1,
-                batch_norm=batch_norm,
+                UNITS[unit].format(stride=2 if strided else 1, maps=filters, wide=4 * filters),
+                activated=stage == 2 and number == 1 and form.stem_norm,
+                use_bias=form.use_bias,
+                **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
     for step in FIGURE_4[order].before.split():  # as before a layer, though none follows
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
-        elif batch_norm:
-            x = layers.BatchNormalization(**batch_norm, name="last_bn")(x)
+        elif norm:
+            x = layers.BatchNormalization(**norm, name="last_bn")(x)
     return x
 
 
-def resnet(image, classes, depth, shortcut, order, batch_norm, width):
+def options_of_units(form, shortcut, gate_bias, order, batch_norm):
+    """What all units of a net share."""
+    if gate_bias != PUBLISHED_GATE and "gating" not in shortcut:
+        raise InputError(
+            f"gate_bias is {gate_bias}, but shortcut {shortcut!r} has no gate: leave it out, or "
+            "give shortcut 'exclusive_gating' or 'shortcut_gating'"
+        )
+    return {
+        "shortcut": shortcut,
+        "gate_bias": gate_bias,
+        "order": order,
+        "batch_norm": form.batch_norm if batch_norm else None,
+    }
+
+
+def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, width):
     """Image to the 7x7 maps of conv5_x, or to logits if `classes` is given."""
-    constants = BATCH_NORM if batch_norm else None
+    form = FORMS[form]
+    options = options_of_units(form, shortcut, gate_bias, order, batch_norm)
+    norm = options["batch_norm"]
     maps = [max(1, round(filters * width)) for filters in IMAGENET_MAPS]
-    x = parts.conv(image, f"conv7/2-{maps[0]}", "conv1", "relu", constants)
-    x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
-    x = stages(x, *TABLE_1[depth], maps, shortcut, order, constants)
+    x = parts.conv(
+        image,
+        f"conv7/2-{maps[0]}",
+        "conv1",
+        "relu" if form.stem_norm else None,
+        norm if form.stem_norm else None,
+        use_bias=True if form.use_bias else None,
+    )
+    x = parts.pool(x, "maxpool3/2", "pool1", form.pool1)
+    unit, counts = TABLE_1[depth]
+    unit = form.bottleneck if unit == "bottleneck" else unit
+    x = stages(x, unit, counts, maps, form, options)
     return x if classes is None else parts.average_head(x, classes)
 
 
-def resnet_cifar(image, classes, depth, shortcut, order, batch_norm, width):
-    """Section 4.2: 6n + 2 layers of 3x3 on 32x32 images, to 8x8 maps or to logits."""
-    if depth < 8 or (depth - 2) % 6:
-        raise InputError(f"depth is {depth}; expected 6n + 2, as 20, 32, 44, 56 or 110")
-    constants = BATCH_NORM if batch_norm else None
+def resnet_cifar(image, classes, depth, unit, shortcut, gate_bias, order, batch_norm, width):
+    """[1] section 4.2: three stages on 32x32 images, to 8x8 maps or to logits.
+
+    6n + 2 layers in basic units; 9n + 2 in bottlenecks ([2] section 3.1).
+    """
+    layers_a_unit = len(UNITS[unit].split())
+    count, rest = divmod(depth - 2, 3 * layers_a_unit)
+    if rest or count < 1:
+        near = [3 * layers_a_unit * n + 2 for n in (1, 2, 3)]
+        raise InputError(
+            f"depth is {depth}; expected {3 * layers_a_unit}n + 2, as {near[0]}, {near[1]}, "
+            f"{near[2]}, ..., with {unit} units"
+        )
+    form = FORMS["authors"]
+    options = options_of_units(form, shortcut, gate_bias, order, batch_norm)
     maps = [max(1, round(filters * width)) for filters in CIFAR_MAPS]
-    x = parts.conv(image, f"conv3-{maps[0]}", "conv1", "relu", constants)
-    counts = ((depth - 2) // 6,) * 3
-    x = stages(x, "basic", counts, maps, shortcut, order, constants)
+    x = parts.conv(image, f"conv3-{maps[0]}", "conv1", "relu", options["batch_norm"])
+    x = stages(x, unit, (count,) * 3, maps, form, options)
     return x if classes is None else parts.average_head(x, classes)

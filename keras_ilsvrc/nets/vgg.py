@@ -17,11 +17,13 @@ TABLE_1 = {
           "conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512"),
     "E": ("conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv3-256 conv3-256",
           "conv3-512 conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512 conv3-512"),
+    # Section 4.1: every pair of 3x3 in B replaced by one 5x5.
+    "B-5x5": ("conv5-64", "conv5-128", "conv5-256", "conv5-512", "conv5-512"),
 }
 # fmt: on
 # Section 2.1 takes the parameters of Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
-BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # of the variation; not in the paper
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # torchvision's; not in the paper
 # Section 3.1: variance 1e-2, as printed.
 INITIAL = {"kernel": ("normal", 0.1), "bias": {}}
 
@@ -29,12 +31,12 @@ INITIAL = {"kernel": ("normal", 0.1), "bias": {}}
 def vgg(image, classes, configuration, batch_norm):
     """Image to the 7x7 maps of pool5, or to the logits of fc8 if `classes` is given."""
     x = image
+    constants = BATCH_NORM if batch_norm else None
     for stage, row in enumerate(TABLE_1[configuration], 1):
         for number, cell in enumerate(row.split(), 1):
-            name = f"conv{stage}_{number}"
             if cell == "LRN":
                 x = LocalResponseNormalization(**LRN, name=f"norm{stage}")(x)
-            else:
-                x = parts.conv(x, cell, name, "relu", BATCH_NORM if batch_norm else None)
+            else:  # torchvision keeps the biases in front of batch normalisation
+                x = parts.conv(x, cell, f"conv{stage}_{number}", "relu", constants, use_bias=True)
         x = parts.pool(x, "maxpool2/2", f"pool{stage}")
     return x if classes is None else parts.fully_connected_head(x, classes)

@@ -1,6 +1,7 @@
 """The papers' initial values, on a model that stands."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -18,21 +19,37 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
     """Draws every kernel anew and sets every bias.
 
     Args:
-        model: Any functional model; what has no kernel keeps its values.
-        table: `{"kernel": ("normal", deviation) or (Keras initializer,), "bias": {layer: value}}`;
-            biases of layers that are not named become zero.
+        model: Any functional model; what has no kernel keeps its values. The coefficients of
+            LeNet-5's subsampling are drawn as kernels are.
+        table: `{"kernel": rule, "bias": {layer: value}}`. The rule is `("normal", deviation)`,
+            `("fan_in", bound)` for uniform values within bound / fan-in, or `(Keras initializer,)`.
+            The bias of a layer that is not named starts as the layer itself would start it.
         seed: The same seed gives the same values.
     """
-    name, *deviation = table["kernel"]
     for number, layer in enumerate(leaves(model)):
-        if not hasattr(layer, "kernel"):
+        weight = getattr(layer, "kernel", getattr(layer, "coefficient", None))
+        if weight is None:
             continue
-        own_seed = seed * 100_003 + number
-        if name == "normal":
-            draw = keras.initializers.RandomNormal(stddev=deviation[0], seed=own_seed)
-        else:
-            draw = keras.initializers.get({"class_name": name, "config": {"seed": own_seed}})
-        layer.kernel.assign(draw(layer.kernel.shape, dtype=layer.kernel.dtype))
+        draw = _initializer(*table["kernel"], seed=seed * 100_003 + number)
+        if hasattr(layer, "by_fan_in"):  # fan-in does not show in the shape
+            draw = layer.by_fan_in(draw)
+        weight.assign(draw(weight.shape, dtype=weight.dtype))
         if layer.bias is not None:
-            value = table["bias"].get(layer.name, 0.0)
-            layer.bias.assign(keras.ops.full(layer.bias.shape, value, dtype=layer.bias.dtype))
+            start = getattr(layer, "bias_initializer", keras.initializers.Zeros())
+            if layer.name in table["bias"]:
+                start = keras.initializers.Constant(table["bias"][layer.name])
+            layer.bias.assign(start(layer.bias.shape, dtype=layer.bias.dtype))
+
+
+def _initializer(name: str, *numbers: float, seed: int) -> Callable[..., Any]:
+    """A rule as a function of a shape and a dtype."""
+    if name == "normal":
+        return keras.initializers.RandomNormal(stddev=numbers[0], seed=seed)
+    if name != "fan_in":
+        return keras.initializers.get({"class_name": name, "config": {"seed": seed}})
+
+    def draw(shape, dtype=None):
+        limit = numbers[0] / math.prod(shape[:-1])
+        return keras.initializers.RandomUniform(-limit, limit, seed=seed)(shape, dtype=dtype)
+
+    return draw

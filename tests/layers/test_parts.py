@@ -16,6 +16,8 @@ from keras_ilsvrc.layers.parts import Cell
         ("conv7/2-64", Cell("conv", 7, 2, 64)),
         ("conv11/4-96", Cell("conv", 11, 4, 96)),
         ("conv1-1000", Cell("conv", 1, 1, 1000)),
+        ("conv1x7-192", Cell("conv", (1, 7), 1, 192)),
+        ("conv3x3-64", Cell("conv", 3, 1, 64)),
         ("maxpool3/2", Cell("maxpool", 3, 2, None)),
         ("maxpool2", Cell("maxpool", 2, 1, None)),
         ("avgpool5/3", Cell("avgpool", 5, 3, None)),
@@ -28,7 +30,7 @@ def test_cell_reads_the_papers_notation(text, cell):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "conv3", "conv-64", "3-64", "conv3x3-64", "conv3/-64", "pool2/2", "conv3-64 ", "LRN"],
+    ["", "conv3", "conv-64", "3-64", "conv3x-64", "conv3/-64", "pool2/2", "conv3-64 ", "LRN"],
 )
 def test_cell_refuses_what_is_not_the_notation(text):
     with pytest.raises(ValueError, match="is no cell; expected as in conv3-64"):

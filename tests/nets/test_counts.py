@@ -9,7 +9,7 @@ import pytest
 
 from keras_ilsvrc import available, build, info
 from keras_ilsvrc.layers import ResidualUnit
-from keras_ilsvrc.nets import ORDERS
+from keras_ilsvrc.nets.residual_families import ORDERS
 from keras_ilsvrc.nets.variations import Choice
 
 PUBLISHED = [name for name in available() if name != "resnet_cifar"]

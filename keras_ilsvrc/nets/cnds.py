@@ -1,0 +1,55 @@
+"""CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496; table of the authors' released net."""
+
+from keras import layers
+
+from keras_ilsvrc.layers import parts
+
+# fmt: off
+# Convolutions of a stage, then its pool, whose windows Caffe rounds up.
+STAGES = (
+    ("conv7/2-64",          "maxpool3/2"),
+    ("conv3-128",           "maxpool2/2"),
+    ("conv3-256 conv3-256", "maxpool2/2"),
+    ("conv3-512 conv3-512", "maxpool2/2"),
+    ("conv3-512 conv3-512", "maxpool2/2"),
+)
+# fmt: on
+BRANCH_AFTER = "conv3_2"  # the fourth convolution, where the gradient fell under 1e-7
+# Of the released net: deviation 0.01; biases of the convolutions and of fc6 and fc7.
+INITIAL = {
+    "kernel": ("normal", 0.01),
+    "bias": {
+        "conv1": 0.5,
+        **dict.fromkeys(("conv2", "conv3_1", "conv3_2", "conv4_1", "conv4_2"), 0.1),
+        **dict.fromkeys(("conv5_1", "conv5_2"), 0.1),
+        **dict.fromkeys(("fc6", "fc7"), 1.0),
+    },
+}
+
+
+def branch(x, classes):
+    """Deep supervision: average pool 5/2, 1x1 convolution without ReLU, 1024, 1024, classes."""
+    x = parts.pool(x, "avgpool5/2", "aux_pool", "ceil")
+    x = parts.conv(x, "conv1-64", "aux_conv")
+    x = layers.Flatten(name="aux_flatten")(x)
+    for number in (6, 7):
+        x = parts.dense(x, 1024, f"aux_fc{number}", "relu")
+        x = layers.Dropout(0.5, name=f"aux_drop{number}")(x)
+    return parts.dense(x, classes, "aux_logits")
+
+
+def cnds8(image, classes, auxiliary):
+    """Image of 227x227 to the 4x4 maps of pool5, or to logits: a dict with `auxiliary`."""
+    x, supervised = image, {}
+    for stage, (cells, pool) in enumerate(STAGES, 1):
+        several = " " in cells
+        for number, cell in enumerate(cells.split(), 1):
+            name = f"conv{stage}_{number}" if several else f"conv{stage}"
+            x = parts.conv(x, cell, name, "relu", padding=1 if stage == 1 else "half")
+            if name == BRANCH_AFTER and auxiliary and classes:
+                supervised["aux"] = branch(x, classes)
+        x = parts.pool(x, pool, f"pool{stage}", "ceil")
+    if classes is None:
+        return x
+    main = parts.fully_connected_head(x, classes)
+    return {"predictions": main, **supervised} if auxiliary else main

@@ -1,0 +1,82 @@
+"""LeNet-5: LeCun, Bottou, Bengio and Haffner 1998, Proceedings of the IEEE 86(11), 2278-2324."""
+
+from keras import layers
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers import RadialBasis, Subsampling2D, TableConv2D, parts, scaled_tanh
+
+# Table I: a row for each map of S2, a column for each map of C3.
+TABLE_1 = (
+    # 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5
+    "X . . . X X X . . X X X X . X X",
+    "X X . . . X X X . . X X X X . X",
+    "X X X . . . X X X . . X . X X X",
+    ". X X X . . X X X X . . X . X X",
+    ". . X X X . . X X X X . X X . X",
+    ". . . X X X . . X X X X . X X X",
+)
+# Figure 3, the ten digits of the full ASCII set: ink is +1, paper is -1. Bit by bit what the
+# authors' PDF has, in which each is an image of 7x12 pixels. The bar over some tells a digit from
+# the letter that it looks like.
+FIGURE_3 = """
+.#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
+.......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###
+..###..  .####..  .#####.  ....##.  .......  #######  ##.....  .....##  ##...##  ##...##
+.##.##.  ...##..  ##...##  ...##..  .##..##  ##.....  ##.....  ....##.  ##...##  ##...##
+##...##  ...##..  #....##  ..####.  .##..##  ##.....  ######.  ...##..  .#####.  ##..###
+##...##  ...##..  ....##.  .....##  ###..##  .####..  ###..##  ...##..  ##...##  .######
+##...##  ...##..  ..###..  .....##  ##...##  ..####.  ##...##  ..##...  ##...##  .....##
+##...##  ...##..  .##....  .....##  ##...##  .....##  ##...##  ..##...  ##...##  .....##
+.##.##.  ...##..  ##.....  ##...##  ##..###  ##...##  ###..##  ..##...  ##...##  ....##.
+..###..  .######  #######  .#####.  .######  .#####.  .#####.  ..##...  .#####.  .####..
+.......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
+.......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
+"""
+# Appendix A: uniform within 2.4 / fan-in on both sides.
+INITIAL = {"kernel": ("fan_in", 2.4), "bias": {}}
+
+C3 = [
+    [s2 for s2, row in enumerate(TABLE_1) if row.split()[c3] == "X"]
+    for c3 in range(len(TABLE_1[0].split()))
+]
+CODES = [
+    [
+        1 if pixel == "#" else -1
+        for row in FIGURE_3.split("\n")[1:-1]
+        for pixel in row.split()[digit]
+    ]
+    for digit in range(10)
+]
+
+
+def lenet5(image, classes):
+    """Image to the maps of C5, or to the negative squared distances of F6 from the ten codes."""
+    if classes not in (None, len(CODES)):
+        raise InputError(
+            f"lenet5 has ten codes, one a digit; classes is {classes}: leave it at 10, or build "
+            "lenet5_modern"
+        )
+    x = parts.conv(image, "conv5-6", "c1", scaled_tanh, padding="valid")
+    x = Subsampling2D(scaled_tanh, parts.INITIAL, name="s2")(x)
+    x = TableConv2D(C3, 5, scaled_tanh, parts.INITIAL, name="c3")(x)
+    x = Subsampling2D(scaled_tanh, parts.INITIAL, name="s4")(x)
+    x = parts.conv(x, "conv5-120", "c5", scaled_tanh, padding="valid")
+    if classes is None:
+        return x
+    x = layers.Flatten(name="flatten")(x)
+    x = parts.dense(x, 84, "f6", scaled_tanh)
+    return RadialBasis(CODES, name="logits")(x)
+
+
+def lenet5_modern(image, classes):
+    """Image to the maps of S4, or to logits: tanh, plain averages, every map of C3 sees all."""
+    x = parts.conv(image, "conv5-6", "c1", "tanh", padding="valid")
+    x = parts.pool(x, "avgpool2/2", "s2")
+    x = parts.conv(x, "conv5-16", "c3", "tanh", padding="valid")
+    x = parts.pool(x, "avgpool2/2", "s4")
+    if classes is None:
+        return x
+    x = layers.Flatten(name="flatten")(x)
+    x = parts.dense(x, 120, "c5", "tanh")
+    x = parts.dense(x, 84, "f6", "tanh")
+    return parts.dense(x, classes, "logits")

@@ -1,0 +1,147 @@
+"""What the papers print of their own nets, to be held against an account of the built ones."""
+
+from typing import NamedTuple
+
+from keras_ilsvrc.nets.registry import Net
+
+
+class Line(NamedTuple):
+    """One printed value.
+
+    Attributes:
+        label: The paper's name of it.
+        quantity: `size`, `cells`, or a number of the account: `parameters`, `units`,
+            `connections`, `macs`.
+        layers: The layer, or all layers that begin so and `_`; empty for the whole net.
+        printed: As the paper has it; K, M and G after a number are its thousands.
+        why: Why the built net has another value.
+    """
+
+    label: str
+    quantity: str
+    layers: str
+    printed: str
+    why: str = ""
+
+
+class Printed(NamedTuple):
+    """A paper's table: its name, its lines, and what its K is."""
+
+    title: str
+    lines: list[Line]
+    thousand: int = 1000
+
+
+# fmt: off
+# LeCun et al. 1998, section II.B: trainable parameters and connections.
+LENET = {
+    "c1": (156, 122_304), "s2": (12, 5_880), "c3": (1_516, 151_600), "s4": (32, 2_000),
+    "c5": (48_120, 48_120), "f6": (10_164, 10_164), "": (60_000, 340_908),
+}
+# Krizhevsky et al. 2012, caption of figure 2: units of each layer.
+ALEXNET = {
+    "conv1": 253_440, "conv2": 186_624, "conv3": 64_896, "conv4": 64_896, "conv5": 43_264,
+    "fc6": 4_096, "fc7": 4_096, "fc8": 1_000,
+}
+# Szegedy et al., arXiv:1409.4842, table 1: output size, params, ops.
+GOOGLENET = {
+    "conv1":        ("112x112x64",  "2.7K",  "34M"),
+    "pool1":        ("56x56x64",    "",      ""),
+    "conv2":        ("56x56x192",   "112K",  "360M"),
+    "pool2":        ("28x28x192",   "",      ""),
+    "inception_3a": ("28x28x256",   "159K",  "128M"),
+    "inception_3b": ("28x28x480",   "380K",  "304M"),
+    "pool3":        ("14x14x480",   "",      ""),
+    "inception_4a": ("14x14x512",   "364K",  "73M"),
+    "inception_4b": ("14x14x512",   "437K",  "88M"),
+    "inception_4c": ("14x14x512",   "463K",  "100M"),
+    "inception_4d": ("14x14x528",   "580K",  "119M"),
+    "inception_4e": ("14x14x832",   "840K",  "170M"),
+    "pool4":        ("7x7x832",     "",      ""),
+    "inception_5a": ("7x7x832",     "1072K", "54M"),
+    "inception_5b": ("7x7x1024",    "1388K", "71M"),
+    "logits":       ("1000",        "1000K", "1M"),
+}
+# Simonyan and Zisserman, arXiv:1409.1556, table 1 (a column a net) and table 2.
+VGG = {
+    "vgg11":     ("A", "133M"), "vgg11_lrn": ("A-LRN", "133M"), "vgg13": ("B", "133M"),
+    "vgg16_1x1": ("C", "134M"), "vgg16":     ("D", "138M"),     "vgg19": ("E", "144M"),
+}
+# He et al., arXiv:1512.03385, table 1: FLOPs, by which it means multiply-adds.
+RESNET = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
+RESNET_SIZES = {"conv1": "112x112", "2": "56x56", "3": "28x28", "4": "14x14", "5": "7x7"}
+# The same, table 6 and section 4.2: parameters on CIFAR-10; 32, 16 and 8 pixels.
+CIFAR = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
+CIFAR_SIZES = {"2": "32x32", "3": "16x16", "4": "8x8"}
+# fmt: on
+OWN_FILTERS = "the column does not follow from the table's own numbers of filters"
+SEPARABLE = "what is printed is a depthwise separable 7x7 of multiplier 8, as in the authors' code"
+
+
+def printed(net: Net) -> Printed | None:
+    """What the paper prints of a net; None where it prints nothing that can be counted."""
+    module, depth = net.builder, net.arguments.get("depth")
+    if net.varied:
+        return None
+    if net.name == "lenet5":
+        return Printed("section II.B", _lenet())
+    if net.name == "alexnet":
+        return Printed("caption of figure 2, abstract", _alexnet())
+    if net.name == "googlenet":
+        return Printed("table 1 (K is 1024)", _googlenet(), 1024)
+    if net.name in VGG:
+        return Printed("tables 1 and 2", _vgg(*VGG[net.name]))
+    if module == "resnet:resnet" and depth in RESNET:
+        return Printed("table 1", _resnet(net, RESNET_SIZES, "macs", RESNET[depth]))
+    if module == "resnet:resnet_cifar" and depth in CIFAR and net.arguments["unit"] == "basic":
+        return Printed("section 4.2, table 6", _resnet(net, CIFAR_SIZES, "parameters", CIFAR[depth]))
+    return None
+
+
+def _lenet() -> list[Line]:
+    return [
+        Line(layer.upper() or "total", quantity, layer, f"{value:,}")
+        for layer, values in LENET.items()
+        for quantity, value in zip(("parameters", "connections"), values)
+    ]
+
+
+def _alexnet() -> list[Line]:
+    why = {"conv1": "55 * 55 * 96 is 290,400; no number of maps gives what the caption has"}
+    lines = [Line(k, "units", k, f"{n:,}", why.get(k, "")) for k, n in ALEXNET.items()]
+    return [
+        *lines,
+        Line("neurons", "units", "", "650K", "the abstract rounds"),
+        Line("parameters", "parameters", "", "60M"),
+    ]
+
+
+def _googlenet() -> list[Line]:
+    lines = []
+    for layer, (size, parameters, ops) in GOOGLENET.items():
+        why = SEPARABLE if layer == "conv1" else OWN_FILTERS
+        lines.append(Line(layer, "size", layer, size))
+        if ops:
+            lines.append(Line(layer, "parameters", layer, parameters, why))
+            lines.append(Line(layer, "macs", layer, ops, why))
+    return lines
+
+
+def _vgg(column: str, millions: str) -> list[Line]:
+    from keras_ilsvrc.nets.vgg import TABLE_1
+
+    lines = [
+        Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))
+        for stage, row in enumerate(TABLE_1[column], 1)
+    ]
+    return [*lines, Line("parameters", "parameters", "", millions)]
+
+
+def _resnet(net: Net, sizes: dict[str, str], quantity: str, total: str) -> list[Line]:
+    why = net.departures[0] if net.departures and "stride" in net.departures[0] else ""
+    lines = [
+        Line(f"conv{key}_x" if key.isdigit() else key, "size", key, size)
+        for key, size in sizes.items()
+    ]
+    heading = "FLOPs" if quantity == "macs" else quantity
+    return [*lines, Line(heading, quantity, "", total, why)]
