@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from keras_ilsvrc.cli import bench, doctor, nets, runs
+from keras_ilsvrc.cli import accounts, bench, doctor, nets, runs
 from keras_ilsvrc.errors import InputError
 
 app = typer.Typer(
@@ -15,6 +15,8 @@ app = typer.Typer(
 )
 app.command("list")(nets.list_nets)
 app.command("info")(nets.show_info)
+app.command("table")(accounts.table)
+app.command("compare")(accounts.compare)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.add_typer(bench.app, name="bench")

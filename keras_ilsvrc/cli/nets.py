@@ -55,10 +55,25 @@ def list_nets(
 
 def show_info(
     name: Annotated[str, typer.Argument(help="A net, as vgg19 or alexnet[activation=tanh].")],
+    account: Annotated[
+        bool, typer.Option("--account", help="Parameters, units, MACs and fields of every layer.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="With --account: a row a layer or a stage.")] = "layer",
+    opened: Annotated[
+        bool, typer.Option("--open", help="With --account: a row for layers inside units too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the facts of one network: paper, sizes, published errors, variations, departures."""
+    """Show the facts of one network: paper, place, errors, variations, departures; its account."""
     net = facts(name)
+    if by not in ("layer", "stage"):
+        raise InputError(f"--by is {by!r}; expected layer or stage")
+    if account:
+        from keras_ilsvrc.cli.accounts import show_account
+
+        return show_account(name, by == "stage", opened, as_json)
+    if by != "layer" or opened:
+        raise InputError("--by and --open are of the account: give --account too")
     if as_json:
         print(json.dumps(_as_dict(net), indent=2))
         return

@@ -1,5 +1,6 @@
 """The one walk over the layers and tensors of a functional model."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ class Call:
     common.
 
     Attributes:
-        name: The layer's, from its second call on with a number, as `shared#2`; inside a nested
-            model or unit behind that one's, as `conv3_1/conv_2`.
+        name: The layer's, or an operation's without Keras' running number; from the second on of
+            a name in a model with its own, as `shared#2`; inside a nested model or unit behind
+            that one's, as `conv3_1/conv_2`.
         operation: The layer, operation or model.
         arguments: What it is called with, positional and by keyword.
         inputs: The tensors among the arguments.
@@ -67,6 +69,8 @@ def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = ""
     inside = []
     for node in _nodes(model):
         own = node.operation.name
+        if not isinstance(node.operation, keras.Layer):
+            own = re.sub(r"_\d+$", "", own)
         counts[own] += 1
         path = f"{name}/{own}".lstrip("/") + (f"#{counts[own]}" if counts[own] > 1 else "")
         call = _call(node, node.arguments.fill_in(tensors), path)

@@ -69,13 +69,21 @@ VGG = {
 }
 # He et al., arXiv:1512.03385, table 1: FLOPs, by which it means multiply-adds.
 RESNET = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
-RESNET_SIZES = {"conv1": "112x112", "2": "56x56", "3": "28x28", "4": "14x14", "5": "7x7"}
+RESNET_SIZES = {
+    "conv1": "112x112", "conv2": "56x56", "conv3": "28x28", "conv4": "14x14", "conv5": "7x7",
+}
 # The same, table 6 and section 4.2: parameters on CIFAR-10; 32, 16 and 8 pixels.
 CIFAR = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
-CIFAR_SIZES = {"2": "32x32", "3": "16x16", "4": "8x8"}
+CIFAR_SIZES = {"conv2": "32x32", "conv3": "16x16", "conv4": "8x8"}
 # fmt: on
 OWN_FILTERS = "the column does not follow from the table's own numbers of filters"
 SEPARABLE = "what is printed is a depthwise separable 7x7 of multiplier 8, as in the authors' code"
+
+
+WITH_TABLES = (
+    "lenet5, alexnet, googlenet, vgg11, vgg11_lrn, vgg13, vgg16_1x1, vgg16, vgg19, plain and "
+    "residual nets of 18 to 152 layers and on CIFAR-10"
+)
 
 
 def printed(net: Net) -> Printed | None:
@@ -94,7 +102,8 @@ def printed(net: Net) -> Printed | None:
     if module == "resnet:resnet" and depth in RESNET:
         return Printed("table 1", _resnet(net, RESNET_SIZES, "macs", RESNET[depth]))
     if module == "resnet:resnet_cifar" and depth in CIFAR and net.arguments["unit"] == "basic":
-        return Printed("section 4.2, table 6", _resnet(net, CIFAR_SIZES, "parameters", CIFAR[depth]))
+        lines = _resnet(net, CIFAR_SIZES, "parameters", CIFAR[depth])
+        return Printed("section 4.2, table 6", lines)
     return None
 
 
@@ -140,7 +149,7 @@ def _vgg(column: str, millions: str) -> list[Line]:
 def _resnet(net: Net, sizes: dict[str, str], quantity: str, total: str) -> list[Line]:
     why = net.departures[0] if net.departures and "stride" in net.departures[0] else ""
     lines = [
-        Line(f"conv{key}_x" if key.isdigit() else key, "size", key, size)
+        Line(key if key == "conv1" else f"{key}_x", "size", key, size)
         for key, size in sizes.items()
     ]
     heading = "FLOPs" if quantity == "macs" else quantity

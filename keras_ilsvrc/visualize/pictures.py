@@ -1,11 +1,13 @@
-"""The pictures of a run: its curves, and the images it was least sure of."""
+"""Pictures of runs, and of nets side by side."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+
+from keras_ilsvrc.errors import InputError
 
 BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
 
@@ -44,6 +46,50 @@ def curves(history: Sequence[Mapping], path: Path, title: str, test_error: float
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def error_against_operations(nets: Sequence[Mapping], path: Path):
+    """Published error over multiply-adds, a disc a net whose area is its parameters.
+
+    Args:
+        nets: Rows with `net`, `macs`, `parameters`, `top1_error`, `top5_error` (in %, or None) and
+            `protocol`. The top-5 error is drawn, the top-1 error where no net has the other.
+        path: Of the PNG.
+
+    Raises:
+        InputError: If no net has a published error.
+    """
+    key = next((k for k in ("top5_error", "top1_error") if any(net[k] for net in nets)), None)
+    if key is None:
+        names = ", ".join(net["net"] for net in nets)
+        raise InputError(f"no error to draw is published of {names}")
+    drawn = sorted((net for net in nets if net[key]), key=lambda net: -net["parameters"])
+    largest = drawn[0]["parameters"]
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots()
+    for net in drawn:
+        area = 3000 * net["parameters"] / largest  # square points
+        place = net["macs"] / 1e9, net[key]
+        axes.scatter(*place, s=area, color=BLUE, alpha=0.35, linewidth=0)
+        axes.scatter(*place, s=6, color=BLUE)
+        protocol = (net["protocol"] or "").replace("_", " ")
+        label = f"{net['net']}\n{net['parameters'] / 1e6:.3g} M, {protocol}"
+        shift = (0, 6 + area**0.5 / 2)
+        axes.annotate(label, place, shift, textcoords="offset points", ha="center", fontsize=9)
+    axes.set_xscale("log")
+    axes.margins(0.15, 0.2)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    axes.set_xlabel("multiply-adds of one image (G)")
+    axes.set_ylabel(f"published top-{key[3]} error of one net (%)")
+    axes.set_title("Error against operations; the area of a disc is the number of parameters")
+    axes.grid(alpha=0.3)
+    left_out = [net["net"] for net in nets if not net[key]]
+    if left_out:
+        figure.supxlabel(
+            f"without a published top-{key[3]} error: {', '.join(left_out)}", fontsize=9
+        )
     figure.savefig(path, dpi=120)
 
 

@@ -1,0 +1,101 @@
+"""What a call costs: units, connections and multiply-adds."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras import layers
+
+from keras_ilsvrc.layers.graph import Call
+
+
+class Cost(NamedTuple):
+    """Units, their connections with those to a bias, and multiply-adds without; None: unknown."""
+
+    units: int | None
+    connections: int | None
+    macs: int | None
+
+
+NOTHING = Cost(0, 0, 0)
+UNKNOWN = Cost(None, None, None)
+
+
+def cost(call: Call) -> Cost:
+    """What a call costs for one image.
+
+    A layer tells it by a method `cost(output_shape)`, which returns the three numbers for a shape
+    without the batch. Of other layers it is known where they stand in `KINDS`, hold a kernel of
+    which each column makes one map, or hold no weights. An operation of `keras.ops` costs nothing.
+    """
+    layer, size = call.operation, call.outputs[0].shape[1:]
+    if callable(getattr(layer, "cost", None)):
+        return Cost(*layer.cost(size))
+    if not isinstance(layer, layers.Layer):
+        return NOTHING
+    for kind in type(layer).__mro__:
+        if kind in KINDS:
+            return KINDS[kind](call)
+    kernel = getattr(layer, "kernel", None)
+    if kernel is not None and size and kernel.shape[-1] == size[-1]:
+        return _by_kernel(call)
+    return UNKNOWN if layer.weights else NOTHING
+
+
+def _by_kernel(call: Call) -> Cost:
+    """Every value of the kernel is used once at each place: grouped and depthwise ones too."""
+    size = call.outputs[0].shape[1:]
+    return _with_bias(call, math.prod(size), _products(size, call.operation.kernel))
+
+
+def _transposed(call: Call) -> Cost:
+    """Once at each place of the input; what padding cuts off is counted."""
+    size = call.outputs[0].shape[1:]
+    macs = _products(call.inputs[0].shape[1:], call.operation.kernel)
+    return _with_bias(call, math.prod(size), macs)
+
+
+def _separable(call: Call) -> Cost:
+    """A depthwise convolution without bias and a 1x1 convolution: the units of both."""
+    layer, size = call.operation, call.outputs[0].shape[1:]
+    between = math.prod(size[:-1]) * layer.pointwise_kernel.shape[-2]
+    macs = _products(size, layer.depthwise_kernel) + _products(size, layer.pointwise_kernel)
+    cost = _with_bias(call, math.prod(size), macs)
+    return cost._replace(units=between + math.prod(size))
+
+
+def _products(size: tuple[int, ...], kernel: Any) -> int:
+    return math.prod(size[:-1]) * math.prod(kernel.shape)
+
+
+def _with_bias(call: Call, units: int, macs: int) -> Cost:
+    biased = getattr(call.operation, "bias", None) is not None
+    return Cost(units, macs + units * biased, macs)
+
+
+def _nothing(call: Call) -> Cost:
+    return NOTHING
+
+
+def _unknown(call: Call) -> Cost:
+    return UNKNOWN
+
+
+KINDS: dict[type, Callable[[Call], Cost]] = {
+    layers.DepthwiseConv1D: _by_kernel,
+    layers.DepthwiseConv2D: _by_kernel,
+    layers.SeparableConv1D: _separable,
+    layers.SeparableConv2D: _separable,
+    layers.Conv1DTranspose: _transposed,
+    layers.Conv2DTranspose: _transposed,
+    layers.Conv3DTranspose: _transposed,
+    layers.BatchNormalization: _nothing,
+    layers.LayerNormalization: _nothing,
+    layers.GroupNormalization: _nothing,
+    layers.RMSNormalization: _nothing,
+    layers.Normalization: _nothing,
+    layers.PReLU: _nothing,
+    layers.Embedding: _nothing,
+    layers.EinsumDense: _unknown,  # what its kernel makes depends on the equation
+    layers.Wrapper: _unknown,
+}

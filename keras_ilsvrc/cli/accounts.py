@@ -1,0 +1,204 @@
+"""`info --account`, `table` and `compare`: what nets cost, beside what their papers say."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keras_ilsvrc.cli.nets import Json
+from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.printed import WITH_TABLES, printed
+
+WIDTH = 100
+ERRORS = ("top1_error", "top5_error")
+NUMBERS = ("parameters", "units", "macs", "memory")
+
+
+def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
+    """A net whose weights are not drawn, and its account."""
+    quiet_tensorflow()
+    with Console(stderr=True).status(f"building {name}"):
+        import keras
+
+        from keras_ilsvrc.accounting import account
+        from keras_ilsvrc.build import build
+
+        with keras.StatelessScope(initialize_variables=False):
+            model = build(name)
+        return model, account(model, opened)
+
+
+def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None:
+    """Prints the account of a net: a row a layer, or a row a stage."""
+    account = accounted(name, opened)[1]
+    stages = account.by_stage() if by_stage else []
+    if as_json:
+        whole = account.as_dict()
+        rows = {"rows": [dataclasses.asdict(stage) for stage in stages]} if by_stage else {}
+        print(json.dumps({**whole, **rows}, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True)
+    geometry = () if by_stage else ("field", "stride", "start")
+    numbers = ("parameters", "units", "connections", "macs")
+    table.add_column("stage" if by_stage else "layer", "total", overflow="fold")
+    table.add_column("output", no_wrap=True)
+    for quantity in (*numbers, *geometry, "memory"):
+        total = "" if quantity in geometry else _cell(quantity, getattr(account, quantity))
+        heading = "MACs" if quantity == "macs" else quantity
+        table.add_column(heading, total, justify="right", no_wrap=True)
+    for row in stages or account.rows:
+        label = f"{row.rows[0]} ... {row.rows[-1]}" if by_stage else row.name
+        cells = [_cell(key, getattr(row, key)) for key in (*numbers, *geometry, "memory")]
+        table.add_row(label, "x".join(map(str, row.size)), *cells)
+    Console(width=WIDTH).print(table, markup=False)
+    print(
+        "connections count biases, MACs (multiply-adds) do not; memory is of one image's outputs."
+        + (
+            ""
+            if by_stage
+            else "\nfield, stride, start: pixels of the image; start is negative in the padding."
+        )
+    )
+
+
+def _cell(quantity: str, value: Any) -> str:
+    """A number of the account for people; nothing for zero."""
+    if value is None:
+        return "?"
+    if isinstance(value, tuple):
+        return "x".join(map(str, value if len(set(value)) > 1 else value[:1]))
+    if quantity == "memory":
+        return f"{value / 1e6:.1f}M" if value >= 1e5 else f"{value / 1e3:.1f}K"
+    return f"{value:,}" if value else ""
+
+
+def table(
+    name: Annotated[str, typer.Argument(help="A net, as googlenet, vgg16, resnet50, lenet5.")],
+    as_json: Json = False,
+) -> None:
+    """Print the paper's own table beside what the built network has."""
+    net = info(name)
+    quiet_tensorflow()  # a net's table stands beside its builder
+    paper = printed(net)
+    if paper is None:
+        raise InputError(
+            f"{net.paper} prints no table of {net.name} that can be computed; nets with one: "
+            f"{WITH_TABLES}"
+        )
+    model, account = accounted(name, opened=True)
+    rows = []
+    for line in paper.lines:
+        value = computed(model, account, line.quantity, line.layers)
+        equal, shown = agree(line.printed, value, paper.thousand)
+        verdict = "equal" if equal else (line.why or "differs")
+        rows.append((line.label, line.quantity, line.printed, shown, verdict))
+    if as_json:
+        keys = ("label", "quantity", "printed", "computed", "verdict")
+        print(json.dumps([dict(zip(keys, row)) for row in rows], indent=2))
+        return
+    shown_table = Table(box=None, pad_edge=False, title_justify="left")
+    shown_table.title = f"{net.name}: {net.paper}, {paper.title}"
+    for heading in ("", "", "printed", "computed", ""):
+        justify = "right" if heading else "left"
+        shown_table.add_column(heading, justify=justify, no_wrap=bool(heading))  # type: ignore
+    for row in rows:
+        shown_table.add_row(*row)
+    Console(width=WIDTH).print(shown_table, markup=False)
+
+
+def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
+    """A quantity of the layer, or of all layers that begin so and `_`, or of the whole net."""
+    if not layers:
+        return getattr(account, quantity)
+    own = re.compile(rf"{re.escape(layers)}(_|/|$)")
+    if quantity == "cells":
+        chosen = [x for x in model.layers if own.match(x.name) and hasattr(x, "kernel")]
+        return " ".join(f"conv{x.kernel_size[0]}-{x.filters}" for x in chosen)
+    rows = [row for row in account.rows if own.match(row.name)]
+    if quantity == "size":
+        return "x".join(map(str, rows[-1].size))
+    return sum(getattr(row, quantity) for row in rows)
+
+
+def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
+    """Whether a computed value is the printed one, rounded either way, and how it reads."""
+    if isinstance(value, str):
+        return value == printed or value.startswith(f"{printed}x"), value
+    number, suffix = re.fullmatch(r"([\d.,]+)([KMG]?)", printed).groups()  # type: ignore[union-attr]
+    scaled = value / {"": 1, "K": thousand, "M": 1e6, "G": 1e9}[suffix]
+    digits = len(number.partition(".")[2])
+    equal = abs(scaled - float(number.replace(",", ""))) < 10.0**-digits
+    shown = f"{scaled:,.{digits}f}{suffix}"
+    return equal, shown if shown == printed or not suffix else f"{scaled:,.{digits + 2}f}{suffix}"
+
+
+def compare(
+    names: Annotated[list[str], typer.Argument(help="Nets, as alexnet googlenet vgg19.")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw error against operations into this PNG.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print nets side by side: what they cost, and what their papers report."""
+    nets = [info(name) for name in dict.fromkeys(names)]
+    if plot is not None and plot.suffix != ".png":
+        raise InputError(f"--plot is {plot}; expected a file that ends in .png")
+    if plot is not None and not plot.parent.is_dir():
+        raise InputError(f"--plot is {plot}; there is no folder {plot.parent}")
+    rows = []
+    for net in nets:
+        account = accounted(net.name)[1]
+        numbers = {key: getattr(account, key) for key in NUMBERS}
+        errors = {key: getattr(net, key) for key in ERRORS}
+        rows.append(
+            {
+                "net": net.name,
+                "year": net.year,
+                "depth": account.depth,
+                **numbers,
+                **errors,
+                "protocol": net.protocol,
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print_side_by_side(rows)
+    if plot is not None:
+        from keras_ilsvrc.visualize.pictures import error_against_operations
+
+        error_against_operations(rows, plot)
+        print(plot)
+
+
+def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
+    """A row a net; depth is the number of weight layers on the longest way."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    headings = (
+        "net",
+        "year",
+        "depth",
+        "parameters",
+        "units",
+        "MACs",
+        "memory",
+        "top-1 %",
+        "top-5 %",
+    )
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "net" else "right", no_wrap=True)
+    table.add_column("protocol")
+    for row in rows:
+        errors = ["" if row[key] is None else f"{row[key]:.2f}" for key in ERRORS]
+        cost = [_cell(key, row[key]) for key in NUMBERS]
+        years = str(row["year"]), str(row["depth"])
+        table.add_row(row["net"], *years, *cost, *errors, row["protocol"] or "")
+    Console(width=WIDTH).print(table, markup=False)
+    print("published errors of one net; memory is of one image's outputs.")
