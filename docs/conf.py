@@ -1,6 +1,7 @@
 """Sphinx settings; two pages are written from the registry and the recipes, and cannot drift."""
 
 import inspect
+import subprocess
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -21,6 +22,10 @@ autodoc_typehints = "none"
 napoleon_custom_sections = [("Shape", "notes_style")]
 myst_heading_anchors = 2
 HERE = Path(__file__).parent
+SIDE_BY_SIDE = (
+    *("alexnet", "zfnet", "googlenet", "vgg19"),
+    *("bn_inception", "inception_v3", "resnet34", "resnet152"),
+)
 
 
 def nets_page():
@@ -44,7 +49,9 @@ def nets_page():
     for nets in alike.values():
         net = nets[0]
         lines.append(f"### {', '.join(f'`{other.name}`' for other in nets)}\n")
-        lines.append(f"{net.paper} ({net.year}).\n")
+        lines.append(f"{net.paper} ({net.year}). {net.place}.\n")
+        lines += [*(f"- {text}" for text in net.news), "", "Variations:", ""]
+        lines += [] if net.variations else ["none", ""]
         for name, variation in net.variations.items():
             default = "" if variation.default is None else f"; published: {variation.default}"
             lines.append(f"- `{name}`: {variation}{default}")
@@ -69,9 +76,12 @@ def recipes_page():
 
 
 def write_pages(app):
-    """Writes both pages where Sphinx reads; git ignores them."""
+    """Writes both pages and a picture where Sphinx reads; git ignores them."""
     folder = HERE / "generated"
     folder.mkdir(exist_ok=True)
+    if not (folder / "compare.png").is_file():
+        command = "keras-ilsvrc", "compare", *SIDE_BY_SIDE, "--plot", str(folder / "compare.png")
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     for name, page in (("nets", nets_page), ("recipes", recipes_page)):
         path, text = folder / f"{name}.md", page()
         if not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -1,12 +1,13 @@
 """The table of all nets. Standard library only, so that listing nets costs nothing."""
 
 from dataclasses import replace
+from typing import Any
 
 from keras_ilsvrc.nets import families as f
 from keras_ilsvrc.nets import residual_families as r
 
 CROP = "single_view"
-PLAIN = {"shortcut": "none", "gate_bias": -6.0}
+PLAIN: dict[str, Any] = {"shortcut": "none", "gate_bias": -6.0}
 
 # fmt: off
 # Trainable parameters; published top-1 and top-5 error in % of one net, and how it was measured.
