@@ -13,13 +13,10 @@ def told():
     from keras_ilsvrc import build
     from keras_ilsvrc.accounting import account
 
-    @functools.cache
-    def model(name, **arguments):
+    @functools.cache  # of accounts, not of models: Keras collects garbage before every test
+    def both(name, **arguments):
         with keras.StatelessScope(initialize_variables=False):
-            return build(name, **arguments)
+            model = build(name, **arguments)
+        return account(model), account(model, opened=True)
 
-    @functools.cache
-    def of(name, opened=False, **arguments):
-        return account(model(name, **arguments), opened)
-
-    return of
+    return lambda name, opened=False, **arguments: both(name, **arguments)[opened]

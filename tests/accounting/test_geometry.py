@@ -101,6 +101,7 @@ GRAPHS = {
     ),
     "sum operation": lambda: chain(conv(3, 2), lambda x: x[:, 1:] + x[:, :-1]),
     "squeeze": lambda: squeezed,
+    "one row for all": lambda: side_by_side(layers.Add(), conv((SHAPE[0], 1)), lambda x: x),
     "nested": lambda: chain(conv(2, 2), nested(conv(3), average(2), shape=(None, None, 2))),
     "nested twice": lambda: chain(
         conv(3, 2), nested(nested(conv(3, 1, "same"), shape=(10, 8, 2)), shape=(10, 8, 2)), conv(3)
