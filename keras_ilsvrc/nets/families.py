@@ -59,7 +59,7 @@ CAFFENET = Family(
     2014,
     "alexnet:caffenet",
     input_shape=(227, 227, 3),
-    minimum=67,
+    minimum=39,
     departures=("fc6 and fc7 start as AlexNet's, deviation 0.01; Caffe's with 0.005",),
     place="not an entry: Caffe's re-make of the winner of 2012; R-CNN stands on it",
     news=(
@@ -85,7 +85,7 @@ ZFNET = Family(
     "Zeiler and Fergus, arXiv:1311.2901",
     2013,
     "zfnet:zfnet",
-    minimum=61,
+    minimum=49,
     departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
     place="2013: 14.8 % top-5 (six nets); Clarifai, of the first author, first with 11.7 %",
     news=(
@@ -98,7 +98,7 @@ NIN = Family(
     "Lin, Chen and Yan, arXiv:1312.4400 (Caffe's model zoo)",
     2013,
     "nin:nin",
-    minimum=51,
+    minimum=39,
     departures=(
         "the paper has no ImageNet net: this is the authors' of Caffe's model zoo",
         "all kernels start with deviation 0.05; conv1, conv3 and cccp8 of the zoo with 0.01",
@@ -116,7 +116,7 @@ NIN_CIFAR = replace(
     builder="nin:nin_cifar10",
     variations={"head": Choice(("average", "dense", "dense_dropout"))},
     input_shape=(32, 32, 3),
-    minimum=8,
+    minimum=4,
     classes=10,
     departures=(),
 )
@@ -209,7 +209,7 @@ CNDS = Family(
     "cnds:cnds8",
     {"auxiliary": AUXILIARY},
     input_shape=(227, 227, 3),
-    minimum=35,
+    minimum=31,
     departures=(
         "widths of the net released for Places; the paper's own for ImageNet are not published",
     ),

@@ -1,0 +1,125 @@
+"""Whole nets: ours, and the same net of another package."""
+
+import statistics
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_ilsvrc.accounting import account
+from keras_ilsvrc.bench.peers import PEERS
+from keras_ilsvrc.bench.steps import Work, keras_step, threads, torchvision_step
+from keras_ilsvrc.bench.timing import ENOUGH, UNCOUNTED, take_turns
+from keras_ilsvrc.build import build
+
+
+class Speed(NamedTuple):
+    """Of one net. GFLOP/s count two operations a multiply-add, in training three times those."""
+
+    net: str
+    form: str
+    seconds: float
+    images_per_second: float
+    gflops: float | None
+
+
+class Ratio(NamedTuple):
+    """Our images/s over the peer's, round by round: the median, quartiles and extremes."""
+
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+    least: float
+    most: float
+
+
+class Comparison(NamedTuple):
+    """Speeds of one run, and what was measured how."""
+
+    ours: Speed
+    peer: Speed | None
+    ratio: Ratio | None
+    work: str
+    batch: int
+    steps: int
+    dtype: str
+    device: str
+    jit: bool
+
+
+def measure(
+    name: str,
+    against: str | None = None,
+    inference: bool = False,
+    steps: int = ENOUGH,
+    batch: int = 8,
+    jit: bool | None = None,
+    tell: Callable[[str, float], None] = lambda what, share: None,
+) -> Comparison:
+    """Times steps of a net: forward, backward and an update by SGD, on random images.
+
+    Args:
+        name: Of a net of ours.
+        against: A package of `PEERS` that has the same net, to take turns with.
+        inference: Whether to time the forward pass alone, as at the test.
+        steps: How many are counted of each net.
+        batch: Images a step.
+        jit: Whether XLA compiles the steps of TensorFlow; on a GPU only, if None.
+        tell: Told what is going on, and what share of the timing is done.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:  # otherwise TensorFlow leaves no memory to torch
+        tf.config.experimental.set_memory_growth(gpu, True)
+    jit = bool(gpus) if jit is None else jit
+    form = "XLA" if jit else "graph"
+
+    tell(f"building {name}", 0)
+    model = build(name)
+    macs = account(model).macs
+    nets = [(f"keras_ilsvrc {name}", form, macs)]
+    works: list[Work] = [keras_step(model, batch, inference, jit)]
+    if against:
+        title = PEERS[against][name]
+        tell(f"building {title} of {against}", 0)
+        if against == "keras":
+            other = getattr(keras.applications, title)(weights=None)
+            works.append(keras_step(other, batch, inference, jit))
+            macs = account(other).macs
+        else:
+            form, work = torchvision_step(title, model.input_shape[1:], batch, inference)
+            works.append(work)
+        nets.append((f"{against} {title}", form, macs))
+
+    def progress(net: str, number: int) -> None:
+        what = "timing" if number else "first step of"
+        tell(f"{what} {net}", number / (steps + UNCOUNTED))
+
+    times = take_turns({net: work for (net, _, _), work in zip(nets, works)}, steps, progress)
+    speeds = [_speed(*net, times[net[0]], batch, 1 if inference else 3) for net in nets]
+    return Comparison(
+        ours=speeds[0],
+        peer=speeds[1] if against else None,
+        ratio=_ratio(*times.values()) if against else None,
+        work="inference" if inference else "training",
+        batch=batch,
+        steps=steps,
+        dtype=model.compute_dtype,
+        device="GPU" if gpus else f"CPU, {threads()} threads",
+        jit=jit,
+    )
+
+
+def _speed(
+    net: str, form: str, macs: int | None, times: list[float], batch: int, passes: int
+) -> Speed:
+    seconds = statistics.median(times)
+    rate = batch / seconds
+    return Speed(net, form, seconds, rate, macs and 2e-9 * macs * passes * rate)
+
+
+def _ratio(ours: list[float], peers: list[float]) -> Ratio:
+    """Times stand the other way round than speeds."""
+    ratios = [peer / own for own, peer in zip(ours, peers)]
+    lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Ratio(median, lower, upper, min(ratios), max(ratios))

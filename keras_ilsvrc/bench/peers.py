@@ -1,0 +1,60 @@
+"""Who else has our nets. Standard library only, so that a wrong word is refused at once."""
+
+import importlib.util
+
+from keras_ilsvrc.errors import InputError, nearest
+
+# Package: our net, and what the package calls the same one. Keras' ResNets are the authors', with
+# a bias in every convolution: those of resnet50_keras.
+# fmt: off
+PEERS = {
+    "keras": {
+        "vgg16":             "VGG16",
+        "vgg19":             "VGG19",
+        "inception_v3":      "InceptionV3",
+        "resnet50":          "ResNet50",
+        "resnet101":         "ResNet101",
+        "resnet152":         "ResNet152",
+        "resnet50_keras":    "ResNet50",
+        "resnet101_keras":   "ResNet101",
+        "resnet152_keras":   "ResNet152",
+        "resnet50_v2":       "ResNet50V2",
+        "resnet101_v2":      "ResNet101V2",
+        "resnet152_v2":      "ResNet152V2",
+        "resnet50_v2_keras": "ResNet50V2",
+    },
+    "torchvision": {
+        "alexnet_owt":       "alexnet",
+        "vgg11":             "vgg11",
+        "vgg13":             "vgg13",
+        "vgg16":             "vgg16",
+        "vgg19":             "vgg19",
+        "vgg11_bn":          "vgg11_bn",
+        "vgg13_bn":          "vgg13_bn",
+        "vgg16_bn":          "vgg16_bn",
+        "vgg19_bn":          "vgg19_bn",
+        "googlenet_bn":      "googlenet",
+        "inception_v3_tv":   "inception_v3",
+        "resnet18_v1_5":     "resnet18",
+        "resnet34_v1_5":     "resnet34",
+        "resnet50_v1_5":     "resnet50",
+        "resnet101_v1_5":    "resnet101",
+        "resnet152_v1_5":    "resnet152",
+    },
+}
+# fmt: on
+
+
+def check_peer(name: str, package: str) -> None:
+    """Refuses to compare what cannot be.
+
+    Raises:
+        InputError: If the package is unknown, has no such net or is not installed.
+    """
+    if package not in PEERS:
+        raise InputError(f"--against is {package!r}; {nearest(package, PEERS)}")
+    if name not in PEERS[package]:
+        known = ", ".join(PEERS[package])
+        raise InputError(f"--against {package}: it has no {name}; it has {known}")
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"--against {package} needs {package}: python -m pip install {package}")

@@ -1,0 +1,98 @@
+"""One step of a net on random images, as its package runs it best."""
+
+import importlib
+import os
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_ilsvrc.bench.timing import take_turns
+from keras_ilsvrc.errors import InputError
+
+RATE = 1e-4  # low, so that random images lead nowhere
+TRIALS = 3  # after which the faster form of a torch net is chosen
+# torchvision's nets without auxiliary classifiers, as ours. Their initial values, which change no
+# time, are left out too: SciPy draws them for minutes.
+PLAIN = {"aux_logits": False, "init_weights": False}
+OPTIONS = {"googlenet": PLAIN, "inception_v3": PLAIN}
+Work = Callable[[], object]
+
+
+def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Work:
+    """A step as one graph: forward, backward and SGD, or forward alone."""
+    images = tf.random.stateless_normal((batch, *model.input_shape[1:]), seed=(0, 0))
+    labels = tf.zeros(batch, "int32")
+    entropy = keras.losses.sparse_categorical_crossentropy
+    optimizer = keras.optimizers.SGD(RATE)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function(jit_compile=jit)
+    def train(images: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            outputs = tf.nest.flatten(model(images, training=True))  # auxiliary ones too
+            loss = tf.add_n([tf.reduce_mean(entropy(labels, x)) for x in outputs])
+        weights = model.trainable_weights
+        optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    @tf.function(jit_compile=jit)
+    def look(images: tf.Tensor) -> tf.Tensor:
+        return model(images, training=False)
+
+    def work() -> None:
+        (look if inference else train)(images)
+        tf.test.experimental.sync_devices()
+
+    return work
+
+
+def torchvision_step(
+    title: str, shape: tuple[int, int, int], batch: int, inference: bool
+) -> tuple[str, Work]:
+    """The same of torchvision's net, channels last, in the faster of two forms: which, and it."""
+    torch: Any = importlib.import_module("torch")
+    models: Any = importlib.import_module("torchvision.models")
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    if gpu and not torch.cuda.is_available():
+        raise InputError("TensorFlow sees a GPU, torch does not; set CUDA_VISIBLE_DEVICES=-1")
+    torch.set_num_threads(threads())
+    last = {"device": "cuda" if gpu else "cpu", "memory_format": torch.channels_last}
+    model = getattr(models, title)(weights=None, **OPTIONS.get(title, {})).to(**last)
+    model.train(not inference)
+    height, width, channels = shape
+    images = torch.randn(batch, channels, height, width).to(**last)
+    labels = torch.zeros(batch, dtype=torch.int64, device=last["device"])
+    optimizer = torch.optim.SGD(model.parameters(), RATE, fused=True)
+
+    def step(model: Callable[..., Any]) -> Work:
+        def work() -> None:
+            with torch.inference_mode(inference):
+                logits = model(images)
+            if not inference:
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(logits, labels).backward()
+                optimizer.step()
+            if gpu:
+                torch.cuda.synchronize()
+
+        return work
+
+    eager, compiled = step(model), step(torch.compile(model))
+    try:
+        compiled()
+    except Exception as error:  # of many kinds; mostly there is no C++ compiler
+        return f"channels last, eager ({type(error).__name__} if compiled)", eager
+    times = take_turns({"eager": eager, "compiled": compiled}, TRIALS)
+    if statistics.median(times["eager"]) < statistics.median(times["compiled"]):
+        return "channels last, eager", eager
+    return "channels last, compiled", compiled
+
+
+def threads() -> int:
+    """How many an operation has: what TensorFlow was told, else one for each core given to us."""
+    told = tf.config.threading.get_intra_op_parallelism_threads()
+    given = getattr(os, "sched_getaffinity", None)  # on Linux
+    return told or (len(given(0)) if given else os.cpu_count() or 1)

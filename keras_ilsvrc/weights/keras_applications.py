@@ -1,0 +1,95 @@
+"""Weights of the nets of keras.applications (Keras 3): paths of a model's weights."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_ilsvrc.weights import arrays, names
+
+RULES: names.Rules = {
+    # VGG16, VGG19
+    r"block(\d)_conv(\d)": r"conv\1_\2",
+    "fc1": "fc6",
+    "fc2": "fc7",
+    # ResNet*, ResNet*V2
+    "conv1_conv": "conv1",
+    "conv1_bn": "conv1_bn",
+    r"conv(\d)_block(\d+)_0_(conv|bn)": r"conv\1_\2/\3_shortcut",
+    r"conv(\d)_block(\d+)_preact_bn": r"conv\1_\2/bn_1",
+    r"conv(\d)_block(\d+)_(\d)_(conv|bn)": r"conv\1_\2/\4_\3",
+    "post_bn": "last_bn",
+    "predictions": "logits",
+}
+VGG = {**RULES, "predictions": "fc8"}
+# ResNet*V2 counts a normalisation with the convolution before it, we with the one behind it.
+RESNET_V2 = {
+    r"conv(\d)_block(\d+)_1_bn": r"conv\1_\2/bn_2",
+    r"conv(\d)_block(\d+)_2_bn": r"conv\1_\2/bn_3",
+    **RULES,
+}
+# InceptionV3 leaves its layers to Keras to name. They are made in this order.
+STEM = "conv1a conv2a conv2b conv3b conv4a"
+FIGURE_5 = "1x1 5x5_reduce 5x5 double_3x3_reduce double_3x3_1 double_3x3_2 pool_proj"
+FIGURE_6 = (
+    "1x1 7x7_reduce 1x7 7x1 double_7x7_reduce double_7x1_1 double_1x7_1 double_7x1_2 double_1x7_2 "
+    "pool_proj"
+)
+FIGURE_7 = (
+    "1x1 3x3_reduce 3x3_1x3 3x3_3x1 double_3x3_reduce double_3x3 double_3x3_1x3 double_3x3_3x1 "
+    "pool_proj"
+)
+INCEPTION_V3 = {
+    **dict.fromkeys(("5b", "5c", "5d"), FIGURE_5),
+    "6a": "3x3 double_3x3_reduce double_3x3_1 double_3x3_2",
+    **dict.fromkeys(("6b", "6c", "6d", "6e"), FIGURE_6),
+    "7a": "3x3_reduce 3x3 7x7x3_reduce 7x7x3_1x7 7x7x3_7x1 7x7x3_3x3",
+    **dict.fromkeys(("7b", "7c"), FIGURE_7),
+}
+
+
+def inception_v3(theirs: list[str]) -> names.Rules:
+    """Rules for the names that Keras gave: `conv2d`, `conv2d_1`, `batch_normalization_7`."""
+    ours = STEM.split() + [
+        f"mixed_{module}_{name}" for module, row in INCEPTION_V3.items() for name in row.split()
+    ]
+    rules: dict[str, str] = {}
+    for kind, end in (("conv2d", ""), ("batch_normalization", "_bn")):
+        numbered = [name for name in theirs if re.fullmatch(rf"{kind}(_\d+)?", name)]
+        numbered.sort(key=lambda name: int(name.removeprefix(kind).removeprefix("_") or 0))
+        rules.update(zip(numbered, (name + end for name in ours)))
+    return {**RULES, **rules}
+
+
+def copy(model: keras.Model, weights: Mapping[str, Any]) -> None:
+    """Gives a model the weights of the net of keras.applications of the same form.
+
+    These are `VGG16` and `VGG19` for ours, `ResNet50`, `ResNet101` and `ResNet152` for
+    `resnet*_keras`, `ResNet50V2` for `resnet50_v2_keras`, and `InceptionV3` for `inception_v3`,
+    whose gammas it does not have: they are 1.
+
+    Args:
+        model: As built by this package, with as many classes.
+        weights: Arrays by path: `{w.path: w.numpy() for w in net.weights}`.
+
+    Raises:
+        InputError: If not every array has its place, or not every weight its array.
+    """
+    named = arrays.from_keras(weights)
+    theirs = arrays.layers_of(named)
+    rules = RULES
+    if any(name.startswith("block1_conv") for name in theirs):
+        rules = VGG
+    elif any(name.endswith("_preact_bn") for name in theirs):
+        rules = RESNET_V2
+    elif any(name.startswith("batch_normalization") for name in theirs):
+        rules = inception_v3(theirs)
+    ours = names.rename(named, rules)
+    if not any(path.endswith("/gamma") for path in ours):
+        for path, beta in list(ours.items()):
+            if path.endswith("/beta"):
+                gamma = arrays.Array(path, np.ones_like(beta.values))
+                ours[path.removesuffix("beta") + "gamma"] = gamma
+    arrays.fill(model, ours)

@@ -1,0 +1,84 @@
+"""Weights of pytorchcv's nets (pytorchcv 0.0.74): names of a state_dict."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_ilsvrc.weights import arrays, names
+
+# zfnet, zfnetb, nin_cifar10: one chain.
+CHAIN = (r"features\.stage\d\.unit\d\.conv", r"output\.\w+(\.\w+)?")
+# bninception: its stages begin where the size changes.
+MODULES = {"1": ("3a", "3b"), "2": ("3c", "4a", "4b", "4c", "4d"), "3": ("4e", "5a", "5b")}
+BRANCHES = {
+    "1": "1x1",
+    "2.conv1": "3x3_reduce",
+    "2.conv2": "3x3",
+    "3.conv1": "double_3x3_reduce",
+    "3.conv2": "double_3x3_1",
+    "3.conv3": "double_3x3_2",
+    "4.conv": "pool_proj",
+}
+REDUCTIONS = ("3c", "4e")  # modules without the first branch
+
+
+def inception(match: re.Match[str]) -> str:
+    """A convolution of BN-Inception, or its normalisation."""
+    stage, number, branch, rest, kind = match.groups()
+    module = MODULES[stage][int(number) - 1]
+    key = f"{int(branch) + (module in REDUCTIONS)}{rest}"
+    return f"inception_{module}_{BRANCHES.get(key, key)}{'_bn' if kind == 'bn' else ''}"
+
+
+def unit(match: re.Match[str]) -> str:
+    """A layer of a residual unit; stages are counted from 1, ours from 2."""
+    stage, number, place, kind = match.groups()
+    where = "shortcut" if place == "identity_conv" else place.removeprefix("body.conv")
+    return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"
+
+
+RULES: names.Rules = {
+    r"features\.init_block\.conv1\.conv": "conv1",
+    r"features\.init_block\.conv1\.bn": "conv1_bn",
+    r"features\.init_block\.conv2\.conv1\.conv": "conv2_reduce",
+    r"features\.init_block\.conv2\.conv1\.bn": "conv2_reduce_bn",
+    r"features\.init_block\.conv2\.conv2\.conv": "conv2",
+    r"features\.init_block\.conv2\.conv2\.bn": "conv2_bn",
+    r"features\.stage(\d)\.unit(\d)\.branches\.branch(\d)(.*)\.(conv|bn)": inception,
+    # resnet*, preresnet*
+    r"features\.init_block(\.conv)*": "conv1",
+    r"features\.init_block(\.conv)?\.bn": "conv1_bn",
+    r"features\.stage(\d)\.unit(\d+)\.(body\.conv\d|identity_conv)(?:\.(conv|bn))?": unit,
+    r"features\.post_activ\.bn": "last_bn",
+    "output": "logits",
+}
+# Pre-activation nets: the first normalisation stands behind conv1, before the paths split.
+FIRST = {r"features\.stage1\.unit1\.body\.conv1\.bn": "conv1_bn"}
+
+
+def copy(model: keras.Model, state: Mapping[str, Any]) -> None:
+    """Gives a model the weights of pytorchcv's net of the same shapes.
+
+    These are `zfnet` and `zfnetb` for our `zfnet` and `zfnet_512`, `nin_cifar10`, `bninception`
+    for `bn_inception`, `resnet*` and `resnet*_cifar10` for `resnet*` and, with `shortcut="B"`,
+    `resnet*_cifar`, `preresnet*_cifar10` for `resnet*_v2_cifar` with `shortcut="B"`. Not all of
+    them compute the same with the same weights; tests/weights/test_frameworks.py says in what they
+    differ. `preresnet*` have one normalisation more than ours.
+
+    Args:
+        model: As built by this package, with as many classes.
+        state: Arrays by name: `{k: v.numpy() for k, v in net.state_dict().items()}`.
+
+    Raises:
+        InputError: If not every array has its place, or not every weight its array.
+    """
+    named = arrays.from_torch(state)
+    theirs = arrays.layers_of(named)
+    if any(re.fullmatch(CHAIN[0], name) for name in theirs):
+        rules = names.in_order(named, CHAIN, model)
+    else:
+        rules = {**FIRST, **RULES} if "features.post_activ.bn" in theirs else RULES
+    ours = arrays.fold_biases(names.rename(named, rules), model)
+    arrays.fill(model, arrays.reorder(ours, model))

@@ -1,0 +1,195 @@
+"""What the nets cannot be built for, and the one line that says what they can."""
+
+import importlib
+
+import keras
+import pytest
+
+from keras_ilsvrc import InputError, available, build, info
+
+DEPTHS = {"resnet_cifar": 8, "resnet_v2_cifar": 11}
+# One net a family with a minimum of its own, in the form that needs the largest image. Where
+# every window may reach beyond the maps, the minimum is the product of the strides.
+UNPADDED = {
+    "alexnet": {},
+    "caffenet": {},
+    "alexnet_owt": {},
+    "zfnet512_onnx": {},
+    "nin": {},
+    "nin_cifar10": {},
+    "vgg11": {},
+    "inception_v3": {},
+    "cnds8": {"auxiliary": True},
+}
+STRIDES = {
+    "googlenet": 32,
+    "googlenet_bn": 32,
+    "bn_inception": 32,
+    "resnet18": 32,
+    "resnet50_v1_5": 32,
+    "resnet50_v2_keras": 32,
+    "resnet20_cifar": 4,
+    "resnet_v2_cifar": 4,
+}
+
+
+def arguments_of(name):
+    return {"depth": DEPTHS[name]} if name in DEPTHS else {}
+
+
+def one_line(arguments, net, **more):
+    """What `build` says to them."""
+    with pytest.raises(InputError) as raised:
+        build(net, **arguments, **more)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def slow_if_deep(name):
+    deep = info(name).arguments.get("depth", 0) or 0
+    return pytest.param(name, marks=pytest.mark.slow) if deep > 100 else name
+
+
+@pytest.mark.parametrize("name", [slow_if_deep(name) for name in available()])
+def test_every_net_builds_at_its_minimum(name, unallocated):
+    row = info(name, **arguments_of(name))
+    shape = (row.minimum, row.minimum, row.input_shape[2])
+    model = unallocated(name, input_shape=shape, **arguments_of(name))
+    assert model.input_shape == (None, *shape)
+    assert min(size for layer in model.layers for size in layer.output.shape[1:]) >= 1
+
+
+@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("change", [(-1, 0), (0, -1)], ids=str)
+def test_one_pixel_less_than_the_minimum_names_it(name, change):
+    row = info(name, **arguments_of(name))
+    shape = (row.minimum + change[0], row.minimum + change[1], row.input_shape[2])
+    message = one_line(arguments_of(name), name, input_shape=shape)
+    assert f"at least {row.minimum}x{row.minimum}" in message
+
+
+def builds(name, height, width, **arguments):
+    """Whether the net's own function, which nothing guards, makes maps of at least one pixel."""
+    row = info(name, **arguments)
+    module, function = row.builder.split(":")
+    builder = getattr(importlib.import_module(f"keras_ilsvrc.nets.{module}"), function)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            image = keras.Input((height, width, 3))
+            outputs = builder(image, row.classes, **row.arguments)
+            model = keras.Model(image, outputs)
+    except ValueError:
+        return False
+    return min(size for layer in model.layers for size in layer.output.shape[1:]) >= 1
+
+
+@pytest.mark.parametrize("name", UNPADDED)
+def test_minimum_is_the_smallest_size_that_can_be_built(name):
+    least, arguments = info(name).minimum, UNPADDED[name]
+    assert builds(name, least, least, **arguments)
+    assert not builds(name, least - 1, least, **arguments)
+    assert not builds(name, least, least - 1, **arguments)
+
+
+@pytest.mark.parametrize("name", STRIDES)
+def test_minimum_is_the_product_of_the_strides_where_borders_are_padded(name, unallocated):
+    least = info(name, **arguments_of(name)).minimum
+    assert least == STRIDES[name]
+    shape = (least, least, 3)
+    model = unallocated(name, input_shape=shape, include_top=False, **arguments_of(name))
+    assert model.output_shape[1:3] == (1, 1)
+    twice = (2 * least, 2 * least, 3)
+    model = unallocated(name, input_shape=twice, include_top=False, **arguments_of(name))
+    assert model.output_shape[1:3] == (2, 2)
+
+
+@pytest.mark.parametrize("name", [*UNPADDED, "googlenet", "resnet18", "resnet50_v2_keras"])
+def test_sizes_above_the_minimum_can_be_built(name):
+    least, few = info(name).minimum, ("google", "incep", "resnet")
+    for size in range(least, least + 18, 5 if name.startswith(few) else 1):
+        assert builds(name, size, least, **UNPADDED.get(name, {})), size
+
+
+def test_bn_inception_halves_even_maps_only():
+    """Of 15 rows its convolutions of stride 2 make 8 and Caffe's pool makes 7."""
+    for size in (64, 66, 70, 96):
+        assert builds("bn_inception", size, 32), size
+    for size in (48, 71, 94):
+        message = one_line({"input_shape": (size, 32, 3)}, "bn_inception")
+        assert "give images of a multiple of 32 pixels" in message
+
+
+# The smallest images whose maps an auxiliary classifier can take.
+AUXILIARY = {"googlenet": 79, "googlenet_bn": 79, "inception_v3": 299, "inception_v3_tv": 299}
+
+
+@pytest.mark.parametrize("name", AUXILIARY)
+def test_auxiliary_names_the_smallest_image(name, unallocated):
+    least = AUXILIARY[name]
+    model = unallocated(name, auxiliary=True, input_shape=(least, least, 3))
+    assert min(size for layer in model.layers for size in layer.output.shape[1:]) >= 1
+    for shape in ((least - 1, least, 3), (least, least - 1, 3)):
+        message = one_line({"auxiliary": True, "input_shape": shape}, name)
+        assert f"give images of at least {least}x{least}, or leave auxiliary out" in message
+
+
+@pytest.mark.parametrize(
+    ("net", "arguments", "fragments"),
+    [
+        ("vgg16", {"auxiliary": True}, ["vgg16 has no argument 'auxiliary'"]),
+        ("bn_inception", {"auxiliary": True}, ["bn_inception has no argument 'auxiliary'"]),
+        ("caffenet", {"groups": 1}, ["caffenet has no argument 'groups'"]),
+        ("zfnet", {"form": "b"}, ["zfnet has no argument 'form'"]),
+        ("resnet50", {"depth": 101}, ["resnet50 has no argument 'depth'"]),
+        ("resnet18", {"shortcuts": "A"}, ["no argument 'shortcuts'", "did you mean 'shortcut'"]),
+        ("plain18", {"shortcut": "A"}, ["plain18 has no argument 'shortcut'"]),
+        ("plain20_cifar", {"gate_bias": 0}, ["plain20_cifar has no argument 'gate_bias'"]),
+        ("googlenet", {"module": "b"}, ["module is 'b'; expected one of reduced, naive"]),
+        ("googlenet", {"auxiliary": 1}, ["auxiliary is 1; expected one of False, True"]),
+        ("googlenet", {"width": 0}, ["width is 0; expected a number of at least 0.01"]),
+        ("nin_cifar10", {"head": "fc"}, ["expected one of average, dense, dense_dropout"]),
+        ("vgg16_bn", {"batch_norm": "no"}, ["batch_norm is 'no'; expected one of True, False"]),
+        (
+            "resnet20_cifar",
+            {"shortcut": "D"},
+            [
+                "shortcut is 'D'; expected one of A, B, C, none, constant_0.5, constant_0.5_0.5",
+                ", exclusive_gating, shortcut_gating, dropout",
+            ],
+        ),
+        (
+            "resnet50_v2",
+            {"order": "v2"},
+            ["expected one of full_preact, original, bn_after_add, relu_before_add, relu_preact"],
+        ),
+        (
+            "resnet20_cifar",
+            {"gate_bias": -3.0},
+            ["gate_bias is -3.0, but shortcut 'A' has no gate", "'exclusive_gating' or"],
+        ),
+        (
+            "resnet20_cifar",
+            {"gate_bias": 0, "shortcut": "constant_0.5"},
+            ["gate_bias is 0, but shortcut 'constant_0.5' has no gate"],
+        ),
+        (
+            "resnet20_cifar",
+            {"gate_bias": -11, "shortcut": "exclusive_gating"},
+            ["gate_bias is -11; expected a number of at least -10 and below 0.5"],
+        ),
+        ("googlenet", {"auxiliary_bn": True}, ["give auxiliary=True too"]),
+        ("googlenet", {"auxiliary": True, "include_top": False}, ["auxiliary needs include_top"]),
+        ("resnet_cifar", {}, ["depth is missing; give a whole number of at least 8"]),
+        ("resnet_v2_cifar", {}, ["depth is missing; give a whole number of at least 11"]),
+        ("resnet_cifar", {"depth": 21}, ["depth is 21; expected 6n + 2, as 8, 14, 20"]),
+        ("resnet_cifar", {"depth": 2}, ["depth is 2; expected a whole number of at least 8"]),
+        ("resnet_cifar", {"depth": 20.0}, ["depth is 20.0; expected a whole number"]),
+        ("resnet_v2_cifar", {"depth": 165}, ["depth is 165; expected 9n + 2, as 11, 20, 29"]),
+        ("resnet_v2_cifar", {"depth": 8}, ["depth is 8; expected a whole number of at least 11"]),
+        ("cnds8", {"auxiliary": True, "input_shape": (30, 31, 3)}, ["at least 31x31"]),
+    ],
+)
+def test_refusals_say_what_is_allowed_in_one_line(net, arguments, fragments):
+    message = one_line(arguments, net)
+    for fragment in fragments:
+        assert fragment in message

@@ -1,0 +1,66 @@
+"""The nets against keras.applications: the same weights, the same outputs."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keras_ilsvrc import build
+from keras_ilsvrc.layers.graph import batch_norms
+from keras_ilsvrc.weights import keras_applications
+from keras_ilsvrc.weights.check import check
+
+pytestmark = pytest.mark.tensorflow
+
+
+def randomise(net, x):
+    """Other biases, gammas and statistics, near those of the images."""
+    random = np.random.default_rng(0)
+    norms = [x for x in net.layers if isinstance(x, layers.BatchNormalization)]
+    for layer in net.layers:
+        for weight in layer.weights:
+            if weight.name in ("bias", "beta"):
+                weight.assign(random.normal(0, 0.2, weight.shape))
+            elif weight.name == "gamma":
+                weight.assign(random.uniform(0.5, 1.5, weight.shape))
+    for norm in norms:
+        norm.momentum = 0.0  # the statistics of the batch become those of the layer
+    net(x, training=True)
+    for norm in norms:
+        deviation = np.sqrt(ops.convert_to_numpy(norm.moving_variance))
+        norm.moving_mean.assign_add(random.normal(0, 0.3, deviation.shape) * deviation)
+        norm.moving_variance.assign(deviation**2 * random.uniform(0.5, 1.5, deviation.shape))
+
+
+slow = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "size"),
+    [
+        ("vgg16", "VGG16", 64),
+        ("vgg19", "VGG19", 64),
+        ("resnet50_keras", "ResNet50", 61),
+        ("resnet50_v2_keras", "ResNet50V2", 61),
+        ("inception_v3", "InceptionV3", 96),
+        pytest.param("resnet101_keras", "ResNet101", 64, marks=slow),
+        pytest.param("resnet152_keras", "ResNet152", 64, marks=slow),
+        pytest.param("resnet50_keras", "ResNet50", 224, marks=slow),
+        pytest.param("resnet50_v2_keras", "ResNet50V2", 224, marks=slow),
+        pytest.param("inception_v3", "InceptionV3", 299, marks=slow),
+    ],
+)
+def test_equals_keras_applications(name, theirs, size):
+    options = {"input_shape": (size, size, 3), "classes": 10, "classifier_activation": None}
+    net = getattr(keras.applications, theirs)(weights=None, **options)
+    model = build(name, **options)
+    norms = [x for x in net.layers if isinstance(x, layers.BatchNormalization)]
+    constants = {(norm.momentum, norm.epsilon) for norm in norms}
+    assert {(norm.momentum, norm.epsilon) for norm in batch_norms(model)} == constants
+    x = np.random.default_rng(0).normal(0, 50, (4, size, size, 3)).astype("float32")
+    x *= np.array([0.3, 1, 2, 1], "float32").reshape(4, 1, 1, 1)
+    randomise(net, x)
+    keras_applications.copy(model, {weight.path: weight.numpy() for weight in net.weights})
+    expected = ops.convert_to_numpy(net(x, training=False))
+    assert abs(expected[0] - expected[1]).max() > 0.05 * abs(expected).max()
+    check(model(x, training=False), expected, 1e-5, f"{name} at {size}")

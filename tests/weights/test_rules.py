@@ -1,0 +1,234 @@
+"""Copying weights: names, layouts, errors, and what counts as the same outputs."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keras_ilsvrc import InputError, build
+from keras_ilsvrc.layers import GroupedConv2D
+from keras_ilsvrc.weights import arrays, keras_applications, names, pytorchcv, torchvision
+from keras_ilsvrc.weights.check import check
+
+EPSILON = 1e-3
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def chain(*stack, shape=(5, 4, 4)):
+    """A model of layers one behind another."""
+    image = x = keras.Input(shape)
+    for layer in stack:
+        x = layer(x)
+    return keras.Model(image, x, name="chain")
+
+
+def convolved(x, kernel, groups=1):
+    """Maps (C, H, W) and a kernel (out, C / groups, rows, columns), as torch defines it."""
+    out, inner, rows, columns = kernel.shape
+    height, width = x.shape[1] - rows + 1, x.shape[2] - columns + 1
+    y = np.zeros((out, height, width), "float32")
+    for o in range(out):
+        first = o // (out // groups) * inner
+        for i in range(inner):
+            for r in range(rows):
+                for c in range(columns):
+                    y[o] += kernel[o, i, r, c] * x[first + i, r : r + height, c : c + width]
+    return y
+
+
+def fill(model, state):
+    """From torch's layout, with names as they are."""
+    named = arrays.fold_biases(arrays.from_torch(state), model)
+    arrays.fill(model, arrays.reorder(named, model))
+
+
+def first(model, x):
+    """What a model makes of one image (C, H, W), channels first again."""
+    y = ops.convert_to_numpy(model(x.transpose(1, 2, 0)[None]))[0]
+    return y.transpose(2, 0, 1) if y.ndim == 3 else y
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_kernel_of_torch_convolves_alike(groups):
+    x, kernel, bias = normal(4, 5, 4), normal(6, 4 // groups, 3, 2), normal(6, seed=1)
+    model = chain(GroupedConv2D(6, (3, 2), groups=groups, name="conv"))
+    fill(model, {"conv.weight": kernel, "conv.bias": bias})
+    expected = convolved(x, kernel, groups) + bias[:, None, None]
+    np.testing.assert_allclose(first(model, x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("between", [[], [layers.Dropout(0.5)]])
+def test_a_matrix_behind_a_flatten_layer_takes_maps_one_by_one(between):
+    x, matrices = normal(4, 5, 4), [normal(7, 80), normal(3, 7)]
+    dense = [layers.Dense(len(m), use_bias=False, name=f"fc{i}") for i, m in enumerate(matrices)]
+    model = chain(layers.Flatten(), *between, *dense)
+    fill(model, {f"fc{i}.weight": matrix for i, matrix in enumerate(matrices)})
+    expected = matrices[1] @ (matrices[0] @ x.ravel())
+    np.testing.assert_allclose(first(model, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_bias_that_the_model_leaves_out_is_folded_into_the_mean():
+    x, kernel = normal(4, 5, 4), normal(3, 4, 1, 1)
+    bias, gamma, beta, mean = (normal(3, 1, 1, seed=seed) for seed in range(1, 5))
+    variance = abs(normal(3, 1, 1, seed=5)) + 0.1
+    model = chain(
+        layers.Conv2D(3, 1, use_bias=False, name="conv"),
+        layers.BatchNormalization(epsilon=EPSILON, name="conv_bn"),
+    )
+    state = {
+        "conv.weight": kernel,
+        "conv.bias": bias.ravel(),
+        "conv_bn.weight": gamma.ravel(),
+        "conv_bn.bias": beta.ravel(),
+        "conv_bn.running_mean": mean.ravel(),
+        "conv_bn.running_var": variance.ravel(),
+        "conv_bn.num_batches_tracked": np.int64(7),
+    }
+    fill(model, state)
+    expected = (convolved(x, kernel) + bias - mean) / np.sqrt(variance + EPSILON) * gamma + beta
+    np.testing.assert_allclose(first(model, x), expected, rtol=1e-4, atol=1e-5)
+
+
+def renamed(layer, rules):
+    (path,) = names.rename({f"{layer}/kernel": arrays.Array("", np.zeros(1))}, rules)
+    return path.removesuffix("/kernel")
+
+
+# fmt: off
+LAYERS = [
+    (torchvision.RULES, "conv3.conv", "conv2"),
+    (torchvision.RULES, "conv3.bn", "conv2_bn"),
+    (torchvision.RULES, "inception4e.branch3.0.bn", "inception_4e_5x5_reduce_bn"),
+    (torchvision.RULES, "aux2.fc1", "aux2_fc"),
+    (torchvision.RULES, "Conv2d_3b_1x1.conv", "conv3b"),
+    (torchvision.RULES, "Mixed_5d.branch3x3dbl_2.conv", "mixed_5d_double_3x3_1"),
+    (torchvision.RULES, "Mixed_7b.branch3x3dbl_2.conv", "mixed_7b_double_3x3"),
+    (torchvision.RULES, "Mixed_7b.branch3x3dbl_3b.bn", "mixed_7b_double_3x3_3x1_bn"),
+    (torchvision.RULES, "Mixed_6e.branch_pool.conv", "mixed_6e_pool_proj"),
+    (torchvision.RULES, "AuxLogits.conv1.conv", "aux_conv2"),
+    (torchvision.RULES, "layer1.0.conv1", "conv2_1/conv_1"),
+    (torchvision.RULES, "layer3.22.bn3", "conv4_23/bn_3"),
+    (torchvision.RULES, "layer4.0.downsample.0", "conv5_1/conv_shortcut"),
+    (torchvision.RULES, "layer4.0.downsample.1", "conv5_1/bn_shortcut"),
+    (pytorchcv.RULES, "features.init_block.conv2.conv1.bn", "conv2_reduce_bn"),
+    (pytorchcv.RULES, "features.stage1.unit2.branches.branch1.conv", "inception_3b_1x1"),
+    (pytorchcv.RULES, "features.stage2.unit1.branches.branch2.conv3.bn",
+     "inception_3c_double_3x3_2_bn"),
+    (pytorchcv.RULES, "features.stage3.unit3.branches.branch4.conv.conv",
+     "inception_5b_pool_proj"),
+    (pytorchcv.RULES, "features.stage3.unit18.body.conv2.bn", "conv4_18/bn_2"),
+    (pytorchcv.RULES, "features.stage2.unit1.identity_conv.bn", "conv3_1/bn_shortcut"),
+    (pytorchcv.RULES, "features.stage2.unit1.identity_conv", "conv3_1/conv_shortcut"),
+    (keras_applications.VGG, "block3_conv2", "conv3_2"),
+    (keras_applications.VGG, "predictions", "fc8"),
+    (keras_applications.RULES, "conv4_block23_2_bn", "conv4_23/bn_2"),
+    (keras_applications.RESNET_V2, "conv4_block6_2_bn", "conv4_6/bn_3"),
+    (keras_applications.RESNET_V2, "conv4_block6_preact_bn", "conv4_6/bn_1"),
+    (keras_applications.RESNET_V2, "conv4_block1_0_conv", "conv4_1/conv_shortcut"),
+    (torchvision.RULES, "layer1.0.attention", "layer1.0.attention"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("rules", "theirs", "ours"), LAYERS)
+def test_a_layer_of_theirs_is_ours(rules, theirs, ours):
+    assert renamed(theirs, rules) == ours
+
+
+ALEXNET = {
+    **{f"features.{n}": f"conv{i}" for i, n in enumerate((0, 3, 6, 8, 10), 1)},
+    **{f"classifier.{n}": f"fc{i}" for i, n in enumerate((1, 4, 6), 6)},
+}
+
+
+@pytest.fixture(scope="module")
+def alexnet():
+    """A net, and a state of torchvision's for it, in the order of the alphabet."""
+    model = build("alexnet_owt", input_shape=(63, 63, 3), classes=3)
+    state = {}
+    for theirs, ours in sorted(ALEXNET.items()):
+        kernel, bias = (tuple(weight.shape) for weight in model.get_layer(ours).weights)
+        state[f"{theirs}.bias"] = np.zeros(bias, "float32")
+        state[f"{theirs}.weight"] = normal(*kernel[::-1])
+    return model, state
+
+
+def test_a_chain_is_copied_layer_by_layer_in_whatever_order_it_comes(alexnet):
+    model, state = alexnet
+    torchvision.copy(model, state)
+    for theirs, ours in ALEXNET.items():
+        kernel = ops.convert_to_numpy(model.get_layer(ours).kernel)
+        axes = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
+        np.testing.assert_array_equal(kernel.transpose(axes), state[f"{theirs}.weight"])
+
+
+def without(state, key):
+    return {name: values for name, values in state.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: without(s, "features.8.bias"), "no array for conv4/bias"),
+        (lambda s: without(s, "classifier.6.bias"), "no array for fc8/bias"),
+        (lambda s: {**s, "extra.weight": normal(2, 2)}, "no place for extra.weight"),
+        (
+            lambda s: {**s, "classifier.6.weight": normal(5, 4096)},
+            r"classifier.6.weight gives \(4096, 5\) for fc8/kernel of \(4096, 3\)",
+        ),
+        (
+            lambda s: {k: v for k, v in s.items() if k.startswith("features")},
+            "no array for fc6/kernel, fc6/bias, fc7/kernel and 3 more",
+        ),
+        (lambda s: {}, "no array for conv1/kernel, conv1/bias, conv2/kernel and 13 more"),
+    ],
+)
+def test_what_does_not_fit_is_named_in_one_line_and_changes_nothing(alexnet, change, message):
+    model, state = alexnet
+    before = [ops.convert_to_numpy(weight) for weight in model.weights]
+    altered = {key: values + 1 for key, values in change(state).items()}
+    with pytest.raises(InputError, match=message) as caught:
+        torchvision.copy(model, altered)
+    assert str(caught.value).startswith("alexnet_owt: ")
+    assert "\n" not in str(caught.value)
+    for old, weight in zip(before, model.weights):
+        np.testing.assert_array_equal(old, weight)
+
+
+def test_two_arrays_for_one_place_are_named():
+    """As in pytorchcv's preresnet50, which activates twice where our nets do once."""
+    state = {
+        f"features.{name}.bn.{word}": normal(4)
+        for name in ("init_block", "stage1.unit1.body.conv1", "post_activ")
+        for word in ("weight", "bias", "running_mean", "running_var")
+    }
+    message = r"init_block.bn.weight and \S+unit1.body.conv1.bn.weight both go to conv1_bn/gamma"
+    with pytest.raises(InputError, match=message):
+        pytorchcv.copy(chain(layers.BatchNormalization(name="conv1_bn")), state)
+
+
+def test_equal_outputs_have_a_deviation():
+    theirs = np.array([[1.0, -4.0], [2.0, 0.0]])
+    assert check(theirs, theirs) == 0
+    assert check([[1, -4], [2, 2e-4]], theirs) == pytest.approx(5e-5)
+
+
+@pytest.mark.parametrize(
+    ("ours", "message"),
+    [
+        ([[1, -4], [2, 0.1]], r"by 2.5e-02 of their scale 4, more than 0.0001; most at \(1, 1\)"),
+        ([[1, -4]], r"logits have shape \(1, 2\), expected \(2, 2\)"),
+        ([[1, np.nan], [2, 0]], r"logits of ours are not finite at \(0, 1\): nan"),
+    ],
+)
+def test_other_outputs_are_an_error_that_says_where(ours, message):
+    with pytest.raises(InputError, match=message):
+        check(ours, [[1, -4], [2, 0]])
+
+
+def test_outputs_that_are_all_zero_prove_nothing():
+    with pytest.raises(InputError, match="all zero"):
+        check([0.0], [0.0])
