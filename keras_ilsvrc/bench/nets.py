@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
@@ -14,7 +14,8 @@ from keras_ilsvrc.bench.timing import ENOUGH, UNCOUNTED, take_turns
 from keras_ilsvrc.build import build
 
 
-class Speed(NamedTuple):
+@dataclass(frozen=True)
+class Speed:
     """Of one net. GFLOP/s count two operations a multiply-add, in training three times those."""
 
     net: str
@@ -24,7 +25,8 @@ class Speed(NamedTuple):
     gflops: float | None
 
 
-class Ratio(NamedTuple):
+@dataclass(frozen=True)
+class Ratio:
     """Our images/s over the peer's, round by round: the median, quartiles and extremes."""
 
     median: float
@@ -34,7 +36,8 @@ class Ratio(NamedTuple):
     most: float
 
 
-class Comparison(NamedTuple):
+@dataclass(frozen=True)
+class Comparison:
     """Speeds of one run, and what was measured how."""
 
     ours: Speed
@@ -69,7 +72,7 @@ def measure(
         tell: Told what is going on, and what share of the timing is done.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:  # otherwise TensorFlow leaves no memory to torch
+    for gpu in gpus if against == "torchvision" else ():  # else none of its memory is left to torch
         tf.config.experimental.set_memory_growth(gpu, True)
     jit = bool(gpus) if jit is None else jit
     form = "XLA" if jit else "graph"

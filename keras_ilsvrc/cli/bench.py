@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from dataclasses import asdict, astuple
 from typing import Annotated
 
 import typer
@@ -66,9 +67,9 @@ def net(
 ) -> None:
     """Time training steps of a net, or its forward pass, in float32 on random images."""
     info(name)
-    for option, value, least in (("--steps", steps, ENOUGH), ("--batch", batch, 1)):
-        if value < least:
-            raise InputError(f"{option} is {value}; expected at least {least}")
+    for option, value, minimum in (("--steps", steps, ENOUGH), ("--batch", batch, 1)):
+        if value < minimum:
+            raise InputError(f"{option} is {value}; expected at least {minimum}")
     if against:
         check_peer(name, against)
     if against == "torchvision":
@@ -94,22 +95,20 @@ def net(
 
         result = measure(name, against, inference, steps, batch, jit, tell)
     if as_json:
-        rows = {k: v._asdict() if isinstance(v, tuple) else v for k, v in result._asdict().items()}
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(asdict(result), indent=2))
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("net", "form", "s/step", "images/s", "GFLOP/s"):
         words = heading in ("net", "form")
         table.add_column(heading, justify="left" if words else "right", overflow="fold")
     for speed in filter(None, (result.ours, result.peer)):
-        times = f"{speed.seconds:.3f}", f"{speed.images_per_second:.2f}"
-        table.add_row(
-            speed.net, speed.form, *times, "" if speed.gflops is None else f"{speed.gflops:.1f}"
-        )
+        rates = f"{speed.seconds:.3f}", f"{speed.images_per_second:.2f}"
+        flops = "" if speed.gflops is None else f"{speed.gflops:.1f}"
+        table.add_row(speed.net, speed.form, *rates, flops)
     console = Console(width=100, markup=False, highlight=False)
     console.print(table)
     if result.ratio:
-        median, lower, upper, least, most = (f"{value:.3f}" for value in result.ratio)
+        median, lower, upper, least, most = (f"{value:.3f}" for value in astuple(result.ratio))
         spread = f"quartiles {lower} to {upper}, extremes {least} to {most}"
         console.print(f"ratio {median}: our images/s over theirs; {spread}")
     how = f"{result.work}, batch {result.batch}, {result.steps} steps, {result.dtype}"

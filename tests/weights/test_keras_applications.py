@@ -12,6 +12,9 @@ from keras_ilsvrc.weights.check import check
 
 pytestmark = pytest.mark.tensorflow
 
+TOLERANCE = 1e-5  # of the scale of what differs between the logits of images
+slow = pytest.mark.slow
+
 
 def randomise(net, x):
     """Other biases, gammas and statistics, near those of the images."""
@@ -30,9 +33,6 @@ def randomise(net, x):
         deviation = np.sqrt(ops.convert_to_numpy(norm.moving_variance))
         norm.moving_mean.assign_add(random.normal(0, 0.3, deviation.shape) * deviation)
         norm.moving_variance.assign(deviation**2 * random.uniform(0.5, 1.5, deviation.shape))
-
-
-slow = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,6 @@ def test_equals_keras_applications(name, theirs, size):
     randomise(net, x)
     keras_applications.copy(model, {weight.path: weight.numpy() for weight in net.weights})
     expected = ops.convert_to_numpy(net(x, training=False))
-    assert abs(expected[0] - expected[1]).max() > 0.05 * abs(expected).max()
-    check(model(x, training=False), expected, 1e-5, f"{name} at {size}")
+    ground, what = expected.mean(0), f"logits of {name} at {size}"
+    deviation = check(model(x, training=False) - ground, expected - ground, TOLERANCE, what)
+    print(f"{what}: {deviation:.1e}")  # pytest -rP shows it
