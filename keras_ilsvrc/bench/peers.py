@@ -4,8 +4,8 @@ import importlib.util
 
 from keras_ilsvrc.errors import InputError, nearest
 
-# Package: our net, and what the package calls the same one. Keras' ResNets are the authors', with
-# a bias in every convolution: those of resnet50_keras.
+# Package: our net, and what the package calls one of as many multiply-adds. Keras' ResNets are the
+# authors', with a bias in every convolution.
 # fmt: off
 PEERS = {
     "keras": {
@@ -18,9 +18,6 @@ PEERS = {
         "resnet50_keras":    "ResNet50",
         "resnet101_keras":   "ResNet101",
         "resnet152_keras":   "ResNet152",
-        "resnet50_v2":       "ResNet50V2",
-        "resnet101_v2":      "ResNet101V2",
-        "resnet152_v2":      "ResNet152V2",
         "resnet50_v2_keras": "ResNet50V2",
     },
     "torchvision": {

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from keras_ilsvrc import InputError
+from keras_ilsvrc import InputError, build
+from keras_ilsvrc.accounting import account
 from keras_ilsvrc.bench.peers import PEERS
 from keras_ilsvrc.bench.steps import keras_step
 from keras_ilsvrc.bench.timing import alternate, take_turns
@@ -99,6 +100,13 @@ def test_peers_are_of_nets_that_exist():
         assert set(nets) <= set(NETS)
     for title in PEERS["keras"].values():
         assert callable(getattr(keras.applications, title))
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "resnet50", "resnet50_v2_keras", "vgg16"])
+def test_keras_peer_has_as_many_multiply_adds_as_ours(name):
+    peer = getattr(keras.applications, PEERS["keras"][name])
+    with keras.StatelessScope(initialize_variables=False):
+        assert account(peer(weights=None)).macs == account(build(name)).macs
 
 
 def two_outputs():

@@ -130,7 +130,7 @@ def test_info_as_json_says_that_a_varied_net_is_not_the_published_one():
     [
         (("info", "vgg91"), ["'vgg91'", "'vgg19'"]),
         (("info", "alexnet[activation=than]"), ["'than'", "tanh"]),
-        (("list", "lenet*"), ["'lenet*'"]),
+        (("list", "mobilenet*"), ["'mobilenet*'"]),
         (("train", "quikstart"), ["quikstart", "'quickstart'"]),
         (("train", "quickstart", "--set", "schedule.step=9"), ["schedule.step", "'steps'"]),
         (("train", "quickstart", "--set", "net=resnet21"), ["'resnet21'", "did you mean"]),

@@ -47,7 +47,7 @@ def one_line(arguments, net, **more):
 
 def slow_if_deep(name):
     deep = info(name).arguments.get("depth", 0) or 0
-    return pytest.param(name, marks=pytest.mark.slow) if deep > 100 else name
+    return pytest.param(name, marks=pytest.mark.slow) if deep > 50 else name
 
 
 @pytest.mark.parametrize("name", [slow_if_deep(name) for name in available()])
@@ -60,12 +60,12 @@ def test_every_net_builds_at_its_minimum(name, unallocated):
 
 
 @pytest.mark.parametrize("name", available())
-@pytest.mark.parametrize("change", [(-1, 0), (0, -1)], ids=str)
-def test_one_pixel_less_than_the_minimum_names_it(name, change):
+def test_one_pixel_less_than_the_minimum_names_it(name):
     row = info(name, **arguments_of(name))
-    shape = (row.minimum + change[0], row.minimum + change[1], row.input_shape[2])
-    message = one_line(arguments_of(name), name, input_shape=shape)
-    assert f"at least {row.minimum}x{row.minimum}" in message
+    least, channels = row.minimum, row.input_shape[2]
+    for shape in ((least - 1, least, channels), (least, least - 1, channels)):
+        message = one_line(arguments_of(name), name, input_shape=shape)
+        assert f"at least {least}x{least}" in message
 
 
 def builds(name, height, width, **arguments):
@@ -120,7 +120,7 @@ def test_bn_inception_halves_even_maps_only():
 
 
 # The smallest images whose maps an auxiliary classifier can take.
-AUXILIARY = {"googlenet": 79, "googlenet_bn": 79, "inception_v3": 299, "inception_v3_tv": 299}
+AUXILIARY = {"googlenet": 79, "googlenet_bn": 79, "inception_v3": 299}
 
 
 @pytest.mark.parametrize("name", AUXILIARY)

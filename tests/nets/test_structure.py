@@ -139,23 +139,6 @@ def test_input_tensor_may_come_from_another_layer():
     assert model(image(1, 16, 16, 3)).shape == (1, 10)  # one tensor, not a list: no warning
 
 
-def test_auxiliary_outputs_share_the_weights_of_inference():
-    model = build("googlenet", auxiliary=True, input_shape=(96, 96, 3), classes=4)
-    x = image(2, 96, 96, 3)
-    results = model(x)
-    assert list(results) == ["predictions", "aux1", "aux2"]
-    for result in results.values():
-        assert result.shape == (2, 4)
-        np.testing.assert_allclose(numpy(result).sum(-1), 1, rtol=1e-5)
-    inference = keras.Model(model.input, model.get_layer("predictions").output)
-    kept = {id(weight) for weight in inference.weights}
-    assert kept < {id(weight) for weight in model.weights}
-    np.testing.assert_allclose(numpy(inference(x)), numpy(results["predictions"]), rtol=1e-5)
-    alone = build("googlenet", input_shape=(96, 96, 3), classes=4)
-    alone.set_weights([numpy(weight) for weight in inference.weights])
-    np.testing.assert_allclose(numpy(alone(x)), numpy(results["predictions"]), rtol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

@@ -186,6 +186,7 @@ def test_parameters_of_variations(name, variation, parameters, facts):
 def test_the_arithmetic_gives_the_published_nets():
     assert googlenet() == 6_998_552
     assert bottlenecks(1001) == 10_327_706
+    assert RESNET20 + (1202 - 20) // 6 * SIX_LAYERS == 19_421_274
 
 
 def test_every_value_of_every_variation_is_counted():
