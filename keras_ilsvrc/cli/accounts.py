@@ -13,8 +13,8 @@ from rich.table import Table
 from keras_ilsvrc.cli.nets import Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.nets import info
-from keras_ilsvrc.nets.printed import WITH_TABLES, printed
+from keras_ilsvrc.nets import NETS, info
+from keras_ilsvrc.nets.printed import printed
 
 WIDTH = 100
 ERRORS = ("top1_error", "top5_error")
@@ -60,12 +60,9 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
     Console(width=WIDTH).print(table, markup=False)
     print(
         "connections count biases, MACs (multiply-adds) do not; memory is of one image's outputs."
-        + (
-            ""
-            if by_stage
-            else "\nfield, stride, start: pixels of the image; start is negative in the padding."
-        )
     )
+    if not by_stage:
+        print("field, stride, start: pixels of the image; start is negative in the padding.")
 
 
 def _cell(quantity: str, value: Any) -> str:
@@ -85,16 +82,15 @@ def table(
 ) -> None:
     """Print the paper's own table beside what the built network has."""
     net = info(name)
-    quiet_tensorflow()  # a net's table stands beside its builder
     paper = printed(net)
     if paper is None:
         raise InputError(
-            f"{net.paper} prints no table of {net.name} that can be computed; nets with one: "
-            f"{WITH_TABLES}"
+            f"{net.paper} prints no table of {net.name} that can be computed; those with one: "
+            + ", ".join(other for other, row in NETS.items() if printed(row))
         )
     model, account = accounted(name, opened=True)
     rows = []
-    for line in paper.lines:
+    for line in paper.lines():
         value = computed(model, account, line.quantity, line.layers)
         equal, shown = agree(line.printed, value, paper.thousand)
         verdict = "equal" if equal else (line.why or "differs")
@@ -157,16 +153,8 @@ def compare(
         account = accounted(net.name)[1]
         numbers = {key: getattr(account, key) for key in NUMBERS}
         errors = {key: getattr(net, key) for key in ERRORS}
-        rows.append(
-            {
-                "net": net.name,
-                "year": net.year,
-                "depth": account.depth,
-                **numbers,
-                **errors,
-                "protocol": net.protocol,
-            }
-        )
+        facts = {"net": net.name, "year": net.year, "depth": account.depth}
+        rows.append({**facts, **numbers, **errors, "protocol": net.protocol})
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
@@ -174,25 +162,18 @@ def compare(
     if plot is not None:
         from keras_ilsvrc.visualize.pictures import error_against_operations
 
-        error_against_operations(rows, plot)
+        try:
+            error_against_operations(rows, plot)
+        except OSError as error:
+            raise InputError(f"--plot is {plot}, which cannot be written: {error}") from error
         print(plot)
 
 
 def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
     """A row a net; depth is the number of weight layers on the longest way."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    headings = (
-        "net",
-        "year",
-        "depth",
-        "parameters",
-        "units",
-        "MACs",
-        "memory",
-        "top-1 %",
-        "top-5 %",
-    )
-    for heading in headings:
+    headings = "net,year,depth,parameters,units,MACs,memory,top-1 %,top-5 %"
+    for heading in headings.split(","):
         table.add_column(heading, justify="left" if heading == "net" else "right", no_wrap=True)
     table.add_column("protocol")
     for row in rows:

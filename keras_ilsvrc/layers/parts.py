@@ -92,10 +92,13 @@ def conv(
         name=name,
         **options,
     )(x)
-    if batch_norm:
-        x = layers.BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
-        x = layers.Activation(activation, dtype=dtype, name=f"{name}_relu")(x)
-    return x
+    return normalise(x, batch_norm, activation, name, dtype) if batch_norm else x
+
+
+def normalise(x, batch_norm, activation, name, dtype=None):
+    """Batch normalisation behind a layer, and the activation that is then behind both."""
+    x = layers.BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
+    return layers.Activation(activation, dtype=dtype, name=f"{name}_relu")(x)
 
 
 def pool(x, cell, name, padding="valid"):
@@ -167,10 +170,7 @@ def dense(x, units, name, activation=None, batch_norm=None):
     """A fully connected layer, its batch normalisation where constants are given."""
     behind = None if batch_norm else activation
     x = layers.Dense(units, behind, not batch_norm, kernel_initializer=INITIAL, name=name)(x)
-    if batch_norm:
-        x = layers.BatchNormalization(**batch_norm, name=f"{name}_bn")(x)
-        x = layers.Activation(activation, name=f"{name}_relu")(x)
-    return x
+    return normalise(x, batch_norm, activation, name) if batch_norm else x
 
 
 def fully_connected_head(

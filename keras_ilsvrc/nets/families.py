@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from keras_ilsvrc.nets.registry import Family
+from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.variations import Choice, Number
 
 WIDTH = Number(1.0, least=0.01)
-AUXILIARY = Choice((False, True), same_net=True)
 
 LENET = Family(
     "LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86",
@@ -107,8 +106,17 @@ NIN = Family(
     news=(
         "mlpconv: a small perceptron in place of a linear filter, by 1x1 convolutions",
         "global average pooling, one map a class, in place of fully connected layers",
-        "a twelfth part of AlexNet's parameters or less",
+        "no fully connected layer is left: an eighth of AlexNet's parameters",
     ),
+)
+ZFNET_ONNX = replace(
+    ZFNET,
+    paper="Zeiler and Fergus, arXiv:1311.2901, as the ONNX model zoo has it",
+    departures=(
+        *ZFNET.departures,
+        "conv1 unpadded, LRN before the pools, 512 maps in conv3 to conv5, 1024 units in fc7",
+    ),
+    place="not an entry: a re-make of ZFNet",
 )
 NIN_CIFAR = replace(
     NIN,
@@ -138,85 +146,4 @@ VGG_BN = replace(
     variations={"batch_norm": Choice((True, False))},
     departures=("batch normalisation behind every convolution, beside its bias",),
     place="not an entry: torchvision's re-make of the second of 2014",
-)
-GOOGLENET = Family(
-    "Szegedy et al., arXiv:1409.4842",
-    2014,
-    "googlenet:googlenet",
-    {
-        "auxiliary": AUXILIARY,
-        "auxiliary_bn": Choice((False, True)),
-        "module": Choice(("reduced", "naive")),
-        "width": WIDTH,
-    },
-    departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
-    place="2014: first with 6.67 % top-5 (seven nets)",
-    news=(
-        "22 layers of inception modules: 1x1, 3x3, 5x5 and a pool side by side",
-        "1x1 reductions make the wide branches affordable; an average in place of fc6 and fc7",
-        "auxiliary classifiers feed gradients into the middle",
-    ),
-)
-GOOGLENET_BN = replace(
-    GOOGLENET,
-    builder="googlenet:googlenet_bn",
-    variations={"auxiliary": AUXILIARY},
-    departures=(
-        "torchvision's form: batch normalisation for LRN and biases, 3x3 in the 5x5 branch, pool4 "
-        "2x2 of stride 2, dropout 0.2, and auxiliary classifiers on 4x4 averages",
-    ),
-)
-BN_INCEPTION = Family(
-    "Ioffe and Szegedy, arXiv:1502.03167",
-    2015,
-    "bn_inception:bn_inception",
-    departures=(
-        "the pools of 4c and 4d project to 128 maps, as the table prints; it also prints 576 maps "
-        "of output, which only 96 would give",
-        "conv1 is dense; the authors' is separable, depth multiplier 8",
-        "averages count the zeros around the maps, as Caffe's and torch's re-makes do",
-        "momentum 0.9 and epsilon 1e-5 are of the re-makes; the paper gives none",
-    ),
-    place="not an entry: 4.82 % top-5 on the test set of 2014 (six nets)",
-    news=(
-        "batch normalisation before every nonlinearity: rates 30 times higher, no dropout, no LRN",
-        "5x5 as two 3x3",
-        "GoogLeNet's accuracy in a fourteenth of its steps",
-    ),
-)
-INCEPTION_V3 = Family(
-    "Szegedy et al., arXiv:1512.00567",
-    2015,
-    "inception_v3:inception_v3",
-    {"auxiliary": AUXILIARY},
-    input_shape=(299, 299, 3),
-    minimum=75,
-    departures=(
-        "the authors' released net; the paper's table 1 lacks its 1x1 convolution to 80 maps and "
-        "its second pool",
-        "batch normalisation scales by gamma, which the released weights leave out",
-    ),
-    place="not on the list of 2015: 3.5 % top-5 on its validation images (four nets, 144 crops)",
-    news=(
-        "n x n factorised into 1 x n and n x 1 where maps are 12 to 20 wide",
-        "grids reduced by convolution and pool side by side, with no bottleneck",
-        "label smoothing; the auxiliary classifier regularises, batch-normalised",
-    ),
-)
-CNDS = Family(
-    "Wang, Lee, Tu and Lazebnik, arXiv:1505.02496",
-    2015,
-    "cnds:cnds8",
-    {"auxiliary": AUXILIARY},
-    input_shape=(227, 227, 3),
-    minimum=31,
-    departures=(
-        "widths of the net released for Places; the paper's own for ImageNet are not published",
-    ),
-    place="not an entry",
-    news=(
-        "a branch where the gradients of the first iterations vanish, found by measuring",
-        "its weight decays to nothing in training; it is dropped at the test",
-        "one point better than the same net without",
-    ),
 )

@@ -1,5 +1,7 @@
 """GoogLeNet: Szegedy et al., arXiv:1409.4842."""
 
+from functools import partial
+
 from keras import layers
 
 from keras_ilsvrc.errors import InputError
@@ -21,6 +23,7 @@ TABLE_1 = {
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
 AUXILIARY = {"4a": "aux1", "4d": "aux2"}  # section 5
+AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # the same
 # Figure 3 says LocalRespNorm without constants; these are of Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # torchvision's; not in the paper
@@ -44,14 +47,14 @@ def inception(x, row, module="reduced", width=1.0, wide=5, batch_norm=None):
     return parts.branches(x, rows, name=f"inception_{row}", batch_norm=batch_norm)
 
 
-def auxiliary_classifier(x, classes, name, pool, conv_norm=None, fc_norm=None):
+def auxiliary_classifier(x, classes, name, pool=AVERAGE_5_3, conv_norm=None, fc_norm=None):
     """Section 5: average pool, 1x1 convolution to 128 maps, 1024 units, 70 % dropout."""
     if min(size or 5 for size in x.shape[1:3]) < 5:
         raise InputError(
             f"auxiliary classifiers pool 5x5 of {x.shape[1]}x{x.shape[2]} maps: "
             "give images of at least 79x79, or leave auxiliary out"
         )
-    x = pool(x, f"{name}_pool")
+    x = pool(name=f"{name}_pool")(x)
     x = parts.conv(x, "conv1-128", f"{name}_conv", "relu", conv_norm)
     x = layers.Flatten(name=f"{name}_flatten")(x)
     x = parts.dense(x, 1024, f"{name}_fc", "relu", fc_norm)
@@ -59,7 +62,7 @@ def auxiliary_classifier(x, classes, name, pool, conv_norm=None, fc_norm=None):
     return parts.dense(x, classes, f"{name}_logits")
 
 
-def modules(x, classes, auxiliary, pool4="maxpool3/2", dropout=0.4, classifier=None, **options):
+def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, **options):
     """3a to 5b and the classifiers on them: maps, logits, or a dict of them with `auxiliary`."""
     logits = {}
     for row in TABLE_1:
@@ -88,14 +91,8 @@ def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
     x = LocalResponseNormalization(**LRN, name="norm2")(x)
     x = parts.pool(x, "maxpool3/2", "pool2", "ceil")
     norm = BATCH_NORM if auxiliary_bn else None
-
-    def classifier(x, classes, name):
-        def pool(x, name):
-            return parts.pool(x, "avgpool5/3", name)
-
-        return auxiliary_classifier(x, classes, name, pool, norm, norm)
-
-    return modules(x, classes, auxiliary, classifier=classifier, module=module, width=width)
+    classifier = partial(auxiliary_classifier, conv_norm=norm, fc_norm=norm)
+    return modules(x, classes, auxiliary, classifier, module=module, width=width)
 
 
 def googlenet_bn(image, classes, auxiliary):
@@ -105,13 +102,7 @@ def googlenet_bn(image, classes, auxiliary):
     x = parts.conv(x, "conv1-64", "conv2_reduce", "relu", BATCH_NORM)
     x = parts.conv(x, "conv3-192", "conv2", "relu", BATCH_NORM)
     x = parts.pool(x, "maxpool3/2", "pool2", "ceil")
-
-    def classifier(x, classes, name):
-        def pool(x, name):
-            return layers.AdaptiveAveragePooling2D(4, name=name)(x)
-
-        return auxiliary_classifier(x, classes, name, pool, BATCH_NORM)
-
-    return modules(
-        x, classes, auxiliary, "maxpool2/2", 0.2, classifier, wide=3, batch_norm=BATCH_NORM
-    )
+    pool = partial(layers.AdaptiveAveragePooling2D, 4)
+    classifier = partial(auxiliary_classifier, pool=pool, conv_norm=BATCH_NORM)
+    form = {"pool4": "maxpool2/2", "dropout": 0.2, "wide": 3, "batch_norm": BATCH_NORM}
+    return modules(x, classes, auxiliary, classifier, **form)

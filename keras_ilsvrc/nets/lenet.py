@@ -16,8 +16,7 @@ TABLE_1 = (
     ". . . X X X . . X X X X . X X X",
 )
 # Figure 3, the ten digits of the full ASCII set: ink is +1, paper is -1. Bit by bit what the
-# authors' PDF has, in which each is an image of 7x12 pixels. The bar over some tells a digit from
-# the letter that it looks like.
+# authors' PDF has, in which each is an image of 7x12 pixels.
 FIGURE_3 = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
 .......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###

@@ -1,5 +1,7 @@
 """What the papers print of their own nets, to be held against an account of the built ones."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from keras_ilsvrc.nets.registry import Net
@@ -25,10 +27,10 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """A paper's table: its name, its lines, and what its K is."""
+    """A paper's table: its name, what makes its lines, and what its K is."""
 
     title: str
-    lines: list[Line]
+    lines: Callable[[], list[Line]]
     thousand: int = 1000
 
 
@@ -80,29 +82,19 @@ OWN_FILTERS = "the column does not follow from the table's own numbers of filter
 SEPARABLE = "what is printed is a depthwise separable 7x7 of multiplier 8, as in the authors' code"
 
 
-WITH_TABLES = (
-    "lenet5, alexnet, googlenet, vgg11, vgg11_lrn, vgg13, vgg16_1x1, vgg16, vgg19, plain and "
-    "residual nets of 18 to 152 layers and on CIFAR-10"
-)
-
-
 def printed(net: Net) -> Printed | None:
     """What the paper prints of a net; None where it prints nothing that can be counted."""
-    module, depth = net.builder, net.arguments.get("depth")
     if net.varied:
         return None
-    if net.name == "lenet5":
-        return Printed("section II.B", _lenet())
-    if net.name == "alexnet":
-        return Printed("caption of figure 2, abstract", _alexnet())
-    if net.name == "googlenet":
-        return Printed("table 1 (K is 1024)", _googlenet(), 1024)
+    if net.name in OWN_TABLES:
+        return OWN_TABLES[net.name]
     if net.name in VGG:
-        return Printed("tables 1 and 2", _vgg(*VGG[net.name]))
-    if module == "resnet:resnet" and depth in RESNET:
-        return Printed("table 1", _resnet(net, RESNET_SIZES, "macs", RESNET[depth]))
-    if module == "resnet:resnet_cifar" and depth in CIFAR and net.arguments["unit"] == "basic":
-        lines = _resnet(net, CIFAR_SIZES, "parameters", CIFAR[depth])
+        return Printed("tables 1 and 2", partial(_vgg, *VGG[net.name]))
+    depth, unit = (net.arguments.get(key) for key in ("depth", "unit"))
+    if net.builder == "resnet:resnet" and depth in RESNET:
+        return Printed("table 1", partial(_resnet, net, RESNET_SIZES, "macs", RESNET[depth]))
+    if unit == "basic" and depth in CIFAR:
+        lines = partial(_resnet, net, CIFAR_SIZES, "parameters", CIFAR[depth])
         return Printed("section 4.2, table 6", lines)
     return None
 
@@ -137,7 +129,7 @@ def _googlenet() -> list[Line]:
 
 
 def _vgg(column: str, millions: str) -> list[Line]:
-    from keras_ilsvrc.nets.vgg import TABLE_1
+    from keras_ilsvrc.nets.vgg import TABLE_1  # beside the builder, with Keras
 
     lines = [
         Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))
@@ -154,3 +146,10 @@ def _resnet(net: Net, sizes: dict[str, str], quantity: str, total: str) -> list[
     ]
     heading = "FLOPs" if quantity == "macs" else quantity
     return [*lines, Line(heading, quantity, "", total, why)]
+
+
+OWN_TABLES = {
+    "lenet5": Printed("section II.B", _lenet),
+    "alexnet": Printed("caption of figure 2, abstract", _alexnet),
+    "googlenet": Printed("table 1 (K is 1024)", _googlenet, 1024),
+}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from keras_ilsvrc.nets.families import WIDTH
-from keras_ilsvrc.nets.registry import Family
+from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.variations import Choice, Number
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
@@ -94,9 +94,12 @@ V2_KERAS = replace(
 )
 
 
-def cifar(family, shortcut):
-    """The same nets on 32x32 images."""
-    variations = {**family.variations, "shortcut": first(shortcut, SHORTCUTS)}
+def cifar(family, **published):
+    """The same nets on 32x32 images, with another published value of what can be varied."""
+    variations = {
+        key: first(published[key], choice.values) if key in published else choice
+        for key, choice in family.variations.items()
+    }
     return replace(
         family,
         builder="resnet:resnet_cifar",
@@ -104,6 +107,7 @@ def cifar(family, shortcut):
         input_shape=(32, 32, 3),
         minimum=4,
         classes=10,
+        place="not an entry: for CIFAR-10",
     )
 
 
@@ -113,9 +117,9 @@ def any_depth(family, least):
     return replace(family, variations={"depth": depth, **family.variations})
 
 
-CIFAR = cifar(RESNET, "A")
-PLAIN_CIFAR = replace(PLAIN, builder=CIFAR.builder, input_shape=(32, 32, 3), minimum=4, classes=10)
-CIFAR_V2 = cifar(V2, "A")
-CIFAR_V2_BOTTLENECK = cifar(V2, "B")
+CIFAR = cifar(RESNET, shortcut="A")
+PLAIN_CIFAR = cifar(PLAIN)
+CIFAR_V2 = cifar(V2, shortcut="A")
+CIFAR_V2_BOTTLENECK = cifar(V2)
 CIFAR_ANY_DEPTH = any_depth(CIFAR, 8)
 CIFAR_V2_ANY_DEPTH = any_depth(CIFAR_V2_BOTTLENECK, 11)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from keras_ilsvrc.nets import families as f
+from keras_ilsvrc.nets import inception_families as i
 from keras_ilsvrc.nets import residual_families as r
 
 CROP = "single_view"
@@ -22,9 +23,7 @@ TABLE = {
     "alexnet_owt": f.ONE_WEIRD_TRICK.net(61_100_840, (43.478, 20.934, CROP)),
     "zfnet": f.ZFNET.net(62_357_608, (38.4, 16.5, "not stated"), form="a"),
     "zfnet_512": f.ZFNET.net(107_627_624, (37.5, 16.0, "not stated"), form="b"),
-    "zfnet512_onnx": f.ZFNET.net(87_250_536, (44.03, 20.59, CROP), form="onnx", departs=(
-        "the ONNX model zoo's geometry: conv1 unpadded, LRN before the pools, 512 maps in conv3 "
-        "to conv5, 1024 units in fc7",)),
+    "zfnet512_onnx": f.ZFNET_ONNX.net(87_250_536, (44.03, 20.59, CROP), form="onnx"),
     "nin": f.NIN.net(7_595_176),
     "nin_cifar10": f.NIN_CIFAR.net(966_986, (10.41, None, CROP)),
     "vgg11": f.VGG.net(132_863_336, (29.6, 10.4, "dense"), configuration="A"),
@@ -39,13 +38,13 @@ TABLE = {
     "vgg13_bn": f.VGG_BN.net(133_053_736, configuration="B"),
     "vgg16_bn": f.VGG_BN.net(138_365_992, (26.64, 8.48, CROP), configuration="D"),
     "vgg19_bn": f.VGG_BN.net(143_678_248, configuration="E"),
-    "googlenet": f.GOOGLENET.net(6_998_552, (None, 10.07, CROP)),
-    "googlenet_bn": f.GOOGLENET_BN.net(6_624_904, (30.222, 10.47, CROP)),
-    "bn_inception": f.BN_INCEPTION.net(11_285_224, (25.2, 7.8, CROP)),
-    "inception_v3": f.INCEPTION_V3.net(23_834_568, (21.2, 5.6, CROP), form="tensorflow"),
-    "inception_v3_tv": f.INCEPTION_V3.net(23_834_568, (22.706, 6.55, CROP), form="torchvision",
+    "googlenet": i.GOOGLENET.net(6_998_552, (None, 10.07, CROP)),
+    "googlenet_bn": i.GOOGLENET_BN.net(6_624_904, (30.222, 10.47, CROP)),
+    "bn_inception": i.BN_INCEPTION.net(11_285_224, (25.2, 7.8, CROP)),
+    "inception_v3": i.INCEPTION_V3.net(23_834_568, (21.2, 5.6, CROP), form="tensorflow"),
+    "inception_v3_tv": i.INCEPTION_V3.net(23_834_568, (22.706, 6.55, CROP), form="torchvision",
         departs=("torchvision's form: averages count the zeros around the maps, dropout 0.5",)),
-    "cnds8": f.CNDS.net(63_665_000, (33.8, 13.2, "not stated")),
+    "cnds8": i.CNDS.net(63_665_000, (33.8, 13.2, "not stated")),
     "plain18": r.PLAIN.net(11_515_688, (27.94, None, "ten_crop"), depth=18, form="authors",
         **PLAIN),
     "plain34": r.PLAIN.net(21_623_848, (28.54, 10.02, "ten_crop"), depth=34, form="authors",

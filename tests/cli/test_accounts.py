@@ -126,6 +126,7 @@ def test_compare_prints_nets_side_by_side_and_draws_them(tmp_path):
         (("compare", "vgg16", "vgg99"), "no net is called 'vgg99'"),
         (("compare", "vgg11", "--plot", "nets.jpg"), "expected a file that ends in .png"),
         (("compare", "vgg11", "--plot", "/nowhere/nets.png"), "there is no folder /nowhere"),
+        (("compare", "googlenet", "--plot", "/proc/nets.png"), "which cannot be written"),
         (("compare", "plain20_cifar", "--plot", "x.png"), "no error to draw is published of plain"),
     ],
 )
