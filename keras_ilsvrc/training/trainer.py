@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from keras_ilsvrc.layers.graph import leaves
+
+DEEP = 1000  # a residual net of 110 layers has 441, one of 1001 has 3673
+
 
 def compile_model(
     model: keras.Model,
@@ -13,11 +17,17 @@ def compile_model(
 ) -> None:
     """Cross-entropy on every output, accuracy on `predictions`.
 
+    A net of more than `DEEP` layers, without a GPU, turns off TensorFlow's rewriting of graphs in
+    this process: its time grows faster than the graph, and on a CPU it makes no step shorter.
+
     Args:
         model: With one output, or a dict of outputs.
         optimizer: Built nowhere yet.
         loss_weights: Weight of each output's loss, by its name; 1 where None.
     """
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    if not gpu and sum(1 for _ in leaves(model)) > DEEP:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     loss = "sparse_categorical_crossentropy"
     several = isinstance(model.output, dict)
     model.compile(
@@ -25,7 +35,7 @@ def compile_model(
         dict.fromkeys(model.output, loss) if several else loss,
         loss_weights=dict(loss_weights) if several and loss_weights else None,
         metrics={"predictions": ["accuracy"]} if several else ["accuracy"],
-        jit_compile=False if not tf.config.list_physical_devices("GPU") else "auto",
+        jit_compile="auto" if gpu else False,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
+from keras_ilsvrc.training import trainer
 from keras_ilsvrc.training.callbacks import COLUMNS, History, Validation
 from keras_ilsvrc.training.optimizers import SGD
 from keras_ilsvrc.training.schedules import steps
@@ -132,6 +133,17 @@ def test_every_output_of_a_dict_is_trained_and_predictions_are_measured(tmp_path
         assert row["error"] == pytest.approx(100 - 100 * found["predictions_accuracy"])
         weighted = found["predictions_loss"] + 0.3 * found["aux1_loss"]
         assert row["loss"] == pytest.approx(weighted, rel=1e-4)
+
+
+@pytest.mark.parametrize(("deep", "off"), [(5, False), (4, True)])
+def test_only_deep_nets_turn_the_rewriting_of_graphs_off(deep, off, monkeypatch):
+    monkeypatch.setattr(trainer, "DEEP", deep)
+    try:
+        compiled_net(outputs=("aux1", "predictions"))  # five layers: image, flatten, fc1, two heads
+        options = tf.config.optimizer.get_experimental_options()
+        assert options.get("disable_meta_optimizer", False) == off
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def test_the_borders_of_epochs_do_not_change_what_is_learned():
