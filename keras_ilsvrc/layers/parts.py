@@ -72,6 +72,7 @@ def conv(
     groups=1,
     use_bias=None,
     dtype=None,
+    kind=layers.Conv2D,
 ):
     """A convolution, its batch normalisation where constants are given, its activation.
 
@@ -79,7 +80,7 @@ def conv(
     """
     cell = Cell.parse(cell)
     x, padding = pad(x, cell, padding, name, dtype)
-    kind, options = (GroupedConv2D, {"groups": groups}) if groups > 1 else (layers.Conv2D, {})
+    kind, options = (GroupedConv2D, {"groups": groups}) if groups > 1 else (kind, {})
     x = kind(
         cell.filters,
         cell.kernel,

@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from keras_ilsvrc.layers import parts
+from keras_ilsvrc.layers.conv import Conv2D
 
 Order = namedtuple("Order", "before layer last after")
 
@@ -170,7 +171,8 @@ class ResidualUnit(layers.Layer):
         """A convolution of F or of the shortcut; `normalised` says whether BN follows."""
         bare = not (normalised and self.batch_norm)
         bias = {None: not self.batch_norm, True: True, "bare": bare}[self.use_bias]
-        return parts.conv(x, cell, f"conv_{name}", use_bias=bias, dtype=self.dtype_policy)
+        options = {"use_bias": bias, "dtype": self.dtype_policy, "kind": Conv2D}
+        return parts.conv(x, cell, f"conv_{name}", **options)
 
     def gate(self, x, target, stride):
         """g(x) of [2] section 3.1."""

@@ -1,0 +1,53 @@
+"""Convolution whose backward pass is fast on a CPU."""
+
+import keras
+from keras import ops
+
+
+class Conv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` whose gradient by its input is computed as a convolution too.
+
+    With stride 1 and padded to its own size, a convolution has a gradient that is one again: of
+    the gradient by the outputs, with the kernel turned by half a turn and its input and output
+    maps exchanged. TensorFlow's own operation for it takes longer on a CPU where maps are many
+    and small (`keras-ilsvrc bench net resnet50 --against keras`). Any other convolution, and
+    every one on a GPU or another backend, is left to Keras.
+
+    Shape:
+        (batch, height, width, channels), channels last, to (batch, height', width', filters).
+    """
+
+    def convolution_op(self, inputs, kernel):
+        plain = super().convolution_op
+        if not self.turns_back():
+            return plain(inputs, kernel)
+        import tensorflow as tf
+
+        @tf.custom_gradient
+        def convolve(inputs, kernel):
+            def backward(upstream):
+                turned = ops.swapaxes(ops.flip(kernel, (0, 1)), 2, 3)
+                of_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                    input=inputs,
+                    filter_sizes=kernel.shape,
+                    out_backprop=upstream,
+                    strides=[1, 1, 1, 1],
+                    padding="SAME",
+                )
+                return plain(upstream, turned), of_kernel
+
+            return plain(inputs, kernel), backward
+
+        return convolve(inputs, tf.convert_to_tensor(kernel))
+
+    def turns_back(self):
+        """Whether its gradient is a convolution, and faster as one."""
+        return (
+            keras.backend.backend() == "tensorflow"
+            and not keras.distribution.list_devices("gpu")
+            and self.strides == self.dilation_rate == (1, 1)
+            and self.groups == 1
+            and (self.padding == "same" or self.kernel_size == (1, 1))
+            and all(size % 2 for size in self.kernel_size)
+            and self.data_format == "channels_last"
+        )
