@@ -148,7 +148,11 @@ class Recipe(Table):
 
     def toml(self) -> str:
         """The recipe as a file would hold it."""
-        return tomli_w.dumps(self.model_dump(exclude_none=True))
+        return tomli_w.dumps(self.table())
+
+    def table(self) -> dict[str, Any]:
+        """The recipe as `tomllib` reads it."""
+        return self.model_dump(exclude_none=True)
 
 
 def find(name: str) -> Path:

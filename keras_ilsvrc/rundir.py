@@ -1,8 +1,9 @@
-"""The directory of a run: claimed before the work, complete or gone after it."""
+"""The directory of a run: claimed before the work, complete or gone after it, or gone on with."""
 
 import json
 import os
 import shutil
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,23 @@ FILES = (
     "doubtful.png",
     "result.json",
 )
-PART = ".result.json"  # until it is whole
+PART = ".part"  # of a file, until it is whole
+RECIPE = "recipe.toml"
+CHECKPOINTS = "checkpoints"
 
 
 class RunDirectory:
     """Where a run is kept.
 
-    As a context it makes the directory; if the work in it fails, it removes what it made.
+    As a context it makes the directory. If the work in it fails before there is a checkpoint of
+    any step, it removes what it made; else all stays, to be gone on with.
 
     Args:
         recipe: What is run.
         name: Of the run, for `runs/NAME`, `runs/NAME-2`, ... where `out` is None.
         out: The directory.
         resume: Whether `out` may hold this recipe's run already. A finished one is not run
-            again; what an interrupted one left is replaced, as no checkpoints are kept yet.
+            again; an interrupted one goes on from its last checkpoint.
         overrides: What the recipe was changed by, to be told in `result.json`.
 
     Raises:
@@ -70,31 +74,47 @@ class RunDirectory:
 
     def __enter__(self) -> Path:
         self.made = self._make()
-        for name in FILES:
-            (self.path / name).unlink(missing_ok=True)
+        if not (self.path / RECIPE).is_file():
+            self.write(RECIPE, self.recipe.toml().encode())
         return self.path
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if error is None:
+        if error is None or self._has_steps():
             return
         for name in (*FILES, PART):
             (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
         for directory in self.made:
             if not any(directory.iterdir()):
                 directory.rmdir()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Writes `result.json`, whole or not at all."""
+        """Writes `result.json`; then no checkpoint is needed any more."""
+        self.write(self.finished.name, (json.dumps(result, indent=2) + "\n").encode())
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file, whole or not at all."""
         part = self.path / PART
-        part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        os.replace(part, self.finished)
+        part.write_bytes(content)
+        os.replace(part, self.path / name)
+
+    def _has_steps(self) -> bool:
+        files = (self.path / CHECKPOINTS).glob("step-*.ckpt")
+        return any(int(file.stem.removeprefix("step-")) > 0 for file in files)
 
     def _check_same(self, found: list[str]) -> None:
-        held = self.path / "recipe.toml"
+        held = self.path / RECIPE
+        if found == [PART]:
+            return
         if not held.is_file():
             raise InputError(f"{self.path}: holds {found[0]} but no run; choose another --out")
-        if held.read_text(encoding="utf-8") != self.recipe.toml():
-            raise InputError(f"{self.path}: holds a run of another recipe; choose another --out")
+        text = held.read_text(encoding="utf-8")
+        if text != self.recipe.toml():
+            changes = "; ".join(differences(tomllib.loads(text), self.recipe.table()))
+            raise InputError(
+                f"{self.path}: holds a run of another recipe: {changes}; choose another --out"
+            )
 
     def _check_writable(self) -> None:
         made = self._make()
@@ -116,6 +136,18 @@ class RunDirectory:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be made: {error.strerror}") from error
         return made
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """Where two recipes differ, as `schedule.steps 100 -> 200`."""
+    if old == new:
+        return []
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return [f"{key} {'none' if old is None else old!r} -> {'none' if new is None else new!r}"]
+    found = []
+    for name in [*old, *(x for x in new if x not in old)]:
+        found += differences(old.get(name), new.get(name), f"{key}.{name}".strip("."))
+    return found
 
 
 def _free(base: Path) -> Path:

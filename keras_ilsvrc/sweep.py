@@ -29,7 +29,7 @@ def hypermodel(name: str, **arguments: Any) -> "Callable[[Any], keras.Model]":
 
     def compiled(hyperparameters: Any) -> "keras.Model":
         from keras_ilsvrc.training.optimizers import SGD
-        from keras_ilsvrc.training.trainer import compile_model
+        from keras_ilsvrc.training.stock import compile_model
 
         net = name
         if len(family) > 1:

@@ -14,6 +14,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.rundir import RunDirectory
 
+STOPPED, DIVERGED = 75, 76  # exit codes; 75 is EX_TEMPFAIL of sysexits.h
 Replicas = Annotated[
     int | None,
     typer.Option(
@@ -33,9 +34,20 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run that --out holds, or start it.")
     ] = False,
+    checkpoint_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Steps between checkpoints, beside those after every epoch and ten minutes.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network by a recipe, test it, and keep the run in a directory."""
+    """Train a network by a recipe, test it, and keep the run in a directory.
+
+    On SIGTERM or Ctrl-C it writes a checkpoint, and ends with 75; --resume goes on from there.
+    Where gradients are not finite again and again, it ends with 76.
+    """
     _check_replicas(replicas)
     overrides = set_ or []
     path = recipes.find(recipe)
@@ -51,8 +63,17 @@ def train(
         print(f"{plan}, in {directory.path}: starting TensorFlow", file=sys.stderr)
         quiet_tensorflow()
         from keras_ilsvrc import run
+        from keras_ilsvrc.training.stopping import Stopped
+        from keras_ilsvrc.training.trainer import Diverged
 
-        result = run.train(loaded, directory, replicas)
+        try:
+            result = run.train(loaded, directory, replicas, checkpoint_steps)
+        except Stopped as error:
+            print(f"{directory.path}: {error}; go on with --resume", file=sys.stderr)
+            raise typer.Exit(STOPPED) from error
+        except Diverged as error:
+            print(f"{directory.path}: diverged at {error}", file=sys.stderr)
+            raise typer.Exit(DIVERGED) from error
     if as_json:
         print(json.dumps({**result, "out": str(directory.path)}, indent=2))
         return

@@ -28,8 +28,11 @@ def training_batches(
     seed: int,
     first_step: int = 0,
     last_step: int | None = None,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Full batches of (images, labels), step after step, across the borders of epochs.
+
+    With a context, the share of each replica of this worker, in turn.
 
     Args:
         split: The training images.
@@ -39,12 +42,17 @@ def training_batches(
         seed: Of order and augmentation.
         first_step: Where the stream starts.
         last_step: Where it ends; None for never.
+        context: Of a worker, as `distribute_datasets_from_function` gives it.
     """
+    context = context or tf.distribute.InputContext()
     count = len(split)
-    last = np.iinfo(np.int64).max if last_step is None else last_step * batch_size
+    own = batch_size // context.num_input_pipelines  # of a step, in a row from `start`
+    start = own * context.input_pipeline_id
+    last = np.iinfo(np.int64).max if last_step is None else last_step * own
 
     @as_written
-    def example(position):
+    def example(number):
+        position = number // own * batch_size + start + number % own
         epoch = position // count
         key = tf.stack([tf.constant(seed), tf.cast(epoch, tf.int32)])
         index = tf.random.experimental.index_shuffle(position % count, key, count - 1)
@@ -52,8 +60,8 @@ def training_batches(
         image = apply_ops(split.image(index), rows, image_seed, statistics)
         return image, tf.gather(split.labels, index)
 
-    positions = tf.data.Dataset.range(first_step * batch_size, last)
-    return _batches(positions.map(example, tf.data.AUTOTUNE), batch_size)
+    examples = tf.data.Dataset.range(first_step * own, last).map(example, tf.data.AUTOTUNE)
+    return _batches(examples, batch_size // context.num_replicas_in_sync)
 
 
 def evaluation_batches(

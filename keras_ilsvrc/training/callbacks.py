@@ -1,4 +1,4 @@
-"""What happens beside the steps: statistics, validation, the history file, progress."""
+"""What happens beside the steps: validation, the history file, progress."""
 
 import csv
 import sys
@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from keras_ilsvrc.layers.graph import batch_norms
 
 COLUMNS = (
     "epoch",
@@ -24,83 +20,93 @@ COLUMNS = (
     "validation_error",
     "learning_rate",
     "images_per_second",
+    "input_wait",
 )
-
-
-class AverageStatistics(keras.callbacks.Callback):
-    """Gives all replicas the mean of their batch-normalisation statistics, after every epoch.
-
-    For statistics that each replica keeps of its own images, as in the papers: they differ
-    until they are averaged, and files would hold those of the first replica.
-    """
-
-    def on_epoch_end(self, epoch, logs=None):
-        strategy = self.model.distribute_strategy or tf.distribute.get_strategy()
-        for layer in batch_norms(self.model):
-            for variable in (layer.moving_mean, layer.moving_variance):
-                values = strategy.experimental_local_results(variable.value)
-                with strategy.scope():
-                    variable.assign(np.mean([value.numpy() for value in values], axis=0))
 
 
 class Validation(keras.callbacks.Callback):
     """Adds what `measure` finds after every epoch to the epoch's logs."""
 
-    def __init__(self, measure: Callable[[keras.Model], dict[str, float]]):
+    def __init__(self, measure: Callable[[], dict[str, float]]):
         super().__init__()
         self.measure = measure
 
     def on_epoch_end(self, epoch, logs=None):
-        for name, value in self.measure(self.model).items():
+        for name, value in self.measure().items():
             logs[f"validation_{name}"] = value
 
 
 class History(keras.callbacks.Callback):
     """Writes `history.csv`, a row an epoch, as training goes.
 
-    The learning rate is that of the epoch's first step; images/s leave out the very first step of
-    training, which makes the graph.
+    The learning rate is that of the epoch's first step. Images/s and `input_wait`, the share of
+    the time that was spent waiting for images, leave out the very first call, which makes the
+    graph; in an epoch in which training was taken up again, they are of the steps since then.
 
     Args:
         path: The file; written anew.
         images_per_step: The global batch size.
+        tell: Told when the file cannot be written.
     """
 
-    def __init__(self, path: Path, images_per_step: int):
+    def __init__(self, path: Path, images_per_step: int, tell: Callable[[str], object] = print):
         super().__init__()
-        self.path, self.images_per_step = path, images_per_step
+        self.path, self.images_per_step, self.tell = path, images_per_step, tell
         self.rows: list[dict[str, Any]] = []
-        self.steps = 0
+        self.first_call = True
+
+    def get_state(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.rows = state["rows"]
+        self._write()
 
     def on_train_begin(self, logs=None):
-        with open(self.path, "w", newline="") as file:
-            csv.writer(file).writerow(COLUMNS)
+        self._write()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.started, self.first_step = time.perf_counter(), self.steps
+        self.first = self.timed = None
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.first is None and not self.first_call:
+            self.started, self.first, self.waited = time.perf_counter(), batch, None
+
     def on_train_batch_end(self, batch, logs=None):
-        self.steps += 1
-        if self.steps == 1:
-            self.started, self.first_step = time.perf_counter(), 1
-        self.seconds = time.perf_counter() - self.started
+        self.first_call = False
+        if self.first is None:
+            return
+        if self.waited is None:
+            self.waited = logs["waited"]
+        self.timed = batch + 1 - self.first, time.perf_counter() - self.started
 
     def on_epoch_end(self, epoch, logs=None):
-        images = (self.steps - self.first_step) * self.images_per_step
-        row = {
-            "epoch": epoch + 1,
-            "step": self.steps,
-            "loss": logs["loss"],
-            "error": error(logs),
-            "validation_loss": logs.get("validation_loss"),
-            "validation_error": logs.get("validation_error"),
-            "learning_rate": self.rate,
-            "images_per_second": images / self.seconds if images else None,
-        }
-        self.rows.append(row)
-        with open(self.path, "a", newline="") as file:
-            csv.writer(file).writerow("" if x is None else x for x in row.values())
+        steps, seconds = self.timed or (None, None)
+        self.rows.append(
+            {
+                "epoch": epoch + 1,
+                "step": logs["step"],
+                "loss": logs["loss"],
+                "error": error(logs),
+                "validation_loss": logs.get("validation_loss"),
+                "validation_error": logs.get("validation_error"),
+                "learning_rate": self.rate,
+                "images_per_second": steps and steps * self.images_per_step / seconds,
+                "input_wait": steps and (logs["waited"] - self.waited) / seconds,
+            }
+        )
+        self._write()
+
+    def _write(self):
+        try:
+            with open(self.path, "w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(COLUMNS)
+                for row in self.rows:
+                    writer.writerow("" if x is None else x for x in row.values())
+        except OSError as error:
+            self.tell(f"{self.path}: cannot be written: {error.strerror}; training goes on")
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -132,26 +138,33 @@ class ProgressBar(keras.callbacks.Callback):
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.bar.stop()
 
+    def tell(self, line: str) -> None:
+        """A line above the bar."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def get_state(self) -> dict[str, Any]:
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """It shows what is; there is nothing to remember."""
+
     def on_train_begin(self, logs=None):
-        self.done, self.started = 0, time.perf_counter()
+        self.first, self.speed = None, 0.0
         self.task = self.bar.add_task("first step", total=self.steps, state="")
         self.bar.start()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch + 1
+        self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        self.done += 1
-        if self.done == 1:  # the first step makes the graph; it says nothing about speed
-            self.started = time.perf_counter()
-            self.speed = 0.0
-        else:
+        done = logs["step"]
+        if self.first is None:  # the first call makes the graph; it says nothing about speed
+            self.first, self.started = done, time.perf_counter()
+        elif done > self.first:
             passed = time.perf_counter() - self.started
-            self.speed = (self.done - 1) * self.images_per_step / passed
-        description = f"epoch {self.epoch}/{self.epochs}"
-        self.bar.update(
-            self.task, completed=self.done, description=description, state=self.state(logs)
-        )
+            self.speed = (done - self.first) * self.images_per_step / passed
+        description = f"epoch {self.epoch + 1}/{self.epochs}"
+        self.bar.update(self.task, completed=done, description=description, state=self.state(logs))
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.console.is_terminal:
@@ -170,6 +183,5 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def error(logs: dict[str, float]) -> float:
-    """Training error in % from Keras' logs."""
-    name = "predictions_accuracy" if "predictions_accuracy" in logs else "accuracy"
-    return 100 * (1 - float(logs[name]))
+    """Training error in %."""
+    return 100 * (1 - logs["accuracy"])

@@ -1,81 +1,237 @@
-"""Stock `fit` with the settings under which it is right on every replica."""
+"""The loop over steps and epochs: it drives Keras' callbacks, and what it does it can go on with.
 
-from collections.abc import Mapping, Sequence
+Not `fit`: on several machines that breaks in two private functions of Keras, and between a batch's
+end and an epoch's it has no place where training could be taken up again.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_ilsvrc.layers.graph import leaves
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.training.checkpoint import Checkpoints, State
+from keras_ilsvrc.training.replicas import set_values, values_of
+from keras_ilsvrc.training.stopping import Stopped, StopRequest
+from keras_ilsvrc.training.update import StepResult, Update
 
-DEEP = 1000  # a residual net of 110 layers has 441, one of 1001 has 3673
-
-
-def compile_model(
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    loss_weights: Mapping[str, float] | None = None,
-) -> None:
-    """Cross-entropy on every output, accuracy on `predictions`.
-
-    A net of more than `DEEP` layers, without a GPU, turns off TensorFlow's rewriting of graphs in
-    this process: its time grows faster than the graph, and on a CPU it makes no step shorter.
-
-    Args:
-        model: With one output, or a dict of outputs.
-        optimizer: Built nowhere yet.
-        loss_weights: Weight of each output's loss, by its name; 1 where None.
-    """
-    gpu = bool(tf.config.list_physical_devices("GPU"))
-    if not gpu and sum(1 for _ in leaves(model)) > DEEP:
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    loss = "sparse_categorical_crossentropy"
-    several = isinstance(model.output, dict)
-    model.compile(
-        optimizer,
-        dict.fromkeys(model.output, loss) if several else loss,
-        loss_weights=dict(loss_weights) if several and loss_weights else None,
-        metrics={"predictions": ["accuracy"]} if several else ["accuracy"],
-        jit_compile="auto" if gpu else False,
-    )
+ROLLBACKS = 2  # then training has diverged
+# Of `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint`, all numbers or None.
+REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
+NEVER = StopRequest()
+Batches = Callable[[int, tf.distribute.InputContext], tf.data.Dataset]
 
 
-def train(
-    model: keras.Model,
-    batches: tf.data.Dataset,
-    steps: int,
-    steps_per_epoch: int,
-    callbacks: Sequence[keras.callbacks.Callback],
-) -> None:
-    """Takes `steps` steps of a compiled model.
+class Diverged(Exception):
+    """Gradients are not finite, again and again."""
+
+
+class Trainer:
+    """Takes the steps of a training that can be stopped anywhere and goes on exactly.
+
+    What an interrupted training left in `checkpoints` is where it starts. A step whose gradient
+    is not finite sends it back to the last checkpoint, from where it goes on without that step.
 
     Args:
-        model: Compiled.
-        batches: At least `steps` full batches of (images, labels).
+        update: Of the model.
+        batches: From the first step on, what the pipeline of one worker feeds its replicas:
+            batches of a replica's share, in turn.
         steps: All steps; the last epoch may be shorter than the others.
         steps_per_epoch: After how many steps the callbacks' `on_epoch_end` comes.
-        callbacks: Keras callbacks, called in this order.
+        callbacks: Keras', called in this order. What they remember goes into checkpoints: what
+            their `get_state` returns and `set_state` takes, else the numbers in `REMEMBERED`.
+        checkpoints: Where they are kept; None for none.
+        steps_per_call: In one call of the graph.
+        checkpoint_steps: Between checkpoints within an epoch; one is written after every epoch.
+        checkpoint_seconds: After how many seconds one is written whatever the step.
+        stop: Asked after every call.
+        describe: A step's images in words, for the line about a gradient that is not finite.
+        tell: Where lines go.
     """
-    if isinstance(model.output, dict):
-        names = list(model.output)
-        batches = batches.map(lambda images, labels: (images, dict.fromkeys(names, labels)))
-    model.fit(
-        batches,
-        epochs=-(-steps // steps_per_epoch),
-        steps_per_epoch=steps_per_epoch,
-        callbacks=[StopAfter(steps), *callbacks],
-        shuffle=False,  # the batches come in their order
-        verbose=0,
-    )
+
+    def __init__(
+        self,
+        update: Update,
+        batches: Batches,
+        steps: int,
+        steps_per_epoch: int,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoints: Checkpoints | None = None,
+        *,
+        steps_per_call: int = 1,
+        checkpoint_steps: int | None = None,
+        checkpoint_seconds: float = 600,
+        stop: StopRequest = NEVER,
+        describe: Callable[[int], str] = "step {}".format,
+        tell: Callable[[str], object] = lambda line: print(line, file=sys.stderr, flush=True),
+    ):
+        self.update, self.batches, self.checkpoints = update, batches, checkpoints
+        self.steps, self.steps_per_epoch, self.steps_per_call = (
+            steps,
+            steps_per_epoch,
+            steps_per_call,
+        )
+        self.checkpoint_steps, self.checkpoint_seconds = checkpoint_steps, checkpoint_seconds
+        self.stop, self.describe, self.tell = stop, describe, tell
+        self.callbacks = list(callbacks)
+        self.step = self.epochs = self.saved = 0
+        self.sums = {"loss": 0.0, "accuracy": 0.0, "waited": 0.0, "steps": 0}
+        self.skipped: list[int] = []
+
+    def train(self) -> None:
+        """Takes the steps that are left.
+
+        Raises:
+            Stopped: If `stop` was asked for; the checkpoint of the last step is written.
+            Diverged: After `ROLLBACKS`.
+            InputError: If no checkpoint can be written at the start.
+        """
+        model = self.update.model
+        model.optimizer = self.update.optimizer  # where callbacks look for it
+        model.stop_training = False
+        calls = keras.callbacks.CallbackList(self.callbacks, model=model, add_history=False)
+        calls.on_train_begin()
+        self._begin()
+        while not model.stop_training and self.epochs * self.steps_per_epoch < self.steps:
+            calls.on_epoch_begin(self.epochs)
+            while self.step < self._end_of_epoch():
+                self._call(calls)
+            self._end_epoch(calls)
+        calls.on_train_end()
+
+    def _begin(self):
+        state, damaged = self.checkpoints.latest() if self.checkpoints else (None, [])
+        for line in damaged:
+            used = f"going on from step {state.facts['step']}" if state else "none is left"
+            self.tell(f"{line}; {used}")
+        if state:
+            self._restore(state)
+        elif self.checkpoints:
+            try:
+                self._save()
+            except OSError as error:
+                raise InputError(
+                    f"{self.checkpoints.directory}: no checkpoint can be written: {error.strerror}"
+                ) from error
+        self.saved_at = time.monotonic()
+        self._open()
+
+    def _open(self):
+        distribute = self.update.strategy.distribute_datasets_from_function
+        self.iterator = iter(distribute(lambda context: self.batches(self.step, context)))
+
+    def _end_of_epoch(self):
+        return min((self.epochs + 1) * self.steps_per_epoch, self.steps)
+
+    def _call(self, calls):
+        """Steps up to the next that matters: an epoch's end, a checkpoint, one to be left out."""
+        if self.step in self.skipped:
+            next(self.iterator)
+            self.update.optimizer.iterations.assign_add(1)
+            self.step += 1
+            return
+        borders = [self._end_of_epoch(), self.step + self.steps_per_call]
+        borders += [step for step in self.skipped if step > self.step]
+        if self.checkpoint_steps:
+            borders.append((self.step // self.checkpoint_steps + 1) * self.checkpoint_steps)
+        count = min(borders) - self.step
+        first = self.step - self.epochs * self.steps_per_epoch
+        calls.on_train_batch_begin(first)
+        results = self.update.take(self.iterator, self.step, count, bool(self.stop))
+        for result in results:
+            if not result.finite:
+                self._roll_back(result)
+                return
+            self.step += 1
+            self.sums["steps"] += 1
+            for name in ("loss", "accuracy", "waited"):
+                self.sums[name] += getattr(result, name)
+        calls.on_train_batch_end(first + count - 1, self._means())
+        if any(result.stop for result in results):
+            self._save_and_stop()
+        due = self.checkpoint_steps and self.step % self.checkpoint_steps == 0
+        late = time.monotonic() - self.saved_at > self.checkpoint_seconds
+        if (due or late) and self.step < self._end_of_epoch():
+            self._save_if_it_can_be()
+
+    def _means(self):
+        count = self.sums["steps"] or 1
+        means = {name: self.sums[name] / count for name in ("loss", "accuracy")}
+        return means | {"waited": self.sums["waited"], "step": self.step}
+
+    def _end_epoch(self, calls):
+        try:
+            calls.on_epoch_end(self.epochs, self._means())
+        except Stopped:
+            self._save_and_stop()
+        self.epochs += 1
+        self.sums = dict.fromkeys(self.sums, 0.0) | {"steps": 0}
+        self._save_if_it_can_be()
+
+    def _roll_back(self, result: StepResult):
+        facts = f"loss {result.loss:.4g}, gradient norm {result.gradient_norm:.4g}"
+        what = f"{self.describe(self.step)}: not finite: {facts}"
+        state = self.checkpoints.latest()[0] if self.checkpoints else None
+        if state is None or len(self.skipped) >= ROLLBACKS:
+            raise Diverged(f"{what}; given up after {len(self.skipped)} rollbacks")
+        skipped = [*self.skipped, self.step]
+        self._restore(state)
+        self.skipped = skipped
+        self.tell(f"{what}; back to step {self.step}, and on without it")
+        self._open()
+
+    def _save_and_stop(self):
+        self._save_if_it_can_be()
+        raise Stopped(f"stopped by {self.stop.name} after step {self.step}")
+
+    def _save_if_it_can_be(self):
+        """A full disk ends no training: the checkpoint before stays, and the next may fit."""
+        try:
+            self._save()
+        except OSError as error:
+            self.tell(
+                f"{self.checkpoints.directory}: no checkpoint after step {self.step}: "
+                f"{error.strerror}; the one of step {self.saved} stays"
+            )
+
+    def _save(self):
+        if not self.checkpoints:
+            return
+        facts: dict[str, Any] = {
+            "step": self.step,
+            "epochs": self.epochs,
+            "sums": self.sums,
+            "skipped": self.skipped,
+            "stop_training": bool(self.update.model.stop_training),
+            "callbacks": [get_state(callback) for callback in self.callbacks],
+        }
+        self.checkpoints.save(self.step, State(values_of(self.update), facts))
+        self.saved, self.saved_at = self.step, time.monotonic()
+
+    def _restore(self, state: State):
+        set_values(self.update, state.arrays)
+        facts = state.facts
+        self.step, self.epochs = facts["step"], facts["epochs"]
+        self.sums, self.skipped, self.saved = facts["sums"], facts["skipped"], facts["step"]
+        self.update.model.stop_training = facts["stop_training"]
+        for callback, held in zip(self.callbacks, facts["callbacks"], strict=True):
+            set_state(callback, held)
 
 
-class StopAfter(keras.callbacks.Callback):
-    """Ends training after a number of steps, within an epoch if need be."""
+def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """What a callback remembers: what its `get_state` says, else what Keras' own keep."""
+    if hasattr(callback, "get_state"):
+        return callback.get_state()
+    held = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}
+    return {name: x if x is None else float(x) for name, x in held.items()}
 
-    def __init__(self, steps: int):
-        super().__init__()
-        self.left = steps
 
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            self.model.stop_training = True
+def set_state(callback: keras.callbacks.Callback, state: dict[str, Any]) -> None:
+    """Makes a callback remember what `get_state` found."""
+    if hasattr(callback, "set_state"):
+        callback.set_state(state)
+    else:
+        vars(callback).update(state)

@@ -20,8 +20,10 @@ import keras, tensorflow as tf
 from sklearn.datasets import load_digits
 import keras_ilsvrc
 from keras_ilsvrc.layers.graph import batch_norms, synchronize
-from keras_ilsvrc.training.callbacks import AverageStatistics
+from keras_ilsvrc.training.losses import CrossEntropy
+from keras_ilsvrc.training.replicas import as_tested
 from keras_ilsvrc.training.strategy import mirrored
+from keras_ilsvrc.training.update import Update
 
 data = load_digits()
 images = (data.images[..., None] / 16).astype("float32")
@@ -117,31 +119,36 @@ def test_a_saved_model_evaluates_as_before_it_was_saved(fits, key, replicas):
     np.testing.assert_allclose(found["after"], found["before"], rtol=0, atol=1e-6)
 
 
-# The moving statistics of resnet20_cifar on both replicas, after training with a callback or none.
+# The moving statistics of a net on both replicas, in training and as it is tested.
 STATISTICS = """
 strategy = mirrored(2)
 found = {}
-for name, synchronized, callbacks in (
-    ("synchronized", True, []),
-    ("replica", False, []),
-    ("averaged", False, [AverageStatistics()]),
-):
+
+def kept(model):
+    norms = batch_norms(model)
+    variables = [x for norm in norms for x in (norm.moving_mean, norm.moving_variance)]
+    values = [per_replica(strategy, variable) for variable in variables]
+    return {
+        "first": np.concatenate([first for first, _ in values]).tolist(),
+        "second": np.concatenate([second for _, second in values]).tolist(),
+        "read": np.concatenate([variable.numpy() for variable in variables]).tolist(),
+    }
+
+for name, synchronized in (("synchronized", True), ("replica", False)):
     with strategy.scope():
         keras.utils.set_random_seed(0)
         model = keras_ilsvrc.build("resnet_cifar", depth=8, input_shape=(8, 8, 1), classes=10)
         built = {layer.synchronized for layer in batch_norms(model)}
         synchronize(model, synchronized)
-        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
-    model.fit(batches(), callbacks=callbacks, shuffle=False, verbose=0)
-    norms = batch_norms(model)
-    variables = [x for norm in norms for x in (norm.moving_mean, norm.moving_variance)]
-    values = [per_replica(strategy, variable) for variable in variables]
-    found[name] = {
-        "built": sorted(built),
-        "first": np.concatenate([first for first, _ in values]).tolist(),
-        "second": np.concatenate([second for _, second in values]).tolist(),
-        "read": np.concatenate([variable.numpy() for variable in variables]).tolist(),
-    }
+        update = Update(model, keras.optimizers.SGD(0.01), CrossEntropy(), 32, 0)
+    feed = strategy.distribute_datasets_from_function(lambda context: batches().unbatch().batch(16))
+    iterator = iter(feed)
+    for step in range(10):
+        update.take(iterator, step, 1)
+    found[name] = {"built": sorted(built), **kept(model)}
+    with as_tested(update):
+        found[name]["tested"] = kept(model)
+    found[name]["after"] = kept(model)
 print(json.dumps(found))
 """
 
@@ -152,21 +159,24 @@ def statistics():
     return run(STATISTICS)
 
 
-@pytest.mark.parametrize("way", ["synchronized", "averaged"])
-def test_statistics_are_equal_on_both_replicas(statistics, way):
-    np.testing.assert_array_equal(statistics[way]["first"], statistics[way]["second"])
+def test_synchronized_statistics_are_equal_on_both_replicas(statistics):
+    found = statistics["synchronized"]
+    np.testing.assert_array_equal(found["first"], found["second"])
 
 
 def test_build_in_a_scope_synchronizes_batch_normalisation(statistics):
     assert statistics["synchronized"]["built"] == [True]
 
 
-def test_statistics_of_each_replica_differ_until_they_are_averaged(statistics):
-    kept, averaged = statistics["replica"], statistics["averaged"]
-    first, second = np.array(kept["first"]), np.array(kept["second"])
+def test_statistics_of_each_replica_are_averaged_where_the_net_is_tested(statistics):
+    found = statistics["replica"]
+    first, second = np.array(found["first"]), np.array(found["second"])
     assert np.abs(first - second).max() > 1e-3
-    np.testing.assert_allclose(averaged["first"], (first + second) / 2, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(averaged["read"], averaged["first"])
+    tested = found["tested"]
+    np.testing.assert_allclose(tested["first"], (first + second) / 2, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(tested["first"], tested["second"])
+    np.testing.assert_array_equal(tested["read"], tested["first"])
+    assert found["after"] == {key: found[key] for key in ("first", "second", "read")}
 
 
 def test_a_tuner_completes_its_trials_on_two_replicas(tmp_path):

@@ -1,0 +1,139 @@
+"""A recipe with its names resolved: the strategy, the images, the model, its update."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.build import build, load_weights
+from keras_ilsvrc.data.pipeline import evaluation_batches, measure_statistics, naming_the_file
+from keras_ilsvrc.data.sources import Source, Split, open_source
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.graph import synchronize
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.recipe import Recipe
+from keras_ilsvrc.training import initial
+from keras_ilsvrc.training.losses import CrossEntropy
+from keras_ilsvrc.training.optimizers import SGD
+from keras_ilsvrc.training.schedules import steps
+from keras_ilsvrc.training.stock import quicken
+from keras_ilsvrc.training.strategy import mirrored
+from keras_ilsvrc.training.update import Update
+
+OPTIMIZERS = {"sgd": SGD}
+SCHEDULES = {"steps": steps}
+
+
+@dataclass
+class Stage:
+    """A recipe with its names resolved: a strategy, the images, the model."""
+
+    recipe: Recipe
+    net: Net
+    strategy: tf.distribute.Strategy
+    source: Source
+    train: Split
+    validation: Split | None
+    test: Split
+    statistics: dict[str, np.ndarray]
+    model: keras.Model
+
+
+def set_stage(
+    recipe: Recipe, replicas: int | None = None, statistics: dict[str, np.ndarray] | None = None
+) -> Stage:
+    """Resolves the names of a recipe but `initial`; measures statistics unless they are given."""
+    row = info(recipe.net, **recipe.build.variations)
+    strategy = mirrored(replicas)
+    replicas = strategy.num_replicas_in_sync
+    if recipe.data.batch_size % replicas:
+        raise InputError(
+            f"data.batch_size is {recipe.data.batch_size}, which {replicas} replicas cannot share "
+            "evenly"
+        )
+    keras.utils.set_random_seed(recipe.seed)
+    shape = tuple(recipe.build.input_shape or row.input_shape)
+    source = open_source(recipe.data.dataset, channels=shape[-1])
+    classes = recipe.build.classes or row.classes
+    if classes != len(source.classes):
+        raise InputError(
+            f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
+        )
+    data = recipe.data
+    train = source.split(data.train)
+    validation = None if data.validation is None else source.split(data.validation)
+    test = source.split(data.test)
+    if statistics is None:
+        with naming_the_file(train, op_rows(data.train_ops)):
+            statistics = measure_statistics(train, op_rows(data.train_ops))
+    with strategy.scope():
+        model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+        synchronize(model, replicas > 1 and recipe.batch_norm.statistics == "synchronized")
+    quicken(model)
+    stage = Stage(recipe, row, strategy, source, train, validation, test, statistics, model)
+    _check_shapes(stage, shape)
+    return stage
+
+
+def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
+    """`initial` of the recipe: the paper's values, a general rule, or a file of weights."""
+    if recipe.initial == "paper":
+        module = import_module(f"keras_ilsvrc.nets.{row.builder.split(':')[0]}")
+        table = getattr(module, "INITIAL", None)
+        if table is None:
+            raise InputError(
+                f"initial is 'paper', but the paper of {row.name} gives no initial values; "
+                "use 'he' or 'glorot'"
+            )
+        initial.set_initial_values(model, table, recipe.seed)
+    elif recipe.initial in initial.RULES:
+        initial.set_initial_values(model, initial.RULES[recipe.initial], recipe.seed)
+    else:
+        path = Path(recipe.initial)
+        path = path / "final.weights.h5" if path.is_dir() else path
+        if not path.is_file():
+            raise InputError(
+                f"initial is {recipe.initial!r}; expected 'paper', 'he', 'glorot', a run or a "
+                ".weights.h5 file"
+            )
+        load_weights(without_optimizer(model), path)
+
+
+def make_update(stage: Stage) -> Update:
+    """What takes the steps of a stage's model; call it in the strategy's scope."""
+    recipe = stage.recipe
+    optimizer = OPTIMIZERS[recipe.optimizer.name](
+        SCHEDULES[recipe.schedule.name](recipe.schedule.learning_rate),
+        **recipe.optimizer.model_dump(exclude={"name"}),
+    )
+    loss = CrossEntropy(recipe.loss.weights)
+    return Update(stage.model, optimizer, loss, recipe.data.batch_size, recipe.seed)
+
+
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """The same model and weights, for files that hold nothing else."""
+    return keras.Model(model.input, model.output)
+
+
+def op_rows(ops) -> Sequence[dict]:
+    """Ops of a recipe as `data.pipeline` takes them."""
+    return [op.model_dump() for op in ops]
+
+
+def _check_shapes(stage, shape):
+    """Refuses ops that do not end in the images which the net takes."""
+    data = stage.recipe.data
+    for key, ops in (("train_ops", data.train_ops), ("eval_ops", data.eval_ops)):
+        batches = evaluation_batches(stage.train, op_rows(ops), stage.statistics, data.batch_size)
+        made = batches.element_spec.shape[1:]
+        if not made.is_fully_defined() or tuple(made) != shape:
+            made = "x".join(str(size or "?") for size in made)
+            raise InputError(
+                f"data.{key} make images of {made}, but the net takes "
+                f"{'x'.join(map(str, shape))}; resize or crop them, or set build.input_shape"
+            )

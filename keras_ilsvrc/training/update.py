@@ -1,0 +1,219 @@
+"""One update of a model as a graph, the same on every `tf.distribute` strategy.
+
+Keras' own step breaks under a strategy with several steps a call, gradient accumulation, averages
+and clipping by the global norm (which it applies before the replicas' gradients are summed).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_ilsvrc.training.losses import CrossEntropy
+
+FLOAT16_SCALE = 2.0**15  # of the loss, at first
+FLOAT16_PATIENCE = 2000  # steps without an overflow until the scale doubles
+
+
+class StepResult(NamedTuple):
+    """What one step found, over the images of all replicas."""
+
+    loss: float
+    accuracy: float
+    gradient_norm: float
+    finite: bool
+    stop: bool
+    waited: float
+
+
+class Update(tf.Module):
+    """Forward, backward, sum over replicas, update.
+
+    The randomness of a step, as of dropout, is a pure function of (seed, step, replica, piece):
+    it differs between replicas, and a step that is taken again takes the same.
+
+    A step whose gradient is not finite changes no weight. In float16 it halves the scale of the
+    loss instead, and only at scale 1 counts as not finite.
+
+    Args:
+        model: Built inside the strategy's scope.
+        optimizer: Any of Keras' whose `update_step` is its whole update.
+        loss: Of a batch.
+        batch_size: Over all replicas.
+        seed: Of the randomness inside the model.
+        clip_norm: The global norm that gradients are scaled down to, or None.
+        accumulate: Pieces in which each replica computes its images, one after another.
+        average: Momentum of the moving averages of the weights, or None for none.
+        xla: Whether XLA compiles the forward and backward pass of each replica.
+
+    Raises:
+        ValueError: If the pieces of a replica's images are not equally large.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        loss: CrossEntropy,
+        batch_size: int,
+        seed: int,
+        clip_norm: float | None = None,
+        accumulate: int = 1,
+        average: float | None = None,
+        xla: bool = False,
+    ):
+        super().__init__()
+        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.batch_size, self.seed, self.clip_norm = batch_size, seed, clip_norm
+        self.accumulate, self.average = accumulate, average
+        self.strategy = tf.distribute.get_strategy()
+        if batch_size % (self.strategy.num_replicas_in_sync * accumulate):
+            raise ValueError(
+                f"batch_size is {batch_size}, which {self.strategy.num_replicas_in_sync} replicas "
+                f"cannot share evenly in {accumulate} pieces each"
+            )
+        weights = model.trainable_weights
+        optimizer.build(weights)
+        self.averages = []
+        if average is not None:
+            self.averages = [_variable(weight, f"average/{weight.path}") for weight in weights]
+        self.scale = self.good = None
+        if model.compute_dtype == "float16":
+            self.scale = _variable(tf.constant(FLOAT16_SCALE), "loss_scale")
+            self.good = _variable(tf.constant(0), "good_steps")
+        self.seeds = [x for x in model.non_trainable_variables if _is_seed(x)]
+        self.differentiate = (
+            tf.function(self._gradients, jit_compile=True) if xla else self._gradients
+        )
+
+    def variables_of_training(self) -> dict[str, tf.Variable]:
+        """All that changes in training, by name, but what is a function of the step."""
+        named = {f"model/{x.path}": x.value for x in self.model.variables if not _is_seed(x)}
+        named |= {f"optimizer/{x.path}": x.value for x in self.optimizer.variables}
+        own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]
+        return named | {f"update/{x.name.split(':')[0]}": x for x in own}
+
+    def take(self, iterator, first: int, count: int, stop: bool = False) -> Sequence[StepResult]:
+        """Takes steps in one call of the graph.
+
+        Args:
+            iterator: Over batches of (images, labels), distributed over the replicas.
+            first: The number of the first step.
+            count: How many.
+            stop: Told to all workers: each then finds it in its results.
+        """
+        rows = self._take(iterator, tf.constant(first, tf.int64), count, tf.constant(stop))
+        return [
+            StepResult(loss, accuracy, norm, finite > 0, stop > 0, waited)
+            for loss, accuracy, norm, finite, stop, waited in rows.numpy().tolist()
+        ]
+
+    @tf.function(jit_compile=False, reduce_retracing=False)
+    def _take(self, iterator, first, count, stop):
+        if count == 1:
+            return self._step(iterator, first, stop)[None]
+        rows = tf.TensorArray(tf.float32, count, element_shape=[6])
+        for number in tf.range(count):
+            row = self._step(iterator, first + tf.cast(number, tf.int64), stop)
+            rows = rows.write(number, row)
+        return rows.stack()
+
+    def _step(self, iterator, step, stop):
+        before = tf.timestamp()
+        with tf.control_dependencies([before]):
+            images, labels = next(iterator)
+        with tf.control_dependencies(self.strategy.experimental_local_results(labels)):
+            waited = tf.cast(tf.timestamp() - before, tf.float32)
+        row = self.strategy.run(self._on_replica, (images, labels, step, stop))
+        row = self.strategy.experimental_local_results(row)[0]
+        self.optimizer.iterations.assign_add(1)
+        return tf.concat([row, waited[None]], 0)
+
+    def _on_replica(self, images, labels, step, stop):
+        context = tf.distribute.get_replica_context()
+        sums, gradients = self._in_pieces(images, labels, step, context.replica_id_in_sync_group)
+        sums = tf.concat([sums, tf.cast(stop, tf.float32)[None]], 0)
+        if self.strategy.num_replicas_in_sync > 1:
+            sums, *gradients = context.all_reduce("SUM", [sums, *gradients])
+        if self.scale is not None:
+            gradients = [gradient / self.scale for gradient in gradients]
+        norm = tf.linalg.global_norm(gradients)
+        finite = tf.math.is_finite(norm) & tf.math.is_finite(sums[0])
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
+        tf.cond(finite, lambda: self._apply(gradients), lambda: None)
+        if self.scale is not None:
+            finite |= self._rescale(finite) > 1
+        return tf.stack([sums[0], sums[1], norm, tf.cast(finite, tf.float32), sums[2]])
+
+    def _in_pieces(self, images, labels, step, replica):
+        """Sums and gradients of a replica's images, as if computed at once."""
+        if self.accumulate == 1:
+            self._reseed(step, replica, 0)
+            return self.differentiate(images, labels)
+        size = self.batch_size // self.strategy.num_replicas_in_sync // self.accumulate
+
+        def add(piece, sums, gradients):
+            self._reseed(step, replica, piece)
+            chosen = slice(piece * size, (piece + 1) * size)
+            new_sums, new = self.differentiate(images[chosen], labels[chosen])
+            return piece + 1, sums + new_sums, [old + each for old, each in zip(gradients, new)]
+
+        zeros = [tf.zeros(x.shape, x.dtype) for x in self.model.trainable_weights]
+        _, sums, gradients = tf.while_loop(
+            lambda piece, *_: piece < self.accumulate, add, (0, tf.zeros(2), zeros)
+        )
+        return sums, gradients
+
+    def _gradients(self, images, labels):
+        with tf.GradientTape() as tape:
+            outputs = self.model(images, training=True)
+            sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
+            total = sums[0]
+            if self.model.losses:  # of a user's regularizers: one share a replica and piece
+                shares = self.strategy.num_replicas_in_sync * self.accumulate
+                total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
+            scaled = total if self.scale is None else total * self.scale
+        weights = [weight.value for weight in self.model.trainable_weights]
+        gradients = tape.gradient(scaled, weights, unconnected_gradients="zero")
+        return tf.stack([total, sums[1]]), gradients
+
+    def _reseed(self, step, replica, piece):
+        for number, state in enumerate(self.seeds):
+            seed = tf.constant([self.seed, number])
+            for part in (tf.cast(step, tf.int32), replica, piece):
+                seed = tf.random.experimental.stateless_fold_in(seed, part)
+            state.assign(tf.bitcast(seed, tf.uint32))
+
+    def _apply(self, gradients):
+        """Every replica updates its own copy; equal gradients keep the copies equal."""
+        rate = self.optimizer.learning_rate
+        weights = self.model.trainable_weights
+        for gradient, weight in zip(gradients, weights):
+            self.optimizer.update_step(gradient, weight, rate)
+            if weight.constraint is not None:
+                weight.assign(weight.constraint(weight))
+        if self.averages:
+            taken = tf.cast(self.optimizer.iterations, tf.float32)
+            momentum = tf.minimum(self.average, (1 + taken) / (10 + taken))
+            for average, weight in zip(self.averages, weights):
+                average.assign(momentum * average + (1 - momentum) * weight.value)
+
+    def _rescale(self, finite):
+        """Dynamic scale of a float16 loss; returns the one that was in force."""
+        scale = tf.identity(self.scale)
+        patient = self.good + 1 >= FLOAT16_PATIENCE
+        grown = tf.where(patient, scale * 2, scale)
+        self.scale.assign(tf.where(finite, grown, tf.maximum(scale / 2, 1)))
+        self.good.assign(tf.where(finite & ~patient, self.good + 1, 0))
+        return scale
+
+
+def _is_seed(variable):
+    """Of a layer that draws at random, as `Dropout`."""
+    return variable.path.endswith("seed_generator_state")
+
+
+def _variable(value, name):
+    return tf.Variable(tf.convert_to_tensor(value), trainable=False, name=name.replace("/", "."))

@@ -1,0 +1,106 @@
+"""The toy training in a process of its own, which kills itself where it is told to.
+
+python toy_process.py DIRECTORY REPLICAS [WHERE:STEP]
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
+
+import keras
+import toy
+
+from keras_ilsvrc.training import checkpoint
+from keras_ilsvrc.training.callbacks import Validation
+from keras_ilsvrc.training.replicas import as_tested
+from keras_ilsvrc.training.stopping import Stopped, StopRequest
+from keras_ilsvrc.training.strategy import mirrored
+
+STEPS = 40
+
+
+class Kill(keras.callbacks.Callback):
+    """Between two steps, or where an epoch has had its last step and not ended."""
+
+    def __init__(self, where, step):
+        super().__init__()
+        self.where, self.step = where, step
+
+    def get_state(self):
+        return {}
+
+    def set_state(self, state):
+        pass
+
+    def on_train_batch_begin(self, batch, logs=None):
+        print("step", flush=True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.where, self.step) == ("step", logs["step"]):
+            die()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (self.where, self.step) == ("epoch", logs["step"]):
+            die()
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_in_write(step, share):
+    """Inside the write of the checkpoint of a step, after a share of its bytes."""
+    write, replace = checkpoint._Hashed.write, os.replace
+
+    def cut(self, data):
+        if f"{step:09d}" in self.file.name and self.file.tell() > share * 6000:
+            self.file.write(bytes(data)[: len(data) // 2])
+            self.file.flush()
+            die()
+        return write(self, data)
+
+    def before_rename(source, target):
+        if f"{step:09d}" in str(target):
+            die()
+        replace(source, target)
+
+    checkpoint._Hashed.write = cut
+    if share == 1:
+        os.replace = before_rename
+
+
+def main(directory, replicas, kill=""):
+    where, _, step = kill.partition(":")
+    step = int(step or 0)
+    if where.startswith("write"):
+        kill_in_write(step, float(where.removeprefix("write")))
+    strategy = mirrored(int(replicas))
+    with strategy.scope(), StopRequest() as stop:
+        update = toy.fresh()
+        trainer = None
+
+        def measure():
+            with as_tested(update):
+                if where == "validation" and trainer.step == step:
+                    die()
+                weight = update.model.trainable_weights[0]
+                return {"loss": float(keras.ops.convert_to_numpy(weight).sum()), "error": 50.0}
+
+        callbacks = [Validation(measure), Kill(where, step)]
+        trainer = toy.trainer_of(
+            update, STEPS, Path(directory), callbacks, checkpoint_steps=2, stop=stop
+        )
+        try:
+            trainer.train()
+        except Stopped as error:
+            print(error)
+            sys.exit(75)
+        print(json.dumps({"hash": toy.state_hash(update), "step": trainer.step}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
