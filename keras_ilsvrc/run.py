@@ -21,7 +21,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
 from keras_ilsvrc.evaluation.single_view import single_view
-from keras_ilsvrc.recipe import Recipe, load
+from keras_ilsvrc.recipe import load
 from keras_ilsvrc.rundir import RunDirectory
 from keras_ilsvrc.stage import (
     Stage,
@@ -31,9 +31,11 @@ from keras_ilsvrc.stage import (
     set_stage,
     without_optimizer,
 )
+from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.callbacks import History, ProgressBar, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.replicas import as_tested
+from keras_ilsvrc.training.schedules import Plateau
 from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.visualize.pictures import curves, doubtful, least_sure
@@ -144,6 +146,9 @@ def _fit(stage, update, path, checkpoint_steps, stop):
     callbacks = [history, progress]
     if stage.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(stage, update, stop)))
+    if recipe.schedule.name == "plateau":
+        table = recipe.schedule
+        callbacks.append(Plateau(table.factor, table.patience, table.times))
     rows = op_rows(recipe.data.train_ops)
 
     def batches(first_step, context):
@@ -181,7 +186,7 @@ def _probabilities(stage, split, protocol, stop=None):
     rows = op_rows(data.eval_ops)
     batches = evaluation_batches(split, rows, stage.statistics, data.batch_size)
     with naming_the_file(split, rows, stage.statistics):
-        heed = LambdaCallback(on_predict_batch_end=lambda *_: stop.check())
+        heed = LambdaCallback(on_predict_batch_end=lambda batch, logs: stop.check())
         return PROTOCOLS[protocol](
             stage.model, batches, len(split), [heed] if stop is not None else []
         )

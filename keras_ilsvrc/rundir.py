@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.recipe import Recipe
+from keras_ilsvrc.tables import Recipe
 
 FILES = (
     "recipe.toml",

@@ -16,17 +16,22 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
-from keras_ilsvrc.recipe import Recipe
+from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training import initial
 from keras_ilsvrc.training.losses import CrossEntropy
-from keras_ilsvrc.training.optimizers import SGD
-from keras_ilsvrc.training.schedules import steps
+from keras_ilsvrc.training.optimizers import SGD, RMSprop
+from keras_ilsvrc.training.schedules import Exponential, Polynomial, WarmUp, steps
 from keras_ilsvrc.training.stock import quicken
 from keras_ilsvrc.training.strategy import mirrored
 from keras_ilsvrc.training.update import Update
 
-OPTIMIZERS = {"sgd": SGD}
-SCHEDULES = {"steps": steps}
+OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
+SCHEDULES = {
+    "steps": lambda table: steps(table.learning_rate),
+    "plateau": lambda table: table.learning_rate,
+    "polynomial": lambda table: Polynomial(table.learning_rate, table.steps, table.power),
+    "exponential": lambda table: Exponential(table.learning_rate, table.factor, table.every),
+}
 
 
 @dataclass
@@ -51,11 +56,17 @@ def set_stage(
     row = info(recipe.net, **recipe.build.variations)
     strategy = mirrored(replicas)
     replicas = strategy.num_replicas_in_sync
-    if recipe.data.batch_size % replicas:
+    if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
+        pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
         raise InputError(
             f"data.batch_size is {recipe.data.batch_size}, which {replicas} replicas cannot share "
-            "evenly"
+            f"evenly{pieces}"
         )
+    if recipe.schedule.name == "plateau" and recipe.data.validation is None:
+        raise InputError(
+            "schedule.name is 'plateau', which needs data.validation; name a split there"
+        )
+    keras.config.set_dtype_policy(recipe.precision or "float32")
     keras.utils.set_random_seed(recipe.seed)
     shape = tuple(recipe.build.input_shape or row.input_shape)
     source = open_source(recipe.data.dataset, channels=shape[-1])
@@ -106,13 +117,24 @@ def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
 
 def make_update(stage: Stage) -> Update:
     """What takes the steps of a stage's model; call it in the strategy's scope."""
-    recipe = stage.recipe
-    optimizer = OPTIMIZERS[recipe.optimizer.name](
-        SCHEDULES[recipe.schedule.name](recipe.schedule.learning_rate),
-        **recipe.optimizer.model_dump(exclude={"name"}),
+    recipe, table = stage.recipe, stage.recipe.optimizer
+    arguments = table.model_dump(exclude={"name", "clip_norm", "average"}, exclude_none=True)
+    return Update(
+        stage.model,
+        OPTIMIZERS[table.name](_rate(recipe.schedule), **arguments),
+        CrossEntropy(recipe.loss.weights, recipe.loss.label_smoothing or 0.0),
+        recipe.data.batch_size,
+        recipe.seed,
+        clip_norm=table.clip_norm,
+        accumulate=recipe.accumulate or 1,
+        average=table.average,
     )
-    loss = CrossEntropy(recipe.loss.weights)
-    return Update(stage.model, optimizer, loss, recipe.data.batch_size, recipe.seed)
+
+
+def _rate(table):
+    """The learning rate, or what gives it by step."""
+    rate = SCHEDULES[table.name](table)
+    return WarmUp(rate, *table.warm_up) if table.warm_up else rate
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:

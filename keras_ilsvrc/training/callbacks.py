@@ -86,7 +86,7 @@ class History(keras.callbacks.Callback):
         self.rows.append(
             {
                 "epoch": epoch + 1,
-                "step": logs["step"],
+                "step": int(logs["step"]),
                 "loss": logs["loss"],
                 "error": error(logs),
                 "validation_loss": logs.get("validation_loss"),
@@ -157,7 +157,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        done = logs["step"]
+        done = int(logs["step"])
         if self.first is None:  # the first call makes the graph; it says nothing about speed
             self.first, self.started = done, time.perf_counter()
         elif done > self.first:

@@ -1,35 +1,81 @@
 """The papers' optimizers."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import keras
 from keras import ops
 
+NONE: Mapping[str, float] = MappingProxyType({})
 
-@keras.saving.register_keras_serializable("keras_ilsvrc")
-class SGD(keras.optimizers.SGD):
-    """Momentum with weight decay inside it, as the papers and Caffe have it.
 
-    v = momentum * v - rate * (gradient + l2 * w), w = w + v (Krizhevsky et al. 2012, section 5).
-    Only kernels decay; biases, gamma and beta do not. Keras' own `weight_decay` stands outside
-    the momentum and decays everything.
+class InGradient:
+    """What the papers do to a gradient before it is used: decay of kernels, rates of their own.
 
-    Args:
-        l2: Weight of w in the gradient, 0 or above.
-        **kwargs: As for `keras.optimizers.SGD`.
+    Keras' own `weight_decay` stands outside the momentum and decays everything.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, l2=0.0, **kwargs):
-        super().__init__(learning_rate, momentum, **kwargs)
-        self.l2 = l2
+    def set_up(self, l2, rates):
+        self.l2, self.rates = l2, dict(rates)
 
     def build(self, variables):
         super().build(variables)
-        self._is_kernel = [variable.name == "kernel" for variable in variables]
+        self._names = [variable.name for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.l2 and self._is_kernel[self._get_variable_index(variable)]:
+        name = self._names[self._get_variable_index(variable)]
+        if self.l2 and name == "kernel":
             decay = ops.multiply(ops.cast(self.l2, variable.dtype), variable)
             gradient = ops.add(gradient, ops.cast(decay, gradient.dtype))
+        if name in self.rates:
+            learning_rate = ops.multiply(learning_rate, self.rates[name])
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self):
-        return {**super().get_config(), "l2": self.l2}
+        return {**super().get_config(), "l2": self.l2, "rates": self.rates}
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class SGD(InGradient, keras.optimizers.SGD):
+    """Momentum with weight decay inside it, as the papers and Caffe have it.
+
+    v = momentum * v - rate * (gradient + l2 * w), w = w + v (Krizhevsky et al. 2012, section 5).
+    Only kernels decay; biases, gamma and beta do not.
+
+    Args:
+        l2: Weight of w in the gradient, 0 or above.
+        rates: What the rate is multiplied with for weights of a name, as `{"bias": 2.0}` in
+            Caffe's nets.
+        **kwargs: As for `keras.optimizers.SGD`.
+    """
+
+    def __init__(self, learning_rate=0.01, momentum=0.0, l2=0.0, rates=NONE, **kwargs):
+        super().__init__(learning_rate, momentum, **kwargs)
+        self.set_up(l2, rates)
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class RMSprop(InGradient, keras.optimizers.RMSprop):
+    """RMSProp with epsilon under the root (Szegedy et al., arXiv:1512.00567, section 8).
+
+    s = rho * s + (1 - rho) * g^2, v = momentum * v + rate * g / sqrt(s + epsilon), w = w - v, for
+    g = gradient + l2 * w. The paper has rho 0.9 and epsilon 1.0.
+
+    Args:
+        l2: Weight of w in the gradient of kernels, 0 or above.
+        rates: As for `SGD`.
+        **kwargs: As for `keras.optimizers.RMSprop`.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.045,
+        rho=0.9,
+        momentum=0.0,
+        epsilon=1.0,
+        l2=0.0,
+        rates=NONE,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, rho, momentum, epsilon, **kwargs)
+        self.set_up(l2, rates)

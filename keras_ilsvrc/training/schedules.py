@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+from keras import ops
 
 
 def steps(
@@ -21,3 +22,94 @@ def steps(
     return keras.optimizers.schedules.PiecewiseConstantDecay(
         [int(start) - 1 for start in starts[1:]], list(rates)
     )
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class Polynomial(keras.optimizers.schedules.LearningRateSchedule):
+    """rate * (1 - step / total) ^ power, as Caffe's `poly`; 0 from `total` on."""
+
+    def __init__(self, rate, total, power=0.5):
+        self.rate, self.total, self.power = rate, total, power
+
+    def __call__(self, step):
+        left = 1 - ops.minimum(ops.cast(step, "float32") / self.total, 1)
+        return self.rate * left**self.power
+
+    def get_config(self):
+        return {"rate": self.rate, "total": self.total, "power": self.power}
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class Exponential(keras.optimizers.schedules.LearningRateSchedule):
+    """rate * factor ^ floor(step / every), as GoogLeNet and Inception-v3 had it by epochs."""
+
+    def __init__(self, rate, factor, every):
+        self.rate, self.factor, self.every = rate, factor, every
+
+    def __call__(self, step):
+        return self.rate * self.factor ** ops.floor(ops.cast(step, "float32") / self.every)
+
+    def get_config(self):
+        return {"rate": self.rate, "factor": self.factor, "every": self.every}
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """From `start` in equal parts to what `then` gives at step `until`, and on as `then`."""
+
+    def __init__(self, then, until, start=0.0):
+        self.then, self.until, self.start = then, until, start
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        goal = self._then(ops.cast(self.until, "float32"))
+        rising = self.start + (goal - self.start) * step / self.until
+        return ops.where(step < self.until, rising, self._then(step))
+
+    def _then(self, step):
+        return self.then(step) if callable(self.then) else self.then
+
+    def get_config(self):
+        then = self.then
+        if callable(then):
+            then = keras.optimizers.schedules.serialize(then)
+        return {"then": then, "until": self.until, "start": self.start}
+
+    @classmethod
+    def from_config(cls, config):
+        if isinstance(config["then"], dict):
+            then = keras.optimizers.schedules.deserialize(config["then"])
+            config = {**config, "then": then}
+        return cls(**config)
+
+
+class Plateau(keras.callbacks.Callback):
+    """Divides the rate when the validation error stops falling, as the papers did by hand.
+
+    Args:
+        factor: What the rate is multiplied with, between 0 and 1.
+        patience: Epochs without a new least error before that.
+        times: How often at most; the paper of AlexNet has 3.
+    """
+
+    def __init__(self, factor: float = 0.1, patience: int = 5, times: int = 3):
+        super().__init__()
+        self.factor, self.patience, self.times = factor, patience, times
+        self.state = {"best": None, "wait": 0, "done": 0}
+
+    def get_state(self):
+        return dict(self.state)
+
+    def set_state(self, state):
+        self.state = dict(state)
+
+    def on_epoch_end(self, epoch, logs=None):
+        error, state = logs["validation_error"], self.state
+        if state["best"] is None or error < state["best"]:
+            state["best"], state["wait"] = float(error), 0
+            return
+        state["wait"] += 1
+        if state["wait"] >= self.patience and state["done"] < self.times:
+            rate = ops.convert_to_numpy(self.model.optimizer.learning_rate)
+            self.model.optimizer.learning_rate = float(rate) * self.factor
+            state["wait"], state["done"] = 0, state["done"] + 1

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.ops import OPS, RANDOM, STATISTICS
 from keras_ilsvrc.data.pipeline import apply_ops
-from keras_ilsvrc.recipe import OP_KEYS
+from keras_ilsvrc.tables import OP_KEYS
 
 DIGITS = np.round(load_digits().images * 15.9375).astype("float32")[..., None]
 THREE = np.concatenate([DIGITS[0], DIGITS[1], DIGITS[2]], axis=-1)  # 8x8x3 of real pixels
