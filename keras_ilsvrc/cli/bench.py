@@ -3,6 +3,8 @@
 import importlib
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, astuple
 from typing import Annotated
 
@@ -49,6 +51,22 @@ def layers(
     Console(width=100).print(table)
 
 
+@contextmanager
+def _telling(name: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar that says what is going on, and what share of the timing is done."""
+    screen = Console(stderr=True)
+    with Progress(
+        BarColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+    ) as progress:
+        task = progress.add_task(f"building {name}", total=1)
+        yield lambda what, share: progress.update(task, description=what, completed=share)
+
+
 @app.command("net")
 def net(
     name: Annotated[str, typer.Argument(help="A net, as vgg16.")],
@@ -77,20 +95,7 @@ def net(
         importlib.import_module(against)  # behind TensorFlow its import crashes
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
-    screen = Console(stderr=True)
-    with Progress(
-        BarColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}", markup=False),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    ) as progress:
-        task = progress.add_task(f"building {name}", total=1)
-
-        def tell(what: str, share: float) -> None:
-            progress.update(task, description=what, completed=share)
-
+    with _telling(name) as tell:
         from keras_ilsvrc.bench.nets import measure
 
         result = measure(name, against, inference, steps, batch, jit, tell)
@@ -113,3 +118,35 @@ def net(
         console.print(f"ratio {median}: our images/s over theirs; {spread}")
     how = f"{result.work}, batch {result.batch}, {result.steps} steps, {result.dtype}"
     console.print(f"{how}, {result.device}, XLA {'on' if result.jit else 'off'}")
+
+
+@app.command("training")
+def training(
+    name: Annotated[str, typer.Argument(help="A net, as resnet50.")],
+    replicas: Annotated[
+        int, typer.Option(min=1, help="GPUs, or without one logical CPU devices.")
+    ] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Images a step, over all replicas.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Of an epoch, which is timed.")] = 10,
+    rounds: Annotated[int, typer.Option(min=2, help="How many epochs are counted.")] = 9,
+    as_json: Json = False,
+) -> None:
+    """Time epochs of our trainer and of Keras' fit in turn, and the writing of a checkpoint."""
+    info(name)
+    if batch % replicas:
+        raise InputError(f"--batch is {batch}, which {replicas} replicas cannot share evenly")
+    print("starting TensorFlow", file=sys.stderr)
+    quiet_tensorflow()
+    with _telling(name) as tell:
+        from keras_ilsvrc.bench.training import measure
+
+        cost = measure(name, replicas, batch, steps, rounds, tell)
+    if as_json:
+        print(json.dumps(asdict(cost), indent=2))
+        return
+    print(f"trainer {cost.seconds:.4f} s a step, fit {cost.fit_seconds:.4f}")
+    quartiles = f"quartiles {cost.lower_quartile:.3f} to {cost.upper_quartile:.3f}"
+    print(f"ratio {cost.ratio:.3f}: our time over that of fit; {quartiles}")
+    size = f"{cost.checkpoint_megabytes:.0f} MB, {cost.checkpoint_seconds:.2f} s"
+    print(f"checkpoint {size}: {100 * cost.checkpoint_share:.4f} % of an epoch of ImageNet")
+    print(f"batch {cost.batch} on {cost.replicas} replicas, {rounds} epochs of {steps} steps")

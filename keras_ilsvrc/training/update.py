@@ -90,7 +90,9 @@ class Update(tf.Module):
     def variables_of_training(self) -> dict[str, tf.Variable]:
         """All that changes in training, by name, but what is a function of the step."""
         named = {f"model/{x.path}": x.value for x in self.model.variables if not _is_seed(x)}
-        named |= {f"optimizer/{x.path}": x.value for x in self.optimizer.variables}
+        prefix = f"{self.optimizer.name}/"  # numbered within a process
+        for x in self.optimizer.variables:
+            named[f"optimizer/{x.path.removeprefix(prefix)}"] = x.value
         own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 

@@ -1,0 +1,109 @@
+"""Our trainer against stock `fit`, the same net and batches; and what a checkpoint costs."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from keras_ilsvrc.bench.timing import take_turns
+from keras_ilsvrc.build import build
+from keras_ilsvrc.training.checkpoint import Checkpoints, State
+from keras_ilsvrc.training.losses import CrossEntropy
+from keras_ilsvrc.training.optimizers import SGD
+from keras_ilsvrc.training.replicas import values_of
+from keras_ilsvrc.training.stock import compile_model
+from keras_ilsvrc.training.strategy import mirrored
+from keras_ilsvrc.training.trainer import Trainer
+from keras_ilsvrc.training.update import Update
+
+IMAGENET = 1_281_167  # training images
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds a step, and our time over `fit`'s, round by round; a checkpoint's size and time."""
+
+    net: str
+    seconds: float
+    fit_seconds: float
+    ratio: float
+    lower_quartile: float
+    upper_quartile: float
+    batch: int
+    replicas: int
+    checkpoint_megabytes: float
+    checkpoint_seconds: float
+    checkpoint_share: float
+
+
+def measure(
+    name: str,
+    replicas: int = 1,
+    batch: int = 32,
+    steps: int = 10,
+    rounds: int = 9,
+    tell: Callable[[str, float], None] = lambda what, share: None,
+) -> Cost:
+    """Times epochs of some steps, in float32 on random images.
+
+    Args:
+        name: Of a net of ours.
+        replicas: Logical CPU devices, or GPUs.
+        batch: Images a step, over all replicas.
+        steps: Of an epoch, which is what takes turns.
+        rounds: How many are counted.
+        tell: Told what is going on, and what share of the timing is done.
+    """
+    strategy = mirrored(replicas)
+    tell(f"building {name}", 0)
+    with strategy.scope():
+        stock, model = build(name), build(name)
+        compile_model(stock, SGD(1e-4, 0.9, 1e-4))
+        update = Update(model, SGD(1e-4, 0.9, 1e-4), CrossEntropy(), batch, 0)
+    images = tf.random.stateless_normal((batch, *model.input_shape[1:]), seed=(0, 0))
+    whole = tf.data.Dataset.from_tensors((images, tf.zeros(batch, "int32"))).repeat()
+    one = whole.unbatch().batch(batch // replicas)
+
+    def fit() -> None:
+        stock.fit(whole, steps_per_epoch=steps, shuffle=False, verbose=0)
+
+    def train() -> None:
+        Trainer(update, lambda first, context: one, steps, steps).train()
+
+    def progress(what: str, number: int) -> None:
+        tell(f"timing {what}", number / (rounds + 2))
+
+    times = take_turns({"our trainer": train, "fit": fit}, rounds, progress)
+    ratios = [ours / theirs for ours, theirs in zip(times["our trainer"], times["fit"])]
+    lower, middle, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    seconds = {what: statistics.median(found) / steps for what, found in times.items()}
+    size, written = _checkpoint(update)
+    return Cost(
+        net=name,
+        seconds=seconds["our trainer"],
+        fit_seconds=seconds["fit"],
+        ratio=middle,
+        lower_quartile=lower,
+        upper_quartile=upper,
+        batch=batch,
+        replicas=replicas,
+        checkpoint_megabytes=size / 1e6,
+        checkpoint_seconds=written,
+        checkpoint_share=written / (seconds["our trainer"] * IMAGENET / batch),
+    )
+
+
+def _checkpoint(update: Update) -> tuple[int, float]:
+    """Bytes, and the median of three times from the variables to the disk."""
+    times = []
+    with tempfile.TemporaryDirectory() as directory:
+        checkpoints = Checkpoints(Path(directory))
+        for step in range(3):
+            started = time.perf_counter()
+            path = checkpoints.save(step, State(values_of(update)))
+            times.append(time.perf_counter() - started)
+        return path.stat().st_size, statistics.median(times)
