@@ -14,6 +14,7 @@ from keras.callbacks import LambdaCallback
 from keras_ilsvrc.build import load_weights
 from keras_ilsvrc.data.pipeline import (
     evaluation_batches,
+    names_of_step,
     naming_the_file,
     training_batches,
 )
@@ -32,7 +33,7 @@ from keras_ilsvrc.stage import (
     without_optimizer,
 )
 from keras_ilsvrc.tables import Recipe
-from keras_ilsvrc.training.callbacks import History, ProgressBar, Validation
+from keras_ilsvrc.training.callbacks import History, ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.replicas import as_tested
 from keras_ilsvrc.training.schedules import Plateau
@@ -143,7 +144,9 @@ def _fit(stage, update, path, checkpoint_steps, stop):
     per_epoch = -(-len(stage.train) // batch)
     progress = ProgressBar(total, per_epoch, batch)
     history = History(path / "history.csv", batch, progress.tell)
-    callbacks = [history, progress]
+    title = f"{stage.net.name} on {stage.source.name}"
+    redraw = Redraw(lambda: curves(history.rows, path / "curves.png", title), progress.tell)
+    callbacks = [history, progress, redraw]
     if stage.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(stage, update, stop)))
     if recipe.schedule.name == "plateau":
@@ -164,6 +167,9 @@ def _fit(stage, update, path, checkpoint_steps, stop):
         Checkpoints(path / "checkpoints"),
         checkpoint_steps=checkpoint_steps,
         stop=stop,
+        describe=lambda step: (
+            f"step {step} ({names_of_step(stage.train, batch, recipe.seed, step)})"
+        ),
         tell=progress.tell,
     )
     with progress, naming_the_file(stage.train, rows, stage.statistics):

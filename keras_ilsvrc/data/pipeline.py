@@ -53,15 +53,27 @@ def training_batches(
     @as_written
     def example(number):
         position = number // own * batch_size + start + number % own
-        epoch = position // count
-        key = tf.stack([tf.constant(seed), tf.cast(epoch, tf.int32)])
-        index = tf.random.experimental.index_shuffle(position % count, key, count - 1)
+        key, index = _at(position, count, seed)
         image_seed = tf.random.experimental.stateless_fold_in(key, index)
         image = apply_ops(split.image(index), rows, image_seed, statistics)
         return image, tf.gather(split.labels, index)
 
     examples = tf.data.Dataset.range(first_step * own, last).map(example, tf.data.AUTOTUNE)
     return _batches(examples, batch_size // context.num_replicas_in_sync)
+
+
+def _at(position, count, seed):
+    """The key of a position's epoch, and which of the images stands there."""
+    key = tf.stack([tf.constant(seed), tf.cast(position // count, tf.int32)])
+    return key, tf.random.experimental.index_shuffle(position % count, key, count - 1)
+
+
+def names_of_step(split: Split, batch_size: int, seed: int, step: int, most: int = 3) -> str:
+    """The first files of a step of `training_batches`, in words; their numbers if they are none."""
+    positions = range(step * batch_size, step * batch_size + min(most, batch_size))
+    indices = [int(_at(tf.constant(x, tf.int64), len(split), seed)[1]) for x in positions]
+    names = [f"image {x}" if split.paths is None else str(split.paths[x]) for x in indices]
+    return ", ".join(names) + (", ..." if batch_size > most else "")
 
 
 def evaluation_batches(

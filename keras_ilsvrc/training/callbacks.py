@@ -109,6 +109,35 @@ class History(keras.callbacks.Callback):
             self.tell(f"{self.path}: cannot be written: {error.strerror}; training goes on")
 
 
+class Redraw(keras.callbacks.Callback):
+    """Draws after an epoch, unless the last picture is younger than `seconds`.
+
+    Args:
+        draw: Writes the picture.
+        tell: Told when it cannot be written.
+        seconds: So that short epochs do not spend their time on pictures.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[], object],
+        tell: Callable[[str], object] = print,
+        seconds: float = 30,
+    ):
+        super().__init__()
+        self.draw, self.tell, self.seconds = draw, tell, seconds
+        self.drawn = -seconds
+
+    def on_epoch_end(self, epoch, logs=None):
+        if time.monotonic() - self.drawn < self.seconds:
+            return
+        try:
+            self.draw()
+        except OSError as error:
+            self.tell(f"{error.filename}: cannot be written: {error.strerror}; training goes on")
+        self.drawn = time.monotonic()
+
+
 class ProgressBar(keras.callbacks.Callback):
     """One bar over all steps with loss, error, images/s and time left; in a log, a line an epoch.
 

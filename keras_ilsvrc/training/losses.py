@@ -30,14 +30,16 @@ class CrossEntropy:
         named = outputs if isinstance(outputs, dict) else {"predictions": outputs}
         weights = self.weights or {}
         losses = [
-            weights.get(name, 1.0) * tf.reduce_sum(self.each(output, labels))
+            weights.get(name, 1.0) * tf.cast(tf.reduce_sum(self.each(output, labels)), "float32")
             for name, output in named.items()
         ]
         guesses = tf.argmax(named["predictions"], -1, output_type=labels.dtype)
         return tf.add_n(losses), tf.reduce_sum(tf.cast(guesses == labels, tf.float32))
 
     def each(self, output, labels) -> tf.Tensor:
-        """The loss of each image."""
+        """The loss of each image; of half precision, in float32."""
+        if output.dtype.size < 4:
+            output = tf.cast(output, "float32")
         if not self.label_smoothing:
             return keras.losses.sparse_categorical_crossentropy(labels, output)
         wanted = tf.one_hot(labels, output.shape[-1], dtype=output.dtype)

@@ -69,11 +69,8 @@ class Trainer:
         tell: Callable[[str], object] = lambda line: print(line, file=sys.stderr, flush=True),
     ):
         self.update, self.batches, self.checkpoints = update, batches, checkpoints
-        self.steps, self.steps_per_epoch, self.steps_per_call = (
-            steps,
-            steps_per_epoch,
-            steps_per_call,
-        )
+        self.steps, self.steps_per_epoch = steps, steps_per_epoch
+        self.steps_per_call = steps_per_call
         self.checkpoint_steps, self.checkpoint_seconds = checkpoint_steps, checkpoint_seconds
         self.stop, self.describe, self.tell = stop, describe, tell
         self.callbacks = list(callbacks)
@@ -87,7 +84,8 @@ class Trainer:
         Raises:
             Stopped: If `stop` was asked for; the checkpoint of the last step is written.
             Diverged: After `ROLLBACKS`.
-            InputError: If no checkpoint can be written at the start.
+            InputError: If no checkpoint can be written at the start, or the last one is of
+                another number of replicas.
         """
         model = self.update.model
         model.optimizer = self.update.optimizer  # where callbacks look for it
@@ -196,12 +194,15 @@ class Trainer:
                 f"{self.checkpoints.directory}: no checkpoint after step {self.step}: "
                 f"{error.strerror}; the one of step {self.saved} stays"
             )
+        except ValueError as error:
+            raise Diverged(f"step {self.step}: {error}") from error
 
     def _save(self):
         if not self.checkpoints:
             return
         facts: dict[str, Any] = {
             "step": self.step,
+            "replicas": self.update.strategy.num_replicas_in_sync,
             "epochs": self.epochs,
             "sums": self.sums,
             "skipped": self.skipped,
@@ -212,8 +213,13 @@ class Trainer:
         self.saved, self.saved_at = self.step, time.monotonic()
 
     def _restore(self, state: State):
+        facts, replicas = state.facts, self.update.strategy.num_replicas_in_sync
+        if facts["replicas"] != replicas:
+            raise InputError(
+                f"the checkpoints are of a training on {facts['replicas']} replicas, "
+                f"not {replicas}; give --replicas {facts['replicas']}"
+            )
         set_values(self.update, state.arrays)
-        facts = state.facts
         self.step, self.epochs = facts["step"], facts["epochs"]
         self.sums, self.skipped, self.saved = facts["sums"], facts["skipped"], facts["step"]
         self.update.model.stop_training = facts["stop_training"]

@@ -6,16 +6,13 @@ import os
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 import toy
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training import trainer as loop
 from keras_ilsvrc.training.checkpoint import Checkpoints
-from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.replicas import as_tested, set_values, values_of
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
-from keras_ilsvrc.training.update import Update
 
 STEPS = 12
 
@@ -204,16 +201,6 @@ def test_diverges_at_once_without_checkpoints():
         trainer.train()
 
 
-def test_weights_do_not_change_in_a_step_that_is_not_finite():
-    update = toy.fresh()
-    before = {weight.path: weight.numpy() for weight in update.model.trainable_weights}
-    iterator = iter(poisoned(0)(0, tf.distribute.InputContext()))
-    (result,) = update.take(iterator, 0, 1)
-    assert not result.finite
-    for weight in update.model.trainable_weights:
-        np.testing.assert_array_equal(weight.numpy(), before[weight.path])
-
-
 def full_disk(*arguments):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -263,6 +250,16 @@ def test_a_checkpoint_of_another_net_is_refused():
         set_values(toy.fresh(), values)
 
 
+def test_a_checkpoint_of_more_replicas_is_refused(tmp_path):
+    run(tmp_path, 3)
+    checkpoints = Checkpoints(tmp_path)
+    held = checkpoints.latest()[0]
+    held.facts["replicas"] = 2
+    checkpoints.save(held.facts["step"], held)
+    with pytest.raises(InputError, match="on 2 replicas, not 1; give --replicas 2"):
+        run(tmp_path)
+
+
 def test_is_tested_with_averages_and_trained_without():
     update = toy.fresh()
     trainer = toy.trainer_of(update, 4)
@@ -274,79 +271,6 @@ def test_is_tested_with_averages_and_trained_without():
             np.testing.assert_array_equal(weight.numpy(), average.numpy())
             assert not np.array_equal(weight.numpy(), own)
     assert toy.state_hash(update) == before
-
-
-def one_step(batch=toy.BATCH, **options):
-    """Gradients' work: the weights after one step of a net without BN and dropout."""
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(3)
-    update = Update(
-        toy.net(0, False), keras.optimizers.SGD(0.1), CrossEntropy(), toy.BATCH, 0, **options
-    )
-    iterator = iter(toy.batches(0, tf.distribute.InputContext()))
-    (result,) = update.take(iterator, 0, 1)
-    return result, [x.numpy() for x in update.model.trainable_weights], update
-
-
-@pytest.mark.parametrize("pieces", [2, 4, 8])
-def test_pieces_add_up_to_the_batch(pieces):
-    expected, weights, _ = one_step()
-    result, others, _ = one_step(accumulate=pieces)
-    assert result.loss == pytest.approx(expected.loss, rel=1e-5)
-    assert result.gradient_norm == pytest.approx(expected.gradient_norm, rel=1e-5)
-    for one, other in zip(weights, others, strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
-
-
-def test_pieces_must_be_equally_large():
-    with pytest.raises(ValueError, match="cannot share evenly in 3 pieces"):
-        one_step(accumulate=3)
-
-
-def test_clips_the_global_norm():
-    start = [x.numpy() for x in toy.fresh(dropout=0, batch_norm=False).model.trainable_weights]
-    free, weights, _ = one_step()
-    limit = free.gradient_norm / 4
-    clipped, others, _ = one_step(clip_norm=limit)
-    assert clipped.gradient_norm == pytest.approx(free.gradient_norm)
-    for before, one, other in zip(start, weights, others, strict=True):
-        np.testing.assert_allclose(other - before, (one - before) / 4, rtol=1e-3, atol=1e-7)
-
-
-def test_xla_takes_the_same_step():
-    expected, weights, _ = one_step()
-    result, others, _ = one_step(xla=True)
-    assert result.loss == pytest.approx(expected.loss, rel=1e-5)
-    for one, other in zip(weights, others, strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
-
-
-def test_averages_follow_the_weights():
-    """min(momentum, (1 + step) / (10 + step)), by hand."""
-    update = toy.fresh()
-    iterator = iter(toy.batches(0, tf.distribute.InputContext()))
-    weight, average = update.model.trainable_weights[0], update.averages[0]
-    expected = weight.numpy()
-    for step in range(4):
-        update.take(iterator, step, 1)
-        momentum = min(0.99, (1 + step) / (10 + step))
-        expected = momentum * expected + (1 - momentum) * weight.numpy()
-        np.testing.assert_allclose(average.numpy(), expected, rtol=1e-5)
-
-
-def test_one_step_is_that_of_fit():
-    """Stock `fit` with the same batch, optimizer and initial values."""
-    result, weights, _update = one_step()
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(3)
-    model = toy.net(0, False)
-    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", jit_compile=False)
-    stock = model.fit(
-        toy.batches(0, tf.distribute.InputContext()), steps_per_epoch=1, shuffle=False, verbose=0
-    )
-    assert result.loss == pytest.approx(stock.history["loss"][0], rel=1e-6)
-    for one, other in zip(weights, model.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
 
 
 def test_signals_are_noted_and_given_back():

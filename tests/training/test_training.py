@@ -9,7 +9,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc.training import stock
-from keras_ilsvrc.training.callbacks import COLUMNS, History, Validation
+from keras_ilsvrc.training.callbacks import COLUMNS, History, Redraw, Validation
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
 from keras_ilsvrc.training.schedules import steps
@@ -206,3 +206,25 @@ def test_training_lowers_the_loss(tmp_path):
     history = History(tmp_path / "history.csv", 16)
     train(compiled_net(), batches(), 150, 50, [history])
     assert history.rows[-1]["loss"] < history.rows[0]["loss"] / 2
+
+
+@pytest.mark.parametrize(("seconds", "pictures"), [(0, 4), (1000, 1)])
+def test_draws_after_every_epoch_but_not_all_the_time(seconds, pictures):
+    drawn = []
+    train(compiled_net(), batches(), 4, 1, [Redraw(lambda: drawn.append(1), print, seconds)])
+    assert len(drawn) == pictures
+
+
+def test_files_that_cannot_be_written_end_no_training(tmp_path):
+    lines = []
+    missing = tmp_path / "missing"
+
+    def draw():
+        (missing / "curves.png").write_bytes(b"")
+
+    model = compiled_net()
+    callbacks = [History(missing / "history.csv", 16, lines.append), Redraw(draw, lines.append)]
+    train(model, batches(), 2, 2, callbacks)
+    assert int(model.optimizer.iterations) == 2
+    assert len(lines) == 3  # the history at the start and at the epoch's end, and the picture
+    assert all("cannot be written: No such file" in line for line in lines)
