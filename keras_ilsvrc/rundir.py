@@ -1,5 +1,6 @@
 """The directory of a run: claimed before the work, complete or gone after it, or gone on with."""
 
+import errno
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ FILES = (
 PART = ".part"  # of a file, until it is whole
 RECIPE = "recipe.toml"
 CHECKPOINTS = "checkpoints"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class RunDirectory:
@@ -79,8 +81,14 @@ class RunDirectory:
         return self.path
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if error is None or self._has_steps():
-            return
+        kept = self._has_steps()
+        if error is not None and not kept:
+            self._clear()
+        if isinstance(error, OSError) and error.errno in FULL:
+            then = "; make room, and go on with --resume" if kept else ""
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
+
+    def _clear(self) -> None:
         for name in (*FILES, PART):
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
@@ -143,7 +151,8 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
     if old == new:
         return []
     if not isinstance(old, dict) or not isinstance(new, dict):
-        return [f"{key} {'none' if old is None else old!r} -> {'none' if new is None else new!r}"]
+        said = ["none" if value is None else repr(value) for value in (old, new)]
+        return [f"{key} {said[0]} -> {said[1]}"]
     found = []
     for name in [*old, *(x for x in new if x not in old)]:
         found += differences(old.get(name), new.get(name), f"{key}.{name}".strip("."))
