@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_ilsvrc.cli.nets import Json
+from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, info

@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from keras_ilsvrc.cli.nets import Json
+from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 
 # Package, what it is for, and how to get it.

@@ -9,13 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.nets.variations import Variation
-
-Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
 def list_nets(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_ilsvrc import recipe as recipes
-from keras_ilsvrc.cli.nets import Json
+from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
