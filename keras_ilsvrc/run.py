@@ -81,6 +81,7 @@ def train(
         with as_tested(update):
             result = evaluate(stage)
             without_optimizer(stage.model).save_weights(path / "final.weights.h5")
+            directory.flush("final.weights.h5")
         result |= baseline | {
             "seconds": round(time.perf_counter() - started, 1),
             "overrides": list(directory.overrides),

@@ -1,6 +1,7 @@
 """The directory of a run: claimed before the work, complete or gone after it, or gone on with."""
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -23,6 +24,9 @@ FILES = (
 )
 PART = ".part"  # of a file, until it is whole
 RECIPE = "recipe.toml"
+PROBE = ".probe"
+LOCK = ".lock"
+HIDDEN = (PART, PROBE, LOCK)
 CHECKPOINTS = "checkpoints"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -37,8 +41,8 @@ class RunDirectory:
         recipe: What is run.
         name: Of the run, for `runs/NAME`, `runs/NAME-2`, ... where `out` is None.
         out: The directory.
-        resume: Whether `out` may hold this recipe's run already. A finished one is not run
-            again; an interrupted one goes on from its last checkpoint.
+        resume: Whether `out`, or `runs/NAME`, may hold this recipe's run already. A finished one
+            is not run again; an interrupted one goes on from its last checkpoint.
         overrides: What the recipe was changed by, to be told in `result.json`.
 
     Raises:
@@ -54,47 +58,53 @@ class RunDirectory:
         overrides: Sequence[str] = (),
     ):
         self.recipe, self.overrides = recipe, tuple(overrides)
-        self.path = out or _free(Path("runs") / name)
+        base = Path("runs") / name
+        self.path = out or (base if resume else _free(base))
+        self.resume = resume
         self.finished = self.path / "result.json"
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: not a directory; choose another --out")
-        found = sorted(x.name for x in self.path.iterdir()) if self.path.is_dir() else []
-        if found and not resume:
-            raise InputError(
-                f"{self.path}: not empty ({len(found)} entries); choose another --out, or give "
-                "--resume if it holds this run"
-            )
-        if found:
-            self._check_same(found)
+        self._check_content()
         self._check_writable()
 
     def result(self) -> dict[str, Any] | None:
         """What a finished run found; None if it is not finished."""
         if not self.finished.is_file():
             return None
-        return json.loads(self.finished.read_text(encoding="utf-8"))
+        try:
+            return json.loads(self.finished.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{self.finished}: damaged; remove it, and --resume") from error
 
     def __enter__(self) -> Path:
         self.made = self._make()
-        if not (self.path / RECIPE).is_file():
-            self.write(RECIPE, self.recipe.toml().encode())
+        self._lock()
+        try:
+            self._check_content()
+        except InputError:
+            self._unlock()
+            raise
+        try:
+            if not (self.path / RECIPE).is_file():
+                self.write(RECIPE, self.recipe.toml().encode())
+        except OSError as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self.path
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         kept = self._has_steps()
         if error is not None and not kept:
-            self._clear()
+            for name in (*FILES, PART):
+                (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        self._unlock()
+        for directory in self.made if error is not None else ():
+            if not any(directory.iterdir()):
+                directory.rmdir()
         if isinstance(error, OSError) and error.errno in FULL:
             then = "; make room, and go on with --resume" if kept else ""
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
-
-    def _clear(self) -> None:
-        for name in (*FILES, PART):
-            (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
-        for directory in self.made:
-            if not any(directory.iterdir()):
-                directory.rmdir()
 
     def finish(self, result: dict[str, Any]) -> None:
         """Writes `result.json`; then no checkpoint is needed any more."""
@@ -105,28 +115,66 @@ class RunDirectory:
         """Writes a file, whole or not at all."""
         part = self.path / PART
         part.write_bytes(content)
+        self.flush(PART)
         os.replace(part, self.path / name)
+        self.flush(".")
+
+    def flush(self, name: str) -> None:
+        """Waits until a file is on the disk."""
+        handle = os.open(self.path / name, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _lock(self) -> None:
+        """So that no two processes train in one directory."""
+        self.lock = open(self.path / LOCK, "wb")  # noqa: SIM115
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.lock.close()
+            raise InputError(
+                f"{self.path}: another process trains here; wait for it, or choose another --out"
+            ) from error
+
+    def _unlock(self) -> None:
+        (self.path / LOCK).unlink(missing_ok=True)
+        self.lock.close()
 
     def _has_steps(self) -> bool:
         files = (self.path / CHECKPOINTS).glob("step-*.ckpt")
         return any(int(file.stem.removeprefix("step-")) > 0 for file in files)
 
-    def _check_same(self, found: list[str]) -> None:
-        held = self.path / RECIPE
-        if found == [PART]:
+    def _check_content(self) -> None:
+        """Refuses what is no run, or another one, or there though nothing should go on."""
+        found = [] if not self.path.is_dir() else sorted(x.name for x in self.path.iterdir())
+        found = [name for name in found if name not in HIDDEN]
+        if not found:
             return
+        if not self.resume:
+            raise InputError(
+                f"{self.path}: not empty ({len(found)} entries); choose another --out, or give "
+                "--resume if it holds this run"
+            )
+        held = self.path / RECIPE
         if not held.is_file():
             raise InputError(f"{self.path}: holds {found[0]} but no run; choose another --out")
-        text = held.read_text(encoding="utf-8")
-        if text != self.recipe.toml():
-            changes = "; ".join(differences(tomllib.loads(text), self.recipe.table()))
-            raise InputError(
-                f"{self.path}: holds a run of another recipe: {changes}; choose another --out"
-            )
+        text = held.read_bytes()
+        if text == self.recipe.toml().encode():
+            return
+        try:
+            changes = differences(tomllib.loads(text.decode()), self.recipe.table())
+        except ValueError as error:
+            raise InputError(f"{held}: damaged; choose another --out") from error
+        said = "; ".join(changes)
+        raise InputError(
+            f"{self.path}: holds a run of another recipe: {said}; choose another --out"
+        )
 
     def _check_writable(self) -> None:
         made = self._make()
-        probe = self.path / ".probe"
+        probe = self.path / PROBE
         try:
             probe.touch()
             probe.unlink()

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_ilsvrc.build import build, load_weights
 from keras_ilsvrc.data.pipeline import evaluation_batches, measure_statistics, naming_the_file
 from keras_ilsvrc.data.sources import Source, Split, open_source
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
@@ -118,6 +118,14 @@ def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
 def make_update(stage: Stage) -> Update:
     """What takes the steps of a stage's model; call it in the strategy's scope."""
     recipe, table = stage.recipe, stage.recipe.optimizer
+    output = stage.model.output
+    for key, given, known in (
+        ("optimizer.rates", table.rates, {x.name for x in stage.model.trainable_weights}),
+        ("loss.weights", recipe.loss.weights, output if isinstance(output, dict) else ()),
+    ):
+        for name in given or ():
+            if name not in known:
+                raise InputError(f"{key}.{name}: {stage.net.name} has none; {nearest(name, known)}")
     arguments = table.model_dump(exclude={"name", "clip_norm", "average"}, exclude_none=True)
     return Update(
         stage.model,

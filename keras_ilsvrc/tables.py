@@ -161,7 +161,7 @@ class Plateau(Schedule):
 
 
 class Polynomial(Schedule):
-    """Down to 0 at the last step, as (1 - step / steps) ^ power."""
+    """Down to 0 behind the last step, as (1 - step / steps) ^ power."""
 
     name: Literal["polynomial"]
     learning_rate: Positive

@@ -40,6 +40,23 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("optimizer.rates={biases=2.0}", r"optimizer.rates.biases: .* has none.*'bias'"),
+        ("loss.weights={aux1=0.3}", "loss.weights.aux1: .* has none"),
+        ("accumulate=3", "data.batch_size is 128, which 1 replicas .* in 3 pieces"),
+    ],
+)
+def test_what_the_net_does_not_have_is_refused(tmp_path, override, part):
+    from keras_ilsvrc.run import train
+
+    recipe = short(override)
+    with pytest.raises(InputError, match=part):
+        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"), 1)
+    assert not (tmp_path / "run").exists()
+
+
 def test_initial_values_of_a_run_are_those_of_its_rule(tmp_path):
     from keras_ilsvrc.run import train
 

@@ -44,6 +44,7 @@ def test_a_failure_behind_a_checkpoint_leaves_all_and_is_gone_on_with(recipe, tm
     directory = RunDirectory(recipe, "quickstart", tmp_path, resume=True)
     with directory as path:
         assert sorted(x.name for x in path.iterdir()) == [
+            ".lock",
             "checkpoints",
             "history.csv",
             "recipe.toml",
@@ -69,6 +70,48 @@ def test_a_full_disk_is_one_line(recipe, tmp_path, steps, number):
     said = str(caught.value)
     assert said.startswith(f"{tmp_path}: cannot be written: {os.strerror(number)}")
     assert ("--resume" in said) == (5 in steps)
+
+
+def test_no_two_processes_train_in_one_directory(recipe, tmp_path):
+    directories = [RunDirectory(recipe, "quickstart", tmp_path, resume=True) for _ in range(2)]
+    with directories[0] as path:
+        leave(path, [0, 5])
+        with pytest.raises(InputError, match="another process trains here"):
+            directories[1].__enter__()
+        assert (path / "checkpoints" / "step-000000005.ckpt").is_file()
+    with directories[1]:
+        pass
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_what_came_in_meanwhile_is_not_overwritten(recipe, tmp_path):
+    directory = RunDirectory(recipe, "quickstart", tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        directory.__enter__()
+    assert [x.name for x in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"seed = ", b"\xff"])
+def test_a_damaged_recipe_is_named(recipe, tmp_path, content):
+    (tmp_path / "recipe.toml").write_bytes(content)
+    with pytest.raises(InputError, match=r"recipe.toml: damaged|holds a run of another recipe"):
+        RunDirectory(recipe, "quickstart", tmp_path, resume=True)
+
+
+def test_a_damaged_result_is_named(recipe, tmp_path):
+    with RunDirectory(recipe, "quickstart", tmp_path) as path:
+        (path / "result.json").write_text("{")
+    with pytest.raises(InputError, match=r"result.json: damaged"):
+        RunDirectory(recipe, "quickstart", tmp_path, resume=True).result()
+
+
+def test_resume_without_a_directory_goes_on_with_the_first(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with RunDirectory(recipe, "quickstart") as path:
+        leave(path, [5])
+    assert RunDirectory(recipe, "quickstart", resume=True).path == path
+    assert RunDirectory(recipe, "quickstart").path.name == "quickstart-2"
 
 
 def test_other_recipes_are_refused_with_what_differs(recipe, tmp_path):

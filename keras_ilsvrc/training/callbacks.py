@@ -54,12 +54,15 @@ class History(keras.callbacks.Callback):
         self.path, self.images_per_step, self.tell = path, images_per_step, tell
         self.rows: list[dict[str, Any]] = []
         self.first_call = True
+        self.epoch = self.rate = None
 
     def get_state(self) -> dict[str, Any]:
-        return {"rows": self.rows}
+        return {"rows": self.rows, "epoch": self.epoch, "rate": self.rate}
 
     def set_state(self, state: dict[str, Any]) -> None:
         self.rows = state["rows"]
+        self.epoch, self.rate = state["epoch"], state["rate"]
+        self.first = self.timed = None
         self._write()
 
     def on_train_begin(self, logs=None):
@@ -67,6 +70,9 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.first = self.timed = None
+        if epoch == self.epoch:  # taken up again
+            return
+        self.epoch = epoch
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_train_batch_begin(self, batch, logs=None):

@@ -122,7 +122,9 @@ class Checkpoints:
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / NAME.format(step)
         write(path, state)
-        for old in self.paths()[self.keep :]:
+        held = self.paths()
+        damaged = held[: held.index(path)]  # of later steps, which training has come back from
+        for old in damaged + held[held.index(path) + self.keep :]:
             old.unlink()
         for part in self.directory.glob(".*.part"):
             part.unlink()

@@ -114,6 +114,8 @@ class Trainer:
                 raise InputError(
                     f"{self.checkpoints.directory}: no checkpoint can be written: {error.strerror}"
                 ) from error
+            except ValueError as error:
+                raise InputError(f"training cannot start: {error}") from error
         self.saved_at = time.monotonic()
         self._open()
 
@@ -219,7 +221,10 @@ class Trainer:
                 f"the checkpoints are of a training on {facts['replicas']} replicas, "
                 f"not {replicas}; give --replicas {facts['replicas']}"
             )
-        set_values(self.update, state.arrays)
+        try:
+            set_values(self.update, state.arrays)
+        except ValueError as error:
+            raise InputError(f"the checkpoint of step {facts['step']}: {error}") from error
         self.step, self.epochs = facts["step"], facts["epochs"]
         self.sums, self.skipped, self.saved = facts["sums"], facts["skipped"], facts["step"]
         self.update.model.stop_training = facts["stop_training"]

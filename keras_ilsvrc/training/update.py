@@ -33,8 +33,9 @@ class Update(tf.Module):
     The randomness of a step, as of dropout, is a pure function of (seed, step, replica, piece):
     it differs between replicas, and a step that is taken again takes the same.
 
-    A step whose gradient is not finite changes no weight. In float16 it halves the scale of the
-    loss instead, and only at scale 1 counts as not finite.
+    A step whose loss or gradient is not finite changes no weight; the statistics of batch
+    normalisation have seen it. In float16, where the gradient alone is not finite, the scale of
+    the loss is halved, and only at scale 1 the step counts as not finite.
 
     Args:
         model: Built inside the strategy's scope.
@@ -43,8 +44,10 @@ class Update(tf.Module):
         batch_size: Over all replicas.
         seed: Of the randomness inside the model.
         clip_norm: The global norm that gradients are scaled down to, or None.
-        accumulate: Pieces in which each replica computes its images, one after another.
-        average: Momentum of the moving averages of the weights, or None for none.
+        accumulate: Pieces in which each replica computes its images, one after another; batch
+            normalisation sees each piece as a batch.
+        average: Momentum of the moving averages of the weights, or None for none; at step n it is
+            at most (1 + n) / (10 + n).
         xla: Whether XLA compiles the forward and backward pass of each replica.
 
     Raises:
@@ -94,6 +97,9 @@ class Update(tf.Module):
         for x in self.optimizer.variables:
             named[f"optimizer/{x.path.removeprefix(prefix)}"] = x.value
         own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]
+        count = len(self.model.variables) - len(self.seeds) + len(self.optimizer.variables)
+        if len(named) < count:
+            raise ValueError(f"{count - len(named)} variables of {count} share another's name")
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
     def take(self, iterator, first: int, count: int, stop: bool = False) -> Sequence[StepResult]:
@@ -145,8 +151,8 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:
-            finite |= self._rescale(finite) > 1
+        if self.scale is not None:  # what overflows going back may not with a smaller scale
+            finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         return tf.stack([sums[0], sums[1], norm, tf.cast(finite, tf.float32), sums[2]])
 
     def _in_pieces(self, images, labels, step, replica):

@@ -128,7 +128,13 @@ def test_a_step_lowers_the_loss(name, digits):
 @slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_step_of_any_net_lowers_the_loss(name, digits):
-    check_a_step(name, digits)
+    # The gradient of plain110_cifar, as it starts, is 1.7e7 long; in float32 rounding turns it at
+    # a right angle to what it is in float64.
+    keras.config.set_dtype_policy("float64" if name == "plain110_cifar" else "float32")
+    try:
+        check_a_step(name, digits)
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def test_a_step_with_the_branch_of_cnds_lowers_both_losses(digits):

@@ -107,6 +107,17 @@ def test_keeps_the_newest_two(tmp_path):
     equal(checkpoints.latest()[0], state(1_000_000_000))
 
 
+def test_damaged_files_of_later_steps_make_way(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (6, 9):
+        checkpoints.save(step, state(step)).write_bytes(b"")
+    assert checkpoints.latest()[0] is None
+    checkpoints.save(0, state(0))
+    checkpoints.save(3, state(3))
+    assert [x.name for x in checkpoints.paths()] == ["step-000000003.ckpt", "step-000000000.ckpt"]
+    equal(checkpoints.latest()[0], state(3))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_never_holds_what_is_not_finite(tmp_path, value):
     bad = state(6)
