@@ -2,14 +2,16 @@
 
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
-from keras_ilsvrc.bench.timing import take_turns
+from keras_ilsvrc.bench.timing import UNCOUNTED, take_turns
 from keras_ilsvrc.build import build
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.losses import CrossEntropy
@@ -21,6 +23,36 @@ from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
 
 IMAGENET = 1_281_167  # training images
+
+
+class Turns(keras.callbacks.Callback):
+    """A training in a thread of its own that takes an epoch whenever it is called."""
+
+    def __init__(self, train: Callable[["Turns"], None]):
+        super().__init__()
+        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
+        self.train = train
+        self.error: BaseException | None = None
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self) -> None:
+        try:
+            self.train(self)
+        except BaseException as error:  # raised where it is waited for
+            self.error = error
+            self.done.release()
+
+    def __call__(self) -> None:
+        self.go.release()
+        self.done.acquire()
+        if self.error:
+            raise self.error
+
+    def on_epoch_begin(self, epoch, logs=None):  # type: ignore[no-untyped-def]
+        self.go.acquire()
+
+    def on_epoch_end(self, epoch, logs=None):  # type: ignore[no-untyped-def]
+        self.done.release()
 
 
 @dataclass(frozen=True)
@@ -68,16 +100,19 @@ def measure(
     whole = tf.data.Dataset.from_tensors((images, tf.zeros(batch, "int32"))).repeat()
     one = whole.unbatch().batch(batch // replicas)
 
-    def fit() -> None:
-        stock.fit(whole, steps_per_epoch=steps, shuffle=False, verbose=0)
+    epochs = rounds + UNCOUNTED
 
-    def train() -> None:
-        Trainer(update, lambda first, context: one, steps, steps).train()
+    def fit(turns: Turns) -> None:
+        options = {"epochs": epochs, "steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+        stock.fit(whole, callbacks=[turns], **options)
+
+    def train(turns: Turns) -> None:
+        Trainer(update, lambda first, context: one, epochs * steps, steps, [turns]).train()
 
     def progress(what: str, number: int) -> None:
-        tell(f"timing {what}", number / (rounds + 2))
+        tell(f"timing {what}", number / epochs)
 
-    times = take_turns({"our trainer": train, "fit": fit}, rounds, progress)
+    times = take_turns({"our trainer": Turns(train), "fit": Turns(fit)}, rounds, progress)
     ratios = [ours / theirs for ours, theirs in zip(times["our trainer"], times["fit"])]
     lower, middle, upper = statistics.quantiles(ratios, n=4, method="inclusive")
     seconds = {what: statistics.median(found) / steps for what, found in times.items()}
