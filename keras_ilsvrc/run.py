@@ -38,7 +38,7 @@ from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.replicas import as_tested
 from keras_ilsvrc.training.schedules import Plateau
 from keras_ilsvrc.training.stopping import StopRequest
-from keras_ilsvrc.training.trainer import Trainer
+from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.visualize.pictures import curves, doubtful, least_sure
 
 PROTOCOLS = {"single_view": single_view}
@@ -145,8 +145,7 @@ def _fit(stage, update, path, checkpoint_steps, stop):
     per_epoch = -(-len(stage.train) // batch)
     progress = ProgressBar(total, per_epoch, batch)
     history = History(path / "history.csv", batch, progress.tell)
-    title = f"{stage.net.name} on {stage.source.name}"
-    redraw = Redraw(lambda: curves(history.rows, path / "curves.png", title), progress.tell)
+    redraw = Redraw(lambda: curves(history.rows, path / "curves.png", stage.title), progress.tell)
     callbacks = [history, progress, redraw]
     if stage.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(stage, update, stop)))
@@ -188,15 +187,13 @@ def _validate(stage, update, stop):
     }
 
 
-def _probabilities(stage, split, protocol, stop=None):
+def _probabilities(stage, split, protocol, stop=NEVER):
     data = stage.recipe.data
     rows = op_rows(data.eval_ops)
     batches = evaluation_batches(split, rows, stage.statistics, data.batch_size)
     with naming_the_file(split, rows, stage.statistics):
         heed = LambdaCallback(on_predict_batch_end=lambda batch, logs: stop.check())
-        return PROTOCOLS[protocol](
-            stage.model, batches, len(split), [heed] if stop is not None else []
-        )
+        return PROTOCOLS[protocol](stage.model, batches, len(split), [heed])
 
 
 def _baseline(stage):
@@ -211,8 +208,7 @@ def _baseline(stage):
 
 
 def _draw(stage, path, history, result):
-    title = f"{result['net']} on {stage.source.name}"
-    curves(history, path / "curves.png", title, result["top1_error"])
+    curves(history, path / "curves.png", stage.title, result["top1_error"])
     chosen = least_sure(result["probabilities"])
     doubtful(
         [stage.test.image(index).numpy() for index in chosen],
@@ -220,5 +216,5 @@ def _draw(stage, path, history, result):
         result["probabilities"][chosen],
         stage.source.classes,
         path / "doubtful.png",
-        f"{title}: the test images it was least sure of",
+        f"{stage.title}: the test images it was least sure of",
     )

@@ -48,6 +48,11 @@ class Stage:
     statistics: dict[str, np.ndarray]
     model: keras.Model
 
+    @property
+    def title(self) -> str:
+        """Of its pictures."""
+        return f"{self.net.name} on {self.source.name}"
+
 
 def set_stage(
     recipe: Recipe, replicas: int | None = None, statistics: dict[str, np.ndarray] | None = None

@@ -71,9 +71,8 @@ VGG = {
 }
 # He et al., arXiv:1512.03385, table 1: FLOPs, by which it means multiply-adds.
 RESNET = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
-RESNET_SIZES = {
-    "conv1": "112x112", "conv2": "56x56", "conv3": "28x28", "conv4": "14x14", "conv5": "7x7",
-}
+SIZES = "112x112", "56x56", "28x28", "14x14", "7x7"
+RESNET_SIZES = {f"conv{stage}": size for stage, size in enumerate(SIZES, 1)}
 # The same, table 6 and section 4.2: parameters on CIFAR-10; 32, 16 and 8 pixels.
 CIFAR = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
 CIFAR_SIZES = {"conv2": "32x32", "conv3": "16x16", "conv4": "8x8"}
@@ -118,14 +117,13 @@ def _alexnet() -> list[Line]:
 
 
 def _googlenet() -> list[Line]:
-    lines = []
-    for layer, (size, parameters, ops) in GOOGLENET.items():
-        why = SEPARABLE if layer == "conv1" else OWN_FILTERS
-        lines.append(Line(layer, "size", layer, size))
-        if ops:
-            lines.append(Line(layer, "parameters", layer, parameters, why))
-            lines.append(Line(layer, "macs", layer, ops, why))
-    return lines
+    return [
+        Line(layer, quantity, layer, value, "" if quantity == "size" else why)
+        for layer, row in GOOGLENET.items()
+        for why in [SEPARABLE if layer == "conv1" else OWN_FILTERS]
+        for quantity, value in zip(("size", "parameters", "macs"), row)
+        if value
+    ]
 
 
 def _vgg(column: str, millions: str) -> list[Line]:
@@ -140,10 +138,8 @@ def _vgg(column: str, millions: str) -> list[Line]:
 
 def _resnet(net: Net, sizes: dict[str, str], quantity: str, total: str) -> list[Line]:
     why = net.departures[0] if net.departures and "stride" in net.departures[0] else ""
-    lines = [
-        Line(key if key == "conv1" else f"{key}_x", "size", key, size)
-        for key, size in sizes.items()
-    ]
+    names = {"conv1": "conv1"}  # all others are of several units
+    lines = [Line(names.get(k, f"{k}_x"), "size", k, size) for k, size in sizes.items()]
     heading = "FLOPs" if quantity == "macs" else quantity
     return [*lines, Line(heading, quantity, "", total, why)]
 

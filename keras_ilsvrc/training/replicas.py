@@ -15,7 +15,7 @@ def values_of(update: Update) -> Values:
     """Everything that training changes; of what replicas have of their own, a row for each."""
     apart = _apart(update)
     return {
-        name: _rows(update.strategy, variable) if name in apart else _value(variable)
+        name: _rows(update.strategy, variable) if name in apart else variable.numpy()
         for name, variable in update.variables_of_training().items()
     }
 
@@ -55,10 +55,10 @@ def as_tested(update: Update) -> Iterator[None]:
     variables = update.variables_of_training()
     held = {name: _rows(update.strategy, variables[name]) for name in _apart(update)}
     weights = [weight.value for weight in update.model.trainable_weights]
-    own = [_value(weight) for weight in weights] if update.averages else []
+    own = [weight.numpy() for weight in weights] if update.averages else []
     with update.strategy.scope():
         for weight, average in zip(weights, update.averages):
-            weight.assign(_value(average))
+            weight.assign(average.numpy())
         for name, rows in held.items():
             variables[name].assign(np.mean(rows, axis=0, dtype="float64").astype(rows.dtype))
     try:
@@ -78,10 +78,6 @@ def _apart(update):
     layers = [layer for layer in batch_norms(update.model) if not layer.synchronized]
     statistics = [x for layer in layers for x in (layer.moving_mean, layer.moving_variance)]
     return {f"model/{x.path}" for x in statistics}
-
-
-def _value(variable):
-    return variable.numpy()
 
 
 def _rows(strategy, variable):

@@ -1,15 +1,9 @@
-"""Two replicas compute what one does, and are taken out of a training and put back exactly.
+"""Two replicas compute what one does, and are taken out of a training and put back exactly."""
 
-Every script runs in a process of its own: one failed collective poisons the rest of a process.
-"""
-
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import process
 import pytest
 
 PRELUDE = f"""
@@ -50,15 +44,7 @@ NETS = {"plain": {"batch_norm": False}, "synchronized": {"synchronized": True}}
 
 
 def run(script):
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + script],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return process.run(PRELUDE + script)
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,7 @@
-"""Replicas: stock `fit` inside MirroredStrategy does what it does on one device.
-
-Every script runs in a process of its own: one failed collective poisons the rest of a process.
-"""
-
-import json
-import os
-import subprocess
-import sys
+"""Replicas: stock `fit` inside MirroredStrategy does what it does on one device."""
 
 import numpy as np
+import process
 import pytest
 
 from keras_ilsvrc import InputError
@@ -81,17 +74,7 @@ print(json.dumps(found))
 
 
 def run(script):
-    """Runs a script in a new process: what its last line says, as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + script],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        # logical CPU devices, also where there is a GPU
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return process.run(PRELUDE + script)
 
 
 @pytest.fixture(scope="module")
