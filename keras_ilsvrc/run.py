@@ -1,5 +1,6 @@
 """The only place where a recipe becomes objects: trained, tested, and kept in a directory."""
 
+import contextlib
 import io
 import platform
 import time
@@ -9,7 +10,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.callbacks import LambdaCallback
 
 from keras_ilsvrc.build import load_weights
 from keras_ilsvrc.data.pipeline import (
@@ -35,9 +35,11 @@ from keras_ilsvrc.stage import (
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.callbacks import History, ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
-from keras_ilsvrc.training.replicas import as_tested
+from keras_ilsvrc.training.cluster import Cluster
+from keras_ilsvrc.training.replicas import as_tested, workers_of
 from keras_ilsvrc.training.schedules import Plateau
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.training.strategy import mirrored, multi_worker
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.visualize.pictures import curves, doubtful, least_sure
 
@@ -47,17 +49,22 @@ BASELINES = {"svm": svm}
 
 def train(
     recipe: Recipe,
-    directory: RunDirectory,
+    directory: RunDirectory | None,
     replicas: int | None = None,
     checkpoint_steps: int | None = None,
+    cluster: Cluster | None = None,
+    deadline: float = 300,
 ) -> dict[str, Any]:
     """Trains and tests a recipe, from where its directory's checkpoints end.
 
     Args:
         recipe: As loaded.
         directory: Where the run is kept; it takes what is there, or leaves nothing on an error.
-        replicas: As for `training.strategy.mirrored`.
+            None on a worker that is not the chief.
+        replicas: As for `training.strategy.mirrored`, where there is no cluster.
         checkpoint_steps: As for `training.trainer.Trainer`.
+        cluster: The workers of which this process is one.
+        deadline: As for `training.strategy.multi_worker`.
 
     Returns:
         What `result.json` holds.
@@ -66,30 +73,39 @@ def train(
         InputError: If a name in the recipe is unknown, or the images do not fit the net.
         Stopped: By SIGTERM or SIGINT.
         Diverged: If gradients are not finite, again and again.
+        LostWorker: If another worker is gone.
     """
+    if cluster is None:
+        return _train(recipe, directory, mirrored(replicas), checkpoint_steps)
+    with multi_worker(cluster, deadline) as strategy:
+        return _train(recipe, directory, strategy, checkpoint_steps)
+
+
+def _train(recipe, directory, strategy, checkpoint_steps):
     started = time.perf_counter()
-    stage = set_stage(recipe, replicas)
+    stage = set_stage(recipe, strategy)
     with stage.strategy.scope():
         set_initial(stage.model, recipe, stage.net)
         update = make_update(stage)
     baseline = _baseline(stage)
-    with directory as path, StopRequest() as stop:
-        held = io.BytesIO()
-        np.savez(held, **stage.statistics)  # type: ignore[arg-type]
-        directory.write("statistics.npz", held.getvalue())
+    with directory or contextlib.nullcontext() as path, StopRequest() as stop:
+        if directory:
+            held = io.BytesIO()
+            np.savez(held, **stage.statistics)  # type: ignore[arg-type]
+            directory.write("statistics.npz", held.getvalue())
         history = _fit(stage, update, path, checkpoint_steps, stop)
         with as_tested(update):
-            result = evaluate(stage)
-            without_optimizer(stage.model).save_weights(path / "final.weights.h5")
-            directory.flush("final.weights.h5")
-        result |= baseline | {
-            "seconds": round(time.perf_counter() - started, 1),
-            "overrides": list(directory.overrides),
-            "versions": versions(),
-        }
-        _draw(stage, path, history, result)
+            result = evaluate(stage) | baseline
+            if directory:
+                without_optimizer(stage.model).save_weights(path / "final.weights.h5")
+                directory.flush("final.weights.h5")
+        result["seconds"] = round(time.perf_counter() - started, 1)
+        if directory:
+            _draw(stage, path, history, result)
         del result["probabilities"]
-        directory.finish(result)
+        if directory:
+            result |= {"overrides": list(directory.overrides), "versions": versions()}
+            directory.finish(result)
     return result
 
 
@@ -104,7 +120,7 @@ def restore(path: Path, replicas: int | None = None) -> Stage:
             raise InputError(f"{path}: no finished run: {name} is missing")
     with np.load(path / "statistics.npz", allow_pickle=False) as file:
         statistics = dict(file)
-    stage = set_stage(load(path / "recipe.toml"), replicas, statistics)
+    stage = set_stage(load(path / "recipe.toml"), mirrored(replicas), statistics)
     load_weights(without_optimizer(stage.model), path / "final.weights.h5")
     return stage
 
@@ -143,9 +159,11 @@ def _fit(stage, update, path, checkpoint_steps, stop):
     recipe = stage.recipe
     batch, total = recipe.data.batch_size, recipe.schedule.steps
     per_epoch = -(-len(stage.train) // batch)
-    progress = ProgressBar(total, per_epoch, batch)
-    history = History(path / "history.csv", batch, progress.tell)
-    redraw = Redraw(lambda: curves(history.rows, path / "curves.png", stage.title), progress.tell)
+    progress = ProgressBar(total, per_epoch, batch, shown=path is not None)
+    history = History(path and path / "history.csv", batch, progress.tell)
+    redraw = Redraw(
+        lambda: path and curves(history.rows, path / "curves.png", stage.title), progress.tell
+    )
     callbacks = [history, progress, redraw]
     if stage.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(stage, update, stop)))
@@ -164,7 +182,7 @@ def _fit(stage, update, path, checkpoint_steps, stop):
         total,
         per_epoch,
         callbacks,
-        Checkpoints(path / "checkpoints"),
+        Checkpoints(path and path / "checkpoints"),
         checkpoint_steps=checkpoint_steps,
         stop=stop,
         describe=lambda step: (
@@ -178,6 +196,8 @@ def _fit(stage, update, path, checkpoint_steps, stop):
 
 
 def _validate(stage, update, stop):
+    if workers_of(stage.strategy)[0] > 1:
+        stop = NEVER  # all workers learn of it together, in the next step
     with as_tested(update):
         probabilities = _probabilities(stage, stage.validation, "single_view", stop)
     labels = stage.validation.labels
@@ -190,10 +210,15 @@ def _validate(stage, update, stop):
 def _probabilities(stage, split, protocol, stop=NEVER):
     data = stage.recipe.data
     rows = op_rows(data.eval_ops)
-    batches = evaluation_batches(split, rows, stage.statistics, data.batch_size)
+
+    def batches(context):
+        return evaluation_batches(split, rows, stage.statistics, data.batch_size, context)
+
+    def predict(model, batches):
+        return stage.forward(model, batches, stop.check)
+
     with naming_the_file(split, rows, stage.statistics):
-        heed = LambdaCallback(on_predict_batch_end=lambda batch, logs: stop.check())
-        return PROTOCOLS[protocol](stage.model, batches, len(split), [heed])
+        return PROTOCOLS[protocol](stage.model, batches, len(split), predict)
 
 
 def _baseline(stage):

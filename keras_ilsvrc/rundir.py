@@ -13,6 +13,7 @@ from typing import Any
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.tables import Recipe
 
+RESULT = "result.json"
 FILES = (
     "recipe.toml",
     "statistics.npz",
@@ -20,7 +21,7 @@ FILES = (
     "final.weights.h5",
     "curves.png",
     "doubtful.png",
-    "result.json",
+    RESULT,
 )
 PART = ".part"  # of a file, until it is whole
 RECIPE = "recipe.toml"
@@ -61,7 +62,7 @@ class RunDirectory:
         base = Path("runs") / name
         self.path = out or (base if resume else _free(base))
         self.resume = resume
-        self.finished = self.path / "result.json"
+        self.finished = self.path / RESULT
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: not a directory; choose another --out")
         self._check_content()

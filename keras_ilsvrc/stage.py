@@ -18,11 +18,11 @@ from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training import initial
+from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD, RMSprop
 from keras_ilsvrc.training.schedules import Exponential, Polynomial, WarmUp, steps
 from keras_ilsvrc.training.stock import quicken
-from keras_ilsvrc.training.strategy import mirrored
 from keras_ilsvrc.training.update import Update
 
 OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
@@ -47,6 +47,7 @@ class Stage:
     test: Split
     statistics: dict[str, np.ndarray]
     model: keras.Model
+    forward: Forward
 
     @property
     def title(self) -> str:
@@ -55,11 +56,12 @@ class Stage:
 
 
 def set_stage(
-    recipe: Recipe, replicas: int | None = None, statistics: dict[str, np.ndarray] | None = None
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy,
+    statistics: dict[str, np.ndarray] | None = None,
 ) -> Stage:
     """Resolves the names of a recipe but `initial`; measures statistics unless they are given."""
     row = info(recipe.net, **recipe.build.variations)
-    strategy = mirrored(replicas)
     replicas = strategy.num_replicas_in_sync
     if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
@@ -91,7 +93,10 @@ def set_stage(
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         synchronize(model, replicas > 1 and recipe.batch_norm.statistics == "synchronized")
     quicken(model)
-    stage = Stage(recipe, row, strategy, source, train, validation, test, statistics, model)
+    forward = Forward(strategy)
+    stage = Stage(
+        recipe, row, strategy, source, train, validation, test, statistics, model, forward
+    )
     _check_shapes(stage, shape)
     return stage
 

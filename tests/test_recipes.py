@@ -7,6 +7,7 @@ import pytest
 
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.training.strategy import mirrored
 
 FILES = sorted((Path(__file__).parent.parent / "recipes").glob("*.toml"))
 
@@ -26,7 +27,7 @@ def test_builds_and_takes_a_step(path):
     from keras_ilsvrc.stage import make_update, op_rows, set_stage
 
     recipe = recipes.load(path)
-    stage = set_stage(recipe, replicas=1)
+    stage = set_stage(recipe, mirrored(1))
     batches = training_batches(
         stage.train, op_rows(recipe.data.train_ops), stage.statistics, recipe.data.batch_size, 0
     )

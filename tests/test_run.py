@@ -6,6 +6,7 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
 from keras_ilsvrc.rundir import RunDirectory
 from keras_ilsvrc.training.callbacks import ProgressBar
+from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
 SHORT = ["schedule.steps=1", "schedule.learning_rate=[[0,0.1]]"]
@@ -20,7 +21,7 @@ def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
     from keras_ilsvrc.run import evaluate, restore, set_stage, train
 
     start = tmp_path / "start.weights.h5"
-    set_stage(short("seed=7"), 1).model.save_weights(start)
+    set_stage(short("seed=7"), mirrored(1)).model.save_weights(start)
     recipe = short(f"initial={start}")
     result = train(recipe, RunDirectory(recipe, "run", tmp_path / "run"), 1)
     start.unlink()

@@ -10,9 +10,12 @@ import typer
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.cli.workers import run_workers
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.rundir import RunDirectory
+from keras_ilsvrc.rundir import RESULT, RunDirectory
+from keras_ilsvrc.tables import Recipe
+from keras_ilsvrc.training.cluster import LOST, Cluster, LostWorker, cluster_of
 
 STOPPED, DIVERGED = 75, 76  # exit codes; 75 is EX_TEMPFAIL of sysexits.h
 Replicas = Annotated[
@@ -41,14 +44,29 @@ def train(
             help="Steps between checkpoints, beside those after every epoch and ten minutes.",
         ),
     ] = None,
+    local_workers: Annotated[
+        int | None,
+        typer.Option(min=2, help="Train in so many processes here, one CPU device each."),
+    ] = None,
+    max_restarts: Annotated[
+        int, typer.Option(min=0, help="How often --local-workers start again if one is lost.")
+    ] = 0,
+    wait_for_workers: Annotated[
+        float, typer.Option(min=1, help="Seconds in which all workers have to come.")
+    ] = 300,
     as_json: Json = False,
 ) -> None:
     """Train a network by a recipe, test it, and keep the run in a directory.
 
     On SIGTERM or Ctrl-C it writes a checkpoint, and ends with 75; --resume goes on from there.
     Where gradients are not finite again and again, it ends with 76.
+
+    On several machines, start it on each with TF_CONFIG set; where another is lost, it ends with
+    69.
     """
     _check_replicas(replicas)
+    cluster = cluster_of()
+    _check_workers(cluster, local_workers, max_restarts, replicas)
     overrides = set_ or []
     path = recipes.find(recipe)
     loaded = recipes.load(path, overrides)
@@ -56,27 +74,62 @@ def train(
         info(loaded.net, **loaded.build.variations)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    options = {
+        "checkpoint_steps": checkpoint_steps,
+        "cluster": cluster,
+        "deadline": wait_for_workers,
+    }
+    if cluster and not cluster.chief:
+        if not (out and resume and (out / RESULT).is_file()):  # it may be seen from here
+            _work(loaded, None, cluster.name(), options)
+        return
     directory = RunDirectory(loaded, path.stem, out, resume, overrides)
     result = directory.result()
     if result is None:
         plan = f"{loaded.net} on {loaded.data.dataset}, {loaded.schedule.steps:,} steps"
-        print(f"{plan}, in {directory.path}: starting TensorFlow", file=sys.stderr)
-        quiet_tensorflow()
-        from keras_ilsvrc import run
-        from keras_ilsvrc.training.stopping import Stopped
-        from keras_ilsvrc.training.trainer import Diverged
-
-        try:
-            result = run.train(loaded, directory, replicas, checkpoint_steps)
-        except Stopped as error:
-            print(f"{directory.path}: {error}; go on with --resume", file=sys.stderr)
-            raise typer.Exit(STOPPED) from error
-        except Diverged as error:
-            print(f"{directory.path}: diverged at {error}", file=sys.stderr)
-            raise typer.Exit(DIVERGED) from error
+        where = f"{local_workers} workers" if local_workers else "TensorFlow"
+        print(f"{plan}, in {directory.path}: starting {where}", file=sys.stderr)
+        if local_workers:
+            given = [f"--set={override}" for override in overrides]
+            if checkpoint_steps:
+                given.append(f"--checkpoint-steps={checkpoint_steps}")
+            given += [f"--wait-for-workers={wait_for_workers}", "--resume", "--out"]
+            command = [sys.executable, "-m", "keras_ilsvrc", "train", str(path)]
+            status = run_workers(
+                [*command, *given, str(directory.path)], local_workers, max_restarts
+            )
+            if status:
+                raise typer.Exit(status)
+            result = directory.result()
+        else:
+            result = _work(loaded, directory, str(directory.path), options | {"replicas": replicas})
     if as_json:
         print(json.dumps({**result, "out": str(directory.path)}, indent=2))
         return
+    _print_result(loaded, directory.path, result)
+
+
+def _work(recipe: Recipe, directory: RunDirectory | None, name: str, options: dict) -> dict:
+    """Trains in this process; how it ended is a line and an exit status."""
+    quiet_tensorflow()
+    from keras_ilsvrc import run
+    from keras_ilsvrc.training.stopping import Stopped
+    from keras_ilsvrc.training.trainer import Diverged
+
+    try:
+        return run.train(recipe, directory, **options)
+    except Stopped as error:
+        print(f"{name}: {error}; go on with --resume", file=sys.stderr)
+        raise typer.Exit(STOPPED) from error
+    except Diverged as error:
+        print(f"{name}: diverged at {error}", file=sys.stderr)
+        raise typer.Exit(DIVERGED) from error
+    except LostWorker as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(LOST) from error
+
+
+def _print_result(loaded: Recipe, path: Path, result: dict[str, Any]) -> None:
     _print_errors(result)
     if "baseline" in result:
         baseline = result["baseline"]
@@ -84,8 +137,8 @@ def train(
     if loaded.expect:
         print(f"{'expected':<12}{loaded.expect.top1_error:.2f} %")
     print(f"{'seconds':<12}{result['seconds']:.0f}, on {result['replicas']} replicas")
-    print(f"{'pictures':<12}{directory.path / 'curves.png'}")
-    print(f"{'':<12}{directory.path / 'doubtful.png'}")
+    print(f"{'pictures':<12}{path / 'curves.png'}")
+    print(f"{'':<12}{path / 'doubtful.png'}")
 
 
 def evaluate(
@@ -118,3 +171,18 @@ def _print_errors(result: dict[str, Any]) -> None:
 def _check_replicas(replicas: int | None) -> None:
     if replicas is not None and replicas < 1:
         raise InputError(f"--replicas is {replicas}; expected at least 1")
+
+
+def _check_workers(
+    cluster: Cluster | None, local_workers: int | None, max_restarts: int, replicas: int | None
+) -> None:
+    """Refuses what says twice, or not at all, where training is done."""
+    if local_workers and cluster:
+        raise InputError("TF_CONFIG is set, and --local-workers sets it; leave one of them out")
+    if (local_workers or cluster) and replicas is not None:
+        raise InputError(
+            "--replicas is for one process; each of several workers has all its GPUs, or one CPU "
+            "device"
+        )
+    if max_restarts and not local_workers:
+        raise InputError("--max-restarts is for --local-workers; give both, or neither")

@@ -46,13 +46,12 @@ def training_batches(
     """
     context = context or tf.distribute.InputContext()
     count = len(split)
-    own = batch_size // context.num_input_pipelines  # of a step, in a row from `start`
-    start = own * context.input_pipeline_id
+    own = batch_size // context.num_input_pipelines
     last = np.iinfo(np.int64).max if last_step is None else last_step * own
 
     @as_written
     def example(number):
-        position = number // own * batch_size + start + number % own
+        position = _position(number, batch_size, context)
         key, index = _at(position, count, seed)
         image_seed = tf.random.experimental.stateless_fold_in(key, index)
         image = apply_ops(split.image(index), rows, image_seed, statistics)
@@ -60,6 +59,12 @@ def training_batches(
 
     examples = tf.data.Dataset.range(first_step * own, last).map(example, tf.data.AUTOTUNE)
     return _batches(examples, batch_size // context.num_replicas_in_sync)
+
+
+def _position(number, batch_size, context):
+    """Of a worker's example: of each step, every worker has a row of its own."""
+    own = batch_size // context.num_input_pipelines
+    return number // own * batch_size + own * context.input_pipeline_id + number % own
 
 
 def _at(position, count, seed):
@@ -77,19 +82,27 @@ def names_of_step(split: Split, batch_size: int, seed: int, step: int, most: int
 
 
 def evaluation_batches(
-    split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], batch_size: int
+    split: Split,
+    rows: Rows,
+    statistics: Mapping[str, np.ndarray],
+    batch_size: int,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Full batches of images in order, filled up behind the last image with repeats of it."""
+    """Full batches of images in order, filled up behind the last image with repeats of it.
+
+    With a context, the share of each replica of this worker, in turn.
+    """
+    context = context or tf.distribute.InputContext()
     count = len(split)
-    filled = -(-count // batch_size) * batch_size
+    own = -(-count // batch_size) * batch_size // context.num_input_pipelines
 
     @as_written
-    def image(position):
-        index = tf.minimum(position, count - 1)
+    def image(number):
+        index = tf.minimum(_position(number, batch_size, context), count - 1)
         return apply_ops(split.image(index), rows, tf.constant([0, 0]), statistics)
 
-    positions = tf.data.Dataset.range(filled)
-    return _batches(positions.map(image, tf.data.AUTOTUNE), batch_size)
+    images = tf.data.Dataset.range(own).map(image, tf.data.AUTOTUNE)
+    return _batches(images, batch_size // context.num_replicas_in_sync)
 
 
 def _batches(examples, batch_size):
@@ -178,6 +191,8 @@ def naming_the_file(
     """
     try:
         yield
+    except (tf.errors.UnavailableError, tf.errors.InternalError):
+        raise  # of another worker that is gone
     except tf.errors.OpError as error:
         reason = first_unreadable(split) or _first_unfit(split, rows, statistics)
         if reason:

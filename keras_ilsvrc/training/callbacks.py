@@ -44,12 +44,14 @@ class History(keras.callbacks.Callback):
     graph; in an epoch in which training was taken up again, they are of the steps since then.
 
     Args:
-        path: The file; written anew.
+        path: The file; written anew. None to keep the rows and write nothing.
         images_per_step: The global batch size.
         tell: Told when the file cannot be written.
     """
 
-    def __init__(self, path: Path, images_per_step: int, tell: Callable[[str], object] = print):
+    def __init__(
+        self, path: Path | None, images_per_step: int, tell: Callable[[str], object] = print
+    ):
         super().__init__()
         self.path, self.images_per_step, self.tell = path, images_per_step, tell
         self.rows: list[dict[str, Any]] = []
@@ -105,6 +107,8 @@ class History(keras.callbacks.Callback):
         self._write()
 
     def _write(self):
+        if self.path is None:
+            return
         try:
             with open(self.path, "w", newline="") as file:
                 writer = csv.writer(file)
@@ -153,18 +157,19 @@ class ProgressBar(keras.callbacks.Callback):
         steps: All steps of the training.
         steps_per_epoch: Of one epoch.
         images_per_step: The global batch size.
+        shown: Whether on the terminal or in the log; else it says nothing at all.
     """
 
-    def __init__(self, steps: int, steps_per_epoch: int, images_per_step: int):
+    def __init__(self, steps: int, steps_per_epoch: int, images_per_step: int, shown: bool = True):
         super().__init__()
-        self.steps, self.images_per_step = steps, images_per_step
+        self.steps, self.images_per_step, self.shown = steps, images_per_step, shown
         self.epochs = -(-steps // steps_per_epoch)
         self.console = Console(stderr=True)
         columns = ("{task.description}", BarColumn(), "{task.fields[state]}", TimeRemainingColumn())
         self.bar = Progress(
             *(TextColumn(x) if isinstance(x, str) else x for x in columns),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=not (shown and self.console.is_terminal),
         )
 
     def __enter__(self) -> "ProgressBar":
@@ -175,7 +180,8 @@ class ProgressBar(keras.callbacks.Callback):
 
     def tell(self, line: str) -> None:
         """A line above the bar."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self.shown:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def get_state(self) -> dict[str, Any]:
         return {}
@@ -202,7 +208,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.update(self.task, completed=done, description=description, state=self.state(logs))
 
     def on_epoch_end(self, epoch, logs=None):
-        if not self.console.is_terminal:
+        if self.shown and not self.console.is_terminal:
             line = f"epoch {epoch + 1}/{self.epochs}  {self.state(logs)}"
             print(line, file=sys.stderr, flush=True)
 

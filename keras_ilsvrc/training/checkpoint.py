@@ -51,11 +51,7 @@ def write(path: Path, state: State) -> None:
         with open(part, "wb") as file:
             file.write(b"0" * DIGEST + b"\n")
             hashed = _Hashed(file)
-            with zipfile.ZipFile(hashed, "w", zipfile.ZIP_STORED) as archive:
-                archive.writestr(STATE, json.dumps(state.facts))
-                for name, array in state.arrays.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            pack(hashed, state)
             file.seek(0)
             file.write(hashed.digest())
             file.flush()
@@ -79,7 +75,21 @@ def read(path: Path) -> State:
     expected = hashlib.sha256(payload).hexdigest().encode()
     if digest != expected or content[DIGEST : DIGEST + 1] != b"\n":
         raise Damaged(f"{path}: damaged: its {len(content):,} bytes do not match their SHA-256")
-    with zipfile.ZipFile(io.BytesIO(payload)) as archive:
+    return unpack(payload)
+
+
+def pack(file: Any, state: State) -> None:
+    """Arrays and facts as a zip, written from start to end."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(STATE, json.dumps(state.facts))
+        for name, array in state.arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def unpack(content: bytes | memoryview) -> State:
+    """What `pack` packed."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         facts = json.loads(archive.read(STATE))
         names = [name for name in archive.namelist() if name != STATE]
         arrays = {}
@@ -95,21 +105,22 @@ class Checkpoints:
     """The newest checkpoints of a run, in a directory of their own.
 
     Args:
-        directory: Made when the first is written.
+        directory: Made when the first is written; None on a worker that is not the chief, which
+            keeps none.
         keep: How many stay; with two, one is whole whatever happens to the other.
     """
 
-    def __init__(self, directory: Path, keep: int = 2):
+    def __init__(self, directory: Path | None, keep: int = 2):
         self.directory, self.keep = directory, keep
 
     def paths(self) -> list[Path]:
         """Newest first."""
-        if not self.directory.is_dir():
+        if self.directory is None or not self.directory.is_dir():
             return []
         named = [x for x in self.directory.iterdir() if re.fullmatch(r"step-\d{9,}\.ckpt", x.name)]
         return sorted(named, reverse=True)
 
-    def save(self, step: int, state: State) -> Path:
+    def save(self, step: int, state: State) -> Path | None:
         """Writes the state after so many steps, and removes what is older than `keep`.
 
         Raises:
@@ -119,6 +130,8 @@ class Checkpoints:
         for name, array in state.arrays.items():
             if not np.isfinite(array).all():
                 raise ValueError(f"{name} is not finite after step {step}")
+        if self.directory is None:
+            return None
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / NAME.format(step)
         write(path, state)

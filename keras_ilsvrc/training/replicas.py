@@ -1,11 +1,14 @@
-"""The values of variables on all replicas, taken out and put back."""
+"""The values of variables on all replicas, taken out and put back; what the chief knows, told."""
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
+import tensorflow as tf
 
 from keras_ilsvrc.layers.graph import batch_norms
+from keras_ilsvrc.training.checkpoint import State, pack, unpack
 from keras_ilsvrc.training.update import Update
 
 Values = dict[str, np.ndarray]
@@ -71,6 +74,47 @@ def as_tested(update: Update) -> Iterator[None]:
             _set_rows(update.strategy, variables[name], rows)
 
 
+def workers_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """How many workers there are, and which of them this process is."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.cluster_spec():
+        return 1, 0
+    return resolver.cluster_spec().num_tasks(resolver.task_type), resolver.task_id
+
+
+def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State | None:
+    """The state that the first worker has, on all of them, to the bit.
+
+    They need no common disk: it goes the way that gradients go.
+    """
+    workers, index = workers_of(strategy)
+    if workers == 1:
+        return state
+    packed = io.BytesIO()
+    if state and index == 0:
+        pack(packed, state)
+    content = np.frombuffer(packed.getvalue(), "uint8")
+    size = int(_of_first(strategy, np.array([len(content)]))[0])
+    words = np.zeros(-(-size // 8), "int64")
+    words.view("uint8")[: len(content)] = content
+    return unpack(_of_first(strategy, words).tobytes()[:size]) if size else None
+
+
+def _of_first(strategy, array):
+    """The first worker's integers."""
+
+    def on_replica(words):
+        context = tf.distribute.get_replica_context()
+        first = tf.cast(context.replica_id_in_sync_group == 0, tf.int64)
+        return context.all_reduce("SUM", words * first)
+
+    @tf.function
+    def reduced(words):
+        return strategy.experimental_local_results(strategy.run(on_replica, (words,)))[0]
+
+    return reduced(tf.constant(array)).numpy()
+
+
 def _apart(update):
     """Names of the statistics that each replica keeps of its own images."""
     if update.strategy.num_replicas_in_sync == 1:
@@ -84,12 +128,16 @@ def _rows(strategy, variable):
     own = [x.numpy() for x in strategy.experimental_local_results(variable)]
     if len(own) == strategy.num_replicas_in_sync:
         return np.stack(own)
-    return strategy.gather(strategy.run(lambda: variable.read_value()[None]), 0).numpy()
+
+    @tf.function
+    def gathered():
+        return strategy.gather(strategy.run(lambda: variable.read_value()[None]), 0)
+
+    return gathered().numpy()
 
 
 def _set_rows(strategy, variable, rows):
     own = strategy.experimental_local_results(variable)
-    resolver = strategy.cluster_resolver
-    first = len(own) * (resolver.task_id if len(own) < len(rows) else 0)
+    first = len(own) * workers_of(strategy)[1]
     for component, row in zip(own, rows[first:]):
         component.assign(row)

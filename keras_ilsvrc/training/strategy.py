@@ -1,8 +1,23 @@
 """Which `tf.distribute` strategy, from what the machine has."""
 
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.training.cluster import Cluster, Watch
+
+# What a collective operation ends with when another worker is gone.
+GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
 
 
 def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
@@ -28,6 +43,64 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
     replicas = replicas or 1
     _make_logical_cpus(replicas)
     return tf.distribute.MirroredStrategy([f"/cpu:{i}" for i in range(replicas)])
+
+
+@contextmanager
+def multi_worker(
+    cluster: Cluster, deadline: float = 300
+) -> Iterator[tf.distribute.MultiWorkerMirroredStrategy]:
+    """MultiWorkerMirroredStrategy over all GPUs of all workers, or a CPU device of each.
+
+    Enter it before TensorFlow computes anything. It ends the process with status 2 if a worker
+    is missing after the deadline; within it, all workers end when one is lost. Behind it, all
+    have come to its end.
+
+    Args:
+        cluster: As from `cluster_of`.
+        deadline: Seconds in which all workers have to come.
+
+    Raises:
+        LostWorker: If another worker is gone.
+    """
+    watch = Watch(cluster, deadline)
+    watch.start()
+    own = signal.getsignal(signal.SIGTERM)
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(
+            tf.distribute.cluster_resolver.SimpleClusterResolver(
+                tf.train.ClusterSpec({"worker": list(cluster.workers)}),
+                task_type="worker",
+                task_id=cluster.index,
+                num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+                rpc_layer="grpc",
+            )
+        )
+        signal.signal(signal.SIGTERM, own)  # which TensorFlow's server has taken
+        watch.joined.set()
+        yield strategy
+        _come_together(strategy)
+    except GONE as error:
+        raise watch.lost(_absent(cluster)) from error
+    finally:
+        watch.done.set()
+
+
+@tf.function
+def _come_together(strategy):
+    def on_replica():
+        return tf.distribute.get_replica_context().all_reduce("SUM", tf.ones(()))
+
+    return strategy.run(on_replica)
+
+
+def _absent(cluster, seconds=3.0):
+    """Who does not answer, as soon as somebody does not: a process that ends takes its time."""
+    until = time.monotonic() + seconds
+    while True:
+        names = cluster.absent()
+        if names or time.monotonic() > until:
+            return names
+        time.sleep(0.2)
 
 
 def _make_logical_cpus(count):

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
-from keras_ilsvrc.training.replicas import set_values, values_of
+from keras_ilsvrc.training.replicas import from_chief, set_values, values_of
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
 from keras_ilsvrc.training.update import StepResult, Update
 
@@ -34,6 +34,8 @@ class Trainer:
 
     What an interrupted training left in `checkpoints` is where it starts. A step whose gradient
     is not finite sends it back to the last checkpoint, from where it goes on without that step.
+    Of several workers each runs it alike; only the first one's checkpoints have a directory, and
+    only it needs the rest of what writes.
 
     Args:
         update: Of the model.
@@ -101,7 +103,7 @@ class Trainer:
         calls.on_train_end()
 
     def _begin(self):
-        state, damaged = self.checkpoints.latest() if self.checkpoints else (None, [])
+        state, damaged = self._latest()
         for line in damaged:
             used = f"going on from step {state.facts['step']}" if state else "none is left"
             self.tell(f"{line}; {used}")
@@ -118,6 +120,11 @@ class Trainer:
                 raise InputError(f"training cannot start: {error}") from error
         self.saved_at = time.monotonic()
         self._open()
+
+    def _latest(self):
+        """What the first worker's directory holds, and what is damaged there."""
+        state, damaged = self.checkpoints.latest() if self.checkpoints else (None, [])
+        return from_chief(self.update.strategy, state), damaged
 
     def _open(self):
         distribute = self.update.strategy.distribute_datasets_from_function
@@ -140,7 +147,8 @@ class Trainer:
         count = min(borders) - self.step
         first = self.step - self.epochs * self.steps_per_epoch
         calls.on_train_batch_begin(first)
-        results = self.update.take(self.iterator, self.step, count, bool(self.stop))
+        late = time.monotonic() - self.saved_at > self.checkpoint_seconds
+        results = self.update.take(self.iterator, self.step, count, bool(self.stop), late)
         for result in results:
             if not result.finite:
                 self._roll_back(result)
@@ -153,8 +161,7 @@ class Trainer:
         if any(result.stop for result in results):
             self._save_and_stop()
         due = self.checkpoint_steps and self.step % self.checkpoint_steps == 0
-        late = time.monotonic() - self.saved_at > self.checkpoint_seconds
-        if (due or late) and self.step < self._end_of_epoch():
+        if (due or results[-1].save) and self.step < self._end_of_epoch():
             self._save_if_it_can_be()
 
     def _means(self):
@@ -174,7 +181,7 @@ class Trainer:
     def _roll_back(self, result: StepResult):
         facts = f"loss {result.loss:.4g}, gradient norm {result.gradient_norm:.4g}"
         what = f"{self.describe(self.step)}: not finite: {facts}"
-        state = self.checkpoints.latest()[0] if self.checkpoints else None
+        state, _ = self._latest()
         if state is None or len(self.skipped) >= ROLLBACKS:
             raise Diverged(f"{what}; given up after {len(self.skipped)} rollbacks")
         skipped = [*self.skipped, self.step]
@@ -185,7 +192,8 @@ class Trainer:
 
     def _save_and_stop(self):
         self._save_if_it_can_be()
-        raise Stopped(f"stopped by {self.stop.name} after step {self.step}")
+        name = self.stop.name or "another worker's signal"
+        raise Stopped(f"stopped by {name} after step {self.step}")
 
     def _save_if_it_can_be(self):
         """A full disk ends no training: the checkpoint before stays, and the next may fit."""
@@ -219,7 +227,7 @@ class Trainer:
         if facts["replicas"] != replicas:
             raise InputError(
                 f"the checkpoints are of a training on {facts['replicas']} replicas, "
-                f"not {replicas}; give --replicas {facts['replicas']}"
+                f"not {replicas}; give --replicas {facts['replicas']}, or as many workers"
             )
         try:
             set_values(self.update, state.arrays)

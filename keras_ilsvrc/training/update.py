@@ -24,6 +24,7 @@ class StepResult(NamedTuple):
     gradient_norm: float
     finite: bool
     stop: bool
+    save: bool
     waited: float
 
 
@@ -102,7 +103,9 @@ class Update(tf.Module):
             raise ValueError(f"{count - len(named)} variables of {count} share another's name")
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
-    def take(self, iterator, first: int, count: int, stop: bool = False) -> Sequence[StepResult]:
+    def take(
+        self, iterator, first: int, count: int, stop: bool = False, save: bool = False
+    ) -> Sequence[StepResult]:
         """Takes steps in one call of the graph.
 
         Args:
@@ -110,38 +113,40 @@ class Update(tf.Module):
             first: The number of the first step.
             count: How many.
             stop: Told to all workers: each then finds it in its results.
+            save: Told to all workers too.
         """
-        rows = self._take(iterator, tf.constant(first, tf.int64), count, tf.constant(stop))
+        wishes = tf.constant([stop, save], tf.float32)
+        rows = self._take(iterator, tf.constant(first, tf.int64), count, wishes)
         return [
-            StepResult(loss, accuracy, norm, finite > 0, stop > 0, waited)
-            for loss, accuracy, norm, finite, stop, waited in rows.numpy().tolist()
+            StepResult(loss, accuracy, norm, finite > 0, stop > 0, save > 0, waited)
+            for loss, accuracy, norm, finite, stop, save, waited in rows.numpy().tolist()
         ]
 
     @tf.function(jit_compile=False, reduce_retracing=False)
-    def _take(self, iterator, first, count, stop):
+    def _take(self, iterator, first, count, wishes):
         if count == 1:
-            return self._step(iterator, first, stop)[None]
-        rows = tf.TensorArray(tf.float32, count, element_shape=[6])
+            return self._step(iterator, first, wishes)[None]
+        rows = tf.TensorArray(tf.float32, count, element_shape=[len(StepResult._fields)])
         for number in tf.range(count):
-            row = self._step(iterator, first + tf.cast(number, tf.int64), stop)
+            row = self._step(iterator, first + tf.cast(number, tf.int64), wishes)
             rows = rows.write(number, row)
         return rows.stack()
 
-    def _step(self, iterator, step, stop):
+    def _step(self, iterator, step, wishes):
         before = tf.timestamp()
         with tf.control_dependencies([before]):
             images, labels = next(iterator)
         with tf.control_dependencies(self.strategy.experimental_local_results(labels)):
             waited = tf.cast(tf.timestamp() - before, tf.float32)
-        row = self.strategy.run(self._on_replica, (images, labels, step, stop))
+        row = self.strategy.run(self._on_replica, (images, labels, step, wishes))
         row = self.strategy.experimental_local_results(row)[0]
         self.optimizer.iterations.assign_add(1)
         return tf.concat([row, waited[None]], 0)
 
-    def _on_replica(self, images, labels, step, stop):
+    def _on_replica(self, images, labels, step, wishes):
         context = tf.distribute.get_replica_context()
         sums, gradients = self._in_pieces(images, labels, step, context.replica_id_in_sync_group)
-        sums = tf.concat([sums, tf.cast(stop, tf.float32)[None]], 0)
+        sums = tf.concat([sums, wishes], 0)
         if self.strategy.num_replicas_in_sync > 1:
             sums, *gradients = context.all_reduce("SUM", [sums, *gradients])
         if self.scale is not None:
@@ -153,7 +158,8 @@ class Update(tf.Module):
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
         if self.scale is not None:  # what overflows going back may not with a smaller scale
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
-        return tf.stack([sums[0], sums[1], norm, tf.cast(finite, tf.float32), sums[2]])
+        found = tf.stack([norm, tf.cast(finite, tf.float32)])
+        return tf.concat([sums[:2], found, sums[2:]], 0)
 
     def _in_pieces(self, images, labels, step, replica):
         """Sums and gradients of a replica's images, as if computed at once."""

@@ -1,6 +1,8 @@
 """The toy training in a process of its own, which kills itself where it is told to.
 
 python toy_process.py DIRECTORY REPLICAS [WHERE:STEP]
+
+With TF_CONFIG set it is one of several workers, and REPLICAS is not heeded.
 """
 
 import json
@@ -16,9 +18,10 @@ import toy
 
 from keras_ilsvrc.training import checkpoint
 from keras_ilsvrc.training.callbacks import Validation
+from keras_ilsvrc.training.cluster import LOST, LostWorker, cluster_of
 from keras_ilsvrc.training.replicas import as_tested
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
-from keras_ilsvrc.training.strategy import mirrored
+from keras_ilsvrc.training.strategy import mirrored, multi_worker
 
 STEPS = 40
 
@@ -78,7 +81,19 @@ def main(directory, replicas, kill=""):
     step = int(step or 0)
     if where.startswith("write"):
         kill_in_write(step, float(where.removeprefix("write")))
-    strategy = mirrored(int(replicas))
+    cluster = cluster_of()
+    try:
+        if cluster:
+            with multi_worker(cluster, deadline=60) as strategy:
+                train(strategy, Path(directory) if cluster.chief else None, where, step)
+        else:
+            train(mirrored(int(replicas)), Path(directory), where, step)
+    except LostWorker as error:
+        print(error)
+        sys.exit(LOST)
+
+
+def train(strategy, directory, where, step):
     with strategy.scope(), StopRequest() as stop:
         update = toy.fresh()
         trainer = None
@@ -91,9 +106,7 @@ def main(directory, replicas, kill=""):
                 return {"loss": float(keras.ops.convert_to_numpy(weight).sum()), "error": 50.0}
 
         callbacks = [Validation(measure), Kill(where, step)]
-        trainer = toy.trainer_of(
-            update, STEPS, Path(directory), callbacks, checkpoint_steps=2, stop=stop
-        )
+        trainer = toy.trainer_of(update, STEPS, directory, callbacks, checkpoint_steps=2, stop=stop)
         try:
             trainer.train()
         except Stopped as error:

@@ -5,6 +5,11 @@ import os
 import subprocess
 import sys
 
+from keras_ilsvrc.cli.workers import loopback_addresses
+
+# logical CPU devices, also where there is a GPU
+ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
 
 def run(script):
     """Runs a script in a new process: what its last line says, as JSON."""
@@ -13,8 +18,49 @@ def run(script):
         capture_output=True,
         text=True,
         timeout=280,
-        # logical CPU devices, also where there is a GPU
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+        env=ENVIRONMENT,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def start_workers(commands):
+    """Starts a command each in a process of its own, as workers of one cluster."""
+    addresses = loopback_addresses(len(commands))
+    return [
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT | {"TF_CONFIG": config(addresses, index)},
+        )
+        for index, command in enumerate(commands)
+    ]
+
+
+def config(addresses, index):
+    """A worker's TF_CONFIG."""
+    task = {"type": "worker", "index": index}
+    return json.dumps({"cluster": {"worker": addresses}, "task": task})
+
+
+def ends(processes, timeout=280):
+    """Of started processes, when all have ended: exit status, lines of output, errors."""
+    try:
+        said = [process.communicate(timeout=timeout) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [
+        (process.returncode, output.strip().splitlines(), errors)
+        for process, (output, errors) in zip(processes, said)
+    ]
+
+
+def run_on_workers(script, count=2):
+    """Runs a script in every worker of a cluster: what their last lines say, as JSON."""
+    found = ends(start_workers([[sys.executable, "-c", script]] * count))
+    for status, _, errors in found:
+        assert status == 0, errors[-3000:]
+    return [json.loads(lines[-1]) for _, lines, _ in found]

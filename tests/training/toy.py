@@ -57,7 +57,7 @@ def batches(first_step, context, poison=()):
 
 
 def trainer_of(update, steps, directory=None, callbacks=(), feed=batches, **options):
-    checkpoints = Checkpoints(directory) if directory else None
+    checkpoints = Checkpoints(directory)
     return Trainer(update, feed, steps, PER_EPOCH, callbacks, checkpoints, **options)
 
 

@@ -1,0 +1,53 @@
+"""The outputs of a model over batches, by all replicas of all workers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]
+
+
+class Forward:
+    """`model.predict` on every strategy; Keras' own breaks where there are several workers.
+
+    Args:
+        strategy: In whose scope the models are built.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy):
+        self.strategy = strategy
+        self.model: keras.Model | None = None
+
+    def __call__(
+        self, model: keras.Model, batches: Batches, check: Callable[[], object] = lambda: None
+    ) -> Any:
+        """The outputs of all images in order, as arrays, equal on every worker.
+
+        Args:
+            model: Whose outputs have the images as their first axis.
+            batches: What the pipeline of one worker feeds its replicas, in turn: batches of a
+                replica's share of images. It ends.
+            check: Called after every step; what it raises ends the work.
+        """
+        if self.model is not model:
+            self.model, self.step = model, self._graph(model)
+        found = []
+        for images in self.strategy.distribute_datasets_from_function(batches):
+            found.append(tf.nest.map_structure(lambda x: x.numpy(), self.step(images)))
+            check()
+        return tf.nest.map_structure(lambda *each: np.concatenate(each), *found)
+
+    def _graph(self, model):
+        def on_replica(images):
+            outputs = model(images, training=False)
+            return tf.nest.map_structure(lambda x: tf.cast(x, "float32"), outputs)
+
+        @tf.function(jit_compile=False)
+        def step(images):
+            outputs = self.strategy.run(on_replica, (images,))
+            return tf.nest.map_structure(lambda x: self.strategy.gather(x, 0), outputs)
+
+        return step

@@ -1,0 +1,67 @@
+"""Workers are killed: the others end soon with a line, and all together go on exactly."""
+
+import json
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import process
+import pytest
+
+from keras_ilsvrc.training.cluster import LOST
+
+SCRIPT = Path(__file__).with_name("toy_process.py")
+KILLS = [(0, "step:3"), (1, "step:8"), (0, "write0.3:14")]
+
+
+def start(directory, kills=("", "")):
+    """Two workers; what each is killed by."""
+    commands = [[sys.executable, str(SCRIPT), str(directory), "1", kill] for kill in kills]
+    return process.start_workers(commands)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The end of a training that was not killed: the same on both workers."""
+    first, second = process.ends(start(tmp_path_factory.mktemp("whole")))
+    assert (first[0], second[0]) == (0, 0), first[2][-2000:] + second[2][-2000:]
+    assert first[1][-1] == second[1][-1]
+    return json.loads(first[1][-1])
+
+
+def test_it_ends_in_the_same_state_however_often_a_worker_is_killed(tmp_path, expected):
+    for worker, kill in KILLS:
+        kills = ["", ""]
+        kills[worker] = kill
+        found = process.ends(start(tmp_path, kills))
+        assert found[worker][0] == -signal.SIGKILL, f"{kill} was not reached"
+        status, lines, errors = found[1 - worker]
+        assert status == LOST, errors[-2000:]
+        assert f"lost worker {worker} (127.0.0.1:" in lines[-1]
+    for status, lines, errors in process.ends(start(tmp_path)):
+        assert status == 0, errors[-2000:]
+        assert json.loads(lines[-1]) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(5))
+def test_the_other_worker_ends_within_fifteen_seconds(tmp_path, expected, number):
+    chosen = random.Random(number)
+    worker, step = chosen.randrange(2), chosen.randrange(1, 40)
+    processes = start(tmp_path)
+    for _ in range(step):
+        assert processes[worker].stdout.readline() == "step\n"
+    processes[worker].kill()
+    killed = time.monotonic()
+    processes[1 - worker].wait(60)
+    seconds = time.monotonic() - killed
+    status, lines, errors = process.ends(processes)[1 - worker]
+    print(f"worker {worker} killed after step {step}: the other ended after {seconds:.1f} s")
+    assert status == LOST, errors[-2000:]
+    assert f"lost worker {worker} (127.0.0.1:" in lines[-1]
+    assert seconds <= 15
+    for status, lines, errors in process.ends(start(tmp_path)):
+        assert status == 0, errors[-2000:]
+        assert json.loads(lines[-1]) == expected
