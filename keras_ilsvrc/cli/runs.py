@@ -1,6 +1,7 @@
 """`train` and `evaluate`."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,6 +112,8 @@ def train(
 
 def _work(recipe: Recipe, directory: RunDirectory | None, name: str, options: dict) -> dict:
     """Trains in this process; how it ended is a line and an exit status."""
+    if options["cluster"]:  # whose runtime says in ten lines that a worker is lost
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     quiet_tensorflow()
     from keras_ilsvrc import run
     from keras_ilsvrc.training.stopping import Stopped

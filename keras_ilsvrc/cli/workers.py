@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.training.cluster import GRACE
+from keras_ilsvrc.training.cluster import GRACE, LOST
 
 # What no new start would mend, the first that is found: a mistake in the input, diverged, stopped.
 FINAL = (2, 76, 75)
@@ -30,7 +30,7 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
         max_restarts: How often they are started again.
 
     Returns:
-        An exit status: 0 if all have ended well.
+        An exit status: 0 if all have ended well, `LOST` if there is no restart left.
     """
     for restart in range(max_restarts + 1):
         statuses = _run_once(command, count)
@@ -40,10 +40,10 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
         if final:
             return final[0]
         said = ", ".join(f"worker {n}: {_words(x)}" for n, x in enumerate(statuses))
-        left = max_restarts - restart
-        then = f"starting all again, {left} restarts left" if left else "no restart is left"
+        number = f"starting all again, {restart + 1} of {max_restarts}"
+        then = number if restart < max_restarts else "go on with --resume"
         print(f"{said}; {then}", file=sys.stderr, flush=True)
-    return 1
+    return LOST
 
 
 def _run_once(command, count):

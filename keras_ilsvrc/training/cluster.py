@@ -3,22 +3,32 @@
 Imports no TensorFlow, so that a mistake in `TF_CONFIG` is told before it starts.
 """
 
+import contextlib
 import json
 import os
 import socket
 import sys
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras_ilsvrc.errors import InputError
 
 LOST = 69  # exit status: EX_UNAVAILABLE of sysexits.h
+PATIENCE = 5.0  # seconds of waiting that need no word
+POLL = 0.2  # seconds between two looks at who has come
 PROBE = 1.0  # seconds between two looks at the other workers
 GRACE = 10.0  # seconds in which TensorFlow finds out by itself, and the work ends in order
 EXPECTED = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
+Tell = Callable[[str], object]
+
+
+def tell_stderr(line: str) -> None:
+    """For people, also where output goes elsewhere."""
+    print(line, file=sys.stderr, flush=True)
 
 
 class LostWorker(Exception):
@@ -73,7 +83,7 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
         raise InputError(f"TF_CONFIG: {twice[0]} is the address of two workers; give each its own")
     if len(workers) == 1:
         return None
-    _check_port(workers[index])
+    _listen(workers[index]).close()
     return Cluster(workers, index)
 
 
@@ -105,18 +115,22 @@ def _read(table: Any) -> tuple[tuple[str, ...], int]:
     return tuple(workers), number + (len(lists["chief"]) if kind == "worker" else 0)
 
 
-def _check_port(address: str) -> None:
+def _listen(address: str) -> socket.socket:
     """TensorFlow would share a taken port with whoever holds it."""
     port = int(address.rpartition(":")[2])
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            raise InputError(
-                f"TF_CONFIG: port {port} of this worker cannot be opened: {error.strerror}; end "
-                "what holds it, or choose another"
-            ) from error
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind(("", port))
+    except OSError as error:
+        server.close()
+        raise InputError(
+            f"TF_CONFIG: port {port} of this worker cannot be opened: {error.strerror}; end what "
+            "holds it, or choose another"
+        ) from error
+    server.listen(128)
+    server.setblocking(False)
+    return server
 
 
 def _answers(address: str, timeout: float) -> bool:
@@ -128,58 +142,67 @@ def _answers(address: str, timeout: float) -> bool:
         return False
 
 
-class Watch(threading.Thread):
-    """Ends this process where TensorFlow would wait for a worker that is not there.
-
-    While `joined` is not set, it says after a few seconds for whom it waits, and after the
-    deadline ends the process with 2. Then it looks every second whether all are there; where one
-    is not, the work has `GRACE` seconds to end by itself.
+def meet(cluster: Cluster, deadline: float, tell: Tell = tell_stderr) -> None:
+    """Waits until every other worker has come, before TensorFlow would wait and hear nothing.
 
     Args:
         cluster: The workers.
         deadline: Seconds in which all have to come.
-        tell: Where lines go.
+        tell: Told for whom it waits, after a few seconds.
+
+    Raises:
+        InputError: If a worker is still missing then.
+    """
+    until, told = time.monotonic() + deadline, time.monotonic() + PATIENCE
+    with _listen(cluster.workers[cluster.index]) as server:
+        while absent := " and ".join(cluster.absent()):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    server.accept()[0].close()
+            if time.monotonic() > until:
+                raise InputError(
+                    f"{cluster.name()}: {absent} did not come within {deadline:g} s; start all "
+                    "workers, with the same cluster in TF_CONFIG"
+                )
+            if time.monotonic() > told:
+                tell(f"{cluster.name()}: waiting for {absent}, {deadline:g} s at most")
+                told = until
+            time.sleep(POLL)
+
+
+class Watch(threading.Thread):
+    """Looks every second whether the other workers are there, and ends this process if not.
+
+    TensorFlow finds that out too, as a rule within ten seconds; where it does not, the line is
+    told after `GRACE` seconds, and the process ended.
+
+    Args:
+        cluster: The workers.
+        tell: Where the line goes.
         end: Ends the process with a status.
     """
 
     def __init__(
-        self,
-        cluster: Cluster,
-        deadline: float,
-        tell: Callable[[str], object] = lambda line: print(line, file=sys.stderr, flush=True),
-        end: Callable[[int], object] = os._exit,
+        self, cluster: Cluster, tell: Tell = tell_stderr, end: Callable[[int], object] = os._exit
     ):
         super().__init__(daemon=True)
-        self.cluster, self.deadline, self.tell, self.end = cluster, deadline, tell, end
-        self.joined, self.done = threading.Event(), threading.Event()
+        self.cluster, self.tell, self.end = cluster, tell, end
+        self.done = threading.Event()
 
     def run(self) -> None:
-        patience = min(5.0, self.deadline)
-        if not self.joined.wait(patience):
-            names = " and ".join(self.cluster.absent()) or "all to join"
-            self.tell(f"{self.cluster.name()}: waiting for {names}, {self.deadline:.0f} s at most")
-            if not self.joined.wait(self.deadline - patience):
-                names = " and ".join(self.cluster.absent()) or "some worker"
-                self.tell(
-                    f"error: {self.cluster.name()}: {names} did not come within "
-                    f"{self.deadline:.0f} s; start all workers, with the same cluster in TF_CONFIG"
-                )
-                self.end(2)
-                return
         before: list[str] = []
         while not self.done.wait(PROBE):
             absent = self.cluster.absent()
             lost = [name for name in absent if name in before]
             if lost:
                 if not self.done.wait(GRACE):
-                    self.tell(str(self.lost(lost)))
+                    self.tell(str(lost_worker(self.cluster, lost)))
                     self.end(LOST)
                 return
             before = absent
 
-    def lost(self, names: list[str]) -> LostWorker:
-        """What is to be said of workers that are gone."""
-        who = " and ".join(names) or "another worker, which has ended by an error of its own"
-        return LostWorker(
-            f"{self.cluster.name()}: lost {who}; start all workers again with --resume"
-        )
+
+def lost_worker(cluster: Cluster, names: Sequence[str]) -> LostWorker:
+    """What is to be said of workers that are gone."""
+    who = " and ".join(names) or "another worker, which has ended by an error of its own"
+    return LostWorker(f"{cluster.name()}: lost {who}; start all workers again with --resume")

@@ -1,5 +1,6 @@
 """Which `tf.distribute` strategy, from what the machine has."""
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.training.cluster import Cluster, Watch
+from keras_ilsvrc.training.cluster import Cluster, Watch, lost_worker, meet
 
 # What a collective operation ends with when another worker is gone.
 GONE = (
@@ -51,18 +52,19 @@ def multi_worker(
 ) -> Iterator[tf.distribute.MultiWorkerMirroredStrategy]:
     """MultiWorkerMirroredStrategy over all GPUs of all workers, or a CPU device of each.
 
-    Enter it before TensorFlow computes anything. It ends the process with status 2 if a worker
-    is missing after the deadline; within it, all workers end when one is lost. Behind it, all
-    have come to its end.
+    Enter it before TensorFlow computes anything. Within it, all workers end when one is lost;
+    behind it, all have come to its end.
 
     Args:
         cluster: As from `cluster_of`.
         deadline: Seconds in which all workers have to come.
 
     Raises:
+        InputError: If a worker is missing after the deadline.
         LostWorker: If another worker is gone.
     """
-    watch = Watch(cluster, deadline)
+    meet(cluster, deadline)
+    watch = Watch(cluster)
     watch.start()
     own = signal.getsignal(signal.SIGTERM)
     try:
@@ -76,11 +78,10 @@ def multi_worker(
             )
         )
         signal.signal(signal.SIGTERM, own)  # which TensorFlow's server has taken
-        watch.joined.set()
         yield strategy
         _come_together(strategy)
     except GONE as error:
-        raise watch.lost(_absent(cluster)) from error
+        raise lost_worker(cluster, _lost(cluster, str(error))) from error
     finally:
         watch.done.set()
 
@@ -93,14 +94,18 @@ def _come_together(strategy):
     return strategy.run(on_replica)
 
 
-def _absent(cluster, seconds=3.0):
-    """Who does not answer, as soon as somebody does not: a process that ends takes its time."""
+def _lost(cluster, said, seconds=3.0):
+    """Names of who does not answer, as soon as somebody does not: to end takes a process time.
+
+    One that hangs may answer; then of whom TensorFlow complains.
+    """
     until = time.monotonic() + seconds
-    while True:
-        names = cluster.absent()
-        if names or time.monotonic() > until:
+    while time.monotonic() < until:
+        if names := cluster.absent():
             return names
         time.sleep(0.2)
+    tasks = {int(index) for index in re.findall(r"/replica:0/task:(\d+)", said)}
+    return [cluster.name(index) for index in sorted(tasks - {cluster.index})]
 
 
 def _make_logical_cpus(count):

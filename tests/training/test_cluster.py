@@ -3,11 +3,13 @@
 import json
 import socket
 import threading
+import time
 
 import pytest
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.training.cluster import Cluster, Watch, cluster_of
+from keras_ilsvrc.cli.workers import loopback_addresses
+from keras_ilsvrc.training.cluster import Cluster, Watch, cluster_of, meet
 
 A, B, C = "127.0.0.1:40001", "127.0.0.1:40002", "127.0.0.1:40003"
 
@@ -77,7 +79,31 @@ def test_a_port_in_use_is_named(peer):
         cluster_of(config({"worker": [address(peer), B]}))
 
 
-def watch(monkeypatch, workers, deadline=0.05):
+def test_workers_meet():
+    """Each waits for the other; both come through."""
+    workers = tuple(loopback_addresses(2))
+    first = threading.Thread(target=meet, args=(Cluster(workers, 0), 30))
+    first.start()
+    time.sleep(0.5)
+    assert first.is_alive()
+    with socket.create_server(("127.0.0.1", int(workers[1].split(":")[1]))):
+        first.join(10)
+        assert not first.is_alive()
+
+
+def test_a_worker_that_does_not_come_is_named(monkeypatch, peer):
+    monkeypatch.setattr("keras_ilsvrc.training.cluster.PATIENCE", 0.2)
+    (own,) = loopback_addresses(1)
+    said = []
+    expected = rf"worker 2 \({B}\) did not come within 0.7 s; start all workers"
+    with pytest.raises(InputError, match=expected) as caught:
+        meet(Cluster((own, address(peer), B), 0), 0.7, said.append)
+    assert address(peer) not in str(caught.value)
+    assert said == [f"worker 0 ({own}): waiting for worker 2 ({B}), 0.7 s at most"]
+    meet(Cluster((own, address(peer)), 0), 0.7)  # the port is free again
+
+
+def watch(monkeypatch, workers):
     """A watch over workers, of which this is the first; it tells and ends into lists."""
     monkeypatch.setattr("keras_ilsvrc.training.cluster.PROBE", 0.05)
     monkeypatch.setattr("keras_ilsvrc.training.cluster.GRACE", 0.2)
@@ -87,22 +113,12 @@ def watch(monkeypatch, workers, deadline=0.05):
         ended.append(status)
         over.set()
 
-    return Watch(Cluster(workers, 0), deadline, said.append, end), said, ended, over
-
-
-def test_a_worker_that_does_not_come_is_named(monkeypatch, peer):
-    thread, said, ended, over = watch(monkeypatch, (A, address(peer), B))
-    thread.start()
-    assert over.wait(10)
-    assert ended == [2]
-    assert said[0] == f"worker 0 ({A}): waiting for worker 2 ({B}), 0 s at most"
-    assert f"worker 2 ({B}) did not come within" in said[1]
+    return Watch(Cluster(workers, 0), said.append, end), said, ended, over
 
 
 def test_a_worker_that_goes_is_named(monkeypatch, peer):
     thread, said, ended, over = watch(monkeypatch, (A, address(peer)))
     name = address(peer)
-    thread.joined.set()
     thread.start()
     assert not over.wait(0.5)
     peer.close()
@@ -114,7 +130,6 @@ def test_a_worker_that_goes_is_named(monkeypatch, peer):
 
 def test_work_that_ends_by_itself_is_left_alone(monkeypatch, peer):
     thread, said, ended, _ = watch(monkeypatch, (A, address(peer)))
-    thread.joined.set()
     thread.start()
     peer.close()
     thread.done.set()
