@@ -147,13 +147,19 @@ def pixels_seen(model, places):
     import tensorflow as tf
 
     image = np.random.default_rng(1).uniform(1, 2, (1, *model.input_shape[1:]))
-    image = tf.constant(image, "float32")
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(image)
-        outputs = model(image)[0]
-        there = [tf.reduce_sum(outputs[place] ** 2) for place in places]
-    for output in there:
-        depends = tape.gradient(output, image).numpy()[0].any(axis=-1)
+
+    # By XLA: the gradients by kernels of TensorFlow 2.21 and oneDNN, though nobody asks for them,
+    # damage memory at stride 2 on some CPUs.
+    @tf.function(jit_compile=True)
+    def gradients(image):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(image)
+            outputs = model(image)[0]
+            there = [tf.reduce_sum(outputs[place] ** 2) for place in places]
+        return [tape.gradient(output, image) for output in there]
+
+    for gradient in gradients(tf.constant(image, "float32")):
+        depends = gradient.numpy()[0].any(axis=-1)
         yield [(pixels.min(), pixels.max()) for pixels in depends.nonzero()]
 
 
