@@ -91,7 +91,7 @@ def _train(recipe, directory, strategy, checkpoint_steps):
     with directory or contextlib.nullcontext() as path, StopRequest() as stop:
         if directory:
             held = io.BytesIO()
-            np.savez(held, **stage.statistics)  # type: ignore[arg-type]
+            np.savez(held, **stage.statistics)
             directory.write("statistics.npz", held.getvalue())
         history = _fit(stage, update, path, checkpoint_steps, stop)
         with as_tested(update):

@@ -101,7 +101,7 @@ def train(
             )
             if status:
                 raise typer.Exit(status)
-            result = directory.result()
+            result = directory.result() or {}
         else:
             result = _work(loaded, directory, str(directory.path), options | {"replicas": replicas})
     if as_json:
@@ -110,7 +110,9 @@ def train(
     _print_result(loaded, directory.path, result)
 
 
-def _work(recipe: Recipe, directory: RunDirectory | None, name: str, options: dict) -> dict:
+def _work(
+    recipe: Recipe, directory: RunDirectory | None, name: str, options: dict[str, Any]
+) -> dict[str, Any]:
     """Trains in this process; how it ended is a line and an exit status."""
     if options["cluster"]:  # whose runtime says in ten lines that a worker is lost
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from types import FrameType
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.cluster import GRACE, LOST
@@ -46,12 +47,12 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
     return LOST
 
 
-def _run_once(command, count):
+def _run_once(command: Sequence[str], count: int) -> list[int]:
     """The exit statuses of all."""
     addresses = loopback_addresses(count)
-    processes: list[subprocess.Popen] = []
+    processes: list[subprocess.Popen[bytes]] = []
 
-    def hand_on(number, frame):
+    def hand_on(number: int, frame: FrameType | None) -> None:
         for process in processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -95,5 +96,5 @@ def loopback_addresses(count: int) -> list[str]:
             each.close()
 
 
-def _words(status):
+def _words(status: int) -> str:
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"

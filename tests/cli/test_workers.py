@@ -154,7 +154,7 @@ def test_a_killed_worker_costs_one_line_and_no_step(tmp_path):
     result = json.loads(output)
     assert (result["replicas"], result["images"]) == (2, 360)
     assert sorted(x.name for x in out.iterdir()) == sorted(FILES)
-    rows = list(csv.DictReader((out / "history.csv").open()))
+    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == ["12", "24"]
 
 
