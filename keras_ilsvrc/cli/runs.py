@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_ilsvrc import recipe as recipes
-from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.cli.workers import run_workers
 from keras_ilsvrc.errors import InputError
@@ -18,7 +18,6 @@ from keras_ilsvrc.rundir import RESULT, RunDirectory
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.cluster import LOST, Cluster, LostWorker, cluster_of
 
-STOPPED, DIVERGED = 75, 76  # exit codes; 75 is EX_TEMPFAIL of sysexits.h
 Replicas = Annotated[
     int | None,
     typer.Option(

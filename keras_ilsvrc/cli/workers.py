@@ -10,11 +10,12 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.cluster import GRACE, LOST
 
-# What no new start would mend, the first that is found: a mistake in the input, diverged, stopped.
-FINAL = (2, 76, 75)
+# What no new start would mend; the first that is found is told.
+FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds for the others, when one has ended
 POLL = 0.1
 
@@ -48,11 +49,14 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
 
 
 def _run_once(command: Sequence[str], count: int) -> list[int]:
-    """The exit statuses of all."""
+    """The exit statuses of all; `STOPPED` for one that a signal to us ended before it heeded it."""
     addresses = loopback_addresses(count)
     processes: list[subprocess.Popen[bytes]] = []
+    asked = False
 
     def hand_on(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
         for process in processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -79,7 +83,8 @@ def _run_once(command: Sequence[str], count: int) -> list[int]:
             process.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
-    return [process.returncode for process in processes]
+    statuses = [process.returncode for process in processes]
+    return [STOPPED if asked and (x < 0 or x == LOST) else x for x in statuses]
 
 
 def loopback_addresses(count: int) -> list[str]:

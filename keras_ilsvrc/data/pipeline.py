@@ -17,6 +17,14 @@ from keras_ilsvrc.errors import InputError
 
 # Not rewritten by autograph, which would wrap our errors in its own.
 as_written = tf.autograph.experimental.do_not_convert
+# What a collective operation ends with when another worker is gone.
+GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
 Rows = Sequence[Mapping]  # [{"op": "pad", "size": 4}, ...]
 
 
@@ -191,8 +199,8 @@ def naming_the_file(
     """
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.InternalError):
-        raise  # of another worker that is gone
+    except GONE:
+        raise  # no file is the cause
     except tf.errors.OpError as error:
         reason = first_unreadable(split) or _first_unfit(split, rows, statistics)
         if reason:

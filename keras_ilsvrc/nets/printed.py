@@ -138,10 +138,9 @@ def _vgg(column: str, millions: str) -> list[Line]:
 
 def _resnet(net: Net, sizes: dict[str, str], quantity: str, total: str) -> list[Line]:
     why = net.departures[0] if net.departures and "stride" in net.departures[0] else ""
-    names = {"conv1": "conv1"}  # all others are of several units
-    lines = [Line(names.get(k, f"{k}_x"), "size", k, size) for k, size in sizes.items()]
-    heading = "FLOPs" if quantity == "macs" else quantity
-    return [*lines, Line(heading, quantity, "", total, why)]
+    # all but conv1 are of several units
+    lines = [Line(k if k == "conv1" else f"{k}_x", "size", k, x) for k, x in sizes.items()]
+    return [*lines, Line("FLOPs" if quantity == "macs" else quantity, quantity, "", total, why)]
 
 
 OWN_TABLES = {

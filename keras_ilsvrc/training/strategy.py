@@ -8,17 +8,9 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
+from keras_ilsvrc.data.pipeline import GONE
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.cluster import Cluster, Watch, lost_worker, meet
-
-# What a collective operation ends with when another worker is gone.
-GONE = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
-)
 
 
 def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:

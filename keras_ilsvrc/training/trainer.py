@@ -4,7 +4,6 @@ Not `fit`: on several machines that breaks in two private functions of Keras, an
 end and an epoch's it has no place where training could be taken up again.
 """
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
+from keras_ilsvrc.training.cluster import Tell, tell_stderr
 from keras_ilsvrc.training.replicas import from_chief, set_values, values_of
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
 from keras_ilsvrc.training.update import StepResult, Update
@@ -68,7 +68,7 @@ class Trainer:
         checkpoint_seconds: float = 600,
         stop: StopRequest = NEVER,
         describe: Callable[[int], str] = "step {}".format,
-        tell: Callable[[str], object] = lambda line: print(line, file=sys.stderr, flush=True),
+        tell: Tell = tell_stderr,
     ):
         self.update, self.batches, self.checkpoints = update, batches, checkpoints
         self.steps, self.steps_per_epoch = steps, steps_per_epoch

@@ -1,18 +1,17 @@
 """Kills at any instant: what goes on ends in the very state of what was not killed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from process import ENVIRONMENT
 
 from keras_ilsvrc.training.checkpoint import Checkpoints
 
 SCRIPT = Path(__file__).with_name("toy_process.py")
-ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 FEW = ["step:3", "write0.3:6", "validation:10"]
 # In the order of the steps, so that each is reached by what goes on from the one before.
 MANY = [

@@ -87,16 +87,22 @@ def test_one_that_hangs_is_ended(run):
     assert time.monotonic() - started < 30
 
 
-def test_a_signal_is_handed_on(run, tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
+def sigterm_when_ready(directory):
+    """Sends it to this process when both workers have left a file."""
 
     def send():
-        while not (tmp_path / "ready0").exists() or not (tmp_path / "ready1").exists():
+        while len(list(directory.glob("ready*"))) < 2:
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
     sender = threading.Thread(target=send)
     sender.start()
+    return sender
+
+
+def test_a_signal_is_handed_on(run, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    sender = sigterm_when_ready(tmp_path)
     status, _ = run("""
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(75))
 (Path(sys.argv[1]) / f"ready{index}").touch()
@@ -105,6 +111,16 @@ time.sleep(100)
     sender.join()
     assert status == 75
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_ends_a_worker_at_once_starts_none_again(run, tmp_path):
+    """As one that has no handler yet."""
+    sender = sigterm_when_ready(tmp_path)
+    script = '(Path(sys.argv[1]) / f"ready{index}").touch(); time.sleep(100)'
+    status, starts = run(script, max_restarts=3)
+    sender.join()
+    assert status == 75
+    assert [len(x) for x in starts] == [1, 1]
 
 
 def start(*words, **environment):
