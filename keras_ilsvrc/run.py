@@ -22,9 +22,11 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
 from keras_ilsvrc.evaluation.single_view import single_view
+from keras_ilsvrc.machine import HERE, Machine
 from keras_ilsvrc.recipe import load
-from keras_ilsvrc.rundir import RunDirectory
+from keras_ilsvrc.rundir import CHECKPOINTS, TENSORBOARD, RunDirectory
 from keras_ilsvrc.stage import (
+    WEIGHTS,
     Stage,
     make_update,
     op_rows,
@@ -33,9 +35,8 @@ from keras_ilsvrc.stage import (
     without_optimizer,
 )
 from keras_ilsvrc.tables import Recipe
-from keras_ilsvrc.training.callbacks import History, ProgressBar, Redraw, Validation
+from keras_ilsvrc.training.callbacks import History, ProgressBar, Redraw, Summaries, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
-from keras_ilsvrc.training.cluster import Cluster
 from keras_ilsvrc.training.replicas import as_tested, workers_of
 from keras_ilsvrc.training.schedules import Plateau
 from keras_ilsvrc.training.stopping import StopRequest
@@ -48,12 +49,7 @@ BASELINES = {"svm": svm}
 
 
 def train(
-    recipe: Recipe,
-    directory: RunDirectory | None,
-    replicas: int | None = None,
-    checkpoint_steps: int | None = None,
-    cluster: Cluster | None = None,
-    deadline: float = 300,
+    recipe: Recipe, directory: RunDirectory | None, machine: Machine = HERE
 ) -> dict[str, Any]:
     """Trains and tests a recipe, from where its directory's checkpoints end.
 
@@ -61,10 +57,7 @@ def train(
         recipe: As loaded.
         directory: Where the run is kept; it takes what is there, or leaves nothing on an error.
             None on a worker that is not the chief.
-        replicas: As for `training.strategy.mirrored`, where there is no cluster.
-        checkpoint_steps: As for `training.trainer.Trainer`.
-        cluster: The workers of which this process is one.
-        deadline: As for `training.strategy.multi_worker`.
+        machine: How it is trained here.
 
     Returns:
         What `result.json` holds.
@@ -75,36 +68,39 @@ def train(
         Diverged: If gradients are not finite, again and again.
         LostWorker: If another worker is gone.
     """
-    if cluster is None:
-        return _train(recipe, directory, mirrored(replicas), checkpoint_steps)
-    with multi_worker(cluster, deadline) as strategy:
-        return _train(recipe, directory, strategy, checkpoint_steps)
+    if machine.cluster is None:
+        return _train(recipe, directory, machine, mirrored(machine.replicas))
+    with multi_worker(machine.cluster, machine.deadline) as strategy:
+        return _train(recipe, directory, machine, strategy)
 
 
-def _train(recipe, directory, strategy, checkpoint_steps):
+def _train(recipe, directory, machine, strategy):
     started = time.perf_counter()
     stage = set_stage(recipe, strategy)
+    _check_baseline(stage)
     with stage.strategy.scope():
-        set_initial(stage.model, recipe, stage.net)
-        update = make_update(stage)
-    baseline = _baseline(stage)
+        update = make_update(stage, machine.xla)
     with directory or contextlib.nullcontext() as path, StopRequest() as stop:
         if directory:
             held = io.BytesIO()
             np.savez(held, **stage.statistics)
             directory.write("statistics.npz", held.getvalue())
-        history = _fit(stage, update, path, checkpoint_steps, stop)
+        history = _fit(stage, update, path, machine, stop)
         with as_tested(update):
-            result = evaluate(stage) | baseline
+            result = evaluate(stage)
             if directory:
-                without_optimizer(stage.model).save_weights(path / "final.weights.h5")
-                directory.flush("final.weights.h5")
+                without_optimizer(stage.model).save_weights(path / WEIGHTS)
+                directory.flush(WEIGHTS)
         result["seconds"] = round(time.perf_counter() - started, 1)
         if directory:
             _draw(stage, path, history, result)
         del result["probabilities"]
         if directory:
-            result |= {"overrides": list(directory.overrides), "versions": versions()}
+            result |= _baseline(stage) | {
+                "overrides": list(directory.overrides),
+                "xla": machine.xla,
+                "versions": versions(),
+            }
             directory.finish(result)
     return result
 
@@ -115,13 +111,13 @@ def restore(path: Path, replicas: int | None = None) -> Stage:
     Raises:
         InputError: If the directory holds no finished run.
     """
-    for name in ("recipe.toml", "statistics.npz", "final.weights.h5"):
+    for name in ("recipe.toml", "statistics.npz", WEIGHTS):
         if not (path / name).is_file():
             raise InputError(f"{path}: no finished run: {name} is missing")
     with np.load(path / "statistics.npz", allow_pickle=False) as file:
         statistics = dict(file)
     stage = set_stage(load(path / "recipe.toml"), mirrored(replicas), statistics)
-    load_weights(without_optimizer(stage.model), path / "final.weights.h5")
+    load_weights(without_optimizer(stage.model), path / WEIGHTS)
     return stage
 
 
@@ -155,7 +151,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def _fit(stage, update, path, checkpoint_steps, stop):
+def _fit(stage, update, path, machine, stop):
     recipe = stage.recipe
     batch, total = recipe.data.batch_size, recipe.schedule.steps
     per_epoch = -(-len(stage.train) // batch)
@@ -165,6 +161,8 @@ def _fit(stage, update, path, checkpoint_steps, stop):
         lambda: path and curves(history.rows, path / "curves.png", stage.title), progress.tell
     )
     callbacks = [history, progress, redraw]
+    if path and machine.tensorboard:
+        callbacks.append(Summaries(history, path / TENSORBOARD))
     if stage.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(stage, update, stop)))
     if recipe.schedule.name == "plateau":
@@ -182,8 +180,10 @@ def _fit(stage, update, path, checkpoint_steps, stop):
         total,
         per_epoch,
         callbacks,
-        Checkpoints(path and path / "checkpoints"),
-        checkpoint_steps=checkpoint_steps,
+        Checkpoints(path and path / CHECKPOINTS),
+        initial=lambda: set_initial(stage.model, recipe, stage.net),
+        steps_per_call=machine.steps_per_call,
+        checkpoint_steps=machine.checkpoint_steps,
         stop=stop,
         describe=lambda step: (
             f"step {step} ({names_of_step(stage.train, batch, recipe.seed, step)})"
@@ -221,12 +221,18 @@ def _probabilities(stage, split, protocol, stop=NEVER):
         return PROTOCOLS[protocol](stage.model, batches, len(split), predict)
 
 
+def _check_baseline(stage):
+    if stage.recipe.baseline and stage.train.pixels is None:
+        raise InputError(
+            f"baseline is {stage.recipe.baseline!r}, which is for images that are held in memory; "
+            "leave it out"
+        )
+
+
 def _baseline(stage):
     name = stage.recipe.baseline
     if name is None:
         return {}
-    if stage.train.pixels is None:
-        raise InputError(f"baseline is {name!r}, which is for digits; leave it out")
     train, test = stage.train, stage.test
     error = BASELINES[name](train.pixels, train.labels, test.pixels, test.labels)
     return {"baseline": {"name": name, "top1_error": round(error, 4)}}

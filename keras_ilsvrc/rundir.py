@@ -28,7 +28,7 @@ RECIPE = "recipe.toml"
 PROBE = ".probe"
 LOCK = ".lock"
 HIDDEN = (PART, PROBE, LOCK)
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, TENSORBOARD = "checkpoints", "tensorboard"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -98,7 +98,8 @@ class RunDirectory:
         if error is not None and not kept:
             for name in (*FILES, PART):
                 (self.path / name).unlink(missing_ok=True)
-            shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+            for name in (CHECKPOINTS, TENSORBOARD):
+                shutil.rmtree(self.path / name, ignore_errors=True)
         self._unlock()
         for directory in self.made if error is not None else ():
             if not any(directory.iterdir()):

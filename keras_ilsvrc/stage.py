@@ -13,11 +13,13 @@ from keras_ilsvrc.build import build, load_weights
 from keras_ilsvrc.data.pipeline import evaluation_batches, measure_statistics, naming_the_file
 from keras_ilsvrc.data.sources import Source, Split, open_source
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.layers.graph import synchronize
+from keras_ilsvrc.layers.graph import batch_norms, synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.recipe import load
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training import initial
+from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD, RMSprop
@@ -25,6 +27,7 @@ from keras_ilsvrc.training.schedules import Exponential, Polynomial, WarmUp, ste
 from keras_ilsvrc.training.stock import quicken
 from keras_ilsvrc.training.update import Update
 
+WEIGHTS = "final.weights.h5"  # of a run
 OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
 SCHEDULES = {
     "steps": lambda table: steps(table.learning_rate),
@@ -102,8 +105,17 @@ def set_stage(
 
 
 def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
-    """`initial` of the recipe: the paper's values, a general rule, or a file of weights."""
-    if recipe.initial == "paper":
+    """`initial` of the recipe: the paper's values, a general rule, a run, or a file of weights."""
+    found = recipe.initial
+    if isinstance(found, str):
+        _set_word(model, found, recipe.seed, row)
+    else:
+        _set_word(model, found.rest, recipe.seed, row)
+        _copy_layers(model, _model_of_run(Path(found.weights)), found)
+
+
+def _set_word(model, word, seed, row):
+    if word == "paper":
         module = import_module(f"keras_ilsvrc.nets.{row.builder.split(':')[0]}")
         table = getattr(module, "INITIAL", None)
         if table is None:
@@ -111,22 +123,61 @@ def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
                 f"initial is 'paper', but the paper of {row.name} gives no initial values; "
                 "use 'he' or 'glorot'"
             )
-        initial.set_initial_values(model, table, recipe.seed)
-    elif recipe.initial in initial.RULES:
-        initial.set_initial_values(model, initial.RULES[recipe.initial], recipe.seed)
+        initial.set_initial_values(model, table, seed)
+    elif word in initial.RULES:
+        initial.set_initial_values(model, initial.RULES[word], seed)
     else:
-        path = Path(recipe.initial)
-        path = path / "final.weights.h5" if path.is_dir() else path
+        path = Path(word)
+        path = path / WEIGHTS if path.is_dir() else path
         if not path.is_file():
             raise InputError(
-                f"initial is {recipe.initial!r}; expected 'paper', 'he', 'glorot', a run or a "
+                f"initial is {word!r}; expected 'paper', 'he', 'glorot', a run or a "
                 ".weights.h5 file"
             )
         load_weights(without_optimizer(model), path)
 
 
-def make_update(stage: Stage) -> Update:
-    """What takes the steps of a stage's model; call it in the strategy's scope."""
+def _model_of_run(path):
+    if not (path / WEIGHTS).is_file():
+        raise InputError(f"initial.weights is {str(path)!r}; expected the directory of a run")
+    recipe = load(path / "recipe.toml")
+    model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+    load_weights(without_optimizer(model), path / WEIGHTS)
+    return model
+
+
+def _copy_layers(model, source, table):
+    for name in table.layers:
+        for each, owner in ((model, model.name), (source, table.weights)):
+            known = [layer.name for layer in each.layers if layer.weights]
+            if name not in known:
+                hint = nearest(name, known)
+                raise InputError(f"initial.layers: {owner} has no layer {name!r}; {hint}")
+        own, given = model.get_layer(name), source.get_layer(name).get_weights()
+        shapes = [tuple(x.shape) for x in own.weights], [x.shape for x in given]
+        if shapes[0] != shapes[1]:
+            raise InputError(
+                f"initial.layers: {name} of {table.weights} has weights of {shapes[1]}; "
+                f"{model.name} needs {shapes[0]}"
+            )
+        own.set_weights(given)
+
+
+def make_update(stage: Stage, xla: bool = False) -> Update:
+    """What takes the steps of a stage's model; call it in the strategy's scope.
+
+    Args:
+        stage: As from `set_stage`.
+        xla: As for `training.update.Update`.
+
+    Raises:
+        InputError: If a name in the recipe is unknown, or XLA cannot compile the model.
+    """
+    if xla and any(layer.synchronized for layer in batch_norms(stage.model)):
+        raise InputError(
+            "--xla: XLA cannot compile statistics that are synchronized over replicas; leave --xla "
+            "out, or set batch_norm.statistics to 'replica'"
+        )
     recipe, table = stage.recipe, stage.recipe.optimizer
     output = stage.model.output
     for key, given, known in (
@@ -136,7 +187,10 @@ def make_update(stage: Stage) -> Update:
         for name in given or ():
             if name not in known:
                 raise InputError(f"{key}.{name}: {stage.net.name} has none; {nearest(name, known)}")
-    arguments = table.model_dump(exclude={"name", "clip_norm", "average"}, exclude_none=True)
+    if table.filter_rms:
+        hold_filters(stage.model, table.filter_rms)
+    own = {"name", "clip_norm", "average", "filter_rms"}
+    arguments = table.model_dump(exclude=own, exclude_none=True)
     return Update(
         stage.model,
         OPTIMIZERS[table.name](_rate(recipe.schedule), **arguments),
@@ -146,6 +200,7 @@ def make_update(stage: Stage) -> Update:
         clip_norm=table.clip_norm,
         accumulate=recipe.accumulate or 1,
         average=table.average,
+        xla=xla,
     )
 
 

@@ -1,43 +1,22 @@
 """The tables of a recipe: their keys, with type and range. Names in them are resolved later."""
 
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Count = Annotated[int, Field(gt=0)]
+from keras_ilsvrc.op_tables import OP_KEYS, Count, NotNegative, Ops, Percent, Positive, Table
 
-
-class Table(BaseModel):
-    """A table of a recipe: no key but the known ones, no value of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-# Every op of `data.ops`, with the keys it takes from a recipe.
-OP_KEYS: dict[str, dict[str, Any]] = {
-    "resize": {"size": Count},
-    "pad": {"size": Count},
-    "random_crop": {"size": Count},
-    "centre_crop": {"size": Count},
-    "flip": {},
-    "normalise": {"mean": list[float], "std": list[Positive]},
-    "standardise": {},
-    "subtract_pixel_mean": {},
-}
-
-
-def _op(name: str, keys: dict[str, Any]) -> type[Table]:
-    fields: dict[str, Any] = {key: (kind, ...) for key, kind in keys.items()}
-    fields["op"] = (Literal[name], ...)
-    return create_model(name, __base__=Table, **fields)
-
-
-OPS = tuple(_op(name, keys) for name, keys in OP_KEYS.items())
-Ops = list[Annotated[Union[OPS], Field(discriminator="op")]]  # type: ignore[valid-type]  # noqa: UP007
+Protocol = Literal[
+    "single_view",
+    "ten_crop",
+    "dense",
+    "multi_scale",
+    "dense_multi_scale",
+    "multi_crop_150",
+    "crops_144",
+    "dense_and_crops",
+]
 
 
 class Build(Table):
@@ -55,7 +34,11 @@ class Build(Table):
 
 
 class Data(Table):
-    """Which images, and what is done to them. `batch_size` is over all replicas."""
+    """Which images, and what is done to them. `batch_size` is over all replicas.
+
+    Where `on_bad` is "skip", up to `bad_limit` files that cannot be decoded are left out of
+    training; elsewhere the first one ends it.
+    """
 
     dataset: str
     train: str
@@ -64,6 +47,14 @@ class Data(Table):
     batch_size: Count
     train_ops: Ops
     eval_ops: Ops
+    on_bad: Literal["error", "skip"] | None = None
+    bad_limit: Count | None = None
+
+    @model_validator(mode="after")
+    def limited(self) -> "Data":
+        if (self.on_bad == "skip") != (self.bad_limit is not None):
+            raise ValueError("on_bad = 'skip' and bad_limit go together; give both, or neither")
+        return self
 
 
 class BatchNorm(Table):
@@ -84,7 +75,8 @@ class Optimizer(Table):
     """What all optimizers have; `l2` goes through the gradient of the kernels.
 
     `rates` multiply the rate of weights by their name, `clip_norm` is the global norm that
-    gradients are scaled down to, `average` the momentum of the averages of the weights.
+    gradients are scaled down to, `average` the momentum of the averages of the weights,
+    `filter_rms` what the root of the mean square of a convolution's filter is held below.
     """
 
     momentum: Annotated[float, Field(ge=0, lt=1)]
@@ -92,6 +84,7 @@ class Optimizer(Table):
     rates: dict[str, NotNegative] | None = None
     clip_norm: Positive | None = None
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
+    filter_rms: Positive | None = None
 
 
 class SGD(Optimizer):
@@ -178,12 +171,30 @@ class Exponential(Schedule):
 
 
 class Expect(Table):
-    """What the run should reach, by which protocol; for proxies, where it was measured."""
+    """What the run should reach, by which protocol; for proxies, where it was measured.
 
-    protocol: Literal["single_view"]
-    top1_error: Percent
+    `scales` are the shorter sides to which a protocol of several scales resizes the images.
+    """
+
+    protocol: Protocol
+    scales: Annotated[list[Count], Field(min_length=1)] | None = None
+    top1_error: Percent | None = None
     top5_error: Percent | None = None
     measured: str | None = None
+
+    @model_validator(mode="after")
+    def some(self) -> "Expect":
+        if self.top1_error is None and self.top5_error is None:
+            raise ValueError("expected top1_error, top5_error or both")
+        return self
+
+
+class Initial(Table):
+    """The weights of a run's net in the named layers; the others start as `rest` says."""
+
+    weights: str
+    layers: Annotated[list[str], Field(min_length=1)]
+    rest: str
 
 
 class Departure(Table):
@@ -202,7 +213,10 @@ class Recipe(Table):
 
     net: str
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    initial: str
+    initial: Annotated[
+        Annotated[str, Tag("word")] | Annotated[Initial, Tag("table")],
+        Discriminator(lambda found: "table" if isinstance(found, dict | Initial) else "word"),
+    ]
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] | None = None
     accumulate: Count | None = None
     baseline: Literal["svm"] | None = None
@@ -213,7 +227,7 @@ class Recipe(Table):
     optimizer: Annotated[SGD | RMSprop, Field(discriminator="name")]
     schedule: Annotated[Steps | Plateau | Polynomial | Exponential, Field(discriminator="name")]
     expect: Expect | None = None
-    departs: list[Departure] = []
+    departs: Annotated[list[Departure], Field(default_factory=list)]
 
     def toml(self) -> str:
         """The recipe as a file would hold it."""
@@ -244,6 +258,7 @@ CHOICES: dict[str, tuple[str, dict[str, list[str]]]] = {
             "exponential": [*Exponential.model_fields],
         },
     ),
+    "initial": ("weights", {"word": [], "table": [*Initial.model_fields]}),
     **{
         key: ("op", {name: ["op", *keys] for name, keys in OP_KEYS.items()})
         for key in ("train_ops", "eval_ops")

@@ -1,8 +1,13 @@
 """A run from its first weights to its evaluation, in this process, on one device."""
 
+import csv
+
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.machine import HERE, Machine
 from keras_ilsvrc.recipe import find, load
 from keras_ilsvrc.rundir import RunDirectory
 from keras_ilsvrc.training.callbacks import ProgressBar
@@ -23,7 +28,7 @@ def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
     start = tmp_path / "start.weights.h5"
     set_stage(short("seed=7"), mirrored(1)).model.save_weights(start)
     recipe = short(f"initial={start}")
-    result = train(recipe, RunDirectory(recipe, "run", tmp_path / "run"), 1)
+    result = train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
     start.unlink()
     again = evaluate(restore(tmp_path / "run", 1))
     del again["probabilities"]
@@ -37,7 +42,7 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
     start.write_bytes(b"not HDF5")
     recipe = short(f"initial={start}")
     with pytest.raises(InputError, match=f"^{start}: cannot be read: "):
-        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"), 1)
+        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -54,7 +59,7 @@ def test_what_the_net_does_not_have_is_refused(tmp_path, override, part):
 
     recipe = short(override)
     with pytest.raises(InputError, match=part):
-        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"), 1)
+        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -64,9 +69,114 @@ def test_initial_values_of_a_run_are_those_of_its_rule(tmp_path):
     history_of = {}
     for rule in ("he", "glorot"):
         recipe = short(f"initial={rule}")
-        train(recipe, RunDirectory(recipe, rule, tmp_path / rule), 1)
+        train(recipe, RunDirectory(recipe, rule, tmp_path / rule))
         history_of[rule] = (tmp_path / rule / "history.csv").read_text()
     assert history_of["he"] != history_of["glorot"]
+
+
+def test_how_a_machine_trains_changes_no_weight(tmp_path):
+    """Several steps a call, and files for TensorBoard beside it."""
+    from keras_ilsvrc.run import restore, train
+
+    recipe = short("schedule.steps=5")
+    weights = {}
+    for name, machine in (("plain", HERE), ("other", Machine(steps_per_call=3, tensorboard=True))):
+        train(recipe, RunDirectory(recipe, name, tmp_path / name), machine)
+        weights[name] = restore(tmp_path / name).model.get_weights()
+    for one, other in zip(weights["plain"], weights["other"], strict=True):
+        np.testing.assert_array_equal(one, other)
+    (events,) = (tmp_path / "other" / "tensorboard").iterdir()
+    with open(tmp_path / "other" / "history.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert scalars(events)["loss"] == {5: pytest.approx(float(row["loss"]))}
+    assert not (tmp_path / "plain" / "tensorboard").exists()
+
+
+def scalars(events):
+    """Values of an event file: by name, then by step."""
+    found = {}
+    for event in tf.compat.v1.train.summary_iterator(str(events)):
+        for value in event.summary.value:
+            found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def test_xla_and_statistics_over_replicas_are_refused():
+    from keras_ilsvrc.layers.graph import synchronize
+    from keras_ilsvrc.stage import make_update, set_stage
+
+    stage = set_stage(short(), mirrored(1))
+    synchronize(stage.model, True)
+    with pytest.raises(InputError, match=r"--xla: .*set batch_norm.statistics to 'replica'"):
+        make_update(stage, xla=True)
+
+
+def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
+    """As VGG's deeper nets start from net A."""
+    from keras_ilsvrc.run import restore, train
+    from keras_ilsvrc.stage import set_initial, set_stage
+
+    recipe = short()
+    train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+    layers = ["conv1", "conv2_1"]
+    deeper = [f'initial={{weights="{tmp_path / "run"}", layers={layers}, rest="he"}}']
+    deeper.append("build.depth=14")
+    stage = set_stage(short(*deeper), mirrored(1))
+    drawn = stage.model.get_layer("logits").get_weights()
+    set_initial(stage.model, stage.recipe, stage.net)
+    lender = restore(tmp_path / "run").model
+    for layer in layers:
+        values = (model.get_layer(layer).get_weights() for model in (stage.model, lender))
+        for one, other in zip(*values, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert (stage.model.get_layer("logits").get_weights()[0] != drawn[0]).any()
+    assert (stage.model.get_layer("conv2_2").get_weights()[0] != 0).any()
+
+
+@pytest.mark.parametrize(
+    ("table", "part"),
+    [
+        ('weights="nowhere", layers=["conv1"]', "initial.weights is 'nowhere'; expected the dir"),
+        ('weights="run", layers=["conv11"]', "has no layer 'conv11'; did you mean 'conv1'"),
+        (
+            'weights="run", layers=["logits"]',
+            r"logits of run has weights of \[\(64, 10\), .* needs",
+        ),
+    ],
+)
+def test_layers_that_cannot_be_lent_are_refused(tmp_path, monkeypatch, table, part):
+    from keras_ilsvrc.stage import set_initial, set_stage, without_optimizer
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.toml").write_text(short().toml())
+    weights = tmp_path / "run" / "final.weights.h5"
+    without_optimizer(set_stage(short(), mirrored(1)).model).save_weights(weights)
+    recipe = short(f'initial={{{table}, rest="he"}}', "build.width=0.5")
+    stage = set_stage(recipe, mirrored(1))
+    with pytest.raises(InputError, match=part):
+        set_initial(stage.model, recipe, stage.net)
+
+
+def test_a_run_that_goes_on_needs_its_first_weights_no_more(tmp_path, monkeypatch):
+    from keras_ilsvrc import run
+    from keras_ilsvrc.training.stopping import Stopped
+
+    start = tmp_path / "start.weights.h5"
+    run.set_stage(short("seed=7"), mirrored(1)).model.save_weights(start)
+    recipe = short(f"initial={start}", "schedule.steps=24")
+    stop_at_epoch_end = run.History.on_epoch_end
+
+    def stop(self, epoch, logs=None):
+        raise Stopped("stopped")
+
+    monkeypatch.setattr(run.History, "on_epoch_end", stop)
+    with pytest.raises(Stopped):
+        run.train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+    start.unlink()
+    monkeypatch.setattr(run.History, "on_epoch_end", stop_at_epoch_end)
+    result = run.train(recipe, RunDirectory(recipe, "run", tmp_path / "run", resume=True))
+    assert result["images"] == 360
 
 
 def test_the_progress_bar_gives_the_terminal_back_when_training_breaks_off(monkeypatch):

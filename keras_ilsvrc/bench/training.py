@@ -96,9 +96,7 @@ def measure(
         stock, model = build(name), build(name)
         compile_model(stock, SGD(1e-4, 0.9, 1e-4))
         update = Update(model, SGD(1e-4, 0.9, 1e-4), CrossEntropy(), batch, 0)
-    images = tf.random.stateless_normal((batch, *model.input_shape[1:]), seed=(0, 0))
-    whole = tf.data.Dataset.from_tensors((images, tf.zeros(batch, "int32"))).repeat()
-    one = whole.unbatch().batch(batch // replicas)
+    whole, share = (_images(size, model.input_shape[1:]) for size in (batch, batch // replicas))
 
     epochs = rounds + UNCOUNTED
 
@@ -107,7 +105,7 @@ def measure(
         stock.fit(whole, callbacks=[turns], **options)
 
     def train(turns: Turns) -> None:
-        Trainer(update, lambda first, context: one, epochs * steps, steps, [turns]).train()
+        Trainer(update, lambda first, context: share, epochs * steps, steps, [turns]).train()
 
     def progress(what: str, number: int) -> None:
         tell(f"timing {what}", number / epochs)
@@ -130,6 +128,12 @@ def measure(
         checkpoint_seconds=written,
         checkpoint_share=written / (seconds["our trainer"] * IMAGENET / batch),
     )
+
+
+def _images(batch: int, shape: tuple[int, int, int]) -> tf.data.Dataset:
+    """The same random batch again and again."""
+    images = tf.random.stateless_normal((batch, *shape), seed=(0, 0))
+    return tf.data.Dataset.from_tensors((images, tf.zeros(batch, "int32"))).repeat()
 
 
 def _checkpoint(update: Update) -> tuple[int, float]:

@@ -13,6 +13,7 @@ from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.cli.workers import run_workers
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.machine import Machine
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.rundir import RESULT, RunDirectory
 from keras_ilsvrc.tables import Recipe
@@ -44,6 +45,15 @@ def train(
             help="Steps between checkpoints, beside those after every epoch and ten minutes.",
         ),
     ] = None,
+    steps_per_call: Annotated[
+        int, typer.Option(min=1, help="Steps in one call of the graph; more are quicker on GPUs.")
+    ] = 1,
+    xla: Annotated[
+        bool, typer.Option("--xla", help="Compile each replica's step with XLA.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write files for TensorBoard.")
+    ] = False,
     local_workers: Annotated[
         int | None,
         typer.Option(min=2, help="Train in so many processes here, one CPU device each."),
@@ -74,14 +84,18 @@ def train(
         info(loaded.net, **loaded.build.variations)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    options = {
-        "checkpoint_steps": checkpoint_steps,
-        "cluster": cluster,
-        "deadline": wait_for_workers,
-    }
+    machine = Machine(
+        replicas,
+        cluster,
+        wait_for_workers,
+        checkpoint_steps,
+        steps_per_call,
+        xla,
+        tensorboard,
+    )
     if cluster and not cluster.chief:
         if not (out and resume and (out / RESULT).is_file()):  # it may be seen from here
-            _work(loaded, None, cluster.name(), options)
+            _work(loaded, None, cluster.name(), machine)
         return
     directory = RunDirectory(loaded, path.stem, out, resume, overrides)
     result = directory.result()
@@ -90,30 +104,34 @@ def train(
         where = f"{local_workers} workers" if local_workers else "TensorFlow"
         print(f"{plan}, in {directory.path}: starting {where}", file=sys.stderr)
         if local_workers:
-            given = [f"--set={override}" for override in overrides]
-            if checkpoint_steps:
-                given.append(f"--checkpoint-steps={checkpoint_steps}")
-            given += [f"--wait-for-workers={wait_for_workers}", "--resume", "--out"]
-            command = [sys.executable, "-m", "keras_ilsvrc", "train", str(path)]
-            status = run_workers(
-                [*command, *given, str(directory.path)], local_workers, max_restarts
-            )
+            given = _again(machine) + [f"--set={override}" for override in overrides]
+            command = [sys.executable, "-m", "keras_ilsvrc", "train", str(path), *given]
+            command += ["--resume", "--out", str(directory.path)]
+            status = run_workers(command, local_workers, max_restarts)
             if status:
                 raise typer.Exit(status)
             result = directory.result() or {}
         else:
-            result = _work(loaded, directory, str(directory.path), options | {"replicas": replicas})
+            result = _work(loaded, directory, str(directory.path), machine)
     if as_json:
         print(json.dumps({**result, "out": str(directory.path)}, indent=2))
         return
     _print_result(loaded, directory.path, result)
 
 
+def _again(machine: Machine) -> list[str]:
+    """The options that each of several workers is given too."""
+    given = [f"--wait-for-workers={machine.deadline}", f"--steps-per-call={machine.steps_per_call}"]
+    if machine.checkpoint_steps:
+        given.append(f"--checkpoint-steps={machine.checkpoint_steps}")
+    return given + ["--xla"] * machine.xla + ["--tensorboard"] * machine.tensorboard
+
+
 def _work(
-    recipe: Recipe, directory: RunDirectory | None, name: str, options: dict[str, Any]
+    recipe: Recipe, directory: RunDirectory | None, name: str, machine: Machine
 ) -> dict[str, Any]:
     """Trains in this process; how it ended is a line and an exit status."""
-    if options["cluster"]:  # whose runtime says in ten lines that a worker is lost
+    if machine.cluster:  # whose runtime says in ten lines that a worker is lost
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     quiet_tensorflow()
     from keras_ilsvrc import run
@@ -121,7 +139,7 @@ def _work(
     from keras_ilsvrc.training.trainer import Diverged
 
     try:
-        return run.train(recipe, directory, **options)
+        return run.train(recipe, directory, machine)
     except Stopped as error:
         print(f"{name}: {error}; go on with --resume", file=sys.stderr)
         raise typer.Exit(STOPPED) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -117,6 +118,36 @@ class History(keras.callbacks.Callback):
                     writer.writerow("" if x is None else x for x in row.values())
         except OSError as error:
             self.tell(f"{self.path}: cannot be written: {error.strerror}; training goes on")
+
+
+class Summaries(keras.callbacks.Callback):
+    """Writes the rows of a history for TensorBoard, at their steps.
+
+    Args:
+        history: Called before it.
+        directory: Where the event files go; of a run that is taken up again, several.
+    """
+
+    def __init__(self, history: History, directory: Path):
+        super().__init__()
+        self.history, self.directory = history, directory
+        self.writer: Any = None
+
+    def get_state(self) -> dict[str, Any]:
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """The files hold what was."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.writer is None:
+            self.writer = tf.summary.create_file_writer(str(self.directory))
+        row = self.history.rows[-1]
+        with self.writer.as_default(step=row["step"]):
+            for name, value in row.items():
+                if name not in ("epoch", "step") and value is not None:
+                    tf.summary.scalar(name, value)
+        self.writer.flush()
 
 
 class Redraw(keras.callbacks.Callback):

@@ -46,6 +46,8 @@ class Trainer:
         callbacks: Keras', called in this order. What they remember goes into checkpoints: what
             their `get_state` returns and `set_state` takes, else the numbers in `REMEMBERED`.
         checkpoints: Where they are kept; None for none.
+        initial: Sets the weights that training starts from, where it starts; None for those that
+            the model has.
         steps_per_call: In one call of the graph.
         checkpoint_steps: Between checkpoints within an epoch; one is written after every epoch.
         checkpoint_seconds: After how many seconds one is written whatever the step.
@@ -63,6 +65,7 @@ class Trainer:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         checkpoints: Checkpoints | None = None,
         *,
+        initial: Callable[[], object] | None = None,
         steps_per_call: int = 1,
         checkpoint_steps: int | None = None,
         checkpoint_seconds: float = 600,
@@ -72,7 +75,7 @@ class Trainer:
     ):
         self.update, self.batches, self.checkpoints = update, batches, checkpoints
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
-        self.steps_per_call = steps_per_call
+        self.initial, self.steps_per_call = initial, steps_per_call
         self.checkpoint_steps, self.checkpoint_seconds = checkpoint_steps, checkpoint_seconds
         self.stop, self.describe, self.tell = stop, describe, tell
         self.callbacks = list(callbacks)
@@ -109,17 +112,24 @@ class Trainer:
             self.tell(f"{line}; {used}")
         if state:
             self._restore(state)
-        elif self.checkpoints:
-            try:
-                self._save()
-            except OSError as error:
-                raise InputError(
-                    f"{self.checkpoints.directory}: no checkpoint can be written: {error.strerror}"
-                ) from error
-            except ValueError as error:
-                raise InputError(f"training cannot start: {error}") from error
+        else:
+            self._start()
         self.saved_at = time.monotonic()
         self._open()
+
+    def _start(self):
+        if self.initial:
+            with self.update.strategy.scope():
+                self.initial()
+            self.update.average_anew()
+        try:
+            self._save()
+        except OSError as error:
+            raise InputError(
+                f"{self.checkpoints.directory}: no checkpoint can be written: {error.strerror}"
+            ) from error
+        except ValueError as error:
+            raise InputError(f"training cannot start: {error}") from error
 
     def _latest(self):
         """What the first worker's directory holds, and what is damaged there."""

@@ -103,6 +103,12 @@ class Update(tf.Module):
             raise ValueError(f"{count - len(named)} variables of {count} share another's name")
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
+    def average_anew(self) -> None:
+        """The averages start from the weights that the model has now."""
+        with self.strategy.scope():
+            for average, weight in zip(self.averages, self.model.trainable_weights):
+                average.assign(weight.value.numpy())
+
     def take(
         self, iterator, first: int, count: int, stop: bool = False, save: bool = False
     ) -> Sequence[StepResult]:

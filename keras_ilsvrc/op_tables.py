@@ -1,0 +1,62 @@
+"""What the tables of a recipe are made of: ranges of numbers, a strict table, one table an op."""
+
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Count = Annotated[int, Field(gt=0)]
+Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]  # least and most
+
+
+class Table(BaseModel):
+    """A table of a recipe: no key but the known ones, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+# Every op of `data.ops`, with the keys it takes from a recipe.
+OP_KEYS: dict[str, dict[str, Any]] = {
+    "resize": {"size": Count},
+    "resize_shorter": {"size": Count},
+    "scale_jitter": {"least": Count, "most": Count},
+    "pad": {"size": Count},
+    "random_crop": {"size": Count},
+    "centre_crop": {"size": Count},
+    "corner_crop": {"size": Count},
+    "area_crop": {
+        "size": Count,
+        "area": Pair,
+        "aspect": Pair,
+        "interpolation": Literal["bilinear", "bicubic", "random"],
+    },
+    "flip": {},
+    "pca_noise": {
+        "form": Literal["cuda-convnet", "fb.resnet.torch"],
+        "components": Literal["imagenet", "measured"],
+    },
+    "colour_jitter": {
+        "brightness": NotNegative,
+        "contrast": NotNegative,
+        "saturation": NotNegative,
+    },
+    "normalise": {"mean": list[float], "std": list[Positive]},
+    "preprocess": {"mode": Literal["caffe", "tf", "torch"]},
+    "standardise": {},
+    "subtract_channel_mean": {},
+    "subtract_pixel_mean": {},
+    "global_contrast": {"scale": Positive},
+    "zca": {"epsilon": Positive},
+}
+
+
+def _op(name: str, keys: dict[str, Any]) -> type[Table]:
+    fields: dict[str, Any] = {key: (kind, ...) for key, kind in keys.items()}
+    fields["op"] = (Literal[name], ...)
+    return create_model(name, __base__=Table, **fields)
+
+
+OPS = tuple(_op(name, keys) for name, keys in OP_KEYS.items())
+Ops = list[Annotated[Union[OPS], Field(discriminator="op")]]  # type: ignore[valid-type]  # noqa: UP007
