@@ -9,7 +9,12 @@ from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
-INITIAL = "he_normal"  # of every kernel, so that any net trains as built; biases start at zero
+# Of every kernel, so that any net trains as built; biases start at zero. The Gaussian of He et al.
+# (arXiv:1502.01852, section 2.2), whose tails Keras' "he_normal" cuts off.
+INITIAL = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 2.0, "mode": "fan_in", "distribution": "untruncated_normal"},
+}
 CELL = r"(conv(?=.*-)|maxpool|avgpool)(\d+)(?:x(\d+))?(?:/(\d+))?(?:-(\d+))?"
 
 

@@ -31,7 +31,7 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 PUBLISHED_GATE = -6.0  # b_g of the best gates of [2] table 1
 KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
 # [1] section 3.4: as in He et al., arXiv:1502.01852, equation 10.
-INITIAL = {"kernel": ("he_normal",), "bias": {}}
+INITIAL = {"kernel": ("he",), "bias": {}}
 
 
 class Form(NamedTuple):

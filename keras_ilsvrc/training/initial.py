@@ -10,7 +10,7 @@ from keras_ilsvrc.layers.graph import leaves
 
 # Rules of no paper of this family, by name.
 RULES = {
-    "he": {"kernel": ("he_normal",), "bias": {}},
+    "he": {"kernel": ("he",), "bias": {}},
     "glorot": {"kernel": ("glorot_uniform",), "bias": {}},
 }
 
@@ -22,7 +22,8 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
         model: Any functional model; what has no kernel keeps its values. The coefficients of
             LeNet-5's subsampling are drawn as kernels are.
         table: `{"kernel": rule, "bias": {layer: value}}`. The rule is `("normal", deviation)`,
-            `("fan_in", bound)` for uniform values within bound / fan-in, or `(Keras initializer,)`.
+            `("fan_in", bound)` for uniform values within bound / fan-in, `("he",)` for He et al.'s
+            normal values, or `(Keras initializer,)`.
             The bias of a layer that is not named starts as the layer itself would start it.
         seed: The same seed gives the same values.
     """
@@ -45,6 +46,8 @@ def _initializer(name: str, *numbers: float, seed: int) -> Callable[..., Any]:
     """A rule as a function of a shape and a dtype."""
     if name == "normal":
         return keras.initializers.RandomNormal(stddev=numbers[0], seed=seed)
+    if name == "he":
+        return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal", seed=seed)
     if name != "fan_in":
         return keras.initializers.get({"class_name": name, "config": {"seed": seed}})
 

@@ -1,6 +1,7 @@
 """Kills at any instant: what goes on ends in the very state of what was not killed."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from process import ENVIRONMENT
 
-from keras_ilsvrc.training.checkpoint import Checkpoints
+from keras_ilsvrc.training.checkpoint import Checkpoints, read
 
 SCRIPT = Path(__file__).with_name("toy_process.py")
 FEW = ["step:3", "write0.3:6", "validation:10"]
@@ -87,6 +88,28 @@ def test_a_chain_of_kills_ends_in_the_same_state(tmp_path, expected, replicas, k
         assert not Checkpoints(tmp_path).latest()[1]
     status, lines = run(tmp_path, replicas)
     assert (status, json.loads(lines[-1])) == (0, expected(replicas))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of seven pages: two checkpoints fit on it, a third one in part."""
+    if os.geteuid():
+        pytest.skip("only root may mount; with a stand-in, test_trainer.py has the same for all")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=28k", "tmpfs", tmp_path], check=True)
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_disk_that_fills_up_ends_no_training_and_harms_no_checkpoint(small_disk, expected):
+    process = start(small_disk, 1)
+    output, errors = process.communicate(timeout=280)
+    assert (process.returncode, json.loads(output.splitlines()[-1])) == (0, expected(1))
+    full = [line for line in errors.splitlines() if "No space left on device" in line]
+    assert full
+    assert all("; the one of step 2 stays" in line for line in full)
+    held = [read(path).facts["step"] for path in Checkpoints(small_disk).paths()]
+    assert held == [2, 0]
+    assert len(list(small_disk.iterdir())) == len(held)
 
 
 @pytest.mark.slow
