@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from keras_ilsvrc.cli import accounts, bench, doctor, nets, runs
+from keras_ilsvrc.cli import accounts, bench, doctor, nets, results, runs
 from keras_ilsvrc.errors import InputError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command("table")(accounts.table)
 app.command("compare")(accounts.compare)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
+app.command("results")(results.results)
 app.add_typer(bench.app, name="bench")
 app.command("doctor")(doctor.doctor)
 

@@ -1,0 +1,37 @@
+"""`results`: what finished runs reached."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.results import HEADINGS, markdown, rows_of
+
+
+def results(
+    runs: Annotated[list[Path], typer.Argument(help="Directories of runs, or folders of them.")],
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", help="Write the table to this file instead.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the test errors of finished runs; the same recipe with other seeds is one row."""
+    rows = rows_of(runs)
+    if markdown_file:
+        try:
+            markdown_file.write_text(markdown(rows), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{markdown_file}: cannot be written: {error.strerror}") from error
+    elif as_json:
+        print(json.dumps([dataclasses.asdict(row) | {"mean": row.mean} for row in rows], indent=2))
+    else:
+        table = Table(*HEADINGS, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*row.cells())
+        Console(width=120).print(table, markup=False)

@@ -1,0 +1,62 @@
+"""Finished runs as a table."""
+
+import json
+
+import pytest
+
+from keras_ilsvrc import InputError
+from keras_ilsvrc.recipe import find, load
+from keras_ilsvrc.results import markdown, rows_of
+
+ERRORS = {0: 1.5, 1: 2.5, 2: 2.0}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Three seeds of one recipe with a baseline, and one run of a deeper net."""
+
+    def write(name, overrides, **result):
+        path = tmp_path / name
+        path.mkdir()
+        recipe = load(find("quickstart"), overrides)
+        (path / "recipe.toml").write_text(recipe.toml())
+        known = {"net": recipe.net, "images": 360, "protocol": "single_view", "seconds": 60.0}
+        (path / "result.json").write_text(json.dumps(known | result))
+
+    svm = {"name": "svm", "top1_error": 1.6667}
+    for seed, error in ERRORS.items():
+        write(f"run-{seed}", [f"seed={seed}"], top1_error=error, baseline=svm)
+    write("deeper", ["net=resnet32_cifar"], top1_error=1.0, seconds=100.0)
+    return tmp_path
+
+
+def test_seeds_of_one_recipe_are_one_row_behind_the_baseline(runs):
+    svm, deeper, net = rows_of([runs])
+    assert (svm.classifier, svm.errors) == ("svm", {0: 1.6667})
+    assert (deeper.classifier, deeper.errors) == ("resnet32_cifar", {2: 1.0})
+    assert (net.classifier, net.errors, net.mean) == ("resnet20_cifar", ERRORS, 2.0)
+
+
+def test_a_page_shows_mean_spread_and_seeds(runs):
+    lines = markdown(rows_of([runs])).splitlines()
+    assert lines[0].startswith("| data | classifier | test error % | spread | seeds |")
+    assert lines[2] == "| digits | svm | 1.67 |  |  | 360 | its pixels |  |"
+    assert lines[4] == (
+        "| digits | resnet20_cifar | 2.00 | 1.50 to 2.50 | 0, 1, 2 | 360 | single_view | 60 |"
+    )
+
+
+def test_a_run_that_comes_twice_is_refused(runs):
+    with pytest.raises(InputError, match=r"run-0: a run of this recipe with seed 0 is there twice"):
+        rows_of([runs, runs / "run-0"])
+
+
+def test_a_folder_without_a_finished_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no finished run"):
+        rows_of([tmp_path])
+
+
+def test_a_damaged_result_is_named(runs):
+    (runs / "run-1" / "result.json").write_text("{")
+    with pytest.raises(InputError, match=r"run-1/result.json: damaged"):
+        rows_of([runs])
