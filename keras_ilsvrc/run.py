@@ -1,33 +1,22 @@
 """The only place where a recipe becomes objects: trained, tested, and kept in a directory."""
 
 import contextlib
-import io
 import platform
 import time
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.build import load_weights
-from keras_ilsvrc.data.pipeline import (
-    evaluation_batches,
-    names_of_step,
-    naming_the_file,
-    training_batches,
-)
+from keras_ilsvrc.data.apply import device_ops
+from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
-from keras_ilsvrc.evaluation.single_view import single_view
 from keras_ilsvrc.machine import HERE, Machine
-from keras_ilsvrc.recipe import load
 from keras_ilsvrc.rundir import CHECKPOINTS, TENSORBOARD, RunDirectory
 from keras_ilsvrc.stage import (
     WEIGHTS,
-    Stage,
     make_update,
     op_rows,
     set_initial,
@@ -35,6 +24,7 @@ from keras_ilsvrc.stage import (
     without_optimizer,
 )
 from keras_ilsvrc.tables import Recipe
+from keras_ilsvrc.testing import errors_of, probabilities
 from keras_ilsvrc.training.callbacks import History, ProgressBar, Redraw, Summaries, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.replicas import as_tested, workers_of
@@ -44,7 +34,6 @@ from keras_ilsvrc.training.strategy import mirrored, multi_worker
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.visualize.pictures import curves, doubtful, least_sure
 
-PROTOCOLS = {"single_view": single_view}
 BASELINES = {"svm": svm}
 
 
@@ -76,18 +65,16 @@ def train(
 
 def _train(recipe, directory, machine, strategy):
     started = time.perf_counter()
-    stage = set_stage(recipe, strategy)
+    stage = set_stage(recipe, strategy, directory and directory.statistics())
     _check_baseline(stage)
     with stage.strategy.scope():
         update = make_update(stage, machine.xla)
     with directory or contextlib.nullcontext() as path, StopRequest() as stop:
         if directory:
-            held = io.BytesIO()
-            np.savez(held, **stage.statistics)
-            directory.write("statistics.npz", held.getvalue())
+            directory.keep_statistics(stage.statistics)
         history = _fit(stage, update, path, machine, stop)
         with as_tested(update):
-            result = evaluate(stage)
+            result = errors_of([stage])
             if directory:
                 without_optimizer(stage.model).save_weights(path / WEIGHTS)
                 directory.flush(WEIGHTS)
@@ -97,46 +84,13 @@ def _train(recipe, directory, machine, strategy):
         del result["probabilities"]
         if directory:
             result |= _baseline(stage) | {
+                "left_out": stage.left_out.listed() if stage.left_out else [],
                 "overrides": list(directory.overrides),
                 "xla": machine.xla,
                 "versions": versions(),
             }
             directory.finish(result)
     return result
-
-
-def restore(path: Path, replicas: int | None = None) -> Stage:
-    """The stage of a finished run, with its trained weights and its statistics.
-
-    Raises:
-        InputError: If the directory holds no finished run.
-    """
-    for name in ("recipe.toml", "statistics.npz", WEIGHTS):
-        if not (path / name).is_file():
-            raise InputError(f"{path}: no finished run: {name} is missing")
-    with np.load(path / "statistics.npz", allow_pickle=False) as file:
-        statistics = dict(file)
-    stage = set_stage(load(path / "recipe.toml"), mirrored(replicas), statistics)
-    load_weights(without_optimizer(stage.model), path / WEIGHTS)
-    return stage
-
-
-def evaluate(stage: Stage) -> dict[str, Any]:
-    """Errors on the test split by the recipe's protocol, with the `probabilities` behind them."""
-    expect = stage.recipe.expect
-    protocol = expect.protocol if expect else "single_view"
-    probabilities = _probabilities(stage, stage.test, protocol)
-    labels = stage.test.labels
-    few = probabilities.shape[1] <= 5
-    return {
-        "net": stage.net.name,
-        "top1_error": round(top_k_error(probabilities, labels, 1), 4),
-        "top5_error": None if few else round(top_k_error(probabilities, labels, 5), 4),
-        "protocol": protocol,
-        "images": len(labels),
-        "replicas": stage.strategy.num_replicas_in_sync,
-        "probabilities": probabilities,
-    }
 
 
 def versions() -> dict[str, str]:
@@ -168,11 +122,12 @@ def _fit(stage, update, path, machine, stop):
     if recipe.schedule.name == "plateau":
         table = recipe.schedule
         callbacks.append(Plateau(table.factor, table.patience, table.times))
-    rows = op_rows(recipe.data.train_ops)
+    rows = device_ops(op_rows(recipe.data.train_ops))[0]
+    left_out = stage.left_out
 
     def batches(first_step, context):
-        parts = stage.train, rows, stage.statistics, batch, recipe.seed
-        return training_batches(*parts, first_step, total, context)
+        parts = stage.train, rows, stage.statistics, batch, recipe.seed, first_step, total, context
+        return training_batches(*parts, left_out and left_out.stand_ins())
 
     trainer = Trainer(
         update,
@@ -185,6 +140,7 @@ def _fit(stage, update, path, machine, stop):
         steps_per_call=machine.steps_per_call,
         checkpoint_steps=machine.checkpoint_steps,
         stop=stop,
+        left_out=left_out,
         describe=lambda step: (
             f"step {step} ({names_of_step(stage.train, batch, recipe.seed, step)})"
         ),
@@ -199,26 +155,12 @@ def _validate(stage, update, stop):
     if workers_of(stage.strategy)[0] > 1:
         stop = NEVER  # all workers learn of it together, in the next step
     with as_tested(update):
-        probabilities = _probabilities(stage, stage.validation, "single_view", stop)
+        found = probabilities(stage, stage.validation, "single_view", tell=lambda *_: stop.check())
     labels = stage.validation.labels
     return {
-        "loss": cross_entropy(probabilities, labels),
-        "error": top_k_error(probabilities, labels, 1),
+        "loss": cross_entropy(found, labels),
+        "error": top_k_error(found, labels, 1),
     }
-
-
-def _probabilities(stage, split, protocol, stop=NEVER):
-    data = stage.recipe.data
-    rows = op_rows(data.eval_ops)
-
-    def batches(context):
-        return evaluation_batches(split, rows, stage.statistics, data.batch_size, context)
-
-    def predict(model, batches):
-        return stage.forward(model, batches, stop.check)
-
-    with naming_the_file(split, rows, stage.statistics):
-        return PROTOCOLS[protocol](stage.model, batches, len(split), predict)
 
 
 def _check_baseline(stage):

@@ -2,21 +2,25 @@
 
 import errno
 import fcntl
+import io
 import json
 import os
 import shutil
 import tomllib
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.tables import Recipe
 
-RESULT = "result.json"
+RESULT, STATISTICS = "result.json", "statistics.npz"
 FILES = (
     "recipe.toml",
-    "statistics.npz",
+    STATISTICS,
     "history.csv",
     "final.weights.h5",
     "curves.png",
@@ -76,6 +80,16 @@ class RunDirectory:
             return json.loads(self.finished.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(f"{self.finished}: damaged; remove it, and --resume") from error
+
+    def statistics(self) -> dict[str, np.ndarray] | None:
+        """Those of the training images, if an interrupted run has measured them."""
+        return read_statistics(self.path) if (self.path / STATISTICS).is_file() else None
+
+    def keep_statistics(self, statistics: dict[str, np.ndarray]) -> None:
+        """Writes those of the training images."""
+        held = io.BytesIO()
+        np.savez(held, **statistics)  # type: ignore[arg-type]
+        self.write(STATISTICS, held.getvalue())
 
     def __enter__(self) -> Path:
         self.made = self._make()
@@ -194,6 +208,21 @@ class RunDirectory:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be made: {error.strerror}") from error
         return made
+
+
+def read_statistics(path: Path) -> dict[str, np.ndarray]:
+    """What a run's directory keeps of the training images.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    try:
+        with np.load(path / STATISTICS, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path / STATISTICS}: damaged; remove it, and they are measured again"
+        ) from error
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:

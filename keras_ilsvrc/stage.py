@@ -10,8 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.build import build, load_weights
-from keras_ilsvrc.data.pipeline import evaluation_batches, measure_statistics, naming_the_file
-from keras_ilsvrc.data.sources import Source, Split, open_source
+from keras_ilsvrc.data.apply import apply_to_batch, device_ops, needed
+from keras_ilsvrc.data.decode import Fault
+from keras_ilsvrc.data.left_out import LeftOut
+from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
+from keras_ilsvrc.data.source import Source, refuse
+from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms, synchronize
 from keras_ilsvrc.nets import info
@@ -23,6 +29,7 @@ from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD, RMSprop
+from keras_ilsvrc.training.replicas import workers_of
 from keras_ilsvrc.training.schedules import Exponential, Polynomial, WarmUp, steps
 from keras_ilsvrc.training.stock import quicken
 from keras_ilsvrc.training.update import Update
@@ -49,6 +56,7 @@ class Stage:
     validation: Split | None
     test: Split
     statistics: dict[str, np.ndarray]
+    left_out: LeftOut | None
     model: keras.Model
     forward: Forward
 
@@ -79,29 +87,40 @@ def set_stage(
     keras.config.set_dtype_policy(recipe.precision or "float32")
     keras.utils.set_random_seed(recipe.seed)
     shape = tuple(recipe.build.input_shape or row.input_shape)
-    source = open_source(recipe.data.dataset, channels=shape[-1])
+    data = recipe.data
+    faults: list[Fault] = []
+    report = faults.append if data.on_bad == "skip" else refuse
+    source = open_source(data.dataset, shape[-1], report)
     classes = recipe.build.classes or row.classes
     if classes != len(source.classes):
         raise InputError(
             f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
         )
-    data = recipe.data
     train = source.split(data.train)
     validation = None if data.validation is None else source.split(data.validation)
     test = source.split(data.test)
+    left_out = None
+    if data.bad_limit is not None:
+        left_out = LeftOut(train, data.batch_size, recipe.seed, data.bad_limit, faults)
     if statistics is None:
-        with naming_the_file(train, op_rows(data.train_ops)):
-            statistics = measure_statistics(train, op_rows(data.train_ops))
+        statistics = _measure(train, op_rows(data.train_ops), left_out)
     with strategy.scope():
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         synchronize(model, replicas > 1 and recipe.batch_norm.statistics == "synchronized")
     quicken(model)
     forward = Forward(strategy)
-    stage = Stage(
-        recipe, row, strategy, source, train, validation, test, statistics, model, forward
-    )
+    splits = train, validation, test
+    stage = Stage(recipe, row, strategy, source, *splits, statistics, left_out, model, forward)
     _check_shapes(stage, shape)
     return stage
+
+
+def _measure(train, rows, left_out):
+    """The statistics of the training images; what cannot be decoded is looked for first."""
+    if left_out and any(needed(row) for row in rows):
+        train = left_out.scan()
+    with naming_the_file(train, rows):
+        return measure_statistics(train, rows)
 
 
 def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
@@ -173,6 +192,11 @@ def make_update(stage: Stage, xla: bool = False) -> Update:
     Raises:
         InputError: If a name in the recipe is unknown, or XLA cannot compile the model.
     """
+    if stage.left_out and workers_of(stage.strategy)[0] > 1:
+        raise InputError(
+            "data.on_bad is 'skip', which one process alone can do; remove the files that "
+            "`keras-ilsvrc data check` names, and leave it out"
+        )
     if xla and any(layer.synchronized for layer in batch_norms(stage.model)):
         raise InputError(
             "--xla: XLA cannot compile statistics that are synchronized over replicas; leave --xla "
@@ -180,6 +204,7 @@ def make_update(stage: Stage, xla: bool = False) -> Update:
         )
     recipe, table = stage.recipe, stage.recipe.optimizer
     output = stage.model.output
+    device_rows = device_ops(op_rows(recipe.data.train_ops))[1]
     for key, given, known in (
         ("optimizer.rates", table.rates, {x.name for x in stage.model.trainable_weights}),
         ("loss.weights", recipe.loss.weights, output if isinstance(output, dict) else ()),
@@ -201,6 +226,7 @@ def make_update(stage: Stage, xla: bool = False) -> Update:
         accumulate=recipe.accumulate or 1,
         average=table.average,
         xla=xla,
+        prepare=lambda images: apply_to_batch(images, device_rows, stage.statistics),
     )
 
 

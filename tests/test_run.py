@@ -23,14 +23,16 @@ def short(*overrides):
 
 
 def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
-    from keras_ilsvrc.run import evaluate, restore, set_stage, train
+    from keras_ilsvrc.run import train
+    from keras_ilsvrc.stage import set_stage
+    from keras_ilsvrc.testing import errors_of, restore
 
     start = tmp_path / "start.weights.h5"
     set_stage(short("seed=7"), mirrored(1)).model.save_weights(start)
     recipe = short(f"initial={start}")
     result = train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
     start.unlink()
-    again = evaluate(restore(tmp_path / "run", 1))
+    again = errors_of([restore(tmp_path / "run", 1)])
     del again["probabilities"]
     assert again == {key: result[key] for key in again}
 
@@ -76,7 +78,8 @@ def test_initial_values_of_a_run_are_those_of_its_rule(tmp_path):
 
 def test_how_a_machine_trains_changes_no_weight(tmp_path):
     """Several steps a call, and files for TensorBoard beside it."""
-    from keras_ilsvrc.run import restore, train
+    from keras_ilsvrc.run import train
+    from keras_ilsvrc.testing import restore
 
     recipe = short("schedule.steps=5")
     weights = {}
@@ -113,8 +116,9 @@ def test_xla_and_statistics_over_replicas_are_refused():
 
 def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     """As VGG's deeper nets start from net A."""
-    from keras_ilsvrc.run import restore, train
+    from keras_ilsvrc.run import train
     from keras_ilsvrc.stage import set_initial, set_stage
+    from keras_ilsvrc.testing import restore
 
     recipe = short()
     train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))

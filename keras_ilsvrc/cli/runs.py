@@ -9,13 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from keras_ilsvrc import recipe as recipes
+from keras_ilsvrc.cli.bars import image_bar
 from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.cli.workers import run_workers
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.machine import Machine
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.rundir import RESULT, RunDirectory
+from keras_ilsvrc.rundir import RECIPE, RESULT, RunDirectory
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.cluster import LOST, Cluster, LostWorker, cluster_of
 
@@ -156,27 +158,38 @@ def _print_result(loaded: Recipe, path: Path, result: dict[str, Any]) -> None:
     if "baseline" in result:
         baseline = result["baseline"]
         print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
-    if loaded.expect:
-        print(f"{'expected':<12}{loaded.expect.top1_error:.2f} %")
     print(f"{'seconds':<12}{result['seconds']:.0f}, on {result['replicas']} replicas")
     print(f"{'pictures':<12}{path / 'curves.png'}")
     print(f"{'':<12}{path / 'doubtful.png'}")
 
 
 def evaluate(
-    run: Annotated[Path, typer.Option("--run", help="Directory of a finished run.")],
+    run: Annotated[
+        list[Path], typer.Option("--run", help="Directory of a finished run; of an ensemble, each.")
+    ],
+    protocol: Annotated[
+        str | None, typer.Option(help="How to test, as ten_crop; by default as the recipe says.")
+    ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(help="Shorter sides of the images, as 256,384,512, in place of its own."),
+    ] = None,
     replicas: Replicas = None,
     as_json: Json = False,
 ) -> None:
-    """Test the network of a run again, on the test images of its recipe."""
+    """Test the network of a run again, or the mean of several, on the test images of its recipe."""
     _check_replicas(replicas)
-    if not (run / "recipe.toml").is_file():
-        raise InputError(f"{run}: no finished run: recipe.toml is missing")
+    if protocol is not None:
+        passes_of(protocol)
+    sides = _sides(scales)
+    for path in run:
+        if not (path / RECIPE).is_file():
+            raise InputError(f"{path}: no finished run: {RECIPE} is missing")
     quiet_tensorflow()
-    from keras_ilsvrc.run import evaluate as errors
-    from keras_ilsvrc.run import restore
+    from keras_ilsvrc.testing import errors_of, restore
 
-    result = errors(restore(run, replicas))
+    with image_bar() as tell:
+        result = errors_of([restore(path, replicas) for path in run], protocol, sides, tell)
     del result["probabilities"]
     if as_json:
         print(json.dumps(result, indent=2))
@@ -184,10 +197,28 @@ def evaluate(
         _print_errors(result)
 
 
+def _sides(scales: str | None) -> list[int] | None:
+    """Whole numbers above 0 between commas."""
+    if scales is None:
+        return None
+    words = scales.split(",")
+    if not all(word.strip().isdigit() and int(word) for word in words):
+        raise InputError(f"--scales is {scales!r}; expected pixels, as 256,384,512")
+    return [int(word) for word in words]
+
+
 def _print_errors(result: dict[str, Any]) -> None:
-    error = f"{result['top1_error']:.2f} %"
-    top5 = "" if result["top5_error"] is None else f", top-5 {result['top5_error']:.2f} %"
-    print(f"{'test error':<12}{error}{top5}  {result['images']} images, {result['protocol']}")
+    what = "views of each" if result["views"] > 1 else "view of each"
+    print(f"{result['images']:,} images by {result['protocol']}, {result['views']} {what}")
+    expected = result["expected"] or {}
+    for key, name in (("top1_error", "test error"), ("top5_error", "top-5 error")):
+        error, ends = result[key], result[key.replace("error", "interval")]
+        if error is None:
+            continue
+        line = f"{name:<12}{error:.2f} %  95 % interval {ends[0]:.2f} to {ends[1]:.2f}"
+        if expected.get(key) is not None:
+            line += f"; {expected['by']}: {expected[key]:.2f}"
+        print(line)
 
 
 def _check_replicas(replicas: int | None) -> None:

@@ -1,17 +1,34 @@
-"""What is done to one image: plain functions of an image and a seed.
+"""What is done to one image: plain functions of an image and a seed, and the tables of them all.
 
-Images are float32 (height, width, channels) on the scale 0-255 until they are normalised; a
-seed is an int32 tensor of two numbers, of which the deterministic ops make no use.
+An image is a (height, width, channels) tensor on the scale 0-255. Geometry leaves uint8 as it is,
+and what it interpolates is rounded to whole numbers again: the papers' images were files of 8 bits
+between one step and the next. Arithmetic makes float32. A seed is an int32 tensor of two numbers,
+of which the deterministic ops make no use.
 """
 
 import tensorflow as tf
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.data import normalise as arithmetic
+from keras_ilsvrc.data import windows
+from keras_ilsvrc.data.colour import colour_jitter, pca_noise
+from keras_ilsvrc.data.windows import size_of
+
+INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
 def resize(image, seed, size: int):
     """To size x size, bilinear, with antialiasing; the shape of the picture is not kept."""
-    return tf.image.resize(image, (size, size), antialias=True)
+    return _resized(image, (size, size))
+
+
+def resize_shorter(image, seed, size: int):
+    """To a shorter side of `size`, bilinear, with antialiasing; the longer is rounded down."""
+    return _resized(image, windows.shorter(*size_of(image), seed, size))
+
+
+def scale_jitter(image, seed, least: int, most: int):
+    """To a shorter side drawn from least, ..., most: VGG's and ResNet's, sections 3.1 and 3.4."""
+    return _resized(image, windows.shorter_between(*size_of(image), seed, least, most))
 
 
 def pad(image, seed, size: int):
@@ -20,17 +37,40 @@ def pad(image, seed, size: int):
 
 
 def random_crop(image, seed, size: int):
-    """A size x size window anywhere."""
-    _check_crop(image, size)
-    return tf.image.stateless_random_crop(image, (size, size, image.shape[-1]), seed)
+    """A size x size window anywhere: 33x33 places of 224 in 256, as AlexNet's code has them."""
+    return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 
 def centre_crop(image, seed, size: int):
     """The size x size window in the middle."""
-    _check_crop(image, size)
-    top = (tf.shape(image)[0] - size) // 2
-    left = (tf.shape(image)[1] - size) // 2
-    return tf.image.crop_to_bounding_box(image, top, left, size, size)
+    return _cut(image, *windows.middle(*size_of(image), seed, size), size, size)
+
+
+def corner_crop(image, seed, size: int):
+    """A window in a corner or in the middle: with `flip` ZFNet's ten fixed crops, section 3."""
+    return _cut(image, *windows.corner_or_middle(*size_of(image), seed, size), size, size)
+
+
+def area_crop(image, seed, size: int, area: list, aspect: list, interpolation: str):
+    """GoogLeNet's window of random area and shape (section 6), resized to size x size.
+
+    The window is that of `windows.share`. As in fb.resnet.torch and in the input of TensorFlow's
+    Inception, interpolation is without antialiasing.
+
+    Args:
+        image: Of any size.
+        seed: Of the window, and of the interpolation if that is random.
+        size: Height and width of what comes out.
+        area: Least and most share of the image's area, at most 1.
+        aspect: Least and most width over height.
+        interpolation: "bilinear", "bicubic", or "random" for one of those, the mean of the area
+            and the nearest pixel, drawn for each image.
+
+    Raises:
+        InputError: If a pair is not in order, or a share above 1.
+    """
+    window = windows.share(*size_of(image), seed, area, aspect)
+    return interpolated(_cut(image, *window), seed, size, interpolation)
 
 
 def flip(image, seed):
@@ -38,43 +78,92 @@ def flip(image, seed):
     return tf.image.stateless_random_flip_left_right(image, seed)
 
 
-def normalise(image, seed, mean: list, std: list):
-    """Minus a mean, over a deviation, both by channel on the scale 0-255."""
-    return (image - tf.constant(mean, tf.float32)) / tf.constant(std, tf.float32)
+def interpolated(window, seed, size: int, interpolation: str):
+    """A window resized to size x size by one of `INTERPOLATIONS`, or by a random one."""
+    values = tf.cast(window, tf.float32)  # faster than from uint8, and the same
+
+    def by(method):
+        made = tf.image.resize(values, (size, size), method)
+        if window.dtype == tf.uint8 and method == "bicubic":
+            made = tf.clip_by_value(made, 0, 255)
+        return _like(window, made)
+
+    if interpolation != "random":
+        return by(interpolation)
+    own = tf.random.experimental.stateless_fold_in(seed, len(INTERPOLATIONS))
+    which = tf.random.stateless_uniform((), own, 0, len(INTERPOLATIONS), tf.int32)
+    return tf.switch_case(which, [lambda name=name: by(name) for name in INTERPOLATIONS])
 
 
-def standardise(image, seed, channel_mean, channel_std):
-    """Minus the mean, over the deviation of the training images, by channel."""
-    return (image - channel_mean) / channel_std
+def resampled(image, size, scale, translation):
+    """Bilinear with antialiasing: pixel x of the image goes to scale * x + translation.
 
-
-def subtract_pixel_mean(image, seed, pixel_mean):
-    """Minus the mean of the training images, pixel by pixel."""
-    return image - pixel_mean
-
-
-def _check_crop(image, size):
-    height, width = image.shape[:2]
-    if min(height or size, width or size) < size:
-        raise InputError(f"a crop of {size}x{size} does not fit into images of {height}x{width}")
-
-
-OPS = {
-    op.__name__: op
-    for op in (
-        resize,
-        pad,
-        random_crop,
-        centre_crop,
-        flip,
-        normalise,
-        standardise,
-        subtract_pixel_mean,
+    Coordinates count from the corner of the image, so that pixel i has its centre at i + 0.5.
+    """
+    made = tf.raw_ops.ScaleAndTranslate(
+        images=image[None],
+        size=tf.stack(size),
+        scale=scale,
+        translation=translation,
+        kernel_type="triangle",
+        antialias=True,
     )
+    return _like(image, made[0])
+
+
+def _resized(image, size):
+    scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
+    return resampled(image, size, scale, tf.zeros(2))
+
+
+def _like(image, made):
+    """Rounded where the image is of whole numbers; `made` lies in 0-255 then."""
+    return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
+
+
+def _cut(image, top, left, height, width):
+    return tf.slice(image, [top, left, 0], [height, width, image.shape[-1]])
+
+
+_GEOMETRY = (
+    resize,
+    resize_shorter,
+    scale_jitter,
+    pad,
+    random_crop,
+    centre_crop,
+    corner_crop,
+    area_crop,
+    flip,
+)
+_COLOUR = (pca_noise, colour_jitter)
+# What works alike on one image and on a batch of them.
+_ARITHMETIC = (
+    arithmetic.normalise,
+    arithmetic.preprocess,
+    arithmetic.standardise,
+    arithmetic.subtract_channel_mean,
+    arithmetic.subtract_pixel_mean,
+    arithmetic.global_contrast,
+    arithmetic.zca,
+)
+OPS = {op.__name__: op for op in (*_GEOMETRY, *_COLOUR, *_ARITHMETIC)}
+GEOMETRY = {op.__name__ for op in _GEOMETRY}
+ARITHMETIC = {op.__name__ for op in _ARITHMETIC}
+RANDOM = {
+    "scale_jitter",
+    "random_crop",
+    "corner_crop",
+    "area_crop",
+    "flip",
+    "pca_noise",
+    "colour_jitter",
 }
-RANDOM = {"random_crop", "flip"}
 # What an op takes from the training images rather than from the recipe.
 STATISTICS = {
+    "pca_noise": ("pca_values", "pca_vectors"),  # if its components are "measured"
     "standardise": ("channel_mean", "channel_std"),
+    "subtract_channel_mean": ("channel_mean",),
     "subtract_pixel_mean": ("pixel_mean",),
+    "zca": ("zca_mean", "zca_matrix", "zca_epsilon"),
 }

@@ -4,16 +4,30 @@ What example stands at position i of epoch e, and how it is augmented, is a pure
 (seed, e, i): there is no shuffle buffer, and a stream can start at any step.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.ops import OPS, RANDOM, STATISTICS
-from keras_ilsvrc.data.sources import Split, first_unreadable
+from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops, fold_in, image_at, needed
+from keras_ilsvrc.data.order import indices_of_step, place
+from keras_ilsvrc.data.split import Split, first_unreadable
+from keras_ilsvrc.data.statistics import measure_statistics
+from keras_ilsvrc.data.stores import tensor
 from keras_ilsvrc.errors import InputError
+
+__all__ = [
+    "GONE",
+    "Rows",
+    "apply_ops",
+    "evaluation_batches",
+    "measure_statistics",
+    "names_of_step",
+    "naming_the_file",
+    "training_batches",
+]
 
 # Not rewritten by autograph, which would wrap our errors in its own.
 as_written = tf.autograph.experimental.do_not_convert
@@ -25,7 +39,6 @@ GONE = (
     tf.errors.DeadlineExceededError,
     tf.errors.InternalError,
 )
-Rows = Sequence[Mapping]  # [{"op": "pad", "size": 4}, ...]
 
 
 def training_batches(
@@ -37,10 +50,12 @@ def training_batches(
     first_step: int = 0,
     last_step: int | None = None,
     context: tf.distribute.InputContext | None = None,
+    stand_ins: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Full batches of (images, labels), step after step, across the borders of epochs.
 
-    With a context, the share of each replica of this worker, in turn.
+    With a context, the share of each replica of this worker, in turn. Images are uint8 where the
+    ops leave them so, else float32.
 
     Args:
         split: The training images.
@@ -51,19 +66,20 @@ def training_batches(
         first_step: Where the stream starts.
         last_step: Where it ends; None for never.
         context: Of a worker, as `distribute_datasets_from_function` gives it.
+        stand_ins: As from `LeftOut`: which image is taken for each.
     """
     context = context or tf.distribute.InputContext()
-    count = len(split)
     own = batch_size // context.num_input_pipelines
     last = np.iinfo(np.int64).max if last_step is None else last_step * own
+    taken = None if stand_ins is None else tensor(stand_ins)
 
     @as_written
     def example(number):
         position = _position(number, batch_size, context)
-        key, index = _at(position, count, seed)
-        image_seed = tf.random.experimental.stateless_fold_in(key, index)
-        image = apply_ops(split.image(index), rows, image_seed, statistics)
-        return image, tf.gather(split.labels, index)
+        key, index = place(position, len(split), seed)
+        image_seed = fold_in(key, index)
+        index = index if taken is None else tf.gather(taken, index)
+        return image_at(split, index, rows, image_seed, statistics), split.label(index)
 
     examples = tf.data.Dataset.range(first_step * own, last).map(example, tf.data.AUTOTUNE)
     return _batches(examples, batch_size // context.num_replicas_in_sync)
@@ -75,18 +91,10 @@ def _position(number, batch_size, context):
     return number // own * batch_size + own * context.input_pipeline_id + number % own
 
 
-def _at(position, count, seed):
-    """The key of a position's epoch, and which of the images stands there."""
-    key = tf.stack([tf.constant(seed), tf.cast(position // count, tf.int32)])
-    return key, tf.random.experimental.index_shuffle(position % count, key, count - 1)
-
-
 def names_of_step(split: Split, batch_size: int, seed: int, step: int, most: int = 3) -> str:
-    """The first files of a step of `training_batches`, in words; their numbers if they are none."""
-    positions = range(step * batch_size, step * batch_size + min(most, batch_size))
-    indices = [int(_at(tf.constant(x, tf.int64), len(split), seed)[1]) for x in positions]
-    names = [f"image {x}" if split.paths is None else str(split.paths[x]) for x in indices]
-    return ", ".join(names) + (", ..." if batch_size > most else "")
+    """The first images of a step of `training_batches`, in words."""
+    indices = indices_of_step(len(split), batch_size, seed, step)[:most]
+    return ", ".join(map(split.name, indices)) + (", ..." if batch_size > most else "")
 
 
 def evaluation_batches(
@@ -98,7 +106,8 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """Full batches of images in order, filled up behind the last image with repeats of it.
 
-    With a context, the share of each replica of this worker, in turn.
+    With a context, the share of each replica of this worker, in turn. Images are uint8 where the
+    ops leave them so, else float32.
     """
     context = context or tf.distribute.InputContext()
     count = len(split)
@@ -107,7 +116,7 @@ def evaluation_batches(
     @as_written
     def image(number):
         index = tf.minimum(_position(number, batch_size, context), count - 1)
-        return apply_ops(split.image(index), rows, tf.constant([0, 0]), statistics)
+        return image_at(split, index, rows, NO_SEED, statistics)
 
     images = tf.data.Dataset.range(own).map(image, tf.data.AUTOTUNE)
     return _batches(images, batch_size // context.num_replicas_in_sync)
@@ -116,76 +125,10 @@ def evaluation_batches(
 def _batches(examples, batch_size):
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # Images are worked on side by side: an op that splits one among threads gains nothing.
+    options.threading.max_intra_op_parallelism = 1
     batches = examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
     return batches.with_options(options)
-
-
-def apply_ops(image, rows: Rows, seed, statistics: Mapping[str, np.ndarray]):
-    """One image of any type through the ops; each random op draws from a seed of its own."""
-    image = tf.cast(image, tf.float32)
-    for number, row in enumerate(rows):
-        arguments = {key: value for key, value in row.items() if key != "op"}
-        arguments |= {key: statistics[key] for key in STATISTICS.get(row["op"], ())}
-        own_seed = tf.random.experimental.stateless_fold_in(seed, number)
-        image = OPS[row["op"]](image, own_seed, **arguments)
-    return image
-
-
-def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
-    """What the ops need to know of the training images, measured where they first need it.
-
-    Args:
-        split: The training images.
-        rows: The ops of training.
-
-    Returns:
-        `channel_mean`, `channel_std` (channels,) and `pixel_mean` (height, width, channels), as
-        far as an op asks for them.
-
-    Raises:
-        InputError: If a random op stands before one that needs statistics.
-    """
-    statistics: dict[str, np.ndarray] = {}
-    for number, row in enumerate(rows):
-        needed = STATISTICS.get(row["op"], ())
-        if not needed or needed[0] in statistics:
-            continue
-        before = rows[:number]
-        random = [other["op"] for other in before if other["op"] in RANDOM]
-        if random:
-            raise InputError(
-                f"{row['op']} stands behind {random[0]}, which is random; put it before"
-            )
-        statistics |= _measure(split, before, statistics, needed)
-    return statistics
-
-
-def _measure(split, rows, statistics, needed):
-    count = len(split)
-
-    @as_written
-    def image_before(index):
-        return apply_ops(split.image(index), rows, tf.constant([0, 0]), statistics)
-
-    images = tf.data.Dataset.range(count).map(image_before, tf.data.AUTOTUNE)
-    total, squares = 0.0, 0.0
-    for image in images.as_numpy_iterator():
-        image = image.astype("float64")
-        if needed == ("pixel_mean",):
-            if np.shape(total) not in ((), image.shape):
-                raise InputError("subtract_pixel_mean needs images of one size; resize them first")
-            total = total + image
-        else:
-            total = total + image.mean(axis=(0, 1))
-            squares = squares + (image**2).mean(axis=(0, 1))
-    mean = total / count
-    if needed == ("pixel_mean",):
-        return {"pixel_mean": mean.astype("float32")}
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    return {
-        "channel_mean": mean.astype("float32"),
-        "channel_std": np.maximum(std, 1e-6).astype("float32"),
-    }
 
 
 @contextmanager
@@ -209,10 +152,10 @@ def naming_the_file(
 
 
 def _first_unfit(split, rows, statistics):
-    known = [row for row in rows if set(STATISTICS.get(row["op"], ())) <= set(statistics)]
-    for index, path in enumerate(() if split.paths is None else split.paths):
+    known = [row for row in rows if set(needed(row)) <= set(statistics)]
+    for index in range(len(split)) if split.pixels is None else ():
         try:
-            apply_ops(split.image(index), known, tf.constant([0, 0]), statistics)
+            apply_ops(split.image(index), known, NO_SEED, statistics)
         except InputError as error:
-            return f"{path}: {error}"
+            return f"{split.name(index)}: {error}"
     return None

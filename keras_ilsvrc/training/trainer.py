@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.cluster import Tell, tell_stderr
@@ -52,6 +53,8 @@ class Trainer:
         checkpoint_steps: Between checkpoints within an epoch; one is written after every epoch.
         checkpoint_seconds: After how many seconds one is written whatever the step.
         stop: Asked after every call.
+        left_out: What `batches` leaves out; asked where images cannot be read. If it finds them,
+            training goes back to the last checkpoint and on without them.
         describe: A step's images in words, for the line about a gradient that is not finite.
         tell: Where lines go.
     """
@@ -70,6 +73,7 @@ class Trainer:
         checkpoint_steps: int | None = None,
         checkpoint_seconds: float = 600,
         stop: StopRequest = NEVER,
+        left_out: LeftOut | None = None,
         describe: Callable[[int], str] = "step {}".format,
         tell: Tell = tell_stderr,
     ):
@@ -77,7 +81,7 @@ class Trainer:
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
         self.initial, self.steps_per_call = initial, steps_per_call
         self.checkpoint_steps, self.checkpoint_seconds = checkpoint_steps, checkpoint_seconds
-        self.stop, self.describe, self.tell = stop, describe, tell
+        self.stop, self.left_out, self.describe, self.tell = stop, left_out, describe, tell
         self.callbacks = list(callbacks)
         self.step = self.epochs = self.saved = 0
         self.sums = {"loss": 0.0, "accuracy": 0.0, "waited": 0.0, "steps": 0}
@@ -144,12 +148,22 @@ class Trainer:
         return min((self.epochs + 1) * self.steps_per_epoch, self.steps)
 
     def _call(self, calls):
-        """Steps up to the next that matters: an epoch's end, a checkpoint, one to be left out."""
-        if self.step in self.skipped:
-            next(self.iterator)
-            self.update.optimizer.iterations.assign_add(1)
-            self.step += 1
-            return
+        try:
+            if self.step in self.skipped:
+                self._pass_over()
+            else:
+                self._take_steps(calls)
+        except tf.errors.OpError:
+            if not self._leave_out():
+                raise
+
+    def _pass_over(self):
+        next(self.iterator)
+        self.update.optimizer.iterations.assign_add(1)
+        self.step += 1
+
+    def _take_steps(self, calls):
+        """Up to the next that matters: an epoch's end, a checkpoint, one to be passed over."""
         borders = [self._end_of_epoch(), self.step + self.steps_per_call]
         borders += [step for step in self.skipped if step > self.step]
         if self.checkpoint_steps:
@@ -187,6 +201,19 @@ class Trainer:
         self.epochs += 1
         self.sums = dict.fromkeys(self.sums, 0.0) | {"steps": 0}
         self._save_if_it_can_be()
+
+    def _leave_out(self):
+        """Whether images were found that cannot be read; then training is back without them."""
+        line = self.left_out and self.left_out.find(self.step, self.steps_per_call)
+        state, _ = self._latest() if line else (None, [])
+        if state is None:
+            return False
+        known = self.left_out.get_state()
+        self._restore(state)
+        self.left_out.set_state(known)
+        self.tell(f"{line}; back to step {self.step}, and on without it")
+        self._open()
+        return True
 
     def _roll_back(self, result: StepResult):
         facts = f"loss {result.loss:.4g}, gradient norm {result.gradient_norm:.4g}"
@@ -226,6 +253,7 @@ class Trainer:
             "epochs": self.epochs,
             "sums": self.sums,
             "skipped": self.skipped,
+            "left_out": self.left_out.get_state() if self.left_out else None,
             "stop_training": bool(self.update.model.stop_training),
             "callbacks": [get_state(callback) for callback in self.callbacks],
         }
@@ -245,6 +273,8 @@ class Trainer:
             raise InputError(f"the checkpoint of step {facts['step']}: {error}") from error
         self.step, self.epochs = facts["step"], facts["epochs"]
         self.sums, self.skipped, self.saved = facts["sums"], facts["skipped"], facts["step"]
+        if self.left_out and facts["left_out"] is not None:
+            self.left_out.set_state(facts["left_out"])
         self.update.model.stop_training = facts["stop_training"]
         for callback, held in zip(self.callbacks, facts["callbacks"], strict=True):
             set_state(callback, held)

@@ -4,7 +4,7 @@ Keras' own step breaks under a strategy with several steps a call, gradient accu
 and clipping by the global norm (which it applies before the replicas' gradients are summed).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
@@ -50,6 +50,7 @@ class Update(tf.Module):
         average: Momentum of the moving averages of the weights, or None for none; at step n it is
             at most (1 + n) / (10 + n).
         xla: Whether XLA compiles the forward and backward pass of each replica.
+        prepare: What is done to images on the device, before the model takes them.
 
     Raises:
         ValueError: If the pieces of a replica's images are not equally large.
@@ -66,11 +67,12 @@ class Update(tf.Module):
         accumulate: int = 1,
         average: float | None = None,
         xla: bool = False,
+        prepare: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
     ):
         super().__init__()
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.batch_size, self.seed, self.clip_norm = batch_size, seed, clip_norm
-        self.accumulate, self.average = accumulate, average
+        self.accumulate, self.average, self.prepare = accumulate, average, prepare
         self.strategy = tf.distribute.get_strategy()
         if batch_size % (self.strategy.num_replicas_in_sync * accumulate):
             raise ValueError(
@@ -188,7 +190,7 @@ class Update(tf.Module):
 
     def _gradients(self, images, labels):
         with tf.GradientTape() as tape:
-            outputs = self.model(images, training=True)
+            outputs = self.model(self.prepare(images), training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
             total = sums[0]
             if self.model.losses:  # of a user's regularizers: one share a replica and piece

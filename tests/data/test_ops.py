@@ -1,32 +1,55 @@
-"""What is done to one image, alone and inside a pipeline."""
+"""What is done to one image, alone and inside a pipeline: geometry, and what all ops share."""
 
 import inspect
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.datasets import load_digits
+from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.data.ops import OPS, RANDOM, STATISTICS
-from keras_ilsvrc.data.pipeline import apply_ops
-from keras_ilsvrc.tables import OP_KEYS
+from keras_ilsvrc.data.apply import apply_ops, apply_to_batch, device_ops
+from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, RANDOM, STATISTICS
+from keras_ilsvrc.op_tables import OP_KEYS
 
-DIGITS = np.round(load_digits().images * 15.9375).astype("float32")[..., None]
+DIGITS = np.round(load_digits().images * 15.9375).astype("uint8")[..., None]
 THREE = np.concatenate([DIGITS[0], DIGITS[1], DIGITS[2]], axis=-1)  # 8x8x3 of real pixels
+PHOTO = load_sample_images().images[0][:160, :240]
 # Every pixel another value, so that a window says where it was cut.
-NUMBERED = np.arange(7 * 9, dtype="float32").reshape(7, 9, 1)
+NUMBERED = np.arange(7 * 9, dtype="uint8").reshape(7, 9, 1)
 MEAN, STD = [10.0, 20.0, 30.0], [2.0, 4.0, 8.0]
+AREA = {"size": 5, "area": [0.08, 1.0], "aspect": [0.75, 1.3333]}
 
 ARGUMENTS = {
     "resize": {"size": 5},
+    "resize_shorter": {"size": 6},
+    "scale_jitter": {"least": 5, "most": 9},
     "pad": {"size": 2},
     "random_crop": {"size": 6},
     "centre_crop": {"size": 5},
+    "corner_crop": {"size": 6},
+    "area_crop": AREA | {"interpolation": "random"},
     "flip": {},
+    "pca_noise": {
+        "form": "cuda-convnet",
+        "components": "measured",
+        "pca_values": np.float32([3000, 300, 30]),
+        "pca_vectors": np.eye(3, dtype="float32"),
+    },
+    "colour_jitter": {"brightness": 0.4, "contrast": 0.3, "saturation": 0.2},
     "normalise": {"mean": MEAN, "std": STD},
+    "preprocess": {"mode": "caffe"},
     "standardise": {"channel_mean": np.float32(MEAN), "channel_std": np.float32(STD)},
-    "subtract_pixel_mean": {"pixel_mean": DIGITS[:50].mean(axis=0)},
+    "subtract_channel_mean": {"channel_mean": np.float32(MEAN)},
+    "subtract_pixel_mean": {"pixel_mean": np.float32(THREE) / 2},
+    "global_contrast": {"scale": 55.0},
+    "zca": {
+        "epsilon": 0.5,
+        "zca_mean": np.float32(THREE.reshape(-1) / 3),
+        "zca_matrix": np.random.default_rng(0).normal(size=(192, 192)).astype("float32"),
+        "zca_epsilon": np.float32(0.5),
+    },
 }
 
 
@@ -35,15 +58,21 @@ def applied(name, image, seed=(0, 0), **arguments):
 
 
 def mapped(name, images, seeds, **arguments):
-    """The same inside a pipeline, where sizes are unknown until it runs."""
-    signature = (
-        tf.TensorSpec((None, None, images[0].shape[-1]), tf.float32),
-        tf.TensorSpec((2,), tf.int32),
-    )
-    pairs = tf.data.Dataset.from_generator(
-        lambda: zip(images, seeds, strict=True), output_signature=signature
-    )
+    """The same inside a pipeline, where places and seeds are unknown until it runs."""
+    pairs = tf.data.Dataset.from_tensor_slices((images, seeds))
     return list(pairs.map(lambda x, seed: OPS[name](x, seed, **arguments)).as_numpy_iterator())
+
+
+def mapped_unknown(name, images, seeds, **arguments):
+    """The same where even the sizes of images are unknown."""
+    pairs = tf.data.Dataset.from_tensor_slices((images, seeds))
+
+    def op(image, seed):
+        size = (None, None, image.shape[-1])
+        unknown = tf.raw_ops.PlaceholderWithDefault(input=image, shape=size)
+        return OPS[name](unknown, seed, **arguments)
+
+    return list(pairs.map(op).as_numpy_iterator())
 
 
 def test_every_op_is_tried_here():
@@ -59,26 +88,52 @@ def test_a_recipe_gives_an_op_what_the_training_images_do_not(name):
 
 
 def test_recipes_know_every_op_and_no_other():
-    assert list(OP_KEYS) == list(OPS)
-    assert set(STATISTICS) | RANDOM <= set(OPS)
+    assert set(OP_KEYS) == set(OPS)
+    assert set(STATISTICS) | RANDOM | GEOMETRY | ARITHMETIC <= set(OPS)
+    assert not (GEOMETRY | RANDOM) & ARITHMETIC
 
 
+@pytest.mark.parametrize("way", [mapped, mapped_unknown])
 @pytest.mark.parametrize("name", OPS)
-def test_an_op_does_the_same_alone_and_in_a_pipeline(name):
-    images = [THREE, THREE[::-1].copy(), 255 - THREE]
+def test_an_op_does_the_same_alone_and_in_a_pipeline(name, way):
+    if name == "zca" and way is mapped_unknown:
+        with pytest.raises(InputError, match=r"images of \?x\?x3"):
+            way(name, [THREE], [(1, 2)], **ARGUMENTS[name])
+        return
+    images = np.stack([THREE, THREE[::-1], 255 - THREE])
     seeds = [(1, 2), (3, 4), (5, 6)]
-    piped = mapped(name, images, seeds, **ARGUMENTS[name])
+    piped = way(name, images, seeds, **ARGUMENTS[name])
     for image, seed, found in zip(images, seeds, piped, strict=True):
-        np.testing.assert_array_equal(found, applied(name, image, seed, **ARGUMENTS[name]))
+        alone = applied(name, image, seed, **ARGUMENTS[name])
+        assert alone.dtype == found.dtype
+        np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-4)
+        if name in GEOMETRY:
+            np.testing.assert_array_equal(found, alone)
 
 
 @pytest.mark.parametrize("name", OPS)
 def test_an_op_depends_on_the_seed_if_and_only_if_it_is_random(name):
     made = [applied(name, THREE, (0, seed), **ARGUMENTS[name]) for seed in range(30)]
     again = [applied(name, THREE, (0, seed), **ARGUMENTS[name]) for seed in range(30)]
-    np.testing.assert_array_equal(made, again)
+    for image, same in zip(made, again, strict=True):
+        np.testing.assert_array_equal(image, same)
     several = len({image.tobytes() for image in made}) > 1
     assert several == (name in RANDOM)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_geometry_keeps_uint8_and_arithmetic_makes_float32(name):
+    made = applied(name, THREE, **ARGUMENTS[name])
+    assert made.dtype == ("uint8" if name in GEOMETRY else "float32")
+    assert applied(name, THREE.astype("float32"), **ARGUMENTS[name]).dtype == "float32"
+
+
+@pytest.mark.parametrize("name", sorted(ARITHMETIC))
+def test_arithmetic_does_to_a_batch_what_it_does_to_each_image(name):
+    images = np.stack([THREE, THREE[::-1], 255 - THREE])
+    batch = applied(name, images, **ARGUMENTS[name])
+    alone = [applied(name, image, **ARGUMENTS[name]) for image in images]
+    np.testing.assert_allclose(batch, alone, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [1, 3, 7])
@@ -103,9 +158,8 @@ def test_the_centre_window_is_in_the_middle(size, top, left):
 
 @pytest.mark.parametrize("size", [1, 4])
 def test_pad_adds_zeros_on_all_four_sides(size):
-    padded = applied("pad", DIGITS[0] + 1, size=size)
-    expected = np.pad(DIGITS[0] + 1, [(size, size), (size, size), (0, 0)])
-    np.testing.assert_array_equal(padded, expected)
+    padded = applied("pad", DIGITS[0], size=size)
+    np.testing.assert_array_equal(padded, np.pad(DIGITS[0], [(size, size), (size, size), (0, 0)]))
 
 
 def test_flip_mirrors_about_half_of_200_images():
@@ -118,39 +172,54 @@ def test_flip_mirrors_about_half_of_200_images():
     assert 75 <= flipped <= 125  # 3.5 standard deviations
 
 
-def test_normalise_subtracts_and_divides_by_channel():
-    expected = (THREE - np.float32(MEAN)) / np.float32(STD)
-    np.testing.assert_allclose(applied("normalise", THREE, mean=MEAN, std=STD), expected, rtol=1e-6)
+@pytest.mark.parametrize("size", [(61, 91), (160, 240), (300, 200)])
+def test_resizing_is_that_of_pillow_to_a_grey_level(size):
+    image = Image.fromarray(PHOTO).crop((0, 0, *size[::-1]))
+    expected = np.asarray(image.resize((112, 112), Image.Resampling.BILINEAR)).astype(int)
+    found = applied("resize", np.asarray(image), size=112).astype(int)
+    assert np.abs(found - expected).max() <= 1
+    assert (found != expected).mean() < 0.1  # Pillow rounds in between
 
 
-def test_standardise_with_the_statistics_of_an_image_leaves_none():
-    mean, std = THREE.mean(axis=(0, 1)), THREE.std(axis=(0, 1))
-    found = applied("standardise", THREE, channel_mean=mean, channel_std=std)
-    np.testing.assert_allclose(found.mean(axis=(0, 1)), 0, atol=1e-5)
-    np.testing.assert_allclose(found.std(axis=(0, 1)), 1, rtol=1e-5)
+@pytest.mark.parametrize("name", ["resize_shorter", "scale_jitter"])
+def test_the_picture_keeps_its_shape(name):
+    arguments = {"size": 80} if name == "resize_shorter" else {"least": 80, "most": 80}
+    found = applied(name, PHOTO, **arguments)
+    expected = Image.fromarray(PHOTO).resize((120, 80), Image.Resampling.BILINEAR)
+    assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 1
 
 
-def test_subtract_pixel_mean_leaves_a_mean_image_of_zero():
-    mean = DIGITS.mean(axis=0)
-    left = [applied("subtract_pixel_mean", image, pixel_mean=mean) for image in DIGITS[:200]]
-    np.testing.assert_allclose(left, DIGITS[:200] - mean, rtol=1e-6)
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_area_crops_are_windows_resized_without_antialiasing(interpolation):
+    whole = {"size": 100, "area": [1.0, 1.0], "aspect": [1.0, 1.0]}
+    found = applied("area_crop", PHOTO[:, :160], interpolation=interpolation, **whole)
+    expected = tf.image.resize(PHOTO[:, :160], (100, 100), interpolation)
+    np.testing.assert_array_equal(found, np.clip(np.floor(expected + 0.5), 0, 255))
 
 
-@pytest.mark.parametrize("size", [4, 2])
-def test_resize_to_a_fraction_keeps_the_mean(size):
-    level = np.full((8, 8, 1), 77, "float32")
-    np.testing.assert_allclose(applied("resize", level, size=size), 77, rtol=1e-6)
-    small = applied("resize", DIGITS[0], size=size)
-    assert small.shape == (size, size, 1)
-    assert abs(small.mean() - DIGITS[0].mean()) < 0.15 * DIGITS[0].mean()
+def test_random_interpolation_is_each_of_four_for_about_a_quarter():
+    whole = {"size": 60, "area": [1.0, 1.0], "aspect": [1.0, 1.0], "interpolation": "random"}
+    square = PHOTO[:, :160]
+    methods = ("bilinear", "bicubic", "area", "nearest")
+    made = [tf.image.resize(square, (60, 60), method) for method in methods]
+    made = [np.clip(np.floor(image.numpy() + 0.5), 0, 255) for image in made]
+    counts = [0] * 4
+    for seed in range(120):
+        found = applied("area_crop", square, (seed, 0), **whole)
+        (which,) = (n for n, image in enumerate(made) if np.array_equal(found, image))
+        counts[which] += 1
+    assert min(counts) > 14  # 30 expected, deviation 4.7
 
 
-@pytest.mark.parametrize("name", ["random_crop", "centre_crop"])
+@pytest.mark.parametrize("name", ["random_crop", "centre_crop", "corner_crop"])
 @pytest.mark.parametrize("size", [8, 9, 10])
 def test_a_crop_larger_than_the_image_is_refused(name, size):
+    message = f"a crop of {size}x{size} does not fit into images of 7x9"
     with pytest.raises(InputError) as caught:
         applied(name, NUMBERED, size=size)
-    assert str(caught.value) == f"a crop of {size}x{size} does not fit into images of 7x9"
+    assert str(caught.value) == message
+    with pytest.raises(tf.errors.InvalidArgumentError, match="does not fit"):
+        mapped_unknown(name, [NUMBERED], [(0, 0)], size=size)
 
 
 def test_ops_in_a_row_draw_from_seeds_of_their_own():
@@ -163,3 +232,58 @@ def test_ops_in_a_row_draw_from_seeds_of_their_own():
         tops.add((top, top_of_both - top))
     # Both have three places from top to bottom; one seed for both would make them the same.
     assert tops == {(first, second) for first in range(3) for second in range(3)}
+
+
+def rows_of(text):
+    return [{"op": name, **arguments(name)} for name in text.split()]
+
+
+def arguments(name):
+    return {key: ARGUMENTS[name][key] for key in OP_KEYS[name]}
+
+
+@pytest.mark.parametrize(
+    ("host", "device"),
+    [
+        ("", ""),
+        ("pad random_crop flip", ""),
+        ("pad random_crop flip", "standardise"),
+        ("area_crop flip", "preprocess"),
+        ("", "subtract_pixel_mean"),
+        ("resize", "global_contrast zca"),
+        ("flip pca_noise", ""),
+        ("flip pca_noise normalise", ""),
+        ("subtract_pixel_mean pad random_crop", ""),
+        ("flip colour_jitter pca_noise normalise", ""),
+    ],
+)
+def test_trailing_arithmetic_goes_to_the_device_where_uint8_can_cross(host, device):
+    rows = rows_of(f"{host} {device}")
+    found = device_ops(rows)
+    assert [[row["op"] for row in part] for part in found] == [host.split(), device.split()]
+
+
+@pytest.mark.parametrize("device", ["standardise", "subtract_pixel_mean", "global_contrast zca"])
+def test_host_and_device_together_are_the_ops(device):
+    rows = rows_of(f"pad random_crop flip {device}")
+    rows[1]["size"] = 8
+    statistics = {k: v for name in STATISTICS for k, v in ARGUMENTS[name].items()}
+    host, rest = device_ops(rows)
+    images = [
+        [apply_ops(tf.constant(THREE), part, (5, n), statistics) for n in range(3)]
+        for part in (host, rows)
+    ]
+    crossing = tf.stack(images[0])
+    assert crossing.dtype == tf.uint8
+    batch = apply_to_batch(crossing, rest, statistics)
+    np.testing.assert_allclose(batch, tf.stack(images[1]), rtol=1e-4, atol=1e-3)
+
+
+def test_a_batch_without_ops_for_the_device_becomes_float32():
+    assert apply_to_batch(tf.constant(THREE[None]), [], {}).dtype == tf.float32
+
+
+def test_statistics_that_training_has_not_measured_are_named():
+    with pytest.raises(InputError) as caught:
+        apply_ops(tf.constant(THREE), [{"op": "standardise"}], (0, 0), {"channel_mean": 1.0})
+    assert str(caught.value).startswith("standardise needs the channel_std of the training images")

@@ -3,12 +3,15 @@
 import keras
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.datasets import load_digits
 
+from keras_ilsvrc import InputError
 from keras_ilsvrc.data.pipeline import evaluation_batches
 from keras_ilsvrc.data.sources import Split
+from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.baseline import svm
-from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
+from keras_ilsvrc.evaluation.errors import confidence_interval, cross_entropy, top_k_error
 from keras_ilsvrc.evaluation.single_view import single_view
 
 
@@ -125,3 +128,56 @@ def test_the_svm_learns_digits_and_nothing_from_shuffled_labels():
     shuffled = np.random.default_rng(0).permutation(labels[:1000])
     bad = svm(images[:1000], shuffled, images[1000:], labels[1000:])
     assert bad > 70
+
+
+@pytest.mark.parametrize("level", [0.68, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize(("wrong", "images"), [(0, 7), (1, 1), (3, 10), (250, 1000), (7500, 50000)])
+def test_the_interval_of_an_error_is_wilsons(wrong, images, level):
+    found = confidence_interval(100 * wrong / images, images, level)
+    expected = binomtest(wrong, images).proportion_ci(level, method="wilson")
+    assert found == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-9)
+
+
+def test_an_error_of_7_percent_on_the_validation_images_is_known_to_a_quarter_of_a_percent():
+    low, high = confidence_interval(7.0, 50_000)
+    assert low < 7 < high
+    assert high - low == pytest.approx(0.4475, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((101, 10), "error is 101; expected a percentage"),
+        ((-0.1, 10), "error is -0.1; expected a percentage"),
+        ((float("nan"), 10), "error is nan; expected a percentage"),
+        ((5, 0), "images is 0; expected at least 1"),
+        ((5, 10, 1), "level is 1; expected a number between 0 and 1"),
+        ((5, 10, 95), "level is 95; expected a number between 0 and 1"),
+    ],
+)
+def test_what_has_no_interval_is_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        confidence_interval(*arguments)
+
+
+def test_an_ensemble_is_the_mean_of_its_nets():
+    members = [softmax(20, 7, seed) for seed in range(5)]
+    found = ensemble(members)
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found, np.mean(members, axis=0, dtype="float64"), rtol=1e-7)
+    np.testing.assert_array_equal(ensemble(members[:1]), members[0])
+
+
+def test_an_ensemble_is_as_exact_as_float64_whatever_its_order():
+    members = [np.full((2, 3), value, "float32") for value in (1, 1e-9, 1e-9)]
+    expected = np.float32((1 + 2e-9) / 3)
+    assert (ensemble(iter(members)) == expected).all()
+    many = [softmax(3, 4, seed) for seed in range(1000)]
+    np.testing.assert_array_equal(ensemble(many), ensemble(many[::-1]))
+
+
+def test_nets_with_other_classes_or_images_make_no_ensemble():
+    with pytest.raises(InputError, match=r"probabilities are \(5, 3\) behind \(4, 3\)"):
+        ensemble([softmax(4, 3), softmax(5, 3)])
+    with pytest.raises(InputError, match="an ensemble of no nets"):
+        ensemble([])

@@ -6,6 +6,7 @@ import os
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import toy
 
 from keras_ilsvrc.errors import InputError
@@ -177,6 +178,58 @@ def test_goes_on_exactly_around_a_step_that_was_left_out(tmp_path, stop_after):
     expected = run(tmp_path / "whole", **options)[:2]
     run(tmp_path / "parts", stop_after, **options)
     assert run(tmp_path / "parts", **options)[:2] == expected
+
+
+class Unreadable:
+    """The images of one step, until it is known that they cannot be read."""
+
+    def __init__(self, step):
+        self.step, self.known = step, False
+
+    def batches(self, first, context):
+        def check(number, batch):
+            tf.debugging.assert_none_equal(number, tf.constant(self.step, tf.int64))
+            return batch
+
+        feed = toy.batches(first, context)
+        return feed if self.known else feed.enumerate(first).map(check)
+
+    def find(self, step, count):
+        if self.known or not step <= self.step < step + count:
+            return None
+        self.known = True
+        return "a line"
+
+    def get_state(self):
+        return self.known
+
+    def set_state(self, state):
+        self.known = state
+
+
+@pytest.mark.parametrize("per_call", [1, 4])
+def test_goes_back_and_on_without_images_that_cannot_be_read(tmp_path, uninterrupted, per_call):
+    bad, lines, update = Unreadable(7), [], toy.fresh()
+    options = {"checkpoint_steps": 3, "steps_per_call": per_call, "tell": lines.append}
+    callbacks = [Log(), StopAt(None, None)]
+    toy.trainer_of(update, STEPS, tmp_path, callbacks, bad.batches, left_out=bad, **options).train()
+    assert lines == ["a line; back to step 6, and on without it"]
+    assert toy.state_hash(update) == uninterrupted[0]
+    assert Checkpoints(tmp_path).latest()[0].facts["left_out"] is True
+
+
+def test_what_was_left_out_is_known_when_training_goes_on(tmp_path):
+    bad = Unreadable(1)
+    run(tmp_path, 5, feed=bad.batches, left_out=bad)
+    other = Unreadable(1)
+    run(tmp_path, feed=other.batches, left_out=other)
+    assert other.known
+
+
+def test_an_error_of_no_image_ends_training():
+    bad = Unreadable(1)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        toy.trainer_of(toy.fresh(), STEPS, feed=bad.batches).train()
 
 
 @pytest.mark.parametrize("per_call", [1, 4])

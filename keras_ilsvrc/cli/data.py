@@ -1,0 +1,87 @@
+"""`data`: what a data set holds."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keras_ilsvrc.cli.options import BAD_INPUT, Json
+from keras_ilsvrc.cli.quiet import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.data.check import Findings
+
+WIDTH = 100
+SHOWN = 5  # of the lists that are long on large sets
+
+app = typer.Typer(no_args_is_help=True, help="Look at data sets.")
+
+
+@app.callback()
+def data() -> None:
+    """Look at data sets."""
+
+
+@app.command("check")
+def check(
+    source: Annotated[
+        str,
+        typer.Argument(help="digits, folder:PATH, idx:PATH, imagenet:PATH or tfds:NAME."),
+    ],
+    channels: Annotated[int, typer.Option(help="1 or 3: as what images are decoded.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Read and decode every image, and name every bad file; then the exit status is 2."""
+    with Console(stderr=True).status("starting TensorFlow"):
+        quiet_tensorflow()
+        from keras_ilsvrc.data.check import check as look_at
+
+    found = look_at(source, channels)
+    if as_json:
+        bad = [fault._asdict() for fault in found.bad]
+        print(json.dumps({**asdict(found), "bad": bad}, indent=2))
+    else:
+        _show(found)
+    if found.bad:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _show(found: "Findings") -> None:
+    """Prints the findings: a table of splits, and a line for each of the rest."""
+    table = Table(box=None, pad_edge=False, title=found.source, title_justify="left")
+    for heading in ("split", "images", "a class: least", "median", "most", "empty"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    for split, count in found.images.items():
+        row = found.classes[split]
+        numbers = f"{row['least']:,}", f"{row['median']:,.10g}", f"{row['most']:,}"
+        table.add_row(split, f"{count:,}", *numbers, f"{len(row['empty']):,}")
+    console = Console(width=WIDTH, markup=False, highlight=False)
+    console.print(table)
+    for split, row in found.classes.items():
+        _list(f"empty classes of {split}", row["empty"])
+    for side, three in (("height", found.heights), ("width", found.widths)):
+        if three:
+            print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
+    for what, counts in (("modes", found.modes), ("formats", found.formats)):
+        print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+    print(f"turned by EXIF, which is not applied: {found.rotated:,}")
+    _list("named as another format", found.misnamed)
+    _list("duplicates", [" = ".join(names) for names in found.duplicates])
+    print(f"duplicates in several classes: {found.two_classes:,}")
+    for pair, count in found.shared.items():
+        print(f"the same images in {pair}: {count:,}")
+    print(f"bad: {len(found.bad):,}")
+    for fault in found.bad:
+        print(f"  {fault}")
+
+
+def _list(what: str, names: list[str]) -> None:
+    """How many there are, and the first of them."""
+    print(f"{what}: {len(names):,}")
+    for name in names[:SHOWN]:
+        print(f"  {name if name.isprintable() else ascii(name)}")
+    if len(names) > SHOWN:
+        print("  ... (--json shows all)")

@@ -1,0 +1,160 @@
+"""A whole source looked at: what it holds, and every file that is bad."""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from keras_ilsvrc.data.decode import Fault, Header, own_limit
+from keras_ilsvrc.data.progress import in_threads
+from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.split import Split, examined
+
+PIXELS = "pixels"  # the format of images that are not encoded
+ENDINGS = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    ".png": "PNG",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".webp": "WEBP",
+}
+
+
+@dataclass
+class Findings:
+    """What a source holds.
+
+    Attributes:
+        source: Its name.
+        images: Split to its number of good images.
+        classes: Split to least, median and most good images of a class, and the empty classes.
+        heights: Least, median and most, in pixels, over all splits.
+        widths: The same.
+        modes: How many images are grey, RGB, CMYK, with alpha or of 16 bit.
+        formats: How many are really JPEG, PNG and so on; `pixels` where they are not encoded.
+        misnamed: Images whose name ends as another format's: `PNG: path`.
+        rotated: How many ask to be turned by EXIF, which is not done.
+        duplicates: Names of images with the same content, a list for each content.
+        two_classes: How many of these lists have images of several classes.
+        shared: `train, validation` to how many contents are in both.
+        bad: Every image, file or folder that cannot be used.
+    """
+
+    source: str
+    images: dict[str, int] = field(default_factory=dict)
+    classes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    heights: tuple[int, float, int] | None = None
+    widths: tuple[int, float, int] | None = None
+    modes: dict[str, int] = field(default_factory=dict)
+    formats: dict[str, int] = field(default_factory=dict)
+    misnamed: list[str] = field(default_factory=list)
+    rotated: int = 0
+    duplicates: list[list[str]] = field(default_factory=list)
+    two_classes: int = 0
+    shared: dict[str, int] = field(default_factory=dict)
+    bad: list[Fault] = field(default_factory=list)
+
+
+def check(name: str, channels: int = 3) -> Findings:
+    """Reads and decodes every image of a source, on all cores.
+
+    Args:
+        name: As for `open_source`.
+        channels: 1 or 3: as what images are decoded.
+
+    Raises:
+        InputError: If the source cannot be opened at all.
+    """
+    found = Findings(name)
+    source = open_source(name, channels, found.bad.append)
+    tally = _Tally(found)
+    splits: list[Split] = []
+    for title, split in source.splits.items():
+        if split not in splits:  # a split may have two names
+            splits.append(split)
+            tally.add(title, split, source.classes)
+    tally.close(splits)
+    return found
+
+
+class _Tally:
+    """Counts images into findings, one split after another."""
+
+    def __init__(self, found: Findings):
+        self.found = found
+        self.modes: Counter[str] = Counter()
+        self.formats: Counter[str] = Counter()
+        self.sizes: list[tuple[int, int]] = []
+        # Of a content: number of split, and index.
+        self.places: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
+        self.titles: list[str] = []
+
+    def add(self, title, split, classes):
+        number = len(self.titles)
+        self.titles.append(title)
+        counts = np.zeros(len(classes), int)
+
+        def look(index):
+            return _look(split, index)
+
+        with own_limit():
+            results = in_threads(look, range(len(split)), f"reading {title}")
+            for index, result in enumerate(results):
+                if isinstance(result, Fault):
+                    self.found.bad.append(result)
+                    continue
+                digest, header = result
+                counts[split.labels[index]] += 1
+                self.places[digest].append((number, index))
+                self.sizes.append((header.height, header.width))
+                self.modes[header.mode] += 1
+                self.formats[header.format] += 1
+                self.found.rotated += header.rotated
+                name = split.name(index)
+                ending = os.path.splitext(name)[1].lower()
+                if ENDINGS.get(ending, header.format) != header.format != PIXELS:
+                    self.found.misnamed.append(f"{header.format}: {name}")
+        self.found.images[title] = int(counts.sum())
+        least, median, most = _three(counts)
+        empty = [classes[label] for label in np.flatnonzero(counts == 0)]
+        self.found.classes[title] = {"least": least, "median": median, "most": most, "empty": empty}
+
+    def close(self, splits):
+        found = self.found
+        found.modes = dict(self.modes.most_common())
+        found.formats = dict(self.formats.most_common())
+        if self.sizes:
+            found.heights, found.widths = map(_three, zip(*self.sizes, strict=True))
+        shared: Counter[str] = Counter()
+        for places in self.places.values():
+            if len(places) == 1:
+                continue
+            found.duplicates.append([splits[one].name(index) for one, index in places])
+            labels = {int(splits[one].labels[index]) for one, index in places}
+            found.two_classes += len(labels) > 1
+            within = sorted({one for one, _ in places})
+            shared.update(f"{self.titles[a]}, {self.titles[b]}" for a, b in combinations(within, 2))
+        found.shared = dict(shared)
+
+
+def _look(split, index):
+    """The SHA-256 and the header of an image, or its fault."""
+    if split.pixels is None:
+        result = examined(split, index)
+        if isinstance(result, Fault):
+            return result
+        content, header = result
+        return hashlib.sha256(content).digest(), header
+    pixels = split.pixels[index]
+    height, width, channels = pixels.shape
+    mode = "grey" if channels == 1 else "RGB"
+    return hashlib.sha256(pixels).digest(), Header(PIXELS, height, width, mode, False)
+
+
+def _three(numbers):
+    """Least, median and most."""
+    return int(min(numbers)), float(np.median(numbers)), int(max(numbers))

@@ -1,0 +1,88 @@
+"""The development kit of ILSVRC 2012: its synsets, and the labels of the validation images."""
+
+import io
+import tarfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_ilsvrc.errors import InputError
+
+NAME = "ILSVRC2012_devkit_t12"
+META, TRUTH = "data/meta.mat", "data/ILSVRC2012_validation_ground_truth.txt"
+LARGEST = 16 << 20  # bytes of either file; the real ones have 170 kB
+
+
+class Devkit(NamedTuple):
+    """What the kit tells.
+
+    Attributes:
+        synsets: WordNet ids in order of their ILSVRC2012_ID, which counts from 1.
+        truth: The ILSVRC2012_ID of every validation image, in order of their names.
+        path: Of the kit.
+    """
+
+    synsets: list[str]
+    truth: list[int]
+    path: Path
+
+
+def read_devkit(root: Path) -> Devkit | None:
+    """The kit in a folder, as `ILSVRC2012_devkit_t12.tar.gz` or unpacked; None if there is none.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    folder, archive = root / NAME, root / f"{NAME}.tar.gz"
+    path = folder if folder.is_dir() else archive
+    if not path.exists():
+        return None
+    from scipy.io import loadmat
+
+    try:
+        read = _from_folder if path == folder else _from_archive
+        meta, truth = (read(path, name) for name in (META, TRUTH))
+        rows = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
+        # Those with children are groups of synsets, which no image is labelled with.
+        leaves = sorted(
+            (int(x["ILSVRC2012_ID"]), str(x["WNID"])) for x in rows if not x["num_children"]
+        )
+        numbers = [int(word) for word in truth.split()]
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        tarfile.TarError,
+        zlib.error,
+    ) as error:
+        raise InputError(f"{path}: {META} or {TRUTH} cannot be read: {error}") from error
+    if [number for number, _ in leaves] != list(range(1, len(leaves) + 1)):
+        raise InputError(f"{path}: {META} does not number its synsets 1 to {len(leaves)}")
+    for line, number in enumerate(numbers, 1):
+        if not 1 <= number <= len(leaves):
+            raise InputError(f"{path}: {TRUTH} line {line}: {number}; expected 1 to {len(leaves)}")
+    return Devkit([name for _, name in leaves], numbers, path)
+
+
+def _from_folder(path, name):
+    with open(path / name, "rb") as file:
+        return _limited(file, name)
+
+
+def _from_archive(path, name):
+    with tarfile.open(path, "r:gz") as archive:
+        file = archive.extractfile(f"{NAME}/{name}")
+        if file is None:
+            raise ValueError(f"{name} is no file")
+        return _limited(file, name)
+
+
+def _limited(file, name):
+    content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"{name} has over {LARGEST:,} bytes")
+    return content

@@ -1,0 +1,25 @@
+"""The handwritten digits that scikit-learn ships."""
+
+import numpy as np
+
+from keras_ilsvrc.data.source import Source, stratified
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Numbered
+
+
+def digits() -> Source:
+    """The 1,797 handwritten digits that scikit-learn ships: 8x8, grey, ten classes.
+
+    Stratified splits, seed 0: train 1,077, validation 360, test 360.
+    """
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    pixels = np.round(data.images * (255 / 16)).astype("uint8")[..., None]
+    labels = data.target.astype("int32")
+    names = Numbered("digits")
+    splits = {
+        name: Split(labels[rows], pixels[rows], names, channels=1, rows=rows)
+        for name, rows in stratified(labels, {"validation": 360, "test": 360}, "digits").items()
+    }
+    return Source("digits", splits, tuple(map(str, range(10))))

@@ -1,0 +1,102 @@
+"""`idx:PATH`: the files of MNIST, plain or compressed."""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from keras_ilsvrc.data.folder import check_folder
+from keras_ilsvrc.data.source import Source
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Numbered
+from keras_ilsvrc.errors import InputError
+
+SPLITS = {"train": "train", "test": "t10k"}
+# kind: magic number, which is 8 for unsigned bytes and then the number of dimensions
+MAGIC = {"images-idx3": 0x803, "labels-idx1": 0x801}
+LARGEST = 4 << 30  # bytes of values in a file
+DIGITS = tuple("0123456789")
+FASHION = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+
+
+def idx(root: Path) -> Source:
+    """MNIST, or another set of grey images in ten classes that is written in its files.
+
+    `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same for `t10k`, with or without
+    `.gz` (http://yann.lecun.com/exdb/mnist, "file formats"). Splits train and test; the classes
+    are named 0 to 9, those of a folder with `fashion` in its name as Fashion-MNIST's.
+
+    Args:
+        root: The folder that holds the four files.
+
+    Raises:
+        InputError: If a file is missing, damaged, or does not fit the others.
+    """
+    check_folder(root)
+    splits, size = {}, None
+    for name, prefix in SPLITS.items():
+        images, labels = (_find(root, f"{prefix}-{kind}-ubyte") for kind in MAGIC)
+        pixels, answers = (read_idx(*pair) for pair in zip((images, labels), MAGIC.values()))
+        if len(answers) != len(pixels):
+            raise InputError(
+                f"{labels}: {len(answers)} labels; expected {len(pixels)}, one for each image in "
+                f"{images.name}"
+            )
+        for index in np.flatnonzero(answers > 9)[:1]:
+            raise InputError(f"{labels}: label {answers[index]} of image {index}; expected 0 to 9")
+        size = size or pixels.shape[1:]
+        if pixels.shape[1:] != size:
+            raise InputError(
+                f"{images}: images of {pixels.shape[1:]}; expected {size}, as of train"
+            )
+        splits[name] = Split(
+            answers.astype("int32"), pixels[..., None], Numbered(f"{root.name} {name}"), channels=1
+        )
+    fashion = "fashion" in root.resolve().name.lower()
+    return Source(f"idx:{root}", splits, FASHION if fashion else DIGITS)
+
+
+def _find(root, name):
+    for path in (root / name, root / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise InputError(f"{root}: neither {name} nor {name}.gz; put one of them there")
+
+
+def read_idx(path: Path, magic: int) -> np.ndarray:
+    """The values in a file of MNIST's format, uint8; no more is read than its header declares.
+
+    Args:
+        path: The file; decompressed if its name ends in `.gz`.
+        magic: The magic number that it must have.
+
+    Raises:
+        InputError: If it has another, or more or fewer values than it declares, or too many.
+    """
+    dimensions = magic & 0xFF
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            header = file.read(4 * (1 + dimensions))
+            found = int.from_bytes(header[:4])
+            if found != magic:
+                raise InputError(f"{path}: magic number {found}; expected {magic} of {path.name}")
+            shape = struct.unpack(f">{dimensions}I", header[4:])
+            size = math.prod(shape)
+            if size > LARGEST:
+                raise InputError(f"{path}: declares {size:,} bytes; expected at most {LARGEST:,}")
+            values = file.read(size + 1)
+    except (OSError, EOFError, zlib.error, struct.error) as error:
+        raise InputError(f"{path}: cannot be read ({error}); download it again") from error
+    if len(values) != size:
+        count = f"{len(values):,} bytes" if len(values) < size else "more"
+        raise InputError(
+            f"{path}: {count} of values; expected {size:,}, which its header declares; download "
+            "it again"
+        )
+    return np.frombuffer(values, "uint8").reshape(shape)

@@ -1,0 +1,135 @@
+"""`imagenet:PATH`: the images of the challenge of 2012-2015, as folders or as the official tars."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_ilsvrc.data.devkit import NAME as DEVKIT
+from keras_ilsvrc.data.devkit import read_devkit
+from keras_ilsvrc.data.folder import check_folder, class_folders, images, listed
+from keras_ilsvrc.data.progress import in_threads
+from keras_ilsvrc.data.source import Report, Source, refuse
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Files, Members
+from keras_ilsvrc.data.tars import Member, members
+from keras_ilsvrc.errors import InputError, nearest
+
+TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
+SYNSETS = 1000
+ORDERS = ("wordnet", "devkit")
+
+
+def imagenet(place: str, channels: int = 3, report: Report = refuse) -> Source:
+    """ILSVRC 2012: `train`, and `validation`, which is also called `test`.
+
+    In the folder lie `train/SYNSET/*.JPEG` or `ILSVRC2012_img_train.tar`; and `val/*.JPEG`,
+    `val/SYNSET/*.JPEG` or `ILSVRC2012_img_val.tar`. Where the validation images are not in folders
+    of synsets, their labels come from `ILSVRC2012_devkit_t12.tar.gz`, or that folder unpacked. The
+    tars are read in place. The papers report errors on the validation images.
+
+    Labels number the WordNet ids in sorted order, as all published weights do. The devkit numbers
+    them otherwise, by ILSVRC2012_ID less 1: `PATH?order=devkit`.
+
+    Args:
+        place: The folder; behind it may stand `?order=devkit`.
+        channels: 1 or 3: as what the images are decoded.
+        report: Told of links that lead out and of empty folders, which are left out. No image is
+            opened; `data check` opens all.
+
+    Raises:
+        InputError: If something is missing, or the numbers of images, labels or synsets differ.
+    """
+    path, _, query = place.partition("?")
+    order = query.removeprefix("order=") if query else "wordnet"
+    if order not in ORDERS:
+        raise InputError(f"imagenet:{place}: the order is {order!r}; {nearest(order, ORDERS)}")
+    root = Path(path)
+    check_folder(root)
+    devkit = read_devkit(root)
+    if order == "devkit" and devkit is None:
+        raise InputError(f"{root}: ?order=devkit needs {DEVKIT}.tar.gz there")
+    expected = devkit.synsets if devkit else None
+    base, tars = root / "train", None
+    if not base.is_dir():
+        base = _file(root, TRAIN, "train")
+        tars = {Path(tar.name).stem: tar for tar in members(base)}
+    synsets = check_synsets(base, class_folders(base) if tars is None else tars, expected)
+    classes = expected if expected and order == "devkit" else synsets
+    if tars is None:
+        train = listed(base, classes, root, channels, report)
+    else:
+        train = _from_tars(base, [tars[name] for name in classes], channels)
+    validation = _validation(root, classes, devkit, channels, report)
+    splits = {"train": train, "validation": validation, "test": validation}
+    return Source(f"imagenet:{place}", splits, tuple(classes))
+
+
+def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | None) -> list[str]:
+    """The synsets in order, if they are those that must be there, or a thousand if none must.
+
+    Raises:
+        InputError: If they differ, with what is missing and what is too much.
+    """
+    names = set(found)
+    if expected is None and len(names) != SYNSETS:
+        raise InputError(f"{path}: expected {SYNSETS} synsets, found {len(names)}")
+    wanted = names if expected is None else set(expected)
+    if names != wanted:
+        raise InputError(
+            f"{path}: expected {len(wanted)} synsets, found {len(names)}; "
+            f"missing: {_few(wanted - names)}; extra: {_few(names - wanted)}"
+        )
+    return sorted(names)
+
+
+def _few(names):
+    return ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "") or "none"
+
+
+def _from_tars(path, tars, channels):
+    """The images of a tar of tars, one for each label."""
+
+    def inside(tar: Member):
+        found = members(path, tar.offset, tar.offset + tar.size)
+        return sorted(one._replace(name=f"{tar.name}!{one.name}") for one in found)
+
+    found = list(in_threads(inside, tars, f"reading {path.name}"))
+    labels = np.repeat(np.arange(len(tars), dtype="int32"), [len(part) for part in found])
+    return Split(labels, None, _store(path, [one for part in found for one in part]), channels)
+
+
+def _store(path, found):
+    places = np.array([one[1:] for one in found], "int64").reshape(-1, 2)
+    return Members(str(path), np.array([one.name for one in found], object), places)
+
+
+def _validation(root, classes, devkit, channels, report):
+    base = root / "val"
+    if base.is_dir() and class_folders(base):
+        check_synsets(base, class_folders(base), classes)
+        return listed(base, classes, root, channels, report)
+    if base.is_dir():
+        store = Files(np.array(images(base, os.path.realpath(root), report), object))
+        count = len(store.paths)
+    else:
+        base = _file(root, VALIDATION, "val")
+        store = _store(base, sorted(members(base)))
+        count = len(store.names)
+    if devkit is None:
+        raise InputError(f"{root}: the labels of {base.name} need {DEVKIT}.tar.gz there")
+    if len(devkit.truth) != count:
+        raise InputError(
+            f"{devkit.path}: expected {count} labels, as many as images in {base}; found "
+            f"{len(devkit.truth)}"
+        )
+    label = {name: number for number, name in enumerate(classes)}
+    labels = [label[devkit.synsets[number - 1]] for number in devkit.truth]
+    return Split(np.array(labels, "int32"), None, store, channels)
+
+
+def _file(root, name, folder):
+    if not (root / name).is_file():
+        raise InputError(f"{root}: neither a folder {folder} nor {name}; put one of them there")
+    return root / name

@@ -1,0 +1,109 @@
+"""Images of a training that cannot be decoded, and which image stands in for each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_ilsvrc.data.decode import Fault, own_limit
+from keras_ilsvrc.data.order import indices_of_step
+from keras_ilsvrc.data.progress import in_threads
+from keras_ilsvrc.data.split import Split, examined
+from keras_ilsvrc.errors import InputError
+
+
+class LeftOut:
+    """The images of a split that a stream of batches leaves out.
+
+    The next image in the order of the split that can be read stands in for one that cannot, so
+    that all others keep their positions: what is left out is the same wherever training begins.
+
+    Args:
+        split: The training images.
+        batch_size: Over all replicas.
+        seed: Of the order.
+        limit: How many may be left out.
+        opening: What the source left out when it was opened; it is in no split.
+
+    Raises:
+        InputError: If that is more than the limit.
+    """
+
+    def __init__(
+        self, split: Split, batch_size: int, seed: int, limit: int, opening: Sequence[Fault] = ()
+    ):
+        self.split, self.batch_size, self.seed, self.limit = split, batch_size, seed, limit
+        self.opening = [str(fault) for fault in opening]
+        self.faults: dict[int, str] = {}
+        self._check_limit()
+
+    def __len__(self) -> int:
+        return len(self.opening) + len(self.faults)
+
+    def listed(self) -> list[str]:
+        """What is left out, each with its size and the reason."""
+        return [*self.opening, *self.faults.values()]
+
+    def find(self, step: int, count: int) -> str | None:
+        """Decodes the images of some steps, and remembers which cannot be.
+
+        Returns:
+            A line that names the first of them; None if there are none.
+
+        Raises:
+            InputError: If there are more than the limit.
+        """
+        size, batch, seed = len(self.split), self.batch_size, self.seed
+        numbers = range(step, step + count)
+        found = self._examine(
+            x for number in numbers for x in indices_of_step(size, batch, seed, number)
+        )
+        if not found:
+            return None
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"left out ({len(self)} of at most {self.limit}): {found[0]}{more}"
+
+    def scan(self) -> Split:
+        """Decodes all images; returns the split without those that cannot be."""
+        self._examine(range(len(self.split)))
+        return self.split[self._good()] if self.faults else self.split
+
+    def stand_ins(self) -> np.ndarray | None:
+        """(images,), int64: which image is taken for each; None if each is taken itself."""
+        if not self.faults:
+            return None
+        good = self._good()
+        places = np.searchsorted(good, np.arange(len(self.split))) % len(good)
+        return good[places]
+
+    def get_state(self) -> dict[str, str]:
+        """The faults, as JSON has them."""
+        return {str(index): fault for index, fault in self.faults.items()}
+
+    def set_state(self, state: dict[str, str]) -> None:
+        """Knows the faults that `get_state` told."""
+        self.faults = {int(index): fault for index, fault in state.items()}
+
+    def _good(self):
+        return np.setdiff1d(np.arange(len(self.split)), list(self.faults))
+
+    def _examine(self, indices):
+        """The new faults among some images."""
+        if self.split.pixels is not None:
+            return []
+        new = [index for index in dict.fromkeys(indices) if index not in self.faults]
+        found = []
+        with own_limit():
+            results = in_threads(lambda index: examined(self.split, index), new, "decoding")
+            for index, result in zip(new, results):
+                if isinstance(result, Fault):
+                    self.faults[index] = str(result)
+                    found.append(self.faults[index])
+                    self._check_limit()
+        return found
+
+    def _check_limit(self):
+        if len(self) > self.limit:
+            raise InputError(
+                f"{self.listed()[-1]}: the file number {len(self)} that cannot be used, and "
+                f"data.bad_limit is {self.limit}; `keras-ilsvrc data check` lists all"
+            )

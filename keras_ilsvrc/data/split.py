@@ -1,0 +1,114 @@
+"""Some images of a source, read by index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.data.decode import BadImage, Fault, Header, decode_bytes, examine
+from keras_ilsvrc.data.stores import Files, Joined, Numbered, Store, tensor
+
+NAMELESS = Numbered("image")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Some images of a source, read by index: pixels in memory, or encoded bytes in a store.
+
+    `image`, `encoded` and `label` work eagerly and within a graph, which captures what they read
+    from and does not hold a copy of it.
+
+    Attributes:
+        labels: (images,), int32.
+        pixels: (images, height, width, channels), uint8, where they are held in memory.
+        store: Where the encoded bytes lie, or only the names if there are pixels.
+        channels: 1 or 3.
+        rows: (images,), int64, of the store; by default all in order.
+    """
+
+    labels: np.ndarray
+    pixels: np.ndarray | None = None
+    store: Store = NAMELESS
+    channels: int = 3
+    rows: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self):
+        if self.rows is None:
+            object.__setattr__(self, "rows", np.arange(len(self.labels)))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, key) -> "Split":
+        """Those of a slice or of an array of indices; a slice copies no pixels."""
+        pixels = None if self.pixels is None else self.pixels[key]
+        return Split(self.labels[key], pixels, self.store, self.channels, self.rows[key])
+
+    @cached_property
+    def _tensors(self):
+        return tuple(
+            None if x is None else tensor(x) for x in (self.labels, self.pixels, self.rows)
+        )
+
+    def label(self, index) -> tf.Tensor:
+        """The int32 label at an index."""
+        return tf.gather(self._tensors[0], index)
+
+    def encoded(self, index) -> tf.Tensor:
+        """The encoded bytes of the image at an index, a scalar string; only without pixels."""
+        return self.store.encoded(tf.gather(self._tensors[2], index))
+
+    def image(self, index) -> tf.Tensor:
+        """The uint8 image at an index: (height, width, channels)."""
+        if self.pixels is not None:
+            return tf.gather(self._tensors[1], index)
+        return decode_bytes(self.encoded(index), self.channels)
+
+    def name(self, index: int) -> str:
+        """What messages call the image at an index: its path, `tar!member` or `mnist train #12`."""
+        return self.store.name(int(self.rows[index]))
+
+    @property
+    def paths(self):
+        return self.store.paths[self.rows] if isinstance(self.store, Files) else None
+
+
+def joined(parts: Sequence[Split]) -> Split:
+    """Splits of one source behind each other."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    labels = np.concatenate([part.labels for part in parts])
+    pixels = None if first.pixels is None else np.concatenate([part.pixels for part in parts])
+    sizes: dict[Store, int] = {}  # rows of each store that are in use
+    for part in parts:
+        sizes[part.store] = max(sizes.get(part.store, 0), int(part.rows.max(initial=-1)) + 1)
+    ends = np.cumsum(list(sizes.values()))
+    starts = dict(zip(sizes, [0, *ends], strict=False))
+    rows = np.concatenate([part.rows + starts[part.store] for part in parts])
+    store = first.store if len(sizes) == 1 else Joined(list(sizes), list(sizes.values()))
+    return Split(labels, pixels, store, first.channels, rows)
+
+
+def first_unreadable(split: Split) -> str | None:
+    """Name, reason and size of the first image that cannot be decoded whole; None if all can."""
+    for index in () if split.pixels is not None else range(len(split)):
+        fault = examined(split, index)
+        if isinstance(fault, Fault):
+            return str(fault)
+    return None
+
+
+def examined(split: Split, index: int) -> tuple[bytes, Header] | Fault:
+    """The encoded bytes of an image and its header, or what is wrong with it."""
+    content = None
+    try:
+        content = split.store.read(int(split.rows[index]))
+        return content, examine(content, split.channels)
+    except BadImage as error:
+        reason = str(error)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    return Fault(split.name(index), None if content is None else len(content), reason)

@@ -1,0 +1,162 @@
+"""What ops need to know of the training images, measured in one pass over them."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.data.apply import NO_SEED, Rows, image_at, needed
+from keras_ilsvrc.data.ops import RANDOM
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.errors import InputError
+
+TOGETHER = 64  # images a batch, where all are of one size
+LEAST_DEVIATION = 1e-6
+LARGEST_ZCA = 64 * 64 * 3  # values of an image; their matrix has 604 MB
+
+
+class Measure(NamedTuple):
+    """Sums over images, and what follows from their means.
+
+    Attributes:
+        sums: Of a float64 batch (images, height, width, channels): sums over its images.
+        finish: Of the means of those over all images, and the op: the statistics.
+        pixelwise: Whether every pixel counts for itself, so that no op may move pixels before.
+    """
+
+    sums: Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
+    finish: Callable[..., dict[str, np.ndarray]]
+    pixelwise: bool
+
+
+def measure_statistics(
+    split: Split, rows: Rows, tell: Callable[[str, int, int], object] = lambda *_: None
+) -> dict[str, np.ndarray]:
+    """What the ops need to know of the training images, measured where they first need it.
+
+    By channel, every image counts alike, whatever its size, and random ops in front are left
+    out. By pixel, none may stand in front.
+
+    Args:
+        split: The training images.
+        rows: The ops of training.
+        tell: Told the name of an op, how many images have been measured for it, and of how many.
+
+    Returns:
+        As far as an op asks for them, float32: `channel_mean`, `channel_std` (channels,),
+        `pixel_mean` (height, width, channels), `pca_values` (3,) in falling order, `pca_vectors`
+        (3, 3), `zca_mean` (values,), `zca_matrix` (values, values), `zca_epsilon`.
+
+    Raises:
+        InputError: If a random op stands before one that needs statistics by pixel, if two ops
+            need the same, or if images are too large or of several sizes.
+    """
+    statistics: dict[str, np.ndarray] = {}
+    for number, row in enumerate(rows):
+        names = needed(row)
+        if not names:
+            continue
+        twice = [name for name in names if name in statistics]
+        if twice:
+            raise InputError(
+                f"{row['op']} needs the {twice[0]}, with which an op before it has worked; keep "
+                "one of the two"
+            )
+        measure = MEASURES[names]
+        random = [other["op"] for other in rows[:number] if other["op"] in RANDOM]
+        if random and measure.pixelwise:
+            raise InputError(
+                f"{row['op']} stands behind {random[0]}, which is random; put it before"
+            )
+        before = [other for other in rows[:number] if other["op"] not in RANDOM]
+        means = _means(split, before, statistics, measure.sums, row["op"], tell)
+        statistics |= {
+            name: np.float32(value) for name, value in measure.finish(*means, row).items()
+        }
+    return statistics
+
+
+def _means(split, rows, statistics, sums, op, tell):
+    """The means over all images of what is summed."""
+
+    @tf.autograph.experimental.do_not_convert
+    def image_before(index):
+        image = image_at(split, index, rows, NO_SEED, statistics)
+        return tf.cast(image, tf.float64)
+
+    @tf.autograph.experimental.do_not_convert
+    def sums_of(images):
+        return (tf.shape(images)[0], *sums(images))
+
+    images = tf.data.Dataset.range(len(split)).map(image_before, tf.data.AUTOTUNE)
+    together = TOGETHER if images.element_spec.shape.is_fully_defined() else 1
+    parts = images.batch(together).map(sums_of, tf.data.AUTOTUNE).prefetch(1)
+    totals, done = None, 0
+    for count, *own in parts.as_numpy_iterator():
+        totals = totals or [np.zeros_like(part) for part in own]
+        if any(total.shape != part.shape for total, part in zip(totals, own)):
+            raise InputError(f"{op} needs images of one size; resize them first")
+        for total, part in zip(totals, own):
+            total += part
+        done += int(count)
+        tell(op, done, len(split))
+    return [total / done for total in totals]
+
+
+def _channel_sums(images):
+    means = tf.reduce_mean(images, (1, 2)), tf.reduce_mean(images**2, (1, 2))
+    return [tf.reduce_sum(part, 0) for part in means]
+
+
+def _channel_statistics(mean, squares, row):
+    std = np.sqrt(np.maximum(squares - mean**2, 0))
+    return {"channel_mean": mean, "channel_std": np.maximum(std, LEAST_DEVIATION)}
+
+
+def _pixel_sums(images):
+    return [tf.reduce_sum(images, 0)]
+
+
+def _colour_sums(images):
+    if images.shape[-1] != 3:
+        raise InputError(f"pca_noise needs images of 3 channels, not {images.shape[-1]}")
+    pixels = tf.reshape(images, (tf.shape(images)[0], -1, 3))
+    count = tf.cast(tf.shape(pixels)[1], tf.float64)
+    return [
+        tf.reduce_sum(tf.reduce_mean(pixels, 1), 0),
+        tf.reduce_sum(tf.matmul(pixels, pixels, transpose_a=True), 0) / count,
+    ]
+
+
+def _components(mean, products, row):
+    values, vectors = np.linalg.eigh(products - np.outer(mean, mean))
+    return {"pca_values": np.maximum(values[::-1], 0), "pca_vectors": vectors[:, ::-1]}
+
+
+def _value_sums(images):
+    count = images.shape[1:].num_elements()
+    if count is None or count > LARGEST_ZCA:
+        size = "x".join(str(side or "?") for side in images.shape[1:])
+        raise InputError(f"zca needs images of one size up to 64x64x3, not {size}; resize them")
+    values = tf.reshape(images, (-1, count))
+    return [tf.reduce_sum(values, 0), tf.matmul(values, values, transpose_a=True)]
+
+
+def _whitening(mean, products, row):
+    """pylearn2's: the inverse root of the covariance with epsilon added to its diagonal."""
+    covariance = products - np.outer(mean, mean)
+    values, vectors = np.linalg.eigh(covariance + row["epsilon"] * np.eye(len(mean)))
+    matrix = (vectors / np.sqrt(values)) @ vectors.T
+    return {"zca_mean": mean, "zca_matrix": matrix, "zca_epsilon": row["epsilon"]}
+
+
+MEASURES: Mapping[tuple[str, ...], Measure] = {
+    ("channel_mean", "channel_std"): Measure(_channel_sums, _channel_statistics, False),
+    ("channel_mean",): Measure(
+        _channel_sums, lambda mean, squares, row: {"channel_mean": mean}, False
+    ),
+    ("pixel_mean",): Measure(_pixel_sums, lambda mean, row: {"pixel_mean": mean}, True),
+    ("pca_values", "pca_vectors"): Measure(_colour_sums, _components, False),
+    ("zca_mean", "zca_matrix", "zca_epsilon"): Measure(_value_sums, _whitening, True),
+}

@@ -1,0 +1,53 @@
+"""Tar archives read in place: where their members lie. Nothing is unpacked."""
+
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_ilsvrc.errors import InputError
+
+BLOCK = 512
+
+
+class Member(NamedTuple):
+    """A file in a tar: where its bytes lie in the whole archive."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Member]:
+    """The files in an uncompressed tar, in its order; only their headers are read.
+
+    Args:
+        path: The archive.
+        start: Where it begins, of one that is itself a member.
+        end: Where it ends; None for the end of the file.
+
+    Raises:
+        InputError: If it is damaged or ends too early.
+    """
+    with open(path, "rb", buffering=0) as file:
+        end = os.fstat(file.fileno()).st_size if end is None else end
+        while True:
+            header = os.pread(file.fileno(), max(0, min(BLOCK, end - start)), start)
+            if len(header) == BLOCK and not any(header):
+                return  # blocks of zeros end an archive
+            try:
+                found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+            except tarfile.HeaderError as error:
+                raise InputError(
+                    f"{path}: no tar header at byte {start:,} ({error}); download it again"
+                ) from error
+            start += BLOCK
+            if start + found.size > end:
+                raise InputError(
+                    f"{path}: ends within its member {found.name}, at byte {end:,} of at least "
+                    f"{start + found.size:,}; download it again"
+                )
+            if found.isreg():
+                yield Member(found.name, start, found.size)
+            start += -(-found.size // BLOCK) * BLOCK

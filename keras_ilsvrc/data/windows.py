@@ -1,0 +1,115 @@
+"""Where a window lies in an image: arithmetic on sizes and seeds that needs no pixel.
+
+Heights, widths and places are whole numbers, or int32 tensors where sizes are known only when an
+image is read.
+"""
+
+import tensorflow as tf
+
+from keras_ilsvrc.errors import InputError
+
+TRIES = 10  # of area_crop: fb.resnet.torch, datasets/transforms.lua
+
+
+def shorter(height, width, seed, size: int):
+    """Height and width with a shorter side of `size`; the longer side is rounded down."""
+    least = min(height, width) if _known(height, width) else tf.minimum(height, width)
+    return height * size // least, width * size // least
+
+
+def shorter_between(height, width, seed, least: int, most: int):
+    """The same with a shorter side that is drawn uniformly from least, ..., most."""
+    _check_order("scale_jitter: least, most", least, most)
+    size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
+    return shorter(height, width, seed, size)
+
+
+def anywhere(height, width, seed, size: int):
+    """Top and left of a size x size window, all places alike."""
+    check_fits(height, width, size)
+    draws = tf.random.stateless_uniform((3,), seed, maxval=tf.int32.max, dtype=tf.int32)
+    return draws[0] % (height - size + 1), draws[1] % (width - size + 1)
+
+
+def middle(height, width, seed, size: int):
+    """Top and left of the window in the middle."""
+    check_fits(height, width, size)
+    return (height - size) // 2, (width - size) // 2
+
+
+def corner_or_middle(height, width, seed, size: int):
+    """Top and left of a window in one of the four corners or in the middle."""
+    check_fits(height, width, size)
+    down, right = height - size, width - size
+    which = tf.random.stateless_uniform((), seed, 0, 5, tf.int32)
+    places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+    place = tf.gather(tf.convert_to_tensor(places), which)
+    return place[0], place[1]
+
+
+def share(height, width, seed, area, aspect):
+    """Top, left, height and width of a window with a random share of the area.
+
+    The first of ten draws that fits: the share uniform in `area`, width over height uniform in
+    `aspect`, the two exchanged for every second draw; else the square in the middle.
+    """
+    _check_order("area_crop: area", *area)
+    _check_order("area_crop: aspect", *aspect)
+    if area[1] > 1:
+        raise InputError(f"area_crop: area is up to {area[1]}; expected a share, at most 1")
+    draws = tf.random.stateless_uniform((3 * TRIES + 2,), seed)
+    shares, aspects, swaps = tf.unstack(tf.reshape(draws[:-2], (3, TRIES)))
+    pixels = _between(shares, *area) * tf.cast(height * width, tf.float32)
+    aspects = _between(aspects, *aspect)
+    one = tf.cast(tf.round(tf.sqrt(pixels * aspects)), tf.int32)
+    other = tf.cast(tf.round(tf.sqrt(pixels / aspects)), tf.int32)
+    widths, heights = tf.where(swaps < 0.5, other, one), tf.where(swaps < 0.5, one, other)
+    fits = (heights <= height) & (widths <= width) & (heights > 0) & (widths > 0)
+    found, first = tf.reduce_any(fits), tf.argmax(fits)
+    square = tf.minimum(height, width)
+    tall = tf.where(found, heights[first], square)
+    wide = tf.where(found, widths[first], square)
+    rest = tf.stack([height - tall, width - wide])
+    drawn = tf.cast(draws[-2:] * tf.cast(rest + 1, tf.float32), tf.int32)
+    place = tf.where(found, drawn, rest // 2)
+    return place[0], place[1], tall, wide
+
+
+def check_fits(height, width, size: int) -> None:
+    """Refuses a size x size window of a smaller image.
+
+    Raises:
+        InputError: At once where the sizes are known; in a graph, InvalidArgumentError when the
+            image is read.
+    """
+    message = f"a crop of {size}x{size} does not fit into images of"
+    if not _known(height, width):
+        fits = (height >= size) & (width >= size)
+        tf.debugging.Assert(fits, [message, height, width])
+    elif min(height, width) < size:
+        raise InputError(f"{message} {height}x{width}")
+
+
+def size_of(image):
+    """Height and width: whole numbers where they are known."""
+    sizes = tf.shape(image)
+    return [sizes[axis] if known is None else known for axis, known in enumerate(image.shape[:2])]
+
+
+def _known(*sizes):
+    return all(isinstance(size, int) for size in sizes)
+
+
+def _between(uniform, least, most):
+    return least + (most - least) * uniform
+
+
+def _check_order(key, least, most):
+    if least > most:
+        raise InputError(f"{key} are {least}, {most}; exchange them, the least stands first")
+
+
+# Op: the height and width to which it resizes.
+SCALES = {"resize_shorter": shorter, "scale_jitter": shorter_between}
+# Op: top and left of the window that it cuts out.
+CROPS = {"random_crop": anywhere, "centre_crop": middle, "corner_crop": corner_or_middle}

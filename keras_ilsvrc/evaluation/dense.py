@@ -1,0 +1,173 @@
+"""A net swept over whole images: Simonyan and Zisserman, arXiv:1409.1556, section 3.2."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.layers.graph import Call, functional, walk
+
+CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # in which scores become the output
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A graph as steps that run for images of any size.
+
+    Attributes:
+        image: The tensor that images stand for.
+        steps: Each call, and what runs in its place.
+        over_windows: Whether the head is a window's, so that the last step needs their mean.
+    """
+
+    image: Any
+    steps: list[tuple[Call, Callable]]
+    over_windows: bool
+
+    def __call__(self, images: Any) -> Any:
+        tensors = {id(self.image): images}
+        last = self.steps[-1][0]
+        for call, run in self.steps:
+            if self.over_windows and call is last:
+                key = id(call.inputs[0])
+                tensors[key] = mean_over_windows(tensors[key], ops.shape(images)[0])
+            args, kwargs = keras.tree.map_structure(lambda x: tensors.get(id(x), x), call.arguments)
+            outputs = keras.tree.flatten(run(*args, **kwargs))
+            tensors.update(zip(map(id, call.outputs), outputs, strict=True))
+        return tensors[id(last.outputs[0])]
+
+
+class FullyConvolutional(keras.Model):
+    """A net for images of its own size or larger, over the same values.
+
+    It has no weights of its own: those of the net are read wherever they are changed. Keras
+    cannot save it; save the net.
+    """
+
+    def __init__(self, net: keras.Model, sweep: Sweep):
+        super().__init__(name=net.name, dtype=net.dtype_policy)
+        self.net, self.sweep = net, sweep
+
+    def call(self, images, training=None):
+        for side, least in zip(images.shape[1:3], self.sweep.image.shape[1:3], strict=True):
+            if side is not None and side < (least or 1):
+                raise InputError(
+                    f"images are {images.shape[1]}x{images.shape[2]}, but {self.net.name} was "
+                    f"built for {'x'.join(map(str, self.sweep.image.shape[1:3]))}; give images at "
+                    "least as large"
+                )
+        return self.sweep(images)
+
+
+def fully_convolutional(model: keras.Model) -> FullyConvolutional:
+    """The fully convolutional form of a classifier, over the same values.
+
+    A head of fully connected layers sees every window of the maps before it, as large as they
+    were in training and one apart: its first layer is a convolution of that size, the others are
+    1x1. The scores of all windows, before the softmax, are averaged. A head behind global average
+    pooling has that average already. Dropout does nothing.
+
+    Convolutions and pools keep their padding; a strided max pool padded `same` keeps the rows and
+    columns that this means at the size of training, so that its windows lie as they did.
+
+    Args:
+        model: A functional model of one image (batch, height, width, channels) to (batch,
+            classes), or to a dict with `predictions`; whose head begins with `Flatten` or
+            `GlobalAveragePooling2D`, and ends in a dense layer or an activation.
+
+    Returns:
+        Images (batch, height, width, channels) to what the model's output is, float32 where that
+        is; for images of the size of training the model's own.
+
+    Raises:
+        InputError: If the model is not functional, or its head is another.
+    """
+    if not functional(model):
+        raise InputError(f"{model.name} is not functional; build it from keras.Input to outputs")
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+        shapes = [tuple(x.shape) for x in model.inputs]
+        raise InputError(f"{model.name} takes {shapes}; expected (batch, height, width, channels)")
+    output = model.output
+    if isinstance(output, dict):
+        if "predictions" not in output:
+            hint = nearest("predictions", output)
+            raise InputError(f"{model.name} has no output 'predictions'; {hint}".rstrip("; "))
+        output = output["predictions"]
+    return FullyConvolutional(model, _plan(keras.Model(model.inputs, output, name=model.name)))
+
+
+def windows(maps: Any, height: int, width: int) -> Any:
+    """Every height x width window of maps, one apart, as a row of (batch * windows, values)."""
+    shifted = [
+        maps[:, y : (y - height + 1) or None, x : (x - width + 1) or None]
+        for y in range(height)
+        for x in range(width)
+    ]
+    return ops.reshape(ops.concatenate(shifted, axis=-1), (-1, height * width * maps.shape[-1]))
+
+
+def mean_over_windows(scores: Any, batch: Any) -> Any:
+    """(batch * windows, values) to (batch, values)."""
+    return ops.mean(ops.reshape(scores, (batch, -1, scores.shape[-1])), axis=1)
+
+
+def _plan(model: keras.Model) -> Sweep:
+    """What runs in place of each call, for images of any size."""
+    root = walk(model)
+    steps: list[tuple[Call, Callable]] = []
+    of_windows: set[int] = set()  # tensors with a row for each window
+    averages = flattens = 0
+    mixed = False
+    for call in _leaves(root):
+        run, swept = call.operation, {id(x) in of_windows for x in call.inputs}
+        mixed = mixed or len(swept) == 2
+        if swept == {False}:
+            averages += isinstance(run, layers.GlobalAveragePooling2D)
+            if isinstance(run, layers.MaxPooling2D):
+                run = _anchored(call)
+            elif isinstance(run, layers.Flatten) and len(call.inputs[0].shape) == 4:
+                height, width, _ = call.inputs[0].shape[1:]
+                run = partial(windows, height=height, width=width)
+                flattens, swept = flattens + 1, {True}
+        if True in swept:
+            of_windows.update(map(id, call.outputs))
+        steps.append((call, run))
+    over_windows = id(root.outputs[0]) in of_windows
+    ends = not over_windows or isinstance(steps[-1][0].operation, CLASSIFIERS)
+    one = flattens == 1 or (not flattens and averages)
+    if mixed or not one or not ends or len(root.outputs[0].shape) != 2:
+        raise InputError(
+            f"{model.name} has no head to sweep over an image; expected one Flatten or "
+            "GlobalAveragePooling2D behind its maps, dense layers behind that, and an activation"
+        )
+    return Sweep(root.inputs[0], steps, over_windows)
+
+
+def _leaves(call: Call) -> Iterator[Call]:
+    """The calls in a call that hold no others, in order."""
+    for inner in call.inside:
+        if inner.inside:
+            yield from _leaves(inner)
+        else:
+            yield inner
+
+
+def _anchored(call: Call) -> Callable:
+    """A max pool whose windows begin where those of training did, at every size."""
+    pool, sizes = call.operation, call.inputs[0].shape[1:3]
+    if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
+        return pool
+    borders = [(0, 0)]
+    for size, kernel, stride in zip(sizes, pool.pool_size, pool.strides, strict=True):
+        zeros = max(0, -(-size // stride) * stride - stride + kernel - size)
+        borders.append((zeros // 2, zeros - zeros // 2))
+
+    def run(maps):
+        maps = ops.pad(maps, [*borders, (0, 0)], constant_values=float("-inf"))
+        return ops.max_pool(maps, pool.pool_size, pool.strides, "valid", "channels_last")
+
+    return run

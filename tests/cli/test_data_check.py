@@ -1,0 +1,78 @@
+"""`data check` as a person runs it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def command(*words):
+    return subprocess.run(
+        [sys.executable, "-c", "from keras_ilsvrc.cli import main; main()", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "COLUMNS": "100"},
+    )
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Four images of two classes, two of them the same."""
+    for number, path in enumerate(("train/ape/a.png", "train/emu/b.png", "test/ape/c.png")):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        made = np.random.default_rng(number).integers(0, 256, (9, 7, 3), "uint8")
+        Image.fromarray(made).save(tmp_path / path)
+    (tmp_path / "test" / "ape" / "copy.png").write_bytes(
+        (tmp_path / "train" / "ape" / "a.png").read_bytes()
+    )
+    return tmp_path
+
+
+def test_a_good_set_is_reported_within_100_columns_and_ends_with_status_0(images):
+    done = command("data", "check", f"folder:{images}")
+    assert done.returncode == 0, done.stderr
+    table = done.stdout.splitlines()
+    assert any(line.split()[:2] == ["train", "2"] for line in table)
+    assert any(line.split()[:2] == ["test", "2"] for line in table)
+    assert all(len(line) <= 100 for line in table if str(images) not in line)
+    assert "the same images in train, test: 1" in table
+    assert f"  {images}/train/ape/a.png = {images}/test/ape/copy.png" in table
+    assert "bad: 0" in table
+
+
+def test_bad_files_are_listed_behind_the_report_and_the_status_is_2(images):
+    for name in ("y.png", "z.png"):
+        (images / "train" / "emu" / name).write_bytes(b"<html>no such picture</html>")
+    done = command("data", "check", f"folder:{images}")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    last = done.stdout.splitlines()[-3:]
+    assert last[0] == "bad: 2"
+    for line, name in zip(last[1:], ("y.png", "z.png"), strict=True):
+        assert line.startswith(f"  {images}/train/emu/{name}: ")
+        assert line.endswith("failed download? (28 bytes)")
+
+
+def test_as_json_the_report_holds_all_of_it(images):
+    (images / "train" / "emu" / "z.png").write_bytes(b"")
+    done = command("data", "check", f"folder:{images}", "--json")
+    assert done.returncode == 2
+    found = json.loads(done.stdout)
+    assert found["images"] == {"train": 2, "test": 2}
+    assert found["heights"] == [9, 9.0, 9]
+    assert found["shared"] == {"train, test": 1}
+    (fault,) = found["bad"]
+    assert fault["name"] == f"{images}/train/emu/z.png"
+    assert fault["size"] == 0
+
+
+def test_what_is_no_source_is_refused_in_one_line():
+    done = command("data", "check", "folder:nowhere")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: nowhere: no such folder")
+    assert not done.stdout
