@@ -1,6 +1,7 @@
 """`bench`: ours against the named peer."""
 
 import importlib
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -150,3 +151,39 @@ def training(
     size = f"{cost.checkpoint_megabytes:.0f} MB, {cost.checkpoint_seconds:.2f} s"
     print(f"checkpoint {size}: {100 * cost.checkpoint_share:.4f} % of an epoch of ImageNet")
     print(f"batch {cost.batch} on {cost.replicas} replicas, {rounds} epochs of {steps} steps")
+
+
+def _check_loader(package: str) -> None:
+    if package != "torchvision":
+        raise InputError(f"--against is {package!r}; known: torchvision")
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"--against {package} needs {package}: python -m pip install {package}")
+
+
+@app.command("input")
+def input_(
+    against: Annotated[str | None, typer.Option(help="torchvision: its loader of images.")] = None,
+    rounds: Annotated[int, typer.Option(min=2, help="How often each is timed.")] = ENOUGH,
+    as_json: Json = False,
+) -> None:
+    """Time the decoding and augmentation of JPEGs, about a minute and a half."""
+    if against:
+        _check_loader(against)
+        print("starting torch", file=sys.stderr)
+        importlib.import_module(against)  # behind TensorFlow its import crashes
+    print("starting TensorFlow", file=sys.stderr)
+    quiet_tensorflow()
+    with _telling("images") as tell:
+        from keras_ilsvrc.bench.input import measure
+
+        pace = measure(bool(against), rounds, tell)
+    if as_json:
+        print(json.dumps(asdict(pace), indent=2))
+        return
+    for name, rate in pace.images_per_second.items():
+        print(f"{name:<26} {rate:7.0f} images/s")
+    for ratio in pace.ratios:
+        quartiles = f"quartiles {ratio.lower_quartile:.3f} to {ratio.upper_quartile:.3f}"
+        print(f"ratio {ratio.median:.3f}: {ratio.ours} over {ratio.over}; {quartiles}")
+    how = f"{pace.images} JPEGs of {pace.kilobytes:.0f} kB a round, {pace.rounds} rounds"
+    print(f"{how}, {pace.threads} threads")

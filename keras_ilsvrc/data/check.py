@@ -13,6 +13,7 @@ from keras_ilsvrc.data.decode import Fault, Header, own_limit
 from keras_ilsvrc.data.progress import in_threads
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split, examined
+from keras_ilsvrc.errors import InputError
 
 PIXELS = "pixels"  # the format of images that are not encoded
 ENDINGS = {
@@ -62,15 +63,23 @@ class Findings:
 def check(name: str, channels: int = 3) -> Findings:
     """Reads and decodes every image of a source, on all cores.
 
+    A source that cannot be opened without its bad files is itself the last of them.
+
     Args:
         name: As for `open_source`.
         channels: 1 or 3: as what images are decoded.
 
     Raises:
-        InputError: If the source cannot be opened at all.
+        InputError: If the source cannot be opened, and no bad file was found in it.
     """
     found = Findings(name)
-    source = open_source(name, channels, found.bad.append)
+    try:
+        source = open_source(name, channels, found.bad.append)
+    except InputError as error:
+        if not found.bad:
+            raise
+        found.bad.append(Fault(name, None, str(error)))
+        return found
     tally = _Tally(found)
     splits: list[Split] = []
     for title, split in source.splits.items():

@@ -69,7 +69,7 @@ def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[
                 rest, test_size=size, random_state=0, stratify=labels[rest]
             )
         except ValueError as error:
-            smallest = min(np.bincount(labels))
+            smallest = min(np.bincount(labels), default=0)
             raise InputError(
                 f"{name}: {len(labels)} images, {smallest} in the smallest class, are too few to "
                 "split; make folders train, validation and test"

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.decode import BadImage, Fault, Header, decode_bytes, examine
-from keras_ilsvrc.data.stores import Files, Joined, Numbered, Store, tensor
+from keras_ilsvrc.data.stores import Joined, Numbered, Store, tensor
 
 NAMELESS = Numbered("image")
 
@@ -69,10 +69,6 @@ class Split:
     def name(self, index: int) -> str:
         """What messages call the image at an index: its path, `tar!member` or `mnist train #12`."""
         return self.store.name(int(self.rows[index]))
-
-    @property
-    def paths(self):
-        return self.store.paths[self.rows] if isinstance(self.store, Files) else None
 
 
 def joined(parts: Sequence[Split]) -> Split:

@@ -26,20 +26,20 @@ def shorter_between(height, width, seed, least: int, most: int):
 
 def anywhere(height, width, seed, size: int):
     """Top and left of a size x size window, all places alike."""
-    check_fits(height, width, size)
+    height, width = fitting(height, width, size)
     draws = tf.random.stateless_uniform((3,), seed, maxval=tf.int32.max, dtype=tf.int32)
     return draws[0] % (height - size + 1), draws[1] % (width - size + 1)
 
 
 def middle(height, width, seed, size: int):
     """Top and left of the window in the middle."""
-    check_fits(height, width, size)
+    height, width = fitting(height, width, size)
     return (height - size) // 2, (width - size) // 2
 
 
 def corner_or_middle(height, width, seed, size: int):
     """Top and left of a window in one of the four corners or in the middle."""
-    check_fits(height, width, size)
+    height, width = fitting(height, width, size)
     down, right = height - size, width - size
     which = tf.random.stateless_uniform((), seed, 0, 5, tf.int32)
     places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
@@ -75,8 +75,8 @@ def share(height, width, seed, area, aspect):
     return place[0], place[1], tall, wide
 
 
-def check_fits(height, width, size: int) -> None:
-    """Refuses a size x size window of a smaller image.
+def fitting(height, width, size: int):
+    """The same height and width, unless a size x size window does not fit.
 
     Raises:
         InputError: At once where the sizes are known; in a graph, InvalidArgumentError when the
@@ -85,9 +85,11 @@ def check_fits(height, width, size: int) -> None:
     message = f"a crop of {size}x{size} does not fit into images of"
     if not _known(height, width):
         fits = (height >= size) & (width >= size)
-        tf.debugging.Assert(fits, [message, height, width])
-    elif min(height, width) < size:
+        with tf.control_dependencies([tf.debugging.Assert(fits, [message, height, width])]):
+            return tf.identity(height), tf.identity(width)
+    if min(height, width) < size:
         raise InputError(f"{message} {height}x{width}")
+    return height, width
 
 
 def size_of(image):

@@ -62,10 +62,10 @@ class ViewsOf:
 
     def _cut(self, image, view):
         pixels = tf.slice(image, (view.top, view.left, 0), (view.height, view.width, -1))
-        if self.views is not whole:
-            if not isinstance(view.height, int) or view.height != self.size:
-                pixels = resize(pixels, NO_SEED, self.size)
-            pixels = tf.ensure_shape(pixels, (self.size, self.size, image.shape[-1]))
+        side = None if self.views is whole else self.size
+        if side and not (isinstance(view.height, int) and view.height == side):
+            pixels = resize(pixels, NO_SEED, side)
+        pixels = tf.ensure_shape(pixels, (side, side, self.split.channels))
         return tf.reverse(pixels, [1]) if view.flip else pixels
 
 

@@ -135,8 +135,8 @@ def _probabilities(run, statistics, batch_size, forward, tell):
             return single_view(
                 run.model, batches, len(run.split), lambda *given: forward(*given, check)
             )
-    except tf.errors.InvalidArgumentError as error:
-        if not run.entire:
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+        if isinstance(error, InputError) or not run.entire:
             raise
         raise InputError(
             f"{run.model.name} cannot take images of this size; use a protocol of crops, or images "

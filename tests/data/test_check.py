@@ -111,6 +111,18 @@ def test_check_names_every_bad_file_with_size_and_reason(tmp_path):
     assert found.classes["train"]["empty"] == ["gnu"]
 
 
+@pytest.mark.parametrize("good", [0, 2])
+def test_bad_files_are_named_also_where_too_few_images_are_left_to_split(tmp_path, good):
+    for number in range(4):
+        put(tmp_path / "ape" / f"{number}.jpg", WHOLE if number < good else b"")
+    *files, whole = check(f"folder:{tmp_path}").bad
+    assert [fault.name for fault in files] == [
+        str(tmp_path / "ape" / f"{number}.jpg") for number in range(good, 4)
+    ]
+    assert whole.name == f"folder:{tmp_path}"
+    assert f"{good} images, {good} in the smallest class, are too few" in whole.reason
+
+
 def test_classes_and_sizes_are_counted(tmp_path):
     good_folder(tmp_path)
     put(tmp_path / "train" / "emu" / "tall.jpg", encoded(coloured(7, 90, 20)))

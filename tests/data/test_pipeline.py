@@ -1,13 +1,22 @@
 """One stream of positions: what stands where, and how it is augmented."""
 
+import time
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.data.ops import STATISTICS
-from keras_ilsvrc.data.pipeline import evaluation_batches, measure_statistics, training_batches
+from keras_ilsvrc.data.order import place
+from keras_ilsvrc.data.pipeline import (
+    evaluation_batches,
+    measure_statistics,
+    names_of_step,
+    naming_the_file,
+    training_batches,
+)
 from keras_ilsvrc.data.sources import Split, folder
 
 DIGITS = np.round(load_digits().images * 15.9375).astype("uint8")[..., None]
@@ -126,64 +135,6 @@ def test_images_of_files_come_as_those_of_memory(tmp_path):
     np.testing.assert_array_equal(found, stream(7, 7, 7, rows=AUGMENTED)[0])
 
 
-def test_pixel_mean_is_that_of_numpy():
-    found = measure_statistics(numbered(50), [{"op": "subtract_pixel_mean"}])
-    assert list(found) == ["pixel_mean"]
-    np.testing.assert_allclose(found["pixel_mean"], DIGITS[:50].mean(axis=0), rtol=1e-6)
-
-
-def test_channel_mean_and_deviation_are_those_of_numpy():
-    made = np.concatenate([DIGITS[:60:3], DIGITS[1:60:3], 255 - DIGITS[2:60:3]], axis=-1)
-    split = Split(np.zeros(20, "int32"), made)
-    found = measure_statistics(split, [{"op": "standardise"}])
-    np.testing.assert_allclose(found["channel_mean"], made.mean(axis=(0, 1, 2)), rtol=1e-6)
-    np.testing.assert_allclose(found["channel_std"], made.std(axis=(0, 1, 2)), rtol=1e-5)
-
-
-def test_statistics_are_measured_where_the_op_stands():
-    rows = [{"op": "pad", "size": 1}, {"op": "subtract_pixel_mean"}, {"op": "standardise"}]
-    padded = np.pad(DIGITS[:30].astype("float64"), [(0, 0), (1, 1), (1, 1), (0, 0)])
-    found = measure_statistics(numbered(30), rows)
-    centred = padded - padded.mean(axis=0)
-    np.testing.assert_allclose(found["pixel_mean"], padded.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(found["channel_mean"], 0, atol=1e-5)
-    np.testing.assert_allclose(found["channel_std"], centred.std(), rtol=1e-5)
-
-
-def test_a_constant_channel_is_not_divided_by_zero():
-    split = Split(np.zeros(4, "int32"), np.full((4, 8, 8, 1), 7, "uint8"), channels=1)
-    rows = [{"op": "standardise"}]
-    batch = next(iter(evaluation_batches(split, rows, measure_statistics(split, rows), 4)))
-    np.testing.assert_array_equal(batch, 0)
-
-
-def test_no_statistics_are_measured_for_ops_that_need_none():
-    assert measure_statistics(numbered(5), AUGMENTED) == {}
-
-
-@pytest.mark.parametrize("name", STATISTICS)
-@pytest.mark.parametrize("random", [{"op": "random_crop", "size": 6}, {"op": "flip"}])
-def test_a_random_op_before_statistics_is_refused(name, random):
-    with pytest.raises(InputError) as caught:
-        measure_statistics(numbered(5), [random, {"op": name}])
-    assert str(caught.value).startswith(f"{name} stands behind {random['op']}, which is random")
-
-
-def test_a_pixel_mean_of_images_of_several_sizes_is_refused(tmp_path):
-    (tmp_path / "train" / "digit").mkdir(parents=True)
-    for size in (8, 12):
-        Image.fromarray(DIGITS[0, ..., 0]).resize((size, size)).save(
-            tmp_path / f"train/digit/{size}.png"
-        )
-    split = folder(tmp_path, channels=1).split("train")
-    with pytest.raises(InputError, match="images of one size; resize them first"):
-        measure_statistics(split, [{"op": "subtract_pixel_mean"}])
-    resized = measure_statistics(
-        split, [{"op": "resize", "size": 8}, {"op": "subtract_pixel_mean"}]
-    )
-    assert resized["pixel_mean"].shape == (8, 8, 1)
-
-
 @pytest.mark.parametrize(
     "start",
     [
@@ -197,3 +148,78 @@ def test_a_crop_that_does_not_fit_is_an_input_error_of_every_pipeline(start):
     with pytest.raises(InputError) as caught:
         start(numbered(5), [{"op": "centre_crop", "size": 9}])
     assert str(caught.value) == "a crop of 9x9 does not fit into images of 8x8"
+
+
+@pytest.mark.parametrize("rows", [AUGMENTED, [{"op": "resize_shorter", "size": 5}]])
+def test_whole_numbers_leave_the_pipeline_as_uint8(rows):
+    images, _ = next(iter(training_batches(numbered(5), rows, {}, 5, 0)))
+    assert images.dtype == tf.uint8
+    rows = [*rows, {"op": "normalise", "mean": [1.0], "std": [2.0]}]
+    normalised, _ = next(iter(training_batches(numbered(5), rows, {}, 5, 0)))
+    np.testing.assert_array_equal(normalised, (images.numpy() - 1.0) / 2)
+
+
+def test_the_next_image_stands_in_for_one_that_is_left_out():
+    split, ours = numbered(6), np.array([0, 1, 3, 3, 4, 0])
+    whole = training_batches(split, [], {}, 6, 0, 0, 1)
+    without = training_batches(split, [], {}, 6, 0, 0, 1, stand_ins=ours)
+    ((_, places),), ((images, found),) = whole.as_numpy_iterator(), without.as_numpy_iterator()
+    np.testing.assert_array_equal(found, ours[places])
+    np.testing.assert_array_equal(images, DIGITS[found])
+
+
+class Counted(Split):
+    """ImageNet's training images in number, which tells which of them are decoded."""
+
+    decoded: list[int]
+
+    def image(self, index):
+        def note(index):
+            self.decoded.append(int(index))
+            return np.zeros((1, 1, 1), "uint8")
+
+        return tf.ensure_shape(tf.numpy_function(note, [index], tf.uint8), (1, 1, 1))
+
+
+IMAGENET = 1_281_167
+
+
+@pytest.mark.parametrize("step", [1, 5004, 5005, 450_000])
+def test_a_stream_of_imagenet_starts_at_any_step_and_decodes_nothing_before_it(step):
+    split = Counted(np.zeros(IMAGENET, "int32"), np.zeros((1, 1, 1, 1), "uint8"), channels=1)
+    object.__setattr__(split, "decoded", [])
+    started = time.perf_counter()
+    batches = training_batches(split, [], {}, 256, 0, step, step + 2)
+    assert split.decoded == []
+    assert sum(1 for _ in batches) == 2
+    assert time.perf_counter() - started < 5
+    positions = range(step * 256, (step + 2) * 256)
+    expected = [int(place(tf.constant(x, tf.int64), IMAGENET, 0)[1]) for x in positions]
+    assert sorted(split.decoded) == sorted(expected)
+
+
+def test_the_positions_of_a_long_epoch_are_a_permutation():
+    count = 100_003
+    positions = tf.range(3 * count, 4 * count, dtype=tf.int64)
+    keys, indices = tf.vectorized_map(lambda x: place(x, count, 7), positions)
+    assert len(np.unique(keys, axis=0)) == 1
+    np.testing.assert_array_equal(np.sort(indices), np.arange(count))
+
+
+def test_a_step_is_named_by_its_first_images():
+    (_, places), *_ = training_batches(numbered(9), [], {}, 4, 3, 2, 3).as_numpy_iterator()
+    first = ", ".join(f"image #{place}" for place in places[:3])
+    assert names_of_step(numbered(9), 4, 3, 2) == f"{first}, ..."
+
+
+def test_a_file_that_is_too_small_for_a_crop_is_named(tmp_path):
+    (tmp_path / "train" / "digit").mkdir(parents=True)
+    for index, size in enumerate((40, 40, 12, 40)):
+        pixels = np.resize(DIGITS[index], (size, size))
+        Image.fromarray(pixels).save(tmp_path / f"train/digit/{index}.jpg")
+    split = folder(tmp_path, channels=1).split("train")
+    rows = [{"op": "random_crop", "size": 20}]
+    with pytest.raises(InputError) as caught, naming_the_file(split, rows):
+        next(iter(training_batches(split, rows, {}, 8, 0)))
+    path = tmp_path / "train/digit/2.jpg"
+    assert str(caught.value) == f"{path}: a crop of 20x20 does not fit into images of 12x12"

@@ -124,24 +124,24 @@ on_one = Forward(tf.distribute.get_strategy())
 
 @pytest.mark.parametrize("protocol", SLOW)
 def test_a_protocol_is_the_mean_over_its_views_scales_and_passes(protocol, net, split):
-    expected = slow(net[1], split.pixels, SLOW[protocol])
-    assert np.ptp(expected, axis=0).max() > 0.1
-    found = evaluate(net[0], split, ROWS, {}, protocol, 100, on_one)
-    assert found.shape == (5, 7)
+    expected = slow(net[1], split.pixels[:2], SLOW[protocol])
+    assert np.ptp(expected, axis=0).max() > 0.02
+    found = evaluate(net[0], split[:2], ROWS, {}, protocol, 100, on_one)
+    assert found.shape == (2, 7)
     assert found.dtype == "float32"
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("protocol", ["single_view", "ten_crop", "dense", "crops_144"])
+@pytest.mark.parametrize("protocol", ["single_view", "ten_crop", "dense"])
 def test_images_of_different_sizes_are_tested_as_those_of_one(protocol, net, files):
     images = [files.image(index).numpy() for index in range(5)]
     found = evaluate(net[0], files, ROWS, {}, protocol, 100, on_one)
     np.testing.assert_allclose(found, slow(net[1], images, SLOW[protocol]), rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("protocol", ["single_view", "ten_crop", "dense"])
-@pytest.mark.parametrize(("workers", "replicas"), [(1, 1), (1, 3), (2, 1), (2, 2), (3, 2)])
-@pytest.mark.parametrize("batch_size", [1, 7, 20, 64])
+@pytest.mark.parametrize("protocol", ["ten_crop", "dense"])
+@pytest.mark.parametrize(("workers", "replicas"), [(1, 3), (2, 1), (2, 2)])
+@pytest.mark.parametrize("batch_size", [1, 20, 64])
 def test_every_image_counts_once_for_any_batch_and_any_replicas(
     protocol, workers, replicas, batch_size, net, split
 ):
@@ -158,12 +158,17 @@ def test_images_of_different_sizes_come_one_by_one_to_each_replica(replicas, net
     np.testing.assert_allclose(found, slow(net[1], images, SLOW["dense"]), rtol=0, atol=2e-6)
 
 
-def test_scales_that_are_given_take_the_place_of_the_protocols_own(net, split):
-    expected = slow(net[1], split.pixels, [(whole, [20, 30, 40]), (grid_crop, [20, 30, 40])])
-    found = evaluate(net[0], split, ROWS, {}, "dense_and_crops", 100, on_one, [20, 30, 40])
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
-    expected = slow(net[1], split.pixels, [(centre, [30])])
-    found = evaluate(net[0], split, ROWS, {}, "single_view", 100, on_one, [30])
+@pytest.mark.parametrize(
+    ("protocol", "table"),
+    [
+        ("single_view", [(centre, [30])]),
+        ("ten_crop", [(ten_crop, [30])]),
+        ("dense_multi_scale", [(whole, [20, 30, 40])]),
+    ],
+)
+def test_scales_that_are_given_take_the_place_of_the_protocols_own(protocol, table, net, split):
+    expected = slow(net[1], split.pixels, table)
+    found = evaluate(net[0], split, ROWS, {}, protocol, 100, on_one, table[0][1])
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
@@ -225,7 +230,7 @@ def test_the_file_with_an_image_that_is_too_small_is_named(protocol, net, files,
 @pytest.mark.parametrize("protocol", ["ten_crop", "dense"])
 def test_the_file_that_cannot_be_decoded_is_named(protocol, net, files, tmp_path):
     (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:200])
-    with pytest.raises(InputError, match=r"2\.png: cannot be decoded"):
+    with pytest.raises(InputError, match=r"2\.png: a damaged PNG"):
         evaluate(net[0], files, ROWS, {}, protocol, 8, on_one)
 
 

@@ -1,0 +1,187 @@
+"""The input of training against decoding alone, and against torchvision's."""
+
+import importlib
+import statistics
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from keras_ilsvrc.bench.steps import threads
+from keras_ilsvrc.bench.timing import ENOUGH, UNCOUNTED, take_turns
+from keras_ilsvrc.data.pipeline import measure_statistics, training_batches
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Files
+
+FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90  # the usual size of an image of ImageNet
+BATCH, STEPS = 128, 15  # of a turn
+MEAN = [
+    {"op": "resize_shorter", "size": 256},
+    {"op": "centre_crop", "size": 224},
+    {"op": "subtract_pixel_mean"},
+]
+AREA, ASPECT = [0.08, 1.0], [3 / 4, 4 / 3]
+INCEPTION, ALEXNET = "Inception crop", "AlexNet"
+AUGMENTATIONS = {
+    INCEPTION: [
+        {
+            "op": "area_crop",
+            "size": 224,
+            "area": AREA,
+            "aspect": ASPECT,
+            "interpolation": "bilinear",
+        },
+        {"op": "flip"},
+    ],
+    ALEXNET: [
+        {"op": "resize_shorter", "size": 256},
+        {"op": "random_crop", "size": 224},
+        {"op": "flip"},
+        {"op": "subtract_pixel_mean"},
+        {"op": "pca_noise", "form": "cuda-convnet", "components": "imagenet"},
+    ],
+}
+DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Images/s of one over those of another, round by round: the median and the quartiles."""
+
+    ours: str
+    over: str
+    median: float
+    lower_quartile: float
+    upper_quartile: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Median images/s by contestant, ratios of one run, and what was measured how."""
+
+    images_per_second: dict[str, float]
+    ratios: list[Ratio]
+    images: int
+    kilobytes: float
+    rounds: int
+    threads: int
+
+
+def measure(
+    torchvision: bool = False,
+    rounds: int = ENOUGH,
+    tell: Callable[[str, float], None] = lambda what, share: None,
+) -> Pace:
+    """Times turns of 1,920 images: decoded alone, and augmented in batches of 128.
+
+    Args:
+        torchvision: Whether its loader takes turns with ours; it has to be imported already.
+        rounds: How many are counted.
+        tell: Told what is going on, and what share of the timing is done.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        tell("making images", 0)
+        paths = make_files(Path(directory))
+        split = Split(np.zeros(len(paths), "int32"), store=Files(np.array(paths)))
+        mean = measure_statistics(split, MEAN)
+        contestants = {DECODING: _consumed(_decoding(paths))}
+        for name, rows in AUGMENTATIONS.items():
+            batches = training_batches(split, rows, mean, BATCH, seed=0, last_step=STEPS)
+            contestants[name] = _consumed(batches)
+        if torchvision:
+            contestants[TORCHVISION] = _consumed(_torchvision_loader(Path(directory)))
+
+        def progress(name: str, number: int) -> None:
+            tell(f"timing {name}", number / (rounds + UNCOUNTED))
+
+        times = take_turns(contestants, rounds, progress)
+        size = statistics.mean(Path(path).stat().st_size for path in paths)
+    pairs = [(name, DECODING) for name in AUGMENTATIONS]
+    pairs += [(INCEPTION, TORCHVISION)] if torchvision else []
+    rates = {name: BATCH * STEPS / statistics.median(found) for name, found in times.items()}
+    ratios = [_ratio(ours, over, times) for ours, over in pairs]
+    return Pace(rates, ratios, BATCH * STEPS, size / 1000, rounds, threads())
+
+
+def make_files(directory: Path, count: int = FILES) -> list[str]:
+    """JPEGs of 500x375: windows of scikit-learn's two photographs, every second one mirrored."""
+    photos = [Image.fromarray(photo) for photo in load_sample_images().images]
+    random = np.random.default_rng(0)
+    (directory / "class").mkdir()
+    paths = []
+    for number in range(count):
+        photo = photos[number % len(photos)]
+        height = random.uniform(0.6, 1) * photo.height
+        width = height * WIDTH / HEIGHT
+        left = random.uniform(0, photo.width - width)
+        top = random.uniform(0, photo.height - height)
+        window = left, top, left + width, top + height
+        image = photo.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC, window)
+        if number // 2 % 2:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        paths.append(str(directory / "class" / f"{number:03}.jpg"))
+        image.save(paths[-1], quality=QUALITY)
+    return paths
+
+
+def _decoding(paths: list[str]) -> tf.data.Dataset:
+    """As many images as in a turn, read and decoded; all but the last are dropped at once."""
+    numbers = tf.data.Dataset.range(BATCH * STEPS)
+    files = tf.constant(paths)
+
+    def decode(number: tf.Tensor) -> tf.Tensor:
+        return tf.io.decode_jpeg(tf.io.read_file(tf.gather(files, number % len(paths))), 3)
+
+    return numbers.map(decode, tf.data.AUTOTUNE).skip(BATCH * STEPS - 1)
+
+
+def _torchvision_loader(directory: Path) -> Iterable[Any]:
+    """torchvision's crop, flip and conversion to floats, by one process a core."""
+    data: Any = importlib.import_module("torch.utils.data")
+    transforms: Any = importlib.import_module("torchvision.transforms")
+    datasets: Any = importlib.import_module("torchvision.datasets")
+    augmentation = transforms.Compose(
+        [
+            transforms.RandomResizedCrop(224, AREA, ASPECT),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+        ]
+    )
+    images = datasets.ImageFolder(str(directory), augmentation)
+    return data.DataLoader(
+        images,
+        BATCH,
+        sampler=data.RandomSampler(images, num_samples=BATCH * STEPS),
+        num_workers=threads(),
+        persistent_workers=True,
+        multiprocessing_context="spawn",  # a fork of TensorFlow's threads may hang
+    )
+
+
+def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
+    """Work that takes all there is.
+
+    Iterators are kept: one of tf.data ends by waiting for the thread that tunes it, for up to a
+    second.
+    """
+    kept = []
+
+    def work() -> None:
+        kept.append(iter(batches))
+        for _ in kept[-1]:
+            pass
+
+    return work
+
+
+def _ratio(ours: str, over: str, times: dict[str, list[float]]) -> Ratio:
+    """Times stand the other way round than speeds."""
+    ratios = [other / own for own, other in zip(times[ours], times[over])]
+    lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Ratio(ours, over, median, lower, upper)

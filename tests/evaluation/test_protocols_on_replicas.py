@@ -1,0 +1,71 @@
+"""Protocols on two replicas, in a process of its own, find what they find on one."""
+
+import numpy as np
+import process
+import pytest
+
+SCRIPT = """
+import json
+import numpy as np
+import keras
+from keras_ilsvrc import build
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Files
+from keras_ilsvrc.evaluation.evaluate import evaluate
+from keras_ilsvrc.training.forward import Forward
+from keras_ilsvrc.training.strategy import mirrored
+
+strategy = mirrored({replicas})
+with strategy.scope():
+    keras.utils.set_random_seed(0)
+    models = [
+        build("nin_cifar10", head="dense", input_shape=(16, 16, 3)),
+        build("resnet_cifar", depth=8, input_shape=(16, 16, 3)),
+    ]
+rows = [
+    {{"op": "resize_shorter", "size": 20}},
+    {{"op": "centre_crop", "size": 16}},
+    {{"op": "normalise", "mean": [128.0] * 3, "std": [256.0] * 3}},
+]
+split = Split(np.arange(5, dtype="int32"), store=Files(np.array({paths!r})))
+found = []
+for model in models:
+    for protocol in ("single_view", "ten_crop", "dense"):
+        told = []
+        images = model, split, rows, {{}}
+        tell = lambda *counts: told.append(counts)
+        probabilities = evaluate(*images, protocol, 20, Forward(strategy), tell=tell)
+        found.append({{"told": told, "probabilities": probabilities.tolist()}})
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What each net and protocol found on one replica, and on two."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("images")
+    paths = [str(folder / f"{number}.png") for number in range(5)]
+    random = np.random.default_rng(0)
+    for number, path in enumerate(paths):
+        pixels = random.integers(0, 256, (20 + number, 29 - 2 * number, 3)).astype("uint8")
+        Image.fromarray(pixels).save(path)
+    return [process.run(SCRIPT.format(replicas=n, paths=paths)) for n in (1, 2)]
+
+
+def test_probabilities_on_two_replicas_are_those_on_one(found):
+    for one, two in zip(*found, strict=True):
+        expected = np.array(one["probabilities"])
+        assert expected.shape == (5, 10)
+        assert np.ptp(expected, axis=0).max() > 1e-3
+        np.testing.assert_allclose(two["probabilities"], expected, rtol=0, atol=1e-5)
+
+
+def test_progress_counts_every_image_once_on_any_number_of_replicas(found):
+    for replicas in found:
+        for each in replicas:
+            done = [images for images, total in each["told"] if total == 5]
+            assert len(done) == len(each["told"])
+            assert done == sorted(set(done))
+            assert done[-1] == 5
