@@ -62,14 +62,24 @@ def nets_page():
 
 def recipes_page():
     """Every recipe with what it should reach and where it departs."""
-    lines = ["# Recipes\n", "`keras-ilsvrc train NAME` runs one.\n"]
-    for path in sorted((HERE.parent / "recipes").glob("*.toml")):
-        recipe = load(path)
-        lines.append(f"## {path.stem}\n\n`{recipe.net}` on `{recipe.data.dataset}`")
-        if recipe.expect:
-            lines[-1] += f", to reach {recipe.expect.top1_error:g} % ({recipe.expect.protocol})"
-            lines[-1] += f"; {recipe.expect.measured}" if recipe.expect.measured else ""
-        lines[-1] += ".\n"
+    recipes = {path: load(path) for path in sorted((HERE.parent / "recipes").glob("*.toml"))}
+    lines = [
+        "# All recipes\n",
+        "Errors are in %: published ones, or measured ones where the recipe says by whom.\n",
+        "| recipe | net | images | top-1 | top-5 | protocol |",
+        "|---|---|---|---:|---:|---|",
+    ]
+    for path, recipe in recipes.items():
+        cells = [f"[`{path.stem}`](#{path.stem})", f"`{recipe.net}`", recipe.data.dataset]
+        expect = recipe.expect
+        errors = (expect.top1_error, expect.top5_error) if expect else (None, None)
+        cells += ["" if error is None else f"{error:g}" for error in errors]
+        cells.append(expect.protocol if expect else "not measured")
+        lines.append(f"| {' | '.join(cells)} |")
+    for path, recipe in recipes.items():
+        lines += ["", f"({path.stem})=", f"## {path.stem}", ""]
+        if recipe.expect and recipe.expect.measured:
+            lines += [f"Measured: {recipe.expect.measured}.", ""]
         lines += [f"- {departure.what}: {departure.why}" for departure in recipe.departs] + [""]
         lines += ["```toml", path.read_text(encoding="utf-8").rstrip(), "```", ""]
     return "\n".join(lines)

@@ -10,12 +10,13 @@ import tomllib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.tables import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RESULT, STATISTICS = "result.json", "statistics.npz"
 FILES = (
@@ -81,12 +82,14 @@ class RunDirectory:
         except ValueError as error:
             raise InputError(f"{self.finished}: damaged; remove it, and --resume") from error
 
-    def statistics(self) -> dict[str, np.ndarray] | None:
+    def statistics(self) -> dict[str, "np.ndarray"] | None:
         """Those of the training images, if an interrupted run has measured them."""
         return read_statistics(self.path) if (self.path / STATISTICS).is_file() else None
 
-    def keep_statistics(self, statistics: dict[str, np.ndarray]) -> None:
+    def keep_statistics(self, statistics: dict[str, "np.ndarray"]) -> None:
         """Writes those of the training images."""
+        import numpy as np
+
         held = io.BytesIO()
         np.savez(held, **statistics)  # type: ignore[arg-type]
         self.write(STATISTICS, held.getvalue())
@@ -210,12 +213,14 @@ class RunDirectory:
         return made
 
 
-def read_statistics(path: Path) -> dict[str, np.ndarray]:
+def read_statistics(path: Path) -> dict[str, "np.ndarray"]:
     """What a run's directory keeps of the training images.
 
     Raises:
         InputError: If the file is damaged.
     """
+    import numpy as np
+
     try:
         with np.load(path / STATISTICS, allow_pickle=False) as file:
             return dict(file)

@@ -15,20 +15,20 @@ from sklearn.datasets import load_sample_images
 
 from keras_ilsvrc.bench.steps import threads
 from keras_ilsvrc.bench.timing import ENOUGH, UNCOUNTED, take_turns
-from keras_ilsvrc.data.pipeline import measure_statistics, training_batches
+from keras_ilsvrc.data.pipeline import Rows, measure_statistics, training_batches
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 
 FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90  # the usual size of an image of ImageNet
 BATCH, STEPS = 128, 15  # of a turn
-MEAN = [
+MEAN: Rows = [
     {"op": "resize_shorter", "size": 256},
     {"op": "centre_crop", "size": 224},
     {"op": "subtract_pixel_mean"},
 ]
 AREA, ASPECT = [0.08, 1.0], [3 / 4, 4 / 3]
 INCEPTION, ALEXNET = "Inception crop", "AlexNet"
-AUGMENTATIONS = {
+AUGMENTATIONS: dict[str, Rows] = {
     INCEPTION: [
         {
             "op": "area_crop",

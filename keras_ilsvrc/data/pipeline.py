@@ -125,8 +125,6 @@ def evaluation_batches(
 def _batches(examples, batch_size):
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    # Images are worked on side by side: an op that splits one among threads gains nothing.
-    options.threading.max_intra_op_parallelism = 1
     batches = examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
     return batches.with_options(options)
 

@@ -71,9 +71,8 @@ def measure_statistics(
             )
         before = [other for other in rows[:number] if other["op"] not in RANDOM]
         means = _means(split, before, statistics, measure.sums, row["op"], tell)
-        statistics |= {
-            name: np.float32(value) for name, value in measure.finish(*means, row).items()
-        }
+        found = measure.finish(*means, row)
+        statistics |= {name: np.asarray(value, "float32") for name, value in found.items()}
     return statistics
 
 

@@ -4,40 +4,45 @@ Heights, widths and places are whole numbers, or int32 tensors where sizes are k
 image is read.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
 
+Place = tuple[Any, Any]  # two whole numbers or int32 tensors, down and to the right
+
 TRIES = 10  # of area_crop: fb.resnet.torch, datasets/transforms.lua
 
 
-def shorter(height, width, seed, size: int):
+def shorter(height, width, seed, size: int) -> Place:
     """Height and width with a shorter side of `size`; the longer side is rounded down."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
 
-def shorter_between(height, width, seed, least: int, most: int):
+def shorter_between(height, width, seed, least: int, most: int) -> Place:
     """The same with a shorter side that is drawn uniformly from least, ..., most."""
     _check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
 
 
-def anywhere(height, width, seed, size: int):
+def anywhere(height, width, seed, size: int) -> Place:
     """Top and left of a size x size window, all places alike."""
     height, width = fitting(height, width, size)
     draws = tf.random.stateless_uniform((3,), seed, maxval=tf.int32.max, dtype=tf.int32)
     return draws[0] % (height - size + 1), draws[1] % (width - size + 1)
 
 
-def middle(height, width, seed, size: int):
+def middle(height, width, seed, size: int) -> Place:
     """Top and left of the window in the middle."""
     height, width = fitting(height, width, size)
     return (height - size) // 2, (width - size) // 2
 
 
-def corner_or_middle(height, width, seed, size: int):
+def corner_or_middle(height, width, seed, size: int) -> Place:
     """Top and left of a window in one of the four corners or in the middle."""
     height, width = fitting(height, width, size)
     down, right = height - size, width - size
@@ -47,7 +52,7 @@ def corner_or_middle(height, width, seed, size: int):
     return place[0], place[1]
 
 
-def share(height, width, seed, area, aspect):
+def share(height, width, seed, area, aspect) -> tuple[Any, Any, Any, Any]:
     """Top, left, height and width of a window with a random share of the area.
 
     The first of ten draws that fits: the share uniform in `area`, width over height uniform in
@@ -75,7 +80,7 @@ def share(height, width, seed, area, aspect):
     return place[0], place[1], tall, wide
 
 
-def fitting(height, width, size: int):
+def fitting(height, width, size: int) -> Place:
     """The same height and width, unless a size x size window does not fit.
 
     Raises:
@@ -92,10 +97,11 @@ def fitting(height, width, size: int):
     return height, width
 
 
-def size_of(image):
+def size_of(image) -> Place:
     """Height and width: whole numbers where they are known."""
+    height, width = image.shape[:2]
     sizes = tf.shape(image)
-    return [sizes[axis] if known is None else known for axis, known in enumerate(image.shape[:2])]
+    return sizes[0] if height is None else height, sizes[1] if width is None else width
 
 
 def _known(*sizes):
@@ -112,6 +118,13 @@ def _check_order(key, least, most):
 
 
 # Op: the height and width to which it resizes.
-SCALES = {"resize_shorter": shorter, "scale_jitter": shorter_between}
+SCALES: Mapping[str, Callable[..., Place]] = {
+    "resize_shorter": shorter,
+    "scale_jitter": shorter_between,
+}
 # Op: top and left of the window that it cuts out.
-CROPS = {"random_crop": anywhere, "centre_crop": middle, "corner_crop": corner_or_middle}
+CROPS: Mapping[str, Callable[..., Place]] = {
+    "random_crop": anywhere,
+    "centre_crop": middle,
+    "corner_crop": corner_or_middle,
+}

@@ -259,7 +259,7 @@ def test_a_truncated_image_is_named_and_no_run_is_left(digit_folder, first):
     path.write_bytes(path.read_bytes()[:-25])
     out = digit_folder.parent / "runs" / "new"
     said = refusal("train", recipe_file(digit_folder, first), "--out", out)
-    assert said.startswith(f"{path}: cannot be decoded ({path.stat().st_size} bytes)")
+    assert said == f"{path}: a damaged PNG ({path.stat().st_size} bytes)"
     assert not out.parent.exists()
 
 

@@ -73,7 +73,7 @@ def test_a_larger_image_has_the_mean_of_the_scores_of_its_windows(name):
         ("alexnet_owt", {}, 95, (127, 159)),
         ("zfnet", {}, 96, (128, 160)),
         ("vgg11", {}, 64, (96, 160)),
-        ("cnds8", {}, 67, (99, 163)),
+        ("cnds8", {}, 131, (195, 259)),
     ],
 )
 def test_the_head_sees_every_window_of_the_maps(name, arguments, side, larger):
