@@ -209,6 +209,7 @@ def test_shares_are_uniform_in_area_and_in_aspect_with_exchange():
     # Uniform in [3/4, 4/3], or one over such a number: the mean of both is known.
     inverse = np.log(16 / 9) / (4 / 3 - 3 / 4)
     assert abs(aspect.mean() - ((3 / 4 + 4 / 3) / 2 + inverse) / 2) < 0.015
+    assert (tall == wide).mean() < 0.02
     assert abs((top / (4000 - tall)).mean() - 0.5) < 0.03
     assert abs((left / (4000 - wide)).mean() - 0.5) < 0.03
 
