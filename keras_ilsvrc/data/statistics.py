@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, Rows, image_at, needed
 from keras_ilsvrc.data.ops import RANDOM
+from keras_ilsvrc.data.progress import tracked
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
 
@@ -30,18 +31,15 @@ class Measure(NamedTuple):
     pixelwise: bool
 
 
-def measure_statistics(
-    split: Split, rows: Rows, tell: Callable[[str, int, int], object] = lambda *_: None
-) -> dict[str, np.ndarray]:
+def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     """What the ops need to know of the training images, measured where they first need it.
 
-    By channel, every image counts alike, whatever its size, and random ops in front are left
-    out. By pixel, none may stand in front.
+    With a bar, in batches, where that takes long. By channel, every image counts alike, whatever
+    its size, and random ops in front are left out. By pixel, none may stand in front.
 
     Args:
         split: The training images.
         rows: The ops of training.
-        tell: Told the name of an op, how many images have been measured for it, and of how many.
 
     Returns:
         As far as an op asks for them, float32: `channel_mean`, `channel_std` (channels,),
@@ -70,13 +68,13 @@ def measure_statistics(
                 f"{row['op']} stands behind {random[0]}, which is random; put it before"
             )
         before = [other for other in rows[:number] if other["op"] not in RANDOM]
-        means = _means(split, before, statistics, measure.sums, row["op"], tell)
+        means = _means(split, before, statistics, measure.sums, row["op"])
         found = measure.finish(*means, row)
         statistics |= {name: np.asarray(value, "float32") for name, value in found.items()}
     return statistics
 
 
-def _means(split, rows, statistics, sums, op, tell):
+def _means(split, rows, statistics, sums, op):
     """The means over all images of what is summed."""
 
     @tf.autograph.experimental.do_not_convert
@@ -92,14 +90,14 @@ def _means(split, rows, statistics, sums, op, tell):
     together = TOGETHER if images.element_spec.shape.is_fully_defined() else 1
     parts = images.batch(together).map(sums_of, tf.data.AUTOTUNE).prefetch(1)
     totals, done = None, 0
-    for count, *own in parts.as_numpy_iterator():
+    batches = -(-len(split) // together)
+    for count, *own in tracked(parts.as_numpy_iterator(), batches, f"measuring for {op}"):
         totals = totals or [np.zeros_like(part) for part in own]
         if any(total.shape != part.shape for total, part in zip(totals, own)):
             raise InputError(f"{op} needs images of one size; resize them first")
         for total, part in zip(totals, own):
             total += part
         done += int(count)
-        tell(op, done, len(split))
     return [total / done for total in totals]
 
 

@@ -176,9 +176,3 @@ def test_statistics_that_cannot_be_measured_are_refused(rows, fragment):
 def test_components_of_grey_images_are_refused():
     with pytest.raises(InputError, match="pca_noise needs images of 3 channels, not 1"):
         measure_statistics(numbered(5), [MEASURED])
-
-
-def test_who_asks_is_told_how_far_it_is():
-    told = []
-    measure_statistics(numbered(150), [STANDARDISE], lambda *words: told.append(words))
-    assert told == [("standardise", done, 150) for done in (64, 128, 150)]
