@@ -136,7 +136,8 @@ def test_residual_nets_of_cifar_are_trained_alike(name):
 
 def made(recipe, count=4):
     """A source of random images of a recipe's data set."""
-    from keras_ilsvrc.data.sources import Source, Split
+    from keras_ilsvrc.data.source import Source
+    from keras_ilsvrc.data.split import Split
 
     rng = np.random.default_rng(0)
     shape, classes = IMAGES[recipe.data.dataset], CLASSES.get(recipe.data.dataset, 10)

@@ -14,20 +14,8 @@ import tensorflow as tf
 from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops, fold_in, image_at, needed
 from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, first_unreadable
-from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.stores import tensor
 from keras_ilsvrc.errors import InputError
-
-__all__ = [
-    "GONE",
-    "Rows",
-    "apply_ops",
-    "evaluation_batches",
-    "measure_statistics",
-    "names_of_step",
-    "naming_the_file",
-    "training_batches",
-]
 
 # Not rewritten by autograph, which would wrap our errors in its own.
 as_written = tf.autograph.experimental.do_not_convert

@@ -9,11 +9,8 @@ from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.idx import idx
 from keras_ilsvrc.data.imagenet import imagenet
 from keras_ilsvrc.data.source import Report, Source, refuse
-from keras_ilsvrc.data.split import Split, first_unreadable
 from keras_ilsvrc.data.tfds_source import tfds_source
 from keras_ilsvrc.errors import InputError, nearest
-
-__all__ = ["SOURCES", "Source", "Split", "digits", "first_unreadable", "folder", "open_source"]
 
 
 class Form(NamedTuple):

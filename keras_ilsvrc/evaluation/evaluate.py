@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.pipeline import Rows, evaluation_batches, naming_the_file
+from keras_ilsvrc.data.apply import Rows
+from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.averages import MeanOverViews, ensemble

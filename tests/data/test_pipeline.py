@@ -9,15 +9,16 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.order import place
 from keras_ilsvrc.data.pipeline import (
     evaluation_batches,
-    measure_statistics,
     names_of_step,
     naming_the_file,
     training_batches,
 )
-from keras_ilsvrc.data.sources import Split, folder
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.statistics import measure_statistics
 
 DIGITS = np.round(load_digits().images * 15.9375).astype("uint8")[..., None]
 AUGMENTED = [{"op": "pad", "size": 2}, {"op": "random_crop", "size": 8}, {"op": "flip"}]

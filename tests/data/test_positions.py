@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_ilsvrc.data.pipeline import training_batches
-from keras_ilsvrc.data.sources import Split
+from keras_ilsvrc.data.split import Split
 
 IMAGES, END = 1000, 1200  # an epoch, and a part of the next one
 ROWS = [{"op": "pad", "size": 1}, {"op": "random_crop", "size": 4}, {"op": "flip"}]

@@ -8,9 +8,10 @@ from sklearn.decomposition import PCA
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.apply import apply_ops
+from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.ops import STATISTICS
 from keras_ilsvrc.data.pipeline import evaluation_batches
-from keras_ilsvrc.data.sources import Split, folder
+from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import MEASURES, measure_statistics
 
 DIGITS = np.round(load_digits().images * 15.9375).astype("uint8")[..., None]

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.pipeline import evaluation_batches
-from keras_ilsvrc.data.sources import Split
+from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import confidence_interval, cross_entropy, top_k_error
