@@ -20,6 +20,7 @@ class Forward:
     def __init__(self, strategy: tf.distribute.Strategy):
         self.strategy = strategy
         self.model: keras.Model | None = None
+        self.spec: Any = None
 
     def __call__(
         self, model: keras.Model, batches: Batches, check: Callable[[], object] = lambda: None
@@ -32,20 +33,24 @@ class Forward:
                 replica's share of images. It ends.
             check: Called after every step; what it raises ends the work.
         """
-        if self.model is not model:
-            self.model, self.step = model, self._graph(model)
+        feed = self.strategy.distribute_datasets_from_function(batches)
+        if self.model is not model or self.spec != feed.element_spec:
+            self.model, self.spec = model, feed.element_spec
+            self.step = self._graph(model, self.spec)
         found = []
-        for images in self.strategy.distribute_datasets_from_function(batches):
+        for images in feed:
             found.append(tf.nest.map_structure(lambda x: x.numpy(), self.step(images)))
             check()
         return tf.nest.map_structure(lambda *each: np.concatenate(each), *found)
 
-    def _graph(self, model):
+    def _graph(self, model, spec):
         def on_replica(images):
             outputs = model(images, training=False)
             return tf.nest.map_structure(lambda x: tf.cast(x, "float32"), outputs)
 
-        @tf.function(jit_compile=False)
+        # One graph whatever the sizes of images: workers must not trace at different steps, for
+        # collectives are numbered as they are traced.
+        @tf.function(jit_compile=False, input_signature=[spec])
         def step(images):
             outputs = self.strategy.run(on_replica, (images,))
             return tf.nest.map_structure(lambda x: self.strategy.gather(x, 0), outputs)

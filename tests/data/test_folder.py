@@ -10,7 +10,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.data.sources import first_unreadable, folder, open_source
+from keras_ilsvrc.data.folder import folder
+from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.split import first_unreadable
 
 DIGITS = load_digits()
 

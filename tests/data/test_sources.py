@@ -7,7 +7,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.data.sources import digits, first_unreadable, open_source
+from keras_ilsvrc.data.digits import digits
+from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.split import first_unreadable
 
 DIGITS = load_digits()
 # Published with scikit-learn: 1,797 images; a fifth each for validation and test.

@@ -7,6 +7,7 @@ from keras import layers
 
 from keras_ilsvrc import InputError, build
 from keras_ilsvrc.evaluation.dense import fully_convolutional
+from keras_ilsvrc.layers import parts
 from keras_ilsvrc.nets import NETS
 
 # The papers whose nets end in fully connected layers.
@@ -22,6 +23,18 @@ AVERAGED = {  # arguments, size of training, two larger ones of which one is odd
     "nin_cifar10": ({}, 32, (41, 55)),
     "bn_inception": ({}, 32, (64, 96)),
 }
+
+
+@pytest.fixture(autouse=True)
+def quick_values(monkeypatch):
+    """He-normal kernels that repeat after 9,973 values: drawing millions takes a second a net."""
+    values = np.random.default_rng(0).normal(size=9973).astype("float32")
+
+    def repeated(shape, dtype=None):
+        kernel = np.resize(values, shape) * np.sqrt(2 / np.prod(shape[:-1]))
+        return keras.ops.convert_to_tensor(kernel, dtype=dtype)
+
+    monkeypatch.setattr(parts, "INITIAL", repeated)
 
 
 def images(*shape, seed=0):
