@@ -101,7 +101,7 @@ def _explain(error: Mapping[str, Any]) -> str:
     if error["type"] == "union_tag_not_found":
         return f"{path}: expected a table with a key {choice}, found {found!r}"
     reason = error["msg"].removeprefix("Value error, ")
-    if isinstance(found, dict):  # a whole table, whose keys do not go together
+    if error["type"] == "value_error" and isinstance(found, dict):  # keys that do not go together
         return f"{path}: {reason}"
     shown_value = f"{found!r:.60}"
     return f"{path} is {shown_value}: {reason[0].lower()}{reason[1:]}"
