@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.apply import device_ops
 from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
+from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
@@ -73,8 +74,8 @@ def _train(recipe, directory, machine, strategy):
         if directory:
             directory.keep_statistics(stage.statistics)
         history = _fit(stage, update, path, machine, stop)
-        with as_tested(update):
-            result = errors_of([stage])
+        with as_tested(update), bar("testing", directory is not None) as tell:
+            result = errors_of([stage], tell=tell)
             if directory:
                 without_optimizer(stage.model).save_weights(path / WEIGHTS)
                 directory.flush(WEIGHTS)

@@ -99,12 +99,12 @@ def errors_of(
         "views": views_of(protocol),
         "images": len(labels),
         "replicas": first.strategy.num_replicas_in_sync,
-        "expected": expected(stages, protocol),
+        "expected": _expected(stages, protocol),
         "probabilities": found,
     }
 
 
-def expected(stages: Sequence[Stage], protocol: str) -> dict[str, Any] | None:
+def _expected(stages: Sequence[Stage], protocol: str) -> dict[str, Any] | None:
     """What the recipe of a single net expects by this protocol, or what its paper published."""
     if len(stages) > 1:
         return None

@@ -242,6 +242,15 @@ def test_bad_files_are_left_out_of_training_and_listed(photos, tmp_path, no_base
     assert "back to step" in said[0]
 
 
+def test_a_file_that_is_bad_behind_its_header_is_left_out_too(photos, tmp_path, no_baseline):
+    from keras_ilsvrc.run import train
+
+    (photos / "train" / "dark" / "3.jpg").unlink()  # so that none is known beforehand
+    recipe = on_photos(photos, "data.on_bad=skip", "data.bad_limit=1")
+    (line,) = train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))["left_out"]
+    assert "light/5.jpg: a truncated JPEG" in line
+
+
 def test_statistics_are_measured_without_bad_files(photos, no_baseline):
     from keras_ilsvrc.stage import set_stage
 
@@ -250,7 +259,7 @@ def test_statistics_are_measured_without_bad_files(photos, no_baseline):
     stage = set_stage(
         on_photos(photos, "data.on_bad=skip", "data.bad_limit=2", *overrides), mirrored(1)
     )
-    assert len(stage.left_out) == 2
+    assert len(stage.left_out.listed()) == 2
     assert 100 < stage.statistics["channel_mean"].mean() < 160
 
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from keras_ilsvrc import recipe as recipes
-from keras_ilsvrc.cli.bars import image_bar
 from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.cli.workers import run_workers
+from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.machine import Machine
@@ -188,7 +188,7 @@ def evaluate(
     quiet_tensorflow()
     from keras_ilsvrc.testing import errors_of, restore
 
-    with image_bar() as tell:
+    with bar("testing") as tell:
         result = errors_of([restore(path, replicas) for path in run], protocol, sides, tell)
     del result["probabilities"]
     if as_json:

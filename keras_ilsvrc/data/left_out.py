@@ -36,9 +36,6 @@ class LeftOut:
         self.faults: dict[int, str] = {}
         self._check_limit()
 
-    def __len__(self) -> int:
-        return len(self.opening) + len(self.faults)
-
     def listed(self) -> list[str]:
         """What is left out, each with its size and the reason."""
         return [*self.opening, *self.faults.values()]
@@ -60,7 +57,7 @@ class LeftOut:
         if not found:
             return None
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        return f"left out ({len(self)} of at most {self.limit}): {found[0]}{more}"
+        return f"left out ({len(self.listed())} of at most {self.limit}): {found[0]}{more}"
 
     def scan(self) -> Split:
         """Decodes all images; returns the split without those that cannot be."""
@@ -80,8 +77,8 @@ class LeftOut:
         return {str(index): fault for index, fault in self.faults.items()}
 
     def set_state(self, state: dict[str, str]) -> None:
-        """Knows the faults that `get_state` told."""
-        self.faults = {int(index): fault for index, fault in state.items()}
+        """Knows also the faults that `get_state` told."""
+        self.faults |= {int(index): fault for index, fault in state.items()}
 
     def _good(self):
         return np.setdiff1d(np.arange(len(self.split)), list(self.faults))
@@ -102,8 +99,9 @@ class LeftOut:
         return found
 
     def _check_limit(self):
-        if len(self) > self.limit:
+        found = self.listed()
+        if len(found) > self.limit:
             raise InputError(
-                f"{self.listed()[-1]}: the file number {len(self)} that cannot be used, and "
+                f"{found[-1]}: the file number {len(found)} that cannot be used, and "
                 f"data.bad_limit is {self.limit}; `keras-ilsvrc data check` lists all"
             )

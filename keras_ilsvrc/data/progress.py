@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
@@ -14,8 +15,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def tracked(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """The items, with a bar on a terminal's stderr when they take over two seconds."""
+@contextmanager
+def bar(what: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal's stderr when work takes over two seconds.
+
+    Args:
+        what: Is done.
+        shown: Whether there may be a bar at all.
+
+    Yields:
+        What is to be told how much is done, and of how much.
+    """
     screen = Console(stderr=True)
     progress = Progress(
         TextColumn("{task.description}", markup=False),
@@ -24,18 +34,28 @@ def tracked(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
         TimeRemainingColumn(),
         console=screen,
         transient=True,
-        disable=not screen.is_terminal,
+        disable=not (shown and screen.is_terminal),
     )
-    task = progress.add_task(what, total=total)
+    task = progress.add_task(what, total=None)
     start = time.monotonic() + PATIENCE
+
+    def tell(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+        if not progress.live.is_started and time.monotonic() > start:
+            progress.start()
+
     try:
-        for item in items:
-            yield item
-            progress.advance(task)
-            if not progress.live.is_started and time.monotonic() > start:
-                progress.start()
+        yield tell
     finally:
         progress.stop()
+
+
+def tracked(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """The items, with a bar."""
+    with bar(what) as tell:
+        for number, item in enumerate(items, 1):
+            yield item
+            tell(number, total)
 
 
 def in_threads(

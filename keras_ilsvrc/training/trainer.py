@@ -208,9 +208,7 @@ class Trainer:
         state, _ = self._latest() if line else (None, [])
         if state is None:
             return False
-        known = self.left_out.get_state()
         self._restore(state)
-        self.left_out.set_state(known)
         self.tell(f"{line}; back to step {self.step}, and on without it")
         self._open()
         return True

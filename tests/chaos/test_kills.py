@@ -1,7 +1,6 @@
 """Kills at any instant: what goes on ends in the very state of what was not killed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -93,9 +92,9 @@ def test_a_chain_of_kills_ends_in_the_same_state(tmp_path, expected, replicas, k
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of seven pages: two checkpoints fit on it, a third one in part."""
-    if os.geteuid():
-        pytest.skip("only root may mount; with a stand-in, test_trainer.py has the same for all")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=28k", "tmpfs", tmp_path], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=28k", "tmpfs", tmp_path]
+    if subprocess.run(mount, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("may not mount here; test_faults.py has the same for all, with a stand-in")
     yield tmp_path
     subprocess.run(["umount", tmp_path], check=True)
 

@@ -275,10 +275,8 @@ def test_whoever_is_told_of_bad_files_gets_the_rest(tmp_path):
     faults = []
     source = open_source(f"folder:{tmp_path}", 1, faults.append)
     assert [fault.name.rpartition("/")[2] for fault in faults] == ["digit1", "001.png", "002.png"]
-    assert [name.rpartition("/")[2] for name in named(source.split("train"))] == [
-        "000.png",
-        "003.png",
-    ]
+    kept = [name.rpartition("/")[2] for name in named(source.split("train"))]
+    assert kept == ["000.png", "003.png"]
 
 
 def test_a_mistyped_folder_names_its_neighbour(tmp_path):

@@ -65,7 +65,7 @@ def test_without_faults_no_image_stands_in(split):
 def test_a_scan_finds_all_and_returns_the_rest(split):
     left_out = LeftOut(split, BATCH, SEED, 3)
     assert left_out.scan().labels.tolist() == [x for x in range(IMAGES) if x not in BAD]
-    assert len(left_out) == 3
+    assert len(left_out.listed()) == 3
 
 
 def test_more_than_the_limit_is_refused(split):

@@ -69,10 +69,10 @@ class TinySentences(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(builder=self, features=features)
 
     def _split_generators(self, dl_manager):
-        return {"train": ((number, {"text": "an ape"}) for number in range(3))}
+        return {"train": self._generate_examples()}
 
     def _generate_examples(self):
-        raise NotImplementedError
+        return ((number, {"text": "an ape"}) for number in range(3))
 
 
 def prepare(home, builder=TinyAnimals, file_format="tfrecord", **options):

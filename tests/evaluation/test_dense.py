@@ -45,7 +45,7 @@ def scores(model, x):
     return keras.ops.convert_to_numpy(model(x, training=False))
 
 
-def close(found, expected, tolerance=1e-5):
+def assert_close(found, expected, tolerance=1e-5):
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
@@ -66,7 +66,7 @@ def test_at_the_size_of_training_it_is_the_net_itself(name):
     x = images(2, *shape)
     expected = scores(model, x)
     assert np.abs(expected[0] - expected[1]).max() > 1e-3
-    close(scores(fully_convolutional(model), x), expected)
+    assert_close(scores(fully_convolutional(model), x), expected)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "lenet5_modern"])
@@ -76,7 +76,7 @@ def test_a_larger_image_has_the_mean_of_the_scores_of_its_windows(name):
     x = images(2, 40, 44, 1)
     rows = [(y, x) for y in (0, 4, 8) for x in (0, 4, 8, 12)]
     each = [scores(model, x[:, top : top + 32, left : left + 32]) for top, left in rows]
-    close(scores(fully_convolutional(model), x), np.mean(each, axis=0))
+    assert_close(scores(fully_convolutional(model), x), np.mean(each, axis=0))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_head_sees_every_window_of_the_maps(name, arguments, side, larger):
             each.append(values)
     assert len(each) > 4
     assert size > 1
-    close(scores(fully_convolutional(model), x), np.mean(each, axis=0)[None], 1e-4)
+    assert_close(scores(fully_convolutional(model), x), np.mean(each, axis=0)[None], 1e-4)
 
 
 @pytest.mark.parametrize("name", AVERAGED)
@@ -120,7 +120,7 @@ def test_behind_an_average_it_is_the_net_built_for_the_larger_image(name):
     built = build(name, input_shape=(*larger, 3), **options)
     copy_weights(model, built)
     x = images(2, *larger, 3)
-    close(scores(fully_convolutional(model), x), scores(built, x))
+    assert_close(scores(fully_convolutional(model), x), scores(built, x))
 
 
 def test_scores_are_averaged_before_the_softmax():
@@ -129,7 +129,7 @@ def test_scores_are_averaged_before_the_softmax():
     logits.set_weights(model.get_weights())
     x = 5 * images(3, 36, 36, 1)
     expected = keras.ops.softmax(scores(fully_convolutional(logits), x))
-    close(scores(fully_convolutional(model), x), keras.ops.convert_to_numpy(expected))
+    assert_close(scores(fully_convolutional(model), x), keras.ops.convert_to_numpy(expected))
 
 
 def test_a_dense_layer_with_a_softmax_of_its_own_is_averaged_before_it_too():
@@ -142,7 +142,7 @@ def test_a_dense_layer_with_a_softmax_of_its_own_is_averaged_before_it_too():
     windows = [x[:, top : top + 6, left : left + 6] for top in (0, 1) for left in (0, 1, 2)]
     logits = np.mean([scores(before, window) @ kernel + bias for window in windows], axis=0)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    close(scores(fully_convolutional(model), x), expected)
+    assert_close(scores(fully_convolutional(model), x), expected)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_of_several_outputs_it_takes_the_predictions(name, arguments, side):
     model = build(name, input_shape=(side, side, 3), classes=5, auxiliary=True, **arguments)
     x = images(2, side, side, 3)
     expected = keras.ops.convert_to_numpy(model(x)["predictions"])
-    close(scores(fully_convolutional(model), x), expected)
+    assert_close(scores(fully_convolutional(model), x), expected)
 
 
 @pytest.mark.parametrize("name", ["nin_cifar10[head=dense]", "resnet20_cifar"])
@@ -164,7 +164,7 @@ def test_a_model_within_a_model_is_swept_as_the_model_alone(name):
     outer = keras.Model(image, layers.Softmax()(inner(scaled)))
     x = images(2, 43, 38, 3)
     expected = keras.ops.softmax(scores(fully_convolutional(inner), 0.5 * x))
-    close(scores(fully_convolutional(outer), x), keras.ops.convert_to_numpy(expected))
+    assert_close(scores(fully_convolutional(outer), x), keras.ops.convert_to_numpy(expected))
 
 
 def test_it_has_the_values_of_the_net_also_when_they_change():
@@ -175,7 +175,7 @@ def test_it_has_the_values_of_the_net_also_when_they_change():
     assert {id(weight) for weight in swept.weights} == {id(weight) for weight in model.weights}
     model.set_weights([2 * weight for weight in model.get_weights()])
     assert np.abs(scores(swept, x) - before).max() > 0.1
-    close(scores(swept, x), scores(fully_convolutional(model), x))
+    assert_close(scores(swept, x), scores(fully_convolutional(model), x))
 
 
 def test_the_net_itself_is_left_as_it_was():
@@ -212,7 +212,7 @@ def test_a_strided_max_pool_keeps_its_windows_at_every_size(padding, side):
         for j in range(lefts - size + 1)
     ]
     assert len(each) > 1
-    close(scores(fully_convolutional(model), x), np.full((1, 2), np.mean(each)))
+    assert_close(scores(fully_convolutional(model), x), np.full((1, 2), np.mean(each)))
 
 
 def test_probabilities_are_float32_under_every_policy(set_policy):
@@ -221,7 +221,7 @@ def test_probabilities_are_float32_under_every_policy(set_policy):
     x = images(2, 16, 16, 3)
     swept = fully_convolutional(model)
     assert keras.backend.standardize_dtype(swept(x).dtype) == "float32"
-    close(scores(swept, x), scores(model, x), 1e-3)
+    assert_close(scores(swept, x), scores(model, x), 1e-3)
 
 
 def test_an_image_smaller_than_those_of_training_is_refused():

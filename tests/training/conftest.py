@@ -22,3 +22,11 @@ def small_net():
         )
 
     return small_net
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """The state and the epochs' logs of a toy training that nothing stopped."""
+    from toy_runs import run
+
+    return run()[:2]
