@@ -110,10 +110,12 @@ def _expected(stages: Sequence[Stage], protocol: str) -> dict[str, Any] | None:
         return None
     recipe, net = stages[0].recipe, stages[0].net
     expect = recipe.expect
-    if expect and expect.protocol == protocol:
+    if expect is None:
+        return None
+    if expect.protocol == protocol:
         said = "measured" if expect.measured else "published"
         return {"by": said, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
-    if net.published and net.top1_error is not None:
+    if not expect.measured and net.top1_error is not None:  # on the images of the paper
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}
         return {"by": f"published, {net.protocol}", **errors}
     return None

@@ -38,6 +38,28 @@ def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
     assert again == {key: result[key] for key in again}
 
 
+@pytest.mark.parametrize(
+    ("recipe", "protocol", "by", "error"),
+    [
+        ("quickstart", "single_view", "measured", 2.0),
+        ("quickstart", "ten_crop", None, None),  # the paper's figure is of other images
+        ("vgg16", "dense", "published", 27.0),
+        ("resnet50", "ten_crop", "published", 22.85),
+        ("resnet50", "single_view", "published, ", 22.85),
+    ],
+)
+def test_an_error_stands_beside_what_was_found_on_the_same_images(recipe, protocol, by, error):
+    from types import SimpleNamespace
+
+    from keras_ilsvrc.nets import info
+    from keras_ilsvrc.testing import _expected
+
+    loaded = load(find(recipe))
+    found = _expected([SimpleNamespace(recipe=loaded, net=info(loaded.net))], protocol)
+    assert (found or {}).get("top1_error") == error
+    assert found is None if by is None else found["by"].startswith(by)
+
+
 def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
     from keras_ilsvrc.run import train
 
