@@ -1,6 +1,6 @@
 """A net swept over whole images: Simonyan and Zisserman, arXiv:1409.1556, section 3.2."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.layers.graph import Call, functional, walk
+from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, run_call, walk
 
 CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # in which scores become the output
 
@@ -35,9 +35,7 @@ class Sweep:
             if self.over_windows and call is last:
                 key = id(call.inputs[0])
                 tensors[key] = mean_over_windows(tensors[key], ops.shape(images)[0])
-            args, kwargs = keras.tree.map_structure(lambda x: tensors.get(id(x), x), call.arguments)
-            outputs = keras.tree.flatten(run(*args, **kwargs))
-            tensors.update(zip(map(id, call.outputs), outputs, strict=True))
+            run_call(call, tensors, run)
         return tensors[id(last.outputs[0])]
 
 
@@ -122,7 +120,7 @@ def _plan(model: keras.Model) -> Sweep:
     of_windows: set[int] = set()  # tensors with a row for each window
     averages = flattens = 0
     mixed = False
-    for call in _leaves(root):
+    for call in leaf_calls(root):
         run, swept = call.operation, {id(x) in of_windows for x in call.inputs}
         mixed = mixed or len(swept) == 2
         if swept == {False}:
@@ -145,15 +143,6 @@ def _plan(model: keras.Model) -> Sweep:
             "GlobalAveragePooling2D behind its maps, dense layers behind that, and an activation"
         )
     return Sweep(root.inputs[0], steps, over_windows)
-
-
-def _leaves(call: Call) -> Iterator[Call]:
-    """The calls in a call that hold no others, in order."""
-    for inner in call.inside:
-        if inner.inside:
-            yield from _leaves(inner)
-        else:
-            yield inner
 
 
 def _anchored(call: Call) -> Callable:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,28 @@ def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = ""
         inside.append(call)
     outputs = [tensors[id(x)] for x in model.outputs]
     return Call(name, model, ((inputs,), {}), inputs, outputs, inside)
+
+
+def leaf_calls(call: Call) -> Iterator[Call]:
+    """The calls in a call that hold no others, in an order in which they can run."""
+    for inner in call.inside:
+        if inner.inside:
+            yield from leaf_calls(inner)
+        else:
+            yield inner
+
+
+def run_call(call: Call, tensors: dict[int, Any], run: Callable[..., Any] | None = None) -> None:
+    """Runs one call, on the values of its Keras tensors, and adds the values that it returns.
+
+    Args:
+        call: Of `leaf_calls`.
+        tensors: Values by the `id` of their Keras tensors.
+        run: In place of the call's own operation, with the same arguments.
+    """
+    args, kwargs = keras.tree.map_structure(lambda x: tensors.get(id(x), x), call.arguments)
+    outputs = keras.tree.flatten((run or call.operation)(*args, **kwargs))
+    tensors.update(zip(map(id, call.outputs), outputs, strict=True))
 
 
 def _call(node: Any, arguments: tuple[tuple[Any, ...], dict[str, Any]], name: str) -> Call:

@@ -1,0 +1,212 @@
+"""From a layer back to the pixels: deconvnet, saliency, guided backpropagation, Grad-CAM."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.graph import leaf_calls
+from keras_ilsvrc.visualize.probe import Probe, call_named
+
+
+@dataclass(frozen=True)
+class Projections:
+    """One activation of each image, and what the net had made it of.
+
+    Attributes:
+        images: (images, height, width, channels), float32: the projections. Zero is neither
+            for nor against the activation.
+        maps: (images,): the map that the activation stands in.
+        places: (images, 2): its row and column; zeros in layers that have none.
+        values: (images,): its strength.
+    """
+
+    images: np.ndarray
+    maps: np.ndarray
+    places: np.ndarray
+    values: np.ndarray
+
+
+class Deconvnet:
+    """The deconvnet of a layer, kept as a graph for many images.
+
+    Args:
+        model: Functional, of one image.
+        layer: As for `Probe`.
+        rule: As for `Probe`.
+    """
+
+    def __init__(self, model: keras.Model, layer: str | None, rule: str = "deconvnet"):
+        self.probe = Probe(model, layer, rule)
+        self._project = tf.function(self._graph, reduce_retracing=True)
+
+    def __call__(self, images: Any, maps: int | Sequence[int] | None = None) -> Projections:
+        """As `deconvnet`."""
+        images = self.probe.batch(images)
+        count = self.probe.shape[-1]
+        wanted = np.atleast_1d(-1 if maps is None else maps)
+        bad = [int(x) for x in wanted if not (maps is None or 0 <= x < count)]
+        if bad or wanted.dtype.kind not in "ui":
+            raise InputError(
+                f"maps is {maps!r}; expected whole numbers from 0 to {count - 1}, the maps of "
+                f"{self.probe.layer}"
+            )
+        if len(images) != len(wanted) and 1 not in (len(images), len(wanted)):
+            raise InputError(
+                f"maps has {len(wanted)} numbers for {len(images)} images; give one for all, or "
+                "one for each"
+            )
+        both = max(len(images), len(wanted))
+        images = np.broadcast_to(images, (both, *images.shape[1:]))
+        wanted = np.broadcast_to(wanted, both).astype("int32")
+        return Projections(*(x.numpy() for x in self._project(images, wanted)))
+
+    def _graph(self, images, wanted):
+        width = self.probe.shape[1] if len(self.probe.shape) == 3 else 1
+        count = self.probe.shape[-1]
+        kept = {}
+
+        def strongest(activations):
+            by_place = tf.reshape(activations, (tf.shape(activations)[0], -1, count))
+            best = tf.argmax(tf.reduce_max(by_place, 1), 1, tf.int32)
+            maps = tf.where(wanted < 0, best, wanted)
+            column = tf.gather(by_place, maps, axis=2, batch_dims=1)
+            places, values = tf.argmax(column, 1, tf.int32), tf.reduce_max(column, 1)
+            kept["maps"], kept["values"] = maps, values
+            kept["places"] = tf.stack([places // width, places % width], 1)
+            alone = tf.one_hot(places, tf.shape(by_place)[1])[:, :, None]
+            alone *= tf.one_hot(maps, count)[:, None, :] * values[:, None, None]
+            return tf.reshape(alone, tf.shape(activations))
+
+        _, projected = self.probe.pull_back(images, strongest)
+        return projected, kept["maps"], kept["places"], kept["values"]
+
+
+def deconvnet(
+    model: keras.Model,
+    images: Any,
+    layer: str,
+    maps: int | Sequence[int] | None = None,
+    rule: str = "deconvnet",
+) -> Projections:
+    """What in an image excites a map: Zeiler and Fergus, arXiv:1311.2901, section 2.1.
+
+    Of each image the strongest activation of a map is kept, all others of the layer are set to
+    zero, and what is left is brought back to the pixels: unpooled to where the maxima were,
+    rectified, and convolved with the same filters transposed.
+
+    Args:
+        model: Functional, of one image (batch, height, width, channels); ours or another.
+        images: (images, height, width, channels) as the model takes them, or one of them.
+        layer: By name; inside units and nested models as `conv3_1/conv_2`.
+        maps: A map for all images, one for each, or several for one image; by default the map
+            with the strongest activation.
+        rule: "deconvnet", or for comparison "gradient" or "guided".
+
+    Raises:
+        InputError: If the model is not functional, has no such layer or map, or takes other images.
+    """
+    return Deconvnet(model, layer, rule)(images, maps)
+
+
+def saliency(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
+    """How much each pixel changes the score of a class: Simonyan et al., arXiv:1312.6034.
+
+    Args:
+        model: A classifier, functional, of one image.
+        images: (images, height, width, channels) as the model takes them, or one of them.
+        labels: A class for all images or one for each; by default the most likely ones.
+
+    Returns:
+        (images, height, width), at least 0: the largest gradient of the score, before the softmax,
+        over the channels.
+    """
+    return np.abs(_of_score(model, images, labels, "gradient")).max(-1)
+
+
+def guided_backpropagation(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
+    """What speaks for a class alone: Springenberg et al., arXiv:1412.6806, section 3.4.
+
+    Args:
+        model: A classifier, functional, of one image.
+        images: (images, height, width, channels) as the model takes them, or one of them.
+        labels: A class for all images or one for each; by default the most likely ones.
+
+    Returns:
+        (images, height, width, channels).
+    """
+    return _of_score(model, images, labels, "guided")
+
+
+def _of_score(model, images, labels, rule):
+    probe = Probe(model, None, rule)
+    images = probe.batch(images)
+    labels = _labels(labels, len(images), probe.shape[-1])
+    run = tf.function(lambda images: probe.pull_back(images, lambda x: _chosen(x, labels)))
+    return run(images)[1].numpy()
+
+
+def grad_cam(
+    model: keras.Model, images: Any, layer: str | None = None, labels: Any = None
+) -> np.ndarray:
+    """Where the evidence for a class lies: Selvaraju et al., arXiv:1610.02391, equations 1 and 2.
+
+    Args:
+        model: A classifier, functional, of one image.
+        images: (images, height, width, channels) as the model takes them, or one of them.
+        layer: Of maps; by default the last one whose maps are larger than 1x1.
+        labels: A class for all images or one for each; by default the most likely ones.
+
+    Returns:
+        (images, height, width), at least 0, of the images' size.
+
+    Raises:
+        InputError: If the layer is not known or has no maps, or the scores do not depend on it.
+    """
+    probe = Probe(model)
+    images = probe.batch(images)
+    labels = _labels(labels, len(images), probe.shape[-1])
+    steps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]
+    if layer is None:
+        places = [call for call in steps if call.outputs[0].shape[1:3] != (1, 1)]
+        maps = places[-1].outputs[0]
+    else:
+        maps = call_named(probe.root, layer).outputs[0]
+        if len(maps.shape) != 4:
+            raise InputError(f"{layer} has no maps, its output is {tuple(maps.shape[1:])}")
+        if not any(maps is call.outputs[0] for call in steps):
+            raise InputError(f"the scores of {model.name} do not depend on {layer}")
+
+    @tf.function
+    def run(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            values = probe.values(images)
+            scores = values[id(probe.target)]
+        gradients = tape.gradient(scores, values[id(maps)], _chosen(scores, labels))
+        weights = tf.reduce_mean(gradients, (1, 2), keepdims=True)
+        evidence = tf.nn.relu(tf.reduce_sum(weights * values[id(maps)], -1, keepdims=True))
+        return tf.image.resize(evidence, tf.shape(images)[1:3])[..., 0]
+
+    return run(tf.cast(images, probe.image.dtype)).numpy()
+
+
+def _labels(labels, images, classes):
+    if labels is None:
+        return None
+    given = np.asarray(labels)
+    if given.dtype.kind not in "ui" or given.size not in (1, images):
+        raise InputError(f"labels are {labels!r}; expected a whole number for each image")
+    if given.min() < 0 or given.max() >= classes:
+        raise InputError(f"labels are {labels!r}; expected 0 to {classes - 1}")
+    return np.broadcast_to(given.reshape(-1), images)
+
+
+def _chosen(scores, labels):
+    """Ones at the labels, or at the most likely classes."""
+    labels = tf.argmax(scores, 1) if labels is None else labels
+    return tf.one_hot(labels, tf.shape(scores)[1], dtype=scores.dtype)

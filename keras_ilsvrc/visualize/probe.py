@@ -1,0 +1,161 @@
+"""A functional model, read at one of its layers and run backwards from there."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, run_call, walk
+from keras_ilsvrc.visualize.rules import RULES, by_rule, twin
+
+
+class Probe:
+    """Runs a model from its images to a layer, and signals from there back to the images.
+
+    Args:
+        model: Functional, of one image (batch, height, width, channels).
+        layer: By name, inside units and nested models as `conv3_1/conv_2`; those that the model's
+            account has. None for the scores of the classes, before the softmax.
+        rule: By which signals come back through ReLU: one of `RULES`.
+
+    Attributes:
+        shape: Of the layer's output for one image: (height, width, maps), or (units,).
+
+    Raises:
+        InputError: If the model is not functional or takes other inputs, or if the layer or the
+            rule is not known.
+    """
+
+    def __init__(self, model: keras.Model, layer: str | None = None, rule: str = "gradient"):
+        if rule not in RULES:
+            raise InputError(f"rule is {rule!r}; {nearest(rule, RULES)}")
+        self.model, self.layer = model, layer
+        self.root = graph_of(model)
+        self.image = self.root.inputs[0]
+        self.replaced: dict[int, Callable] = {}
+        if layer is None:
+            self.target = self._scores()
+        else:
+            self.target = call_named(self.root, layer).outputs[0]
+        self.shape = tuple(self.target.shape[1:])
+        made = list(leaf_calls(self.root))
+        self.steps = [
+            (call, self.replaced.get(id(call), by_rule(call.operation, RULES[rule])))
+            for call in _needed(made, self.target)
+        ]
+        self.activations = tf.function(lambda images: self.values(images)[id(self.target)])
+
+    def values(self, images: Any) -> dict[int, Any]:
+        """Values by the `id` of Keras' tensors; everything between the images and the layer."""
+        tensors = {id(self.image): tf.cast(images, self.image.dtype)}
+        for call, run in self.steps:
+            run_call(call, tensors, run)
+        return tensors
+
+    def pull_back(self, images: Any, signal_of: Callable[[Any], Any]) -> tuple[Any, Any]:
+        """A signal at the layer, and what of it arrives at the images.
+
+        Args:
+            images: (batch, height, width, channels).
+            signal_of: The signal, made of the layer's activations.
+
+        Returns:
+            The activations, and a tensor of the images' shape.
+        """
+        images = tf.cast(images, self.image.dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            activations = self.values(images)[id(self.target)]
+        return activations, tape.gradient(activations, images, signal_of(activations))
+
+    def batch(self, images: Any) -> np.ndarray:
+        """Images for the model; one alone becomes a batch.
+
+        Raises:
+            InputError: If they are no images of the model's size.
+        """
+        given = np.asarray(images)
+        wanted = self.image.shape[1:]
+        if given.dtype.kind not in "uif":
+            raise InputError(
+                f"images are of type {given.dtype}; expected numbers, (height, width, channels)"
+            )
+        given = given[None] if given.ndim == len(wanted) else given
+        fits = given.ndim == len(wanted) + 1 and all(
+            size in (None, found) for size, found in zip(wanted, given.shape[1:])
+        )
+        if not fits:
+            raise InputError(
+                f"images are {'x'.join(map(str, given.shape[1:]))}, but {self.model.name} takes "
+                f"{'x'.join(str(size or '?') for size in wanted)}; resize or crop them"
+            )
+        return given
+
+    def _scores(self) -> Any:
+        """The tensor before the softmax; where a layer has one built in, that is left out."""
+        output = self.model.output
+        place = 0
+        if isinstance(output, dict):
+            if "predictions" not in output:
+                raise InputError(f"{self.model.name} has no output 'predictions'; name a layer")
+            place = list(output).index("predictions")
+        target = self.root.outputs[place]
+        for call in leaf_calls(self.root):
+            if any(x is target for x in call.outputs):
+                softmax = keras.activations.softmax
+                layer = call.operation
+                if isinstance(layer, keras.layers.Softmax) or type(layer).__name__ == "Softmax":
+                    return call.inputs[0]
+                if getattr(layer, "activation", None) is softmax:
+                    self.replaced[id(call)] = twin(layer, activation=keras.activations.linear)
+        return target
+
+
+def graph_of(model: keras.Model) -> Call:
+    """The calls of a functional model of one image.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(f"model is a {type(model).__name__}; expected a keras.Model")
+    if not functional(model):
+        raise InputError(
+            f"{model.name} ({type(model).__name__}) is not functional; build it from a keras.Input"
+        )
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+        shapes = [tuple(x.shape) for x in model.inputs]
+        raise InputError(f"{model.name} takes {shapes}; expected (batch, height, width, channels)")
+    return walk(model)
+
+
+def call_named(root: Call, name: str) -> Call:
+    """The call of a layer, also inside units and nested models.
+
+    Raises:
+        InputError: If there is none; near names are suggested.
+    """
+    calls = {call.name: call for call in _all(root)}
+    if name not in calls:
+        hint = nearest(name, calls)
+        raise InputError(f"{root.operation.name} has no layer {name!r}; {hint}".rstrip("; "))
+    return calls[name]
+
+
+def _all(call: Call) -> Iterator[Call]:
+    for inner in call.inside:
+        yield inner
+        yield from _all(inner)
+
+
+def _needed(calls: list[Call], target: Any) -> list[Call]:
+    """Those of the calls on which a tensor depends, in order."""
+    wanted, needed = {id(target)}, []
+    for call in reversed(calls):
+        if not wanted.isdisjoint(map(id, call.outputs)):
+            needed.append(call)
+            wanted.update(map(id, call.inputs))
+    return needed[::-1]
