@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.layers.graph import leaf_calls
 from keras_ilsvrc.visualize.probe import Probe, call_named
 
 
