@@ -15,7 +15,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
 from keras_ilsvrc.machine import HERE, Machine
-from keras_ilsvrc.rundir import CHECKPOINTS, TENSORBOARD, RunDirectory
+from keras_ilsvrc.rundir import CHECKPOINTS, EPOCHS, TENSORBOARD, RunDirectory
 from keras_ilsvrc.stage import (
     WEIGHTS,
     make_update,
@@ -26,7 +26,14 @@ from keras_ilsvrc.stage import (
 )
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.testing import errors_of, probabilities
-from keras_ilsvrc.training.callbacks import History, ProgressBar, Redraw, Summaries, Validation
+from keras_ilsvrc.training.callbacks import (
+    History,
+    KeptWeights,
+    ProgressBar,
+    Redraw,
+    Summaries,
+    Validation,
+)
 from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.replicas import as_tested, workers_of
 from keras_ilsvrc.training.schedules import Plateau
@@ -116,8 +123,10 @@ def _fit(stage, update, path, machine, stop):
         lambda: path and curves(history.rows, path / "curves.png", stage.title), progress.tell
     )
     callbacks = [history, progress, redraw]
-    if path and machine.tensorboard:
-        callbacks.append(Summaries(history, path / TENSORBOARD))
+    shown = machine.tensorboard and path
+    callbacks.append(Summaries(history, path / TENSORBOARD if shown else None))
+    kept, where = recipe.keep_epochs or (), path and path / EPOCHS
+    callbacks.append(KeptWeights(kept, lambda to: _save(stage, update, to), where, progress.tell))
     if stage.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(stage, update, stop)))
     if recipe.schedule.name == "plateau":
@@ -150,6 +159,12 @@ def _fit(stage, update, path, machine, stop):
     with progress, naming_the_file(stage.train, rows, stage.statistics):
         trainer.train()
     return history.rows
+
+
+def _save(stage, update, path):
+    with as_tested(update):  # all workers together
+        if path:
+            without_optimizer(stage.model).save_weights(path)
 
 
 def _validate(stage, update, stop):

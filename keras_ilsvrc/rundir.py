@@ -33,7 +33,7 @@ RECIPE = "recipe.toml"
 PROBE = ".probe"
 LOCK = ".lock"
 HIDDEN = (PART, PROBE, LOCK)
-CHECKPOINTS, TENSORBOARD = "checkpoints", "tensorboard"
+CHECKPOINTS, EPOCHS, TENSORBOARD = "checkpoints", "epochs", "tensorboard"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -115,7 +115,7 @@ class RunDirectory:
         if error is not None and not kept:
             for name in (*FILES, PART):
                 (self.path / name).unlink(missing_ok=True)
-            for name in (CHECKPOINTS, TENSORBOARD):
+            for name in (CHECKPOINTS, EPOCHS, TENSORBOARD):
                 shutil.rmtree(self.path / name, ignore_errors=True)
         self._unlock()
         for directory in self.made if error is not None else ():

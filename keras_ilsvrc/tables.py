@@ -208,7 +208,8 @@ class Recipe(Table):
     """A whole run.
 
     `precision` is Keras' dtype policy, float32 where it is not given; with `accumulate`, each
-    replica computes the images of a step in so many pieces.
+    replica computes the images of a step in so many pieces. The weights behind `keep_epochs` are
+    kept in the run's directory, and a run whose recipe says `report` ends with its page.
     """
 
     net: str
@@ -220,6 +221,8 @@ class Recipe(Table):
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] | None = None
     accumulate: Count | None = None
     baseline: Literal["svm"] | None = None
+    keep_epochs: Annotated[list[Count], Field(min_length=1)] | None = None
+    report: bool | None = None
     build: Build
     data: Data
     batch_norm: BatchNorm

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from keras_ilsvrc.cli import accounts, bench, data, doctor, nets, results, runs
+from keras_ilsvrc.cli import accounts, bench, data, doctor, nets, results, runs, visualize
 from keras_ilsvrc.errors import InputError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("compare")(accounts.compare)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
 app.command("results")(results.results)
+app.add_typer(visualize.app, name="visualize")
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
 app.command("doctor")(doctor.doctor)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.cli.options import Json, check_file
 from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, info
@@ -144,10 +144,8 @@ def compare(
 ) -> None:
     """Print nets side by side: what they cost, and what their papers report."""
     nets = [info(name) for name in dict.fromkeys(names)]
-    if plot is not None and plot.suffix != ".png":
-        raise InputError(f"--plot is {plot}; expected a file that ends in .png")
-    if plot is not None and not plot.parent.is_dir():
-        raise InputError(f"--plot is {plot}; there is no folder {plot.parent}")
+    if plot is not None:
+        check_file("--plot", plot, ".png")
     rows = []
     for net in nets:
         account = accounted(net.name)[1]

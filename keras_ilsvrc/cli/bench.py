@@ -187,3 +187,29 @@ def input_(
         print(f"ratio {ratio.median:.3f}: {ratio.ours} over {ratio.over}; {quartiles}")
     how = f"{pace.images} JPEGs of {pace.kilobytes:.0f} kB a round, {pace.rounds} rounds"
     print(f"{how}, {pace.threads} threads")
+
+
+@app.command("visualize")
+def visualize(
+    name: Annotated[str, typer.Argument(help="A net, as alexnet.")] = "alexnet",
+    layer: Annotated[str, typer.Option(help="Whose activations are looked at.")] = "conv5",
+    images: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
+    rounds: Annotated[int, typer.Option(min=2, help="How often each is timed.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Time the deconvnet, and top activations against inference and their projections."""
+    info(name)
+    print("starting TensorFlow", file=sys.stderr)
+    quiet_tensorflow()
+    with _telling(name) as tell:
+        from keras_ilsvrc.bench.visualize import measure
+
+        cost = measure(name, layer, images, rounds, tell)
+    if as_json:
+        print(json.dumps(asdict(cost), indent=2))
+        return
+    for what, seconds in cost.seconds.items():
+        print(f"{what:<16}{seconds:9.3f} s")
+    quartiles = f"quartiles {cost.lower_quartile:.3f} to {cost.upper_quartile:.3f}"
+    print(f"ratio {cost.ratio:.3f}: top activations over inference and projections; {quartiles}")
+    print(f"{name}, {layer}: {cost.images:,} images, {cost.activations} activations projected")

@@ -1,9 +1,20 @@
 """Options that several commands have."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from keras_ilsvrc.errors import InputError
+
 BAD_INPUT, STOPPED, DIVERGED = 2, 75, 76  # exit statuses; 75 is EX_TEMPFAIL of sysexits.h
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
+def check_file(option: str, path: Path, suffix: str) -> None:
+    """Refuses a file to be written with another suffix, or in a folder that is not there."""
+    if path.suffix != suffix:
+        raise InputError(f"{option} is {path}; expected a file that ends in {suffix}")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} is {path}; there is no folder {path.parent}")

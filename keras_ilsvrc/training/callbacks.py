@@ -1,9 +1,10 @@
 """What happens beside the steps: validation, the history file, progress."""
 
 import csv
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+SUFFIX = ".weights.h5"
 COLUMNS = (
     "epoch",
     "step",
@@ -125,10 +127,11 @@ class Summaries(keras.callbacks.Callback):
 
     Args:
         history: Called before it.
-        directory: Where the event files go; of a run that is taken up again, several.
+        directory: Where the event files go; of a run that is taken up again, several. None to
+            write nothing.
     """
 
-    def __init__(self, history: History, directory: Path):
+    def __init__(self, history: History, directory: Path | None):
         super().__init__()
         self.history, self.directory = history, directory
         self.writer: Any = None
@@ -140,6 +143,8 @@ class Summaries(keras.callbacks.Callback):
         """The files hold what was."""
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.directory is None:
+            return
         if self.writer is None:
             self.writer = tf.summary.create_file_writer(str(self.directory))
         row = self.history.rows[-1]
@@ -148,6 +153,44 @@ class Summaries(keras.callbacks.Callback):
                 if name not in ("epoch", "step") and value is not None:
                     tf.summary.scalar(name, value)
         self.writer.flush()
+
+
+class KeptWeights(keras.callbacks.Callback):
+    """Keeps the weights behind some epochs, to be looked into later.
+
+    Args:
+        epochs: Counted from 1.
+        save: Writes the weights that would be tested to a file; called on every worker, with None
+            where there is no directory.
+        directory: Of the files, `epoch-0001.weights.h5` and so on. None to write nothing.
+        tell: Told when one cannot be written.
+    """
+
+    def __init__(
+        self,
+        epochs: Collection[int],
+        save: Callable[[Path | None], object],
+        directory: Path | None,
+        tell: Callable[[str], object] = print,
+    ):
+        super().__init__()
+        self.epochs, self.save, self.directory, self.tell = epochs, save, directory, tell
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 not in self.epochs:
+            return
+        if self.directory is None:
+            self.save(None)
+            return
+        part = self.directory / f"part{SUFFIX}"
+        try:
+            self.directory.mkdir(exist_ok=True)
+            self.save(part)
+            os.replace(part, self.directory / f"epoch-{epoch + 1:04}{SUFFIX}")
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            lost = f"epoch {epoch + 1} is not kept: {error.strerror or error}"
+            self.tell(f"{self.directory}: {lost}; training goes on")
 
 
 class Redraw(keras.callbacks.Callback):

@@ -9,7 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.visualize.probe import Probe, call_named
+from keras_ilsvrc.visualize.probe import Probe, maps_of
+
+
+Maps = int | Sequence[int] | np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Deconvnet:
         self.probe = Probe(model, layer, rule)
         self._project = tf.function(self._graph, reduce_retracing=True)
 
-    def __call__(self, images: Any, maps: int | Sequence[int] | None = None) -> Projections:
+    def __call__(self, images: Any, maps: Maps = None) -> Projections:
         """As `deconvnet`."""
         images = self.probe.batch(images)
         count = self.probe.shape[-1]
@@ -89,7 +92,7 @@ def deconvnet(
     model: keras.Model,
     images: Any,
     layer: str,
-    maps: int | Sequence[int] | None = None,
+    maps: Maps = None,
     rule: str = "deconvnet",
 ) -> Projections:
     """What in an image excites a map: Zeiler and Fergus, arXiv:1311.2901, section 2.1.
@@ -169,16 +172,7 @@ def grad_cam(
     probe = Probe(model)
     images = probe.batch(images)
     labels = _labels(labels, len(images), probe.shape[-1])
-    steps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]
-    if layer is None:
-        places = [call for call in steps if call.outputs[0].shape[1:3] != (1, 1)]
-        maps = places[-1].outputs[0]
-    else:
-        maps = call_named(probe.root, layer).outputs[0]
-        if len(maps.shape) != 4:
-            raise InputError(f"{layer} has no maps, its output is {tuple(maps.shape[1:])}")
-        if not any(maps is call.outputs[0] for call in steps):
-            raise InputError(f"the scores of {model.name} do not depend on {layer}")
+    maps = maps_of(probe, layer)
 
     @tf.function
     def run(images):

@@ -145,6 +145,31 @@ def call_named(root: Call, name: str) -> Call:
     return calls[name]
 
 
+def maps_of(probe: Probe, layer: str | None = None) -> Any:
+    """The tensor of a layer with maps, of which the probe's layer is made.
+
+    Args:
+        probe: Of what lies behind.
+        layer: By name; by default the last one whose maps are larger than 1x1.
+
+    Raises:
+        InputError: If the layer is not known or has no maps, or the probe's does not depend on it.
+    """
+    steps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]
+    name = probe.model.name
+    if layer is None:
+        large = [call for call in steps if call.outputs[0].shape[1:3] != (1, 1)]
+        if not large:
+            raise InputError(f"{name} has no layer of maps")
+        return large[-1].outputs[0]
+    maps = call_named(probe.root, layer).outputs[0]
+    if len(maps.shape) != 4:
+        raise InputError(f"{layer} has no maps, its output is {tuple(maps.shape[1:])}")
+    if not any(maps is call.outputs[0] for call in steps):
+        raise InputError(f"the scores of {name} do not depend on {layer}")
+    return maps
+
+
 def _all(call: Call) -> Iterator[Call]:
     for inner in call.inside:
         yield inner

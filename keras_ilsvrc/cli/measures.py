@@ -1,0 +1,121 @@
+"""`visualize health` and `visualize correspondence`: what pictures show, as numbers."""
+
+import dataclasses
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keras_ilsvrc.cli.looking import (
+    Count,
+    Layer,
+    Model,
+    Preprocess,
+    Run,
+    Source,
+    starting,
+    viewed,
+)
+from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.data.progress import bar
+from keras_ilsvrc.errors import InputError
+
+WIDTH = 120
+
+
+def correspondence(
+    layer: Layer,
+    parts: Annotated[
+        Path, typer.Option(help="TOML: name = [[top, left, height, width], ...], one an image.")
+    ],
+    image: Annotated[list[Path], typer.Option("--image", help="An image file; at least two.")],
+    run: Run = None,
+    model: Model = None,
+    preprocess: Preprocess = None,
+    as_json: Json = False,
+) -> None:
+    """Print whether covering the same part changes features alike in several images: table 1."""
+    boxes = _parts(parts, len(image))
+    with starting():
+        view = viewed(run, model, preprocess, None)
+        import numpy as np
+
+        from keras_ilsvrc.visualize.correspondence import correspondence as measure
+        from keras_ilsvrc.visualize.correspondence import random_boxes
+
+        images = np.stack([view.image(name) for name in image])
+        size = np.median([box[2:] for rows in boxes.values() for box in rows], 0).astype(int)
+        boxes["random"] = random_boxes(images.shape, tuple(map(int, size)), seed=0)
+        found = {
+            part: measure(view.model, images, where, layer, view.grey())
+            for part, where in boxes.items()
+        }
+    if as_json:
+        print(json.dumps({part: dataclasses.asdict(row) for part, row in found.items()}, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("part", "signs that differ", "standard deviation", "pairs"):
+        table.add_column(heading, justify="left" if heading == "part" else "right")
+    for part, row in found.items():
+        table.add_row(part, f"{row.mean:.3f}", f"{row.std:.3f}", str(row.pairs))
+    Console(width=WIDTH).print(table, markup=False)
+
+
+def health(
+    run: Run = None,
+    model: Model = None,
+    preprocess: Preprocess = None,
+    source: Source = None,
+    images: Count = 1000,
+    as_json: Json = False,
+) -> None:
+    """Print what is wrong with filters, layer by layer: dead, alike, too coarse, aliased."""
+    with starting():
+        view = viewed(run, model, preprocess, source)
+        from keras_ilsvrc.visualize.health import health as examine
+    with bar("looking at images") as tell:
+        batches = view.batches(images, tell) if view.split is not None else None
+        found = examine(view.model, batches, view.batch_size)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(row) for row in found], indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("layer", "kernel", "stride", "filters", "dead", "alike", "low", "high", "aliased"):
+        table.add_column(name, justify="left" if name == "layer" else "right")
+    for row in found:
+        kernel = "x".join(map(str, row.kernel or ()))
+        numbers = (row.stride, row.filters, row.dead, row.duplicates, row.low, row.high)
+        cells = ["" if value is None else str(value) for value in numbers]
+        aliased = "" if row.aliased is None else f"{row.aliased:.0%}"
+        table.add_row(row.layer, kernel, *cells, aliased)
+    Console(width=WIDTH).print(table, markup=False)
+    for row in found:
+        for hint in row.hints:
+            print(f"{row.layer}: {hint}")
+
+
+def _parts(path: Path, images: int) -> dict[str, Any]:
+    """Boxes by the name of a part, as many as there are images."""
+    try:
+        parts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--parts is {path}, which cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+    for name, rows in parts.items():
+        good = isinstance(rows, list) and all(
+            isinstance(row, list) and len(row) == 4 and all(isinstance(x, int) for x in row)
+            for row in rows
+        )
+        if not good or len(rows) != images:
+            raise InputError(
+                f"{path}: {name} is {str(rows)[:60]}; expected [top, left, height, width] for each "
+                f"of the {images} images"
+            )
+    if not parts:
+        raise InputError(f"{path}: names no part; write nose = [[top, left, height, width], ...]")
+    return parts

@@ -1,0 +1,216 @@
+"""`visualize`: what a net has learned, as pictures and tables."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from keras_ilsvrc.cli import measures
+from keras_ilsvrc.cli.looking import (
+    Count,
+    Images,
+    Layer,
+    Maps,
+    Model,
+    Numbers,
+    Out,
+    Preprocess,
+    Run,
+    SomeLayer,
+    Source,
+    drawn,
+    numbers_of,
+    sources_of,
+    starting,
+    viewed,
+)
+from keras_ilsvrc.data.progress import bar
+from keras_ilsvrc.errors import InputError
+
+STRONGEST = 6  # maps of an image, where none are named
+
+app = typer.Typer(no_args_is_help=True, help="Look inside a trained net.")
+app.command("health")(measures.health)
+app.command("correspondence")(measures.correspondence)
+
+
+@app.callback()
+def visualize() -> None:
+    """Look inside a trained net."""
+
+
+@app.command("deconvnet")
+def deconvnet(
+    layer: Layer,
+    run: Run = None,
+    model: Model = None,
+    preprocess: Preprocess = None,
+    source: Source = None,
+    image: Images = None,
+    number: Numbers = None,
+    maps: Maps = None,
+    out: Out = None,
+) -> None:
+    """Project the strongest activations of a layer back to the pixels: ZFNet's deconvnet."""
+    wanted = numbers_of(maps)
+    with drawn("deconvnet", out) as path, starting():
+        view = viewed(run, model, preprocess, source)
+        from keras_ilsvrc.visualize import sheets
+        from keras_ilsvrc.visualize.backward import Deconvnet
+
+        project = Deconvnet(view.model, layer)
+        rows, titles = [], []
+        for name in sources_of(image, number):
+            taken = view.image(name)
+            of_image = wanted or _strongest(project.probe, taken)
+            found = project(taken, of_image)
+            rows.append([sheets.stretched(view.picture(name)), *map(sheets.centred, found.images)])
+            titles.append(str(getattr(name, "name", name)))
+            titles += [f"map {n}: {value:.3g}" for n, value in zip(found.maps, found.values)]
+        title = f"{view.model.name}, {layer}: the strongest activation of each map"
+        sheets.save(sheets.panels(rows, titles, title), path)
+
+
+@app.command("top-activations")
+def top_activations(
+    layer: Layer,
+    run: Run = None,
+    model: Model = None,
+    preprocess: Preprocess = None,
+    source: Source = None,
+    maps: Maps = None,
+    images: Count = None,
+    out: Out = None,
+) -> None:
+    """Draw the nine strongest activations of each map, projected, beside their patches."""
+    with drawn("top-activations", out) as path:
+        with starting():
+            view = viewed(run, model, preprocess, source)
+            from keras_ilsvrc.visualize import sheets
+            from keras_ilsvrc.visualize.top import Top
+
+            top = Top(view.model, layer, numbers_of(maps))
+        with bar("looking at images") as tell:
+            found = top(view.batches(images, tell), view.batch_size)
+        title = f"{view.model.name}, {layer}: strongest activations, projected, and their patches"
+        sheets.save(sheets.top_sheet(found, title, view.picture), path)
+
+
+@app.command("occlusion")
+def occlusion(
+    run: Run = None,
+    model: Model = None,
+    preprocess: Preprocess = None,
+    source: Source = None,
+    image: Annotated[Path | None, typer.Option(help="An image file.")] = None,
+    number: Annotated[int, typer.Option(help="Of an image of the source.")] = 0,
+    layer: SomeLayer = None,
+    square: Annotated[int | None, typer.Option(help="Side in pixels; a fifth.")] = None,
+    stride: Annotated[int | None, typer.Option(help="In pixels; a fourth of the square.")] = None,
+    out: Out = None,
+) -> None:
+    """Slide a grey square over an image and map what the net makes of the rest."""
+    with drawn("occlusion", out) as path:
+        with starting():
+            view = viewed(run, model, preprocess, source)
+            from keras_ilsvrc.visualize import sheets
+            from keras_ilsvrc.visualize.occlusion import occlusion as slide
+
+            name = number if image is None else image
+            taken, picture = view.image(name), view.picture(name)
+        with bar("covering the image") as tell:
+            fill, size = view.grey(), view.batch_size
+            label = view.label(name)
+            found = slide(view.model, taken, label, layer, square, stride, fill, size, tell)
+        title = f"{view.model.name}: what covering a part of the image changes"
+        sheets.save(sheets.occlusion_sheet(found, picture, view.classes, title), path)
+
+
+@app.command("filters")
+def filters(
+    run: Run = None,
+    model: Model = None,
+    layer: Annotated[str | None, typer.Option(help="The first one that sees an image.")] = None,
+    out: Out = None,
+) -> None:
+    """Draw the kernels of the first convolution: AlexNet's figure 3."""
+    with drawn("filters", out) as path, starting():
+        view = viewed(run, model, None, None)
+        from keras_ilsvrc.visualize import sheets
+        from keras_ilsvrc.visualize.filters import filters as kernels
+        from keras_ilsvrc.visualize.filters import tile
+
+        found = kernels(view.model, layer)
+        title = f"{view.model.name}: {len(found)} filters of {found.shape[1]}x{found.shape[2]}"
+        sheets.save(sheets.panels([[tile(found)]], [], title), path)
+
+
+@app.command("evolution")
+def evolution(
+    run: Annotated[Path, typer.Option("--run", help="Of a recipe with keep_epochs.")],
+    layer: Layer,
+    source: Source = None,
+    maps: Maps = None,
+    images: Count = None,
+    out: Out = None,
+) -> None:
+    """Draw the strongest activation of each map at the epochs that a run has kept."""
+    with drawn("evolution", out) as path:
+        with starting():
+            view = viewed(run, None, None, source)
+            from keras_ilsvrc.visualize import sheets
+            from keras_ilsvrc.visualize.evolution import evolution as follow
+
+            if not view.epochs:
+                raise InputError(
+                    f"{run}: kept the weights of no epoch; train with keep_epochs = [1, 2, 5] in "
+                    "the recipe"
+                )
+        with bar("epochs") as tell:
+            batches = view.again(images)
+            load, size = view.load, view.batch_size
+            parts = view.model, view.epochs, batches, layer, numbers_of(maps), size, load, tell
+            found = follow(*parts)
+        title = f"{view.model.name}, {layer}: the strongest activation of each map"
+        sheets.save(sheets.evolution_sheet(found, title), path)
+
+
+def _of_images(verb: str, help_: str) -> None:
+    """A command that lays the evidence for a class over images."""
+
+    def command(
+        run: Run = None,
+        model: Model = None,
+        preprocess: Preprocess = None,
+        source: Source = None,
+        image: Images = None,
+        number: Numbers = None,
+        out: Out = None,
+    ) -> None:
+        with drawn(verb, out) as path, starting():
+            view = viewed(run, model, preprocess, source)
+            from keras_ilsvrc.visualize import backward, sheets
+
+            function = getattr(backward, verb.replace("-", "_"))
+            rows, titles = [], []
+            for name in sources_of(image, number):
+                found, picture = function(view.model, view.image(name))[0], view.picture(name)
+                signed = found.ndim == 3
+                made = sheets.centred(found) if signed else sheets.heat(found, picture)
+                rows.append([sheets.stretched(picture), made])
+                titles += [str(getattr(name, "name", name)), verb]
+            sheets.save(sheets.panels(rows, titles, view.model.name), path)
+
+    app.command(verb, help=help_)(command)
+
+
+_of_images("saliency", "Draw how much each pixel changes the score of the most likely class.")
+_of_images("guided-backpropagation", "Draw what speaks for the most likely class alone.")
+_of_images("grad-cam", "Draw where the evidence for the most likely class lies.")
+
+
+def _strongest(probe: Any, image: Any) -> list[int]:
+    """The maps with the strongest activations in an image."""
+    activations = probe.activations(image[None]).numpy()[0]
+    strengths = activations.reshape(-1, activations.shape[-1]).max(0)
+    return strengths.argsort()[::-1][:STRONGEST].tolist()

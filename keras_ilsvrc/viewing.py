@@ -1,0 +1,189 @@
+"""What is looked at from outside Python: the net of a run or of a file, and its images."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_ilsvrc.build import load_model, load_weights
+from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops
+from keras_ilsvrc.data.decode import BadImage, decode_bytes, examine
+from keras_ilsvrc.data.ops import GEOMETRY
+from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
+from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.rundir import EPOCHS
+from keras_ilsvrc.stage import op_rows, without_optimizer
+from keras_ilsvrc.testing import restore
+
+MODES = ("caffe", "tf", "torch")
+GREY = 128  # of the square that is slid over images
+
+
+@dataclass(frozen=True)
+class Again:
+    """What can be gone through anew each time."""
+
+    start: Callable[[], Iterator[Any]]
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.start()
+
+
+@dataclass(frozen=True)
+class View:
+    """A net, and images as it takes them and as people see them.
+
+    Attributes:
+        model: With its weights.
+        rows: The ops on an image.
+        statistics: That they need.
+        split: Images by number; None where there are none.
+        classes: Their names.
+        batch_size: For many images.
+        epochs: Files of weights of a run, by the epoch.
+    """
+
+    model: keras.Model
+    rows: Rows
+    statistics: Mapping[str, np.ndarray]
+    split: Split | None
+    classes: Sequence[str]
+    batch_size: int
+    epochs: Mapping[str, Path]
+
+    def raw(self, source: int | Path) -> Any:
+        """An image of the split by its number, or of a file, as it is stored.
+
+        Raises:
+            InputError: If there is none, or it cannot be read.
+        """
+        if isinstance(source, Path):
+            return read_image(source, self.model.input.shape[-1])
+        split = self.images()
+        if not 0 <= source < len(split):
+            raise InputError(f"image {source} is not there; expected 0 to {len(split) - 1}")
+        return split.image(source)
+
+    def images(self) -> Split:
+        """The split.
+
+        Raises:
+            InputError: If there is none.
+        """
+        if self.split is None:
+            raise InputError("there are no images by number; give --source, or --image FILE")
+        return self.split
+
+    def picture(self, source: int | Path) -> np.ndarray:
+        """(height, width, channels), uint8: the part of the image that the net sees."""
+        rows = [row for row in self.rows if row["op"] in GEOMETRY]
+        return np.asarray(apply_ops(self.raw(source), rows, NO_SEED, {}))
+
+    def image(self, source: int | Path) -> np.ndarray:
+        """(height, width, channels), float32: the image as the net takes it."""
+        made = apply_ops(self.raw(source), self.rows, NO_SEED, self.statistics)
+        return np.asarray(made, "float32")
+
+    def grey(self) -> np.ndarray:
+        """What the net takes for a picture that is grey all over."""
+        rows = [row for row in self.rows if row["op"] not in GEOMETRY]
+        shape = self.model.input.shape[1:]
+        flat = np.full(shape, GREY, "uint8")
+        return np.asarray(apply_ops(flat, rows, NO_SEED, self.statistics), "float32")
+
+    def batches(self, count: int | None, tell: Callable[[int, int], object]) -> Iterator[Any]:
+        """The first images of the split, as the net takes them; all where no count is given."""
+        split = self.images()[:count]
+        done, parts = 0, (split, self.rows, self.statistics)
+        with naming_the_file(*parts):
+            for batch in evaluation_batches(*parts, self.batch_size):
+                yield batch.numpy()[: len(split) - done]  # filled up behind the last image
+                done = min(done + self.batch_size, len(split))
+                tell(done, len(split))
+
+    def again(self, count: int | None) -> "Again":
+        """The same, to be gone through several times."""
+        return Again(lambda: self.batches(count, lambda done, total: None))
+
+    def label(self, source: int | Path) -> int | None:
+        """The class of an image of the split; of a file it is not known."""
+        return None if isinstance(source, Path) else int(self.images().labels[source])
+
+    def load(self, path: Path) -> None:
+        """Reads weights of another epoch."""
+        load_weights(without_optimizer(self.model), path)
+
+
+def of_run(path: Path, source: str | None = None) -> View:
+    """The net of a finished run with the ops of its test, and its test images or a source's.
+
+    Raises:
+        InputError: If the directory holds no finished run, or the source cannot be opened.
+    """
+    stage = restore(path)
+    split = stage.test if source is None else all_of(source, stage.model)
+    files = sorted((path / EPOCHS).glob("epoch-*.weights.h5"))
+    return View(
+        stage.model,
+        op_rows(stage.recipe.data.eval_ops),
+        stage.statistics,
+        split,
+        stage.source.classes,
+        stage.recipe.data.batch_size,
+        {f"epoch {int(file.name[6:10])}": file for file in files},
+    )
+
+
+def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> View:
+    """A model of a `.keras` file; images are resized and cut to the square that it takes.
+
+    Args:
+        path: Of the model.
+        preprocess: "caffe", "tf" or "torch", as for `keras.applications`; None for 0 to 255.
+        source: Of images, as `folder:PATH`.
+
+    Raises:
+        InputError: If the file cannot be read, or its model takes no square images.
+    """
+    model = load_model(path, compile=False)
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[1] != shape[2] or not shape[1]:
+        raise InputError(f"{path}: its input is {shape}; expected square images of a known size")
+    if preprocess is not None and preprocess not in MODES:
+        raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
+    rows: list[dict[str, Any]] = [
+        {"op": "resize_shorter", "size": shape[1]},
+        {"op": "centre_crop", "size": shape[1]},
+    ]
+    rows += [{"op": "preprocess", "mode": preprocess}] if preprocess else []
+    split = None if source is None else all_of(source, model)
+    width = model.output_shape[-1] if isinstance(model.output_shape, tuple) else 0
+    classes = [str(number) for number in range(width or 0)]
+    return View(model, rows, {}, split, classes, 32, {})
+
+
+def all_of(source: str, model: keras.Model) -> Split:
+    """Every image of a source that has a split of them: the test images, or else all."""
+    opened = open_source(source, model.input.shape[-1])
+    return opened.split("test" if "test" in opened.splits else next(iter(opened.splits)))
+
+
+def read_image(path: Path, channels: int) -> Any:
+    """The uint8 image of a file.
+
+    Raises:
+        InputError: If it cannot be read, or is none.
+    """
+    try:
+        content = path.read_bytes()
+        examine(content, channels)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except BadImage as error:
+        raise InputError(f"{path}: {error}") from error
+    return decode_bytes(content, channels)

@@ -1,0 +1,126 @@
+"""Which part of an image a net looks at: Zeiler and Fergus, arXiv:1311.2901, figure 7."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.visualize.probe import Probe, maps_of
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """What a net says of an image while a square slides over it.
+
+    Attributes:
+        label: The class whose probability is recorded.
+        map: The map of the layer that is strongest for the whole image, by its total.
+        tops: (rows,): first row of the square, in pixels.
+        lefts: (columns,): first column of the square.
+        square: Its side, in pixels.
+        probability: (rows, columns): of the class.
+        labels: (rows, columns): the most likely class.
+        activation: (rows, columns): total of the map.
+        whole: Probability and total without the square.
+    """
+
+    label: int
+    map: int
+    tops: np.ndarray
+    lefts: np.ndarray
+    square: int
+    probability: np.ndarray
+    labels: np.ndarray
+    activation: np.ndarray
+    whole: tuple[float, float]
+
+
+def occlusion(
+    model: keras.Model,
+    image: Any,
+    label: int | None = None,
+    layer: str | None = None,
+    square: int | None = None,
+    stride: int | None = None,
+    fill: Any = 0.0,
+    batch_size: int = 32,
+    tell: Callable[[int, int], object] = lambda done, total: None,
+) -> Occlusion:
+    """Slides a grey square over an image and records what the net makes of the rest.
+
+    The paper does not give the size of its square; a fifth of the shorter side, moved by a fourth
+    of itself, is what is taken here.
+
+    Args:
+        model: A classifier, functional, of one image.
+        image: (height, width, channels) as the model takes it.
+        label: The true class; by default the one most likely for the whole image.
+        layer: Of maps; by default the last one whose maps are larger than 1x1.
+        square: Its side in pixels.
+        stride: By how many pixels it moves.
+        fill: What the square holds, on the scale of the image: a number, one for each channel, or
+            an image.
+        batch_size: How many squares at once.
+        tell: Told of the squares done and those to do.
+
+    Raises:
+        InputError: If the model is not functional, has no such layer or class, takes other images,
+            or the square does not fit into the image.
+    """
+    probe = Probe(model)
+    images = probe.batch(image).astype("float32")
+    if len(images) != 1:
+        raise InputError(f"image is a batch of {len(images)}; give one image")
+    layer_maps = maps_of(probe, layer)
+    height, width, channels = images.shape[1:]
+    square = max(1, min(height, width) // 5) if square is None else square
+    stride = max(1, square // 4) if stride is None else stride
+    if not 0 < square <= min(height, width) or stride < 1:
+        raise InputError(
+            f"a square of {square} moved by {stride} does not fit an image of {height}x{width}"
+        )
+    try:
+        filled = np.broadcast_to(np.asarray(fill, "float32"), (height, width, channels))
+    except ValueError as error:
+        raise InputError(
+            f"fill is of {np.shape(fill)}; expected a number, {channels} numbers or an image"
+        ) from error
+
+    @tf.function(reduce_retracing=True)
+    def run(images):
+        values = probe.values(images)
+        totals = tf.reduce_sum(values[id(layer_maps)], (1, 2))
+        return tf.nn.softmax(values[id(probe.target)]), totals
+
+    of_classes, totals = (x.numpy()[0] for x in run(images))
+    label = int(of_classes.argmax()) if label is None else label
+    if not 0 <= label < len(of_classes):
+        raise InputError(f"label is {label}; expected 0 to {len(of_classes) - 1}")
+    strongest = int(totals.argmax())
+    tops, lefts = (steps(size, square, stride) for size in (height, width))
+    places = [(top, left) for top in tops for left in lefts]
+    found = []
+    for start in range(0, len(places), batch_size):
+        some = places[start : start + batch_size]
+        batch = np.repeat(images, len(some), 0)
+        for covered, (top, left) in zip(batch, some):
+            here = slice(top, top + square), slice(left, left + square)
+            covered[here] = filled[here]
+        probabilities, sums = (x.numpy() for x in run(batch))
+        found.append((probabilities[:, label], probabilities.argmax(1), sums[:, strongest]))
+        tell(start + len(some), len(places))
+    probability, labels, activation = (
+        np.concatenate(x).reshape(len(tops), len(lefts)) for x in zip(*found)
+    )
+    whole = float(of_classes[label]), float(totals[strongest])
+    return Occlusion(label, strongest, tops, lefts, square, probability, labels, activation, whole)
+
+
+def steps(size: int, square: int, stride: int) -> np.ndarray:
+    """Where a square begins, from one border to the other; the last step may be shorter."""
+    last = size - square
+    return np.unique(np.append(np.arange(0, last + 1, stride), last))

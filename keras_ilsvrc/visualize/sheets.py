@@ -1,0 +1,150 @@
+"""What was found inside a net, as pictures: rows and grids of images."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_ilsvrc.visualize.evolution import Evolution
+from keras_ilsvrc.visualize.filters import tile
+from keras_ilsvrc.visualize.occlusion import Occlusion
+from keras_ilsvrc.visualize.top import TopActivations, cut
+
+Picture = Callable[[int], np.ndarray]  # of an image, by its number
+DPI, INCH = 120, 2.2  # of a picture in a row
+ACROSS = 4  # maps in a row of a sheet
+
+
+def centred(signal: np.ndarray) -> np.ndarray:
+    """(height, width, 3), 0 to 1: a signal with zero at a half, stretched by its own largest."""
+    signal = signal if signal.shape[-1] in (1, 3) else signal.sum(-1, keepdims=True)
+    largest = np.abs(signal).max() or 1.0
+    return coloured(0.5 + signal / (2 * largest))
+
+
+def stretched(image: np.ndarray) -> np.ndarray:
+    """(height, width, 3), 0 to 1: an image on whatever scale, from its darkest to its lightest."""
+    if image.dtype == np.uint8:
+        return coloured(image / 255)
+    image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
+    low, high = float(image.min()), float(image.max())
+    return coloured((image - low) / ((high - low) or 1.0))
+
+
+def coloured(image: np.ndarray) -> np.ndarray:
+    """In three channels."""
+    return np.repeat(image, 3, -1) if image.shape[-1] == 1 else image
+
+
+def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: str) -> Figure:
+    """Rows of images; `titles` stand above those of the first row, or of every row in turn."""
+    columns = max(map(len, rows))
+    size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
+    figure = Figure(figsize=(max(size[0], 5.0), size[1]), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for each in axes.ravel():
+        each.axis("off")
+    for place, image in enumerate(image for row in rows for image in row):
+        own = axes[divmod(place, columns)]
+        own.imshow(image, vmin=0, vmax=1, cmap="gray")
+        if place < len(titles):
+            own.set_title(titles[place], fontsize=9)
+    return figure
+
+
+def top_sheet(found: TopActivations, title: str, picture: Picture | None = None) -> Figure:
+    """Nine projections and nine patches of each map, side by side, as in the paper's figure 2.
+
+    Args:
+        found: What is drawn.
+        title: Above all.
+        picture: The images as people see them, of the size that the net takes; without it they are
+            drawn from what the net takes.
+    """
+    blocks = []
+    for row in range(len(found.maps)):
+        windows, indices = found.windows[row], found.indices[row]
+        if picture is None:
+            patches = [stretched(patch) for patch in found.patches[row]]
+        else:
+            patches = [stretched(cut(picture(i), w)) for i, w in zip(indices, windows)]
+        both = [[centred(x) for x in found.projections[row]], patches]
+        across = int(np.ceil(len(patches) ** 0.5))
+        border = max(1, patches[0].shape[1] // 24)
+        left, right = (tile(np.stack(side), across, border) for side in both)
+        blocks.append(np.concatenate([left, np.ones_like(left[:, : 3 * border]), right], 1))
+    return _grid(blocks, [f"map {number}" for number in found.maps], title, ACROSS)
+
+
+def evolution_sheet(found: Evolution, title: str) -> Figure:
+    """A row a map: its strongest activation's projection at each time, as in figure 4."""
+    names = [f"map {number}" for number in found.found[0].maps]
+    rows = []
+    for row in range(len(names)):
+        steps = [centred(top.projections[row, 0]) for top in found.found]
+        rows.append(tile(np.stack(steps), len(steps), max(1, steps[0].shape[1] // 24)))
+    across = 2 if len(rows) > 1 else 1
+    return _grid(rows, names, f"{title}\n{', '.join(found.times)}", across)
+
+
+def _grid(blocks, names, title, across):
+    """Wide pictures in a grid, each with its name, drawn at least at its own size."""
+    across = min(across, len(blocks))
+    down = -(-len(blocks) // across)
+    height, width = blocks[0].shape[:2]
+    inches = max(13.0 / ACROSS, width / DPI) if across > 1 else max(6.0, width / DPI)
+    size = across * (inches + 0.1), down * (inches * height / width + 0.3) + 0.5
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for each in axes:
+        each.axis("off")
+    for own, block, name in zip(axes, blocks, names):
+        own.imshow(block)
+        own.set_title(name, fontsize=9)
+    return figure
+
+
+def occlusion_sheet(
+    found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
+) -> Figure:
+    """The image, and where covering it changes the class, its probability and the map."""
+    figure = Figure(figsize=(13, 3.9), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(1, 4)
+    for own in axes:
+        own.axis("off")
+    axes[0].imshow(stretched(picture))
+    axes[0].set_title(f"{classes[found.label]}; the square is {found.square} pixels", fontsize=9)
+    height, width = picture.shape[:2]
+    extent = (0, width, height, 0)
+    maps = (
+        (found.probability, f"probability of {classes[found.label]}", (0, 1), found.whole[0]),
+        (found.activation, f"total of map {found.map}", (None, None), found.whole[1]),
+    )
+    for own, (values, name, (low, high), whole) in zip(axes[1:], maps):
+        drawn = own.imshow(values, cmap="viridis", extent=extent, vmin=low, vmax=high)
+        own.set_title(f"{name}; uncovered: {whole:.3g}", fontsize=9)
+        figure.colorbar(drawn, ax=own, shrink=0.8)
+    own, present = axes[3], np.unique(found.labels)
+    places = np.searchsorted(present, found.labels)
+    own.imshow(places, cmap="tab10", extent=extent, vmin=0, vmax=9, interpolation="nearest")
+    own.set_title("most likely class", fontsize=9)
+    for number, label in enumerate(present[:9]):
+        own.plot([], [], "s", color=f"C{number}", label=classes[label][:24])
+    own.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def heat(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """A map of at least 0 laid over a picture: red where it is large."""
+    share = (values / (values.max() or 1.0))[..., None]
+    grey = stretched(picture).mean(-1, keepdims=True) * 0.6 + 0.2
+    return grey * (1 - 0.7 * share) + np.array([0.85, 0.15, 0.1]) * 0.7 * share
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as a PNG."""
+    figure.savefig(path, dpi=DPI)

@@ -1,0 +1,202 @@
+"""The images that excite a map most, and why: Zeiler and Fergus, arXiv:1311.2901, figure 2."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.accounting.geometry import pixels, window
+from keras_ilsvrc.accounting.span import Window
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.visualize.backward import Deconvnet
+from keras_ilsvrc.visualize.probe import Probe
+
+SHOWN = 16  # maps, where none are named
+
+
+def silent(done: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class TopActivations:
+    """The strongest activations of maps of a layer over many images, the strongest first.
+
+    Attributes:
+        layer: Its name.
+        maps: (maps,): their numbers.
+        values: (maps, count): the activations.
+        indices: (maps, count): the images they are in, from 0 in the order in which they came.
+        windows: (maps, count, 4): top, left, height and width in pixels of what the units see,
+            moved inside the image where it reaches over the border; all of one size.
+        patches: (maps, count, height, width, channels), float32: that much of the images.
+        projections: The same of the activations' projections by the deconvnet.
+    """
+
+    layer: str
+    maps: np.ndarray
+    values: np.ndarray
+    indices: np.ndarray
+    windows: np.ndarray
+    patches: np.ndarray
+    projections: np.ndarray
+
+
+class Top:
+    """Finds the top activations of a layer, as often as one likes, by the same graphs.
+
+    Args:
+        model: Functional, of one image.
+        layer: As for `Probe`.
+        maps: Their numbers; the first sixteen where they are not given.
+        count: How many activations of each map.
+
+    Raises:
+        InputError: If the model is not functional, or has no such layer or map.
+    """
+
+    def __init__(
+        self, model: keras.Model, layer: str, maps: Sequence[int] | None = None, count: int = 9
+    ):
+        self.deconvnet = Deconvnet(model, layer)
+        self.probe, self.layer, self.count = self.deconvnet.probe, layer, count
+        known = self.probe.shape[-1]
+        self.maps = np.arange(min(SHOWN, known)) if maps is None else np.array(maps)
+        good = self.maps.size and self.maps.dtype.kind in "ui" and self.maps.ndim == 1
+        if not good or self.maps.min() < 0 or self.maps.max() >= known:
+            raise InputError(f"maps is {maps!r}; expected numbers from 0 to {known - 1}")
+        if count < 1:
+            raise InputError(f"count is {count!r}; expected at least 1")
+        self.windows = Windows(self.probe)
+        self._strengths = tf.function(self._strengths_of, reduce_retracing=True)
+
+    def __call__(
+        self, images: Any, batch_size: int = 32, tell: Callable[[int], object] = silent
+    ) -> TopActivations:
+        """As `top_activations`."""
+        values, indices, held = self._search(images, batch_size, tell)
+        if not held:
+            raise InputError("images hold no image; give at least one")
+        chosen = indices.reshape(-1)
+        maps = np.repeat(self.maps, indices.shape[1])
+        shape = indices.shape
+        windows, patches, projections = [], [], []
+        for start in range(0, len(chosen), batch_size):
+            some = slice(start, start + batch_size)
+            batch = np.stack([held[index] for index in chosen[some]])
+            found = self.deconvnet(batch, maps[some])
+            for image, projected, place in zip(batch, found.images, found.places):
+                windows.append(self.windows.of(place))
+                patches.append(cut(image, windows[-1]).astype("float32"))
+                projections.append(cut(projected, windows[-1]))
+        arrays = [np.stack(x).reshape(*shape, *x[0].shape) for x in (patches, projections)]
+        placed = np.array(windows).reshape(*shape, 4)
+        return TopActivations(self.layer, self.maps, values, indices, placed, *arrays)
+
+    def _search(self, images, batch_size, tell):
+        """Values, indices, and the images that are among them; no others are held."""
+        values = np.empty((len(self.maps), 0), "float32")
+        indices = np.empty((len(self.maps), 0), "int64")
+        held: dict[int, np.ndarray] = {}
+        done = 0
+        for batch in batches_of(images, batch_size):
+            batch = self.probe.batch(batch)
+            own = np.arange(done, done + len(batch))
+            done += len(batch)
+            values = np.concatenate([values, self._strengths(batch).numpy().T], 1)
+            indices = np.concatenate([indices, np.tile(own, (len(self.maps), 1))], 1)
+            best = np.argsort(-values, axis=1, kind="stable")[:, : self.count]
+            values = np.take_along_axis(values, best, 1)
+            indices = np.take_along_axis(indices, best, 1)
+            kept = set(indices.reshape(-1).tolist())
+            held = {index: image for index, image in held.items() if index in kept}
+            held |= {index: image.copy() for index, image in zip(own, batch) if index in kept}
+            tell(done)
+        return values, indices, held
+
+    def _strengths_of(self, images):
+        """(images, maps): the strongest activation of each."""
+        activations = self.probe.values(images)[id(self.probe.target)]
+        by_place = tf.reshape(activations, (tf.shape(activations)[0], -1, self.probe.shape[-1]))
+        return tf.gather(tf.reduce_max(by_place, 1), self.maps, axis=1)
+
+
+def top_activations(
+    model: keras.Model,
+    images: Any,
+    layer: str,
+    maps: Sequence[int] | None = None,
+    count: int = 9,
+    batch_size: int = 32,
+    tell: Callable[[int], object] = silent,
+) -> TopActivations:
+    """The strongest activations of maps, one an image, with what caused them.
+
+    The images are read once; of them only those are held that are among the strongest.
+
+    Args:
+        model: Functional, of one image (batch, height, width, channels); ours or another.
+        images: (images, height, width, channels) as the model takes them, or batches of them,
+            alone or as (images, labels): a `tf.data.Dataset`, a generator.
+        layer: By name; inside units and nested models as `conv3_1/conv_2`.
+        maps: Their numbers; the first sixteen where they are not given.
+        count: How many activations of each map, nine in the paper.
+        batch_size: Of an array, and of the projections.
+        tell: Told of the images done.
+
+    Raises:
+        InputError: If the model is not functional, has no such layer or map, or takes other images.
+    """
+    return Top(model, layer, maps, count)(images, batch_size, tell)
+
+
+class Windows:
+    """What the units of a probe's layer see, in the image."""
+
+    def __init__(self, probe: Probe):
+        seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image)}
+        for call, _ in probe.steps:
+            spans = window(call, [seen.get(id(x)) for x in call.inputs])
+            seen.update((id(x), spans) for x in call.outputs)
+        self.spans, self.probe = seen[id(probe.target)], probe
+
+    def of(self, place: Sequence[int]) -> tuple[int, int, int, int]:
+        """Top, left, height and width of the window of a unit; of the whole image if unknown."""
+        sizes = self.probe.image.shape[1:3]
+        if not self.spans:
+            return (0, 0, *sizes)
+        fields = [min(span.field, size) for span, size in zip(self.spans, sizes)]
+        starts = [
+            min(max(span.start + int(at) * span.stride, 0), size - field)
+            for span, at, size, field in zip(self.spans, place, sizes, fields)
+        ]
+        return (*starts, *fields)
+
+
+def cut(image: np.ndarray, window: Sequence[int]) -> np.ndarray:
+    """The part of an image in a window: top, left, height, width."""
+    top, left, height, width = window
+    return image[top : top + height, left : left + width]
+
+
+def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
+    """Batches of images: of an array, or as an iterable gives them, without their labels.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if hasattr(images, "shape"):
+        images = np.asarray(images)
+        for start in range(0, len(images), batch_size):
+            yield images[start : start + batch_size]
+    elif isinstance(images, Iterable) and not isinstance(images, (str, bytes)):
+        for batch in images:
+            yield np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+    else:
+        raise InputError(
+            f"images is a {type(images).__name__}; expected an array (images, height, width, "
+            "channels), or batches of it"
+        )

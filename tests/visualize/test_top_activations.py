@@ -1,0 +1,227 @@
+"""Top activations, occlusion and evolution, against whole arrays and NumPy."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import keras_ilsvrc
+from keras_ilsvrc.accounting import account
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.visualize.backward import deconvnet
+from keras_ilsvrc.visualize.evolution import evolution
+from keras_ilsvrc.visualize.occlusion import occlusion, steps
+from keras_ilsvrc.visualize.probe import Probe
+from keras_ilsvrc.visualize.top import Top, Windows, top_activations
+
+SIZE = 20
+
+
+@pytest.fixture
+def net():
+    x = inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(6, 5, activation="relu", name="conv1")(x)
+    x = layers.MaxPooling2D(2, name="pool1")(x)
+    x = layers.Conv2D(5, 3, activation="relu", padding="same", name="conv2")(x)
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = layers.Dense(4, name="scores")(x)
+    return keras.Model(inputs, layers.Activation("softmax", name="predictions")(x), name="net")
+
+
+def noise(count, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(size=(count, SIZE, SIZE, 3)).astype("float32")
+
+
+def test_the_strongest_are_those_of_the_whole_array(net):
+    images = noise(70)
+    found = top_activations(net, images, "conv2", [4, 1, 2], batch_size=16)
+    strengths = Probe(net, "conv2").activations(images).numpy().max((1, 2))
+    for row, number in enumerate([4, 1, 2]):
+        order = np.argsort(-strengths[:, number])[:9]
+        np.testing.assert_array_equal(found.indices[row], order)
+        np.testing.assert_allclose(found.values[row], strengths[order, number], rtol=1e-5)
+
+
+def test_patches_are_what_the_unit_sees_and_nothing_else(net):
+    """Changing the image outside of the patch changes the activation not at all."""
+    images = noise(30)
+    found = top_activations(net, images, "conv2", [2], count=3)
+    probe = Probe(net, "conv2")
+    field = account(net).row("conv2").field
+    for rank in range(3):
+        top, left, height, width = found.windows[0, rank]
+        assert (height, width) == field == (10, 10)
+        image = images[found.indices[0, rank]]
+        here = slice(top, top + height), slice(left, left + width)
+        np.testing.assert_array_equal(found.patches[0, rank], image[here])
+        changed = noise(1, seed=5)[0]
+        changed[here] = image[here]
+        before, after = probe.activations(np.stack([image, changed])).numpy()[..., 2]
+        place = np.unravel_index(before.argmax(), before.shape)
+        assert after[place] == pytest.approx(before[place], rel=1e-5)
+
+
+def test_projections_are_the_deconvnets_cut_like_the_patches(net):
+    images = noise(30)
+    found = top_activations(net, images, "conv2", [0, 3], count=2)
+    for row, number in enumerate([0, 3]):
+        for rank in range(2):
+            whole = deconvnet(net, images[found.indices[row, rank]], "conv2", number).images[0]
+            top, left, height, width = found.windows[row, rank]
+            here = whole[top : top + height, left : left + width]
+            np.testing.assert_allclose(found.projections[row, rank], here, atol=1e-6)
+            assert np.abs(whole).sum() == pytest.approx(np.abs(here).sum(), rel=1e-4)
+
+
+def test_batches_arrays_and_data_sets_give_the_same(net):
+    images = noise(25)
+    expected = top_activations(net, images, "conv1", [0], batch_size=7)
+    data = tf.data.Dataset.from_tensor_slices((images, np.zeros(25))).batch(10)
+    for given in (data, iter([images[:20], images[20:]]), [images]):
+        found = top_activations(net, given, "conv1", [0])
+        np.testing.assert_array_equal(found.indices, expected.indices)
+        np.testing.assert_allclose(found.patches, expected.patches)
+
+
+def test_only_the_strongest_images_are_held(net):
+    """Of 40 batches, as many arrays stay as there are activations."""
+    made, most = [], 0
+
+    def batches():
+        nonlocal most
+        for number in range(40):
+            batch = noise(8, number)
+            made.append(weakref.ref(batch))
+            yield batch
+            del batch
+            gc.collect()
+            most = max(most, sum(each() is not None for each in made))
+
+    top = Top(net, "conv1", [0, 1], count=3)
+    _, indices, held = top._search(batches(), 8, lambda done: None)
+    assert most <= 2
+    assert set(held) == set(indices.reshape(-1))
+    assert all(image.base is None for image in held.values())  # no batch behind it
+
+
+def test_fewer_images_than_asked_for_are_all_there(net):
+    found = top_activations(net, noise(4), "average", [1])
+    assert sorted(found.indices[0]) == [0, 1, 2, 3]
+    assert found.patches.shape == (1, 4, SIZE, SIZE, 3)  # a unit that sees everything
+
+
+def test_windows_at_the_border_are_moved_inside():
+    net = keras_ilsvrc.build("resnet20_cifar", input_shape=(16, 16, 1))
+    windows = Windows(Probe(net, "conv2_2/relu_out"))
+    row = account(net, opened=True).row("conv2_2/relu_out")
+    assert windows.of((0, 0))[:2] == (0, 0)
+    assert windows.of((15, 15)) == (16 - row.field[0], 16 - row.field[1], *row.field)
+    middle = (8, 8)
+    assert windows.of(middle)[0] == row.start[0] + 8 * row.stride[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"layer": "convv2"}, "did you mean 'conv2'"),
+        ({"maps": [5]}, "from 0 to 4"),
+        ({"maps": []}, "from 0 to 4"),
+        ({"maps": [0.5]}, "from 0 to 4"),
+        ({"count": 0}, "count is 0"),
+        ({"images": 3}, "images is a int"),
+        ({"images": "photos"}, "images is a str"),
+        ({"images": np.zeros((2, 8, 8, 3))}, "images are 8x8x3"),
+        ({"images": []}, "hold no image"),
+    ],
+)
+def test_bad_arguments_are_refused(net, arguments, said):
+    given = {"images": noise(2), "layer": "conv2"} | arguments
+    with pytest.raises(InputError, match=said):
+        top_activations(net, **given)
+
+
+def test_occlusion_records_what_the_net_says_of_every_covered_image(net):
+    image = noise(1)[0]
+    found = occlusion(net, image, 2, "conv2", square=6, stride=5, fill=0.5, batch_size=4)
+    assert found.tops.tolist() == found.lefts.tolist() == [0, 5, 10, 14]
+    maps = Probe(net, "conv2")
+    totals = maps.activations(image[None]).numpy().sum((1, 2))[0]
+    assert found.map == totals.argmax()
+    for row, top in enumerate(found.tops):
+        for column, left in enumerate(found.lefts):
+            covered = image.copy()
+            covered[top : top + 6, left : left + 6] = 0.5
+            probabilities = net(covered[None]).numpy()[0]
+            total = maps.activations(covered[None]).numpy()[0, ..., found.map].sum()
+            assert found.probability[row, column] == pytest.approx(probabilities[2], rel=1e-4)
+            assert found.labels[row, column] == probabilities.argmax()
+            assert found.activation[row, column] == pytest.approx(total, rel=1e-4)
+
+
+def test_a_square_of_what_is_there_already_changes_nothing(net):
+    image = noise(1)[0]
+    found = occlusion(net, image, fill=image)
+    assert found.label == net(image[None]).numpy().argmax()
+    np.testing.assert_allclose(found.probability, found.whole[0], rtol=1e-4)
+    np.testing.assert_allclose(found.activation, found.whole[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "square", "stride"), [(20, 4, 3), (20, 20, 1), (7, 3, 10), (9, 2, 1)])
+def test_squares_reach_both_borders(size, square, stride):
+    found = steps(size, square, stride)
+    assert found[0] == 0
+    assert found[-1] == size - square
+    assert (np.diff(found) <= stride).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"square": 21}, "does not fit"),
+        ({"stride": 0}, "does not fit"),
+        ({"label": 4}, "expected 0 to 3"),
+        ({"layer": "scores"}, "has no maps"),
+        ({"fill": [1, 2]}, "3 numbers or an image"),
+        ({"image": np.zeros((2, SIZE, SIZE, 3))}, "a batch of 2"),
+    ],
+)
+def test_bad_arguments_of_occlusion_are_refused(net, arguments, said):
+    with pytest.raises(InputError, match=said):
+        occlusion(net, **({"image": noise(1)[0]} | arguments))
+
+
+def test_evolution_is_the_top_activation_at_each_time(net, tmp_path):
+    images, files = noise(12), {}
+    before = net.get_weights()
+    for number in range(3):
+        files[f"epoch {number}"] = tmp_path / f"{number}.weights.h5"
+        net.set_weights([w + 0.1 * number for w in before])
+        net.save_weights(files[f"epoch {number}"])
+    net.set_weights(before)
+    found = evolution(net, files, images, "conv2", [0, 1])
+    assert found.times == ("epoch 0", "epoch 1", "epoch 2")
+    for number, top in enumerate(found.found):
+        net.set_weights([w + 0.1 * number for w in before])
+        expected = top_activations(net, images, "conv2", [0, 1], count=1)
+        np.testing.assert_array_equal(top.indices, expected.indices)
+        np.testing.assert_allclose(top.projections, expected.projections, atol=1e-6)
+
+
+def test_evolution_leaves_the_model_as_it_was(net, tmp_path):
+    before = net.get_weights()
+    file = tmp_path / "ones.weights.h5"
+    net.set_weights([np.ones_like(w) for w in before])
+    net.save_weights(file)
+    net.set_weights(before)
+    evolution(net, {"ones": file}, noise(2), "conv1", [0])
+    with pytest.raises(FileNotFoundError):
+        evolution(net, {"none": tmp_path / "none.weights.h5"}, noise(2), "conv1", [0])
+    for weight, was in zip(net.get_weights(), before):
+        np.testing.assert_array_equal(weight, was)
+    with pytest.raises(InputError, match="hold no file"):
+        evolution(net, {}, noise(2), "conv1")
