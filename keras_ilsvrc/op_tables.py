@@ -17,11 +17,12 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+ANTIALIAS = {"antialias": (bool | None, None)}  # may be left out
 # Every op of `data.ops`, with the keys it takes from a recipe.
 OP_KEYS: dict[str, dict[str, Any]] = {
-    "resize": {"size": Count},
-    "resize_shorter": {"size": Count},
-    "scale_jitter": {"least": Count, "most": Count},
+    "resize": {"size": Count, **ANTIALIAS},
+    "resize_shorter": {"size": Count, **ANTIALIAS},
+    "scale_jitter": {"least": Count, "most": Count, **ANTIALIAS},
     "pad": {"size": Count},
     "random_crop": {"size": Count},
     "centre_crop": {"size": Count},
@@ -53,7 +54,9 @@ OP_KEYS: dict[str, dict[str, Any]] = {
 
 
 def _op(name: str, keys: dict[str, Any]) -> type[Table]:
-    fields: dict[str, Any] = {key: (kind, ...) for key, kind in keys.items()}
+    fields: dict[str, Any] = {
+        key: kind if isinstance(kind, tuple) else (kind, ...) for key, kind in keys.items()
+    }
     fields["op"] = (Literal[name], ...)
     return create_model(name, __base__=Table, **fields)
 

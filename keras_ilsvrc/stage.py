@@ -243,7 +243,7 @@ def without_optimizer(model: keras.Model) -> keras.Model:
 
 def op_rows(ops) -> Sequence[dict]:
     """Ops of a recipe as `data.pipeline` takes them."""
-    return [op.model_dump() for op in ops]
+    return [op.model_dump(exclude_none=True) for op in ops]
 
 
 def _check_shapes(stage, shape):

@@ -29,7 +29,7 @@ MEAN: Rows = [
     {"op": "subtract_pixel_mean"},
 ]
 AREA, ASPECT = [0.08, 1.0], [3 / 4, 4 / 3]
-INCEPTION, ALEXNET = "Inception crop", "AlexNet"
+INCEPTION, ALEXNET, CAFFENET = "Inception crop", "AlexNet", "CaffeNet"
 AUGMENTATIONS: dict[str, Rows] = {
     INCEPTION: [
         {
@@ -47,6 +47,11 @@ AUGMENTATIONS: dict[str, Rows] = {
         {"op": "flip"},
         {"op": "subtract_pixel_mean"},
         {"op": "pca_noise", "form": "cuda-convnet", "components": "imagenet"},
+    ],
+    CAFFENET: [
+        {"op": "resize_shorter", "size": 256, "antialias": False},
+        {"op": "random_crop", "size": 224},
+        {"op": "flip"},
     ],
 }
 DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"

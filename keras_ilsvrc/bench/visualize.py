@@ -21,7 +21,8 @@ class Cost:
 
     Attributes:
         seconds: By what was timed: the net over all images; the projections of as many
-            activations as are found; both together as `top_activations`; the deconvnet of one image.
+            activations as are found; both together as `top_activations`; the deconvnet of one
+            image.
         ratio: Of top activations to inference and projections: the median and the quartiles.
         images: How many were looked at.
         activations: How many were projected.

@@ -43,7 +43,7 @@ def image_at(split, index, rows: Rows, seed, statistics: Mapping[str, np.ndarray
     Of a JPEG only the window is decoded that the first ops show; damage elsewhere in the file is
     not seen then.
     """
-    count = window_ops([row["op"] for row in rows])
+    count = window_ops(rows)
     if not count or split.pixels is not None:
         return apply_ops(split.image(index), rows, seed, statistics)
     content = split.encoded(index)

@@ -1,16 +1,22 @@
 """Of a JPEG no more is decoded than the window which the first ops of a row show."""
 
+from collections.abc import Mapping, Sequence
+
 import tensorflow as tf
 
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.ops import interpolated, resampled
 
 
-def window_ops(names: list[str]) -> int:
+def window_ops(rows: Sequence[Mapping]) -> int:
     """How many of the first ops say together which window of an image is shown.
 
-    Those are an `area_crop`, or crops, which may stand behind an op that resizes.
+    Those are an `area_crop`, or crops, which may stand behind an op that resizes with
+    antialiasing. Without it, resizing the whole image is faster.
     """
+    names = [row["op"] for row in rows]
+    if rows and not rows[0].get("antialias", True):
+        return 0
     if names[:1] == ["area_crop"]:
         return 1
     first = int(bool(names) and names[0] in windows.SCALES)
@@ -36,7 +42,8 @@ def decode_window(content, rows, seeds, channels: int) -> tf.Tensor:
         (size, size, channels), uint8.
     """
     height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(content))
-    keys = [{key: value for key, value in row.items() if key != "op"} for row in rows]
+    taken = ("op", "antialias")
+    keys = [{key: value for key, value in row.items() if key not in taken} for row in rows]
     names = [row["op"] for row in rows]
     if names == ["area_crop"]:
         own = keys[0]

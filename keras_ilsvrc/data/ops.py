@@ -16,19 +16,23 @@ from keras_ilsvrc.data.windows import size_of
 INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
-def resize(image, seed, size: int):
-    """To size x size, bilinear, with antialiasing; the shape of the picture is not kept."""
-    return _resized(image, (size, size))
+def resize(image, seed, size: int, antialias: bool = True):
+    """To size x size, bilinear; the shape of the picture is not kept.
+
+    With antialiasing as Pillow and torchvision do it; without as OpenCV does, and so Caffe's
+    tools, in a third of the time.
+    """
+    return _resized(image, (size, size), antialias)
 
 
-def resize_shorter(image, seed, size: int):
-    """To a shorter side of `size`, bilinear, with antialiasing; the longer is rounded down."""
-    return _resized(image, windows.shorter(*size_of(image), seed, size))
+def resize_shorter(image, seed, size: int, antialias: bool = True):
+    """To a shorter side of `size`, bilinear as in `resize`; the longer is rounded down."""
+    return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
-def scale_jitter(image, seed, least: int, most: int):
+def scale_jitter(image, seed, least: int, most: int, antialias: bool = True):
     """To a shorter side drawn from least, ..., most: VGG's and ResNet's, sections 3.1 and 3.4."""
-    return _resized(image, windows.shorter_between(*size_of(image), seed, least, most))
+    return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
 def pad(image, seed, size: int):
@@ -111,7 +115,9 @@ def resampled(image, size, scale, translation):
     return _like(image, made[0])
 
 
-def _resized(image, size):
+def _resized(image, size, antialias):
+    if not antialias:
+        return _like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
     scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
     return resampled(image, size, scale, tf.zeros(2))
 

@@ -54,7 +54,7 @@ def held(*contents, channels=3):
 
 def whole_and_window(split, rows, seed):
     """The image decoded whole and put through the ops, and from its window."""
-    count = window_ops([row["op"] for row in rows])
+    count = window_ops(rows)
     assert count > 0
     return (
         apply_ops(split.image(0), rows, tf.constant(seed), {}).numpy().astype(int),
@@ -134,7 +134,7 @@ def test_cmyk_files_have_windows_too():
     ],
 )
 def test_windows_are_of_the_first_ops(names, count):
-    assert window_ops(names) == count
+    assert window_ops([{"op": name} for name in names]) == count
 
 
 def test_a_window_that_does_not_fit_is_an_error_when_the_image_is_read():
