@@ -114,6 +114,13 @@ class View:
         """The class of an image of the split; of a file it is not known."""
         return None if isinstance(source, Path) else int(self.images().labels[source])
 
+    def title(self, source: int | Path) -> str:
+        """What is written above an image: its file, or its number and class."""
+        if isinstance(source, Path):
+            return source.name
+        label = int(self.images().labels[source])
+        return f"{source}: {self.classes[label]}" if label < len(self.classes) else str(source)
+
     def load(self, path: Path) -> None:
         """Reads weights of another epoch."""
         load_weights(without_optimizer(self.model), path)

@@ -49,7 +49,9 @@ def correspondence(
 
         images = np.stack([view.image(name) for name in image])
         size = np.median([box[2:] for rows in boxes.values() for box in rows], 0).astype(int)
-        boxes["random"] = random_boxes(images.shape, tuple(map(int, size)), seed=0)
+        boxes["random"] = random_boxes(
+            len(images), tuple(map(int, size)), images.shape[1:3], seed=0
+        )
         found = {
             part: measure(view.model, images, where, layer, view.grey())
             for part, where in boxes.items()

@@ -65,7 +65,7 @@ def deconvnet(
             of_image = wanted or _strongest(project.probe, taken)
             found = project(taken, of_image)
             rows.append([sheets.stretched(view.picture(name)), *map(sheets.centred, found.images)])
-            titles.append(str(getattr(name, "name", name)))
+            titles.append(view.title(name))
             titles += [f"map {n}: {value:.3g}" for n, value in zip(found.maps, found.values)]
         title = f"{view.model.name}, {layer}: the strongest activation of each map"
         sheets.save(sheets.panels(rows, titles, title), path)
@@ -138,11 +138,10 @@ def filters(
         view = viewed(run, model, None, None)
         from keras_ilsvrc.visualize import sheets
         from keras_ilsvrc.visualize.filters import filters as kernels
-        from keras_ilsvrc.visualize.filters import tile
 
         found = kernels(view.model, layer)
-        title = f"{view.model.name}: {len(found)} filters of {found.shape[1]}x{found.shape[2]}"
-        sheets.save(sheets.panels([[tile(found)]], [], title), path)
+        name = f"{len(found)} filters of {found.shape[1]}x{found.shape[2]}"
+        sheets.save(sheets.filter_sheet(found, f"{view.model.name}: {name}"), path)
 
 
 @app.command("evolution")
@@ -198,7 +197,7 @@ def _of_images(verb: str, help_: str) -> None:
                 signed = found.ndim == 3
                 made = sheets.centred(found) if signed else sheets.heat(found, picture)
                 rows.append([sheets.stretched(picture), made])
-                titles += [str(getattr(name, "name", name)), verb]
+                titles += [view.title(name), verb]
             sheets.save(sheets.panels(rows, titles, view.model.name), path)
 
     app.command(verb, help=help_)(command)

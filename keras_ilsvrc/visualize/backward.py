@@ -11,7 +11,6 @@ import tensorflow as tf
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.probe import Probe, maps_of
 
-
 Maps = int | Sequence[int] | np.ndarray | None
 
 

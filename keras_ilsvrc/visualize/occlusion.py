@@ -1,6 +1,6 @@
 """Which part of an image a net looks at: Zeiler and Fergus, arXiv:1311.2901, figure 7."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,19 +76,14 @@ def occlusion(
     if len(images) != 1:
         raise InputError(f"image is a batch of {len(images)}; give one image")
     layer_maps = maps_of(probe, layer)
-    height, width, channels = images.shape[1:]
-    square = max(1, min(height, width) // 5) if square is None else square
+    height, width = images.shape[1:3]
+    square = min(max(2, min(height, width) // 5), height, width) if square is None else square
     stride = max(1, square // 4) if stride is None else stride
     if not 0 < square <= min(height, width) or stride < 1:
         raise InputError(
             f"a square of {square} moved by {stride} does not fit an image of {height}x{width}"
         )
-    try:
-        filled = np.broadcast_to(np.asarray(fill, "float32"), (height, width, channels))
-    except ValueError as error:
-        raise InputError(
-            f"fill is of {np.shape(fill)}; expected a number, {channels} numbers or an image"
-        ) from error
+    filled = filling(fill, images.shape[1:])
 
     @tf.function(reduce_retracing=True)
     def run(images):
@@ -118,6 +113,20 @@ def occlusion(
     )
     whole = float(of_classes[label]), float(totals[strongest])
     return Occlusion(label, strongest, tops, lefts, square, probability, labels, activation, whole)
+
+
+def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
+    """What covers an image (height, width, channels): a number, one for each channel, or an image.
+
+    Raises:
+        InputError: If it is none of them.
+    """
+    try:
+        return np.broadcast_to(np.asarray(fill, "float32"), shape)
+    except ValueError as error:
+        raise InputError(
+            f"fill is of {np.shape(fill)}; expected a number, {shape[2]} numbers or an image"
+        ) from error
 
 
 def steps(size: int, square: int, stride: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A functional model, read at one of its layers and run backwards from there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -72,27 +72,8 @@ class Probe:
         return activations, tape.gradient(activations, images, signal_of(activations))
 
     def batch(self, images: Any) -> np.ndarray:
-        """Images for the model; one alone becomes a batch.
-
-        Raises:
-            InputError: If they are no images of the model's size.
-        """
-        given = np.asarray(images)
-        wanted = self.image.shape[1:]
-        if given.dtype.kind not in "uif":
-            raise InputError(
-                f"images are of type {given.dtype}; expected numbers, (height, width, channels)"
-            )
-        given = given[None] if given.ndim == len(wanted) else given
-        fits = given.ndim == len(wanted) + 1 and all(
-            size in (None, found) for size, found in zip(wanted, given.shape[1:])
-        )
-        if not fits:
-            raise InputError(
-                f"images are {'x'.join(map(str, given.shape[1:]))}, but {self.model.name} takes "
-                f"{'x'.join(str(size or '?') for size in wanted)}; resize or crop them"
-            )
-        return given
+        """As `check_batch`."""
+        return check_batch(self.root, images)
 
     def _scores(self) -> Any:
         """The tensor before the softmax; where a layer has one built in, that is left out."""
@@ -143,6 +124,54 @@ def call_named(root: Call, name: str) -> Call:
         hint = nearest(name, calls)
         raise InputError(f"{root.operation.name} has no layer {name!r}; {hint}".rstrip("; "))
     return calls[name]
+
+
+def check_batch(root: Call, images: Any) -> np.ndarray:
+    """Images for the model; one alone becomes a batch.
+
+    Raises:
+        InputError: If they are no images of the model's size.
+    """
+    given = np.asarray(images)
+    wanted = root.inputs[0].shape[1:]
+    if given.dtype.kind not in "uif":
+        raise InputError(
+            f"images are of type {given.dtype}; expected numbers, (height, width, channels)"
+        )
+    given = given[None] if given.ndim == len(wanted) else given
+    fits = given.ndim == len(wanted) + 1 and all(
+        size in (None, found) for size, found in zip(wanted, given.shape[1:])
+    )
+    if not fits:
+        raise InputError(
+            f"images are {'x'.join(map(str, given.shape[1:]))}, but {root.operation.name} takes "
+            f"{'x'.join(str(size or '?') for size in wanted)}; resize or crop them"
+        )
+    return given
+
+
+def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
+    """Batches of images: of an array, or as an iterable gives them, without their labels.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if hasattr(images, "shape"):
+        images = np.asarray(images)
+        for start in range(0, len(images), batch_size):
+            yield images[start : start + batch_size]
+    elif isinstance(images, Iterable) and not isinstance(images, (str, bytes)):
+        for batch in images:
+            yield np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+    else:
+        raise InputError(
+            f"images is a {type(images).__name__}; expected an array (images, height, width, "
+            "channels), or batches of it"
+        )
+
+
+def silent(done: int) -> None:
+    """Tells nobody."""
 
 
 def maps_of(probe: Probe, layer: str | None = None) -> Any:

@@ -54,11 +54,11 @@ def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
     if rule.relu is None:
         return operation
     relu = _with_backward(tf.nn.relu, rule.relu)
-    if _is_relu(operation):
-        return lambda x, *args, **kwargs: relu(x)
+    if not is_relu(operation):
+        return operation
     if getattr(operation, "activation", None) is keras.activations.relu:
         return twin(operation, activation=relu)
-    return operation
+    return lambda x, *args, **kwargs: relu(x)
 
 
 def twin(layer: Any, **attributes: Any) -> Any:
@@ -76,7 +76,10 @@ def _with_backward(forward: Callable[[Any], Any], backward: Backward) -> Callabl
     return run
 
 
-def _is_relu(operation: Any) -> bool:
+def is_relu(operation: Any) -> bool:
+    """Whether a layer or an operation ends in ReLU."""
+    if getattr(operation, "activation", None) is keras.activations.relu:
+        return True
     if isinstance(operation, keras.layers.ReLU):
         return operation.max_value is None and not (operation.negative_slope or operation.threshold)
     return type(operation).__name__ == "Relu" and not isinstance(operation, keras.layers.Layer)

@@ -78,6 +78,11 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
     return _grid(blocks, [f"map {number}" for number in found.maps], title, ACROSS)
 
 
+def filter_sheet(found: np.ndarray, title: str) -> Figure:
+    """The kernels of a layer, as `filters` returns them."""
+    return _grid([coloured(tile(found))], [""], title, 1)
+
+
 def evolution_sheet(found: Evolution, title: str) -> Figure:
     """A row a map: its strongest activation's projection at each time, as in figure 4."""
     names = [f"map {number}" for number in found.found[0].maps]

@@ -1,6 +1,6 @@
 """The images that excite a map most, and why: Zeiler and Fergus, arXiv:1311.2901, figure 2."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,9 @@ from keras_ilsvrc.accounting.geometry import pixels, window
 from keras_ilsvrc.accounting.span import Window
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.backward import Deconvnet
-from keras_ilsvrc.visualize.probe import Probe
+from keras_ilsvrc.visualize.probe import Probe, batches_of, silent
 
 SHOWN = 16  # maps, where none are named
-
-
-def silent(done: int) -> None:
-    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -180,23 +176,3 @@ def cut(image: np.ndarray, window: Sequence[int]) -> np.ndarray:
     """The part of an image in a window: top, left, height, width."""
     top, left, height, width = window
     return image[top : top + height, left : left + width]
-
-
-def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
-    """Batches of images: of an array, or as an iterable gives them, without their labels.
-
-    Raises:
-        InputError: If it is neither.
-    """
-    if hasattr(images, "shape"):
-        images = np.asarray(images)
-        for start in range(0, len(images), batch_size):
-            yield images[start : start + batch_size]
-    elif isinstance(images, Iterable) and not isinstance(images, (str, bytes)):
-        for batch in images:
-            yield np.asarray(batch[0] if isinstance(batch, tuple) else batch)
-    else:
-        raise InputError(
-            f"images is a {type(images).__name__}; expected an array (images, height, width, "
-            "channels), or batches of it"
-        )

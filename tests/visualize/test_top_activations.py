@@ -171,7 +171,9 @@ def test_a_square_of_what_is_there_already_changes_nothing(net):
     np.testing.assert_allclose(found.activation, found.whole[1], rtol=1e-4)
 
 
-@pytest.mark.parametrize(("size", "square", "stride"), [(20, 4, 3), (20, 20, 1), (7, 3, 10), (9, 2, 1)])
+@pytest.mark.parametrize(
+    ("size", "square", "stride"), [(20, 4, 3), (20, 20, 1), (7, 3, 10), (9, 2, 1)]
+)
 def test_squares_reach_both_borders(size, square, stride):
     found = steps(size, square, stride)
     assert found[0] == 0

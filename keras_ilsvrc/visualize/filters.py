@@ -1,0 +1,74 @@
+"""Kernels of a first convolution as pictures: Krizhevsky et al. 2012, figure 3."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.graph import Call, leaf_calls
+from keras_ilsvrc.visualize.probe import call_named, graph_of
+
+COLOURS = (1, 3)  # channels of an image
+
+
+def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
+    """The kernels of a convolution that looks at an image.
+
+    Args:
+        model: Functional, of one image.
+        layer: By name; by default the first convolution of the graph.
+
+    Returns:
+        (filters, rows, columns, channels), float32 from 0 to 1: each filter over its own largest
+        absolute weight, zero at 0.5.
+
+    Raises:
+        InputError: If the model is not functional, has no such layer or no convolution, or if the
+            layer looks at other maps than an image's.
+    """
+    root = graph_of(model)
+    calls = [call_named(root, layer)] if layer else list(leaf_calls(root))
+    kernels = [(call.name, kernel_of(call)) for call in calls]
+    name, kernel = next((found for found in kernels if found[1] is not None), ("", None))
+    if kernel is None:
+        which = f"layer {layer!r}" if layer else model.name
+        raise InputError(f"{which} has no kernel of rows and columns; name a convolution")
+    if kernel.shape[2] not in COLOURS:
+        raise InputError(
+            f"the filters of {name} have {kernel.shape[2]} input maps, no colours to be "
+            "seen; for deeper layers look at their top activations"
+        )
+    largest = np.abs(kernel).max((0, 1, 2))
+    scaled = 0.5 + kernel / (2 * np.where(largest > 0, largest, 1))
+    return np.moveaxis(scaled, -1, 0).astype("float32")
+
+
+def kernel_of(call: Call) -> np.ndarray | None:
+    """(rows, columns, input maps, filters) of a layer that has it."""
+    kernel: Any = getattr(call.operation, "kernel", None)
+    if kernel is None or len(kernel.shape) != 4:
+        return None
+    return keras.ops.convert_to_numpy(kernel)
+
+
+def tile(
+    pictures: np.ndarray, columns: int | None = None, border: int = 1, fill: float = 1.0
+) -> np.ndarray:
+    """A mosaic: (pictures, height, width, channels) as one (height, width, channels).
+
+    Args:
+        pictures: Of one size.
+        columns: In a row; by default such that it is nearly square.
+        border: Pixels between them.
+        fill: What stands between them.
+    """
+    count, height, width, channels = pictures.shape
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    down, across = height + border, width + border
+    made = np.full((rows * down - border, columns * across - border, channels), fill, "float32")
+    for number, picture in enumerate(pictures):
+        top, left = (number // columns) * down, (number % columns) * across
+        made[top : top + height, left : left + width] = picture
+    return made

@@ -1,0 +1,191 @@
+"""What Zeiler and Fergus read off their pictures, as numbers: arXiv:1311.2901, section 4.1."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.layers import LocalResponseNormalization
+from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call
+from keras_ilsvrc.visualize.filters import kernel_of
+from keras_ilsvrc.visualize.probe import batches_of, check_batch, graph_of, silent
+from keras_ilsvrc.visualize.rules import is_relu
+
+ALIKE = 0.95  # cosine of two filters' weights, of either sign
+HALF = 0.5  # of a filter's energy, above which a band dominates it
+SMALLEST = 5  # rows and columns of a kernel whose spectrum has a low, a middle and a high band
+HIGH = 0.25  # cycles a pixel: half of what pixels can show
+POINTS = 32  # of a spectrum, along each axis
+# From which share of a layer's filters on, or of their energy, there is something to say.
+TELLING = {"dead": 0.1, "duplicates": 0.1, "low": 0.2, "high": 0.2, "aliased": 1 / 3}
+HINTS = {
+    "dead": "{count} of {filters} maps are zero for every image: lower the learning rate, or hold "
+    "the filters' root mean square below 0.1, as Zeiler and Fergus did (section 3)",
+    "duplicates": "{count} of {filters} filters have another that is nearly the same: fewer would "
+    "do, or more varied images",
+    "low": "{count} of {filters} filters hold hardly more than a mean: smaller kernels, as Zeiler "
+    "and Fergus went from 11x11 to 7x7 (section 4.1)",
+    "high": "{count} of {filters} filters hold mostly what changes from pixel to pixel: train "
+    "longer, with more weight decay, or take smaller kernels (section 4.1)",
+    "aliased": "a stride of {stride} folds {share:.0%} of the filters' energy into lower "
+    "frequencies: a smaller one, as Zeiler and Fergus went from 11x11/4 to 7x7/2 (section 4.1)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerHealth:
+    """The filters of one layer.
+
+    Attributes:
+        layer: Its name.
+        kernel: Rows and columns; None of a dense layer.
+        stride: Along the rows; None of a dense layer.
+        filters: How many there are.
+        dead: How many maps are zero for all images behind the layer's own ReLU; None without
+            images, or where no ReLU follows.
+        duplicates: How many have another filter that is nearly the same, or its negative; None of
+            a dense layer.
+        low: How many have over half of their energy below half a cycle across the kernel; None of
+            kernels smaller than 5x5.
+        high: How many have it above 0.25 cycles a pixel; None of kernels smaller than 5x5.
+        aliased: Share of all filters' energy at frequencies that the stride cannot show, above
+            1 / (2 stride) cycles a pixel along either axis; None of a dense layer.
+        hints: What to do, where there is something.
+    """
+
+    layer: str
+    kernel: tuple[int, int] | None
+    stride: int | None
+    filters: int
+    dead: int | None
+    duplicates: int | None
+    low: int | None
+    high: int | None
+    aliased: float | None
+    hints: tuple[str, ...]
+
+
+def health(
+    model: keras.Model,
+    images: Any = None,
+    batch_size: int = 32,
+    tell: Callable[[int], object] = silent,
+) -> list[LayerHealth]:
+    """A row for each convolution and dense layer, in the order of the graph.
+
+    Args:
+        model: Functional, of one image.
+        images: (images, height, width, channels) as the model takes them, or batches of them, gone
+            through once; None for what the weights alone tell.
+        batch_size: Of an array.
+        tell: Told of the images done.
+
+    Raises:
+        InputError: If the model is not functional, or takes other images.
+    """
+    root = graph_of(model)
+    calls = list(leaf_calls(root))
+    layers = [call for call in calls if getattr(call.operation, "kernel", None) is not None]
+    strongest: dict[str, np.ndarray] = {}
+    if images is not None:
+        behind = {call.name: rectified(call, calls) for call in layers}
+        behind = {name: x for name, x in behind.items() if x is not None}
+        strongest = _strongest(root, calls, behind, batches_of(images, batch_size), tell)
+    return [_row(call, strongest.get(call.name)) for call in layers]
+
+
+def rectified(call: Call, calls: list[Call]) -> Any:
+    """The tensor behind a layer's own ReLU: its own, or behind normalisation; None if it has none.
+
+    A sum is no longer the layer's own.
+    """
+    if is_relu(call.operation):
+        return call.outputs[0]
+    past = keras.layers.BatchNormalization, keras.layers.Dropout, LocalResponseNormalization
+    x = call.outputs[0]
+    while True:
+        taken_by = [other for other in calls if any(x is given for given in other.inputs)]
+        if len(taken_by) != 1:
+            return None
+        x = taken_by[0].outputs[0]
+        if is_relu(taken_by[0].operation):
+            return x
+        if not isinstance(taken_by[0].operation, past):
+            return None
+
+
+def _strongest(root, calls, behind, batches, tell):
+    """The strongest activation of each map over all images, by the layer's name."""
+
+    @tf.function(reduce_retracing=True)
+    def run(images):
+        tensors = {id(root.inputs[0]): tf.cast(images, root.inputs[0].dtype)}
+        for call in calls:
+            run_call(call, tensors)
+        found = {name: tensors[id(x)] for name, x in behind.items()}
+        return {name: tf.reduce_max(x, range(x.ndim - 1)) for name, x in found.items()}
+
+    best: dict[str, np.ndarray] = {}
+    done = 0
+    for batch in batches:
+        batch = check_batch(root, batch)
+        for name, values in run(batch).items():
+            best[name] = np.maximum(values, best.get(name, -np.inf))
+        done += len(batch)
+        tell(done)
+    return best
+
+
+def _row(call, strongest):
+    layer, kernel = call.operation, kernel_of(call)
+    found: dict[str, Any] = {
+        "dead": None if strongest is None else int((strongest <= 0).sum()),
+        **dict.fromkeys(("duplicates", "low", "high", "aliased", "kernel", "stride")),
+    }
+    if kernel is not None:
+        strides = layer.strides if hasattr(layer, "strides") else (1, 1)
+        found |= {"kernel": kernel.shape[:2], "stride": strides[0]}
+        found |= {"duplicates": duplicates(kernel), **spectral(kernel, strides)}
+    filters = int(layer.kernel.shape[-1])
+    said = tuple(_hints(found, filters))
+    return LayerHealth(layer=call.name, filters=filters, hints=said, **found)
+
+
+def duplicates(kernel: np.ndarray) -> int:
+    """How many filters (rows, columns, input maps, filters) are nearly another, up to a factor."""
+    flat = kernel.reshape(-1, kernel.shape[-1])
+    flat = flat / np.maximum(np.linalg.norm(flat, axis=0), 1e-12)
+    alike = np.abs(flat.T @ flat) >= ALIKE
+    np.fill_diagonal(alike, False)
+    return int(alike.any(0).sum())
+
+
+def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
+    """`low`, `high` and `aliased` of filters (rows, columns, input maps, filters)."""
+    rows, columns = kernel.shape[:2]
+    size = max(POINTS, rows, columns)
+    power = np.abs(np.fft.fft2(kernel, (size, size), (0, 1))) ** 2
+    energy = power.sum(2) / np.maximum(power.sum((0, 1, 2)), 1e-30)
+    down, across = np.meshgrid(*(np.abs(np.fft.fftfreq(size)),) * 2, indexing="ij")
+    radius = np.hypot(down, across)
+    folded = (down > 0.5 / strides[0]) | (across > 0.5 / strides[1])
+    found: dict[str, Any] = {"aliased": float(energy[folded].sum(0).mean()), "low": None}
+    found["high"] = None
+    if min(rows, columns) >= SMALLEST:
+        for name, band in (("low", radius < 0.5 / max(rows, columns)), ("high", radius > HIGH)):
+            found[name] = int((energy[band].sum(0) > HALF).sum())
+    return found
+
+
+def _hints(found, filters):
+    for name, share in TELLING.items():
+        value = found[name]
+        if value is None or (name == "aliased" and min(found["kernel"]) < SMALLEST):
+            continue
+        if (value if name == "aliased" else value / filters) >= share:
+            yield HINTS[name].format(
+                count=value, filters=filters, stride=found["stride"], share=value
+            )
