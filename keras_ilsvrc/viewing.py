@@ -17,7 +17,7 @@ from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.rundir import EPOCHS
-from keras_ilsvrc.stage import op_rows, without_optimizer
+from keras_ilsvrc.stage import Stage, op_rows, without_optimizer
 from keras_ilsvrc.testing import restore
 
 MODES = ("caffe", "tf", "torch")
@@ -132,7 +132,11 @@ def of_run(path: Path, source: str | None = None) -> View:
     Raises:
         InputError: If the directory holds no finished run, or the source cannot be opened.
     """
-    stage = restore(path)
+    return of_stage(restore(path), path, source)
+
+
+def of_stage(stage: Stage, path: Path, source: str | None = None) -> View:
+    """The same of a run whose net is here already."""
     split = stage.test if source is None else all_of(source, stage.model)
     files = sorted((path / EPOCHS).glob("epoch-*.weights.h5"))
     return View(

@@ -1,1 +1,27 @@
-"""Pictures of models and runs."""
+"""Looking inside any functional model, as Zeiler and Fergus did: arXiv:1311.2901."""
+
+from keras_ilsvrc.visualize.backward import (
+    deconvnet,
+    grad_cam,
+    guided_backpropagation,
+    saliency,
+)
+from keras_ilsvrc.visualize.correspondence import correspondence
+from keras_ilsvrc.visualize.evolution import evolution
+from keras_ilsvrc.visualize.filters import filters
+from keras_ilsvrc.visualize.health import health
+from keras_ilsvrc.visualize.occlusion import occlusion
+from keras_ilsvrc.visualize.top import top_activations
+
+__all__ = [
+    "correspondence",
+    "deconvnet",
+    "evolution",
+    "filters",
+    "grad_cam",
+    "guided_backpropagation",
+    "health",
+    "occlusion",
+    "saliency",
+    "top_activations",
+]

@@ -43,7 +43,7 @@ class Deconvnet:
 
     def __init__(self, model: keras.Model, layer: str | None, rule: str = "deconvnet"):
         self.probe = Probe(model, layer, rule)
-        self._project = tf.function(self._graph, reduce_retracing=True)
+        self._project = self.probe.graph(self._graph, tf.TensorSpec(None, tf.int32))
 
     def __call__(self, images: Any, maps: Maps = None) -> Projections:
         """As `deconvnet`."""
@@ -147,8 +147,8 @@ def _of_score(model, images, labels, rule):
     probe = Probe(model, None, rule)
     images = probe.batch(images)
     labels = _labels(labels, len(images), probe.shape[-1])
-    run = tf.function(lambda images: probe.pull_back(images, lambda x: _chosen(x, labels)))
-    return run(images)[1].numpy()
+    run = probe.graph(lambda images: probe.pull_back(images, lambda x: _chosen(x, labels))[1])
+    return run(images).numpy()
 
 
 def grad_cam(
@@ -173,7 +173,6 @@ def grad_cam(
     labels = _labels(labels, len(images), probe.shape[-1])
     maps = maps_of(probe, layer)
 
-    @tf.function
     def run(images):
         with tf.GradientTape() as tape:
             tape.watch(images)
@@ -184,7 +183,7 @@ def grad_cam(
         evidence = tf.nn.relu(tf.reduce_sum(weights * values[id(maps)], -1, keepdims=True))
         return tf.image.resize(evidence, tf.shape(images)[1:3])[..., 0]
 
-    return run(tf.cast(images, probe.image.dtype)).numpy()
+    return probe.graph(run)(images).numpy()
 
 
 def _labels(labels, images, classes):

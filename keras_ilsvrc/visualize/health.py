@@ -120,9 +120,11 @@ def rectified(call: Call, calls: list[Call]) -> Any:
 def _strongest(root, calls, behind, batches, tell):
     """The strongest activation of each map over all images, by the layer's name."""
 
-    @tf.function(reduce_retracing=True)
+    image = root.inputs[0]
+
+    @tf.function(input_signature=[tf.TensorSpec(image.shape, image.dtype)])
     def run(images):
-        tensors = {id(root.inputs[0]): tf.cast(images, root.inputs[0].dtype)}
+        tensors = {id(image): images}
         for call in calls:
             run_call(call, tensors)
         found = {name: tensors[id(x)] for name, x in behind.items()}

@@ -72,7 +72,7 @@ def occlusion(
             or the square does not fit into the image.
     """
     probe = Probe(model)
-    images = probe.batch(image).astype("float32")
+    images = probe.batch(image)
     if len(images) != 1:
         raise InputError(f"image is a batch of {len(images)}; give one image")
     layer_maps = maps_of(probe, layer)
@@ -85,12 +85,12 @@ def occlusion(
         )
     filled = filling(fill, images.shape[1:])
 
-    @tf.function(reduce_retracing=True)
-    def run(images):
+    def look(images):
         values = probe.values(images)
         totals = tf.reduce_sum(values[id(layer_maps)], (1, 2))
         return tf.nn.softmax(values[id(probe.target)]), totals
 
+    run = probe.graph(look)
     of_classes, totals = (x.numpy()[0] for x in run(images))
     label = int(of_classes.argmax()) if label is None else label
     if not 0 <= label < len(of_classes):

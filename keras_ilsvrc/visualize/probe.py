@@ -46,11 +46,16 @@ class Probe:
             (call, self.replaced.get(id(call), by_rule(call.operation, RULES[rule])))
             for call in _needed(made, self.target)
         ]
-        self.activations = tf.function(lambda images: self.values(images)[id(self.target)])
+        self.activations = self.graph(lambda images: self.values(images)[id(self.target)])
+
+    def graph(self, function: Callable[..., Any], *further: tf.TensorSpec) -> Any:
+        """A function of images, and of what else it takes, as one graph for any number of them."""
+        images = tf.TensorSpec(self.image.shape, self.image.dtype)
+        return tf.function(function, input_signature=[images, *further])
 
     def values(self, images: Any) -> dict[int, Any]:
         """Values by the `id` of Keras' tensors; everything between the images and the layer."""
-        tensors = {id(self.image): tf.cast(images, self.image.dtype)}
+        tensors = {id(self.image): images}
         for call, run in self.steps:
             run_call(call, tensors, run)
         return tensors
@@ -65,7 +70,6 @@ class Probe:
         Returns:
             The activations, and a tensor of the images' shape.
         """
-        images = tf.cast(images, self.image.dtype)
         with tf.GradientTape() as tape:
             tape.watch(images)
             activations = self.values(images)[id(self.target)]
@@ -147,7 +151,7 @@ def check_batch(root: Call, images: Any) -> np.ndarray:
             f"images are {'x'.join(map(str, given.shape[1:]))}, but {root.operation.name} takes "
             f"{'x'.join(str(size or '?') for size in wanted)}; resize or crop them"
         )
-    return given
+    return given.astype(root.inputs[0].dtype, copy=False)
 
 
 def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:

@@ -67,7 +67,7 @@ class Top:
         if count < 1:
             raise InputError(f"count is {count!r}; expected at least 1")
         self.windows = Windows(self.probe)
-        self._strengths = tf.function(self._strengths_of, reduce_retracing=True)
+        self._strengths = self.probe.graph(self._strengths_of)
 
     def __call__(
         self, images: Any, batch_size: int = 32, tell: Callable[[int], object] = silent
@@ -150,14 +150,18 @@ def top_activations(
 
 
 class Windows:
-    """What the units of a probe's layer see, in the image."""
+    """What the units of a probe's layer see, in the image.
+
+    Attributes:
+        seen: Windows of all layers of which that one is made, by the `id` of their tensors.
+    """
 
     def __init__(self, probe: Probe):
         seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image)}
         for call, _ in probe.steps:
             spans = window(call, [seen.get(id(x)) for x in call.inputs])
             seen.update((id(x), spans) for x in call.outputs)
-        self.spans, self.probe = seen[id(probe.target)], probe
+        self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
     def of(self, place: Sequence[int]) -> tuple[int, int, int, int]:
         """Top, left, height and width of the window of a unit; of the whole image if unknown."""

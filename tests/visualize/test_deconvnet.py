@@ -154,7 +154,7 @@ def test_relu_is_found_in_every_form(relu):
 
 
 def test_the_gradient_of_a_score_is_before_the_softmax():
-    """By finite differences of the logits."""
+    """Of the same net without its activation, by a tape."""
     model = small(layers.Activation("relu"))
     image = noise(1, 12, 12, 2) / 50
     twin = keras.models.clone_model(model)
