@@ -9,7 +9,12 @@ from keras_ilsvrc import build
 from keras_ilsvrc.visualize.backward import Deconvnet, guided_backpropagation
 from keras_ilsvrc.weights import torchvision
 
-pytestmark = [pytest.mark.parity, pytest.mark.tensorflow]
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.tensorflow,
+    pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU:UserWarning"),
+    pytest.mark.filterwarnings("ignore:CUDA initialization:UserWarning"),  # there is no GPU
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,6 @@ def captum(kind, net, images, labels):
     return found.detach().numpy().transpose(0, 2, 3, 1)
 
 
-@pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU:UserWarning")
 def test_the_deconvnet_is_captums(pair):
     theirs, ours, images = pair
     found = Deconvnet(ours, None)(images)
@@ -52,7 +56,6 @@ def test_the_deconvnet_is_captums(pair):
     np.testing.assert_allclose(mine / scale, expected / scale, atol=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU:UserWarning")
 def test_guided_backpropagation_is_captums(pair):
     theirs, ours, images = pair
     labels = np.array([3, 8])
