@@ -29,7 +29,7 @@ FILES = (
     RESULT,
 )
 PART = ".part"  # of a file, until it is whole
-RECIPE = "recipe.toml"
+RECIPE, PAGE = "recipe.toml", "report.html"
 PROBE = ".probe"
 LOCK = ".lock"
 HIDDEN = (PART, PROBE, LOCK)

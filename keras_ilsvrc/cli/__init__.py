@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from keras_ilsvrc.cli import accounts, bench, data, doctor, nets, results, runs, visualize
+from keras_ilsvrc.cli import accounts, bench, data, doctor, nets, report, results, runs, visualize
 from keras_ilsvrc.errors import InputError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command("table")(accounts.table)
 app.command("compare")(accounts.compare)
 app.command("train")(runs.train)
 app.command("evaluate")(runs.evaluate)
+app.command("report")(report.report)
 app.command("results")(results.results)
 app.add_typer(visualize.app, name="visualize")
 app.add_typer(data.app, name="data")

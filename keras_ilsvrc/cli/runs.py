@@ -17,7 +17,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.machine import Machine
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.rundir import RECIPE, RESULT, RunDirectory
+from keras_ilsvrc.rundir import PAGE, RECIPE, RESULT, RunDirectory
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.cluster import LOST, Cluster, LostWorker, cluster_of
 
@@ -115,6 +115,8 @@ def train(
             result = directory.result() or {}
         else:
             result = _work(loaded, directory, str(directory.path), machine)
+        if loaded.report and not cluster:
+            _write_page(directory.path, replicas)
     if as_json:
         print(json.dumps({**result, "out": str(directory.path)}, indent=2))
         return
@@ -153,6 +155,14 @@ def _work(
         raise typer.Exit(LOST) from error
 
 
+def _write_page(path: Path, replicas: int | None) -> None:
+    quiet_tensorflow()
+    from keras_ilsvrc.report import report
+
+    with bar("testing for the page") as tell:
+        report(path, tell=tell, replicas=replicas)
+
+
 def _print_result(loaded: Recipe, path: Path, result: dict[str, Any]) -> None:
     _print_errors(result)
     if "baseline" in result:
@@ -161,6 +171,8 @@ def _print_result(loaded: Recipe, path: Path, result: dict[str, Any]) -> None:
     print(f"{'seconds':<12}{result['seconds']:.0f}, on {result['replicas']} replicas")
     print(f"{'pictures':<12}{path / 'curves.png'}")
     print(f"{'':<12}{path / 'doubtful.png'}")
+    if (path / PAGE).is_file():
+        print(f"{'page':<12}{path / PAGE}")
 
 
 def evaluate(

@@ -42,7 +42,8 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
     columns = max(map(len, rows))
     size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
     figure = Figure(figsize=(max(size[0], 5.0), size[1]), layout="constrained")
-    figure.suptitle(title)
+    if title:
+        figure.suptitle(title)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for each in axes.ravel():
         each.axis("off")
@@ -102,7 +103,8 @@ def _grid(blocks, names, title, across):
     inches = max(13.0 / ACROSS, width / DPI) if across > 1 else max(6.0, width / DPI)
     size = across * (inches + 0.1), down * (inches * height / width + 0.3) + 0.5
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(title)
+    if title:
+        figure.suptitle(title)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for each in axes:
         each.axis("off")
@@ -117,7 +119,8 @@ def occlusion_sheet(
 ) -> Figure:
     """The image, and where covering it changes the class, its probability and the map."""
     figure = Figure(figsize=(13, 3.9), layout="constrained")
-    figure.suptitle(title)
+    if title:
+        figure.suptitle(title)
     axes = figure.subplots(1, 4)
     for own in axes:
         own.axis("off")

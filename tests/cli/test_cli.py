@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc.nets import NETS
-from keras_ilsvrc.rundir import FILES
+from keras_ilsvrc.rundir import FILES, PAGE
 
 # resnet20_cifar for 12 steps on digits: the errors are high, and everything else is as always.
 SHORT = ("--set", "schedule.steps=12", "--set", "schedule.learning_rate=[[0,0.1]]")
@@ -165,7 +165,7 @@ def test_doctor_as_json_knows_versions_and_devices():
 
 def test_a_run_leaves_all_its_files_and_no_other(run):
     path, _ = run
-    assert sorted(file.name for file in path.iterdir()) == sorted(FILES)
+    assert sorted(file.name for file in path.iterdir()) == sorted([*FILES, PAGE])
 
 
 def test_a_run_says_what_it_found_on_stdout_and_in_its_directory(run):

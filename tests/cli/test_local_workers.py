@@ -125,7 +125,15 @@ def test_a_signal_that_ends_a_worker_at_once_starts_none_again(run, tmp_path):
 
 def start(*words, **environment):
     return subprocess.Popen(
-        [sys.executable, "-m", "keras_ilsvrc", "train", "quickstart", *map(str, words)],
+        [
+            sys.executable,
+            "-m",
+            "keras_ilsvrc",
+            "train",
+            "quickstart",
+            "--set=report=false",
+            *map(str, words),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

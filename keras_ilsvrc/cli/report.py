@@ -1,0 +1,29 @@
+"""`report`: a page of a finished run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.cli.runs import Replicas
+from keras_ilsvrc.data.progress import bar
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.rundir import RESULT
+
+
+def report(
+    run: Annotated[Path, typer.Option("--run", help="Directory of a finished run.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; report.html in that directory if not given.")
+    ] = None,
+    replicas: Replicas = None,
+) -> None:
+    """Write one HTML page of a finished run: its errors, its images, its net and its recipe."""
+    if not (run / RESULT).is_file():
+        raise InputError(f"{run}: no finished run: {RESULT} is missing")
+    quiet_tensorflow()
+    from keras_ilsvrc.report import report
+
+    with bar("testing") as tell:
+        print(report(run, out, tell, replicas))
