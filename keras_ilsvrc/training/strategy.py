@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import tensorflow as tf
 
@@ -31,11 +32,16 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
     if gpus:
         if replicas and replicas > len(gpus):
             raise InputError(f"replicas is {replicas}, but this machine has {len(gpus)} GPUs")
-        names = [f"/gpu:{i}" for i in range(replicas or len(gpus))]
-        return tf.distribute.MirroredStrategy(names)
+        return _over(*(f"/gpu:{i}" for i in range(replicas or len(gpus))))
     replicas = replicas or 1
     _make_logical_cpus(replicas)
-    return tf.distribute.MirroredStrategy([f"/cpu:{i}" for i in range(replicas)])
+    return _over(*(f"/cpu:{i}" for i in range(replicas)))
+
+
+@cache
+def _over(*devices):
+    """One strategy for the same devices: collectives of two are taken for one another's."""
+    return tf.distribute.MirroredStrategy(devices)
 
 
 @contextmanager

@@ -217,3 +217,10 @@ print(json.dumps(found))
     assert again == [2, 1]
     assert said.startswith("replicas is 3, but TensorFlow has started with 2 CPU devices: ")
     assert "\n" not in said
+
+
+def test_the_same_devices_share_a_strategy():
+    """Collectives of two strategies in one process are taken for one another's."""
+    from keras_ilsvrc.training.strategy import mirrored
+
+    assert mirrored(1) is mirrored(1)
