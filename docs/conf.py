@@ -12,7 +12,7 @@ project = "keras_ilsvrc"
 author = "the keras_ilsvrc authors"
 version = release = installed_version("keras_ilsvrc")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "results_table.md"]
 default_role = "code"
 html_theme = "furo"
 html_show_copyright = False

@@ -13,7 +13,7 @@ from keras_ilsvrc.report.finished import Run
 from keras_ilsvrc.report.inside import covered, strongest
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.summary import summary
-from keras_ilsvrc.visualize.filters import filters, tile
+from keras_ilsvrc.visualize.filters import enlarged, filters, tile
 from keras_ilsvrc.visualize.pictures import curves, least_sure
 
 TABLE = 20  # classes of which a table is still read
@@ -87,12 +87,6 @@ def first_filters(run: Run) -> Section | None:
     what = f"{count} filters of {rows}x{columns}x{channels}"
     shown = picture(tile(enlarged(found, FILTER)), f"The {what} of the first convolution")
     return Section("First filters", "filters", shown, f"The first convolution has {what}.")
-
-
-def enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Pictures with every pixel repeated, so that they have about so many."""
-    times = max(1, size // max(pictures.shape[1:3]))
-    return pictures.repeat(times, axis=1).repeat(times, axis=2)
 
 
 def costs(run: Run) -> Section:

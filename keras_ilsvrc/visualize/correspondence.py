@@ -83,7 +83,15 @@ def random_boxes(images: int, size: Sequence[int], shape: Sequence[int], seed: i
         size: Height and width of the boxes.
         shape: Height and width of the images.
         seed: Of the places.
+
+    Raises:
+        InputError: If the boxes are larger than the images.
     """
+    if size[0] > shape[0] or size[1] > shape[1]:
+        raise InputError(
+            f"a box of {size[0]}x{size[1]} is not inside an image of {shape[0]}x{shape[1]}; "
+            "mend boxes"
+        )
     random = np.random.default_rng(seed)
     places = [random.integers(0, whole - part + 1, images) for whole, part in zip(shape, size)]
     return np.stack([*places, np.full(images, size[0]), np.full(images, size[1])], 1)

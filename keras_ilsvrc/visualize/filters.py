@@ -1,5 +1,6 @@
 """Kernels of a first convolution as pictures: Krizhevsky et al. 2012, figure 3."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -17,7 +18,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
     Args:
         model: Functional, of one image.
-        layer: By name; by default the first convolution of the graph.
+        layer: By name; by default the first convolution of the graph with 1 or 3 input maps.
 
     Returns:
         (filters, rows, columns, channels), float32 from 0 to 1: each filter over its own largest
@@ -30,10 +31,12 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
     root = graph_of(model)
     calls = [call_named(root, layer)] if layer else list(leaf_calls(root))
     kernels = [(call.name, kernel_of(call)) for call in calls]
-    name, kernel = next((found for found in kernels if found[1] is not None), ("", None))
-    if kernel is None:
+    found = [(name, kernel) for name, kernel in kernels if kernel is not None]
+    if not found:
         which = f"layer {layer!r}" if layer else model.name
         raise InputError(f"{which} has no kernel of rows and columns; name a convolution")
+    seen = (x for x in found if x[1].shape[2] in COLOURS)
+    name, kernel = next(seen, found[0])
     if kernel.shape[2] not in COLOURS:
         raise InputError(
             f"the filters of {name} have {kernel.shape[2]} input maps, no colours to be "
@@ -45,15 +48,23 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
 
 def kernel_of(call: Call) -> np.ndarray | None:
-    """(rows, columns, input maps, filters) of a layer that has it."""
-    kernel: Any = getattr(call.operation, "kernel", None)
-    if kernel is None or len(kernel.shape) != 4:
+    """(rows, columns, input maps, filters), float32, of a convolution; None of other layers."""
+    layer = call.operation
+    kernel: Any = getattr(layer, "kernel", None)
+    transposed = isinstance(layer, keras.layers.Conv2DTranspose)  # its maps stand the other way
+    if kernel is None or len(kernel.shape) != 4 or transposed:
         return None
-    return keras.ops.convert_to_numpy(kernel)
+    kernel = keras.ops.convert_to_numpy(kernel).astype("float32", copy=False)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):  # each filter sees one map
+        return kernel.reshape(*kernel.shape[:2], 1, -1)
+    return kernel
 
 
 def tile(
-    pictures: np.ndarray, columns: int | None = None, border: int = 1, fill: float = 1.0
+    pictures: np.ndarray,
+    columns: int | None = None,
+    border: int = 1,
+    fill: float | Sequence[float] = 1.0,
 ) -> np.ndarray:
     """A mosaic: (pictures, height, width, channels) as one (height, width, channels).
 
@@ -61,7 +72,7 @@ def tile(
         pictures: Of one size.
         columns: In a row; by default such that it is nearly square.
         border: Pixels between them.
-        fill: What stands between them.
+        fill: What stands between them; a number, or one for each channel.
     """
     count, height, width, channels = pictures.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
@@ -72,3 +83,9 @@ def tile(
         top, left = (number // columns) * down, (number % columns) * across
         made[top : top + height, left : left + width] = picture
     return made
+
+
+def enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Pictures with every pixel repeated, so that they have about so many."""
+    times = max(1, size // max(pictures.shape[1:3]))
+    return pictures.repeat(times, axis=1).repeat(times, axis=2)

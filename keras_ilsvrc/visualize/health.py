@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call
 from keras_ilsvrc.visualize.filters import kernel_of
@@ -17,8 +18,12 @@ from keras_ilsvrc.visualize.rules import is_relu
 ALIKE = 0.95  # cosine of two filters' weights, of either sign
 HALF = 0.5  # of a filter's energy, above which a band dominates it
 SMALLEST = 5  # rows and columns of a kernel whose spectrum has a low, a middle and a high band
+# Cycles across the kernel. A window cuts a mean off, which smears its energy: of a constant 53 %
+# lie below half a cycle and 77 % below this, of a Gaussian bell over the kernel 41 % and 71 %, of
+# one cycle across, the slowest wave that fits, 8 % to 25 %, by its phase and the kernel's size.
+LOW = 0.75
 HIGH = 0.25  # cycles a pixel: half of what pixels can show
-POINTS = 32  # of a spectrum, along each axis
+POINTS = 128  # of a spectrum, along each axis
 # From which share of a layer's filters on, or of their energy, there is something to say.
 TELLING = {"dead": 0.1, "duplicates": 0.1, "low": 0.2, "high": 0.2, "aliased": 1 / 3}
 HINTS = {
@@ -48,11 +53,12 @@ class LayerHealth:
             images, or where no ReLU follows.
         duplicates: How many have another filter that is nearly the same, or its negative; None of
             a dense layer.
-        low: How many have over half of their energy below half a cycle across the kernel; None of
-            kernels smaller than 5x5.
-        high: How many have it above 0.25 cycles a pixel; None of kernels smaller than 5x5.
-        aliased: Share of all filters' energy at frequencies that the stride cannot show, above
-            1 / (2 stride) cycles a pixel along either axis; None of a dense layer.
+        low: How many have over half of their energy below 0.75 cycles across the kernel; None of
+            kernels with fewer than 5 rows or columns, which have no room for a middle.
+        high: How many have it above 0.25 cycles a pixel; None where `low` is.
+        aliased: Share of a filter's energy at frequencies that the stride cannot show, above
+            1 / (2 stride) cycles a pixel along either axis, mean over filters; None of a dense
+            layer.
         hints: What to do, where there is something.
     """
 
@@ -84,7 +90,7 @@ def health(
         tell: Told of the images done.
 
     Raises:
-        InputError: If the model is not functional, or takes other images.
+        InputError: If the model is not functional or takes other images, or if there are none.
     """
     root = graph_of(model)
     calls = list(leaf_calls(root))
@@ -119,7 +125,6 @@ def rectified(call: Call, calls: list[Call]) -> Any:
 
 def _strongest(root, calls, behind, batches, tell):
     """The strongest activation of each map over all images, by the layer's name."""
-
     image = root.inputs[0]
 
     @tf.function(input_signature=[tf.TensorSpec(image.shape, image.dtype)])
@@ -138,6 +143,8 @@ def _strongest(root, calls, behind, batches, tell):
             best[name] = np.maximum(values, best.get(name, -np.inf))
         done += len(batch)
         tell(done)
+    if not done:
+        raise InputError("images hold no image; give at least one, or None for the weights alone")
     return best
 
 
@@ -151,7 +158,7 @@ def _row(call, strongest):
         strides = layer.strides if hasattr(layer, "strides") else (1, 1)
         found |= {"kernel": kernel.shape[:2], "stride": strides[0]}
         found |= {"duplicates": duplicates(kernel), **spectral(kernel, strides)}
-    filters = int(layer.kernel.shape[-1])
+    filters = call.outputs[0].shape[-1]
     said = tuple(_hints(found, filters))
     return LayerHealth(layer=call.name, filters=filters, hints=said, **found)
 
@@ -169,17 +176,33 @@ def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
     """`low`, `high` and `aliased` of filters (rows, columns, input maps, filters)."""
     rows, columns = kernel.shape[:2]
     size = max(POINTS, rows, columns)
-    power = np.abs(np.fft.fft2(kernel, (size, size), (0, 1))) ** 2
-    energy = power.sum(2) / np.maximum(power.sum((0, 1, 2)), 1e-30)
     down, across = np.meshgrid(*(np.abs(np.fft.fftfreq(size)),) * 2, indexing="ij")
-    radius = np.hypot(down, across)
     folded = (down > 0.5 / strides[0]) | (across > 0.5 / strides[1])
-    found: dict[str, Any] = {"aliased": float(energy[folded].sum(0).mean()), "low": None}
-    found["high"] = None
+    found: dict[str, Any] = dict.fromkeys(("low", "high"))
+    found["aliased"] = float(energy(kernel, folded).mean()) if folded.any() else 0.0
     if min(rows, columns) >= SMALLEST:
-        for name, band in (("low", radius < 0.5 / max(rows, columns)), ("high", radius > HIGH)):
-            found[name] = int((energy[band].sum(0) > HALF).sum())
+        low = np.hypot(down * rows, across * columns) < LOW
+        for name, band in (("low", low), ("high", np.hypot(down, across) > HIGH)):
+            found[name] = int((energy(kernel, band) > HALF).sum())
     return found
+
+
+def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
+    """(filters,): the share of each filter's energy that lies in a band of its spectrum.
+
+    Added up over the input maps, it is a quadratic form of the weights, by Parseval's theorem: no
+    spectrum of a deep layer's thousands of kernels has to be held.
+
+    Args:
+        kernel: (rows, columns, input maps, filters).
+        band: (size, size), true in the band, in the order of `np.fft.fftfreq`; of both signs.
+    """
+    rows, columns = np.indices(kernel.shape[:2]).reshape(2, -1)
+    apart = np.fft.ifft2(band).real.astype(kernel.dtype)  # by how far two weights lie apart
+    form = apart[np.subtract.outer(rows, rows), np.subtract.outer(columns, columns)]
+    weights = kernel.reshape(len(rows), -1, kernel.shape[-1])
+    inside = (weights * np.tensordot(form, weights, 1)).sum((0, 1))
+    return inside / np.maximum((weights**2).sum((0, 1)), 1e-30)
 
 
 def _hints(found, filters):

@@ -19,12 +19,12 @@ class Occlusion:
     Attributes:
         label: The class whose probability is recorded.
         map: The map of the layer that is strongest for the whole image, by its total.
-        tops: (rows,): first row of the square, in pixels.
-        lefts: (columns,): first column of the square.
+        tops: (down,): first row of the square, in pixels.
+        lefts: (across,): first column of the square.
         square: Its side, in pixels.
-        probability: (rows, columns): of the class.
-        labels: (rows, columns): the most likely class.
-        activation: (rows, columns): total of the map.
+        probability: (down, across): of the class.
+        labels: (down, across): the most likely class.
+        activation: (down, across): total of the map.
         whole: Probability and total without the square.
     """
 

@@ -7,13 +7,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_ilsvrc.visualize.evolution import Evolution
-from keras_ilsvrc.visualize.filters import tile
+from keras_ilsvrc.visualize.filters import enlarged, tile
 from keras_ilsvrc.visualize.occlusion import Occlusion
 from keras_ilsvrc.visualize.top import TopActivations, cut
 
 Picture = Callable[[int], np.ndarray]  # of an image, by its number
 DPI, INCH = 120, 2.2  # of a picture in a row
 ACROSS = 4  # maps in a row of a sheet
+LINE = (0.6, 0.75, 0.9)  # between images: a light blue, for they may end in white or black
+SMALL = 48  # pixels, to about which smaller images are enlarged
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
@@ -72,11 +74,16 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
         else:
             patches = [stretched(cut(picture(i), w)) for i, w in zip(indices, windows)]
         both = [[centred(x) for x in found.projections[row]], patches]
-        across = int(np.ceil(len(patches) ** 0.5))
-        border = max(1, patches[0].shape[1] // 24)
-        left, right = (tile(np.stack(side), across, border) for side in both)
-        blocks.append(np.concatenate([left, np.ones_like(left[:, : 3 * border]), right], 1))
+        left, right = (mosaic(side, int(np.ceil(len(side) ** 0.5))) for side in both)
+        gap = max(3, left.shape[1] // 36)
+        blocks.append(np.concatenate([left, np.ones_like(left[:, :gap]), right], 1))
     return _grid(blocks, [f"map {number}" for number in found.maps], title, ACROSS)
+
+
+def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Images of one size side by side, small ones enlarged."""
+    large = enlarged(np.stack(images), SMALL)
+    return tile(large, columns, max(1, large.shape[2] // 24), LINE)
 
 
 def filter_sheet(found: np.ndarray, title: str) -> Figure:
@@ -90,7 +97,7 @@ def evolution_sheet(found: Evolution, title: str) -> Figure:
     rows = []
     for row in range(len(names)):
         steps = [centred(top.projections[row, 0]) for top in found.found]
-        rows.append(tile(np.stack(steps), len(steps), max(1, steps[0].shape[1] // 24)))
+        rows.append(mosaic(steps, len(steps)))
     across = 2 if len(rows) > 1 else 1
     return _grid(rows, names, f"{title}\n{', '.join(found.times)}", across)
 

@@ -1,4 +1,4 @@
-"""Filters, their health and correspondence, against kernels set by hand and NumPy."""
+"""The health of filters, against kernels set by hand and NumPy."""
 
 import keras
 import numpy as np
@@ -8,14 +8,14 @@ from keras import layers
 
 import keras_ilsvrc
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.visualize.correspondence import correspondence, random_boxes
-from keras_ilsvrc.visualize.filters import filters, tile
-from keras_ilsvrc.visualize.health import health
-from keras_ilsvrc.visualize.probe import Probe
+from keras_ilsvrc.layers import TableConv2D
+from keras_ilsvrc.visualize.health import energy, health
 
 BOARD = (-1.0) ** np.add.outer(np.arange(7), np.arange(7))  # changes from pixel to pixel
 MEAN = np.ones((7, 7))
 WAVE = np.tile(np.cos(2 * np.pi * np.arange(7) / 7), (7, 1))  # one cycle across
+SINE = np.tile(np.sin(2 * np.pi * np.arange(7) / 7), (7, 1))
+BELL = np.outer(*[np.exp(-(((np.arange(7) - 3) / 1.75) ** 2) / 2)] * 2)
 
 
 def noise(*shape, seed=0):
@@ -42,15 +42,37 @@ def row(*args, images=None, **kwargs):
 
 
 def test_what_dominates_a_filter_is_found():
-    found = row([MEAN, BOARD, WAVE, -2 * MEAN])
-    assert (found.filters, found.low, found.high) == (4, 2, 1)
+    found = row([MEAN, BOARD, WAVE, -2 * BELL, SINE])
+    assert (found.filters, found.low, found.high) == (5, 2, 1)
     assert found.kernel == (7, 7)
 
 
 def test_small_kernels_have_no_bands():
-    found = row([MEAN[:3, :3], BOARD[:3, :3]])
+    found = row([MEAN[:3, :3], BOARD[:3, :3]], stride=2)
     assert found.low is None
     assert found.high is None
+    assert found.aliased > 0.4
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(5, 5), (7, 3), (11, 11), (1, 7)])
+def test_the_energy_in_a_band_is_that_of_the_padded_spectrum(rows, columns):
+    kernel = noise(rows, columns, 3, 4)
+    power = (np.abs(np.fft.fft2(kernel, (64, 64), (0, 1))) ** 2).sum(2)
+    frequency = np.abs(np.fft.fftfreq(64))
+    for band in (
+        np.hypot(*np.meshgrid(frequency, frequency)) < 0.1,
+        np.maximum.outer(frequency, frequency) > 0.125,
+        np.add.outer(frequency, 0 * frequency) > 0.3,  # of the rows only
+    ):
+        expected = power[band].sum(0) / power.sum((0, 1))
+        np.testing.assert_allclose(energy(kernel, band), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [BOARD, MEAN])
+def test_a_stride_folds_a_chequerboard_and_no_mean(kernel):
+    assert row([kernel]).aliased == 0
+    assert (row([kernel], stride=2).aliased > 0.95) == (kernel is BOARD)
+    assert (row([kernel], stride=2).aliased < 0.25) == (kernel is MEAN)
 
 
 def test_filters_that_are_alike_are_counted_with_their_negatives():
@@ -65,9 +87,7 @@ def test_the_folded_share_is_that_of_white_noise(stride):
     """Of a single weight the spectrum is flat: what is folded is the area outside of the band."""
     kernel = np.zeros((7, 7))
     kernel[3, 3] = 1
-    folded = row([kernel], stride=stride).aliased
-    inside = np.mean(np.abs(np.fft.fftfreq(32)) <= 0.5 / stride)
-    assert folded == pytest.approx(1 - inside**2, abs=1e-6)
+    assert row([kernel], stride=stride).aliased == pytest.approx(1 - 1 / stride**2, abs=0.015)
 
 
 def test_a_large_stride_gets_zeiler_and_fergus_hint_and_smooth_filters_do_not():
@@ -79,6 +99,25 @@ def test_a_large_stride_gets_zeiler_and_fergus_hint_and_smooth_filters_do_not():
     smooth = row([bell * np.cos(0.9 * np.arange(7) + 0.8 * n) for n in range(4)], stride=2)
     assert smooth.aliased < 0.1
     assert smooth.hints == ()
+
+
+def test_a_filter_of_zeros_is_like_no_other_and_dominated_by_nothing():
+    found = row([np.zeros((7, 7)), np.zeros((7, 7)), BOARD], stride=2)
+    assert (found.duplicates, found.low, found.high) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "said"),
+    [
+        ([MEAN, WAVE, SINE], "1 of 3 filters hold hardly more than a mean"),
+        ([BOARD, WAVE, SINE], "1 of 3 filters hold mostly what changes from pixel to pixel"),
+        ([WAVE, -WAVE, SINE], "2 of 3 filters have another that is nearly the same"),
+    ],
+)
+def test_a_hint_is_one_line_that_counts_the_filters(kernels, said):
+    (hint,) = row(kernels).hints
+    assert hint.startswith(said)
+    assert "\n" not in hint
 
 
 def test_dead_maps_are_those_that_are_never_above_zero():
@@ -125,94 +164,31 @@ def test_every_layer_of_a_net_with_units_has_a_row():
     assert len(rows) == 20
 
 
-def test_filters_are_scaled_by_their_own_largest_weight():
-    found = filters(one_layer([MEAN, -2 * BOARD, np.zeros((7, 7))], channels=3))
-    assert found.shape == (3, 7, 7, 3)
-    np.testing.assert_allclose(found[0], 1)
-    np.testing.assert_allclose(found[1, ..., 0], 0.5 - BOARD / 2)
-    np.testing.assert_allclose(found[2], 0.5)
-
-
-def test_a_mosaic_holds_every_picture_in_its_place():
-    pictures = noise(5, 2, 3, 1)
-    made = tile(pictures, columns=2, border=1, fill=9.0)
-    assert made.shape == (3 * 2 + 2, 2 * 3 + 1, 1)
-    np.testing.assert_array_equal(made[3:5, 4:7], pictures[3])
-    np.testing.assert_array_equal(made[6:8, :3], pictures[4])
-    assert (made[6:8, 4:7] == 9).all()
-    assert (made[2] == 9).all()
-
-
-@pytest.mark.parametrize(
-    ("layer", "said"),
-    [
-        ("conv2", "have 2 input maps"),
-        ("dense", "has no kernel of rows and columns"),
-        ("convv1", "did you mean"),
-    ],
-)
-def test_layers_whose_filters_are_no_pictures_are_refused(layer, said):
-    x = inputs = keras.Input((9, 9, 3))
-    x = layers.Conv2D(2, 3, name="conv1")(x)
-    x = layers.Conv2D(2, 3, name="conv2")(x)
-    x = layers.Dense(2, name="dense")(layers.Flatten()(x))
-    with pytest.raises(InputError, match=said):
-        filters(keras.Model(inputs, x), layer)
-
-
-def test_a_net_without_a_convolution_has_no_filters():
-    inputs = keras.Input((4, 4, 1))
-    net = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs)), name="flat")
-    with pytest.raises(InputError, match="flat has no kernel"):
-        filters(net)
-
-
-def test_correspondence_is_the_share_of_signs_that_differ():
-    net = one_layer([noise(7, 7, seed=n) for n in range(3)])
-    images = noise(4, 30, 30, 1)
-    boxes = np.array([[0, 0, 5, 6], [24, 25, 6, 5], [10, 3, 1, 1], [2, 2, 28, 28]])
-    found = correspondence(net, images, boxes, "conv1", fill=0.25)
-    probe, changes = Probe(net, "conv1"), []
-    for image, (top, left, height, width) in zip(images, boxes):
-        covered = image.copy()
-        covered[top : top + height, left : left + width] = 0.25
-        one, other = probe.activations(np.stack([image, covered])).numpy()
-        changes.append(np.sign(one - other).reshape(-1))
-    shares = [np.mean(changes[i] != changes[j]) for i in range(4) for j in range(i)]
-    assert found.mean == pytest.approx(np.mean(shares), abs=1e-3)  # rounding can turn a sign
-    assert found.std == pytest.approx(np.std(shares), abs=1e-3)
-    assert found.pairs == 6
-
-
-def test_the_same_part_of_the_same_image_corresponds_wholly():
-    net = one_layer([noise(7, 7)])
-    images = np.repeat(noise(1, 30, 30, 1), 3, 0)
-    assert correspondence(net, images, [[3, 4, 8, 8]] * 3, "conv1").mean == 0
-
-
-def test_random_boxes_lie_inside_and_reach_the_borders():
-    boxes = random_boxes(2000, (4, 3), (8, 9), seed=1)
-    assert boxes[:, 2:].tolist() == [[4, 3]] * 2000
-    assert set(boxes[:, 0]) == set(range(5))
-    assert set(boxes[:, 1]) == set(range(7))
-
-
-@pytest.mark.parametrize(
-    ("images", "boxes", "said"),
-    [
-        (1, [[0, 0, 2, 2]], "at least two"),
-        (2, [[0, 0, 2, 2]], "for each of 2 images"),
-        (2, [[0, 0, 2, 2], [29, 0, 2, 2]], "not inside an image of 30x30"),
-        (2, [[0, 0, 2, 2], [0, -1, 2, 2]], "not inside"),
-        (2, [[0, 0, 2, 2], [0, 0, 2, 0]], "not inside"),
-        (2, [[0, 0, 2, 2.5], [0, 0, 2, 2]], "whole numbers"),
-    ],
-)
-def test_boxes_that_are_none_are_refused(images, boxes, said):
-    with pytest.raises(InputError, match=said):
-        correspondence(one_layer([MEAN]), noise(images, 30, 30, 1), boxes, "conv1")
-
-
 def test_health_refuses_images_of_another_size():
     with pytest.raises(InputError, match="images are 8x8x1"):
         health(one_layer([MEAN]), noise(2, 8, 8, 1))
+
+
+def test_health_refuses_no_images():
+    with pytest.raises(InputError, match="images hold no image"):
+        health(one_layer([MEAN]), np.zeros((0, 30, 30, 1), "float32"))
+
+
+def test_a_filter_of_a_depthwise_or_table_convolution_is_one_of_its_maps():
+    x = inputs = keras.Input((12, 12, 2))
+    x = layers.DepthwiseConv2D(5, depth_multiplier=3, activation="relu", name="apart")(x)
+    x = TableConv2D([[0, 1], [2, 3, 4], [5]], 3, activation="relu", name="table")(x)
+    x = layers.Conv2DTranspose(7, 3, name="back")(x)
+    net = keras.Model(inputs, x)
+    rows = health(net, noise(2, 12, 12, 2))
+    assert [(row.layer, row.filters) for row in rows] == [("apart", 6), ("table", 3), ("back", 7)]
+    assert [row.kernel for row in rows] == [(5, 5), None, None]
+    assert all(row.dead <= row.filters for row in rows[:2])
+
+
+def test_half_precision_is_looked_at_too():
+    inputs = keras.Input((9, 9, 1))
+    conv = layers.Conv2D(2, 5, activation="relu", dtype="mixed_bfloat16", name="conv1")
+    net = keras.Model(inputs, conv(inputs))
+    conv.set_weights([np.stack([MEAN, -MEAN], -1)[:5, :5, None], np.zeros(2)])
+    assert health(net, np.ones((2, 9, 9, 1), "float32"))[0].dead == 1
