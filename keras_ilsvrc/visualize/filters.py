@@ -21,7 +21,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
         layer: By name; by default the first convolution of the graph with 1 or 3 input maps.
 
     Returns:
-        (filters, rows, columns, channels), float32 from 0 to 1: each filter over its own largest
+        (filters, height, width, channels), float32 from 0 to 1: each filter over its own largest
         absolute weight, zero at 0.5.
 
     Raises:
