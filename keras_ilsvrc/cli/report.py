@@ -25,5 +25,4 @@ def report(
     quiet_tensorflow()
     from keras_ilsvrc.report import report
 
-    with bar("testing") as tell:
-        print(report(run, out, tell, replicas))
+    print(report(run, out, bar, replicas))

@@ -159,8 +159,7 @@ def _write_page(path: Path, replicas: int | None) -> None:
     quiet_tensorflow()
     from keras_ilsvrc.report import report
 
-    with bar("testing for the page") as tell:
-        report(path, tell=tell, replicas=replicas)
+    report(path, working=bar, replicas=replicas)
 
 
 def _print_result(loaded: Recipe, path: Path, result: dict[str, Any]) -> None:

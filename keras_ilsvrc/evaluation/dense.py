@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, run_call, walk
+from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
 
 CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # in which scores become the output
 
@@ -89,7 +89,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         shapes = [tuple(x.shape) for x in model.inputs]
         raise InputError(f"{model.name} takes {shapes}; expected (batch, height, width, channels)")
-    output = model.output
+    output = output_of(model)
     if isinstance(output, dict):
         if "predictions" not in output:
             hint = nearest("predictions", output)

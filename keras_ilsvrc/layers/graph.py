@@ -52,6 +52,14 @@ def functional(layer: Any) -> bool:
     )
 
 
+def output_of(model: keras.Model) -> Any:
+    """The output of a functional model, or a structure of several.
+
+    A `keras.Sequential` has no `output` before it is called.
+    """
+    return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+
+
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:
     """The call of a functional model, with every call in it.
 

@@ -6,17 +6,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.report.finished import Run, read
+from keras_ilsvrc.report.finished import Run, Working, read, unseen
 from keras_ilsvrc.report.page import Section, page, picture
 from keras_ilsvrc.report.sections import SECTIONS
 from keras_ilsvrc.rundir import PAGE, PART
-from keras_ilsvrc.testing import Told, silent
 
 __all__ = ["SECTIONS", "Run", "Section", "picture", "report"]
 
 
 def report(
-    path: Path, out: Path | None = None, tell: Told = silent, replicas: int | None = None
+    path: Path,
+    out: Path | None = None,
+    working: Working = unseen,
+    replicas: int | None = None,
 ) -> Path:
     """Writes a page of a finished run: what it reached, its images, its net and its recipe.
 
@@ -26,7 +28,7 @@ def report(
     Args:
         path: The run's directory.
         out: The page; `report.html` in that directory if None.
-        tell: Told of the images tested and those to test.
+        working: Opens a bar for work that takes long, as `data.progress.bar` does.
         replicas: As for `testing.restore`.
 
     Returns:
@@ -38,7 +40,7 @@ def report(
     """
     out = out or path / PAGE
     with whole(out) as part:
-        run = read(path, replicas, tell)
+        run = read(path, replicas, working)
         made = (section(run) for section in SECTIONS)
         sections = [section for section in made if section is not None]
         part.write_text(page(run.stage.title, sections), encoding="utf-8")

@@ -2,6 +2,8 @@
 
 import csv
 import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,15 @@ NEEDED: dict[str, type | tuple[type, ...]] = {  # of result.json: what a page ca
 }
 
 
+Working = Callable[[str], AbstractContextManager[Told]]
+
+
+@contextmanager
+def unseen(what: str) -> Iterator[Told]:
+    """Work that nobody is told of."""
+    yield silent
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run.
@@ -38,6 +49,7 @@ class Run:
         result: What `result.json` holds.
         history: Rows of `history.csv`; None for what an epoch did not measure.
         probabilities: (images, classes), of the test images now.
+        working: Opens a bar for work that takes long, by what is done.
     """
 
     path: Path
@@ -45,6 +57,7 @@ class Run:
     result: dict[str, Any]
     history: list[dict[str, float | None]]
     probabilities: np.ndarray
+    working: Working = unseen
 
     @property
     def labels(self) -> np.ndarray:
@@ -62,7 +75,7 @@ class Run:
         return top_k_error(self.probabilities, self.labels, 1)
 
 
-def read(path: Path, replicas: int | None = None, tell: Told = silent) -> Run:
+def read(path: Path, replicas: int | None = None, working: Working = unseen) -> Run:
     """A finished run, its net tested by its recipe's protocol.
 
     Raises:
@@ -70,8 +83,9 @@ def read(path: Path, replicas: int | None = None, tell: Told = silent) -> Run:
     """
     result, history = read_result(path), read_history(path)
     stage = restore(path, replicas)
-    probabilities = errors_of([stage], tell=tell)["probabilities"]
-    return Run(path, stage, result, history, probabilities)
+    with working("testing") as tell:
+        probabilities = errors_of([stage], tell=tell)["probabilities"]
+    return Run(path, stage, result, history, probabilities, working)
 
 
 def read_result(path: Path) -> dict[str, Any]:

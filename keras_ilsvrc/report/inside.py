@@ -24,7 +24,8 @@ def strongest(run: Run) -> Section | None:
     if layer is None:
         return None
     top = Top(view.model, layer)
-    found = top(view.batches(LOOKED_AT, lambda done, total: None), view.batch_size)
+    with run.working("looking at images") as tell:
+        found = top(view.batches(LOOKED_AT, tell), view.batch_size)
     images, (height, width) = min(LOOKED_AT, len(run.labels)), found.windows[0, 0, 2:]
     shown = picture(
         top_sheet(found, "", view.picture),
@@ -61,8 +62,9 @@ def covered(run: Run) -> Section:
     firsts = {int(label): index for index, label in reversed(list(enumerate(run.labels)))}
     shown = Markup()
     for index in sorted(firsts.values())[:COVERED]:
-        label = int(run.labels[index])
-        found = occlusion(view.model, view.image(index), label, fill=view.grey())
+        label, fill = int(run.labels[index]), view.grey()
+        with run.working("covering an image") as tell:
+            found = occlusion(view.model, view.image(index), label, fill=fill, tell=tell)
         figure = occlusion_sheet(found, view.picture(index), run.classes, "")
         name = run.classes[label]
         alt = f"An image of {name}, and where a grey square over it changes what the net says"

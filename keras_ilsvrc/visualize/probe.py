@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, run_call, walk
+from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
 from keras_ilsvrc.visualize.rules import RULES, by_rule, twin
 
 
@@ -81,7 +81,7 @@ class Probe:
 
     def _scores(self) -> Any:
         """The tensor before the softmax; where a layer has one built in, that is left out."""
-        output = self.model.output
+        output = output_of(self.model)
         place = 0
         if isinstance(output, dict):
             if "predictions" not in output:

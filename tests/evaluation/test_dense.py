@@ -167,6 +167,20 @@ def test_a_model_within_a_model_is_swept_as_the_model_alone(name):
     assert_close(scores(fully_convolutional(outer), x), keras.ops.convert_to_numpy(expected))
 
 
+def test_a_sequential_model_is_swept_as_the_functional_one():
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 2)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    expected = fully_convolutional(keras.Model(model.inputs, model.outputs[0]))
+    larger = images(2, 15, 14, 2)
+    np.testing.assert_allclose(fully_convolutional(model)(larger), expected(larger), rtol=1e-5)
+
+
 def test_it_has_the_values_of_the_net_also_when_they_change():
     model = build("lenet5_modern", classifier_activation=None)
     swept = fully_convolutional(model)

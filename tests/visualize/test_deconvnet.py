@@ -236,3 +236,18 @@ def test_bad_input_is_refused_in_one_line(call, said):
         call(small())
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_sequential_model_is_looked_into():
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 2)),
+            layers.Conv2D(4, 3, activation="relu", name="conv1"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    images = noise(2, 12, 12, 2)
+    expected = keras.Model(model.inputs, model.outputs[0])
+    np.testing.assert_allclose(saliency(model, images), saliency(expected, images), rtol=1e-5)
+    assert grad_cam(model, images, "conv1").shape == (2, 12, 12)
