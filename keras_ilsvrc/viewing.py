@@ -16,6 +16,7 @@ from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.rundir import EPOCHS
 from keras_ilsvrc.stage import Stage, op_rows, without_optimizer
 from keras_ilsvrc.testing import restore
@@ -63,7 +64,7 @@ class View:
             InputError: If there is none, or it cannot be read.
         """
         if isinstance(source, Path):
-            return read_image(source, self.model.input.shape[-1])
+            return read_image(source, self.model.inputs[0].shape[-1])
         split = self.images()
         if not 0 <= source < len(split):
             raise InputError(f"image {source} is not there; expected 0 to {len(split) - 1}")
@@ -92,7 +93,7 @@ class View:
     def grey(self) -> np.ndarray:
         """What the net takes for a picture that is grey all over."""
         rows = [row for row in self.rows if row["op"] not in GEOMETRY]
-        shape = self.model.input.shape[1:]
+        shape = self.model.inputs[0].shape[1:]
         flat = np.full(shape, GREY, "uint8")
         return np.asarray(apply_ops(flat, rows, NO_SEED, self.statistics), "float32")
 
@@ -173,14 +174,15 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
     ]
     rows += [{"op": "preprocess", "mode": preprocess}] if preprocess else []
     split = None if source is None else all_of(source, model)
-    width = model.output_shape[-1] if isinstance(model.output_shape, tuple) else 0
-    classes = [str(number) for number in range(width or 0)]
+    output = output_of(model)
+    output = output.get("predictions") if isinstance(output, dict) else output
+    classes = [str(number) for number in range(getattr(output, "shape", [0])[-1] or 0)]
     return View(model, rows, {}, split, classes, 32, {})
 
 
 def all_of(source: str, model: keras.Model) -> Split:
     """Every image of a source that has a split of them: the test images, or else all."""
-    opened = open_source(source, model.input.shape[-1])
+    opened = open_source(source, model.inputs[0].shape[-1])
     return opened.split("test" if "test" in opened.splits else next(iter(opened.splits)))
 
 

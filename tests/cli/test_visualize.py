@@ -120,6 +120,15 @@ def test_an_own_model_and_an_image_file_are_looked_into(own_model, photo, tmp_pa
         out.unlink()
 
 
+def test_a_sequential_model_of_a_file_is_looked_into(photo, tmp_path):
+    path, out = tmp_path / "own.keras", tmp_path / "own.png"
+    net = [keras.layers.Conv2D(4, 5, activation="relu", name="c"), keras.layers.Flatten()]
+    keras.Sequential([keras.Input((16, 16, 3)), *net, keras.layers.Dense(3)]).save(path)
+    for verb in ("saliency", "occlusion", "grad-cam"):
+        said(verb, "--model", path, "--image", photo, "--out", out)
+        out.unlink()
+
+
 def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp_path):
     parts = tmp_path / "parts.toml"
     parts.write_text("nose = [[1, 2, 4, 4], [3, 4, 4, 4]]\neye = [[8, 8, 4, 4], [0, 0, 4, 4]]\n")
