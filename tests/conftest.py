@@ -46,3 +46,17 @@ def set_policy():
     before = keras.config.dtype_policy()
     yield keras.config.set_dtype_policy
     keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """The directory of a finished run: a small net trained on digits for three epochs."""
+    from keras_ilsvrc.recipe import find, load
+    from keras_ilsvrc.run import train
+    from keras_ilsvrc.rundir import RunDirectory
+
+    path = tmp_path_factory.mktemp("run") / "run"
+    small = ["net=resnet_cifar", "build.depth=8", "schedule.steps=36", "keep_epochs=[1, 3]"]
+    recipe = load(find("quickstart"), [*small, "schedule.learning_rate=[[0,0.1]]"])
+    train(recipe, RunDirectory(recipe, "run", path))
+    return path

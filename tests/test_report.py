@@ -16,12 +16,8 @@ from typer.testing import CliRunner
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.cli import app
-from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.rundir import RunDirectory
 
 pytestmark = pytest.mark.tensorflow
-SMALL = ["net=resnet_cifar", "build.depth=8", "schedule.steps=24"]
-RATE = "schedule.learning_rate=[[0,0.1]]"
 TITLES = (
     "Summary, Learning, Confusions, Doubtful images, First filters, What excites its maps, "
     "What it looks at, The net, layer by layer, Recipe"
@@ -50,20 +46,10 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    from keras_ilsvrc.run import train
-
-    path = tmp_path_factory.mktemp("run") / "run"
-    recipe = load(find("quickstart"), [*SMALL, RATE])
-    train(recipe, RunDirectory(recipe, "run", path))
-    return path
-
-
-@pytest.fixture(scope="module")
-def page(run, tmp_path_factory):
+def page(small_run, tmp_path_factory):
     from keras_ilsvrc.report import report
 
-    return report(run, tmp_path_factory.mktemp("page") / "page.html")
+    return report(small_run, tmp_path_factory.mktemp("page") / "page.html")
 
 
 def test_a_page_holds_all_its_pictures(page):
@@ -89,9 +75,9 @@ def test_a_page_refers_to_nothing_outside_and_runs_nothing(page):
     assert "@import" not in text
 
 
-def test_a_page_says_what_the_run_found(page, run):
+def test_a_page_says_what_the_run_found(page, small_run):
     words = " ".join(" ".join(Page(page.read_text(encoding="utf-8")).words).split())
-    result = json.loads((run / "result.json").read_text())
+    result = json.loads((small_run / "result.json").read_text())
     for part in (
         f"{result['top1_error']:.2f} %",
         f"{result['baseline']['top1_error']:.2f} %",
@@ -105,12 +91,12 @@ def test_a_page_says_what_the_run_found(page, run):
         assert title in words
 
 
-def test_names_are_escaped(run):
+def test_names_are_escaped(small_run):
     from keras_ilsvrc.report.finished import read
     from keras_ilsvrc.report.page import page as made
     from keras_ilsvrc.report.sections import confusion, doubtful, recipe, summary
 
-    held = read(run)
+    held = read(small_run)
     stage = dataclasses.replace(held.stage)
     stage.source = dataclasses.replace(
         stage.source, classes=tuple("<b>&" + str(n) for n in range(10))
@@ -170,39 +156,39 @@ def test_a_verdict_is_where_the_expected_error_stands_to_the_interval(expected, 
     assert scale_of(result, 5) is None
 
 
-def test_the_layer_shown_sees_parts_of_an_image(run):
+def test_the_layer_shown_sees_parts_of_an_image(small_run):
     from keras_ilsvrc.report.finished import read
     from keras_ilsvrc.report.inside import layer_of_parts
     from keras_ilsvrc.viewing import of_stage
 
-    held = read(run)
-    view = of_stage(held.stage, run)
+    held = read(small_run)
+    view = of_stage(held.stage, small_run)
     assert layer_of_parts(view) == "conv2_1/relu_1"  # 5x5 of 8x8 pixels; the next see 7x7
 
 
-def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path):
+def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
     def refusal(*words):
         result = CliRunner().invoke(app, ["report", *map(str, words)])
         assert isinstance(result.exception, InputError), result.output
         return str(result.exception)
 
     assert "no finished run" in refusal("--run", tmp_path)
-    missing = refusal("--run", run, "--out", tmp_path / "none" / "page.html")
+    missing = refusal("--run", small_run, "--out", tmp_path / "none" / "page.html")
     assert missing.startswith("--out is ")
-    assert "a folder" in refusal("--run", run, "--out", tmp_path)
+    assert "a folder" in refusal("--run", small_run, "--out", tmp_path)
     for name, content in (
         ("result.json", "{"),
         ("result.json", "[]"),
         ("history.csv", "loss\nx\n"),
     ):
         copy = tmp_path / "copy"
-        shutil.copytree(run, copy)
+        shutil.copytree(small_run, copy)
         (copy / name).write_text(content)
         assert refusal("--run", copy).startswith(f"{copy / name}: damaged")
         assert not list(copy.glob("*report*"))
         shutil.rmtree(copy)
     (tmp_path / "empty").mkdir()
-    shutil.copy(run / "result.json", tmp_path / "empty")
+    shutil.copy(small_run / "result.json", tmp_path / "empty")
     assert "recipe.toml is missing" in refusal("--run", tmp_path / "empty")
 
 

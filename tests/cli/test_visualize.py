@@ -11,12 +11,8 @@ from typer.testing import CliRunner
 from keras_ilsvrc import InputError
 from keras_ilsvrc.bench import visualize as bench
 from keras_ilsvrc.cli import app
-from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.rundir import RunDirectory
 
 pytestmark = pytest.mark.tensorflow
-SMALL = ["net=resnet_cifar", "build.depth=8", "schedule.steps=36", "keep_epochs=[1, 3]"]
-RATE = "schedule.learning_rate=[[0,0.1]]"
 PICTURES = {
     "deconvnet": ["--layer", "conv3_1", "--number", "3", "--maps", "0,5"],
     "top-activations": ["--layer", "conv2_1/relu_1", "--maps", "0,5,9"],
@@ -27,17 +23,6 @@ PICTURES = {
     "guided-backpropagation": [],
     "grad-cam": [],
 }
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A small net trained for three epochs."""
-    from keras_ilsvrc.run import train
-
-    path = tmp_path_factory.mktemp("run") / "run"
-    recipe = load(find("quickstart"), [*SMALL, RATE])
-    train(recipe, RunDirectory(recipe, "run", path))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +56,17 @@ def said(*words):
 
 
 @pytest.mark.parametrize("verb", PICTURES)
-def test_every_verb_draws_a_picture(run, tmp_path, verb):
+def test_every_verb_draws_a_picture(small_run, tmp_path, verb):
     out = tmp_path / "made.png"
-    assert said(verb, "--run", run, *PICTURES[verb], "--out", out).strip() == str(out)
+    assert said(verb, "--run", small_run, *PICTURES[verb], "--out", out).strip() == str(out)
     with Image.open(out) as picture:
         assert min(picture.size) > 200
         values = np.asarray(picture.convert("RGB"))
     assert len(np.unique(values.reshape(-1, 3), axis=0)) > 20
 
 
-def test_weights_of_epochs_are_kept(run):
-    files = sorted(path.name for path in (run / "epochs").iterdir())
+def test_weights_of_epochs_are_kept(small_run):
+    files = sorted(path.name for path in (small_run / "epochs").iterdir())
     assert files == ["epoch-0001.weights.h5", "epoch-0003.weights.h5"]
     import h5py
 
@@ -91,17 +76,17 @@ def test_weights_of_epochs_are_kept(run):
             file.visititems(lambda _, x: found.append(x[()]) if hasattr(x, "shape") else None)
         return found
 
-    last, final = values(run / "epochs" / files[-1]), values(run / "final.weights.h5")
+    last, final = values(small_run / "epochs" / files[-1]), values(small_run / "final.weights.h5")
     assert len(last) == len(final) > 10
     for one, other in zip(last, final):
         np.testing.assert_array_equal(one, other)
-    first = values(run / "epochs" / files[0])
+    first = values(small_run / "epochs" / files[0])
     assert any((one != other).any() for one, other in zip(first, final))
 
 
-def test_health_is_a_table_and_json(run):
-    rows = json.loads(said("health", "--run", run, "--images", "40", "--json"))
-    table = said("health", "--run", run, "--images", "40")
+def test_health_is_a_table_and_json(small_run):
+    rows = json.loads(said("health", "--run", small_run, "--images", "40", "--json"))
+    table = said("health", "--run", small_run, "--images", "40")
     assert max(map(len, table.splitlines())) <= 120 or rows
     for row in rows:
         assert row["layer"] in table
@@ -159,8 +144,8 @@ def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp
         (["filters", "--run", "RUN", "--layer", "conv3_1/conv_2"], "input"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(run, own_model, photo, tmp_path, words, part):
-    known = {"RUN": str(run), "MODEL": str(own_model), "PHOTO": str(photo)}
+def test_what_cannot_be_is_refused_in_one_line(small_run, own_model, photo, tmp_path, words, part):
+    known = {"RUN": str(small_run), "MODEL": str(own_model), "PHOTO": str(photo)}
     for name, path in known.items():
         words = [word.replace(name, path) for word in words]
     result = call(*words)
@@ -169,10 +154,10 @@ def test_what_cannot_be_is_refused_in_one_line(run, own_model, photo, tmp_path, 
     assert "\n" not in str(result.exception)
 
 
-def test_a_run_that_kept_no_epoch_says_how_to(run, tmp_path):
+def test_a_run_that_kept_no_epoch_says_how_to(small_run, tmp_path):
     import shutil
 
-    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("epochs"))
+    shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("epochs"))
     result = call("evolution", "--run", tmp_path / "run", "--layer", "conv1")
     assert isinstance(result.exception, InputError)
     assert "keep_epochs = [1, 2, 5]" in str(result.exception)
