@@ -26,15 +26,9 @@ from keras_ilsvrc.stage import (
 )
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.testing import errors_of, probabilities
-from keras_ilsvrc.training.callbacks import (
-    History,
-    KeptWeights,
-    ProgressBar,
-    Redraw,
-    Summaries,
-    Validation,
-)
+from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
+from keras_ilsvrc.training.records import History, KeptWeights, Summaries
 from keras_ilsvrc.training.replicas import as_tested, workers_of
 from keras_ilsvrc.training.schedules import Plateau
 from keras_ilsvrc.training.stopping import StopRequest

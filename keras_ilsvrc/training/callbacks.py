@@ -1,30 +1,15 @@
-"""What happens beside the steps: validation, the history file, progress."""
+"""What happens beside the steps: validation, pictures, progress."""
 
-import csv
-import os
 import sys
 import time
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-SUFFIX = ".weights.h5"
-COLUMNS = (
-    "epoch",
-    "step",
-    "loss",
-    "error",
-    "validation_loss",
-    "validation_error",
-    "learning_rate",
-    "images_per_second",
-    "input_wait",
-)
+from keras_ilsvrc.training.records import error
 
 
 class Validation(keras.callbacks.Callback):
@@ -37,160 +22,6 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         for name, value in self.measure().items():
             logs[f"validation_{name}"] = value
-
-
-class History(keras.callbacks.Callback):
-    """Writes `history.csv`, a row an epoch, as training goes.
-
-    The learning rate is that of the epoch's first step. Images/s and `input_wait`, the share of
-    the time that was spent waiting for images, leave out the very first call, which makes the
-    graph; in an epoch in which training was taken up again, they are of the steps since then.
-
-    Args:
-        path: The file; written anew. None to keep the rows and write nothing.
-        images_per_step: The global batch size.
-        tell: Told when the file cannot be written.
-    """
-
-    def __init__(
-        self, path: Path | None, images_per_step: int, tell: Callable[[str], object] = print
-    ):
-        super().__init__()
-        self.path, self.images_per_step, self.tell = path, images_per_step, tell
-        self.rows: list[dict[str, Any]] = []
-        self.first_call = True
-        self.epoch = self.rate = None
-
-    def get_state(self) -> dict[str, Any]:
-        return {"rows": self.rows, "epoch": self.epoch, "rate": self.rate}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        self.rows = state["rows"]
-        self.epoch, self.rate = state["epoch"], state["rate"]
-        self.first = self.timed = None
-        self._write()
-
-    def on_train_begin(self, logs=None):
-        self._write()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.first = self.timed = None
-        if epoch == self.epoch:  # taken up again
-            return
-        self.epoch = epoch
-        self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.first is None and not self.first_call:
-            self.started, self.first, self.waited = time.perf_counter(), batch, None
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.first_call = False
-        if self.first is None:
-            return
-        if self.waited is None:
-            self.waited = logs["waited"]
-        self.timed = batch + 1 - self.first, time.perf_counter() - self.started
-
-    def on_epoch_end(self, epoch, logs=None):
-        steps, seconds = self.timed or (None, None)
-        self.rows.append(
-            {
-                "epoch": epoch + 1,
-                "step": int(logs["step"]),
-                "loss": logs["loss"],
-                "error": error(logs),
-                "validation_loss": logs.get("validation_loss"),
-                "validation_error": logs.get("validation_error"),
-                "learning_rate": self.rate,
-                "images_per_second": steps and steps * self.images_per_step / seconds,
-                "input_wait": steps and (logs["waited"] - self.waited) / seconds,
-            }
-        )
-        self._write()
-
-    def _write(self):
-        if self.path is None:
-            return
-        try:
-            with open(self.path, "w", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(COLUMNS)
-                for row in self.rows:
-                    writer.writerow("" if x is None else x for x in row.values())
-        except OSError as error:
-            self.tell(f"{self.path}: cannot be written: {error.strerror}; training goes on")
-
-
-class Summaries(keras.callbacks.Callback):
-    """Writes the rows of a history for TensorBoard, at their steps.
-
-    Args:
-        history: Called before it.
-        directory: Where the event files go; of a run that is taken up again, several. None to
-            write nothing.
-    """
-
-    def __init__(self, history: History, directory: Path | None):
-        super().__init__()
-        self.history, self.directory = history, directory
-        self.writer: Any = None
-
-    def get_state(self) -> dict[str, Any]:
-        return {}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """The files hold what was."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.directory is None:
-            return
-        if self.writer is None:
-            self.writer = tf.summary.create_file_writer(str(self.directory))
-        row = self.history.rows[-1]
-        with self.writer.as_default(step=row["step"]):
-            for name, value in row.items():
-                if name not in ("epoch", "step") and value is not None:
-                    tf.summary.scalar(name, value)
-        self.writer.flush()
-
-
-class KeptWeights(keras.callbacks.Callback):
-    """Keeps the weights behind some epochs, to be looked into later.
-
-    Args:
-        epochs: Counted from 1.
-        save: Writes the weights that would be tested to a file; called on every worker, with None
-            where there is no directory.
-        directory: Of the files, `epoch-0001.weights.h5` and so on. None to write nothing.
-        tell: Told when one cannot be written.
-    """
-
-    def __init__(
-        self,
-        epochs: Collection[int],
-        save: Callable[[Path | None], object],
-        directory: Path | None,
-        tell: Callable[[str], object] = print,
-    ):
-        super().__init__()
-        self.epochs, self.save, self.directory, self.tell = epochs, save, directory, tell
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 not in self.epochs:
-            return
-        if self.directory is None:
-            self.save(None)
-            return
-        part = self.directory / f"part{SUFFIX}"
-        try:
-            self.directory.mkdir(exist_ok=True)
-            self.save(part)
-            os.replace(part, self.directory / f"epoch-{epoch + 1:04}{SUFFIX}")
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            lost = f"epoch {epoch + 1} is not kept: {error.strerror or error}"
-            self.tell(f"{self.directory}: {lost}; training goes on")
 
 
 class Redraw(keras.callbacks.Callback):
@@ -295,8 +126,3 @@ class ProgressBar(keras.callbacks.Callback):
         if "validation_error" in logs:
             words += f"  validation {logs['validation_error']:.2f} %"
         return f"{words}  {self.speed:.0f} images/s"
-
-
-def error(logs: dict[str, float]) -> float:
-    """Training error in %."""
-    return 100 * (1 - logs["accuracy"])

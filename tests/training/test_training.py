@@ -9,9 +9,10 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc.training import stock
-from keras_ilsvrc.training.callbacks import COLUMNS, History, Redraw, Validation
+from keras_ilsvrc.training.callbacks import Redraw, Validation
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
+from keras_ilsvrc.training.records import COLUMNS, History, KeptWeights
 from keras_ilsvrc.training.schedules import steps
 from keras_ilsvrc.training.stock import compile_model
 from keras_ilsvrc.training.trainer import Trainer
@@ -228,3 +229,32 @@ def test_files_that_cannot_be_written_end_no_training(tmp_path):
     assert int(model.optimizer.iterations) == 2
     assert len(lines) == 3  # the history at the start and at the epoch's end, and the picture
     assert all("cannot be written: No such file" in line for line in lines)
+
+
+def test_weights_of_the_named_epochs_are_kept_whole(tmp_path):
+    kept = KeptWeights([2, 4], lambda path: path.write_text("weights"), tmp_path / "epochs")
+    for epoch in range(5):
+        kept.on_epoch_end(epoch)
+    names = sorted(path.name for path in (tmp_path / "epochs").iterdir())
+    assert names == ["epoch-0002.weights.h5", "epoch-0004.weights.h5"]
+
+
+def test_weights_that_cannot_be_kept_end_no_training(tmp_path):
+    def fail(path):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    told = []
+    KeptWeights([1], fail, tmp_path / "epochs", told.append).on_epoch_end(0)
+    assert told == [
+        f"{tmp_path / 'epochs'}: epoch 1 is not kept: No space left on device; training goes on"
+    ]
+    assert list((tmp_path / "epochs").iterdir()) == []
+
+
+def test_workers_without_a_directory_save_together_and_write_nothing():
+    asked = []
+    kept = KeptWeights([1], asked.append, None)
+    kept.on_epoch_end(0)
+    kept.on_epoch_end(1)
+    assert asked == [None]
