@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.visualize.probe import Probe, maps_of
+from keras_ilsvrc.visualize.probe import Probe, maps_of, numbers_of
 
 Maps = int | Sequence[int] | np.ndarray | None
 
@@ -48,14 +48,9 @@ class Deconvnet:
     def __call__(self, images: Any, maps: Maps = None) -> Projections:
         """As `deconvnet`."""
         images = self.probe.batch(images)
-        count = self.probe.shape[-1]
-        wanted = np.atleast_1d(-1 if maps is None else maps)
-        bad = [int(x) for x in wanted if not (maps is None or 0 <= x < count)]
-        if bad or wanted.dtype.kind not in "ui":
-            raise InputError(
-                f"maps is {maps!r}; expected whole numbers from 0 to {count - 1}, the maps of "
-                f"{self.probe.layer}"
-            )
+        wanted = np.array([-1])  # the strongest
+        if maps is not None:
+            wanted = numbers_of("maps", maps, self.probe.shape[-1])
         if len(images) != len(wanted) and 1 not in (len(images), len(wanted)):
             raise InputError(
                 f"maps has {len(wanted)} numbers for {len(images)} images; give one for all, or "
@@ -67,11 +62,11 @@ class Deconvnet:
         return Projections(*(x.numpy() for x in self._project(images, wanted)))
 
     def _graph(self, images, wanted):
-        width = self.probe.shape[1] if len(self.probe.shape) == 3 else 1
         count = self.probe.shape[-1]
         kept = {}
 
         def strongest(activations):
+            width = tf.shape(activations)[2] if len(activations.shape) == 4 else 1
             by_place = tf.reshape(activations, (tf.shape(activations)[0], -1, count))
             best = tf.argmax(tf.reduce_max(by_place, 1), 1, tf.int32)
             maps = tf.where(wanted < 0, best, wanted)
@@ -79,12 +74,14 @@ class Deconvnet:
             places, values = tf.argmax(column, 1, tf.int32), tf.reduce_max(column, 1)
             kept["maps"], kept["values"] = maps, values
             kept["places"] = tf.stack([places // width, places % width], 1)
-            alone = tf.one_hot(places, tf.shape(by_place)[1])[:, :, None]
-            alone *= tf.one_hot(maps, count)[:, None, :] * values[:, None, None]
+            alone = tf.one_hot(places, tf.shape(by_place)[1], dtype=values.dtype)[:, :, None]
+            of_map = tf.one_hot(maps, count, dtype=values.dtype)[:, None, :]
+            alone *= of_map * values[:, None, None]
             return tf.reshape(alone, tf.shape(activations))
 
         _, projected = self.probe.pull_back(images, strongest)
-        return projected, kept["maps"], kept["places"], kept["values"]
+        projected, values = (tf.cast(x, "float32") for x in (projected, kept["values"]))
+        return projected, kept["maps"], kept["places"], values
 
 
 def deconvnet(
@@ -148,7 +145,7 @@ def _of_score(model, images, labels, rule):
     images = probe.batch(images)
     labels = _labels(labels, len(images), probe.shape[-1])
     run = probe.graph(lambda images: probe.pull_back(images, lambda x: _chosen(x, labels))[1])
-    return run(images).numpy()
+    return run(images).numpy().astype("float32")
 
 
 def grad_cam(
@@ -181,7 +178,7 @@ def grad_cam(
         gradients = tape.gradient(scores, values[id(maps)], _chosen(scores, labels))
         weights = tf.reduce_mean(gradients, (1, 2), keepdims=True)
         evidence = tf.nn.relu(tf.reduce_sum(weights * values[id(maps)], -1, keepdims=True))
-        return tf.image.resize(evidence, tf.shape(images)[1:3])[..., 0]
+        return tf.image.resize(tf.cast(evidence, "float32"), tf.shape(images)[1:3])[..., 0]
 
     return probe.graph(run)(images).numpy()
 
@@ -189,12 +186,10 @@ def grad_cam(
 def _labels(labels, images, classes):
     if labels is None:
         return None
-    given = np.asarray(labels)
-    if given.dtype.kind not in "ui" or given.size not in (1, images):
-        raise InputError(f"labels are {labels!r}; expected a whole number for each image")
-    if given.min() < 0 or given.max() >= classes:
-        raise InputError(f"labels are {labels!r}; expected 0 to {classes - 1}")
-    return np.broadcast_to(given.reshape(-1), images)
+    given = numbers_of("labels", labels, classes)
+    if len(given) not in (1, images):
+        raise InputError(f"labels has {len(given)} numbers for {images} images; give one for each")
+    return np.broadcast_to(given, images)
 
 
 def _chosen(scores, labels):

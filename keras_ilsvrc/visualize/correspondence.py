@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.occlusion import filling
-from keras_ilsvrc.visualize.probe import Probe
+from keras_ilsvrc.visualize.probe import Probe, array_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def correspondence(
     """
     probe = Probe(model, layer)
     images = probe.batch(images)
-    boxes = np.asarray(boxes)
+    boxes = array_of("boxes", boxes)
     if len(images) < 2:
         raise InputError("images is one image; give at least two that show the same part")
     if boxes.shape != (len(images), 4) or boxes.dtype.kind not in "ui":
@@ -58,7 +58,7 @@ def correspondence(
             f"for each of {len(images)} images"
         )
     size = images.shape[1:3]
-    covered = images.astype("float32")
+    covered = images.copy()
     filled = filling(fill, images.shape[1:])
     for image, (top, left, height, width) in zip(covered, boxes.tolist()):
         inside = 0 <= top <= size[0] - height and 0 <= left <= size[1] - width

@@ -12,7 +12,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call
 from keras_ilsvrc.visualize.filters import kernel_of
-from keras_ilsvrc.visualize.probe import batches_of, check_batch, graph_of, silent
+from keras_ilsvrc.visualize.probe import batches_of, check_batch, graph_of, silent, type_of
 from keras_ilsvrc.visualize.rules import is_relu
 
 ALIKE = 0.95  # cosine of two filters' weights, of either sign
@@ -127,7 +127,7 @@ def _strongest(root, calls, behind, batches, tell):
     """The strongest activation of each map over all images, by the layer's name."""
     image = root.inputs[0]
 
-    @tf.function(input_signature=[tf.TensorSpec(image.shape, image.dtype)])
+    @tf.function(input_signature=[tf.TensorSpec(image.shape, type_of(image))])
     def run(images):
         tensors = {id(image): images}
         for call in calls:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.visualize.probe import Probe, maps_of
+from keras_ilsvrc.visualize.probe import Probe, maps_of, numbers_of
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,16 @@ def occlusion(
     """
     probe = Probe(model)
     images = probe.batch(image)
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"batch_size is {batch_size!r}; expected at least 1")
     if len(images) != 1:
         raise InputError(f"image is a batch of {len(images)}; give one image")
     layer_maps = maps_of(probe, layer)
     height, width = images.shape[1:3]
     square = min(max(2, min(height, width) // 5), height, width) if square is None else square
     stride = max(1, square // 4) if stride is None else stride
-    if not 0 < square <= min(height, width) or stride < 1:
+    whole_numbers = isinstance(square, int) and isinstance(stride, int)
+    if not whole_numbers or not 0 < square <= min(height, width) or stride < 1:
         raise InputError(
             f"a square of {square} moved by {stride} does not fit an image of {height}x{width}"
         )
@@ -87,14 +90,13 @@ def occlusion(
 
     def look(images):
         values = probe.values(images)
-        totals = tf.reduce_sum(values[id(layer_maps)], (1, 2))
-        return tf.nn.softmax(values[id(probe.target)]), totals
+        totals = tf.reduce_sum(tf.cast(values[id(layer_maps)], "float32"), (1, 2))
+        return tf.nn.softmax(tf.cast(values[id(probe.target)], "float32")), totals
 
     run = probe.graph(look)
     of_classes, totals = (x.numpy()[0] for x in run(images))
-    label = int(of_classes.argmax()) if label is None else label
-    if not 0 <= label < len(of_classes):
-        raise InputError(f"label is {label}; expected 0 to {len(of_classes) - 1}")
+    wanted = of_classes.argmax() if label is None else label
+    label = int(numbers_of("label", wanted, len(of_classes))[0])
     strongest = int(totals.argmax())
     tops, lefts = (steps(size, square, stride) for size in (height, width))
     places = [(top, left) for top in tops for left in lefts]

@@ -12,7 +12,7 @@ from keras_ilsvrc.accounting.geometry import pixels, window
 from keras_ilsvrc.accounting.span import Window
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.backward import Deconvnet
-from keras_ilsvrc.visualize.probe import Probe, batches_of, silent
+from keras_ilsvrc.visualize.probe import Probe, batches_of, numbers_of, silent
 
 SHOWN = 16  # maps, where none are named
 
@@ -60,11 +60,10 @@ class Top:
         self.deconvnet = Deconvnet(model, layer)
         self.probe, self.layer, self.count = self.deconvnet.probe, layer, count
         known = self.probe.shape[-1]
-        self.maps = np.arange(min(SHOWN, known)) if maps is None else np.array(maps)
-        good = self.maps.size and self.maps.dtype.kind in "ui" and self.maps.ndim == 1
-        if not good or self.maps.min() < 0 or self.maps.max() >= known:
-            raise InputError(f"maps is {maps!r}; expected numbers from 0 to {known - 1}")
-        if count < 1:
+        self.maps = np.arange(min(SHOWN, known))
+        if maps is not None:
+            self.maps = numbers_of("maps", maps, known)
+        if not isinstance(count, int) or count < 1:
             raise InputError(f"count is {count!r}; expected at least 1")
         self.windows = Windows(self.probe)
         self._strengths = self.probe.graph(self._strengths_of)
@@ -77,15 +76,19 @@ class Top:
         if not held:
             raise InputError("images hold no image; give at least one")
         chosen = indices.reshape(-1)
+        sizes = {image.shape for image in held.values()}
+        if len(sizes) > 1:
+            raise InputError(f"images are of several sizes, {sizes}; resize them to one")
         maps = np.repeat(self.maps, indices.shape[1])
         shape = indices.shape
         windows, patches, projections = [], [], []
         for start in range(0, len(chosen), batch_size):
             some = slice(start, start + batch_size)
             batch = np.stack([held[index] for index in chosen[some]])
+            size = batch.shape[1:3]
             found = self.deconvnet(batch, maps[some])
             for image, projected, place in zip(batch, found.images, found.places):
-                windows.append(self.windows.of(place))
+                windows.append(self.windows.of(place, size))
                 patches.append(cut(image, windows[-1]).astype("float32"))
                 projections.append(cut(projected, windows[-1]))
         arrays = [np.stack(x).reshape(*shape, *x[0].shape) for x in (patches, projections)]
@@ -157,23 +160,28 @@ class Windows:
     """
 
     def __init__(self, probe: Probe):
-        seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image)}
+        known = None not in probe.image.shape[1:3]  # else no padding is
+        seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image) if known else None}
         for call, _ in probe.steps:
             spans = window(call, [seen.get(id(x)) for x in call.inputs])
             seen.update((id(x), spans) for x in call.outputs)
         self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
-    def of(self, place: Sequence[int]) -> tuple[int, int, int, int]:
-        """Top, left, height and width of the window of a unit; of the whole image if unknown."""
-        sizes = self.probe.image.shape[1:3]
+    def of(self, place: Sequence[int], sizes: Sequence[int]) -> tuple[int, int, int, int]:
+        """Top, left, height and width of the window of a unit; of the whole image if unknown.
+
+        Args:
+            place: Row and column of the unit.
+            sizes: Height and width of the image.
+        """
         if not self.spans:
-            return (0, 0, *sizes)
+            return 0, 0, sizes[0], sizes[1]
         fields = [min(span.field, size) for span, size in zip(self.spans, sizes)]
         starts = [
             min(max(span.start + int(at) * span.stride, 0), size - field)
             for span, at, size, field in zip(self.spans, place, sizes, fields)
         ]
-        return (*starts, *fields)
+        return starts[0], starts[1], fields[0], fields[1]
 
 
 def cut(image: np.ndarray, window: Sequence[int]) -> np.ndarray:

@@ -224,8 +224,12 @@ class Subclassed(keras.Model):
         (lambda m: deconvnet(m, noise(1, 12, 12, 2), "conv2", -1), "from 0 to 4"),
         (lambda m: deconvnet(m, noise(2, 12, 12, 2), "conv2", [0, 1, 2]), "3 numbers for 2 images"),
         (lambda m: deconvnet(m, noise(1, 12, 12, 2), "conv2", rule="gided"), "'guided'"),
-        (lambda m: saliency(m, noise(1, 12, 12, 2), 3), "expected 0 to 2"),
-        (lambda m: saliency(m, noise(1, 12, 12, 2), 0.5), "a whole number for each image"),
+        (lambda m: deconvnet(m, noise(1, 12, 12, 2), "conv2", "3"), "from 0 to 4"),
+        (lambda m: deconvnet(m, noise(0, 12, 12, 2), "conv2"), "hold no image"),
+        (lambda m: deconvnet(m, [[[1]], [[1, 2]]], "conv2"), "several lengths"),
+        (lambda m: saliency(m, noise(1, 12, 12, 2), 3), "from 0 to 2"),
+        (lambda m: saliency(m, noise(1, 12, 12, 2), 0.5), "from 0 to 2"),
+        (lambda m: saliency(m, noise(3, 12, 12, 2), [0, 1]), "2 numbers for 3 images"),
         (lambda m: grad_cam(m, noise(1, 12, 12, 2), "flatten"), "flatten has no maps"),
         (lambda m: deconvnet(Subclassed(name="own"), noise(1, 2, 2, 1), "x"), "own (Subclassed)"),
         (lambda m: deconvnet("vgg16", noise(1, 2, 2, 1), "x"), "model is a str"),
@@ -251,3 +255,30 @@ def test_a_sequential_model_is_looked_into():
     expected = keras.Model(model.inputs, model.outputs[0])
     np.testing.assert_allclose(saliency(model, images), saliency(expected, images), rtol=1e-5)
     assert grad_cam(model, images, "conv1").shape == (2, 12, 12)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_nets_of_every_precision_are_looked_into(policy, set_policy):
+    images = noise(2, 12, 12, 2)
+    model = small(layers.Activation("relu"))
+    set_policy(policy)
+    other = small(layers.Activation("relu"))
+    other.set_weights(model.get_weights())
+    found, expected = (deconvnet(net, images, "conv2", 1) for net in (other, model))
+    assert found.images.dtype == found.values.dtype == np.float32
+    scale = np.abs(expected.images).max()
+    np.testing.assert_allclose(found.images / scale, expected.images / scale, atol=0.05)
+    assert saliency(other, images).dtype == np.float32
+    assert grad_cam(other, images, "conv2").dtype == np.float32
+    guided = guided_backpropagation(other, images)
+    assert np.isfinite(guided).all()
+
+
+def test_a_net_that_takes_whole_numbers_is_looked_into():
+    inputs = keras.Input((12, 12, 2), dtype="uint8")
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Conv2D(4, 3, activation="relu", name="conv1")(x)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    images = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 2), "uint8")
+    assert np.abs(deconvnet(model, images, "conv1").images).max() > 0
+    assert saliency(model, images).max() > 0

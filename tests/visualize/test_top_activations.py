@@ -88,6 +88,36 @@ def test_batches_arrays_and_data_sets_give_the_same(net):
         np.testing.assert_allclose(found.patches, expected.patches)
 
 
+def test_one_image_alone_is_a_batch(net):
+    image = noise(1)
+    found = top_activations(net, image[0], "conv1", [0])
+    np.testing.assert_array_equal(found.values, top_activations(net, image, "conv1", [0]).values)
+
+
+def test_batches_may_be_lists_of_images_and_labels(net):
+    images = noise(6)
+    found = top_activations(net, [[images[:4], np.zeros(4)], [images[4:], np.zeros(2)]], "conv1")
+    expected = top_activations(net, images, "conv1")
+    np.testing.assert_array_equal(found.indices, expected.indices)
+
+
+def test_a_net_for_images_of_any_size_is_looked_into():
+    x = inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 5, 2, activation="relu", name="conv1")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    net = keras.Model(inputs, layers.Dense(2, activation="softmax")(x), name="net")
+    images = noise(3)
+    found = top_activations(net, images, "conv1", [1])
+    assert found.patches.shape == (1, 3, SIZE, SIZE, 3)  # what a unit sees is not known
+    place = deconvnet(net, images, "conv1", 1).places
+    strengths = Probe(net, "conv1").activations(images).numpy()[..., 1]
+    for number, expected in enumerate(strengths):
+        assert tuple(place[number]) == np.unravel_index(expected.argmax(), expected.shape)
+    assert occlusion(net, images[0]).probability.shape == (17, 17)
+    with pytest.raises(InputError, match="several sizes"):
+        top_activations(net, [images, np.zeros((1, 9, 9, 3), "float32")], "conv1", [1])
+
+
 def test_only_the_strongest_images_are_held(net):
     """Of 40 batches, as many arrays stay as there are activations."""
     made, most = [], 0
@@ -119,10 +149,10 @@ def test_windows_at_the_border_are_moved_inside():
     net = keras_ilsvrc.build("resnet20_cifar", input_shape=(16, 16, 1))
     windows = Windows(Probe(net, "conv2_2/relu_out"))
     row = account(net, opened=True).row("conv2_2/relu_out")
-    assert windows.of((0, 0))[:2] == (0, 0)
-    assert windows.of((15, 15)) == (16 - row.field[0], 16 - row.field[1], *row.field)
-    middle = (8, 8)
-    assert windows.of(middle)[0] == row.start[0] + 8 * row.stride[0]
+    size = 16, 16
+    assert windows.of((0, 0), size)[:2] == (0, 0)
+    assert windows.of((15, 15), size) == (16 - row.field[0], 16 - row.field[1], *row.field)
+    assert windows.of((8, 8), size)[0] == row.start[0] + 8 * row.stride[0]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +162,12 @@ def test_windows_at_the_border_are_moved_inside():
         ({"maps": [5]}, "from 0 to 4"),
         ({"maps": []}, "from 0 to 4"),
         ({"maps": [0.5]}, "from 0 to 4"),
+        ({"maps": "3"}, "from 0 to 4"),
+        ({"maps": [[1], [2, 3]]}, "several lengths"),
         ({"count": 0}, "count is 0"),
+        ({"count": 1.5}, "count is 1.5"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"layer": 3}, "has no layer 3"),
         ({"images": 3}, "images is a int"),
         ({"images": "photos"}, "images is a str"),
         ({"images": np.zeros((2, 8, 8, 3))}, "images are 8x8x3"),
@@ -186,7 +221,11 @@ def test_squares_reach_both_borders(size, square, stride):
     [
         ({"square": 21}, "does not fit"),
         ({"stride": 0}, "does not fit"),
-        ({"label": 4}, "expected 0 to 3"),
+        ({"label": 4}, "from 0 to 3"),
+        ({"label": 1.5}, "from 0 to 3"),
+        ({"square": 2.5}, "does not fit"),
+        ({"square": "a", "stride": 1}, "does not fit"),
+        ({"batch_size": 0}, "batch_size is 0"),
         ({"layer": "scores"}, "has no maps"),
         ({"fill": [1, 2]}, "3 numbers or an image"),
         ({"image": np.zeros((2, SIZE, SIZE, 3))}, "a batch of 2"),
