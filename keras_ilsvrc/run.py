@@ -1,7 +1,10 @@
 """The only place where a recipe becomes objects: trained, tested, and kept in a directory."""
 
 import contextlib
+import errno
+import os
 import platform
+import shutil
 import time
 from typing import Any
 
@@ -36,6 +39,7 @@ from keras_ilsvrc.training.strategy import mirrored, multi_worker
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.visualize.pictures import curves, doubtful, least_sure
 
+OVERHEAD = 4096  # bytes of a file for each array in it, at most
 BASELINES = {"svm": svm}
 
 
@@ -78,7 +82,7 @@ def _train(recipe, directory, machine, strategy):
         with as_tested(update), bar("testing", directory is not None) as tell:
             result = errors_of([stage], tell=tell)
             if directory:
-                without_optimizer(stage.model).save_weights(path / WEIGHTS)
+                _write_weights(stage.model, path / WEIGHTS)
                 directory.flush(WEIGHTS)
         result["seconds"] = round(time.perf_counter() - started, 1)
         if directory:
@@ -158,7 +162,15 @@ def _fit(stage, update, path, machine, stop):
 def _save(stage, update, path):
     with as_tested(update):  # all workers together
         if path:
-            without_optimizer(stage.model).save_weights(path)
+            _write_weights(stage.model, path)
+
+
+def _write_weights(model, path):
+    """Keras' file, unless the disk is too full for it: a process ends badly with half of one."""
+    size = sum(weight.numpy().nbytes + OVERHEAD for weight in model.weights)
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    without_optimizer(model).save_weights(path)
 
 
 def _validate(stage, update, stop):

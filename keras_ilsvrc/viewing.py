@@ -1,5 +1,6 @@
 """What is looked at from outside Python: the net of a run or of a file, and its images."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from keras_ilsvrc.stage import Stage, op_rows, without_optimizer
 from keras_ilsvrc.testing import restore
 
 MODES = ("caffe", "tf", "torch")
+KEPT = r"epoch-(\d+)\.weights\.h5"  # of `KeptWeights`
 GREY = 128  # of the square that is slid over images
 
 
@@ -44,7 +46,8 @@ class View:
         rows: The ops on an image.
         statistics: That they need.
         split: Images by number; None where there are none.
-        classes: Their names.
+        classes: What the net tells apart.
+        labelled: Whether the labels of the split are numbers of these classes.
         batch_size: For many images.
         epochs: Files of weights of a run, by the epoch.
     """
@@ -54,6 +57,7 @@ class View:
     statistics: Mapping[str, np.ndarray]
     split: Split | None
     classes: Sequence[str]
+    labelled: bool
     batch_size: int
     epochs: Mapping[str, Path]
 
@@ -112,15 +116,17 @@ class View:
         return Again(lambda: self.batches(count, lambda done, total: None))
 
     def label(self, source: int | Path) -> int | None:
-        """The class of an image of the split; of a file it is not known."""
-        return None if isinstance(source, Path) else int(self.images().labels[source])
+        """The class of an image of the split; None where it is not known, as of a file."""
+        if isinstance(source, Path) or not self.labelled:
+            return None
+        return int(self.images().labels[source])
 
     def title(self, source: int | Path) -> str:
         """What is written above an image: its file, or its number and class."""
         if isinstance(source, Path):
             return source.name
-        label = int(self.images().labels[source])
-        return f"{source}: {self.classes[label]}" if label < len(self.classes) else str(source)
+        label = self.label(source)
+        return str(source) if label is None else f"{source}: {self.classes[label]}"
 
     def load(self, path: Path) -> None:
         """Reads weights of another epoch."""
@@ -138,16 +144,21 @@ def of_run(path: Path, source: str | None = None) -> View:
 
 def of_stage(stage: Stage, path: Path, source: str | None = None) -> View:
     """The same of a run whose net is here already."""
-    split = stage.test if source is None else all_of(source, stage.model)
-    files = sorted((path / EPOCHS).glob("epoch-*.weights.h5"))
+    classes, split, labelled = stage.source.classes, stage.test, True
+    if source is not None:
+        found, split = all_of(source, stage.model)
+        labelled = found == classes
+    files = [(re.fullmatch(KEPT, file.name), file) for file in (path / EPOCHS).glob("*")]
+    epochs = {int(match[1]): file for match, file in files if match}
     return View(
         stage.model,
         op_rows(stage.recipe.data.eval_ops),
         stage.statistics,
         split,
-        stage.source.classes,
+        classes,
+        labelled,
         stage.recipe.data.batch_size,
-        {f"epoch {int(file.name[6:10])}": file for file in files},
+        {f"epoch {number}": epochs[number] for number in sorted(epochs)},
     )
 
 
@@ -173,17 +184,22 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
         {"op": "centre_crop", "size": shape[1]},
     ]
     rows += [{"op": "preprocess", "mode": preprocess}] if preprocess else []
-    split = None if source is None else all_of(source, model)
-    output = output_of(model)
-    output = output.get("predictions") if isinstance(output, dict) else output
-    classes = [str(number) for number in range(getattr(output, "shape", [0])[-1] or 0)]
-    return View(model, rows, {}, split, classes, 32, {})
+    outputs = keras.tree.flatten(output_of(model))
+    most = max(x.shape[-1] or 0 for x in outputs)
+    classes: Sequence[str] = [str(number) for number in range(most)]
+    split, labelled = None, False
+    if source is not None:
+        found, split = all_of(source, model)
+        labelled = len(found) == len(classes)  # in the order of Keras' own folders
+        classes = found if labelled else classes
+    return View(model, rows, {}, split, classes, labelled, 32, {})
 
 
-def all_of(source: str, model: keras.Model) -> Split:
-    """Every image of a source that has a split of them: the test images, or else all."""
+def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
+    """Classes and images of a source: its test images, or where it has none its first split."""
     opened = open_source(source, model.inputs[0].shape[-1])
-    return opened.split("test" if "test" in opened.splits else next(iter(opened.splits)))
+    name = "test" if "test" in opened.splits else next(iter(opened.splits))
+    return opened.classes, opened.split(name)
 
 
 def read_image(path: Path, channels: int) -> Any:

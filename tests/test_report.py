@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from keras_ilsvrc import InputError
+from keras_ilsvrc import InputError, build
 from keras_ilsvrc.cli import app
 
 pytestmark = pytest.mark.tensorflow
@@ -166,6 +166,13 @@ def test_the_layer_shown_sees_parts_of_an_image(small_run):
     assert layer_of_parts(view) == "conv2_1/relu_1"  # 5x5 of 8x8 pixels; the next see 7x7
 
 
+def test_without_relu_the_layer_shown_is_the_last_one_of_maps():
+    from keras_ilsvrc.report.inside import layer_of_parts
+
+    model = build("lenet5_modern")
+    assert layer_of_parts(SimpleNamespace(model=model)) == "s4"  # 16x16 of 32x32 pixels
+
+
 def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
     def refusal(*words):
         result = CliRunner().invoke(app, ["report", *map(str, words)])
@@ -190,6 +197,19 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
     (tmp_path / "empty").mkdir()
     shutil.copy(small_run / "result.json", tmp_path / "empty")
     assert "recipe.toml is missing" in refusal("--run", tmp_path / "empty")
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+    from keras_ilsvrc.report import whole
+
+    def write():
+        with whole(tmp_path / "page.html") as part:
+            part.write_text("half")
+            raise OSError(28, "No space left on device")  # as a write says it, without a name
+
+    with pytest.raises(InputError, match="No space left on device"):
+        write()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not browser.installed(), reason="needs a browser: apt-get install chromium")

@@ -314,3 +314,25 @@ def test_the_progress_bar_gives_the_terminal_back_when_training_breaks_off(monke
     with pytest.raises(KeyboardInterrupt):
         break_off()
     assert not progress.bar.live.is_started
+
+
+def test_weights_that_the_disk_has_no_room_for_are_not_begun(tmp_path, monkeypatch):
+    import shutil
+    from types import SimpleNamespace
+
+    import keras
+
+    from keras_ilsvrc.run import _write_weights
+
+    inputs = keras.Input((1000,))
+    net = keras.Model(inputs, keras.layers.Dense(100)(inputs))  # 400 kB
+    for free, there in ((300_000, False), (500_000, True)):
+        usage = SimpleNamespace(free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, usage=usage: usage)
+        path = tmp_path / "net.weights.h5"
+        if not there:
+            with pytest.raises(OSError, match="No space left"):
+                _write_weights(net, path)
+        else:
+            _write_weights(net, path)
+        assert path.exists() == there

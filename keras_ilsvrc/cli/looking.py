@@ -82,6 +82,6 @@ def numbers_of(text: str | None) -> list[int] | None:
     if text is None:
         return None
     words = text.split(",")
-    if not all(word.strip().isdigit() for word in words):
+    if not all(word.strip().isdecimal() for word in words):
         raise InputError(f"--maps is {text!r}; expected numbers, as 0,3,17")
     return [int(word) for word in words]

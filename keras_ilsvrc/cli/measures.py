@@ -118,6 +118,8 @@ def _parts(path: Path, images: int) -> dict[str, Any]:
                 f"{path}: {name} is {str(rows)[:60]}; expected [top, left, height, width] for each "
                 f"of the {images} images"
             )
+    if "random" in parts:
+        raise InputError(f"{path}: random is the name of boxes by chance; give another one")
     if not parts:
         raise InputError(f"{path}: names no part; write nose = [[top, left, height, width], ...]")
     return parts

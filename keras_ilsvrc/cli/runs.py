@@ -213,7 +213,7 @@ def _sides(scales: str | None) -> list[int] | None:
     if scales is None:
         return None
     words = scales.split(",")
-    if not all(word.strip().isdigit() and int(word) for word in words):
+    if not all(word.strip().isdecimal() and int(word) for word in words):
         raise InputError(f"--scales is {scales!r}; expected pixels, as 256,384,512")
     return [int(word) for word in words]
 

@@ -28,6 +28,7 @@ from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
 
 STRONGEST = 6  # maps of an image, where none are named
+WIDEST = 12  # maps in a row
 
 app = typer.Typer(no_args_is_help=True, help="Look inside a trained net.")
 app.command("health")(measures.health)
@@ -53,10 +54,13 @@ def deconvnet(
 ) -> None:
     """Project the strongest activations of a layer back to the pixels: ZFNet's deconvnet."""
     wanted = numbers_of(maps)
+    if len(wanted or ()) > WIDEST:
+        raise InputError(f"--maps names {len(wanted or ())} maps; a row holds {WIDEST}")
     with drawn("deconvnet", out) as path, starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize import sheets
         from keras_ilsvrc.visualize.backward import Deconvnet
+        from keras_ilsvrc.visualize.pictures import save
 
         project = Deconvnet(view.model, layer)
         rows, titles = [], []
@@ -68,7 +72,7 @@ def deconvnet(
             titles.append(view.title(name))
             titles += [f"map {n}: {value:.3g}" for n, value in zip(found.maps, found.values)]
         title = f"{view.model.name}, {layer}: the strongest activation of each map"
-        sheets.save(sheets.panels(rows, titles, title), path)
+        save(sheets.panels(rows, titles, title), path)
 
 
 @app.command("top-activations")
@@ -87,13 +91,14 @@ def top_activations(
         with starting():
             view = viewed(run, model, preprocess, source)
             from keras_ilsvrc.visualize import sheets
+            from keras_ilsvrc.visualize.pictures import save
             from keras_ilsvrc.visualize.top import Top
 
             top = Top(view.model, layer, numbers_of(maps))
         with bar("looking at images") as tell:
             found = top(view.batches(images, tell), view.batch_size)
         title = f"{view.model.name}, {layer}: strongest activations, projected, and their patches"
-        sheets.save(sheets.top_sheet(found, title, view.picture), path)
+        save(sheets.top_sheet(found, title, view.picture), path)
 
 
 @app.command("occlusion")
@@ -115,6 +120,7 @@ def occlusion(
             view = viewed(run, model, preprocess, source)
             from keras_ilsvrc.visualize import sheets
             from keras_ilsvrc.visualize.occlusion import occlusion as slide
+            from keras_ilsvrc.visualize.pictures import save
 
             name = number if image is None else image
             taken, picture = view.image(name), view.picture(name)
@@ -123,7 +129,7 @@ def occlusion(
             label = view.label(name)
             found = slide(view.model, taken, label, layer, square, stride, fill, size, tell)
         title = f"{view.model.name}: what covering a part of the image changes"
-        sheets.save(sheets.occlusion_sheet(found, picture, view.classes, title), path)
+        save(sheets.occlusion_sheet(found, picture, view.classes, title), path)
 
 
 @app.command("filters")
@@ -138,10 +144,11 @@ def filters(
         view = viewed(run, model, None, None)
         from keras_ilsvrc.visualize import sheets
         from keras_ilsvrc.visualize.filters import filters as kernels
+        from keras_ilsvrc.visualize.pictures import save
 
         found = kernels(view.model, layer)
         name = f"{len(found)} filters of {found.shape[1]}x{found.shape[2]}"
-        sheets.save(sheets.filter_sheet(found, f"{view.model.name}: {name}"), path)
+        save(sheets.filter_sheet(found, f"{view.model.name}: {name}"), path)
 
 
 @app.command("evolution")
@@ -159,6 +166,7 @@ def evolution(
             view = viewed(run, None, None, source)
             from keras_ilsvrc.visualize import sheets
             from keras_ilsvrc.visualize.evolution import evolution as follow
+            from keras_ilsvrc.visualize.pictures import save
 
             if not view.epochs:
                 raise InputError(
@@ -171,7 +179,7 @@ def evolution(
             parts = view.model, view.epochs, batches, layer, numbers_of(maps), size, load, tell
             found = follow(*parts)
         title = f"{view.model.name}, {layer}: the strongest activation of each map"
-        sheets.save(sheets.evolution_sheet(found, title), path)
+        save(sheets.evolution_sheet(found, title), path)
 
 
 def _of_images(verb: str, help_: str) -> None:
@@ -189,6 +197,7 @@ def _of_images(verb: str, help_: str) -> None:
         with drawn(verb, out) as path, starting():
             view = viewed(run, model, preprocess, source)
             from keras_ilsvrc.visualize import backward, sheets
+            from keras_ilsvrc.visualize.pictures import save
 
             function = getattr(backward, verb.replace("-", "_"))
             rows, titles = [], []
@@ -198,7 +207,7 @@ def _of_images(verb: str, help_: str) -> None:
                 made = sheets.centred(found) if signed else sheets.heat(found, picture)
                 rows.append([sheets.stretched(picture), made])
                 titles += [view.title(name), verb]
-            sheets.save(sheets.panels(rows, titles, view.model.name), path)
+            save(sheets.panels(rows, titles, view.model.name), path)
 
     app.command(verb, help=help_)(command)
 

@@ -1,5 +1,6 @@
 """The one walk over the layers and tensors of a functional model."""
 
+import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -100,13 +101,19 @@ def leaf_calls(call: Call) -> Iterator[Call]:
 def run_call(call: Call, tensors: dict[int, Any], run: Callable[..., Any] | None = None) -> None:
     """Runs one call, on the values of its Keras tensors, and adds the values that it returns.
 
+    It runs as outside of training, also if the graph says otherwise, as in `model.predict`.
+
     Args:
         call: Of `leaf_calls`.
         tensors: Values by the `id` of their Keras tensors.
         run: In place of the call's own operation, with the same arguments.
     """
     args, kwargs = keras.tree.map_structure(lambda x: tensors.get(id(x), x), call.arguments)
-    outputs = keras.tree.flatten((run or call.operation)(*args, **kwargs))
+    run = run or call.operation
+    takes = isinstance(run, keras.Layer) and "training" in inspect.signature(run.call).parameters
+    if takes:
+        kwargs = kwargs | {"training": False}
+    outputs = keras.tree.flatten(run(*args, **kwargs))
     tensors.update(zip(map(id, call.outputs), outputs, strict=True))
 
 

@@ -9,7 +9,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.report.finished import Run, Working, read, unseen
 from keras_ilsvrc.report.page import Section, page, picture
 from keras_ilsvrc.report.sections import SECTIONS
-from keras_ilsvrc.rundir import PAGE, PART
+from keras_ilsvrc.rundir import FULL, PAGE, PART
 
 __all__ = ["SECTIONS", "Run", "Section", "picture", "report"]
 
@@ -64,7 +64,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        if error.filename not in (str(part), part):
+        if error.errno not in FULL and error.filename not in (str(part), part):
             raise
         raise InputError(f"--out is {path}, which cannot be written: {error.strerror}") from error
     finally:

@@ -15,6 +15,7 @@ from keras_ilsvrc.evaluation.errors import top_k_error
 from keras_ilsvrc.rundir import RESULT
 from keras_ilsvrc.stage import Stage
 from keras_ilsvrc.testing import Told, errors_of, restore, silent
+from keras_ilsvrc.training.records import COLUMNS
 
 HISTORY = "history.csv"
 NEEDED: dict[str, type | tuple[type, ...]] = {  # of result.json: what a page cannot do without
@@ -104,6 +105,8 @@ def read_result(path: Path) -> dict[str, Any]:
     for key, kind in NEEDED.items():
         if not isinstance(result, dict) or not isinstance(result.get(key), kind):
             raise InputError(f"{file}: damaged, {key} is missing; run its recipe again")
+    if len(result["top1_interval"]) != 2:
+        raise InputError(f"{file}: damaged, top1_interval is no pair; run its recipe again")
     return result
 
 
@@ -118,9 +121,13 @@ def read_history(path: Path) -> list[dict[str, float | None]]:
         return []
     try:
         with open(file, newline="", encoding="utf-8") as lines:
+            reader = csv.DictReader(lines)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise ValueError(f"no column {missing[0]}")
             return [
                 {name: float(value) if value else None for name, value in row.items()}
-                for row in csv.DictReader(lines)
+                for row in reader
             ]
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{file}: damaged; remove it, and the page has no curves") from error

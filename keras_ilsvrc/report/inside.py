@@ -2,7 +2,6 @@
 
 from markupsafe import Markup
 
-from keras_ilsvrc.layers.graph import leaf_calls
 from keras_ilsvrc.report.finished import Run
 from keras_ilsvrc.report.page import Section, picture
 from keras_ilsvrc.viewing import View, of_stage
@@ -42,9 +41,13 @@ def strongest(run: Run) -> Section | None:
 
 
 def layer_of_parts(view: View) -> str | None:
-    """The last ReLU whose units see parts of an image, not all of it; None if all see it all."""
+    """The last ReLU whose units see parts of an image, not all of it; None if all see it all.
+
+    Of a net without ReLU, the last such layer of maps.
+    """
     probe = Probe(view.model)
-    rectified = [call for call in leaf_calls(probe.root) if is_relu(call.operation)]
+    maps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]
+    rectified = [call for call in maps if is_relu(call.operation)] or maps
     seen = Windows(probe).seen
     side = min(probe.image.shape[1:3])
     parts = [

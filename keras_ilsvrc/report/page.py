@@ -12,8 +12,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
+from keras_ilsvrc.visualize.pictures import save
+
 SMALL = 96  # pixels; a picture of fewer is enlarged about to that, its pixels as squares
-DPI = 120
 
 _templates = Environment(
     loader=PackageLoader("keras_ilsvrc.report"),
@@ -72,7 +73,7 @@ def picture(
     elif isinstance(shown, Path):
         held.write(shown.read_bytes())
     else:
-        shown.savefig(held, format="png", dpi=DPI)
+        save(shown, held)
     width, height = Image.open(held).size
     drawn = not isinstance(shown, np.ndarray)
     scale = 1 if drawn else max(1, round(SMALL / max(width, height)))

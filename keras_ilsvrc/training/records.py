@@ -4,6 +4,7 @@ import csv
 import os
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,8 @@ class KeptWeights(keras.callbacks.Callback):
             self.save(part)
             os.replace(part, self.directory / f"epoch-{epoch + 1:04}{SUFFIX}")
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
             lost = f"epoch {epoch + 1} is not kept: {error.strerror or error}"
             self.tell(f"{self.directory}: {lost}; training goes on")
 

@@ -49,10 +49,13 @@ def evolution(
         tell: Told of the times done and those to do.
 
     Raises:
-        InputError: As by `top_activations`, or if there are no weights.
+        InputError: As by `top_activations`, or if there are no weights, or images can be gone
+            through but once. What `load` raises comes through.
     """
     if not weights:
         raise InputError("weights hold no file; give at least one")
+    if hasattr(images, "__next__"):
+        raise InputError("images is an iterator; give batches that can be gone through again")
     top = Top(model, layer, maps, count=1)
     before = model.get_weights()
     found = []

@@ -18,7 +18,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
     Args:
         model: Functional, of one image.
-        layer: By name; by default the first convolution of the graph with 1 or 3 input maps.
+        layer: By name; by default the first convolution of the graph.
 
     Returns:
         (filters, height, width, channels), float32 from 0 to 1: each filter over its own largest
@@ -30,21 +30,28 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
     """
     root = graph_of(model)
     calls = [call_named(root, layer)] if layer else list(leaf_calls(root))
-    kernels = [(call.name, kernel_of(call)) for call in calls]
-    found = [(name, kernel) for name, kernel in kernels if kernel is not None]
-    if not found:
+    kernels = ((call, kernel_of(call)) for call in calls)
+    call, kernel = next((found for found in kernels if found[1] is not None), (root, None))
+    if kernel is None:
         which = f"layer {layer!r}" if layer else model.name
         raise InputError(f"{which} has no kernel of rows and columns; name a convolution")
-    seen = (x for x in found if x[1].shape[2] in COLOURS)
-    name, kernel = next(seen, found[0])
-    if kernel.shape[2] not in COLOURS:
+    if kernel.shape[2] not in COLOURS or id(call.inputs[0]) not in _images(root):
         raise InputError(
-            f"the filters of {name} have {kernel.shape[2]} input maps, no colours to be "
-            "seen; for deeper layers look at their top activations"
+            f"{call.name} looks at {call.inputs[0].shape[-1]} maps, not at an image of 1 or 3 "
+            "colours; for deeper layers look at their top activations"
         )
     largest = np.abs(kernel).max((0, 1, 2))
     scaled = 0.5 + kernel / (2 * np.where(largest > 0, largest, 1))
     return np.moveaxis(scaled, -1, 0).astype("float32")
+
+
+def _images(root: Call) -> set[int]:
+    """The tensors in front of all kernels, by their `id`."""
+    seen = set(map(id, root.inputs))
+    for call in leaf_calls(root):
+        if not hasattr(call.operation, "kernel") and seen.issuperset(map(id, call.inputs)):
+            seen.update(map(id, call.outputs))
+    return seen
 
 
 def kernel_of(call: Call) -> np.ndarray | None:

@@ -49,8 +49,8 @@ class LayerHealth:
         kernel: Rows and columns; None of a dense layer.
         stride: Along the rows; None of a dense layer.
         filters: How many there are.
-        dead: How many maps are zero for all images behind the layer's own ReLU; None without
-            images, or where no ReLU follows.
+        dead: How many maps are zero for all images behind the layer's own ReLU, its activation or
+            the next but for normalisation and dropout; None without images or such a ReLU.
         duplicates: How many have another filter that is nearly the same, or its negative; None of
             a dense layer.
         low: How many have over half of their energy below 0.75 cycles across the kernel; None of
@@ -80,7 +80,7 @@ def health(
     batch_size: int = 32,
     tell: Callable[[int], object] = silent,
 ) -> list[LayerHealth]:
-    """A row for each convolution and dense layer, in the order of the graph.
+    """A row for each layer with a `kernel`, convolutions and dense layers, in the graph's order.
 
     Args:
         model: Functional, of one image.

@@ -91,7 +91,7 @@ def occlusion(
     def look(images):
         values = probe.values(images)
         totals = tf.reduce_sum(tf.cast(values[id(layer_maps)], "float32"), (1, 2))
-        return tf.nn.softmax(tf.cast(values[id(probe.target)], "float32")), totals
+        return probe.probable(tf.cast(values[id(probe.target)], "float32")), totals
 
     run = probe.graph(look)
     of_classes, totals = (x.numpy()[0] for x in run(images))

@@ -1,7 +1,9 @@
 """Pictures of runs, and of nets side by side."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from keras_ilsvrc.errors import InputError
 
+DPI = 120
 BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
 
 
@@ -23,7 +26,7 @@ def curves(history: Sequence[Mapping], path: Path, title: str, test_error: float
         test_error: Drawn as a line where it is known, in %.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(plain(title))
     epochs = [row["epoch"] for row in history]
     for axes, name, unit in zip(figure.subplots(1, 2), ("loss", "error"), ("nats", "%")):
         axes.plot(epochs, [row[name] for row in history], color=BLUE, label="training")
@@ -33,8 +36,10 @@ def curves(history: Sequence[Mapping], path: Path, title: str, test_error: float
         if name == "error" and test_error is not None:
             label = f"test, {test_error:.2f} %"
             axes.axhline(test_error, color=RED, linestyle="--", linewidth=1, label=label)
-        if name == "loss":
+        if name == "loss" and any(row[name] > 0 for row in history):
             axes.set_yscale("log")
+        elif name == "loss":
+            axes.set_ylim(bottom=0)
         else:  # linear below 1 %, where most of a good net's life is
             axes.set_yscale("symlog", linthresh=1)
             axes.set_ylim(0, 100)
@@ -46,7 +51,7 @@ def curves(history: Sequence[Mapping], path: Path, title: str, test_error: float
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    save(figure, path)
 
 
 def error_against_operations(nets: Sequence[Mapping], path: Path):
@@ -90,7 +95,7 @@ def error_against_operations(nets: Sequence[Mapping], path: Path):
         figure.supxlabel(
             f"without a published top-{key[3]} error: {', '.join(left_out)}", fontsize=9
         )
-    figure.savefig(path, dpi=120)
+    save(figure, path)
 
 
 def doubtful(
@@ -113,7 +118,7 @@ def doubtful(
     """
     rows = -(-len(images) // 4)
     figure = Figure(figsize=(8, 0.6 + 2.2 * rows), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(plain(title))
     all_axes = figure.subplots(rows, 4, squeeze=False).ravel()
     for axes in all_axes:
         axes.axis("off")
@@ -121,12 +126,12 @@ def doubtful(
         grey = image.shape[-1] == 1
         axes.imshow(image[..., 0] if grey else image, cmap="gray_r" if grey else None)
         guess = int(row.argmax())
-        answer = f"{_short(classes[guess])} ({row[guess]:.0%})"
+        answer = f"{plain(classes[guess], 14)} ({row[guess]:.0%})"
         if guess == label:
             axes.set_title(answer, color=GREY, fontsize=10)
         else:
-            axes.set_title(f"{answer} is {_short(classes[label])}", color=RED, fontsize=10)
-    figure.savefig(path, dpi=120)
+            axes.set_title(f"{answer} is {plain(classes[label], 14)}", color=RED, fontsize=10)
+    save(figure, path)
 
 
 def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
@@ -134,5 +139,14 @@ def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
     return np.argsort(probabilities.max(axis=1), kind="stable")[:count]
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 14 else name[:13] + "…"
+def save(figure: Figure, to: Path | BinaryIO) -> None:
+    """Writes a figure as a PNG; signs that its font lacks are boxes, and no warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(to, format="png", dpi=DPI)
+
+
+def plain(text: str, most: int | None = None) -> str:
+    """A name from outside as it reads: a dollar begins no formula; shortened to so many signs."""
+    text = text if most is None or len(text) <= most else text[: most - 1] + "…"
+    return text.replace("$", r"\$")

@@ -11,6 +11,12 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
 from keras_ilsvrc.visualize.rules import RULES, by_rule, twin
 
+SOFTMAXES = tuple(
+    getattr(home, name)
+    for home in (keras.activations, keras.ops, tf.nn)
+    for name in ("softmax", "log_softmax")
+)
+
 
 class Probe:
     """Runs a model from its images to a layer, and signals from there back to the images.
@@ -23,6 +29,8 @@ class Probe:
 
     Attributes:
         shape: Of the layer's output for one image: (height, width, maps), or (units,).
+        probable: What makes probabilities of scores: softmax where the model does, or where it
+            returns what a linear layer does, sigmoid where that is one number; else nothing.
 
     Raises:
         InputError: If the model is not functional or takes other inputs, or if the layer or the
@@ -36,6 +44,7 @@ class Probe:
         self.root = graph_of(model)
         self.image = self.root.inputs[0]
         self.replaced: dict[int, Callable] = {}
+        self.probable: Callable = tf.identity
         if layer is None:
             self.target = self._scores()
         else:
@@ -82,20 +91,28 @@ class Probe:
     def _scores(self) -> Any:
         """The tensor before the softmax; where a layer has one built in, that is left out."""
         output = output_of(self.model)
-        place = 0
         if isinstance(output, dict):
             if "predictions" not in output:
-                raise InputError(f"{self.model.name} has no output 'predictions'; name a layer")
-            place = list(output).index("predictions")
-        target = self.root.outputs[place]
-        for call in leaf_calls(self.root):
-            if any(x is target for x in call.outputs):
-                softmax = keras.activations.softmax
-                layer = call.operation
-                if isinstance(layer, keras.layers.Softmax) or type(layer).__name__ == "Softmax":
-                    return call.inputs[0]
-                if getattr(layer, "activation", None) is softmax:
-                    self.replaced[id(call)] = twin(layer, activation=keras.activations.linear)
+                hint = nearest("predictions", output)
+                raise InputError(f"{self.model.name} has no output 'predictions'; {hint}")
+            output = output["predictions"]
+        output = output[0] if isinstance(output, (list, tuple)) else output
+        if not keras.backend.is_keras_tensor(output):
+            raise InputError(f"the output of {self.model.name} is {output!r}; expected a tensor")
+        target = self.root.outputs[list(map(id, self.model.outputs)).index(id(output))]
+        if len(target.shape) != 2:
+            shape = tuple(target.shape)
+            raise InputError(f"{self.model.name} returns {shape}; expected (batch, classes)")
+        call = next(x for x in leaf_calls(self.root) if any(y is target for y in x.outputs))
+        layer = call.operation
+        activation = getattr(layer, "activation", None)
+        if type(layer).__name__ in ("Softmax", "LogSoftmax"):
+            self.probable = tf.nn.softmax
+            return call.inputs[0]
+        if activation in SOFTMAXES:
+            self.replaced[id(call)] = twin(layer, activation=keras.activations.linear)
+        if activation in (*SOFTMAXES, keras.activations.linear):
+            self.probable = tf.nn.softmax if target.shape[1] > 1 else tf.nn.sigmoid
         return target
 
 

@@ -33,6 +33,7 @@ def rectified_twice(signal: Any, x: Any) -> Any:
     return tf.where(x > 0, tf.nn.relu(signal), tf.zeros_like(signal))
 
 
+RELUS = (keras.activations.relu, keras.ops.relu, tf.nn.relu)
 RULES = {
     "gradient": Rule(None, False),
     # Zeiler and Fergus, arXiv:1311.2901, section 2.1; they do not say how they invert local
@@ -47,7 +48,7 @@ def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
     """What runs in place of a layer or an operation of `keras.ops`: the same forwards.
 
     Found are ReLU as a layer, as an operation, and as the activation of any layer that has an
-    `activation`. One that a layer computes in its own code is not.
+    `activation`. One that a layer computes in its own code, or a maximum with zero, is not.
     """
     if rule.past_normalization and isinstance(operation, LocalResponseNormalization):
         return _with_backward(operation, lambda signal, x: signal)
@@ -56,7 +57,7 @@ def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
     relu = _with_backward(tf.nn.relu, rule.relu)
     if not is_relu(operation):
         return operation
-    if getattr(operation, "activation", None) is keras.activations.relu:
+    if _rectifies(getattr(operation, "activation", None)):
         return twin(operation, activation=relu)
     return lambda x, *args, **kwargs: relu(x)
 
@@ -78,8 +79,15 @@ def _with_backward(forward: Callable[[Any], Any], backward: Backward) -> Callabl
 
 def is_relu(operation: Any) -> bool:
     """Whether a layer or an operation ends in ReLU."""
-    if getattr(operation, "activation", None) is keras.activations.relu:
+    return _rectifies(operation) or _rectifies(getattr(operation, "activation", None))
+
+
+def _rectifies(what: Any) -> bool:
+    """Whether it is ReLU: a function, a layer or an operation, without a slope or a limit."""
+    if what in RELUS:
         return True
-    if isinstance(operation, keras.layers.ReLU):
-        return operation.max_value is None and not (operation.negative_slope or operation.threshold)
-    return type(operation).__name__ == "Relu" and not isinstance(operation, keras.layers.Layer)
+    if type(what).__name__ == "Relu" and isinstance(what, keras.Operation):
+        return True
+    if type(what).__name__ == "ReLU" and isinstance(what, keras.Operation):  # the layer too
+        return what.max_value is None and not (what.negative_slope or what.threshold)
+    return False

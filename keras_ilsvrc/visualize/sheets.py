@@ -1,18 +1,20 @@
 """What was found inside a net, as pictures: rows and grids of images."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import TABLEAU_COLORS, to_rgb
 from matplotlib.figure import Figure
 
 from keras_ilsvrc.visualize.evolution import Evolution
 from keras_ilsvrc.visualize.filters import enlarged, tile
 from keras_ilsvrc.visualize.occlusion import Occlusion
+from keras_ilsvrc.visualize.pictures import DPI, GREY, plain
 from keras_ilsvrc.visualize.top import TopActivations, cut
 
 Picture = Callable[[int], np.ndarray]  # of an image, by its number
-DPI, INCH = 120, 2.2  # of a picture in a row
+INCH = 2.2  # of a picture in a row
+COLOURS = tuple(TABLEAU_COLORS)[:7]  # of classes; the eighth is grey
 ACROSS = 4  # maps in a row of a sheet
 LINE = (0.6, 0.75, 0.9)  # between images: a light blue, for they may end in white or black
 SMALL = 48  # pixels, to about which smaller images are enlarged
@@ -45,7 +47,7 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
     size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
     figure = Figure(figsize=(max(size[0], 5.0), size[1]), layout="constrained")
     if title:
-        figure.suptitle(title)
+        figure.suptitle(plain(title))
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for each in axes.ravel():
         each.axis("off")
@@ -53,7 +55,7 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
         own = axes[divmod(place, columns)]
         own.imshow(image, vmin=0, vmax=1, cmap="gray")
         if place < len(titles):
-            own.set_title(titles[place], fontsize=9)
+            own.set_title(plain(titles[place], 40), fontsize=9)
     return figure
 
 
@@ -111,7 +113,7 @@ def _grid(blocks, names, title, across):
     size = across * (inches + 0.1), down * (inches * height / width + 0.3) + 0.5
     figure = Figure(figsize=size, layout="constrained")
     if title:
-        figure.suptitle(title)
+        figure.suptitle(plain(title))
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for each in axes:
         each.axis("off")
@@ -127,28 +129,35 @@ def occlusion_sheet(
     """The image, and where covering it changes the class, its probability and the map."""
     figure = Figure(figsize=(13, 3.9), layout="constrained")
     if title:
-        figure.suptitle(title)
+        figure.suptitle(plain(title))
     axes = figure.subplots(1, 4)
     for own in axes:
         own.axis("off")
     axes[0].imshow(stretched(picture))
-    axes[0].set_title(f"{classes[found.label]}; the square is {found.square} pixels", fontsize=9)
+    name = plain(classes[found.label], 24)
+    axes[0].set_title(f"{name}; the square is {found.square} pixels", fontsize=9)
     height, width = picture.shape[:2]
     extent = (0, width, height, 0)
     maps = (
-        (found.probability, f"probability of {classes[found.label]}", (0, 1), found.whole[0]),
+        (found.probability, f"probability of {name}", (0, 1), found.whole[0]),
         (found.activation, f"total of map {found.map}", (None, None), found.whole[1]),
     )
-    for own, (values, name, (low, high), whole) in zip(axes[1:], maps):
+    for own, (values, what, (low, high), whole) in zip(axes[1:], maps):
         drawn = own.imshow(values, cmap="viridis", extent=extent, vmin=low, vmax=high)
-        own.set_title(f"{name}; uncovered: {whole:.3g}", fontsize=9)
+        own.set_title(f"{what}; uncovered: {whole:.3g}", fontsize=9)
         figure.colorbar(drawn, ax=own, shrink=0.8)
-    own, present = axes[3], np.unique(found.labels)
-    places = np.searchsorted(present, found.labels)
-    own.imshow(places, cmap="tab10", extent=extent, vmin=0, vmax=9, interpolation="nearest")
+    own = axes[3]
+    present, counts = np.unique(found.labels, return_counts=True)
+    named = present[np.argsort(-counts, kind="stable")][: len(COLOURS)]
+    colours = [*COLOURS, GREY]
+    places = np.full(found.labels.shape, len(COLOURS))  # of the rest
+    for number, label in enumerate(named):
+        places[found.labels == label] = number
+        own.plot([], [], "s", color=colours[number], label=plain(classes[label], 24))
+    if len(present) > len(named):
+        own.plot([], [], "s", color=GREY, label=f"{len(present) - len(named)} others")
+    own.imshow(np.array([to_rgb(colour) for colour in colours])[places], extent=extent)
     own.set_title("most likely class", fontsize=9)
-    for number, label in enumerate(present[:9]):
-        own.plot([], [], "s", color=f"C{number}", label=classes[label][:24])
     own.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 
@@ -158,8 +167,3 @@ def heat(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
     share = (values / (values.max() or 1.0))[..., None]
     grey = stretched(picture).mean(-1, keepdims=True) * 0.6 + 0.2
     return grey * (1 - 0.7 * share) + np.array([0.85, 0.15, 0.1]) * 0.7 * share
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes a figure as a PNG."""
-    figure.savefig(path, dpi=DPI)

@@ -13,6 +13,7 @@ from keras_ilsvrc.bench import visualize as bench
 from keras_ilsvrc.cli import app
 
 pytestmark = pytest.mark.tensorflow
+MANY = ",".join(["1"] * 13)
 PICTURES = {
     "deconvnet": ["--layer", "conv3_1", "--number", "3", "--maps", "0,5"],
     "top-activations": ["--layer", "conv2_1/relu_1", "--maps", "0,5,9"],
@@ -105,6 +106,37 @@ def test_an_own_model_and_an_image_file_are_looked_into(own_model, photo, tmp_pa
         out.unlink()
 
 
+def test_labels_of_another_source_are_not_taken_for_the_nets(own_model, tmp_path):
+    """The net has three classes, the folder two: no label, and no wrong name."""
+    from keras_ilsvrc.viewing import of_file
+
+    random = np.random.default_rng(0)
+    for name in ("train/ape", "train/bee", "test/ape", "test/bee"):
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(3):
+            values = random.integers(0, 256, (20, 20, 3), "uint8")
+            Image.fromarray(values).save(tmp_path / name / f"{number}.png")
+    view = of_file(own_model, source=f"folder:{tmp_path}")
+    assert view.label(4) is None
+    assert view.title(4) == "4"
+    words = ["--model", own_model, "--source", f"folder:{tmp_path}", "--number", 4]
+    said("occlusion", *words, "--out", tmp_path / "made.png")
+
+
+def test_epochs_stand_in_the_order_of_their_numbers(small_run, tmp_path):
+    import shutil
+
+    from keras_ilsvrc.viewing import of_run
+
+    shutil.copytree(small_run, tmp_path / "run")
+    epochs = tmp_path / "run" / "epochs"
+    for number in ("0020", "10000", "9999"):
+        shutil.copy(epochs / "epoch-0001.weights.h5", epochs / f"epoch-{number}.weights.h5")
+    (epochs / "part.weights.h5").touch()
+    names = list(of_run(tmp_path / "run").epochs)
+    assert names == ["epoch 1", "epoch 3", "epoch 20", "epoch 9999", "epoch 10000"]
+
+
 def test_a_sequential_model_of_a_file_is_looked_into(photo, tmp_path):
     path, out = tmp_path / "own.keras", tmp_path / "own.png"
     net = [keras.layers.Conv2D(4, 5, activation="relu", name="c"), keras.layers.Flatten()]
@@ -129,6 +161,8 @@ def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp
         (["deconvnet", "--layer", "conv1"], "--run, or a --model"),
         (["deconvnet", "--layer", "conv9_1", "--run", "RUN"], "has no layer 'conv9_1'; did you"),
         (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", "1,x"], "--maps is '1,x'"),
+        (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", "²"], "--maps is '²'"),
+        (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", MANY], "a row holds 12"),
         (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", "99"], "0 to 15"),
         (["deconvnet", "--layer", "conv1", "--run", "RUN", "--number", "360"], "0 to 359"),
         (["saliency", "--run", "RUN", "--image", "RUN/recipe.toml"], "not an image"),
@@ -141,7 +175,7 @@ def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp
         (["saliency", "--model", "MODEL"], "give --source, or --image"),
         (["saliency", "--model", "MODEL", "--image", "PHOTO", "--preprocess", "kafe"], "'caffe'"),
         (["occlusion", "--run", "RUN", "--square", "9"], "does not fit"),
-        (["filters", "--run", "RUN", "--layer", "conv3_1/conv_2"], "input"),
+        (["filters", "--run", "RUN", "--layer", "conv3_1/conv_2"], "looks at 32 maps"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(small_run, own_model, photo, tmp_path, words, part):
@@ -164,7 +198,15 @@ def test_a_run_that_kept_no_epoch_says_how_to(small_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["nose = [[1, 2, 3]]", "nose = 3", "nose = [[1, 2, 3, 4]]", "", "["]
+    "text",
+    [
+        "nose = [[1, 2, 3]]",
+        "nose = 3",
+        "random = [[1, 2, 3, 3], [1, 2, 3, 3]]",
+        "nose = [[1, 2, 3, 4]]",
+        "",
+        "[",
+    ],
 )
 def test_parts_that_do_not_fit_the_images_are_named(own_model, photo, tmp_path, text):
     parts = tmp_path / "parts.toml"

@@ -36,16 +36,18 @@ def test_the_first_filters_of_a_net_with_units_are_its_stems():
     assert found.shape == (16, 3, 3, 3)
     stem = next(layer for layer in net.layers if hasattr(layer, "kernel"))
     np.testing.assert_array_equal(filters(net, stem.name), found)
-    with pytest.raises(InputError, match="conv2_1/conv_1 have 16 input maps"):
+    with pytest.raises(InputError, match="conv2_1/conv_1 looks at 16 maps"):
         filters(net, "conv2_1/conv_1")
 
 
-def test_a_convolution_of_other_maps_is_passed_over():
+@pytest.mark.parametrize("layer", [None, "mix", "apart"])
+def test_maps_are_not_taken_for_colours(layer):
+    """Neither four channels, nor the single maps that a depthwise convolution sees behind them."""
     x = inputs = keras.Input((9, 9, 4))
     x = layers.Conv2D(3, 1, name="mix")(x)
-    x = layers.Conv2D(5, 3, name="look")(x)
-    net = keras.Model(inputs, x)
-    np.testing.assert_array_equal(filters(net), filters(net, "look"))
+    x = layers.DepthwiseConv2D(3, name="apart")(x)
+    with pytest.raises(InputError, match="not at an image of 1 or 3 colours"):
+        filters(keras.Model(inputs, x), layer)
 
 
 def test_each_filter_of_a_depthwise_convolution_is_a_picture_of_its_own():
@@ -76,7 +78,7 @@ def test_a_mosaic_holds_every_picture_in_its_place():
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        ("conv2", "have 2 input maps"),
+        ("conv2", "looks at 2 maps"),
         ("dense", "has no kernel of rows and columns"),
         ("convv1", "did you mean"),
     ],

@@ -264,5 +264,7 @@ def test_evolution_leaves_the_model_as_it_was(net, tmp_path):
         evolution(net, {"none": tmp_path / "none.weights.h5"}, noise(2), "conv1", [0])
     for weight, was in zip(net.get_weights(), before):
         np.testing.assert_array_equal(weight, was)
+    with pytest.raises(InputError, match="gone through again"):
+        evolution(net, {"ones": file}, iter([noise(2)]), "conv1", [0])
     with pytest.raises(InputError, match="hold no file"):
         evolution(net, {}, noise(2), "conv1")
