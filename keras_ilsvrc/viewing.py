@@ -1,6 +1,5 @@
 """What is looked at from outside Python: the net of a run or of a file, and its images."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,9 @@ from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.rundir import EPOCHS
 from keras_ilsvrc.stage import Stage, op_rows, without_optimizer
 from keras_ilsvrc.testing import restore
+from keras_ilsvrc.training.records import kept_weights
 
 MODES = ("caffe", "tf", "torch")
-KEPT = r"epoch-(\d+)\.weights\.h5"  # of `KeptWeights`
 GREY = 128  # of the square that is slid over images
 
 
@@ -148,8 +147,6 @@ def of_stage(stage: Stage, path: Path, source: str | None = None) -> View:
     if source is not None:
         found, split = all_of(source, stage.model)
         labelled = found == classes
-    files = [(re.fullmatch(KEPT, file.name), file) for file in (path / EPOCHS).glob("*")]
-    epochs = {int(match[1]): file for match, file in files if match}
     return View(
         stage.model,
         op_rows(stage.recipe.data.eval_ops),
@@ -158,7 +155,7 @@ def of_stage(stage: Stage, path: Path, source: str | None = None) -> View:
         classes,
         labelled,
         stage.recipe.data.batch_size,
-        {f"epoch {number}": epochs[number] for number in sorted(epochs)},
+        {f"epoch {number}": file for number, file in kept_weights(path / EPOCHS).items()},
     )
 
 

@@ -196,14 +196,17 @@ def _of_images(verb: str, help_: str) -> None:
     ) -> None:
         with drawn(verb, out) as path, starting():
             view = viewed(run, model, preprocess, source)
+            import numpy as np
+
             from keras_ilsvrc.visualize import backward, sheets
             from keras_ilsvrc.visualize.pictures import save
 
+            names = sources_of(image, number)
             function = getattr(backward, verb.replace("-", "_"))
+            all_found = function(view.model, np.stack([view.image(name) for name in names]))
             rows, titles = [], []
-            for name in sources_of(image, number):
-                found, picture = function(view.model, view.image(name))[0], view.picture(name)
-                signed = found.ndim == 3
+            for name, found in zip(names, all_found):
+                picture, signed = view.picture(name), found.ndim == 3
                 made = sheets.centred(found) if signed else sheets.heat(found, picture)
                 rows.append([sheets.stretched(picture), made])
                 titles += [view.title(name), verb]

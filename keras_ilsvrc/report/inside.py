@@ -5,7 +5,7 @@ from markupsafe import Markup
 from keras_ilsvrc.report.finished import Run
 from keras_ilsvrc.report.page import Section, picture
 from keras_ilsvrc.viewing import View, of_stage
-from keras_ilsvrc.visualize.occlusion import occlusion
+from keras_ilsvrc.visualize.occlusion import Occluder
 from keras_ilsvrc.visualize.probe import Probe
 from keras_ilsvrc.visualize.rules import is_relu
 from keras_ilsvrc.visualize.sheets import occlusion_sheet, top_sheet
@@ -63,11 +63,11 @@ def covered(run: Run) -> Section:
     """Some test images, a square slid over each: the first of as many classes."""
     view = of_stage(run.stage, run.path)
     firsts = {int(label): index for index, label in reversed(list(enumerate(run.labels)))}
-    shown = Markup()
+    shown, cover, fill = Markup(), Occluder(view.model), view.grey()
     for index in sorted(firsts.values())[:COVERED]:
-        label, fill = int(run.labels[index]), view.grey()
+        label = int(run.labels[index])
         with run.working("covering an image") as tell:
-            found = occlusion(view.model, view.image(index), label, fill=fill, tell=tell)
+            found = cover(view.image(index), label, fill=fill, tell=tell)
         figure = occlusion_sheet(found, view.picture(index), run.classes, "")
         name = run.classes[label]
         alt = f"An image of {name}, and where a grey square over it changes what the net says"

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -12,6 +13,7 @@ import keras
 import tensorflow as tf
 
 SUFFIX = ".weights.h5"
+KEPT = r"epoch-(\d+)\.weights\.h5"
 COLUMNS = (
     "epoch",
     "step",
@@ -178,6 +180,12 @@ class KeptWeights(keras.callbacks.Callback):
                 part.unlink()
             lost = f"epoch {epoch + 1} is not kept: {error.strerror or error}"
             self.tell(f"{self.directory}: {lost}; training goes on")
+
+
+def kept_weights(directory: Path) -> dict[int, Path]:
+    """The files of `KeptWeights` by their epochs, in order."""
+    found = [(re.fullmatch(KEPT, path.name), path) for path in directory.glob("*")]
+    return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
 def error(logs: dict[str, float]) -> float:

@@ -12,7 +12,8 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call
 from keras_ilsvrc.visualize.filters import kernel_of
-from keras_ilsvrc.visualize.probe import batches_of, check_batch, graph_of, silent, type_of
+from keras_ilsvrc.visualize.given import batches_of, check_batch, silent, type_of
+from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
 
 ALIKE = 0.95  # cosine of two filters' weights, of either sign

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.visualize.probe import Probe, maps_of, numbers_of
+from keras_ilsvrc.visualize.given import check_count, numbers_of
+from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 
 @dataclass(frozen=True)
@@ -71,50 +72,67 @@ def occlusion(
         InputError: If the model is not functional, has no such layer or class, takes other images,
             or the square does not fit into the image.
     """
-    probe = Probe(model)
-    images = probe.batch(image)
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"batch_size is {batch_size!r}; expected at least 1")
-    if len(images) != 1:
-        raise InputError(f"image is a batch of {len(images)}; give one image")
-    layer_maps = maps_of(probe, layer)
-    height, width = images.shape[1:3]
-    square = min(max(2, min(height, width) // 5), height, width) if square is None else square
-    stride = max(1, square // 4) if stride is None else stride
-    whole_numbers = isinstance(square, int) and isinstance(stride, int)
-    if not whole_numbers or not 0 < square <= min(height, width) or stride < 1:
-        raise InputError(
-            f"a square of {square} moved by {stride} does not fit an image of {height}x{width}"
-        )
-    filled = filling(fill, images.shape[1:])
+    return Occluder(model, layer)(image, label, square, stride, fill, batch_size, tell)
 
-    def look(images):
-        values = probe.values(images)
-        totals = tf.reduce_sum(tf.cast(values[id(layer_maps)], "float32"), (1, 2))
-        return probe.probable(tf.cast(values[id(probe.target)], "float32")), totals
 
-    run = probe.graph(look)
-    of_classes, totals = (x.numpy()[0] for x in run(images))
-    wanted = of_classes.argmax() if label is None else label
-    label = int(numbers_of("label", wanted, len(of_classes))[0])
-    strongest = int(totals.argmax())
-    tops, lefts = (steps(size, square, stride) for size in (height, width))
-    places = [(top, left) for top in tops for left in lefts]
-    found = []
-    for start in range(0, len(places), batch_size):
-        some = places[start : start + batch_size]
-        batch = np.repeat(images, len(some), 0)
-        for covered, (top, left) in zip(batch, some):
-            here = slice(top, top + square), slice(left, left + square)
-            covered[here] = filled[here]
-        probabilities, sums = (x.numpy() for x in run(batch))
-        found.append((probabilities[:, label], probabilities.argmax(1), sums[:, strongest]))
-        tell(start + len(some), len(places))
-    probability, labels, activation = (
-        np.concatenate(x).reshape(len(tops), len(lefts)) for x in zip(*found)
-    )
-    whole = float(of_classes[label]), float(totals[strongest])
-    return Occlusion(label, strongest, tops, lefts, square, probability, labels, activation, whole)
+class Occluder:
+    """Occlusion of many images by one graph; its arguments are those of `occlusion`."""
+
+    def __init__(self, model: keras.Model, layer: str | None = None):
+        self.probe = Probe(model)
+        self.maps = maps_of(self.probe, layer)
+        self._look = self.probe.graph(self._graph)
+
+    def __call__(
+        self,
+        image: Any,
+        label: int | None = None,
+        square: int | None = None,
+        stride: int | None = None,
+        fill: Any = 0.0,
+        batch_size: int = 32,
+        tell: Callable[[int, int], object] = lambda done, total: None,
+    ) -> Occlusion:
+        """As `occlusion`."""
+        images = self.probe.batch(image)
+        check_count("batch_size", batch_size)
+        if len(images) != 1:
+            raise InputError(f"image is a batch of {len(images)}; give one image")
+        height, width = images.shape[1:3]
+        square = min(max(2, min(height, width) // 5), height, width) if square is None else square
+        stride = max(1, square // 4) if stride is None else stride
+        whole_numbers = isinstance(square, int) and isinstance(stride, int)
+        if not whole_numbers or not 0 < square <= min(height, width) or stride < 1:
+            raise InputError(
+                f"a square of {square} moved by {stride} does not fit an image of {height}x{width}"
+            )
+        filled = filling(fill, images.shape[1:])
+        of_classes, totals = (x.numpy()[0] for x in self._look(images))
+        wanted = of_classes.argmax() if label is None else label
+        label = int(numbers_of("label", wanted, len(of_classes))[0])
+        strongest = int(totals.argmax())
+        tops, lefts = (steps(size, square, stride) for size in (height, width))
+        places = [(top, left) for top in tops for left in lefts]
+        found = []
+        for start in range(0, len(places), batch_size):
+            some = places[start : start + batch_size]
+            batch = np.repeat(images, len(some), 0)
+            for covered, (top, left) in zip(batch, some):
+                here = slice(top, top + square), slice(left, left + square)
+                covered[here] = filled[here]
+            probabilities, sums = (x.numpy() for x in self._look(batch))
+            found.append((probabilities[:, label], probabilities.argmax(1), sums[:, strongest]))
+            tell(start + len(some), len(places))
+        shape = len(tops), len(lefts)
+        probability, labels, sums = (np.concatenate(x).reshape(shape) for x in zip(*found))
+        whole = float(of_classes[label]), float(totals[strongest])
+        return Occlusion(label, strongest, tops, lefts, square, probability, labels, sums, whole)
+
+    def _graph(self, images):
+        """Probabilities (images, classes), and totals (images, maps)."""
+        values = self.probe.values(images)
+        totals = tf.reduce_sum(tf.cast(values[id(self.maps)], "float32"), (1, 2))
+        return self.probe.probable(tf.cast(values[id(self.probe.target)], "float32")), totals
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:

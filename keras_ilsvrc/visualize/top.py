@@ -12,7 +12,8 @@ from keras_ilsvrc.accounting.geometry import pixels, window
 from keras_ilsvrc.accounting.span import Window
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.backward import Deconvnet
-from keras_ilsvrc.visualize.probe import Probe, batches_of, numbers_of, silent
+from keras_ilsvrc.visualize.given import batches_of, check_count, numbers_of, silent
+from keras_ilsvrc.visualize.probe import Probe
 
 SHOWN = 16  # maps, where none are named
 
@@ -63,8 +64,7 @@ class Top:
         self.maps = np.arange(min(SHOWN, known))
         if maps is not None:
             self.maps = numbers_of("maps", maps, known)
-        if not isinstance(count, int) or count < 1:
-            raise InputError(f"count is {count!r}; expected at least 1")
+        check_count("count", count)
         self.windows = Windows(self.probe)
         self._strengths = self.probe.graph(self._strengths_of)
 

@@ -142,7 +142,9 @@ def test_a_sequential_model_of_a_file_is_looked_into(photo, tmp_path):
     net = [keras.layers.Conv2D(4, 5, activation="relu", name="c"), keras.layers.Flatten()]
     keras.Sequential([keras.Input((16, 16, 3)), *net, keras.layers.Dense(3)]).save(path)
     for verb in ("saliency", "occlusion", "grad-cam"):
-        said(verb, "--model", path, "--image", photo, "--out", out)
+        assert said(verb, "--model", path, "--image", photo, "--out", out).strip() == str(out)
+        with Image.open(out) as picture:
+            assert min(picture.size) > 200
         out.unlink()
 
 
