@@ -1,6 +1,28 @@
-"""`python -m keras_ilsvrc` is `keras-ilsvrc`."""
+"""`python -m keras_ilsvrc` and `keras-ilsvrc`."""
 
-from keras_ilsvrc.cli import main
+import os
+import signal
+import sys
+
+INTERRUPTED, STOPPED = 130, 75  # exit statuses
+
+
+def main() -> None:
+    """Run the command line; a signal while it is imported ends it without a traceback."""
+    training = "train" in sys.argv
+    status = STOPPED if training else INTERRUPTED
+    names = ("SIGINT", "SIGTERM", "SIGHUP") if training else ("SIGINT",)
+    before = {}
+    for number in (getattr(signal, x) for x in names if hasattr(signal, x)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, lambda *_: os._exit(status))
+    from keras_ilsvrc.cli import main as run
+
+    if not training:  # `train` takes the signals over itself
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,7 @@
 """Names to models: what all nets share is here, once. Keras is imported when it is needed."""
 
 import importlib
+import os
 import zipfile
 from numbers import Integral
 from pathlib import Path
@@ -120,12 +121,13 @@ def load_weights(model: "keras.Model", path: str | Path) -> None:
     """Fills a model with the weights of a `.weights.h5` file of the same net.
 
     Raises:
-        InputError: If the file is missing, damaged, or of another net.
+        InputError: If the file is missing, damaged, of another net, or holds what is not finite.
     """
     _check_exists(path, "weights")
     if not str(path).endswith(".weights.h5"):
         raise InputError(f"weights is {path}; expected a file that ends in .weights.h5")
     _read(path, model.load_weights)
+    _check_finite(path, model)
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
@@ -152,6 +154,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
     from keras_ilsvrc.layers.graph import synchronize
 
     model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))
+    _check_finite(path, model)
     if _replicas() > 1:
         synchronize(model, True)
     return model
@@ -205,19 +208,34 @@ def _image(row: Net, input_tensor, input_shape):
 
 def _check_exists(path, what):
     path = Path(path)
-    if not path.is_file():
-        parent = path.parent
-        found = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
-        raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))
+    try:
+        if path.is_file():
+            return
+        found = os.listdir(path.parent) if path.parent.is_dir() else []
+    except OSError as error:
+        raise InputError(f"{str(path)[:200]}: cannot be read: {error.strerror}") from error
+    raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))
 
 
 def _read(path, load):
-    """Loads a file; what is wrong with it in one line that names it."""
+    """Load a file; whatever fails in that is a fault of the file, in one line that names it."""
     try:
         return load(str(path))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: cannot be read: {reason[:300]}") from error
+
+
+def _check_finite(path, model):
+    import numpy as np
+    from keras import ops
+
+    for weight in model.weights:
+        values = ops.convert_to_numpy(weight)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise InputError(
+                f"{path}: damaged: {weight.path} is not finite; restore it from a copy"
+            )
 
 
 def _replicas() -> int:

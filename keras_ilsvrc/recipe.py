@@ -1,5 +1,6 @@
 """Recipes: one TOML file a run, typed. Shapes and types only; names in it are resolved by `run`."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -10,7 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.files import SMALL, read
 from keras_ilsvrc.tables import CHOICES, TABLES, Recipe
+
+DEPTH = 16  # of tables and lists within each other; a recipe needs four
 
 
 def find(name: str) -> Path:
@@ -19,18 +23,18 @@ def find(name: str) -> Path:
     Raises:
         InputError: If there is none; the nearest names are suggested.
     """
-    if Path(name).is_file():
-        return Path(name)
+    with suppress(OSError):  # too long for a path
+        if Path(name).is_file():
+            return Path(name)
     homes = [Path(__file__).parent.parent / "recipes"]
     with suppress(ModuleNotFoundError):  # a checkout that is not installed
         homes.insert(0, Path(str(resources.files("keras_ilsvrc.recipes"))))
-    for home in homes:
-        if (home / f"{name}.toml").is_file():
-            return home / f"{name}.toml"
-    known = sorted({file.stem for home in homes for file in home.glob("*.toml")})
-    raise InputError(
-        f"{name}: no such recipe file, nor a recipe of the package; {nearest(name, known)}"
-    )
+    known = {file.stem: file for home in reversed(homes) for file in sorted(home.glob("*.toml"))}
+    if name in known:
+        return known[name]
+    hint = nearest(name, known)
+    text = f"{name[:200]}: no such recipe file, nor a recipe of the package; {hint}"
+    raise InputError(text.rstrip("; "))
 
 
 def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -44,12 +48,14 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         InputError: If the file is no TOML (the line is named), or a key is unknown (its path and
             the nearest one), missing, of the wrong type or out of range.
     """
+    content = read(path, SMALL)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        text = content.decode("utf-8-sig")  # Notepad begins files with a byte order mark
+        table = _parse(text)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8: {error}; save it as UTF-8") from error
+    except ValueError as error:
         raise InputError(f"{path}: not TOML: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
     for override in overrides:
         _set(table, override)
     try:
@@ -66,14 +72,38 @@ def _set(table: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise InputError(f"--set {override}: expected key=value, as in schedule.steps=100")
     *parents, last = key.strip().split(".")
+    if len(parents) > DEPTH:
+        raise InputError(f"--set {key[:60]}...: a key of {len(parents) + 1} parts; at most {DEPTH}")
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
             raise InputError(f"--set {override}: {parent} is a value, not a table")
     try:
-        table[last] = tomllib.loads(f"value = {text}")["value"]
+        parsed = _parse(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        table[last] = text
+        parsed = {"value": text}
+    except ValueError as error:
+        raise InputError(f"--set {key}: {error}") from error
+    if len(parsed) > 1:
+        raise InputError(f"--set {key}: {text!r} is more than one value; give --set for each key")
+    table[last] = parsed["value"]
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Return TOML as a table.
+
+    Raises:
+        ValueError: If it is no TOML, or nested deeper than `DEPTH`.
+    """
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEPTH:
+            raise ValueError(f"brackets are nested deeper than {DEPTH}")
+    pieces = re.split(r"[\n,\[\]{}]", text)
+    if any(piece.partition("=")[0].count(".") > DEPTH for piece in pieces):
+        raise ValueError(f"a key has more than {DEPTH} parts")
+    return tomllib.loads(text)
 
 
 def _explain(error: Mapping[str, Any]) -> str:

@@ -52,11 +52,11 @@ def set_policy():
 def small_run(tmp_path_factory):
     """The directory of a finished run: a small net trained on digits for three epochs."""
     from keras_ilsvrc.recipe import find, load
-    from keras_ilsvrc.run import train
-    from keras_ilsvrc.rundir import RunDirectory
+    from keras_ilsvrc.runs.train import train
+    from keras_ilsvrc.runs.directory import RunDirectory
 
     path = tmp_path_factory.mktemp("run") / "run"
     small = ["net=resnet_cifar", "build.depth=8", "schedule.steps=36", "keep_epochs=[1, 3]"]
     recipe = load(find("quickstart"), [*small, "schedule.learning_rate=[[0,0.1]]"])
-    train(recipe, RunDirectory(recipe, "run", path))
+    train(recipe, RunDirectory(path, recipe))
     return path

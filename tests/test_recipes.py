@@ -165,13 +165,13 @@ def shallow(name):
     "name", [pytest.param(x, marks=[] if x in QUICK else pytest.mark.slow) for x in RECIPES]
 )
 def test_builds_and_takes_a_step(name, monkeypatch):
-    from keras_ilsvrc import stage as stages
+    from keras_ilsvrc.runs import experiment as stages
     from keras_ilsvrc.data.pipeline import training_batches
 
     overrides = [*shallow(name), "data.batch_size=2"]
     recipe = recipes.load(ROOT / f"recipes/{name}.toml", overrides)
     monkeypatch.setattr(stages, "open_source", lambda *args, **keywords: made(recipe))
-    stage = stages.set_stage(recipe, mirrored(1))
+    stage = stages.set_up(recipe, mirrored(1))
     rows = stages.op_rows(recipe.data.train_ops)
     batches = training_batches(stage.train, rows, stage.statistics, 2, 0)
     with stage.strategy.scope():

@@ -92,17 +92,17 @@ def test_a_page_says_what_the_run_found(page, small_run):
 
 
 def test_names_are_escaped(small_run):
-    from keras_ilsvrc.report.finished import read
+    from keras_ilsvrc.runs.finished import read
     from keras_ilsvrc.report.page import page as made
     from keras_ilsvrc.report.sections import confusion, doubtful, recipe, summary
 
     held = read(small_run)
-    stage = dataclasses.replace(held.stage)
-    stage.source = dataclasses.replace(
-        stage.source, classes=tuple("<b>&" + str(n) for n in range(10))
+    experiment = dataclasses.replace(held.experiment)
+    experiment.source = dataclasses.replace(
+        experiment.source, classes=tuple("<b>&" + str(n) for n in range(10))
     )
-    stage.recipe = stage.recipe.model_copy(update={"initial": "</code><script>"})
-    held = dataclasses.replace(held, stage=stage)
+    experiment.recipe = experiment.recipe.model_copy(update={"initial": "</code><script>"})
+    held = dataclasses.replace(held, experiment=experiment)
     text = made("<i>&", [part(held) for part in (summary, confusion, doubtful, recipe)])
     assert "<b>&" not in text
     assert "&lt;b&gt;&amp;3" in text
@@ -111,12 +111,12 @@ def test_names_are_escaped(small_run):
 
 
 def fake(labels, guesses, classes):
-    from keras_ilsvrc.report.finished import Run
+    from keras_ilsvrc.runs.finished import FinishedRun
 
     source = SimpleNamespace(classes=tuple(f"class {n}" for n in range(classes)))
-    stage = SimpleNamespace(source=source, test=SimpleNamespace(labels=np.array(labels)))
+    experiment = SimpleNamespace(source=source, test=SimpleNamespace(labels=np.array(labels)))
     probabilities = np.eye(classes, dtype="float32")[guesses]
-    return Run(None, stage, {}, [], probabilities)
+    return FinishedRun(None, experiment, {}, [], probabilities)
 
 
 def test_a_table_of_confusions_counts_every_image():
@@ -157,12 +157,12 @@ def test_a_verdict_is_where_the_expected_error_stands_to_the_interval(expected, 
 
 
 def test_the_layer_shown_sees_parts_of_an_image(small_run):
-    from keras_ilsvrc.report.finished import read
+    from keras_ilsvrc.runs.finished import read
     from keras_ilsvrc.report.inside import layer_of_parts
-    from keras_ilsvrc.viewing import of_stage
+    from keras_ilsvrc.runs.inspection import of_experiment
 
     held = read(small_run)
-    view = of_stage(held.stage, small_run)
+    view = of_experiment(held.experiment, held.directory)
     assert layer_of_parts(view) == "conv2_1/relu_1"  # 5x5 of 8x8 pixels; the next see 7x7
 
 
@@ -200,7 +200,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
-    from keras_ilsvrc.report import whole
+    from keras_ilsvrc.files import whole
 
     def write():
         with whole(tmp_path / "page.html") as part:

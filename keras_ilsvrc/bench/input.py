@@ -13,13 +13,13 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from keras_ilsvrc.bench.steps import threads
 from keras_ilsvrc.bench.timing import ENOUGH, UNCOUNTED, take_turns
 from keras_ilsvrc.data.apply import Rows
 from keras_ilsvrc.data.pipeline import training_batches
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.stores import Files
+from keras_ilsvrc.training.strategy import threads
 
 FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90  # the usual size of an image of ImageNet
 BATCH, STEPS = 128, 15  # of a turn

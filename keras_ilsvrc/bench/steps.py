@@ -1,7 +1,6 @@
 """One step of a net on random images, as its package runs it best."""
 
 import importlib
-import os
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.bench.timing import take_turns
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.training.strategy import threads
 
 RATE = 1e-4  # low, so that random images lead nowhere
 TRIALS = 3  # after which the faster form of a torch net is chosen
@@ -89,10 +89,3 @@ def torchvision_step(
     if statistics.median(times["eager"]) < statistics.median(times["compiled"]):
         return "channels last, eager", eager
     return "channels last, compiled", compiled
-
-
-def threads() -> int:
-    """How many an operation has: what TensorFlow was told, else one for each core given to us."""
-    told = tf.config.threading.get_intra_op_parallelism_threads()
-    given = getattr(os, "sched_getaffinity", None)  # on Linux
-    return told or (len(given(0)) if given else os.cpu_count() or 1)

@@ -5,6 +5,8 @@ import sys
 import typer
 
 from keras_ilsvrc.cli import accounts, bench, data, doctor, nets, report, results, runs, visualize
+from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
+from keras_ilsvrc.cli.streams import open_streams
 from keras_ilsvrc.errors import InputError
 
 app = typer.Typer(
@@ -35,24 +37,38 @@ def options(
 
 
 def main() -> None:
-    """Runs a command; an error is one line, and exit status 2 if the input was at fault."""
+    """Run a command; an error is one line, with exit status 2 if the input was at fault."""
+    open_streams()
     debug = "--debug" in sys.argv
     if debug:  # wherever it stands
         sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
         app()
-    except InputError as error:
+    except KeyboardInterrupt:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if debug:
             raise
-        reason = " ".join(str(error).split())[:300]
-        print(
-            f"error: {type(error).__name__}: {reason} (this is a fault of the package; --debug "
-            "shows where)",
-            file=sys.stderr,
-        )
-        sys.exit(1)
+        print(f"error: {_line(error)}", file=sys.stderr)
+        sys.exit(BAD_INPUT if _is_input(error) else FAULT)
+
+
+def _is_input(error: Exception) -> bool:
+    """Whether the cause is outside of the package: bad input, or a file or disk."""
+    return isinstance(error, InputError) or (
+        isinstance(error, OSError) and error.filename is not None
+    )
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        line = text
+    elif _is_input(error):
+        line = f"{error.filename}: {error.strerror}"  # type: ignore[attr-defined]
+    else:
+        name = type(error).__name__
+        line = f"{name}: {text[:300]} (this is a fault of the package; --debug shows where)"
+    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in line)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json, check_file
-from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, info
 from keras_ilsvrc.nets.printed import printed

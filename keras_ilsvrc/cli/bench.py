@@ -17,7 +17,7 @@ from rich.table import Table
 from keras_ilsvrc.bench.peers import check_peer
 from keras_ilsvrc.bench.timing import ENOUGH
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 

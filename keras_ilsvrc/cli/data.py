@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import BAD_INPUT, Json
-from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.cli.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.data.check import Findings

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 
 from keras_ilsvrc.cli.options import check_file
-from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 
 if TYPE_CHECKING:
-    from keras_ilsvrc.viewing import View
+    from keras_ilsvrc.runs.inspection import View
 
 Run = Annotated[Path | None, typer.Option("--run", help="Directory of a finished run.")]
 Model = Annotated[Path | None, typer.Option("--model", help="A .keras file, in place of a run.")]
@@ -65,12 +65,12 @@ def viewed(
     if run is not None and preprocess is not None:
         raise InputError("--preprocess is for --model; a run has the ops of its recipe")
     quiet_tensorflow()
-    from keras_ilsvrc import viewing
+    from keras_ilsvrc.runs import inspection
 
     if model is not None:
-        return viewing.of_file(model, preprocess, source)
+        return inspection.of_file(model, preprocess, source)
     assert run is not None
-    return viewing.of_run(run, source)
+    return inspection.of_run(run, source)
 
 
 def sources_of(images: list[Path] | None, numbers: list[int] | None) -> list[Path | int]:

@@ -7,7 +7,8 @@ import typer
 
 from keras_ilsvrc.errors import InputError
 
-BAD_INPUT, STOPPED, DIVERGED = 2, 75, 76  # exit statuses; 75 is EX_TEMPFAIL of sysexits.h
+# Exit statuses; 75 is EX_TEMPFAIL of sysexits.h: run it again with --resume.
+FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 

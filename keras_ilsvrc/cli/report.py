@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from keras_ilsvrc.cli.quiet import quiet_tensorflow
 from keras_ilsvrc.cli.runs import Replicas
+from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.data.progress import bar
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.rundir import RESULT
+from keras_ilsvrc.runs.directory import RunDirectory
 
 
 def report(
@@ -20,8 +19,7 @@ def report(
     replicas: Replicas = None,
 ) -> None:
     """Write one HTML page of a finished run: its errors, its images, its net and its recipe."""
-    if not (run / RESULT).is_file():
-        raise InputError(f"{run}: no finished run: {RESULT} is missing")
+    RunDirectory(run).result()
     quiet_tensorflow()
     from keras_ilsvrc.report import report
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.results import HEADINGS, markdown, rows_of
+from keras_ilsvrc.runs.results import HEADINGS, markdown, rows_of
 
 
 def results(

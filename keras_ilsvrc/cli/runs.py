@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,29 +13,40 @@ import typer
 
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json
-from keras_ilsvrc.cli.quiet import quiet_tensorflow
+from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.cli.workers import run_workers
 from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.protocols import passes_of
-from keras_ilsvrc.machine import Machine
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.rundir import PAGE, RECIPE, RESULT, RunDirectory
+from keras_ilsvrc.runs.directory import CURVES, DOUBTFUL, PAGE, RESULT, NoDirectory, RunDirectory
+from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.cluster import LOST, Cluster, LostWorker, cluster_of
+from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
 
 Replicas = Annotated[
     int | None,
     typer.Option(
+        max=4096,
         help="Devices to mirror the model on: all GPUs if not given; without a GPU, so many "
         "logical CPU devices.",
     ),
 ]
 
 
+def _path(text: str) -> Path:
+    """A path as it is given; typer would take an empty one for the working directory."""
+    if not text:
+        raise InputError("--out is empty; expected a directory, for example runs/mine")
+    return Path(text)
+
+
 def train(
     recipe: Annotated[str, typer.Argument(help="A TOML file, or the name of a recipe.")],
-    out: Annotated[Path | None, typer.Option(help="Directory; runs/NAME if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(parser=_path, help="Directory; runs/NAME if not given.")
+    ] = None,
     replicas: Replicas = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Change a key, as schedule.steps=100.")
@@ -70,57 +84,106 @@ def train(
 ) -> None:
     """Train a network by a recipe, test it, and keep the run in a directory.
 
-    On SIGTERM or Ctrl-C it writes a checkpoint, and ends with 75; --resume goes on from there.
+    On SIGTERM, SIGHUP or Ctrl-C it writes a checkpoint and ends with 75; --resume resumes there.
     Where gradients are not finite again and again, it ends with 76.
 
     On several machines, start it on each with TF_CONFIG set; where another is lost, it ends with
     69.
     """
-    _check_replicas(replicas)
-    cluster = cluster_of()
-    _check_workers(cluster, local_workers, max_restarts, replicas)
-    overrides = set_ or []
-    path = recipes.find(recipe)
-    loaded = recipes.load(path, overrides)
-    try:
-        info(loaded.net, **loaded.build.variations)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    machine = Machine(
-        replicas,
-        cluster,
-        wait_for_workers,
-        checkpoint_steps,
-        steps_per_call,
-        xla,
-        tensorboard,
-    )
-    if cluster and not cluster.chief:
-        if not (out and resume and (out / RESULT).is_file()):  # it may be seen from here
-            _work(loaded, None, cluster.name(), machine)
-        return
-    directory = RunDirectory(loaded, path.stem, out, resume, overrides)
-    result = directory.result()
-    if result is None:
-        plan = f"{loaded.net} on {loaded.data.dataset}, {loaded.schedule.steps:,} steps"
-        where = f"{local_workers} workers" if local_workers else "TensorFlow"
-        print(f"{plan}, in {directory.path}: starting {where}", file=sys.stderr)
-        if local_workers:
-            given = _again(machine) + [f"--set={override}" for override in overrides]
-            command = [sys.executable, "-m", "keras_ilsvrc", "train", str(path), *given]
-            command += ["--resume", "--out", str(directory.path)]
-            status = run_workers(command, local_workers, max_restarts)
-            if status:
-                raise typer.Exit(status)
-            result = directory.result() or {}
+    with _ending(out) as named, StopRequest(at_once=True):
+        _check_replicas(replicas)
+        cluster = cluster_of()
+        _check_workers(cluster, local_workers, max_restarts, replicas)
+        overrides = set_ or []
+        path = recipes.find(recipe)
+        loaded = recipes.load(path, overrides)
+        try:
+            info(loaded.net, **loaded.build.variations)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        machine = Machine(
+            replicas,
+            cluster,
+            wait_for_workers,
+            checkpoint_steps,
+            steps_per_call,
+            xla,
+            tensorboard,
+        )
+        if cluster and not cluster.chief:
+            named.append(cluster.name())
+            if not (out and resume and (out / RESULT).is_file()):  # it may be seen from here
+                _work(loaded, NoDirectory(), machine, overrides)
+            return
+        directory = RunDirectory(
+            out or Path("runs") / path.stem, loaded, resume, numbered=not (out or resume)
+        )
+        if directory.finished:
+            _complete(loaded, directory, replicas)
+        elif local_workers:
+            command = [sys.executable, "-m", "keras_ilsvrc", "train", str(path), "--resume"]
+            command += _again(machine) + [f"--set={override}" for override in overrides]
+            _train_locally(loaded, directory, command, local_workers, max_restarts)
+            _complete(loaded, RunDirectory(directory.path), replicas)
         else:
-            result = _work(loaded, directory, str(directory.path), machine)
-        if loaded.report and not cluster:
-            _write_page(directory.path, replicas)
+            with directory:
+                named.append(str(directory.path))
+                _print_plan(loaded, directory, "TensorFlow")
+                _work(loaded, directory, machine, overrides)
+    directory = RunDirectory(directory.path)
+    result = directory.result()
     if as_json:
         print(json.dumps({**result, "out": str(directory.path)}, indent=2))
         return
-    _print_result(loaded, directory.path, result)
+    _print_result(directory.path, result)
+
+
+@contextmanager
+def _ending(out: Path | None) -> Iterator[list[str]]:
+    """Turn the ways in which training ends early into a line and an exit status."""
+    named = [str(out or "runs")]
+    try:
+        yield named
+    except Stopped as error:
+        print(f"{named[-1]}: {error}; resume it with --resume", file=sys.stderr)
+        raise typer.Exit(STOPPED) from error
+    except LostWorker as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(LOST) from error
+    except Diverged as error:
+        print(f"{named[-1]}: diverged at {error}", file=sys.stderr)
+        raise typer.Exit(DIVERGED) from error
+
+
+def _print_plan(recipe: Recipe, directory: RunDirectory, what: str) -> None:
+    plan = f"{recipe.net} on {recipe.data.dataset}, {recipe.schedule.steps:,} steps"
+    print(f"{plan}, in {directory.path}: starting {what}", file=sys.stderr)
+
+
+def _train_locally(
+    recipe: Recipe, directory: RunDirectory, command: list[str], workers: int, restarts: int
+) -> None:
+    """Train by workers that are processes of this machine."""
+    with directory.reserved():
+        _print_plan(recipe, directory, f"{workers} workers")
+        status = run_workers([*command, "--out", str(directory.path)], workers, restarts)
+        if status:
+            raise typer.Exit(status)
+
+
+def _complete(recipe: Recipe, directory: RunDirectory, replicas: int | None) -> None:
+    """Draw what a finished run still lacks."""
+    directory.result()
+    names = [CURVES, DOUBTFUL, *([PAGE] if recipe.report else [])]
+    if all((directory.path / name).exists() for name in names):
+        return
+    quiet_tensorflow()
+    from keras_ilsvrc.report import write_page
+    from keras_ilsvrc.runs.finished import read
+    from keras_ilsvrc.runs.train import draw
+
+    with directory:
+        draw(read(directory.path, replicas, bar), write_page if recipe.report else None)
 
 
 def _again(machine: Machine) -> list[str]:
@@ -131,47 +194,27 @@ def _again(machine: Machine) -> list[str]:
     return given + ["--xla"] * machine.xla + ["--tensorboard"] * machine.tensorboard
 
 
-def _work(
-    recipe: Recipe, directory: RunDirectory | None, name: str, machine: Machine
-) -> dict[str, Any]:
-    """Trains in this process; how it ended is a line and an exit status."""
+def _work(recipe: Recipe, directory: RunDirectory, machine: Machine, overrides: list[str]) -> None:
+    """Train in this process."""
     if machine.cluster:  # whose runtime says in ten lines that a worker is lost
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     quiet_tensorflow()
-    from keras_ilsvrc import run
-    from keras_ilsvrc.training.stopping import Stopped
-    from keras_ilsvrc.training.trainer import Diverged
+    from keras_ilsvrc.report import write_page
+    from keras_ilsvrc.runs.train import train
 
-    try:
-        return run.train(recipe, directory, machine)
-    except Stopped as error:
-        print(f"{name}: {error}; go on with --resume", file=sys.stderr)
-        raise typer.Exit(STOPPED) from error
-    except Diverged as error:
-        print(f"{name}: diverged at {error}", file=sys.stderr)
-        raise typer.Exit(DIVERGED) from error
-    except LostWorker as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(LOST) from error
+    page = write_page if recipe.report and not machine.cluster else None
+    train(recipe, directory, machine, overrides, page)
 
 
-def _write_page(path: Path, replicas: int | None) -> None:
-    quiet_tensorflow()
-    from keras_ilsvrc.report import report
-
-    report(path, working=bar, replicas=replicas)
-
-
-def _print_result(loaded: Recipe, path: Path, result: dict[str, Any]) -> None:
+def _print_result(path: Path, result: dict[str, Any]) -> None:
     _print_errors(result)
     if "baseline" in result:
         baseline = result["baseline"]
         print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
     print(f"{'seconds':<12}{result['seconds']:.0f}, on {result['replicas']} replicas")
-    print(f"{'pictures':<12}{path / 'curves.png'}")
-    print(f"{'':<12}{path / 'doubtful.png'}")
-    if (path / PAGE).is_file():
-        print(f"{'page':<12}{path / PAGE}")
+    for name, label in ((CURVES, "pictures"), (DOUBTFUL, ""), (PAGE, "page")):
+        if (path / name).is_file():
+            print(f"{label:<12}{path / name}")
 
 
 def evaluate(
@@ -194,10 +237,9 @@ def evaluate(
         passes_of(protocol)
     sides = _sides(scales)
     for path in run:
-        if not (path / RECIPE).is_file():
-            raise InputError(f"{path}: no finished run: {RECIPE} is missing")
+        RunDirectory(path).check_finished()
     quiet_tensorflow()
-    from keras_ilsvrc.testing import errors_of, restore
+    from keras_ilsvrc.runs.evaluate import errors_of, restore
 
     with bar("testing") as tell:
         result = errors_of([restore(path, replicas) for path in run], protocol, sides, tell)
@@ -213,8 +255,8 @@ def _sides(scales: str | None) -> list[int] | None:
     if scales is None:
         return None
     words = scales.split(",")
-    if not all(word.strip().isdecimal() and int(word) for word in words):
-        raise InputError(f"--scales is {scales!r}; expected pixels, as 256,384,512")
+    if not all(re.fullmatch(r" *0*[1-9][0-9]{0,4} *", word) for word in words):
+        raise InputError(f"--scales is {scales!r:.60}; expected pixels below 100,000: 256,384,512")
     return [int(word) for word in words]
 
 

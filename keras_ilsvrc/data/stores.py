@@ -2,6 +2,7 @@
 
 import os
 import weakref
+import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol
@@ -27,6 +28,9 @@ class Store(Protocol):
 
     def encoded(self, row: tf.Tensor) -> tf.Tensor:
         """The same as a scalar string tensor, also within a graph."""
+
+    def version(self, row: int) -> tuple[int, int]:
+        """Return the size of an image in bytes, and a number that changes with its content."""
 
 
 class _ReadByPython:
@@ -60,6 +64,10 @@ class Files:
     def encoded(self, row):
         return tf.io.read_file(tf.gather(self._paths, row))
 
+    def version(self, row: int) -> tuple[int, int]:
+        found = os.stat(self.paths[row])
+        return found.st_size, found.st_mtime_ns
+
 
 class Numbered(_ReadByPython):
     """Images without files, which have a number; these are pixels, not encoded.
@@ -76,6 +84,9 @@ class Numbered(_ReadByPython):
 
     def read(self, row: int) -> bytes:
         raise TypeError(f"{self.name(row)} has pixels and no encoded bytes")
+
+    def version(self, row: int) -> tuple[int, int]:
+        return 0, 0
 
 
 class Held(Numbered):
@@ -95,6 +106,10 @@ class Held(Numbered):
 
     def encoded(self, row):
         return tf.gather(self.contents, row)
+
+    def version(self, row: int) -> tuple[int, int]:
+        content = self.read(row)
+        return len(content), zlib.crc32(content)
 
 
 class Records(Numbered):
@@ -135,6 +150,9 @@ class Members(_ReadByPython):
         offset, length = map(int, self.places[row])
         return os.pread(self.descriptor, length, offset)
 
+    def version(self, row: int) -> tuple[int, int]:
+        return int(self.places[row, 1]), os.fstat(self.descriptor).st_mtime_ns
+
 
 class Joined:
     """Several stores behind each other.
@@ -159,6 +177,10 @@ class Joined:
     def read(self, row: int) -> bytes:
         store, own = self._place(row)
         return store.read(own)
+
+    def version(self, row: int) -> tuple[int, int]:
+        store, own = self._place(row)
+        return store.version(own)
 
     def encoded(self, row):
         row = tf.cast(row, tf.int64)

@@ -1,17 +1,15 @@
-"""A finished run as one HTML page, with all that it shows inside."""
+"""A finished run as one HTML page that contains all it shows."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.report.finished import Run, Working, read, unseen
 from keras_ilsvrc.report.page import Section, page, picture
 from keras_ilsvrc.report.sections import SECTIONS
-from keras_ilsvrc.rundir import FULL, PAGE, PART
+from keras_ilsvrc.runs.directory import PAGE
+from keras_ilsvrc.runs.finished import FinishedRun, Working, read, unseen
 
-__all__ = ["SECTIONS", "Run", "Section", "picture", "report"]
+__all__ = ["SECTIONS", "FinishedRun", "Section", "picture", "report", "write_page"]
 
 
 def report(
@@ -20,53 +18,50 @@ def report(
     working: Working = unseen,
     replicas: int | None = None,
 ) -> Path:
-    """Writes a page of a finished run: what it reached, its images, its net and its recipe.
+    """Write a page of a finished run: what it reached, its images, its network and its recipe.
 
-    The net is tested again, since a run keeps no probabilities. The page refers to nothing outside
-    itself and needs no JavaScript.
+    The network is tested again, since a run keeps no probabilities. The page refers to nothing
+    outside itself and needs no JavaScript.
 
     Args:
         path: The run's directory.
         out: The page; `report.html` in that directory if None.
-        working: Opens a bar for work that takes long, as `data.progress.bar` does.
-        replicas: As for `testing.restore`.
+        working: Opens a progress bar with a label, as `data.progress.bar` does.
+        replicas: As for `training.strategy.mirrored`.
 
     Returns:
-        Where the page is.
+        The path of the page.
 
     Raises:
-        InputError: If the directory holds no finished run, a file in it is damaged, or the page
+        InputError: If the directory contains no finished run, a file in it is damaged, or the page
             cannot be written.
     """
-    out = out or path / PAGE
-    with whole(out) as part:
-        run = read(path, replicas, working)
-        made = (section(run) for section in SECTIONS)
-        sections = [section for section in made if section is not None]
-        part.write_text(page(run.stage.title, sections), encoding="utf-8")
+    check_out(out, path)
+    return write_page(read(path, replicas, working), out)
+
+
+def write_page(run: FinishedRun, out: Path | None = None) -> Path:
+    """Write the page of a finished run that is in memory; `report` says the rest."""
+    out = out or run.directory.path / PAGE
+    sections = [section for make in SECTIONS if (section := make(run)) is not None]
+    content = page(run.experiment.title, sections).encode("utf-8", "backslashreplace")
+    try:
+        with files.whole(out) as part:
+            part.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"--out is {out}, which cannot be written: {error.strerror}") from error
     return out
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A file to write to in place of `path`, which takes its name once it is whole.
+def check_out(out: Path | None, path: Path) -> None:
+    """Refuse a page that cannot be written, before any work.
 
     Raises:
-        InputError: If `path` cannot be written; at once, where that can be known.
+        InputError: With the reason.
     """
-    if not path.parent.is_dir():
-        raise InputError(f"--out is {path}; there is no folder {path.parent}")
-    if path.is_dir():
-        raise InputError(f"--out is {path}, a folder; expected a file, as {path / PAGE}")
-    part = path.with_name(f".{path.name}{PART}")
-    try:
-        part.touch()
-        yield part
-        os.replace(part, path)
-    except OSError as error:
-        if error.errno not in FULL and error.filename not in (str(part), part):
-            raise
-        raise InputError(f"--out is {path}, which cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    if out is None:
+        return
+    if not out.parent.is_dir():
+        raise InputError(f"--out is {out}; there is no folder {out.parent}")
+    if out.is_dir():
+        raise InputError(f"--out is {out}, a folder; expected a file, for example {path / PAGE}")

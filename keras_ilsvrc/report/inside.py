@@ -2,9 +2,9 @@
 
 from markupsafe import Markup
 
-from keras_ilsvrc.report.finished import Run
 from keras_ilsvrc.report.page import Section, picture
-from keras_ilsvrc.viewing import View, of_stage
+from keras_ilsvrc.runs.finished import FinishedRun
+from keras_ilsvrc.runs.inspection import View, of_experiment
 from keras_ilsvrc.visualize.occlusion import Occluder
 from keras_ilsvrc.visualize.probe import Probe
 from keras_ilsvrc.visualize.rules import is_relu
@@ -16,9 +16,9 @@ COVERED = 3  # images
 SHARE = 0.75  # of the image's side: the most that a unit of the layer shown should see
 
 
-def strongest(run: Run) -> Section | None:
+def strongest(run: FinishedRun) -> Section | None:
     """The nine strongest activations of maps of one layer, projected, and their patches."""
-    view = of_stage(run.stage, run.path)
+    view = of_experiment(run.experiment, run.directory)
     layer = layer_of_parts(view)
     if layer is None:
         return None
@@ -59,9 +59,9 @@ def layer_of_parts(view: View) -> str | None:
     return parts[-1] if parts else None
 
 
-def covered(run: Run) -> Section:
+def covered(run: FinishedRun) -> Section:
     """Some test images, a square slid over each: the first of as many classes."""
-    view = of_stage(run.stage, run.path)
+    view = of_experiment(run.experiment, run.directory)
     firsts = {int(label): index for index, label in reversed(list(enumerate(run.labels)))}
     shown, cover, fill = Markup(), Occluder(view.model), view.grey()
     for index in sorted(firsts.values())[:COVERED]:

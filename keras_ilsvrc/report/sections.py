@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from keras_ilsvrc.accounting import account
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.report.finished import Run
 from keras_ilsvrc.report.inside import covered, strongest
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.summary import summary
+from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.visualize.filters import enlarged, filters, tile
 from keras_ilsvrc.visualize.pictures import curves, least_sure
 
@@ -23,7 +23,7 @@ PHOTO = 224  # pixels of the longer side of a test image
 FILTER = 44  # about so many pixels of a filter
 
 
-def learning(run: Run) -> Section | None:
+def learning(run: FinishedRun) -> Section | None:
     """Loss and error over epochs."""
     if not run.history:
         return None
@@ -38,7 +38,7 @@ def learning(run: Run) -> Section | None:
     return Section("Learning", "learning", shown, f"{said[0].upper()}{said[1:]}.")
 
 
-def confusion(run: Run) -> Section:
+def confusion(run: FinishedRun) -> Section:
     """Which class is taken for which: a table, or of many classes what happens most."""
     counts = counts_of(run.labels, run.probabilities.argmax(axis=1), len(run.classes))
     wrong = counts - np.diag(np.diag(counts))
@@ -62,11 +62,11 @@ def counts_of(labels: np.ndarray, guesses: np.ndarray, classes: int) -> np.ndarr
     return np.bincount(labels * classes + guesses, minlength=classes**2).reshape(classes, classes)
 
 
-def doubtful(run: Run) -> Section:
+def doubtful(run: FinishedRun) -> Section:
     """The test images with the least probable best guess."""
     shown = []
     for index in least_sure(run.probabilities):
-        image, label = run.stage.test.image(index).numpy(), int(run.labels[index])
+        image, label = run.experiment.test.image(index).numpy(), int(run.labels[index])
         guess = int(run.probabilities[index].argmax())
         name, taken = run.classes[label], run.classes[guess]
         share = f"{run.probabilities[index, guess]:.0%}"
@@ -77,10 +77,10 @@ def doubtful(run: Run) -> Section:
     return Section("Doubtful images", "doubtful", render("doubtful", images=shown), note)
 
 
-def first_filters(run: Run) -> Section | None:
+def first_filters(run: FinishedRun) -> Section | None:
     """The kernels of the first convolution; of a net without one nothing."""
     try:
-        found = filters(run.stage.model)
+        found = filters(run.experiment.model)
     except InputError:
         return None
     count, rows, columns, channels = found.shape
@@ -89,9 +89,9 @@ def first_filters(run: Run) -> Section | None:
     return Section("First filters", "filters", shown, f"The first convolution has {what}.")
 
 
-def costs(run: Run) -> Section:
+def costs(run: FinishedRun) -> Section:
     """The account of the net, a row a layer; of a deep net a row a stage, too."""
-    found = account(run.stage.model)
+    found = account(run.experiment.model)
     note = f"{found.depth} layers with weights on the longest way, {found.parameters:,} parameters"
     if found.macs is not None:
         note += f", {found.macs:,} multiply-adds for an image"
@@ -99,14 +99,14 @@ def costs(run: Run) -> Section:
     return Section("The net, layer by layer", "account", shown, f"{note}.")
 
 
-def recipe(run: Run) -> Section:
+def recipe(run: FinishedRun) -> Section:
     """The resolved recipe."""
     note = "Whole, with what was changed by --set; save it as a file, and the run can be repeated."
-    shown = Markup("<pre tabindex=0><code>{}</code></pre>").format(run.stage.recipe.toml())
+    shown = Markup("<pre tabindex=0><code>{}</code></pre>").format(run.experiment.recipe.toml())
     return Section("Recipe", "recipe", shown, note)
 
 
-SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
+SECTIONS: tuple[Callable[[FinishedRun], Section | None], ...] = (
     summary,
     learning,
     confusion,

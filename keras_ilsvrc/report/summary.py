@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from keras_ilsvrc.report.finished import Run
 from keras_ilsvrc.report.page import Section, render
+from keras_ilsvrc.runs.finished import FinishedRun
 
 AGREE = 0.005  # %; errors in result.json have four decimals
 
@@ -54,16 +54,16 @@ class Scale:
         return round(100 * error / self.end, 3)
 
 
-def summary(run: Run) -> Section:
+def summary(run: FinishedRun) -> Section:
     """The errors, their verdict and the facts."""
     shown = render(
         "summary",
-        title=run.stage.title,
+        title=run.experiment.title,
         result=run.result,
         scales=[scale for k in (1, 5) if (scale := scale_of(run.result, k))],
         facts=facts(run),
-        departs=run.stage.recipe.departs,
-        net=run.stage.net,
+        departs=run.experiment.recipe.departs,
+        net=run.experiment.net,
         left_out=run.result.get("left_out") or [],
         again=None if abs(run.error_now - run.result["top1_error"]) < AGREE else run.error_now,
     )
@@ -100,22 +100,26 @@ def verdict_of(expected: float, ends: tuple[float, ...], by: str) -> str:
     return f"{said} is in the 95 % interval: the run agrees with it."
 
 
-def facts(run: Run) -> list[tuple[str, str]]:
+def facts(run: FinishedRun) -> list[tuple[str, str]]:
     """Names and values, in order; those that say nothing are left out."""
-    stage, result = run.stage, run.result
-    recipe, net = stage.recipe, stage.net
-    splits = (("training", stage.train), ("validation", stage.validation), ("test", stage.test))
+    experiment, result = run.experiment, run.result
+    recipe, net = experiment.recipe, experiment.net
+    splits = (
+        ("training", experiment.train),
+        ("validation", experiment.validation),
+        ("test", experiment.test),
+    )
     images = ", ".join(f"{len(split):,} {name}" for name, split in splits if split is not None)
     top5 = result.get("top5_error")
     expect = recipe.expect
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     views = f"{result['views']} view{'s' * (result['views'] > 1)} of each image"
-    size = "x".join(map(str, stage.model.inputs[0].shape[1:]))
+    size = "x".join(map(str, experiment.model.inputs[0].shape[1:]))
     found = [
         ("net", net.name),
         ("paper", f"{net.paper} ({net.year})"),
         ("varied", ", ".join(f"{key} = {value!r}" for key, value in net.varied.items())),
-        ("data", f"{stage.source.name}: {images} images, {len(run.classes):,} classes"),
+        ("data", f"{experiment.source.name}: {images} images, {len(run.classes):,} classes"),
         ("images", f"{size}, batches of {recipe.data.batch_size}"),
         ("tested by", f"{result['protocol']}, {views}"),
         ("top-5 error", "" if top5 is None else f"{top5:.2f} %"),

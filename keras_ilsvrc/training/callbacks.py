@@ -48,8 +48,9 @@ class Redraw(keras.callbacks.Callback):
             return
         try:
             self.draw()
-        except OSError as error:
-            self.tell(f"{error.filename}: cannot be written: {error.strerror}; training goes on")
+        except Exception as error:  # a picture never costs a step
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            self.tell(f"the curves are not drawn: {reason}; training continues")
         self.drawn = time.monotonic()
 
 

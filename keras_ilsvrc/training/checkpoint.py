@@ -4,16 +4,18 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.files import PART, whole
 
 NAME = "step-{:09d}.ckpt"
 DIGEST = 64  # hexadecimal digits of SHA-256, with which a file begins
@@ -37,31 +39,48 @@ class State:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def write(path: Path, state: State) -> None:
-    """Writes one file: the SHA-256 of all that follows, then a zip of arrays and facts.
+class Facts(BaseModel):
+    """What a checkpoint of a trainer contains beside its arrays.
 
-    It is written beside its place, flushed to the disk, and renamed, so that a kill at any
-    instant leaves the file whole or absent.
+    Attributes:
+        step: Steps taken.
+        epochs: Epochs ended.
+        replicas: Number of replicas that trained.
+        threads: Threads of an operation, on which the rounding of sums depends.
+        sums: Of the epoch so far, by the name of the measure.
+        skipped: Steps that are passed over, for their gradient was not finite.
+        left_out: State of `LeftOut`.
+        stop_training: Whether a callback has asked for the end.
+        callbacks: State of each callback, in order.
+        owner: What the training belongs to.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    step: int
+    epochs: int
+    replicas: int
+    threads: int
+    sums: dict[str, float]
+    skipped: list[int]
+    left_out: dict[str, str] | None
+    stop_training: bool
+    callbacks: list[dict[str, Any]]
+    owner: dict[str, Any]
+
+
+def write(path: Path, state: State) -> None:
+    """Write one file: the SHA-256 of all that follows, then a zip of arrays and facts.
 
     Raises:
         OSError: If it cannot be written; nothing is left of it then.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with open(part, "wb") as file:
-            file.write(b"0" * DIGEST + b"\n")
-            hashed = _Hashed(file)
-            pack(hashed, state)
-            file.seek(0)
-            file.write(hashed.digest())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
-    _flush_directory(path.parent)
+    with whole(path) as part, open(part, "wb") as file:
+        file.write(b"0" * DIGEST + b"\n")
+        hashed = _Hashed(file)
+        pack(hashed, state)
+        file.seek(0)
+        file.write(hashed.digest())
 
 
 def read(path: Path) -> State:
@@ -70,6 +89,8 @@ def read(path: Path) -> State:
     Raises:
         Damaged: If a single bit of it has changed.
     """
+    if not path.is_file():
+        raise Damaged(f"{path}: not a regular file")
     content = path.read_bytes()
     digest, payload = content[:DIGEST], memoryview(content)[DIGEST + 1 :]
     expected = hashlib.sha256(payload).hexdigest().encode()
@@ -107,11 +128,14 @@ class Checkpoints:
     Args:
         directory: Made when the first is written; None on a worker that is not the chief, which
             keeps none.
+        owner: What the training belongs to, as JSON has it; written into every checkpoint.
         keep: How many stay; with two, one is whole whatever happens to the other.
     """
 
-    def __init__(self, directory: Path | None, keep: int = 2):
-        self.directory, self.keep = directory, keep
+    def __init__(
+        self, directory: Path | None, owner: Mapping[str, Any] | None = None, keep: int = 2
+    ):
+        self.directory, self.owner, self.keep = directory, dict(owner or {}), keep
 
     def paths(self) -> list[Path]:
         """Newest first."""
@@ -134,23 +158,36 @@ class Checkpoints:
             return None
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / NAME.format(step)
-        write(path, state)
-        held = self.paths()
-        damaged = held[: held.index(path)]  # of later steps, which training has come back from
-        for old in damaged + held[held.index(path) + self.keep :]:
-            old.unlink()
-        for part in self.directory.glob(".*.part"):
-            part.unlink()
+        write(path, State(state.arrays, state.facts | {"owner": self.owner}))
+        found = self.paths()
+        later = found[: found.index(path)]  # damaged: training has come back from these steps
+        left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
+        for old in left:
+            with contextlib.suppress(OSError):  # a folder of that name is not ours
+                old.unlink()
         return path
 
     def latest(self) -> tuple[State | None, list[str]]:
-        """The newest state that is whole, None if there is none; and the damaged files' errors."""
+        """Return the newest state that is whole, or None; and a line for each damaged file.
+
+        Raises:
+            InputError: If it belongs to another training.
+        """
         damaged: list[str] = []
         for path in self.paths():
             try:
-                return read(path), damaged
+                state = read(path)
             except (Damaged, OSError) as error:
                 damaged.append(str(error))
+                continue
+            owner = state.facts.get("owner", {})
+            others = [key for key in self.owner if owner.get(key) != self.owner[key]]
+            if others:
+                raise InputError(
+                    f"{path}: of another training, with another {' and '.join(others)}; remove it, "
+                    "or choose another --out"
+                )
+            return state, damaged
         return None, damaged
 
 
@@ -172,12 +209,3 @@ class _Hashed(io.RawIOBase):
 
     def digest(self) -> bytes:
         return self.hash.hexdigest().encode()
-
-
-def _flush_directory(directory: Path) -> None:
-    """A rename is safe from a power cut when its directory is on the disk."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,19 +1,16 @@
 """What training writes down: a row an epoch, TensorBoard's files, the weights of some epochs."""
 
 import csv
-import os
-import re
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-SUFFIX = ".weights.h5"
-KEPT = r"epoch-(\d+)\.weights\.h5"
+from keras_ilsvrc.files import whole
+
 COLUMNS = (
     "epoch",
     "step",
@@ -101,7 +98,7 @@ class History(keras.callbacks.Callback):
         if self.path is None:
             return
         try:
-            with open(self.path, "w", newline="") as file:
+            with whole(self.path) as part, open(part, "w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(COLUMNS)
                 for row in self.rows:
@@ -170,22 +167,12 @@ class KeptWeights(keras.callbacks.Callback):
         if self.directory is None:
             self.save(None)
             return
-        part = self.directory / f"part{SUFFIX}"
         try:
             self.directory.mkdir(exist_ok=True)
-            self.save(part)
-            os.replace(part, self.directory / f"epoch-{epoch + 1:04}{SUFFIX}")
+            self.save(self.directory / f"epoch-{epoch + 1:04}.weights.h5")
         except OSError as error:
-            with suppress(OSError):
-                part.unlink()
             lost = f"epoch {epoch + 1} is not kept: {error.strerror or error}"
             self.tell(f"{self.directory}: {lost}; training goes on")
-
-
-def kept_weights(directory: Path) -> dict[int, Path]:
-    """The files of `KeptWeights` by their epochs, in order."""
-    found = [(re.fullmatch(KEPT, path.name), path) for path in directory.glob("*")]
-    return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
 def error(logs: dict[str, float]) -> float:

@@ -1,5 +1,6 @@
 """Which `tf.distribute` strategy, from what the machine has."""
 
+import os
 import re
 import signal
 import time
@@ -120,3 +121,10 @@ def _make_logical_cpus(count):
             f"replicas is {count}, but TensorFlow has started with {len(made)} CPU devices: "
             "choose the replicas before building any model"
         ) from error
+
+
+def threads() -> int:
+    """Return the threads of an operation: TensorFlow's setting, else the available cores."""
+    available = getattr(os, "sched_getaffinity", None)  # on Linux
+    cores = len(available(0)) if available else os.cpu_count() or 1
+    return tf.config.threading.get_intra_op_parallelism_threads() or cores

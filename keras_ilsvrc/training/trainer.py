@@ -10,13 +10,15 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from pydantic import ValidationError
 
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.training.checkpoint import Checkpoints, State
+from keras_ilsvrc.training.checkpoint import Checkpoints, Facts, State
 from keras_ilsvrc.training.cluster import Tell, tell_stderr
 from keras_ilsvrc.training.replicas import from_chief, set_values, values_of
-from keras_ilsvrc.training.stopping import Stopped, StopRequest
+from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
+from keras_ilsvrc.training.strategy import threads
 from keras_ilsvrc.training.update import StepResult, Update
 
 ROLLBACKS = 2  # then training has diverged
@@ -24,10 +26,6 @@ ROLLBACKS = 2  # then training has diverged
 REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
 NEVER = StopRequest()
 Batches = Callable[[int, tf.distribute.InputContext], tf.data.Dataset]
-
-
-class Diverged(Exception):
-    """Gradients are not finite, again and again."""
 
 
 class Trainer:
@@ -248,6 +246,7 @@ class Trainer:
         facts: dict[str, Any] = {
             "step": self.step,
             "replicas": self.update.strategy.num_replicas_in_sync,
+            "threads": threads(),
             "epochs": self.epochs,
             "sums": self.sums,
             "skipped": self.skipped,
@@ -259,23 +258,35 @@ class Trainer:
         self.saved, self.saved_at = self.step, time.monotonic()
 
     def _restore(self, state: State):
-        facts, replicas = state.facts, self.update.strategy.num_replicas_in_sync
-        if facts["replicas"] != replicas:
+        try:
+            facts = Facts.model_validate(state.facts)
+        except ValidationError as error:
             raise InputError(
-                f"the checkpoints are of a training on {facts['replicas']} replicas, "
-                f"not {replicas}; give --replicas {facts['replicas']}, or as many workers"
+                "the checkpoints are of another version of the package; choose another --out"
+            ) from error
+        replicas = self.update.strategy.num_replicas_in_sync
+        if facts.replicas != replicas:
+            raise InputError(
+                f"the checkpoints are of a training on {facts.replicas} replicas, "
+                f"not {replicas}; give --replicas {facts.replicas}, or as many workers"
+            )
+        if facts.threads != threads():
+            self.tell(
+                f"the checkpoints were written with {facts.threads} threads an operation, and here "
+                f"are {threads()}: sums are rounded otherwise, so the weights will differ in their "
+                "last digits"
             )
         try:
             set_values(self.update, state.arrays)
         except ValueError as error:
-            raise InputError(f"the checkpoint of step {facts['step']}: {error}") from error
-        self.step, self.epochs = facts["step"], facts["epochs"]
-        self.sums, self.skipped, self.saved = facts["sums"], facts["skipped"], facts["step"]
-        if self.left_out and facts["left_out"] is not None:
-            self.left_out.set_state(facts["left_out"])
-        self.update.model.stop_training = facts["stop_training"]
-        for callback, held in zip(self.callbacks, facts["callbacks"], strict=True):
-            set_state(callback, held)
+            raise InputError(f"the checkpoint of step {facts.step}: {error}") from error
+        self.step, self.epochs, self.saved = facts.step, facts.epochs, facts.step
+        self.sums, self.skipped = dict(facts.sums), list(facts.skipped)
+        if self.left_out and facts.left_out is not None:
+            self.left_out.set_state(facts.left_out)
+        self.update.model.stop_training = facts.stop_training
+        for callback, kept in zip(self.callbacks, facts.callbacks, strict=True):
+            set_state(callback, kept)
 
 
 def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:

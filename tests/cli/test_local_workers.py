@@ -15,7 +15,7 @@ import pytest
 
 from keras_ilsvrc.cli import workers
 from keras_ilsvrc.cli.workers import run_workers
-from keras_ilsvrc.rundir import FILES
+from keras_ilsvrc.runs.directory import FILES
 
 # A worker without TensorFlow: it notes its start, and does what is written for its number.
 WORKER = """

@@ -108,7 +108,7 @@ def test_an_own_model_and_an_image_file_are_looked_into(own_model, photo, tmp_pa
 
 def test_labels_of_another_source_are_not_taken_for_the_nets(own_model, tmp_path):
     """The net has three classes, the folder two: no label, and no wrong name."""
-    from keras_ilsvrc.viewing import of_file
+    from keras_ilsvrc.runs.inspection import of_file
 
     random = np.random.default_rng(0)
     for name in ("train/ape", "train/bee", "test/ape", "test/bee"):
@@ -126,7 +126,7 @@ def test_labels_of_another_source_are_not_taken_for_the_nets(own_model, tmp_path
 def test_epochs_stand_in_the_order_of_their_numbers(small_run, tmp_path):
     import shutil
 
-    from keras_ilsvrc.viewing import of_run
+    from keras_ilsvrc.runs.inspection import of_run
 
     shutil.copytree(small_run, tmp_path / "run")
     epochs = tmp_path / "run" / "epochs"

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.machine import HERE, Machine
+from keras_ilsvrc.runs.machine import HERE, Machine
 from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.rundir import RunDirectory
+from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.training.callbacks import ProgressBar
 from keras_ilsvrc.training.strategy import mirrored
 
@@ -23,14 +23,14 @@ def short(*overrides):
 
 
 def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
-    from keras_ilsvrc.run import train
-    from keras_ilsvrc.stage import set_stage
-    from keras_ilsvrc.testing import errors_of, restore
+    from keras_ilsvrc.runs.train import train
+    from keras_ilsvrc.runs.experiment import set_up
+    from keras_ilsvrc.runs.evaluate import errors_of, restore
 
     start = tmp_path / "start.weights.h5"
-    set_stage(short("seed=7"), mirrored(1)).model.save_weights(start)
+    set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
     recipe = short(f"initial={start}")
-    result = train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+    result = train(recipe, RunDirectory(tmp_path / "run", recipe))
     start.unlink()
     again = errors_of([restore(tmp_path / "run", 1)])
     del again["probabilities"]
@@ -51,7 +51,7 @@ def test_an_error_stands_beside_what_was_found_on_the_same_images(recipe, protoc
     from types import SimpleNamespace
 
     from keras_ilsvrc.nets import info
-    from keras_ilsvrc.testing import _expected
+    from keras_ilsvrc.runs.evaluate import _expected
 
     loaded = load(find(recipe))
     found = _expected([SimpleNamespace(recipe=loaded, net=info(loaded.net))], protocol)
@@ -60,13 +60,13 @@ def test_an_error_stands_beside_what_was_found_on_the_same_images(recipe, protoc
 
 
 def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
-    from keras_ilsvrc.run import train
+    from keras_ilsvrc.runs.train import train
 
     start = tmp_path / "start.weights.h5"
     start.write_bytes(b"not HDF5")
     recipe = short(f"initial={start}")
     with pytest.raises(InputError, match=f"^{start}: cannot be read: "):
-        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+        train(recipe, RunDirectory(tmp_path / "run", recipe))
     assert not (tmp_path / "run").exists()
 
 
@@ -79,34 +79,34 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
     ],
 )
 def test_what_the_net_does_not_have_is_refused(tmp_path, override, part):
-    from keras_ilsvrc.run import train
+    from keras_ilsvrc.runs.train import train
 
     recipe = short(override)
     with pytest.raises(InputError, match=part):
-        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+        train(recipe, RunDirectory(tmp_path / "run", recipe))
     assert not (tmp_path / "run").exists()
 
 
 def test_initial_values_of_a_run_are_those_of_its_rule(tmp_path):
-    from keras_ilsvrc.run import train
+    from keras_ilsvrc.runs.train import train
 
     history_of = {}
     for rule in ("he", "glorot"):
         recipe = short(f"initial={rule}")
-        train(recipe, RunDirectory(recipe, rule, tmp_path / rule))
+        train(recipe, RunDirectory(tmp_path / rule, recipe))
         history_of[rule] = (tmp_path / rule / "history.csv").read_text()
     assert history_of["he"] != history_of["glorot"]
 
 
 def test_how_a_machine_trains_changes_no_weight(tmp_path):
     """Several steps a call, and files for TensorBoard beside it."""
-    from keras_ilsvrc.run import train
-    from keras_ilsvrc.testing import restore
+    from keras_ilsvrc.runs.train import train
+    from keras_ilsvrc.runs.evaluate import restore
 
     recipe = short("schedule.steps=5")
     weights = {}
     for name, machine in (("plain", HERE), ("other", Machine(steps_per_call=3, tensorboard=True))):
-        train(recipe, RunDirectory(recipe, name, tmp_path / name), machine)
+        train(recipe, RunDirectory(tmp_path / name, recipe), machine)
         weights[name] = restore(tmp_path / name).model.get_weights()
     for one, other in zip(weights["plain"], weights["other"], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -128,9 +128,9 @@ def scalars(events):
 
 def test_xla_and_statistics_over_replicas_are_refused():
     from keras_ilsvrc.layers.graph import synchronize
-    from keras_ilsvrc.stage import make_update, set_stage
+    from keras_ilsvrc.runs.experiment import make_update, set_up
 
-    stage = set_stage(short(), mirrored(1))
+    stage = set_up(short(), mirrored(1))
     synchronize(stage.model, True)
     with pytest.raises(InputError, match=r"--xla: .*set batch_norm.statistics to 'replica'"):
         make_update(stage, xla=True)
@@ -138,16 +138,16 @@ def test_xla_and_statistics_over_replicas_are_refused():
 
 def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     """As VGG's deeper nets start from net A."""
-    from keras_ilsvrc.run import train
-    from keras_ilsvrc.stage import set_initial, set_stage
-    from keras_ilsvrc.testing import restore
+    from keras_ilsvrc.runs.train import train
+    from keras_ilsvrc.runs.experiment import set_initial, set_up
+    from keras_ilsvrc.runs.evaluate import restore
 
     recipe = short()
-    train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+    train(recipe, RunDirectory(tmp_path / "run", recipe))
     layers = ["conv1", "conv2_1"]
     deeper = [f'initial={{weights="{tmp_path / "run"}", layers={layers}, rest="he"}}']
     deeper.append("build.depth=14")
-    stage = set_stage(short(*deeper), mirrored(1))
+    stage = set_up(short(*deeper), mirrored(1))
     drawn = stage.model.get_layer("logits").get_weights()
     set_initial(stage.model, stage.recipe, stage.net)
     lender = restore(tmp_path / "run").model
@@ -171,25 +171,25 @@ def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     ],
 )
 def test_layers_that_cannot_be_lent_are_refused(tmp_path, monkeypatch, table, part):
-    from keras_ilsvrc.stage import set_initial, set_stage, without_optimizer
+    from keras_ilsvrc.runs.experiment import set_initial, set_up, without_optimizer
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.toml").write_text(short().toml())
     weights = tmp_path / "run" / "final.weights.h5"
-    without_optimizer(set_stage(short(), mirrored(1)).model).save_weights(weights)
+    without_optimizer(set_up(short(), mirrored(1)).model).save_weights(weights)
     recipe = short(f'initial={{{table}, rest="he"}}', "build.width=0.5")
-    stage = set_stage(recipe, mirrored(1))
+    stage = set_up(recipe, mirrored(1))
     with pytest.raises(InputError, match=part):
         set_initial(stage.model, recipe, stage.net)
 
 
 def test_a_run_that_goes_on_needs_its_first_weights_no_more(tmp_path, monkeypatch):
-    from keras_ilsvrc import run
+    from keras_ilsvrc.runs import train as run
     from keras_ilsvrc.training.stopping import Stopped
 
     start = tmp_path / "start.weights.h5"
-    run.set_stage(short("seed=7"), mirrored(1)).model.save_weights(start)
+    run.set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
     recipe = short(f"initial={start}", "schedule.steps=24")
     stop_at_epoch_end = run.History.on_epoch_end
 
@@ -198,10 +198,10 @@ def test_a_run_that_goes_on_needs_its_first_weights_no_more(tmp_path, monkeypatc
 
     monkeypatch.setattr(run.History, "on_epoch_end", stop)
     with pytest.raises(Stopped):
-        run.train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+        run.train(recipe, RunDirectory(tmp_path / "run", recipe))
     start.unlink()
     monkeypatch.setattr(run.History, "on_epoch_end", stop_at_epoch_end)
-    result = run.train(recipe, RunDirectory(recipe, "run", tmp_path / "run", resume=True))
+    result = run.train(recipe, RunDirectory(tmp_path / "run", recipe, resume=True))
     assert result["images"] == 360
 
 
@@ -226,7 +226,7 @@ def test_weights_that_the_disk_has_no_room_for_are_not_begun(tmp_path, monkeypat
 
     import keras
 
-    from keras_ilsvrc.run import _write_weights
+    from keras_ilsvrc.runs.train import _write_weights
 
     inputs = keras.Input((1000,))
     net = keras.Model(inputs, keras.layers.Dense(100)(inputs))  # 400 kB

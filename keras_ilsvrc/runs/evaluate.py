@@ -1,4 +1,4 @@
-"""A stage on its test images, by a protocol: probabilities, errors, and what was published."""
+"""Experiments on their test images, by a protocol: probabilities, errors, published errors."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
-from keras_ilsvrc.recipe import load
-from keras_ilsvrc.rundir import RECIPE, STATISTICS, read_statistics
-from keras_ilsvrc.stage import WEIGHTS, Stage, op_rows, set_stage, without_optimizer
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.experiment import Experiment, op_rows, set_up, without_optimizer
+from keras_ilsvrc.training.cluster import tell_stderr
 from keras_ilsvrc.training.strategy import mirrored
 
 Told = Callable[[int, int], object]  # images done, and those to do
@@ -25,35 +25,44 @@ def silent(done: int, total: int) -> None:
     """Tells nobody."""
 
 
-def restore(path: Path, replicas: int | None = None) -> Stage:
-    """The stage of a finished run, with its trained weights and its statistics.
+def restore(
+    path: Path, replicas: int | None = None, tell: Callable[[str], object] = tell_stderr
+) -> Experiment:
+    """Return the experiment of a finished run, with its trained weights.
+
+    Args:
+        path: The directory of the run.
+        replicas: As for `training.strategy.mirrored`.
+        tell: Called with warnings.
 
     Raises:
-        InputError: If the directory holds no finished run.
+        InputError: If the directory contains no finished run, a file in it is damaged, or its
+            classes or test images are others now.
     """
-    for name in (RECIPE, STATISTICS, WEIGHTS):
-        if not (path / name).is_file():
-            raise InputError(f"{path}: no finished run: {name} is missing")
-    stage = set_stage(load(path / RECIPE), mirrored(replicas), read_statistics(path))
-    load_weights(without_optimizer(stage.model), path / WEIGHTS)
-    return stage
+    directory = RunDirectory(path).check_finished()
+    weights = directory.weights()
+    experiment = set_up(directory.recipe(), mirrored(replicas), directory.statistics())
+    for line in directory.check_images(experiment.identity(["test"]), ["test"]):
+        tell(line)
+    load_weights(without_optimizer(experiment.model), weights)
+    return experiment
 
 
 def probabilities(
-    stage: Stage,
+    experiment: Experiment,
     split: Split,
     protocol: str,
     scales: Sequence[int] | None = None,
     tell: Told = silent,
 ) -> np.ndarray:
     """(images, classes), float32: of the images of a split, by a protocol."""
-    data = stage.recipe.data
-    parts = stage.model, split, op_rows(data.eval_ops), stage.statistics, protocol
-    return evaluate(*parts, data.batch_size, stage.forward, scales, tell)
+    data = experiment.recipe.data
+    parts = experiment.model, split, op_rows(data.eval_ops), experiment.statistics, protocol
+    return evaluate(*parts, data.batch_size, experiment.forward, scales, tell)
 
 
 def errors_of(
-    stages: Sequence[Stage],
+    experiments: Sequence[Experiment],
     protocol: str | None = None,
     scales: Sequence[int] | None = None,
     tell: Told = silent,
@@ -61,7 +70,7 @@ def errors_of(
     """Errors on the test images, of one net or of several whose probabilities are averaged.
 
     Args:
-        stages: Of the same data set and classes; its members need not share a net.
+        experiments: Of the same data set and classes; its members need not share a net.
         protocol: In place of that of the first recipe.
         scales: In place of the protocol's own.
         tell: Told of the images done and those to do, for each net anew.
@@ -72,23 +81,22 @@ def errors_of(
     Raises:
         InputError: If the nets were not tested on the same images.
     """
-    first = stages[0]
-    for stage in stages[1:]:
-        same = np.array_equal(stage.test.labels, first.test.labels)
-        if stage.source.classes != first.source.classes or not same:
+    first = experiments[0]
+    for other in experiments[1:]:
+        if changes := first.identity(["test"]).changes(other.identity(["test"]), ["test"]):
             raise InputError(
-                f"{stage.title} is tested on other images than {first.title}; an ensemble needs "
-                "runs of one data set and test split"
+                f"{other.title} is tested on other images than {first.title}: "
+                f"{'; '.join(changes)}; an ensemble needs runs with one test split"
             )
     expect = first.recipe.expect
     if protocol is None:
         protocol = expect.protocol if expect else "single_view"
         scales = scales or (expect.scales if expect else None)
-    found = ensemble(probabilities(x, x.test, protocol, scales, tell) for x in stages)
+    found = ensemble(probabilities(x, x.test, protocol, scales, tell) for x in experiments)
     labels = first.test.labels
     few = found.shape[1] <= 5
     errors = {k: None if k == 5 and few else top_k_error(found, labels, k) for k in (1, 5)}
-    result: dict[str, Any] = {"net": " + ".join(stage.net.name for stage in stages)}
+    result: dict[str, Any] = {"net": " + ".join(experiment.net.name for experiment in experiments)}
     for k, error in errors.items():
         result[f"top{k}_error"] = None if error is None else round(error, 4)
     for k, error in errors.items():
@@ -99,16 +107,16 @@ def errors_of(
         "views": views_of(protocol),
         "images": len(labels),
         "replicas": first.strategy.num_replicas_in_sync,
-        "expected": _expected(stages, protocol),
+        "expected": _expected(experiments, protocol),
         "probabilities": found,
     }
 
 
-def _expected(stages: Sequence[Stage], protocol: str) -> dict[str, Any] | None:
+def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
     """What the recipe of a single net expects by this protocol, or what its paper published."""
-    if len(stages) > 1:
+    if len(experiments) > 1:
         return None
-    recipe, net = stages[0].recipe, stages[0].net
+    recipe, net = experiments[0].recipe, experiments[0].net
     expect = recipe.expect
     if expect is None:
         return None

@@ -17,10 +17,9 @@ from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import output_of
-from keras_ilsvrc.rundir import EPOCHS
-from keras_ilsvrc.stage import Stage, op_rows, without_optimizer
-from keras_ilsvrc.testing import restore
-from keras_ilsvrc.training.records import kept_weights
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.evaluate import restore
+from keras_ilsvrc.runs.experiment import Experiment, op_rows, without_optimizer
 
 MODES = ("caffe", "tf", "torch")
 GREY = 128  # of the square that is slid over images
@@ -138,24 +137,26 @@ def of_run(path: Path, source: str | None = None) -> View:
     Raises:
         InputError: If the directory holds no finished run, or the source cannot be opened.
     """
-    return of_stage(restore(path), path, source)
+    return of_experiment(restore(path), RunDirectory(path), source)
 
 
-def of_stage(stage: Stage, path: Path, source: str | None = None) -> View:
-    """The same of a run whose net is here already."""
-    classes, split, labelled = stage.source.classes, stage.test, True
+def of_experiment(
+    experiment: Experiment, directory: RunDirectory, source: str | None = None
+) -> View:
+    """Return the view of a run whose experiment has its trained weights already."""
+    classes, split, labelled = experiment.source.classes, experiment.test, True
     if source is not None:
-        found, split = all_of(source, stage.model)
+        found, split = all_of(source, experiment.model)
         labelled = found == classes
     return View(
-        stage.model,
-        op_rows(stage.recipe.data.eval_ops),
-        stage.statistics,
+        experiment.model,
+        op_rows(experiment.recipe.data.eval_ops),
+        experiment.statistics,
         split,
         classes,
         labelled,
-        stage.recipe.data.batch_size,
-        {f"epoch {number}": file for number, file in kept_weights(path / EPOCHS).items()},
+        experiment.recipe.data.batch_size,
+        {f"epoch {number}": file for number, file in directory.kept_weights().items()},
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.results import markdown, rows_of
+from keras_ilsvrc.runs.results import markdown, rows_of
 
 ERRORS = {0: 1.5, 1: 2.5, 2: 2.0}
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.rundir import RunDirectory
+from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
@@ -55,17 +55,17 @@ def on_photos(photos, *overrides):
 @pytest.fixture
 def no_baseline(monkeypatch):
     """The recipe of the quickstart asks for one, and photographs have none."""
-    from keras_ilsvrc import run
+    from keras_ilsvrc.runs import train as run
 
     monkeypatch.setattr(run, "_check_baseline", lambda stage: None)
     monkeypatch.setattr(run, "_baseline", lambda stage: {})
 
 
 def test_bad_files_are_left_out_of_training_and_listed(photos, tmp_path, no_baseline, capsys):
-    from keras_ilsvrc.run import train
+    from keras_ilsvrc.runs.train import train
 
     recipe = on_photos(photos, "data.on_bad=skip", "data.bad_limit=2")
-    result = train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+    result = train(recipe, RunDirectory(tmp_path / "run", recipe))
     assert [line.rpartition("train/")[2] for line in result["left_out"]] == [
         "dark/3.jpg: an empty file, not an image (0 bytes)",
         f"light/5.jpg: a truncated JPEG ({(photos / 'train/light/5.jpg').stat().st_size} bytes)",
@@ -77,20 +77,20 @@ def test_bad_files_are_left_out_of_training_and_listed(photos, tmp_path, no_base
 
 
 def test_a_file_that_is_bad_behind_its_header_is_left_out_too(photos, tmp_path, no_baseline):
-    from keras_ilsvrc.run import train
+    from keras_ilsvrc.runs.train import train
 
     (photos / "train" / "dark" / "3.jpg").unlink()  # so that none is known beforehand
     recipe = on_photos(photos, "data.on_bad=skip", "data.bad_limit=1")
-    (line,) = train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))["left_out"]
+    (line,) = train(recipe, RunDirectory(tmp_path / "run", recipe))["left_out"]
     assert "light/5.jpg: a truncated JPEG" in line
 
 
 def test_statistics_are_measured_without_bad_files(photos, no_baseline):
-    from keras_ilsvrc.stage import set_stage
+    from keras_ilsvrc.runs.experiment import set_up
 
     ops = '[{op="centre_crop", size=8}, {op="standardise"}]'
     overrides = f"data.train_ops={ops}", f"data.eval_ops={ops}"
-    stage = set_stage(
+    stage = set_up(
         on_photos(photos, "data.on_bad=skip", "data.bad_limit=2", *overrides), mirrored(1)
     )
     assert len(stage.left_out.listed()) == 2
@@ -98,16 +98,16 @@ def test_statistics_are_measured_without_bad_files(photos, no_baseline):
 
 
 def test_one_bad_file_more_than_the_limit_ends_training(photos, tmp_path, no_baseline):
-    from keras_ilsvrc.run import train
+    from keras_ilsvrc.runs.train import train
 
     recipe = on_photos(photos, "data.on_bad=skip", "data.bad_limit=1")
     with pytest.raises(InputError, match=r"light/5.jpg: a truncated JPEG .* data.bad_limit is 1"):
-        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+        train(recipe, RunDirectory(tmp_path / "run", recipe))
 
 
 def test_no_bad_file_is_left_out_unasked(photos, tmp_path, no_baseline):
-    from keras_ilsvrc.run import train
+    from keras_ilsvrc.runs.train import train
 
     recipe = on_photos(photos)
     with pytest.raises(InputError, match=r"dark/3.jpg: an empty file"):
-        train(recipe, RunDirectory(recipe, "run", tmp_path / "run"))
+        train(recipe, RunDirectory(tmp_path / "run", recipe))

@@ -1,8 +1,10 @@
 """A recipe with its names resolved: the strategy, the images, the model, its update."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import keras
@@ -12,6 +14,7 @@ import tensorflow as tf
 from keras_ilsvrc.build import build, load_weights
 from keras_ilsvrc.data.apply import apply_to_batch, device_ops, needed
 from keras_ilsvrc.data.decode import Fault
+from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.source import Source, refuse
@@ -22,7 +25,8 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms, synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
-from keras_ilsvrc.recipe import load
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training import initial
 from keras_ilsvrc.training.constraints import hold_filters
@@ -34,7 +38,7 @@ from keras_ilsvrc.training.schedules import Exponential, Polynomial, WarmUp, ste
 from keras_ilsvrc.training.stock import quicken
 from keras_ilsvrc.training.update import Update
 
-WEIGHTS = "final.weights.h5"  # of a run
+SPLITS = ("train", "validation", "test")
 OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
 SCHEDULES = {
     "steps": lambda table: steps(table.learning_rate),
@@ -45,8 +49,22 @@ SCHEDULES = {
 
 
 @dataclass
-class Stage:
-    """A recipe with its names resolved: a strategy, the images, the model."""
+class Experiment:
+    """A recipe with its names resolved, from training to test and page.
+
+    Attributes:
+        recipe: As loaded.
+        net: The registry's row of the network.
+        strategy: In whose scope the model was built.
+        source: The dataset.
+        train: Training images.
+        validation: Validation images; None if the recipe names none.
+        test: Test images.
+        statistics: Of the training images, as far as an op needs them.
+        left_out: Which training images are left out; None if none may be.
+        model: With its current weights.
+        forward: Runs the model on batches.
+    """
 
     recipe: Recipe
     net: Net
@@ -62,16 +80,32 @@ class Stage:
 
     @property
     def title(self) -> str:
-        """Of its pictures."""
+        """Title of its pictures."""
         return f"{self.net.name} on {self.source.name}"
 
+    def identity(self, splits: Sequence[str] = SPLITS) -> Identity:
+        """Return what a run of this experiment belongs to.
 
-def set_stage(
+        Args:
+            splits: Those whose images are identified: train, validation, test.
+        """
+        images = {name: getattr(self, name) for name in splits}
+        return Identity(
+            version=version("keras_ilsvrc"),
+            recipe=hashlib.sha256(self.recipe.toml().encode()).hexdigest(),
+            seed=self.recipe.seed,
+            classes=list(self.source.classes),
+            eval_ops=op_rows(self.recipe.data.eval_ops),
+            splits={name: Images(**fingerprint(x)._asdict()) for name, x in images.items() if x is not None},
+        )
+
+
+def set_up(
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
     statistics: dict[str, np.ndarray] | None = None,
-) -> Stage:
-    """Resolves the names of a recipe but `initial`; measures statistics unless they are given."""
+) -> Experiment:
+    """Resolve the names of a recipe except `initial`; measure statistics unless they are given."""
     row = info(recipe.net, **recipe.build.variations)
     replicas = strategy.num_replicas_in_sync
     if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
@@ -110,9 +144,11 @@ def set_stage(
     quicken(model)
     forward = Forward(strategy)
     splits = train, validation, test
-    stage = Stage(recipe, row, strategy, source, *splits, statistics, left_out, model, forward)
-    _check_shapes(stage, shape)
-    return stage
+    made = Experiment(
+        recipe, row, strategy, source, *splits, statistics, left_out, model, forward
+    )
+    _check_shapes(made, shape)
+    return made
 
 
 def _measure(train, rows, left_out):
@@ -147,7 +183,7 @@ def _set_word(model, word, seed, row):
         initial.set_initial_values(model, initial.RULES[word], seed)
     else:
         path = Path(word)
-        path = path / WEIGHTS if path.is_dir() else path
+        path = RunDirectory(path).check_finished().weights() if path.is_dir() else path
         if not path.is_file():
             raise InputError(
                 f"initial is {word!r}; expected 'paper', 'he', 'glorot', a run or a "
@@ -157,11 +193,12 @@ def _set_word(model, word, seed, row):
 
 
 def _model_of_run(path):
-    if not (path / WEIGHTS).is_file():
+    if not path.is_dir():
         raise InputError(f"initial.weights is {str(path)!r}; expected the directory of a run")
-    recipe = load(path / "recipe.toml")
+    directory = RunDirectory(path).check_finished()
+    recipe = directory.recipe()
     model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
-    load_weights(without_optimizer(model), path / WEIGHTS)
+    load_weights(without_optimizer(model), directory.weights())
     return model
 
 
@@ -182,42 +219,42 @@ def _copy_layers(model, source, table):
         own.set_weights(given)
 
 
-def make_update(stage: Stage, xla: bool = False) -> Update:
-    """What takes the steps of a stage's model; call it in the strategy's scope.
+def make_update(experiment: Experiment, xla: bool = False) -> Update:
+    """Return what takes the steps of an experiment's model; call it in the strategy's scope.
 
     Args:
-        stage: As from `set_stage`.
+        experiment: As from `set_up`.
         xla: As for `training.update.Update`.
 
     Raises:
         InputError: If a name in the recipe is unknown, or XLA cannot compile the model.
     """
-    if stage.left_out and workers_of(stage.strategy)[0] > 1:
+    if experiment.left_out and workers_of(experiment.strategy)[0] > 1:
         raise InputError(
             "data.on_bad is 'skip', which one process alone can do; remove the files that "
             "`keras-ilsvrc data check` names, and leave it out"
         )
-    if xla and any(layer.synchronized for layer in batch_norms(stage.model)):
+    if xla and any(layer.synchronized for layer in batch_norms(experiment.model)):
         raise InputError(
             "--xla: XLA cannot compile statistics that are synchronized over replicas; leave --xla "
             "out, or set batch_norm.statistics to 'replica'"
         )
-    recipe, table = stage.recipe, stage.recipe.optimizer
-    output = stage.model.output
+    recipe, table = experiment.recipe, experiment.recipe.optimizer
+    output = experiment.model.output
     device_rows = device_ops(op_rows(recipe.data.train_ops))[1]
     for key, given, known in (
-        ("optimizer.rates", table.rates, {x.name for x in stage.model.trainable_weights}),
+        ("optimizer.rates", table.rates, {x.name for x in experiment.model.trainable_weights}),
         ("loss.weights", recipe.loss.weights, output if isinstance(output, dict) else ()),
     ):
         for name in given or ():
             if name not in known:
-                raise InputError(f"{key}.{name}: {stage.net.name} has none; {nearest(name, known)}")
+                raise InputError(f"{key}.{name}: {experiment.net.name} has none; {nearest(name, known)}")
     if table.filter_rms:
-        hold_filters(stage.model, table.filter_rms)
+        hold_filters(experiment.model, table.filter_rms)
     own = {"name", "clip_norm", "average", "filter_rms"}
     arguments = table.model_dump(exclude=own, exclude_none=True)
     return Update(
-        stage.model,
+        experiment.model,
         OPTIMIZERS[table.name](_rate(recipe.schedule), **arguments),
         CrossEntropy(recipe.loss.weights, recipe.loss.label_smoothing or 0.0),
         recipe.data.batch_size,
@@ -226,7 +263,7 @@ def make_update(stage: Stage, xla: bool = False) -> Update:
         accumulate=recipe.accumulate or 1,
         average=table.average,
         xla=xla,
-        prepare=lambda images: apply_to_batch(images, device_rows, stage.statistics),
+        prepare=lambda images: apply_to_batch(images, device_rows, experiment.statistics),
     )
 
 
@@ -241,16 +278,16 @@ def without_optimizer(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.output)
 
 
-def op_rows(ops) -> Sequence[dict]:
+def op_rows(ops) -> list[dict]:
     """Ops of a recipe as `data.pipeline` takes them."""
     return [op.model_dump(exclude_none=True) for op in ops]
 
 
-def _check_shapes(stage, shape):
+def _check_shapes(experiment, shape):
     """Refuses ops that do not end in the images which the net takes."""
-    data = stage.recipe.data
+    data = experiment.recipe.data
     for key, ops in (("train_ops", data.train_ops), ("eval_ops", data.eval_ops)):
-        batches = evaluation_batches(stage.train, op_rows(ops), stage.statistics, data.batch_size)
+        batches = evaluation_batches(experiment.train, op_rows(ops), experiment.statistics, data.batch_size)
         made = batches.element_spec.shape[1:]
         if not made.is_fully_defined() or tuple(made) != shape:
             made = "x".join(str(size or "?") for size in made)

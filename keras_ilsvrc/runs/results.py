@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.recipe import load
-from keras_ilsvrc.rundir import RECIPE, RESULT
+from keras_ilsvrc.runs.directory import RESULT, RunDirectory
 from keras_ilsvrc.tables import Recipe
 
 HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "protocol", "s/run")
@@ -62,7 +61,8 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
     groups: dict[str, list[tuple[Recipe, dict[str, Any]]]] = {}
     baselines: dict[tuple[str, str], Row] = {}
     for path in _runs(directories):
-        recipe, result = load(path / RECIPE), _result(path / RESULT)
+        directory = RunDirectory(path)
+        recipe, result = directory.recipe(), directory.result()
         same = recipe.table() | {"seed": 0, "expect": None, "protocol": result["protocol"]}
         group = groups.setdefault(json.dumps(same, sort_keys=True), [])
         if recipe.seed in [other.seed for other, _ in group]:
@@ -91,13 +91,6 @@ def _runs(directories: Iterable[Path]) -> Iterator[Path]:
         if not found:
             raise InputError(f"{directory}: holds no finished run; expected a {RESULT} in it")
         yield from found
-
-
-def _result(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: damaged; run its recipe again") from error
 
 
 def _row(group: list[tuple[Recipe, dict[str, Any]]]) -> Row:

@@ -1,0 +1,60 @@
+"""The standard streams: open whatever the caller has closed, and quiet while TensorFlow starts."""
+
+import io
+import os
+import sys
+import tempfile
+from typing import Any
+
+
+def open_streams() -> None:
+    """Open the standard streams that are closed, and make the outputs outlive their readers."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+    sys.stdout, sys.stderr = _text(1), _text(2)
+
+
+class _Output(io.FileIO):
+    """A stream that drops what is written after its reader has gone."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:  # a closed pipe or terminal, a full disk: no reason to end the work
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.fileno())
+            os.close(null)
+            return len(data)
+
+
+def _text(number: int) -> io.TextIOWrapper:
+    """A line-buffered stream that shows what its encoding lacks as an escape."""
+    output = io.BufferedWriter(_Output(number, "w", closefd=False))
+    encoding = getattr((sys.stdout, sys.stderr)[number - 1], "encoding", None) or "utf-8"
+    return io.TextIOWrapper(output, encoding, "backslashreplace", line_buffering=True)
+
+
+def quiet_tensorflow() -> None:
+    """Import TensorFlow and find its devices; show its messages only if that fails.
+
+    Its first messages come from compiled code, before any setting can hold them back.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            messages.seek(0)
+            os.write(shown, messages.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)

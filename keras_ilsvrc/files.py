@@ -1,0 +1,89 @@
+"""Files that are written whole or not at all, locked, bounded and identified by their SHA-256."""
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from keras_ilsvrc.errors import InputError
+
+PART = ".part-"  # prefix of a file that is not complete yet
+SMALL = 1_000_000  # bytes, upper limit for files that people write
+LARGE = 100_000_000  # bytes, upper limit for files of results and statistics
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a path to write to, and rename it to `path` at the end of the block.
+
+    The file is on the disk before it is renamed, so a kill or a power cut at any instant leaves
+    either the old file or the new one.
+
+    Raises:
+        OSError: If it cannot be written; nothing of the new file is left then.
+    """
+    part = path.with_name(f"{PART}{path.name}")
+    try:
+        yield part
+        flush(part)
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a directory cannot be opened
+        flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or directory is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path: Path, most: int = LARGE) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        InputError: If it is missing, not a regular file, not readable, or has over `most` bytes.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path}: not a regular file; remove it, or name another one")
+        if found.st_size > most:
+            raise InputError(f"{path}: {found.st_size:,} bytes; expected at most {most:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def lock(path: Path) -> FileLock:
+    """Lock a file for this process; `release()` unlocks it.
+
+    Raises:
+        Timeout: If another process has locked it.
+        OSError: If it cannot be created.
+    """
+    taken = FileLock(path, timeout=0)
+    taken.acquire()
+    return taken
+
+
+__all__ = ["LARGE", "PART", "SMALL", "Timeout", "flush", "lock", "read", "sha256", "whole"]

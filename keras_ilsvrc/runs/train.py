@@ -1,0 +1,315 @@
+"""Training by a recipe: the network is trained, tested, and kept in a run's directory."""
+
+import errno
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_ilsvrc.data.apply import device_ops
+from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
+from keras_ilsvrc.data.progress import bar
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.evaluation.baseline import svm
+from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
+from keras_ilsvrc.files import whole
+from keras_ilsvrc.runs.directory import (
+    CHECKPOINTS,
+    CURVES,
+    DOUBTFUL,
+    EPOCHS,
+    HISTORY,
+    TENSORBOARD,
+    WEIGHTS,
+    NoDirectory,
+    RunDirectory,
+)
+from keras_ilsvrc.runs.evaluate import errors_of, probabilities
+from keras_ilsvrc.runs.experiment import (
+    Experiment,
+    make_update,
+    op_rows,
+    set_initial,
+    set_up,
+    without_optimizer,
+)
+from keras_ilsvrc.runs.finished import FinishedRun
+from keras_ilsvrc.runs.machine import HERE, Machine
+from keras_ilsvrc.tables import Recipe
+from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
+from keras_ilsvrc.training.checkpoint import Checkpoints
+from keras_ilsvrc.training.cluster import tell_stderr
+from keras_ilsvrc.training.records import History, KeptWeights, Summaries
+from keras_ilsvrc.training.replicas import as_tested, workers_of
+from keras_ilsvrc.training.schedules import Plateau
+from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.training.strategy import mirrored, multi_worker
+from keras_ilsvrc.training.trainer import NEVER, Trainer
+from keras_ilsvrc.training.update import Update
+from keras_ilsvrc.visualize.pictures import curves, doubtful, least_sure
+
+OVERHEAD = 4096  # bytes of a file for each array in it, at most
+BASELINES = {"svm": svm}
+Page = Callable[[FinishedRun], object]
+
+
+def train(
+    recipe: Recipe,
+    directory: RunDirectory,
+    machine: Machine = HERE,
+    overrides: Sequence[str] = (),
+    page: Page | None = None,
+) -> dict[str, Any]:
+    """Train and test a recipe, from the last checkpoint in its directory on.
+
+    Args:
+        recipe: As loaded.
+        directory: Where the run is kept; `NoDirectory()` on a worker that is not the chief.
+        machine: How it is trained here.
+        overrides: What the recipe was changed by, for `result.json`.
+        page: Writes a page of the run, after its result is kept.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        InputError: If a name in the recipe is unknown, or the images do not fit the network, or
+            are not those of the run that is resumed.
+        Stopped: By SIGTERM, SIGHUP or SIGINT.
+        Diverged: If gradients are not finite, again and again.
+        LostWorker: If another worker is gone.
+    """
+    with directory:
+        if machine.cluster is None:
+            strategy = mirrored(machine.replicas)
+            return _train(recipe, directory, machine, strategy, overrides, page)
+        with multi_worker(machine.cluster, machine.deadline) as strategy:
+            return _train(recipe, directory, machine, strategy, overrides, page)
+
+
+def _train(
+    recipe: Recipe,
+    directory: RunDirectory,
+    machine: Machine,
+    strategy: tf.distribute.Strategy,
+    overrides: Sequence[str],
+    page: Page | None,
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    experiment = set_up(recipe, strategy, directory.statistics())
+    _check_baseline(experiment)
+    with strategy.scope():
+        update = make_update(experiment, machine.xla)
+    for line in directory.begin(experiment.identity()):
+        tell_stderr(line)
+    directory.keep_statistics(experiment.statistics)
+    with StopRequest() as stop:
+        history = _fit(experiment, update, directory, machine, stop)
+    with as_tested(update):
+        with StopRequest() as stop:
+            result = _test(experiment, directory, stop)
+            found = result.pop("probabilities")
+            result["seconds"] = round(time.perf_counter() - started, 1)
+            if isinstance(directory, NoDirectory):
+                return result
+            result |= _baseline(experiment) | {
+                "left_out": experiment.left_out.listed() if experiment.left_out else [],
+                "overrides": list(overrides),
+                "xla": machine.xla,
+                "versions": versions(),
+            }
+            directory.finish(result)
+        draw(FinishedRun(directory, experiment, result, history, found, bar), page)
+    return result
+
+
+def _test(experiment, directory, stop):
+    """Test the network and write its weights; return the errors and probabilities."""
+    path = directory.file(WEIGHTS)
+    alone = workers_of(experiment.strategy)[0] == 1
+    with bar("testing", path is not None) as tell:
+
+        def checked(done, total):
+            tell(done, total)
+            if alone:  # else all workers end the test together
+                stop.check()
+
+        result = errors_of([experiment], tell=checked)
+    if path:
+        _write_weights(experiment.model, path)
+    return result
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the numbers of a run depend on."""
+    from importlib.metadata import version
+
+    return {
+        "keras_ilsvrc": version("keras_ilsvrc"),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def draw(run: FinishedRun, page: Page | None, tell: Callable[[str], object] = tell_stderr) -> None:
+    """Draw the pictures of a finished run, then its page.
+
+    Whatever fails in this costs a line, for the result is kept already.
+    """
+    pictures: dict[str, Callable[[FinishedRun], object]] = {
+        CURVES: _draw_curves,
+        DOUBTFUL: _draw_doubtful,
+    }
+    for name, make in (pictures | ({"page": page} if page else {})).items():
+        try:
+            make(run)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            again = f"`keras-ilsvrc report --run {run.directory.path}` draws it again"
+            tell(f"{run.directory.path / name}: not drawn: {reason}; the result is kept; {again}")
+
+
+def _fit(
+    experiment: Experiment,
+    update: Update,
+    directory: RunDirectory,
+    machine: Machine,
+    stop: StopRequest,
+) -> list[dict[str, Any]]:
+    recipe = experiment.recipe
+    batch, total = recipe.data.batch_size, recipe.schedule.steps
+    per_epoch = -(-len(experiment.train) // batch)
+    writes = directory.file(HISTORY) is not None
+    progress = ProgressBar(total, per_epoch, batch, shown=writes)
+    history = History(directory.file(HISTORY), batch, progress.tell)
+    callbacks = [history, progress]
+    if picture := directory.file(CURVES):
+        title = experiment.title
+        callbacks.append(Redraw(lambda: _curves(history.rows, picture, title), progress.tell))
+    events = directory.file(TENSORBOARD) if machine.tensorboard else None
+    callbacks.append(Summaries(history, events))
+    callbacks.append(
+        KeptWeights(
+            recipe.keep_epochs or (),
+            lambda path: _save(experiment, update, path),
+            directory.file(EPOCHS),
+            progress.tell,
+        )
+    )
+    if experiment.validation is not None:
+        callbacks.insert(0, Validation(lambda: _validate(experiment, update, stop)))
+    if recipe.schedule.name == "plateau":
+        table = recipe.schedule
+        callbacks.append(Plateau(table.factor, table.patience, table.times))
+    rows = device_ops(op_rows(recipe.data.train_ops))[0]
+    left_out = experiment.left_out
+
+    def batches(first_step, context):
+        return training_batches(
+            experiment.train,
+            rows,
+            experiment.statistics,
+            batch,
+            recipe.seed,
+            first_step,
+            total,
+            context,
+            left_out and left_out.stand_ins(),
+        )
+
+    trainer = Trainer(
+        update,
+        batches,
+        total,
+        per_epoch,
+        callbacks,
+        Checkpoints(directory.file(CHECKPOINTS), experiment.identity().owner if writes else None),
+        initial=lambda: set_initial(experiment.model, recipe, experiment.net),
+        steps_per_call=machine.steps_per_call,
+        checkpoint_steps=machine.checkpoint_steps,
+        stop=stop,
+        left_out=left_out,
+        describe=lambda step: (
+            f"step {step} ({names_of_step(experiment.train, batch, recipe.seed, step)})"
+        ),
+        tell=progress.tell,
+    )
+    with progress, naming_the_file(experiment.train, rows, experiment.statistics):
+        trainer.train()
+    return history.rows
+
+
+def _save(experiment, update, path):
+    with as_tested(update):  # all workers together
+        if path:
+            _write_weights(experiment.model, path)
+
+
+def _write_weights(model: keras.Model, path: Path) -> None:
+    """Write Keras' file, unless the disk is too full: a process ends badly with half of one."""
+    size = sum(weight.numpy().nbytes + OVERHEAD for weight in model.weights)
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with whole(path) as part:
+        without_optimizer(model).save_weights(part)
+
+
+def _validate(experiment, update, stop):
+    if workers_of(experiment.strategy)[0] > 1:
+        stop = NEVER  # all workers learn of it together, in the next step
+    with as_tested(update):
+        found = probabilities(
+            experiment, experiment.validation, "single_view", tell=lambda *_: stop.check()
+        )
+    labels = experiment.validation.labels
+    return {
+        "loss": cross_entropy(found, labels),
+        "error": top_k_error(found, labels, 1),
+    }
+
+
+def _check_baseline(experiment):
+    if experiment.recipe.baseline and experiment.train.pixels is None:
+        raise InputError(
+            f"baseline is {experiment.recipe.baseline!r}, which is for images that are held in "
+            "memory; leave it out"
+        )
+
+
+def _baseline(experiment):
+    name = experiment.recipe.baseline
+    if name is None:
+        return {}
+    train, test = experiment.train, experiment.test
+    error = BASELINES[name](train.pixels, train.labels, test.pixels, test.labels)
+    return {"baseline": {"name": name, "top1_error": round(error, 4)}}
+
+
+def _curves(rows, path, title, test_error=None):
+    with whole(path) as part:
+        curves(rows, part, title, test_error)
+
+
+def _draw_curves(run: FinishedRun) -> None:
+    path, title = run.directory.path / CURVES, run.experiment.title
+    _curves(run.history, path, title, run.result["top1_error"])
+
+
+def _draw_doubtful(run: FinishedRun) -> None:
+    chosen, test = least_sure(run.probabilities), run.experiment.test
+    with whole(run.directory.path / DOUBTFUL) as part:
+        doubtful(
+            [test.image(index).numpy() for index in chosen],
+            test.labels[chosen],
+            run.probabilities[chosen],
+            run.classes,
+            part,
+            f"{run.experiment.title}: the test images it was least sure of",
+        )
