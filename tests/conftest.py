@@ -52,8 +52,8 @@ def set_policy():
 def small_run(tmp_path_factory):
     """The directory of a finished run: a small net trained on digits for three epochs."""
     from keras_ilsvrc.recipe import find, load
-    from keras_ilsvrc.runs.train import train
     from keras_ilsvrc.runs.directory import RunDirectory
+    from keras_ilsvrc.runs.train import train
 
     path = tmp_path_factory.mktemp("run") / "run"
     small = ["net=resnet_cifar", "build.depth=8", "schedule.steps=36", "keep_epochs=[1, 3]"]

@@ -165,8 +165,8 @@ def shallow(name):
     "name", [pytest.param(x, marks=[] if x in QUICK else pytest.mark.slow) for x in RECIPES]
 )
 def test_builds_and_takes_a_step(name, monkeypatch):
-    from keras_ilsvrc.runs import experiment as stages
     from keras_ilsvrc.data.pipeline import training_batches
+    from keras_ilsvrc.runs import experiment as stages
 
     overrides = [*shallow(name), "data.batch_size=2"]
     recipe = recipes.load(ROOT / f"recipes/{name}.toml", overrides)

@@ -92,9 +92,9 @@ def test_a_page_says_what_the_run_found(page, small_run):
 
 
 def test_names_are_escaped(small_run):
-    from keras_ilsvrc.runs.finished import read
     from keras_ilsvrc.report.page import page as made
     from keras_ilsvrc.report.sections import confusion, doubtful, recipe, summary
+    from keras_ilsvrc.runs.finished import read
 
     held = read(small_run)
     experiment = dataclasses.replace(held.experiment)
@@ -157,8 +157,8 @@ def test_a_verdict_is_where_the_expected_error_stands_to_the_interval(expected, 
 
 
 def test_the_layer_shown_sees_parts_of_an_image(small_run):
-    from keras_ilsvrc.runs.finished import read
     from keras_ilsvrc.report.inside import layer_of_parts
+    from keras_ilsvrc.runs.finished import read
     from keras_ilsvrc.runs.inspection import of_experiment
 
     held = read(small_run)

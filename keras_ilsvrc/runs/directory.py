@@ -325,7 +325,7 @@ class RunDirectory:
 
     def _clean(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         """Remove what a failed block has made, unless it can be resumed."""
-        if error is None:
+        if error is None or self.finished:
             return
         has_steps = any(
             int(path.stem.removeprefix("step-")) for path in self.path.glob("checkpoints/step-*")

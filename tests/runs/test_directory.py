@@ -1,7 +1,6 @@
 """The directory of a run: what stays in it when the work fails, and what may be resumed."""
 
 import errno
-import hashlib
 import json
 import os
 import socket
@@ -9,41 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import RESULT, identity
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
-from keras_ilsvrc.runs.schema import Identity, Images, differences, sealed
-
-RESULT = {
-    "net": "resnet20_cifar",
-    "top1_error": 1.0,
-    "top1_interval": [0.5, 2.0],
-    "protocol": "single_view",
-    "views": 1,
-    "images": 360,
-    "replicas": 1,
-    "seconds": 60.0,
-    "versions": {"keras": "3.15.1"},
-}
-
+from keras_ilsvrc.runs.schema import Images, differences, sealed
 
 @pytest.fixture
 def recipe():
     return recipes.load(recipes.find("quickstart"))
-
-
-def identity(recipe, **changes):
-    images = Images(number=9, digest="a" * 64, stamp="b" * 64)
-    known = {
-        "version": "0.1.0",
-        "recipe": hashlib.sha256(recipe.toml().encode()).hexdigest(),
-        "seed": recipe.seed,
-        "classes": ["cat", "dog"],
-        "eval_ops": [],
-        "splits": {"train": images, "test": images},
-    }
-    return Identity(**{**known, **changes})
 
 
 def begun(recipe, out, steps=(), error=None):
@@ -102,6 +76,16 @@ def test_a_failure_after_a_checkpoint_leaves_all_to_be_resumed(recipe, tmp_path)
         directory.finish(RESULT)
     assert directory.result() == RESULT
     assert not (out / "checkpoints").exists()
+
+
+def test_a_failure_after_the_result_keeps_the_run(recipe, tmp_path):
+    """As of a signal while its pictures are drawn."""
+    directory = RunDirectory(tmp_path / "run", recipe)
+    with pytest.raises(RuntimeError), directory:
+        directory.begin(identity(recipe))
+        directory.finish(RESULT)
+        raise RuntimeError
+    assert RunDirectory(tmp_path / "run").result() == RESULT
 
 
 def test_files_of_others_beside_checkpoints_stay(recipe, tmp_path):

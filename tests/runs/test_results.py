@@ -1,11 +1,11 @@
 """Finished runs as a table."""
 
-import json
-
 import pytest
+from small import RESULT, identity
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
+from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.results import markdown, rows_of
 
 ERRORS = {0: 1.5, 1: 2.5, 2: 2.0}
@@ -16,12 +16,10 @@ def runs(tmp_path):
     """Three seeds of one recipe with a baseline, and one run of a deeper net."""
 
     def write(name, overrides, **result):
-        path = tmp_path / name
-        path.mkdir()
         recipe = load(find("quickstart"), overrides)
-        (path / "recipe.toml").write_text(recipe.toml())
-        known = {"net": recipe.net, "images": 360, "protocol": "single_view", "seconds": 60.0}
-        (path / "result.json").write_text(json.dumps(known | result))
+        with RunDirectory(tmp_path / name, recipe) as directory:
+            directory.begin(identity(recipe))
+            directory.finish(RESULT | {"net": recipe.net} | result)
 
     svm = {"name": "svm", "top1_error": 1.6667}
     for seed, error in ERRORS.items():

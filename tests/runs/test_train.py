@@ -5,32 +5,24 @@ import csv
 import numpy as np
 import pytest
 import tensorflow as tf
+from small import run, short
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.runs.machine import HERE, Machine
 from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.training.callbacks import ProgressBar
 from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
-SHORT = ["schedule.steps=1", "schedule.learning_rate=[[0,0.1]]"]
-SMALL = ["net=resnet_cifar", "build.depth=8"]
-
-
-def short(*overrides):
-    return load(find("quickstart"), [*SHORT, *SMALL, *overrides])
-
 
 def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
-    from keras_ilsvrc.runs.train import train
     from keras_ilsvrc.runs.experiment import set_up
     from keras_ilsvrc.runs.evaluate import errors_of, restore
 
     start = tmp_path / "start.weights.h5"
     set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
     recipe = short(f"initial={start}")
-    result = train(recipe, RunDirectory(tmp_path / "run", recipe))
+    result = run(recipe, tmp_path / "run")
     start.unlink()
     again = errors_of([restore(tmp_path / "run", 1)])
     del again["probabilities"]
@@ -60,13 +52,12 @@ def test_an_error_stands_beside_what_was_found_on_the_same_images(recipe, protoc
 
 
 def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
-    from keras_ilsvrc.runs.train import train
 
     start = tmp_path / "start.weights.h5"
     start.write_bytes(b"not HDF5")
     recipe = short(f"initial={start}")
     with pytest.raises(InputError, match=f"^{start}: cannot be read: "):
-        train(recipe, RunDirectory(tmp_path / "run", recipe))
+        run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -79,34 +70,31 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
     ],
 )
 def test_what_the_net_does_not_have_is_refused(tmp_path, override, part):
-    from keras_ilsvrc.runs.train import train
 
     recipe = short(override)
     with pytest.raises(InputError, match=part):
-        train(recipe, RunDirectory(tmp_path / "run", recipe))
+        run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_initial_values_of_a_run_are_those_of_its_rule(tmp_path):
-    from keras_ilsvrc.runs.train import train
 
     history_of = {}
     for rule in ("he", "glorot"):
         recipe = short(f"initial={rule}")
-        train(recipe, RunDirectory(tmp_path / rule, recipe))
+        run(recipe, tmp_path / rule)
         history_of[rule] = (tmp_path / rule / "history.csv").read_text()
     assert history_of["he"] != history_of["glorot"]
 
 
 def test_how_a_machine_trains_changes_no_weight(tmp_path):
     """Several steps a call, and files for TensorBoard beside it."""
-    from keras_ilsvrc.runs.train import train
     from keras_ilsvrc.runs.evaluate import restore
 
     recipe = short("schedule.steps=5")
     weights = {}
     for name, machine in (("plain", HERE), ("other", Machine(steps_per_call=3, tensorboard=True))):
-        train(recipe, RunDirectory(tmp_path / name, recipe), machine)
+        run(recipe, tmp_path / name, machine=machine)
         weights[name] = restore(tmp_path / name).model.get_weights()
     for one, other in zip(weights["plain"], weights["other"], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -138,12 +126,11 @@ def test_xla_and_statistics_over_replicas_are_refused():
 
 def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     """As VGG's deeper nets start from net A."""
-    from keras_ilsvrc.runs.train import train
     from keras_ilsvrc.runs.experiment import set_initial, set_up
     from keras_ilsvrc.runs.evaluate import restore
 
     recipe = short()
-    train(recipe, RunDirectory(tmp_path / "run", recipe))
+    run(recipe, tmp_path / "run")
     layers = ["conv1", "conv2_1"]
     deeper = [f'initial={{weights="{tmp_path / "run"}", layers={layers}, rest="he"}}']
     deeper.append("build.depth=14")
@@ -171,38 +158,25 @@ def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     ],
 )
 def test_layers_that_cannot_be_lent_are_refused(tmp_path, monkeypatch, table, part):
-    from keras_ilsvrc.runs.experiment import set_initial, set_up, without_optimizer
+    from keras_ilsvrc.runs.experiment import set_initial, set_up
 
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "recipe.toml").write_text(short().toml())
-    weights = tmp_path / "run" / "final.weights.h5"
-    without_optimizer(set_up(short(), mirrored(1)).model).save_weights(weights)
+    run(short(), tmp_path / "run")
     recipe = short(f'initial={{{table}, rest="he"}}', "build.width=0.5")
     stage = set_up(recipe, mirrored(1))
     with pytest.raises(InputError, match=part):
         set_initial(stage.model, recipe, stage.net)
 
 
-def test_a_run_that_goes_on_needs_its_first_weights_no_more(tmp_path, monkeypatch):
-    from keras_ilsvrc.runs import train as run
-    from keras_ilsvrc.training.stopping import Stopped
+def test_a_run_that_is_resumed_needs_its_first_weights_no_more(tmp_path, stopped):
+    from keras_ilsvrc.runs.experiment import set_up
 
     start = tmp_path / "start.weights.h5"
-    run.set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
+    set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
     recipe = short(f"initial={start}", "schedule.steps=24")
-    stop_at_epoch_end = run.History.on_epoch_end
-
-    def stop(self, epoch, logs=None):
-        raise Stopped("stopped")
-
-    monkeypatch.setattr(run.History, "on_epoch_end", stop)
-    with pytest.raises(Stopped):
-        run.train(recipe, RunDirectory(tmp_path / "run", recipe))
+    stopped(recipe, tmp_path / "run")
     start.unlink()
-    monkeypatch.setattr(run.History, "on_epoch_end", stop_at_epoch_end)
-    result = run.train(recipe, RunDirectory(tmp_path / "run", recipe, resume=True))
-    assert result["images"] == 360
+    assert run(recipe, tmp_path / "run")["images"] == 360
 
 
 def test_the_progress_bar_gives_the_terminal_back_when_training_breaks_off(monkeypatch):
