@@ -8,7 +8,7 @@ import typer
 from keras_ilsvrc.cli.runs import Replicas
 from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.data.progress import bar
-from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.reading import RunFiles
 
 
 def report(
@@ -19,7 +19,7 @@ def report(
     replicas: Replicas = None,
 ) -> None:
     """Write one HTML page of a finished run: its errors, its images, its net and its recipe."""
-    RunDirectory(run).result()
+    RunFiles(run).result()
     quiet_tensorflow()
     from keras_ilsvrc.report import report
 

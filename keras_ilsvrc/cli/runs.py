@@ -19,8 +19,9 @@ from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.runs.directory import CURVES, DOUBTFUL, PAGE, RESULT, NoDirectory, RunDirectory
+from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.machine import Machine
+from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, PAGE, RESULT, RunFiles
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.cluster import LOST, Cluster, LostWorker, cluster_of
 from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
@@ -124,18 +125,17 @@ def train(
             command = [sys.executable, "-m", "keras_ilsvrc", "train", str(path), "--resume"]
             command += _again(machine) + [f"--set={override}" for override in overrides]
             _train_locally(loaded, directory, command, local_workers, max_restarts)
-            _complete(loaded, RunDirectory(directory.path), replicas)
+            _complete(loaded, RunDirectory(directory.path, loaded, resume=True), replicas)
         else:
             with directory:
                 named.append(str(directory.path))
                 _print_plan(loaded, directory, "TensorFlow")
                 _work(loaded, directory, machine, overrides)
-    directory = RunDirectory(directory.path)
-    result = directory.result()
+    result = RunFiles(directory.path).result()
     if as_json:
         print(json.dumps({**result, "out": str(directory.path)}, indent=2))
-        return
-    _print_result(directory.path, result)
+    else:
+        _print_result(directory.path, result)
 
 
 @contextmanager
@@ -180,7 +180,7 @@ def _complete(recipe: Recipe, directory: RunDirectory, replicas: int | None) -> 
     quiet_tensorflow()
     from keras_ilsvrc.report import write_page
     from keras_ilsvrc.runs.finished import read
-    from keras_ilsvrc.runs.train import draw
+    from keras_ilsvrc.runs.pictures import draw
 
     with directory:
         draw(read(directory.path, replicas, bar), write_page if recipe.report else None)
@@ -237,7 +237,7 @@ def evaluate(
         passes_of(protocol)
     sides = _sides(scales)
     for path in run:
-        RunDirectory(path).check_finished()
+        RunFiles(path).check_finished()
     quiet_tensorflow()
     from keras_ilsvrc.runs.evaluate import errors_of, restore
 

@@ -6,8 +6,8 @@ from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.report.page import Section, page, picture
 from keras_ilsvrc.report.sections import SECTIONS
-from keras_ilsvrc.runs.directory import PAGE
 from keras_ilsvrc.runs.finished import FinishedRun, Working, read, unseen
+from keras_ilsvrc.runs.reading import PAGE
 
 __all__ = ["SECTIONS", "FinishedRun", "Section", "picture", "report", "write_page"]
 

@@ -13,7 +13,7 @@ from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
-from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.experiment import Experiment, op_rows, set_up, without_optimizer
 from keras_ilsvrc.training.cluster import tell_stderr
 from keras_ilsvrc.training.strategy import mirrored
@@ -39,7 +39,7 @@ def restore(
         InputError: If the directory contains no finished run, a file in it is damaged, or its
             classes or test images are others now.
     """
-    directory = RunDirectory(path).check_finished()
+    directory = RunFiles(path).check_finished()
     weights = directory.weights()
     experiment = set_up(directory.recipe(), mirrored(replicas), directory.statistics())
     for line in directory.check_images(experiment.identity(["test"]), ["test"]):

@@ -25,7 +25,7 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms, synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
-from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training import initial
@@ -183,7 +183,7 @@ def _set_word(model, word, seed, row):
         initial.set_initial_values(model, initial.RULES[word], seed)
     else:
         path = Path(word)
-        path = RunDirectory(path).check_finished().weights() if path.is_dir() else path
+        path = RunFiles(path).check_finished().weights() if path.is_dir() else path
         if not path.is_file():
             raise InputError(
                 f"initial is {word!r}; expected 'paper', 'he', 'glorot', a run or a "
@@ -195,7 +195,7 @@ def _set_word(model, word, seed, row):
 def _model_of_run(path):
     if not path.is_dir():
         raise InputError(f"initial.weights is {str(path)!r}; expected the directory of a run")
-    directory = RunDirectory(path).check_finished()
+    directory = RunFiles(path).check_finished()
     recipe = directory.recipe()
     model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
     load_weights(without_optimizer(model), directory.weights())

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_ilsvrc.evaluation.errors import top_k_error
-from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.evaluate import Told, errors_of, restore, silent
 from keras_ilsvrc.runs.experiment import Experiment
+from keras_ilsvrc.runs.reading import RunFiles
 
 Working = Callable[[str], AbstractContextManager[Told]]
 
@@ -35,7 +35,7 @@ class FinishedRun:
         working: Opens a bar with a label, for work that takes long.
     """
 
-    directory: RunDirectory
+    directory: RunFiles
     experiment: Experiment
     result: dict[str, Any]
     history: list[dict[str, float | None]]
@@ -64,7 +64,7 @@ def read(path: Path, replicas: int | None = None, working: Working = unseen) -> 
     Raises:
         InputError: If the directory contains no finished run, or a file in it is damaged.
     """
-    directory = RunDirectory(path).check_finished()
+    directory = RunFiles(path).check_finished()
     result, history = directory.result(), directory.history()
     experiment = restore(path, replicas)
     with working("testing") as tell:

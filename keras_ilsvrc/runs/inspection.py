@@ -17,7 +17,7 @@ from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import output_of
-from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.experiment import Experiment, op_rows, without_optimizer
 
@@ -137,11 +137,11 @@ def of_run(path: Path, source: str | None = None) -> View:
     Raises:
         InputError: If the directory holds no finished run, or the source cannot be opened.
     """
-    return of_experiment(restore(path), RunDirectory(path), source)
+    return of_experiment(restore(path), RunFiles(path), source)
 
 
 def of_experiment(
-    experiment: Experiment, directory: RunDirectory, source: str | None = None
+    experiment: Experiment, directory: RunFiles, source: str | None = None
 ) -> View:
     """Return the view of a run whose experiment has its trained weights already."""
     classes, split, labelled = experiment.source.classes, experiment.test, True

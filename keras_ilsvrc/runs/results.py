@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.runs.directory import RESULT, RunDirectory
+from keras_ilsvrc.runs.reading import RESULT, RunFiles
 from keras_ilsvrc.tables import Recipe
 
 HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "protocol", "s/run")
@@ -61,7 +61,7 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
     groups: dict[str, list[tuple[Recipe, dict[str, Any]]]] = {}
     baselines: dict[tuple[str, str], Row] = {}
     for path in _runs(directories):
-        directory = RunDirectory(path)
+        directory = RunFiles(path)
         recipe, result = directory.recipe(), directory.result()
         same = recipe.table() | {"seed": 0, "expect": None, "protocol": result["protocol"]}
         group = groups.setdefault(json.dumps(same, sort_keys=True), [])

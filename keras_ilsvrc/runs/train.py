@@ -19,17 +19,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
 from keras_ilsvrc.files import whole
-from keras_ilsvrc.runs.directory import (
-    CHECKPOINTS,
-    CURVES,
-    DOUBTFUL,
-    EPOCHS,
-    HISTORY,
-    TENSORBOARD,
-    WEIGHTS,
-    NoDirectory,
-    RunDirectory,
-)
+from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.evaluate import errors_of, probabilities
 from keras_ilsvrc.runs.experiment import (
     Experiment,
@@ -41,6 +31,8 @@ from keras_ilsvrc.runs.experiment import (
 )
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.machine import HERE, Machine
+from keras_ilsvrc.runs.pictures import Page, draw, draw_curves
+from keras_ilsvrc.runs.reading import CHECKPOINTS, CURVES, EPOCHS, HISTORY, RUN, TENSORBOARD, WEIGHTS
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
@@ -52,11 +44,9 @@ from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.strategy import mirrored, multi_worker
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
-from keras_ilsvrc.visualize.pictures import curves, doubtful, least_sure
 
 OVERHEAD = 4096  # bytes of a file for each array in it, at most
 BASELINES = {"svm": svm}
-Page = Callable[[FinishedRun], object]
 
 
 def train(
@@ -106,8 +96,9 @@ def _train(
     _check_baseline(experiment)
     with strategy.scope():
         update = make_update(experiment, machine.xla)
-    for line in directory.begin(experiment.identity()):
-        tell_stderr(line)
+    if directory.file(RUN):
+        for line in directory.begin(experiment.identity()):
+            tell_stderr(line)
     directory.keep_statistics(experiment.statistics)
     with StopRequest() as stop:
         history = _fit(experiment, update, directory, machine, stop)
@@ -158,24 +149,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def draw(run: FinishedRun, page: Page | None, tell: Callable[[str], object] = tell_stderr) -> None:
-    """Draw the pictures of a finished run, then its page.
-
-    Whatever fails in this costs a line, for the result is kept already.
-    """
-    pictures: dict[str, Callable[[FinishedRun], object]] = {
-        CURVES: _draw_curves,
-        DOUBTFUL: _draw_doubtful,
-    }
-    for name, make in (pictures | ({"page": page} if page else {})).items():
-        try:
-            make(run)
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            again = f"`keras-ilsvrc report --run {run.directory.path}` draws it again"
-            tell(f"{run.directory.path / name}: not drawn: {reason}; the result is kept; {again}")
-
-
 def _fit(
     experiment: Experiment,
     update: Update,
@@ -192,7 +165,7 @@ def _fit(
     callbacks = [history, progress]
     if picture := directory.file(CURVES):
         title = experiment.title
-        callbacks.append(Redraw(lambda: _curves(history.rows, picture, title), progress.tell))
+        callbacks.append(Redraw(lambda: draw_curves(history.rows, picture, title), progress.tell))
     events = directory.file(TENSORBOARD) if machine.tensorboard else None
     callbacks.append(Summaries(history, events))
     callbacks.append(
@@ -230,7 +203,7 @@ def _fit(
         total,
         per_epoch,
         callbacks,
-        Checkpoints(directory.file(CHECKPOINTS), experiment.identity().owner if writes else None),
+        Checkpoints(directory.file(CHECKPOINTS), directory.owner),
         initial=lambda: set_initial(experiment.model, recipe, experiment.net),
         steps_per_call=machine.steps_per_call,
         checkpoint_steps=machine.checkpoint_steps,
@@ -290,26 +263,3 @@ def _baseline(experiment):
     train, test = experiment.train, experiment.test
     error = BASELINES[name](train.pixels, train.labels, test.pixels, test.labels)
     return {"baseline": {"name": name, "top1_error": round(error, 4)}}
-
-
-def _curves(rows, path, title, test_error=None):
-    with whole(path) as part:
-        curves(rows, part, title, test_error)
-
-
-def _draw_curves(run: FinishedRun) -> None:
-    path, title = run.directory.path / CURVES, run.experiment.title
-    _curves(run.history, path, title, run.result["top1_error"])
-
-
-def _draw_doubtful(run: FinishedRun) -> None:
-    chosen, test = least_sure(run.probabilities), run.experiment.test
-    with whole(run.directory.path / DOUBTFUL) as part:
-        doubtful(
-            [test.image(index).numpy() for index in chosen],
-            test.labels[chosen],
-            run.probabilities[chosen],
-            run.classes,
-            part,
-            f"{run.experiment.title}: the test images it was least sure of",
-        )

@@ -12,6 +12,7 @@ from small import RESULT, identity
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc import recipe as recipes
+from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.schema import Images, differences, sealed
 
@@ -85,7 +86,7 @@ def test_a_failure_after_the_result_keeps_the_run(recipe, tmp_path):
         directory.begin(identity(recipe))
         directory.finish(RESULT)
         raise RuntimeError
-    assert RunDirectory(tmp_path / "run").result() == RESULT
+    assert RunFiles(tmp_path / "run").result() == RESULT
 
 
 def test_files_of_others_beside_checkpoints_stay(recipe, tmp_path):
@@ -204,7 +205,7 @@ def test_a_run_of_a_newer_version_says_so(recipe, tmp_path):
     (tmp_path / "run.json").write_bytes(sealed(table | {"version": "99.0", "new": 1}))
     for use in (lambda x: x.result(), lambda x: x.recipe()):
         with pytest.raises(InputError, match=r"written by keras_ilsvrc 99.0, and this is \d"):
-            use(RunDirectory(tmp_path))
+            use(RunFiles(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["result.json", "recipe.toml", "run.json", "checkpoints", ".lock"])
@@ -235,7 +236,6 @@ def test_a_worker_that_writes_nothing_writes_nothing(recipe, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     with NoDirectory() as directory:
         assert directory.statistics() is None
-        assert directory.begin(identity(recipe)) == []
         directory.keep_statistics({"mean": np.ones(3)})
         directory.finish(RESULT)
         assert directory.file("history.csv") is None
