@@ -1,0 +1,177 @@
+"""The files of a run, as they are read: by one name each, against a schema and a SHA-256."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from keras_ilsvrc import files
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.recipe import load
+from keras_ilsvrc.runs.places import resolved
+from keras_ilsvrc.runs.schema import Identity, Result, check_version, parsed, unsealed
+from keras_ilsvrc.tables import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RUN, RECIPE, RESULT, STATISTICS = "run.json", "recipe.toml", "result.json", "statistics.npz"
+HISTORY, WEIGHTS = "history.csv", "final.weights.h5"
+CURVES, DOUBTFUL, PAGE = "curves.png", "doubtful.png", "report.html"
+LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
+KEPT = re.compile(r"epoch-(\d+)\.weights\.h5")
+COPY = "restore it from a copy"
+Rows = list[dict[str, float | None]]
+
+
+class RunFiles:
+    """The files of one training run, to be read.
+
+    Args:
+        path: Of the directory.
+    """
+
+    def __init__(self, path: Path):
+        self.path = resolved(path)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What the run belongs to.
+
+        Raises:
+            InputError: If `run.json` is missing, damaged or of a newer version.
+        """
+        path = self.path / RUN
+        advice = f"{COPY}, or choose another directory"
+        table = parsed(path, advice, lambda: unsealed(files.read(path)))
+        check_version(path, table)
+        return parsed(path, advice, lambda: Identity.model_validate(table))
+
+    @property
+    def owner(self) -> dict[str, Any]:
+        """What checkpoints of the run belong to."""
+        return self.identity.owner
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended with a result, which may be damaged since."""
+        return self._has(RUN) and RESULT in self.identity.files
+
+    def check_finished(self) -> Self:
+        """Return this directory.
+
+        Raises:
+            InputError: If it contains no finished run.
+        """
+        path = self.path
+        for name in (RECIPE, RUN):
+            if not self._has(name):
+                raise InputError(f"{path}: no finished run: {name} is missing")
+        if not self.finished:
+            raise InputError(f"{path}: no finished run: finish it with `train ... --resume`")
+        return self
+
+    def recipe(self) -> Recipe:
+        """Return the recipe of the run."""
+        self._verified(RECIPE, self.identity.recipe)
+        return load(self.path / RECIPE)
+
+    def result(self) -> dict[str, Any]:
+        """Return the test errors of the finished run, with the keys of `Result`."""
+        content = self._verified(RESULT, self.check_finished().identity.files[RESULT])
+        advice = f"`keras-ilsvrc evaluate --run {self.path}` tests its weights again"
+        table = parsed(self.path / RESULT, advice, lambda: json.loads(content))
+        parsed(self.path / RESULT, advice, lambda: Result.model_validate(table))
+        return table
+
+    def statistics(self) -> "dict[str, np.ndarray] | None":
+        """Return the statistics of the training images; None if they were not measured yet."""
+        import numpy as np
+
+        if not self._has(RUN) or STATISTICS not in self.identity.files:
+            return None
+        content = self._verified(STATISTICS, self.identity.files[STATISTICS])
+
+        def arrays() -> "dict[str, np.ndarray]":
+            try:
+                with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                    return dict(file)
+            except zipfile.BadZipFile as error:
+                raise ValueError("no archive of arrays") from error
+
+        return parsed(self.path / STATISTICS, COPY, arrays)
+
+    def history(self) -> Rows:
+        """Return the rows of `history.csv`, an epoch each; None is an empty cell."""
+        from keras_ilsvrc.training.records import COLUMNS
+
+        if HISTORY not in self.identity.files:  # the disk was full
+            return []
+        content = self._verified(HISTORY, self.identity.files[HISTORY])
+
+        def rows() -> Rows:
+            reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise ValueError(f"no column {missing[0]}")
+            return [
+                {name: float(value) if value else None for name, value in row.items()}
+                for row in reader
+            ]
+
+        return parsed(self.path / HISTORY, COPY, rows)
+
+    def weights(self) -> Path:
+        """Return the file of the trained weights, as they were written."""
+        return self._verified_weights(WEIGHTS)
+
+    def kept_weights(self) -> dict[int, Path]:
+        """Return the weight files of the epochs that were kept, as {epoch: path}, in order."""
+        names = [name for name in self.identity.files if name.startswith(f"{EPOCHS}/")]
+        found = [(KEPT.fullmatch(Path(name).name), name) for name in sorted(names)]
+        return {int(match[1]): self._verified_weights(name) for match, name in found if match}
+
+    def check_images(self, now: Identity, splits: Iterable[str]) -> list[str]:
+        """Compare the images that are there now with those of the run.
+
+        Returns:
+            A warning for each split whose files were changed under the same names and sizes.
+
+        Raises:
+            InputError: If classes, or the images of one of the splits, are others.
+        """
+        if changes := self.identity.changes(now, list(splits)):
+            raise InputError(
+                f"{self.path}: the images are not those of this run: {'; '.join(changes)}; "
+                f"restore them, or train a new run"
+            )
+        return [
+            f"{self.path}: files of {name} were written again since this run began, with the same "
+            "names and sizes; if their pixels are others, so are the results"
+            for name in self.identity.touched(now)
+        ]
+
+    def _verified(self, name: str, digest: str | None) -> bytes:
+        content = files.read(self.path / name)
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise self._changed(name)
+        return content
+
+    def _verified_weights(self, name: str) -> Path:
+        if files.sha256(self.path / name) != self.identity.files.get(name):
+            raise self._changed(name)
+        return self.path / name
+
+    def _changed(self, name: str) -> InputError:
+        reason = f"damaged, or of another run: its SHA-256 is not the one in {RUN}"
+        return InputError(f"{self.path / name}: {reason}; {COPY}")
+
+    def _has(self, name: str) -> bool:
+        return os.path.lexists(self.path / name)  # also a link to nowhere

@@ -1,0 +1,199 @@
+"""What the files of a run contain, as typed tables, and how two runs or recipes differ."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from itertools import zip_longest
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.op_tables import Table
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Interval = Annotated[list[Percent], Field(min_length=2, max_length=2)]
+Number = Annotated[int, Field(ge=0, lt=2**53)]
+Content = TypeVar("Content")
+
+
+class Images(Table):
+    """Identity of the images of one split.
+
+    Attributes:
+        number: Number of images.
+        digest: SHA-256 of the name, the size in bytes and the label of each, in order.
+        stamp: SHA-256 of the times at which the files were changed, or of pixels in memory.
+    """
+
+    number: Number
+    digest: Sha256
+    stamp: Sha256
+
+
+class Identity(Table):
+    """What a run belongs to: the content of `run.json`.
+
+    Attributes:
+        version: Of the package that wrote the run.
+        recipe: SHA-256 of `recipe.toml`.
+        seed: Of the recipe.
+        classes: Names of the classes, in the order of the labels.
+        eval_ops: What is done to an image before the network is tested.
+        splits: Identity of the images by the key of the recipe: train, validation, test.
+        files: SHA-256 of the finished files by name.
+    """
+
+    version: str
+    recipe: Sha256
+    seed: Number
+    classes: list[str]
+    eval_ops: list[dict[str, Any]]
+    splits: dict[str, Images]
+    files: dict[str, Sha256] = Field(default_factory=dict)
+
+    @property
+    def owner(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        data = json.dumps([self.classes, [self.splits[x].digest for x in sorted(self.splits)]])
+        digest = hashlib.sha256(data.encode()).hexdigest()
+        return {"recipe": self.recipe, "seed": self.seed, "data": digest}
+
+    def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
+        """Return in words how the classes and splits differ from those of this run."""
+        found = []
+        if now.classes != self.classes:
+            pairs = enumerate(zip_longest(self.classes, now.classes))
+            label, (old, new) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
+            counts = f"{len(self.classes)} classes were trained, {len(now.classes)} are there"
+            found.append(f"{counts}, and class {label} was {old!r} and is {new!r}")
+        for name in splits:
+            if name not in self.splits or name not in now.splits:
+                continue
+            old_count, new_count = self.splits[name].number, now.splits[name].number
+            if old_count != new_count:
+                found.append(f"{name} had {old_count:,} images and has {new_count:,}")
+            elif self.splits[name].digest != now.splits[name].digest:
+                found.append(f"{name} has images of other names, sizes or labels")
+        return found
+
+    def touched(self, now: "Identity") -> list[str]:
+        """Return the splits whose files are the same by name and size, but were written again."""
+        both = self.splits.keys() & now.splits.keys()
+        changed = [x for x in both if self.splits[x].stamp != now.splits[x].stamp]
+        return sorted(x for x in changed if self.splits[x].digest == now.splits[x].digest)
+
+
+class Expected(Table):
+    """The published or measured errors that a run is compared with."""
+
+    by: str
+    top1_error: Percent | None = None
+    top5_error: Percent | None = None
+
+
+class Baseline(Table):
+    """The error of a classifier without a network, on the same images."""
+
+    name: str
+    top1_error: Percent
+
+
+class Result(BaseModel):
+    """Test errors of a finished run: the content of `result.json`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    net: str
+    top1_error: Percent
+    top1_interval: Interval
+    top5_error: Percent | None = None
+    top5_interval: Interval | None = None
+    protocol: str
+    views: Number
+    images: Number
+    replicas: Number
+    seconds: Annotated[float, Field(ge=0)]
+    versions: dict[str, str]
+    expected: Expected | None = None
+    baseline: Baseline | None = None
+    left_out: list[str] = Field(default_factory=list)
+    overrides: list[str] = Field(default_factory=list)
+
+
+def sealed(table: Mapping[str, Any]) -> bytes:
+    """Return a table as JSON that contains the SHA-256 of the rest of itself."""
+    return (json.dumps({"sha256": _digest(table), **table}, indent=2) + "\n").encode()
+
+
+def unsealed(content: bytes) -> dict[str, Any]:
+    """Return the table of `sealed`.
+
+    Raises:
+        ValueError: If the content was changed.
+    """
+    table = json.loads(content)
+    if not isinstance(table, dict) or table.pop("sha256", None) != _digest(table):
+        raise ValueError("its SHA-256 does not match")
+    return table
+
+
+def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
+    """Return what `parse` makes of a file's content.
+
+    Raises:
+        InputError: With the file, what is wrong in it and the advice, if it cannot be parsed.
+    """
+    try:
+        return parse()
+    except InputError:
+        raise
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"])) or "content"
+        found = f"{first['input']!r:.40}"
+        raise InputError(
+            f"{path}: damaged: {key} is {found}: {first['msg'].lower()}; {advice}"
+        ) from error
+    except (ValueError, KeyError, TypeError, EOFError, RecursionError, OSError) as error:
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise InputError(f"{path}: damaged: {reason}; {advice}") from error
+
+
+def check_version(path: Path, table: Mapping[str, Any]) -> None:
+    """Refuse a run of a newer version of the package.
+
+    Raises:
+        InputError: With both versions.
+    """
+    own = version("keras_ilsvrc")
+    try:
+        newer = Version(str(table.get("version"))) > Version(own)
+    except InvalidVersion:
+        return
+    if newer:
+        raise InputError(
+            f"{path}: written by keras_ilsvrc {table['version']}, and this is {own}; update the "
+            "package"
+        )
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """List the differences between two recipes, for example `schedule.steps 100 -> 200`."""
+    if old == new:
+        return []
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        shown = ["none" if value is None else repr(value) for value in (old, new)]
+        return [f"{key} {shown[0]} -> {shown[1]}"]
+    found = []
+    for name in [*old, *(x for x in new if x not in old)]:
+        found += differences(old.get(name), new.get(name), f"{key}.{name}".strip("."))
+    return found
+
+
+def _digest(table: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,74 @@
+"""Runs of seconds: a small net on digits, or on a folder of small photographs."""
+
+import hashlib
+
+from keras_ilsvrc.recipe import find, load
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.schema import Identity, Images
+
+SHORT = ["schedule.steps=1", "schedule.learning_rate=[[0,0.1]]", "net=resnet_cifar"]
+NORMALISE = '{op = "normalise", mean = [127.0, 127.0, 127.0], std = [60.0, 60.0, 60.0]}'
+STANDARDISE = '{op = "standardise"}'
+PHOTOS = """
+net = "resnet_cifar"
+seed = 2
+initial = "he"
+build = {{classes = 2, input_shape = [8, 8, 3], depth = 8}}
+batch_norm = {{statistics = "synchronized"}}
+loss = {{name = "cross_entropy"}}
+optimizer = {{name = "sgd", momentum = 0.9, l2 = 1e-3}}
+schedule = {{name = "steps", steps = 12, learning_rate = [[0, 0.1]]}}
+[data]
+dataset = "folder:{folder}"
+train = "train"
+validation = "validation"
+test = "test"
+batch_size = 4
+train_ops = [{{op = "centre_crop", size = 8}}, {op}]
+eval_ops = [{{op = "centre_crop", size = 8}}, {op}]
+"""
+
+RESULT = {
+    "net": "resnet20_cifar",
+    "top1_error": 1.0,
+    "top1_interval": [0.5, 2.0],
+    "protocol": "single_view",
+    "views": 1,
+    "images": 360,
+    "replicas": 1,
+    "seconds": 60.0,
+    "versions": {"keras": "3.15.1"},
+}
+
+
+def short(*overrides):
+    """One step of the quickstart."""
+    return load(find("quickstart"), [*SHORT, "build.depth=8", *overrides])
+
+
+def on_photos(folder, *overrides, op=NORMALISE):
+    """A recipe of twelve steps on a folder like that of the fixture `photos`."""
+    path = folder.with_suffix(".toml")
+    path.write_text(PHOTOS.format(folder=folder, op=op))
+    return load(path, overrides)
+
+
+def run(recipe, path, **options):
+    """Train a recipe in a directory, or resume it there."""
+    from keras_ilsvrc.runs.train import train
+
+    return train(recipe, RunDirectory(path, recipe, resume=True), **options)
+
+
+def identity(recipe, **changes):
+    """What a run of a recipe belongs to."""
+    images = Images(number=9, digest="a" * 64, stamp="b" * 64)
+    known = {
+        "version": "0.1.0",
+        "recipe": hashlib.sha256(recipe.toml().encode()).hexdigest(),
+        "seed": recipe.seed,
+        "classes": ["cat", "dog"],
+        "eval_ops": [],
+        "splits": {"train": images, "test": images},
+    }
+    return Identity(**{**known, **changes})

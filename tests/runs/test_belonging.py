@@ -1,0 +1,187 @@
+"""What a run belongs to: other images, classes, seeds and recipes are refused with what differs."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from small import on_photos, run, short
+
+from keras_ilsvrc import InputError
+from keras_ilsvrc.runs.reading import RunFiles
+
+pytestmark = pytest.mark.tensorflow
+
+
+def repaint(path):
+    """Write other pixels under the same name and size, as far as a JPEG can be padded."""
+    size = path.stat().st_size
+    Image.new("RGB", (32, 32)).save(path)
+    with open(path, "ab") as file:
+        file.write(bytes(size - path.stat().st_size))
+    os.utime(path, (1, 1))
+
+
+def more(photos):
+    for path in list(photos.glob("train/*/*.jpg")):
+        for number in range(3):
+            shutil.copy(path, path.with_name(f"{path.stem}-{number}.jpg"))
+
+
+def fewer(photos):
+    for path in list(photos.glob("train/*/*.jpg"))[::2]:
+        path.unlink()
+
+
+def renamed_file(photos):
+    (photos / "train/dark/3.jpg").rename(photos / "train/dark/three.jpg")
+
+
+def renamed_class(photos):
+    for part in photos.iterdir():
+        (part / "dark").rename(part / "zdark")
+
+
+def relabelled(photos):
+    for name in ("0.jpg", "1.jpg"):
+        one, other = photos / "train/dark" / name, photos / "train/light" / name
+        one.rename(photos / "away")
+        other.rename(one)
+        (photos / "away").rename(other)
+
+
+def larger_file(photos):
+    Image.new("RGB", (99, 99)).save(photos / "train/dark/3.jpg")
+
+
+CHANGES = {
+    more: "train had 24 images and has 96",
+    fewer: "train had 24 images and has 12",
+    renamed_file: "train has images of other names, sizes or labels",
+    renamed_class: "class 0 was 'dark' and is 'light'",
+    relabelled: "train has images of other names, sizes or labels",
+    larger_file: "train has images of other names, sizes or labels",
+}
+
+
+def test_a_run_is_not_resumed_on_other_images(photos, tmp_path, stopped):
+    recipe, out = on_photos(photos), tmp_path / "run"
+    stopped(recipe, out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for change, message in CHANGES.items():
+        shutil.copytree(photos, tmp_path / "kept")
+        change(photos)
+        with pytest.raises(InputError, match=f"images are not those of this run: .*{message}"):
+            run(recipe, out)
+        after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        assert after == before
+        shutil.rmtree(photos)
+        (tmp_path / "kept").rename(photos)
+
+
+def test_changed_pixels_under_the_same_names_warn(photos, tmp_path, stopped, capfd):
+    recipe, out = on_photos(photos), tmp_path / "run"
+    stopped(recipe, out)
+    repaint(photos / "train/dark/3.jpg")
+    capfd.readouterr()
+    assert run(recipe, out)["images"] == 6
+    assert "files of train were written again since this run began" in capfd.readouterr().err
+
+
+def test_a_finished_run_is_tested_on_its_own_images_only(photos, tmp_path):
+    """By evaluate, report and visualize; what changes in training images is no matter."""
+    from keras_ilsvrc.runs.evaluate import restore
+    from keras_ilsvrc.runs.finished import read
+    from keras_ilsvrc.runs.inspection import of_run
+
+    out = tmp_path / "run"
+    run(on_photos(photos), out)
+    fewer(photos)
+    restore(out)
+    (photos / "test/dark/2.jpg").unlink()
+    for use in (restore, read, of_run):
+        with pytest.raises(InputError, match="test had 6 images and has 5"):
+            use(out)
+    renamed_class(photos)
+    with pytest.raises(InputError, match="class 0 was 'dark' and is 'light'"):
+        restore(out)
+
+
+def test_an_ensemble_is_of_runs_with_the_same_test_images(photos, tmp_path):
+    from keras_ilsvrc.runs.evaluate import errors_of, restore
+
+    other = shutil.copytree(photos, tmp_path / "other")
+    for path in (photos, other):
+        run(on_photos(path), path / "run")
+    both = [restore(path / "run") for path in (photos, other)]
+    assert errors_of(both)["images"] == 6  # a copy is the same data set
+    shutil.rmtree(other / "run")
+    larger_file(other.rename(tmp_path / "third"))
+    third = tmp_path / "third"
+    Image.new("RGB", (99, 99)).save(third / "test/dark/1.jpg")
+    run(on_photos(third), tmp_path / "run")
+    with pytest.raises(InputError, match="test has images of other names, sizes or labels"):
+        errors_of([both[0], restore(tmp_path / "run")])
+
+
+def test_checkpoints_of_another_seed_are_refused(tmp_path, stopped):
+    for seed in (0, 1):
+        stopped(short(f"seed={seed}", "schedule.steps=24"), tmp_path / f"{seed}")
+    shutil.rmtree(tmp_path / "0" / "checkpoints")
+    shutil.copytree(tmp_path / "1" / "checkpoints", tmp_path / "0" / "checkpoints")
+    before = sorted((tmp_path / "0").rglob("*"))
+    with pytest.raises(InputError, match=r"step-.*: of another training, with another recipe and"):
+        run(short("seed=0", "schedule.steps=24"), tmp_path / "0")
+    assert sorted((tmp_path / "0").rglob("*")) == before
+
+
+def test_another_number_of_threads_is_told(tmp_path, stopped, monkeypatch, capfd):
+    from keras_ilsvrc.training import trainer
+
+    recipe = short("schedule.steps=24")
+    stopped(recipe, tmp_path)
+    monkeypatch.setattr(trainer, "threads", lambda: 99)
+    run(recipe, tmp_path)
+    assert "99: sums are rounded otherwise" in capfd.readouterr().err
+
+
+def test_a_moved_run_and_a_moved_data_set_are_the_same(photos, tmp_path):
+    """Names count from the folder that all images share."""
+    from keras_ilsvrc.data.fingerprint import fingerprint
+    from keras_ilsvrc.data.sources import open_source
+
+    moved = shutil.copytree(photos, tmp_path / "moved" / "deeper")
+    splits = [open_source(f"folder:{path}").split("train") for path in (photos, moved)]
+    assert fingerprint(splits[0]) == fingerprint(splits[1])
+
+
+def test_pixels_in_memory_are_told_apart():
+    from keras_ilsvrc.data.fingerprint import fingerprint
+    from keras_ilsvrc.data.split import Split
+
+    pixels = np.zeros((4, 2, 2, 1), "uint8")
+    labels = np.arange(4, dtype="int32")
+    one, other = fingerprint(Split(labels, pixels)), fingerprint(Split(labels, pixels + 1))
+    assert one.digest == other.digest
+    assert one.stamp != other.stamp
+    assert fingerprint(Split(labels[::-1], pixels)).digest != one.digest
+    assert fingerprint(Split(labels, pixels)[:0]).number == 0
+
+
+def test_a_run_keeps_what_it_belongs_to(small_run):
+    kept = RunFiles(small_run).identity
+    assert kept.classes == [str(number) for number in range(10)]
+    assert {name: images.number for name, images in kept.splits.items()} == {
+        "train": 1437,
+        "test": 360,
+    }
+    assert kept.eval_ops == [{"op": "subtract_pixel_mean"}]
+    assert set(kept.files) == {
+        "statistics.npz",
+        "history.csv",
+        "final.weights.h5",
+        "epochs/epoch-0001.weights.h5",
+        "epochs/epoch-0003.weights.h5",
+        "result.json",
+    }

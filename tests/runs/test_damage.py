@@ -1,0 +1,140 @@
+"""Damage to the files of a finished run: each is refused by name, or changes nothing."""
+
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+
+from keras_ilsvrc import InputError
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.runs.results import rows_of
+from keras_ilsvrc.runs.schema import sealed
+
+pytestmark = pytest.mark.tensorflow
+MUTATIONS = 500
+KEPT = "epochs/epoch-0001.weights.h5"
+READERS = {
+    "run.json": lambda run: run.identity.model_dump(),
+    "recipe.toml": lambda run: run.recipe().table(),
+    "result.json": lambda run: run.result(),
+    "statistics.npz": lambda run: {k: x.tolist() for k, x in run.statistics().items()},
+    "history.csv": lambda run: run.history(),
+    "final.weights.h5": lambda run: run.weights().read_bytes(),
+    KEPT: lambda run: [path.read_bytes() for path in run.kept_weights().values()],
+}
+
+
+@pytest.fixture
+def copy(small_run, tmp_path):
+    return shutil.copytree(small_run, tmp_path / "run")
+
+
+def writer(path):
+    return RunDirectory(path, RunFiles(path).recipe(), resume=True)
+
+
+def mutated(content, draw):
+    """Content with flipped bits, cut, extended, or with a part replaced or repeated."""
+    changed = bytearray(content)
+    place = draw.randrange(len(changed))
+    kind = draw.choice(["flip", "cut", "extend", "replace", "repeat", "empty", "zero"])
+    if kind == "flip":
+        for _ in range(draw.randint(1, 8)):
+            changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+    elif kind == "cut":
+        del changed[place:]
+    elif kind == "extend":
+        changed += draw.randbytes(draw.randint(1, 99))
+    elif kind == "replace":
+        changed[place : place + 4] = draw.choice([b"null", b"1e99", b"[[[[", b"-1.0", b"NaN "])
+    elif kind == "repeat":
+        changed[place:place] = changed[max(0, place - 20) : place]
+    elif kind == "zero":
+        changed[place : place + 50] = bytes(len(changed[place : place + 50]))
+    return b"" if kind == "empty" else bytes(changed)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_damage_is_refused_by_name_or_changes_nothing(copy, name):
+    path, read, draw = copy / name, READERS[name], random.Random(name)
+    whole, expected = path.read_bytes(), read(RunFiles(copy))
+    refused = 0
+    for _ in range(MUTATIONS):
+        path.write_bytes(mutated(whole, draw))
+        try:
+            assert read(RunFiles(copy)) == expected
+        except InputError as error:
+            refused += 1
+            assert str(error).startswith(f"{path}: ")
+            assert "\n" not in str(error)
+    assert refused > 0.9 * MUTATIONS
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_that_is_gone_or_no_file_is_named(copy, name):
+    (copy / name).unlink()
+    for make in (lambda: None, (copy / name).mkdir):
+        make()
+        with pytest.raises(InputError, match=name.rpartition("/")[2]):
+            READERS[name](RunFiles(copy).check_finished())
+
+
+WRONG = [[], None, 3, "", {}, {"a": []}, [{}], 1e400, True]
+
+
+def test_files_of_a_wrong_form_are_refused_by_the_key(copy):
+    """Also where their SHA-256 is right, as of a file that somebody wrote."""
+    table = json.loads((copy / "run.json").read_text())
+    del table["sha256"]
+    for key in (*table, None):
+        for value in WRONG:
+            new = value if key is None else table | {key: value}
+            content = sealed(new) if isinstance(new, dict) else json.dumps(new).encode()
+            (copy / "run.json").write_bytes(content)
+            try:
+                RunFiles(copy).identity  # noqa: B018
+            except InputError as error:
+                assert str(error).startswith(f"{copy / 'run.json'}: ")
+
+
+def test_results_of_a_wrong_form_are_refused_by_the_key(copy):
+    result = json.loads((copy / "result.json").read_text())
+    run = writer(copy)
+    required = "net top1_error top1_interval protocol views images replicas seconds versions"
+    for key in (*required.split(), None):
+        for value in WRONG:
+            if key in ("top1_error", "seconds", "images", "views", "replicas") and value == 3:
+                continue
+            if key in ("net", "protocol") and value == "" or key == "versions" and value == {}:
+                continue
+            new = value if key is None else result | {key: value}
+            run.write("result.json", json.dumps(new).encode())
+            run._register(["result.json"])
+            with pytest.raises(InputError, match=r"result.json: damaged"):
+                rows_of([copy])
+
+
+def test_weights_that_are_not_finite_are_refused(copy):
+    import h5py
+
+    from keras_ilsvrc.runs.evaluate import restore
+
+    with h5py.File(copy / "final.weights.h5", "r+") as file:
+        file[_first(file)][0] = np.nan
+    with pytest.raises(InputError, match=r"final.weights.h5: damaged, or of another run"):
+        restore(copy)
+    writer(copy)._register(["final.weights.h5"])
+    with pytest.raises(InputError, match=r"final.weights.h5: damaged: .* is not finite"):
+        restore(copy)
+
+
+def _first(file):
+    """The name of the first array of floats in a file."""
+    import h5py
+
+    names = []
+    file.visititems(lambda name, x: names.append(name) if isinstance(x, h5py.Dataset) else None)
+    return next(name for name in names if file[name].dtype.kind == "f" and file[name].ndim)

@@ -1,0 +1,136 @@
+"""How `train` ends when it is told to, at any moment, and when nobody listens any more."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+WORDS = [
+    *("train", "quickstart", "--set", "net=resnet_cifar", "--set", "build.depth=8"),
+    *("--set", "schedule.steps=240", "--set", "schedule.learning_rate=[[0,0.1]]"),
+]
+ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "COLUMNS": "160"}
+
+
+def start(out, *words, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_ilsvrc", *WORDS, "--out", str(out), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        **options,
+    )
+
+
+def wait_for(process, condition):
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+
+
+def epochs(out):
+    return len((out / "history.csv").read_text().splitlines()) if (out / "history.csv").exists() else 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_at_any_moment_means_75_and_can_be_resumed(tmp_path, number):
+    """While the command is imported, TensorFlow starts, and steps are taken."""
+    out = tmp_path / "run"
+    for moment in (0.15, 0.8, 2.5, None):
+        process = start(out)
+        if moment is None:
+            wait_for(process, lambda: epochs(out) > 2)
+        else:
+            time.sleep(moment)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=100)
+        assert process.returncode == 75, (moment, errors)
+        assert "Traceback" not in errors, (moment, errors)
+        assert output == ""
+        assert out.exists() == (moment is None), moment
+    assert "resume it with --resume" in errors
+    resumed = start(out, "--resume", "--set", "report=false")
+    assert resumed.wait() == 2  # another recipe
+    assert "report True -> False" in resumed.communicate()[1]
+
+
+def test_sigterm_and_then_ctrl_c_mean_75_too(tmp_path):
+    out = tmp_path / "run"
+    process = start(out)
+    wait_for(process, lambda: epochs(out) > 2)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 75, errors
+    assert list(out.glob("checkpoints/step-*.ckpt"))
+
+
+def test_nohup_is_heard(tmp_path):
+    """SIGHUP that the caller ignores ends nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    out = tmp_path / "run"
+    process = start(out)
+    signal.signal(signal.SIGHUP, before)
+    wait_for(process, lambda: epochs(out) > 1)
+    process.send_signal(signal.SIGHUP)
+    seen = epochs(out)
+    wait_for(process, lambda: epochs(out) > seen + 1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=100)
+    assert process.returncode == 75
+
+
+def test_a_lost_log_ends_no_training_and_a_stop_in_the_page_is_resumed(tmp_path):
+    """The reader of both streams goes away; SIGTERM comes as the page is drawn."""
+    out = tmp_path / "run"
+    process = start(out)
+    wait_for(process, lambda: epochs(out) > 0)
+    process.stdout.close()
+    process.stderr.close()
+    wait_for(process, lambda: (out / "doubtful.png").exists())
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=100) == 75
+    assert not list(out.glob(".*"))
+    assert not (out / "report.html").exists()
+    result = (out / "result.json").read_bytes()
+    resumed = start(out, "--resume")
+    _, errors = resumed.communicate(timeout=200)
+    assert resumed.returncode == 0, errors
+    assert (out / "report.html").exists()
+    assert (out / "result.json").read_bytes() == result
+
+
+def test_closed_streams_are_no_fault(tmp_path):
+    """`2>&-`, `<&-`, and a reader that takes nothing."""
+    command = f"{sys.executable} -m keras_ilsvrc"
+    for line, status in (
+        (f"{command} list 2>&- <&-", 0),
+        (f"{command} list >&-", 0),
+        (f"{command} info alexnet --json | true; exit ${{PIPESTATUS[0]}}", 0),
+        (f"{command} train nosuch 2>&-", 2),
+        (f"{command} list > /dev/full", 0),
+    ):
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=ENVIRONMENT)
+        assert done.returncode == status, (line, done.stderr)
+
+
+def test_ctrl_c_while_a_command_is_imported_is_no_traceback():
+    for moment in (0.1, 0.3, 0.6):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "keras_ilsvrc", "data", "check", "digits"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        time.sleep(moment)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode in (130, -signal.SIGINT), errors
+        if process.returncode == 130:  # else Python itself had not started
+            assert "Traceback" not in errors
