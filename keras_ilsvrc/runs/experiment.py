@@ -96,7 +96,11 @@ class Experiment:
             seed=self.recipe.seed,
             classes=list(self.source.classes),
             eval_ops=op_rows(self.recipe.data.eval_ops),
-            splits={name: Images(**fingerprint(x)._asdict()) for name, x in images.items() if x is not None},
+            splits={
+                name: Images(**fingerprint(x)._asdict())
+                for name, x in images.items()
+                if x is not None
+            },
         )
 
 
@@ -144,9 +148,7 @@ def set_up(
     quicken(model)
     forward = Forward(strategy)
     splits = train, validation, test
-    made = Experiment(
-        recipe, row, strategy, source, *splits, statistics, left_out, model, forward
-    )
+    made = Experiment(recipe, row, strategy, source, *splits, statistics, left_out, model, forward)
     _check_shapes(made, shape)
     return made
 
@@ -248,7 +250,9 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
     ):
         for name in given or ():
             if name not in known:
-                raise InputError(f"{key}.{name}: {experiment.net.name} has none; {nearest(name, known)}")
+                raise InputError(
+                    f"{key}.{name}: {experiment.net.name} has none; {nearest(name, known)}"
+                )
     if table.filter_rms:
         hold_filters(experiment.model, table.filter_rms)
     own = {"name", "clip_norm", "average", "filter_rms"}
@@ -287,7 +291,9 @@ def _check_shapes(experiment, shape):
     """Refuses ops that do not end in the images which the net takes."""
     data = experiment.recipe.data
     for key, ops in (("train_ops", data.train_ops), ("eval_ops", data.eval_ops)):
-        batches = evaluation_batches(experiment.train, op_rows(ops), experiment.statistics, data.batch_size)
+        batches = evaluation_batches(
+            experiment.train, op_rows(ops), experiment.statistics, data.batch_size
+        )
         made = batches.element_spec.shape[1:]
         if not made.is_fully_defined() or tuple(made) != shape:
             made = "x".join(str(size or "?") for size in made)

@@ -17,9 +17,9 @@ from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import output_of
-from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.experiment import Experiment, op_rows, without_optimizer
+from keras_ilsvrc.runs.reading import RunFiles
 
 MODES = ("caffe", "tf", "torch")
 GREY = 128  # of the square that is slid over images
@@ -140,9 +140,7 @@ def of_run(path: Path, source: str | None = None) -> View:
     return of_experiment(restore(path), RunFiles(path), source)
 
 
-def of_experiment(
-    experiment: Experiment, directory: RunFiles, source: str | None = None
-) -> View:
+def of_experiment(experiment: Experiment, directory: RunFiles, source: str | None = None) -> View:
     """Return the view of a run whose experiment has its trained weights already."""
     classes, split, labelled = experiment.source.classes, experiment.test, True
     if source is not None:

@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,15 @@ from keras_ilsvrc.runs.experiment import (
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.machine import HERE, Machine
 from keras_ilsvrc.runs.pictures import Page, draw, draw_curves
-from keras_ilsvrc.runs.reading import CHECKPOINTS, CURVES, EPOCHS, HISTORY, RUN, TENSORBOARD, WEIGHTS
+from keras_ilsvrc.runs.reading import (
+    CHECKPOINTS,
+    CURVES,
+    EPOCHS,
+    HISTORY,
+    RUN,
+    TENSORBOARD,
+    WEIGHTS,
+)
 from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints

@@ -1,7 +1,7 @@
 """Runs on folders in which some files are bad."""
 
 import pytest
-from small import STANDARDISE, on_photos, run
+from small import on_photos, run
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.training.strategy import mirrored
@@ -45,9 +45,7 @@ def test_statistics_are_measured_without_bad_files(bad):
 
     ops = '[{op="centre_crop", size=8}, {op="standardise"}]'
     overrides = f"data.train_ops={ops}", f"data.eval_ops={ops}"
-    stage = set_up(
-        on_photos(bad, SKIP, "data.bad_limit=2", *overrides), mirrored(1)
-    )
+    stage = set_up(on_photos(bad, SKIP, "data.bad_limit=2", *overrides), mirrored(1))
     assert len(stage.left_out.listed()) == 2
     assert 100 < stage.statistics["channel_mean"].mean() < 160
 

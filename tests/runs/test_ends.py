@@ -33,7 +33,9 @@ def wait_for(process, condition):
 
 
 def epochs(out):
-    return len((out / "history.csv").read_text().splitlines()) if (out / "history.csv").exists() else 0
+    return (
+        len((out / "history.csv").read_text().splitlines()) if (out / "history.csv").exists() else 0
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

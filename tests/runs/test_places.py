@@ -12,7 +12,22 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.runs.directory import RunDirectory
 
-STEPS = "runs old new .. . precious file link loop nowhere typo checkpoints socket empty".split()
+STEPS = [
+    "runs",
+    "old",
+    "new",
+    "..",
+    ".",
+    "precious",
+    "file",
+    "link",
+    "loop",
+    "nowhere",
+    "typo",
+    "checkpoints",
+    "socket",
+    "empty",
+]
 SHAPES = 200
 
 

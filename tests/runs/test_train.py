@@ -8,16 +8,17 @@ import tensorflow as tf
 from small import run, short
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.runs.machine import HERE, Machine
 from keras_ilsvrc.recipe import find, load
+from keras_ilsvrc.runs.machine import HERE, Machine
 from keras_ilsvrc.training.callbacks import ProgressBar
 from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
 
+
 def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
-    from keras_ilsvrc.runs.experiment import set_up
     from keras_ilsvrc.runs.evaluate import errors_of, restore
+    from keras_ilsvrc.runs.experiment import set_up
 
     start = tmp_path / "start.weights.h5"
     set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
@@ -126,8 +127,8 @@ def test_xla_and_statistics_over_replicas_are_refused():
 
 def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     """As VGG's deeper nets start from net A."""
-    from keras_ilsvrc.runs.experiment import set_initial, set_up
     from keras_ilsvrc.runs.evaluate import restore
+    from keras_ilsvrc.runs.experiment import set_initial, set_up
 
     recipe = short()
     run(recipe, tmp_path / "run")
