@@ -17,11 +17,15 @@ Report = Callable[[Fault], None]
 
 @dataclass(frozen=True)
 class Source:
-    """Splits by name, and what the labels mean."""
+    """Splits by name, and the names of the classes, which can be printed and drawn."""
 
     name: str
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
+
+    def __post_init__(self):
+        names = tuple(x if x.isprintable() else ascii(x)[1:-1] for x in self.classes)
+        object.__setattr__(self, "classes", names)
 
     def split(self, expression: str) -> Split:
         """A split by its name; also sums and slices of splits: `train+validation`, `train[:500]`.

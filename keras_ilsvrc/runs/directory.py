@@ -20,7 +20,6 @@ from keras_ilsvrc.runs.reading import (
     DOUBTFUL,
     EPOCHS,
     HISTORY,
-    KEPT,
     LOCK,
     PAGE,
     RECIPE,
@@ -46,6 +45,7 @@ OWN = re.compile(
     rf"|{EPOCHS}/(?:{re.escape(files.PART)})?epoch-\d+\.weights\.h5"
     rf"|{TENSORBOARD}/events\.out\.tfevents\..*)"
 )
+STEPS = re.compile(rf"{CHECKPOINTS}/step-0*[1-9]\d*\.ckpt")  # of a step above 0
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ELSEWHERE = "choose another --out"
 
@@ -144,9 +144,9 @@ class RunDirectory(RunFiles):
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write `result.json` and the SHA-256 of all files; then remove the checkpoints."""
         self.write(RESULT, (json.dumps(result, indent=2) + "\n").encode())
-        kept = [path for path in places.tree(self.path) if KEPT.fullmatch(Path(path).name)]
-        self._register([HISTORY, WEIGHTS, *kept, RESULT])
         own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
+        kept = [x for x in own if x.startswith(f"{EPOCHS}/epoch-")]
+        self._register([HISTORY, WEIGHTS, *kept, RESULT])
         places.remove(self.path, [x for x in own if x.startswith(f"{CHECKPOINTS}/")])
 
     def write(self, name: str, content: bytes) -> None:
@@ -191,12 +191,10 @@ class RunDirectory(RunFiles):
         """Remove what a failed block has made, unless it can be resumed."""
         if error is None or self.finished:
             return
-        has_steps = any(
-            int(path.stem.removeprefix("step-")) for path in self.path.glob("checkpoints/step-*")
-        )
+        own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
+        has_steps = any(STEPS.fullmatch(x) for x in own)
         if not has_steps:
-            new = [x for x in places.tree(self.path) if x not in self.before and OWN.fullmatch(x)]
-            places.remove(self.path, new)
+            places.remove(self.path, [x for x in own if x not in self.before])
         if isinstance(error, OSError) and error.errno in FULL:
             then = "; make room, and resume with --resume" if has_steps else ""
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
