@@ -11,6 +11,18 @@ class InputError(ValueError):
     do. The command line prints it and ends with exit status 2.
     """
 
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """Return a text with what cannot be printed escaped, such as names that are not UTF-8."""
+    return text if text.isprintable() else "".join(map(_printable_character, text))
+
+
+def _printable_character(one: str) -> str:
+    return one if one.isprintable() else ascii(one)[1:-1]
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause naming the known names closest to a mistyped one, or all of them when few."""

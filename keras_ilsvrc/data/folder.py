@@ -1,12 +1,14 @@
 """`folder:PATH`: one folder of images a class."""
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from keras_ilsvrc.data.decode import BadImage, Fault, own_limit, read_header
+from keras_ilsvrc.data.decode import BadImage, Fault, own_limit, read_header, unread
 from keras_ilsvrc.data.progress import in_threads
 from keras_ilsvrc.data.source import Report, Source, refuse, stratified
 from keras_ilsvrc.data.split import Split
@@ -15,6 +17,15 @@ from keras_ilsvrc.errors import InputError, nearest
 
 SPLITS = ("train", "validation", "test")
 SHARES = {"validation": 0.2, "test": 0.2}  # of a folder without splits, as of the digits
+
+KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
 def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
@@ -32,16 +43,18 @@ def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
         InputError: If a folder is missing; if `report` is not given, also of the first bad file.
     """
     check_folder(root)
-    named = [name for name in SPLITS if (root / name).is_dir()]
+    folders = class_folders(root, report)
+    named = [name for name in SPLITS if name in folders]
     if named and "train" not in named:
         raise InputError(f"{root}: there is {', '.join(named)} but no folder train")
-    classes = class_folders(root / "train" if named else root)
+    found = {name: class_folders(root / name, report) for name in named} or {"all": folders}
+    classes = found["train" if named else "all"]
     if not classes:
         raise InputError(f"{root}: no class folders; expected one folder of images a class")
     splits = {}
-    for name in named or ("all",):
+    for name, own in found.items():
         base = root / name if named else root
-        extra = sorted(set(class_folders(base)) - set(classes))
+        extra = sorted(set(own) - set(classes))
         if extra:
             raise InputError(f"{base / extra[0]}: this class is not among those of {root}/train")
         splits[name] = _with_good_headers(listed(base, classes, root, channels, report), report)
@@ -54,19 +67,42 @@ def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
 
 
 def check_folder(root: Path) -> None:
-    """Sees to it that a folder is there.
+    """Check that a folder exists.
 
     Raises:
-        InputError: If it is not, with what it may have been meant to be.
+        InputError: If it does not, with the names it may have been meant to be.
     """
-    if not root.is_dir():
+    try:
+        if root.is_dir():
+            return
         found = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []
-        raise InputError(f"{root}: no such folder; {nearest(root.name, found)}".rstrip("; "))
+    except OSError as error:
+        raise InputError(f"{str(root)[:300]}: {unread(error)}") from error
+    raise InputError(f"{root}: no such folder; {nearest(root.name, found)}".rstrip("; "))
 
 
-def class_folders(base: Path) -> list[str]:
-    """The names of the folders in a folder, in order, hidden ones left out."""
-    return sorted(x.name for x in base.iterdir() if x.is_dir() and not x.name.startswith("."))
+def class_folders(base: Path, report: Report = lambda fault: None) -> list[str]:
+    """Return the names of the folders in a folder, in order, without hidden ones.
+
+    Args:
+        base: The folder.
+        report: Called with every link that leads nowhere.
+
+    Raises:
+        InputError: If the folder cannot be read.
+    """
+    try:
+        entries = _entries(base)
+    except OSError as error:
+        raise InputError(f"{base}: {unread(error)}") from error
+    names = []
+    for entry in entries:
+        kind = _kind(entry)
+        if kind == stat.S_IFDIR:
+            names.append(entry.name)
+        elif isinstance(kind, str):
+            report(Fault(entry.path, None, f"{kind}, not a folder"))
+    return names
 
 
 def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report: Report) -> Split:
@@ -100,24 +136,42 @@ def images(base: Path, home: str, report: Report) -> list[str]:
     if _outside(base, home):
         report(Fault(str(base), None, f"a link to {os.path.realpath(base)}, out of {home}"))
         return []
-    entries = sorted(
-        (x for x in os.scandir(base) if not x.name.startswith(".")), key=lambda x: x.name
-    )
+    try:
+        entries = _entries(base)
+    except OSError as error:
+        report(Fault(str(base), None, unread(error)))
+        return []
     if not entries:
         report(Fault(str(base), None, "this class folder is empty; fill it or remove it"))
     paths = []
     for entry in entries:
+        kind = _kind(entry)
         if entry.is_symlink() and _outside(entry.path, home):
             reason = f"a link to {os.path.realpath(entry.path)}, out of {home}"
-        elif entry.is_dir():
-            reason = "a directory, not an image"
-        elif not entry.is_file():
-            reason = "a broken link, not an image" if entry.is_symlink() else "not a file"
-        else:
+        elif kind == stat.S_IFREG:
             paths.append(entry.path)
             continue
+        else:
+            reason = f"{KINDS.get(kind, kind)}, not an image"
         report(Fault(entry.path, None, reason))
     return paths
+
+
+def _entries(base):
+    with os.scandir(base) as found:
+        return sorted((x for x in found if not x.name.startswith(".")), key=lambda x: x.name)
+
+
+def _kind(entry):
+    """Return the type bits of an entry, behind links; in words why it has none."""
+    try:
+        # Known without a call of the system for all but links.
+        for found in (entry.is_file() and stat.S_IFREG, entry.is_dir() and stat.S_IFDIR):
+            if found:
+                return found
+        return stat.S_IFMT(os.stat(entry.path).st_mode)
+    except OSError as error:
+        return LINKS.get(error.errno) or unread(error)
 
 
 def _outside(path, home):
@@ -145,5 +199,5 @@ def _bad_header(path):
     except BadImage as error:
         return Fault(path, size, str(error))
     except OSError as error:
-        return Fault(path, size, f"cannot be read: {error.strerror}")
+        return Fault(path, size, unread(error))
     return None

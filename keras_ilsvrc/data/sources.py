@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_ilsvrc.data.decode import unread
 from keras_ilsvrc.data.digits import digits
 from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.idx import idx
@@ -33,7 +34,7 @@ SOURCES = {
 
 
 def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source:
-    """A source by its name.
+    """Open a source by its name.
 
     Args:
         name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; the functions
@@ -53,4 +54,7 @@ def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source
         hint = "" if kind in SOURCES else nearest(kind, SOURCES)
         hint = f"{hint} " if hint.startswith("did") else ""
         raise InputError(f"no data set is called {name!r}; {hint}known: {known}")
-    return form.open(at, channels, report)
+    try:
+        return form.open(at, channels, report)
+    except OSError as error:
+        raise InputError(f"{str(error.filename or name)[:300]}: {unread(error)}") from error

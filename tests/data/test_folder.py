@@ -204,7 +204,7 @@ def broken_link(root):
 def pipe_among_images(root):
     path = write_class(root, 0, 5) / "pipe.png"
     os.mkfifo(path)
-    return path, "not a file"
+    return path, "a FIFO, not an image"
 
 
 def class_only_in_test(root):
