@@ -15,6 +15,12 @@ class InputError(ValueError):
         return printable(super().__str__())
 
 
+def reason(error: BaseException) -> str:
+    """Return what an error says on one line, at most 200 characters of it."""
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return text[:200] or type(error).__name__
+
+
 def printable(text: str) -> str:
     """Return a text with what cannot be printed escaped, such as names that are not UTF-8."""
     return text if text.isprintable() else "".join(map(_printable_character, text))

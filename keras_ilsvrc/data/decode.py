@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
-from keras_ilsvrc.errors import printable
+from keras_ilsvrc.errors import printable, reason
 from keras_ilsvrc.memory import ran_out
 
 LARGEST = 100_000_000  # pixels of an image; 300 MB as uint8 in colour
@@ -33,11 +33,6 @@ class Fault(NamedTuple):
     def __str__(self) -> str:
         size = "" if self.size is None else f" ({self.size} bytes)"
         return printable(f"{self.name}: {self.reason}{size}")
-
-
-def unread(error: OSError) -> str:
-    """Return in words that a file cannot be read, and why."""
-    return f"cannot be read: {error.strerror or error}"
 
 
 class Header(NamedTuple):
@@ -100,8 +95,7 @@ def read_header(file: BinaryIO) -> Header:
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # of any kind: Pillow's decoders trust what they read
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadImage(f"a damaged image: {reason}") from error
+        raise BadImage(f"a damaged image: {reason(error)}") from error
 
 
 def _orientation(image):

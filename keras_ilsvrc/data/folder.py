@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ilsvrc.data.decode import BadImage, Fault, own_limit, read_header, unread
+from keras_ilsvrc.data.decode import BadImage, Fault, own_limit, read_header
 from keras_ilsvrc.data.progress import in_threads
 from keras_ilsvrc.data.source import Report, Source, refuse, stratified
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, reason
 
 SPLITS = ("train", "validation", "test")
 SHARES = {"validation": 0.2, "test": 0.2}  # of a folder without splits, as of the digits
@@ -77,7 +77,7 @@ def check_folder(root: Path) -> None:
             return
         found = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []
     except OSError as error:
-        raise InputError(f"{str(root)[:300]}: {unread(error)}") from error
+        raise InputError(f"{str(root)[:300]}: cannot be read: {reason(error)}") from error
     raise InputError(f"{root}: no such folder; {nearest(root.name, found)}".rstrip("; "))
 
 
@@ -94,7 +94,7 @@ def class_folders(base: Path, report: Report = lambda fault: None) -> list[str]:
     try:
         entries = _entries(base)
     except OSError as error:
-        raise InputError(f"{base}: {unread(error)}") from error
+        raise InputError(f"{base}: cannot be read: {reason(error)}") from error
     names = []
     for entry in entries:
         kind = _kind(entry)
@@ -139,7 +139,7 @@ def images(base: Path, home: str, report: Report) -> list[str]:
     try:
         entries = _entries(base)
     except OSError as error:
-        report(Fault(str(base), None, unread(error)))
+        report(Fault(str(base), None, f"cannot be read: {reason(error)}"))
         return []
     if not entries:
         report(Fault(str(base), None, "this class folder is empty; fill it or remove it"))
@@ -147,13 +147,13 @@ def images(base: Path, home: str, report: Report) -> list[str]:
     for entry in entries:
         kind = _kind(entry)
         if entry.is_symlink() and _outside(entry.path, home):
-            reason = f"a link to {os.path.realpath(entry.path)}, out of {home}"
+            fault = f"a link to {os.path.realpath(entry.path)}, out of {home}"
         elif kind == stat.S_IFREG:
             paths.append(entry.path)
             continue
         else:
-            reason = f"{KINDS.get(kind, kind)}, not an image"
-        report(Fault(entry.path, None, reason))
+            fault = f"{KINDS.get(kind, kind)}, not an image"
+        report(Fault(entry.path, None, fault))
     return paths
 
 
@@ -171,7 +171,7 @@ def _kind(entry):
                 return found
         return stat.S_IFMT(os.stat(entry.path).st_mode)
     except OSError as error:
-        return LINKS.get(error.errno) or unread(error)
+        return LINKS.get(error.errno) or f"cannot be read: {reason(error)}"
 
 
 def _outside(path, home):
@@ -199,5 +199,5 @@ def _bad_header(path):
     except BadImage as error:
         return Fault(path, size, str(error))
     except OSError as error:
-        return Fault(path, size, unread(error))
+        return Fault(path, size, f"cannot be read: {reason(error)}")
     return None

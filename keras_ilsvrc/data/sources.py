@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_ilsvrc.data.decode import unread
 from keras_ilsvrc.data.digits import digits
 from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.idx import idx
 from keras_ilsvrc.data.imagenet import imagenet
 from keras_ilsvrc.data.source import Report, Source, refuse
 from keras_ilsvrc.data.tfds_source import tfds_source
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, reason
 
 
 class Form(NamedTuple):
@@ -57,4 +56,5 @@ def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source
     try:
         return form.open(at, channels, report)
     except OSError as error:
-        raise InputError(f"{str(error.filename or name)[:300]}: {unread(error)}") from error
+        at = str(error.filename or name)[:300]
+        raise InputError(f"{at}: cannot be read: {reason(error)}") from error

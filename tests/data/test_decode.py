@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from damage import damaged
 from PIL import Image
 
 from keras_ilsvrc import InputError
@@ -57,21 +58,6 @@ def whole_images():
         Image.fromarray(made).save(file, format)
         contents[format] = file.getvalue()
     return contents
-
-
-def damaged(content, random):
-    """Bytes changed, cut off, left out, or put in."""
-    content, at = bytearray(content), random.integers(len(content))
-    how = random.integers(4)
-    if how == 0:
-        content[at] = random.integers(256)
-    elif how == 1:
-        del content[at:]
-    elif how == 2:
-        del content[at : at + random.integers(1, 20)]
-    else:
-        content[at:at] = random.bytes(random.integers(1, 9))
-    return bytes(content)
 
 
 def mutations(count):
