@@ -90,17 +90,8 @@ def joined(parts: Sequence[Split]) -> Split:
     return Split(labels, pixels, store, first.channels, rows)
 
 
-def first_unreadable(split: Split) -> str | None:
-    """Name, reason and size of the first image that cannot be decoded whole; None if all can."""
-    for index in () if split.pixels is not None else range(len(split)):
-        fault = examined(split, index)
-        if isinstance(fault, Fault):
-            return str(fault)
-    return None
-
-
 def examined(split: Split, index: int) -> tuple[bytes, Header] | Fault:
-    """The encoded bytes of an image and its header, or what is wrong with it."""
+    """Return the encoded bytes of an image and its header, or what is wrong with it."""
     content = None
     try:
         content = split.store.read(int(split.rows[index]))

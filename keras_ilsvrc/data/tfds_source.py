@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_ilsvrc.data.pipeline import untuned
 from keras_ilsvrc.data.progress import tracked
 from keras_ilsvrc.data.source import Source, reading
 from keras_ilsvrc.data.split import Split
@@ -145,7 +146,7 @@ def _read(builder, title, split, image, label, channels):
         # One file after the other: the order of the records, as by index.
         config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         dataset = builder.as_dataset(split=split, decoders=encoded, read_config=config)
-        records = dataset.as_numpy_iterator()
+        records = dataset.with_options(untuned()).as_numpy_iterator()
     else:
         raise InputError(
             f"tfds:{title}: {info.num_bytes / 2**30:.1f} GiB, of which only array_record can be "
