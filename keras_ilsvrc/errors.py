@@ -23,11 +23,7 @@ def reason(error: BaseException) -> str:
 
 def printable(text: str) -> str:
     """Return a text with what cannot be printed escaped, such as names that are not UTF-8."""
-    return text if text.isprintable() else "".join(map(_printable_character, text))
-
-
-def _printable_character(one: str) -> str:
-    return one if one.isprintable() else ascii(one)[1:-1]
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

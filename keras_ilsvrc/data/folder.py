@@ -17,7 +17,6 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 
 SPLITS = ("train", "validation", "test")
 SHARES = {"validation": 0.2, "test": 0.2}  # of a folder without splits, as of the digits
-
 KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -29,7 +28,7 @@ LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
 def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
-    """One folder a class, below `train`, `validation` and `test`, or else split by seed 0.
+    """Read one folder a class, below `train`, `validation` and `test`, or else split by seed 0.
 
     The header of every file is read, so that what is no image is known before training is; whether
     all of a file decodes is seen when it is used. Names that begin with a dot are passed over.
@@ -37,7 +36,7 @@ def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
     Args:
         root: The folder.
         channels: 1 or 3: as what the files are decoded.
-        report: Told of every bad file and empty class folder, which are left out.
+        report: Called with every bad file and empty class folder, which are left out.
 
     Raises:
         InputError: If a folder is missing; if `report` is not given, also of the first bad file.
@@ -106,14 +105,14 @@ def class_folders(base: Path, report: Report = lambda fault: None) -> list[str]:
 
 
 def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report: Report) -> Split:
-    """The images of class folders, those of a class in order of their names; none is opened.
+    """Return the images of class folders, those of a class in order of their names; none is opened.
 
     Args:
         base: Holds the class folders.
         classes: Their names, in the order of the labels; one may be absent.
         root: No link may lead out of it.
         channels: 1 or 3.
-        report: Told of what is left out.
+        report: Called with what is left out.
     """
     paths: list[str] = []
     labels: list[int] = []
@@ -126,12 +125,12 @@ def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report
 
 
 def images(base: Path, home: str, report: Report) -> list[str]:
-    """The files of a folder in order of their names, hidden ones left out.
+    """Return the files of a folder in order of their names, without hidden ones.
 
     Args:
         base: The folder.
         home: No link may lead out of this folder, which is given without links.
-        report: Told of an empty folder, and of what is no file within `home`.
+        report: Called with an empty folder, and with what is no file within `home`.
     """
     if _outside(base, home):
         report(Fault(str(base), None, f"a link to {os.path.realpath(base)}, out of {home}"))
@@ -164,11 +163,9 @@ def _entries(base):
 
 def _kind(entry):
     """Return the type bits of an entry, behind links; in words why it has none."""
+    if entry.is_file(follow_symlinks=False):  # known without a call of the system
+        return stat.S_IFREG
     try:
-        # Known without a call of the system for all but links.
-        for found in (entry.is_file() and stat.S_IFREG, entry.is_dir() and stat.S_IFDIR):
-            if found:
-                return found
         return stat.S_IFMT(os.stat(entry.path).st_mode)
     except OSError as error:
         return LINKS.get(error.errno) or f"cannot be read: {reason(error)}"

@@ -49,7 +49,7 @@ def training_batches(
     context: tf.distribute.InputContext | None = None,
     stand_ins: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Full batches of (images, labels), step after step, across the borders of epochs.
+    """Return full batches of (images, labels), step after step, across the borders of epochs.
 
     With a context, the share of each replica of this worker, in turn. Images are uint8 where the
     ops leave them so, else float32.
@@ -78,8 +78,9 @@ def training_batches(
         index = index if taken is None else tf.gather(taken, index)
         return image_at(split, index, rows, image_seed, statistics), split.label(index)
 
-    shares = examples(example, first_step * own, last)
-    return _full_batches(shares, batch_size, context)
+    examples = tf.data.Dataset.range(first_step * own, last).map(example, CORES)
+    share = batch_size // context.num_replicas_in_sync
+    return made_ahead(examples.batch(share, drop_remainder=True))
 
 
 def _position(number, batch_size, context):
@@ -101,7 +102,7 @@ def evaluation_batches(
     batch_size: int,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Full batches of images in order, filled up behind the last image with repeats of it.
+    """Return full batches of images in order, filled up with repeats of the last image.
 
     With a context, the share of each replica of this worker, in turn. Images are uint8 where the
     ops leave them so, else float32.
@@ -115,7 +116,10 @@ def evaluation_batches(
         index = tf.minimum(_position(number, batch_size, context), count - 1)
         return image_at(split, index, rows, NO_SEED, statistics)
 
-    return _full_batches(examples(image, 0, own), batch_size, context)
+    share = batch_size // context.num_replicas_in_sync
+    return made_ahead(
+        tf.data.Dataset.range(own).map(image, CORES).batch(share, drop_remainder=True)
+    )
 
 
 def untuned() -> tf.data.Options:
@@ -130,19 +134,9 @@ def untuned() -> tf.data.Options:
     return options
 
 
-def examples(example: Callable, first: int, end: int) -> tf.data.Dataset:
-    """Return what a function makes of each number from `first` to below `end`, in order."""
-    return tf.data.Dataset.range(first, end).map(example, CORES)
-
-
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Return the same batches, of which `READY` are made before they are needed."""
     return batches.prefetch(READY).with_options(untuned())
-
-
-def _full_batches(shares, batch_size, context):
-    own = batch_size // context.num_replicas_in_sync
-    return made_ahead(shares.batch(own, drop_remainder=True))
 
 
 @contextmanager

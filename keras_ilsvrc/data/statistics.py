@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, Rows, image_at, needed
 from keras_ilsvrc.data.ops import RANDOM
-from keras_ilsvrc.data.pipeline import CORES, examples, made_ahead, naming_the_file
+from keras_ilsvrc.data.pipeline import CORES, made_ahead, naming_the_file
 from keras_ilsvrc.data.progress import tracked
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
@@ -88,7 +88,7 @@ def _means(split, rows, statistics, sums, op):
         return (tf.shape(images)[0], *sums(images))
 
     count = len(split)
-    images = examples(image_before, 0, count)
+    images = tf.data.Dataset.range(count).map(image_before, CORES)
     together = TOGETHER if images.element_spec.shape.is_fully_defined() else 1
     batches = made_ahead(images.batch(together).map(sums_of, CORES))
     parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"measuring for {op}")
