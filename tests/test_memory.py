@@ -38,9 +38,9 @@ def test_every_form_of_running_out_is_one_line_with_advice(error, reason):
 
 
 def test_an_array_too_large_for_numpy_is_one_line_too():
-    with pytest.raises(InputError, match=r"^out of memory: Unable to allocate .*; use less$"):
-        with out_of_memory("use less"):
-            np.zeros((1 << 40, 1 << 10))
+    said = r"^out of memory: Unable to allocate .*; use less$"
+    with pytest.raises(InputError, match=said), out_of_memory("use less"):
+        np.zeros((1 << 40, 1 << 10))
 
 
 @pytest.mark.parametrize("error", OTHERS)
@@ -75,7 +75,7 @@ with out_of_memory("set a smaller batch"):
         (
             "16__throw_bad_cast",
             -6,
-            "terminate called after throwing an instance of 'std::bad_cast'",
+            "throwing an instance of 'std::bad_cast'",
         ),
     ],
 )

@@ -160,7 +160,7 @@ def naming_the_file(
     except tf.errors.OpError as error:
         if of_an_image(error):
             chosen = range(len(split)) if indices is None else indices()
-            fault = _first_fault(split, rows, statistics, chosen)
+            fault = first_fault(split, rows, statistics, chosen)
             if fault:
                 raise InputError(fault) from error
         raise
@@ -171,7 +171,9 @@ def of_an_image(error: tf.errors.OpError) -> bool:
     return not isinstance(error, GONE) and not ran_out(error)
 
 
-def _first_fault(split, rows, statistics, indices):
+def first_fault(
+    split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], indices: Iterable[int]
+) -> str | None:
     """Return in words what is wrong with the first of some images that is bad or does not fit."""
     known = [row for row in rows if set(needed(row)) <= set(statistics)]
     end = time.monotonic() + PATIENCE
