@@ -49,11 +49,8 @@ class LeftOut:
         Raises:
             InputError: If there are more than the limit.
         """
-        size, batch, seed = len(self.split), self.batch_size, self.seed
+        indices = indices_of_step(len(self.split), self.batch_size, self.seed, step, count)
         taken = self.stand_ins()
-        indices = [
-            x for one in range(step, step + count) for x in indices_of_step(size, batch, seed, one)
-        ]
         found = self._examine(indices if taken is None else taken[indices].tolist())
         if not found:
             return None

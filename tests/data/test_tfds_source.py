@@ -12,6 +12,7 @@ from PIL import Image
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data import tfds_source as module
+from keras_ilsvrc.data.check import check
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import examined
 
@@ -210,3 +211,14 @@ def test_whatever_is_damaged_is_one_line(home, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "IN_MEMORY", 100)  # as records, read by index
     if "array_record" in home.name:
         assert not not_one_line(paths, read, 60, "tfds:tiny_animals")
+
+
+def test_check_names_a_damaged_split_and_reads_the_others(home, tmp_path, monkeypatch):
+    shutil.copytree(home, tmp_path, dirs_exist_ok=True)
+    for path in tmp_path.rglob("tiny_animals-train*"):
+        path.write_bytes(path.read_bytes()[:100])
+    found = check("tfds:tiny_animals")
+    assert found.images == {"validation": 5, "test": 4}
+    (fault,) = found.bad
+    assert str(fault).startswith("train: tfds:tiny_animals train: ")
+    assert "cannot be read" in str(fault)
