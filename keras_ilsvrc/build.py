@@ -7,7 +7,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
 
@@ -222,8 +222,7 @@ def _read(path, load):
     try:
         return load(str(path))
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: cannot be read: {reason[:300]}") from error
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from error
 
 
 def _check_finite(path, model):

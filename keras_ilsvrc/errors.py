@@ -11,6 +11,20 @@ class InputError(ValueError):
     do. The command line prints it and ends with exit status 2.
     """
 
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error says on one line, at most 200 characters of it."""
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return text[:200] or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return a text with what cannot be printed escaped, such as names that are not UTF-8."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause naming the known names closest to a mistyped one, or all of them when few."""

@@ -7,7 +7,7 @@ import typer
 from keras_ilsvrc.cli import accounts, bench, data, doctor, nets, report, results, runs, visualize
 from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
 from keras_ilsvrc.cli.streams import open_streams
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,4 +71,4 @@ def _line(error: Exception) -> str:
     else:
         name = type(error).__name__
         line = f"{name}: {text[:300]} (this is a fault of the package; --debug shows where)"
-    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in line)
+    return printable(line)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from keras_ilsvrc.cli.options import BAD_INPUT, Json
 from keras_ilsvrc.cli.streams import quiet_tensorflow
+from keras_ilsvrc.errors import printable
 
 if TYPE_CHECKING:
     from keras_ilsvrc.data.check import Findings
@@ -50,8 +51,8 @@ def check(
 
 
 def _show(found: "Findings") -> None:
-    """Prints the findings: a table of splits, and a line for each of the rest."""
-    table = Table(box=None, pad_edge=False, title=found.source, title_justify="left")
+    """Print the findings: a table of splits, and a line for each of the rest."""
+    table = Table(box=None, pad_edge=False, title=printable(found.source), title_justify="left")
     for heading in ("split", "images", "a class: least", "median", "most", "empty"):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for split, count in found.images.items():
@@ -79,9 +80,9 @@ def _show(found: "Findings") -> None:
 
 
 def _list(what: str, names: list[str]) -> None:
-    """How many there are, and the first of them."""
+    """Print how many there are, and the first of them."""
     print(f"{what}: {len(names):,}")
     for name in names[:SHOWN]:
-        print(f"  {name if name.isprintable() else ascii(name)}")
+        print(f"  {printable(name)}")
     if len(names) > SHOWN:
         print("  ... (--json shows all)")

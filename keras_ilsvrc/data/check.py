@@ -61,7 +61,7 @@ class Findings:
 
 
 def check(name: str, channels: int = 3) -> Findings:
-    """Reads and decodes every image of a source, on all cores.
+    """Read and decode every image of a source, on all cores.
 
     A source that cannot be opened without its bad files is itself the last of them.
 
@@ -82,7 +82,12 @@ def check(name: str, channels: int = 3) -> Findings:
         return found
     tally = _Tally(found)
     splits: list[Split] = []
-    for title, split in source.splits.items():
+    for title in source.splits:
+        try:
+            split = source.splits[title]
+        except InputError as error:  # TFDS reads each split when it is used
+            found.bad.append(Fault(title, None, str(error)))
+            continue
         if split not in splits:  # a split may have two names
             splits.append(split)
             tally.add(title, split, source.classes)

@@ -1,7 +1,6 @@
 """Encoded images: how they are decoded, and what is wrong with one."""
 
 import io
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,9 @@ from typing import BinaryIO, NamedTuple
 
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
+
+from keras_ilsvrc.errors import printable, reason
+from keras_ilsvrc.memory import ran_out
 
 LARGEST = 100_000_000  # pixels of an image; 300 MB as uint8 in colour
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -29,8 +31,8 @@ class Fault(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        name = self.name if self.name.isprintable() else ascii(self.name)
-        return f"{name}: {self.reason}" + ("" if self.size is None else f" ({self.size} bytes)")
+        size = "" if self.size is None else f" ({self.size} bytes)"
+        return printable(f"{self.name}: {self.reason}{size}")
 
 
 class Header(NamedTuple):
@@ -90,15 +92,19 @@ def read_header(file: BinaryIO) -> Header:
         raise BadImage(f"begins with {start[:8]!r}, not an image ({known})") from None
     except Image.DecompressionBombError:
         raise BadImage("above the limit of 100 megapixels") from None
-    except (OSError, SyntaxError, EOFError, struct.error) as error:
-        raise BadImage(f"a damaged image: {error}") from error
+    except (BadImage, MemoryError):
+        raise
+    except Exception as error:  # of any kind: Pillow's decoders trust what they read
+        raise BadImage(f"a damaged image: {reason(error)}") from error
 
 
 def _orientation(image):
     try:
         # Not the method of PNG, which decodes the whole image to look behind it.
         return Image.Image.getexif(image).get(ORIENTATION, 1)
-    except (SyntaxError, ValueError, struct.error):  # an image is as good without it
+    except MemoryError:
+        raise
+    except Exception:  # of any kind; the image is as good without it
         return 1
 
 
@@ -111,7 +117,9 @@ def examine(content: bytes, channels: int) -> Header:
     header = read_header(io.BytesIO(content))
     try:
         decode_bytes(content, channels)
-    except (tf.errors.OpError, ValueError) as error:
+    except Exception as error:
+        if ran_out(error):
+            raise
         if channels == 1 and header.format not in ("JPEG", "PNG"):
             raise BadImage(f"a {header.format} is decoded in colour only") from error
         # Files are padded with zeros behind their end by some disks and cameras.

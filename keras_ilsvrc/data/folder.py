@@ -1,6 +1,8 @@
 """`folder:PATH`: one folder of images a class."""
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,14 +13,22 @@ from keras_ilsvrc.data.progress import in_threads
 from keras_ilsvrc.data.source import Report, Source, refuse, stratified
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, reason
 
 SPLITS = ("train", "validation", "test")
 SHARES = {"validation": 0.2, "test": 0.2}  # of a folder without splits, as of the digits
+KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
 def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
-    """One folder a class, below `train`, `validation` and `test`, or else split by seed 0.
+    """Read one folder a class, below `train`, `validation` and `test`, or else split by seed 0.
 
     The header of every file is read, so that what is no image is known before training is; whether
     all of a file decodes is seen when it is used. Names that begin with a dot are passed over.
@@ -26,22 +36,24 @@ def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
     Args:
         root: The folder.
         channels: 1 or 3: as what the files are decoded.
-        report: Told of every bad file and empty class folder, which are left out.
+        report: Called with every bad file and empty class folder, which are left out.
 
     Raises:
         InputError: If a folder is missing; if `report` is not given, also of the first bad file.
     """
     check_folder(root)
-    named = [name for name in SPLITS if (root / name).is_dir()]
+    folders = class_folders(root, report)
+    named = [name for name in SPLITS if name in folders]
     if named and "train" not in named:
         raise InputError(f"{root}: there is {', '.join(named)} but no folder train")
-    classes = class_folders(root / "train" if named else root)
+    found = {name: class_folders(root / name, report) for name in named} or {"all": folders}
+    classes = found["train" if named else "all"]
     if not classes:
         raise InputError(f"{root}: no class folders; expected one folder of images a class")
     splits = {}
-    for name in named or ("all",):
+    for name, own in found.items():
         base = root / name if named else root
-        extra = sorted(set(class_folders(base)) - set(classes))
+        extra = sorted(set(own) - set(classes))
         if extra:
             raise InputError(f"{base / extra[0]}: this class is not among those of {root}/train")
         splits[name] = _with_good_headers(listed(base, classes, root, channels, report), report)
@@ -54,30 +66,53 @@ def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
 
 
 def check_folder(root: Path) -> None:
-    """Sees to it that a folder is there.
+    """Check that a folder exists.
 
     Raises:
-        InputError: If it is not, with what it may have been meant to be.
+        InputError: If it does not, with the names it may have been meant to be.
     """
-    if not root.is_dir():
+    try:
+        if root.is_dir():
+            return
         found = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []
-        raise InputError(f"{root}: no such folder; {nearest(root.name, found)}".rstrip("; "))
+    except OSError as error:
+        raise InputError(f"{str(root)[:300]}: cannot be read: {reason(error)}") from error
+    raise InputError(f"{root}: no such folder; {nearest(root.name, found)}".rstrip("; "))
 
 
-def class_folders(base: Path) -> list[str]:
-    """The names of the folders in a folder, in order, hidden ones left out."""
-    return sorted(x.name for x in base.iterdir() if x.is_dir() and not x.name.startswith("."))
+def class_folders(base: Path, report: Report = lambda fault: None) -> list[str]:
+    """Return the names of the folders in a folder, in order, without hidden ones.
+
+    Args:
+        base: The folder.
+        report: Called with every link that leads nowhere.
+
+    Raises:
+        InputError: If the folder cannot be read.
+    """
+    try:
+        entries = _entries(base)
+    except OSError as error:
+        raise InputError(f"{base}: cannot be read: {reason(error)}") from error
+    names = []
+    for entry in entries:
+        kind = _kind(entry)
+        if kind == stat.S_IFDIR:
+            names.append(entry.name)
+        elif isinstance(kind, str):
+            report(Fault(entry.path, None, f"{kind}, not a folder"))
+    return names
 
 
 def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report: Report) -> Split:
-    """The images of class folders, those of a class in order of their names; none is opened.
+    """Return the images of class folders, those of a class in order of their names; none is opened.
 
     Args:
         base: Holds the class folders.
         classes: Their names, in the order of the labels; one may be absent.
         root: No link may lead out of it.
         channels: 1 or 3.
-        report: Told of what is left out.
+        report: Called with what is left out.
     """
     paths: list[str] = []
     labels: list[int] = []
@@ -90,34 +125,50 @@ def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report
 
 
 def images(base: Path, home: str, report: Report) -> list[str]:
-    """The files of a folder in order of their names, hidden ones left out.
+    """Return the files of a folder in order of their names, without hidden ones.
 
     Args:
         base: The folder.
         home: No link may lead out of this folder, which is given without links.
-        report: Told of an empty folder, and of what is no file within `home`.
+        report: Called with an empty folder, and with what is no file within `home`.
     """
     if _outside(base, home):
         report(Fault(str(base), None, f"a link to {os.path.realpath(base)}, out of {home}"))
         return []
-    entries = sorted(
-        (x for x in os.scandir(base) if not x.name.startswith(".")), key=lambda x: x.name
-    )
+    try:
+        entries = _entries(base)
+    except OSError as error:
+        report(Fault(str(base), None, f"cannot be read: {reason(error)}"))
+        return []
     if not entries:
         report(Fault(str(base), None, "this class folder is empty; fill it or remove it"))
     paths = []
     for entry in entries:
+        kind = _kind(entry)
         if entry.is_symlink() and _outside(entry.path, home):
-            reason = f"a link to {os.path.realpath(entry.path)}, out of {home}"
-        elif entry.is_dir():
-            reason = "a directory, not an image"
-        elif not entry.is_file():
-            reason = "a broken link, not an image" if entry.is_symlink() else "not a file"
-        else:
+            fault = f"a link to {os.path.realpath(entry.path)}, out of {home}"
+        elif kind == stat.S_IFREG:
             paths.append(entry.path)
             continue
-        report(Fault(entry.path, None, reason))
+        else:
+            fault = f"{KINDS.get(kind, kind)}, not an image"
+        report(Fault(entry.path, None, fault))
     return paths
+
+
+def _entries(base):
+    with os.scandir(base) as found:
+        return sorted((x for x in found if not x.name.startswith(".")), key=lambda x: x.name)
+
+
+def _kind(entry):
+    """Return the type bits of an entry, behind links; in words why it has none."""
+    if entry.is_file(follow_symlinks=False):  # known without a call of the system
+        return stat.S_IFREG
+    try:
+        return stat.S_IFMT(os.stat(entry.path).st_mode)
+    except OSError as error:
+        return LINKS.get(error.errno) or f"cannot be read: {reason(error)}"
 
 
 def _outside(path, home):
@@ -145,5 +196,5 @@ def _bad_header(path):
     except BadImage as error:
         return Fault(path, size, str(error))
     except OSError as error:
-        return Fault(path, size, f"cannot be read: {error.strerror}")
+        return Fault(path, size, f"cannot be read: {reason(error)}")
     return None

@@ -41,7 +41,7 @@ class LeftOut:
         return [*self.opening, *self.faults.values()]
 
     def find(self, step: int, count: int) -> str | None:
-        """Decodes the images of some steps, and remembers which cannot be.
+        """Decode the images of some steps, and remember which cannot be.
 
         Returns:
             A line that names the first of them; None if there are none.
@@ -49,11 +49,9 @@ class LeftOut:
         Raises:
             InputError: If there are more than the limit.
         """
-        size, batch, seed = len(self.split), self.batch_size, self.seed
-        numbers = range(step, step + count)
-        found = self._examine(
-            x for number in numbers for x in indices_of_step(size, batch, seed, number)
-        )
+        indices = indices_of_step(len(self.split), self.batch_size, self.seed, step, count)
+        taken = self.stand_ins()
+        found = self._examine(indices if taken is None else taken[indices].tolist())
         if not found:
             return None
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""

@@ -18,14 +18,15 @@ def place(position, count: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
     return key, tf.random.experimental.index_shuffle(position % count, key, count - 1)
 
 
-def indices_of_step(count: int, batch_size: int, seed: int, step: int) -> list[int]:
-    """The images of a step, in order.
+def indices_of_step(count: int, batch_size: int, seed: int, step: int, steps: int = 1) -> list[int]:
+    """Return the indices of the images of a step, or of several, in order.
 
     Args:
         count: How many images an epoch has.
         batch_size: Over all replicas.
         seed: Of the order.
-        step: From 0.
+        step: The first, from 0.
+        steps: How many.
     """
-    positions = tf.range(step * batch_size, (step + 1) * batch_size, dtype=tf.int64)
+    positions = tf.range(step * batch_size, (step + steps) * batch_size, dtype=tf.int64)
     return [int(place(position, count, seed)[1]) for position in positions]

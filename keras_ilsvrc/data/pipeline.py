@@ -4,7 +4,9 @@ What example stands at position i of epoch e, and how it is augmented, is a pure
 (seed, e, i): there is no shuffle buffer, and a stream can start at any step.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -12,10 +14,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops, fold_in, image_at, needed
+from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.order import indices_of_step, place
-from keras_ilsvrc.data.split import Split, first_unreadable
+from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, printable, reason
+from keras_ilsvrc.memory import ran_out
+
+_usable = getattr(os, "sched_getaffinity", None)  # on Linux
+CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
+READY = 2  # batches made ahead
+PATIENCE = 10.0  # seconds to look for the image that made a step fail
 
 # Not rewritten by autograph, which would wrap our errors in its own.
 as_written = tf.autograph.experimental.do_not_convert
@@ -40,7 +49,7 @@ def training_batches(
     context: tf.distribute.InputContext | None = None,
     stand_ins: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Full batches of (images, labels), step after step, across the borders of epochs.
+    """Return full batches of (images, labels), step after step, across the borders of epochs.
 
     With a context, the share of each replica of this worker, in turn. Images are uint8 where the
     ops leave them so, else float32.
@@ -69,8 +78,9 @@ def training_batches(
         index = index if taken is None else tf.gather(taken, index)
         return image_at(split, index, rows, image_seed, statistics), split.label(index)
 
-    examples = tf.data.Dataset.range(first_step * own, last).map(example, tf.data.AUTOTUNE)
-    return _batches(examples, batch_size // context.num_replicas_in_sync)
+    examples = tf.data.Dataset.range(first_step * own, last).map(example, CORES)
+    share = batch_size // context.num_replicas_in_sync
+    return made_ahead(examples.batch(share, drop_remainder=True))
 
 
 def _position(number, batch_size, context):
@@ -80,9 +90,9 @@ def _position(number, batch_size, context):
 
 
 def names_of_step(split: Split, batch_size: int, seed: int, step: int, most: int = 3) -> str:
-    """The first images of a step of `training_batches`, in words."""
+    """Return the names of the first images of a step of `training_batches`."""
     indices = indices_of_step(len(split), batch_size, seed, step)[:most]
-    return ", ".join(map(split.name, indices)) + (", ..." if batch_size > most else "")
+    return printable(", ".join(map(split.name, indices))) + (", ..." if batch_size > most else "")
 
 
 def evaluation_batches(
@@ -92,7 +102,7 @@ def evaluation_batches(
     batch_size: int,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Full batches of images in order, filled up behind the last image with repeats of it.
+    """Return full batches of images in order, filled up with repeats of the last image.
 
     With a context, the share of each replica of this worker, in turn. Images are uint8 where the
     ops leave them so, else float32.
@@ -106,42 +116,75 @@ def evaluation_batches(
         index = tf.minimum(_position(number, batch_size, context), count - 1)
         return image_at(split, index, rows, NO_SEED, statistics)
 
-    images = tf.data.Dataset.range(own).map(image, tf.data.AUTOTUNE)
-    return _batches(images, batch_size // context.num_replicas_in_sync)
+    share = batch_size // context.num_replicas_in_sync
+    return made_ahead(
+        tf.data.Dataset.range(own).map(image, CORES).batch(share, drop_remainder=True)
+    )
 
 
-def _batches(examples, batch_size):
+def untuned() -> tf.data.Options:
+    """Return the options of every dataset: no autotuning, no sharding by file.
+
+    The thread that tunes a dataset sleeps for up to a minute, and an iterator ends only when it
+    wakes up.
+    """
     options = tf.data.Options()
+    options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    batches = examples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
-    return batches.with_options(options)
+    return options
+
+
+def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Return the same batches, of which `READY` are made before they are needed."""
+    return batches.prefetch(READY).with_options(untuned())
 
 
 @contextmanager
 def naming_the_file(
-    split: Split, rows: Rows, statistics: Mapping[str, np.ndarray] = MappingProxyType({})
+    split: Split,
+    rows: Rows,
+    statistics: Mapping[str, np.ndarray] = MappingProxyType({}),
+    indices: Callable[[], Iterable[int]] | None = None,
 ) -> Iterator[None]:
-    """TensorFlow says that an image cannot be read or cropped; this says which file it is.
+    """Turn an error of TensorFlow about an image into an `InputError` that names the file.
 
-    Raises:
-        InputError: With path and reason, if work on the split failed and a file is the cause.
+    Args:
+        split: The images that work inside the context is on.
+        rows: The ops that they go through.
+        statistics: What the ops need.
+        indices: Returns those of the images that a failed step used, which are decoded again for
+            at most `PATIENCE`; None for all of the split.
     """
     try:
         yield
-    except GONE:
-        raise  # no file is the cause
     except tf.errors.OpError as error:
-        reason = first_unreadable(split) or _first_unfit(split, rows, statistics)
-        if reason:
-            raise InputError(reason) from error
+        if of_an_image(error):
+            chosen = range(len(split)) if indices is None else indices()
+            fault = first_fault(split, rows, statistics, chosen)
+            if fault:
+                raise InputError(fault) from error
         raise
 
 
-def _first_unfit(split, rows, statistics):
+def of_an_image(error: tf.errors.OpError) -> bool:
+    """Return whether an image may be the cause of an error."""
+    return not isinstance(error, GONE) and not ran_out(error)
+
+
+def first_fault(
+    split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], indices: Iterable[int]
+) -> str | None:
+    """Return in words what is wrong with the first of some images that is bad or does not fit."""
     known = [row for row in rows if set(needed(row)) <= set(statistics)]
-    for index in range(len(split)) if split.pixels is None else ():
+    end = time.monotonic() + PATIENCE
+    for index in indices if split.pixels is None else ():
+        if time.monotonic() > end:
+            break
+        found = examined(split, index)
+        if isinstance(found, Fault):
+            return str(found)
         try:
             apply_ops(split.image(index), known, NO_SEED, statistics)
-        except InputError as error:
-            return f"{split.name(index)}: {error}"
+        except (InputError, tf.errors.InvalidArgumentError) as error:
+            return f"{split.name(index)}: {reason(error)}"
     return None

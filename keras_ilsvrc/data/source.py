@@ -1,7 +1,8 @@
 """A data set: splits by name, and what the labels mean."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.split import Split, joined
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, printable, reason
 
 # Told of what is left out because it is bad.
 Report = Callable[[Fault], None]
@@ -24,8 +25,7 @@ class Source:
     classes: tuple[str, ...]
 
     def __post_init__(self):
-        names = tuple(x if x.isprintable() else ascii(x)[1:-1] for x in self.classes)
-        object.__setattr__(self, "classes", names)
+        object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
 
     def split(self, expression: str) -> Split:
         """A split by its name; also sums and slices of splits: `train+validation`, `train[:500]`.
@@ -50,6 +50,21 @@ class Source:
 def refuse(fault: Fault) -> NoReturn:
     """Nothing is left out: the first fault ends it."""
     raise InputError(str(fault))
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn whatever another package's reader raises into an `InputError` that names the file.
+
+    Args:
+        name: Of the file, or of the data set.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"{name} cannot be read: {reason(error)}; download it again") from error
 
 
 def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[str, np.ndarray]:

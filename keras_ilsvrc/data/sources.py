@@ -10,7 +10,7 @@ from keras_ilsvrc.data.idx import idx
 from keras_ilsvrc.data.imagenet import imagenet
 from keras_ilsvrc.data.source import Report, Source, refuse
 from keras_ilsvrc.data.tfds_source import tfds_source
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, reason
 
 
 class Form(NamedTuple):
@@ -33,7 +33,7 @@ SOURCES = {
 
 
 def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source:
-    """A source by its name.
+    """Open a source by its name.
 
     Args:
         name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; the functions
@@ -53,4 +53,8 @@ def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source
         hint = "" if kind in SOURCES else nearest(kind, SOURCES)
         hint = f"{hint} " if hint.startswith("did") else ""
         raise InputError(f"no data set is called {name!r}; {hint}known: {known}")
-    return form.open(at, channels, report)
+    try:
+        return form.open(at, channels, report)
+    except OSError as error:
+        at = str(error.filename or name)[:300]
+        raise InputError(f"{at}: cannot be read: {reason(error)}") from error

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.decode import BadImage, Fault, Header, decode_bytes, examine
 from keras_ilsvrc.data.stores import Joined, Numbered, Store, tensor
+from keras_ilsvrc.errors import reason
+from keras_ilsvrc.memory import ran_out
 
 NAMELESS = Numbered("image")
 
@@ -88,23 +90,16 @@ def joined(parts: Sequence[Split]) -> Split:
     return Split(labels, pixels, store, first.channels, rows)
 
 
-def first_unreadable(split: Split) -> str | None:
-    """Name, reason and size of the first image that cannot be decoded whole; None if all can."""
-    for index in () if split.pixels is not None else range(len(split)):
-        fault = examined(split, index)
-        if isinstance(fault, Fault):
-            return str(fault)
-    return None
-
-
 def examined(split: Split, index: int) -> tuple[bytes, Header] | Fault:
-    """The encoded bytes of an image and its header, or what is wrong with it."""
+    """Return the encoded bytes of an image and its header, or what is wrong with it."""
     content = None
     try:
         content = split.store.read(int(split.rows[index]))
         return content, examine(content, split.channels)
     except BadImage as error:
-        reason = str(error)
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-    return Fault(split.name(index), None if content is None else len(content), reason)
+        what = str(error)
+    except Exception as error:  # of any kind: TFDS has readers of its own
+        if ran_out(error) or content is not None:
+            raise
+        what = f"cannot be read: {reason(error)}"
+    return Fault(split.name(index), None if content is None else len(content), what)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, Rows, image_at, needed
 from keras_ilsvrc.data.ops import RANDOM
+from keras_ilsvrc.data.pipeline import CORES, made_ahead, naming_the_file
 from keras_ilsvrc.data.progress import tracked
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
@@ -75,7 +76,7 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
 
 
 def _means(split, rows, statistics, sums, op):
-    """The means over all images of what is summed."""
+    """Return the means over all images of what is summed."""
 
     @tf.autograph.experimental.do_not_convert
     def image_before(index):
@@ -86,18 +87,20 @@ def _means(split, rows, statistics, sums, op):
     def sums_of(images):
         return (tf.shape(images)[0], *sums(images))
 
-    images = tf.data.Dataset.range(len(split)).map(image_before, tf.data.AUTOTUNE)
+    count = len(split)
+    images = tf.data.Dataset.range(count).map(image_before, CORES)
     together = TOGETHER if images.element_spec.shape.is_fully_defined() else 1
-    parts = images.batch(together).map(sums_of, tf.data.AUTOTUNE).prefetch(1)
+    batches = made_ahead(images.batch(together).map(sums_of, CORES))
+    parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"measuring for {op}")
     totals, done = None, 0
-    batches = -(-len(split) // together)
-    for count, *own in tracked(parts.as_numpy_iterator(), batches, f"measuring for {op}"):
-        totals = totals or [np.zeros_like(part) for part in own]
-        if any(total.shape != part.shape for total, part in zip(totals, own)):
-            raise InputError(f"{op} needs images of one size; resize them first")
-        for total, part in zip(totals, own):
-            total += part
-        done += int(count)
+    with naming_the_file(split, rows, statistics, lambda: range(done, min(done + together, count))):
+        for number, *own in parts:
+            totals = totals or [np.zeros_like(part) for part in own]
+            if any(total.shape != part.shape for total, part in zip(totals, own)):
+                raise InputError(f"{op} needs images of one size; resize them first")
+            for total, part in zip(totals, own):
+                total += part
+            done += int(number)
     return [total / done for total in totals]
 
 

@@ -38,6 +38,8 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
                 return  # blocks of zeros end an archive
             try:
                 found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+                if found.size < 0:  # members would lead backwards, and have no end
+                    raise tarfile.HeaderError("negative size")
             except tarfile.HeaderError as error:
                 raise InputError(
                     f"{path}: no tar header at byte {start:,} ({error}); download it again"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_ilsvrc.data.pipeline import untuned
 from keras_ilsvrc.data.progress import tracked
-from keras_ilsvrc.data.source import Source
+from keras_ilsvrc.data.source import Source, reading
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Held, Records
 from keras_ilsvrc.errors import InputError, nearest
@@ -57,7 +58,8 @@ def tfds_source(name: str, channels: int = 3) -> Source:
     path = find_prepared(name)
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder_from_directory(path)
+    with reading(f"tfds:{name}: {path}"):
+        builder = tfds.builder_from_directory(path)
     features, keys = builder.info.features, builder.info.supervised_keys
     try:
         image, label = keys
@@ -72,7 +74,8 @@ def tfds_source(name: str, channels: int = 3) -> Source:
         )
 
     def read(split):
-        return _read(builder, f"{name} {split}", split, image, label, channels)
+        with reading(f"tfds:{name} {split}: {path}"):
+            return _read(builder, f"{name} {split}", split, image, label, channels)
 
     return Source(f"tfds:{name}", Lazy(builder.info.splits, read), tuple(features[label].names))
 
@@ -143,7 +146,7 @@ def _read(builder, title, split, image, label, channels):
         # One file after the other: the order of the records, as by index.
         config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         dataset = builder.as_dataset(split=split, decoders=encoded, read_config=config)
-        records = dataset.as_numpy_iterator()
+        records = dataset.with_options(untuned()).as_numpy_iterator()
     else:
         raise InputError(
             f"tfds:{title}: {info.num_bytes / 2**30:.1f} GiB, of which only array_record can be "

@@ -17,6 +17,7 @@ from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import passes_of, sides_of
 from keras_ilsvrc.evaluation.single_view import single_view
 from keras_ilsvrc.evaluation.views import whole
+from keras_ilsvrc.memory import out_of_memory
 
 Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]
 Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
@@ -113,7 +114,7 @@ def _side_of(model, protocol):
 
 
 def _probabilities(run, statistics, batch_size, forward, tell):
-    """Of every image, once each, from one run."""
+    """Return the probabilities of every image, once each, from one run."""
     images, done = 0, 0  # of a step, and in all
 
     def batches(context):
@@ -131,8 +132,14 @@ def _probabilities(run, statistics, batch_size, forward, tell):
         done = min(done + images, len(run.split))
         tell(done)
 
+    def failed():
+        return range(done, min(done + images, len(run.split)))
+
     try:
-        with naming_the_file(run.split, run.rows, statistics):
+        with (
+            out_of_memory("set a smaller data.batch_size"),
+            naming_the_file(run.split, run.rows, statistics, failed),
+        ):
             return single_view(
                 run.model, batches, len(run.split), lambda *given: forward(*given, check)
             )

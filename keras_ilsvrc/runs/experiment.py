@@ -16,7 +16,7 @@ from keras_ilsvrc.data.apply import apply_to_batch, device_ops, needed
 from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.left_out import LeftOut
-from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
+from keras_ilsvrc.data.pipeline import evaluation_batches
 from keras_ilsvrc.data.source import Source, refuse
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
@@ -157,8 +157,7 @@ def _measure(train, rows, left_out):
     """The statistics of the training images; what cannot be decoded is looked for first."""
     if left_out and any(needed(row) for row in rows):
         train = left_out.scan()
-    with naming_the_file(train, rows):
-        return measure_statistics(train, rows)
+    return measure_statistics(train, rows)
 
 
 def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:

@@ -70,7 +70,8 @@ class View:
         split = self.images()
         if not 0 <= source < len(split):
             raise InputError(f"image {source} is not there; expected 0 to {len(split) - 1}")
-        return split.image(source)
+        with naming_the_file(split, (), {}, lambda: [source]):
+            return split.image(source)
 
     def images(self) -> Split:
         """The split.
@@ -103,7 +104,7 @@ class View:
         """The first images of the split, as the net takes them; all where no count is given."""
         split = self.images()[:count]
         done, parts = 0, (split, self.rows, self.statistics)
-        with naming_the_file(*parts):
+        with naming_the_file(*parts, lambda: range(done, min(done + self.batch_size, len(split)))):
             for batch in evaluation_batches(*parts, self.batch_size):
                 yield batch.numpy()[: len(split) - done]  # filled up behind the last image
                 done = min(done + self.batch_size, len(split))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from keras_ilsvrc.errors import printable, reason
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL
@@ -25,9 +26,9 @@ def draw(run: FinishedRun, page: Page | None, tell: Callable[[str], object] = te
         try:
             make(run)
         except Exception as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            again = f"`keras-ilsvrc report --run {run.directory.path}` draws it again"
-            tell(f"{run.directory.path / name}: not drawn: {reason}; the result is kept; {again}")
+            path, why = run.directory.path, printable(reason(error))
+            again = f"`keras-ilsvrc report --run {path}` draws it again"
+            tell(f"{path / name}: not drawn: {why}; the result is kept; {again}")
 
 
 def draw_curves(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.op_tables import Table
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -160,8 +160,7 @@ def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
             f"{path}: damaged: {key} is {found}: {first['msg'].lower()}; {advice}"
         ) from error
     except (ValueError, KeyError, TypeError, EOFError, RecursionError, OSError) as error:
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise InputError(f"{path}: damaged: {reason}; {advice}") from error
+        raise InputError(f"{path}: damaged: {reason(error)}; {advice}") from error
 
 
 def check_version(path: Path, table: Mapping[str, Any]) -> None:

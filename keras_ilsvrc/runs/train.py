@@ -13,12 +13,14 @@ import keras
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import device_ops
+from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
 from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
 from keras_ilsvrc.files import whole
+from keras_ilsvrc.memory import out_of_memory
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.evaluate import errors_of, probabilities
 from keras_ilsvrc.runs.experiment import (
@@ -55,6 +57,7 @@ from keras_ilsvrc.training.update import Update
 
 OVERHEAD = 4096  # bytes of a file for each array in it, at most
 BASELINES = {"svm": svm}
+ADVICE = "set a smaller data.batch_size, or raise accumulate"
 
 
 def train(
@@ -85,9 +88,10 @@ def train(
     """
     with directory:
         if machine.cluster is None:
-            strategy = mirrored(machine.replicas)
-            return _train(recipe, directory, machine, strategy, overrides, page)
-        with multi_worker(machine.cluster, machine.deadline) as strategy:
+            with out_of_memory(ADVICE):
+                strategy = mirrored(machine.replicas)
+                return _train(recipe, directory, machine, strategy, overrides, page)
+        with multi_worker(machine.cluster, machine.deadline) as strategy, out_of_memory(ADVICE):
             return _train(recipe, directory, machine, strategy, overrides, page)
 
 
@@ -222,7 +226,12 @@ def _fit(
         ),
         tell=progress.tell,
     )
-    with progress, naming_the_file(experiment.train, rows, experiment.statistics):
+
+    def failed():
+        size, count = len(experiment.train), machine.steps_per_call
+        return indices_of_step(size, batch, recipe.seed, trainer.step, count)
+
+    with progress, naming_the_file(experiment.train, rows, experiment.statistics, failed):
         trainer.train()
     return history.rows
 

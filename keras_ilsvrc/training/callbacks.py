@@ -9,6 +9,7 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from keras_ilsvrc.errors import reason
 from keras_ilsvrc.training.records import error
 
 
@@ -49,8 +50,7 @@ class Redraw(keras.callbacks.Callback):
         try:
             self.draw()
         except Exception as error:  # a picture never costs a step
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            self.tell(f"the curves are not drawn: {reason}; training continues")
+            self.tell(f"the curves are not drawn: {reason(error)}; training continues")
         self.drawn = time.monotonic()
 
 

@@ -2,12 +2,32 @@
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.data.ops import multi_device_iterator_ops as to_devices
+
+from keras_ilsvrc.data.pipeline import untuned
 
 Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]
+
+
+def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
+    """Return an iterator over batches, distributed over the replicas.
+
+    Args:
+        strategy: Whose replicas these are.
+        batches: Returns the dataset that feeds the replicas of one worker, in turn.
+    """
+    made = to_devices._create_device_dataset
+
+    def without_tuner(*given):  # no option of ours reaches these datasets
+        return made(*given).with_options(untuned())
+
+    with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):
+        return iter(strategy.distribute_datasets_from_function(batches))
 
 
 class Forward:
@@ -33,7 +53,7 @@ class Forward:
                 replica's share of images. It ends.
             check: Called after every step; what it raises ends the work.
         """
-        feed = self.strategy.distribute_datasets_from_function(batches)
+        feed = iterate(self.strategy, batches)
         if self.model is not model or self.spec != feed.element_spec:
             self.model, self.spec = model, feed.element_spec
             self.step = self._graph(model, self.spec)

@@ -13,9 +13,11 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from keras_ilsvrc.data.left_out import LeftOut
+from keras_ilsvrc.data.pipeline import of_an_image
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.checkpoint import Checkpoints, Facts, State
 from keras_ilsvrc.training.cluster import Tell, tell_stderr
+from keras_ilsvrc.training.forward import iterate
 from keras_ilsvrc.training.replicas import from_chief, set_values, values_of
 from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
 from keras_ilsvrc.training.strategy import threads
@@ -139,8 +141,9 @@ class Trainer:
         return from_chief(self.update.strategy, state), damaged
 
     def _open(self):
-        distribute = self.update.strategy.distribute_datasets_from_function
-        self.iterator = iter(distribute(lambda context: self.batches(self.step, context)))
+        self.iterator = iterate(
+            self.update.strategy, lambda context: self.batches(self.step, context)
+        )
 
     def _end_of_epoch(self):
         return min((self.epochs + 1) * self.steps_per_epoch, self.steps)
@@ -151,8 +154,8 @@ class Trainer:
                 self._pass_over()
             else:
                 self._take_steps(calls)
-        except tf.errors.OpError:
-            if not self._leave_out():
+        except tf.errors.OpError as error:
+            if not (of_an_image(error) and self._leave_out()):
                 raise
 
     def _pass_over(self):
@@ -201,7 +204,7 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self):
-        """Whether images were found that cannot be read; then training is back without them."""
+        """Look for images that cannot be read; if there are any, go back and on without them."""
         line = self.left_out and self.left_out.find(self.step, self.steps_per_call)
         state, _ = self._latest() if line else (None, [])
         if state is None:

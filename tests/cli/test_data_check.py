@@ -76,3 +76,19 @@ def test_what_is_no_source_is_refused_in_one_line():
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: nowhere: no such folder")
     assert not done.stdout
+
+
+def test_names_that_are_not_utf_8_are_printed_escaped(images):
+    odd = images.with_name("odd\udcff\n")
+    images.rename(odd)
+    (odd / "train" / "emu" / "copy\udcfe.png").write_bytes(
+        (odd / "train" / "emu" / "b.png").read_bytes()
+    )
+    (odd / "train" / "gnu\udcfd").mkdir()
+    done = command("data", "check", f"folder:{odd}")
+    assert done.returncode == 2, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].strip() == f"folder:{images.parent}/odd\\udcff\\n"
+    assert any("train/emu/b.png = " in line and "copy\\udcfe.png" in line for line in lines)
+    assert "  gnu\\udcfd" in lines
+    assert "train/gnu\\udcfd: this class folder is empty" in lines[-1]

@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.folder import folder
+from keras_ilsvrc.data.pipeline import first_fault
 from keras_ilsvrc.data.sources import open_source
-from keras_ilsvrc.data.split import first_unreadable
 
 DIGITS = load_digits()
 
@@ -204,7 +204,7 @@ def broken_link(root):
 def pipe_among_images(root):
     path = write_class(root, 0, 5) / "pipe.png"
     os.mkfifo(path)
-    return path, "not a file"
+    return path, "a FIFO, not an image"
 
 
 def class_only_in_test(root):
@@ -289,12 +289,12 @@ def test_the_first_truncated_jpeg_is_named_with_its_size(tmp_path, kept):
     for digit in (0, 1):
         write_class(tmp_path / "train", digit, 6, ".jpg")
     split = folder(tmp_path, 1).split("train")
-    assert first_unreadable(split) is None
+    assert first_fault(split, [], {}, range(len(split))) is None
     for name in ("digit1/002.jpg", "digit1/004.jpg"):
         path = tmp_path / "train" / name
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
     path = tmp_path / "train" / "digit1" / "002.jpg"
-    said = first_unreadable(split)
+    said = first_fault(split, [], {}, range(len(split)))
     assert said.startswith(f"{path}: ")
     assert f"({path.stat().st_size} bytes)" in said
     assert "\n" not in said

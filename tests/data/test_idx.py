@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+from damage import not_one_line
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.sources import open_source
@@ -148,3 +149,9 @@ def test_test_images_of_another_size_are_refused(tmp_path):
     path.write_bytes(idx_bytes(np.zeros((7, 3, 4), "uint8"), IMAGES))
     said = refusal(tmp_path)
     assert said.startswith(f"{path}: images of (3, 4); expected (4, 3)")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_whatever_is_damaged_is_one_line(tmp_path, compressed):
+    paths = list(write(tmp_path, compressed).values())
+    assert not not_one_line(paths, lambda: open_source(f"idx:{tmp_path}"), 200, str(tmp_path))

@@ -7,6 +7,7 @@ import tarfile
 import numpy as np
 import pytest
 import tensorflow as tf
+from damage import not_one_line
 from PIL import Image
 from scipy.io import savemat
 
@@ -266,3 +267,27 @@ def test_members_lie_where_tarfile_finds_them(tmp_path, format):
     with tarfile.open(path) as archive:
         expected = [(x.name, x.offset_data, x.size) for x in archive if x.isreg()]
     assert list(map(tuple, members(path))) == expected
+
+
+def test_whatever_is_damaged_is_one_line(tmp_path):
+    for write in (train_as_tar, validation_as_tar, kit_as_tar, kit_as_folder):
+        write(tmp_path)
+
+    def read():
+        open_source(f"imagenet:{tmp_path}")
+
+    truth = tmp_path / KIT / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    paths = [truth, *tmp_path.glob("*.tar")]
+    assert not not_one_line(paths, read, 300, str(tmp_path))
+    truth.parent.parent.rename(tmp_path / "away")
+    archive = [tmp_path / f"{KIT}.tar.gz"]
+    assert not not_one_line(archive, read, 100, str(tmp_path))
+
+
+def test_a_member_of_negative_size_is_refused_and_not_read_for_ever(tmp_path):
+    header = bytearray(tarfile.TarInfo("a").tobuf())
+    header[124:136] = (-1024).to_bytes(12, signed=True)
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + 256 + sum(header[156:512]))
+    (tmp_path / "some.tar").write_bytes(bytes(header) * 3)
+    with pytest.raises(InputError, match=r"some.tar: no tar header at byte 0 \(negative size\)"):
+        list(members(tmp_path / "some.tar"))

@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.digits import digits
+from keras_ilsvrc.data.pipeline import first_fault
 from keras_ilsvrc.data.sources import open_source
-from keras_ilsvrc.data.split import first_unreadable
 
 DIGITS = load_digits()
 # Published with scikit-learn: 1,797 images; a fifth each for validation and test.
@@ -122,4 +122,4 @@ def test_other_numbers_of_channels_are_refused(channels):
 
 
 def test_digits_in_memory_are_all_readable():
-    assert first_unreadable(digits().split("train")) is None
+    assert first_fault(digits().split("train"), [], {}, range(10)) is None

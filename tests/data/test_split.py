@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_ilsvrc.data.split import Split, decode_bytes, first_unreadable, joined
+from keras_ilsvrc.data.pipeline import first_fault
+from keras_ilsvrc.data.split import Split, decode_bytes, joined
 from keras_ilsvrc.data.stores import Files, Held, Members, Numbered, Records
 
 COUNT = 40
@@ -172,16 +173,16 @@ def test_every_format_decodes_to_height_width_channels(content, channels):
 def test_the_first_unreadable_image_is_named_in_any_store():
     contents = [*CONTENTS[:3], CONTENTS[3][:-30], b"", CONTENTS[5]]
     split = Split(np.zeros(6, "int32"), None, Held("made", contents))
-    assert first_unreadable(split[:3]) is None
-    said = first_unreadable(split)
+    assert first_fault(split, [], {}, range(3)) is None
+    said = first_fault(split, [], {}, range(6))
     assert re.fullmatch(rf"made #3: a damaged PNG \({len(contents[3])} bytes\)", said)
-    assert first_unreadable(split[4:]).startswith("made #4: an empty file")
+    assert first_fault(split, [], {}, range(4, 6)).startswith("made #4: an empty file")
 
 
 def test_a_file_that_is_gone_is_named_as_unreadable(tmp_path):
     split = split_of("files", tmp_path)
     (tmp_path / "7.png").unlink()
     assert (
-        first_unreadable(split)
+        first_fault(split, [], {}, range(len(split)))
         == f"{tmp_path / '7.png'}: cannot be read: No such file or directory"
     )

@@ -1,16 +1,20 @@
 """`tfds:`: tiny data sets that the tests prepare, in both of TFDS's formats."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from damage import not_one_line
 from PIL import Image
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data import tfds_source as module
+from keras_ilsvrc.data.check import check
 from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.split import examined
 
 SIZES = {"train": 23, "validation": 5, "test": 4}
 CLASSES = ["ape", "emu", "gnu"]
@@ -191,3 +195,30 @@ def test_an_unprepared_version_is_refused_with_those_that_there_are(tmp_path):
 def test_what_holds_no_images_with_a_class_is_refused(tmp_path):
     prepare(tmp_path, TinySentences)
     assert "expected a uint8 image and a class label" in refusal("tiny_sentences")
+
+
+def test_whatever_is_damaged_is_one_line(home, tmp_path, monkeypatch):
+    shutil.copytree(home, tmp_path, dirs_exist_ok=True)
+    names = ("*.json", "*.txt", "*train*", "*test*")
+    paths = [path for name in names for path in sorted(tmp_path.rglob(name)) if path.is_file()]
+
+    def read():
+        for split in open_source("tfds:tiny_animals").splits.values():
+            for index in range(len(split)):
+                examined(split, index)
+
+    assert not not_one_line(paths, read, 60, "tfds:tiny_animals")
+    monkeypatch.setattr(module, "IN_MEMORY", 100)  # as records, read by index
+    if "array_record" in home.name:
+        assert not not_one_line(paths, read, 60, "tfds:tiny_animals")
+
+
+def test_check_names_a_damaged_split_and_reads_the_others(home, tmp_path, monkeypatch):
+    shutil.copytree(home, tmp_path, dirs_exist_ok=True)
+    for path in tmp_path.rglob("tiny_animals-train*"):
+        path.write_bytes(path.read_bytes()[:100])
+    found = check("tfds:tiny_animals")
+    assert found.images == {"validation": 5, "test": 4}
+    (fault,) = found.bad
+    assert str(fault).startswith("train: tfds:tiny_animals train: ")
+    assert "cannot be read" in str(fault)
