@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("keras_ilsvrc")
 class Conv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` whose gradient by its input is computed as a convolution too.
 
