@@ -258,17 +258,15 @@ class ResidualUnit(layers.Layer):
 
 
 def _cells(convolutions):
-    """Return the weight layers of F, or raise a ValueError that names what cannot be one."""
-    expected = "the convolutions of F, for example 'conv3-64 conv3-64'"
-    words = convolutions.split() if isinstance(convolutions, str) else []
-    check("convolutions", convolutions, words, expected)
-    cells = tuple(parts.Cell.parse(text) for text in words)
-    for text, cell in zip(words, cells):
-        if cell.kind != "conv" or not all(size % 2 for size in parts.sides(cell.kernel)):
-            raise ValueError(
-                f"convolutions is {convolutions!r}, in which {text!r} is not a convolution with an "
-                "odd kernel; expected for example 'conv3-64'"
-            )
+    """Return the weight layers of F."""
+    try:
+        cells = tuple(parts.Cell.parse(text) for text in convolutions.split())
+    except (AttributeError, ValueError):
+        cells = ()
+    odd = all(size % 2 for cell in cells for size in parts.sides(cell.kernel))
+    valid = cells and odd and all(cell.kind == "conv" for cell in cells)
+    expected = "convolutions with odd kernels, for example 'conv3/2-64 conv3-64'"
+    check("convolutions", convolutions, valid, expected)
     return cells
 
 
