@@ -129,8 +129,17 @@ def pool(x, cell, name, padding="valid"):
     return kind(cell.kernel, cell.stride, padding, "channels_last", name=name)(x)
 
 
-def chain(x, cells, prefix, activation="relu", batch_norm=None, strided=None, border="half"):
-    """Cells one after another, named `<prefix>_<key>`.
+def chain(
+    x,
+    cells,
+    prefix,
+    activation="relu",
+    batch_norm=None,
+    strided=None,
+    border="half",
+    strided_pool="ceil",
+):
+    """Return the output of cells one after another, named `<prefix>_<key>`.
 
     Args:
         x: Maps.
@@ -138,10 +147,11 @@ def chain(x, cells, prefix, activation="relu", batch_norm=None, strided=None, bo
         prefix: Of every name.
         activation: Of every convolution.
         batch_norm: Constants of the batch normalisation of every convolution, or None for none.
-        strided: Padding of cells with a stride; Caffe's if None: half for convolutions, ceil
-            for pools.
+        strided: Padding of cells with a stride; if None, half for convolutions, as Caffe's, and
+            `strided_pool` for pools.
         border: Padding of pools without one: `"half"`, in whose averages only pixels count, or
             1, in which the zeros around 3x3 windows count, as in Caffe and torch.
+        strided_pool: Padding of pools with a stride; Caffe's if `"ceil"`.
     """
     for key, text in cells.items():
         cell = Cell.parse(text)
@@ -150,7 +160,7 @@ def chain(x, cells, prefix, activation="relu", batch_norm=None, strided=None, bo
             padding = strided if strided and cell.stride > 1 else "half"
             x = conv(x, cell, name, activation, batch_norm, padding)
         else:
-            x = pool(x, cell, name, (strided or "ceil") if cell.stride > 1 else border)
+            x = pool(x, cell, name, (strided or strided_pool) if cell.stride > 1 else border)
     return x
 
 
