@@ -163,9 +163,8 @@ def check_build(net: str, /, **arguments: Any) -> Net:
     bound = inspect.signature(build).bind(net, **arguments)
     bound.apply_defaults()
     given = bound.arguments
-    names = ("variations", "include_top", "weights", "pooling", "classes")
-    shape = given["input_tensor"], given["input_shape"]
-    return _check_arguments(net, *(given[name] for name in names), *shape)
+    checked = inspect.signature(_check_arguments).parameters
+    return _check_arguments(*(given[name] for name in checked))
 
 
 def _check_arguments(

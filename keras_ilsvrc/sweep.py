@@ -39,9 +39,7 @@ def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
             f"classifier_activation is {activation!r}; expected 'softmax', whose probabilities "
             "the loss of a hypermodel takes"
         )
-    made = _hypermodel_class()(name=row.name)
-    made.net, made.arguments = name, arguments
-    return made
+    return _hypermodel_class()(name, arguments, row.name)
 
 
 @functools.cache
@@ -50,8 +48,15 @@ def _hypermodel_class() -> type:
     import keras_tuner
 
     class NetHyperModel(keras_tuner.HyperModel):
+        def __init__(self, net: str, arguments: dict[str, Any], name: str) -> None:
+            super().__init__(name)
+            self.net, self.arguments = net, arguments
+
         def build(self, hp: "keras_tuner.HyperParameters") -> "keras.Model":
-            return _build(self.net, self.arguments, hp)
+            net = _net_of_depth(self.net, self.arguments, hp)
+            if not self.arguments.get("include_top", True):
+                return build(net, **self.arguments)
+            return _compiled(build(net, **self.arguments), hp)
 
         def __reduce__(self) -> tuple[Any, ...]:
             state = {"name": self.name, "tunable": self.tunable}
@@ -60,26 +65,28 @@ def _hypermodel_class() -> type:
     return NetHyperModel
 
 
-def _build(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperParameters") -> Any:
-    """Return the model of one trial."""
+def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperParameters") -> str:
+    """Return the name of the net with the depth of a trial."""
+    row = check_build(name, **arguments)
+    family = depths(name, **{key: arguments[key] for key in row.variations if key in arguments})
+    own = row.arguments.get("depth", 0)
+    offered = [depth for depth in sorted(family) if depth <= max(own, DEEPEST)]
+    if len(offered) < 2:
+        return name
+    depth = hp.Choice("depth", offered, default=own)
+    if depth not in family:
+        known = ", ".join(map(str, sorted(family)))
+        raise InputError(f"depth is {depth}; expected one of {known}")
+    return family[depth]
+
+
+def _compiled(model: "keras.Model", hp: "keras_tuner.HyperParameters") -> "keras.Model":
+    """Return the model, compiled for a trial."""
     from keras_ilsvrc.training.optimizers import SGD
     from keras_ilsvrc.training.stock import compile_model
 
-    row = check_build(name, **arguments)
-    family = depths(name, **{key: arguments[key] for key in row.variations if key in arguments})
-    own = row.arguments.get("depth")
-    offered = [depth for depth in sorted(family) if depth <= max(own, DEEPEST)]
-    if len(offered) > 1:
-        depth = hp.Choice("depth", offered, default=own)
-        if depth not in family:
-            known = ", ".join(map(str, sorted(family)))
-            raise InputError(f"depth is {depth}; expected one of {known}")
-        name = family[depth]
-    if not arguments.get("include_top", True):
-        return build(name, **arguments)
     rate = hp.Float("learning_rate", 1e-3, 1.0, sampling="log", default=0.1)
     momentum = hp.Float("momentum", 0.5, 0.99, default=0.9)
     l2 = hp.Float("l2", 1e-6, 1e-2, sampling="log", default=1e-4)
-    model = build(name, **arguments)
     compile_model(model, SGD(rate, momentum, l2))
     return model

@@ -15,12 +15,12 @@ def check(name: str, value: Any, valid: bool, expected: str) -> None:
 
 def is_whole(value: Any, least: int) -> bool:
     """Return whether the value is a whole number of at least `least`."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
 
 
 def is_number(value: Any, least: float = -math.inf) -> bool:
     """Return whether the value is a finite number of at least `least`."""
-    real = isinstance(value, Real) and not isinstance(value, bool)
+    real = not isinstance(value, bool) and isinstance(value, Real)
     return real and math.isfinite(value) and float(value) >= least
 
 

@@ -8,6 +8,8 @@ from keras import layers, ops
 
 from keras_ilsvrc.layers.arguments import check, check_image, is_whole
 
+DEFAULT = "glorot_uniform"  # as in Keras' layers, also where an initializer is None
+
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 def scaled_tanh(x):
@@ -44,7 +46,7 @@ class TableConv2D(layers.Layer):
         table,
         kernel_size,
         activation=None,
-        kernel_initializer="glorot_uniform",
+        kernel_initializer=DEFAULT,
         bias_initializer="zeros",
         **kwargs,
     ):
@@ -62,8 +64,8 @@ class TableConv2D(layers.Layer):
         self.kernel_size = int(kernel_size)
         self.connected = [(i, o) for o, maps in enumerate(self.table) for i in maps]
         self.activation = keras.activations.get(activation)
-        self.kernel_initializer = _initializer("kernel_initializer", kernel_initializer)
-        self.bias_initializer = _initializer("bias_initializer", bias_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer or DEFAULT)
+        self.bias_initializer = keras.initializers.get(bias_initializer or "zeros")
 
     def build(self, input_shape):
         last = max(index for index, _ in self.connected)
@@ -162,16 +164,14 @@ class Subsampling2D(layers.Layer):
     def __init__(
         self,
         activation=None,
-        coefficient_initializer="glorot_uniform",
+        coefficient_initializer=DEFAULT,
         bias_initializer="zeros",
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
-        self.coefficient_initializer = _initializer(
-            "coefficient_initializer", coefficient_initializer
-        )
-        self.bias_initializer = _initializer("bias_initializer", bias_initializer)
+        self.coefficient_initializer = keras.initializers.get(coefficient_initializer or DEFAULT)
+        self.bias_initializer = keras.initializers.get(bias_initializer or "zeros")
 
     def build(self, input_shape):
         check_image(input_shape, (2, 2))
@@ -284,9 +284,3 @@ class RadialBasis(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "codes": self.values.tolist()}
-
-
-def _initializer(name, identifier):
-    initializer = keras.initializers.get(identifier)
-    check(name, identifier, initializer is not None, "an initializer, or its name in Keras")
-    return initializer

@@ -45,12 +45,10 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def build(self, input_shape):
         channels = input_shape[-1]
-        if channels is None:
+        if channels is None or channels % self.groups:
             raise ValueError(
-                f"the input is {tuple(input_shape)}; expected a known number of channels"
+                f"channels are {channels}; expected a multiple of groups, {self.groups}"
             )
-        if channels % self.groups:
-            raise ValueError(f"groups is {self.groups}, which does not divide {channels} channels")
         index = np.arange(channels)
         near = abs(index[:, None] - index) <= self.size // 2
         same_group = index[:, None] * self.groups // channels == index * self.groups // channels

@@ -29,7 +29,7 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
 
     Raises:
         ValueError: If `padding` is not "valid", `data_format` is not "channels_last", `strides`
-            leaves pixels out, or the image is smaller than a window.
+            leaves pixels out, or the image is so small that it has no window.
     """
 
     def __init__(self, pool_size, strides=None, padding="valid", data_format=None, **kwargs):
@@ -39,9 +39,11 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
         check("padding", padding, self.padding == "valid", "'valid'; windows begin in the image")
         check("data_format", self.data_format, last, "'channels_last', given as an argument")
         check("strides", strides, cover, f"1 to pool_size, which is {self.pool_size}")
+        # Caffe's rule makes no window of a smaller image.
+        self.least = [k - stride + 1 for k, stride in zip(self.pool_size, self.strides)]
 
     def call(self, inputs):
-        check_image(inputs.shape, self.pool_size)
+        check_image(inputs.shape, self.least)
         inputs = ops.cast(inputs, self.compute_dtype)
         edge = [_edge(*side) for side in self._sides(ops.shape(inputs))]
 
@@ -53,7 +55,7 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
         return averages(inputs) / seen
 
     def compute_output_shape(self, input_shape):
-        check_image(input_shape, self.pool_size)
+        check_image(input_shape, self.least)
         sizes = [
             None if size is None else 1 + -(-(size - kernel) // stride)
             for size, kernel, stride in self._sides(input_shape)

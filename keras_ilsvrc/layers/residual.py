@@ -29,18 +29,13 @@ FIGURE_4 = {
 PUBLISHED_GATE = -6.0  # b_g of the best gates of [2] table 1
 
 
-def _is_batch_norm(constants):
-    named = isinstance(constants, Mapping) and set(constants) == {"momentum", "epsilon"}
-    return named and all(is_number(value, 0) for value in constants.values())
-
-
 # Whether a value of an argument can be honoured, and what is expected.
 VALID = {
     "shortcut": (lambda x: x in list(SHORTCUTS), f"one of {', '.join(SHORTCUTS)}"),
     "order": (lambda x: x in list(FIGURE_4), f"one of {', '.join(FIGURE_4)}"),
     "activated": (lambda x: isinstance(x, bool), "True or False"),
     "batch_norm": (
-        lambda x: x is None or _is_batch_norm(x),
+        lambda x: x is None or (isinstance(x, Mapping) and set(x) == {"momentum", "epsilon"}),
         "{'momentum': 0.9, 'epsilon': 1e-05}, or None for no batch normalization",
     ),
     "use_bias": (lambda x: x is None or x is True or x == "bare", "None, True or 'bare'"),
@@ -117,6 +112,8 @@ class ResidualUnit(layers.Layer):
         check("seed", seed, drops or seed is None, f"None {here}, which has no dropout")
         self.convolutions, self.shortcut, self.order = convolutions, shortcut, order
         self.activated, self.use_bias, self.synchronized = activated, use_bias, synchronized
+        for name, value in (batch_norm or {}).items():
+            check(f"batch_norm[{name!r}]", value, is_number(value, 0), "a number of at least 0")
         self.batch_norm = batch_norm and {k: float(v) for k, v in batch_norm.items()}
         self.gate_bias, self.seed = float(gate_bias), seed if seed is None else int(seed)
         self.layer_configs = _plain(layer_configs)
@@ -171,11 +168,11 @@ class ResidualUnit(layers.Layer):
         return self.apply(y, self.form.after, "out")
 
     def changes(self, x, target, stride):
-        """Whether the shortcut must change the size or the number of maps."""
+        """Return whether the shortcut must change the size or the number of maps."""
         return x.shape[-1] != target or (stride > 1 and self.shortcut != "keras")
 
     def convolution(self, x, cell, name, normalised):
-        """A convolution of F or of the shortcut; `normalised` says whether BN follows."""
+        """Return the output of a convolution; `normalised` says whether BN follows."""
         bare = not (normalised and self.batch_norm)
         bias = {None: not self.batch_norm, True: True, "bare": bare}[self.use_bias]
         options = {"use_bias": bias, "dtype": self.dtype_policy, "kind": Conv2D}
@@ -190,7 +187,7 @@ class ResidualUnit(layers.Layer):
         return gate(x)
 
     def multiply(self, x, factor, gate, name):
-        """h(x) or F(x) times what its column of `TABLE_1` says."""
+        """Return h(x) or F(x) times what its column of `TABLE_1` says."""
         options = {"dtype": self.dtype_policy, "name": f"{name}_scaled"}
         if factor is None:
             return x
@@ -203,7 +200,7 @@ class ResidualUnit(layers.Layer):
         return layers.Multiply(**options)([x, gate])
 
     def apply(self, x, steps, name):
-        """The BN and ReLU of one place of `FIGURE_4`."""
+        """Return the output of the BN and ReLU of one place of `FIGURE_4`."""
         for step in steps.split():
             if step == "relu":
                 x = layers.Activation("relu", dtype=self.dtype_policy, name=f"relu_{name}")(x)

@@ -38,11 +38,11 @@ REFUSED = [
     (Conv2D, "filters", (0, -1), {"kernel_size": 3}),
     (TableConv2D, "table", ([], None, [[0], []], [[0, 0]], [[-1]], "01"), {"kernel_size": 3}),
     (TableConv2D, "kernel_size", (0, 2.5, (3, 3), None, True), {"table": TABLE}),
-    (TableConv2D, "kernel_initializer", (None, "none"), {"table": TABLE, "kernel_size": 3}),
-    (TableConv2D, "bias_initializer", (None, "none"), {"table": TABLE, "kernel_size": 3}),
+    (TableConv2D, "kernel_initializer", ("none",), {"table": TABLE, "kernel_size": 3}),
+    (TableConv2D, "bias_initializer", ("none",), {"table": TABLE, "kernel_size": 3}),
     (TableConv2D, "activation", ("none",), {"table": TABLE, "kernel_size": 3}),
-    (Subsampling2D, "coefficient_initializer", (None, "none"), {}),
-    (Subsampling2D, "bias_initializer", (None, "none"), {}),
+    (Subsampling2D, "coefficient_initializer", ("none",), {}),
+    (Subsampling2D, "bias_initializer", ("none",), {}),
     (RadialBasis, "codes", ([], [[NAN]], [[INF]], [["1"]], [[1], [1, 2]], None, [[True]]), {}),
 ]
 UNIT = {
@@ -91,6 +91,13 @@ def test_every_argument_that_cannot_be_honoured_is_named():
     assert not failures
 
 
+def test_no_initializer_is_the_usual_one():
+    layer = TableConv2D(TABLE, 3, kernel_initializer=None, bias_initializer=None)
+    assert layer.get_config() == TableConv2D(TABLE, 3, name=layer.name).get_config()
+    layer = Subsampling2D(coefficient_initializer=None, bias_initializer=None)
+    assert layer.get_config() == Subsampling2D(name=layer.name).get_config()
+
+
 def test_numbers_of_numpy_are_honoured():
     for kind, arguments in (
         (LocalResponseNormalization, {"size": np.int64(3), "k": np.float32(1), "alpha": 1}),
@@ -107,8 +114,8 @@ def test_numbers_of_numpy_are_honoured():
 
 
 SMALL = [
-    (CeilAveragePooling2D(3, 2), (1, 2, 6, 4), "3x3 pixels"),
-    (CeilAveragePooling2D((2, 7)), (1, 6, 6, 4), "2x7 pixels"),
+    (CeilAveragePooling2D(3, 2), (1, 1, 6, 4), "2x2 pixels"),
+    (CeilAveragePooling2D((2, 7), 1), (1, 6, 6, 4), "2x7 pixels"),
     (TableConv2D(TABLE, 3), (1, 6, 2, 4), "3x3 pixels"),
     (Subsampling2D(), (1, 1, 6, 4), "2x2 pixels"),
 ]
