@@ -42,3 +42,12 @@ def test_every_class_in_a_saved_file_is_registered():
     assert {"Conv2D", "ResidualUnit", "SGD", "Polynomial", "FilterRMS"} <= names
     for each in ours:
         assert keras.saving.get_registered_name(each) == f"keras_ilsvrc>{each.__name__}"
+
+
+def test_configurations_of_optimizers_are_independent():
+    from keras_ilsvrc.training import optimizers
+
+    for kind in (optimizers.SGD, optimizers.RMSprop):
+        optimizer = kind(0.1, rates={"bias": 2.0})
+        optimizer.get_config()["rates"]["bias"] = 5.0
+        assert kind.from_config(optimizer.get_config()).rates == {"bias": 2.0}
