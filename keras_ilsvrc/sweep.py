@@ -71,7 +71,7 @@ def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperPa
     family = depths(name, **{key: arguments[key] for key in row.variations if key in arguments})
     own = row.arguments.get("depth", 0)
     offered = [depth for depth in sorted(family) if depth <= max(own, DEEPEST)]
-    if len(offered) < 2:
+    if len(offered) < 2 and not (family and "depth" in hp):
         return name
     depth = hp.Choice("depth", offered, default=own)
     if depth not in family:

@@ -86,10 +86,14 @@ def test_nets_of_a_thousand_layers_are_offered_where_they_are_named(name, offere
 
 
 def test_a_depth_of_the_users_own_space_is_built(monkeypatch):
-    for depth, name in ((1202, "resnet1202_cifar"), (32, "resnet32_cifar")):
+    for asked, depth, name in (
+        ("resnet20_cifar", 1202, "resnet1202_cifar"),
+        ("resnet20_cifar", 32, "resnet32_cifar"),
+        ("resnet164_v2_cifar", 1001, "resnet1001_v2_cifar"),
+    ):
         space = keras_tuner.HyperParameters()
         space.Fixed("depth", depth)
-        assert built_from(hypermodel("resnet20_cifar"), monkeypatch, space)[0].name == name
+        assert built_from(hypermodel(asked), monkeypatch, space)[0].name == name
     space = keras_tuner.HyperParameters()
     space.Fixed("depth", 21)
     with pytest.raises(InputError, match="depth is 21; expected one of 20, 32, 44, 56, 110, 1202"):

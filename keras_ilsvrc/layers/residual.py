@@ -24,10 +24,7 @@ FIGURE_4 = {
     "full_preact":     Order("bn relu", "conv",         "conv",         ""),
 }
 # fmt: on
-
-
 PUBLISHED_GATE = -6.0  # b_g of the best gates of [2] table 1
-
 
 # Whether a value of an argument can be honoured, and what is expected.
 VALID = {
