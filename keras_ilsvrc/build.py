@@ -1,6 +1,7 @@
 """Names to models: what all nets share is here, once. Keras is imported when it is needed."""
 
 import importlib
+import inspect
 import os
 import zipfile
 from numbers import Integral
@@ -28,14 +29,14 @@ def build(
     name: str | None = None,
     **variations: Any,
 ) -> "keras.Model":
-    """A network of the ImageNet challenge as a plain functional model, exactly as published.
+    """Return a network of the ImageNet challenge, exactly as published, as a functional model.
 
     The arguments are those of `keras.applications`, with the same meaning. Kernels start
     He-normal, biases at zero. Inside a `tf.distribute` strategy of more than one replica, batch
     normalisation is synchronized.
 
     Args:
-        net: A name of `available()`.
+        net: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
         include_top: Whether to end in the classifier; if not, in the maps before it.
         weights: None, or the path of a `.weights.h5` file of the same net.
         input_tensor: A Keras tensor to build on, in place of a new input.
@@ -55,13 +56,9 @@ def build(
     Raises:
         InputError: If a name, a value or a size cannot be built; the message says what can.
     """
-    row = info(net, **variations)
-    for key, variation in row.variations.items():
-        if row.arguments[key] is None:
-            raise InputError(f"{row.name}: {key} is missing; give {variation}")
-    classes = row.classes if classes is None else classes
-    _check_arguments(row, include_top, weights, pooling, classes)
-    classes = int(classes)
+    shape = {"input_tensor": input_tensor, "input_shape": input_shape}
+    row = _check_arguments(net, variations, include_top, weights, pooling, classes, **shape)
+    classes = int(row.classes if classes is None else classes)
 
     import keras
     from keras import layers
@@ -150,7 +147,8 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     import keras
 
-    import keras_ilsvrc.training.optimizers  # noqa: F401  (a compiled model may need them)
+    for name in ("constraints", "optimizers", "schedules"):  # a compiled model may need them
+        importlib.import_module(f"keras_ilsvrc.training.{name}")
     from keras_ilsvrc.layers.graph import synchronize
 
     model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))
@@ -160,8 +158,30 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
     return model
 
 
-def _check_arguments(row, include_top, weights, pooling, classes):
-    if isinstance(classes, bool) or not isinstance(classes, Integral) or classes < 1:
+def check_build(net: str, /, **arguments: Any) -> Net:
+    """Check the arguments of `build` without building; return the registry's row of the net.
+
+    Raises:
+        InputError: As `build`, for what can be known before the net is built.
+    """
+    bound = inspect.signature(build).bind(net, **arguments)
+    bound.apply_defaults()
+    given = bound.arguments
+    checked = inspect.signature(_check_arguments).parameters
+    return _check_arguments(*(given[name] for name in checked))
+
+
+def _check_arguments(
+    net, variations, include_top, weights, pooling, classes, input_tensor, input_shape
+):
+    row = info(net, **variations)
+    for key, variation in row.variations.items():
+        if row.arguments[key] is None:
+            raise InputError(f"{row.name}: {key} is missing; give {variation}")
+    if include_top not in (True, False):
+        raise InputError(f"include_top is {include_top!r}; expected True or False")
+    whole = isinstance(classes, Integral) and not isinstance(classes, bool)
+    if classes is not None and (not whole or classes < 1):
         raise InputError(f"classes is {classes!r}; expected a whole number of at least 1")
     if pooling not in (None, "avg", "max"):
         raise InputError(f"pooling is {pooling!r}; expected None, 'avg' or 'max'")
@@ -174,13 +194,23 @@ def _check_arguments(row, include_top, weights, pooling, classes):
         )
     if weights is not None:
         _check_exists(weights, "weights")
+    _shape(row, input_tensor, input_shape)
+    return row
 
 
 def _image(row: Net, input_tensor, input_shape):
-    """The input of the net, of a shape that the net can take."""
+    """Return the input of the net."""
     import keras
 
+    shape = _shape(row, input_tensor, input_shape)
+    return keras.Input(shape, name="image") if input_tensor is None else input_tensor
+
+
+def _shape(row, input_tensor, input_shape):
+    """Return the shape of the input; raise an InputError if the net cannot take it."""
     if input_tensor is not None:
+        import keras
+
         if not keras.backend.is_keras_tensor(input_tensor):
             kind = type(input_tensor).__name__
             raise InputError(f"input_tensor is a {kind}; expected a Keras tensor (keras.Input)")
@@ -203,7 +233,7 @@ def _image(row: Net, input_tensor, input_shape):
             f"input_shape is {shape}: too small for {row.name}, whose images need at least "
             f"{row.minimum}x{row.minimum}"
         )
-    return keras.Input(shape, name="image") if input_tensor is None else input_tensor
+    return shape
 
 
 def _check_exists(path, what):

@@ -1,45 +1,92 @@
 """keras-tuner over the networks."""
 
-from collections.abc import Callable
+import functools
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.build import build
-from keras_ilsvrc.nets import depths, info
+from keras_ilsvrc.build import build, check_build
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import depths
 
 if TYPE_CHECKING:
     import keras
+    import keras_tuner
+
+DEEPEST = 200  # deeper nets take days: a search has them only if they are named
 
 
-def hypermodel(name: str, **arguments: Any) -> "Callable[[Any], keras.Model]":
-    """What keras-tuner's tuners take: hyperparameters to a compiled model.
+def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
+    """Return a net as a `keras_tuner.HyperModel`, whose defaults give what `build` gives.
 
-    Tunes the learning rate, momentum and L2 of the papers' SGD, and the depth where the net has
-    sisters that differ in depth alone. Give the tuner `distribution_strategy=` for several
-    devices; it opens the scope itself.
+    It tunes the learning rate, momentum and L2 of the papers' SGD, and the depth where other nets
+    differ from this one in depth only. Nets deeper than 200 layers and than this one are offered
+    only if the tuner's own `hyperparameters` have them as `depth`. Give the tuner
+    `distribution_strategy=` for several devices; it opens the scope itself.
+
+    With `include_top=False` it tunes the depth only and returns models that are not compiled, as
+    those of `keras_tuner.applications`, for a hypermodel of your own to build on.
 
     Args:
-        name: As for `build`; its depth is the default.
-        **arguments: Handed to `build`.
+        name: As for `build`.
+        **arguments: Passed to `build`.
 
     Raises:
-        InputError: If the net is unknown.
+        InputError: If the net or an argument is unknown, or a value cannot be built.
     """
-    row = info(name)
-    family = depths(name)
+    row = check_build(name, **arguments)
+    activation = arguments.get("classifier_activation", "softmax")
+    if arguments.get("include_top", True) and activation != "softmax":
+        raise InputError(
+            f"classifier_activation is {activation!r}; expected 'softmax', whose probabilities "
+            "the loss of a hypermodel takes"
+        )
+    return _hypermodel_class()(name, arguments, row.name)
 
-    def compiled(hyperparameters: Any) -> "keras.Model":
-        from keras_ilsvrc.training.optimizers import SGD
-        from keras_ilsvrc.training.stock import compile_model
 
-        net = name
-        if len(family) > 1:
-            depth = hyperparameters.Choice("depth", sorted(family), default=row.arguments["depth"])
-            net = family[depth]
-        rate = hyperparameters.Float("learning_rate", 1e-3, 1.0, sampling="log", default=0.1)
-        momentum = hyperparameters.Float("momentum", 0.5, 0.99, default=0.9)
-        l2 = hyperparameters.Float("l2", 1e-6, 1e-2, sampling="log", default=1e-4)
-        model = build(net, **arguments)
-        compile_model(model, SGD(rate, momentum, l2))
-        return model
+@functools.cache
+def _hypermodel_class() -> type:
+    """Return the class of hypermodels; its base imports Keras, hence not at the top."""
+    import keras_tuner
 
-    return compiled
+    class NetHyperModel(keras_tuner.HyperModel):
+        def __init__(self, net: str, arguments: dict[str, Any], name: str) -> None:
+            super().__init__(name)
+            self.net, self.arguments = net, arguments
+
+        def build(self, hp: "keras_tuner.HyperParameters") -> "keras.Model":
+            net = _net_of_depth(self.net, self.arguments, hp)
+            if not self.arguments.get("include_top", True):
+                return build(net, **self.arguments)
+            return _compiled(build(net, **self.arguments), hp)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            state = {"name": self.name, "tunable": self.tunable}
+            return functools.partial(hypermodel, self.net, **self.arguments), (), state
+
+    return NetHyperModel
+
+
+def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperParameters") -> str:
+    """Return the name of the net with the depth of a trial."""
+    row = check_build(name, **arguments)
+    family = depths(name, **{key: arguments[key] for key in row.variations if key in arguments})
+    own = row.arguments.get("depth", 0)
+    offered = [depth for depth in sorted(family) if depth <= max(own, DEEPEST)]
+    if len(offered) < 2 and not (family and "depth" in hp):
+        return name
+    depth = hp.Choice("depth", offered, default=own)
+    if depth not in family:
+        known = ", ".join(map(str, sorted(family)))
+        raise InputError(f"depth is {depth}; expected one of {known}")
+    return family[depth]
+
+
+def _compiled(model: "keras.Model", hp: "keras_tuner.HyperParameters") -> "keras.Model":
+    """Return the model, compiled for a trial."""
+    from keras_ilsvrc.training.optimizers import SGD
+    from keras_ilsvrc.training.stock import compile_model
+
+    rate = hp.Float("learning_rate", 1e-3, 1.0, sampling="log", default=0.1)
+    momentum = hp.Float("momentum", 0.5, 0.99, default=0.9)
+    l2 = hp.Float("l2", 1e-6, 1e-2, sampling="log", default=1e-4)
+    compile_model(model, SGD(rate, momentum, l2))
+    return model

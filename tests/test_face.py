@@ -46,7 +46,6 @@ def message(call, *arguments, **keywords):
     [
         "pass",
         "keras_ilsvrc.available('resnet*'), keras_ilsvrc.info('alexnet[activation=tanh]')",
-        "keras_ilsvrc.hypermodel('resnet20_cifar', classes=10)",
         "refused(keras_ilsvrc.build, 'resnet5')",
         "refused(keras_ilsvrc.hypermodel, 'resnet5')",
         "refused(keras_ilsvrc.load_model, 'nowhere.keras')",

@@ -143,12 +143,12 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Print nets side by side: what they cost, and what their papers report."""
-    nets = [info(name) for name in dict.fromkeys(names)]
+    nets = {name: info(name) for name in names}
     if plot is not None:
         check_file("--plot", plot, ".png")
     rows = []
-    for net in nets:
-        account = accounted(net.name)[1]
+    for name, net in nets.items():
+        account = accounted(name)[1]
         numbers = {key: getattr(account, key) for key in NUMBERS}
         errors = {key: getattr(net, key) for key in ERRORS}
         facts = {"net": net.name, "year": net.year, "depth": account.depth}

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("keras_ilsvrc")
 class Conv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` whose gradient by its input is computed as a convolution too.
 
@@ -19,6 +20,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         plain = super().convolution_op
+        inputs = ops.cast(inputs, self.compute_dtype)  # whole numbers
         if not self.turns_back():
             return plain(inputs, kernel)
         import tensorflow as tf
@@ -41,7 +43,7 @@ class Conv2D(keras.layers.Conv2D):
         return convolve(inputs, tf.convert_to_tensor(kernel))
 
     def turns_back(self):
-        """Whether its gradient is a convolution, and faster as one."""
+        """Return whether the gradient is a convolution too, and faster as one."""
         return (
             keras.backend.backend() == "tensorflow"
             and not keras.distribution.list_devices("gpu")

@@ -15,6 +15,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     Shape:
         (batch, height, width, channels), channels last, to (batch, height', width', filters).
+        Channels first is left to Keras.
 
     Raises:
         ValueError: If `groups` divides the channels or the filters with a remainder.
@@ -22,7 +23,8 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         convolve = super().convolution_op
-        if self.groups == 1:
+        inputs = ops.cast(inputs, self.compute_dtype)  # whole numbers
+        if self.groups == 1 or self.data_format == "channels_first":
             return convolve(inputs, kernel)
         parts = ops.split(inputs, self.groups, axis=-1)
         kernels = ops.split(kernel, self.groups, axis=-1)

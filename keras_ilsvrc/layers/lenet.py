@@ -1,11 +1,14 @@
 """What only LeNet-5 has: LeCun et al. 1998, Proceedings of the IEEE 86(11), section II.B."""
 
 import reprlib
-from numbers import Integral
 
 import keras
 import numpy as np
 from keras import layers, ops
+
+from keras_ilsvrc.layers.arguments import check, check_image, is_whole
+
+DEFAULT = "glorot_uniform"  # as in Keras' layers, also where an initializer is None
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
@@ -43,7 +46,7 @@ class TableConv2D(layers.Layer):
         table,
         kernel_size,
         activation=None,
-        kernel_initializer="glorot_uniform",
+        kernel_initializer=DEFAULT,
         bias_initializer="zeros",
         **kwargs,
     ):
@@ -51,23 +54,22 @@ class TableConv2D(layers.Layer):
         if not isinstance(table, (list, tuple)) or not table:
             raise ValueError(f"table is {table!r}; expected a list of maps for each output map")
         for number, maps in enumerate(table):
-            whole = isinstance(maps, (list, tuple)) and all(_whole(index, 0) for index in maps)
+            whole = isinstance(maps, (list, tuple)) and all(is_whole(index, 0) for index in maps)
             if not whole or not maps or len(set(maps)) < len(maps):
                 raise ValueError(
                     f"table[{number}] is {maps!r}; expected different input maps, as in [0, 1, 2]"
                 )
-        if not _whole(kernel_size, 1):
-            raise ValueError(f"kernel_size is {kernel_size!r}; expected a whole number above 0")
+        check("kernel_size", kernel_size, is_whole(kernel_size, 1), "a whole number above 0")
         self.table = tuple(tuple(int(index) for index in maps) for maps in table)
         self.kernel_size = int(kernel_size)
         self.connected = [(i, o) for o, maps in enumerate(self.table) for i in maps]
         self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer or DEFAULT)
+        self.bias_initializer = keras.initializers.get(bias_initializer or "zeros")
 
     def build(self, input_shape):
         last = max(index for index, _ in self.connected)
-        _check_maps(input_shape, self.kernel_size)
+        check_image(input_shape, (self.kernel_size, self.kernel_size))
         if input_shape[3] <= last:
             raise ValueError(f"table names map {last}; the input has {input_shape[3]} maps from 0")
         side, connections = self.kernel_size, len(self.connected)
@@ -82,10 +84,11 @@ class TableConv2D(layers.Layer):
         self.place = np.zeros((connections, input_shape[3], len(self.table)), "float32")
         for number, (i, o) in enumerate(self.connected):
             self.place[number, i, o] = 1
+        self.input_spec = keras.InputSpec(ndim=4, axes={-1: input_shape[3]})
         self.built = True
 
     def by_fan_in(self, initializer):
-        """An initializer of the kernels by one that reads fan-in from a dense kernel's shape."""
+        """Return an initializer that draws each kernel with the fan-in of its own output map."""
 
         def draw(shape, dtype=None):
             # A dense kernel for each number of inputs; an output map takes its column of its own.
@@ -103,6 +106,8 @@ class TableConv2D(layers.Layer):
         return draw
 
     def call(self, inputs):
+        check_image(inputs.shape, (self.kernel_size, self.kernel_size))
+        inputs = ops.cast(inputs, self.compute_dtype)
         connections, maps, filters = self.place.shape
         place = ops.convert_to_tensor(self.place, dtype=self.compute_dtype)
         dense = ops.matmul(self.kernel, ops.reshape(place, (connections, maps * filters)))
@@ -111,18 +116,19 @@ class TableConv2D(layers.Layer):
         return self.activation(ops.add(x, self.bias))
 
     def compute_output_shape(self, input_shape):
+        check_image(input_shape, (self.kernel_size, self.kernel_size))
         sizes = [size and size - self.kernel_size + 1 for size in input_shape[1:3]]
         return (input_shape[0], *sizes, len(self.table))
 
     def cost(self, output_shape):
-        """Units, connections and multiply-adds of an output (height, width, maps)."""
+        """Return units, connections and multiply-adds of an output (height, width, maps)."""
         positions = output_shape[0] * output_shape[1]
         products = positions * self.kernel_size**2 * len(self.connected)
         units = positions * output_shape[2]
         return units, products + units, products  # each unit has a bias
 
     def window(self):
-        """Kernel and stride, each of rows and columns."""
+        """Return kernel and stride, each of rows and columns."""
         return (self.kernel_size, self.kernel_size), (1, 1)
 
     def get_config(self):
@@ -158,17 +164,17 @@ class Subsampling2D(layers.Layer):
     def __init__(
         self,
         activation=None,
-        coefficient_initializer="glorot_uniform",
+        coefficient_initializer=DEFAULT,
         bias_initializer="zeros",
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
-        self.coefficient_initializer = keras.initializers.get(coefficient_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.coefficient_initializer = keras.initializers.get(coefficient_initializer or DEFAULT)
+        self.bias_initializer = keras.initializers.get(bias_initializer or "zeros")
 
     def build(self, input_shape):
-        _check_maps(input_shape, 2)
+        check_image(input_shape, (2, 2))
         self.coefficient = self.add_weight(
             name="coefficient",
             shape=input_shape[3:],
@@ -177,21 +183,25 @@ class Subsampling2D(layers.Layer):
         self.bias = self.add_weight(
             name="bias", shape=input_shape[3:], initializer=self.bias_initializer
         )
+        self.input_spec = keras.InputSpec(ndim=4, axes={-1: input_shape[3]})
         self.built = True
 
     def by_fan_in(self, initializer):
-        """An initializer of the coefficients by one that reads fan-in from a kernel's shape."""
+        """Return an initializer that draws coefficients with a fan-in of 4, as of a 2x2 kernel."""
         return lambda shape, dtype=None: initializer((2, 2, 1, *shape), dtype=dtype)[0, 0, 0]
 
     def call(self, inputs):
+        check_image(inputs.shape, (2, 2))
+        inputs = ops.cast(inputs, self.compute_dtype)
         mean = ops.average_pool(inputs, 2, 2, "valid", data_format="channels_last")
         return self.activation(ops.add(ops.multiply(4 * mean, self.coefficient), self.bias))
 
     def compute_output_shape(self, input_shape):
+        check_image(input_shape, (2, 2))
         return (input_shape[0], *(size and size // 2 for size in input_shape[1:3]), input_shape[3])
 
     def cost(self, output_shape):
-        """Units, connections and multiply-adds of an output (height, width, maps).
+        """Return units, connections and multiply-adds of an output (height, width, maps).
 
         A unit has four inputs and a bias, which are five connections, and one product.
         """
@@ -199,7 +209,7 @@ class Subsampling2D(layers.Layer):
         return units, 5 * units, units
 
     def window(self):
-        """Kernel and stride, each of rows and columns."""
+        """Return kernel and stride, each of rows and columns."""
         return (2, 2), (2, 2)
 
     def get_config(self):
@@ -233,13 +243,15 @@ class RadialBasis(layers.Layer):
     def __init__(self, codes, **kwargs):
         super().__init__(**kwargs)
         try:
-            values = np.asarray(codes, "float64")
-        except (TypeError, ValueError):  # no numbers, or lists of several lengths
+            values = np.asarray(codes)
+        except ValueError:  # lists of several lengths
             values = np.empty(0)
-        if values.ndim != 2 or not values.size:
+        numbers = values.dtype.kind in "iuf" and np.isfinite(values).all()
+        if values.ndim != 2 or not values.size or not numbers:
             found = reprlib.repr(codes)
             raise ValueError(f"codes is {found}; expected lists of numbers, all of one length")
-        self.values = values
+        self.values = values.astype("float64")
+        self.supports_masking = True
 
     def build(self, input_shape):
         units, length = self.values.shape
@@ -252,6 +264,7 @@ class RadialBasis(layers.Layer):
             trainable=False,
             autocast=False,
         )
+        self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: length})
         self.built = True
 
     def call(self, inputs):
@@ -264,21 +277,10 @@ class RadialBasis(layers.Layer):
         return (*input_shape[:-1], len(self.values))
 
     def cost(self, output_shape):
-        """Units, connections and multiply-adds of an output (..., codes)."""
+        """Return units, connections and multiply-adds of an output (..., codes)."""
         units = int(np.prod(output_shape))
         connections = units * self.values.shape[1]
         return units, connections, connections
 
     def get_config(self):
         return {**super().get_config(), "codes": self.values.tolist()}
-
-
-def _whole(number, least):
-    return isinstance(number, Integral) and not isinstance(number, bool) and number >= least
-
-
-def _check_maps(shape, least):
-    if len(shape) != 4 or shape[3] is None:
-        raise ValueError(f"the input is {tuple(shape)}; expected (batch, height, width, maps)")
-    if min(size or least for size in shape[1:3]) < least:
-        raise ValueError(f"the input is {tuple(shape)}; expected at least {least}x{least} pixels")

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_ilsvrc.layers.arguments import check, is_number, is_whole
+
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class LocalResponseNormalization(keras.layers.Layer):
@@ -25,36 +27,42 @@ class LocalResponseNormalization(keras.layers.Layer):
         (batch, ..., channels), channels last, unchanged.
 
     Raises:
-        ValueError: If `size` is even or not positive, or `groups` does not divide the channels.
+        ValueError: If `size` is not an odd whole number, `k` is not above 0, `alpha` or `beta` is
+            below 0, or `groups` does not divide the channels.
     """
 
     def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, groups=1, **kwargs):
         super().__init__(**kwargs)
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"size is {size}; expected an odd positive number of channels")
-        if groups < 1:
-            raise ValueError(f"groups is {groups}; expected 1 or more")
-        self.size, self.k, self.alpha, self.beta, self.groups = size, k, alpha, beta, groups
+        odd = is_whole(size, 1) and size % 2 == 1
+        check("size", size, odd, "an odd positive number of channels")
+        check("k", k, is_number(k, 0) and k > 0, "a number above 0")
+        check("alpha", alpha, is_number(alpha, 0), "a number of at least 0")
+        check("beta", beta, is_number(beta, 0), "a number of at least 0")
+        check("groups", groups, is_whole(groups, 1), "a whole number of at least 1")
+        self.size, self.groups = int(size), int(groups)
+        self.k, self.alpha, self.beta = float(k), float(alpha), float(beta)
+        self.supports_masking = True
 
     def build(self, input_shape):
         channels = input_shape[-1]
         if channels is None or channels % self.groups:
-            raise ValueError(f"groups is {self.groups}, which does not divide {channels} channels")
+            raise ValueError(
+                f"channels are {channels}; expected a multiple of groups, {self.groups}"
+            )
         index = np.arange(channels)
         near = abs(index[:, None] - index) <= self.size // 2
         same_group = index[:, None] * self.groups // channels == index * self.groups // channels
         # Summing over a window of channels is a product with a banded matrix of ones: the
         # fastest form on a CPU, and the same on every backend.
         self.window = (near & same_group).astype("float32")
+        self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: channels})
         self.built = True
 
     def call(self, inputs):
-        inputs = ops.convert_to_tensor(inputs)
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        exact = "float64" if dtype == "float64" else "float32"
+        exact = "float64" if self.compute_dtype == "float64" else "float32"
         window = ops.convert_to_tensor(self.window, dtype=exact)
         normalise = _normalisation(window, self.k, self.alpha, self.beta)
-        return ops.cast(normalise(ops.cast(inputs, exact)), dtype)
+        return ops.cast(normalise(ops.cast(inputs, exact)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -65,7 +73,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _normalisation(window, k, alpha, beta):
-    """The function a -> b with its gradient written out, which halves the time of both."""
+    """Return the function a -> b, its gradient written out: that halves the time of both."""
 
     @ops.custom_gradient
     def normalise(a):
@@ -85,7 +93,7 @@ def _normalisation(window, k, alpha, beta):
 
 
 def _inverse_power(x, beta):
-    """x ** -beta; the papers' 0.75 by two square roots, which are several times faster."""
+    """Return x ** -beta; the papers' 0.75 by two square roots, which are several times faster."""
     if beta == 0.75:
         root = ops.rsqrt(x)
         return root * ops.sqrt(root)

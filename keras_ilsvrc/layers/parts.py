@@ -36,35 +36,44 @@ class Cell(NamedTuple):
             raise ValueError(
                 f"{text!r} is no cell; expected as in conv3-64, conv7/2-64, maxpool3/2"
             )
+        if 0 in map(int, re.findall(r"\d+", text)):
+            raise ValueError(f"{text!r} is no cell; expected numbers above 0")
         kind, rows, columns, stride, filters = match.groups()
         kernel = int(rows) if columns in (None, rows) else (int(rows), int(columns))
         return cls(kind, kernel, int(stride or 1), int(filters) if filters else None)
 
 
+def sides(kernel):
+    """Return the rows and columns of a kernel."""
+    return kernel if isinstance(kernel, tuple) else (kernel, kernel)
+
+
 def pad(x, cell, padding, name, dtype=None):
-    """Applies a paper's padding: the padded tensor, and what is left to say to Keras.
+    """Apply a paper's padding; return the tensor and the padding that Keras still has to apply.
 
     `"half"` is kernel // 2 on every side, a number as many zeros on every side, `"ceil"` the
-    overhang on the right and at the bottom, `"valid"` nothing. Zeros equal Caffe's and torch's
-    padding of pools where no input is negative, as it is behind a ReLU.
+    overhang on the right and at the bottom, `"same"` that of TensorFlow, `"valid"` nothing. Zeros
+    equal Caffe's and torch's padding of pools where no input is negative, as behind a ReLU.
     """
-    if padding == "valid" or cell.kernel == 1:
-        return x, "valid"
+    if padding in ("valid", "same") or cell.kernel == 1:
+        return x, "same" if padding == "same" else "valid"
+    kernel = sides(cell.kernel)
     if padding == "half":
-        if cell.stride == 1 and (isinstance(cell.kernel, tuple) or cell.kernel % 2):
+        if cell.stride == 1 and all(size % 2 for size in kernel):
             return x, "same"
-        padding = cell.kernel // 2
-    if isinstance(padding, int):
-        return layers.ZeroPadding2D(padding, dtype=dtype, name=f"{name}_pad")(x), "valid"
+        padding = tuple(size // 2 for size in kernel)
+    options = {"data_format": "channels_last", "dtype": dtype, "name": f"{name}_pad"}
+    if padding != "ceil":
+        return layers.ZeroPadding2D(padding, **options)(x), "valid"
     sizes = x.shape[1:3]
-    after = [overhang(size, cell.kernel, cell.stride) for size in sizes]
+    after = [overhang(size, rows, cell.stride) for size, rows in zip(sizes, kernel)]
     if not any(after):
         return x, "valid"
     same = [size and -(-size // cell.stride) * cell.stride - size for size in sizes]
     if cell.kernel == cell.stride + 1 and after == [1, 1] and same == [0, 0]:
         return x, "same"  # TensorFlow then pads this one row and column, without a copy
     after = [(0, zeros) for zeros in after]
-    return layers.ZeroPadding2D(after, dtype=dtype, name=f"{name}_pad")(x), "valid"
+    return layers.ZeroPadding2D(after, **options)(x), "valid"
 
 
 def conv(
@@ -91,6 +100,7 @@ def conv(
         cell.kernel,
         cell.stride,
         padding,
+        data_format="channels_last",
         activation=None if batch_norm else activation,
         use_bias=not batch_norm if use_bias is None else use_bias,
         kernel_initializer=INITIAL,
@@ -108,17 +118,28 @@ def normalise(x, batch_norm, activation, name, dtype=None):
 
 
 def pool(x, cell, name, padding="valid"):
-    """A max or average pool."""
+    """Return the output of a max or average pool."""
     cell = Cell.parse(cell)
     if cell.kind == "avgpool" and padding == "ceil":
-        return CeilAveragePooling2D(cell.kernel, cell.stride, name=name)(x)
+        return CeilAveragePooling2D(cell.kernel, cell.stride, "valid", "channels_last", name=name)(
+            x
+        )
     x, padding = pad(x, cell, padding, name)
     kind = {"maxpool": layers.MaxPooling2D, "avgpool": layers.AveragePooling2D}[cell.kind]
-    return kind(cell.kernel, cell.stride, padding, name=name)(x)
+    return kind(cell.kernel, cell.stride, padding, "channels_last", name=name)(x)
 
 
-def chain(x, cells, prefix, activation="relu", batch_norm=None, strided=None, border="half"):
-    """Cells one after another, named `<prefix>_<key>`.
+def chain(
+    x,
+    cells,
+    prefix,
+    activation="relu",
+    batch_norm=None,
+    strided=None,
+    border="half",
+    strided_pool="ceil",
+):
+    """Return the output of cells one after another, named `<prefix>_<key>`.
 
     Args:
         x: Maps.
@@ -126,10 +147,11 @@ def chain(x, cells, prefix, activation="relu", batch_norm=None, strided=None, bo
         prefix: Of every name.
         activation: Of every convolution.
         batch_norm: Constants of the batch normalisation of every convolution, or None for none.
-        strided: Padding of cells with a stride; Caffe's if None: half for convolutions, ceil
-            for pools.
+        strided: Padding of cells with a stride; if None, half for convolutions, as Caffe's, and
+            `strided_pool` for pools.
         border: Padding of pools without one: `"half"`, in whose averages only pixels count, or
             1, in which the zeros around 3x3 windows count, as in Caffe and torch.
+        strided_pool: Padding of pools with a stride; Caffe's if `"ceil"`.
     """
     for key, text in cells.items():
         cell = Cell.parse(text)
@@ -138,7 +160,7 @@ def chain(x, cells, prefix, activation="relu", batch_norm=None, strided=None, bo
             padding = strided if strided and cell.stride > 1 else "half"
             x = conv(x, cell, name, activation, batch_norm, padding)
         else:
-            x = pool(x, cell, name, (strided or "ceil") if cell.stride > 1 else border)
+            x = pool(x, cell, name, (strided or strided_pool) if cell.stride > 1 else border)
     return x
 
 

@@ -1,11 +1,14 @@
 """Pools by Caffe's rule, which rounds the number of windows up."""
 
 import keras
+import numpy as np
 from keras import layers, ops
+
+from keras_ilsvrc.layers.arguments import check, check_image
 
 
 def overhang(size, kernel, stride):
-    """Zeros after the last pixel with which the windows cover all of `size` pixels.
+    """Return the zeros after the last pixel with which the windows cover all of `size` pixels.
 
     Caffe's ceil rule. For a size known only when the net runs, as many as can be needed.
     """
@@ -17,23 +20,42 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
     """An average pool whose windows cover every pixel; the last ones average what they see.
 
     Caffe's rule: windows begin at the first pixel, their number is rounded up, and those that
-    reach over the right or lower edge are cut off there.
+    reach over the right or lower edge are cut off there. Arguments are those of
+    `keras.layers.AveragePooling2D`.
 
     Shape:
         (batch, height, width, channels), channels last, to
         (batch, 1 + ceil((height - rows) / stride), ..., channels).
+
+    Raises:
+        ValueError: If `padding` is not "valid", `data_format` is not "channels_last", `strides`
+            leaves pixels out, or the image is so small that it has no window.
     """
 
+    def __init__(self, pool_size, strides=None, padding="valid", data_format=None, **kwargs):
+        super().__init__(pool_size, strides, padding, data_format, **kwargs)
+        last = self.data_format == "channels_last"
+        cover = strides != 0 and all(np.less_equal(self.strides, self.pool_size))
+        check("padding", padding, self.padding == "valid", "'valid'; windows begin in the image")
+        check("data_format", self.data_format, last, "'channels_last', given as an argument")
+        check("strides", strides, cover, f"1 to pool_size, which is {self.pool_size}")
+        # Caffe's rule makes no window of a smaller image.
+        self.least = [k - stride + 1 for k, stride in zip(self.pool_size, self.strides)]
+
     def call(self, inputs):
+        check_image(inputs.shape, self.least)
+        inputs = ops.cast(inputs, self.compute_dtype)
+        edge = [_edge(*side) for side in self._sides(ops.shape(inputs))]
+
         def averages(x):
-            edge = [overhang(*side) for side in self._sides(inputs.shape)]
             x = ops.pad(x, [(0, 0), *((0, zeros) for zeros in edge), (0, 0)])
-            return ops.average_pool(x, self.pool_size, self.strides, "valid")
+            return ops.average_pool(x, self.pool_size, self.strides, "valid", "channels_last")
 
         seen = averages(ops.ones_like(inputs[:1, :, :, :1]))  # the share of a window in the image
         return averages(inputs) / seen
 
     def compute_output_shape(self, input_shape):
+        check_image(input_shape, self.least)
         sizes = [
             None if size is None else 1 + -(-(size - kernel) // stride)
             for size, kernel, stride in self._sides(input_shape)
@@ -42,3 +64,9 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
 
     def _sides(self, shape):
         return list(zip(shape[1:3], self.pool_size, self.strides))
+
+
+def _edge(size, kernel, stride):
+    """Return the overhang; a window larger than an image of unknown size sees all of it."""
+    zeros = overhang(size, kernel, stride)
+    return zeros if isinstance(size, int) else ops.maximum(zeros, kernel - size)

@@ -1,12 +1,16 @@
 """The residual unit: He et al., arXiv:1512.03385 [1] and arXiv:1603.05027 [2]."""
 
+import math
 from collections import namedtuple
+from collections.abc import Mapping
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from keras_ilsvrc.layers import parts
+from keras_ilsvrc.layers.arguments import check, check_image, is_number, is_whole
 from keras_ilsvrc.layers.conv import Conv2D
+from keras_ilsvrc.layers.shortcuts import SHORTCUTS, TABLE_1, zero_pad
 
 Order = namedtuple("Order", "before layer last after")
 
@@ -19,55 +23,26 @@ FIGURE_4 = {
     "relu_preact":     Order("relu",    "conv bn",      "conv bn",      ""),
     "full_preact":     Order("bn relu", "conv",         "conv",         ""),
 }
-# [2] table 1: what multiplies the shortcut h(x), and what multiplies F(x). g is a gate, a sigmoid
-# of a 1x1 convolution of x. Its row "1x1 convolution" is option C.
-TABLE_1 = {
-    "constant_0.5":     (0.5,       None),
-    "constant_0.5_0.5": (0.5,       0.5),
-    "exclusive_gating": ("1 - g",   "g"),
-    "shortcut_gating":  ("1 - g",   None),
-    "dropout":          ("dropout", None),
-}
 # fmt: on
+PUBLISHED_GATE = -6.0  # b_g of the best gates of [2] table 1
 
-
-def no_shortcut(unit, x, target, stride):
-    """A plain net: nothing is added."""
-    return None
-
-
-def zero_pad(unit, x, target, stride):
-    """Option A: identity, every `stride`-th pixel, new maps zero and last. No parameters."""
-    x = x[:, ::stride, ::stride, :] if stride > 1 else x
-    new = target - x.shape[-1]
-    return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, new)]) if new else x
-
-
-def project(unit, x, target, stride):
-    """Option C: 1x1 convolution, with BN unless the unit begins with one ([2], appendix)."""
-    normalised = "bn" not in unit.form.before
-    x = unit.convolution(x, f"conv1/{stride}-{target}", "shortcut", normalised)
-    return unit.apply(x, "bn", "shortcut") if normalised else x
-
-
-def project_on_change(unit, x, target, stride):
-    """Option B: option C where the size or the number of maps changes, else identity."""
-    return project(unit, x, target, stride) if unit.changes(x, target, stride) else x
-
-
-def project_new_maps(unit, x, target, stride):
-    """Keras' pre-activation nets: option C for new maps, where only the size changes option A."""
-    return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
-
-
-# [1] section 3.3 and 4.1; those of [2] table 1 are option A, multiplied.
-SHORTCUTS = {
-    "none": no_shortcut,
-    "A": zero_pad,
-    "B": project_on_change,
-    "C": project,
-    "keras": project_new_maps,
-    **dict.fromkeys(TABLE_1, zero_pad),
+# Whether a value of an argument can be honoured, and what is expected.
+VALID = {
+    "shortcut": (lambda x: x in list(SHORTCUTS), f"one of {', '.join(SHORTCUTS)}"),
+    "order": (lambda x: x in list(FIGURE_4), f"one of {', '.join(FIGURE_4)}"),
+    "activated": (lambda x: isinstance(x, bool), "True or False"),
+    "batch_norm": (
+        lambda x: x is None or (isinstance(x, Mapping) and set(x) == {"momentum", "epsilon"}),
+        "{'momentum': 0.9, 'epsilon': 1e-05}, or None for no batch normalization",
+    ),
+    "use_bias": (lambda x: x is None or x is True or x == "bare", "None, True or 'bare'"),
+    "gate_bias": (is_number, "a number"),
+    "synchronized": (lambda x: isinstance(x, bool), "True or False"),
+    "seed": (lambda x: x is None or is_whole(x, 0), "None or a whole number"),
+    "layer_configs": (
+        lambda x: isinstance(x, Mapping) and all(isinstance(y, Mapping) for y in x.values()),
+        "a dict of configurations by the names of layers",
+    ),
 }
 
 
@@ -91,16 +66,20 @@ class ResidualUnit(layers.Layer):
         batch_norm: Momentum and epsilon, or None for convolutions with biases and no BN.
         use_bias: Whether a convolution beside BN has a bias too: None for none, True for all,
             `"bare"` for those with no BN right behind them.
-        gate_bias: Where the bias of a gate starts, b_g of the paper's table 1.
+        gate_bias: Initial bias of a gate, b_g of the paper's table 1.
         synchronized: Whether BN uses the statistics of all replicas (TensorFlow only).
+        seed: Seed of the shortcut `"dropout"`.
+        layer_configs: Name of a layer inside the unit to what differs in its `get_config()`, for
+            example `{"bn_1": {"trainable": False}}`. What is set on such a layer after the unit
+            is built is added here when the unit is saved or cloned.
 
     Shape:
         (batch, height, width, channels), channels last, to
         (batch, ceil(height / stride), ceil(width / stride), filters of the last convolution).
 
     Raises:
-        ValueError: If a shortcut or order is unknown, if option A should remove maps, or if a
-            convolution is not in the notation.
+        ValueError: If an argument has a value that cannot be honoured, if the input has an
+            unknown number of maps, or if a shortcut without weights would have to remove maps.
     """
 
     def __init__(
@@ -111,37 +90,59 @@ class ResidualUnit(layers.Layer):
         activated=False,
         batch_norm=None,
         use_bias=None,
-        gate_bias=-6.0,
+        gate_bias=PUBLISHED_GATE,
         synchronized=False,
+        seed=None,
+        layer_configs=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for argument, value, known in (
-            ("shortcut", shortcut, SHORTCUTS),
-            ("order", order, FIGURE_4),
-        ):
-            if value not in known:
-                raise ValueError(f"{argument} is {value!r}; expected one of {', '.join(known)}")
-        self.cells = [parts.Cell.parse(text) for text in convolutions.split()]
+        self.cells = _cells(convolutions)
+        layer_configs = {} if layer_configs is None else layer_configs
+        given = locals()
+        for name, (valid, expected) in VALID.items():
+            check(name, given[name], valid(given[name]), expected)
+        gated, drops = "gating" in shortcut, shortcut == "dropout"
+        here = f"with shortcut {shortcut!r}"
+        usual = f"{PUBLISHED_GATE} {here}, which has no gate"
+        check("gate_bias", gate_bias, gated or gate_bias == PUBLISHED_GATE, usual)
+        check("seed", seed, drops or seed is None, f"None {here}, which has no dropout")
         self.convolutions, self.shortcut, self.order = convolutions, shortcut, order
-        self.activated, self.batch_norm = activated, batch_norm
-        self.use_bias, self.gate_bias, self.synchronized = use_bias, gate_bias, synchronized
+        self.activated, self.use_bias, self.synchronized = activated, use_bias, synchronized
+        for name, value in (batch_norm or {}).items():
+            check(f"batch_norm[{name!r}]", value, is_number(value, 0), "a number of at least 0")
+        self.batch_norm = batch_norm and {k: float(v) for k, v in batch_norm.items()}
+        self.gate_bias, self.seed = float(gate_bias), seed if seed is None else int(seed)
+        self.layer_configs = _plain(layer_configs)
         self.form = FIGURE_4[order]
+        self.stride = math.prod(cell.stride for cell in self.cells)
 
     def build(self, input_shape):
+        self.compute_output_shape(input_shape)  # refuses what cannot be built
         image = keras.Input(input_shape[1:], dtype=self.compute_dtype)
-        self.body = keras.Model(image, self.graph(image), name="body")
+        body = keras.Model(image, self.graph(image), name="body")
+        body.trainable = self.trainable
+        self.built_configs = {x.name: _plain(x.get_config()) for x in body.layers[1:]}
+        self.body = self.configured(body) if self.layer_configs else body
         self.body.dtype_policy = self.dtype_policy
         self.built = True
 
+    def configured(self, body):
+        """Return the inner model with `layer_configs` in the configurations of its layers."""
+        for name in self.layer_configs:
+            if name not in self.built_configs:
+                known = ", ".join(self.built_configs)
+                raise ValueError(f"layer_configs names {name!r}; expected one of {known}")
+
+        def clone(layer):
+            changed = self.layer_configs.get(layer.name, {})
+            return type(layer).from_config({**layer.get_config(), **changed})
+
+        return keras.models.clone_model(body, clone_function=clone)
+
     def graph(self, x):
-        """The unit as tensors: input to output."""
-        stride = 1
-        for cell in self.cells:
-            stride *= cell.stride
-        target = self.cells[-1].filters
-        if self.shortcut == "A" and target < x.shape[-1]:
-            raise ValueError(f"shortcut A adds maps, it cannot turn {x.shape[-1]} into {target}")
+        """Return the output of the unit for a symbolic input."""
+        stride, target = self.stride, self.cells[-1].filters
         ready = self.activated
         if not ready and self.changes(x, target, stride):
             x, ready = self.apply(x, self.form.before, "1"), True
@@ -164,32 +165,31 @@ class ResidualUnit(layers.Layer):
         return self.apply(y, self.form.after, "out")
 
     def changes(self, x, target, stride):
-        """Whether the shortcut must change the size or the number of maps."""
+        """Return whether the shortcut must change the size or the number of maps."""
         return x.shape[-1] != target or (stride > 1 and self.shortcut != "keras")
 
     def convolution(self, x, cell, name, normalised):
-        """A convolution of F or of the shortcut; `normalised` says whether BN follows."""
+        """Return the output of a convolution; `normalised` says whether BN follows."""
         bare = not (normalised and self.batch_norm)
         bias = {None: not self.batch_norm, True: True, "bare": bare}[self.use_bias]
         options = {"use_bias": bias, "dtype": self.dtype_policy, "kind": Conv2D}
         return parts.conv(x, cell, f"conv_{name}", **options)
 
     def gate(self, x, target, stride):
-        """g(x) of [2] section 3.1."""
+        """Return the gate g(x) of [2] section 3.1: a 1x1 convolution and a sigmoid."""
         start = keras.initializers.Constant(self.gate_bias)
         options = {"kernel_initializer": parts.INITIAL, "bias_initializer": start}
-        gate = layers.Conv2D(
-            target, 1, stride, activation="sigmoid", dtype=self.dtype_policy, name="gate", **options
-        )
+        options |= {"data_format": "channels_last", "dtype": self.dtype_policy, "name": "gate"}
+        gate = layers.Conv2D(target, 1, stride, activation="sigmoid", **options)
         return gate(x)
 
     def multiply(self, x, factor, gate, name):
-        """h(x) or F(x) times what its column of `TABLE_1` says."""
+        """Return h(x) or F(x) times what its column of `TABLE_1` says."""
         options = {"dtype": self.dtype_policy, "name": f"{name}_scaled"}
         if factor is None:
             return x
         if factor == "dropout":
-            return layers.Dropout(0.5, **options)(x)
+            return layers.Dropout(0.5, seed=self.seed, **options)(x)
         if isinstance(factor, float):
             return layers.Rescaling(factor, **options)(x)
         if factor == "1 - g":
@@ -197,7 +197,7 @@ class ResidualUnit(layers.Layer):
         return layers.Multiply(**options)([x, gate])
 
     def apply(self, x, steps, name):
-        """The BN and ReLU of one place of `FIGURE_4`."""
+        """Return the output of the BN and ReLU of one place of `FIGURE_4`."""
         for step in steps.split():
             if step == "relu":
                 x = layers.Activation("relu", dtype=self.dtype_policy, name=f"relu_{name}")(x)
@@ -214,9 +214,58 @@ class ResidualUnit(layers.Layer):
         return self.body(inputs, training=training)
 
     def compute_output_shape(self, input_shape):
-        return self.body.compute_output_shape(input_shape)
+        check_image(input_shape)
+        maps, target = input_shape[3], self.cells[-1].filters
+        if SHORTCUTS[self.shortcut] is zero_pad and target < maps:
+            raise ValueError(
+                f"shortcut {self.shortcut} adds maps, it cannot turn {maps} into {target}"
+            )
+        sizes = [size and -(-size // self.stride) for size in input_shape[1:3]]
+        return (input_shape[0], *sizes, target)
 
     def get_config(self):
-        own = ("convolutions", "shortcut", "order", "activated", "batch_norm", "use_bias")
-        own += ("gate_bias", "synchronized")
-        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+        own = ("convolutions", "shortcut", "order", "activated", "use_bias", "gate_bias")
+        own += ("synchronized", "seed")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in own},
+            "batch_norm": self.batch_norm and dict(self.batch_norm),
+            "layer_configs": self.changed_configs(),
+        }
+
+    def changed_configs(self):
+        """Return what differs in the configuration of each inner layer from what the unit makes."""
+        if not self.built:
+            return _plain(self.layer_configs)
+        shared = {
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "synchronized": self.synchronized,
+        }
+        changes = {}
+        for layer in self.body.layers[1:]:
+            made = {**self.built_configs[layer.name], **_plain(shared)}
+            config = _plain(layer.get_config())
+            changed = {key: value for key, value in config.items() if value != made.get(key)}
+            changes.update({layer.name: changed} if changed else {})
+        return changes
+
+
+def _cells(convolutions):
+    """Return the weight layers of F."""
+    try:
+        cells = tuple(parts.Cell.parse(text) for text in convolutions.split())
+    except (AttributeError, ValueError):
+        cells = ()
+    odd = all(size % 2 for cell in cells for size in parts.sides(cell.kernel))
+    valid = cells and odd and all(cell.kind == "conv" for cell in cells)
+    expected = "convolutions with odd kernels, for example 'conv3/2-64 conv3-64'"
+    check("convolutions", convolutions, valid, expected)
+    return cells
+
+
+def _plain(config):
+    """Return a configuration as JSON has it, without the numbers by which Keras shares objects."""
+    if isinstance(config, Mapping):
+        return {key: _plain(value) for key, value in config.items() if key != "shared_object_id"}
+    return [_plain(value) for value in config] if isinstance(config, (list, tuple)) else config

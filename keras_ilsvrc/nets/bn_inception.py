@@ -1,6 +1,5 @@
 """BN-Inception: Ioffe and Szegedy, arXiv:1502.03167."""
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
@@ -27,11 +26,6 @@ def inception(x, row):
     """Figure 5: the 5x5 of GoogLeNet is two 3x3; the stride stands in the last of each."""
     n1, n3_reduce, n3, double_reduce, double, kind, proj = FIGURE_5[row]
     stride = 1 if n1 else 2
-    if stride == 2 and any(size and size % 2 for size in x.shape[1:3]):
-        raise InputError(  # of 15, its convolutions make 8 and its pool makes 7
-            f"inception_{row} halves maps of {x.shape[1]}x{x.shape[2]}, which must be even: give "
-            "images of a multiple of 32 pixels"
-        )
     rows = (
         {"1x1": f"conv1-{n1}"},
         {"3x3_reduce": f"conv1-{n3_reduce}", "3x3": f"conv3/{stride}-{n3}"},
@@ -45,9 +39,9 @@ def inception(x, row):
     kept = [
         {key: cell for key, cell in cells.items() if not cell.endswith("conv1-0")} for cells in rows
     ]
-    return parts.branches(
-        x, filter(None, kept), f"inception_{row}", batch_norm=BATCH_NORM, border=1
-    )
+    # "same" is Caffe's rule for even maps; of 15, it makes 8 as the convolutions do, and Caffe 7.
+    options = {"batch_norm": BATCH_NORM, "border": 1, "strided_pool": "same"}
+    return parts.branches(x, filter(None, kept), f"inception_{row}", **options)
 
 
 def bn_inception(image, classes):

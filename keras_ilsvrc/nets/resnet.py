@@ -6,7 +6,7 @@ from keras import layers
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import ResidualUnit, parts
-from keras_ilsvrc.layers.residual import FIGURE_4
+from keras_ilsvrc.layers.residual import FIGURE_4, PUBLISHED_GATE
 
 # fmt: off
 # [1] table 1: the unit, and how many of it in conv2_x ... conv5_x; 200 is of [2].
@@ -28,7 +28,6 @@ IMAGENET_MAPS = (64, 128, 256, 512)
 CIFAR_MAPS = (16, 32, 64)  # [1] section 4.2
 # fmt: on
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
-PUBLISHED_GATE = -6.0  # b_g of the best gates of [2] table 1
 KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
 # [1] section 3.4: as in He et al., arXiv:1502.01852, equation 10.
 INITIAL = {"kernel": ("he",), "bias": {}}

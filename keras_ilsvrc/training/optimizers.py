@@ -32,7 +32,7 @@ class InGradient:
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self):
-        return {**super().get_config(), "l2": self.l2, "rates": self.rates}
+        return {**super().get_config(), "l2": self.l2, "rates": dict(self.rates)}
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")

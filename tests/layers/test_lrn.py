@@ -157,7 +157,7 @@ def test_groups_must_be_positive(groups):
 
 
 def test_groups_must_divide_the_channels():
-    with pytest.raises(ValueError, match="groups is 3, which does not divide 8 channels"):
+    with pytest.raises(ValueError, match="channels are 8; expected a multiple of groups, 3"):
         LocalResponseNormalization(groups=3)(normal(1, 2, 2, 8))
 
 

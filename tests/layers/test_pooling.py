@@ -53,6 +53,13 @@ def test_unknown_sizes_give_the_same_result(size):
     np.testing.assert_allclose(y, caffe(x, 5, 2), rtol=1e-5, atol=1e-6)
 
 
+def test_an_image_one_pixel_smaller_than_a_window_has_one():
+    x = image(4, 4)
+    y = ops.convert_to_numpy(CeilAveragePooling2D(5, 2)(x))
+    np.testing.assert_allclose(y, caffe(x, 5, 2), rtol=1e-5, atol=1e-6)
+    assert y.shape == (2, 1, 1, 3)
+
+
 def test_file_gives_the_same_layer(tmp_path):
     model = keras.Sequential(
         [keras.Input((14, 15, 3)), CeilAveragePooling2D(5, 2, name="aux_pool")]

@@ -243,7 +243,7 @@ def test_bottleneck_has_its_stride_where_it_is_written():
         ((SAME, "D"), "shortcut is 'D'; expected one of none, A, B, C"),
         ((SAME, None), "shortcut is None; expected one of none, A, B, C"),
         ((SAME, "A", "v2"), "order is 'v2'; expected one of " + ", ".join(FIGURE_4)),
-        (("conv3-4 3x3",), "'3x3' is no cell"),
+        (("conv3-4 3x3",), "convolutions is 'conv3-4 3x3'; expected convolutions with odd kernels"),
     ],
 )
 def test_message_names_what_is_allowed(arguments, message):

@@ -109,7 +109,8 @@ def test_without_the_top_ends_in_maps_or_their_pool(name, shape, maps, pooling):
 
 
 @pytest.mark.parametrize(
-    ("name", "width"), [("alexnet", 0.1), ("googlenet", None), ("resnet18", 0.1)]
+    ("name", "width"),
+    [("alexnet", 0.1), ("googlenet", None), ("resnet18", 0.1), ("bn_inception", None)],
 )
 @pytest.mark.parametrize("size", [64, 67, 78])
 def test_unknown_size_gives_the_maps_of_the_known_one(name, width, size):

@@ -1,0 +1,34 @@
+"""Checks of arguments and input shapes, which layers share."""
+
+import math
+import reprlib
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+
+def check(name: str, value: Any, valid: bool, expected: str) -> None:
+    """Raise a ValueError that names the argument unless its value is valid."""
+    if not valid:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; expected {expected}")
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Return whether the value is a whole number of at least `least`."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
+
+
+def is_number(value: Any, least: float = -math.inf) -> bool:
+    """Return whether the value is a finite number of at least `least`."""
+    real = not isinstance(value, bool) and isinstance(value, Real)
+    return real and math.isfinite(value) and float(value) >= least
+
+
+def check_image(shape: Sequence[int | None], least: Sequence[int] = (1, 1)) -> None:
+    """Raise a ValueError unless the shape is of images of at least `least` rows and columns."""
+    shape = tuple(shape)
+    if len(shape) != 4 or shape[3] is None:
+        raise ValueError(f"the input is {shape}; expected (batch, height, width, maps)")
+    if any(size is not None and size < few for size, few in zip(shape[1:3], least)):
+        pixels = "x".join(map(str, least))
+        raise ValueError(f"the input is {shape}; expected at least {pixels} pixels")

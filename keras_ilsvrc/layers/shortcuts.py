@@ -1,0 +1,55 @@
+"""Shortcuts of residual units: He et al., arXiv:1512.03385 [1] and arXiv:1603.05027 [2]."""
+
+from keras import ops
+
+# fmt: off
+# [2] table 1: what multiplies the shortcut h(x), and what multiplies F(x). g is a gate, a sigmoid
+# of a 1x1 convolution of x. Its row "1x1 convolution" is option C.
+TABLE_1 = {
+    "constant_0.5":     (0.5,       None),
+    "constant_0.5_0.5": (0.5,       0.5),
+    "exclusive_gating": ("1 - g",   "g"),
+    "shortcut_gating":  ("1 - g",   None),
+    "dropout":          ("dropout", None),
+}
+# fmt: on
+
+
+def no_shortcut(unit, x, target, stride):
+    """A plain net: nothing is added."""
+    return None
+
+
+def zero_pad(unit, x, target, stride):
+    """Option A: identity, every `stride`-th pixel, new maps zero and last. No parameters."""
+    x = x[:, ::stride, ::stride, :] if stride > 1 else x
+    new = target - x.shape[-1]
+    return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, new)]) if new else x
+
+
+def project(unit, x, target, stride):
+    """Option C: 1x1 convolution, with BN unless the unit begins with one ([2], appendix)."""
+    normalised = "bn" not in unit.form.before
+    x = unit.convolution(x, f"conv1/{stride}-{target}", "shortcut", normalised)
+    return unit.apply(x, "bn", "shortcut") if normalised else x
+
+
+def project_on_change(unit, x, target, stride):
+    """Option B: option C where the size or the number of maps changes, else identity."""
+    return project(unit, x, target, stride) if unit.changes(x, target, stride) else x
+
+
+def project_new_maps(unit, x, target, stride):
+    """Keras' pre-activation nets: option C for new maps, where only the size changes option A."""
+    return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
+
+
+# [1] section 3.3 and 4.1; those of [2] table 1 are option A, multiplied.
+SHORTCUTS = {
+    "none": no_shortcut,
+    "A": zero_pad,
+    "B": project_on_change,
+    "C": project,
+    "keras": project_new_maps,
+    **dict.fromkeys(TABLE_1, zero_pad),
+}
