@@ -199,16 +199,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
     assert "recipe.toml is missing" in refusal("--run", tmp_path / "empty")
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
-    from keras_ilsvrc.files import whole
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    from keras_ilsvrc import files, report
 
-    def write():
-        with whole(tmp_path / "page.html") as part:
-            part.write_text("half")
-            raise OSError(28, "No space left on device")  # as a write says it, without a name
+    def fail(path):
+        raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr(files, "flush", fail)
+    monkeypatch.setattr(report, "SECTIONS", ())
+    run = SimpleNamespace(experiment=SimpleNamespace(title="a run"))
     with pytest.raises(InputError, match="No space left on device"):
-        write()
+        report.write_page(run, tmp_path / "page.html")
     assert list(tmp_path.iterdir()) == []
 
 

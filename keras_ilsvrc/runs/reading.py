@@ -26,7 +26,7 @@ RUN, RECIPE, RESULT, STATISTICS = "run.json", "recipe.toml", "result.json", "sta
 HISTORY, WEIGHTS = "history.csv", "final.weights.h5"
 CURVES, DOUBTFUL, PAGE = "curves.png", "doubtful.png", "report.html"
 LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
-KEPT = re.compile(r"epoch-(\d+)\.weights\.h5")
+KEPT = re.compile(rf"^{EPOCHS}/epoch-(\d+)\.weights\.h5$")
 COPY = "restore it from a copy"
 Rows = list[dict[str, float | None]]
 
@@ -134,9 +134,9 @@ class RunFiles:
 
     def kept_weights(self) -> dict[int, Path]:
         """Return the weight files of the epochs that were kept, as {epoch: path}, in order."""
-        names = [name for name in self.identity.files if name.startswith(f"{EPOCHS}/")]
-        found = [(KEPT.fullmatch(Path(name).name), name) for name in sorted(names)]
-        return {int(match[1]): self._verified_weights(name) for match, name in found if match}
+        names = self.identity.files
+        found = {int(match[1]): name for name in names if (match := KEPT.search(name))}
+        return {epoch: self._verified_weights(found[epoch]) for epoch in sorted(found)}
 
     def check_images(self, now: Identity, splits: Iterable[str]) -> list[str]:
         """Compare the images that are there now with those of the run.

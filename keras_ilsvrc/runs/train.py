@@ -145,7 +145,8 @@ def _test(experiment, directory, stop):
 
         result = errors_of([experiment], tell=checked)
     if path:
-        _write_weights(experiment.model, path)
+        with whole(path) as part:
+            _write_weights(experiment.model, part)
     return result
 
 
@@ -174,10 +175,13 @@ def _fit(
     writes = directory.file(HISTORY) is not None
     progress = ProgressBar(total, per_epoch, batch, shown=writes)
     history = History(directory.file(HISTORY), batch, progress.tell)
-    callbacks = [history, progress]
-    if picture := directory.file(CURVES):
-        title = experiment.title
-        callbacks.append(Redraw(lambda: draw_curves(history.rows, picture, title), progress.tell))
+    picture, title = directory.file(CURVES), experiment.title
+
+    def redraw():
+        if picture:
+            draw_curves(history.rows, picture, title)
+
+    callbacks = [history, progress, Redraw(redraw, progress.tell)]  # the same on all workers
     events = directory.file(TENSORBOARD) if machine.tensorboard else None
     callbacks.append(Summaries(history, events))
     callbacks.append(
@@ -247,8 +251,7 @@ def _write_weights(model: keras.Model, path: Path) -> None:
     size = sum(weight.numpy().nbytes + OVERHEAD for weight in model.weights)
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    with whole(path) as part:
-        without_optimizer(model).save_weights(part)
+    without_optimizer(model).save_weights(path)
 
 
 def _validate(experiment, update, stop):

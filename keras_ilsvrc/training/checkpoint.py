@@ -66,7 +66,7 @@ class Facts(BaseModel):
     left_out: dict[str, str] | None
     stop_training: bool
     callbacks: list[dict[str, Any]]
-    owner: dict[str, Any]
+    owner: dict[str, Any] = {}
 
 
 def write(path: Path, state: State) -> None:
@@ -158,7 +158,8 @@ class Checkpoints:
             return None
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / NAME.format(step)
-        write(path, State(state.arrays, state.facts | {"owner": self.owner}))
+        owner = {"owner": self.owner} if self.owner else {}
+        write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
         later = found[: found.index(path)]  # damaged: training has come back from these steps
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]

@@ -169,7 +169,8 @@ class KeptWeights(keras.callbacks.Callback):
             return
         try:
             self.directory.mkdir(exist_ok=True)
-            self.save(self.directory / f"epoch-{epoch + 1:04}.weights.h5")
+            with whole(self.directory / f"epoch-{epoch + 1:04}.weights.h5") as part:
+                self.save(part)
         except OSError as error:
             lost = f"epoch {epoch + 1} is not kept: {error.strerror or error}"
             self.tell(f"{self.directory}: {lost}; training goes on")

@@ -269,7 +269,7 @@ def test_an_image_smaller_than_its_crop_is_named(digit_folder):
     Image.new("L", (6, 6)).save(path)
     recipe = recipe_file(digit_folder, NORMALISE)
     crop = 'data.train_ops=[{op="random_crop",size=8}]'
-    said = refusal("train", recipe, "--set", crop, "--out", path.parent / "x")
+    said = refusal("train", recipe, "--set", crop, "--out", digit_folder.parent / "x")
     assert said.startswith(f"{path}: a crop of 8x8 does not fit into images of 6x6")
 
 

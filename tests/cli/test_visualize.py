@@ -126,14 +126,17 @@ def test_labels_of_another_source_are_not_taken_for_the_nets(own_model, tmp_path
 def test_epochs_stand_in_the_order_of_their_numbers(small_run, tmp_path):
     import shutil
 
+    from keras_ilsvrc.runs.directory import RunDirectory
     from keras_ilsvrc.runs.inspection import of_run
+    from keras_ilsvrc.runs.reading import RunFiles
 
-    shutil.copytree(small_run, tmp_path / "run")
-    epochs = tmp_path / "run" / "epochs"
+    run = shutil.copytree(small_run, tmp_path / "run")
     for number in ("0020", "10000", "9999"):
-        shutil.copy(epochs / "epoch-0001.weights.h5", epochs / f"epoch-{number}.weights.h5")
-    (epochs / "part.weights.h5").touch()
-    names = list(of_run(tmp_path / "run").epochs)
+        name = f"epochs/epoch-{number}.weights.h5"
+        shutil.copy(run / "epochs/epoch-0001.weights.h5", run / name)
+        RunDirectory(run, RunFiles(run).recipe(), resume=True)._register([name])
+    (run / "epochs" / ".part-epoch-0002.weights.h5").touch()
+    names = list(of_run(run).epochs)
     assert names == ["epoch 1", "epoch 3", "epoch 20", "epoch 9999", "epoch 10000"]
 
 
@@ -193,8 +196,15 @@ def test_what_cannot_be_is_refused_in_one_line(small_run, own_model, photo, tmp_
 def test_a_run_that_kept_no_epoch_says_how_to(small_run, tmp_path):
     import shutil
 
-    shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("epochs"))
-    result = call("evolution", "--run", tmp_path / "run", "--layer", "conv1")
+    from keras_ilsvrc.runs.directory import RunDirectory
+    from keras_ilsvrc.runs.reading import RunFiles
+
+    run = shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("epochs"))
+    kept = RunFiles(run).identity
+    files = {name: digest for name, digest in kept.files.items() if "epoch" not in name}
+    directory = RunDirectory(run, RunFiles(run).recipe(), resume=True)
+    directory._write_identity(kept.model_copy(update={"files": files}))
+    result = call("evolution", "--run", run, "--layer", "conv1")
     assert isinstance(result.exception, InputError)
     assert "keep_epochs = [1, 2, 5]" in str(result.exception)
 
