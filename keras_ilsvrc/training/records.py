@@ -172,7 +172,8 @@ class KeptWeights(keras.callbacks.Callback):
             return
         part = self.directory / f"part{SUFFIX}"
         try:
-            self.directory.mkdir(exist_ok=True)
+            with suppress(OSError):  # all workers save together; here it fails if there is none
+                self.directory.mkdir(exist_ok=True)
             self.save(part)
             os.replace(part, self.directory / f"epoch-{epoch + 1:04}{SUFFIX}")
         except OSError as error:
