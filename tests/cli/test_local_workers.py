@@ -147,7 +147,7 @@ def start(*words, **environment):
         (["--local-workers", 2, "--replicas", 2], {}, "--replicas is for one process"),
         (["--max-restarts", 1], {}, "--max-restarts is for --local-workers"),
         (["--local-workers", 2], {"TF_CONFIG": process.config(["a:1", "b:2"], 1)}, "TF_CONFIG is"),
-        ([], {"TF_CONFIG": "{"}, "TF_CONFIG: no JSON"),
+        ([], {"TF_CONFIG": "{"}, "TF_CONFIG: Invalid JSON"),
         (["--local-workers", 3], {}, "data.batch_size is 128, which 3 replicas cannot share"),
     ],
 )
