@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from keras_ilsvrc.cli.workers import loopback_addresses
@@ -86,3 +87,19 @@ def run_on_workers(script, hash_seeds=(1, 2)):
     for status, _, errors in found:
         assert status == 0, errors[-3000:]
     return [json.loads(lines[-1]) for _, lines, _ in found]
+
+
+def gone(children, seconds=5):
+    """Whether processes end within some time; a zombie has ended."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        states = [Path(f"/proc/{x}/stat") for x in children if Path(f"/proc/{x}").exists()]
+        if all(x.read_text().rpartition(")")[2].split()[0] == "Z" for x in states):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def children_of(parent):
+    """The ids of the processes that a process has started."""
+    return Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
