@@ -69,7 +69,7 @@ def tell_stderr(line: str) -> None:
 
 
 class LostWorker(Exception):
-    """Another worker is gone, and with it the training; all are started again."""
+    """Another worker is gone, so training ends on all; it is resumed by all together."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Cluster:
         return self.index == 0
 
     def name(self, index: int | None = None) -> str:
-        """Of a worker, by default of this one, in words."""
+        """Return number and address of a worker, by default of this one."""
         index = self.index if index is None else index
         return f"worker {index} ({self.workers[index]})"
 
@@ -172,15 +172,15 @@ def _answers(address: str, timeout: float) -> bool:
 
 
 def meet(cluster: Cluster, deadline: float, tell: Tell = tell_stderr) -> None:
-    """Waits until every other worker has come, before TensorFlow would wait and hear nothing.
+    """Wait until every other worker answers; TensorFlow itself would wait without a message.
 
     Args:
         cluster: The workers.
-        deadline: Seconds in which all have to come.
-        tell: Told for whom it waits, after a few seconds.
+        deadline: Seconds in which all have to answer.
+        tell: Prints the names of the missing workers after a few seconds.
 
     Raises:
-        InputError: If a worker is still missing then.
+        InputError: If a worker is missing after the deadline.
     """
     until, told = time.monotonic() + deadline, time.monotonic() + PATIENCE
     with _listen(cluster.workers[cluster.index]) as server:
@@ -200,14 +200,14 @@ def meet(cluster: Cluster, deadline: float, tell: Tell = tell_stderr) -> None:
 
 
 class Watch(threading.Thread):
-    """Looks every second whether the other workers are there, and ends this process if not.
+    """A thread that looks every second whether the other workers answer, and else ends the process.
 
-    TensorFlow finds that out too, as a rule within ten seconds; where it does not, the line is
-    told after `GRACE` seconds, and the process ended.
+    TensorFlow notices a lost worker too, as a rule within ten seconds. Where it does not, this
+    prints a line after `GRACE` seconds and ends the process.
 
     Args:
         cluster: The workers.
-        tell: Where the line goes.
+        tell: Prints the line.
         end: Ends the process with a status.
     """
 
@@ -232,6 +232,6 @@ class Watch(threading.Thread):
 
 
 def lost_worker(cluster: Cluster, names: Sequence[str]) -> LostWorker:
-    """What is to be said of workers that are gone."""
-    who = " and ".join(names) or "another worker, which has ended by an error of its own"
+    """Return the error that names the workers that are gone."""
+    who = " and ".join(names) or "another worker, which hangs or has ended by an error of its own"
     return LostWorker(f"{cluster.name()}: lost {who}; start all workers again with --resume")
