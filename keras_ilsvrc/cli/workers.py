@@ -42,9 +42,9 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
             statuses = [STOPPED] if came else _run_once(command, count, came)
             if not any(statuses):
                 return 0
-            final = [status for status in FINAL if status in statuses]
-            if final or came:
-                return final[0] if final else STOPPED
+            final = [x for x in FINAL if x in statuses] + [STOPPED] * bool(came)
+            if final:
+                return final[0]
             found = ", ".join(f"worker {n}: {_words(x)}" for n, x in enumerate(statuses))
             number = f"starting all again, {restart + 1} of {max_restarts}"
             tell_stderr(f"{found}; {number if restart < max_restarts else 'resume with --resume'}")
@@ -53,29 +53,28 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
 
 def end_with_parent() -> None:
     """In a worker of `run_workers`: end this process when its parent has ended, even by kill -9."""
+
+    def end_when_closed(pipe: int) -> None:
+        os.read(pipe, 1)  # nothing is ever written
+        os._exit(LOST)  # also while TensorFlow computes
+
     if pipe := os.environ.pop(PARENT, None):
-        threading.Thread(target=_end_when_closed, args=(int(pipe),), daemon=True).start()
-
-
-def _end_when_closed(pipe: int) -> None:
-    os.read(pipe, 1)  # nothing is ever written
-    os._exit(LOST)  # also while TensorFlow computes
+        threading.Thread(target=end_when_closed, args=(int(pipe),), daemon=True).start()
 
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
     """Collect the signals that ask for a stop; those that are ignored stay so, as by `nohup`."""
     came: list[int] = []
-    asking = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = {x: signal.getsignal(x) for x in asking}
-    heeded = [x for x in asking if before[x] is not signal.SIG_IGN]
+    before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
-        for number in heeded:
-            signal.signal(number, lambda number, frame: came.append(number))
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, lambda number, frame: came.append(number))
         yield came
     finally:
-        for number in heeded:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[int]:

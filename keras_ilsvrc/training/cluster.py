@@ -41,25 +41,19 @@ def _address(text: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 
 
-class Addresses(BaseModel, extra="forbid"):
-    """`cluster` of `TF_CONFIG`: the addresses by kind of task."""
-
+class _Addresses(BaseModel, extra="forbid"):
     chief: Annotated[list[Address], Field(max_length=1)] = []
     worker: list[Address] = []
 
 
-class Task(BaseModel):
-    """`task` of `TF_CONFIG`: the place of this process."""
-
+class _Task(BaseModel):
     type: Literal["chief", "worker"]
     index: Annotated[int, Field(ge=0)]
 
 
-class Config(BaseModel):
-    """`TF_CONFIG`; TensorFlow allows more keys, which change nothing here."""
-
-    cluster: Addresses
-    task: Task
+class _Config(BaseModel):  # TensorFlow allows more keys, which change nothing here
+    cluster: _Addresses
+    task: _Task
 
 
 def tell_stderr(line: str) -> None:
@@ -125,14 +119,14 @@ def _read(text: str) -> tuple[tuple[str, ...], int]:
     if len(text) > LIMIT:
         raise InputError(f"TF_CONFIG: {len(text):,} characters; expected at most {LIMIT:,}")
     try:
-        config = Config.model_validate_json(text, strict=True)
+        config = _Config.model_validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         if key and first["type"] != "missing":
             key += f" is {first['input']!r:.60}"
-        where = f"TF_CONFIG: {key}: " if key else "TF_CONFIG: "
-        raise InputError(f"{where}{first['msg']}; expected {EXPECTED}") from error
+        line = ": ".join(x for x in ("TF_CONFIG", key, first["msg"]) if x)
+        raise InputError(f"{line}; expected {EXPECTED}") from error
     chief, worker = config.cluster.chief, config.cluster.worker
     workers, task = chief + worker, config.task
     count = len(chief if task.type == "chief" else worker)

@@ -97,25 +97,24 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
     if state and index == 0:
         pack(packed, state)
     content = np.frombuffer(packed.getvalue(), "uint8")
-    size = int(_of_first(strategy, np.array([len(content)]))[0])
+    size = int(_of_first(strategy, tf.constant([len(content)], tf.int64))[0])
     words = np.zeros(-(-size // 8), "int64")
     words.view("uint8")[: len(content)] = content
-    return unpack(_of_first(strategy, words).tobytes()[:size]) if size else None
+    if not size:
+        return None
+    return unpack(_of_first(strategy, tf.constant(words)).numpy().tobytes()[:size])
 
 
 @tf.function(reduce_retracing=True)
-def _reduced(strategy, words):
+def _of_first(strategy, words):
+    """Return the first worker's integers."""
+
     def on_replica():
         context = tf.distribute.get_replica_context()
         first = tf.cast(context.replica_id_in_sync_group == 0, tf.int64)
         return context.all_reduce("SUM", words * first)
 
     return strategy.experimental_local_results(strategy.run(on_replica))[0]
-
-
-def _of_first(strategy, array):
-    """Return the first worker's integers."""
-    return _reduced(strategy, tf.constant(array)).numpy()
 
 
 def _statistics(update) -> list[str]:

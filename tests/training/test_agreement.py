@@ -110,7 +110,7 @@ with strategy.scope():
         from_chief(strategy, State(values_of(update)))
         counts.append([
             replicas._gathered.experimental_get_tracing_count(),
-            replicas._reduced.experimental_get_tracing_count(),
+            replicas._of_first.experimental_get_tracing_count(),
         ])
 stack.close()
 print(json.dumps(counts))
