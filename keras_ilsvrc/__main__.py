@@ -17,7 +17,9 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, lambda *_: os._exit(status))
     from keras_ilsvrc.cli import main as run
+    from keras_ilsvrc.cli.workers import end_with_parent
 
+    end_with_parent()
     if not training:  # `train` takes the signals over itself
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,94 +1,125 @@
-"""Workers of a training as processes of this machine: started together, started again together."""
+"""Workers of a training as processes of this machine: started together, restarted together."""
 
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
+import threading
 import time
-from collections.abc import Sequence
-from types import FrameType
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.training.cluster import GRACE, LOST
+from keras_ilsvrc.training.cluster import GRACE, LOST, tell_stderr
 
-# What no new start would mend; the first that is found is told.
+# Statuses that a restart would not change; of several, the first is returned.
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
-PATIENCE = 2 * GRACE  # seconds for the others, when one has ended
+PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
 POLL = 0.1
+PARENT = "KERAS_ILSVRC_PARENT"  # a worker's end of the pipe that closes when its parent ends
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
-    """Runs a command in so many processes, on the CPU, with `TF_CONFIG` for each.
+    """Run a command in several processes, on the CPU, each with its own `TF_CONFIG`.
 
-    Where one is lost, the others end, and all are started again. SIGTERM and SIGINT are handed
-    on. No process outlives this function.
+    When one is lost, the others end, and all are restarted. SIGTERM, SIGINT and SIGHUP are passed
+    on as SIGTERM; a second SIGINT kills all workers. No process outlives this function, nor this
+    process if it is killed, provided that the command calls `end_with_parent`.
 
     Args:
         command: Of a worker.
-        count: How many.
-        max_restarts: How often they are started again.
+        count: Number of workers.
+        max_restarts: Number of times that they are restarted at most.
 
     Returns:
-        An exit status: 0 if all have ended well, `LOST` if there is no restart left.
+        An exit status: 0 if all have ended well, `STOPPED` if a signal ended them early, `LOST`
+        if there is no restart left.
     """
-    for restart in range(max_restarts + 1):
-        statuses = _run_once(command, count)
-        if not any(statuses):
-            return 0
-        final = [status for status in FINAL if status in statuses]
-        if final:
-            return final[0]
-        said = ", ".join(f"worker {n}: {_words(x)}" for n, x in enumerate(statuses))
-        number = f"starting all again, {restart + 1} of {max_restarts}"
-        then = number if restart < max_restarts else "go on with --resume"
-        print(f"{said}; {then}", file=sys.stderr, flush=True)
+    with _signals() as came:
+        for restart in range(max_restarts + 1):
+            statuses = [STOPPED] if came else _run_once(command, count, came)
+            if not any(statuses):
+                return 0
+            final = [x for x in FINAL if x in statuses] + [STOPPED] * bool(came)
+            if final:
+                return final[0]
+            found = ", ".join(f"worker {n}: {_words(x)}" for n, x in enumerate(statuses))
+            number = f"starting all again, {restart + 1} of {max_restarts}"
+            tell_stderr(f"{found}; {number if restart < max_restarts else 'resume with --resume'}")
     return LOST
 
 
-def _run_once(command: Sequence[str], count: int) -> list[int]:
-    """The exit statuses of all; `STOPPED` for one that a signal to us ended before it heeded it."""
+def end_with_parent() -> None:
+    """In a worker of `run_workers`: end this process when its parent has ended, even by kill -9."""
+
+    def end_when_closed(pipe: int) -> None:
+        os.read(pipe, 1)  # nothing is ever written
+        os._exit(LOST)  # also while TensorFlow computes
+
+    if pipe := os.environ.pop(PARENT, None):
+        threading.Thread(target=end_when_closed, args=(int(pipe),), daemon=True).start()
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the signals that ask for a stop; those that are ignored stay so, as by `nohup`."""
+    came: list[int] = []
+    before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, lambda number, frame: came.append(number))
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[int]:
+    """Run all workers to their end; return their exit statuses."""
     addresses = loopback_addresses(count)
     processes: list[subprocess.Popen[bytes]] = []
-    asked = False
-
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-
-    before = {x: signal.signal(x, hand_on) for x in (signal.SIGTERM, signal.SIGINT)}
+    pipe, ours = os.pipe()
     try:
         for index in range(count):
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
-            own = {**os.environ, "TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1"}
-            # What the run found is in its directory; a worker prints it for nobody.
-            processes.append(subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL))
-        failed = None
-        while any(process.poll() is None for process in processes):
-            if failed is None and any(process.poll() for process in processes):
-                failed = time.monotonic()
-            if failed is not None and time.monotonic() - failed > PATIENCE:
-                break
-            time.sleep(POLL)
+            own = {"TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1", PARENT: str(pipe)}
+            # The run's directory keeps the result; a worker prints it for nobody.
+            started = subprocess.Popen(
+                command, env=os.environ | own, stdout=subprocess.DEVNULL, pass_fds=[pipe]
+            )
+            processes.append(started)
+        _wait(processes, came)
     finally:
         for process in processes:
             if process.poll() is None:
                 process.kill()
             process.wait()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    statuses = [process.returncode for process in processes]
-    return [STOPPED if asked and (x < 0 or x == LOST) else x for x in statuses]
+        os.close(pipe)
+        os.close(ours)
+    return [process.returncode for process in processes]
+
+
+def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
+    """Wait until all have ended, `PATIENCE` after one has failed, or a second SIGINT."""
+    passed, failed = 0, None
+    while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
+        if passed < len(came):
+            passed = len(came)
+            for process in processes:
+                process.send_signal(signal.SIGTERM)
+        if failed is None and any(process.poll() for process in processes):
+            failed = time.monotonic()
+        if failed is not None and time.monotonic() - failed > PATIENCE:
+            break
+        time.sleep(POLL)
 
 
 def loopback_addresses(count: int) -> list[str]:
-    """Free ports of the loopback, held together so that they differ."""
+    """Return free ports of the loopback; all are open at once, so that they differ."""
     held = [socket.socket() for _ in range(count)]
     try:
         for each in held:

@@ -1,11 +1,11 @@
-"""The workers of a training on several machines: who they are, and whether they are there.
+"""The workers of a training on several machines: their addresses, and whether they answer.
 
-Imports no TensorFlow, so that a mistake in `TF_CONFIG` is told before it starts.
+Imports no TensorFlow, so that a mistake in `TF_CONFIG` is reported before it starts.
 """
 
 import contextlib
-import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -13,7 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from keras_ilsvrc.errors import InputError
 
@@ -23,16 +26,44 @@ POLL = 0.2  # seconds between two looks at who has come
 PROBE = 1.0  # seconds between two looks at the other workers
 GRACE = 10.0  # seconds in which TensorFlow finds out by itself, and the work ends in order
 EXPECTED = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
+LIMIT = 1_000_000  # characters of TF_CONFIG
 Tell = Callable[[str], object]
+HOST_PORT = r"(?:[A-Za-z0-9._-]{1,253}|\[[A-Za-z0-9.:%]{1,99}\]):([0-9]{1,5})"
+
+
+def _address(text: str) -> str:
+    match = re.fullmatch(HOST_PORT, text)
+    if not match or not 0 < int(match[1]) < 65536:
+        raise PydanticCustomError("address", "Input should be HOST:PORT, a port of 1 to 65535")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class _Addresses(BaseModel, extra="forbid"):
+    chief: Annotated[list[Address], Field(max_length=1)] = []
+    worker: list[Address] = []
+
+
+class _Task(BaseModel):
+    type: Literal["chief", "worker"]
+    index: Annotated[int, Field(ge=0)]
+
+
+class _Config(BaseModel):  # TensorFlow allows more keys, which change nothing here
+    cluster: _Addresses
+    task: _Task
 
 
 def tell_stderr(line: str) -> None:
-    """For people, also where output goes elsewhere."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line for people; nothing is lost if nobody reads it any more."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 class LostWorker(Exception):
-    """Another worker is gone, and with it the training; all are started again."""
+    """Another worker is gone, so training ends on all; it is resumed by all together."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +79,7 @@ class Cluster:
         return self.index == 0
 
     def name(self, index: int | None = None) -> str:
-        """Of a worker, by default of this one, in words."""
+        """Return number and address of a worker, by default of this one."""
         index = self.index if index is None else index
         return f"worker {index} ({self.workers[index]})"
 
@@ -62,22 +93,18 @@ class Cluster:
 
 
 def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """What `TF_CONFIG` says; None if it is not set, or names one worker only.
+    """Read `TF_CONFIG`; return None if it is not set, or names only one worker.
 
     A task of the type `chief` comes before the workers.
 
     Raises:
-        InputError: If it is no JSON, not of the form that TensorFlow reads, names an address
-            twice or a task that is not there, or if this worker's port is taken.
+        InputError: If it is not JSON, not of the form that TensorFlow reads, names an address
+            twice or a task that does not exist, or if this worker's port is in use.
     """
     text = environment.get("TF_CONFIG")
     if not text:
         return None
-    try:
-        table = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"TF_CONFIG: no JSON: {error}; expected {EXPECTED}") from error
-    workers, index = _read(table)
+    workers, index = _read(text)
     twice = [address for address, count in Counter(workers).items() if count > 1]
     if twice:
         raise InputError(f"TF_CONFIG: {twice[0]} is the address of two workers; give each its own")
@@ -87,36 +114,32 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     return Cluster(workers, index)
 
 
-def _read(table: Any) -> tuple[tuple[str, ...], int]:
-    """All addresses, and the place of this process among them."""
+def _read(text: str) -> tuple[tuple[str, ...], int]:
+    """Return all addresses, and the place of this process among them."""
+    if len(text) > LIMIT:
+        raise InputError(f"TF_CONFIG: {len(text):,} characters; expected at most {LIMIT:,}")
     try:
-        jobs, task = table["cluster"], table["task"]
-        kind, number = task["type"], task["index"]
-        unknown = sorted(jobs.keys() - {"chief", "worker"})
-        lists = {job: list(jobs.get(job, ())) for job in ("chief", "worker")}
-    except (TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"TF_CONFIG: expected {EXPECTED}, found {json.dumps(table)}") from error
-    if unknown or kind not in lists:
+        config = _Config.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        if key and first["type"] != "missing":
+            key += f" is {first['input']!r:.60}"
+        line = ": ".join(x for x in ("TF_CONFIG", key, first["msg"]) if x)
+        raise InputError(f"{line}; expected {EXPECTED}") from error
+    chief, worker = config.cluster.chief, config.cluster.worker
+    workers, task = chief + worker, config.task
+    count = len(chief if task.type == "chief" else worker)
+    if task.index >= count:
         raise InputError(
-            f"TF_CONFIG: there is a task {[*unknown, kind][0]!r}; only 'worker' and one 'chief' "
-            "train here; leave it out"
+            f"TF_CONFIG: task.index is {task.index!r:.60}, but cluster.{task.type} has {count} "
+            "addresses; expected the place of this process among them, counted from 0"
         )
-    workers = lists["chief"] + lists["worker"]
-    for address in workers:
-        port = address.rpartition(":")[2] if isinstance(address, str) else ""
-        if not port.isdecimal() or not 0 < int(port) < 65536:
-            raise InputError(f"TF_CONFIG: the address {address!r}; expected 'HOST:PORT'")
-    count = len(lists[kind])
-    if type(number) is not int or not 0 <= number < count:
-        raise InputError(
-            f"TF_CONFIG: task.index is {number!r}, but there are {count} tasks of type {kind!r}; "
-            f"expected 0 to {count - 1}"
-        )
-    return tuple(workers), number + (len(lists["chief"]) if kind == "worker" else 0)
+    return tuple(workers), task.index + (len(chief) if task.type == "worker" else 0)
 
 
 def _listen(address: str) -> socket.socket:
-    """TensorFlow would share a taken port with whoever holds it."""
+    """Open this worker's port; TensorFlow would share it with a process that uses it."""
     port = int(address.rpartition(":")[2])
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -125,8 +148,8 @@ def _listen(address: str) -> socket.socket:
     except OSError as error:
         server.close()
         raise InputError(
-            f"TF_CONFIG: port {port} of this worker cannot be opened: {error.strerror}; end what "
-            "holds it, or choose another"
+            f"TF_CONFIG: cannot open port {port} for this worker: {error.strerror}; stop the "
+            "process that uses it, or choose another port"
         ) from error
     server.listen(128)
     server.setblocking(False)
@@ -135,23 +158,23 @@ def _listen(address: str) -> socket.socket:
 
 def _answers(address: str, timeout: float) -> bool:
     host, _, port = address.rpartition(":")
-    try:
+    try:  # UnicodeError: of a host name with an empty or a long part
         with socket.create_connection((host.strip("[]"), int(port)), timeout):
             return True
-    except OSError:
+    except (OSError, UnicodeError):
         return False
 
 
 def meet(cluster: Cluster, deadline: float, tell: Tell = tell_stderr) -> None:
-    """Waits until every other worker has come, before TensorFlow would wait and hear nothing.
+    """Wait until every other worker answers; TensorFlow itself would wait without a message.
 
     Args:
         cluster: The workers.
-        deadline: Seconds in which all have to come.
-        tell: Told for whom it waits, after a few seconds.
+        deadline: Seconds in which all have to answer.
+        tell: Prints the names of the missing workers after a few seconds.
 
     Raises:
-        InputError: If a worker is still missing then.
+        InputError: If a worker is missing after the deadline.
     """
     until, told = time.monotonic() + deadline, time.monotonic() + PATIENCE
     with _listen(cluster.workers[cluster.index]) as server:
@@ -171,14 +194,14 @@ def meet(cluster: Cluster, deadline: float, tell: Tell = tell_stderr) -> None:
 
 
 class Watch(threading.Thread):
-    """Looks every second whether the other workers are there, and ends this process if not.
+    """A thread that looks every second whether the other workers answer, and else ends the process.
 
-    TensorFlow finds that out too, as a rule within ten seconds; where it does not, the line is
-    told after `GRACE` seconds, and the process ended.
+    TensorFlow notices a lost worker too, as a rule within ten seconds. Where it does not, this
+    prints a line after `GRACE` seconds and ends the process.
 
     Args:
         cluster: The workers.
-        tell: Where the line goes.
+        tell: Prints the line.
         end: Ends the process with a status.
     """
 
@@ -203,6 +226,6 @@ class Watch(threading.Thread):
 
 
 def lost_worker(cluster: Cluster, names: Sequence[str]) -> LostWorker:
-    """What is to be said of workers that are gone."""
-    who = " and ".join(names) or "another worker, which has ended by an error of its own"
+    """Return the error that names the workers that are gone."""
+    who = " and ".join(names) or "another worker, which hangs or has ended by an error of its own"
     return LostWorker(f"{cluster.name()}: lost {who}; start all workers again with --resume")

@@ -3,6 +3,7 @@
 import csv
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,8 @@ class KeptWeights(keras.callbacks.Callback):
             self.save(None)
             return
         try:
-            self.directory.mkdir(exist_ok=True)
+            with suppress(OSError):  # all workers save together; here it fails if there is none
+                self.directory.mkdir(exist_ok=True)
             with whole(self.directory / f"epoch-{epoch + 1:04}.weights.h5") as part:
                 self.save(part)
         except OSError as error:

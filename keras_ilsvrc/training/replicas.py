@@ -1,4 +1,7 @@
-"""The values of variables on all replicas, taken out and put back; what the chief knows, told."""
+"""Values of variables on all replicas: read, written, and sent by the chief.
+
+Every worker has to run the same collectives in the same order: no loop over a set leads to one.
+"""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -15,21 +18,21 @@ Values = dict[str, np.ndarray]
 
 
 def values_of(update: Update) -> Values:
-    """Everything that training changes; of what replicas have of their own, a row for each."""
-    apart = _apart(update)
+    """Return everything that training changes; per-replica statistics have a row per replica."""
+    rows = _rows(update)
     return {
-        name: _rows(update.strategy, variable) if name in apart else variable.numpy()
+        name: rows[name] if name in rows else variable.numpy()
         for name, variable in update.variables_of_training().items()
     }
 
 
 def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
-    """Puts back what `values_of` took.
+    """Write the values that `values_of` returned.
 
     Raises:
         ValueError: If names or shapes are not those of the model and its training.
     """
-    variables, apart = update.variables_of_training(), _apart(update)
+    variables, apart = update.variables_of_training(), _statistics(update)
     for names, why in (
         (sorted(values.keys() - variables.keys()), "has no place in this training"),
         (sorted(variables.keys() - values.keys()), "is missing"),
@@ -51,12 +54,12 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def as_tested(update: Update) -> Iterator[None]:
-    """The model as it is tested and kept: averages of weights, statistics equal everywhere.
+    """Give the model its values for testing: averaged weights, statistics averaged over replicas.
 
-    Training's own values are put back behind it, to the bit.
+    The values of training are restored at the end, bit for bit.
     """
     variables = update.variables_of_training()
-    held = {name: _rows(update.strategy, variables[name]) for name in _apart(update)}
+    held = _rows(update)
     weights = [weight.value for weight in update.model.trainable_weights]
     own = [weight.numpy() for weight in weights] if update.averages else []
     with update.strategy.scope():
@@ -75,7 +78,7 @@ def as_tested(update: Update) -> Iterator[None]:
 
 
 def workers_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """How many workers there are, and which of them this process is."""
+    """Return the number of workers, and the index of this one."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.cluster_spec():
         return 1, 0
@@ -83,9 +86,9 @@ def workers_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
 
 
 def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State | None:
-    """The state that the first worker has, on all of them, to the bit.
+    """Return the first worker's state on every worker, bit for bit.
 
-    They need no common disk: it goes the way that gradients go.
+    It is sent by an all-reduce, like gradients, so the workers need no shared disk.
     """
     workers, index = workers_of(strategy)
     if workers == 1:
@@ -94,46 +97,63 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
     if state and index == 0:
         pack(packed, state)
     content = np.frombuffer(packed.getvalue(), "uint8")
-    size = int(_of_first(strategy, np.array([len(content)]))[0])
+    size = int(_of_first(strategy, tf.constant([len(content)], tf.int64))[0])
     words = np.zeros(-(-size // 8), "int64")
     words.view("uint8")[: len(content)] = content
-    return unpack(_of_first(strategy, words).tobytes()[:size]) if size else None
+    if not size:
+        return None
+    return unpack(_of_first(strategy, tf.constant(words)).numpy().tobytes()[:size])
 
 
-def _of_first(strategy, array):
-    """The first worker's integers."""
+@tf.function(reduce_retracing=True)
+def _of_first(strategy, words):
+    """Return the first worker's integers."""
 
-    def on_replica(words):
+    def on_replica():
         context = tf.distribute.get_replica_context()
         first = tf.cast(context.replica_id_in_sync_group == 0, tf.int64)
         return context.all_reduce("SUM", words * first)
 
-    @tf.function
-    def reduced(words):
-        return strategy.experimental_local_results(strategy.run(on_replica, (words,)))[0]
-
-    return reduced(tf.constant(array)).numpy()
+    return strategy.experimental_local_results(strategy.run(on_replica))[0]
 
 
-def _apart(update):
-    """Names of the statistics that each replica keeps of its own images."""
+def _statistics(update) -> list[str]:
+    """Names of the statistics that each replica keeps of its own images, in layer order."""
     if update.strategy.num_replicas_in_sync == 1:
-        return set()
+        return []
     layers = [layer for layer in batch_norms(update.model) if not layer.synchronized]
-    statistics = [x for layer in layers for x in (layer.moving_mean, layer.moving_variance)]
-    return {f"model/{x.path}" for x in statistics}
+    return [f"model/{x.path}" for y in layers for x in (y.moving_mean, y.moving_variance)]
 
 
-def _rows(strategy, variable):
-    own = [x.numpy() for x in strategy.experimental_local_results(variable)]
-    if len(own) == strategy.num_replicas_in_sync:
-        return np.stack(own)
+@tf.function
+def _gathered(strategy, rows):
+    """All workers' rows; traced once for a model, since each trace costs seconds and memory."""
+    first = len(rows) * workers_of(strategy)[1]
 
-    @tf.function
-    def gathered():
-        return strategy.gather(strategy.run(lambda: variable.read_value()[None]), 0)
+    def on_replica():
+        own = tf.distribute.get_replica_context().replica_id_in_sync_group - first
+        return rows[own][None]
 
-    return gathered().numpy()
+    return strategy.gather(strategy.run(on_replica), 0)
+
+
+def _rows(update) -> Values:
+    """Return the statistics of `_statistics` with a row per replica, by one gather for all."""
+    strategy, variables = update.strategy, update.variables_of_training()
+    found = {
+        name: np.stack([x.numpy() for x in strategy.experimental_local_results(variables[name])])
+        for name in _statistics(update)
+    }
+    if not found or workers_of(strategy)[0] == 1:
+        return found
+    # float64 holds every float type exactly
+    local = [x.reshape(len(x), -1).astype("float64") for x in found.values()]
+    rows = _gathered(strategy, tf.constant(np.concatenate(local, axis=1))).numpy()
+    ends = np.cumsum([x.shape[1] for x in local])[:-1]
+    return {
+        name: part.reshape(-1, *own.shape[1:]).astype(own.dtype)
+        for (name, own), part in zip(found.items(), np.split(rows, ends, axis=1))
+    }
 
 
 def _set_rows(strategy, variable, rows):

@@ -76,7 +76,7 @@ def multi_worker(
                 rpc_layer="grpc",
             )
         )
-        signal.signal(signal.SIGTERM, own)  # which TensorFlow's server has taken
+        signal.signal(signal.SIGTERM, own)  # restore it: TensorFlow's server has replaced it
         yield strategy
         _come_together(strategy)
     except GONE as error:
@@ -94,17 +94,19 @@ def _come_together(strategy):
 
 
 def _lost(cluster, said, seconds=3.0):
-    """Names of who does not answer, as soon as somebody does not: to end takes a process time.
+    """Return the names of the workers that do not answer, as soon as one does not.
 
-    One that hangs may answer; then of whom TensorFlow complains.
+    One that hangs still answers: then of those that TensorFlow names, or of the only other one.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if names := cluster.absent():
             return names
         time.sleep(0.2)
+    others = [index for index in range(len(cluster.workers)) if index != cluster.index]
     tasks = {int(index) for index in re.findall(r"/replica:0/task:(\d+)", said)}
-    return [cluster.name(index) for index in sorted(tasks - {cluster.index})]
+    named = [index for index in others if index in tasks or len(others) == 1]
+    return [cluster.name(index) for index in named]
 
 
 def _make_logical_cpus(count):

@@ -65,3 +65,25 @@ def test_the_other_worker_ends_within_fifteen_seconds(tmp_path, expected, number
     for status, lines, errors in process.ends(start(tmp_path)):
         assert status == 0, errors[-2000:]
         assert json.loads(lines[-1]) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_worker_that_hangs_is_named_within_thirty_seconds(tmp_path, expected, worker):
+    processes = start(tmp_path)
+    for _ in range(5):
+        assert processes[worker].stdout.readline() == "step\n"
+    processes[worker].send_signal(signal.SIGSTOP)
+    stopped = time.monotonic()
+    processes[1 - worker].wait(60)
+    seconds = time.monotonic() - stopped
+    processes[worker].send_signal(signal.SIGCONT)
+    found = process.ends(processes, 60)
+    print(f"worker {worker} stopped: the other ended after {seconds:.1f} s")
+    for index, (status, lines, errors) in enumerate(found):
+        assert status == LOST, errors[-2000:]
+        assert f"lost worker {1 - index} (127.0.0.1:" in lines[-1]
+    assert seconds <= 30
+    for status, lines, errors in process.ends(start(tmp_path)):
+        assert status == 0, errors[-2000:]
+        assert json.loads(lines[-1]) == expected

@@ -1,6 +1,5 @@
-"""`--local-workers`: what is done about workers that fail, and a training by two of them."""
+"""`--local-workers`: what is done about workers that fail, and about signals."""
 
-import csv
 import json
 import os
 import signal
@@ -8,14 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
-import process
 import pytest
+from process import children_of, gone
 
 from keras_ilsvrc.cli import workers
 from keras_ilsvrc.cli.workers import run_workers
-from keras_ilsvrc.runs.directory import FILES
 
 # A worker without TensorFlow: it notes its start, and does what is written for its number.
 WORKER = """
@@ -77,7 +74,7 @@ def test_restarts_come_to_an_end(run, capsys):
     status, starts = run("sys.exit(1)", max_restarts=1)
     assert status == 69
     assert [len(x) for x in starts] == [2, 2]
-    assert capsys.readouterr().err.splitlines()[-1].endswith("; go on with --resume")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("; resume with --resume")
 
 
 def test_one_that_hangs_is_ended(run):
@@ -87,107 +84,124 @@ def test_one_that_hangs_is_ended(run):
     assert time.monotonic() - started < 30
 
 
-def sigterm_when_ready(directory):
-    """Sends it to this process when both workers have left a file."""
+def send_when_ready(directory, *numbers):
+    """Sends signals to this process when both workers have left a file, in each start anew."""
 
     def send():
-        while len(list(directory.glob("ready*"))) < 2:
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGTERM)
+        while len(ready := list(directory.glob("ready*"))) < 2:
+            time.sleep(0.02)
+        for file in ready:
+            file.unlink()
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            time.sleep(0.3)
 
     sender = threading.Thread(target=send)
     sender.start()
     return sender
 
 
-def test_a_signal_is_handed_on(run, tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    sender = sigterm_when_ready(tmp_path)
-    status, _ = run("""
-signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(75))
-(Path(sys.argv[1]) / f"ready{index}").touch()
-time.sleep(100)
-""")
+READY = """
+def ready():
+    (Path(sys.argv[1]) / f"ready{index}").touch()
+    time.sleep(100)
+
+"""
+ENDS = {  # of a worker that is asked to stop
+    "with a checkpoint": "signal.signal(signal.SIGTERM, lambda *_: sys.exit(75)); ready()",
+    "before it has a handler": "ready()",
+    "by an error": "signal.signal(signal.SIGTERM, lambda *_: sys.exit(1 + index)); ready()",
+    "interrupted": "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); ready()",
+    "lost": "signal.signal(signal.SIGTERM, lambda *_: sys.exit(69 * index)); ready()",
+}
+
+
+def test_a_stop_asked_for_is_75_however_the_workers_end(run, tmp_path):
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    found = {}
+    for number in numbers:
+        for name, script in ENDS.items():
+            sender = send_when_ready(tmp_path, number)
+            status, starts = run(READY + script, max_restarts=3)
+            sender.join()
+            found[name, number.name] = status, [len(x) for x in starts]
+            for index in range(2):
+                (tmp_path / str(index)).unlink()
+    statuses = {key: 2 if key[0] == "by an error" else 75 for key in found}
+    assert found == {key: (status, [1, 1]) for key, status in statuses.items()}
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_second_interrupt_kills_workers_that_do_not_stop(run, tmp_path):
+    started = time.monotonic()
+    sender = send_when_ready(tmp_path, signal.SIGINT, signal.SIGINT)
+    status, _ = run(READY + "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready()")
     sender.join()
     assert status == 75
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert time.monotonic() - started < 20
 
 
-def test_a_signal_that_ends_a_worker_at_once_starts_none_again(run, tmp_path):
-    """As one that has no handler yet."""
-    sender = sigterm_when_ready(tmp_path)
-    script = '(Path(sys.argv[1]) / f"ready{index}").touch(); time.sleep(100)'
-    status, starts = run(script, max_restarts=3)
+def test_a_second_signal_is_passed_on_too(run, tmp_path):
+    """TensorFlow's server takes the first one where it comes at its start."""
+    sender = send_when_ready(tmp_path, signal.SIGTERM, signal.SIGINT)
+    status, _ = run(
+        READY
+        + """
+came = []
+signal.signal(signal.SIGTERM, lambda *_: came.append(1) or len(came) < 2 or sys.exit(75))
+ready()
+"""
+    )
     sender.join()
+    assert status == 75
+
+
+def test_a_signal_between_two_starts_starts_none_again(run, monkeypatch):
+    monkeypatch.setattr(workers, "tell_stderr", lambda _: os.kill(os.getpid(), signal.SIGHUP))
+    status, starts = run("sys.exit(1)", max_restarts=2)
     assert status == 75
     assert [len(x) for x in starts] == [1, 1]
 
 
-def start(*words, **environment):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "keras_ilsvrc",
-            "train",
-            "quickstart",
-            "--set=report=false",
-            *map(str, words),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"} | environment,
-    )
+def test_a_signal_that_is_ignored_stays_so(run, tmp_path):
+    """As `nohup` asks for."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sender = send_when_ready(tmp_path, signal.SIGHUP)
+    status, _ = run((READY + "ready()").replace("100", "1"))
+    sender.join()
+    assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
+    assert status == 0
 
 
-@pytest.mark.parametrize(
-    ("words", "environment", "said"),
-    [
-        (["--local-workers", 2, "--replicas", 2], {}, "--replicas is for one process"),
-        (["--max-restarts", 1], {}, "--max-restarts is for --local-workers"),
-        (["--local-workers", 2], {"TF_CONFIG": process.config(["a:1", "b:2"], 1)}, "TF_CONFIG is"),
-        ([], {"TF_CONFIG": "{"}, "TF_CONFIG: no JSON"),
-        (["--local-workers", 3], {}, "data.batch_size is 128, which 3 replicas cannot share"),
-    ],
-)
-def test_a_mistake_is_one_line(tmp_path, words, environment, said):
-    done = start(*words, "--out", tmp_path / "run", **environment)
-    _, errors = done.communicate(timeout=100)
-    assert done.returncode == 2
-    lines = [line for line in errors.splitlines() if line]  # of several workers at once
-    assert lines[-1].startswith("error: ")
-    assert said in errors
-    assert "Traceback" not in errors
-    assert not (tmp_path / "run").exists()
+# A parent of two workers; where its own words are not read any more.
+PARENT = """
+import sys
+from keras_ilsvrc.cli.workers import run_workers
+sys.exit(run_workers([sys.executable, "-c", sys.argv[1], sys.argv[2]], 2, max_restarts=1))
+"""
 
 
-def test_a_killed_worker_costs_one_line_and_no_step(tmp_path):
-    """Two workers, one killed behind a checkpoint: started again they finish the run."""
-    schedule = ("--set", "schedule.steps=24", "--set", "schedule.learning_rate=[[0,0.1]]")
-    out = tmp_path / "run"
-    options = ("--local-workers", 2, "--max-restarts", 1, "--checkpoint-steps", 5, "--json")
-    done = start(*schedule, "--out", out, *options)
-    while not list(out.glob("checkpoints/step-*5.ckpt")):
-        assert done.poll() is None, done.communicate()[1]
-        time.sleep(0.02)
-    _kill_worker(done.pid, 1)
-    output, errors = done.communicate(timeout=250)
-    assert done.returncode == 0, errors
-    assert errors.count("lost worker 1 (127.0.0.1:") == 1
-    assert "worker 1: killed by SIGKILL; starting all again, 1 of 1" in errors
-    result = json.loads(output)
-    assert (result["replicas"], result["images"]) == (2, 360)
-    assert sorted(x.name for x in out.iterdir()) == sorted(FILES)
-    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
-    assert [row["step"] for row in rows] == ["12", "24"]
+def start_parent(script, directory, **options):
+    command = [sys.executable, "-c", PARENT, WORKER + READY + script, str(directory)]
+    return subprocess.Popen(command, **options)
 
 
-def _kill_worker(parent, index):
-    """Of the children of a process, the one with this index in its TF_CONFIG."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    for child in children.split():
-        if f'"index": {index}' in Path(f"/proc/{child}/environ").read_text():
-            os.kill(int(child), signal.SIGKILL)
-            return
-    raise AssertionError("no such worker")
+def test_nobody_who_reads_is_needed(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with start_parent("sys.exit(1 if starts == 1 else 0)", tmp_path, stderr=writer) as done:
+        assert done.wait(100) == 0
+    os.close(writer)
+    assert len((tmp_path / "0").read_text().splitlines()) == 2
+
+
+def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
+    script = "from keras_ilsvrc.cli.workers import end_with_parent; end_with_parent(); ready()"
+    with start_parent(script, tmp_path) as parent:
+        while len(list(tmp_path.glob("ready*"))) < 2:
+            time.sleep(0.05)
+        children = children_of(parent.pid)
+        parent.kill()
+    assert len(children) == 2
+    assert gone(children)

@@ -4,11 +4,32 @@ import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 from keras_ilsvrc.cli.workers import loopback_addresses
 
 # logical CPU devices, also where there is a GPU
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+# Of a script of replicas or workers.
+PRELUDE = f"""
+import contextlib, json, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import keras, numpy as np, tensorflow as tf
+import toy
+from keras_ilsvrc.training.checkpoint import State
+from keras_ilsvrc.training.cluster import cluster_of
+from keras_ilsvrc.training.forward import Forward
+from keras_ilsvrc.training.replicas import as_tested, from_chief, set_values, values_of
+from keras_ilsvrc.training.strategy import mirrored, multi_worker
+
+stack = contextlib.ExitStack()
+
+def feed(strategy, first=0):
+    distribute = strategy.distribute_datasets_from_function
+    return iter(distribute(lambda context: toy.batches(first, context)))
+"""
 
 
 def run(script):
@@ -24,7 +45,7 @@ def run(script):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def start_workers(commands):
+def start_workers(commands, hash_seeds=(1, 2)):
     """Starts a command each in a process of its own, as workers of one cluster."""
     addresses = loopback_addresses(len(commands))
     return [
@@ -33,9 +54,10 @@ def start_workers(commands):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=ENVIRONMENT | {"TF_CONFIG": config(addresses, index)},
+            env=ENVIRONMENT
+            | {"TF_CONFIG": config(addresses, index), "PYTHONHASHSEED": str(hash_seed)},
         )
-        for index, command in enumerate(commands)
+        for index, (command, hash_seed) in enumerate(zip(commands, hash_seeds, strict=True))
     ]
 
 
@@ -58,9 +80,26 @@ def ends(processes, timeout=280):
     ]
 
 
-def run_on_workers(script, count=2):
+def run_on_workers(script, hash_seeds=(1, 2)):
     """Runs a script in every worker of a cluster: what their last lines say, as JSON."""
-    found = ends(start_workers([[sys.executable, "-c", script]] * count))
+    commands = [[sys.executable, "-c", script]] * len(hash_seeds)
+    found = ends(start_workers(commands, hash_seeds))
     for status, _, errors in found:
         assert status == 0, errors[-3000:]
     return [json.loads(lines[-1]) for _, lines, _ in found]
+
+
+def gone(children, seconds=5):
+    """Whether processes end within some time; a zombie has ended."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        states = [Path(f"/proc/{x}/stat") for x in children if Path(f"/proc/{x}").exists()]
+        if all(x.read_text().rpartition(")")[2].split()[0] == "Z" for x in states):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def children_of(parent):
+    """The ids of the processes that a process has started."""
+    return Path(f"/proc/{parent}/task/{parent}/children").read_text().split()

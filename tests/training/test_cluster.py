@@ -1,6 +1,7 @@
 """What TF_CONFIG may say, and what is done about workers that are not there."""
 
 import json
+import random
 import socket
 import threading
 import time
@@ -37,27 +38,85 @@ def test_a_chief_comes_first(kind, index, place):
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"TF_CONFIG": "{"}, "TF_CONFIG: no JSON: Expecting property name"),
-        ({"TF_CONFIG": "[]"}, r'expected {"cluster": .*, found \[\]'),
-        ({"TF_CONFIG": "{}"}, 'expected {"cluster": .*, found {}'),
-        ({"TF_CONFIG": '{"cluster": [], "task": {"type": "worker", "index": 0}}'}, "expected {"),
-        ({"TF_CONFIG": '{"cluster": {"worker": 3}, "task": {"type": "worker", "index": 0}}'}, "{"),
-        (config({"worker": [A, B]}, index=2), "task.index is 2, but there are 2 .* 0 to 1"),
-        (config({"worker": [A, B]}, index=-1), "task.index is -1"),
-        (config({"worker": [A, B]}, index="0"), "task.index is '0'"),
-        (config({"worker": [A, B]}, index=True), "task.index is True"),
+        ({"TF_CONFIG": "{"}, "TF_CONFIG: Invalid JSON: EOF while .*; expected {"),
+        ({"TF_CONFIG": "[" * 100_000}, "TF_CONFIG: Invalid JSON: recursion limit"),
+        ({"TF_CONFIG": " " * 1_000_001}, "TF_CONFIG: 1,000,001 characters; expected at most 1,000"),
+        ({"TF_CONFIG": "[]"}, 'TF_CONFIG: Input should be an object; expected {"cluster": '),
+        ({"TF_CONFIG": "{}"}, "TF_CONFIG: cluster: Field required; expected {"),
+        (config([]), r"TF_CONFIG: cluster is \[\]: Input should be an object"),
+        (config({"worker": 3}), "TF_CONFIG: cluster.worker is 3: Input should be a valid array"),
+        (config({"worker": [A, B]}, index=2), "task.index is 2, but cluster.worker has 2 addr"),
+        (config({}), "task.index is 0, but cluster.worker has 0 addresses"),
+        (config({"worker": [A, B]}, index=-1), "task.index is -1: .*greater than or equal to 0"),
+        (config({"worker": [A, B]}, index="0"), "task.index is '0': .*integer"),
+        (config({"worker": [A, B]}, index=True), "task.index is True: .*integer"),
+        (config({"worker": [A, B]}, index=float("nan")), "task.index is nan: .*integer"),
+        (config({"worker": [A, B]}, index=10**4000), "task.index is 10{59}, but "),
+        ({"TF_CONFIG": f'{{"task": {{"index": 1{"0" * 5000}}}}}'}, "JSON: number out of range"),
+        (config({"worker": [A, B]}, []), r"task.type is \[\]: .* 'chief' or 'worker'"),
         (config({"worker": [A, A]}), f"{A} is the address of two workers"),
-        (config({"worker": ["a", B]}), "the address 'a'; expected 'HOST:PORT'"),
-        (config({"worker": ["a:70000", B]}), "the address 'a:70000'"),
-        (config({"worker": [3, B]}), "the address 3"),
-        (config({"worker": [A, B]}, "evaluator"), "there is a task 'evaluator'"),
-        (config({"worker": [A, B], "ps": [C]}), "there is a task 'ps'"),
+        (config({"worker": ["a", B]}), "cluster.worker.0 is 'a': .* HOST:PORT"),
+        (config({"worker": ["a:70000", B]}), "worker.0 is 'a:70000': .* a port of 1 to 65535"),
+        (config({"worker": ["a:0", B]}), "worker.0 is 'a:0': .* a port of 1 to 65535"),
+        (config({"worker": ["a:" + "4" * 5000, B]}), "cluster.worker.0 is 'a:4444"),
+        (config({"worker": ["a\nb:80", B]}), "cluster.worker.0 is 'a"),
+        (config({"worker": [3, B]}), "cluster.worker.0 is 3: .*string"),
+        (config({"worker": [A, B]}, "evaluator"), "task.type is 'evaluator': .* 'chief' or 'work"),
+        (config({"worker": [A, B], "ps": [C]}), r"cluster.ps is \['127.* not permitted"),
+        (config({"worker": [A], "chief": [B, C]}, "chief"), "cluster.chief is .* at most 1 item"),
     ],
 )
 def test_a_mistake_is_one_line(environment, said):
     with pytest.raises(InputError, match=said) as caught:
         cluster_of(environment)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("host", ["node0.example.org", "[::1]", "a_b-c", "10.0.0.1"])
+def test_hosts_of_every_form_are_taken(host):
+    own, other = f"{host}:40001", f"{host}:40002"
+    assert cluster_of(config({"worker": [own, other]})) == Cluster((own, other), 0)
+
+
+def test_a_host_that_no_resolver_takes_is_one_that_does_not_answer():
+    addresses = (A, "a..b:80", "x" * 100 + ":80")
+    assert len(Cluster(addresses, 0).absent(0.1)) == 2
+
+
+def mutant(draw):
+    """A valid TF_CONFIG with one to three values or characters changed."""
+    table = {"cluster": {"worker": [A, B], "chief": [C]}, "task": {"type": "worker", "index": 1}}
+    values = [None, [], {}, "", "x", -1, 0, 1, 2, 1.5, 1e400, True, 10**400, "a:1", [A], {"a": {}}]
+    for _ in range(draw.randrange(3)):
+        place = draw.choice([table, table["cluster"], table["task"]])
+        if isinstance(place, dict) and place:
+            place[draw.choice([*place, "ps"])] = draw.choice(values)
+        if not all(isinstance(table.get(key), dict) for key in ("cluster", "task")):
+            break
+    text = list(json.dumps(table))
+    for _ in range(draw.randrange(4)):
+        place = draw.randrange(len(text))
+        text[place : place + draw.randrange(3)] = draw.choice(["", *'{}[]",:0x-\\\0\n', "\udcff"])
+    return "".join(text)
+
+
+def test_a_damaged_config_is_refused_in_one_line_or_still_a_cluster():
+    draw, refused, wrong = random.Random(0), 0, []
+    for _ in range(1000):
+        text = mutant(draw)
+        try:
+            found = cluster_of({"TF_CONFIG": text})
+            if found and not 0 <= found.index < len(set(found.workers)) > 1:
+                wrong.append((text, found))
+        except InputError as error:
+            refused += 1
+            if "\n" in str(error) or len(str(error)) > 400:
+                wrong.append((text, error))
+        except Exception as error:
+            wrong.append((text, error))
+    assert wrong == []
+    assert 300 < refused < 1000
 
 
 @pytest.fixture
@@ -75,7 +134,7 @@ def address(server):
 
 def test_a_port_in_use_is_named(peer):
     port = peer.getsockname()[1]
-    with pytest.raises(InputError, match=f"port {port} of this worker cannot be opened: Address"):
+    with pytest.raises(InputError, match=f"cannot open port {port} for this worker: Address"):
         cluster_of(config({"worker": [address(peer), B]}))
 
 

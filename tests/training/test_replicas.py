@@ -1,28 +1,9 @@
 """Two replicas, or two workers, compute what one does; they are taken out and put back exactly."""
 
-from pathlib import Path
-
 import numpy as np
 import process
 import pytest
-
-PRELUDE = f"""
-import contextlib, json, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-import keras, numpy as np, tensorflow as tf
-import toy
-from keras_ilsvrc.training.checkpoint import State
-from keras_ilsvrc.training.cluster import cluster_of
-from keras_ilsvrc.training.forward import Forward
-from keras_ilsvrc.training.replicas import as_tested, from_chief, set_values, values_of
-from keras_ilsvrc.training.strategy import mirrored, multi_worker
-
-stack = contextlib.ExitStack()
-
-def feed(strategy, first=0):
-    distribute = strategy.distribute_datasets_from_function
-    return iter(distribute(lambda context: toy.batches(first, context)))
-"""
+from process import PRELUDE
 
 MIRRORED = "strategy = mirrored({})"
 WORKERS = "strategy = stack.enter_context(multi_worker(cluster_of(), 60))"
