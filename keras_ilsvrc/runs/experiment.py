@@ -3,15 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.build import build, load_weights
+from keras_ilsvrc.build import build
 from keras_ilsvrc.data.apply import apply_to_batch, device_ops, needed
 from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.fingerprint import fingerprint
@@ -25,10 +23,8 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms, synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
-from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.tables import Recipe
-from keras_ilsvrc.training import initial
 from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.losses import CrossEntropy
@@ -158,66 +154,6 @@ def _measure(train, rows, left_out):
     if left_out and any(needed(row) for row in rows):
         train = left_out.scan()
     return measure_statistics(train, rows)
-
-
-def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
-    """`initial` of the recipe: the paper's values, a general rule, a run, or a file of weights."""
-    found = recipe.initial
-    if isinstance(found, str):
-        _set_word(model, found, recipe.seed, row)
-    else:
-        _set_word(model, found.rest, recipe.seed, row)
-        _copy_layers(model, _model_of_run(Path(found.weights)), found)
-
-
-def _set_word(model, word, seed, row):
-    if word == "paper":
-        module = import_module(f"keras_ilsvrc.nets.{row.builder.split(':')[0]}")
-        table = getattr(module, "INITIAL", None)
-        if table is None:
-            raise InputError(
-                f"initial is 'paper', but the paper of {row.name} gives no initial values; "
-                "use 'he' or 'glorot'"
-            )
-        initial.set_initial_values(model, table, seed)
-    elif word in initial.RULES:
-        initial.set_initial_values(model, initial.RULES[word], seed)
-    else:
-        path = Path(word)
-        path = RunFiles(path).check_finished().weights() if path.is_dir() else path
-        if not path.is_file():
-            raise InputError(
-                f"initial is {word!r}; expected 'paper', 'he', 'glorot', a run or a "
-                ".weights.h5 file"
-            )
-        load_weights(without_optimizer(model), path)
-
-
-def _model_of_run(path):
-    if not path.is_dir():
-        raise InputError(f"initial.weights is {str(path)!r}; expected the directory of a run")
-    directory = RunFiles(path).check_finished()
-    recipe = directory.recipe()
-    model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
-    load_weights(without_optimizer(model), directory.weights())
-    return model
-
-
-def _copy_layers(model, source, table):
-    for name in table.layers:
-        for each, owner in ((model, model.name), (source, table.weights)):
-            known = [layer.name for layer in each.layers if layer.weights]
-            if name not in known:
-                hint = nearest(name, known)
-                raise InputError(f"initial.layers: {owner} has no layer {name!r}; {hint}")
-        own, given = model.get_layer(name), source.get_layer(name).get_weights()
-        shapes = [tuple(x.shape) for x in own.weights], [x.shape for x in given]
-        if shapes[0] != shapes[1]:
-            raise InputError(
-                f"initial.layers: {name} of {table.weights} has weights of {shapes[1]}; "
-                f"{model.name} needs {shapes[0]}"
-            )
-        own.set_weights(given)
 
 
 def make_update(experiment: Experiment, xla: bool = False) -> Update:

@@ -27,11 +27,11 @@ from keras_ilsvrc.runs.experiment import (
     Experiment,
     make_update,
     op_rows,
-    set_initial,
     set_up,
     without_optimizer,
 )
 from keras_ilsvrc.runs.finished import FinishedRun
+from keras_ilsvrc.runs.initial import set_initial
 from keras_ilsvrc.runs.machine import HERE, Machine
 from keras_ilsvrc.runs.pictures import Page, draw, draw_curves
 from keras_ilsvrc.runs.reading import (

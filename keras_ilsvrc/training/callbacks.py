@@ -12,6 +12,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from keras_ilsvrc.errors import reason
 from keras_ilsvrc.training.records import error
 
+# Of `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint`, all numbers or None.
+REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
+
 
 class Validation(keras.callbacks.Callback):
     """Adds what `measure` finds after every epoch to the epoch's logs."""
@@ -127,3 +130,19 @@ class ProgressBar(keras.callbacks.Callback):
         if "validation_error" in logs:
             words += f"  validation {logs['validation_error']:.2f} %"
         return f"{words}  {self.speed:.0f} images/s"
+
+
+def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """What a callback remembers: what its `get_state` says, else what Keras' own keep."""
+    if hasattr(callback, "get_state"):
+        return callback.get_state()
+    held = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}
+    return {name: x if x is None else float(x) for name, x in held.items()}
+
+
+def set_state(callback: keras.callbacks.Callback, state: dict[str, Any]) -> None:
+    """Makes a callback remember what `get_state` found."""
+    if hasattr(callback, "set_state"):
+        callback.set_state(state)
+    else:
+        vars(callback).update(state)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.pipeline import of_an_image
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.training.callbacks import get_state, set_state
 from keras_ilsvrc.training.checkpoint import Checkpoints, Facts, State
 from keras_ilsvrc.training.cluster import Tell, tell_stderr
 from keras_ilsvrc.training.forward import iterate
@@ -24,8 +25,6 @@ from keras_ilsvrc.training.strategy import threads
 from keras_ilsvrc.training.update import StepResult, Update
 
 ROLLBACKS = 2  # then training has diverged
-# Of `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint`, all numbers or None.
-REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
 NEVER = StopRequest()
 Batches = Callable[[int, tf.distribute.InputContext], tf.data.Dataset]
 
@@ -290,19 +289,3 @@ class Trainer:
         self.update.model.stop_training = facts.stop_training
         for callback, kept in zip(self.callbacks, facts.callbacks, strict=True):
             set_state(callback, kept)
-
-
-def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """What a callback remembers: what its `get_state` says, else what Keras' own keep."""
-    if hasattr(callback, "get_state"):
-        return callback.get_state()
-    held = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}
-    return {name: x if x is None else float(x) for name, x in held.items()}
-
-
-def set_state(callback: keras.callbacks.Callback, state: dict[str, Any]) -> None:
-    """Makes a callback remember what `get_state` found."""
-    if hasattr(callback, "set_state"):
-        callback.set_state(state)
-    else:
-        vars(callback).update(state)

@@ -12,8 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc.nets import NETS
-from keras_ilsvrc.runs.directory import FILES
-from keras_ilsvrc.runs.reading import PAGE
+from keras_ilsvrc.runs.directory import FILES, PAGE
 
 # resnet20_cifar for 12 steps on digits: the errors are high, and everything else is as always.
 SHORT = ("--set", "schedule.steps=12", "--set", "schedule.learning_rate=[[0,0.1]]")

@@ -128,7 +128,8 @@ def test_xla_and_statistics_over_replicas_are_refused():
 def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     """As VGG's deeper nets start from net A."""
     from keras_ilsvrc.runs.evaluate import restore
-    from keras_ilsvrc.runs.experiment import set_initial, set_up
+    from keras_ilsvrc.runs.experiment import set_up
+    from keras_ilsvrc.runs.initial import set_initial
 
     recipe = short()
     run(recipe, tmp_path / "run")
@@ -159,7 +160,8 @@ def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     ],
 )
 def test_layers_that_cannot_be_lent_are_refused(tmp_path, monkeypatch, table, part):
-    from keras_ilsvrc.runs.experiment import set_initial, set_up
+    from keras_ilsvrc.runs.experiment import set_up
+    from keras_ilsvrc.runs.initial import set_initial
 
     monkeypatch.chdir(tmp_path)
     run(short(), tmp_path / "run")
