@@ -1,7 +1,20 @@
-"""What a person gave is wrong: one line that says what, and what to do."""
+"""Errors of one line: bad input, and running out of memory. Imports no TensorFlow."""
 
+import ctypes
 import difflib
-from collections.abc import Iterable
+import errno
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# How NumPy, TensorFlow, XLA and CUDA say it.
+SIGNS = re.compile(
+    "OOM when|out.of.memory|(failed to|unable to|cannot) alloc|bad_alloc|ALLOC_FAILED|MemoryError"
+    "|Dst tensor is not initialized",
+    re.IGNORECASE,
+)
 
 
 class InputError(ValueError):
@@ -35,3 +48,63 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if len(known) <= 12:
         return "known: " + ", ".join(known)
     return ""
+
+
+def ran_out(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on the host or on a device."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # The class is not enough: too many open files are a ResourceExhaustedError too.
+    of_tensorflow = hasattr(error, "error_code")
+    return isinstance(error, MemoryError) or (of_tensorflow and bool(SIGNS.search(str(error))))
+
+
+@contextmanager
+def out_of_memory(advice: str) -> Iterator[None]:
+    """Turn every error that says memory ran out into an `InputError`.
+
+    Where a thread of TensorFlow ends the process by `std::bad_alloc`, the process prints the same
+    line and exits with status 2.
+
+    Args:
+        advice: What to do about it, the end of the message.
+    """
+    message = f"out of memory: {{}}; {advice}"
+    try:
+        with _bad_alloc(f"error: {message.format('std::bad_alloc')}\n".encode()):
+            yield
+    except Exception as error:
+        if not ran_out(error):
+            raise
+        lines = [line for line in str(error).splitlines() if SIGNS.search(line)]
+        what = lines[0].strip()[:200] if lines else type(error).__name__
+        raise InputError(message.format(what)) from error
+
+
+@contextmanager
+def _bad_alloc(line: bytes) -> Iterator[None]:
+    """Set what C++ does about an exception that nothing catches, until the context ends."""
+    try:
+        library: Any = ctypes.CDLL("libstdc++.so.6")
+        set_terminate = library._ZSt13set_terminatePFvvE
+        kind = library.__cxa_current_exception_type
+    except (OSError, AttributeError):  # another C++ library
+        yield
+        return
+    handler = ctypes.CFUNCTYPE(None)
+    set_terminate.restype = kind.restype = ctypes.c_void_p
+
+    def terminate() -> None:
+        found = kind()
+        # The second member of std::type_info is its name.
+        if found and ctypes.c_char_p.from_address(found + 8).value == b"St9bad_alloc":
+            os.write(2, line)
+            os._exit(2)
+        handler(before)()
+
+    own = handler(terminate)
+    before = set_terminate(own)
+    try:
+        yield
+    finally:
+        set_terminate(ctypes.c_void_p(before))

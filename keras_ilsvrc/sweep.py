@@ -3,9 +3,9 @@
 import functools
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.build import build, check_build
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import depths
+from keras_ilsvrc.nets.build import build, check_build
 
 if TYPE_CHECKING:
     import keras

@@ -9,8 +9,8 @@ import pytest
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc import recipe as recipes
-from keras_ilsvrc.op_tables import Table
-from keras_ilsvrc.tables import CHOICES, TABLES
+from keras_ilsvrc.recipe.ops import Table
+from keras_ilsvrc.recipe.schema import CHOICES, TABLES
 
 GOOD = """\
 net = "resnet20_cifar"

@@ -15,7 +15,7 @@ import pytest
 
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.nets import NETS, info
-from keras_ilsvrc.tables import Protocol
+from keras_ilsvrc.recipe.schema import Protocol
 from keras_ilsvrc.training.strategy import mirrored
 
 ROOT = Path(__file__).parent.parent

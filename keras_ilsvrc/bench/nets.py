@@ -11,7 +11,7 @@ from keras_ilsvrc.accounting import account
 from keras_ilsvrc.bench.peers import PEERS
 from keras_ilsvrc.bench.steps import Work, keras_step, torchvision_step
 from keras_ilsvrc.bench.timing import ENOUGH, UNCOUNTED, take_turns
-from keras_ilsvrc.build import build
+from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.training.strategy import threads
 
 

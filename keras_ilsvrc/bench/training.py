@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_ilsvrc.bench.timing import UNCOUNTED, take_turns
-from keras_ilsvrc.build import build
+from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.bench.timing import UNCOUNTED, take_turns
-from keras_ilsvrc.build import build
+from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.visualize.top import Top
 
 BATCH = 32

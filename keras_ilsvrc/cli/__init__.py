@@ -6,8 +6,8 @@ import typer
 
 from keras_ilsvrc.cli import accounts, bench, data, doctor, nets, report, results, runs, visualize
 from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
-from keras_ilsvrc.cli.streams import open_streams
 from keras_ilsvrc.errors import InputError, printable
+from keras_ilsvrc.terminal.streams import open_streams
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json, check_file
-from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, info
 from keras_ilsvrc.nets.printed import printed
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 WIDTH = 100
 ERRORS = ("top1_error", "top5_error")
@@ -28,7 +28,7 @@ def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
         import keras
 
         from keras_ilsvrc.accounting import account
-        from keras_ilsvrc.build import build
+        from keras_ilsvrc.nets.build import build
 
         with keras.StatelessScope(initialize_variables=False):
             model = build(name)
@@ -158,7 +158,7 @@ def compare(
     else:
         _print_side_by_side(rows)
     if plot is not None:
-        from keras_ilsvrc.visualize.pictures import error_against_operations
+        from keras_ilsvrc.visualize.comparison import error_against_operations
 
         try:
             error_against_operations(rows, plot)

@@ -17,9 +17,9 @@ from rich.table import Table
 from keras_ilsvrc.bench.peers import check_peer
 from keras_ilsvrc.bench.timing import ENOUGH
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 app = typer.Typer(no_args_is_help=True, help="Measure ours against the named peer, in one run.")
 

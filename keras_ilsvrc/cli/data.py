@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import BAD_INPUT, Json
-from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.errors import printable
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.data.check import Findings

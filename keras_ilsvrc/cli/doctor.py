@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.cli.streams import quiet_tensorflow
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 # Package, what it is for, and how to get it.
 NEEDED = (

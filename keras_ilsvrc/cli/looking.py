@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from keras_ilsvrc.cli.options import check_file
-from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.inspection import View

@@ -21,8 +21,8 @@ from keras_ilsvrc.cli.looking import (
     viewed,
 )
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.terminal.bars import bar
 
 WIDTH = 120
 

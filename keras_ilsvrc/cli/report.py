@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from keras_ilsvrc.cli.runs import Replicas
-from keras_ilsvrc.cli.streams import quiet_tensorflow
-from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 
 def report(

@@ -13,16 +13,16 @@ import typer
 
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json
-from keras_ilsvrc.cli.streams import quiet_tensorflow
 from keras_ilsvrc.cli.workers import run_workers
-from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, PAGE, RESULT, RunFiles
-from keras_ilsvrc.tables import Recipe
+from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import LOST, Cluster, LostWorker, cluster_of
 from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
 

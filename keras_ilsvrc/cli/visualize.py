@@ -24,8 +24,8 @@ from keras_ilsvrc.cli.looking import (
     starting,
     viewed,
 )
-from keras_ilsvrc.data.progress import bar
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.terminal.bars import bar
 
 STRONGEST = 6  # maps of an image, where none are named
 WIDEST = 12  # maps in a row
@@ -60,7 +60,7 @@ def deconvnet(
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize import sheets
         from keras_ilsvrc.visualize.backward import Deconvnet
-        from keras_ilsvrc.visualize.pictures import save
+        from keras_ilsvrc.visualize.figures import save
 
         project = Deconvnet(view.model, layer)
         rows, titles = [], []
@@ -91,7 +91,7 @@ def top_activations(
         with starting():
             view = viewed(run, model, preprocess, source)
             from keras_ilsvrc.visualize import sheets
-            from keras_ilsvrc.visualize.pictures import save
+            from keras_ilsvrc.visualize.figures import save
             from keras_ilsvrc.visualize.top import Top
 
             top = Top(view.model, layer, numbers_of(maps))
@@ -119,8 +119,8 @@ def occlusion(
         with starting():
             view = viewed(run, model, preprocess, source)
             from keras_ilsvrc.visualize import sheets
+            from keras_ilsvrc.visualize.figures import save
             from keras_ilsvrc.visualize.occlusion import occlusion as slide
-            from keras_ilsvrc.visualize.pictures import save
 
             name = number if image is None else image
             taken, picture = view.image(name), view.picture(name)
@@ -143,8 +143,8 @@ def filters(
     with drawn("filters", out) as path, starting():
         view = viewed(run, model, None, None)
         from keras_ilsvrc.visualize import sheets
+        from keras_ilsvrc.visualize.figures import save
         from keras_ilsvrc.visualize.filters import filters as kernels
-        from keras_ilsvrc.visualize.pictures import save
 
         found = kernels(view.model, layer)
         name = f"{len(found)} filters of {found.shape[1]}x{found.shape[2]}"
@@ -166,7 +166,7 @@ def evolution(
             view = viewed(run, None, None, source)
             from keras_ilsvrc.visualize import sheets
             from keras_ilsvrc.visualize.evolution import evolution as follow
-            from keras_ilsvrc.visualize.pictures import save
+            from keras_ilsvrc.visualize.figures import save
 
             if not view.epochs:
                 raise InputError(
@@ -199,7 +199,7 @@ def _of_images(verb: str, help_: str) -> None:
             import numpy as np
 
             from keras_ilsvrc.visualize import backward, sheets
-            from keras_ilsvrc.visualize.pictures import save
+            from keras_ilsvrc.visualize.figures import save
 
             names = sources_of(image, number)
             function = getattr(backward, verb.replace("-", "_"))

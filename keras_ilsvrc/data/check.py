@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from keras_ilsvrc.data.decode import Fault, Header, own_limit
-from keras_ilsvrc.data.progress import in_threads
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.terminal.bars import in_threads
 
 PIXELS = "pixels"  # the format of images that are not encoded
 ENDINGS = {

@@ -9,8 +9,7 @@ from typing import BinaryIO, NamedTuple
 import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
-from keras_ilsvrc.errors import printable, reason
-from keras_ilsvrc.memory import ran_out
+from keras_ilsvrc.errors import printable, ran_out, reason
 
 LARGEST = 100_000_000  # pixels of an image; 300 MB as uint8 in colour
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_ilsvrc.data.decode import BadImage, Fault, own_limit, read_header
-from keras_ilsvrc.data.progress import in_threads
 from keras_ilsvrc.data.source import Report, Source, refuse, stratified
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.errors import InputError, nearest, reason
+from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
 SHARES = {"validation": 0.2, "test": 0.2}  # of a folder without splits, as of the digits

@@ -9,12 +9,12 @@ import numpy as np
 from keras_ilsvrc.data.devkit import NAME as DEVKIT
 from keras_ilsvrc.data.devkit import read_devkit
 from keras_ilsvrc.data.folder import check_folder, class_folders, images, listed
-from keras_ilsvrc.data.progress import in_threads
 from keras_ilsvrc.data.source import Report, Source, refuse
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files, Members
 from keras_ilsvrc.data.tars import Member, members
 from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.terminal.bars import in_threads
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 SYNSETS = 1000

@@ -6,9 +6,9 @@ import numpy as np
 
 from keras_ilsvrc.data.decode import Fault, own_limit
 from keras_ilsvrc.data.order import indices_of_step
-from keras_ilsvrc.data.progress import in_threads
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.terminal.bars import in_threads
 
 
 class LeftOut:

@@ -18,8 +18,7 @@ from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor
-from keras_ilsvrc.errors import InputError, printable, reason
-from keras_ilsvrc.memory import ran_out
+from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 
 _usable = getattr(os, "sched_getaffinity", None)  # on Linux
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1

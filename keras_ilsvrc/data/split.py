@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.decode import BadImage, Fault, Header, decode_bytes, examine
 from keras_ilsvrc.data.stores import Joined, Numbered, Store, tensor
-from keras_ilsvrc.errors import reason
-from keras_ilsvrc.memory import ran_out
+from keras_ilsvrc.errors import ran_out, reason
 
 NAMELESS = Numbered("image")
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 from keras_ilsvrc.data.apply import NO_SEED, Rows, image_at, needed
 from keras_ilsvrc.data.ops import RANDOM
 from keras_ilsvrc.data.pipeline import CORES, made_ahead, naming_the_file
-from keras_ilsvrc.data.progress import tracked
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.terminal.bars import tracked
 
 TOGETHER = 64  # images a batch, where all are of one size
 LEAST_DEVIATION = 1e-6

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_ilsvrc.data.pipeline import untuned
-from keras_ilsvrc.data.progress import tracked
 from keras_ilsvrc.data.source import Source, reading
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Held, Records
 from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.terminal.bars import tracked
 
 IN_MEMORY = 4 << 30  # bytes of a split that is held in memory
 VERSION = re.compile(r"\d+\.\d+\.\d+")

@@ -1,15 +1,13 @@
 """Errors in %, from probabilities."""
 
-from math import sqrt
-from statistics import NormalDist
-
 import numpy as np
+from scipy.stats import binomtest
 
 from keras_ilsvrc.errors import InputError
 
 
 def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """The share of images whose class is not among the k most probable ones, in %.
+    """Return the share of images whose class is not among the k most probable ones, in %.
 
     A class that ties with the true one counts as more probable, and an image without finite
     probabilities as wrong, so that a broken net cannot look good.
@@ -26,18 +24,18 @@ def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
 
 
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of -log of the true class's probability, in nats."""
+    """Return the mean of -log of the true class's probability, in nats."""
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     return float(-np.log(np.maximum(own, np.finfo("float32").tiny)).mean())
 
 
 def confidence_interval(error: float, images: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of an error, for images drawn at random.
+    """Return Wilson's score interval of an error, for images drawn at random.
 
     Args:
         error: The share of images that are wrong, in %.
-        images: How many were tested.
-        level: How often such intervals hold the error of all images there could be.
+        images: Number of images tested.
+        level: Confidence level, the share of such intervals that contain the true error.
 
     Returns:
         The lower and the upper end, in %.
@@ -52,9 +50,5 @@ def confidence_interval(error: float, images: int, level: float = 0.95) -> tuple
     ):
         if not right:
             raise InputError(f"{name} is {found}; expected {expected}")
-    share = error / 100
-    deviations = NormalDist().inv_cdf((1 + level) / 2)
-    spread = deviations**2 / images
-    middle = (share + spread / 2) / (1 + spread)
-    half = sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
-    return 100 * max(0.0, middle - half), 100 * min(1.0, middle + half)
+    found = binomtest(round(error / 100 * images), images).proportion_ci(level, method="wilson")
+    return 100 * float(found.low), 100 * float(found.high)

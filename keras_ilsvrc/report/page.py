@@ -12,7 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from keras_ilsvrc.visualize.pictures import save
+from keras_ilsvrc.visualize.figures import save
 
 SMALL = 96  # pixels; a picture of fewer is enlarged about to that, its pixels as squares
 

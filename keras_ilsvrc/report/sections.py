@@ -13,8 +13,8 @@ from keras_ilsvrc.report.inside import covered, strongest
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.summary import summary
 from keras_ilsvrc.runs.finished import FinishedRun
+from keras_ilsvrc.runs.pictures import curves, least_sure
 from keras_ilsvrc.visualize.filters import enlarged, filters, tile
-from keras_ilsvrc.visualize.pictures import curves, least_sure
 
 TABLE = 20  # classes of which a table is still read
 MOST = 20  # confusions that are listed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs import places
 from keras_ilsvrc.runs.reading import (
     CHECKPOINTS,
@@ -31,7 +32,6 @@ from keras_ilsvrc.runs.reading import (
     RunFiles,
 )
 from keras_ilsvrc.runs.schema import Identity, differences, parsed, sealed
-from keras_ilsvrc.tables import Recipe
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.build import build
 from keras_ilsvrc.data.apply import apply_to_batch, device_ops, needed
 from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.fingerprint import fingerprint
@@ -22,15 +21,16 @@ from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms, synchronize
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.schema import Identity, Images
-from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD, RMSprop
 from keras_ilsvrc.training.replicas import workers_of
-from keras_ilsvrc.training.schedules import Exponential, Polynomial, WarmUp, steps
+from keras_ilsvrc.training.schedules import WarmUp, exponential, polynomial, steps
 from keras_ilsvrc.training.stock import quicken
 from keras_ilsvrc.training.update import Update
 
@@ -39,8 +39,8 @@ OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
 SCHEDULES = {
     "steps": lambda table: steps(table.learning_rate),
     "plateau": lambda table: table.learning_rate,
-    "polynomial": lambda table: Polynomial(table.learning_rate, table.steps, table.power),
-    "exponential": lambda table: Exponential(table.learning_rate, table.factor, table.every),
+    "polynomial": lambda table: polynomial(table.learning_rate, table.steps, table.power),
+    "exponential": lambda table: exponential(table.learning_rate, table.factor, table.every),
 }
 
 

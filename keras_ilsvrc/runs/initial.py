@@ -5,12 +5,12 @@ from pathlib import Path
 
 import keras
 
-from keras_ilsvrc.build import build, load_weights
 from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.nets.build import build, load_weights
 from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.experiment import without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.tables import Recipe
 from keras_ilsvrc.training import initial
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ilsvrc.build import load_model, load_weights
 from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops
 from keras_ilsvrc.data.decode import BadImage, decode_bytes, examine
 from keras_ilsvrc.data.ops import GEOMETRY
@@ -17,6 +16,7 @@ from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import output_of
+from keras_ilsvrc.nets.build import load_model, load_weights
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.experiment import Experiment, op_rows, without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from keras_ilsvrc.errors import printable, reason
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL
 from keras_ilsvrc.training.cluster import tell_stderr
-from keras_ilsvrc.visualize.pictures import curves, doubtful, least_sure
+from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 Page = Callable[[FinishedRun], object]
 
@@ -32,7 +37,7 @@ def draw(run: FinishedRun, page: Page | None, tell: Callable[[str], object] = te
 
 
 def draw_curves(
-    rows: Sequence[Mapping], path: Path, title: str, test_error: float | None = None
+    rows: Sequence[Mapping[str, Any]], path: Path, title: str, test_error: float | None = None
 ) -> None:
     """Draw loss and error over epochs."""
     with whole(path) as part:
@@ -55,3 +60,85 @@ def _draw_doubtful(run: FinishedRun) -> None:
             part,
             f"{run.experiment.title}: the test images it was least sure of",
         )
+
+
+def curves(
+    history: Sequence[Mapping[str, Any]], path: Path, title: str, test_error: float | None = None
+) -> None:
+    """Loss and error over epochs, side by side.
+
+    Args:
+        history: Rows with `epoch`, `loss`, `error`, and `validation_loss`, `validation_error`
+            where there is a validation split; errors in %.
+        path: Of the PNG.
+        title: Above both.
+        test_error: Drawn as a line where it is known, in %.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure.suptitle(plain(title))
+    epochs = [row["epoch"] for row in history]
+    for axes, name, unit in zip(figure.subplots(1, 2), ("loss", "error"), ("nats", "%")):
+        axes.plot(epochs, [row[name] for row in history], color=BLUE, label="training")
+        validation = [row.get(f"validation_{name}") for row in history]
+        if validation and validation[-1] is not None:
+            axes.plot(epochs, validation, color=RED, label="validation")
+        if name == "error" and test_error is not None:
+            label = f"test, {test_error:.2f} %"
+            axes.axhline(test_error, color=RED, linestyle="--", linewidth=1, label=label)
+        if name == "loss" and any(row[name] > 0 for row in history):
+            axes.set_yscale("log")
+        elif name == "loss":
+            axes.set_ylim(bottom=0)
+        else:  # linear below 1 %, where most of a good net's life is
+            axes.set_yscale("symlog", linthresh=1)
+            axes.set_ylim(0, 100)
+            axes.set_yticks([0, 0.5, 1, 2, 5, 10, 20, 50, 100])
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(f"{name} ({unit})")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    save(figure, path)
+
+
+def doubtful(
+    images: Sequence[np.ndarray],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    path: Path,
+    title: str,
+) -> None:
+    """Images with the net's answers; wrong ones in red.
+
+    Args:
+        images: Up to 16 of (height, width, channels), uint8.
+        labels: Their classes.
+        probabilities: (images, classes).
+        classes: Names of the classes.
+        path: Of the PNG.
+        title: Above all.
+    """
+    rows = -(-len(images) // 4)
+    figure = Figure(figsize=(8, 0.6 + 2.2 * rows), layout="constrained")
+    figure.suptitle(plain(title))
+    all_axes = figure.subplots(rows, 4, squeeze=False).ravel()
+    for axes in all_axes:
+        axes.axis("off")
+    for axes, image, label, row in zip(all_axes, images, labels, probabilities):
+        grey = image.shape[-1] == 1
+        axes.imshow(image[..., 0] if grey else image, cmap="gray_r" if grey else None)
+        guess = int(row.argmax())
+        answer = f"{plain(classes[guess], 14)} ({row[guess]:.0%})"
+        if guess == label:
+            axes.set_title(answer, color=GREY, fontsize=10)
+        else:
+            axes.set_title(f"{answer} is {plain(classes[label], 14)}", color=RED, fontsize=10)
+    save(figure, path)
+
+
+def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
+    """Indices of the images whose best guess is least probable, least sure first."""
+    return np.argsort(probabilities.max(axis=1), kind="stable")[:count]

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import load
+from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.places import resolved
 from keras_ilsvrc.runs.schema import Identity, Result, check_version, parsed, unsealed
-from keras_ilsvrc.tables import Recipe
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import RESULT, RunFiles
-from keras_ilsvrc.tables import Recipe
 
 HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "protocol", "s/run")
 

@@ -15,12 +15,11 @@ import tensorflow as tf
 from keras_ilsvrc.data.apply import device_ops
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
-from keras_ilsvrc.data.progress import bar
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
 from keras_ilsvrc.files import whole
-from keras_ilsvrc.memory import out_of_memory
+from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.evaluate import errors_of, probabilities
 from keras_ilsvrc.runs.experiment import (
@@ -43,7 +42,7 @@ from keras_ilsvrc.runs.reading import (
     TENSORBOARD,
     WEIGHTS,
 )
-from keras_ilsvrc.tables import Recipe
+from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.cluster import tell_stderr

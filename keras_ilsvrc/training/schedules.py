@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+Schedule = keras.optimizers.schedules.LearningRateSchedule
 
-def steps(
-    rows: Sequence[Sequence[float]],
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """A rate that changes at given steps.
+
+def steps(rows: Sequence[Sequence[float]]) -> float | Schedule:
+    """Return a rate that changes at given steps.
 
     Args:
         rows: (first step, rate) pairs, the first at step 0, in rising order: each rate holds
@@ -24,33 +24,14 @@ def steps(
     )
 
 
-@keras.saving.register_keras_serializable("keras_ilsvrc")
-class Polynomial(keras.optimizers.schedules.LearningRateSchedule):
-    """rate * (1 - step / total) ^ power, as Caffe's `poly`; 0 from `total` on."""
-
-    def __init__(self, rate, total, power=0.5):
-        self.rate, self.total, self.power = rate, total, power
-
-    def __call__(self, step):
-        left = 1 - ops.minimum(ops.cast(step, "float32") / self.total, 1)
-        return self.rate * left**self.power
-
-    def get_config(self):
-        return {"rate": self.rate, "total": self.total, "power": self.power}
+def polynomial(rate: float, total: int, power: float = 0.5) -> Schedule:
+    """Return rate * (1 - step / total) ^ power, as Caffe's `poly`; 0 from `total` on."""
+    return keras.optimizers.schedules.PolynomialDecay(rate, total, 0.0, power)
 
 
-@keras.saving.register_keras_serializable("keras_ilsvrc")
-class Exponential(keras.optimizers.schedules.LearningRateSchedule):
-    """rate * factor ^ floor(step / every), as GoogLeNet and Inception-v3 had it by epochs."""
-
-    def __init__(self, rate, factor, every):
-        self.rate, self.factor, self.every = rate, factor, every
-
-    def __call__(self, step):
-        return self.rate * self.factor ** ops.floor(ops.cast(step, "float32") / self.every)
-
-    def get_config(self):
-        return {"rate": self.rate, "factor": self.factor, "every": self.every}
+def exponential(rate: float, factor: float, every: int) -> Schedule:
+    """Return rate * factor ^ floor(step / every), as GoogLeNet and Inception-v3 had it by epochs."""
+    return keras.optimizers.schedules.ExponentialDecay(rate, every, factor, staircase=True)
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")

@@ -7,9 +7,9 @@ from matplotlib.colors import TABLEAU_COLORS, to_rgb
 from matplotlib.figure import Figure
 
 from keras_ilsvrc.visualize.evolution import Evolution
+from keras_ilsvrc.visualize.figures import DPI, GREY, plain
 from keras_ilsvrc.visualize.filters import enlarged, tile
 from keras_ilsvrc.visualize.occlusion import Occlusion
-from keras_ilsvrc.visualize.pictures import DPI, GREY, plain
 from keras_ilsvrc.visualize.top import TopActivations, cut
 
 Picture = Callable[[int], np.ndarray]  # of an image, by its number

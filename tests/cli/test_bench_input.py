@@ -13,7 +13,7 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc.bench import input as bench
 from keras_ilsvrc.cli import app
 from keras_ilsvrc.data.ops import OPS
-from keras_ilsvrc.op_tables import Ops
+from keras_ilsvrc.recipe.ops import Ops
 
 pytestmark = pytest.mark.tensorflow
 

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.apply import apply_ops, apply_to_batch, device_ops
 from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, RANDOM, STATISTICS
-from keras_ilsvrc.op_tables import OP_KEYS
+from keras_ilsvrc.recipe.ops import OP_KEYS
 
 DIGITS = np.round(load_digits().images * 15.9375).astype("uint8")[..., None]
 THREE = np.concatenate([DIGITS[0], DIGITS[1], DIGITS[2]], axis=-1)  # 8x8x3 of real pixels

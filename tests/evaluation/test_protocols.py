@@ -6,7 +6,7 @@ import pytest
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.evaluation.protocols import PROTOCOLS, sides_of, views_of
-from keras_ilsvrc.tables import Protocol
+from keras_ilsvrc.recipe.schema import Protocol
 
 MULTI = ["multi_scale", "dense_multi_scale", "multi_crop_150", "crops_144", "dense_and_crops"]
 

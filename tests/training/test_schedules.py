@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_ilsvrc.training.optimizers import RMSprop
-from keras_ilsvrc.training.schedules import Exponential, Plateau, Polynomial, WarmUp, steps
+from keras_ilsvrc.training.schedules import Plateau, WarmUp, exponential, polynomial, steps
 
 STEPS = [0, 1, 3, 4, 5, 9, 10, 11, 200]
 
@@ -16,15 +16,15 @@ def rates(schedule):
 
 def test_polynomial_falls_to_zero_and_stays():
     expected = [0.4 * max(0, 1 - step / 10) ** 0.5 for step in STEPS]
-    np.testing.assert_allclose(rates(Polynomial(0.4, 10)), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(rates(polynomial(0.4, 10)), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_exponential_falls_in_stairs():
     expected = [0.045 * 0.94 ** (step // 4) for step in STEPS]
-    np.testing.assert_allclose(rates(Exponential(0.045, 0.94, 4)), expected, rtol=1e-5)
+    np.testing.assert_allclose(rates(exponential(0.045, 0.94, 4)), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("then", [0.1, Polynomial(0.4, 100, 2.0), steps([[0, 0.1], [9, 0.01]])])
+@pytest.mark.parametrize("then", [0.1, polynomial(0.4, 100, 2.0), steps([[0, 0.1], [9, 0.01]])])
 def test_warm_up_rises_to_what_follows(then):
     value = (lambda step: float(then(step))) if callable(then) else lambda step: then
     expected = [0.02 + (value(5) - 0.02) * step / 5 if step < 5 else value(step) for step in STEPS]
@@ -34,10 +34,10 @@ def test_warm_up_rises_to_what_follows(then):
 @pytest.mark.parametrize(
     "schedule",
     [
-        Polynomial(0.4, 10, 2.0),
-        Exponential(0.1, 0.5, 3),
+        polynomial(0.4, 10, 2.0),
+        exponential(0.1, 0.5, 3),
         WarmUp(0.1, 5),
-        WarmUp(Polynomial(0.4, 10), 5, 0.01),
+        WarmUp(polynomial(0.4, 10), 5, 0.01),
     ],
     ids=lambda schedule: type(schedule).__name__,
 )

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from keras_ilsvrc.visualize.figures import GREY, plain, save
 from keras_ilsvrc.visualize.occlusion import Occlusion
-from keras_ilsvrc.visualize.pictures import GREY, plain, save
 from keras_ilsvrc.visualize.sheets import centred, heat, occlusion_sheet, panels, stretched
 
 

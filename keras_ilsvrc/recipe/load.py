@@ -4,7 +4,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
-from keras_ilsvrc.tables import CHOICES, TABLES, Recipe
+from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
 
 DEPTH = 16  # of tables and lists within each other; a recipe needs four
 
@@ -26,10 +25,10 @@ def find(name: str) -> Path:
     with suppress(OSError):  # too long for a path
         if Path(name).is_file():
             return Path(name)
-    homes = [Path(__file__).parent.parent / "recipes"]
-    with suppress(ModuleNotFoundError):  # a checkout that is not installed
-        homes.insert(0, Path(str(resources.files("keras_ilsvrc.recipes"))))
-    known = {file.stem: file for home in reversed(homes) for file in sorted(home.glob("*.toml"))}
+    package = Path(__file__).parent.parent
+    homes = [x / "recipes" for x in (package, package.parent)]  # installed, or in a checkout
+    home = next((x for x in homes if x.is_dir()), package)
+    known = {file.stem: file for file in sorted(home.glob("*.toml"))}
     if name in known:
         return known[name]
     hint = nearest(name, known)

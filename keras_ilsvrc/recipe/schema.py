@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from keras_ilsvrc.op_tables import OP_KEYS, Count, NotNegative, Ops, Percent, Positive, Table
+from keras_ilsvrc.recipe.ops import OP_KEYS, Count, NotNegative, Ops, Percent, Positive, Table
 
 Protocol = Literal[
     "single_view",

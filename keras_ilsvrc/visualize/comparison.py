@@ -1,0 +1,54 @@
+"""Networks side by side: published error against operations."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.visualize.figures import BLUE, save
+
+
+def error_against_operations(nets: Sequence[Mapping], path: Path):
+    """Published error over multiply-adds, a disc a net whose area is its parameters.
+
+    Args:
+        nets: Rows with `net`, `macs`, `parameters`, `top1_error`, `top5_error` (in %, or None) and
+            `protocol`. The top-5 error is drawn, the top-1 error where no net has the other.
+        path: Of the PNG.
+
+    Raises:
+        InputError: If no net has a published error.
+    """
+    key = next((k for k in ("top5_error", "top1_error") if any(net[k] for net in nets)), None)
+    if key is None:
+        names = ", ".join(net["net"] for net in nets)
+        raise InputError(f"no error to draw is published of {names}")
+    drawn = sorted((net for net in nets if net[key]), key=lambda net: -net["parameters"])
+    largest = drawn[0]["parameters"]
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots()
+    for net in drawn:
+        area = 3000 * net["parameters"] / largest  # square points
+        place = net["macs"] / 1e9, net[key]
+        axes.scatter(*place, s=area, color=BLUE, alpha=0.35, linewidth=0)
+        axes.scatter(*place, s=6, color=BLUE)
+        protocol = (net["protocol"] or "").replace("_", " ")
+        label = f"{net['net']}\n{net['parameters'] / 1e6:.3g} M, {protocol}"
+        shift = (0, 6 + area**0.5 / 2)
+        axes.annotate(label, place, shift, textcoords="offset points", ha="center", fontsize=9)
+    axes.set_xscale("log")
+    axes.margins(0.15, 0.2)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    axes.set_xlabel("multiply-adds of one image (G)")
+    axes.set_ylabel(f"published top-{key[3]} error of one net (%)")
+    axes.set_title("Error against operations; the area of a disc is the number of parameters")
+    axes.grid(alpha=0.3)
+    left_out = [net["net"] for net in nets if not net[key]]
+    if left_out:
+        figure.supxlabel(
+            f"without a published top-{key[3]} error: {', '.join(left_out)}", fontsize=9
+        )
+    save(figure, path)
