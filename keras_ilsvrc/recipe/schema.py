@@ -87,13 +87,13 @@ class Optimizer(Table):
     filter_rms: Positive | None = None
 
 
-class SGD(Optimizer):
+class SGDTable(Optimizer):
     """The papers' SGD."""
 
     name: Literal["sgd"]
 
 
-class RMSprop(Optimizer):
+class RMSpropTable(Optimizer):
     """RMSProp of Inception-v3."""
 
     name: Literal["rmsprop"]
@@ -118,7 +118,7 @@ class Schedule(Table):
         return pair
 
 
-class Steps(Schedule):
+class StepsTable(Schedule):
     """From which step on which rate."""
 
     name: Literal["steps"]
@@ -137,7 +137,7 @@ class Steps(Schedule):
         return rows
 
 
-class Plateau(Schedule):
+class PlateauTable(Schedule):
     """Times `factor` after `patience` epochs without a new least validation error."""
 
     name: Literal["plateau"]
@@ -153,7 +153,7 @@ class Plateau(Schedule):
             raise ValueError("a plateau has no warm-up; leave it out")
 
 
-class Polynomial(Schedule):
+class PolynomialTable(Schedule):
     """Down to 0 behind the last step, as (1 - step / steps) ^ power."""
 
     name: Literal["polynomial"]
@@ -161,7 +161,7 @@ class Polynomial(Schedule):
     power: Positive
 
 
-class Exponential(Schedule):
+class ExponentialTable(Schedule):
     """Times `factor` every so many steps."""
 
     name: Literal["exponential"]
@@ -227,8 +227,10 @@ class Recipe(Table):
     data: Data
     batch_norm: BatchNorm
     loss: Loss
-    optimizer: Annotated[SGD | RMSprop, Field(discriminator="name")]
-    schedule: Annotated[Steps | Plateau | Polynomial | Exponential, Field(discriminator="name")]
+    optimizer: Annotated[SGDTable | RMSpropTable, Field(discriminator="name")]
+    schedule: Annotated[
+        StepsTable | PlateauTable | PolynomialTable | ExponentialTable, Field(discriminator="name")
+    ]
     expect: Expect | None = None
     departs: Annotated[list[Departure], Field(default_factory=list)]
 
@@ -251,14 +253,17 @@ TABLES: dict[str, type[Table]] = {
 }
 # Tables that a key of theirs chooses among: the key, and what each of its words takes.
 CHOICES: dict[str, tuple[str, dict[str, list[str]]]] = {
-    "optimizer": ("name", {"sgd": [*SGD.model_fields], "rmsprop": [*RMSprop.model_fields]}),
+    "optimizer": (
+        "name",
+        {"sgd": [*SGDTable.model_fields], "rmsprop": [*RMSpropTable.model_fields]},
+    ),
     "schedule": (
         "name",
         {
-            "steps": [*Steps.model_fields],
-            "plateau": [*Plateau.model_fields],
-            "polynomial": [*Polynomial.model_fields],
-            "exponential": [*Exponential.model_fields],
+            "steps": [*StepsTable.model_fields],
+            "plateau": [*PlateauTable.model_fields],
+            "polynomial": [*PolynomialTable.model_fields],
+            "exponential": [*ExponentialTable.model_fields],
         },
     ),
     "initial": ("weights", {"word": [], "table": [*Initial.model_fields]}),

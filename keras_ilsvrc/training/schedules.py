@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
 
-
-def steps(rows: Sequence[Sequence[float]]) -> float | Schedule:
+def steps(rows: Sequence[Sequence[float]]) -> float | LearningRateSchedule:
     """Return a rate that changes at given steps.
 
     Args:
@@ -24,18 +23,18 @@ def steps(rows: Sequence[Sequence[float]]) -> float | Schedule:
     )
 
 
-def polynomial(rate: float, total: int, power: float = 0.5) -> Schedule:
+def polynomial(rate: float, total: int, power: float = 0.5) -> LearningRateSchedule:
     """Return rate * (1 - step / total) ^ power, as Caffe's `poly`; 0 from `total` on."""
     return keras.optimizers.schedules.PolynomialDecay(rate, total, 0.0, power)
 
 
-def exponential(rate: float, factor: float, every: int) -> Schedule:
-    """Return rate * factor ^ floor(step / every), as GoogLeNet and Inception-v3 had it by epochs."""
+def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
+    """Return rate * factor ^ floor(step / every), as in GoogLeNet and Inception-v3."""
     return keras.optimizers.schedules.ExponentialDecay(rate, every, factor, staircase=True)
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
-class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+class WarmUp(LearningRateSchedule):
     """From `start` in equal parts to what `then` gives at step `until`, and on as `then`."""
 
     def __init__(self, then, until, start=0.0):
@@ -70,7 +69,7 @@ class Plateau(keras.callbacks.Callback):
     Args:
         factor: What the rate is multiplied with, between 0 and 1.
         patience: Epochs without a new least error before that.
-        times: How often at most; the paper of AlexNet has 3.
+        times: Number of times at most; the paper of AlexNet has 3.
     """
 
     def __init__(self, factor: float = 0.1, patience: int = 5, times: int = 3):

@@ -18,7 +18,7 @@ from keras_ilsvrc.nets import NETS, info
 from keras_ilsvrc.recipe.schema import Protocol
 from keras_ilsvrc.training.strategy import mirrored
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 FILES = sorted((ROOT / "recipes").glob("*.toml"))
 RECIPES = {path.stem: recipes.load(path) for path in FILES}
 # Height, width and channels of the images of a data set; of those that vary, one image's.
