@@ -82,8 +82,8 @@ def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperPa
 
 def _compiled(model: "keras.Model", hp: "keras_tuner.HyperParameters") -> "keras.Model":
     """Return the model, compiled for a trial."""
+    from keras_ilsvrc.training.keras_fit import compile_model
     from keras_ilsvrc.training.optimizers import SGD
-    from keras_ilsvrc.training.stock import compile_model
 
     rate = hp.Float("learning_rate", 1e-3, 1.0, sampling="log", default=0.1)
     momentum = hp.Float("momentum", 0.5, 0.99, default=0.9)

@@ -20,7 +20,9 @@ def built_from(made, monkeypatch, space=None):
     asked, space = [], keras_tuner.HyperParameters() if space is None else space
     with monkeypatch.context() as patch:
         patch.setattr(sweep, "build", lambda net, **arguments: asked.append(info(net, **arguments)))
-        patch.setattr("keras_ilsvrc.training.stock.compile_model", lambda model, optimizer: None)
+        patch.setattr(
+            "keras_ilsvrc.training.keras_fit.compile_model", lambda model, optimizer: None
+        )
         made.build(space)
     (net,) = asked
     return net, {each.name: each for each in space.space}

@@ -58,7 +58,7 @@ DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"
 
 
 @dataclass(frozen=True)
-class Ratio:
+class ThroughputRatio:
     """Images/s of one over those of another, round by round: the median and the quartiles."""
 
     ours: str
@@ -69,11 +69,11 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """Median images/s by contestant, ratios of one run, and what was measured how."""
+class InputSpeed:
+    """Median images/s by function, ratios of one run, and what was measured how."""
 
     images_per_second: dict[str, float]
-    ratios: list[Ratio]
+    ratios: list[ThroughputRatio]
     images: int
     kilobytes: float
     rounds: int
@@ -83,37 +83,37 @@ class Pace:
 def measure(
     torchvision: bool = False,
     rounds: int = ENOUGH,
-    tell: Callable[[str, float], None] = lambda what, share: None,
-) -> Pace:
+    progress: Callable[[str, float], None] = lambda what, share: None,
+) -> InputSpeed:
     """Times turns of 1,920 images: decoded alone, and augmented in batches of 128.
 
     Args:
         torchvision: Whether its loader takes turns with ours; it has to be imported already.
         rounds: How many are counted.
-        tell: Told what is going on, and what share of the timing is done.
+        progress: Called with the current step, and the share of the timing that is done.
     """
     with tempfile.TemporaryDirectory() as directory:
-        tell("making images", 0)
+        progress("making images", 0)
         paths = make_files(Path(directory))
         split = Split(np.zeros(len(paths), "int32"), store=Files(np.array(paths)))
         mean = measure_statistics(split, MEAN)
-        contestants = {DECODING: _consumed(_decoding(paths))}
+        functions = {DECODING: _consumed(_decoding(paths))}
         for name, rows in AUGMENTATIONS.items():
             batches = training_batches(split, rows, mean, BATCH, seed=0, last_step=STEPS)
-            contestants[name] = _consumed(batches)
+            functions[name] = _consumed(batches)
         if torchvision:
-            contestants[TORCHVISION] = _consumed(_torchvision_loader(Path(directory)))
+            functions[TORCHVISION] = _consumed(_torchvision_loader(Path(directory)))
 
-        def progress(name: str, number: int) -> None:
-            tell(f"timing {name}", number / (rounds + UNCOUNTED))
+        def show_round(name: str, number: int) -> None:
+            progress(f"timing {name}", number / (rounds + UNCOUNTED))
 
-        times = take_turns(contestants, rounds, progress)
+        times = take_turns(functions, rounds, show_round)
         size = statistics.mean(Path(path).stat().st_size for path in paths)
     pairs = [(name, DECODING) for name in AUGMENTATIONS]
     pairs += [(INCEPTION, TORCHVISION)] if torchvision else []
     rates = {name: BATCH * STEPS / statistics.median(found) for name, found in times.items()}
     ratios = [_ratio(ours, over, times) for ours, over in pairs]
-    return Pace(rates, ratios, BATCH * STEPS, size / 1000, rounds, threads())
+    return InputSpeed(rates, ratios, BATCH * STEPS, size / 1000, rounds, threads())
 
 
 def make_files(directory: Path, count: int = FILES) -> list[str]:
@@ -187,8 +187,8 @@ def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
     return work
 
 
-def _ratio(ours: str, over: str, times: dict[str, list[float]]) -> Ratio:
+def _ratio(ours: str, over: str, times: dict[str, list[float]]) -> ThroughputRatio:
     """Times stand the other way round than speeds."""
     ratios = [other / own for own, other in zip(times[ours], times[over])]
     lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
-    return Ratio(ours, over, median, lower, upper)
+    return ThroughputRatio(ours, over, median, lower, upper)

@@ -12,7 +12,7 @@ from keras_ilsvrc.layers import GroupedConv2D, LocalResponseNormalization
 BATCH = 32
 
 
-class Ratio(NamedTuple):
+class LayerTimes(NamedTuple):
     """Ours over a peer's time; `limit` is what we hold ourselves to."""
 
     ours: str
@@ -23,7 +23,7 @@ class Ratio(NamedTuple):
     limit: float
 
 
-def measure(rounds: int) -> list[Ratio]:
+def measure(rounds: int) -> list[LayerTimes]:
     """Both layers at the sizes of AlexNet, float32, batch 32, on the CPU."""
     with tf.device("/cpu:0"):
         ratios = _compare(
@@ -54,13 +54,13 @@ def _compare(
     layers: Mapping[str, Callable[..., Any]],
     limits: Mapping[str, float],
     rounds: int,
-) -> list[Ratio]:
+) -> list[LayerTimes]:
     x = tf.random.stateless_normal((BATCH, *shape), seed=(0, 0))
-    contestants = {name: _forward_backward(layer, x) for name, layer in layers.items()}
-    seconds = alternate(contestants, rounds)
+    functions = {name: _forward_backward(layer, x) for name, layer in layers.items()}
+    seconds = alternate(functions, rounds)
     ours = next(iter(layers))
     return [
-        Ratio(
+        LayerTimes(
             ours,
             peer,
             1000 * seconds[ours],

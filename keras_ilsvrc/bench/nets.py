@@ -27,7 +27,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Ratio:
+class SpeedRatio:
     """Our images/s over the peer's, round by round: the median, quartiles and extremes."""
 
     median: float
@@ -43,7 +43,7 @@ class Comparison:
 
     ours: Speed
     peer: Speed | None
-    ratio: Ratio | None
+    ratio: SpeedRatio | None
     work: str
     batch: int
     steps: int
@@ -59,7 +59,7 @@ def measure(
     steps: int = ENOUGH,
     batch: int = 8,
     jit: bool | None = None,
-    tell: Callable[[str, float], None] = lambda what, share: None,
+    progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> Comparison:
     """Times steps of a net: forward, backward and an update by SGD, on random images.
 
@@ -70,7 +70,7 @@ def measure(
         steps: How many are counted of each net.
         batch: Images a step.
         jit: Whether XLA compiles the steps of TensorFlow; on a GPU only, if None.
-        tell: Told what is going on, and what share of the timing is done.
+        progress: Called with the current step, and the share of the timing that is done.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus if against == "torchvision" else ():  # else none of its memory is left to torch
@@ -78,14 +78,14 @@ def measure(
     jit = bool(gpus) if jit is None else jit
     form = "XLA" if jit else "graph"
 
-    tell(f"building {name}", 0)
+    progress(f"building {name}", 0)
     model = build(name)
     macs = account(model).macs
     nets = [(f"keras_ilsvrc {name}", form, macs)]
     works: list[Work] = [keras_step(model, batch, inference, jit)]
     if against:
         title = PEERS[against][name]
-        tell(f"building {title} of {against}", 0)
+        progress(f"building {title} of {against}", 0)
         if against == "keras":
             other = getattr(keras.applications, title)(weights=None)
             works.append(keras_step(other, batch, inference, jit))
@@ -95,11 +95,11 @@ def measure(
             works.append(work)
         nets.append((f"{against} {title}", form, macs))
 
-    def progress(net: str, number: int) -> None:
+    def show_round(net: str, number: int) -> None:
         what = "timing" if number else "first step of"
-        tell(f"{what} {net}", number / (steps + UNCOUNTED))
+        progress(f"{what} {net}", number / (steps + UNCOUNTED))
 
-    times = take_turns({net: work for (net, _, _), work in zip(nets, works)}, steps, progress)
+    times = take_turns({net: work for (net, _, _), work in zip(nets, works)}, steps, show_round)
     speeds = [_speed(*net, times[net[0]], batch, 1 if inference else 3) for net in nets]
     return Comparison(
         ours=speeds[0],
@@ -122,8 +122,8 @@ def _speed(
     return Speed(net, form, seconds, rate, macs and 2e-9 * macs * passes * rate)
 
 
-def _ratio(ours: list[float], peers: list[float]) -> Ratio:
+def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
     """Times stand the other way round than speeds."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
     lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
-    return Ratio(median, lower, upper, min(ratios), max(ratios))
+    return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

@@ -1,4 +1,4 @@
-"""Honest times: contestants take turns, and the median counts."""
+"""Honest times: functions take turns, and the median counts."""
 
 import statistics
 import time
@@ -8,32 +8,31 @@ UNCOUNTED = 2  # rounds before the first that counts
 ENOUGH = 10  # rounds from which the spread of a ratio says something
 
 
-def alternate(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each contestant, which `take_turns`."""
-    times = take_turns(contestants, rounds)
+def alternate(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each function, which `take_turns`."""
+    times = take_turns(functions, rounds)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
 def take_turns(
-    contestants: Mapping[str, Callable[[], object]],
+    functions: Mapping[str, Callable[[], object]],
     rounds: int,
-    tell: Callable[[str, int], None] = lambda name, number: None,
+    progress: Callable[[str, int], None] = lambda name, number: None,
 ) -> dict[str, list[float]]:
-    """Seconds of each contestant, round by round.
+    """Seconds of each function, round by round.
 
     They run in turn, so that what else the machine does meets all of them alike, after
     `UNCOUNTED` rounds.
 
     Args:
-        contestants: By name; each returns only when its work is done.
+        functions: By name; each returns only when its work is done.
         rounds: How often each is timed; at least 1.
-        tell: Told who is about to run, and in which round, counted from 0 with those that are
-            not counted.
+        progress: Called with the name of the next function and its round, counted from 0.
     """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
+    times: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + UNCOUNTED):
-        for name, work in contestants.items():
-            tell(name, number)
+        for name, work in functions.items():
+            progress(name, number)
             started = time.perf_counter()
             work()
             if number >= UNCOUNTED:

@@ -14,10 +14,10 @@ import tensorflow as tf
 from keras_ilsvrc.bench.timing import UNCOUNTED, take_turns
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
+from keras_ilsvrc.training.keras_fit import compile_model
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
 from keras_ilsvrc.training.replicas import values_of
-from keras_ilsvrc.training.stock import compile_model
 from keras_ilsvrc.training.strategy import mirrored
 from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
@@ -56,7 +56,7 @@ class Turns(keras.callbacks.Callback):
 
 
 @dataclass(frozen=True)
-class Cost:
+class TrainingCost:
     """Seconds a step, and our time over `fit`'s, round by round; a checkpoint's size and time."""
 
     net: str
@@ -78,8 +78,8 @@ def measure(
     batch: int = 32,
     steps: int = 10,
     rounds: int = 9,
-    tell: Callable[[str, float], None] = lambda what, share: None,
-) -> Cost:
+    progress: Callable[[str, float], None] = lambda what, share: None,
+) -> TrainingCost:
     """Times epochs of some steps, in float32 on random images.
 
     Args:
@@ -88,10 +88,10 @@ def measure(
         batch: Images a step, over all replicas.
         steps: Of an epoch, which is what takes turns.
         rounds: How many are counted.
-        tell: Told what is going on, and what share of the timing is done.
+        progress: Called with the current step, and the share of the timing that is done.
     """
     strategy = mirrored(replicas)
-    tell(f"building {name}", 0)
+    progress(f"building {name}", 0)
     with strategy.scope():
         stock, model = build(name), build(name)
         compile_model(stock, SGD(1e-4, 0.9, 1e-4))
@@ -107,15 +107,15 @@ def measure(
     def train(turns: Turns) -> None:
         Trainer(update, lambda first, context: share, epochs * steps, steps, [turns]).train()
 
-    def progress(what: str, number: int) -> None:
-        tell(f"timing {what}", number / epochs)
+    def show_round(what: str, number: int) -> None:
+        progress(f"timing {what}", number / epochs)
 
-    times = take_turns({"our trainer": Turns(train), "fit": Turns(fit)}, rounds, progress)
+    times = take_turns({"our trainer": Turns(train), "fit": Turns(fit)}, rounds, show_round)
     ratios = [ours / theirs for ours, theirs in zip(times["our trainer"], times["fit"])]
     lower, middle, upper = statistics.quantiles(ratios, n=4, method="inclusive")
     seconds = {what: statistics.median(found) / steps for what, found in times.items()}
     size, written = _checkpoint(update)
-    return Cost(
+    return TrainingCost(
         net=name,
         seconds=seconds["our trainer"],
         fit_seconds=seconds["fit"],

@@ -16,7 +16,7 @@ INFERENCE, PROJECTIONS, TOP, ONE = "inference", "projections", "top activations"
 
 
 @dataclass(frozen=True)
-class Cost:
+class VisualizeCost:
     """Median seconds, and the ratio of one run.
 
     Attributes:
@@ -41,8 +41,8 @@ def measure(
     layer: str,
     images: int,
     rounds: int,
-    tell: Callable[[str, float], None] = lambda what, share: None,
-) -> Cost:
+    progress: Callable[[str, float], None] = lambda what, share: None,
+) -> VisualizeCost:
     """Times them in turn on random images.
 
     Args:
@@ -50,7 +50,7 @@ def measure(
         layer: Whose activations are looked at.
         images: How many.
         rounds: How many are counted; at least 2.
-        tell: Told what is going on, and what share of the timing is done.
+        progress: Called with the current step, and the share of the timing that is done.
     """
     model = build(name)
     top = Top(model, layer)
@@ -73,19 +73,19 @@ def measure(
             some = wanted[start : start + BATCH]
             top.deconvnet(pool[: len(some)], some)
 
-    contestants: dict[str, Callable[[], object]] = {
+    functions: dict[str, Callable[[], object]] = {
         INFERENCE: infer,
         PROJECTIONS: project,
         TOP: lambda: top(batches(), BATCH),
         ONE: lambda: top.deconvnet(pool[:1]),
     }
 
-    def progress(what: str, number: int) -> None:
-        tell(f"timing {what}", number / (rounds + UNCOUNTED))
+    def show_round(what: str, number: int) -> None:
+        progress(f"timing {what}", number / (rounds + UNCOUNTED))
 
-    times = take_turns(contestants, rounds, progress)
+    times = take_turns(functions, rounds, show_round)
     both = zip(times[TOP], times[INFERENCE], times[PROJECTIONS])
     ratios = [found / (plain + projected) for found, plain, projected in both]
     lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
     seconds = {what: statistics.median(found) for what, found in times.items()}
-    return Cost(seconds, median, lower, upper, images, len(wanted))
+    return VisualizeCost(seconds, median, lower, upper, images, len(wanted))

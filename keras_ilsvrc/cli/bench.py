@@ -96,10 +96,10 @@ def net(
         importlib.import_module(against)  # behind TensorFlow its import crashes
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
-    with _telling(name) as tell:
+    with _telling(name) as progress:
         from keras_ilsvrc.bench.nets import measure
 
-        result = measure(name, against, inference, steps, batch, jit, tell)
+        result = measure(name, against, inference, steps, batch, jit, progress)
     if as_json:
         print(json.dumps(asdict(result), indent=2))
         return
@@ -138,10 +138,10 @@ def training(
         raise InputError(f"--batch is {batch}, which {replicas} replicas cannot share evenly")
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
-    with _telling(name) as tell:
+    with _telling(name) as progress:
         from keras_ilsvrc.bench.training import measure
 
-        cost = measure(name, replicas, batch, steps, rounds, tell)
+        cost = measure(name, replicas, batch, steps, rounds, progress)
     if as_json:
         print(json.dumps(asdict(cost), indent=2))
         return
@@ -173,10 +173,10 @@ def input_(
         importlib.import_module(against)  # behind TensorFlow its import crashes
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
-    with _telling("images") as tell:
+    with _telling("images") as progress:
         from keras_ilsvrc.bench.input import measure
 
-        pace = measure(bool(against), rounds, tell)
+        pace = measure(bool(against), rounds, progress)
     if as_json:
         print(json.dumps(asdict(pace), indent=2))
         return
@@ -201,10 +201,10 @@ def visualize(
     info(name)
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
-    with _telling(name) as tell:
+    with _telling(name) as progress:
         from keras_ilsvrc.bench.visualize import measure
 
-        cost = measure(name, layer, images, rounds, tell)
+        cost = measure(name, layer, images, rounds, progress)
     if as_json:
         print(json.dumps(asdict(cost), indent=2))
         return

@@ -241,8 +241,8 @@ def evaluate(
     quiet_tensorflow()
     from keras_ilsvrc.runs.evaluate import errors_of, restore
 
-    with bar("testing") as tell:
-        result = errors_of([restore(path, replicas) for path in run], protocol, sides, tell)
+    with bar("testing") as progress:
+        result = errors_of([restore(path, replicas) for path in run], protocol, sides, progress)
     del result["probabilities"]
     if as_json:
         print(json.dumps(result, indent=2))

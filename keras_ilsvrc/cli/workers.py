@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.training.cluster import GRACE, LOST, tell_stderr
+from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 
 # Statuses that a restart would not change; of several, the first is returned.
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
@@ -47,7 +47,7 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
                 return final[0]
             found = ", ".join(f"worker {n}: {_words(x)}" for n, x in enumerate(statuses))
             number = f"starting all again, {restart + 1} of {max_restarts}"
-            tell_stderr(f"{found}; {number if restart < max_restarts else 'resume with --resume'}")
+            log_stderr(f"{found}; {number if restart < max_restarts else 'resume with --resume'}")
     return LOST
 
 

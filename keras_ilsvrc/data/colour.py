@@ -20,7 +20,7 @@ DEVIATION = 0.1  # of what each component is multiplied by: AlexNet, section 4.1
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue
 
 
-class Form(NamedTuple):
+class NoiseScale(NamedTuple):
     """A component's length is its variance to this power; the sum is divided at last."""
 
     power: float
@@ -28,7 +28,7 @@ class Form(NamedTuple):
 
 
 # AlexNet's paper says eigenvalues, its code takes their roots: cuda-convnet, convdata.py.
-FORMS = {"cuda-convnet": Form(0.5, 1.1), "fb.resnet.torch": Form(1.0, 1.0)}
+FORMS = {"cuda-convnet": NoiseScale(0.5, 1.1), "fb.resnet.torch": NoiseScale(1.0, 1.0)}
 
 
 def pca_noise(image, seed, form: str, components: str, pca_values=None, pca_vectors=None):

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from keras_ilsvrc.errors import printable, ran_out, reason
 
-LARGEST = 100_000_000  # pixels of an image; 300 MB as uint8 in colour
+MAX_PIXELS = 100_000_000  # pixels of an image; 300 MB as uint8 in colour
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 ORIENTATION = 0x0112  # of EXIF
 # Pillow's name of what an image holds; what is not here, as CMYK, keeps its name.
@@ -78,7 +78,7 @@ def read_header(file: BinaryIO) -> Header:
     try:
         with Image.open(file, formats=FORMATS) as image:
             width, height = image.size
-            if width * height > LARGEST:
+            if width * height > MAX_PIXELS:
                 raise BadImage(f"{width}x{height} is above the limit of 100 megapixels")
             # A JPEG of several pictures is read as its first by every decoder.
             if image.format != "MPO" and getattr(image, "is_animated", False):

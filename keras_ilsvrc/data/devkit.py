@@ -13,7 +13,7 @@ from keras_ilsvrc.errors import InputError
 
 NAME = "ILSVRC2012_devkit_t12"
 META, TRUTH = "data/meta.mat", "data/ILSVRC2012_validation_ground_truth.txt"
-LARGEST = 64 << 20  # bytes of the unpacked kit
+MAX_KIT_BYTES = 64 << 20  # bytes of the unpacked kit
 
 
 class Devkit(NamedTuple):
@@ -76,7 +76,7 @@ def _from_archive(path, name):
 
 
 def _limited(file, name):
-    content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError(f"{name} has over {LARGEST:,} bytes")
+    content = file.read(MAX_KIT_BYTES + 1)
+    if len(content) > MAX_KIT_BYTES:
+        raise ValueError(f"{name} has over {MAX_KIT_BYTES:,} bytes")
     return content

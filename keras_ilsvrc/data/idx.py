@@ -17,7 +17,7 @@ from keras_ilsvrc.errors import InputError
 SPLITS = {"train": "train", "test": "t10k"}
 # kind: magic number, which is 8 for unsigned bytes and then the number of dimensions
 MAGIC = {"images-idx3": 0x803, "labels-idx1": 0x801}
-LARGEST = 4 << 30  # bytes of values in a file
+MAX_BYTES = 4 << 30  # bytes of values in a file
 DIGITS = tuple("0123456789")
 FASHION = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -88,8 +88,8 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
                 raise InputError(f"{path}: magic number {found}; expected {magic} of {path.name}")
             shape = struct.unpack(f">{dimensions}I", header[4:])
             size = math.prod(shape)
-            if size > LARGEST:
-                raise InputError(f"{path}: declares {size:,} bytes; expected at most {LARGEST:,}")
+            if size > MAX_BYTES:
+                raise InputError(f"{path}: declares {size:,} bytes; expected at most {MAX_BYTES:,}")
             values = file.read(size + 1)
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from error

@@ -35,7 +35,7 @@ def imagenet(place: str, channels: int = 3, report: Report = refuse) -> Source:
     Args:
         place: The folder; behind it may stand `?order=devkit`.
         channels: 1 or 3: as what the images are decoded.
-        report: Told of links that lead out and of empty folders, which are left out. No image is
+        report: Called with links that lead out and empty folders, which are left out. No image is
             opened; `data check` opens all.
 
     Raises:

@@ -12,7 +12,7 @@ from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.split import Split, joined
 from keras_ilsvrc.errors import InputError, nearest, printable, reason
 
-# Told of what is left out because it is bad.
+# Called with what is left out because it is bad.
 Report = Callable[[Fault], None]
 
 

@@ -13,10 +13,10 @@ from keras_ilsvrc.data.tfds_source import tfds_source
 from keras_ilsvrc.errors import InputError, nearest, reason
 
 
-class Form(NamedTuple):
+class SourceKind(NamedTuple):
     """A kind of source: how its name is written, and what opens it.
 
-    `open` takes what stands behind the colon, the channels, and whom to tell of bad files.
+    `open` takes what stands behind the colon, the channels, and whom to progress of bad files.
     """
 
     written: str
@@ -24,11 +24,11 @@ class Form(NamedTuple):
 
 
 SOURCES = {
-    "digits": Form("digits", lambda _, channels, report: digits()),
-    "folder": Form("folder:PATH", lambda at, *rest: folder(Path(at), *rest)),
-    "idx": Form("idx:PATH", lambda at, channels, report: idx(Path(at))),
-    "imagenet": Form("imagenet:PATH", imagenet),
-    "tfds": Form("tfds:NAME", lambda name, channels, report: tfds_source(name, channels)),
+    "digits": SourceKind("digits", lambda _, channels, report: digits()),
+    "folder": SourceKind("folder:PATH", lambda at, *rest: folder(Path(at), *rest)),
+    "idx": SourceKind("idx:PATH", lambda at, channels, report: idx(Path(at))),
+    "imagenet": SourceKind("imagenet:PATH", imagenet),
+    "tfds": SourceKind("tfds:NAME", lambda name, channels, report: tfds_source(name, channels)),
 }
 
 
@@ -39,7 +39,7 @@ def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source
         name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; the functions
             of these names say what each reads.
         channels: 1 or 3: as what encoded images are decoded.
-        report: Told of bad files, which are left out; by default the first one is an error.
+        report: Called with bad files, which are left out; by default the first one is an error.
 
     Raises:
         InputError: If it is unknown, missing, empty or holds what is no image.

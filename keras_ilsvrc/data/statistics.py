@@ -15,7 +15,7 @@ from keras_ilsvrc.terminal.bars import tracked
 
 TOGETHER = 64  # images a batch, where all are of one size
 LEAST_DEVIATION = 1e-6
-LARGEST_ZCA = 64 * 64 * 3  # values of an image; their matrix has 604 MB
+MAX_ZCA_VALUES = 64 * 64 * 3  # values of an image; their matrix has 604 MB
 
 
 class Measure(NamedTuple):
@@ -136,7 +136,7 @@ def _components(mean, products, row):
 
 def _value_sums(images):
     count = images.shape[1:].num_elements()
-    if count is None or count > LARGEST_ZCA:
+    if count is None or count > MAX_ZCA_VALUES:
         size = "x".join(str(side or "?") for side in images.shape[1:])
         raise InputError(f"zca needs images of one size up to 64x64x3, not {size}; resize them")
     values = tf.reshape(images, (-1, count))

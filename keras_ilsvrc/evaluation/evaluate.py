@@ -41,7 +41,7 @@ def evaluate(
     batch_size: int,
     forward: Forward,
     scales: Sequence[int] | None = None,
-    tell: Callable[[int, int], object] = lambda done, total: None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> np.ndarray:
     """The probabilities of every image, by a protocol of the papers.
 
@@ -60,7 +60,7 @@ def evaluate(
         forward: What runs a model over batches, as `training.forward.Forward` does: called with
             the model, what feeds the replicas of a worker, and what to call after each step.
         scales: Shorter sides in pixels, in place of the protocol's own.
-        tell: Called after each step with the images done and those to do, over all scales.
+        progress: Called after each step with the images done and those to do, over all scales.
 
     Returns:
         (images, classes), float32.
@@ -80,7 +80,7 @@ def evaluate(
         nonlocal done
         start, done = done, done + len(split)
         parts = run, statistics, batch_size, forward
-        return _probabilities(*parts, lambda images: tell(start + images, total))
+        return _probabilities(*parts, lambda images: progress(start + images, total))
 
     return ensemble(ensemble(map(probabilities, each)) for each in runs)
 
@@ -112,7 +112,7 @@ def _side_of(model, protocol):
     return height
 
 
-def _probabilities(run, statistics, batch_size, forward, tell):
+def _probabilities(run, statistics, batch_size, forward, progress):
     """Return the probabilities of every image, once each, from one run."""
     images, done = 0, 0  # of a step, and in all
 
@@ -129,7 +129,7 @@ def _probabilities(run, statistics, batch_size, forward, tell):
     def check():
         nonlocal done
         done = min(done + images, len(run.split))
-        tell(done)
+        progress(done)
 
     def failed():
         return range(done, min(done + images, len(run.split)))

@@ -11,7 +11,7 @@ from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
 # Of every kernel, so that any net trains as built; biases start at zero. The Gaussian of He et al.
 # (arXiv:1502.01852, section 2.2), whose tails Keras' "he_normal" cuts off.
-INITIAL = {
+KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_in", "distribution": "untruncated_normal"},
 }
@@ -103,7 +103,7 @@ def conv(
         data_format="channels_last",
         activation=None if batch_norm else activation,
         use_bias=not batch_norm if use_bias is None else use_bias,
-        kernel_initializer=INITIAL,
+        kernel_initializer=KERNEL_INITIALIZER,
         dtype=dtype,
         name=name,
         **options,
@@ -197,7 +197,9 @@ def column(x, table, pool_cell="maxpool3/2", activation="relu", lrn=None, paddin
 def dense(x, units, name, activation=None, batch_norm=None):
     """A fully connected layer, its batch normalisation where constants are given."""
     behind = None if batch_norm else activation
-    x = layers.Dense(units, behind, not batch_norm, kernel_initializer=INITIAL, name=name)(x)
+    x = layers.Dense(
+        units, behind, not batch_norm, kernel_initializer=KERNEL_INITIALIZER, name=name
+    )(x)
     return normalise(x, batch_norm, activation, name) if batch_norm else x
 
 

@@ -178,7 +178,7 @@ class ResidualUnit(layers.Layer):
     def gate(self, x, target, stride):
         """Return the gate g(x) of [2] section 3.1: a 1x1 convolution and a sigmoid."""
         start = keras.initializers.Constant(self.gate_bias)
-        options = {"kernel_initializer": parts.INITIAL, "bias_initializer": start}
+        options = {"kernel_initializer": parts.KERNEL_INITIALIZER, "bias_initializer": start}
         options |= {"data_format": "channels_last", "dtype": self.dtype_policy, "name": "gate"}
         gate = layers.Conv2D(target, 1, stride, activation="sigmoid", **options)
         return gate(x)

@@ -56,9 +56,9 @@ def lenet5(image, classes):
             "lenet5_modern"
         )
     x = parts.conv(image, "conv5-6", "c1", scaled_tanh, padding="valid")
-    x = Subsampling2D(scaled_tanh, parts.INITIAL, name="s2")(x)
-    x = TableConv2D(C3, 5, scaled_tanh, parts.INITIAL, name="c3")(x)
-    x = Subsampling2D(scaled_tanh, parts.INITIAL, name="s4")(x)
+    x = Subsampling2D(scaled_tanh, parts.KERNEL_INITIALIZER, name="s2")(x)
+    x = TableConv2D(C3, 5, scaled_tanh, parts.KERNEL_INITIALIZER, name="c3")(x)
+    x = Subsampling2D(scaled_tanh, parts.KERNEL_INITIALIZER, name="s4")(x)
     x = parts.conv(x, "conv5-120", "c5", scaled_tanh, padding="valid")
     if classes is None:
         return x

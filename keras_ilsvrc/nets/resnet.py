@@ -33,7 +33,7 @@ KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
 INITIAL = {"kernel": ("he",), "bias": {}}
 
 
-class Form(NamedTuple):
+class Variant(NamedTuple):
     """In what the published forms of one net differ."""
 
     bottleneck: str  # row of UNITS
@@ -45,10 +45,10 @@ class Form(NamedTuple):
 
 
 FORMS = {
-    "authors": Form("bottleneck", "ceil", BATCH_NORM),
-    "v1_5": Form("bottleneck_3x3", "half", BATCH_NORM),  # torchvision's; [2] too
-    "keras": Form("bottleneck", "half", KERAS_BATCH_NORM, True),
-    "keras_v2": Form("bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", False, True),
+    "authors": Variant("bottleneck", "ceil", BATCH_NORM),
+    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # torchvision's; [2] too
+    "keras": Variant("bottleneck", "half", KERAS_BATCH_NORM, True),
+    "keras_v2": Variant("bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", False, True),
 }
 
 

@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from keras_ilsvrc.report.page import Section, picture
 from keras_ilsvrc.runs.finished import FinishedRun
-from keras_ilsvrc.runs.inspection import View, of_experiment
+from keras_ilsvrc.runs.inspection import Inspection, of_experiment
 from keras_ilsvrc.visualize.occlusion import Occluder
 from keras_ilsvrc.visualize.probe import Probe
 from keras_ilsvrc.visualize.rules import is_relu
@@ -23,8 +23,8 @@ def strongest(run: FinishedRun) -> Section | None:
     if layer is None:
         return None
     top = Top(view.model, layer)
-    with run.working("looking at images") as tell:
-        found = top(view.batches(LOOKED_AT, tell), view.batch_size)
+    with run.working("looking at images") as progress:
+        found = top(view.batches(LOOKED_AT, progress), view.batch_size)
     images, (height, width) = min(LOOKED_AT, len(run.labels)), found.windows[0, 0, 2:]
     shown = picture(
         top_sheet(found, "", view.picture),
@@ -40,7 +40,7 @@ def strongest(run: FinishedRun) -> Section | None:
     return Section("What excites its maps", "strongest", shown, note)
 
 
-def layer_of_parts(view: View) -> str | None:
+def layer_of_parts(view: Inspection) -> str | None:
     """The last ReLU whose units see parts of an image, not all of it; None if all see it all.
 
     Of a net without ReLU, the last such layer of maps.
@@ -66,8 +66,8 @@ def covered(run: FinishedRun) -> Section:
     shown, cover, fill = Markup(), Occluder(view.model), view.grey()
     for index in sorted(firsts.values())[:COVERED]:
         label = int(run.labels[index])
-        with run.working("covering an image") as tell:
-            found = cover(view.image(index), label, fill=fill, tell=tell)
+        with run.working("covering an image") as progress:
+            found = cover(view.image(index), label, fill=fill, progress=progress)
         figure = occlusion_sheet(found, view.picture(index), run.classes, "")
         name = run.classes[label]
         alt = f"An image of {name}, and where a grey square over it changes what the net says"

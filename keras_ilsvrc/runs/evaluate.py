@@ -15,25 +15,25 @@ from keras_ilsvrc.evaluation.protocols import views_of
 from keras_ilsvrc.nets.build import load_weights
 from keras_ilsvrc.runs.experiment import Experiment, op_rows, set_up, without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.training.cluster import tell_stderr
+from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.strategy import mirrored
 
-Told = Callable[[int, int], object]  # images done, and those to do
+OnProgress = Callable[[int, int], object]  # of the number of images done, and of all
 
 
 def silent(done: int, total: int) -> None:
-    """Tells nobody."""
+    """Show no progress."""
 
 
 def restore(
-    path: Path, replicas: int | None = None, tell: Callable[[str], object] = tell_stderr
+    path: Path, replicas: int | None = None, log: Callable[[str], object] = log_stderr
 ) -> Experiment:
     """Return the experiment of a finished run, with its trained weights.
 
     Args:
         path: The directory of the run.
         replicas: As for `training.strategy.mirrored`.
-        tell: Called with warnings.
+        log: Called with warnings.
 
     Raises:
         InputError: If the directory contains no finished run, a file in it is damaged, or its
@@ -43,7 +43,7 @@ def restore(
     weights = directory.weights()
     experiment = set_up(directory.recipe(), mirrored(replicas), directory.statistics())
     for line in directory.check_images(experiment.identity(["test"]), ["test"]):
-        tell(line)
+        log(line)
     load_weights(without_optimizer(experiment.model), weights)
     return experiment
 
@@ -53,19 +53,19 @@ def probabilities(
     split: Split,
     protocol: str,
     scales: Sequence[int] | None = None,
-    tell: Told = silent,
+    progress: OnProgress = silent,
 ) -> np.ndarray:
     """(images, classes), float32: of the images of a split, by a protocol."""
     data = experiment.recipe.data
     parts = experiment.model, split, op_rows(data.eval_ops), experiment.statistics, protocol
-    return evaluate(*parts, data.batch_size, experiment.forward, scales, tell)
+    return evaluate(*parts, data.batch_size, experiment.forward, scales, progress)
 
 
 def errors_of(
     experiments: Sequence[Experiment],
     protocol: str | None = None,
     scales: Sequence[int] | None = None,
-    tell: Told = silent,
+    progress: OnProgress = silent,
 ) -> dict[str, Any]:
     """Errors on the test images, of one net or of several whose probabilities are averaged.
 
@@ -73,7 +73,7 @@ def errors_of(
         experiments: Of the same data set and classes; its members need not share a net.
         protocol: In place of that of the first recipe.
         scales: In place of the protocol's own.
-        tell: Told of the images done and those to do, for each net anew.
+        progress: Called with the number of images done and of all images, for each network.
 
     Returns:
         What `result.json` holds of the test, with the `probabilities` behind it.
@@ -92,7 +92,7 @@ def errors_of(
     if protocol is None:
         protocol = expect.protocol if expect else "single_view"
         scales = scales or (expect.scales if expect else None)
-    found = ensemble(probabilities(x, x.test, protocol, scales, tell) for x in experiments)
+    found = ensemble(probabilities(x, x.test, protocol, scales, progress) for x in experiments)
     labels = first.test.labels
     few = found.shape[1] <= 5
     errors = {k: None if k == 5 and few else top_k_error(found, labels, k) for k in (1, 5)}

@@ -27,11 +27,11 @@ from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.forward import Forward
+from keras_ilsvrc.training.keras_fit import disable_slow_cpu_options
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD, RMSprop
 from keras_ilsvrc.training.replicas import workers_of
 from keras_ilsvrc.training.schedules import WarmUp, exponential, polynomial, steps
-from keras_ilsvrc.training.stock import quicken
 from keras_ilsvrc.training.update import Update
 
 SPLITS = ("train", "validation", "test")
@@ -141,7 +141,7 @@ def set_up(
     with strategy.scope():
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         synchronize(model, replicas > 1 and recipe.batch_norm.statistics == "synchronized")
-    quicken(model)
+    disable_slow_cpu_options(model)
     forward = Forward(strategy)
     splits = train, validation, test
     made = Experiment(recipe, row, strategy, source, *splits, statistics, left_out, model, forward)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from keras_ilsvrc.evaluation.errors import top_k_error
-from keras_ilsvrc.runs.evaluate import Told, errors_of, restore, silent
+from keras_ilsvrc.runs.evaluate import OnProgress, errors_of, restore, silent
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.runs.reading import RunFiles
 
-Working = Callable[[str], AbstractContextManager[Told]]
+Working = Callable[[str], AbstractContextManager[OnProgress]]
 
 
 @contextmanager
-def unseen(label: str) -> Iterator[Told]:
+def unseen(label: str) -> Iterator[OnProgress]:
     """Show no progress bar."""
     yield silent
 
@@ -67,6 +67,6 @@ def read(path: Path, replicas: int | None = None, working: Working = unseen) -> 
     directory = RunFiles(path).check_finished()
     result, history = directory.result(), directory.history()
     experiment = restore(path, replicas)
-    with working("testing") as tell:
-        probabilities = errors_of([experiment], tell=tell)["probabilities"]
+    with working("testing") as progress:
+        probabilities = errors_of([experiment], progress=progress)["probabilities"]
     return FinishedRun(directory, experiment, result, history, probabilities, working)

@@ -26,7 +26,7 @@ GREY = 128  # of the square that is slid over images
 
 
 @dataclass(frozen=True)
-class Again:
+class Reiterable:
     """What can be gone through anew each time."""
 
     start: Callable[[], Iterator[Any]]
@@ -36,7 +36,7 @@ class Again:
 
 
 @dataclass(frozen=True)
-class View:
+class Inspection:
     """A net, and images as it takes them and as people see them.
 
     Attributes:
@@ -100,7 +100,7 @@ class View:
         flat = np.full(shape, GREY, "uint8")
         return np.asarray(apply_ops(flat, rows, NO_SEED, self.statistics), "float32")
 
-    def batches(self, count: int | None, tell: Callable[[int, int], object]) -> Iterator[Any]:
+    def batches(self, count: int | None, progress: Callable[[int, int], object]) -> Iterator[Any]:
         """The first images of the split, as the net takes them; all where no count is given."""
         split = self.images()[:count]
         done, parts = 0, (split, self.rows, self.statistics)
@@ -108,11 +108,11 @@ class View:
             for batch in evaluation_batches(*parts, self.batch_size):
                 yield batch.numpy()[: len(split) - done]  # filled up behind the last image
                 done = min(done + self.batch_size, len(split))
-                tell(done, len(split))
+                progress(done, len(split))
 
-    def again(self, count: int | None) -> "Again":
+    def repeatable(self, count: int | None) -> "Reiterable":
         """The same, to be gone through several times."""
-        return Again(lambda: self.batches(count, lambda done, total: None))
+        return Reiterable(lambda: self.batches(count, lambda done, total: None))
 
     def label(self, source: int | Path) -> int | None:
         """The class of an image of the split; None where it is not known, as of a file."""
@@ -132,7 +132,7 @@ class View:
         load_weights(without_optimizer(self.model), path)
 
 
-def of_run(path: Path, source: str | None = None) -> View:
+def of_run(path: Path, source: str | None = None) -> Inspection:
     """The net of a finished run with the ops of its test, and its test images or a source's.
 
     Raises:
@@ -141,13 +141,15 @@ def of_run(path: Path, source: str | None = None) -> View:
     return of_experiment(restore(path), RunFiles(path), source)
 
 
-def of_experiment(experiment: Experiment, directory: RunFiles, source: str | None = None) -> View:
+def of_experiment(
+    experiment: Experiment, directory: RunFiles, source: str | None = None
+) -> Inspection:
     """Return the view of a run whose experiment has its trained weights already."""
     classes, split, labelled = experiment.source.classes, experiment.test, True
     if source is not None:
         found, split = all_of(source, experiment.model)
         labelled = found == classes
-    return View(
+    return Inspection(
         experiment.model,
         op_rows(experiment.recipe.data.eval_ops),
         experiment.statistics,
@@ -159,7 +161,7 @@ def of_experiment(experiment: Experiment, directory: RunFiles, source: str | Non
     )
 
 
-def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> View:
+def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> Inspection:
     """A model of a `.keras` file; images are resized and cut to the square that it takes.
 
     Args:
@@ -189,7 +191,7 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
         found, split = all_of(source, model)
         labelled = len(found) == len(classes)  # in the order of Keras' own folders
         classes = found if labelled else classes
-    return View(model, rows, {}, split, classes, labelled, 32, {})
+    return Inspection(model, rows, {}, split, classes, labelled, 32, {})
 
 
 def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:

@@ -12,13 +12,13 @@ from keras_ilsvrc.errors import printable, reason
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL
-from keras_ilsvrc.training.cluster import tell_stderr
+from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 Page = Callable[[FinishedRun], object]
 
 
-def draw(run: FinishedRun, page: Page | None, tell: Callable[[str], object] = tell_stderr) -> None:
+def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log_stderr) -> None:
     """Draw the pictures of a finished run, then its page.
 
     Whatever fails in this costs a line, for the result is kept already.
@@ -33,7 +33,7 @@ def draw(run: FinishedRun, page: Page | None, tell: Callable[[str], object] = te
         except Exception as error:
             path, why = run.directory.path, printable(reason(error))
             again = f"`keras-ilsvrc report --run {path}` draws it again"
-            tell(f"{path / name}: not drawn: {why}; the result is kept; {again}")
+            log(f"{path / name}: not drawn: {why}; the result is kept; {again}")
 
 
 def draw_curves(

@@ -45,7 +45,7 @@ from keras_ilsvrc.runs.reading import (
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
-from keras_ilsvrc.training.cluster import tell_stderr
+from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.records import History, KeptWeights, Summaries
 from keras_ilsvrc.training.replicas import as_tested, workers_of
 from keras_ilsvrc.training.schedules import Plateau
@@ -109,7 +109,7 @@ def _train(
         update = make_update(experiment, machine.xla)
     if directory.file(RUN):
         for line in directory.begin(experiment.identity()):
-            tell_stderr(line)
+            log_stderr(line)
     directory.keep_statistics(experiment.statistics)
     with StopRequest() as stop:
         history = _fit(experiment, update, directory, machine, stop)
@@ -135,14 +135,14 @@ def _test(experiment, directory, stop):
     """Test the network and write its weights; return the errors and probabilities."""
     path = directory.file(WEIGHTS)
     alone = workers_of(experiment.strategy)[0] == 1
-    with bar("testing", path is not None) as tell:
+    with bar("testing", path is not None) as progress:
 
         def checked(done, total):
-            tell(done, total)
+            progress(done, total)
             if alone:  # else all workers end the test together
                 stop.check()
 
-        result = errors_of([experiment], tell=checked)
+        result = errors_of([experiment], progress=checked)
     if path:
         with whole(path) as part:
             _write_weights(experiment.model, part)
@@ -172,15 +172,15 @@ def _fit(
     batch, total = recipe.data.batch_size, recipe.schedule.steps
     per_epoch = -(-len(experiment.train) // batch)
     writes = directory.file(HISTORY) is not None
-    progress = ProgressBar(total, per_epoch, batch, shown=writes)
-    history = History(directory.file(HISTORY), batch, progress.tell)
+    progress_bar = ProgressBar(total, per_epoch, batch, shown=writes)
+    history = History(directory.file(HISTORY), batch, progress_bar.log)
     picture, title = directory.file(CURVES), experiment.title
 
     def redraw():
         if picture:
             draw_curves(history.rows, picture, title)
 
-    callbacks = [history, progress, Redraw(redraw, progress.tell)]  # the same on all workers
+    callbacks = [history, progress_bar, Redraw(redraw, progress_bar.log)]  # the same on all workers
     events = directory.file(TENSORBOARD) if machine.tensorboard else None
     callbacks.append(Summaries(history, events))
     callbacks.append(
@@ -188,7 +188,7 @@ def _fit(
             recipe.keep_epochs or (),
             lambda path: _save(experiment, update, path),
             directory.file(EPOCHS),
-            progress.tell,
+            progress_bar.log,
         )
     )
     if experiment.validation is not None:
@@ -227,14 +227,14 @@ def _fit(
         describe=lambda step: (
             f"step {step} ({names_of_step(experiment.train, batch, recipe.seed, step)})"
         ),
-        tell=progress.tell,
+        log=progress_bar.log,
     )
 
     def failed():
         size, count = len(experiment.train), machine.steps_per_call
         return indices_of_step(size, batch, recipe.seed, trainer.step, count)
 
-    with progress, naming_the_file(experiment.train, rows, experiment.statistics, failed):
+    with progress_bar, naming_the_file(experiment.train, rows, experiment.statistics, failed):
         trainer.train()
     return history.rows
 
@@ -258,7 +258,7 @@ def _validate(experiment, update, stop):
         stop = NEVER  # all workers learn of it together, in the next step
     with as_tested(update):
         found = probabilities(
-            experiment, experiment.validation, "single_view", tell=lambda *_: stop.check()
+            experiment, experiment.validation, "single_view", progress=lambda *_: stop.check()
         )
     labels = experiment.validation.labels
     return {

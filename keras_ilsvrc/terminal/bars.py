@@ -16,18 +16,18 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def bar(what: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal's stderr when work takes over two seconds.
+def bar(label: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on a terminal's stderr when work takes over two seconds.
 
     Args:
-        what: Is done.
+        label: Label of the bar.
         shown: Whether there may be a bar at all.
 
     Yields:
-        What is to be told how much is done, and of how much.
+        A function of the number of items done and the number of all items.
     """
     screen = Console(stderr=True)
-    progress = Progress(
+    shown_bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
@@ -36,31 +36,31 @@ def bar(what: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
         transient=True,
         disable=not (shown and screen.is_terminal),
     )
-    task = progress.add_task(what, total=None)
+    task = shown_bar.add_task(label, total=None)
     start = time.monotonic() + PATIENCE
 
-    def tell(done: int, total: int) -> None:
-        progress.update(task, completed=done, total=total)
-        if not progress.live.is_started and time.monotonic() > start:
-            progress.start()
+    def progress(done: int, total: int) -> None:
+        shown_bar.update(task, completed=done, total=total)
+        if not shown_bar.live.is_started and time.monotonic() > start:
+            shown_bar.start()
 
     try:
-        yield tell
+        yield progress
     finally:
-        progress.stop()
+        shown_bar.stop()
 
 
-def tracked(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """The items, with a bar."""
-    with bar(what) as tell:
+def tracked(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+    """Yield the items while a progress bar shows how many are done."""
+    with bar(label) as progress:
         for number, item in enumerate(items, 1):
             yield item
-            tell(number, total)
+            progress(number, total)
 
 
 def in_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], what: str
+    function: Callable[[Item], Result], items: Sequence[Item], label: str
 ) -> Iterator[Result]:
-    """What a function returns for each item, in order; worked out by a thread a core."""
+    """Apply a function to each item in order, with one thread per core."""
     with ThreadPool() as pool:
-        yield from tracked(pool.imap(function, items, chunksize=16), len(items), what)
+        yield from tracked(pool.imap(function, items, chunksize=16), len(items), label)

@@ -33,18 +33,18 @@ class Redraw(keras.callbacks.Callback):
 
     Args:
         draw: Writes the picture.
-        tell: Told when it cannot be written.
+        log: Told when it cannot be written.
         seconds: So that short epochs do not spend their time on pictures.
     """
 
     def __init__(
         self,
         draw: Callable[[], object],
-        tell: Callable[[str], object] = print,
+        log: Callable[[str], object] = print,
         seconds: float = 30,
     ):
         super().__init__()
-        self.draw, self.tell, self.seconds = draw, tell, seconds
+        self.draw, self.log, self.seconds = draw, log, seconds
         self.drawn = -seconds
 
     def on_epoch_end(self, epoch, logs=None):
@@ -53,7 +53,7 @@ class Redraw(keras.callbacks.Callback):
         try:
             self.draw()
         except Exception as error:  # a picture never costs a step
-            self.tell(f"the curves are not drawn: {reason(error)}; training continues")
+            self.log(f"the curves are not drawn: {reason(error)}; training continues")
         self.drawn = time.monotonic()
 
 
@@ -87,7 +87,7 @@ class ProgressBar(keras.callbacks.Callback):
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.bar.stop()
 
-    def tell(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """A line above the bar."""
         if self.shown:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)

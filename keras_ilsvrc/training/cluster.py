@@ -27,7 +27,7 @@ PROBE = 1.0  # seconds between two looks at the other workers
 GRACE = 10.0  # seconds in which TensorFlow finds out by itself, and the work ends in order
 EXPECTED = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
 LIMIT = 1_000_000  # characters of TF_CONFIG
-Tell = Callable[[str], object]
+Log = Callable[[str], object]
 HOST_PORT = r"(?:[A-Za-z0-9._-]{1,253}|\[[A-Za-z0-9.:%]{1,99}\]):([0-9]{1,5})"
 
 
@@ -56,7 +56,7 @@ class _Config(BaseModel):  # TensorFlow allows more keys, which change nothing h
     task: _Task
 
 
-def tell_stderr(line: str) -> None:
+def log_stderr(line: str) -> None:
     """Print a line for people; nothing is lost if nobody reads it any more."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
@@ -165,13 +165,13 @@ def _answers(address: str, timeout: float) -> bool:
         return False
 
 
-def meet(cluster: Cluster, deadline: float, tell: Tell = tell_stderr) -> None:
+def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
     """Wait until every other worker answers; TensorFlow itself would wait without a message.
 
     Args:
         cluster: The workers.
         deadline: Seconds in which all have to answer.
-        tell: Prints the names of the missing workers after a few seconds.
+        log: Prints the names of the missing workers after a few seconds.
 
     Raises:
         InputError: If a worker is missing after the deadline.
@@ -188,7 +188,7 @@ def meet(cluster: Cluster, deadline: float, tell: Tell = tell_stderr) -> None:
                     "workers, with the same cluster in TF_CONFIG"
                 )
             if time.monotonic() > told:
-                tell(f"{cluster.name()}: waiting for {absent}, {deadline:g} s at most")
+                log(f"{cluster.name()}: waiting for {absent}, {deadline:g} s at most")
                 told = until
             time.sleep(POLL)
 
@@ -201,15 +201,15 @@ class Watch(threading.Thread):
 
     Args:
         cluster: The workers.
-        tell: Prints the line.
+        log: Prints the line.
         end: Ends the process with a status.
     """
 
     def __init__(
-        self, cluster: Cluster, tell: Tell = tell_stderr, end: Callable[[int], object] = os._exit
+        self, cluster: Cluster, log: Log = log_stderr, end: Callable[[int], object] = os._exit
     ):
         super().__init__(daemon=True)
-        self.cluster, self.tell, self.end = cluster, tell, end
+        self.cluster, self.log, self.end = cluster, log, end
         self.done = threading.Event()
 
     def run(self) -> None:
@@ -219,7 +219,7 @@ class Watch(threading.Thread):
             lost = [name for name in absent if name in before]
             if lost:
                 if not self.done.wait(GRACE):
-                    self.tell(str(lost_worker(self.cluster, lost)))
+                    self.log(str(lost_worker(self.cluster, lost)))
                     self.end(LOST)
                 return
             before = absent

@@ -35,14 +35,14 @@ class History(keras.callbacks.Callback):
     Args:
         path: The file; written anew. None to keep the rows and write nothing.
         images_per_step: The global batch size.
-        tell: Told when the file cannot be written.
+        log: Told when the file cannot be written.
     """
 
     def __init__(
-        self, path: Path | None, images_per_step: int, tell: Callable[[str], object] = print
+        self, path: Path | None, images_per_step: int, log: Callable[[str], object] = print
     ):
         super().__init__()
-        self.path, self.images_per_step, self.tell = path, images_per_step, tell
+        self.path, self.images_per_step, self.log = path, images_per_step, log
         self.rows: list[dict[str, Any]] = []
         self.first_call = True
         self.epoch = self.rate = None
@@ -105,7 +105,7 @@ class History(keras.callbacks.Callback):
                 for row in self.rows:
                     writer.writerow("" if x is None else x for x in row.values())
         except OSError as error:
-            self.tell(f"{self.path}: cannot be written: {error.strerror}; training goes on")
+            self.log(f"{self.path}: cannot be written: {error.strerror}; training goes on")
 
 
 class Summaries(keras.callbacks.Callback):
@@ -149,7 +149,7 @@ class KeptWeights(keras.callbacks.Callback):
         save: Writes the weights that would be tested to a file; called on every worker, with None
             where there is no directory.
         directory: Of the files, `epoch-0001.weights.h5` and so on. None to write nothing.
-        tell: Told when one cannot be written.
+        log: Told when one cannot be written.
     """
 
     def __init__(
@@ -157,10 +157,10 @@ class KeptWeights(keras.callbacks.Callback):
         epochs: Collection[int],
         save: Callable[[Path | None], object],
         directory: Path | None,
-        tell: Callable[[str], object] = print,
+        log: Callable[[str], object] = print,
     ):
         super().__init__()
-        self.epochs, self.save, self.directory, self.tell = epochs, save, directory, tell
+        self.epochs, self.save, self.directory, self.log = epochs, save, directory, log
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 not in self.epochs:
@@ -175,7 +175,7 @@ class KeptWeights(keras.callbacks.Callback):
                 self.save(part)
         except OSError as error:
             lost = f"epoch {epoch + 1} is not kept: {error.strerror or error}"
-            self.tell(f"{self.directory}: {lost}; training goes on")
+            self.log(f"{self.directory}: {lost}; training goes on")
 
 
 def error(logs: dict[str, float]) -> float:

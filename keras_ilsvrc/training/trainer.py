@@ -17,7 +17,7 @@ from keras_ilsvrc.data.pipeline import of_an_image
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.callbacks import get_state, set_state
 from keras_ilsvrc.training.checkpoint import Checkpoints, Facts, State
-from keras_ilsvrc.training.cluster import Tell, tell_stderr
+from keras_ilsvrc.training.cluster import Log, log_stderr
 from keras_ilsvrc.training.forward import iterate
 from keras_ilsvrc.training.replicas import from_chief, set_values, values_of
 from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
@@ -55,7 +55,7 @@ class Trainer:
         left_out: What `batches` leaves out; asked where images cannot be read. If it finds them,
             training goes back to the last checkpoint and on without them.
         describe: A step's images in words, for the line about a gradient that is not finite.
-        tell: Where lines go.
+        log: Where lines go.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class Trainer:
         stop: StopRequest = NEVER,
         left_out: LeftOut | None = None,
         describe: Callable[[int], str] = "step {}".format,
-        tell: Tell = tell_stderr,
+        log: Log = log_stderr,
     ):
         self.update, self.batches, self.checkpoints = update, batches, checkpoints
         self.steps, self.steps_per_epoch = steps, steps_per_epoch
         self.initial, self.steps_per_call = initial, steps_per_call
         self.checkpoint_steps, self.checkpoint_seconds = checkpoint_steps, checkpoint_seconds
-        self.stop, self.left_out, self.describe, self.tell = stop, left_out, describe, tell
+        self.stop, self.left_out, self.describe, self.log = stop, left_out, describe, log
         self.callbacks = list(callbacks)
         self.step = self.epochs = self.saved = 0
         self.sums = {"loss": 0.0, "accuracy": 0.0, "waited": 0.0, "steps": 0}
@@ -112,7 +112,7 @@ class Trainer:
         state, damaged = self._latest()
         for line in damaged:
             used = f"going on from step {state.facts['step']}" if state else "none is left"
-            self.tell(f"{line}; {used}")
+            self.log(f"{line}; {used}")
         if state:
             self._restore(state)
         else:
@@ -124,7 +124,7 @@ class Trainer:
         if self.initial:
             with self.update.strategy.scope():
                 self.initial()
-            self.update.average_anew()
+            self.update.reset_averages()
         try:
             self._save()
         except OSError as error:
@@ -209,7 +209,7 @@ class Trainer:
         if state is None:
             return False
         self._restore(state)
-        self.tell(f"{line}; back to step {self.step}, and on without it")
+        self.log(f"{line}; back to step {self.step}, and on without it")
         self._open()
         return True
 
@@ -222,7 +222,7 @@ class Trainer:
         skipped = [*self.skipped, self.step]
         self._restore(state)
         self.skipped = skipped
-        self.tell(f"{what}; back to step {self.step}, and on without it")
+        self.log(f"{what}; back to step {self.step}, and on without it")
         self._open()
 
     def _save_and_stop(self):
@@ -235,7 +235,7 @@ class Trainer:
         try:
             self._save()
         except OSError as error:
-            self.tell(
+            self.log(
                 f"{self.checkpoints.directory}: no checkpoint after step {self.step}: "
                 f"{error.strerror}; the one of step {self.saved} stays"
             )
@@ -273,7 +273,7 @@ class Trainer:
                 f"not {replicas}; give --replicas {facts.replicas}, or as many workers"
             )
         if facts.threads != threads():
-            self.tell(
+            self.log(
                 f"the checkpoints were written with {facts.threads} threads an operation, and here "
                 f"are {threads()}: sums are rounded otherwise, so the weights will differ in their "
                 "last digits"

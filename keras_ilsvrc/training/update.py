@@ -105,7 +105,7 @@ class Update(tf.Module):
             raise ValueError(f"{count - len(named)} variables of {count} share another's name")
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
-    def average_anew(self) -> None:
+    def reset_averages(self) -> None:
         """The averages start from the weights that the model has now."""
         with self.strategy.scope():
             for average, weight in zip(self.averages, self.model.trainable_weights):
@@ -120,8 +120,8 @@ class Update(tf.Module):
             iterator: Over batches of (images, labels), distributed over the replicas.
             first: The number of the first step.
             count: How many.
-            stop: Told to all workers: each then finds it in its results.
-            save: Told to all workers too.
+            stop: OnProgress to all workers: each then finds it in its results.
+            save: OnProgress to all workers too.
         """
         wishes = tf.constant([stop, save], tf.float32)
         rows = self._take(iterator, tf.constant(first, tf.int64), count, wishes)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.visualize.given import numbers_of
+from keras_ilsvrc.visualize.checks import numbers_of
 from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 Maps = int | Sequence[int] | np.ndarray | None

@@ -33,7 +33,7 @@ def evolution(
     maps: Sequence[int] | None = None,
     batch_size: int = 32,
     load: Callable[[Path], object] | None = None,
-    tell: Callable[[int, int], object] = lambda done, total: None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Evolution:
     """The same maps' strongest activations with the weights of several times.
 
@@ -46,7 +46,7 @@ def evolution(
         maps: As for `top_activations`.
         batch_size: As for `top_activations`.
         load: Reads a file into the model; by default its `load_weights`.
-        tell: Told of the times done and those to do.
+        progress: Called with the times done and those to do.
 
     Raises:
         InputError: As by `top_activations`, or if there are no weights, or images can be gone
@@ -63,7 +63,7 @@ def evolution(
         for number, path in enumerate(weights.values(), 1):
             (load or model.load_weights)(path)
             found.append(top(images, batch_size))
-            tell(number, len(weights))
+            progress(number, len(weights))
     finally:
         model.set_weights(before)
     return Evolution(tuple(weights), tuple(found))

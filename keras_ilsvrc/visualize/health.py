@@ -11,8 +11,8 @@ import tensorflow as tf
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call
+from keras_ilsvrc.visualize.checks import batches_of, check_batch, silent, type_of
 from keras_ilsvrc.visualize.filters import kernel_of
-from keras_ilsvrc.visualize.given import batches_of, check_batch, silent, type_of
 from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
 
@@ -79,16 +79,16 @@ def health(
     model: keras.Model,
     images: Any = None,
     batch_size: int = 32,
-    tell: Callable[[int], object] = silent,
+    progress: Callable[[int], object] = silent,
 ) -> list[LayerHealth]:
     """A row for each layer with a `kernel`, convolutions and dense layers, in the graph's order.
 
     Args:
         model: Functional, of one image.
         images: (images, height, width, channels) as the model takes them, or batches of them, gone
-            through once; None for what the weights alone tell.
+            through once; None for what the weights alone progress.
         batch_size: Of an array.
-        tell: Told of the images done.
+        progress: Called with the images done.
 
     Raises:
         InputError: If the model is not functional or takes other images, or if there are none.
@@ -100,7 +100,7 @@ def health(
     if images is not None:
         behind = {call.name: rectified(call, calls) for call in layers}
         behind = {name: x for name, x in behind.items() if x is not None}
-        strongest = _strongest(root, calls, behind, batches_of(images, batch_size), tell)
+        strongest = _strongest(root, calls, behind, batches_of(images, batch_size), progress)
     return [_row(call, strongest.get(call.name)) for call in layers]
 
 
@@ -124,7 +124,7 @@ def rectified(call: Call, calls: list[Call]) -> Any:
             return None
 
 
-def _strongest(root, calls, behind, batches, tell):
+def _strongest(root, calls, behind, batches, progress):
     """The strongest activation of each map over all images, by the layer's name."""
     image = root.inputs[0]
 
@@ -143,7 +143,7 @@ def _strongest(root, calls, behind, batches, tell):
         for name, values in run(batch).items():
             best[name] = np.maximum(values, best.get(name, -np.inf))
         done += len(batch)
-        tell(done)
+        progress(done)
     if not done:
         raise InputError("images hold no image; give at least one, or None for the weights alone")
     return best

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.visualize.given import check_count, numbers_of
+from keras_ilsvrc.visualize.checks import check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 
@@ -49,7 +49,7 @@ def occlusion(
     stride: int | None = None,
     fill: Any = 0.0,
     batch_size: int = 32,
-    tell: Callable[[int, int], object] = lambda done, total: None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Occlusion:
     """Slides a grey square over an image and records what the net makes of the rest.
 
@@ -66,13 +66,13 @@ def occlusion(
         fill: What the square holds, on the scale of the image: a number, one for each channel, or
             an image.
         batch_size: How many squares at once.
-        tell: Told of the squares done and those to do.
+        progress: Called with the squares done and those to do.
 
     Raises:
         InputError: If the model is not functional, has no such layer or class, takes other images,
             or the square does not fit into the image.
     """
-    return Occluder(model, layer)(image, label, square, stride, fill, batch_size, tell)
+    return Occluder(model, layer)(image, label, square, stride, fill, batch_size, progress)
 
 
 class Occluder:
@@ -91,7 +91,7 @@ class Occluder:
         stride: int | None = None,
         fill: Any = 0.0,
         batch_size: int = 32,
-        tell: Callable[[int, int], object] = lambda done, total: None,
+        progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> Occlusion:
         """As `occlusion`."""
         images = self.probe.batch(image)
@@ -122,7 +122,7 @@ class Occluder:
                 covered[here] = filled[here]
             probabilities, sums = (x.numpy() for x in self._look(batch))
             found.append((probabilities[:, label], probabilities.argmax(1), sums[:, strongest]))
-            tell(start + len(some), len(places))
+            progress(start + len(some), len(places))
         shape = len(tops), len(lefts)
         probability, labels, sums = (np.concatenate(x).reshape(shape) for x in zip(*found))
         whole = float(of_classes[label]), float(totals[strongest])

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
-from keras_ilsvrc.visualize.given import check_batch, type_of
+from keras_ilsvrc.visualize.checks import check_batch, type_of
 from keras_ilsvrc.visualize.rules import RULES, by_rule, twin
 
 SOFTMAXES = tuple(

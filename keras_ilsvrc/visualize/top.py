@@ -12,7 +12,7 @@ from keras_ilsvrc.accounting.geometry import pixels, window
 from keras_ilsvrc.accounting.span import Window
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.backward import Deconvnet
-from keras_ilsvrc.visualize.given import batches_of, check_count, numbers_of, silent
+from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of, silent
 from keras_ilsvrc.visualize.probe import Probe
 
 SHOWN = 16  # maps, where none are named
@@ -69,10 +69,10 @@ class Top:
         self._strengths = self.probe.graph(self._strengths_of)
 
     def __call__(
-        self, images: Any, batch_size: int = 32, tell: Callable[[int], object] = silent
+        self, images: Any, batch_size: int = 32, progress: Callable[[int], object] = silent
     ) -> TopActivations:
         """As `top_activations`."""
-        values, indices, held = self._search(images, batch_size, tell)
+        values, indices, held = self._search(images, batch_size, progress)
         if not held:
             raise InputError("images hold no image; give at least one")
         chosen = indices.reshape(-1)
@@ -95,7 +95,7 @@ class Top:
         placed = np.array(windows).reshape(*shape, 4)
         return TopActivations(self.layer, self.maps, values, indices, placed, *arrays)
 
-    def _search(self, images, batch_size, tell):
+    def _search(self, images, batch_size, progress):
         """Values, indices, and the images that are among them; no others are held."""
         values = np.empty((len(self.maps), 0), "float32")
         indices = np.empty((len(self.maps), 0), "int64")
@@ -113,7 +113,7 @@ class Top:
             kept = set(indices.reshape(-1).tolist())
             held = {index: image for index, image in held.items() if index in kept}
             held |= {index: image.copy() for index, image in zip(own, batch) if index in kept}
-            tell(done)
+            progress(done)
         return values, indices, held
 
     def _strengths_of(self, images):
@@ -130,7 +130,7 @@ def top_activations(
     maps: Sequence[int] | None = None,
     count: int = 9,
     batch_size: int = 32,
-    tell: Callable[[int], object] = silent,
+    progress: Callable[[int], object] = silent,
 ) -> TopActivations:
     """The strongest activations of maps, one an image, with what caused them.
 
@@ -144,12 +144,12 @@ def top_activations(
         maps: Their numbers; the first sixteen where they are not given.
         count: How many activations of each map, nine in the paper.
         batch_size: Of an array, and of the projections.
-        tell: Told of the images done.
+        progress: Called with the images done.
 
     Raises:
         InputError: If the model is not functional, has no such layer or map, or takes other images.
     """
-    return Top(model, layer, maps, count)(images, batch_size, tell)
+    return Top(model, layer, maps, count)(images, batch_size, progress)
 
 
 class Windows:

@@ -134,7 +134,7 @@ def test_inference_changes_nothing():
     assert all(np.array_equal(x, y.numpy()) for x, y in zip(before, model.weights))
 
 
-def test_contestants_take_turns_and_two_rounds_do_not_count():
+def test_functions_take_turns_and_two_rounds_do_not_count():
     runs, told = [], []
     works = {name: (lambda name=name: runs.append(name)) for name in ("ours", "theirs")}
     times = take_turns(works, 3, lambda name, number: told.append((name, number)))

@@ -37,11 +37,11 @@ def test_rates_and_ratios_are_those_of_the_rounds(few, monkeypatch):
     times = {"decode_jpeg alone": [2.0, 4.0, 3.0], "Inception crop": [1.0, 4.0, 2.0]}
     times["AlexNet"] = times["CaffeNet"] = [8.0, 8.0, 8.0]
 
-    def take_turns(contestants, rounds, tell):
+    def take_turns(functions, rounds, progress):
         assert rounds == 3
-        for work in contestants.values():
+        for work in functions.values():
             work()
-        return {name: times[name] for name in contestants}
+        return {name: times[name] for name in functions}
 
     monkeypatch.setattr(bench, "take_turns", take_turns)
     found = json.loads(said("--rounds", "3", "--json"))

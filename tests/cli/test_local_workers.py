@@ -158,7 +158,7 @@ ready()
 
 
 def test_a_signal_between_two_starts_starts_none_again(run, monkeypatch):
-    monkeypatch.setattr(workers, "tell_stderr", lambda _: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr(workers, "log_stderr", lambda _: os.kill(os.getpid(), signal.SIGHUP))
     status, starts = run("sys.exit(1)", max_restarts=2)
     assert status == 75
     assert [len(x) for x in starts] == [1, 1]

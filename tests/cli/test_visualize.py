@@ -233,8 +233,8 @@ def test_the_ratio_of_bench_visualize_is_that_of_its_rounds(monkeypatch):
     times = {"inference": [2.0, 2.0], "projections": [1.0, 2.0], "top activations": [3.0, 6.0]}
     times["deconvnet"] = [0.1, 0.2]
 
-    def take_turns(contestants, rounds, tell):
-        for work in contestants.values():
+    def take_turns(functions, rounds, progress):
+        for work in functions.values():
             work()
         return times
 

@@ -199,7 +199,9 @@ def test_ten_crops_of_constant_images_are_one_crop(net):
 )
 def test_progress_is_told_after_every_step(protocol, batch_size, steps, net, split):
     told = []
-    evaluate(net[0], split, ROWS, {}, protocol, batch_size, on_one, tell=lambda *x: told.append(x))
+    evaluate(
+        net[0], split, ROWS, {}, protocol, batch_size, on_one, progress=lambda *x: told.append(x)
+    )
     assert told == [(done, steps[-1]) for done in steps]
 
 

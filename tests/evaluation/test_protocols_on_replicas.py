@@ -30,7 +30,7 @@ for protocol in ("ten_crop", "dense"):
     told = []
     images = model, split, rows, {{}}
     tell = lambda *counts: told.append(counts)
-    probabilities = evaluate(*images, protocol, 20, Forward(strategy), tell=tell)
+    probabilities = evaluate(*images, protocol, 20, Forward(strategy), progress=tell)
     found.append({{"told": told, "probabilities": probabilities.tolist()}})
 print(json.dumps(found))
 """

@@ -23,7 +23,7 @@ def test_a_step_that_is_not_finite_is_left_out(tmp_path):
     lines = []
     update = toy.fresh()
     trainer = toy.trainer_of(
-        update, STEPS, tmp_path, feed=poisoned(7), checkpoint_steps=3, tell=lines.append
+        update, STEPS, tmp_path, feed=poisoned(7), checkpoint_steps=3, log=lines.append
     )
     trainer.train()
     assert trainer.skipped == [7]
@@ -71,7 +71,7 @@ class Unreadable:
 @pytest.mark.parametrize("per_call", [1, 4])
 def test_goes_back_and_on_without_images_that_cannot_be_read(tmp_path, uninterrupted, per_call):
     bad, lines, update = Unreadable(7), [], toy.fresh()
-    options = {"checkpoint_steps": 3, "steps_per_call": per_call, "tell": lines.append}
+    options = {"checkpoint_steps": 3, "steps_per_call": per_call, "log": lines.append}
     callbacks = [Log(), StopAt(None, None)]
     toy.trainer_of(update, STEPS, tmp_path, callbacks, bad.batches, left_out=bad, **options).train()
     assert lines == ["a line; back to step 6, and on without it"]
@@ -100,7 +100,7 @@ def test_diverges_after_two_rollbacks(tmp_path, per_call):
         STEPS,
         tmp_path,
         feed=poisoned(4, 6, 9),
-        tell=lambda line: None,
+        log=lambda line: None,
         steps_per_call=per_call,
     )
     with pytest.raises(loop.Diverged, match=r"step 9: not finite.* after 2 rollbacks"):
@@ -122,7 +122,7 @@ def full_disk(*arguments):
 def test_a_full_disk_ends_no_training(tmp_path, uninterrupted, monkeypatch):
     lines = []
     update = toy.fresh()
-    trainer = toy.trainer_of(update, STEPS, tmp_path, [StopAt(None, None)], tell=lines.append)
+    trainer = toy.trainer_of(update, STEPS, tmp_path, [StopAt(None, None)], log=lines.append)
     save = trainer.checkpoints.save
     monkeypatch.setattr(
         trainer.checkpoints, "save", lambda step, x: (full_disk if step > 5 else save)(step, x)
@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint_is_named_with_the_one_that_is_used(tmp_path, unint
     newest.write_bytes(newest.read_bytes()[:-1])
     lines = []
     update = toy.fresh()
-    toy.trainer_of(update, STEPS, tmp_path, [Log(), StopAt(None, None)], tell=lines.append).train()
+    toy.trainer_of(update, STEPS, tmp_path, [Log(), StopAt(None, None)], log=lines.append).train()
     assert len(lines) == 1
     assert str(newest) in lines[0]
     assert "going on from step 6" in lines[0]

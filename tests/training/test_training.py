@@ -10,11 +10,11 @@ from sklearn.datasets import load_digits
 
 from keras_ilsvrc.training import stock
 from keras_ilsvrc.training.callbacks import Redraw, Validation
+from keras_ilsvrc.training.keras_fit import compile_model
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
 from keras_ilsvrc.training.records import COLUMNS, History, KeptWeights
 from keras_ilsvrc.training.schedules import steps
-from keras_ilsvrc.training.stock import compile_model
 from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
 

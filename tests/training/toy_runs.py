@@ -63,7 +63,7 @@ def run(directory=None, stop_after=None, rate_falls=False, feed=toy.batches, **o
     log, stop = Log(), StopRequest()
     callbacks = [log, *([Plateau()] if rate_falls else []), StopAt(stop, stop_after)]
     trainer = toy.trainer_of(
-        update, STEPS, directory, callbacks, feed, stop=stop, tell=lambda line: None, **options
+        update, STEPS, directory, callbacks, feed, stop=stop, log=lambda line: None, **options
     )
     try:
         trainer.train()

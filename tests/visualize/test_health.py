@@ -135,7 +135,7 @@ def test_a_map_that_is_alive_once_is_not_dead():
     kernel = [np.ones((3, 3)), -np.ones((3, 3))]
     for given in (images, [images[:4], images[4:]], tf.data.Dataset.from_tensors((images, [0]))):
         told = []
-        found = health(one_layer(kernel), given, batch_size=4, tell=told.append)
+        found = health(one_layer(kernel), given, batch_size=4, progress=told.append)
         assert found[0].dead == 1
         assert told[-1] == 9
 

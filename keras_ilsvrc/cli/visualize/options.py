@@ -13,7 +13,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
-    from keras_ilsvrc.runs.inspection import View
+    from keras_ilsvrc.runs.inspection import Inspection
 
 Run = Annotated[Path | None, typer.Option("--run", help="Directory of a finished run.")]
 Model = Annotated[Path | None, typer.Option("--model", help="A .keras file, in place of a run.")]
@@ -58,7 +58,7 @@ def starting() -> Iterator[None]:
 
 def viewed(
     run: Path | None, model: Path | None, preprocess: str | None, source: str | None
-) -> "View":
+) -> "Inspection":
     """The net that is looked at, and its images."""
     if (run is None) == (model is None):
         raise InputError("give the directory of a --run, or a --model, one of them")

@@ -30,10 +30,10 @@ def compile_model(
         loss_weights=dict(loss_weights) if several and loss_weights else None,
         metrics={"predictions": ["accuracy"]} if several else ["accuracy"],
     )
-    quicken(model)
+    disable_slow_cpu_options(model)
 
 
-def quicken(model: keras.Model) -> None:
+def disable_slow_cpu_options(model: keras.Model) -> None:
     """Without a GPU, turns off what costs more than it gains.
 
     XLA, in the model's `fit` and `predict`; and for a net of more than `DEEP` layers TensorFlow's

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_ilsvrc.cli import measures
-from keras_ilsvrc.cli.looking import (
+from keras_ilsvrc.cli.visualize import tables
+from keras_ilsvrc.cli.visualize.options import (
     Count,
     Images,
     Layer,
@@ -31,8 +31,8 @@ STRONGEST = 6  # maps of an image, where none are named
 WIDEST = 12  # maps in a row
 
 app = typer.Typer(no_args_is_help=True, help="Look inside a trained net.")
-app.command("health")(measures.health)
-app.command("correspondence")(measures.correspondence)
+app.command("health")(tables.health)
+app.command("correspondence")(tables.correspondence)
 
 
 @app.callback()
@@ -95,8 +95,8 @@ def top_activations(
             from keras_ilsvrc.visualize.top import Top
 
             top = Top(view.model, layer, numbers_of(maps))
-        with bar("looking at images") as tell:
-            found = top(view.batches(images, tell), view.batch_size)
+        with bar("looking at images") as progress:
+            found = top(view.batches(images, progress), view.batch_size)
         title = f"{view.model.name}, {layer}: strongest activations, projected, and their patches"
         save(sheets.top_sheet(found, title, view.picture), path)
 
@@ -124,10 +124,10 @@ def occlusion(
 
             name = number if image is None else image
             taken, picture = view.image(name), view.picture(name)
-        with bar("covering the image") as tell:
+        with bar("covering the image") as progress:
             fill, size = view.grey(), view.batch_size
             label = view.label(name)
-            found = slide(view.model, taken, label, layer, square, stride, fill, size, tell)
+            found = slide(view.model, taken, label, layer, square, stride, fill, size, progress)
         title = f"{view.model.name}: what covering a part of the image changes"
         save(sheets.occlusion_sheet(found, picture, view.classes, title), path)
 
@@ -173,10 +173,10 @@ def evolution(
                     f"{run}: kept the weights of no epoch; train with keep_epochs = [1, 2, 5] in "
                     "the recipe"
                 )
-        with bar("epochs") as tell:
-            batches = view.again(images)
+        with bar("epochs") as progress:
+            batches = view.repeatable(images)
             load, size = view.load, view.batch_size
-            parts = view.model, view.epochs, batches, layer, numbers_of(maps), size, load, tell
+            parts = view.model, view.epochs, batches, layer, numbers_of(maps), size, load, progress
             found = follow(*parts)
         title = f"{view.model.name}, {layer}: the strongest activation of each map"
         save(sheets.evolution_sheet(found, title), path)

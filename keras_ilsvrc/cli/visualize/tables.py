@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_ilsvrc.cli.looking import (
+from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.cli.visualize.options import (
     Count,
     Layer,
     Model,
@@ -20,7 +21,6 @@ from keras_ilsvrc.cli.looking import (
     starting,
     viewed,
 )
-from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import bar
 
@@ -79,8 +79,8 @@ def health(
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize.health import health as examine
-    with bar("looking at images") as tell:
-        batches = view.batches(images, tell) if view.split is not None else None
+    with bar("looking at images") as progress:
+        batches = view.batches(images, progress) if view.split is not None else None
         found = examine(view.model, batches, view.batch_size)
     if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in found], indent=2))
