@@ -34,7 +34,7 @@ def quick_values(monkeypatch):
         kernel = np.resize(values, shape) * np.sqrt(2 / np.prod(shape[:-1]))
         return keras.ops.convert_to_tensor(kernel, dtype=dtype)
 
-    monkeypatch.setattr(parts, "INITIAL", repeated)
+    monkeypatch.setattr(parts, "KERNEL_INITIALIZER", repeated)
 
 
 def images(*shape, seed=0):
