@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from keras_ilsvrc import InputError, build, hypermodel, info
 from keras_ilsvrc.cli import app
 from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.stage import set_stage
+from keras_ilsvrc.runs.experiment import set_up
 
 pytestmark = pytest.mark.tensorflow
 
@@ -63,7 +63,7 @@ def test_a_table_is_printed_under_any_name_of_the_net():
 
 def test_a_recipe_takes_a_varied_name():
     recipe = load(find("quickstart"), ["net='resnet_cifar[depth=8,width=0.5]'"])
-    stage = set_stage(recipe, tf.distribute.get_strategy())
+    stage = set_up(recipe, tf.distribute.get_strategy())
     assert stage.net == info("resnet_cifar", depth=8, width=0.5)
     assert stage.model.name == stage.net.model_name
     assert stage.model.get_layer("conv4_1").output.shape == (None, 2, 2, 32)
