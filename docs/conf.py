@@ -1,6 +1,8 @@
-"""Sphinx settings; two pages are written from the registry and the recipes, and cannot drift."""
+"""Sphinx settings; pages generated from registry, recipes and imports cannot drift."""
 
+import ast
 import inspect
+import re
 import subprocess
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -85,14 +87,32 @@ def recipes_page():
     return "\n".join(lines)
 
 
+def map_page():
+    """Return the rooms of the package with what each contains and imports."""
+    package = HERE.parent / "keras_ilsvrc"
+    faces = {x.parent.name: x for x in package.glob("*/__init__.py")}
+    faces |= {x.stem: x for x in package.glob("*.py") if not x.stem.startswith("__")}
+    imported = re.compile(r"(?:from|import) keras_ilsvrc\.(\w+)")
+    lines = ["# The map\n", "Every room of the package, and the rooms that it imports.\n"]
+    lines += ["| room | content | imports | lines |", "|---|---|---|---:|"]
+    for name, face in sorted(faces.items()):
+        files = face.parent.rglob("*.py") if face.stem == "__init__" else [face]
+        texts = [path.read_text(encoding="utf-8") for path in files]
+        rooms = sorted({x for text in texts for x in imported.findall(text) if x in faces} - {name})
+        content = ast.get_docstring(ast.parse(face.read_text(encoding="utf-8"))).splitlines()[0]
+        count = sum(len(text.splitlines()) for text in texts)
+        lines.append(f"| `{name}` | {content} | {', '.join(rooms) or 'none'} | {count:,} |")
+    return "\n".join(lines) + "\n"
+
+
 def write_pages(app):
-    """Writes both pages and a picture where Sphinx reads; git ignores them."""
+    """Write the generated pages and a picture where Sphinx reads; git ignores them."""
     folder = HERE / "generated"
     folder.mkdir(exist_ok=True)
     if not (folder / "compare.png").is_file():
         command = "keras-ilsvrc", "compare", *SIDE_BY_SIDE, "--plot", str(folder / "compare.png")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    for name, page in (("nets", nets_page), ("recipes", recipes_page)):
+    for name, page in (("nets", nets_page), ("recipes", recipes_page), ("map", map_page)):
         path, text = folder / f"{name}.md", page()
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Errors of one line: bad input, and running out of memory. Imports no TensorFlow."""
+"""One-line errors for bad input and for running out of memory. Does not import TensorFlow."""
 
 import ctypes
 import difflib
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# How NumPy, TensorFlow, XLA and CUDA say it.
+# Messages of NumPy, TensorFlow, XLA and CUDA when memory runs out.
 SIGNS = re.compile(
     "OOM when|out.of.memory|(failed to|unable to|cannot) alloc|bad_alloc|ALLOC_FAILED|MemoryError"
     "|Dst tensor is not initialized",
@@ -18,10 +18,10 @@ SIGNS = re.compile(
 
 
 class InputError(ValueError):
-    """A mistake in what was given: an argument, a file, a recipe key.
+    """Error in the user's input: an argument, a file or a recipe key.
 
-    Its message is one line that names the thing, what was found, what was expected and what to
-    do. The command line prints it and ends with exit status 2.
+    Its message is one line: the name of the input, what was found, what was expected and what to
+    do. The command line prints it and exits with status 2.
     """
 
     def __str__(self) -> str:
@@ -29,18 +29,18 @@ class InputError(ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error says on one line, at most 200 characters of it."""
+    """Return an error's message, or else its class name, on one line of at most 200 characters."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return text[:200] or type(error).__name__
 
 
 def printable(text: str) -> str:
-    """Return a text with what cannot be printed escaped, such as names that are not UTF-8."""
+    """Return a text with unprintable characters escaped, e.g. in file names that are not UTF-8."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause naming the known names closest to a mistyped one, or all of them when few."""
+    """Return a hint for a mistyped name: the closest known names, or else all if at most 12."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
@@ -54,20 +54,20 @@ def ran_out(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on the host or on a device."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    # The class is not enough: too many open files are a ResourceExhaustedError too.
+    # The class is not enough: ResourceExhaustedError is also raised for too many open files.
     of_tensorflow = hasattr(error, "error_code")
     return isinstance(error, MemoryError) or (of_tensorflow and bool(SIGNS.search(str(error))))
 
 
 @contextmanager
 def out_of_memory(advice: str) -> Iterator[None]:
-    """Turn every error that says memory ran out into an `InputError`.
+    """Convert every out-of-memory error in the block into an `InputError`.
 
-    Where a thread of TensorFlow ends the process by `std::bad_alloc`, the process prints the same
-    line and exits with status 2.
+    If a TensorFlow thread terminates the process with `std::bad_alloc`, the process prints the
+    same line and exits with status 2.
 
     Args:
-        advice: What to do about it, the end of the message.
+        advice: Advice at the end of the message.
     """
     message = f"out of memory: {{}}; {advice}"
     try:
@@ -83,12 +83,12 @@ def out_of_memory(advice: str) -> Iterator[None]:
 
 @contextmanager
 def _bad_alloc(line: bytes) -> Iterator[None]:
-    """Set what C++ does about an exception that nothing catches, until the context ends."""
+    """Print a line and exit with status 2 on an uncaught C++ `std::bad_alloc` in the block."""
     try:
         library: Any = ctypes.CDLL("libstdc++.so.6")
         set_terminate = library._ZSt13set_terminatePFvvE
         kind = library.__cxa_current_exception_type
-    except (OSError, AttributeError):  # another C++ library
+    except (OSError, AttributeError):  # the C++ library is not libstdc++
         yield
         return
     handler = ctypes.CFUNCTYPE(None)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, locked, bounded and identified by their SHA-256."""
+"""Helpers for files: atomic writes, reads of limited size, SHA-256 digests and locks."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from keras_ilsvrc.errors import InputError
 
 PART = ".part-"  # prefix of a file that is not complete yet
-SMALL = 1_000_000  # bytes, upper limit for files that people write
+SMALL = 1_000_000  # bytes, upper limit for files written by hand
 LARGE = 100_000_000  # bytes, upper limit for files of results and statistics
 
 
@@ -20,11 +20,11 @@ LARGE = 100_000_000  # bytes, upper limit for files of results and statistics
 def whole(path: Path) -> Iterator[Path]:
     """Yield a path to write to, and rename it to `path` at the end of the block.
 
-    The file is on the disk before it is renamed, so a kill or a power cut at any instant leaves
-    either the old file or the new one.
+    The file is flushed to the disk before it is renamed, so a kill or power cut at any moment
+    leaves either the old file or the new one.
 
     Raises:
-        OSError: If it cannot be written; nothing of the new file is left then.
+        OSError: If the file cannot be written; the partial file is removed.
     """
     part = path.with_name(f"{PART}{path.name}")
     try:
@@ -40,7 +40,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Wait until a file or directory is on the disk."""
+    """Flush a file or directory to the disk, and wait until it is there."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -52,7 +52,7 @@ def read(path: Path, most: int = LARGE) -> bytes:
     """Return the content of a file.
 
     Raises:
-        InputError: If it is missing, not a regular file, not readable, or has over `most` bytes.
+        InputError: If the file is missing, irregular, unreadable, or has over `most` bytes.
     """
     try:
         found = path.stat()
@@ -75,11 +75,11 @@ def sha256(path: Path) -> str:
 
 
 def lock(path: Path) -> FileLock:
-    """Lock a file for this process; `release()` unlocks it.
+    """Lock a file for this process and return the lock; its `release()` unlocks the file.
 
     Raises:
-        Timeout: If another process has locked it.
-        OSError: If it cannot be created.
+        Timeout: If another process has locked the file.
+        OSError: If the file cannot be created.
     """
     taken = FileLock(path, timeout=0)
     taken.acquire()

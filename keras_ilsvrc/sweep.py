@@ -1,4 +1,4 @@
-"""keras-tuner over the networks."""
+"""Hyperparameter search over the networks with keras-tuner."""
 
 import functools
 from typing import TYPE_CHECKING, Any
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
-DEEPEST = 200  # deeper nets take days: a search has them only if they are named
+DEEPEST = 200  # deeper nets take days to train; a search offers them only on request
 
 
 def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
-    """Return a net as a `keras_tuner.HyperModel`, whose defaults give what `build` gives.
+    """Return a net as a `keras_tuner.HyperModel`; its default values give the net of `build`.
 
-    It tunes the learning rate, momentum and L2 of the papers' SGD, and the depth where other nets
-    differ from this one in depth only. Nets deeper than 200 layers and than this one are offered
-    only if the tuner's own `hyperparameters` have them as `depth`. Give the tuner
-    `distribution_strategy=` for several devices; it opens the scope itself.
+    It tunes the learning rate, momentum and L2 of SGD as in the papers, and the depth if there are
+    nets that differ from this one only in depth. Nets with more than 200 layers that are deeper
+    than this one are offered only if `depth` in the tuner's own `hyperparameters` has them. For
+    several devices, pass `distribution_strategy=` to the tuner, which opens the scope itself.
 
-    With `include_top=False` it tunes the depth only and returns models that are not compiled, as
-    those of `keras_tuner.applications`, for a hypermodel of your own to build on.
+    With `include_top=False` it tunes only the depth and returns models that are not compiled, like
+    those of `keras_tuner.applications`, which you can extend in your own hypermodel.
 
     Args:
-        name: As for `build`.
-        **arguments: Passed to `build`.
+        name: Name of the net, as in `build`.
+        **arguments: Arguments passed to `build`.
 
     Raises:
         InputError: If the net or an argument is unknown, or a value cannot be built.
@@ -36,15 +36,15 @@ def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
     activation = arguments.get("classifier_activation", "softmax")
     if arguments.get("include_top", True) and activation != "softmax":
         raise InputError(
-            f"classifier_activation is {activation!r}; expected 'softmax', whose probabilities "
-            "the loss of a hypermodel takes"
+            f"classifier_activation is {activation!r}; expected 'softmax', since the loss of a "
+            "hypermodel needs probabilities"
         )
     return _hypermodel_class()(name, arguments, row.name)
 
 
 @functools.cache
 def _hypermodel_class() -> type:
-    """Return the class of hypermodels; its base imports Keras, hence not at the top."""
+    """Return the class of hypermodels; defined in a function because its base imports Keras."""
     import keras_tuner
 
     class NetHyperModel(keras_tuner.HyperModel):
@@ -66,7 +66,7 @@ def _hypermodel_class() -> type:
 
 
 def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperParameters") -> str:
-    """Return the name of the net with the depth of a trial."""
+    """Return the name of the net with the depth chosen in a trial."""
     row = check_build(name, **arguments)
     family = depths(name, **{key: arguments[key] for key in row.variations if key in arguments})
     own = row.arguments.get("depth", 0)
@@ -81,7 +81,7 @@ def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperPa
 
 
 def _compiled(model: "keras.Model", hp: "keras_tuner.HyperParameters") -> "keras.Model":
-    """Return the model, compiled for a trial."""
+    """Compile the model with the hyperparameters of a trial and return it."""
     from keras_ilsvrc.training.keras_fit import compile_model
     from keras_ilsvrc.training.optimizers import SGD
 

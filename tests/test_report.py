@@ -19,8 +19,8 @@ from keras_ilsvrc.cli import app
 
 pytestmark = pytest.mark.tensorflow
 TITLES = (
-    "Summary, Learning, Confusions, Doubtful images, First filters, What excites its maps, "
-    "What it looks at, The net, layer by layer, Recipe"
+    "Summary, Learning, Confusions, Least certain images, First filters, Top activations, "
+    "Occlusion, The net, layer by layer, Recipe"
 )
 
 
@@ -136,7 +136,7 @@ def test_of_a_thousand_classes_the_most_frequent_confusions_are_listed():
     found = confusion(fake(labels, guesses, 1000))
     words = " ".join(" ".join(Page(found.html).words).split())
     assert "table" not in Page(found.html).tags
-    assert words == "class 2 taken for class 9 3 of 5 class 777 taken for class 3 1 of 5"
+    assert words == "class 2 mistaken for class 9 3 of 5 class 777 mistaken for class 3 1 of 5"
     assert found.note.startswith("4 of 5,000")
 
 

@@ -1,4 +1,4 @@
-"""What a functional model costs and what its units see: parameters, MACs, receptive fields."""
+"""Parameters, multiply-adds and receptive fields of a functional model, layer by layer."""
 
 from keras_ilsvrc.accounting.account import account
 from keras_ilsvrc.accounting.rows import Account, Row, Stage

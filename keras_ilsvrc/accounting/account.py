@@ -1,4 +1,4 @@
-"""A model's account: one walk over its calls."""
+"""Account of a model: the cost and the receptive field of each layer call."""
 
 import math
 from collections.abc import Iterable
@@ -16,35 +16,35 @@ from keras_ilsvrc.layers.graph import Call, functional, walk
 
 
 def account(model: keras.Model, opened: bool = False) -> Account:
-    """What a functional model costs layer by layer, and what its units see of the image.
+    """Return the costs and the receptive fields of a functional model, layer by layer.
 
-    There is a row for each call of a layer and of an operation of `keras.ops`. A layer of another
-    kind than Keras' tells what it costs by a method `cost(output_shape)`, which returns units,
-    connections and multiply-adds for a shape without the batch, and what it sees by a method
-    `window()`, which returns its kernel and its stride, a number an axis each, and means that it
-    pads nothing. Where a layer tells no window, its own and those of all behind it are None. Where
-    one with weights tells no cost, its cost and the model's are None; its weights are counted.
+    There is one row for each call of a layer or of a `keras.ops` operation. A custom layer
+    reports its cost by a method `cost(output_shape)`, which returns units, connections and
+    multiply-adds for a shape without the batch axis. It reports its receptive field by a method
+    `window()`, which returns kernel and stride, one number per axis each, without padding. If a
+    layer has no known window, its receptive field and those of all layers after it are None. If
+    one with weights has no known cost, its cost and the model's are None; its weights count.
 
     Args:
-        model: Functional or sequential, channels last, for images of a known size.
-        opened: Whether what is inside units and nested models has rows, not they themselves.
+        model: Functional or Sequential model, channels last, for images of a known size.
+        opened: Whether to list the layers inside units and nested models instead of them.
 
     Raises:
-        InputError: If the model is not built or is no graph of layers, if a size in it is not
-            known, or if it is channels first.
+        InputError: If the model is not a built graph of layers, if a size in it is not known, or
+            if it is channels first.
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model is a {type(model).__name__}; expected a keras.Model")
     if not functional(model):
         raise InputError(
-            f"{model.name} ({type(model).__name__}) has no graph to account for; make it from a "
-            "keras.Input: functional, or a Sequential that begins with one"
+            f"{model.name} ({type(model).__name__}) is not a graph of layers; build it from "
+            "keras.Input, as a functional model or a Sequential that begins with one"
         )
     for x in model.inputs:
         if None in x.shape[1:]:
             raise InputError(
-                f"{model.name} takes images of {x.shape[1:]}; build it with a known size, as "
-                "input_shape=(224, 224, 3)"
+                f"{model.name} takes images of {x.shape[1:]}; build it with a known size, for "
+                "example input_shape=(224, 224, 3)"
             )
     ledger = Ledger(model.inputs)
     rows: list[Row] = []
@@ -57,7 +57,7 @@ def account(model: keras.Model, opened: bool = False) -> Account:
 
 
 class Ledger:
-    """What is known on the way through a model: windows and depths of tensors, weights counted."""
+    """State of the walk through a model: windows and depths of tensors, weights counted so far."""
 
     def __init__(self, images: Iterable[Any]) -> None:
         self.windows: dict[int, Window | None] = {id(image): pixels(image) for image in images}
@@ -65,14 +65,14 @@ class Ledger:
         self.depths: dict[int, int] = {}
 
     def rows(self, call: Call) -> list[Row]:
-        """A row for each call of a layer or operation inside, or the call's own."""
+        """Return a row for each layer or operation call inside a call, or the row of the call."""
         if call.inside:
             return [row for part in call.inside for row in self.rows(part)]
         layer = call.operation
         for x in call.outputs:
             if None in x.shape[1:]:
                 raise InputError(
-                    f"layer {call.name!r} returns {x.shape[1:]}; build the model such that its "
+                    f"layer {call.name!r} returns {x.shape[1:]}; build the model such that this "
                     "size is known"
                 )
         if getattr(layer, "data_format", None) == "channels_first":
@@ -95,7 +95,7 @@ class Ledger:
         return [self.row(call, numbers)]
 
     def row(self, call: Call, numbers: dict[str, Any]) -> Row:
-        """The row of a call with these numbers."""
+        """Return the row of a call with these numbers."""
         output = call.outputs[0]
         seen = self.windows[id(output)]
         name, kind, size = call.name, type(call.operation).__name__, output.shape[1:]
@@ -105,12 +105,12 @@ class Ledger:
         )
 
     def count(self, weights: Iterable[Any]) -> int:
-        """How many values weights have that were not counted before."""
+        """Return the number of values in those weights that were not counted before."""
         new = [weight for weight in weights if id(weight) not in self.counted]
         self.counted.update(map(id, new))
         return sum(math.prod(weight.shape) for weight in new)
 
 
 def memory(x: Any) -> int:
-    """Bytes of a tensor for one image."""
+    """Return the bytes of a tensor for one image."""
     return math.prod(x.shape[1:]) * np.dtype(x.dtype).itemsize

@@ -1,4 +1,4 @@
-"""What a call costs: units, connections and multiply-adds."""
+"""Cost of a layer call: units, connections and multiply-adds."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Cost(NamedTuple):
-    """Units, their connections with those to a bias, and multiply-adds without; None: unknown."""
+    """Number of units, of connections (with biases) and of multiply-adds; None if unknown."""
 
     units: int | None
     connections: int | None
@@ -22,11 +22,11 @@ UNKNOWN = Cost(None, None, None)
 
 
 def cost(call: Call) -> Cost:
-    """What a call costs for one image.
+    """Return the cost of a call for one image.
 
-    A layer tells it by a method `cost(output_shape)`, which returns the three numbers for a shape
-    without the batch. Of other layers it is known where they stand in `KINDS`, hold a kernel of
-    which each column makes one map, or hold no weights. An operation of `keras.ops` costs nothing.
+    A layer may report it by a method `cost(output_shape)`, which returns the three numbers for a
+    shape without the batch axis. Other costs are known for classes in `KINDS`, kernels whose last
+    axis matches the output maps, and layers without weights. `keras.ops` operations cost nothing.
     """
     layer, size = call.operation, call.outputs[0].shape[1:]
     if callable(getattr(layer, "cost", None)):
@@ -43,20 +43,20 @@ def cost(call: Call) -> Cost:
 
 
 def _by_kernel(call: Call) -> Cost:
-    """Every value of the kernel is used once at each place: grouped and depthwise ones too."""
+    """Return the cost if each kernel value is used once per output position, grouped or not."""
     size = call.outputs[0].shape[1:]
     return _with_bias(call, math.prod(size), _products(size, call.operation.kernel))
 
 
 def _transposed(call: Call) -> Cost:
-    """Once at each place of the input; what padding cuts off is counted."""
+    """Return the cost of a transposed convolution, with multiply-adds whose results are cropped."""
     size = call.outputs[0].shape[1:]
     macs = _products(call.inputs[0].shape[1:], call.operation.kernel)
     return _with_bias(call, math.prod(size), macs)
 
 
 def _separable(call: Call) -> Cost:
-    """A depthwise convolution without bias and a 1x1 convolution: the units of both."""
+    """Return the summed cost of a depthwise convolution without bias and a 1x1 convolution."""
     layer, size = call.operation, call.outputs[0].shape[1:]
     between = math.prod(size[:-1]) * layer.pointwise_kernel.shape[-2]
     macs = _products(size, layer.depthwise_kernel) + _products(size, layer.pointwise_kernel)
@@ -96,6 +96,6 @@ KINDS: dict[type, Callable[[Call], Cost]] = {
     layers.Normalization: _nothing,
     layers.PReLU: _nothing,
     layers.Embedding: _nothing,
-    layers.EinsumDense: _unknown,  # what its kernel makes depends on the equation
+    layers.EinsumDense: _unknown,  # depends on the equation
     layers.Wrapper: _unknown,
 }

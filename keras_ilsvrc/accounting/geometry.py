@@ -1,4 +1,4 @@
-"""What the units of a layer see of the input image: one rule a kind of layer."""
+"""Receptive fields of a layer's units in the input image: one rule per kind of layer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,18 +13,18 @@ Rule = Callable[[Call, list[Window]], Window | None]
 
 
 def pixels(image: Any) -> Window:
-    """The window of an input of the model, whose units are the pixels."""
+    """Return the window of a model input, whose units are the pixels."""
     return (Span(0, 1, 1),) * len(image.shape[1:-1])
 
 
 def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
-    """The window of a call's outputs from those of its inputs; None where it is not known."""
+    """Return the window of a call's outputs from those of its inputs; None if it is unknown."""
     rule = _rule(call.operation)
     known = [spans for spans in windows if spans is not None]
     if rule is None or not known or len(known) < len(windows):
         return None
     if len(known) == 1 and not any(span.stride for span in known[0]):
-        return known[0]  # each unit sees everything already
+        return known[0]  # all units already see the same
     for x, spans in zip(call.inputs, known):
         if any(span.stride for span in spans) and len(x.shape) != len(spans) + 2:
             return None  # the tensor's axes are not the image's
@@ -32,7 +32,7 @@ def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
 
 
 def _units(x: Any, spans: Window) -> tuple[int, ...]:
-    """How many units a tensor has along the axes of the image; one for a vector."""
+    """Return the number of units of a tensor along each image axis; 1 for a vector."""
     sizes = x.shape[1:-1]
     return sizes if len(sizes) == len(spans) else (1,) * len(spans)
 
@@ -50,7 +50,7 @@ def _sliding(call: Call, windows: list[Window]) -> Window:
     return tuple(map(Span.slide, spans, extents, strides, before))
 
 
-# Zeros before the first of `size` units; "same" is TensorFlow's, the larger half behind the last.
+# Zeros before the first of `size` units; "same" as in TensorFlow: the larger half comes last.
 PADDING: dict[str, Callable[[int, int, int], int]] = {
     "valid": lambda size, extent, stride: 0,
     "same": lambda size, extent, stride: max(extent - ((size - 1) % stride + 1), 0) // 2,
@@ -82,7 +82,7 @@ def _moved(spans: Window, amounts: Any, sign: int = 1) -> Window:
 
 
 def _slicing(call: Call, windows: list[Window]) -> Window | None:
-    """As `x[:, ::2, ::2]`; a key that removes an axis, adds one or runs back is not known."""
+    """Return the window of a slice `x[:, ::2, ::2]`; None if it drops, adds or reverses axes."""
     args, kwargs = call.arguments
     key, spans = kwargs.get("key", args[-1]), windows[0]
     parts = list(key) if isinstance(key, (tuple, list)) else [key]
@@ -111,7 +111,7 @@ def _reducing(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _pointwise(call: Call, windows: list[Window]) -> Window | None:
-    """The union of what the inputs see there; an input that is broadcast sees its whole."""
+    """Return the union of the inputs' windows; each unit sees all of an input that is broadcast."""
     images = [(x, spans) for x, spans in zip(call.inputs, windows) if spans]
     if len({len(spans) for _, spans in images}) != 1:
         return None if images else ()
@@ -124,7 +124,7 @@ def _pointwise(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _union(spans: Sequence[Span], units: int) -> Span:
-    if len({span.stride for span in spans}) > 1:  # the windows drift apart
+    if len({span.stride for span in spans}) > 1:  # windows drift apart
         spans = [span.whole(units) for span in spans]
     start = min(span.start for span in spans)
     return Span(start, max(span.start + span.field for span in spans) - start, spans[0].stride)
@@ -137,7 +137,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # `window` has answered for vectors
+    return None  # `window` itself handles vectors
 
 
 def _rule(operation: Any) -> Rule | None:
@@ -146,11 +146,11 @@ def _rule(operation: Any) -> Rule | None:
     if not isinstance(operation, layers.Layer):
         return OPERATIONS.get(type(operation).__name__)
     found = [LAYERS[kind] for kind in type(operation).__mro__ if kind in LAYERS]
-    told = _on_vectors_only if callable(getattr(operation, "cost", None)) else None
-    return found[0] if found else told
+    default = _on_vectors_only if callable(getattr(operation, "cost", None)) else None
+    return found[0] if found else default
 
 
-# Names of Keras' layers and of its operations. Random layers as they are outside of training.
+# Names of Keras layers and of Keras operations. Random layers act as outside of training.
 RULES: dict[Rule, tuple[str, str]] = {
     _sliding: (
         "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "

@@ -1,4 +1,4 @@
-"""The rows of an account, and their sums."""
+"""Rows of a model's account, one per layer call, and their sums."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -12,14 +12,14 @@ PADDING = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """What can be summed; None where a part of it is not known.
+    """Counts that can be summed over rows; None if a part is not known.
 
     Attributes:
-        parameters: Trainable weights; those of a shared layer stand at its first call.
-        statistics: Weights that are not trainable, as moving means and variances, counted alike.
-        units: Outputs of layers with weights, but for normalisation; other layers have none.
-        connections: What goes into all units, their biases included.
-        macs: Multiply-adds of convolutions and dense layers, without biases.
+        parameters: Number of trainable weights; those of a shared layer count at its first call.
+        statistics: Number of other weights, such as moving means and variances, counted likewise.
+        units: Number of outputs of layers with weights; 0 for normalisation and other layers.
+        connections: Number of inputs to all units, including their biases.
+        macs: Number of multiply-adds of convolutions and dense layers, without biases.
         memory: Bytes of the outputs for one image.
     """
 
@@ -33,18 +33,18 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Numbers):
-    """One call of a layer, or of a unit or nested model with the sums of what is in it.
+    """One call of a layer, or of a unit or nested model with the sums of its inner rows.
 
-    `field`, `stride` and `start` have a number for each axis of the image, and none where the
-    model sees no image. They are None where they are not known.
+    `field`, `stride` and `start` have one number per axis of the image; they are empty if the
+    model takes no image, and None if they are not known.
 
     Attributes:
-        name: The layer's, from its second call on as `shared#2`; inside another as
-            `conv3_1/conv_2`.
-        kind: Its class.
-        size: Shape of its (first) output without the batch.
-        field: Rows and columns of pixels that a unit sees, those in the padding included.
-        stride: Pixels from one unit's window to the next; 0 where all units see the same.
+        name: Name of the layer; `shared#2` for its second call, and for example
+            `conv3_1/conv_2` inside a unit.
+        kind: Class name of the layer or operation.
+        size: Shape of the (first) output without the batch axis.
+        field: Number of rows and of columns of pixels that a unit sees, padding included.
+        stride: Number of pixels from one unit's window to the next; 0 if all see the same.
         start: First pixel of the first unit's window, from 0; negative in the padding.
     """
 
@@ -58,11 +58,11 @@ class Row(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(Numbers):
-    """Rows one after another whose maps have one size, with their sums.
+    """Consecutive rows whose maps have the same size, with their sums.
 
     Attributes:
         size: Height and width; `()` for vectors.
-        rows: The names of the rows.
+        rows: Names of the rows.
     """
 
     size: tuple[int, ...]
@@ -71,12 +71,12 @@ class Stage(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Account(Numbers):
-    """The rows of a model, with their sums.
+    """Rows of a model, with their sums.
 
     Attributes:
-        name: The model's.
-        depth: Layers with units on the longest way from an input to an output.
-        rows: In an order in which the layers can run, branch by branch.
+        name: Name of the model.
+        depth: Number of layers with units on the longest path from an input to an output.
+        rows: Rows in an order in which the layers can run, branch by branch.
     """
 
     name: str
@@ -84,10 +84,10 @@ class Account(Numbers):
     rows: tuple[Row, ...]
 
     def row(self, name: str) -> Row:
-        """The row of a layer.
+        """Return the row of a layer.
 
         Raises:
-            InputError: If there is none; near names are suggested.
+            InputError: If there is none; the message suggests similar names.
         """
         rows = {row.name: row for row in self.rows}
         if name not in rows:
@@ -95,7 +95,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """The rows by the size of their maps; padding goes with the layer that it is for."""
+        """Group consecutive rows by map size; padding belongs to the layer after it."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING:
@@ -107,12 +107,12 @@ class Account(Numbers):
         return stages
 
     def as_dict(self) -> dict[str, Any]:
-        """Numbers, names, tuples and dicts alone, for JSON."""
+        """Return the account as dicts, tuples, names and numbers only, for JSON."""
         return asdict(self)
 
 
 def sums(rows: Iterable[Numbers]) -> dict[str, Any]:
-    """The sum of every number; None where one is not known."""
+    """Return the sum of each number over the rows; None if it is unknown for a row."""
     rows = list(rows)
     columns = {name.name: [getattr(row, name.name) for row in rows] for name in fields(Numbers)}
     return {name: None if None in column else sum(column) for name, column in columns.items()}

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """A window along one axis: unit i sees `field` pixels from pixel `start + i * stride` on.
+    """Window along one axis: unit i sees `field` pixels, from pixel `start + i * stride` on.
 
-    Pixels count from 0; those before it and behind the image are padding. With a stride of 0
-    every unit sees the same.
+    Pixels count from 0; negative ones and those beyond the image are padding. With stride 0, all
+    units see the same.
     """
 
     start: int
@@ -15,7 +15,7 @@ class Span(NamedTuple):
     stride: int
 
     def slide(self, kernel: int, stride: int = 1, before: int = 0) -> "Span":
-        """Seen by a kernel that slides over these units and `before` units of padding."""
+        """Return the span of a kernel sliding over `before` units of padding and these units."""
         return Span(
             self.start - before * self.stride,
             self.field + (kernel - 1) * self.stride,
@@ -23,8 +23,8 @@ class Span(NamedTuple):
         )
 
     def whole(self, units: int) -> "Span":
-        """Seen by so many units together."""
+        """Return the span of this many units together."""
         return Span(self.start, self.field + (units - 1) * self.stride, 0)
 
 
-Window = tuple[Span, ...]  # an axis of the image each; empty for an input that is no image
+Window = tuple[Span, ...]  # one span per image axis; empty if the input is no image

@@ -1,1 +1,1 @@
-"""Ours against the named peer, alternating in one process."""
+"""Benchmarks of our code against other libraries, alternating in one process."""

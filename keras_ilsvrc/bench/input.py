@@ -1,4 +1,4 @@
-"""The input of training against decoding alone, and against torchvision's."""
+"""Benchmark of the input pipeline against decoding only, and against torchvision's loader."""
 
 import importlib
 import statistics
@@ -21,8 +21,8 @@ from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.training.strategy import threads
 
-FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90  # the usual size of an image of ImageNet
-BATCH, STEPS = 128, 15  # of a turn
+FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90  # the usual size of ImageNet images
+BATCH, STEPS = 128, 15  # in a timed turn
 MEAN: Rows = [
     {"op": "resize_shorter", "size": 256},
     {"op": "centre_crop", "size": 224},
@@ -59,7 +59,7 @@ DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"
 
 @dataclass(frozen=True)
 class ThroughputRatio:
-    """Images/s of one over those of another, round by round: the median and the quartiles."""
+    """Ratio of the images/s of two functions: its median and quartiles over the rounds."""
 
     ours: str
     over: str
@@ -70,7 +70,7 @@ class ThroughputRatio:
 
 @dataclass(frozen=True)
 class InputSpeed:
-    """Median images/s by function, ratios of one run, and what was measured how."""
+    """Median images/s by function, their ratios, and the settings of the benchmark."""
 
     images_per_second: dict[str, float]
     ratios: list[ThroughputRatio]
@@ -85,12 +85,12 @@ def measure(
     rounds: int = ENOUGH,
     progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> InputSpeed:
-    """Times turns of 1,920 images: decoded alone, and augmented in batches of 128.
+    """Time turns of 1,920 images: only decoded, and augmented in batches of 128.
 
     Args:
-        torchvision: Whether its loader takes turns with ours; it has to be imported already.
-        rounds: How many are counted.
-        progress: Called with the current step, and the share of the timing that is done.
+        torchvision: Whether to time torchvision's loader too; it must already be imported.
+        rounds: Number of timed rounds.
+        progress: Function called with the current step and the share of the timing done.
     """
     with tempfile.TemporaryDirectory() as directory:
         progress("making images", 0)
@@ -117,7 +117,7 @@ def measure(
 
 
 def make_files(directory: Path, count: int = FILES) -> list[str]:
-    """JPEGs of 500x375: windows of scikit-learn's two photographs, every second one mirrored."""
+    """Write JPEGs of 500x375: random crops of scikit-learn's two photographs, half mirrored."""
     photos = [Image.fromarray(photo) for photo in load_sample_images().images]
     random = np.random.default_rng(0)
     (directory / "class").mkdir()
@@ -138,7 +138,7 @@ def make_files(directory: Path, count: int = FILES) -> list[str]:
 
 
 def _decoding(paths: list[str]) -> tf.data.Dataset:
-    """As many images as in a turn, read and decoded; all but the last are dropped at once."""
+    """Return a dataset that decodes the images of a turn and yields only the last one."""
     numbers = tf.data.Dataset.range(BATCH * STEPS)
     files = tf.constant(paths)
 
@@ -149,7 +149,7 @@ def _decoding(paths: list[str]) -> tf.data.Dataset:
 
 
 def _torchvision_loader(directory: Path) -> Iterable[Any]:
-    """torchvision's crop, flip and conversion to floats, by one process a core."""
+    """Return torchvision's loader: crop, flip and conversion to float, one process per core."""
     data: Any = importlib.import_module("torch.utils.data")
     transforms: Any = importlib.import_module("torchvision.transforms")
     datasets: Any = importlib.import_module("torchvision.datasets")
@@ -167,15 +167,14 @@ def _torchvision_loader(directory: Path) -> Iterable[Any]:
         sampler=data.RandomSampler(images, num_samples=BATCH * STEPS),
         num_workers=threads(),
         persistent_workers=True,
-        multiprocessing_context="spawn",  # a fork of TensorFlow's threads may hang
+        multiprocessing_context="spawn",  # forking TensorFlow's threads may hang
     )
 
 
 def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
-    """Work that takes all there is.
+    """Return a function that reads all batches.
 
-    Iterators are kept: one of tf.data ends by waiting for the thread that tunes it, for up to a
-    second.
+    It keeps the iterators: deleting one of tf.data waits up to a second for its tuning thread.
     """
     kept = []
 
@@ -188,7 +187,7 @@ def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
 
 
 def _ratio(ours: str, over: str, times: dict[str, list[float]]) -> ThroughputRatio:
-    """Times stand the other way round than speeds."""
+    """Compute the ratio of speeds, which is the inverse ratio of times."""
     ratios = [other / own for own, other in zip(times[ours], times[over])]
     lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
     return ThroughputRatio(ours, over, median, lower, upper)

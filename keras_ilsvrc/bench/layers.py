@@ -1,4 +1,4 @@
-"""GroupedConv2D and LocalResponseNormalization, forward and backward, against TensorFlow's own."""
+"""Benchmark of GroupedConv2D and LocalResponseNormalization against Keras and TensorFlow."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ BATCH = 32
 
 
 class LayerTimes(NamedTuple):
-    """Ours over a peer's time; `limit` is what we hold ourselves to."""
+    """Time of our layer over that of another; `limit` is the largest ratio that we accept."""
 
     ours: str
     peer: str
@@ -24,7 +24,7 @@ class LayerTimes(NamedTuple):
 
 
 def measure(rounds: int) -> list[LayerTimes]:
-    """Both layers at the sizes of AlexNet, float32, batch 32, on the CPU."""
+    """Time both layers, forward and backward, on AlexNet's sizes: float32, batch 32, on the CPU."""
     with tf.device("/cpu:0"):
         ratios = _compare(
             (27, 27, 96),
@@ -73,7 +73,7 @@ def _compare(
 
 
 def _forward_backward(layer: Callable[..., Any], x: tf.Tensor) -> Callable[[], None]:
-    """The layer's outputs and all its gradients, as one graph."""
+    """Return a function that computes a layer's outputs and all its gradients in one graph."""
     layer(x)
     weights = [weight.value for weight in getattr(layer, "trainable_weights", [])]
 

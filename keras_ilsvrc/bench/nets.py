@@ -1,4 +1,4 @@
-"""Whole nets: ours, and the same net of another package."""
+"""Benchmark of whole networks against the same networks of another package."""
 
 import statistics
 from collections.abc import Callable
@@ -17,7 +17,10 @@ from keras_ilsvrc.training.strategy import threads
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one net. GFLOP/s count two operations a multiply-add, in training three times those."""
+    """Speed of one net.
+
+    GFLOP/s counts a multiply-add as two operations, and a training step as three forward passes.
+    """
 
     net: str
     form: str
@@ -28,7 +31,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class SpeedRatio:
-    """Our images/s over the peer's, round by round: the median, quartiles and extremes."""
+    """Ratio of our images/s to the other package's: median, quartiles and extremes of rounds."""
 
     median: float
     lower_quartile: float
@@ -39,7 +42,7 @@ class SpeedRatio:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Speeds of one run, and what was measured how."""
+    """Speeds of both nets, their ratio, and the settings of the benchmark."""
 
     ours: Speed
     peer: Speed | None
@@ -61,19 +64,19 @@ def measure(
     jit: bool | None = None,
     progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> Comparison:
-    """Times steps of a net: forward, backward and an update by SGD, on random images.
+    """Time steps of a net on random images: forward, backward and an SGD update.
 
     Args:
-        name: Of a net of ours.
-        against: A package of `PEERS` that has the same net, to take turns with.
-        inference: Whether to time the forward pass alone, as at the test.
-        steps: How many are counted of each net.
-        batch: Images a step.
-        jit: Whether XLA compiles the steps of TensorFlow; on a GPU only, if None.
-        progress: Called with the current step, and the share of the timing that is done.
+        name: Name of the net.
+        against: Package of `PEERS` whose version of the net is timed too, in turn.
+        inference: Whether to time only the forward pass, in inference mode.
+        steps: Number of timed steps of each net.
+        batch: Images per step.
+        jit: Whether XLA compiles the steps of TensorFlow; if None, only on a GPU.
+        progress: Function called with the current step and the share of the timing done.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus if against == "torchvision" else ():  # else none of its memory is left to torch
+    for gpu in gpus if against == "torchvision" else ():  # else it takes all memory from torch
         tf.config.experimental.set_memory_growth(gpu, True)
     jit = bool(gpus) if jit is None else jit
     form = "XLA" if jit else "graph"
@@ -123,7 +126,7 @@ def _speed(
 
 
 def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
-    """Times stand the other way round than speeds."""
+    """Compute the ratio of speeds, which is the inverse ratio of times."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
     lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
     return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

@@ -1,11 +1,11 @@
-"""Who else has our nets. Standard library only, so that a wrong word is refused at once."""
+"""Other packages' names of our nets. Imports no TensorFlow: bad names are refused at once."""
 
 import importlib.util
 
 from keras_ilsvrc.errors import InputError, nearest
 
-# Package: our net, and what the package calls one of as many multiply-adds. Keras' ResNets are the
-# authors', with a bias in every convolution.
+# By package: our name and its name of nets with equally many multiply-adds. Keras' ResNets are the
+# authors', with a bias added to every convolution.
 # fmt: off
 PEERS = {
     "keras": {
@@ -43,7 +43,7 @@ PEERS = {
 
 
 def check_peer(name: str, package: str) -> None:
-    """Refuses to compare what cannot be.
+    """Check that a package can be compared with.
 
     Raises:
         InputError: If the package is unknown, has no such net or is not installed.
@@ -52,6 +52,6 @@ def check_peer(name: str, package: str) -> None:
         raise InputError(f"--against is {package!r}; {nearest(package, PEERS)}")
     if name not in PEERS[package]:
         known = ", ".join(PEERS[package])
-        raise InputError(f"--against {package}: it has no {name}; it has {known}")
+        raise InputError(f"--against {package}: the package has no {name}; expected one of {known}")
     if importlib.util.find_spec(package) is None:
         raise InputError(f"--against {package} needs {package}: python -m pip install {package}")

@@ -1,4 +1,4 @@
-"""One step of a net on random images, as its package runs it best."""
+"""Functions that run one step of a net on random images, in its package's fastest form."""
 
 import importlib
 import statistics
@@ -12,17 +12,17 @@ from keras_ilsvrc.bench.timing import take_turns
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.strategy import threads
 
-RATE = 1e-4  # low, so that random images lead nowhere
-TRIALS = 3  # after which the faster form of a torch net is chosen
-# torchvision's nets without auxiliary classifiers, as ours. Their initial values, which change no
-# time, are left out too: SciPy draws them for minutes.
+RATE = 1e-4  # learning rate; low, so that weights hardly change
+TRIALS = 3  # timed rounds that decide which form of a torch net is faster
+# torchvision's nets without auxiliary classifiers, like ours. Their initial values do not change
+# the time and are left out too: SciPy takes minutes to draw them.
 PLAIN = {"aux_logits": False, "init_weights": False}
 OPTIONS = {"googlenet": PLAIN, "inception_v3": PLAIN}
 Work = Callable[[], object]
 
 
 def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Work:
-    """A step as one graph: forward, backward and SGD, or forward alone."""
+    """Return a function that runs a step as one graph: forward, backward and SGD, or forward."""
     images = tf.random.stateless_normal((batch, *model.input_shape[1:]), seed=(0, 0))
     labels = tf.zeros(batch, "int32")
     entropy = keras.losses.sparse_categorical_crossentropy
@@ -32,7 +32,7 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
     @tf.function(jit_compile=jit)
     def train(images: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            outputs = tf.nest.flatten(model(images, training=True))  # auxiliary ones too
+            outputs = tf.nest.flatten(model(images, training=True))  # with auxiliary ones
             loss = tf.add_n([tf.reduce_mean(entropy(labels, x)) for x in outputs])
         weights = model.trainable_weights
         optimizer.apply(tape.gradient(loss, weights), weights)
@@ -52,12 +52,15 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
 def torchvision_step(
     title: str, shape: tuple[int, int, int], batch: int, inference: bool
 ) -> tuple[str, Work]:
-    """The same of torchvision's net, channels last, in the faster of two forms: which, and it."""
+    """Return a description and a step function of torchvision's net, eager or compiled.
+
+    The faster form is chosen. Images and weights are in channels-last layout.
+    """
     torch: Any = importlib.import_module("torch")
     models: Any = importlib.import_module("torchvision.models")
     gpu = bool(tf.config.list_physical_devices("GPU"))
     if gpu and not torch.cuda.is_available():
-        raise InputError("TensorFlow sees a GPU, torch does not; set CUDA_VISIBLE_DEVICES=-1")
+        raise InputError("TensorFlow sees a GPU, but torch does not; set CUDA_VISIBLE_DEVICES=-1")
     torch.set_num_threads(threads())
     last = {"device": "cuda" if gpu else "cpu", "memory_format": torch.channels_last}
     model = getattr(models, title)(weights=None, **OPTIONS.get(title, {})).to(**last)
@@ -83,8 +86,8 @@ def torchvision_step(
     eager, compiled = step(model), step(torch.compile(model))
     try:
         compiled()
-    except Exception as error:  # of many kinds; mostly there is no C++ compiler
-        return f"channels last, eager ({type(error).__name__} if compiled)", eager
+    except Exception as error:  # of any type; most often a C++ compiler is missing
+        return f"channels last, eager (compiling raised {type(error).__name__})", eager
     times = take_turns({"eager": eager, "compiled": compiled}, TRIALS)
     if statistics.median(times["eager"]) < statistics.median(times["compiled"]):
         return "channels last, eager", eager

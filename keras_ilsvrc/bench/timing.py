@@ -1,15 +1,15 @@
-"""Honest times: functions take turns, and the median counts."""
+"""Fair timing of functions: they take turns, and their median times are compared."""
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
 
-UNCOUNTED = 2  # rounds before the first that counts
-ENOUGH = 10  # rounds from which the spread of a ratio says something
+UNCOUNTED = 2  # warm-up rounds
+ENOUGH = 10  # least number of rounds that gives a meaningful spread of a ratio
 
 
 def alternate(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each function, which `take_turns`."""
+    """Return the median seconds of each function, timed by `take_turns`."""
     times = take_turns(functions, rounds)
     return {name: statistics.median(values) for name, values in times.items()}
 
@@ -19,15 +19,15 @@ def take_turns(
     rounds: int,
     progress: Callable[[str, int], None] = lambda name, number: None,
 ) -> dict[str, list[float]]:
-    """Seconds of each function, round by round.
+    """Time each function once per round, in turn; return its seconds in every round.
 
-    They run in turn, so that what else the machine does meets all of them alike, after
-    `UNCOUNTED` rounds.
+    Because they take turns, other load on the machine affects all functions alike. `UNCOUNTED`
+    warm-up rounds come first.
 
     Args:
-        functions: By name; each returns only when its work is done.
-        rounds: How often each is timed; at least 1.
-        progress: Called with the name of the next function and its round, counted from 0.
+        functions: Functions by name; each must return only when its work is done.
+        rounds: Number of timed rounds, at least 1.
+        progress: Function called with the name of the next function and its round, from 0.
     """
     times: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + UNCOUNTED):

@@ -1,4 +1,4 @@
-"""Our trainer against stock `fit`, the same net and batches; and what a checkpoint costs."""
+"""Benchmark of our trainer against Keras' `fit` on the same batches, and of a checkpoint."""
 
 import statistics
 import tempfile
@@ -26,7 +26,7 @@ IMAGENET = 1_281_167  # training images
 
 
 class Turns(keras.callbacks.Callback):
-    """A training in a thread of its own that takes an epoch whenever it is called."""
+    """Callback that trains in a thread of its own; calling it runs one epoch."""
 
     def __init__(self, train: Callable[["Turns"], None]):
         super().__init__()
@@ -38,7 +38,7 @@ class Turns(keras.callbacks.Callback):
     def run(self) -> None:
         try:
             self.train(self)
-        except BaseException as error:  # raised where it is waited for
+        except BaseException as error:  # raised by __call__, which waits
             self.error = error
             self.done.release()
 
@@ -57,7 +57,7 @@ class Turns(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Seconds a step, and our time over `fit`'s, round by round; a checkpoint's size and time."""
+    """Seconds per step of our trainer and of `fit`, their ratio, and the cost of a checkpoint."""
 
     net: str
     seconds: float
@@ -80,15 +80,15 @@ def measure(
     rounds: int = 9,
     progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> TrainingCost:
-    """Times epochs of some steps, in float32 on random images.
+    """Time epochs of our trainer and of `fit` in turn, in float32 on random images.
 
     Args:
-        name: Of a net of ours.
-        replicas: Logical CPU devices, or GPUs.
-        batch: Images a step, over all replicas.
-        steps: Of an epoch, which is what takes turns.
-        rounds: How many are counted.
-        progress: Called with the current step, and the share of the timing that is done.
+        name: Name of the net.
+        replicas: Number of GPUs, or of logical CPU devices without a GPU.
+        batch: Images per step, over all replicas.
+        steps: Steps per epoch.
+        rounds: Number of timed epochs.
+        progress: Function called with the current step and the share of the timing done.
     """
     strategy = mirrored(replicas)
     progress(f"building {name}", 0)
@@ -131,13 +131,13 @@ def measure(
 
 
 def _images(batch: int, shape: tuple[int, int, int]) -> tf.data.Dataset:
-    """The same random batch again and again."""
+    """Return a dataset that repeats one random batch."""
     images = tf.random.stateless_normal((batch, *shape), seed=(0, 0))
     return tf.data.Dataset.from_tensors((images, tf.zeros(batch, "int32"))).repeat()
 
 
 def _checkpoint(update: Update) -> tuple[int, float]:
-    """Bytes, and the median of three times from the variables to the disk."""
+    """Save three checkpoints; return the bytes of one and the median seconds of saving it."""
     times = []
     with tempfile.TemporaryDirectory() as directory:
         checkpoints = Checkpoints(Path(directory))

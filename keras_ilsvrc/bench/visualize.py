@@ -1,4 +1,4 @@
-"""Looking inside against plain inference: the deconvnet, and top activations over many images."""
+"""Benchmark of the deconvnet, and of top activations against plain inference."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -17,15 +17,16 @@ INFERENCE, PROJECTIONS, TOP, ONE = "inference", "projections", "top activations"
 
 @dataclass(frozen=True)
 class VisualizeCost:
-    """Median seconds, and the ratio of one run.
+    """Median seconds, and the cost of top activations relative to inference and projections.
 
     Attributes:
-        seconds: By what was timed: the net over all images; the projections of as many
-            activations as are found; both together as `top_activations`; the deconvnet of one
-            image.
-        ratio: Of top activations to inference and projections: the median and the quartiles.
-        images: How many were looked at.
-        activations: How many were projected.
+        seconds: Median seconds of: inference on all images; the projections of as many
+            activations as are found; top activations, which do both; the deconvnet of one image.
+        ratio: Time of top activations over that of inference plus projections: its median.
+        lower_quartile: Lower quartile of the ratio over the rounds.
+        upper_quartile: Upper quartile of the ratio over the rounds.
+        images: Number of images.
+        activations: Number of projected activations.
     """
 
     seconds: dict[str, float]
@@ -43,14 +44,14 @@ def measure(
     rounds: int,
     progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> VisualizeCost:
-    """Times them in turn on random images.
+    """Time inference, projections, top activations and a deconvnet in turn on random images.
 
     Args:
-        name: Of the net.
-        layer: Whose activations are looked at.
-        images: How many.
-        rounds: How many are counted; at least 2.
-        progress: Called with the current step, and the share of the timing that is done.
+        name: Name of the net.
+        layer: Name of the layer whose top activations are found.
+        images: Number of images.
+        rounds: Number of timed rounds, at least 2.
+        progress: Function called with the current step and the share of the timing done.
     """
     model = build(name)
     top = Top(model, layer)

@@ -1,4 +1,4 @@
-"""`keras-ilsvrc`: one sub-command a verb. Its help and its lists import no TensorFlow."""
+"""The `keras-ilsvrc` command and its subcommands; `--help` and `list` import no TensorFlow."""
 
 import sys
 
@@ -31,16 +31,16 @@ app.command("doctor")(doctor.doctor)
 
 @app.callback()
 def options(
-    debug: bool = typer.Option(False, "--debug", help="Show the stack trace of an error."),
+    debug: bool = typer.Option(False, "--debug", help="Print the stack trace of an error."),
 ) -> None:
-    """Options of every command."""
+    """Define the options that all commands share."""
 
 
 def main() -> None:
-    """Run a command; an error is one line, with exit status 2 if the input was at fault."""
+    """Run a command. Print an error as one line; exit with 2 if it comes from the input."""
     open_streams()
     debug = "--debug" in sys.argv
-    if debug:  # wherever it stands
+    if debug:  # at any position
         sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
         app()
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _is_input(error: Exception) -> bool:
-    """Whether the cause is outside of the package: bad input, or a file or disk."""
+    """Return whether the cause is outside the package: bad input, or a file or disk."""
     return isinstance(error, InputError) or (
         isinstance(error, OSError) and error.filename is not None
     )
@@ -70,5 +70,5 @@ def _line(error: Exception) -> str:
         line = f"{error.filename}: {error.strerror}"  # type: ignore[attr-defined]
     else:
         name = type(error).__name__
-        line = f"{name}: {text[:300]} (this is a fault of the package; --debug shows where)"
+        line = f"{name}: {text[:300]} (an error in the package; --debug shows where)"
     return printable(line)

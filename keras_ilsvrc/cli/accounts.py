@@ -1,4 +1,4 @@
-"""`info --account`, `table` and `compare`: what nets cost, beside what their papers say."""
+"""The commands `info --account`, `table` and `compare`: costs of nets, and the papers' numbers."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ NUMBERS = ("parameters", "units", "macs", "memory")
 
 
 def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
-    """A net whose weights are not drawn, and its account."""
+    """Build a net without initial values; return the model and its `Account`."""
     quiet_tensorflow()
     with Console(stderr=True).status(f"building {name}"):
         import keras
@@ -36,7 +36,7 @@ def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
 
 
 def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None:
-    """Prints the account of a net: a row a layer, or a row a stage."""
+    """Print the parameter and operation counts of a net, one row per layer or per stage."""
     account = accounted(name, opened)[1]
     stages = account.by_stage() if by_stage else []
     if as_json:
@@ -58,15 +58,13 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
         cells = [_cell(key, getattr(row, key)) for key in (*numbers, *geometry, "memory")]
         table.add_row(label, "x".join(map(str, row.size)), *cells)
     Console(width=WIDTH).print(table, markup=False)
-    print(
-        "connections count biases, MACs (multiply-adds) do not; memory is of one image's outputs."
-    )
+    print("connections include biases, MACs (multiply-adds) do not; memory: outputs for one image.")
     if not by_stage:
-        print("field, stride, start: pixels of the image; start is negative in the padding.")
+        print("field, stride, start: in pixels of the image; start is negative in the padding.")
 
 
 def _cell(quantity: str, value: Any) -> str:
-    """A number of the account for people; nothing for zero."""
+    """Format a number of the account: nothing for zero, `?` for unknown."""
     if value is None:
         return "?"
     if isinstance(value, tuple):
@@ -77,15 +75,15 @@ def _cell(quantity: str, value: Any) -> str:
 
 
 def table(
-    name: Annotated[str, typer.Argument(help="A net, as googlenet, vgg16, resnet50, lenet5.")],
+    name: Annotated[str, typer.Argument(help="Network, for example googlenet or lenet5.")],
     as_json: Json = False,
 ) -> None:
-    """Print the paper's own table beside what the built network has."""
+    """Print a table of the network's paper next to the values of the built network."""
     net = info(name)
     paper = printed(net)
     if paper is None:
         raise InputError(
-            f"{net.paper} prints no table of {net.name} that can be computed; those with one: "
+            f"{net.paper} prints no table of {net.name} to compare with; networks with one: "
             + ", ".join(other for other, row in NETS.items() if printed(row))
         )
     model, account = accounted(name, opened=True)
@@ -110,7 +108,15 @@ def table(
 
 
 def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
-    """A quantity of the layer, or of all layers that begin so and `_`, or of the whole net."""
+    """Return one quantity of a layer and its sublayers, or of the whole net.
+
+    Args:
+        model: The net.
+        account: Its account.
+        quantity: Attribute of the account to sum; or `size`, the output shape of the last layer;
+            or `cells`, the convolutions as text, for example `conv3-64 conv1-64`.
+        layers: Name of a layer, which includes `<layers>_*` and `<layers>/*`; empty for the net.
+    """
     if not layers:
         return getattr(account, quantity)
     own = re.compile(rf"{re.escape(layers)}(_|/|$)")
@@ -124,7 +130,10 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
 
 
 def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
-    """Whether a computed value is the printed one, rounded either way, and how it reads."""
+    """Return whether a value equals the printed one, rounded up or down, and the value as text.
+
+    `thousand` is the factor that the paper means by K: 1,000 or 1,024.
+    """
     if isinstance(value, str):
         return value == printed or value.startswith(f"{printed}x"), value
     number, suffix = re.fullmatch(r"([\d.,]+)([KMG]?)", printed).groups()  # type: ignore[union-attr]
@@ -136,13 +145,13 @@ def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
 
 
 def compare(
-    names: Annotated[list[str], typer.Argument(help="Nets, as alexnet googlenet vgg19.")],
+    names: Annotated[list[str], typer.Argument(help="Networks, for example alexnet vgg19.")],
     plot: Annotated[
-        Path | None, typer.Option(help="Draw error against operations into this PNG.")
+        Path | None, typer.Option(help="PNG for a plot of error against operations.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print nets side by side: what they cost, and what their papers report."""
+    """Print the costs of networks and the errors that their papers report, side by side."""
     nets = {name: info(name) for name in names}
     if plot is not None:
         check_file("--plot", plot, ".png")
@@ -168,7 +177,7 @@ def compare(
 
 
 def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
-    """A row a net; depth is the number of weight layers on the longest way."""
+    """Print one row per net; depth is the number of weight layers on the longest path."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     headings = "net,year,depth,parameters,units,MACs,memory,top-1 %,top-5 %"
     for heading in headings.split(","):
@@ -180,4 +189,4 @@ def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
         years = str(row["year"]), str(row["depth"])
         table.add_row(row["net"], *years, *cost, *errors, row["protocol"] or "")
     Console(width=WIDTH).print(table, markup=False)
-    print("published errors of one net; memory is of one image's outputs.")
+    print("errors: published, of a single net; memory: outputs for one image.")

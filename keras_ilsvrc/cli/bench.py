@@ -1,4 +1,4 @@
-"""`bench`: ours against the named peer."""
+"""The `bench` commands: our implementation timed against another library's."""
 
 import importlib
 import importlib.util
@@ -21,12 +21,12 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
-app = typer.Typer(no_args_is_help=True, help="Measure ours against the named peer, in one run.")
+app = typer.Typer(no_args_is_help=True, help="Time our implementation against another library's.")
 
 
 @app.command("layers")
 def layers(
-    rounds: Annotated[int, typer.Option(help="How often each is timed.")] = 9,
+    rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 9,
     as_json: Json = False,
 ) -> None:
     """Time GroupedConv2D and LocalResponseNormalization, forward and backward, on the CPU."""
@@ -42,7 +42,7 @@ def layers(
         print(json.dumps([row._asdict() for row in ratios], indent=2))
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("ours", "ms", "against", "ms", "ratio", "at most"):
+    for heading in ("ours", "ms", "against", "ms", "ratio", "limit"):
         words = heading in ("ours", "against")
         table.add_column(heading, justify="left" if words else "right", overflow="fold")
     for row in ratios:
@@ -54,7 +54,7 @@ def layers(
 
 @contextmanager
 def _telling(name: str) -> Iterator[Callable[[str, float], None]]:
-    """A bar that says what is going on, and what share of the timing is done."""
+    """Show a progress bar; yield a function of the current step and the share of timing done."""
     screen = Console(stderr=True)
     with Progress(
         BarColumn(),
@@ -70,21 +70,21 @@ def _telling(name: str) -> Iterator[Callable[[str, float], None]]:
 
 @app.command("net")
 def net(
-    name: Annotated[str, typer.Argument(help="A net, as vgg16.")],
+    name: Annotated[str, typer.Argument(help="Network, for example vgg16.")],
     against: Annotated[
-        str | None, typer.Option(help="keras or torchvision: the same net there.")
+        str | None, typer.Option(help="keras or torchvision: also time its version.")
     ] = None,
     inference: Annotated[
-        bool, typer.Option("--inference", help="The forward pass alone, not training.")
+        bool, typer.Option("--inference", help="Time only the forward pass.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="How many are counted of each net.")] = ENOUGH,
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 8,
+    steps: Annotated[int, typer.Option(help="Timed steps of each network.")] = ENOUGH,
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 8,
     jit: Annotated[
-        bool | None, typer.Option(help="Compile by XLA; without it, on a GPU only.")
+        bool | None, typer.Option(help="Compile with XLA; by default only on a GPU.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Time training steps of a net, or its forward pass, in float32 on random images."""
+    """Time training steps of a network, or its forward pass, in float32 on random images."""
     info(name)
     for option, value, minimum in (("--steps", steps, ENOUGH), ("--batch", batch, 1)):
         if value < minimum:
@@ -93,7 +93,7 @@ def net(
         check_peer(name, against)
     if against == "torchvision":
         print("starting torch", file=sys.stderr)
-        importlib.import_module(against)  # behind TensorFlow its import crashes
+        importlib.import_module(against)  # import it before TensorFlow; later it crashes
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
     with _telling(name) as progress:
@@ -123,19 +123,19 @@ def net(
 
 @app.command("training")
 def training(
-    name: Annotated[str, typer.Argument(help="A net, as resnet50.")],
+    name: Annotated[str, typer.Argument(help="Network, for example resnet50.")],
     replicas: Annotated[
-        int, typer.Option(min=1, help="GPUs, or without one logical CPU devices.")
+        int, typer.Option(min=1, help="Number of GPUs, or else of logical CPU devices.")
     ] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Images a step, over all replicas.")] = 32,
-    steps: Annotated[int, typer.Option(min=1, help="Of an epoch, which is timed.")] = 10,
-    rounds: Annotated[int, typer.Option(min=2, help="How many epochs are counted.")] = 9,
+    batch: Annotated[int, typer.Option(min=1, help="Images per step, over all replicas.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Steps per timed epoch.")] = 10,
+    rounds: Annotated[int, typer.Option(min=2, help="Number of timed epochs.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Time epochs of our trainer and of Keras' fit in turn, and the writing of a checkpoint."""
+    """Time training epochs of our trainer and of Keras' fit in turn, and saving a checkpoint."""
     info(name)
     if batch % replicas:
-        raise InputError(f"--batch is {batch}, which {replicas} replicas cannot share evenly")
+        raise InputError(f"--batch is {batch}; expected a multiple of --replicas ({replicas})")
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
     with _telling(name) as progress:
@@ -145,11 +145,11 @@ def training(
     if as_json:
         print(json.dumps(asdict(cost), indent=2))
         return
-    print(f"trainer {cost.seconds:.4f} s a step, fit {cost.fit_seconds:.4f}")
+    print(f"trainer {cost.seconds:.4f} s per step, fit {cost.fit_seconds:.4f}")
     quartiles = f"quartiles {cost.lower_quartile:.3f} to {cost.upper_quartile:.3f}"
-    print(f"ratio {cost.ratio:.3f}: our time over that of fit; {quartiles}")
+    print(f"ratio {cost.ratio:.3f}: our time divided by that of fit; {quartiles}")
     size = f"{cost.checkpoint_megabytes:.0f} MB, {cost.checkpoint_seconds:.2f} s"
-    print(f"checkpoint {size}: {100 * cost.checkpoint_share:.4f} % of an epoch of ImageNet")
+    print(f"checkpoint {size}: {100 * cost.checkpoint_share:.4f} % of an ImageNet epoch")
     print(f"batch {cost.batch} on {cost.replicas} replicas, {rounds} epochs of {steps} steps")
 
 
@@ -162,15 +162,15 @@ def _check_loader(package: str) -> None:
 
 @app.command("input")
 def input_(
-    against: Annotated[str | None, typer.Option(help="torchvision: its loader of images.")] = None,
-    rounds: Annotated[int, typer.Option(min=2, help="How often each is timed.")] = ENOUGH,
+    against: Annotated[str | None, typer.Option(help="torchvision: also time its loader.")] = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = ENOUGH,
     as_json: Json = False,
 ) -> None:
-    """Time the decoding and augmentation of JPEGs, about a minute and a half."""
+    """Time decoding and augmenting JPEGs, which takes about a minute and a half."""
     if against:
         _check_loader(against)
         print("starting torch", file=sys.stderr)
-        importlib.import_module(against)  # behind TensorFlow its import crashes
+        importlib.import_module(against)  # import it before TensorFlow; later it crashes
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
     with _telling("images") as progress:
@@ -185,19 +185,19 @@ def input_(
     for ratio in pace.ratios:
         quartiles = f"quartiles {ratio.lower_quartile:.3f} to {ratio.upper_quartile:.3f}"
         print(f"ratio {ratio.median:.3f}: {ratio.ours} over {ratio.over}; {quartiles}")
-    how = f"{pace.images} JPEGs of {pace.kilobytes:.0f} kB a round, {pace.rounds} rounds"
+    how = f"{pace.images} JPEGs of {pace.kilobytes:.0f} kB per round, {pace.rounds} rounds"
     print(f"{how}, {pace.threads} threads")
 
 
 @app.command("visualize")
 def visualize(
-    name: Annotated[str, typer.Argument(help="A net, as alexnet.")] = "alexnet",
-    layer: Annotated[str, typer.Option(help="Whose activations are looked at.")] = "conv5",
-    images: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
-    rounds: Annotated[int, typer.Option(min=2, help="How often each is timed.")] = 3,
+    name: Annotated[str, typer.Argument(help="Network, for example alexnet.")] = "alexnet",
+    layer: Annotated[str, typer.Option(help="Layer to find activations of.")] = "conv5",
+    images: Annotated[int, typer.Option(min=1, help="Number of images.")] = 1000,
+    rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Time the deconvnet, and top activations against inference and their projections."""
+    """Time the deconvnet, and top activations relative to inference plus projections."""
     info(name)
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
@@ -211,5 +211,5 @@ def visualize(
     for what, seconds in cost.seconds.items():
         print(f"{what:<16}{seconds:9.3f} s")
     quartiles = f"quartiles {cost.lower_quartile:.3f} to {cost.upper_quartile:.3f}"
-    print(f"ratio {cost.ratio:.3f}: top activations over inference and projections; {quartiles}")
+    print(f"ratio {cost.ratio:.3f}: top activations over inference plus projections; {quartiles}")
     print(f"{name}, {layer}: {cost.images:,} images, {cost.activations} activations projected")

@@ -1,4 +1,4 @@
-"""`data`: what a data set holds."""
+"""The `data check` command: the images of a data set, and what is wrong with them."""
 
 import json
 from dataclasses import asdict
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from keras_ilsvrc.data.check import Findings
 
 WIDTH = 100
-SHOWN = 5  # of the lists that are long on large sets
+SHOWN = 5  # number of items printed of each list
 
-app = typer.Typer(no_args_is_help=True, help="Look at data sets.")
+app = typer.Typer(no_args_is_help=True, help="Check data sets.")
 
 
 @app.callback()
 def data() -> None:
-    """Look at data sets."""
+    """Check data sets."""
 
 
 @app.command("check")
 def check(
     source: Annotated[
         str,
-        typer.Argument(help="digits, folder:PATH, idx:PATH, imagenet:PATH or tfds:NAME."),
+        typer.Argument(help="Data set: digits, folder:PATH, idx:PATH, imagenet:PATH or tfds:NAME."),
     ],
-    channels: Annotated[int, typer.Option(help="1 or 3: as what images are decoded.")] = 3,
+    channels: Annotated[int, typer.Option(help="Channels to decode images to: 1 or 3.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Read and decode every image, and name every bad file; then the exit status is 2."""
+    """Read and decode every image and list every bad file; exit with 2 if there is one."""
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.check import check as look_at
@@ -51,9 +51,9 @@ def check(
 
 
 def _show(found: "Findings") -> None:
-    """Print the findings: a table of splits, and a line for each of the rest."""
+    """Print the findings: a table of the splits, then the rest line by line."""
     table = Table(box=None, pad_edge=False, title=printable(found.source), title_justify="left")
-    for heading in ("split", "images", "a class: least", "median", "most", "empty"):
+    for heading in ("split", "images", "per class: least", "median", "most", "empty"):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for split, count in found.images.items():
         row = found.classes[split]
@@ -68,8 +68,8 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    print(f"turned by EXIF, which is not applied: {found.rotated:,}")
-    _list("named as another format", found.misnamed)
+    print(f"with an EXIF rotation, which is not applied: {found.rotated:,}")
+    _list("with the suffix of another format", found.misnamed)
     _list("duplicates", [" = ".join(names) for names in found.duplicates])
     print(f"duplicates in several classes: {found.two_classes:,}")
     for pair, count in found.shared.items():
@@ -80,7 +80,7 @@ def _show(found: "Findings") -> None:
 
 
 def _list(what: str, names: list[str]) -> None:
-    """Print how many there are, and the first of them."""
+    """Print the number of names, and the first of them."""
     print(f"{what}: {len(names):,}")
     for name in names[:SHOWN]:
         print(f"  {printable(name)}")

@@ -1,4 +1,4 @@
-"""`doctor`: what is here, and what is missing for what."""
+"""The `doctor` command: installed versions and devices, and what is missing."""
 
 import importlib.metadata
 import json
@@ -11,21 +11,21 @@ from rich.table import Table
 from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
-# Package, what it is for, and how to get it.
+# Package, what needs it, and the command that installs it.
 NEEDED = (
-    ("tensorflow", "everything that computes", "python -m pip install keras_ilsvrc"),
-    ("keras", "everything that computes", "python -m pip install keras_ilsvrc"),
+    ("tensorflow", "every command that computes", "python -m pip install keras_ilsvrc"),
+    ("keras", "every command that computes", "python -m pip install keras_ilsvrc"),
     ("keras-tuner", "hypermodel", "python -m pip install keras_ilsvrc"),
     ("tensorboard", "keras-tuner, which imports it", "python -m pip install keras_ilsvrc"),
-    ("tensorflow-datasets", "data sets by name", "python -m pip install keras_ilsvrc"),
+    ("tensorflow-datasets", "data sets tfds:NAME", "python -m pip install keras_ilsvrc"),
     ("importlib_resources", "tensorflow-datasets", "python -m pip install keras_ilsvrc"),
-    ("scikit-learn", "the digits and the SVM", "python -m pip install keras_ilsvrc"),
+    ("scikit-learn", "the digits and the SVM baseline", "python -m pip install keras_ilsvrc"),
 )
 GPU = "python -m pip install 'keras_ilsvrc[and-cuda]'"
 
 
 def doctor(as_json: Json = False) -> None:
-    """Show Python, TensorFlow, Keras and devices, and what is missing for what."""
+    """Show versions of Python, TensorFlow and Keras, the devices, and what is missing."""
     report: dict[str, str] = {"python": platform.python_version()}
     missing = []
     for package, purpose, install in NEEDED:
@@ -43,9 +43,11 @@ def doctor(as_json: Json = False) -> None:
         report["image data format"] = keras.config.image_data_format()
         devices = [device.name for device in tf.config.list_physical_devices()]
         if not any("GPU" in name for name in devices) and sys.platform == "linux":
-            missing.append(f"a GPU that TensorFlow can use: needed for speed; with one, {GPU}")
+            missing.append(f"a GPU that TensorFlow can use: needed for speed; for CUDA, {GPU}")
         if report["image data format"] != "channels_last":
-            missing.append("channels_last: the nets need it; set it in ~/.keras/keras.json")
+            missing.append(
+                "channels_last: needed by all nets; set image_data_format in ~/.keras/keras.json"
+            )
     if as_json:
         print(json.dumps({**report, "devices": devices, "missing": missing}, indent=2))
         return

@@ -1,4 +1,4 @@
-"""`list` and `info`: what the registry knows."""
+"""The `list` and `info` commands: facts about the networks."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from keras_ilsvrc.nets.variations import Variation
 
 
 def list_nets(
-    pattern: Annotated[str, typer.Argument(help="Shell pattern, as in 'resnet*'.")] = "*",
+    pattern: Annotated[str, typer.Argument(help="Shell pattern, for example 'resnet*'.")] = "*",
     as_json: Json = False,
 ) -> None:
     """List the networks, with their parameters and published errors."""
@@ -53,17 +53,17 @@ def list_nets(
 
 
 def show_info(
-    name: Annotated[str, typer.Argument(help="A net, as vgg19 or alexnet[activation=tanh].")],
+    name: Annotated[str, typer.Argument(help="Network, e.g. alexnet\\[activation=tanh].")],
     account: Annotated[
-        bool, typer.Option("--account", help="Parameters, units, MACs and fields of every layer.")
+        bool, typer.Option("--account", help="Print the costs and fields of every layer.")
     ] = False,
-    by: Annotated[str, typer.Option(help="With --account: a row a layer or a stage.")] = "layer",
+    by: Annotated[str, typer.Option(help="With --account: rows per layer or stage.")] = "layer",
     opened: Annotated[
-        bool, typer.Option("--open", help="With --account: a row for layers inside units too.")
+        bool, typer.Option("--open", help="With --account: also layers inside units.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the facts of one network: paper, place, errors, variations, departures; its account."""
+    """Show one network: paper, challenge result, published errors, variations and departures."""
     net = facts(name)
     if by not in ("layer", "stage"):
         raise InputError(f"--by is {by!r}; expected layer or stage")
@@ -72,7 +72,7 @@ def show_info(
 
         return show_account(name, by == "stage", opened, as_json)
     if by != "layer" or opened:
-        raise InputError("--by and --open are of the account: give --account too")
+        raise InputError("--by and --open change the account; give --account too")
     if as_json:
         print(json.dumps(_as_dict(net), indent=2))
         return
@@ -86,7 +86,7 @@ def show_info(
     elif net.varied:
         status = "not the published net: " + ", ".join(f"{k}={v}" for k, v in net.varied.items())
     else:
-        status = "a family; give its depth to build"
+        status = "a family of nets; give a depth to build one"
     shared = f"images of at least {net.minimum}x{net.minimum}, {net.classes} classes"
     rows = {
         "paper": f"{net.paper} ({net.year})",
@@ -94,7 +94,7 @@ def show_info(
         "new": "\n".join(f"- {line}" for line in net.news),
         "status": status,
         "input": f"{'x'.join(map(str, net.input_shape))}; {shared}",
-        "parameters": "build it to count" if net.parameters is None else f"{net.parameters:,}",
+        "parameters": "build it to count them" if net.parameters is None else f"{net.parameters:,}",
         "published": f"{', '.join(errors)} ({net.protocol})" if errors else "none",
         "variations": "\n".join(_variation(k, v) for k, v in net.variations.items()) or "none",
         "departs": "\n".join(f"- {line}" for line in net.departures) or "nowhere",
@@ -108,7 +108,7 @@ def show_info(
 
 
 def _as_dict(net: Net) -> dict[str, Any]:
-    """The facts as JSON can hold them."""
+    """Return the facts as values that JSON can represent."""
     row = dataclasses.asdict(dataclasses.replace(net, variations={}))
     row["variations"] = {key: _variation("", v).strip() for key, v in net.variations.items()}
     return {**row, "published": net.published}

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Exit statuses, and options of several commands."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,14 +7,14 @@ import typer
 
 from keras_ilsvrc.errors import InputError
 
-# Exit statuses; 75 is EX_TEMPFAIL of sysexits.h: run it again with --resume.
+# Exit statuses; 75 is EX_TEMPFAIL of sysexits.h: run the command again with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
 
-Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def check_file(option: str, path: Path, suffix: str) -> None:
-    """Refuses a file to be written with another suffix, or in a folder that is not there."""
+    """Raise InputError if an output file has another suffix, or its folder does not exist."""
     if path.suffix != suffix:
         raise InputError(f"{option} is {path}; expected a file that ends in {suffix}")
     if not path.parent.is_dir():

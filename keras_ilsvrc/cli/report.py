@@ -1,4 +1,4 @@
-"""`report`: a page of a finished run."""
+"""The `report` command: an HTML page about a finished run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +14,11 @@ from keras_ilsvrc.terminal.streams import quiet_tensorflow
 def report(
     run: Annotated[Path, typer.Option("--run", help="Directory of a finished run.")],
     out: Annotated[
-        Path | None, typer.Option(help="The page; report.html in that directory if not given.")
+        Path | None, typer.Option(help="HTML file; report.html in --run if not given.")
     ] = None,
     replicas: Replicas = None,
 ) -> None:
-    """Write one HTML page of a finished run: its errors, its images, its net and its recipe."""
+    """Write an HTML page about a finished run: errors, images, network and recipe."""
     RunFiles(run).result()
     quiet_tensorflow()
     from keras_ilsvrc.report import report

@@ -1,4 +1,4 @@
-"""`results`: what finished runs reached."""
+"""The `results` command: test errors of finished runs."""
 
 import dataclasses
 import json
@@ -15,13 +15,13 @@ from keras_ilsvrc.runs.results import HEADINGS, markdown, rows_of
 
 
 def results(
-    runs: Annotated[list[Path], typer.Argument(help="Directories of runs, or folders of them.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories, or their parent folders.")],
     markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", help="Write the table to this file instead.")
+        Path | None, typer.Option("--markdown", help="Write a Markdown table to this file.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the test errors of finished runs; the same recipe with other seeds is one row."""
+    """Print the test errors of finished runs, one row per recipe for all its seeds."""
     rows = rows_of(runs)
     if markdown_file:
         try:

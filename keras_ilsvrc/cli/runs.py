@@ -1,4 +1,4 @@
-"""`train` and `evaluate`."""
+"""The `train` and `evaluate` commands."""
 
 import json
 import os
@@ -30,40 +30,40 @@ Replicas = Annotated[
     int | None,
     typer.Option(
         max=4096,
-        help="Devices to mirror the model on: all GPUs if not given; without a GPU, so many "
-        "logical CPU devices.",
+        help="Number of devices to mirror the model on; all GPUs if not given. Without GPUs: "
+        "number of logical CPU devices; one if not given.",
     ),
 ]
 
 
 def _path(text: str) -> Path:
-    """A path as it is given; typer would take an empty one for the working directory."""
+    """Return a path; refuse an empty one, which typer takes for the working directory."""
     if not text:
         raise InputError("--out is empty; expected a directory, for example runs/mine")
     return Path(text)
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A TOML file, or the name of a recipe.")],
+    recipe: Annotated[str, typer.Argument(help="TOML file, or name of a recipe.")],
     out: Annotated[
-        Path | None, typer.Option(parser=_path, help="Directory; runs/NAME if not given.")
+        Path | None, typer.Option(parser=_path, help="Run directory; runs/NAME if not given.")
     ] = None,
     replicas: Replicas = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a key, as schedule.steps=100.")
+        list[str] | None, typer.Option("--set", help="Change a key, e.g. schedule.steps=100.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that --out holds, or start it.")
+        bool, typer.Option("--resume", help="Resume the run in --out, or start it.")
     ] = False,
     checkpoint_steps: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Steps between checkpoints, beside those after every epoch and ten minutes.",
+            help="Steps between checkpoints, besides one every epoch and every ten minutes.",
         ),
     ] = None,
     steps_per_call: Annotated[
-        int, typer.Option(min=1, help="Steps in one call of the graph; more are quicker on GPUs.")
+        int, typer.Option(min=1, help="Steps per call of the graph; more are faster on GPUs.")
     ] = 1,
     xla: Annotated[
         bool, typer.Option("--xla", help="Compile each replica's step with XLA.")
@@ -73,23 +73,23 @@ def train(
     ] = False,
     local_workers: Annotated[
         int | None,
-        typer.Option(min=2, help="Train in so many processes here, one CPU device each."),
+        typer.Option(min=2, help="Number of local processes to train in, each on the CPU."),
     ] = None,
     max_restarts: Annotated[
-        int, typer.Option(min=0, help="How often --local-workers start again if one is lost.")
+        int, typer.Option(min=0, help="How many times to restart lost --local-workers.")
     ] = 0,
     wait_for_workers: Annotated[
-        float, typer.Option(min=1, help="Seconds in which all workers have to come.")
+        float, typer.Option(min=1, help="Seconds to wait until all workers have started.")
     ] = 300,
     as_json: Json = False,
 ) -> None:
-    """Train a network by a recipe, test it, and keep the run in a directory.
+    """Train a network from a recipe, test it, and keep the run in a directory.
 
-    On SIGTERM, SIGHUP or Ctrl-C it writes a checkpoint and ends with 75; --resume resumes there.
-    Where gradients are not finite again and again, it ends with 76.
+    On SIGTERM, SIGHUP or Ctrl-C, it writes a checkpoint and exits with 75; --resume resumes from
+    it. If gradients are repeatedly not finite, it exits with 76.
 
-    On several machines, start it on each with TF_CONFIG set; where another is lost, it ends with
-    69.
+    To train on several machines, start it on each one with TF_CONFIG set. If another worker is
+    lost, it exits with 69.
     """
     with _ending(out) as named, StopRequest(at_once=True):
         _check_replicas(replicas)
@@ -113,7 +113,9 @@ def train(
         )
         if cluster and not cluster.chief:
             named.append(cluster.name())
-            if not (out and resume and (out / RESULT).is_file()):  # it may be seen from here
+            if not (
+                out and resume and (out / RESULT).is_file()
+            ):  # unless a shared disk shows a result
                 _work(loaded, NoDirectory(), machine, overrides)
             return
         directory = RunDirectory(
@@ -140,7 +142,7 @@ def train(
 
 @contextmanager
 def _ending(out: Path | None) -> Iterator[list[str]]:
-    """Turn the ways in which training ends early into a line and an exit status."""
+    """Turn an exception that ends training early into one line and an exit status."""
     named = [str(out or "runs")]
     try:
         yield named
@@ -163,7 +165,7 @@ def _print_plan(recipe: Recipe, directory: RunDirectory, what: str) -> None:
 def _train_locally(
     recipe: Recipe, directory: RunDirectory, command: list[str], workers: int, restarts: int
 ) -> None:
-    """Train by workers that are processes of this machine."""
+    """Train in several worker processes on this machine."""
     with directory.reserved():
         _print_plan(recipe, directory, f"{workers} workers")
         status = run_workers([*command, "--out", str(directory.path)], workers, restarts)
@@ -172,7 +174,7 @@ def _train_locally(
 
 
 def _complete(recipe: Recipe, directory: RunDirectory, replicas: int | None) -> None:
-    """Draw what a finished run still lacks."""
+    """Draw the pictures and the page that a finished run lacks."""
     directory.result()
     names = [CURVES, DOUBTFUL, *([PAGE] if recipe.report else [])]
     if all((directory.path / name).exists() for name in names):
@@ -187,16 +189,16 @@ def _complete(recipe: Recipe, directory: RunDirectory, replicas: int | None) -> 
 
 
 def _again(machine: Machine) -> list[str]:
-    """The options that each of several workers is given too."""
-    given = [f"--wait-for-workers={machine.deadline}", f"--steps-per-call={machine.steps_per_call}"]
+    """Return the options that are passed on to each worker."""
+    words = [f"--wait-for-workers={machine.deadline}", f"--steps-per-call={machine.steps_per_call}"]
     if machine.checkpoint_steps:
-        given.append(f"--checkpoint-steps={machine.checkpoint_steps}")
-    return given + ["--xla"] * machine.xla + ["--tensorboard"] * machine.tensorboard
+        words.append(f"--checkpoint-steps={machine.checkpoint_steps}")
+    return words + ["--xla"] * machine.xla + ["--tensorboard"] * machine.tensorboard
 
 
 def _work(recipe: Recipe, directory: RunDirectory, machine: Machine, overrides: list[str]) -> None:
     """Train in this process."""
-    if machine.cluster:  # whose runtime says in ten lines that a worker is lost
+    if machine.cluster:  # TensorFlow prints ten lines when a worker is lost
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     quiet_tensorflow()
     from keras_ilsvrc.report import write_page
@@ -219,19 +221,19 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
 
 def evaluate(
     run: Annotated[
-        list[Path], typer.Option("--run", help="Directory of a finished run; of an ensemble, each.")
+        list[Path], typer.Option("--run", help="Directory of a finished run; repeatable.")
     ],
     protocol: Annotated[
-        str | None, typer.Option(help="How to test, as ten_crop; by default as the recipe says.")
+        str | None, typer.Option(help="Test protocol, e.g. ten_crop; the recipe's if not given.")
     ] = None,
     scales: Annotated[
         str | None,
-        typer.Option(help="Shorter sides of the images, as 256,384,512, in place of its own."),
+        typer.Option(help="Shorter sides of images, e.g. 256,384; the protocol's if not given."),
     ] = None,
     replicas: Replicas = None,
     as_json: Json = False,
 ) -> None:
-    """Test the network of a run again, or the mean of several, on the test images of its recipe."""
+    """Test a finished run again, or an ensemble of several, on the test images of its recipe."""
     _check_replicas(replicas)
     if protocol is not None:
         passes_of(protocol)
@@ -251,18 +253,18 @@ def evaluate(
 
 
 def _sides(scales: str | None) -> list[int] | None:
-    """Whole numbers above 0 between commas."""
+    """Parse positive whole numbers separated by commas."""
     if scales is None:
         return None
     words = scales.split(",")
     if not all(re.fullmatch(r" *0*[1-9][0-9]{0,4} *", word) for word in words):
-        raise InputError(f"--scales is {scales!r:.60}; expected pixels below 100,000: 256,384,512")
+        raise InputError(f"--scales is {scales!r:.60}; expected pixels (1 to 99999), e.g. 256,384")
     return [int(word) for word in words]
 
 
 def _print_errors(result: dict[str, Any]) -> None:
     what = "views of each" if result["views"] > 1 else "view of each"
-    print(f"{result['images']:,} images by {result['protocol']}, {result['views']} {what}")
+    print(f"{result['images']:,} images, {result['protocol']}: {result['views']} {what}")
     expected = result["expected"] or {}
     for key, name in (("top1_error", "test error"), ("top5_error", "top-5 error")):
         error, ends = result[key], result[key.replace("error", "interval")]
@@ -282,12 +284,12 @@ def _check_replicas(replicas: int | None) -> None:
 def _check_workers(
     cluster: Cluster | None, local_workers: int | None, max_restarts: int, replicas: int | None
 ) -> None:
-    """Refuses what says twice, or not at all, where training is done."""
+    """Raise InputError if the options for workers and devices exclude one another."""
     if local_workers and cluster:
-        raise InputError("TF_CONFIG is set, and --local-workers sets it; leave one of them out")
+        raise InputError("TF_CONFIG is set, but --local-workers sets it too; leave out one of them")
     if (local_workers or cluster) and replicas is not None:
         raise InputError(
-            "--replicas is for one process; each of several workers has all its GPUs, or one CPU "
+            "--replicas is for one process; leave it out: a worker uses all its GPUs or one CPU "
             "device"
         )
     if max_restarts and not local_workers:

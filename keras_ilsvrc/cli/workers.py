@@ -1,4 +1,4 @@
-"""Workers of a training as processes of this machine: started together, restarted together."""
+"""Worker processes of a training run on this machine, started and restarted together."""
 
 import json
 import os
@@ -14,28 +14,28 @@ from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 
-# Statuses that a restart would not change; of several, the first is returned.
+# Exit statuses that a restart would not change, in order of precedence.
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
 POLL = 0.1
-PARENT = "KERAS_ILSVRC_PARENT"  # a worker's end of the pipe that closes when its parent ends
+PARENT = "KERAS_ILSVRC_PARENT"  # environment variable: a pipe that closes when the parent ends
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
     """Run a command in several processes, on the CPU, each with its own `TF_CONFIG`.
 
-    When one is lost, the others end, and all are restarted. SIGTERM, SIGINT and SIGHUP are passed
-    on as SIGTERM; a second SIGINT kills all workers. No process outlives this function, nor this
-    process if it is killed, provided that the command calls `end_with_parent`.
+    If one worker is lost, the others end, and all are restarted. SIGTERM, SIGINT and SIGHUP are
+    passed on as SIGTERM; a second SIGINT kills all workers. No worker outlives this function; nor
+    does it outlive this process, even if that is killed, if the command calls `end_with_parent`.
 
     Args:
-        command: Of a worker.
+        command: Command that starts a worker.
         count: Number of workers.
-        max_restarts: Number of times that they are restarted at most.
+        max_restarts: Maximum number of restarts.
 
     Returns:
-        An exit status: 0 if all have ended well, `STOPPED` if a signal ended them early, `LOST`
-        if there is no restart left.
+        Exit status: 0 if all workers succeeded; the first of `FINAL` that one ended with;
+        `STOPPED` after a signal; `LOST` if no restart is left.
     """
     with _signals() as came:
         for restart in range(max_restarts + 1):
@@ -46,17 +46,17 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
             if final:
                 return final[0]
             found = ", ".join(f"worker {n}: {_words(x)}" for n, x in enumerate(statuses))
-            number = f"starting all again, {restart + 1} of {max_restarts}"
+            number = f"restarting all workers, {restart + 1} of {max_restarts}"
             log_stderr(f"{found}; {number if restart < max_restarts else 'resume with --resume'}")
     return LOST
 
 
 def end_with_parent() -> None:
-    """In a worker of `run_workers`: end this process when its parent has ended, even by kill -9."""
+    """End this worker when its parent, `run_workers`, has ended, even by kill -9."""
 
     def end_when_closed(pipe: int) -> None:
-        os.read(pipe, 1)  # nothing is ever written
-        os._exit(LOST)  # also while TensorFlow computes
+        os.read(pipe, 1)  # waits: nothing is ever written
+        os._exit(LOST)  # ends even while TensorFlow computes
 
     if pipe := os.environ.pop(PARENT, None):
         threading.Thread(target=end_when_closed, args=(int(pipe),), daemon=True).start()
@@ -64,7 +64,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect the signals that ask for a stop; those that are ignored stay so, as by `nohup`."""
+    """Collect the signals that ask for a stop; ignored ones stay ignored, as under `nohup`."""
     came: list[int] = []
     before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
@@ -78,7 +78,7 @@ def _signals() -> Iterator[list[int]]:
 
 
 def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[int]:
-    """Run all workers to their end; return their exit statuses."""
+    """Run all workers until they end; return their exit statuses."""
     addresses = loopback_addresses(count)
     processes: list[subprocess.Popen[bytes]] = []
     pipe, ours = os.pipe()
@@ -87,7 +87,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
             own = {"TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1", PARENT: str(pipe)}
-            # The run's directory keeps the result; a worker prints it for nobody.
+            # Nobody needs what a worker prints: the run's directory contains the result.
             started = subprocess.Popen(
                 command, env=os.environ | own, stdout=subprocess.DEVNULL, pass_fds=[pipe]
             )
@@ -104,7 +104,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait until all have ended, `PATIENCE` after one has failed, or a second SIGINT."""
+    """Wait until all workers have ended, one failed `PATIENCE` ago, or a second SIGINT came."""
     passed, failed = 0, None
     while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
         if passed < len(came):
@@ -119,7 +119,7 @@ def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -
 
 
 def loopback_addresses(count: int) -> list[str]:
-    """Return free ports of the loopback; all are open at once, so that they differ."""
+    """Return addresses on 127.0.0.1 with free ports, opened all at once so that they differ."""
     held = [socket.socket() for _ in range(count)]
     try:
         for each in held:

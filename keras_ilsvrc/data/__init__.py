@@ -1,1 +1,1 @@
-"""Images: sources read by index, ops on one image and one seed, one stream of positions."""
+"""Image data: sources read by index, preprocessing ops, and batches in a reproducible order."""

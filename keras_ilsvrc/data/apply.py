@@ -1,4 +1,4 @@
-"""Ops in a row, on the host or on batches on the device: `[{"op": "pad", "size": 4}, ...]`."""
+"""Application of ops, such as `[{"op": "pad", "size": 4}, ...]`, to an image or a batch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,25 +11,25 @@ from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, RANDOM, STATISTICS
 from keras_ilsvrc.errors import InputError
 
 Rows = Sequence[Mapping]
-NO_SEED = (0, 0)  # of the images of a test
+NO_SEED = (0, 0)  # for test images
 fold_in = tf.random.experimental.stateless_fold_in
 
 
 def apply_ops(image, rows: Rows, seed, statistics: Mapping[str, np.ndarray], first: int = 0):
-    """One image of any type through the ops; each random op draws from a seed of its own.
+    """Apply the ops to one image of any type; each random op draws from a seed of its own.
 
     Args:
-        image: (height, width, channels); ops of arithmetic also take a batch.
+        image: Tensor (height, width, channels); arithmetic ops also take a batch.
         rows: Ops with their arguments, applied in order.
         seed: Two int32; not used if no op is random.
-        statistics: As from `measure_statistics`.
-        first: The number of the first op to be applied.
+        statistics: Result of `measure_statistics`.
+        first: Index of the first op to apply.
 
     Returns:
-        The image, uint8 if it was and geometry alone has been applied, else float32.
+        Image, uint8 if it was uint8 and only geometry ops have been applied, else float32.
 
     Raises:
-        InputError: If an op refuses the image, or needs statistics that are not there.
+        InputError: If an op rejects the image, or a statistic that it needs is missing.
     """
     for number, row in list(enumerate(rows))[first:]:
         own_seed = fold_in(seed, number) if row["op"] in RANDOM else seed
@@ -38,10 +38,10 @@ def apply_ops(image, rows: Rows, seed, statistics: Mapping[str, np.ndarray], fir
 
 
 def image_at(split, index, rows: Rows, seed, statistics: Mapping[str, np.ndarray]):
-    """The image of a split at an index through the ops, as `apply_ops` makes it.
+    """Return the image of a split at an index after the ops, as `apply_ops` does.
 
-    Of a JPEG only the window is decoded that the first ops show; damage elsewhere in the file is
-    not seen then.
+    If the leading ops select a window of a JPEG, only that window is decoded; damage elsewhere in
+    the file is then not noticed.
     """
     count = window_ops(rows)
     if not count or split.pixels is not None:
@@ -61,15 +61,15 @@ def image_at(split, index, rows: Rows, seed, statistics: Mapping[str, np.ndarray
 
 
 def needed(row: Mapping) -> tuple[str, ...]:
-    """The statistics of the training images that an op needs."""
+    """Return the names of the training images' statistics that an op needs."""
     return () if row.get("components") == "imagenet" else STATISTICS.get(row["op"], ())
 
 
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
-    """Ops parted into those on single images and those on batches, so that uint8 crosses between.
+    """Split the ops into those on single images (host) and those on batches (device).
 
-    The second are the last ops, if they are arithmetic and all in front of them geometry; else
-    there are none, and what crosses is float32.
+    If the ops are geometry followed by arithmetic, the arithmetic is the second part, so that
+    images are transferred as uint8. Otherwise the second part is empty, and they are float32.
     """
     names = [row["op"] for row in rows]
     border = next((n for n, name in enumerate(names) if name not in GEOMETRY), len(rows))
@@ -79,7 +79,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
 
 
 def apply_to_batch(images, rows: Rows, statistics: Mapping[str, np.ndarray]):
-    """A batch of images through the second part of `device_ops`, as float32."""
+    """Apply the second part of `device_ops` to a batch of images; return float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 
@@ -87,8 +87,8 @@ def _arguments(row, statistics):
     missing = [name for name in needed(row) if name not in statistics]
     if missing:
         raise InputError(
-            f"{row['op']} needs the {missing[0]} of the training images, which no op of train_ops "
-            f"has measured; add {row['op']} there, or take it out here"
+            f"{row['op']} needs the {missing[0]} of the training images, which no op in train_ops "
+            f"measures; add {row['op']} there, or remove it here"
         )
     own = {key: value for key, value in row.items() if key != "op"}
     return own | {name: statistics[name] for name in needed(row)}

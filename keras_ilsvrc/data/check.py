@@ -1,4 +1,4 @@
-"""A whole source looked at: what it holds, and every file that is bad."""
+"""Check of a whole source: what it contains, and every bad file."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import in_threads
 
-PIXELS = "pixels"  # the format of images that are not encoded
+PIXELS = "pixels"  # format name of images that are not encoded
 ENDINGS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     ".png": "PNG",
@@ -27,21 +27,21 @@ ENDINGS = {
 
 @dataclass
 class Findings:
-    """What a source holds.
+    """Results of checking a source.
 
     Attributes:
-        source: Its name.
-        images: Split to its number of good images.
-        classes: Split to least, median and most good images of a class, and the empty classes.
-        heights: Least, median and most, in pixels, over all splits.
-        widths: The same.
-        modes: How many images are grey, RGB, CMYK, with alpha or of 16 bit.
-        formats: How many are really JPEG, PNG and so on; `pixels` where they are not encoded.
-        misnamed: Images whose name ends as another format's: `PNG: path`.
-        rotated: How many ask to be turned by EXIF, which is not done.
-        duplicates: Names of images with the same content, a list for each content.
-        two_classes: How many of these lists have images of several classes.
-        shared: `train, validation` to how many contents are in both.
+        source: Name of the source.
+        images: Number of good images, by split.
+        classes: Least, median and most good images per class, and the empty classes, by split.
+        heights: Least, median and greatest height in pixels, over all splits.
+        widths: Least, median and greatest width in pixels, over all splits.
+        modes: Number of images by mode: grey, RGB, CMYK, alpha, 16 bit and so on.
+        formats: Number of images by actual format: JPEG, PNG and so on; `pixels` if not encoded.
+        misnamed: Images with the file name extension of another format: `PNG: path`.
+        rotated: Number of images for which EXIF asks for a rotation, which is not applied.
+        duplicates: Names of images with the same content, one list per content.
+        two_classes: Number of these lists with images of several classes.
+        shared: Number of contents in both of two splits, by `train, validation`.
         bad: Every image, file or folder that cannot be used.
     """
 
@@ -63,14 +63,14 @@ class Findings:
 def check(name: str, channels: int = 3) -> Findings:
     """Read and decode every image of a source, on all cores.
 
-    A source that cannot be opened without its bad files is itself the last of them.
+    If the source cannot be opened without its bad files, it is itself the last entry of `bad`.
 
     Args:
-        name: As for `open_source`.
-        channels: 1 or 3: as what images are decoded.
+        name: Name of the source, as for `open_source`.
+        channels: Number of channels to decode to, 1 or 3.
 
     Raises:
-        InputError: If the source cannot be opened, and no bad file was found in it.
+        InputError: If the source cannot be opened and no bad file was found in it.
     """
     found = Findings(name)
     try:
@@ -85,7 +85,7 @@ def check(name: str, channels: int = 3) -> Findings:
     for title in source.splits:
         try:
             split = source.splits[title]
-        except InputError as error:  # TFDS reads each split when it is used
+        except InputError as error:  # TFDS reads a split when it is first used
             found.bad.append(Fault(title, None, str(error)))
             continue
         if split not in splits:  # a split may have two names
@@ -96,14 +96,14 @@ def check(name: str, channels: int = 3) -> Findings:
 
 
 class _Tally:
-    """Counts images into findings, one split after another."""
+    """Counter that adds the images of one split after another to the findings."""
 
     def __init__(self, found: Findings):
         self.found = found
         self.modes: Counter[str] = Counter()
         self.formats: Counter[str] = Counter()
         self.sizes: list[tuple[int, int]] = []
-        # Of a content: number of split, and index.
+        # Number of the split and index of each image, by digest of the content.
         self.places: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
         self.titles: list[str] = []
 
@@ -156,7 +156,7 @@ class _Tally:
 
 
 def _look(split, index):
-    """The SHA-256 and the header of an image, or its fault."""
+    """Return the SHA-256 and the header of an image, or its fault."""
     if split.pixels is None:
         result = examined(split, index)
         if isinstance(result, Fault):
@@ -170,5 +170,5 @@ def _look(split, index):
 
 
 def _three(numbers):
-    """Least, median and most."""
+    """Return the least, the median and the greatest number."""
     return int(min(numbers)), float(np.median(numbers)), int(max(numbers))

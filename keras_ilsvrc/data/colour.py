@@ -1,4 +1,4 @@
-"""Random changes of colour: functions of an RGB image on the scale 0-255 and a seed."""
+"""Random colour ops: functions of an RGB image on the scale 0-255 and a seed."""
 
 from typing import NamedTuple
 
@@ -7,47 +7,47 @@ import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
 
-# fb.resnet.torch, datasets/imagenet.lua: of ImageNet's colours on the scale 0-1.
-IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances, though it multiplies by them
+# Components of ImageNet's colours, scale 0-1: fb.resnet.torch, datasets/imagenet.lua.
+IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances; that code uses them as lengths
 IMAGENET_VECTORS = np.array(
-    [  # a row a colour, a column a component
+    [  # one row per colour, one column per component
         [-0.5675, 0.7192, 0.4009],
         [-0.5808, -0.0045, -0.8140],
         [-0.5836, -0.6948, 0.4203],
     ]
 )
-DEVIATION = 0.1  # of what each component is multiplied by: AlexNet, section 4.1
+DEVIATION = 0.1  # of the random factor of each component: AlexNet, section 4.1
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue
 
 
 class NoiseScale(NamedTuple):
-    """A component's length is its variance to this power; the sum is divided at last."""
+    """Power of the variance that gives a component's length, and final divisor of the image."""
 
     power: float
     divisor: float
 
 
-# AlexNet's paper says eigenvalues, its code takes their roots: cuda-convnet, convdata.py.
+# AlexNet's paper has eigenvalues, its code their square roots: cuda-convnet, convdata.py.
 FORMS = {"cuda-convnet": NoiseScale(0.5, 1.1), "fb.resnet.torch": NoiseScale(1.0, 1.0)}
 
 
 def pca_noise(image, seed, form: str, components: str, pca_values=None, pca_vectors=None):
-    """AlexNet's change of colour along the principal components, one for the whole image.
+    """Add AlexNet's random colour along the principal components, the same for all pixels.
 
-    Each component is multiplied by its length and by a normal number of deviation 0.1. Lengths
-    are deviations in the form "cuda-convnet", whose code has subtracted the mean before and
-    divides by 1.1 behind; in the form "fb.resnet.torch" they are variances on the scale 0-1.
+    Each component is multiplied by its length and by a normal number of deviation 0.1. In the
+    form "cuda-convnet" lengths are standard deviations, and image plus noise is divided by 1.1
+    (that code subtracts the mean before). In "fb.resnet.torch" they are variances, scale 0-1.
 
     Args:
-        image: RGB on the scale 0-255, with or without its mean.
-        seed: Of the three numbers.
-        form: Of `FORMS`.
-        components: "imagenet" for those printed in fb.resnet.torch, or "measured".
-        pca_values: (3,), variances of the training images on the scale 0-255.
-        pca_vectors: (3, 3), a column a component.
+        image: RGB image on the scale 0-255, with or without its mean.
+        seed: Seed of the three numbers.
+        form: Key of `FORMS`.
+        components: "imagenet" for those in fb.resnet.torch's code, or "measured".
+        pca_values: Variances (3,) of the training images on the scale 0-255.
+        pca_vectors: Components (3, 3) of the training images, one per column.
 
     Raises:
-        InputError: If the image is not in colour.
+        InputError: If the image does not have 3 channels.
     """
     _check_colours("pca_noise", image)
     values, vectors = IMAGENET_VALUES, IMAGENET_VECTORS
@@ -60,22 +60,22 @@ def pca_noise(image, seed, form: str, components: str, pca_values=None, pca_vect
 
 
 def colour_jitter(image, seed, brightness: float, contrast: float, saturation: float):
-    """Howard's photometric distortions (arXiv:1312.5402) as fb.resnet.torch has them.
+    """Apply Howard's photometric distortions (arXiv:1312.5402), as in fb.resnet.torch.
 
-    Each blends the image with another one, alpha * image + (1 - alpha) * other, where alpha is
-    uniform within its strength of 1, and the other is black for brightness, the mean of the
-    greys for contrast, the greys for saturation. They are linear and nothing is cut off at 0 or
-    255, so that any order gives the same, and none is drawn.
+    Each blends the image with another one: alpha * image + (1 - alpha) * other. Alpha is uniform
+    in 1 - strength to 1 + strength. The other image is black for brightness, the mean of the grey
+    image for contrast, and the grey image for saturation. The blends are linear and not clipped
+    to 0-255, so that their order does not matter, and no random order is drawn.
 
     Args:
-        image: RGB on the scale 0-255.
-        seed: Of the three alphas.
+        image: RGB image on the scale 0-255.
+        seed: Seed of the three alphas.
         brightness: Strength, at least 0; fb.resnet.torch has 0.4 for all three.
-        contrast: Strength.
-        saturation: Strength.
+        contrast: Strength, at least 0.
+        saturation: Strength, at least 0.
 
     Raises:
-        InputError: If the image is not in colour.
+        InputError: If the image does not have 3 channels.
     """
     _check_colours("colour_jitter", image)
     strengths = tf.constant([brightness, contrast, saturation])
@@ -89,7 +89,7 @@ def colour_jitter(image, seed, brightness: float, contrast: float, saturation: f
 
 
 def _add_colour(image, colour):
-    """The colour added to every pixel, by rows of pixels: a sum over three is slow."""
+    """Add a colour to every pixel, by rows of pixels: adding along an axis of 3 is slow."""
     rows = tf.reshape(image, (tf.shape(image)[0], -1))
     made = rows + tf.tile(colour, tf.shape(image)[1:2])
     return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)
@@ -98,5 +98,5 @@ def _add_colour(image, colour):
 def _check_colours(op, image):
     if image.shape[-1] != 3:
         raise InputError(
-            f"{op} needs images of 3 channels, not {image.shape[-1]}; leave it out for grey ones"
+            f"{op} needs images of 3 channels, not {image.shape[-1]}; remove it for grey images"
         )

@@ -1,4 +1,4 @@
-"""Encoded images: how they are decoded, and what is wrong with one."""
+"""Decoding of encoded images, and detection of bad ones."""
 
 import io
 import warnings
@@ -11,19 +11,19 @@ from PIL import Image, UnidentifiedImageError
 
 from keras_ilsvrc.errors import printable, ran_out, reason
 
-MAX_PIXELS = 100_000_000  # pixels of an image; 300 MB as uint8 in colour
+MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB as uint8 in colour
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-ORIENTATION = 0x0112  # of EXIF
-# Pillow's name of what an image holds; what is not here, as CMYK, keeps its name.
+ORIENTATION = 0x0112  # EXIF tag
+# Our names for Pillow's image modes; others, such as CMYK, keep Pillow's name.
 MODES = {"1": "grey", "L": "grey", "P": "palette", "LA": "alpha", "RGBA": "alpha", "PA": "alpha"}
 
 
 class BadImage(ValueError):
-    """What is wrong with an image, in a few words."""
+    """Error that says in a few words what is wrong with an image."""
 
 
 class Fault(NamedTuple):
-    """An image, a file or a folder that cannot be used; `size` in bytes, None of a folder."""
+    """Image, file or folder that cannot be used; `size` in bytes, None if unknown or a folder."""
 
     name: str
     size: int | None
@@ -35,7 +35,7 @@ class Fault(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What an image says of itself; `rotated`: EXIF asks to turn it, which nobody does."""
+    """Header of an image; `rotated` if EXIF asks for a rotation, which is not applied."""
 
     format: str
     height: int
@@ -45,9 +45,9 @@ class Header(NamedTuple):
 
 
 def decode_bytes(content, channels: int) -> tf.Tensor:
-    """The uint8 image (height, width, channels) in encoded bytes.
+    """Decode bytes to a uint8 image (height, width, channels).
 
-    JPEG or PNG; in colour also WebP, BMP or a GIF's first frame. EXIF rotations are not applied.
+    Formats: JPEG, PNG; in colour also WebP, BMP, GIF (first frame). EXIF rotation is not applied.
     """
     image = tf.io.decode_image(content, channels, expand_animations=False)
     image.set_shape((None, None, channels))
@@ -56,17 +56,17 @@ def decode_bytes(content, channels: int) -> tf.Tensor:
 
 @contextmanager
 def own_limit() -> Iterator[None]:
-    """Keeps Pillow from warning of images below our limit; not to be entered by a thread."""
+    """Suppress Pillow's warnings about images below our limit; not for use in worker threads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
 
 
 def read_header(file: BinaryIO) -> Header:
-    """The header of an encoded image, which is read and nothing else.
+    """Read only the header of an encoded image.
 
     Raises:
-        BadImage: If it is none, is too large, or moves.
+        BadImage: If it is not an image, is too large, or is animated.
     """
     start = file.read(64)
     if not start:
@@ -80,7 +80,7 @@ def read_header(file: BinaryIO) -> Header:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"{width}x{height} is above the limit of 100 megapixels")
-            # A JPEG of several pictures is read as its first by every decoder.
+            # Every decoder reads the first picture of a JPEG with several pictures.
             if image.format != "MPO" and getattr(image, "is_animated", False):
                 raise BadImage(f"an animated {image.format} of {image.n_frames} frames")
             mode = "16 bit" if sixteen_bits else MODES.get(image.mode, image.mode)
@@ -93,25 +93,25 @@ def read_header(file: BinaryIO) -> Header:
         raise BadImage("above the limit of 100 megapixels") from None
     except (BadImage, MemoryError):
         raise
-    except Exception as error:  # of any kind: Pillow's decoders trust what they read
+    except Exception as error:  # of any type: Pillow's decoders trust their input
         raise BadImage(f"a damaged image: {reason(error)}") from error
 
 
 def _orientation(image):
     try:
-        # Not the method of PNG, which decodes the whole image to look behind it.
+        # Not PngImageFile's own method, which decodes the whole image to find EXIF after it.
         return Image.Image.getexif(image).get(ORIENTATION, 1)
     except MemoryError:
         raise
-    except Exception:  # of any kind; the image is as good without it
+    except Exception:  # of any type; the image is usable without EXIF
         return 1
 
 
 def examine(content: bytes, channels: int) -> Header:
-    """The header of an image that decodes whole.
+    """Decode a whole image and return its header.
 
     Raises:
-        BadImage: If it does not.
+        BadImage: If it cannot be decoded.
     """
     header = read_header(io.BytesIO(content))
     try:
@@ -120,8 +120,8 @@ def examine(content: bytes, channels: int) -> Header:
         if ran_out(error):
             raise
         if channels == 1 and header.format not in ("JPEG", "PNG"):
-            raise BadImage(f"a {header.format} is decoded in colour only") from error
-        # Files are padded with zeros behind their end by some disks and cameras.
+            raise BadImage(f"a {header.format} can only be decoded in colour") from error
+        # Some disks and cameras append zeros to files.
         whole = header.format != "JPEG" or content.rstrip(b"\0").endswith(b"\xff\xd9")
         raise BadImage(f"a {'damaged' if whole else 'truncated'} {header.format}") from error
     return header

@@ -1,4 +1,4 @@
-"""The development kit of ILSVRC 2012: its synsets, and the labels of the validation images."""
+"""Development kit of ILSVRC 2012: its synsets, and the labels of the validation images."""
 
 import gzip
 import io
@@ -13,16 +13,16 @@ from keras_ilsvrc.errors import InputError
 
 NAME = "ILSVRC2012_devkit_t12"
 META, TRUTH = "data/meta.mat", "data/ILSVRC2012_validation_ground_truth.txt"
-MAX_KIT_BYTES = 64 << 20  # bytes of the unpacked kit
+MAX_KIT_BYTES = 64 << 20  # maximum bytes of the unpacked kit, and of a file in it
 
 
 class Devkit(NamedTuple):
-    """What the kit tells.
+    """Contents of the development kit.
 
     Attributes:
         synsets: WordNet ids in order of their ILSVRC2012_ID, which counts from 1.
-        truth: The ILSVRC2012_ID of every validation image, in order of their names.
-        path: Of the kit.
+        truth: ILSVRC2012_ID of every validation image, in order of the image names.
+        path: Path of the kit.
     """
 
     synsets: list[str]
@@ -31,7 +31,7 @@ class Devkit(NamedTuple):
 
 
 def read_devkit(root: Path) -> Devkit | None:
-    """The kit in a folder, as `ILSVRC2012_devkit_t12.tar.gz` or unpacked; None if there is none.
+    """Read the kit in a folder, a tar.gz or unpacked; return None if there is none.
 
     Raises:
         InputError: If it is damaged.
@@ -46,7 +46,7 @@ def read_devkit(root: Path) -> Devkit | None:
         read = _from_folder if path == folder else _from_archive
         meta, truth = (read(path, name) for name in (META, TRUTH))
         rows = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
-        # Those with children are groups of synsets, which no image is labelled with.
+        # Synsets with children are groups, with which no image is labelled.
         leaves = sorted(
             (int(x["ILSVRC2012_ID"]), str(x["WNID"])) for x in rows if not x["num_children"]
         )
@@ -65,13 +65,13 @@ def _from_folder(path, name):
 
 
 def _from_archive(path, name):
-    # All of it is read, since only the end of a gzip file tells whether it is damaged.
+    # Read all of it, since only the end of a gzip file shows whether it is damaged.
     with gzip.open(path) as whole:
         content = io.BytesIO(_limited(whole, path.name))
     with tarfile.open(fileobj=content) as archive:
         file = archive.extractfile(f"{NAME}/{name}")
         if file is None:
-            raise ValueError(f"{name} is no file")
+            raise ValueError(f"{name} is not a file")
         return _limited(file, name)
 
 

@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn ships."""
+"""`digits`: the handwritten digits that scikit-learn ships."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from keras_ilsvrc.data.stores import Numbered
 
 
 def digits() -> Source:
-    """The 1,797 handwritten digits that scikit-learn ships: 8x8, grey, ten classes.
+    """Return the 1,797 handwritten digits of scikit-learn: 8x8, grey, ten classes.
 
     Stratified splits, seed 0: train 1,077, validation 360, test 360.
     """

@@ -1,4 +1,4 @@
-"""Fingerprints of splits: whether two sets of images are the same, without decoding them."""
+"""Fingerprints of splits, to compare two sets of images without decoding them."""
 
 import hashlib
 import os
@@ -11,13 +11,13 @@ from keras_ilsvrc.errors import InputError
 
 
 class Fingerprint(NamedTuple):
-    """Identity of the images of a split.
+    """Fingerprint of the images of a split.
 
     Attributes:
         number: Number of images.
-        digest: SHA-256 of the name, the size in bytes and the label of each, in order.
-        stamp: SHA-256 of what changes with the content: times of files, or the bytes or pixels
-            that are in memory.
+        digest: SHA-256 of the name, size in bytes and label of each image, in order.
+        stamp: SHA-256 of what changes with the content: times of files, or the bytes or pixels in
+            memory.
     """
 
     number: int
@@ -26,12 +26,12 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprint(split: Split) -> Fingerprint:
-    """Return what identifies the images of a split.
+    """Return the fingerprint of a split's images.
 
-    Names count from the folder on that all of them share, so that a dataset can be moved.
+    Names are relative to the deepest common folder, so that a dataset can be moved.
 
     Raises:
-        InputError: If a file is gone.
+        InputError: If a file cannot be read.
     """
     names = [split.name(index) for index in range(len(split))]
     ends = [os.path.dirname(x) for x in (min(names), max(names))] if names else [""]

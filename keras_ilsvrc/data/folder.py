@@ -1,4 +1,4 @@
-"""`folder:PATH`: one folder of images a class."""
+"""`folder:PATH`: images in one folder per class."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
-SHARES = {"validation": 0.2, "test": 0.2}  # of a folder without splits, as of the digits
+SHARES = {"validation": 0.2, "test": 0.2}  # parts of a folder without splits; same as for `digits`
 KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -28,34 +28,34 @@ LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
 def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
-    """Read one folder a class, below `train`, `validation` and `test`, or else split by seed 0.
+    """Read one folder per class, in `train`, `validation` and `test`, else split with seed 0.
 
-    The header of every file is read, so that what is no image is known before training is; whether
-    all of a file decodes is seen when it is used. Names that begin with a dot are passed over.
+    The header of every file is read, so that files that are not images are found before training.
+    Whether a whole file decodes shows when it is used. Names that begin with a dot are skipped.
 
     Args:
-        root: The folder.
-        channels: 1 or 3: as what the files are decoded.
-        report: Called with every bad file and empty class folder, which are left out.
+        root: Path of the folder.
+        channels: Number of channels to decode to, 1 or 3.
+        report: Function called with every bad file and empty class folder, which are left out.
 
     Raises:
-        InputError: If a folder is missing; if `report` is not given, also of the first bad file.
+        InputError: If a folder is missing, or, with the default `report`, if a file is bad.
     """
     check_folder(root)
     folders = class_folders(root, report)
     named = [name for name in SPLITS if name in folders]
     if named and "train" not in named:
-        raise InputError(f"{root}: there is {', '.join(named)} but no folder train")
+        raise InputError(f"{root}: found {', '.join(named)}, but no folder train; add it")
     found = {name: class_folders(root / name, report) for name in named} or {"all": folders}
     classes = found["train" if named else "all"]
     if not classes:
-        raise InputError(f"{root}: no class folders; expected one folder of images a class")
+        raise InputError(f"{root}: no class folders; expected one folder of images per class")
     splits = {}
     for name, own in found.items():
         base = root / name if named else root
         extra = sorted(set(own) - set(classes))
         if extra:
-            raise InputError(f"{base / extra[0]}: this class is not among those of {root}/train")
+            raise InputError(f"{base / extra[0]}: this class has no folder in {root}/train")
         splits[name] = _with_good_headers(listed(base, classes, root, channels, report), report)
     if not named:
         whole = splits["all"]
@@ -69,7 +69,7 @@ def check_folder(root: Path) -> None:
     """Check that a folder exists.
 
     Raises:
-        InputError: If it does not, with the names it may have been meant to be.
+        InputError: If it does not; the message suggests similar names.
     """
     try:
         if root.is_dir():
@@ -81,11 +81,11 @@ def check_folder(root: Path) -> None:
 
 
 def class_folders(base: Path, report: Report = lambda fault: None) -> list[str]:
-    """Return the names of the folders in a folder, in order, without hidden ones.
+    """Return the names of the folders in a folder, sorted, without hidden ones.
 
     Args:
-        base: The folder.
-        report: Called with every link that leads nowhere.
+        base: Path of the folder.
+        report: Function called with every broken link.
 
     Raises:
         InputError: If the folder cannot be read.
@@ -105,14 +105,14 @@ def class_folders(base: Path, report: Report = lambda fault: None) -> list[str]:
 
 
 def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report: Report) -> Split:
-    """Return the images of class folders, those of a class in order of their names; none is opened.
+    """Return the images of class folders, sorted by name in each class, without opening them.
 
     Args:
-        base: Holds the class folders.
-        classes: Their names, in the order of the labels; one may be absent.
-        root: No link may lead out of it.
-        channels: 1 or 3.
-        report: Called with what is left out.
+        base: Path of the folder that contains the class folders.
+        classes: Names of the class folders, in the order of the labels; any may be absent.
+        root: Path of the folder that no link may lead out of.
+        channels: Number of channels to decode to, 1 or 3.
+        report: Function called with everything that is left out.
     """
     paths: list[str] = []
     labels: list[int] = []
@@ -125,15 +125,15 @@ def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report
 
 
 def images(base: Path, home: str, report: Report) -> list[str]:
-    """Return the files of a folder in order of their names, without hidden ones.
+    """Return the files in a folder, sorted by name, without hidden ones.
 
     Args:
-        base: The folder.
-        home: No link may lead out of this folder, which is given without links.
-        report: Called with an empty folder, and with what is no file within `home`.
+        base: Path of the folder.
+        home: Path, free of links, of the folder that no link may lead out of.
+        report: Function called with an empty folder, and with all that is not a file in `home`.
     """
     if _outside(base, home):
-        report(Fault(str(base), None, f"a link to {os.path.realpath(base)}, out of {home}"))
+        report(Fault(str(base), None, f"a link to {os.path.realpath(base)}, outside {home}"))
         return []
     try:
         entries = _entries(base)
@@ -146,7 +146,7 @@ def images(base: Path, home: str, report: Report) -> list[str]:
     for entry in entries:
         kind = _kind(entry)
         if entry.is_symlink() and _outside(entry.path, home):
-            fault = f"a link to {os.path.realpath(entry.path)}, out of {home}"
+            fault = f"a link to {os.path.realpath(entry.path)}, outside {home}"
         elif kind == stat.S_IFREG:
             paths.append(entry.path)
             continue
@@ -162,8 +162,8 @@ def _entries(base):
 
 
 def _kind(entry):
-    """Return the type bits of an entry, behind links; in words why it has none."""
-    if entry.is_file(follow_symlinks=False):  # known without a call of the system
+    """Return the file type of an entry after following links, or a text why there is none."""
+    if entry.is_file(follow_symlinks=False):  # known without a system call
         return stat.S_IFREG
     try:
         return stat.S_IFMT(os.stat(entry.path).st_mode)

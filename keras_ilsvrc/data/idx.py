@@ -1,4 +1,4 @@
-"""`idx:PATH`: the files of MNIST, plain or compressed."""
+"""`idx:PATH`: files in the format of MNIST, plain or compressed."""
 
 import gzip
 import math
@@ -15,9 +15,9 @@ from keras_ilsvrc.data.stores import Numbered
 from keras_ilsvrc.errors import InputError
 
 SPLITS = {"train": "train", "test": "t10k"}
-# kind: magic number, which is 8 for unsigned bytes and then the number of dimensions
+# Kind of file: magic number, 8 for unsigned bytes followed by the number of dimensions.
 MAGIC = {"images-idx3": 0x803, "labels-idx1": 0x801}
-MAX_BYTES = 4 << 30  # bytes of values in a file
+MAX_BYTES = 4 << 30  # maximum bytes of values in a file
 DIGITS = tuple("0123456789")
 FASHION = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -26,17 +26,17 @@ FASHION = (
 
 
 def idx(root: Path) -> Source:
-    """MNIST, or another set of grey images in ten classes that is written in its files.
+    """Read MNIST, or other grey images in ten classes in the same file format.
 
-    `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same for `t10k`, with or without
-    `.gz` (http://yann.lecun.com/exdb/mnist, "file formats"). Splits train and test; the classes
-    are named 0 to 9, those of a folder with `fashion` in its name as Fashion-MNIST's.
+    The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same for `t10k`,
+    with or without `.gz` (http://yann.lecun.com/exdb/mnist, "file formats"). The splits are train
+    and test. Classes are named 0 to 9, or as in Fashion-MNIST if the folder's name has `fashion`.
 
     Args:
-        root: The folder that holds the four files.
+        root: Path of the folder that contains the four files.
 
     Raises:
-        InputError: If a file is missing, damaged, or does not fit the others.
+        InputError: If a file is missing, damaged, or does not match the others.
     """
     check_folder(root)
     splits, size = {}, None
@@ -53,7 +53,7 @@ def idx(root: Path) -> Source:
         size = size or pixels.shape[1:]
         if pixels.shape[1:] != size:
             raise InputError(
-                f"{images}: images of {pixels.shape[1:]}; expected {size}, as of train"
+                f"{images}: images of {pixels.shape[1:]}; expected {size}, as in train"
             )
         splits[name] = Split(
             answers.astype("int32"), pixels[..., None], Numbered(f"{root.name} {name}"), channels=1
@@ -66,18 +66,18 @@ def _find(root, name):
     for path in (root / name, root / f"{name}.gz"):
         if path.is_file():
             return path
-    raise InputError(f"{root}: neither {name} nor {name}.gz; put one of them there")
+    raise InputError(f"{root}: found neither {name} nor {name}.gz; put one of them there")
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:
-    """The values in a file of MNIST's format, uint8; no more is read than its header declares.
+    """Read the values in a file of MNIST's format, uint8, and no more than its header declares.
 
     Args:
-        path: The file; decompressed if its name ends in `.gz`.
-        magic: The magic number that it must have.
+        path: Path of the file, which is decompressed if its name ends in `.gz`.
+        magic: Expected magic number.
 
     Raises:
-        InputError: If it has another, or more or fewer values than it declares, or too many.
+        InputError: If the magic number or the number of values differs, or there are too many.
     """
     dimensions = magic & 0xFF
     try:
@@ -85,7 +85,7 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
             header = file.read(4 * (1 + dimensions))
             found = int.from_bytes(header[:4])
             if found != magic:
-                raise InputError(f"{path}: magic number {found}; expected {magic} of {path.name}")
+                raise InputError(f"{path}: magic number {found}; expected {magic} for {path.name}")
             shape = struct.unpack(f">{dimensions}I", header[4:])
             size = math.prod(shape)
             if size > MAX_BYTES:
@@ -94,9 +94,9 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from error
     if len(values) != size:
-        count = f"{len(values):,} bytes" if len(values) < size else "more"
+        count = f"{len(values):,} bytes" if len(values) < size else "more bytes"
         raise InputError(
-            f"{path}: {count} of values; expected {size:,}, which its header declares; download "
+            f"{path}: found {count} of values; expected {size:,}, as its header declares; download "
             "it again"
         )
     return np.frombuffer(values, "uint8").reshape(shape)

@@ -1,4 +1,4 @@
-"""`imagenet:PATH`: the images of the challenge of 2012-2015, as folders or as the official tars."""
+"""`imagenet:PATH`: images of the ILSVRC of 2012-2015, in folders or in the official tars."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -22,24 +22,24 @@ ORDERS = ("wordnet", "devkit")
 
 
 def imagenet(place: str, channels: int = 3, report: Report = refuse) -> Source:
-    """ILSVRC 2012: `train`, and `validation`, which is also called `test`.
+    """Read ILSVRC 2012, with splits `train` and `validation`, which is also called `test`.
 
-    In the folder lie `train/SYNSET/*.JPEG` or `ILSVRC2012_img_train.tar`; and `val/*.JPEG`,
-    `val/SYNSET/*.JPEG` or `ILSVRC2012_img_val.tar`. Where the validation images are not in folders
-    of synsets, their labels come from `ILSVRC2012_devkit_t12.tar.gz`, or that folder unpacked. The
-    tars are read in place. The papers report errors on the validation images.
+    The folder contains `train/SYNSET/*.JPEG` or `ILSVRC2012_img_train.tar`, and `val/*.JPEG`,
+    `val/SYNSET/*.JPEG` or `ILSVRC2012_img_val.tar`. If the validation images are not in folders
+    of synsets, their labels come from `ILSVRC2012_devkit_t12.tar.gz`, packed or unpacked. Tars
+    are read in place. The papers report errors on the validation images.
 
-    Labels number the WordNet ids in sorted order, as all published weights do. The devkit numbers
-    them otherwise, by ILSVRC2012_ID less 1: `PATH?order=devkit`.
+    Labels number the WordNet ids in sorted order, as for all published weights. With
+    `PATH?order=devkit` they are ILSVRC2012_ID minus 1, as in the devkit.
 
     Args:
-        place: The folder; behind it may stand `?order=devkit`.
-        channels: 1 or 3: as what the images are decoded.
-        report: Called with links that lead out and empty folders, which are left out. No image is
-            opened; `data check` opens all.
+        place: Path of the folder, optionally followed by `?order=devkit`.
+        channels: Number of channels to decode to, 1 or 3.
+        report: Function called with links that lead out of the folder and with empty folders,
+            which are left out. No image is opened; `data check` opens all.
 
     Raises:
-        InputError: If something is missing, or the numbers of images, labels or synsets differ.
+        InputError: If something is missing, or if the images, labels or synsets do not match.
     """
     path, _, query = place.partition("?")
     order = query.removeprefix("order=") if query else "wordnet"
@@ -49,7 +49,7 @@ def imagenet(place: str, channels: int = 3, report: Report = refuse) -> Source:
     check_folder(root)
     devkit = read_devkit(root)
     if order == "devkit" and devkit is None:
-        raise InputError(f"{root}: ?order=devkit needs {DEVKIT}.tar.gz there")
+        raise InputError(f"{root}: ?order=devkit needs {DEVKIT}.tar.gz in this folder")
     expected = devkit.synsets if devkit else None
     base, tars = root / "train", None
     if not base.is_dir():
@@ -67,10 +67,10 @@ def imagenet(place: str, channels: int = 3, report: Report = refuse) -> Source:
 
 
 def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | None) -> list[str]:
-    """The synsets in order, if they are those that must be there, or a thousand if none must.
+    """Return the synsets, sorted, if they are those expected (any thousand if that is None).
 
     Raises:
-        InputError: If they differ, with what is missing and what is too much.
+        InputError: If they differ; the message lists missing and extra ones.
     """
     names = set(found)
     if expected is None and len(names) != SYNSETS:
@@ -89,7 +89,7 @@ def _few(names):
 
 
 def _from_tars(path, tars, channels):
-    """The images of a tar of tars, one for each label."""
+    """Return the images of a tar that contains one tar per label."""
 
     def inside(tar: Member):
         found = members(path, tar.offset, tar.offset + tar.size)
@@ -118,7 +118,7 @@ def _validation(root, classes, devkit, channels, report):
         store = _store(base, sorted(members(base)))
         count = len(store.names)
     if devkit is None:
-        raise InputError(f"{root}: the labels of {base.name} need {DEVKIT}.tar.gz there")
+        raise InputError(f"{root}: the labels of {base.name} need {DEVKIT}.tar.gz in this folder")
     if len(devkit.truth) != count:
         raise InputError(
             f"{devkit.path}: expected {count} labels, as many as images in {base}; found "
@@ -131,5 +131,5 @@ def _validation(root, classes, devkit, channels, report):
 
 def _file(root, name, folder):
     if not (root / name).is_file():
-        raise InputError(f"{root}: neither a folder {folder} nor {name}; put one of them there")
+        raise InputError(f"{root}: found neither folder {folder} nor {name}; put one of them there")
     return root / name

@@ -1,4 +1,4 @@
-"""Of a JPEG no more is decoded than the window which the first ops of a row show."""
+"""Partial decoding of a JPEG: only the window that the leading ops select."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,10 +9,10 @@ from keras_ilsvrc.data.ops import interpolated, resampled
 
 
 def window_ops(rows: Sequence[Mapping]) -> int:
-    """How many of the first ops say together which window of an image is shown.
+    """Return the number of leading ops that together select a window of an image.
 
-    Those are an `area_crop`, or crops, which may stand behind an op that resizes with
-    antialiasing. Without it, resizing the whole image is faster.
+    These are an `area_crop`, or crops, which may follow an op that resizes with antialiasing.
+    Without antialiasing the number is 0, since resizing the whole image is faster.
     """
     names = [row["op"] for row in rows]
     if rows and not rows[0].get("antialias", True):
@@ -27,19 +27,19 @@ def window_ops(rows: Sequence[Mapping]) -> int:
 
 
 def decode_window(content, rows, seeds, channels: int) -> tf.Tensor:
-    """What the first ops make of the image in a JPEG, but from its window alone.
+    """Apply the leading ops to a JPEG, and decode only the window that they select.
 
-    The same places and interpolations as the ops have, from the same pixels: what differs is the
-    last bit of a float, which a grey level in a thousand shows.
+    Positions, interpolation and pixels are the same as those of the ops. The results differ in
+    the last bit of a float, which changes fewer than one in a thousand uint8 values.
 
     Args:
-        content: The encoded bytes, a scalar string.
-        rows: As many as `window_ops` says.
-        seeds: Of each of them.
-        channels: 1 or 3.
+        content: Encoded bytes, a scalar string.
+        rows: Leading ops, as many as `window_ops` returns.
+        seeds: Seeds of these ops.
+        channels: Number of channels, 1 or 3.
 
     Returns:
-        (size, size, channels), uint8.
+        Image (size, size, channels), uint8.
     """
     height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(content))
     taken = ("op", "antialias")
@@ -65,12 +65,12 @@ def decode_window(content, rows, seeds, channels: int) -> tf.Tensor:
 
 
 def _scaled(content, sizes, scaled_sizes, place, shown, channels):
-    """The window at a place of the image resized to `scaled_sizes`, from what it is made of."""
+    """Return a window of the image resized to `scaled_sizes`, from the pixels that it needs."""
     sizes = tf.stack(sizes)
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
     place = tf.cast(tf.stack(place), tf.float32)
     start, stop = place / scale, (place + shown) / scale
-    reach = tf.maximum(1 / scale, 1) + 2  # of the triangle that antialiases, in pixels
+    reach = tf.maximum(1 / scale, 1) + 2  # of the antialiasing triangle, in pixels
     first = tf.maximum(tf.cast(start - reach, tf.int32), 0)
     last = tf.minimum(tf.cast(stop + reach, tf.int32), sizes)
     window = tf.concat([first, last - first], 0)
@@ -80,10 +80,10 @@ def _scaled(content, sizes, scaled_sizes, place, shown, channels):
 
 
 def _decode(content, top, left, height, width, whole_width, channels):
-    """A window of the image, as if all of it were decoded.
+    """Decode a window of the image to the same values as if the whole image were decoded.
 
-    What libjpeg-turbo decodes lacks at its left and right border the colour of the neighbours, so
-    one column more is decoded on both sides.
+    libjpeg-turbo does not use the neighbours' colour at the left and right border of a window, so
+    one more column is decoded on each side.
     """
     before = tf.minimum(left, 1)
     after = tf.minimum(whole_width - left - width, 1)

@@ -1,4 +1,4 @@
-"""Images of a training that cannot be decoded, and which image stands in for each."""
+"""Training images that cannot be decoded, and the images that stand in for them."""
 
 from collections.abc import Sequence
 
@@ -12,20 +12,20 @@ from keras_ilsvrc.terminal.bars import in_threads
 
 
 class LeftOut:
-    """The images of a split that a stream of batches leaves out.
+    """Register of the images of a split that a stream of batches leaves out.
 
-    The next image in the order of the split that can be read stands in for one that cannot, so
-    that all others keep their positions: what is left out is the same wherever training begins.
+    The next good image in the order of the split stands in for a bad one, so that all others keep
+    their positions: the images left out are the same wherever training begins.
 
     Args:
-        split: The training images.
-        batch_size: Over all replicas.
-        seed: Of the order.
-        limit: How many may be left out.
-        opening: What the source left out when it was opened; it is in no split.
+        split: Training images.
+        batch_size: Number of images in a batch, over all replicas.
+        seed: Seed of the order.
+        limit: Maximum number of files left out.
+        opening: Faults of the files that the source left out when opened; these are in no split.
 
     Raises:
-        InputError: If that is more than the limit.
+        InputError: If there are more of these than the limit.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class LeftOut:
         self._check_limit()
 
     def listed(self) -> list[str]:
-        """What is left out, each with its size and the reason."""
+        """Return what is left out, each with its size and the reason."""
         return [*self.opening, *self.faults.values()]
 
     def find(self, step: int, count: int) -> str | None:
-        """Decode the images of some steps, and remember which cannot be.
+        """Decode the images of `count` steps, and register those that cannot be decoded.
 
         Returns:
-            A line that names the first of them; None if there are none.
+            Line that names the first of them; None if there are none.
 
         Raises:
-            InputError: If there are more than the limit.
+            InputError: If more files are left out than the limit.
         """
         indices = indices_of_step(len(self.split), self.batch_size, self.seed, step, count)
         taken = self.stand_ins()
@@ -58,12 +58,12 @@ class LeftOut:
         return f"left out ({len(self.listed())} of at most {self.limit}): {found[0]}{more}"
 
     def scan(self) -> Split:
-        """Decodes all images; returns the split without those that cannot be."""
+        """Decode all images, and return the split without those that cannot be decoded."""
         self._examine(range(len(self.split)))
         return self.split[self._good()] if self.faults else self.split
 
     def stand_ins(self) -> np.ndarray | None:
-        """(images,), int64: which image is taken for each; None if each is taken itself."""
+        """Return the index of the image used for each, (images,), int64; None if all are good."""
         if not self.faults:
             return None
         good = self._good()
@@ -71,18 +71,18 @@ class LeftOut:
         return good[places]
 
     def get_state(self) -> dict[str, str]:
-        """The faults, as JSON has them."""
+        """Return the faults in a form that JSON can store."""
         return {str(index): fault for index, fault in self.faults.items()}
 
     def set_state(self, state: dict[str, str]) -> None:
-        """Knows also the faults that `get_state` told."""
+        """Add the faults that `get_state` returned."""
         self.faults |= {int(index): fault for index, fault in state.items()}
 
     def _good(self):
         return np.setdiff1d(np.arange(len(self.split)), list(self.faults))
 
     def _examine(self, indices):
-        """The new faults among some images."""
+        """Decode some images and return the new faults among them."""
         if self.split.pixels is not None:
             return []
         new = [index for index in dict.fromkeys(indices) if index not in self.faults]
@@ -100,6 +100,6 @@ class LeftOut:
         found = self.listed()
         if len(found) > self.limit:
             raise InputError(
-                f"{found[-1]}: the file number {len(found)} that cannot be used, and "
-                f"data.bad_limit is {self.limit}; `keras-ilsvrc data check` lists all"
+                f"{found[-1]}: bad file number {len(found)}, but data.bad_limit is {self.limit}; "
+                "list all bad files with `keras-ilsvrc data check`"
             )

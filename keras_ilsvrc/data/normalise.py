@@ -1,7 +1,7 @@
-"""Arithmetic on the values of images, alike for one image and for a batch of them.
+"""Arithmetic ops on the values of one image or of a batch of images.
 
-Images are (..., height, width, channels) on the scale 0-255 and become float32; the seeds that
-these ops take like all others are not used.
+Images are (..., height, width, channels) on the scale 0-255; results are float32. Like all ops,
+these take a seed, but they do not use it.
 """
 
 from typing import NamedTuple
@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
 
-LEAST_CONTRAST = 1e-8  # what has less stays as it is: pylearn2
+LEAST_CONTRAST = 1e-8  # images with less are not scaled: pylearn2
 IMAGE = (-3, -2, -1)  # the axes of one image
 
 
 class Mode(NamedTuple):
-    """Whether blue comes first, and what is subtracted and divided by, in that order."""
+    """Whether blue comes first; mean to subtract and deviation to divide by, in that order."""
 
     bgr: bool
     mean: list[float]
@@ -31,10 +31,10 @@ MODES = {
 
 
 def normalise(image, seed, mean: list, std: list):
-    """Minus a mean, over a deviation, both by channel on the scale 0-255.
+    """Subtract a mean and divide by a deviation, both per channel on the scale 0-255.
 
     Raises:
-        InputError: If there is neither one number nor one for each channel.
+        InputError: If `mean` or `std` has neither one number nor one for each channel.
     """
     for key, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, image.shape[-1]):
@@ -46,35 +46,35 @@ def normalise(image, seed, mean: list, std: list):
 
 
 def preprocess(image, seed, mode: str):
-    """What keras.applications takes: `imagenet_utils.preprocess_input` of that mode.
+    """Preprocess as for keras.applications: `imagenet_utils.preprocess_input` with this mode.
 
     Raises:
-        InputError: If the mode is about colours and the image has none.
+        InputError: If the mode needs 3 channels and the image has another number.
     """
     bgr, mean, std = MODES[mode]
     if len(mean) > 1 and image.shape[-1] != 3:
         raise InputError(
             f"preprocess: mode {mode!r} needs images of 3 channels, not {image.shape[-1]}; "
-            "use 'tf' for grey ones"
+            "use 'tf' for grey images"
         )
     return normalise(image[..., ::-1] if bgr else image, seed, mean, std)
 
 
 def standardise(image, seed, channel_mean, channel_std):
-    """Minus the mean, over the deviation of the training images, by channel."""
+    """Subtract the mean of the training images and divide by their deviation, per channel."""
     return (_float(image) - channel_mean) / channel_std
 
 
 def subtract_channel_mean(image, seed, channel_mean):
-    """Minus the mean of the training images, by channel: VGG, section 2.1."""
+    """Subtract the mean of the training images, per channel: VGG, section 2.1."""
     return _float(image) - channel_mean
 
 
 def subtract_pixel_mean(image, seed, pixel_mean):
-    """Minus the mean of the training images, pixel by pixel.
+    """Subtract the mean of the training images, pixel by pixel.
 
-    From images of another size than the mean image, as in dense and multi-scale tests, the mean
-    image's mean by channel is subtracted.
+    From images whose size differs from the mean image's, for example in dense and multi-scale
+    tests, its mean per channel is subtracted.
     """
     image = _float(image)
     one = image.shape[-3:]
@@ -86,10 +86,10 @@ def subtract_pixel_mean(image, seed, pixel_mean):
 
 
 def global_contrast(image, seed, scale: float):
-    """Minus the image's own mean, and stretched to a length of `scale`: maxout and NIN.
+    """Subtract the image's own mean and scale it to a length of `scale`: maxout and NIN.
 
-    The length is the root of the sum of squares over all values of the image; images without
-    contrast are not stretched. pylearn2, which both nets used, has 55 for CIFAR-10.
+    The length is the root of the sum of squares over all values of the image. Images without
+    contrast are not scaled. pylearn2, which both networks used, has 55 for CIFAR-10.
     """
     image = _float(image)
     image -= tf.reduce_mean(image, IMAGE, keepdims=True)
@@ -98,29 +98,29 @@ def global_contrast(image, seed, scale: float):
 
 
 def zca(image, seed, epsilon: float, zca_mean, zca_matrix, zca_epsilon):
-    """Whitened as maxout's and NIN's images: the values of all pixels without correlation.
+    """Whiten images as for maxout and NIN: remove the correlation between all pixel values.
 
     Args:
-        image: Of the size of the training images, at most 64x64x3.
+        image: Image of the size of the training images, at most 64x64x3.
         seed: Not used.
-        epsilon: Added to the variances; 0.1 in pylearn2. It is part of the matrix.
-        zca_mean: (values,), of the training images.
-        zca_matrix: (values, values), as `statistics` measures it.
-        zca_epsilon: With which it was measured.
+        epsilon: Number added to the variances; 0.1 in pylearn2. The matrix already includes it.
+        zca_mean: Mean (values,) of the training images.
+        zca_matrix: Whitening matrix (values, values), as `statistics` measures it.
+        zca_epsilon: Epsilon with which the matrix was measured.
 
     Raises:
-        InputError: If the image is of another size, or epsilon not the matrix's.
+        InputError: If the image has another size, or if epsilon is not the matrix's.
     """
     shape = image.shape[-3:]
     if shape.num_elements() != len(zca_mean):
         size = "x".join(str(side or "?") for side in shape)
         raise InputError(
-            f"zca was measured on {len(zca_mean)} values, but stands behind images of {size}; "
-            "put it where it stands in train_ops"
+            f"zca was measured on {len(zca_mean)} values, but is applied to images of {size}; "
+            "put it after the same resizing and crops as in train_ops"
         )
     if np.float32(epsilon) != zca_epsilon:
         raise InputError(
-            f"zca: epsilon is {epsilon}, but {zca_epsilon} where it was measured; make them equal"
+            f"zca: epsilon is {epsilon}, but was {zca_epsilon} when measured; make them equal"
         )
     values = tf.reshape(_float(image), (-1, len(zca_mean)))
     return tf.reshape(tf.matmul(values - zca_mean, zca_matrix), tf.shape(image))

@@ -1,9 +1,9 @@
-"""What is done to one image: plain functions of an image and a seed, and the tables of them all.
+"""Preprocessing ops as functions of an image and a seed, and the tables of all ops.
 
-An image is a (height, width, channels) tensor on the scale 0-255. Geometry leaves uint8 as it is,
-and what it interpolates is rounded to whole numbers again: the papers' images were files of 8 bits
-between one step and the next. Arithmetic makes float32. A seed is an int32 tensor of two numbers,
-of which the deterministic ops make no use.
+An image is a (height, width, channels) tensor on the scale 0-255. Geometry ops keep uint8 and
+round what they interpolate to whole numbers: the papers stored images in 8-bit files between
+steps. Arithmetic ops return float32. A seed is an int32 tensor of two numbers, which deterministic
+ops ignore.
 """
 
 import tensorflow as tf
@@ -17,74 +17,74 @@ INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
 def resize(image, seed, size: int, antialias: bool = True):
-    """To size x size, bilinear; the shape of the picture is not kept.
+    """Resize to size x size, bilinear; the aspect ratio is not kept.
 
-    With antialiasing as Pillow and torchvision do it; without as OpenCV does, and so Caffe's
-    tools, in a third of the time.
+    With antialiasing it is as in Pillow and torchvision. Without, it is as in OpenCV and hence
+    Caffe's tools, and takes a third of the time.
     """
     return _resized(image, (size, size), antialias)
 
 
 def resize_shorter(image, seed, size: int, antialias: bool = True):
-    """To a shorter side of `size`, bilinear as in `resize`; the longer is rounded down."""
+    """Resize to a shorter side of `size`, as `resize` does; the longer side is rounded down."""
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
 def scale_jitter(image, seed, least: int, most: int, antialias: bool = True):
-    """To a shorter side drawn from least, ..., most: VGG's and ResNet's, sections 3.1 and 3.4."""
+    """Resize to a random shorter side, least to most: VGG section 3.1, ResNet section 3.4."""
     return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
 def pad(image, seed, size: int):
-    """Zeros on all four sides."""
+    """Pad with `size` rows or columns of zeros on each of the four sides."""
     return tf.pad(image, [[size, size], [size, size], [0, 0]])
 
 
 def random_crop(image, seed, size: int):
-    """A size x size window anywhere: 33x33 places of 224 in 256, as AlexNet's code has them."""
+    """Cut a random size x size window; 224 of 256 has 33x33 positions, as in AlexNet's code."""
     return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 
 def centre_crop(image, seed, size: int):
-    """The size x size window in the middle."""
+    """Cut the size x size window in the middle."""
     return _cut(image, *windows.middle(*size_of(image), seed, size), size, size)
 
 
 def corner_crop(image, seed, size: int):
-    """A window in a corner or in the middle: with `flip` ZFNet's ten fixed crops, section 3."""
+    """Cut a window in a corner or the middle: with `flip`, ZFNet's ten fixed crops, section 3."""
     return _cut(image, *windows.corner_or_middle(*size_of(image), seed, size), size, size)
 
 
 def area_crop(image, seed, size: int, area: list, aspect: list, interpolation: str):
-    """GoogLeNet's window of random area and shape (section 6), resized to size x size.
+    """Cut GoogLeNet's window of random area and shape (section 6), resized to size x size.
 
-    The window is that of `windows.share`. As in fb.resnet.torch and in the input of TensorFlow's
+    `windows.share` draws the window. As in fb.resnet.torch and in the input of TensorFlow's
     Inception, interpolation is without antialiasing.
 
     Args:
-        image: Of any size.
-        seed: Of the window, and of the interpolation if that is random.
-        size: Height and width of what comes out.
-        area: Least and most share of the image's area, at most 1.
-        aspect: Least and most width over height.
-        interpolation: "bilinear", "bicubic", or "random" for one of those, the mean of the area
-            and the nearest pixel, drawn for each image.
+        image: Image of any size.
+        seed: Seed of the window, and of the interpolation if that is random.
+        size: Height and width of the result.
+        area: Least and greatest share of the image's area, at most 1.
+        aspect: Least and greatest ratio of width to height.
+        interpolation: "bilinear", "bicubic", or "random" to draw one of `INTERPOLATIONS`
+            (area: mean of the area; nearest: nearest pixel) for each image.
 
     Raises:
-        InputError: If a pair is not in order, or a share above 1.
+        InputError: If a pair is not in ascending order, or if a share is above 1.
     """
     window = windows.share(*size_of(image), seed, area, aspect)
     return interpolated(_cut(image, *window), seed, size, interpolation)
 
 
 def flip(image, seed):
-    """Left and right exchanged, for every second image."""
+    """Exchange left and right with probability 1/2."""
     return tf.image.stateless_random_flip_left_right(image, seed)
 
 
 def interpolated(window, seed, size: int, interpolation: str):
-    """A window resized to size x size by one of `INTERPOLATIONS`, or by a random one."""
-    values = tf.cast(window, tf.float32)  # faster than from uint8, and the same
+    """Resize a window to size x size by one of `INTERPOLATIONS`, or by a random one."""
+    values = tf.cast(window, tf.float32)  # same result as from uint8, but faster
 
     def by(method):
         made = tf.image.resize(values, (size, size), method)
@@ -100,7 +100,7 @@ def interpolated(window, seed, size: int, interpolation: str):
 
 
 def resampled(image, size, scale, translation):
-    """Bilinear with antialiasing: pixel x of the image goes to scale * x + translation.
+    """Resize bilinearly with antialiasing: pixel x goes to scale * x + translation.
 
     Coordinates count from the corner of the image, so that pixel i has its centre at i + 0.5.
     """
@@ -123,7 +123,7 @@ def _resized(image, size, antialias):
 
 
 def _like(image, made):
-    """Rounded where the image is of whole numbers; `made` lies in 0-255 then."""
+    """Round `made` to uint8 if `image` is uint8; its values must then lie in 0-255."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 
 
@@ -143,7 +143,7 @@ _GEOMETRY = (
     flip,
 )
 _COLOUR = (pca_noise, colour_jitter)
-# What works alike on one image and on a batch of them.
+# Ops that take one image or a batch.
 _ARITHMETIC = (
     arithmetic.normalise,
     arithmetic.preprocess,
@@ -165,7 +165,7 @@ RANDOM = {
     "pca_noise",
     "colour_jitter",
 }
-# What an op takes from the training images rather than from the recipe.
+# Op: its arguments that are measured on the training images, not set in the recipe.
 STATISTICS = {
     "pca_noise": ("pca_values", "pca_vectors"),  # if its components are "measured"
     "standardise": ("channel_mean", "channel_std"),

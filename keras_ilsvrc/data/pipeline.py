@@ -1,7 +1,7 @@
-"""A split of a source, through ops, as batches: one stream of positions.
+"""Batches of a split with ops applied, as one stream of positions.
 
-What example stands at position i of epoch e, and how it is augmented, is a pure function of
-(seed, e, i): there is no shuffle buffer, and a stream can start at any step.
+The example at position i of epoch e, and its augmentation, are a pure function of (seed, e, i):
+there is no shuffle buffer, and a stream can start at any step.
 """
 
 import os
@@ -22,12 +22,12 @@ from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 
 _usable = getattr(os, "sched_getaffinity", None)  # on Linux
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
-READY = 2  # batches made ahead
-PATIENCE = 10.0  # seconds to look for the image that made a step fail
+READY = 2  # batches prepared in advance
+PATIENCE = 10.0  # limit in seconds of the search for the image that made a step fail
 
 # Not rewritten by autograph, which would wrap our errors in its own.
 as_written = tf.autograph.experimental.do_not_convert
-# What a collective operation ends with when another worker is gone.
+# Errors of a collective operation when another worker is gone.
 GONE = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -48,21 +48,21 @@ def training_batches(
     context: tf.distribute.InputContext | None = None,
     stand_ins: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Return full batches of (images, labels), step after step, across the borders of epochs.
+    """Return full batches of (images, labels), step after step, across the ends of epochs.
 
-    With a context, the share of each replica of this worker, in turn. Images are uint8 where the
-    ops leave them so, else float32.
+    With a context, each step yields the shares of this worker's replicas, in turn. Images are
+    uint8 if the ops keep uint8, else float32.
 
     Args:
-        split: The training images.
+        split: Training images.
         rows: Ops with their arguments, applied in order.
-        statistics: As from `measure_statistics`.
-        batch_size: Over all replicas.
-        seed: Of order and augmentation.
-        first_step: Where the stream starts.
-        last_step: Where it ends; None for never.
-        context: Of a worker, as `distribute_datasets_from_function` gives it.
-        stand_ins: As from `LeftOut`: which image is taken for each.
+        statistics: Result of `measure_statistics`.
+        batch_size: Number of images in a batch, over all replicas.
+        seed: Seed of order and augmentation.
+        first_step: Step with which the stream starts.
+        last_step: Step before which it ends; None for a stream without end.
+        context: Input context of a worker, from `distribute_datasets_from_function`.
+        stand_ins: Result of `LeftOut.stand_ins`: index of the image used for each.
     """
     context = context or tf.distribute.InputContext()
     own = batch_size // context.num_input_pipelines
@@ -83,7 +83,7 @@ def training_batches(
 
 
 def _position(number, batch_size, context):
-    """Of a worker's example: of each step, every worker has a row of its own."""
+    """Return the position of a worker's example: each worker has its own part of a step."""
     own = batch_size // context.num_input_pipelines
     return number // own * batch_size + own * context.input_pipeline_id + number % own
 
@@ -103,8 +103,8 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """Return full batches of images in order, filled up with repeats of the last image.
 
-    With a context, the share of each replica of this worker, in turn. Images are uint8 where the
-    ops leave them so, else float32.
+    With a context, each step yields the shares of this worker's replicas, in turn. Images are
+    uint8 if the ops keep uint8, else float32.
     """
     context = context or tf.distribute.InputContext()
     count = len(split)
@@ -122,7 +122,7 @@ def evaluation_batches(
 
 
 def untuned() -> tf.data.Options:
-    """Return the options of every dataset: no autotuning, no sharding by file.
+    """Return the options for all datasets: no autotuning, no sharding by file.
 
     The thread that tunes a dataset sleeps for up to a minute, and an iterator ends only when it
     wakes up.
@@ -134,7 +134,7 @@ def untuned() -> tf.data.Options:
 
 
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return the same batches, of which `READY` are made before they are needed."""
+    """Return the same batches, with `READY` of them prepared in advance."""
     return batches.prefetch(READY).with_options(untuned())
 
 
@@ -145,14 +145,14 @@ def naming_the_file(
     statistics: Mapping[str, np.ndarray] = MappingProxyType({}),
     indices: Callable[[], Iterable[int]] | None = None,
 ) -> Iterator[None]:
-    """Turn an error of TensorFlow about an image into an `InputError` that names the file.
+    """Turn a TensorFlow error that an image causes into an `InputError` that names the file.
 
     Args:
-        split: The images that work inside the context is on.
-        rows: The ops that they go through.
-        statistics: What the ops need.
-        indices: Returns those of the images that a failed step used, which are decoded again for
-            at most `PATIENCE`; None for all of the split.
+        split: Images that are used inside the context.
+        rows: Ops that are applied to them.
+        statistics: Statistics that the ops need.
+        indices: Function that returns the indices of the images that a failed step used, which
+            are decoded again for at most `PATIENCE`; None for all of the split.
     """
     try:
         yield
@@ -173,7 +173,7 @@ def of_an_image(error: tf.errors.OpError) -> bool:
 def first_fault(
     split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], indices: Iterable[int]
 ) -> str | None:
-    """Return in words what is wrong with the first of some images that is bad or does not fit."""
+    """Return the name and fault of the first of some images that is bad or that an op rejects."""
     known = [row for row in rows if set(needed(row)) <= set(statistics)]
     end = time.monotonic() + PATIENCE
     for index in indices if split.pixels is None else ():

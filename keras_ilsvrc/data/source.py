@@ -1,4 +1,4 @@
-"""A data set: splits by name, and what the labels mean."""
+"""Source of images: splits by name, and the names of the classes."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -12,13 +12,13 @@ from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.split import Split, joined
 from keras_ilsvrc.errors import InputError, nearest, printable, reason
 
-# Called with what is left out because it is bad.
+# Function called with each bad image, file or folder that is left out.
 Report = Callable[[Fault], None]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Splits by name, and the names of the classes, which can be printed and drawn."""
+    """Data set: splits by name, and class names, which are made printable."""
 
     name: str
     splits: Mapping[str, Split]
@@ -28,10 +28,10 @@ class Source:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
 
     def split(self, expression: str) -> Split:
-        """A split by its name; also sums and slices of splits: `train+validation`, `train[:500]`.
+        """Return a split by name, or sums and slices: `train+validation`, `train[:500]`.
 
         Raises:
-            InputError: If there is no such split, or nothing in it.
+            InputError: If there is no such split, or if it is empty.
         """
         parts = []
         for term in expression.split("+"):
@@ -43,21 +43,21 @@ class Source:
             parts.append(self.splits[match[1]][first:last])
         whole = joined(parts)
         if not len(whole):
-            raise InputError(f"{self.name}: the split {expression!r} holds no image")
+            raise InputError(f"{self.name}: the split {expression!r} contains no images")
         return whole
 
 
 def refuse(fault: Fault) -> NoReturn:
-    """Nothing is left out: the first fault ends it."""
+    """Raise the fault as an error, so that nothing bad is left out."""
     raise InputError(str(fault))
 
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turn whatever another package's reader raises into an `InputError` that names the file.
+    """Turn any exception of another package's reader into an `InputError` that names the file.
 
     Args:
-        name: Of the file, or of the data set.
+        name: Name of the file, or of the data set.
     """
     try:
         yield
@@ -68,12 +68,12 @@ def reading(name: str) -> Iterator[None]:
 
 
 def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[str, np.ndarray]:
-    """Indices of `train` and of the named parts, each with every class in its share; seed 0.
+    """Return indices of `train` and the named parts, with equal class proportions; seed 0.
 
     Args:
-        labels: (images,).
-        sizes: How many images each part but `train` has.
-        name: Of the source, for messages.
+        labels: Class indices, (images,).
+        sizes: Number of images in each part other than `train`.
+        name: Name of the source in messages.
 
     Raises:
         InputError: If a class has too few images.

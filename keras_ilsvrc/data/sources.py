@@ -1,4 +1,4 @@
-"""Where images come from, by name: the table of all sources."""
+"""Table of all kinds of sources of images, by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +14,9 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 
 
 class SourceKind(NamedTuple):
-    """A kind of source: how its name is written, and what opens it.
+    """Kind of source: the form of its name, and the function that opens it.
 
-    `open` takes what stands behind the colon, the channels, and whom to progress of bad files.
+    `open` takes the text after the colon, the channels, and a function to call with bad files.
     """
 
     written: str
@@ -36,16 +36,16 @@ def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source
     """Open a source by its name.
 
     Args:
-        name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; the functions
-            of these names say what each reads.
-        channels: 1 or 3: as what encoded images are decoded.
-        report: Called with bad files, which are left out; by default the first one is an error.
+        name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; see the
+            functions of these names.
+        channels: Number of channels to decode to, 1 or 3.
+        report: Function called with bad files, which are left out; the default raises an error.
 
     Raises:
-        InputError: If it is unknown, missing, empty or holds what is no image.
+        InputError: If the source is unknown, missing or empty, or has a file that is not an image.
     """
     if channels not in (1, 3):
-        raise InputError(f"images have 1 or 3 channels, not {channels}; mend build.input_shape")
+        raise InputError(f"images have 1 or 3 channels, not {channels}; correct build.input_shape")
     kind, colon, at = name.partition(":")
     form = SOURCES.get(kind)
     if form is None or bool(at) != (":" in form.written) or bool(colon) != bool(at):

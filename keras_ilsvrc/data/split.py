@@ -1,4 +1,4 @@
-"""Some images of a source, read by index."""
+"""Split of a source: images and labels, read by index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ NAMELESS = Numbered("image")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Some images of a source, read by index: pixels in memory, or encoded bytes in a store.
+    """Images of a source, read by index: pixels in memory, or encoded bytes in a store.
 
-    `image`, `encoded` and `label` work eagerly and within a graph, which captures what they read
-    from and does not hold a copy of it.
+    `image`, `encoded` and `label` work eagerly and in a graph, which captures the data without a
+    copy.
 
     Attributes:
-        labels: (images,), int32.
-        pixels: (images, height, width, channels), uint8, where they are held in memory.
-        store: Where the encoded bytes lie, or only the names if there are pixels.
-        channels: 1 or 3.
-        rows: (images,), int64, of the store; by default all in order.
+        labels: Class indices, (images,), int32.
+        pixels: Images in memory, (images, height, width, channels), uint8; None if encoded.
+        store: Store of the encoded bytes, or only of the names if there are pixels.
+        channels: Number of channels, 1 or 3.
+        rows: Rows of the images in the store, (images,), int64; by default all in order.
     """
 
     labels: np.ndarray
@@ -43,7 +43,7 @@ class Split:
         return len(self.labels)
 
     def __getitem__(self, key) -> "Split":
-        """Those of a slice or of an array of indices; a slice copies no pixels."""
+        """Return the split of a slice or an array of indices; a slice copies no pixels."""
         pixels = None if self.pixels is None else self.pixels[key]
         return Split(self.labels[key], pixels, self.store, self.channels, self.rows[key])
 
@@ -54,26 +54,26 @@ class Split:
         )
 
     def label(self, index) -> tf.Tensor:
-        """The int32 label at an index."""
+        """Return the int32 label at an index."""
         return tf.gather(self._tensors[0], index)
 
     def encoded(self, index) -> tf.Tensor:
-        """The encoded bytes of the image at an index, a scalar string; only without pixels."""
+        """Return the encoded bytes of an image, a scalar string; only for splits without pixels."""
         return self.store.encoded(tf.gather(self._tensors[2], index))
 
     def image(self, index) -> tf.Tensor:
-        """The uint8 image at an index: (height, width, channels)."""
+        """Return the uint8 image at an index: (height, width, channels)."""
         if self.pixels is not None:
             return tf.gather(self._tensors[1], index)
         return decode_bytes(self.encoded(index), self.channels)
 
     def name(self, index: int) -> str:
-        """What messages call the image at an index: its path, `tar!member` or `mnist train #12`."""
+        """Return an image's name in messages: its path, `tar!member` or `mnist train #12`."""
         return self.store.name(int(self.rows[index]))
 
 
 def joined(parts: Sequence[Split]) -> Split:
-    """Splits of one source behind each other."""
+    """Concatenate splits of one source."""
     first = parts[0]
     if len(parts) == 1:
         return first
@@ -97,7 +97,7 @@ def examined(split: Split, index: int) -> tuple[bytes, Header] | Fault:
         return content, examine(content, split.channels)
     except BadImage as error:
         what = str(error)
-    except Exception as error:  # of any kind: TFDS has readers of its own
+    except Exception as error:  # of any type: TFDS has its own readers
         if ran_out(error) or content is not None:
             raise
         what = f"cannot be read: {reason(error)}"

@@ -1,4 +1,4 @@
-"""What ops need to know of the training images, measured in one pass over them."""
+"""Statistics of the training images that ops need, each measured in one pass."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import tracked
 
-TOGETHER = 64  # images a batch, where all are of one size
+TOGETHER = 64  # images per batch, if all are of one size
 LEAST_DEVIATION = 1e-6
-MAX_ZCA_VALUES = 64 * 64 * 3  # values of an image; their matrix has 604 MB
+MAX_ZCA_VALUES = 64 * 64 * 3  # maximum values of an image; the matrix then has 604 MB
 
 
 class Measure(NamedTuple):
-    """Sums over images, and what follows from their means.
+    """Measurement of statistics: sums over images, and the statistics from their means.
 
     Attributes:
-        sums: Of a float64 batch (images, height, width, channels): sums over its images.
-        finish: Of the means of those over all images, and the op: the statistics.
-        pixelwise: Whether every pixel counts for itself, so that no op may move pixels before.
+        sums: Function of a float64 batch (images, height, width, channels): sums over its images.
+        finish: Function of the means of these over all images, and of the op: the statistics.
+        pixelwise: Whether statistics are per pixel, so that no random op may come before.
     """
 
     sums: Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
@@ -33,23 +33,24 @@ class Measure(NamedTuple):
 
 
 def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
-    """What the ops need to know of the training images, measured where they first need it.
+    """Measure the statistics of the training images that the ops need.
 
-    With a bar, in batches, where that takes long. By channel, every image counts alike, whatever
-    its size, and random ops in front are left out. By pixel, none may stand in front.
+    Images pass through the ops before the one that needs the statistics; a slow pass shows a
+    progress bar. For statistics per channel, every image counts equally, whatever its size, and
+    random ops before are skipped. For statistics per pixel, no random op may come before.
 
     Args:
-        split: The training images.
-        rows: The ops of training.
+        split: Training images.
+        rows: Ops of training.
 
     Returns:
-        As far as an op asks for them, float32: `channel_mean`, `channel_std` (channels,),
-        `pixel_mean` (height, width, channels), `pca_values` (3,) in falling order, `pca_vectors`
-        (3, 3), `zca_mean` (values,), `zca_matrix` (values, values), `zca_epsilon`.
+        Those of the following that an op needs, float32: `channel_mean`, `channel_std`
+        (channels,), `pixel_mean` (height, width, channels), `pca_values` (3,) in descending order,
+        `pca_vectors` (3, 3), `zca_mean` (values,), `zca_matrix` (values, values), `zca_epsilon`.
 
     Raises:
-        InputError: If a random op stands before one that needs statistics by pixel, if two ops
-            need the same, or if images are too large or of several sizes.
+        InputError: If a random op comes before one that needs statistics per pixel, if two ops
+            need the same statistic, or if images are too large or differ in size.
     """
     statistics: dict[str, np.ndarray] = {}
     for number, row in enumerate(rows):
@@ -59,15 +60,13 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
         twice = [name for name in names if name in statistics]
         if twice:
             raise InputError(
-                f"{row['op']} needs the {twice[0]}, with which an op before it has worked; keep "
-                "one of the two"
+                f"{row['op']} needs the {twice[0]}, which an earlier op already uses; keep one of "
+                "the two"
             )
         measure = MEASURES[names]
         random = [other["op"] for other in rows[:number] if other["op"] in RANDOM]
         if random and measure.pixelwise:
-            raise InputError(
-                f"{row['op']} stands behind {random[0]}, which is random; put it before"
-            )
+            raise InputError(f"{row['op']} comes after {random[0]}, which is random; put it before")
         before = [other for other in rows[:number] if other["op"] not in RANDOM]
         means = _means(split, before, statistics, measure.sums, row["op"])
         found = measure.finish(*means, row)
@@ -76,7 +75,7 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
 
 
 def _means(split, rows, statistics, sums, op):
-    """Return the means over all images of what is summed."""
+    """Return the means of `sums` over all images."""
 
     @tf.autograph.experimental.do_not_convert
     def image_before(index):
@@ -144,7 +143,7 @@ def _value_sums(images):
 
 
 def _whitening(mean, products, row):
-    """pylearn2's: the inverse root of the covariance with epsilon added to its diagonal."""
+    """Return pylearn2's matrix: inverse root of the covariance, epsilon added to its diagonal."""
     covariance = products - np.outer(mean, mean)
     values, vectors = np.linalg.eigh(covariance + row["epsilon"] * np.eye(len(mean)))
     matrix = (vectors / np.sqrt(values)) @ vectors.T

@@ -1,4 +1,4 @@
-"""Where the encoded bytes of images lie, and how one image is read by its row."""
+"""Stores of encoded images, each of which is read by its row."""
 
 import os
 import weakref
@@ -12,22 +12,22 @@ import tensorflow as tf
 
 
 def tensor(values) -> tf.Tensor:
-    """A tensor in the machine's memory that graphs capture and do not hold themselves."""
+    """Return a tensor in host memory that graphs capture without a copy."""
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.constant(values)
 
 
 class Store(Protocol):
-    """Encoded images, read by row; several threads may read at once."""
+    """Interface of a store of encoded images, read by row, by several threads at once."""
 
     def name(self, row: int) -> str:
-        """What messages call an image."""
+        """Return the name of an image in messages."""
 
     def read(self, row: int) -> bytes:
-        """The encoded bytes of an image."""
+        """Return the encoded bytes of an image."""
 
     def encoded(self, row: tf.Tensor) -> tf.Tensor:
-        """The same as a scalar string tensor, also within a graph."""
+        """Return the encoded bytes as a scalar string tensor, also in a graph."""
 
     def version(self, row: int) -> tuple[int, int]:
         """Return the size of an image in bytes, and a number that changes with its content."""
@@ -41,10 +41,10 @@ class _ReadByPython:
 
 
 class Files:
-    """Images in files of their own.
+    """Store of images with one file each.
 
     Args:
-        paths: (images,), of str.
+        paths: Paths of the files, (images,), of str.
     """
 
     def __init__(self, paths: np.ndarray):
@@ -70,10 +70,10 @@ class Files:
 
 
 class Numbered(_ReadByPython):
-    """Images without files, which have a number; these are pixels, not encoded.
+    """Store of numbered images that have pixels, but no files and no encoded bytes.
 
     Args:
-        title: What they are, as `mnist train`.
+        title: Name of the set of images, such as `mnist train`.
     """
 
     def __init__(self, title: str):
@@ -90,11 +90,11 @@ class Numbered(_ReadByPython):
 
 
 class Held(Numbered):
-    """Images whose encoded bytes are in memory.
+    """Store of images whose encoded bytes are in memory.
 
     Args:
-        title: What they are, as `cifar10 train`.
-        contents: The bytes of each.
+        title: Name of the set of images, such as `cifar10 train`.
+        contents: Encoded bytes of each image.
     """
 
     def __init__(self, title: str, contents: Sequence[bytes]):
@@ -113,12 +113,12 @@ class Held(Numbered):
 
 
 class Records(Numbered):
-    """Images in a Python sequence with random access, as a data source of TFDS.
+    """Store of images in a sequence with random access, such as a data source of TFDS.
 
     Args:
-        title: What they are, as `imagenet2012 train`.
-        records: Mappings that hold the bytes.
-        key: Under which they hold them.
+        title: Name of the set of images, such as `imagenet2012 train`.
+        records: Mappings that contain the encoded bytes.
+        key: Key of the bytes in each mapping.
     """
 
     def __init__(self, title: str, records: Sequence, key: str):
@@ -130,12 +130,12 @@ class Records(Numbered):
 
 
 class Members(_ReadByPython):
-    """Images that lie whole and uncompressed in one file, as members of a tar do.
+    """Store of images that are contiguous parts of one file, such as the members of a tar.
 
     Args:
-        path: The file.
-        names: (images,), of the members.
-        places: (images, 2), int64: offset and length of each, in bytes.
+        path: Path of the file.
+        names: Names of the members, (images,).
+        places: Offset and length of each in bytes, (images, 2), int64.
     """
 
     def __init__(self, path: str, names: np.ndarray, places: np.ndarray):
@@ -155,11 +155,11 @@ class Members(_ReadByPython):
 
 
 class Joined:
-    """Several stores behind each other.
+    """Concatenation of several stores.
 
     Args:
-        stores: The stores.
-        sizes: How many rows each has.
+        stores: Stores to concatenate.
+        sizes: Number of rows of each.
     """
 
     def __init__(self, stores: Sequence[Store], sizes: Sequence[int]):

@@ -1,4 +1,4 @@
-"""Tar archives read in place: where their members lie. Nothing is unpacked."""
+"""Positions of the members of a tar archive, so that it is read without unpacking."""
 
 import os
 import tarfile
@@ -12,7 +12,7 @@ BLOCK = 512
 
 
 class Member(NamedTuple):
-    """A file in a tar: where its bytes lie in the whole archive."""
+    """File in a tar, with the position of its bytes in the outermost archive."""
 
     name: str
     offset: int
@@ -20,12 +20,12 @@ class Member(NamedTuple):
 
 
 def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Member]:
-    """The files in an uncompressed tar, in its order; only their headers are read.
+    """Yield the files in an uncompressed tar, in its order; only their headers are read.
 
     Args:
-        path: The archive.
-        start: Where it begins, of one that is itself a member.
-        end: Where it ends; None for the end of the file.
+        path: Path of the file.
+        start: Byte at which the tar begins; not 0 if it is itself a member of a tar.
+        end: Byte at which the tar ends; None for the end of the file.
 
     Raises:
         InputError: If it is damaged or ends too early.
@@ -38,7 +38,7 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
                 return  # blocks of zeros end an archive
             try:
                 found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-                if found.size < 0:  # members would lead backwards, and have no end
+                if found.size < 0:  # the loop would run backwards, without end
                     raise tarfile.HeaderError("negative size")
             except tarfile.HeaderError as error:
                 raise InputError(
@@ -47,7 +47,7 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
             start += BLOCK
             if start + found.size > end:
                 raise InputError(
-                    f"{path}: ends within its member {found.name}, at byte {end:,} of at least "
+                    f"{path}: ends inside member {found.name}, at byte {end:,} of at least "
                     f"{start + found.size:,}; download it again"
                 )
             if found.isreg():

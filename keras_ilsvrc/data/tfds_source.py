@@ -14,12 +14,12 @@ from keras_ilsvrc.data.stores import Held, Records
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.terminal.bars import tracked
 
-IN_MEMORY = 4 << 30  # bytes of a split that is held in memory
+IN_MEMORY = 4 << 30  # bytes; smaller splits are kept in memory
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 class Lazy(Mapping):
-    """Splits that are read when they are first asked for."""
+    """Mapping of splits that are read when they are first used."""
 
     def __init__(self, names, read: Callable[[str], Split]):
         self.names, self.read = tuple(names), read
@@ -40,20 +40,20 @@ class Lazy(Mapping):
 
 
 def tfds_source(name: str, channels: int = 3) -> Source:
-    """A data set of images with one class each that TensorFlow Datasets has prepared.
+    """Open a data set of images with one class each that TensorFlow Datasets has prepared.
 
-    It is looked for in `TFDS_DATA_DIR`, or else in `~/tensorflow_datasets`; nothing is downloaded.
-    Its splits keep their names. A split is read when it is first used: into memory, as encoded
-    images, if it is below 4 GiB; a larger one must be prepared as array_record, which is read by
-    index, after one pass over it for the labels.
+    It is searched for in `TFDS_DATA_DIR`, or else in `~/tensorflow_datasets`; nothing is
+    downloaded. Splits keep their names and are read when first used. A split below 4 GiB is read
+    into memory, as encoded images. A larger one must be prepared as array_record, which is read
+    by index, after one pass over it for the labels.
 
     Args:
-        name: `NAME`, `NAME/CONFIG`, or either with `:VERSION` behind it.
-        channels: 1 or 3: as what the images are decoded.
+        name: `NAME` or `NAME/CONFIG`, optionally followed by `:VERSION`.
+        channels: Number of channels to decode to, 1 or 3.
 
     Raises:
-        InputError: If it is not prepared, with the command that prepares it; or if it does not
-            hold images with one class each.
+        InputError: If it is not prepared (the message gives the command that prepares it), or if
+            it does not contain images with one class each.
     """
     path = find_prepared(name)
     import tensorflow_datasets as tfds
@@ -81,14 +81,14 @@ def tfds_source(name: str, channels: int = 3) -> Source:
 
 
 def find_prepared(name: str) -> Path:
-    """The directory of a data set that is prepared: of the newest version if none is given.
+    """Return the directory of a prepared data set, by default of the newest version.
 
     Raises:
-        InputError: If it is not, with the command that prepares it.
+        InputError: If it is not prepared; the message gives the command that prepares it.
     """
     match = re.fullmatch(r"(\w+)(?:/([\w.-]+))?(?::([\d.]+))?", name)
     if not match:
-        raise InputError(f"tfds:{name}: expected tfds:NAME, with /CONFIG and :VERSION behind it")
+        raise InputError(f"tfds:{name}: expected tfds:NAME, optionally with /CONFIG and :VERSION")
     dataset, config, version = match.groups()
     home = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
     base = home / dataset
@@ -96,7 +96,7 @@ def find_prepared(name: str) -> Path:
         configs = [x.name for x in sorted(base.glob("*")) if _versions(x)]
         if len(configs) > 1:
             raise InputError(
-                f"tfds:{name}: name a config, as {dataset}/{configs[0]}; prepared: "
+                f"tfds:{name}: choose a config, e.g. {dataset}/{configs[0]}; prepared: "
                 + ", ".join(configs)
             )
         config = configs[0] if configs else None
@@ -119,7 +119,7 @@ def _versions(base):
 
 
 def _expected(dataset, version):
-    """A data set with its version, which TFDS knows of its own data sets."""
+    """Return the data set and its version, which TFDS knows for its own data sets."""
     import tensorflow_datasets as tfds
 
     try:
@@ -143,14 +143,14 @@ def _read(builder, title, split, image, label, channels):
     if builder.info.file_format.value == "array_record":
         records = builder.as_data_source(split, decoders=encoded)
     elif small:
-        # One file after the other: the order of the records, as by index.
+        # One file after the other: records come in the order of their indices.
         config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         dataset = builder.as_dataset(split=split, decoders=encoded, read_config=config)
         records = dataset.with_options(untuned()).as_numpy_iterator()
     else:
         raise InputError(
-            f"tfds:{title}: {info.num_bytes / 2**30:.1f} GiB, of which only array_record can be "
-            f"read by index; prepare it: tfds build {builder.name} --file_format=array_record"
+            f"tfds:{title}: {info.num_bytes / 2**30:.1f} GiB, too large for memory except as "
+            f"array_record; prepare it: tfds build {builder.name} --file_format=array_record"
         )
     labels, contents = [], []
     for record in tracked(records, info.num_examples, f"reading {title}"):

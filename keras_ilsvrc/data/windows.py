@@ -1,7 +1,7 @@
-"""Where a window lies in an image: arithmetic on sizes and seeds that needs no pixel.
+"""Positions of windows in an image, computed from sizes and seeds without pixels.
 
-Heights, widths and places are whole numbers, or int32 tensors where sizes are known only when an
-image is read.
+Heights, widths and positions are ints, or int32 tensors if sizes are known only when an image is
+read.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,39 +11,39 @@ import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
 
-Place = tuple[Any, Any]  # two whole numbers or int32 tensors, down and to the right
+Place = tuple[Any, Any]  # two ints or int32 tensors, vertical and horizontal
 
-TRIES = 10  # of area_crop: fb.resnet.torch, datasets/transforms.lua
+TRIES = 10  # draws of area_crop: fb.resnet.torch, datasets/transforms.lua
 
 
 def shorter(height, width, seed, size: int) -> Place:
-    """Height and width with a shorter side of `size`; the longer side is rounded down."""
+    """Return height and width for a shorter side of `size`; round the longer side down."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
 
 def shorter_between(height, width, seed, least: int, most: int) -> Place:
-    """The same with a shorter side that is drawn uniformly from least, ..., most."""
+    """Return height and width for a shorter side drawn uniformly from least, ..., most."""
     _check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
 
 
 def anywhere(height, width, seed, size: int) -> Place:
-    """Top and left of a size x size window, all places alike."""
+    """Return top and left of a size x size window; all positions are equally likely."""
     height, width = fitting(height, width, size)
     draws = tf.random.stateless_uniform((3,), seed, maxval=tf.int32.max, dtype=tf.int32)
     return draws[0] % (height - size + 1), draws[1] % (width - size + 1)
 
 
 def middle(height, width, seed, size: int) -> Place:
-    """Top and left of the window in the middle."""
+    """Return top and left of the window in the middle."""
     height, width = fitting(height, width, size)
     return (height - size) // 2, (width - size) // 2
 
 
 def corner_or_middle(height, width, seed, size: int) -> Place:
-    """Top and left of a window in one of the four corners or in the middle."""
+    """Draw top and left of a window in one of the four corners or in the middle."""
     height, width = fitting(height, width, size)
     down, right = height - size, width - size
     which = tf.random.stateless_uniform((), seed, 0, 5, tf.int32)
@@ -53,10 +53,11 @@ def corner_or_middle(height, width, seed, size: int) -> Place:
 
 
 def share(height, width, seed, area, aspect) -> tuple[Any, Any, Any, Any]:
-    """Top, left, height and width of a window with a random share of the area.
+    """Return top, left, height and width of a window with a random share of the area.
 
-    The first of ten draws that fits: the share uniform in `area`, width over height uniform in
-    `aspect`, the two exchanged for every second draw; else the square in the middle.
+    The window is the first of ten draws that fits, or else the largest square in the middle. The
+    share is uniform in `area` and the ratio of width to height uniform in `aspect`; height and
+    width are then exchanged with probability 1/2.
     """
     _check_order("area_crop: area", *area)
     _check_order("area_crop: aspect", *aspect)
@@ -81,11 +82,11 @@ def share(height, width, seed, area, aspect) -> tuple[Any, Any, Any, Any]:
 
 
 def fitting(height, width, size: int) -> Place:
-    """The same height and width, unless a size x size window does not fit.
+    """Return height and width unchanged if a size x size window fits.
 
     Raises:
-        InputError: At once where the sizes are known; in a graph, InvalidArgumentError when the
-            image is read.
+        InputError: If it does not fit. If sizes are unknown in a graph, it raises
+            InvalidArgumentError when the image is read.
     """
     message = f"a crop of {size}x{size} does not fit into images of"
     if not _known(height, width):
@@ -98,7 +99,7 @@ def fitting(height, width, size: int) -> Place:
 
 
 def size_of(image) -> Place:
-    """Height and width: whole numbers where they are known."""
+    """Return height and width, as ints where they are known."""
     height, width = image.shape[:2]
     sizes = tf.shape(image)
     return sizes[0] if height is None else height, sizes[1] if width is None else width
@@ -114,15 +115,15 @@ def _between(uniform, least, most):
 
 def _check_order(key, least, most):
     if least > most:
-        raise InputError(f"{key} are {least}, {most}; exchange them, the least stands first")
+        raise InputError(f"{key} are {least}, {most}; swap them, the smaller one comes first")
 
 
-# Op: the height and width to which it resizes.
+# Op: function of the height and width to which it resizes.
 SCALES: Mapping[str, Callable[..., Place]] = {
     "resize_shorter": shorter,
     "scale_jitter": shorter_between,
 }
-# Op: top and left of the window that it cuts out.
+# Op: function of the top and left of the window that it cuts out.
 CROPS: Mapping[str, Callable[..., Place]] = {
     "random_crop": anywhere,
     "centre_crop": middle,

@@ -1,1 +1,1 @@
-"""Test protocols: a model and images to errors. Knows no recipe."""
+"""The papers' test protocols: from a model and images to errors. Independent of recipes."""

@@ -1,4 +1,4 @@
-"""Means of probabilities: over the views of an image, over scales, over nets."""
+"""Averages of probabilities over the views of an image, over scales and over networks."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from keras_ilsvrc.errors import InputError
 
 
 class MeanOverViews(keras.Model):
-    """The mean of a model's probabilities over the views of each image.
+    """Model that averages another model's probabilities over the views of each image.
 
     Shape:
         (images, views, height, width, channels) to (images, classes), float32.
@@ -29,27 +29,27 @@ class MeanOverViews(keras.Model):
 
 
 def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
-    """The mean of several nets' probabilities, or of one net's in several passes.
+    """Return the mean probabilities of several networks, or of several passes of one network.
 
     Args:
-        members: Arrays (images, classes) of the same images in the same order. They may be made
-            one by one; only their sum is kept, in float64.
+        members: Arrays (images, classes) for the same images in the same order. They may come
+            from a generator; only their sum is kept, in float64.
 
     Returns:
-        (images, classes), float32.
+        Array (images, classes), float32.
 
     Raises:
-        InputError: If there is none, or their shapes differ.
+        InputError: If there are no members, or their shapes differ.
     """
     total, count = np.zeros(0), 0
     for member in members:
         if count and member.shape != total.shape:
             raise InputError(
-                f"probabilities are {member.shape} behind {total.shape}; an ensemble needs nets "
-                "with the same classes, tested on the same images"
+                f"probabilities have shape {member.shape}, the ones before {total.shape}; an "
+                "ensemble needs nets with the same classes, tested on the same images"
             )
         total = total + member if count else member.astype("float64")
         count += 1
     if not count:
-        raise InputError("an ensemble of no nets has no probabilities; give one or more")
+        raise InputError("the ensemble is empty; give the probabilities of at least one net")
     return (total / count).astype("float32")

@@ -1,16 +1,16 @@
-"""What a classifier without a network reaches on the same images."""
+"""Baseline for a network on the same images: a support vector machine."""
 
 import numpy as np
 
 
 def svm(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, labels: np.ndarray) -> float:
-    """Top-1 error in % of scikit-learn's SVC with its defaults on raw pixels.
+    """Return the top-1 error in % of scikit-learn's SVC with its defaults on raw pixels.
 
     Args:
         train: Images (images, height, width, channels), uint8.
-        train_labels: Their classes.
-        test: Images of the same size.
-        labels: Their classes.
+        train_labels: Classes of `train`, (images,).
+        test: Images to test on, of the same size.
+        labels: Classes of `test`, (images,).
     """
     from sklearn.svm import SVC
 

@@ -1,4 +1,4 @@
-"""The pixels of views: a split in which every image is the views of one."""
+"""Pixels of views: a split that yields the views of each image of another split."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,15 +16,15 @@ RESIZES = ("resize", "resize_shorter")
 
 
 class ViewsOf:
-    """A split whose images are (views, height, width, channels), float32.
+    """Split that yields the views of an image: (views, height, width, channels), float32.
 
     Args:
-        split: The images.
-        rows: The ops of single images, up to what the net takes.
-        statistics: What the ops need of the training images.
-        views: A function of `views`.
-        side: What to resize the shorter side to; None for what the ops say.
-        size: Height and width of the views; `whole` has those of the image.
+        split: Images to take the views of.
+        rows: Ops on single images, up to the network's input.
+        statistics: Statistics of the training images that the ops need.
+        views: Function of `evaluation.views`.
+        side: Shorter side to resize the images to; None for the one that the ops give.
+        size: Height and width of the views, except those by `whole`.
     """
 
     def __init__(
@@ -43,19 +43,19 @@ class ViewsOf:
         return len(self.split)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.split, name)  # names, labels and encoded bytes are the split's
+        return getattr(self.split, name)  # names, labels and encoded bytes
 
     def image(self, index) -> tf.Tensor:
-        """The views of the image at an index, ready for the net."""
+        """Return the views of the image at an index, ready for the network."""
         image = image_at(self.split, index, self.front, NO_SEED, self.statistics)
         asked, known = tf.shape(image), image.shape
         height, width = (known[axis] or asked[axis] for axis in (0, 1))
         if min(known[axis] or self.size for axis in (0, 1)) < self.size:
             raise InputError(
                 f"images are {height}x{width}, but the net takes {self.size}x{self.size}; resize "
-                "them to that or more"
+                "them to at least that"
             )
-        tf.debugging.assert_greater_equal(asked[:2], self.size)  # where sizes are not yet known
+        tf.debugging.assert_greater_equal(asked[:2], self.size)  # if sizes are not yet known
         views = [self._cut(image, view) for view in self.views(height, width, self.size)]
         views = [apply_ops(view, self.behind, NO_SEED, self.statistics) for view in views]
         return tf.cast(tf.stack(views), tf.float32)
@@ -70,10 +70,10 @@ class ViewsOf:
 
 
 def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
-    """The ops in front of the cut, and those behind it.
+    """Return the ops before the views are cut out, and those after.
 
-    Crops stand where the recipe's last `centre_crop` does, with all that is in front of it. For
-    images of another size, or entire ones, only the resizing is in front, and there are no crops.
+    Views replace the last `centre_crop`, else they follow the resize; all earlier ops come before.
+    With `side` or `entire` (whole images), only the resize comes before, and crops are dropped.
     """
     crops = [number for number, row in enumerate(rows) if row["op"] == "centre_crop"]
     resizes = [row for row in rows if row["op"] in RESIZES][:1]
@@ -86,7 +86,7 @@ def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
 
 
 def own_side(split: Split, rows: Rows) -> int | None:
-    """S, the shorter side of the images as the ops resize them; None if it is not one for all."""
+    """Return S, the shorter side of the images after the resize; None if it may vary."""
     for row in rows:
         if row["op"] in RESIZES:
             return row["size"]

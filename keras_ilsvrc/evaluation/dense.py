@@ -1,4 +1,4 @@
-"""A net swept over whole images: Simonyan and Zisserman, arXiv:1409.1556, section 3.2."""
+"""Dense evaluation over whole images: Simonyan and Zisserman, arXiv:1409.1556, section 3.2."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from keras import layers, ops
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
 
-CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # in which scores become the output
+CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # last layers of a head
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A graph as steps that run for images of any size.
+    """Steps of a model's graph that run on images of any size.
 
     Attributes:
-        image: The tensor that images stand for.
-        steps: Each call, and what runs in its place.
-        over_windows: Whether the head is a window's, so that the last step needs their mean.
+        image: Input tensor of the graph.
+        steps: Calls in order, each with the function that replaces it.
+        over_windows: Whether the head runs on each window, so that the last step needs their mean.
     """
 
     image: Any
@@ -40,10 +40,10 @@ class Sweep:
 
 
 class FullyConvolutional(keras.Model):
-    """A net for images of its own size or larger, over the same values.
+    """Model that applies a network, with its weights, to images of its own size or larger.
 
-    It has no weights of its own: those of the net are read wherever they are changed. Keras
-    cannot save it; save the net.
+    It shares the network's weights, and follows their changes. Keras cannot save it; save the
+    network.
     """
 
     def __init__(self, net: keras.Model, sweep: Sweep):
@@ -55,37 +55,37 @@ class FullyConvolutional(keras.Model):
             if side is not None and side < (least or 1):
                 raise InputError(
                     f"images are {images.shape[1]}x{images.shape[2]}, but {self.net.name} was "
-                    f"built for {'x'.join(map(str, self.sweep.image.shape[1:3]))}; give images at "
-                    "least as large"
+                    f"built for {'x'.join(map(str, self.sweep.image.shape[1:3]))}; give images "
+                    "of at least that size"
                 )
         return self.sweep(images)
 
 
 def fully_convolutional(model: keras.Model) -> FullyConvolutional:
-    """The fully convolutional form of a classifier, over the same values.
+    """Return the fully convolutional form of a classifier, which shares its weights.
 
-    A head of fully connected layers sees every window of the maps before it, as large as they
-    were in training and one apart: its first layer is a convolution of that size, the others are
-    1x1. The scores of all windows, before the softmax, are averaged. A head behind global average
-    pooling has that average already. Dropout does nothing.
+    A head of dense layers is applied to every window of the maps before it. A window has the size
+    of the maps in training, and the next is one unit apart: the first layer acts as a convolution
+    of that size, the others as 1x1 convolutions. The scores of all windows are averaged before the
+    softmax. A head after global average pooling has this average already. Dropout is inactive.
 
-    Convolutions and pools keep their padding; a strided max pool padded `same` keeps the rows and
-    columns that this means at the size of training, so that its windows lie as they did.
+    Convolutions and pools keep their padding. A strided max pool with padding `same` keeps the
+    amounts of padding that it had at the training size, so that its windows do not move.
 
     Args:
-        model: A functional model of one image (batch, height, width, channels) to (batch,
-            classes), or to a dict with `predictions`; whose head begins with `Flatten` or
+        model: Functional model of one image (batch, height, width, channels) to (batch, classes)
+            or a dict with `predictions`. Its head begins with `Flatten` or
             `GlobalAveragePooling2D`, and ends in a dense layer or an activation.
 
     Returns:
-        Images (batch, height, width, channels) to what the model's output is, float32 where that
-        is; for images of the size of training the model's own.
+        Model of images (batch, height, width, channels) to (batch, classes), float32 if the given
+        model's output is; for images of the training size, the outputs are the same.
 
     Raises:
-        InputError: If the model is not functional, or its head is another.
+        InputError: If the model is not functional, or its head has another form.
     """
     if not functional(model):
-        raise InputError(f"{model.name} is not functional; build it from keras.Input to outputs")
+        raise InputError(f"{model.name} is not functional; build it from keras.Input")
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         shapes = [tuple(x.shape) for x in model.inputs]
         raise InputError(f"{model.name} takes {shapes}; expected (batch, height, width, channels)")
@@ -99,7 +99,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
 
 
 def windows(maps: Any, height: int, width: int) -> Any:
-    """Every height x width window of maps, one apart, as a row of (batch * windows, values)."""
+    """Return all height x width windows of maps, one unit apart, as (batch * windows, values)."""
     shifted = [
         maps[:, y : (y - height + 1) or None, x : (x - width + 1) or None]
         for y in range(height)
@@ -109,12 +109,12 @@ def windows(maps: Any, height: int, width: int) -> Any:
 
 
 def mean_over_windows(scores: Any, batch: Any) -> Any:
-    """(batch * windows, values) to (batch, values)."""
+    """Average scores (batch * windows, values) over the windows to (batch, values)."""
     return ops.mean(ops.reshape(scores, (batch, -1, scores.shape[-1])), axis=1)
 
 
 def _plan(model: keras.Model) -> Sweep:
-    """What runs in place of each call, for images of any size."""
+    """Return the steps of a model for images of any size."""
     root = walk(model)
     steps: list[tuple[Call, Callable]] = []
     of_windows: set[int] = set()  # tensors with a row for each window
@@ -140,13 +140,13 @@ def _plan(model: keras.Model) -> Sweep:
     if mixed or not one or not ends or len(root.outputs[0].shape) != 2:
         raise InputError(
             f"{model.name} has no head to sweep over an image; expected one Flatten or "
-            "GlobalAveragePooling2D behind its maps, dense layers behind that, and an activation"
+            "GlobalAveragePooling2D after its maps, then dense layers, and an activation"
         )
     return Sweep(root.inputs[0], steps, over_windows)
 
 
 def _anchored(call: Call) -> Callable:
-    """A max pool whose windows begin where those of training did, at every size."""
+    """Return a max pool whose windows begin where they do at the training size, for any size."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
         return pool

@@ -1,4 +1,4 @@
-"""Errors in %, from probabilities."""
+"""Test errors in %, their confidence interval, and cross-entropy, from probabilities."""
 
 import numpy as np
 from scipy.stats import binomtest
@@ -9,16 +9,16 @@ from keras_ilsvrc.errors import InputError
 def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
     """Return the share of images whose class is not among the k most probable ones, in %.
 
-    A class that ties with the true one counts as more probable, and an image without finite
-    probabilities as wrong, so that a broken net cannot look good.
+    A class that ties with the true one counts as more probable, and an image with a non-finite
+    probability counts as wrong, so that a broken network cannot look good.
 
     Args:
-        probabilities: (images, classes).
-        labels: (images,), indices of classes.
-        k: From 1 to the number of classes.
+        probabilities: Array (images, classes).
+        labels: Indices of the classes, (images,).
+        k: Number of classes that may be named, from 1 to all.
     """
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
-    not_worse = (probabilities >= own).sum(axis=1)  # with the class itself
+    not_worse = (probabilities >= own).sum(axis=1)  # includes the class itself
     right = (not_worse <= k) & np.isfinite(probabilities).all(axis=1)
     return float(100 * (1 - right.mean()))
 
@@ -33,15 +33,15 @@ def confidence_interval(error: float, images: int, level: float = 0.95) -> tuple
     """Return Wilson's score interval of an error, for images drawn at random.
 
     Args:
-        error: The share of images that are wrong, in %.
+        error: Share of images that are wrong, in %.
         images: Number of images tested.
-        level: Confidence level, the share of such intervals that contain the true error.
+        level: Confidence level: share of such intervals that contain the true error.
 
     Returns:
-        The lower and the upper end, in %.
+        Lower and upper end, in %.
 
     Raises:
-        InputError: If the error is no percentage, there are no images, or the level is no share.
+        InputError: If error is not in 0-100, images is below 1, or level is not in (0, 1).
     """
     for name, found, right, expected in (
         ("error", error, 0 <= error <= 100, "a percentage"),

@@ -1,4 +1,4 @@
-"""A model's probabilities for the images of a split, by a protocol of the papers."""
+"""Evaluation of a model on the images of a split, by a test protocol of the papers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
 class Run(NamedTuple):
-    """A model over all images once: what it is given of each, how many views, if entire ones."""
+    """One run of a model over all images; `entire` if its views are whole images."""
 
     model: keras.Model
     split: Any
@@ -43,35 +43,35 @@ def evaluate(
     scales: Sequence[int] | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> np.ndarray:
-    """The probabilities of every image, by a protocol of the papers.
+    """Return the probabilities of every image, by a test protocol of the papers.
 
-    They are averaged over the views of a scale, then over scales, then over passes. Every image
-    counts once, for any batch size and on any number of replicas.
+    They are averaged over the views at one scale, then over scales, then over passes. Every image
+    counts once, for any batch size and any number of replicas.
 
     Args:
-        model: Whose output is probabilities, or a dict with `predictions`.
-        split: The images.
-        rows: The ops of single images, up to what the net takes. A protocol has its own scales in
-            place of their size, and its views in place of their last crop.
-        statistics: What the ops need of the training images.
-        protocol: A name in `protocols.PROTOCOLS`.
-        batch_size: Views that the model is given at once, over all replicas; but all views that
-            an image has at one scale stay together.
-        forward: What runs a model over batches, as `training.forward.Forward` does: called with
-            the model, what feeds the replicas of a worker, and what to call after each step.
-        scales: Shorter sides in pixels, in place of the protocol's own.
-        progress: Called after each step with the images done and those to do, over all scales.
+        model: Model whose output is probabilities, or a dict with `predictions`.
+        split: Images to evaluate on.
+        rows: Ops on single images, up to the network's input. The protocol's scales replace the
+            size that they resize to, and its views replace their last crop.
+        statistics: Statistics of the training images that the ops need.
+        protocol: Name of a protocol in `protocols.PROTOCOLS`.
+        batch_size: Maximum number of views per step, over all replicas; more only if the views of
+            one image at one scale, which stay together, exceed a replica's share.
+        forward: Function that runs a model over batches, such as `training.forward.Forward`. Its
+            arguments: a model, a function that makes the dataset of a worker from its input
+            context, and a function to call after each step.
+        scales: Shorter sides in pixels that replace the protocol's own.
+        progress: Function called after each step with the images done and in all, for all scales.
 
     Returns:
-        (images, classes), float32.
+        Array (images, classes), float32.
 
     Raises:
-        InputError: If the protocol is unknown, if there are no images, if the scales or an image
-            are too small, or if the protocol needs a fully convolutional form and the model has
-            none.
+        InputError: If the protocol is unknown, if there are no images, if a scale or an image is
+            too small, or if the protocol needs a fully convolutional form that the model lacks.
     """
     if not len(split):
-        raise InputError("the split holds no images; name one that does")
+        raise InputError("the split contains no images; choose another one")
     runs = _runs(model, split, rows, statistics, protocol, scales)
     total = len(split) * sum(map(len, runs))
     done = 0
@@ -86,7 +86,7 @@ def evaluate(
 
 
 def _runs(model, split, rows, statistics, protocol, scales):
-    """The runs over all images, one a scale, by passes."""
+    """Return the runs over all images, one per scale, in a list per pass."""
     if protocol == "single_view" and scales is None:
         return [[Run(model, split, rows, 1, False)]]
     size = _side_of(model, protocol)
@@ -101,20 +101,20 @@ def _runs(model, split, rows, statistics, protocol, scales):
 
 
 def _side_of(model, protocol):
-    """The side of the images that a model takes."""
+    """Return the side of the square images that a model takes."""
     passes_of(protocol)
     height, width = model.inputs[0].shape[1:3]
     if height is None or height != width:
         raise InputError(
             f"{model.name} takes images of {height or 'any'}x{width or 'any'}, but {protocol} "
-            "needs a square: build the net with the input_shape of its training"
+            "needs a square; build the net with the input_shape it was trained with"
         )
     return height
 
 
 def _probabilities(run, statistics, batch_size, forward, progress):
     """Return the probabilities of every image, once each, from one run."""
-    images, done = 0, 0  # of a step, and in all
+    images, done = 0, 0  # number per step, and so far
 
     def batches(context):
         nonlocal images
@@ -123,7 +123,7 @@ def _probabilities(run, statistics, batch_size, forward, progress):
             images = share * replicas
             found = evaluation_batches(run.split, run.rows, statistics, images, context)
             if found.element_spec.shape[1:].is_fully_defined():
-                break  # else they differ in size and come one by one
+                break  # else sizes differ: one image at a time
         return found
 
     def check():
@@ -140,12 +140,12 @@ def _probabilities(run, statistics, batch_size, forward, progress):
             naming_the_file(run.split, run.rows, statistics, failed),
         ):
             return single_view(
-                run.model, batches, len(run.split), lambda *given: forward(*given, check)
+                run.model, batches, len(run.split), lambda *args: forward(*args, check)
             )
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         if isinstance(error, InputError) or not run.entire:
             raise
         raise InputError(
             f"{run.model.name} cannot take images of this size; use a protocol of crops, or images "
-            "whose sides are multiples of what its layers divide them by"
+            "whose sides are multiples of the net's total stride"
         ) from error

@@ -1,4 +1,4 @@
-"""One view of every image: the protocol of the CIFAR experiments and of most reports."""
+"""Evaluation on one view per image, the protocol of the CIFAR experiments and most reports."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def stock_predict(model: keras.Model, batches: Any) -> Any:
-    """`model.predict`."""
+    """Run Keras' own `model.predict`, the default forward pass."""
     return model.predict(batches, verbose=0)
 
 
@@ -18,17 +18,17 @@ def single_view(
     images: int,
     predict: Callable[[keras.Model, Any], Any] = stock_predict,
 ) -> np.ndarray:
-    """The probabilities of every image, once each.
+    """Return the probabilities of every image, once each.
 
     Args:
-        model: Whose output is probabilities, or a dict with `predictions`.
-        batches: A dataset of images (batch, height, width, channels) in order. Batches may be
-            filled up behind the last image, so that every replica has work.
-        images: How many images there are.
-        predict: Outputs of a model over the batches; it says what these are.
+        model: Model whose output is probabilities, or a dict with `predictions`.
+        batches: Dataset of images (batch, height, width, channels) in order. Further images after
+            the last one may fill up the batches, so that every replica has work.
+        images: Number of images.
+        predict: Function that returns a model's outputs over `batches`, whose type it determines.
 
     Returns:
-        (images, classes), float32.
+        Array (images, classes), float32.
     """
     outputs = predict(model, batches)
     probabilities = outputs["predictions"] if isinstance(outputs, dict) else outputs

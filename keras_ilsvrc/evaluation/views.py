@@ -1,7 +1,7 @@
-"""Where the views of an image lie: whole-number arithmetic, on Python's numbers or on tensors.
+"""Positions of the views of an image, in integer arithmetic on Python ints or tensors.
 
 Each function takes the height and width of an image and the side of the views, in pixels, and
-returns the views in order; it cuts nothing.
+returns the views in order. It does not read or cut pixels.
 """
 
 from typing import Any, NamedTuple
@@ -10,9 +10,9 @@ Rectangle = tuple[Any, Any, Any, Any]  # top, left, height, width
 
 
 class View(NamedTuple):
-    """A rectangle of an image, and whether left and right are exchanged in it.
+    """Rectangle of an image, and whether it is mirrored left to right.
 
-    A rectangle of another size than the views is resized to theirs.
+    A rectangle whose size differs from the side of the views is resized to it.
     """
 
     top: Any
@@ -23,29 +23,29 @@ class View(NamedTuple):
 
 
 def flipped(rectangles: list[Rectangle]) -> list[View]:
-    """All of them as they are, then all of them mirrored."""
+    """Return all rectangles as they are, then all of them mirrored."""
     return [View(*each, flip=flip) for flip in (False, True) for each in rectangles]
 
 
 def corners(height: Any, width: Any, size: int) -> list[Rectangle]:
-    """The four corners, then the centre."""
+    """Return the rectangles in the four corners, then the one in the centre."""
     down, right = height - size, width - size
     places = ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2))
     return [(top, left, size, size) for top, left in places]
 
 
 def centre(height: Any, width: Any, size: int) -> list[View]:
-    """One view, in the middle."""
+    """Return one view, in the centre."""
     return [View(*corners(height, width, size)[-1], flip=False)]
 
 
 def ten_crop(height: Any, width: Any, size: int) -> list[View]:
-    """Corners and centre, and their mirror images: Krizhevsky et al. 2012, section 4.1."""
+    """Return corners, centre and their mirror images: Krizhevsky et al. 2012, section 4.1."""
     return flipped(corners(height, width, size))
 
 
 def grid_crop(height: Any, width: Any, size: int) -> list[View]:
-    """A regular 5x5 grid, mirrored too: 50 views (arXiv:1409.1556, section 3.2)."""
+    """Return a regular 5x5 grid, also mirrored: 50 views (arXiv:1409.1556, section 3.2)."""
     down, right = height - size, width - size
     return flipped(
         [
@@ -57,10 +57,10 @@ def grid_crop(height: Any, width: Any, size: int) -> list[View]:
 
 
 def square_crop(height: Any, width: Any, size: int) -> list[View]:
-    """Six views of each of three squares, mirrored too: 36 (arXiv:1409.4842, section 7).
+    """Return 36 views: six of each of three squares, also mirrored (arXiv:1409.4842, section 7).
 
-    The squares are as wide as the shorter side and lie left, in the middle and right, or top, in
-    the middle and at the bottom. Of each there are the corners, the centre, and the whole.
+    The squares are as wide as the shorter side and lie left, centre and right, or top, centre and
+    bottom. The six views of a square are its corners, its centre, and the whole square.
     """
     side = (height + width - abs(height - width)) // 2  # the shorter one
     rectangles = []
@@ -72,5 +72,5 @@ def square_crop(height: Any, width: Any, size: int) -> list[View]:
 
 
 def whole(height: Any, width: Any, size: int) -> list[View]:
-    """All of the image, whatever its size, and its mirror image."""
+    """Return the whole image, whatever its size, and its mirror image."""
     return flipped([(0, 0, height, width)])

@@ -1,4 +1,4 @@
-"""Checks of arguments and input shapes, which layers share."""
+"""Checks of arguments and input shapes, shared by the layers."""
 
 import math
 import reprlib
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def check(name: str, value: Any, valid: bool, expected: str) -> None:
-    """Raise a ValueError that names the argument unless its value is valid."""
+    """Raise a ValueError that names the argument if `valid` is False."""
     if not valid:
         raise ValueError(f"{name} is {reprlib.repr(value)}; expected {expected}")
 
@@ -25,7 +25,7 @@ def is_number(value: Any, least: float = -math.inf) -> bool:
 
 
 def check_image(shape: Sequence[int | None], least: Sequence[int] = (1, 1)) -> None:
-    """Raise a ValueError unless the shape is of images of at least `least` rows and columns."""
+    """Raise a ValueError unless `shape` is (batch, rows, columns, maps) with `least` pixels."""
     shape = tuple(shape)
     if len(shape) != 4 or shape[3] is None:
         raise ValueError(f"the input is {shape}; expected (batch, height, width, maps)")

@@ -6,13 +6,13 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` whose gradient by its input is computed as a convolution too.
+    """`keras.layers.Conv2D` whose gradient with respect to its input is a forward convolution.
 
-    With stride 1 and padded to its own size, a convolution has a gradient that is one again: of
-    the gradient by the outputs, with the kernel turned by half a turn and its input and output
-    maps exchanged. TensorFlow's own operation for it takes longer on a CPU where maps are many
-    and small (`keras-ilsvrc bench net resnet50 --against keras`). Any other convolution, and
-    every one on a GPU or another backend, is left to Keras.
+    For a convolution with stride 1 and "same" padding, that gradient is itself a convolution: of
+    the gradient with respect to the outputs, with the kernel rotated by 180 degrees and its input
+    and output maps exchanged. TensorFlow's own operation is slower on a CPU when the maps are many
+    and small (`keras-ilsvrc bench net resnet50 --against keras`). All other convolutions, and all
+    convolutions on a GPU or another backend, are left to Keras.
 
     Shape:
         (batch, height, width, channels), channels last, to (batch, height', width', filters).
@@ -20,7 +20,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         plain = super().convolution_op
-        inputs = ops.cast(inputs, self.compute_dtype)  # whole numbers
+        inputs = ops.cast(inputs, self.compute_dtype)  # the inputs may be integers
         if not self.turns_back():
             return plain(inputs, kernel)
         import tensorflow as tf
@@ -43,7 +43,7 @@ class Conv2D(keras.layers.Conv2D):
         return convolve(inputs, tf.convert_to_tensor(kernel))
 
     def turns_back(self):
-        """Return whether the gradient is a convolution too, and faster as one."""
+        """Return whether the input gradient is a convolution and is faster computed as one."""
         return (
             keras.backend.backend() == "tensorflow"
             and not keras.distribution.list_devices("gpu")

@@ -1,4 +1,4 @@
-"""The one walk over the layers and tensors of a functional model."""
+"""Traversal of the layers and tensors of a functional model, including nested models."""
 
 import inspect
 import re
@@ -14,21 +14,21 @@ from keras_ilsvrc.layers.residual import ResidualUnit
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer, of an operation of `keras.ops`, or of a model with all inside it.
+    """One call of a layer, of an operation of `keras.ops`, or of a model with the calls inside it.
 
-    Its tensors are Keras tensors of its own: what leaves one call enters the next as the same
-    object, into nested models and out of them too, and two calls of one model have none in
-    common.
+    Every call has Keras tensors of its own. The output of one call and the input of the next are
+    the same object, also across the borders of nested models. Two calls of the same model share
+    no tensors.
 
     Attributes:
-        name: The layer's, or an operation's without Keras' running number; from the second on of
-            a name in a model with its own, as `shared#2`; inside a nested model or unit behind
-            that one's, as `conv3_1/conv_2`.
+        name: Name of the layer, or of the operation without Keras' running number. Repeated names
+            in a model are numbered, for example `shared#2`. Calls inside a nested model or unit
+            have its name as a prefix, for example `conv3_1/conv_2`.
         operation: The layer, operation or model.
-        arguments: What it is called with, positional and by keyword.
+        arguments: Positional and keyword arguments of the call.
         inputs: The tensors among the arguments.
-        outputs: The tensors it returns.
-        inside: The calls that a nested model or unit makes; empty for every other.
+        outputs: The tensors that the call returns.
+        inside: Calls made by a nested model or unit; empty for all other operations.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Call:
 
 
 def body(layer: Any) -> Any:
-    """What runs when a layer is called: a unit's inner model, or else the layer itself."""
+    """Return the inner model of a residual unit, or any other layer itself."""
     return getattr(layer, "body", layer) if isinstance(layer, ResidualUnit) else layer
 
 
 def functional(layer: Any) -> bool:
-    """Whether the layer is a built model that runs the graph it was made of."""
+    """Return whether the layer is a built functional or sequential model with Keras' `call`."""
     return (
         isinstance(layer, keras.Model)
         and bool(getattr(layer, "outputs", None))
@@ -54,23 +54,23 @@ def functional(layer: Any) -> bool:
 
 
 def output_of(model: keras.Model) -> Any:
-    """The output of a functional model, or a structure of several.
+    """Return the output of a functional model, or the structure of its outputs.
 
-    A `keras.Sequential` has no `output` before it is called.
+    Does not read `output` of a `keras.Sequential`, which does not exist before the first call.
     """
     return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
 
 
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:
-    """The call of a functional model, with every call in it.
+    """Return the call of a functional model, with every call inside it.
 
-    Calls stand in an order in which they can run, branch by branch.
+    The calls are sorted so that each comes after those it needs, branch by branch.
 
     Args:
-        model: A model for which `functional` holds.
-        inputs: Keras tensors to call it with, in the order of `model.inputs`, which stand if
-            None. Sizes inside follow from theirs.
-        name: What the names inside begin with.
+        model: Model for which `functional` returns True.
+        inputs: Keras tensors to call the model with, in the order of `model.inputs`, or None for
+            `model.inputs`. Their shapes determine all shapes inside.
+        name: Prefix of the names of the calls inside.
     """
     inputs = list(model.inputs if inputs is None else inputs)
     tensors = dict(zip(map(id, model.inputs), inputs))
@@ -90,7 +90,7 @@ def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = ""
 
 
 def leaf_calls(call: Call) -> Iterator[Call]:
-    """The calls in a call that hold no others, in an order in which they can run."""
+    """Yield the calls inside a call that contain no other calls, each after those it needs."""
     for inner in call.inside:
         if inner.inside:
             yield from leaf_calls(inner)
@@ -99,14 +99,14 @@ def leaf_calls(call: Call) -> Iterator[Call]:
 
 
 def run_call(call: Call, tensors: dict[int, Any], run: Callable[..., Any] | None = None) -> None:
-    """Runs one call, on the values of its Keras tensors, and adds the values that it returns.
+    """Run one call on the values of its Keras tensors and add its outputs to `tensors`.
 
-    It runs as outside of training, also if the graph says otherwise, as in `model.predict`.
+    Layers run in inference mode, as in `model.predict`, even if the graph passes `training=True`.
 
     Args:
-        call: Of `leaf_calls`.
-        tensors: Values by the `id` of their Keras tensors.
-        run: In place of the call's own operation, with the same arguments.
+        call: One of the calls from `leaf_calls`.
+        tensors: Values by the `id` of their Keras tensors; updated in place.
+        run: Function that replaces the call's own operation, called with the same arguments.
     """
     args, kwargs = keras.tree.map_structure(lambda x: tensors.get(id(x), x), call.arguments)
     run = run or call.operation
@@ -118,7 +118,7 @@ def run_call(call: Call, tensors: dict[int, Any], run: Callable[..., Any] | None
 
 
 def _call(node: Any, arguments: tuple[tuple[Any, ...], dict[str, Any]], name: str) -> Call:
-    """A node of Keras' graph as a call with these arguments."""
+    """Return a `Call` for a node of Keras' graph, with the given arguments."""
     operation, (args, kwargs) = node.operation, arguments
     inputs = [x for x in keras.tree.flatten(arguments) if isinstance(x, keras.KerasTensor)]
     inner = body(operation)
@@ -136,11 +136,11 @@ def _call(node: Any, arguments: tuple[tuple[Any, ...], dict[str, Any]], name: st
 
 
 def _nodes(model: keras.Model) -> list[Any]:
-    """Keras' records of the calls behind the outputs, each after those it needs."""
+    """Return Keras' nodes on which the outputs depend, each after those it needs."""
     given = set(map(id, model.inputs))
-    nodes: dict[Any, None] = {}  # in order
+    nodes: dict[Any, None] = {}  # used as an ordered set
     waiting = _behind(reversed(model.outputs), given)
-    while waiting:  # no recursion: a net may be deeper than Python's stack
+    while waiting:  # no recursion: a net may be deeper than Python's recursion limit
         needed = [x for x in _behind(waiting[-1].input_tensors, given) if x not in nodes]
         if needed:
             waiting += reversed(needed)
@@ -150,13 +150,13 @@ def _nodes(model: keras.Model) -> list[Any]:
 
 
 def _behind(tensors: Any, given: set[int]) -> list[Any]:
-    """The nodes that made the tensors, but for those that are given."""
+    """Return the nodes that produced the tensors, except tensors whose `id` is in `given`."""
     histories = [x._keras_history for x in tensors if id(x) not in given]
     return [x.operation._inbound_nodes[x.node_index] for x in histories]
 
 
 def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Every layer that holds no other, through nested models and residual units, in order."""
+    """Yield every layer that contains no other, also from nested models and residual units."""
     for layer in model.layers:
         inner = body(layer)
         if isinstance(inner, keras.Model):
@@ -166,12 +166,12 @@ def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Every batch normalisation of the model."""
+    """Return every batch normalisation layer of the model, including nested ones."""
     return [x for x in leaves(model) if isinstance(x, keras.layers.BatchNormalization)]
 
 
 def synchronize(model: keras.Model, synchronized: bool) -> None:
-    """Makes every batch normalisation use the statistics of all replicas, or of its own."""
+    """Set whether batch normalisation uses the statistics of all replicas or only its own."""
     for layer in [*model.layers, *batch_norms(model)]:
         if hasattr(layer, "synchronized"):
             layer.synchronized = synchronized

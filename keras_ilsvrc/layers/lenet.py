@@ -1,4 +1,4 @@
-"""What only LeNet-5 has: LeCun et al. 1998, Proceedings of the IEEE 86(11), section II.B."""
+"""Layers of LeNet-5 (LeCun et al. 1998, Proceedings of the IEEE 86(11), section II.B)."""
 
 import reprlib
 
@@ -8,37 +8,39 @@ from keras import layers, ops
 
 from keras_ilsvrc.layers.arguments import check, check_image, is_whole
 
-DEFAULT = "glorot_uniform"  # as in Keras' layers, also where an initializer is None
+DEFAULT = "glorot_uniform"  # as in Keras' layers; also used if an initializer is None
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 def scaled_tanh(x):
-    """f(x) = 1.7159 tanh(2 x / 3), equation 6 and appendix A: f(1) = 1 and f(-1) = -1."""
+    """Return 1.7159 tanh(2 x / 3), which maps 1 to 1 and -1 to -1 (equation 6, appendix A)."""
     return 1.7159 * ops.tanh(2 / 3 * x)
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class TableConv2D(layers.Layer):
-    """A convolution whose output maps see only the input maps that a table lists for each.
+    """Convolution in which a table lists the input maps that each output map sees.
 
-    Table I of LeCun et al. 1998. There is one kernel a connection, 60 of them in LeNet-5, and one
-    bias an output map. They are laid into a dense kernel, zero elsewhere, and convolved at once.
+    Table I of LeCun et al. 1998. Each connection of an input map to an output map has a kernel (60
+    in LeNet-5), and each output map has a bias. The kernels are copied into one dense kernel that
+    is zero elsewhere, so that a single convolution computes all maps.
 
     Args:
-        table: For each output map the input maps that feed it, as in `[[0, 1, 2], [1, 2, 3]]`.
-        kernel_size: Rows and columns of every kernel.
-        activation: A function, or its name in Keras; None for none.
-        kernel_initializer: Of the kernels; each is drawn for the fan-in of its own output map.
-        bias_initializer: Of the biases.
+        table: Indices of the input maps of each output map, for example `[[0, 1, 2], [1, 2, 3]]`.
+        kernel_size: Side of every kernel; kernels are square.
+        activation: Function, or name of a Keras activation; None for none.
+        kernel_initializer: Initializer of the kernels, each drawn with the fan-in of its own
+            output map.
+        bias_initializer: Initializer of the biases.
 
     Shape:
         (batch, height, width, maps), channels last, to
         (batch, height - kernel_size + 1, width - kernel_size + 1, rows of the table).
 
     Raises:
-        ValueError: If the table is not lists of different maps, if the kernel has no size, or if
-            the input has no four dimensions, fewer maps than the table names, or is smaller than
-            a kernel.
+        ValueError: If the table is not a list of lists of distinct maps, if `kernel_size` is not a
+            whole number above 0, or if the input is not four-dimensional, is smaller than a
+            kernel, or has fewer maps than the table uses.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class TableConv2D(layers.Layer):
             whole = isinstance(maps, (list, tuple)) and all(is_whole(index, 0) for index in maps)
             if not whole or not maps or len(set(maps)) < len(maps):
                 raise ValueError(
-                    f"table[{number}] is {maps!r}; expected different input maps, as in [0, 1, 2]"
+                    f"table[{number}] is {maps!r}; expected different input maps, e.g. [0, 1, 2]"
                 )
         check("kernel_size", kernel_size, is_whole(kernel_size, 1), "a whole number above 0")
         self.table = tuple(tuple(int(index) for index in maps) for maps in table)
@@ -71,7 +73,9 @@ class TableConv2D(layers.Layer):
         last = max(index for index, _ in self.connected)
         check_image(input_shape, (self.kernel_size, self.kernel_size))
         if input_shape[3] <= last:
-            raise ValueError(f"table names map {last}; the input has {input_shape[3]} maps from 0")
+            raise ValueError(
+                f"table uses map {last}; the input has {input_shape[3]} maps, counted from 0"
+            )
         side, connections = self.kernel_size, len(self.connected)
         self.kernel = self.add_weight(
             name="kernel",
@@ -91,7 +95,8 @@ class TableConv2D(layers.Layer):
         """Return an initializer that draws each kernel with the fan-in of its own output map."""
 
         def draw(shape, dtype=None):
-            # A dense kernel for each number of inputs; an output map takes its column of its own.
+            # Draw a dense kernel for each number of inputs in the table. An output map takes its
+            # kernels from the one with as many inputs as it has.
             filters, counts = len(self.table), sorted({len(maps) for maps in self.table})
             dense = [initializer((*shape[:2], count, filters), dtype=dtype) for count in counts]
             dense = ops.reshape(ops.concatenate(dense, axis=2), (*shape[:2], -1))
@@ -121,14 +126,14 @@ class TableConv2D(layers.Layer):
         return (input_shape[0], *sizes, len(self.table))
 
     def cost(self, output_shape):
-        """Return units, connections and multiply-adds of an output (height, width, maps)."""
+        """Return units, connections and multiply-adds for an output (height, width, maps)."""
         positions = output_shape[0] * output_shape[1]
         products = positions * self.kernel_size**2 * len(self.connected)
         units = positions * output_shape[2]
         return units, products + units, products  # each unit has a bias
 
     def window(self):
-        """Return kernel and stride, each of rows and columns."""
+        """Return the kernel size and the strides, each as (rows, columns)."""
         return (self.kernel_size, self.kernel_size), (1, 1)
 
     def get_config(self):
@@ -144,21 +149,21 @@ class TableConv2D(layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class Subsampling2D(layers.Layer):
-    """The sum over 2x2 windows, two apart, times a coefficient of the map, plus its bias.
+    """Sum over 2x2 windows with stride 2, times one coefficient per map, plus one bias per map.
 
-    Layers S2 and S4 of LeCun et al. 1998. A last row or column without a partner is left out.
+    Layers S2 and S4 of LeCun et al. 1998. The last row or column of an odd size is ignored.
 
     Args:
-        activation: A function, or its name in Keras; None for none.
-        coefficient_initializer: Of the coefficients, drawn for a fan-in of 4.
-        bias_initializer: Of the biases.
+        activation: Function, or name of a Keras activation; None for none.
+        coefficient_initializer: Initializer of the coefficients, drawn with a fan-in of 4.
+        bias_initializer: Initializer of the biases.
 
     Shape:
         (batch, height, width, maps), channels last, to (batch, height // 2, width // 2, maps).
 
     Raises:
-        ValueError: If the input has no four dimensions, an unknown number of maps, or is smaller
-            than a window.
+        ValueError: If the input is not four-dimensional, has an unknown number of maps, or is
+            smaller than a window.
     """
 
     def __init__(
@@ -187,7 +192,7 @@ class Subsampling2D(layers.Layer):
         self.built = True
 
     def by_fan_in(self, initializer):
-        """Return an initializer that draws coefficients with a fan-in of 4, as of a 2x2 kernel."""
+        """Return an initializer that draws coefficients with the fan-in of a 2x2 kernel, 4."""
         return lambda shape, dtype=None: initializer((2, 2, 1, *shape), dtype=dtype)[0, 0, 0]
 
     def call(self, inputs):
@@ -201,15 +206,15 @@ class Subsampling2D(layers.Layer):
         return (input_shape[0], *(size and size // 2 for size in input_shape[1:3]), input_shape[3])
 
     def cost(self, output_shape):
-        """Return units, connections and multiply-adds of an output (height, width, maps).
+        """Return units, connections and multiply-adds for an output (height, width, maps).
 
-        A unit has four inputs and a bias, which are five connections, and one product.
+        A unit has five connections (four inputs and a bias) and one multiply-add.
         """
         units = output_shape[0] * output_shape[1] * output_shape[2]
         return units, 5 * units, units
 
     def window(self):
-        """Return kernel and stride, each of rows and columns."""
+        """Return the kernel size and the strides, each as (rows, columns)."""
         return (2, 2), (2, 2)
 
     def get_config(self):
@@ -223,40 +228,42 @@ class Subsampling2D(layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class RadialBasis(layers.Layer):
-    """The negative squared distance of the input from each of some fixed codes.
+    """Negative squared distance between the input and each of several fixed codes.
 
-    Equation 7 of LeCun et al. 1998, y_i = sum_j (x_j - w_ij)^2, with its sign turned, so that the
-    largest output is the best match and a softmax of it is the posterior of equation 9 without
-    the rubbish class. float16 and bfloat16 are computed in float32.
+    Equation 7 of LeCun et al. 1998, y_i = sum_j (x_j - w_ij)^2, with the sign changed, so that the
+    largest output is the best match, and its softmax is the posterior of equation 9 without the
+    rubbish class. With float16 and bfloat16, distances are computed in float32.
 
     Args:
-        codes: A list of as many numbers as the input has, for each output unit.
+        codes: One code per output unit: a list of as many numbers as the input has.
 
     Shape:
-        (batch, ..., values of a code) to (batch, ..., codes).
+        (batch, ..., numbers in a code) to (batch, ..., number of codes).
 
     Raises:
-        ValueError: If the codes are not numbers in lists of one length, or the input has another
-            number of values.
+        ValueError: If the codes are not lists of numbers of the same length, or the input has a
+            different length.
     """
 
     def __init__(self, codes, **kwargs):
         super().__init__(**kwargs)
         try:
             values = np.asarray(codes)
-        except ValueError:  # lists of several lengths
+        except ValueError:  # lists of different lengths
             values = np.empty(0)
         numbers = values.dtype.kind in "iuf" and np.isfinite(values).all()
         if values.ndim != 2 or not values.size or not numbers:
             found = reprlib.repr(codes)
-            raise ValueError(f"codes is {found}; expected lists of numbers, all of one length")
+            raise ValueError(f"codes is {found}; expected lists of numbers, all of the same length")
         self.values = values.astype("float64")
         self.supports_masking = True
 
     def build(self, input_shape):
         units, length = self.values.shape
         if input_shape[-1] != length:
-            raise ValueError(f"the input has {input_shape[-1]} values; expected {length}, as codes")
+            raise ValueError(
+                f"the input has {input_shape[-1]} values; expected {length}, the length of a code"
+            )
         self.codes = self.add_weight(
             name="codes",
             shape=(units, length),
@@ -277,7 +284,7 @@ class RadialBasis(layers.Layer):
         return (*input_shape[:-1], len(self.values))
 
     def cost(self, output_shape):
-        """Return units, connections and multiply-adds of an output (..., codes)."""
+        """Return units, connections and multiply-adds for an output (..., codes)."""
         units = int(np.prod(output_shape))
         connections = units * self.values.shape[1]
         return units, connections, connections

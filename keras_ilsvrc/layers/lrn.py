@@ -9,19 +9,19 @@ from keras_ilsvrc.layers.arguments import check, is_number, is_whole
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides each activation by the energy of its neighbours in channel order.
+    """Local response normalisation across adjacent channels.
 
-    b_i = a_i / (k + alpha * sum_j a_j^2) ^ beta, j over `size` channels around i
-    (Krizhevsky et al. 2012, section 3.3). The sum is not divided by `size`: Caffe's, PyTorch's
-    and ONNX's alpha is `size` times this one. float16 and bfloat16 are computed in float32.
+    b_i = a_i / (k + alpha * sum_j a_j^2) ^ beta, j over the `size` channels around i
+    (Krizhevsky et al. 2012, section 3.3). The sum is not divided by `size`: the alpha of Caffe,
+    PyTorch and ONNX is `size` times this one. float16 and bfloat16 are computed in float32.
 
     Args:
-        size: Channels summed over, n in the paper; odd.
-        k: Added to the sum; keeps the divisor above zero.
+        size: Number of channels in the sum, n in the paper; odd.
+        k: Constant added to the weighted sum; keeps the divisor above zero.
         alpha: Weight of the sum.
         beta: Exponent.
-        groups: Number of equal parts of the channels that do not see each other: 2 for the
-            two towers of the 2012 code.
+        groups: Number of equal groups of channels that are normalised separately: 2 for the two
+            towers of the 2012 code.
 
     Shape:
         (batch, ..., channels), channels last, unchanged.
@@ -52,8 +52,8 @@ class LocalResponseNormalization(keras.layers.Layer):
         index = np.arange(channels)
         near = abs(index[:, None] - index) <= self.size // 2
         same_group = index[:, None] * self.groups // channels == index * self.groups // channels
-        # Summing over a window of channels is a product with a banded matrix of ones: the
-        # fastest form on a CPU, and the same on every backend.
+        # The sum over a window of channels is a product with a banded matrix of ones. This is
+        # the fastest form on a CPU, and it works the same on every backend.
         self.window = (near & same_group).astype("float32")
         self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: channels})
         self.built = True
@@ -73,7 +73,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _normalisation(window, k, alpha, beta):
-    """Return the function a -> b, its gradient written out: that halves the time of both."""
+    """Return the function a -> b with a hand-written gradient, which halves the time of both."""
 
     @ops.custom_gradient
     def normalise(a):
@@ -82,7 +82,7 @@ def _normalisation(window, k, alpha, beta):
         b = a * divisor
 
         def gradient(*args, upstream=None):
-            if upstream is None:  # TensorFlow and JAX pass it alone, torch after the inputs
+            if upstream is None:  # TensorFlow and JAX pass it as the only positional argument
                 (upstream,) = args
             through = ops.matmul(upstream * b / energy, window)
             return upstream * divisor - (2 * alpha * beta) * a * through
@@ -93,7 +93,7 @@ def _normalisation(window, k, alpha, beta):
 
 
 def _inverse_power(x, beta):
-    """Return x ** -beta; the papers' 0.75 by two square roots, which are several times faster."""
+    """Return x ** -beta; the papers' 0.75 takes two square roots, which is several times faster."""
     if beta == 0.75:
         root = ops.rsqrt(x)
         return root * ops.sqrt(root)

@@ -1,4 +1,4 @@
-"""What nets are made of: tensor in, tensor out, in the papers' own notation."""
+"""Building blocks of networks: functions from tensor to tensor, in the papers' own notation."""
 
 import re
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
-# Of every kernel, so that any net trains as built; biases start at zero. The Gaussian of He et al.
-# (arXiv:1502.01852, section 2.2), whose tails Keras' "he_normal" cuts off.
+# Initializer of every kernel, so that any net trains as built; biases start at zero. It is the
+# Gaussian of He et al. (arXiv:1502.01852, section 2.2); Keras' "he_normal" truncates its tails.
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_in", "distribution": "untruncated_normal"},
@@ -19,25 +19,25 @@ CELL = r"(conv(?=.*-)|maxpool|avgpool)(\d+)(?:x(\d+))?(?:/(\d+))?(?:-(\d+))?"
 
 
 class Cell(NamedTuple):
-    """One entry of a paper's table: `conv7/2-64`, `conv1x7-192`, `maxpool3/2`, `avgpool5/3`."""
+    """Entry of a paper's table, for example `conv7/2-64`, `conv1x7-192` or `maxpool3/2`."""
 
     kind: str
-    kernel: int | tuple[int, int]  # rows and columns where they differ
+    kernel: int | tuple[int, int]  # (rows, columns) if they differ
     stride: int
     filters: int | None
 
     @classmethod
     def parse(cls, text):
-        """Reads `<kind><kernel>[/<stride>][-<filters>]`; a Cell is returned as it is."""
+        """Parse `<kind><kernel>[/<stride>][-<filters>]`; return a Cell unchanged."""
         if isinstance(text, Cell):
             return text
         match = re.fullmatch(CELL, text)
         if not match:
             raise ValueError(
-                f"{text!r} is no cell; expected as in conv3-64, conv7/2-64, maxpool3/2"
+                f"{text!r} is not a cell; expected for example conv3-64, conv7/2-64, maxpool3/2"
             )
         if 0 in map(int, re.findall(r"\d+", text)):
-            raise ValueError(f"{text!r} is no cell; expected numbers above 0")
+            raise ValueError(f"{text!r} is not a cell; expected numbers above 0")
         kind, rows, columns, stride, filters = match.groups()
         kernel = int(rows) if columns in (None, rows) else (int(rows), int(columns))
         return cls(kind, kernel, int(stride or 1), int(filters) if filters else None)
@@ -51,9 +51,10 @@ def sides(kernel):
 def pad(x, cell, padding, name, dtype=None):
     """Apply a paper's padding; return the tensor and the padding that Keras still has to apply.
 
-    `"half"` is kernel // 2 on every side, a number as many zeros on every side, `"ceil"` the
-    overhang on the right and at the bottom, `"same"` that of TensorFlow, `"valid"` nothing. Zeros
-    equal Caffe's and torch's padding of pools where no input is negative, as behind a ReLU.
+    `padding` is `"half"` for kernel // 2 zeros on every side, a number for that many zeros on every
+    side, `"ceil"` for the `overhang` on the right and at the bottom, `"same"` for TensorFlow's
+    padding, or `"valid"` for none. For pools, padding with zeros equals that of Caffe and torch if
+    no input is negative, for example after a ReLU.
     """
     if padding in ("valid", "same") or cell.kernel == 1:
         return x, "same" if padding == "same" else "valid"
@@ -71,7 +72,7 @@ def pad(x, cell, padding, name, dtype=None):
         return x, "valid"
     same = [size and -(-size // cell.stride) * cell.stride - size for size in sizes]
     if cell.kernel == cell.stride + 1 and after == [1, 1] and same == [0, 0]:
-        return x, "same"  # TensorFlow then pads this one row and column, without a copy
+        return x, "same"  # TensorFlow pads the same one row and column, but without a copy
     after = [(0, zeros) for zeros in after]
     return layers.ZeroPadding2D(after, **options)(x), "valid"
 
@@ -88,9 +89,9 @@ def conv(
     dtype=None,
     kind=layers.Conv2D,
 ):
-    """A convolution, its batch normalisation where constants are given, its activation.
+    """Apply a convolution, batch normalisation unless `batch_norm` is None, and an activation.
 
-    It has a bias if `use_bias` says so, else where no batch normalisation follows.
+    If `use_bias` is None, the convolution has a bias only without batch normalisation.
     """
     cell = Cell.parse(cell)
     x, padding = pad(x, cell, padding, name, dtype)
@@ -112,7 +113,7 @@ def conv(
 
 
 def normalise(x, batch_norm, activation, name, dtype=None):
-    """Batch normalisation behind a layer, and the activation that is then behind both."""
+    """Apply batch normalisation, then the activation, to the output of the layer `name`."""
     x = layers.BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
     return layers.Activation(activation, dtype=dtype, name=f"{name}_relu")(x)
 
@@ -139,19 +140,19 @@ def chain(
     border="half",
     strided_pool="ceil",
 ):
-    """Return the output of cells one after another, named `<prefix>_<key>`.
+    """Apply cells one after another, as layers named `<prefix>_<key>`.
 
     Args:
-        x: Maps.
-        cells: Key to cell.
-        prefix: Of every name.
-        activation: Of every convolution.
+        x: Input maps.
+        cells: Cells by their key in the names of layers.
+        prefix: Prefix of the names of layers.
+        activation: Activation of every convolution.
         batch_norm: Constants of the batch normalisation of every convolution, or None for none.
-        strided: Padding of cells with a stride; if None, half for convolutions, as Caffe's, and
-            `strided_pool` for pools.
-        border: Padding of pools without one: `"half"`, in whose averages only pixels count, or
-            1, in which the zeros around 3x3 windows count, as in Caffe and torch.
-        strided_pool: Padding of pools with a stride; Caffe's if `"ceil"`.
+        strided: Padding of cells with a stride above 1. If None, convolutions are padded by half,
+            as in Caffe, and pools by `strided_pool`.
+        border: Padding of pools with stride 1: `"half"`, where averages leave the padding out, or
+            1, where averages of 3x3 windows count the zeros, as in Caffe and torch.
+        strided_pool: Padding of pools with a stride above 1; `"ceil"` is Caffe's rule.
     """
     for key, text in cells.items():
         cell = Cell.parse(text)
@@ -165,22 +166,23 @@ def chain(
 
 
 def branches(x, rows, name, **options):
-    """Chains side by side, concatenated along the maps in the order of `rows`."""
+    """Apply a `chain` of cells for each of `rows` and concatenate their maps in that order."""
     return layers.Concatenate(name=name)([chain(x, cells, name, **options) for cells in rows])
 
 
 def column(x, table, pool_cell="maxpool3/2", activation="relu", lrn=None, padding=None, ceil=False):
-    """Convolutions with what follows each: the trunk of AlexNet, ZFNet and their relatives.
+    """Apply the convolutions, normalisations and pools of AlexNet, ZFNet and related networks.
 
     Args:
         x: Images.
-        table: Name of a convolution, as `conv1`, to its cell, the number of its towers, and what
-            follows, as `"norm pool"`, named `norm1` and `pool1`.
-        pool_cell: Every pool.
-        activation: Of every convolution.
-        lrn: Constants of local response normalisation; None leaves every `norm` out.
-        padding: Of the convolutions, by name; kernel // 2 where it is not given.
-        ceil: Whether pools take Caffe's last window.
+        table: Rows by the name of the convolution, for example `conv1`. A row has the cell, the
+            number of towers, and the layers that follow, for example `"norm pool"` for layers
+            named `norm1` and `pool1`.
+        pool_cell: Cell of every pool.
+        activation: Activation of every convolution.
+        lrn: Constants of local response normalisation; None omits every `norm`.
+        padding: Padding of convolutions by name; the default is kernel // 2 on every side.
+        ceil: Whether pools round the number of windows up, as Caffe does.
     """
     for name, (cell, towers, follow) in table.items():
         around = (padding or {}).get(name, "half")
@@ -195,7 +197,7 @@ def column(x, table, pool_cell="maxpool3/2", activation="relu", lrn=None, paddin
 
 
 def dense(x, units, name, activation=None, batch_norm=None):
-    """A fully connected layer, its batch normalisation where constants are given."""
+    """Apply a dense layer, batch normalisation unless `batch_norm` is None, and an activation."""
     behind = None if batch_norm else activation
     x = layers.Dense(
         units, behind, not batch_norm, kernel_initializer=KERNEL_INITIALIZER, name=name
@@ -206,7 +208,7 @@ def dense(x, units, name, activation=None, batch_norm=None):
 def fully_connected_head(
     x, classes, units=(4096, 4096), dropout=0.5, activation="relu", drop_first=False
 ):
-    """fc6, fc7 with dropout behind each, or before it, and fc8: as AlexNet, ZFNet and VGG end."""
+    """Apply fc6 and fc7, with dropout after or before each, and fc8, as in AlexNet and VGG."""
     x = layers.Flatten(name="flatten")(x)
     for number, width in enumerate(units, 6):
         drop = layers.Dropout(dropout, name=f"drop{number}")
@@ -217,7 +219,7 @@ def fully_connected_head(
 
 
 def average_head(x, classes, dropout=0.0):
-    """Global average pooling, dropout where the paper has it, one linear layer."""
+    """Apply global average pooling, dropout if its rate is above 0, and one linear layer."""
     x = layers.GlobalAveragePooling2D(name="average")(x)
     if dropout:
         x = layers.Dropout(dropout, name="drop")(x)

@@ -1,4 +1,4 @@
-"""Pools by Caffe's rule, which rounds the number of windows up."""
+"""Pooling by Caffe's rule, which rounds the number of windows up."""
 
 import keras
 import numpy as np
@@ -8,19 +8,19 @@ from keras_ilsvrc.layers.arguments import check, check_image
 
 
 def overhang(size, kernel, stride):
-    """Return the zeros after the last pixel with which the windows cover all of `size` pixels.
+    """Return the number of zeros after the last pixel that lets windows cover all `size` pixels.
 
-    Caffe's ceil rule. For a size known only when the net runs, as many as can be needed.
+    This is Caffe's ceil rule. If `size` is None, return the largest number that can be needed.
     """
     return stride - 1 if size is None else -(size - kernel) % stride
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class CeilAveragePooling2D(layers.AveragePooling2D):
-    """An average pool whose windows cover every pixel; the last ones average what they see.
+    """Average pooling whose windows cover every pixel and average only pixels of the image.
 
     Caffe's rule: windows begin at the first pixel, their number is rounded up, and those that
-    reach over the right or lower edge are cut off there. Arguments are those of
+    extend beyond the right or lower edge are cut off there. The arguments are those of
     `keras.layers.AveragePooling2D`.
 
     Shape:
@@ -29,17 +29,17 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
 
     Raises:
         ValueError: If `padding` is not "valid", `data_format` is not "channels_last", `strides`
-            leaves pixels out, or the image is so small that it has no window.
+            is larger than `pool_size` and skips pixels, or the image is too small for one window.
     """
 
     def __init__(self, pool_size, strides=None, padding="valid", data_format=None, **kwargs):
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
         last = self.data_format == "channels_last"
         cover = strides != 0 and all(np.less_equal(self.strides, self.pool_size))
-        check("padding", padding, self.padding == "valid", "'valid'; windows begin in the image")
-        check("data_format", self.data_format, last, "'channels_last', given as an argument")
+        check("padding", padding, self.padding == "valid", "'valid'")
+        check("data_format", self.data_format, last, "'channels_last'; pass it as an argument")
         check("strides", strides, cover, f"1 to pool_size, which is {self.pool_size}")
-        # Caffe's rule makes no window of a smaller image.
+        # Caffe's rule gives no window for a smaller image.
         self.least = [k - stride + 1 for k, stride in zip(self.pool_size, self.strides)]
 
     def call(self, inputs):
@@ -51,7 +51,7 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
             x = ops.pad(x, [(0, 0), *((0, zeros) for zeros in edge), (0, 0)])
             return ops.average_pool(x, self.pool_size, self.strides, "valid", "channels_last")
 
-        seen = averages(ops.ones_like(inputs[:1, :, :, :1]))  # the share of a window in the image
+        seen = averages(ops.ones_like(inputs[:1, :, :, :1]))  # fraction of each window in the image
         return averages(inputs) / seen
 
     def compute_output_shape(self, input_shape):
@@ -67,6 +67,6 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
 
 
 def _edge(size, kernel, stride):
-    """Return the overhang; a window larger than an image of unknown size sees all of it."""
+    """Return the overhang, or more if an image of unknown size is smaller than the window."""
     zeros = overhang(size, kernel, stride)
     return zeros if isinstance(size, int) else ops.maximum(zeros, kernel - size)

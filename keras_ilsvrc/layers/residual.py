@@ -15,7 +15,8 @@ from keras_ilsvrc.layers.shortcuts import SHORTCUTS, TABLE_1, zero_pad
 Order = namedtuple("Order", "before layer last after")
 
 # fmt: off
-# [2] figure 4: before each weight layer, the layer, the last layer of F, after the addition.
+# [2] figure 4. Columns: BN and ReLU before each weight layer, the weight layer with what follows
+# it, the same for the last weight layer of F, and BN and ReLU after the addition.
 FIGURE_4 = {
     "original":        Order("",        "conv bn relu", "conv bn",      "relu"),
     "bn_after_add":    Order("",        "conv bn relu", "conv",         "bn relu"),
@@ -24,9 +25,9 @@ FIGURE_4 = {
     "full_preact":     Order("bn relu", "conv",         "conv",         ""),
 }
 # fmt: on
-PUBLISHED_GATE = -6.0  # b_g of the best gates of [2] table 1
+PUBLISHED_GATE = -6.0  # gate bias b_g of the best gated shortcuts in [2] table 1
 
-# Whether a value of an argument can be honoured, and what is expected.
+# For each argument: a function that returns whether a value is valid, and the expected values.
 VALID = {
     "shortcut": (lambda x: x in list(SHORTCUTS), f"one of {', '.join(SHORTCUTS)}"),
     "order": (lambda x: x in list(FIGURE_4), f"one of {', '.join(FIGURE_4)}"),
@@ -41,45 +42,45 @@ VALID = {
     "seed": (lambda x: x is None or is_whole(x, 0), "None or a whole number"),
     "layer_configs": (
         lambda x: isinstance(x, Mapping) and all(isinstance(y, Mapping) for y in x.values()),
-        "a dict of configurations by the names of layers",
+        "a dict from names of layers to their configurations",
     ),
 }
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class ResidualUnit(layers.Layer):
-    """F(x) + h(x): the unit of which every plain, residual and pre-activation net is made.
+    """Unit F(x) + h(x) of plain, residual and pre-activation networks.
 
-    Where a pre-activation unit changes the size or the number of maps, its first BN-ReLU stands
-    before the split, so that the shortcut sees it too (He et al., arXiv:1603.05027, appendix).
+    If a pre-activation unit changes the size or the number of maps, its first BN-ReLU comes before
+    the split, so that its output also enters the shortcut (He et al., arXiv:1603.05027, appendix).
 
     Args:
-        convolutions: The weight layers of F in the papers' notation, as in
-            `"conv3/2-128 conv3-128"`: kernel, stride where it is not 1, filters.
+        convolutions: The weight layers of F in the papers' notation (kernel, stride if it is not
+            1, filters), for example `"conv3/2-128 conv3-128"`.
         shortcut: `"none"`, `"A"`, `"B"` or `"C"` (He et al., arXiv:1512.03385, section 4.1);
             `"constant_0.5"`, `"constant_0.5_0.5"`, `"exclusive_gating"`, `"shortcut_gating"` or
             `"dropout"` (arXiv:1603.05027, table 1); `"keras"` as in Keras' ResNet50V2.
         order: `"original"`, `"bn_after_add"`, `"relu_before_add"`, `"relu_preact"` or
             `"full_preact"` (He et al., arXiv:1603.05027, figure 4).
-        activated: Whether the input is activated already, as behind a stem: the first
-            activation of a pre-activation order is then left out.
-        batch_norm: Momentum and epsilon, or None for convolutions with biases and no BN.
-        use_bias: Whether a convolution beside BN has a bias too: None for none, True for all,
-            `"bare"` for those with no BN right behind them.
-        gate_bias: Initial bias of a gate, b_g of the paper's table 1.
+        activated: Whether the input is already activated, for example by the stem. The first
+            activation of a pre-activation order is then omitted.
+        batch_norm: Momentum and epsilon of BN, or None for convolutions with biases and no BN.
+        use_bias: Which convolutions have a bias if the unit has BN: None for none, True for all,
+            `"bare"` for those not directly followed by BN.
+        gate_bias: Initial bias of a gate, b_g in arXiv:1603.05027, table 1.
         synchronized: Whether BN uses the statistics of all replicas (TensorFlow only).
         seed: Seed of the shortcut `"dropout"`.
-        layer_configs: Name of a layer inside the unit to what differs in its `get_config()`, for
-            example `{"bn_1": {"trainable": False}}`. What is set on such a layer after the unit
-            is built is added here when the unit is saved or cloned.
+        layer_configs: Changes to `get_config()` of layers inside the unit, by the name of the
+            layer, for example `{"bn_1": {"trainable": False}}`. Attributes changed after the unit
+            is built are added here when the unit is saved or cloned.
 
     Shape:
         (batch, height, width, channels), channels last, to
         (batch, ceil(height / stride), ceil(width / stride), filters of the last convolution).
 
     Raises:
-        ValueError: If an argument has a value that cannot be honoured, if the input has an
-            unknown number of maps, or if a shortcut without weights would have to remove maps.
+        ValueError: If an argument is invalid, if the number of input maps is unknown, or if a
+            shortcut without weights would have to remove maps.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class ResidualUnit(layers.Layer):
         self.stride = math.prod(cell.stride for cell in self.cells)
 
     def build(self, input_shape):
-        self.compute_output_shape(input_shape)  # refuses what cannot be built
+        self.compute_output_shape(input_shape)  # raises if the unit cannot be built
         image = keras.Input(input_shape[1:], dtype=self.compute_dtype)
         body = keras.Model(image, self.graph(image), name="body")
         body.trainable = self.trainable
@@ -128,7 +129,7 @@ class ResidualUnit(layers.Layer):
         self.built = True
 
     def configured(self, body):
-        """Return the inner model with `layer_configs` in the configurations of its layers."""
+        """Return a copy of the inner model with `layer_configs` applied to its layers."""
         for name in self.layer_configs:
             if name not in self.built_configs:
                 known = ", ".join(self.built_configs)
@@ -169,14 +170,14 @@ class ResidualUnit(layers.Layer):
         return x.shape[-1] != target or (stride > 1 and self.shortcut != "keras")
 
     def convolution(self, x, cell, name, normalised):
-        """Return the output of a convolution; `normalised` says whether BN follows."""
+        """Return the output of a convolution; `normalised` is whether BN follows it."""
         bare = not (normalised and self.batch_norm)
         bias = {None: not self.batch_norm, True: True, "bare": bare}[self.use_bias]
         options = {"use_bias": bias, "dtype": self.dtype_policy, "kind": Conv2D}
         return parts.conv(x, cell, f"conv_{name}", **options)
 
     def gate(self, x, target, stride):
-        """Return the gate g(x) of [2] section 3.1: a 1x1 convolution and a sigmoid."""
+        """Return the gate g(x) ([2] section 3.1): a 1x1 convolution followed by a sigmoid."""
         start = keras.initializers.Constant(self.gate_bias)
         options = {"kernel_initializer": parts.KERNEL_INITIALIZER, "bias_initializer": start}
         options |= {"data_format": "channels_last", "dtype": self.dtype_policy, "name": "gate"}
@@ -184,7 +185,7 @@ class ResidualUnit(layers.Layer):
         return gate(x)
 
     def multiply(self, x, factor, gate, name):
-        """Return h(x) or F(x) times what its column of `TABLE_1` says."""
+        """Return x, which is h(x) or F(x), multiplied by its `factor` in `TABLE_1`."""
         options = {"dtype": self.dtype_policy, "name": f"{name}_scaled"}
         if factor is None:
             return x
@@ -197,7 +198,7 @@ class ResidualUnit(layers.Layer):
         return layers.Multiply(**options)([x, gate])
 
     def apply(self, x, steps, name):
-        """Return the output of the BN and ReLU of one place of `FIGURE_4`."""
+        """Apply the BN and ReLU listed in one column of `FIGURE_4`, for example "bn relu"."""
         for step in steps.split():
             if step == "relu":
                 x = layers.Activation("relu", dtype=self.dtype_policy, name=f"relu_{name}")(x)
@@ -218,7 +219,7 @@ class ResidualUnit(layers.Layer):
         maps, target = input_shape[3], self.cells[-1].filters
         if SHORTCUTS[self.shortcut] is zero_pad and target < maps:
             raise ValueError(
-                f"shortcut {self.shortcut} adds maps, it cannot turn {maps} into {target}"
+                f"shortcut {self.shortcut} can only add maps; it cannot turn {maps} into {target}"
             )
         sizes = [size and -(-size // self.stride) for size in input_shape[1:3]]
         return (input_shape[0], *sizes, target)
@@ -234,7 +235,7 @@ class ResidualUnit(layers.Layer):
         }
 
     def changed_configs(self):
-        """Return what differs in the configuration of each inner layer from what the unit makes."""
+        """Return, by inner layer, the configuration values that differ from the unit's defaults."""
         if not self.built:
             return _plain(self.layer_configs)
         shared = {
@@ -252,7 +253,7 @@ class ResidualUnit(layers.Layer):
 
 
 def _cells(convolutions):
-    """Return the weight layers of F."""
+    """Return the weight layers of F as cells; raise a ValueError if the text is invalid."""
     try:
         cells = tuple(parts.Cell.parse(text) for text in convolutions.split())
     except (AttributeError, ValueError):
@@ -265,7 +266,7 @@ def _cells(convolutions):
 
 
 def _plain(config):
-    """Return a configuration as JSON has it, without the numbers by which Keras shares objects."""
+    """Return a configuration as JSON would have it, without Keras' `shared_object_id`."""
     if isinstance(config, Mapping):
         return {key: _plain(value) for key, value in config.items() if key != "shared_object_id"}
     return [_plain(value) for value in config] if isinstance(config, (list, tuple)) else config

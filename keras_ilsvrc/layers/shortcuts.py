@@ -3,8 +3,8 @@
 from keras import ops
 
 # fmt: off
-# [2] table 1: what multiplies the shortcut h(x), and what multiplies F(x). g is a gate, a sigmoid
-# of a 1x1 convolution of x. Its row "1x1 convolution" is option C.
+# [2] table 1: the factors of the shortcut h(x) and of F(x). g is a gate: the sigmoid of a 1x1
+# convolution of x. The row "1x1 convolution" of that table is option C below.
 TABLE_1 = {
     "constant_0.5":     (0.5,       None),
     "constant_0.5_0.5": (0.5,       0.5),
@@ -16,35 +16,35 @@ TABLE_1 = {
 
 
 def no_shortcut(unit, x, target, stride):
-    """A plain net: nothing is added."""
+    """Return None: a plain network has no shortcut."""
     return None
 
 
 def zero_pad(unit, x, target, stride):
-    """Option A: identity, every `stride`-th pixel, new maps zero and last. No parameters."""
+    """Apply option A: keep every `stride`-th pixel and append maps of zeros. No parameters."""
     x = x[:, ::stride, ::stride, :] if stride > 1 else x
     new = target - x.shape[-1]
     return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, new)]) if new else x
 
 
 def project(unit, x, target, stride):
-    """Option C: 1x1 convolution, with BN unless the unit begins with one ([2], appendix)."""
+    """Apply option C: a 1x1 convolution, with BN unless the unit begins with BN ([2], appendix)."""
     normalised = "bn" not in unit.form.before
     x = unit.convolution(x, f"conv1/{stride}-{target}", "shortcut", normalised)
     return unit.apply(x, "bn", "shortcut") if normalised else x
 
 
 def project_on_change(unit, x, target, stride):
-    """Option B: option C where the size or the number of maps changes, else identity."""
+    """Apply option B: option C if the size or the number of maps changes, else the identity."""
     return project(unit, x, target, stride) if unit.changes(x, target, stride) else x
 
 
 def project_new_maps(unit, x, target, stride):
-    """Keras' pre-activation nets: option C for new maps, where only the size changes option A."""
+    """Apply the shortcut of Keras' ResNet50V2: option C for new maps, otherwise option A."""
     return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
 
 
-# [1] section 3.3 and 4.1; those of [2] table 1 are option A, multiplied.
+# [1] sections 3.3 and 4.1. The shortcuts of [2] table 1 are option A, multiplied.
 SHORTCUTS = {
     "none": no_shortcut,
     "A": zero_pad,

@@ -1,4 +1,4 @@
-"""Every net by name. Standard library only, so that listing nets costs nothing."""
+"""Facts about all nets by name. Imports only the standard library, so that listing is fast."""
 
 import fnmatch
 from typing import Any
@@ -16,16 +16,16 @@ def available(pattern: str = "*") -> list[str]:
 
 
 def info(name: str, **variations: object) -> Net:
-    """Return the registry's facts about a net, published or varied.
+    """Return the registry's facts about a net, as published or with variations.
 
-    Everything that takes the name of a net resolves it here.
+    All functions that take the name of a net resolve it here.
 
     Args:
         name: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
-        **variations: As in `build`.
+        **variations: Variations of the net, as in `build`.
 
     Raises:
-        InputError: If the net, a variation or its value is unknown; near names are suggested.
+        InputError: If the net, a variation or its value is unknown; similar names are suggested.
     """
     base, spelled = split_name(str(name), {key: net.variations for key, net in NETS.items()})
     if base not in NETS:
@@ -34,14 +34,14 @@ def info(name: str, **variations: object) -> Net:
 
 
 def depths(name: str, **variations: object) -> dict[int, str]:
-    """Return depth to name of the nets that differ from this one in depth only, itself included.
+    """Return, by depth, the names of this net and of those that differ from it only in depth.
 
     Args:
-        name: As for `info`.
-        **variations: As for `info`; the other nets are varied in the same way.
+        name: Name of the net, as in `info`.
+        **variations: Variations as in `info`, applied to all nets.
 
     Returns:
-        An empty dict for a net without a depth.
+        {depth: name}, empty for a net that has no depth argument.
     """
     own = info(name, **variations)
     base = NETS[own.name.partition("[")[0]]
@@ -52,6 +52,6 @@ def depths(name: str, **variations: object) -> dict[int, str]:
 
 
 def _family(net: Net) -> tuple[Any, ...]:
-    """Return what all nets have in common that differ in depth only."""
+    """Return a key that is equal for nets that differ only in depth."""
     fixed = {key: value for key, value in net.vary({}).arguments.items() if key != "depth"}
     return net.builder, net.paper, net.input_shape, dict(net.variations), fixed

@@ -1,10 +1,10 @@
-"""AlexNet and its re-makes: Krizhevsky, Sutskever and Hinton 2012, NIPS 25; arXiv:1404.5997."""
+"""AlexNet and later versions: Krizhevsky, Sutskever and Hinton 2012, NIPS 25; arXiv:1404.5997."""
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Section 3.5 and figure 2: the cell, in how many towers, what follows its ReLU.
+# Section 3.5 and figure 2. Columns: cell, number of towers, layers after its ReLU.
 SECTION_3_5 = {
     "conv1": ("conv11/4-96", 1, "norm pool"),
     "conv2": ("conv5-256",   2, "norm pool"),
@@ -12,7 +12,7 @@ SECTION_3_5 = {
     "conv4": ("conv3-384",   2, ""),
     "conv5": ("conv3-256",   2, "pool"),
 }
-# Caffe's bvlc_reference_caffenet: pools before it normalises.
+# Caffe's bvlc_reference_caffenet, with pooling before normalisation.
 CAFFENET = {
     "conv1": ("conv11/4-96", 1, "pool norm"),
     "conv2": ("conv5-256",   2, "pool norm"),
@@ -20,7 +20,7 @@ CAFFENET = {
     "conv4": ("conv3-384",   2, ""),
     "conv5": ("conv3-256",   2, "pool"),
 }
-# arXiv:1404.5997, the model for one GPU, as torchvision has it.
+# arXiv:1404.5997, the model for one GPU, in torchvision's version.
 ONE_WEIRD_TRICK = {
     "conv1": ("conv11/4-64", 1, "pool"),
     "conv2": ("conv5-192",   1, "pool"),
@@ -28,7 +28,7 @@ ONE_WEIRD_TRICK = {
     "conv4": ("conv3-256",   1, ""),
     "conv5": ("conv3-256",   1, "pool"),
 }
-# Section 5: standard deviation of the kernels and, where it is not zero, the bias.
+# Section 5: standard deviation of the kernels, and all biases that do not start at zero.
 INITIAL = {
     "kernel": ("normal", 0.01),
     "bias": {"conv2": 1.0, "conv4": 1.0, "conv5": 1.0, "fc6": 1.0, "fc7": 1.0},
@@ -39,14 +39,16 @@ CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divi
 
 
 def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, conv1, width):
-    """Image to the 6x6 maps of pool5, or to the logits of fc8 if `classes` is given."""
+    """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None."""
     table = {}
     for name, (text, towers, follow) in SECTION_3_5.items():
         cell = parts.Cell.parse(f"conv{conv1}-96" if name == "conv1" else text)
         cell = cell._replace(filters=round(cell.filters * width))
         towers = groups if towers == 2 else 1
         if cell.filters % towers or (lrn == "tower" and cell.filters % 2):
-            raise InputError(f"width is {width}: {name} cannot halve {cell.filters} maps")
+            raise InputError(
+                f"width is {width}: {name} has {cell.filters} maps; expected an even number"
+            )
         table[name] = cell, towers, follow
     norms = {"all": 1, "tower": 2, "none": None}[lrn]
     x = parts.column(
@@ -55,7 +57,7 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
         pool_cell={"max": "maxpool", "average": "avgpool"}[pool_kind] + pool,
         activation=activation,
         lrn={**SECTION_3_3, "groups": norms} if norms else None,
-        padding={"conv1": "ceil"},  # its last windows overhang at 224, as in the authors' code
+        padding={"conv1": "ceil"},  # at 224x224 its last windows overhang, as in the authors' code
     )
     if classes is None:
         return x
@@ -64,12 +66,12 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
 
 
 def caffenet(image, classes):
-    """Image of 227x227 to the 6x6 maps of pool5, or to the logits of fc8."""
+    """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None; takes 227x227."""
     x = parts.column(image, CAFFENET, lrn=CAFFE_LRN, padding={"conv1": "valid"}, ceil=True)
     return x if classes is None else parts.fully_connected_head(x, classes)
 
 
 def alexnet_owt(image, classes):
-    """Image to the 6x6 maps of pool5, or to the logits of fc8; dropout stands before fc6, fc7."""
+    """Return the logits of fc8, with dropout before fc6 and fc7, or the 6x6 maps of pool5."""
     x = parts.column(image, ONE_WEIRD_TRICK, padding={"conv1": 2})
     return x if classes is None else parts.fully_connected_head(x, classes, drop_first=True)

@@ -3,8 +3,8 @@
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Figure 5:  #1x1  #3x3 reduce  #3x3  double #3x3 reduce  double #3x3  pool  proj. Modules without
-# 1x1 have stride 2 and pass their pool on.
+# Figure 5. Columns:  #1x1  #3x3 reduce  #3x3  double #3x3 reduce  double #3x3  pool  proj. Modules
+# without 1x1 have stride 2, and no projection after the pool.
 FIGURE_5 = {
     "3a": (64,   64,  64,  64,  96, "avg",  32),
     "3b": (64,   64,  96,  64,  96, "avg",  64),
@@ -18,12 +18,12 @@ FIGURE_5 = {
     "5b": (352, 192, 320, 192, 224, "max", 128),
 }
 # fmt: on
-# The paper gives none; these are of the Caffe and torch re-makes.
+# The paper does not give these; they are those of the Caffe and torch versions.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 def inception(x, row):
-    """Figure 5: the 5x5 of GoogLeNet is two 3x3; the stride stands in the last of each."""
+    """Apply a module of figure 5: two 3x3 replace a 5x5; the last layer of a branch has strides."""
     n1, n3_reduce, n3, double_reduce, double, kind, proj = FIGURE_5[row]
     stride = 1 if n1 else 2
     rows = (
@@ -39,13 +39,13 @@ def inception(x, row):
     kept = [
         {key: cell for key, cell in cells.items() if not cell.endswith("conv1-0")} for cells in rows
     ]
-    # "same" is Caffe's rule for even maps; of 15, it makes 8 as the convolutions do, and Caffe 7.
+    # "same" is Caffe's rule for even sizes; 15 pixels become 8, as in convolutions, and 7 in Caffe.
     options = {"batch_norm": BATCH_NORM, "border": 1, "strided_pool": "same"}
     return parts.branches(x, filter(None, kept), f"inception_{row}", **options)
 
 
 def bn_inception(image, classes):
-    """Image to the 7x7 maps of 5b, or to logits if `classes` is given."""
+    """Return the logits, or the 7x7 maps of 5b if `classes` is None."""
     x = parts.conv(image, "conv7/2-64", "conv1", "relu", BATCH_NORM)
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
     x = parts.conv(x, "conv1-64", "conv2_reduce", "relu", BATCH_NORM)

@@ -1,4 +1,4 @@
-"""Names to models: what all nets share is here, once. Keras is imported when it is needed."""
+"""Functions that build, load and check models by name. Keras is imported only when needed."""
 
 import importlib
 import inspect
@@ -31,30 +31,32 @@ def build(
 ) -> "keras.Model":
     """Return a network of the ImageNet challenge, exactly as published, as a functional model.
 
-    The arguments are those of `keras.applications`, with the same meaning. Kernels start
-    He-normal, biases at zero. Inside a `tf.distribute` strategy of more than one replica, batch
-    normalisation is synchronized.
+    The arguments are those of `keras.applications`, with the same meaning. Kernels are initialised
+    He-normal and biases to zero. Inside a `tf.distribute` strategy with more than one replica,
+    batch normalisation is synchronized.
 
     Args:
         net: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
-        include_top: Whether to end in the classifier; if not, in the maps before it.
-        weights: None, or the path of a `.weights.h5` file of the same net.
-        input_tensor: A Keras tensor to build on, in place of a new input.
+        include_top: Whether to include the classifier; if False, the model returns the last maps.
+        weights: Path of a `.weights.h5` file of the same net, or None.
+        input_tensor: Keras tensor to build on, in place of a new input.
         input_shape: (height, width, channels), channels last; the published one if None. Height
-            and width may be None where no fully connected layer depends on them.
-        pooling: Without the top: `"avg"` or `"max"` over height and width, or None for maps.
+            and width may be None if no fully connected layer depends on them.
+        pooling: If `include_top` is False: `"avg"` or `"max"` pooling over height and width, or
+            None for maps.
         classes: Number of classes; the published one if None.
-        classifier_activation: Of the output `predictions`, which is float32 under every dtype
-            policy; None for logits.
-        name: Of the model; the net's if None, with what TensorFlow allows in place of brackets.
-        **variations: What the paper or its successors varied, as listed by `info(net)`.
+        classifier_activation: Activation of the output `predictions`, which is float32 under every
+            dtype policy; None for logits.
+        name: Name of the model. If None, the name of the net, with brackets replaced by characters
+            that TensorFlow allows.
+        **variations: Variations from the paper or its successors, as listed by `info(net)`.
 
     Returns:
         A model from images (batch, height, width, channels) to probabilities (batch, classes),
-        or to a dict of them by name where `auxiliary` classifiers were asked for.
+        or to a dict of probabilities by name if `auxiliary` is True.
 
     Raises:
-        InputError: If a name, a value or a size cannot be built; the message says what can.
+        InputError: If a name, value or size is invalid; the message says which are valid.
     """
     shape = {"input_tensor": input_tensor, "input_shape": input_shape}
     row = _check_arguments(net, variations, include_top, weights, pooling, classes, **shape)
@@ -67,7 +69,7 @@ def build(
 
     if keras.config.image_data_format() != "channels_last":
         raise InputError(
-            "image_data_format is 'channels_first'; these nets are channels last: call "
+            "image_data_format is 'channels_first'; expected 'channels_last': call "
             "keras.config.set_image_data_format('channels_last')"
         )
     try:
@@ -75,7 +77,7 @@ def build(
     except ValueError as error:
         raise InputError(
             f"classifier_activation is {classifier_activation!r}; expected 'softmax', None for "
-            "logits, or another activation of Keras"
+            "logits, or another Keras activation"
         ) from error
     image = _image(row, input_tensor, input_shape)
     module, function = row.builder.split(":")
@@ -88,7 +90,7 @@ def build(
         if include_top and None in image.shape[1:3]:
             raise InputError(
                 f"input_shape is {image.shape[1:]}, but {row.name} has fully connected layers, "
-                "which need a height and a width: give them, or include_top=False"
+                "which need a height and a width: give both, or include_top=False"
             ) from error
         raise
 
@@ -115,10 +117,11 @@ def build(
 
 
 def load_weights(model: "keras.Model", path: str | Path) -> None:
-    """Fills a model with the weights of a `.weights.h5` file of the same net.
+    """Load the weights of a `.weights.h5` file of the same net into a model.
 
     Raises:
-        InputError: If the file is missing, damaged, of another net, or holds what is not finite.
+        InputError: If the file is missing, damaged, from another net, or has values that are not
+            finite.
     """
     _check_exists(path, "weights")
     if not str(path).endswith(".weights.h5"):
@@ -128,10 +131,10 @@ def load_weights(model: "keras.Model", path: str | Path) -> None:
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
-    """A model of this package from a `.keras` file, with nothing to import beforehand.
+    """Load a model of this package from a `.keras` file; needs no further imports.
 
     Args:
-        path: Written by `model.save`.
+        path: Path of a file written by `model.save`.
         compile: Whether to restore loss, metrics and optimizer too.
 
     Raises:
@@ -143,7 +146,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     if not zipfile.is_zipfile(path):
         size = Path(path).stat().st_size
-        raise InputError(f"{path}: damaged, or no .keras file at all ({size} bytes)")
+        raise InputError(f"{path}: damaged, or not a .keras file ({size} bytes)")
 
     import keras
 
@@ -159,10 +162,10 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
 
 def check_build(net: str, /, **arguments: Any) -> Net:
-    """Check the arguments of `build` without building; return the registry's row of the net.
+    """Check the arguments of `build` without building; return the registry's facts about the net.
 
     Raises:
-        InputError: As `build`, for what can be known before the net is built.
+        InputError: As in `build`, for all errors that can be found before the net is built.
     """
     bound = inspect.signature(build).bind(net, **arguments)
     bound.apply_defaults()
@@ -186,11 +189,11 @@ def _check_arguments(
     if pooling not in (None, "avg", "max"):
         raise InputError(f"pooling is {pooling!r}; expected None, 'avg' or 'max'")
     if row.arguments.get("auxiliary") and not include_top:
-        raise InputError("auxiliary needs include_top: auxiliary classifiers are classifiers")
+        raise InputError("auxiliary needs include_top=True; leave out one of the two arguments")
     if weights == "imagenet":
         raise InputError(
-            "weights is 'imagenet', which this package does not hold; give the path of a "
-            ".weights.h5 file, or None"
+            "weights is 'imagenet', but this package has no pretrained weights; give the path of "
+            "a .weights.h5 file, or None"
         )
     if weights is not None:
         _check_exists(weights, "weights")
@@ -199,7 +202,7 @@ def _check_arguments(
 
 
 def _image(row: Net, input_tensor, input_shape):
-    """Return the input of the net."""
+    """Return the input tensor of the net."""
     import keras
 
     shape = _shape(row, input_tensor, input_shape)
@@ -227,7 +230,7 @@ def _shape(row, input_tensor, input_shape):
     ]
     if len(shape) != 3 or len(whole) != 3 or shape[2] is None:
         raise InputError(f"input_shape is {shape}; expected (height, width, channels)")
-    shape = tuple(None if size is None else int(size) for size in shape)  # NumPy's numbers too
+    shape = tuple(None if size is None else int(size) for size in shape)  # may be NumPy integers
     if min(size or row.minimum for size in shape[:2]) < row.minimum:
         raise InputError(
             f"input_shape is {shape}: too small for {row.name}, whose images need at least "
@@ -248,7 +251,7 @@ def _check_exists(path, what):
 
 
 def _read(path, load):
-    """Load a file; whatever fails in that is a fault of the file, in one line that names it."""
+    """Load a file with `load`; turn any exception into an InputError that names the file."""
     try:
         return load(str(path))
     except Exception as error:
@@ -263,12 +266,12 @@ def _check_finite(path, model):
         values = ops.convert_to_numpy(weight)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise InputError(
-                f"{path}: damaged: {weight.path} is not finite; restore it from a copy"
+                f"{path}: damaged: {weight.path} is not finite; restore the file from a copy"
             )
 
 
 def _replicas() -> int:
-    """How many replicas the current strategy has; 1 on other backends than TensorFlow."""
+    """Return the number of replicas of the current strategy; 1 on backends except TensorFlow."""
     import keras
 
     if keras.backend.backend() != "tensorflow":

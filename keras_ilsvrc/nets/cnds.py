@@ -1,11 +1,11 @@
-"""CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496; table of the authors' released net."""
+"""CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496; layers of the authors' released net."""
 
 from keras import layers
 
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Convolutions of a stage, then its pool, whose windows Caffe rounds up.
+# Convolutions of each stage, then its pool, with the number of windows rounded up as in Caffe.
 STAGES = (
     ("conv7/2-64",          "maxpool3/2"),
     ("conv3-128",           "maxpool2/2"),
@@ -14,8 +14,8 @@ STAGES = (
     ("conv3-512 conv3-512", "maxpool2/2"),
 )
 # fmt: on
-BRANCH_AFTER = "conv3_2"  # the fourth convolution, where the gradient fell under 1e-7
-# Of the released net: deviation 0.01; biases of the convolutions and of fc6 and fc7.
+BRANCH_AFTER = "conv3_2"  # the fourth convolution, where the gradient fell below 1e-7
+# Released net: standard deviation 0.01 of the kernels; biases of the convolutions, fc6 and fc7.
 INITIAL = {
     "kernel": ("normal", 0.01),
     "bias": {
@@ -28,7 +28,7 @@ INITIAL = {
 
 
 def branch(x, classes):
-    """Deep supervision: average pool 5/2, 1x1 convolution without ReLU, 1024, 1024, classes."""
+    """Return the logits of the auxiliary branch; its 1x1 convolution has no ReLU."""
     x = parts.pool(x, "avgpool5/2", "aux_pool", "ceil")
     x = parts.conv(x, "conv1-64", "aux_conv")
     x = layers.Flatten(name="aux_flatten")(x)
@@ -39,7 +39,7 @@ def branch(x, classes):
 
 
 def cnds8(image, classes, auxiliary):
-    """Image of 227x227 to the 4x4 maps of pool5, or to logits: a dict with `auxiliary`."""
+    """Return logits, a dict of them if `auxiliary`, or the 4x4 maps of pool5; takes 227x227."""
     x, supervised = image, {}
     for stage, (cells, pool) in enumerate(STAGES, 1):
         several = " " in cells

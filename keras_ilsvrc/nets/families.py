@@ -1,4 +1,4 @@
-"""What the nets of one paper share: where it stands, what it varied, what was new."""
+"""Nets by paper: reference, variations, departures, result in the challenge, what was new."""
 
 from dataclasses import replace
 
@@ -13,11 +13,11 @@ LENET = Family(
     "lenet:lenet5",
     input_shape=(32, 32, 1),
     classes=10,
-    place="fourteen years before the challenge; read cheques",
+    place="not an entry: fourteen years before AlexNet; used to read cheques",
     news=(
-        "convolution, sub-sampling, convolution, trained end to end by back-propagation",
-        "one kernel swept over the image: few weights, and the same answer wherever a digit is",
-        "more and more maps that are smaller and smaller",
+        "alternating convolutions and subsampling, trained end to end by back-propagation",
+        "each kernel slides over the image: few weights, and the same response at every position",
+        "from layer to layer, more maps of a smaller size",
     ),
 )
 ALEXNET = Family(
@@ -36,19 +36,19 @@ ALEXNET = Family(
     },
     minimum=64,
     departures=(
-        "LRN runs over all maps, as the formula reads; the authors' code normalises each tower "
-        'alone (lrn="tower")',
-        "the sum in LRN is not divided by its size, as the formula reads; the authors' code "
+        "LRN sums over all maps, as in the formula; the authors' code normalises each tower "
+        'separately (lrn="tower")',
+        "the sum in LRN is not divided by its size, as in the formula; the authors' code "
         "divides it by 5",
-        "convolution, ReLU, LRN, pool, as the text reads; the authors' code has no ReLU before "
-        "the first LRN and pool, and one more normalisation after the second LRN",
-        "dropout divides by its keeping rate in training, not at the test; the expectation is "
-        "the same",
+        "the order is convolution, ReLU, LRN, pool, as in the text; the authors' code has no ReLU "
+        "before the first LRN and pool, and one more normalisation after the second LRN",
+        "dropout divides by the keep probability in training, and does not multiply by it at test "
+        "time; the expectation is the same",
     ),
-    place="2012: first with 15.3 % top-5 (seven nets); the second had 26.2 %",
+    place="2012: first with 15.3 % top-5 error (seven nets); second place had 26.2 %",
     news=(
         "five convolutions and three fully connected layers, in two towers on two GPUs",
-        "ReLU, which learns several times faster than tanh; local response normalisation; "
+        "ReLU, which trains several times faster than tanh; local response normalisation; "
         "overlapping pools",
         "dropout, crops, flips and colour noise against overfitting",
     ),
@@ -59,23 +59,23 @@ CAFFENET = Family(
     "alexnet:caffenet",
     input_shape=(227, 227, 3),
     minimum=39,
-    departures=("fc6 and fc7 start as AlexNet's, deviation 0.01; Caffe's with 0.005",),
-    place="not an entry: Caffe's re-make of the winner of 2012; R-CNN stands on it",
+    departures=("fc6 and fc7 start with deviation 0.01, as in AlexNet; Caffe's with 0.005",),
+    place="not an entry: Caffe's version of the winner of 2012, used in R-CNN",
     news=(
-        "AlexNet on one GPU, its two towers kept as groups",
-        "pools before it normalises, which saves time",
-        "crops of 227, in which every window fits",
+        "AlexNet on one GPU, with its two towers as groups",
+        "pooling before normalisation, which saves time",
+        "crops of 227x227 pixels, into which every window fits exactly",
     ),
 )
 ONE_WEIRD_TRICK = Family(
-    "Krizhevsky, arXiv:1404.5997, as torchvision has it",
+    "Krizhevsky, arXiv:1404.5997, in torchvision's version",
     2014,
     "alexnet:alexnet_owt",
     minimum=63,
     departures=(
-        "torchvision's form: no LRN, and dropout before fc6 and fc7; the author's code has LRN "
-        "before the first two pools",
-        "without the average to 6x6 maps that torchvision has for other sizes than 224",
+        "as in torchvision, there is no LRN, and dropout comes before fc6 and fc7; the author's "
+        "code has LRN before the first two pools",
+        "no average pooling to 6x6 maps, which torchvision has for image sizes other than 224",
     ),
     place="not an entry",
     news=("AlexNet in one column of 64 to 384 maps", "no groups, no LRN", "conv1 padded by 2"),
@@ -86,11 +86,11 @@ ZFNET = Family(
     "zfnet:zfnet",
     minimum=49,
     departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
-    place="2013: 14.8 % top-5 (six nets); Clarifai, of the first author, first with 11.7 %",
+    place="2013: 14.8 % top-5 error (six nets); the first author's Clarifai won with 11.7 %",
     news=(
-        "looked inside AlexNet by a deconvnet, and mended what it saw",
-        "conv1 7x7 of stride 2 for 11x11 of stride 4: no aliasing, fewer dead filters",
-        "showed that occlusion of the object, not of the background, changes the answer",
+        "visualised AlexNet's layers with a deconvnet, and fixed the faults that this showed",
+        "conv1 7x7 with stride 2 instead of 11x11 with stride 4: no aliasing, fewer dead filters",
+        "showed that covering the object, not the background, changes the prediction",
     ),
 )
 NIN = Family(
@@ -99,24 +99,24 @@ NIN = Family(
     "nin:nin",
     minimum=39,
     departures=(
-        "the paper has no ImageNet net: this is the authors' of Caffe's model zoo",
-        "all kernels start with deviation 0.05; conv1, conv3 and cccp8 of the zoo with 0.01",
+        "the paper has no ImageNet net; this is the authors' net in Caffe's model zoo",
+        "all kernels start with standard deviation 0.05; in the zoo conv1, conv3, cccp8 with 0.01",
     ),
-    place="not an entry; GoogLeNet took both its ideas",
+    place="not an entry; GoogLeNet adopted its 1x1 convolutions and global average pooling",
     news=(
-        "mlpconv: a small perceptron in place of a linear filter, by 1x1 convolutions",
-        "global average pooling, one map a class, in place of fully connected layers",
-        "no fully connected layer is left: an eighth of AlexNet's parameters",
+        "mlpconv: a small multilayer perceptron of 1x1 convolutions instead of a linear filter",
+        "global average pooling, with one map per class, in place of fully connected layers",
+        "no fully connected layers, so that it has an eighth of AlexNet's parameters",
     ),
 )
 ZFNET_ONNX = replace(
     ZFNET,
-    paper="Zeiler and Fergus, arXiv:1311.2901, as the ONNX model zoo has it",
+    paper="Zeiler and Fergus, arXiv:1311.2901, in the ONNX model zoo's version",
     departures=(
         *ZFNET.departures,
-        "conv1 unpadded, LRN before the pools, 512 maps in conv3 to conv5, 1024 units in fc7",
+        "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 1024 units in fc7",
     ),
-    place="not an entry: a re-make of ZFNet",
+    place="not an entry: the ONNX model zoo's version of ZFNet",
 )
 NIN_CIFAR = replace(
     NIN,
@@ -133,17 +133,17 @@ VGG = Family(
     2014,
     "vgg:vgg",
     {"batch_norm": Choice((False, True))},
-    place="2014: second with 7.3 % top-5; first in localisation",
+    place="2014: second with 7.3 % top-5 error; first in localisation",
     news=(
-        "3x3 convolutions only, stacked: the field of 5x5 or 7x7 with fewer weights",
-        "11 to 19 weight layers: depth alone lowers the error",
-        "dense evaluation at several scales; deeper nets start from shallower ones",
+        "stacks of 3x3 convolutions: the receptive field of a 5x5 or 7x7 with fewer weights",
+        "11 to 19 weight layers: more depth by itself lowers the error",
+        "dense evaluation at several scales; deeper nets are initialised from shallower ones",
     ),
 )
 VGG_BN = replace(
     VGG,
-    paper="Simonyan and Zisserman, arXiv:1409.1556, as torchvision has it",
+    paper="Simonyan and Zisserman, arXiv:1409.1556, in torchvision's version",
     variations={"batch_norm": Choice((True, False))},
-    departures=("batch normalisation behind every convolution, beside its bias",),
-    place="not an entry: torchvision's re-make of the second of 2014",
+    departures=("batch normalisation after every convolution, which also has a bias",),
+    place="not an entry: torchvision's version of VGG, second in 2014",
 )

@@ -1,4 +1,4 @@
-"""What the nets of one paper share, and a net as a row of it. Standard library only."""
+"""`Family`, the facts that the nets of one paper share. Imports only the standard library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from keras_ilsvrc.nets.variations import Variation
 
 @dataclass(frozen=True)
 class Family:
-    """What the nets of one paper have in common."""
+    """Facts that the nets of one paper have in common; the attributes are those of `Net`."""
 
     paper: str
     year: int
@@ -30,7 +30,7 @@ class Family:
         departs: tuple[str, ...] = (),
         **arguments: Any,
     ) -> Net:
-        """A row of the registry; what `arguments` fix can no longer be varied."""
+        """Return a net of this family; variations fixed by `arguments` are no longer offered."""
         return Net(
             name="",
             paper=self.paper,

@@ -8,7 +8,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 
 # fmt: off
-# Table 1:  #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj
+# Table 1. Columns:  #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj
 TABLE_1 = {
     "3a": (64,   96, 128,  16,  32,  32),
     "3b": (128, 128, 192,  32,  96,  64),
@@ -23,14 +23,14 @@ TABLE_1 = {
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
 AUXILIARY = {"4a": "aux1", "4d": "aux2"}  # section 5
-AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # the same
-# Figure 3 says LocalRespNorm without constants; these are of Krizhevsky et al. 2012.
+AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # section 5
+# Figure 3 has LocalRespNorm without constants; these are from Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
-BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # torchvision's; not in the paper
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the paper
 
 
 def inception(x, row, module="reduced", width=1.0, wide=5, batch_norm=None):
-    """Figure 2b: four branches, the wide ones behind a 1x1 reduction; figure 2a: without any."""
+    """Apply a module with 1x1 reductions (figure 2b) or, if "naive", without any (figure 2a)."""
     columns = (max(1, round(maps * width)) for maps in TABLE_1[row])
     n1, n3_reduce, n3, n5_reduce, n5, proj = columns
     rows = (
@@ -48,10 +48,10 @@ def inception(x, row, module="reduced", width=1.0, wide=5, batch_norm=None):
 
 
 def auxiliary_classifier(x, classes, name, pool=AVERAGE_5_3, conv_norm=None, fc_norm=None):
-    """Section 5: average pool, 1x1 convolution to 128 maps, 1024 units, 70 % dropout."""
+    """Return the logits of an auxiliary classifier (section 5), with 70 % dropout."""
     if min(size or 5 for size in x.shape[1:3]) < 5:
         raise InputError(
-            f"auxiliary classifiers pool 5x5 of {x.shape[1]}x{x.shape[2]} maps: "
+            f"auxiliary classifiers pool 5x5 windows, but the maps are {x.shape[1]}x{x.shape[2]}: "
             "give images of at least 79x79, or leave auxiliary out"
         )
     x = pool(name=f"{name}_pool")(x)
@@ -63,7 +63,7 @@ def auxiliary_classifier(x, classes, name, pool=AVERAGE_5_3, conv_norm=None, fc_
 
 
 def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, **options):
-    """3a to 5b and the classifiers on them: maps, logits, or a dict of them with `auxiliary`."""
+    """Apply 3a to 5b and the classifier; return logits, a dict if `auxiliary`, or the last maps."""
     logits = {}
     for row in TABLE_1:
         x = inception(x, row, **options)
@@ -79,9 +79,9 @@ def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, 
 
 
 def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
-    """Image to the 7x7 maps of 5b, or to logits: one tensor, or a dict with `auxiliary`."""
+    """Return logits, a dict of them if `auxiliary`, or the 7x7 maps of 5b if `classes` is None."""
     if auxiliary_bn and not auxiliary:
-        raise InputError("auxiliary_bn is of the auxiliary classifiers: give auxiliary=True too")
+        raise InputError("auxiliary_bn needs auxiliary classifiers: give auxiliary=True too")
     maps, maps_reduce, maps_out = (max(1, round(n * width)) for n in (64, 64, 192))
     x = parts.conv(image, f"conv7/2-{maps}", "conv1", "relu")
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
@@ -96,7 +96,7 @@ def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
 
 
 def googlenet_bn(image, classes, auxiliary):
-    """torchvision's form: BN for LRN, 3x3 where the paper has 5x5, pool4 2x2, dropout 0.2."""
+    """Return the outputs of torchvision's version: BN, 3x3 for 5x5, pool4 2x2, dropout 0.2."""
     x = parts.conv(image, "conv7/2-64", "conv1", "relu", BATCH_NORM)
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
     x = parts.conv(x, "conv1-64", "conv2_reduce", "relu", BATCH_NORM)

@@ -1,4 +1,4 @@
-"""Inception-v3: Szegedy et al., arXiv:1512.00567; table of the authors' released net.
+"""Inception-v3: Szegedy et al., arXiv:1512.00567; layers of the authors' released net.
 
 The paper's table 1 lacks the released net's 1x1 convolution to 80 maps and its second pool.
 """
@@ -9,7 +9,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Cell and padding of the layers before the first module.
+# Cell and padding of the layers before the first Inception module.
 STEM = {
     "conv1a": ("conv3/2-32",  "valid"),
     "conv2a": ("conv3-32",    "valid"),
@@ -27,7 +27,7 @@ FORMS = {  # momentum of BN, padding of the average pools, dropout
 
 
 def figure_5(x, name, projected, **options):
-    """35x35: the 5x5 of GoogLeNet as two 3x3; the released net keeps one true 5x5 beside them."""
+    """Apply the module for 35x35 maps: two 3x3 for a 5x5; the released net also has a real 5x5."""
     rows = (
         {"1x1": "conv1-64"},
         {"5x5_reduce": "conv1-48", "5x5": "conv5-64"},
@@ -42,7 +42,7 @@ def figure_5(x, name, projected, **options):
 
 
 def figure_6(x, name, maps, **options):
-    """17x17: n x n factorised into 1 x n and n x 1, n = 7."""
+    """Apply the module for 17x17 maps: n x n factorised into 1 x n and n x 1, with n = 7."""
     rows = (
         {"1x1": "conv1-192"},
         {"7x7_reduce": f"conv1-{maps}", "1x7": f"conv1x7-{maps}", "7x1": "conv7x1-192"},
@@ -59,7 +59,7 @@ def figure_6(x, name, maps, **options):
 
 
 def figure_7(x, name, **options):
-    """8x8: 1x3 and 3x1 side by side, an expanded bank of filters."""
+    """Apply the module for 8x8 maps: 1x3 and 3x1 in parallel, an expanded filter bank."""
     trunks = {
         "3x3": {"3x3_reduce": "conv1-384"},
         "double_3x3": {"double_3x3_reduce": "conv1-448", "double_3x3": "conv3-384"},
@@ -75,11 +75,11 @@ def figure_7(x, name, **options):
 
 
 def figure_10(x, name, rows, **options):
-    """Grid reduction: convolutions of stride 2 beside a pool of stride 2."""
+    """Apply a grid reduction: convolutions with stride 2 in parallel with a pool of stride 2."""
     return parts.branches(x, (*rows, {"pool": "maxpool3/2"}), name, strided="valid", **options)
 
 
-# What figure 10 reduces with: 35x35 to 17x17, and 17x17 to 8x8.
+# Branches of the two grid reductions: 35x35 to 17x17, and 17x17 to 8x8.
 MIXED_6A = (
     {"3x3": "conv3/2-384"},
     {"double_3x3_reduce": "conv1-64", "double_3x3_1": "conv3-96", "double_3x3_2": "conv3/2-96"},
@@ -96,10 +96,10 @@ MIXED_7A = (
 
 
 def auxiliary_classifier(x, classes, batch_norm):
-    """Section 4: on the last 17x17 maps, batch-normalised; only beside images of 299 or so."""
+    """Return the logits of the auxiliary classifier on the last 17x17 maps (section 4)."""
     if min(size or 17 for size in x.shape[1:3]) < 17:
         raise InputError(
-            f"the auxiliary classifier needs maps of 17x17, these are {x.shape[1]}x{x.shape[2]}: "
+            f"the auxiliary classifier needs 17x17 maps, but these are {x.shape[1]}x{x.shape[2]}: "
             "give images of at least 299x299, or leave auxiliary out"
         )
     x = parts.pool(x, "avgpool5/3", "aux_pool")
@@ -110,7 +110,7 @@ def auxiliary_classifier(x, classes, batch_norm):
 
 
 def inception_v3(image, classes, auxiliary, form):
-    """Image of 299x299 to the 8x8 maps of 7c, or to logits: a dict of them with `auxiliary`."""
+    """Return logits, a dict of them if `auxiliary`, or the 8x8 maps of 7c; takes 299x299."""
     momentum, border, dropout = FORMS[form]
     norm = {"momentum": momentum, "epsilon": 1e-3}
     options = {"batch_norm": norm, "border": border}

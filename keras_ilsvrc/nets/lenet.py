@@ -5,7 +5,7 @@ from keras import layers
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import RadialBasis, Subsampling2D, TableConv2D, parts, scaled_tanh
 
-# Table I: a row for each map of S2, a column for each map of C3.
+# Table I: one row per map of S2, one column per map of C3; X is a connection.
 TABLE_1 = (
     # 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5
     "X . . . X X X . . X X X X . X X",
@@ -15,8 +15,8 @@ TABLE_1 = (
     ". . X X X . . X X X X . X X . X",
     ". . . X X X . . X X X X . X X X",
 )
-# Figure 3, the ten digits of the full ASCII set: ink is +1, paper is -1. Bit by bit what the
-# authors' PDF has, in which each is an image of 7x12 pixels.
+# Figure 3, the ten digits of the full ASCII set, with ink +1 and paper -1. Copied pixel by pixel
+# from the authors' PDF, in which each digit is an image of 7x12 pixels.
 FIGURE_3 = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
 .......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###
@@ -31,7 +31,7 @@ FIGURE_3 = """
 .......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
 .......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
 """
-# Appendix A: uniform within 2.4 / fan-in on both sides.
+# Appendix A: uniform between -2.4 / fan-in and 2.4 / fan-in.
 INITIAL = {"kernel": ("fan_in", 2.4), "bias": {}}
 
 C3 = [
@@ -49,10 +49,10 @@ CODES = [
 
 
 def lenet5(image, classes):
-    """Image to the maps of C5, or to the negative squared distances of F6 from the ten codes."""
+    """Return the negative squared distances of F6 from the ten codes, or the maps of C5."""
     if classes not in (None, len(CODES)):
         raise InputError(
-            f"lenet5 has ten codes, one a digit; classes is {classes}: leave it at 10, or build "
+            f"lenet5 has ten codes, one per digit; classes is {classes}: leave it at 10, or build "
             "lenet5_modern"
         )
     x = parts.conv(image, "conv5-6", "c1", scaled_tanh, padding="valid")
@@ -68,7 +68,7 @@ def lenet5(image, classes):
 
 
 def lenet5_modern(image, classes):
-    """Image to the maps of S4, or to logits: tanh, plain averages, every map of C3 sees all."""
+    """Return the logits, or the maps of S4; C3 is an ordinary convolution, pools are averages."""
     x = parts.conv(image, "conv5-6", "c1", "tanh", padding="valid")
     x = parts.pool(x, "avgpool2/2", "s2")
     x = parts.conv(x, "conv5-16", "c3", "tanh", padding="valid")

@@ -1,12 +1,12 @@
-"""Network in Network: Lin, Chen and Yan, arXiv:1312.4400; tables of the authors' released nets."""
+"""Network in Network: Lin, Chen and Yan, arXiv:1312.4400; layers of the authors' released nets."""
 
 from keras import layers
 
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Three mlpconv layers: a convolution, then 1x1 ones (cccp, cascaded cross-channel pooling). The
-# last 1x1 has a map a class.
+# One row per mlpconv layer: a convolution, then 1x1 convolutions (cccp, cascaded cross-channel
+# pooling). The last 1x1 has one map per class.
 CIFAR10 = (
     {"conv1": "conv5-192", "cccp1": "conv1-160", "cccp2": "conv1-96",  "pool1": "maxpool3/2"},
     {"conv2": "conv5-192", "cccp3": "conv1-192", "cccp4": "conv1-192", "pool2": "maxpool3/2"},
@@ -19,12 +19,12 @@ IMAGENET = (
     {"conv4": "conv3-1024",  "cccp7": "conv1-1024", "cccp8": "conv1-{classes}"},
 )
 # fmt: on
-# Of the released ImageNet net: deviation of the 3x3 and 1x1 kernels, all biases zero.
+# Released ImageNet net: standard deviation of the 3x3 and 1x1 kernels; all biases are zero.
 INITIAL = {"kernel": ("normal", 0.05), "bias": {}}
 
 
 def mlpconv(x, cells, classes):
-    """Section 3.1: a small perceptron, ReLU after every layer, swept over the maps."""
+    """Apply an mlpconv layer, a small perceptron at every position (section 3.1), and its pool."""
     for name, text in cells.items():
         if name.startswith("pool"):
             x = parts.pool(x, text, name, "ceil")
@@ -36,7 +36,7 @@ def mlpconv(x, cells, classes):
 
 
 def network(image, classes, table, dropout_after):
-    """mlpconv layers and dropout behind those numbered; without the maps of classes if None."""
+    """Apply the mlpconv layers and dropout; without `classes`, omit the last convolution."""
     x = image
     for number, cells in enumerate(table, 1):
         if classes is None and number == len(table):
@@ -48,24 +48,24 @@ def network(image, classes, table, dropout_after):
 
 
 def average(x):
-    """Section 3.2: global average pooling, one map a class straight to the softmax."""
+    """Apply global average pooling to one map per class, which gives the logits (section 3.2)."""
     return layers.GlobalAveragePooling2D(name="average")(x)
 
 
 def nin(image, classes):
-    """Image to the 6x6 maps of cccp7, or to one logit a class if `classes` is given."""
+    """Return the logits, or the 6x6 maps of cccp7 if `classes` is None."""
     x = network(image, classes, IMAGENET, dropout_after=(3,))
     return x if classes is None else average(x)
 
 
 def nin_cifar10(image, classes, head):
-    """Image to the 8x8 maps of cccp5, or to logits by global average pooling or a dense layer."""
+    """Return the logits of an average or dense `head`, or the 8x8 maps of cccp5."""
     x = network(image, classes, CIFAR10, dropout_after=(1, 2))
     if classes is None:
         return x
     if head == "average":
         return average(x)
-    x = layers.Flatten(name="flatten")(x)  # section 4.6 compares the two heads
+    x = layers.Flatten(name="flatten")(x)  # section 4.6 compares dense heads with averaging
     if head == "dense_dropout":
         x = layers.Dropout(0.5, name="drop3")(x)
     return parts.dense(x, classes, "logits")

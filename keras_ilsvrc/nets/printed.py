@@ -1,4 +1,4 @@
-"""What the papers print of their own nets, to be held against an account of the built ones."""
+"""Values printed in papers about their own nets, for comparison with those of the built nets."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,15 +8,14 @@ from keras_ilsvrc.nets.registry import Net
 
 
 class Line(NamedTuple):
-    """One printed value.
+    """Value printed in a paper.
 
     Attributes:
-        label: The paper's name of it.
-        quantity: `size`, `cells`, or a number of the account: `parameters`, `units`,
-            `connections`, `macs`.
-        layers: The layer, or all layers that begin so and `_`; empty for the whole net.
-        printed: As the paper has it; K, M and G after a number are its thousands.
-        why: Why the built net has another value.
+        label: Name of the value in the paper.
+        quantity: `size`, `cells`, or a count: `parameters`, `units`, `connections`, `macs`.
+        layers: Name of a layer, which includes `<layers>_*` and `<layers>/*`; empty for the net.
+        printed: Text in the paper; K, M and G after a number are powers of `Printed.thousand`.
+        why: Reason why the built net has a different value.
     """
 
     label: str
@@ -27,7 +26,7 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """A paper's table: its name, what makes its lines, and what its K is."""
+    """Table of a paper: its name, a function that returns its lines, and the value of its K."""
 
     title: str
     lines: Callable[[], list[Line]]
@@ -64,7 +63,7 @@ GOOGLENET = {
     "inception_5b": ("7x7x1024",    "1388K", "71M"),
     "logits":       ("1000",        "1000K", "1M"),
 }
-# Simonyan and Zisserman, arXiv:1409.1556, table 1 (a column a net) and table 2.
+# Simonyan and Zisserman, arXiv:1409.1556: column in table 1, and parameters in table 2.
 VGG = {
     "vgg11":     ("A", "133M"), "vgg11_lrn": ("A-LRN", "133M"), "vgg13": ("B", "133M"),
     "vgg16_1x1": ("C", "134M"), "vgg16":     ("D", "138M"),     "vgg19": ("E", "144M"),
@@ -73,16 +72,16 @@ VGG = {
 RESNET = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
 SIZES = "112x112", "56x56", "28x28", "14x14", "7x7"
 RESNET_SIZES = {f"conv{stage}": size for stage, size in enumerate(SIZES, 1)}
-# The same, table 6 and section 4.2: parameters on CIFAR-10; 32, 16 and 8 pixels.
+# The same paper, table 6 and section 4.2: parameters on CIFAR-10; sizes 32, 16 and 8.
 CIFAR = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
 CIFAR_SIZES = {"conv2": "32x32", "conv3": "16x16", "conv4": "8x8"}
 # fmt: on
-OWN_FILTERS = "the column does not follow from the table's own numbers of filters"
-SEPARABLE = "what is printed is a depthwise separable 7x7 of multiplier 8, as in the authors' code"
+OWN_FILTERS = "the printed values do not follow from the numbers of filters in the same table"
+SEPARABLE = "printed for a depthwise separable 7x7 with multiplier 8, as in the authors' code"
 
 
 def printed(net: Net) -> Printed | None:
-    """What the paper prints of a net; None where it prints nothing that can be counted."""
+    """Return the values that the paper prints about a net, or None if there are none to compare."""
     if net.varied:
         return None
     if net.name in OWN_TABLES:
@@ -107,11 +106,11 @@ def _lenet() -> list[Line]:
 
 
 def _alexnet() -> list[Line]:
-    why = {"conv1": "55 * 55 * 96 is 290,400; no number of maps gives what the caption has"}
+    why = {"conv1": "55 * 55 * 96 is 290,400; no number of maps gives the value in the caption"}
     lines = [Line(k, "units", k, f"{n:,}", why.get(k, "")) for k, n in ALEXNET.items()]
     return [
         *lines,
-        Line("neurons", "units", "", "650K", "the abstract rounds"),
+        Line("neurons", "units", "", "650K", "rounded in the abstract"),
         Line("parameters", "parameters", "", "60M"),
     ]
 
@@ -127,7 +126,7 @@ def _googlenet() -> list[Line]:
 
 
 def _vgg(column: str, millions: str) -> list[Line]:
-    from keras_ilsvrc.nets.vgg import TABLE_1  # beside the builder, with Keras
+    from keras_ilsvrc.nets.vgg import TABLE_1  # this module imports Keras
 
     lines = [
         Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))
@@ -138,7 +137,7 @@ def _vgg(column: str, millions: str) -> list[Line]:
 
 def _resnet(net: Net, sizes: dict[str, str], quantity: str, total: str) -> list[Line]:
     why = net.departures[0] if net.departures and "stride" in net.departures[0] else ""
-    # all but conv1 are of several units
+    # stages other than conv1 have several units
     lines = [Line(k if k == "conv1" else f"{k}_x", "size", k, x) for k, x in sizes.items()]
     return [*lines, Line("FLOPs" if quantity == "macs" else quantity, quantity, "", total, why)]
 

@@ -1,4 +1,4 @@
-"""What the registry knows of a net. Standard library only."""
+"""`Net`, the facts about a net in the registry. Imports only the standard library."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,32 +7,32 @@ from typing import Any
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets.variations import Variation
 
-# What the paper says of its own net only.
+# Facts that are true only for the net exactly as published; None if it is varied.
 MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
 
 
 @dataclass(frozen=True)
 class Net:
-    """The facts of one net.
+    """Facts about one net.
 
     Attributes:
-        name: What `build` calls it.
-        paper: Authors and where it stands.
-        year: Of the paper.
+        name: Name of the net in `build`.
+        paper: Authors and reference of the paper.
+        year: Year of the paper.
         input_shape: Height, width, channels of the published net.
-        minimum: Smallest height and width it can be built for.
-        classes: Of the published net.
-        parameters: Trainable parameters of the published net; None for a family of nets.
-        top1_error: Published error in %, of one net; None if the paper gives none.
-        top5_error: The same for the five best guesses.
-        protocol: How that error was measured.
-        variations: Keywords of `build` with which another net than the published one is built.
-        varied: Which of them were given: empty for the published net.
-        departures: Where we depart from the paper.
-        place: In the challenge, or what is known instead.
-        news: What was new, in three lines.
-        builder: Module and function that build it.
-        arguments: What the builder is called with.
+        minimum: Smallest height and width for which the net can be built.
+        classes: Number of classes of the published net.
+        parameters: Trainable parameters of the published net; None for a net of any depth.
+        top1_error: Published top-1 error of a single net in %; None if the paper gives none.
+        top5_error: Published top-5 error of a single net in %; None if the paper gives none.
+        protocol: Evaluation protocol of the published errors.
+        variations: Keywords of `build` that change the published net, with their valid values.
+        varied: Variations that differ from the published net; empty for the published net.
+        departures: Differences between this implementation and the paper.
+        place: Rank in the challenge; for nets that were not entries, another fact.
+        news: What was new in the paper, in three lines.
+        builder: Module and function that build the net, as "module:function".
+        arguments: Keyword arguments of the builder.
     """
 
     name: str
@@ -55,16 +55,16 @@ class Net:
 
     @property
     def published(self) -> bool:
-        """Whether this is the net of the paper, with nothing varied."""
+        """Whether this is the net of the paper, without variations."""
         return not self.varied and self.parameters is not None
 
     @property
     def model_name(self) -> str:
-        """The name as TensorFlow can have it: `alexnet[pool=2/2]` is `alexnet.pool-2-2`."""
+        """The name as TensorFlow allows it: `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
         return self.name.translate(str.maketrans("[,=/", "..--", "]"))
 
     def vary(self, given: Mapping[str, Any]) -> "Net":
-        """This net with variations, under a name that says them.
+        """Return this net with variations, which are added to its name.
 
         Raises:
             InputError: If a variation is unknown or its value is not allowed.
@@ -97,7 +97,7 @@ class Net:
         )
 
 
-# The arguments of `build` that all nets share, for suggestions.
+# The arguments of `build` that all nets share; suggested for misspelled ones.
 SHARED_ARGUMENTS = (
     "include_top",
     "weights",
@@ -111,5 +111,5 @@ SHARED_ARGUMENTS = (
 
 
 def unknown(name: str, known: Iterable[str]) -> InputError:
-    """The error for a net that does not exist."""
+    """Return the error for an unknown net, with similar names."""
     return InputError(f"no net is called {name!r}; {nearest(name, known)}".rstrip("; "))

@@ -9,7 +9,7 @@ from keras_ilsvrc.layers import ResidualUnit, parts
 from keras_ilsvrc.layers.residual import FIGURE_4, PUBLISHED_GATE
 
 # fmt: off
-# [1] table 1: the unit, and how many of it in conv2_x ... conv5_x; 200 is of [2].
+# [1] table 1: kind of unit, and number of units in conv2_x ... conv5_x. Depth 200 is from [2].
 TABLE_1 = {
     18:  ("basic",      (2,  2,  2, 2)),
     34:  ("basic",      (3,  4,  6, 3)),
@@ -18,7 +18,7 @@ TABLE_1 = {
     152: ("bottleneck", (3,  8, 36, 3)),
     200: ("bottleneck", (3, 24, 36, 3)),
 }
-# [1] figure 5: weight layers of F; where the stride stands in a bottleneck is told by the form.
+# [1] figure 5: weight layers of F. `Variant` says which layer of a bottleneck has the stride.
 UNITS = {
     "basic":           "conv3/{stride}-{maps} conv3-{maps}",
     "bottleneck":      "conv1/{stride}-{maps} conv3-{maps} conv1-{wide}",
@@ -29,31 +29,31 @@ CIFAR_MAPS = (16, 32, 64)  # [1] section 4.2
 # fmt: on
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
-# [1] section 3.4: as in He et al., arXiv:1502.01852, equation 10.
+# [1] section 3.4: initial weights as in He et al., arXiv:1502.01852, equation 10.
 INITIAL = {"kernel": ("he",), "bias": {}}
 
 
 class Variant(NamedTuple):
-    """In what the published forms of one net differ."""
+    """Properties in which published versions of the same net differ."""
 
     bottleneck: str  # row of UNITS
-    pool1: str  # its padding
+    pool1: str  # padding of pool1
     batch_norm: dict[str, float]
-    use_bias: bool | str | None = None  # of ResidualUnit
+    use_bias: bool | str | None = None  # as in ResidualUnit
     stem_norm: bool = True  # whether BN and ReLU follow conv1
-    stride_last: bool = False  # whether a stage's last unit has the next one's stride
+    stride_last: bool = False  # whether a stage's last unit has the stride, not its first
 
 
 FORMS = {
     "authors": Variant("bottleneck", "ceil", BATCH_NORM),
-    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # torchvision's; [2] too
+    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # as in torchvision, and in [2]
     "keras": Variant("bottleneck", "half", KERAS_BATCH_NORM, True),
     "keras_v2": Variant("bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", False, True),
 }
 
 
 def stages(x, unit, counts, maps, form, unit_options):
-    """conv2_x and on: every stage but the first halves the size."""
+    """Apply conv2_x and the later stages; every stage except the first halves the size."""
     order, norm = unit_options["order"], unit_options["batch_norm"]
     for stage, (count, filters) in enumerate(zip(counts, maps), 2):
         last = stage == len(counts) + 1
@@ -69,7 +69,7 @@ def stages(x, unit, counts, maps, form, unit_options):
                 **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
-    for step in FIGURE_4[order].before.split():  # as before a layer, though none follows
+    for step in FIGURE_4[order].before.split():  # also before the head
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
         elif norm:
@@ -78,7 +78,7 @@ def stages(x, unit, counts, maps, form, unit_options):
 
 
 def options_of_units(form, shortcut, gate_bias, order, batch_norm):
-    """What all units of a net share."""
+    """Return the arguments of `ResidualUnit` that all units of a net share."""
     if gate_bias != PUBLISHED_GATE and "gating" not in shortcut:
         raise InputError(
             f"gate_bias is {gate_bias}, but shortcut {shortcut!r} has no gate: leave it out, or "
@@ -93,7 +93,7 @@ def options_of_units(form, shortcut, gate_bias, order, batch_norm):
 
 
 def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, width):
-    """Image to the 7x7 maps of conv5_x, or to logits if `classes` is given."""
+    """Return the logits, or the 7x7 maps of conv5_x if `classes` is None."""
     form = FORMS[form]
     options = options_of_units(form, shortcut, gate_bias, order, batch_norm)
     norm = options["batch_norm"]
@@ -114,17 +114,17 @@ def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, 
 
 
 def resnet_cifar(image, classes, depth, unit, shortcut, gate_bias, order, batch_norm, width):
-    """[1] section 4.2: three stages on 32x32 images, to 8x8 maps or to logits.
+    """Return the logits, or the 8x8 maps, of the three stages for 32x32 images ([1] section 4.2).
 
-    6n + 2 layers in basic units; 9n + 2 in bottlenecks ([2] section 3.1).
+    The depth is 6n + 2 with basic units, and 9n + 2 with bottlenecks ([2] section 3.1).
     """
     layers_a_unit = len(UNITS[unit].split())
     count, rest = divmod(depth - 2, 3 * layers_a_unit)
     if rest or count < 1:
         near = [3 * layers_a_unit * n + 2 for n in (1, 2, 3)]
         raise InputError(
-            f"depth is {depth}; expected {3 * layers_a_unit}n + 2, as {near[0]}, {near[1]}, "
-            f"{near[2]}, ..., with {unit} units"
+            f"depth is {depth}; expected {3 * layers_a_unit}n + 2 with {unit} units, for example "
+            f"{near[0]}, {near[1]} or {near[2]}"
         )
     form = FORMS["authors"]
     options = options_of_units(form, shortcut, gate_bias, order, batch_norm)

@@ -1,4 +1,4 @@
-"""The table of all nets. Standard library only, so that listing nets costs nothing."""
+"""The table of all nets. Imports only the standard library, so that listing is fast."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,13 +11,13 @@ CROP = "single_view"
 PLAIN: dict[str, Any] = {"shortcut": "none", "gate_bias": -6.0}
 
 # fmt: off
-# Trainable parameters; published top-1 and top-5 error in % of one net, and how it was measured.
+# Trainable parameters; published top-1 and top-5 error of a single net in %, and the protocol.
 TABLE = {
     "lenet5": f.LENET.net(60_000, (0.95, None, "MNIST"), departs=(
-        "trained by any optimizer; the authors' is a stochastic diagonal Levenberg-Marquardt",)),
+        "trained with any optimizer; the authors' is stochastic diagonal Levenberg-Marquardt",)),
     "lenet5_modern": replace(f.LENET, builder="lenet:lenet5_modern").net(61_706, departs=(
-        "what is mostly called LeNet-5: every map of C3 sees all of S2, pools without "
-        "coefficients, a softmax for the distances to drawn digits",)),
+        "the simplified net usually called LeNet-5: every map of C3 sees all of S2, pools have no "
+        "coefficients, and a softmax replaces the distances to drawn digits",)),
     "alexnet": f.ALEXNET.net(60_965_224, (40.7, 18.2, "ten_crop")),
     "caffenet": f.CAFFENET.net(60_965_224, (42.6, 19.6, CROP)),
     "alexnet_owt": f.ONE_WEIRD_TRICK.net(61_100_840, (43.478, 20.934, CROP)),
@@ -28,7 +28,7 @@ TABLE = {
     "nin_cifar10": f.NIN_CIFAR.net(966_986, (10.41, None, CROP)),
     "vgg11": f.VGG.net(132_863_336, (29.6, 10.4, "dense"), configuration="A"),
     "vgg11_lrn": f.VGG.net(132_863_336, (29.7, 10.5, "dense"), configuration="A-LRN", departs=(
-        "alpha and k of LRN as AlexNet's formula reads; the paper refers to AlexNet",)),
+        "LRN uses alpha and k as in AlexNet's formula, to which the paper refers",)),
     "vgg13": f.VGG.net(133_047_848, (28.7, 9.9, "dense"), configuration="B"),
     "vgg13_5x5": f.VGG.net(134_503_528, configuration="B-5x5"),
     "vgg16_1x1": f.VGG.net(133_638_952, (28.1, 9.4, "dense"), configuration="C"),
@@ -43,7 +43,7 @@ TABLE = {
     "bn_inception": i.BN_INCEPTION.net(11_285_224, (25.2, 7.8, CROP)),
     "inception_v3": i.INCEPTION_V3.net(23_834_568, (21.2, 5.6, CROP), form="tensorflow"),
     "inception_v3_tv": i.INCEPTION_V3.net(23_834_568, (22.706, 6.55, CROP), form="torchvision",
-        departs=("torchvision's form: averages count the zeros around the maps, dropout 0.5",)),
+        departs=("as in torchvision, average pools count the padding, and dropout is 0.5",)),
     "cnds8": i.CNDS.net(63_665_000, (33.8, 13.2, "not stated")),
     "plain18": r.PLAIN.net(11_515_688, (27.94, None, "ten_crop"), depth=18, form="authors",
         **PLAIN),

@@ -1,4 +1,4 @@
-"""What may be varied of a net, and how its name says so. Standard library only."""
+"""Variations of a net and their notation in its name. Imports only the standard library."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Choice:
-    """A variation with listed values; the first is the published one."""
+    """Variation with a list of valid values, of which the first is the published one."""
 
     values: tuple[Any, ...]
-    same_net: bool = False  # whether the published network stays what it is, whatever the value
+    same_net: bool = False  # whether the net counts as the published one with any value
 
     @property
     def default(self) -> Any:
@@ -26,7 +26,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Number:
-    """A variation with a number from `least` on and below `below`; None is 'must be given'."""
+    """Variation with a number of at least `least` and below `below`; required if no default."""
 
     default: float | None
     least: float
@@ -53,7 +53,7 @@ Variation = Choice | Number
 def split_name(
     name: str, variations: Mapping[str, Mapping[str, Variation]]
 ) -> tuple[str, dict[str, Any]]:
-    """`alexnet[activation=tanh]` as a plain name and the variations in brackets."""
+    """Split `alexnet[activation=tanh]` into the plain name and the variations in brackets."""
     match = re.fullmatch(r"([^\[\]]+)\[(.*)\]", name)
     if not match:
         return name, {}
@@ -64,7 +64,7 @@ def split_name(
 
 
 def _read(text: str, variation: Variation | None) -> Any:
-    """The value that `text` spells for a variation; the text itself if it spells none."""
+    """Return `text` as a value of the variation, or unchanged if it cannot be converted."""
     if isinstance(variation, Choice):
         return next((value for value in variation.values if str(value) == text), text)
     try:

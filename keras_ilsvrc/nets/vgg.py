@@ -3,7 +3,7 @@
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 
 # fmt: off
-# Table 1, in the paper's notation conv<kernel>-<filters>; maxpool stands after every stage.
+# Table 1, in the paper's notation conv<kernel>-<filters>; a maxpool follows every stage.
 TABLE_1 = {
     "A": ("conv3-64", "conv3-128", "conv3-256 conv3-256",
           "conv3-512 conv3-512", "conv3-512 conv3-512"),
@@ -17,26 +17,26 @@ TABLE_1 = {
           "conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512"),
     "E": ("conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv3-256 conv3-256",
           "conv3-512 conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512 conv3-512"),
-    # Section 4.1: every pair of 3x3 in B replaced by one 5x5.
+    # Section 4.1: B, with every pair of 3x3 convolutions replaced by one 5x5.
     "B-5x5": ("conv5-64", "conv5-128", "conv5-256", "conv5-512", "conv5-512"),
 }
 # fmt: on
-# Section 2.1 takes the parameters of Krizhevsky et al. 2012.
+# Section 2.1: the constants of Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
-BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # torchvision's; not in the paper
-# Section 3.1: variance 1e-2, as printed.
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # from torchvision; not in the paper
+# Section 3.1 prints a variance of 1e-2, which is a standard deviation of 0.1.
 INITIAL = {"kernel": ("normal", 0.1), "bias": {}}
 
 
 def vgg(image, classes, configuration, batch_norm):
-    """Image to the 7x7 maps of pool5, or to the logits of fc8 if `classes` is given."""
+    """Return the logits of fc8, or the 7x7 maps of pool5 if `classes` is None."""
     x = image
     constants = BATCH_NORM if batch_norm else None
     for stage, row in enumerate(TABLE_1[configuration], 1):
         for number, cell in enumerate(row.split(), 1):
             if cell == "LRN":
                 x = LocalResponseNormalization(**LRN, name=f"norm{stage}")(x)
-            else:  # torchvision keeps the biases in front of batch normalisation
+            else:  # as in torchvision, convolutions before batch normalisation have biases
                 x = parts.conv(x, cell, f"conv{stage}_{number}", "relu", constants, use_bias=True)
         x = parts.pool(x, "maxpool2/2", f"pool{stage}")
     return x if classes is None else parts.fully_connected_head(x, classes)

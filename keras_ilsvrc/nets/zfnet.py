@@ -3,7 +3,8 @@
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Figure 3: the cell, no towers, what follows its ReLU. Both first strides are 2.
+# Figure 3. Columns: cell, number of towers (1 is none), layers after its ReLU. The strides of
+# conv1 and conv2 are 2.
 FIGURE_3 = {
     "conv1": ("conv7/2-96",  1, "pool norm"),
     "conv2": ("conv5/2-256", 1, "pool norm"),
@@ -11,14 +12,14 @@ FIGURE_3 = {
     "conv4": ("conv3-384",   1, ""),
     "conv5": ("conv3-256",   1, "pool"),
 }
-# Table 2, (b): more maps in layers 3, 4 and 5.
+# Table 2 (b): more maps in layers 3, 4 and 5.
 TABLE_2B = {
     **FIGURE_3,
     "conv3": ("conv3-512",   1, ""),
     "conv4": ("conv3-1024",  1, ""),
     "conv5": ("conv3-512",   1, "pool"),
 }
-# The ONNX model zoo's zfnet512 normalises before it pools and pads conv1 by nothing.
+# The ONNX model zoo's zfnet512 normalises before pooling and does not pad conv1.
 ONNX = {
     "conv1": ("conv7/2-96",  1, "norm pool"),
     "conv2": ("conv5/2-256", 1, "norm pool"),
@@ -27,19 +28,19 @@ ONNX = {
     "conv5": ("conv3-512",   1, "pool"),
 }
 # fmt: on
-FORMS = {  # table, padding of conv1, units of fc6 and fc7
+FORMS = {  # (table, padding of conv1, units of fc6 and fc7)
     "a": (FIGURE_3, 1, (4096, 4096)),
     "b": (TABLE_2B, 1, (4096, 4096)),
     "onnx": (ONNX, "valid", (4096, 1024)),
 }
-# "Contrast normalised across feature maps", without constants; these are of Krizhevsky et al.
+# The paper says "contrast normalized across feature maps"; the constants are Krizhevsky et al.'s.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
-# Section 3: all weights 1e-2, biases zero.
+# Section 3: weights start with 1e-2, taken as the standard deviation, and biases at zero.
 INITIAL = {"kernel": ("normal", 0.01), "bias": {}}
 
 
 def zfnet(image, classes, form):
-    """Image to the 6x6 maps of pool5, or to the logits of fc8 if `classes` is given."""
+    """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None."""
     table, border, units = FORMS[form]
     x = parts.column(image, table, lrn=LRN, padding={"conv1": border, "conv2": "valid"}, ceil=True)
     return x if classes is None else parts.fully_connected_head(x, classes, units)

@@ -1,4 +1,4 @@
-"""Recipes: one TOML file a run, typed. Shapes and types only; names in it are resolved by `run`."""
+"""Find, read and check recipe files. Names of networks, datasets etc. are resolved in `runs`."""
 
 import re
 import tomllib
@@ -13,14 +13,17 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
 from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
 
-DEPTH = 16  # of tables and lists within each other; a recipe needs four
+DEPTH = 16  # maximum nesting of tables and lists; a recipe needs four levels
 
 
 def find(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that came with the package.
+    """Return the path of a recipe.
+
+    Args:
+        name: Path of a recipe file, or name of a recipe in the package.
 
     Raises:
-        InputError: If there is none; the nearest names are suggested.
+        InputError: If there is no such recipe; the message suggests similar names.
     """
     with suppress(OSError):  # too long for a path
         if Path(name).is_file():
@@ -32,24 +35,25 @@ def find(name: str) -> Path:
     if name in known:
         return known[name]
     hint = nearest(name, known)
-    text = f"{name[:200]}: no such recipe file, nor a recipe of the package; {hint}"
+    text = f"{name[:200]}: no such recipe file, and no such recipe in the package; {hint}"
     raise InputError(text.rstrip("; "))
 
 
 def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
-    """Reads and checks a recipe.
+    """Read and check a recipe.
 
     Args:
-        path: A TOML file.
-        overrides: As `"schedule.steps=100"`: a dotted key and a TOML value, or a bare word.
+        path: Path of the TOML file.
+        overrides: Changes such as `"schedule.steps=100"`: a dotted key, and a TOML value or a
+            bare word.
 
     Raises:
-        InputError: If the file is no TOML (the line is named), or a key is unknown (its path and
-            the nearest one), missing, of the wrong type or out of range.
+        InputError: If the file is not TOML (the message gives the line), or a key is unknown (the
+            message gives similar keys), missing, of the wrong type or out of range.
     """
     content = read(path, SMALL)
     try:
-        text = content.decode("utf-8-sig")  # Notepad begins files with a byte order mark
+        text = content.decode("utf-8-sig")  # Notepad writes a byte order mark
         table = _parse(text)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8: {error}; save it as UTF-8") from error
@@ -61,7 +65,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         return Recipe.model_validate(table)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        errors.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo explains the rest
+        errors.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo may cause others
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise InputError(f"{path}: {_explain(errors[0])}{more}") from error
 
@@ -69,10 +73,10 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
 def _set(table: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set {override}: expected key=value, as in schedule.steps=100")
+        raise InputError(f"--set {override}: expected key=value, e.g. schedule.steps=100")
     *parents, last = key.strip().split(".")
     if len(parents) > DEPTH:
-        raise InputError(f"--set {key[:60]}...: a key of {len(parents) + 1} parts; at most {DEPTH}")
+        raise InputError(f"--set {key[:60]}...: {len(parents) + 1} parts; expected at most {DEPTH}")
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
@@ -84,15 +88,15 @@ def _set(table: dict[str, Any], override: str) -> None:
     except ValueError as error:
         raise InputError(f"--set {key}: {error}") from error
     if len(parsed) > 1:
-        raise InputError(f"--set {key}: {text!r} is more than one value; give --set for each key")
+        raise InputError(f"--set {key}: {text!r} is more than one value; use one --set per key")
     table[last] = parsed["value"]
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """Return TOML as a table.
+    """Parse TOML text into a dict.
 
     Raises:
-        ValueError: If it is no TOML, or nested deeper than `DEPTH`.
+        ValueError: If the text is not TOML, or is nested deeper than `DEPTH`.
     """
     depth = 0
     for bracket in re.findall(r"[\[\]{}]", text):
@@ -106,13 +110,13 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _explain(error: Mapping[str, Any]) -> str:
-    """One of pydantic's errors: the key's path, what was found, what was expected."""
+    """Return a pydantic error as text: the key's path, the value found, the value expected."""
     steps = list(error["loc"])
     known: Iterable[str] = Recipe.model_fields
     shown: list[str] = []
     choice, words = "", dict[str, list[str]]()
     for step in steps:
-        if step in words:  # pydantic names the choice before its key; a reader looks for the key
+        if step in words:  # pydantic's path contains the chosen variant, which the file does not
             known, words = words[step], {}
             continue
         shown.append(str(step))
@@ -130,7 +134,7 @@ def _explain(error: Mapping[str, Any]) -> str:
     if error["type"] == "union_tag_not_found":
         return f"{path}: expected a table with a key {choice}, found {found!r}"
     reason = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error" and isinstance(found, dict):  # keys that do not go together
+    if error["type"] == "value_error" and isinstance(found, dict):  # error of a whole table
         return f"{path}: {reason}"
     shown_value = f"{found!r:.60}"
     return f"{path} is {shown_value}: {reason[0].lower()}{reason[1:]}"

@@ -1,4 +1,4 @@
-"""What the tables of a recipe are made of: ranges of numbers, a strict table, one table an op."""
+"""Building blocks of the recipe schema: number ranges, the base table, and one table per op."""
 
 from typing import Annotated, Any, Literal, Union
 
@@ -8,17 +8,17 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Count = Annotated[int, Field(gt=0, lt=2**31)]
-Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]  # least and most
+Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]  # minimum and maximum
 
 
 class Table(BaseModel):
-    """A table of a recipe: no key but the known ones, no value of another type."""
+    """Base class of recipe tables, which rejects unknown keys and values of the wrong type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-ANTIALIAS = {"antialias": (bool | None, None)}  # may be left out
-# Every op of `data.ops`, with the keys it takes from a recipe.
+ANTIALIAS = {"antialias": (bool | None, None)}  # optional key
+# Every op of `data.ops`, with its keys in a recipe.
 OP_KEYS: dict[str, dict[str, Any]] = {
     "resize": {"size": Count, **ANTIALIAS},
     "resize_shorter": {"size": Count, **ANTIALIAS},

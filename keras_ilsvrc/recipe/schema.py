@@ -1,4 +1,4 @@
-"""The tables of a recipe: their keys, with type and range. Names in them are resolved later."""
+"""Schema of recipes: the keys of every table, with type and range. `runs` resolves the names."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,7 @@ Protocol = Literal[
 
 
 class Build(Table):
-    """What `build` is called with; any further key is a variation of the net."""
+    """Arguments of `build`; extra keys are variations of the network."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -29,15 +29,15 @@ class Build(Table):
 
     @property
     def variations(self) -> dict[str, Any]:
-        """The keys that the net has to know."""
+        """The extra keys: variations that the network must support."""
         return dict(self.model_extra or {})
 
 
 class Data(Table):
-    """Which images, and what is done to them. `batch_size` is over all replicas.
+    """Images of a run and their preprocessing; `batch_size` is the global batch size.
 
-    Where `on_bad` is "skip", up to `bad_limit` files that cannot be decoded are left out of
-    training; elsewhere the first one ends it.
+    If `on_bad` is "skip", up to `bad_limit` files that cannot be decoded are left out of
+    training; otherwise the first such file ends training.
     """
 
     dataset: str
@@ -58,13 +58,13 @@ class Data(Table):
 
 
 class BatchNorm(Table):
-    """Over the images of all replicas, or of each alone and then averaged."""
+    """Scope of the statistics: all replicas together, or each replica by itself."""
 
     statistics: Literal["synchronized", "replica"]
 
 
 class Loss(Table):
-    """Cross-entropy; `weights` are those of auxiliary outputs, by name."""
+    """Cross-entropy loss; `weights` gives the loss weight of auxiliary outputs by name."""
 
     name: Literal["cross_entropy"]
     weights: dict[str, NotNegative] | None = None
@@ -72,11 +72,12 @@ class Loss(Table):
 
 
 class Optimizer(Table):
-    """What all optimizers have; `l2` goes through the gradient of the kernels.
+    """Keys that all optimizers share.
 
-    `rates` multiply the rate of weights by their name, `clip_norm` is the global norm that
-    gradients are scaled down to, `average` the momentum of the averages of the weights,
-    `filter_rms` what the root of the mean square of a convolution's filter is held below.
+    `l2` is the weight decay, which is added to the gradients of kernels. `rates` are factors of
+    the learning rate by name of the weight. `clip_norm` is the maximum global norm of the
+    gradients, `average` the momentum of the moving averages of the weights, and `filter_rms` the
+    maximum root mean square of a convolution's filter.
     """
 
     momentum: Annotated[float, Field(ge=0, lt=1)]
@@ -88,13 +89,13 @@ class Optimizer(Table):
 
 
 class SGDTable(Optimizer):
-    """The papers' SGD."""
+    """SGD settings, with momentum and weight decay as in the papers."""
 
     name: Literal["sgd"]
 
 
 class RMSpropTable(Optimizer):
-    """RMSProp of Inception-v3."""
+    """RMSProp settings, as in Inception-v3."""
 
     name: Literal["rmsprop"]
     rho: Annotated[float, Field(ge=0, lt=1)]
@@ -102,9 +103,10 @@ class RMSpropTable(Optimizer):
 
 
 class Schedule(Table):
-    """How many steps, and the learning rate of each.
+    """Number of training steps, and the learning rate of each step.
 
-    `warm_up` is [steps, first rate]: up to that step the rate rises from there.
+    `warm_up` is [steps, first rate]: the rate rises linearly over that many steps, from the
+    first rate to the rate of the schedule.
     """
 
     steps: Count
@@ -119,7 +121,7 @@ class Schedule(Table):
 
 
 class StepsTable(Schedule):
-    """From which step on which rate."""
+    """Piecewise constant schedule: rows of [first step, rate]."""
 
     name: Literal["steps"]
     learning_rate: Annotated[list[list[float]], Field(min_length=1)]
@@ -131,14 +133,17 @@ class StepsTable(Schedule):
             raise ValueError("expected rows of [first step, rate]")
         starts = [row[0] for row in rows]
         if starts[0] != 0 or starts != sorted(set(starts)) or any(start % 1 for start in starts):
-            raise ValueError(f"steps are {starts}; expected whole numbers that rise from 0")
+            raise ValueError(f"steps are {starts}; expected increasing whole numbers, from 0")
         if any(rate <= 0 for _, rate in rows):
-            raise ValueError(f"rates are {[rate for _, rate in rows]}; expected them above 0")
+            raise ValueError(f"rates are {[rate for _, rate in rows]}; expected numbers above 0")
         return rows
 
 
 class PlateauTable(Schedule):
-    """Times `factor` after `patience` epochs without a new least validation error."""
+    """Schedule that multiplies the rate by `factor` when the validation error stops falling.
+
+    This happens after `patience` epochs without a new minimum, at most `times` times.
+    """
 
     name: Literal["plateau"]
     learning_rate: Positive
@@ -154,7 +159,7 @@ class PlateauTable(Schedule):
 
 
 class PolynomialTable(Schedule):
-    """Down to 0 behind the last step, as (1 - step / steps) ^ power."""
+    """Schedule that falls to 0 after the last step: learning_rate * (1 - step / steps) ^ power."""
 
     name: Literal["polynomial"]
     learning_rate: Positive
@@ -162,7 +167,7 @@ class PolynomialTable(Schedule):
 
 
 class ExponentialTable(Schedule):
-    """Times `factor` every so many steps."""
+    """Schedule that multiplies the rate by `factor` after every `every` steps."""
 
     name: Literal["exponential"]
     learning_rate: Positive
@@ -171,9 +176,10 @@ class ExponentialTable(Schedule):
 
 
 class Expect(Table):
-    """What the run should reach, by which protocol; for proxies, where it was measured.
+    """Test errors that the run should reach, and the protocol that measures them.
 
-    `scales` are the shorter sides to which a protocol of several scales resizes the images.
+    `scales` are the shorter sides to which a multi-scale protocol resizes the images. `measured`
+    describes the runs that gave the errors; without it they are the paper's.
     """
 
     protocol: Protocol
@@ -190,7 +196,7 @@ class Expect(Table):
 
 
 class Initial(Table):
-    """The weights of a run's net in the named layers; the others start as `rest` says."""
+    """Initial weights: `layers` from the run in the directory `weights`, the others by `rest`."""
 
     weights: str
     layers: Annotated[list[str], Field(min_length=1)]
@@ -198,18 +204,18 @@ class Initial(Table):
 
 
 class Departure(Table):
-    """What differs from the paper, and why."""
+    """Departure from the paper, and the reason for it."""
 
     what: str
     why: str
 
 
 class Recipe(Table):
-    """A whole run.
+    """Complete recipe of a run.
 
-    `precision` is Keras' dtype policy, float32 where it is not given; with `accumulate`, each
-    replica computes the images of a step in so many pieces. The weights behind `keep_epochs` are
-    kept in the run's directory, and a run whose recipe says `report` ends with its page.
+    `precision` is Keras' dtype policy, by default float32. `accumulate` is the number of pieces
+    in which each replica computes its images of a step. `keep_epochs` lists the epochs whose
+    weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
     """
 
     net: str
@@ -235,11 +241,11 @@ class Recipe(Table):
     departs: Annotated[list[Departure], Field(default_factory=list)]
 
     def toml(self) -> str:
-        """The recipe as a file would hold it."""
+        """Return the recipe as TOML text."""
         return tomli_w.dumps(self.table())
 
     def table(self) -> dict[str, Any]:
-        """The recipe as `tomllib` reads it."""
+        """Return the recipe as a dict, as `tomllib` reads it."""
         return self.model_dump(exclude_none=True)
 
 
@@ -251,7 +257,7 @@ TABLES: dict[str, type[Table]] = {
     "expect": Expect,
     "departs": Departure,
 }
-# Tables that a key of theirs chooses among: the key, and what each of its words takes.
+# Tables with variants: {table: (the key that selects the variant, {variant: its keys})}.
 CHOICES: dict[str, tuple[str, dict[str, list[str]]]] = {
     "optimizer": (
         "name",

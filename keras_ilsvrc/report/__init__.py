@@ -1,4 +1,4 @@
-"""A finished run as one HTML page that contains all it shows."""
+"""One self-contained HTML page about a finished run."""
 
 from pathlib import Path
 
@@ -18,16 +18,16 @@ def report(
     working: Working = unseen,
     replicas: int | None = None,
 ) -> Path:
-    """Write a page of a finished run: what it reached, its images, its network and its recipe.
+    """Write a page about a finished run: its errors, images, network and recipe.
 
-    The network is tested again, since a run keeps no probabilities. The page refers to nothing
-    outside itself and needs no JavaScript.
+    The network is tested again, because a run does not keep its probabilities. The page is
+    self-contained and needs no JavaScript.
 
     Args:
-        path: The run's directory.
-        out: The page; `report.html` in that directory if None.
-        working: Opens a progress bar with a label, as `data.progress.bar` does.
-        replicas: As for `training.strategy.mirrored`.
+        path: Directory of the run.
+        out: Path of the page; `report.html` in the run's directory if None.
+        working: Function that opens a progress bar with a label, for example `terminal.bars.bar`.
+        replicas: Number of devices, as for `training.strategy.mirrored`.
 
     Returns:
         The path of the page.
@@ -41,7 +41,7 @@ def report(
 
 
 def write_page(run: FinishedRun, out: Path | None = None) -> Path:
-    """Write the page of a finished run that is in memory; `report` says the rest."""
+    """Write the page of a finished run that is already in memory; see `report`."""
     out = out or run.directory.path / PAGE
     sections = [section for make in SECTIONS if (section := make(run)) is not None]
     content = page(run.experiment.title, sections).encode("utf-8", "backslashreplace")
@@ -54,10 +54,10 @@ def write_page(run: FinishedRun, out: Path | None = None) -> Path:
 
 
 def check_out(out: Path | None, path: Path) -> None:
-    """Refuse a page that cannot be written, before any work.
+    """Check before any work that the page can be written.
 
     Raises:
-        InputError: With the reason.
+        InputError: If `out` is a folder, or the folder for it does not exist.
     """
     if out is None:
         return

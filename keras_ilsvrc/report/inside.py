@@ -1,4 +1,4 @@
-"""Sections that look inside the net: top activations, and what covering images changes."""
+"""Sections about what the net responds to: top activations and occlusion."""
 
 from markupsafe import Markup
 
@@ -11,13 +11,13 @@ from keras_ilsvrc.visualize.rules import is_relu
 from keras_ilsvrc.visualize.sheets import occlusion_sheet, top_sheet
 from keras_ilsvrc.visualize.top import Top, Windows
 
-LOOKED_AT = 1000  # test images, for the strongest activations
-COVERED = 3  # images
-SHARE = 0.75  # of the image's side: the most that a unit of the layer shown should see
+LOOKED_AT = 1000  # test images searched for the strongest activations
+COVERED = 3  # test images shown with their occlusion maps
+SHARE = 0.75  # largest part of the image's side that units of the shown layer may see
 
 
 def strongest(run: FinishedRun) -> Section | None:
-    """The nine strongest activations of maps of one layer, projected, and their patches."""
+    """Return the section of top activations of one layer, or None if no layer is suitable."""
     view = of_experiment(run.experiment, run.directory)
     layer = layer_of_parts(view)
     if layer is None:
@@ -28,22 +28,22 @@ def strongest(run: FinishedRun) -> Section | None:
     images, (height, width) = min(LOOKED_AT, len(run.labels)), found.windows[0, 0, 2:]
     shown = picture(
         top_sheet(found, "", view.picture),
-        f"Of {len(found.maps)} maps of {layer} the nine strongest activations, projected to the "
-        "pixels by the deconvnet, and the patches of the images that caused them",
+        f"The strongest activations of {len(found.maps)} maps of {layer}, projected to pixels by "
+        "the deconvnet, and the image patches that caused them",
         photos=True,
     )
     note = (
-        f"The first {len(found.maps)} maps of {layer}, whose units see {height}x{width} pixels: "
-        f"where {images:,} test images excite each most. Left what the deconvnet makes of the "
-        "activation, right the patch."
+        f"The strongest activations over {images:,} test images, for each of the first "
+        f"{len(found.maps)} maps of {layer}. Left: the activation, projected to pixels by the "
+        f"deconvnet. Right: the {height}x{width} pixels of the image that the unit sees."
     )
-    return Section("What excites its maps", "strongest", shown, note)
+    return Section("Top activations", "strongest", shown, note)
 
 
 def layer_of_parts(view: Inspection) -> str | None:
-    """The last ReLU whose units see parts of an image, not all of it; None if all see it all.
+    """Return the last ReLU whose units see only a part of the image, or None if there is none.
 
-    Of a net without ReLU, the last such layer of maps.
+    In a net without ReLU, it is the last layer of maps of which this is true.
     """
     probe = Probe(view.model)
     maps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]
@@ -60,7 +60,7 @@ def layer_of_parts(view: Inspection) -> str | None:
 
 
 def covered(run: FinishedRun) -> Section:
-    """Some test images, a square slid over each: the first of as many classes."""
+    """Return the section of occlusion maps of a few test images, each of another class."""
     view = of_experiment(run.experiment, run.directory)
     firsts = {int(label): index for index, label in reversed(list(enumerate(run.labels)))}
     shown, cover, fill = Markup(), Occluder(view.model), view.grey()
@@ -70,10 +70,10 @@ def covered(run: FinishedRun) -> Section:
             found = cover(view.image(index), label, fill=fill, progress=progress)
         figure = occlusion_sheet(found, view.picture(index), run.classes, "")
         name = run.classes[label]
-        alt = f"An image of {name}, and where a grey square over it changes what the net says"
+        alt = f"An image of {name}, and where a grey square on it changes the prediction"
         shown += picture(figure, alt, photos=True)
     note = (
-        "A grey square slides over an image: where it lowers the probability of the true class, "
-        "the net looks at what is there."
+        "A grey square slides over an image. Where it lowers the probability of the true class, "
+        "the net uses what the square covers."
     )
-    return Section("What it looks at", "covered", shown, note)
+    return Section("Occlusion", "covered", shown, note)

@@ -1,4 +1,4 @@
-"""What a page is made of: sections, templates, pictures that are held in the page itself."""
+"""Parts of a page: sections, templates, and pictures embedded in the page itself."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from PIL import Image
 
 from keras_ilsvrc.visualize.figures import save
 
-SMALL = 96  # pixels; a picture of fewer is enlarged about to that, its pixels as squares
+SMALL = 96  # pixels; smaller pictures are enlarged to about this size, without smoothing
 
 _templates = Environment(
     loader=PackageLoader("keras_ilsvrc.report"),
@@ -27,13 +27,13 @@ _templates = Environment(
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """One section of the page.
 
     Attributes:
-        title: Its heading.
-        anchor: Its name in addresses, `#anchor`.
-        html: What it shows.
-        note: A sentence below the heading.
+        title: Heading.
+        anchor: Name in links, `#anchor`.
+        html: Content.
+        note: Text below the heading.
     """
 
     title: str
@@ -43,26 +43,26 @@ class Section:
 
 
 def page(title: str, sections: list[Section]) -> str:
-    """The whole page; its title stands in the first section."""
+    """Return the HTML of the whole page."""
     return render("page", title=title, sections=sections)
 
 
 def render(template: str, **values: Any) -> Markup:
-    """A template with its values, which are escaped unless they are markup."""
+    """Fill a template with values, which are escaped unless they are markup."""
     return Markup(_templates.get_template(f"{template}.html").render(**values))
 
 
 def picture(
     shown: np.ndarray | Figure | Path, alt: str, most: int | None = None, photos: bool = False
 ) -> Markup:
-    """A picture, held in the page.
+    """Return the HTML of a picture that is embedded in the page.
 
     Args:
-        shown: A figure, the PNG of one, or an image: (height, width), or with 1 or 3 channels;
-            uint8, or numbers from 0 to 1.
-        alt: What it shows, for those who do not see it.
-        most: Pixels of an image's longer side; a larger image is made smaller.
-        photos: Whether a figure holds images, whose colours stay as they are on a dark page.
+        shown: Figure, path of a figure's PNG, or image: (height, width), or (height, width, 1 or
+            3 channels); uint8, or floats from 0 to 1.
+        alt: Description for readers who cannot see the picture.
+        most: Longer side, in pixels, to which a larger image is reduced.
+        photos: Whether a figure contains images, whose colours are not inverted on a dark page.
     """
     held = io.BytesIO()
     if isinstance(shown, np.ndarray):

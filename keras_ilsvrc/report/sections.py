@@ -16,30 +16,30 @@ from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.pictures import curves, least_sure
 from keras_ilsvrc.visualize.filters import enlarged, filters, tile
 
-TABLE = 20  # classes of which a table is still read
-MOST = 20  # confusions that are listed
-LONG = 40  # rows of an account that are still read without opening it
-PHOTO = 224  # pixels of the longer side of a test image
-FILTER = 44  # about so many pixels of a filter
+TABLE = 20  # largest number of classes shown as a table
+MOST = 20  # largest number of confusions listed
+LONG = 40  # largest number of layers shown unfolded
+PHOTO = 224  # longer side of a test image in pixels
+FILTER = 44  # approximate side of a filter in pixels
 
 
 def learning(run: FinishedRun) -> Section | None:
-    """Loss and error over epochs."""
+    """Return the section with loss and error over epochs; None without epochs."""
     if not run.history:
         return None
     last = run.history[-1]
-    said = f"training error {last['error']:.2f} % in the last of {len(run.history):,} epochs"
+    text = f"training error {last['error']:.2f} % in the last of {len(run.history):,} epochs"
     if last.get("validation_error") is not None:
-        said += f", validation error {last['validation_error']:.2f} %"
+        text += f", validation error {last['validation_error']:.2f} %"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "curves.png"
         curves(run.history, path, "", run.result["top1_error"])
-        shown = picture(path, f"Loss and error over epochs: {said}.")
-    return Section("Learning", "learning", shown, f"{said[0].upper()}{said[1:]}.")
+        shown = picture(path, f"Loss and error over epochs: {text}.")
+    return Section("Learning", "learning", shown, f"{text[0].upper()}{text[1:]}.")
 
 
 def confusion(run: FinishedRun) -> Section:
-    """Which class is taken for which: a table, or of many classes what happens most."""
+    """Return the section of confusions: a matrix, or for many classes the most frequent pairs."""
     counts = counts_of(run.labels, run.probabilities.argmax(axis=1), len(run.classes))
     wrong = counts - np.diag(np.diag(counts))
     totals = counts.sum(axis=1)
@@ -53,32 +53,32 @@ def confusion(run: FinishedRun) -> Section:
         classes=run.classes,
     )
     kinds = np.count_nonzero(wrong)
-    note = f"{wrong.sum():,} of {totals.sum():,} test images are taken for another class"
+    note = f"{wrong.sum():,} of {totals.sum():,} test images are mistaken for another class"
     return Section("Confusions", "confusions", shown, f"{note}, in {kinds:,} ways.")
 
 
 def counts_of(labels: np.ndarray, guesses: np.ndarray, classes: int) -> np.ndarray:
-    """(classes, classes): how many images of a row's class are taken for a column's."""
+    """Count images by true class (rows) and predicted class (columns): (classes, classes)."""
     return np.bincount(labels * classes + guesses, minlength=classes**2).reshape(classes, classes)
 
 
 def doubtful(run: FinishedRun) -> Section:
-    """The test images with the least probable best guess."""
+    """Return the section of test images whose predicted class is least probable."""
     shown = []
     for index in least_sure(run.probabilities):
         image, label = run.experiment.test.image(index).numpy(), int(run.labels[index])
         guess = int(run.probabilities[index].argmax())
         name, taken = run.classes[label], run.classes[guess]
         share = f"{run.probabilities[index, guess]:.0%}"
-        alt = f"A test image of {name}, taken for {taken}"
-        image = 255 - image if image.shape[-1] == 1 else image  # as ink on paper
+        alt = f"A test image of {name}, predicted as {taken}"
+        image = 255 - image if image.shape[-1] == 1 else image  # dark on light, like ink on paper
         shown.append((picture(image, alt, PHOTO), name, taken, share, guess == label))
-    note = "The test images it was least sure of, the least sure first."
-    return Section("Doubtful images", "doubtful", render("doubtful", images=shown), note)
+    note = "The test images whose predicted class has the lowest probability, lowest first."
+    return Section("Least certain images", "doubtful", render("doubtful", images=shown), note)
 
 
 def first_filters(run: FinishedRun) -> Section | None:
-    """The kernels of the first convolution; of a net without one nothing."""
+    """Return the section with the kernels of the first convolution; None if there is none."""
     try:
         found = filters(run.experiment.model)
     except InputError:
@@ -90,18 +90,18 @@ def first_filters(run: FinishedRun) -> Section | None:
 
 
 def costs(run: FinishedRun) -> Section:
-    """The account of the net, a row a layer; of a deep net a row a stage, too."""
+    """Return the section of parameter and operation counts per layer; if deep, also per stage."""
     found = account(run.experiment.model)
-    note = f"{found.depth} layers with weights on the longest way, {found.parameters:,} parameters"
+    note = f"{found.depth} layers with weights on the longest path, {found.parameters:,} parameters"
     if found.macs is not None:
-        note += f", {found.macs:,} multiply-adds for an image"
+        note += f", {found.macs:,} multiply-adds per image"
     shown = render("account", account=found, stages=found.by_stage(), long=len(found.rows) > LONG)
     return Section("The net, layer by layer", "account", shown, f"{note}.")
 
 
 def recipe(run: FinishedRun) -> Section:
-    """The resolved recipe."""
-    note = "Whole, with what was changed by --set; save it as a file, and the run can be repeated."
+    """Return the section with the resolved recipe."""
+    note = "The complete recipe, with all changes by --set. Save it as a file to repeat the run."
     shown = Markup("<pre tabindex=0><code>{}</code></pre>").format(run.experiment.recipe.toml())
     return Section("Recipe", "recipe", shown, note)
 

@@ -1,4 +1,4 @@
-"""The head of a page: what the run reached, beside what was expected, and how it was made."""
+"""The first section of a page: errors next to the expected ones, and facts about the run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,12 @@ AGREE = 0.005  # %; errors in result.json have four decimals
 
 @dataclass(frozen=True)
 class Mark:
-    """An error on a scale, in %; with an interval, or alone.
+    """One error on an axis.
 
     Attributes:
-        name: Whose it is.
-        error: In %.
-        ends: Of its interval.
+        name: Label, for example `this run`.
+        error: Error in %.
+        ends: Ends of its confidence interval in %, if there is one.
     """
 
     name: str
@@ -25,19 +25,19 @@ class Mark:
 
     @property
     def value(self) -> str:
-        """In words."""
+        """The error and its interval as text."""
         ends = f" ({self.ends[0]:.2f} to {self.ends[1]:.2f})" if self.ends else ""
         return f"{self.error:.2f} %{ends}"
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Errors side by side: the run's, then what it is compared with.
+    """The error of the run and those it is compared with, on one axis.
 
     Attributes:
-        name: What is compared.
-        marks: The errors.
-        verdict: How the run's compares with the expected one; nothing where none is expected.
+        name: Name of the error, for example `Test error`.
+        marks: Errors, the run's first.
+        verdict: Sentence that compares the run with the expected error; empty without one.
     """
 
     name: str
@@ -46,16 +46,16 @@ class Scale:
 
     @property
     def end(self) -> float:
-        """Where the scale ends, in %."""
+        """Upper limit of the axis, in %."""
         return min(100.0, 1.1 * max(max(m.error, *(m.ends or (0.0,))) for m in self.marks)) or 1.0
 
     def place(self, error: float) -> float:
-        """Of an error on the scale, in % of its length."""
+        """Return the position of an error on the axis, in % of its length."""
         return round(100 * error / self.end, 3)
 
 
 def summary(run: FinishedRun) -> Section:
-    """The errors, their verdict and the facts."""
+    """Return the section with errors, their comparison and facts."""
     shown = render(
         "summary",
         title=run.experiment.title,
@@ -71,7 +71,7 @@ def summary(run: FinishedRun) -> Section:
 
 
 def scale_of(result: dict[str, Any], k: int) -> Scale | None:
-    """The top-k error beside the expected one and the baseline's; of five, if one is expected."""
+    """Return the top-k error, the expected one and the baseline's; None for an unexpected top-5."""
     key = f"top{k}_error"
     error, expected = result.get(key), result.get("expected") or {}
     compared = expected.get(key)
@@ -90,18 +90,18 @@ def scale_of(result: dict[str, Any], k: int) -> Scale | None:
 
 
 def verdict_of(expected: float, ends: tuple[float, ...], by: str) -> str:
-    """Where an expected error stands to an interval."""
+    """Return a sentence that says whether the expected error is in the interval."""
     low, high = ends
-    said = f"The error expected, {expected:.2f} % ({by}),"
+    start = f"The expected error, {expected:.2f} % ({by}),"
     if expected > high:
-        return f"{said} is above the 95 % interval: the run is better."
+        return f"{start} is above the 95 % interval: the run is better."
     if expected < low:
-        return f"{said} is below the 95 % interval: the run is worse."
-    return f"{said} is in the 95 % interval: the run agrees with it."
+        return f"{start} is below the 95 % interval: the run is worse."
+    return f"{start} is in the 95 % interval: the run agrees with it."
 
 
 def facts(run: FinishedRun) -> list[tuple[str, str]]:
-    """Names and values, in order; those that say nothing are left out."""
+    """Return names and values in order, without empty ones."""
     experiment, result = run.experiment, run.result
     recipe, net = experiment.recipe, experiment.net
     splits = (
@@ -118,14 +118,14 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
     found = [
         ("net", net.name),
         ("paper", f"{net.paper} ({net.year})"),
-        ("varied", ", ".join(f"{key} = {value!r}" for key, value in net.varied.items())),
+        ("variations", ", ".join(f"{key} = {value!r}" for key, value in net.varied.items())),
         ("data", f"{experiment.source.name}: {images} images, {len(run.classes):,} classes"),
         ("images", f"{size}, batches of {recipe.data.batch_size}"),
-        ("tested by", f"{result['protocol']}, {views}"),
+        ("protocol", f"{result['protocol']}, {views}"),
         ("top-5 error", "" if top5 is None else f"{top5:.2f} %"),
         ("expected", expectation(expect) if expect else ""),
         ("trained for", f"{recipe.schedule.steps:,} steps, seed {recipe.seed}"),
-        ("time", f"{result['seconds']:,.0f} seconds, tests included"),
+        ("time", f"{result['seconds']:,.0f} seconds, including tests"),
         ("replicas", f"{result['replicas']}{', XLA' if result.get('xla') else ''}"),
         ("changed by --set", ", ".join(result.get("overrides") or [])),
         ("versions", versions),
@@ -134,8 +134,8 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
 
 
 def expectation(expect: Any) -> str:
-    """What the recipe expects, by which protocol, and where it was measured."""
+    """Return the expected errors, their protocol and their source as text."""
     errors = (("top-1", expect.top1_error), ("top-5", expect.top5_error))
-    said = ", ".join(f"{name} {error:.2f} %" for name, error in errors if error is not None)
+    text = ", ".join(f"{name} {error:.2f} %" for name, error in errors if error is not None)
     source = f"measured: {expect.measured}" if expect.measured else "published"
-    return f"{said} by {expect.protocol}; {source}"
+    return f"{text} with {expect.protocol}; {source}"

@@ -1,1 +1,1 @@
-"""Training runs: their directory, and the way from a recipe to a trained and tested network."""
+"""Training runs: their directories, and training and testing the network of a recipe."""

@@ -1,4 +1,4 @@
-"""The directory of one training run, as it is made, written and cleaned."""
+"""Directory of one training run: it is created, locked, written and cleaned up here."""
 
 import contextlib
 import errno
@@ -38,34 +38,34 @@ if TYPE_CHECKING:
 
 FILES = (RUN, RECIPE, STATISTICS, HISTORY, WEIGHTS, CURVES, DOUBTFUL, RESULT)
 FOLDERS = (CHECKPOINTS, EPOCHS, TENSORBOARD)
-# Every file that a run may write, below its directory.
+# Every file that a run may write, relative to its directory.
 OWN = re.compile(
     rf"(?:{'|'.join(map(re.escape, (*FILES, PAGE, LOCK)))}"
     rf"|(?:{CHECKPOINTS}/)?{re.escape(files.PART)}.*|{CHECKPOINTS}/step-\d+\.ckpt"
     rf"|{EPOCHS}/(?:{re.escape(files.PART)})?epoch-\d+\.weights\.h5"
     rf"|{TENSORBOARD}/events\.out\.tfevents\..*)"
 )
-STEPS = re.compile(rf"{CHECKPOINTS}/step-0*[1-9]\d*\.ckpt")  # of a step above 0
+STEPS = re.compile(rf"{CHECKPOINTS}/step-0*[1-9]\d*\.ckpt")  # checkpoints after step 0
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ELSEWHERE = "choose another --out"
 
 
 class RunDirectory(RunFiles):
-    """The directory of one training run, to be trained in.
+    """Directory of one training run, for writing.
 
-    As a context it creates the directory and locks it. If the block fails before the first
-    checkpoint of a step, every file that came into being in the block is removed again, and so
-    are the directories that were made for it. Nothing that was there before is ever removed.
+    As a context manager it creates and locks the directory. If the block fails before there is a
+    checkpoint after step 0, the files and directories that were created in the block are removed.
+    Nothing that existed before is ever removed.
 
     Args:
-        path: Of the directory.
-        recipe: Of the run.
-        resume: Whether the directory may contain this recipe's run already. A finished run is
-            not trained again; an interrupted one resumes from its last checkpoint.
-        numbered: Whether to use PATH-2, PATH-3, ... where `path` is not free.
+        path: Path of the directory.
+        recipe: Recipe of the run.
+        resume: Whether the directory may already contain a run of this recipe. An interrupted
+            run resumes from its last checkpoint; a finished one is not trained again.
+        numbered: Whether to use PATH-2, PATH-3, ... if `path` exists.
 
     Raises:
-        InputError: If the directory is not empty, is of another recipe, or cannot be written.
+        InputError: If the directory is not empty, contains another run, or cannot be written.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
-        """Create the directory; if the block fails, remove it and its parents while empty."""
+        """Create the directory and its parents; if the block fails, remove those still empty."""
         self.path, made = places.make(self.path, self.numbered)
         try:
             yield
@@ -117,13 +117,13 @@ class RunDirectory(RunFiles):
         self.numbered = False
 
     def begin(self, identity: Identity) -> list[str]:
-        """Keep what the run belongs to, or compare it with what the run was begun with.
+        """Record the identity of a new run, or check it against that of a resumed run.
 
         Returns:
             Warnings; see `check_images`.
 
         Raises:
-            InputError: If classes or images are not those with which the run was begun.
+            InputError: If the classes or images have changed since the run started.
         """
         if self._has(RUN):
             return self.check_images(identity, identity.splits)
@@ -131,7 +131,7 @@ class RunDirectory(RunFiles):
         return []
 
     def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:
-        """Write the statistics of the training images, unless they are there."""
+        """Write the statistics of the training images, unless they are already recorded."""
         import numpy as np
 
         if STATISTICS in self.identity.files:
@@ -142,7 +142,7 @@ class RunDirectory(RunFiles):
         self._register([STATISTICS])
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Write `result.json` and the SHA-256 of all files; then remove the checkpoints."""
+        """Write `result.json`, record the SHA-256 of the results, and remove the checkpoints."""
         self.write(RESULT, (json.dumps(result, indent=2) + "\n").encode())
         own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
         kept = [x for x in own if x.startswith(f"{EPOCHS}/epoch-")]
@@ -150,12 +150,12 @@ class RunDirectory(RunFiles):
         places.remove(self.path, [x for x in own if x.startswith(f"{CHECKPOINTS}/")])
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all."""
+        """Write a file atomically."""
         with files.whole(self.path / name) as part:
             part.write_bytes(content)
 
     def file(self, name: str) -> Path | None:
-        """Return the path of a file or folder to be written; None where nothing is written."""
+        """Return the path of a file or folder to write; None on a worker that writes nothing."""
         return self.path / name
 
     def _register(self, names: Sequence[str]) -> None:
@@ -169,14 +169,14 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Refuse a second process that would train in the same directory."""
+        """Lock the directory in the block, against a second process that trains in it."""
         self._check_kind(LOCK)
         path = self.path / LOCK
         try:
             taken = files.lock(path)
         except files.Timeout as error:
             raise InputError(
-                f"{self.path}: another process trains here; wait for it, or {ELSEWHERE}"
+                f"{self.path}: another process is training here; wait for it, or {ELSEWHERE}"
             ) from error
         except OSError as error:
             raise InputError(f"{path}: cannot be locked: {error.strerror}; remove it") from error
@@ -188,7 +188,7 @@ class RunDirectory(RunFiles):
             taken.release()
 
     def _clean(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Remove what a failed block has made, unless it can be resumed."""
+        """Remove the files that a failed block created, unless the run can be resumed."""
         if error is None or self.finished:
             return
         own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
@@ -196,18 +196,18 @@ class RunDirectory(RunFiles):
         if not has_steps:
             places.remove(self.path, [x for x in own if x not in self.before])
         if isinstance(error, OSError) and error.errno in FULL:
-            then = "; make room, and resume with --resume" if has_steps else ""
+            then = "; free some space and continue with --resume" if has_steps else ""
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
 
     def _check_kind(self, name: str) -> None:
-        """Refuse what is in the way of a file or folder of the run."""
+        """Raise InputError if a folder has the name of a file of the run, or the reverse."""
         path = self.path / name
         right, kind = (path.is_dir, "folder") if name in FOLDERS else (path.is_file, "regular file")
         if self._has(name) and not right():
             raise InputError(f"{path}: not a {kind}; remove it, or {ELSEWHERE}")
 
     def _check_content(self) -> None:
-        """Refuse what is no run, or another one, or is there although nothing is to be resumed."""
+        """Raise InputError unless the directory is empty, or contains this run to be resumed."""
         found = places.entries(self.path)
         found = [x for x in found if x != LOCK and not x.startswith(files.PART)]
         if not found:
@@ -237,7 +237,7 @@ class RunDirectory(RunFiles):
 
 
 class NoDirectory(RunDirectory):
-    """The directory of a worker that writes nothing."""
+    """Stand-in for the run directory on a worker that writes nothing."""
 
     def __init__(self) -> None:
         self.path = Path()

@@ -1,4 +1,4 @@
-"""Experiments on their test images, by a protocol: probabilities, errors, published errors."""
+"""Test experiments by a protocol: class probabilities, errors and the expected errors."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.strategy import mirrored
 
-OnProgress = Callable[[int, int], object]  # of the number of images done, and of all
+OnProgress = Callable[[int, int], object]  # (images done, all images)
 
 
 def silent(done: int, total: int) -> None:
@@ -31,13 +31,13 @@ def restore(
     """Return the experiment of a finished run, with its trained weights.
 
     Args:
-        path: The directory of the run.
-        replicas: As for `training.strategy.mirrored`.
-        log: Called with warnings.
+        path: Path of the run directory.
+        replicas: Number of replicas, as in `training.strategy.mirrored`.
+        log: Function called with each warning.
 
     Raises:
-        InputError: If the directory contains no finished run, a file in it is damaged, or its
-            classes or test images are others now.
+        InputError: If the directory contains no finished run, a file in it is damaged, or the
+            classes or test images have changed.
     """
     directory = RunFiles(path).check_finished()
     weights = directory.weights()
@@ -55,7 +55,7 @@ def probabilities(
     scales: Sequence[int] | None = None,
     progress: OnProgress = silent,
 ) -> np.ndarray:
-    """(images, classes), float32: of the images of a split, by a protocol."""
+    """Return the probabilities of a split's images by a protocol, (images, classes), float32."""
     data = experiment.recipe.data
     parts = experiment.model, split, op_rows(data.eval_ops), experiment.statistics, protocol
     return evaluate(*parts, data.batch_size, experiment.forward, scales, progress)
@@ -67,26 +67,26 @@ def errors_of(
     scales: Sequence[int] | None = None,
     progress: OnProgress = silent,
 ) -> dict[str, Any]:
-    """Errors on the test images, of one net or of several whose probabilities are averaged.
+    """Return the test errors of one network, or of an ensemble with averaged probabilities.
 
     Args:
-        experiments: Of the same data set and classes; its members need not share a net.
-        protocol: In place of that of the first recipe.
-        scales: In place of the protocol's own.
-        progress: Called with the number of images done and of all images, for each network.
+        experiments: Experiments with the same test images; their networks may differ.
+        protocol: Test protocol; by default that of the first recipe, or else "single_view".
+        scales: Shorter sides of the images; by default those of the protocol.
+        progress: Function called with the number of images done and the total, per network.
 
     Returns:
-        What `result.json` holds of the test, with the `probabilities` behind it.
+        The test's part of `result.json`, and the `probabilities` from which it was computed.
 
     Raises:
-        InputError: If the nets were not tested on the same images.
+        InputError: If the test images of the experiments differ.
     """
     first = experiments[0]
     for other in experiments[1:]:
         if changes := first.identity(["test"]).changes(other.identity(["test"]), ["test"]):
             raise InputError(
-                f"{other.title} is tested on other images than {first.title}: "
-                f"{'; '.join(changes)}; an ensemble needs runs with one test split"
+                f"{other.title} and {first.title} have different test images: "
+                f"{'; '.join(changes)}; an ensemble needs runs with the same test split"
             )
     expect = first.recipe.expect
     if protocol is None:
@@ -113,7 +113,7 @@ def errors_of(
 
 
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
-    """What the recipe of a single net expects by this protocol, or what its paper published."""
+    """Return the errors that a single network's recipe expects, or its paper's; else None."""
     if len(experiments) > 1:
         return None
     recipe, net = experiments[0].recipe, experiments[0].net
@@ -121,9 +121,9 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect is None:
         return None
     if expect.protocol == protocol:
-        said = "measured" if expect.measured else "published"
-        return {"by": said, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
-    if not expect.measured and net.top1_error is not None:  # on the images of the paper
+        by = "measured" if expect.measured else "published"
+        return {"by": by, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
+    if not expect.measured and net.top1_error is not None:  # the test images are the paper's
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}
         return {"by": f"published, {net.protocol}", **errors}
     return None

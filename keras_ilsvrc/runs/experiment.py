@@ -1,4 +1,4 @@
-"""A recipe with its names resolved: the strategy, the images, the model, its update."""
+"""Recipes with their names resolved to a strategy, images, a model and its update."""
 
 import hashlib
 from collections.abc import Sequence
@@ -46,20 +46,20 @@ SCHEDULES = {
 
 @dataclass
 class Experiment:
-    """A recipe with its names resolved, from training to test and page.
+    """Recipe with its names resolved, for training, tests and the HTML report.
 
     Attributes:
-        recipe: As loaded.
-        net: The registry's row of the network.
-        strategy: In whose scope the model was built.
-        source: The dataset.
+        recipe: Recipe as loaded.
+        net: Registry entry of the network.
+        strategy: Strategy in whose scope the model was built.
+        source: Dataset.
         train: Training images.
         validation: Validation images; None if the recipe names none.
         test: Test images.
-        statistics: Of the training images, as far as an op needs them.
-        left_out: Which training images are left out; None if none may be.
-        model: With its current weights.
-        forward: Runs the model on batches.
+        statistics: Statistics of the training images that the ops need.
+        left_out: Training images that are left out; None if none may be.
+        model: Model with its current weights.
+        forward: Inference of the model on batches.
     """
 
     recipe: Recipe
@@ -76,14 +76,14 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """Title of its pictures."""
+        """Title of plots about the experiment."""
         return f"{self.net.name} on {self.source.name}"
 
     def identity(self, splits: Sequence[str] = SPLITS) -> Identity:
-        """Return what a run of this experiment belongs to.
+        """Return the identity of a run of this experiment.
 
         Args:
-            splits: Those whose images are identified: train, validation, test.
+            splits: Splits whose images are identified, from "train", "validation" and "test".
         """
         images = {name: getattr(self, name) for name in splits}
         return Identity(
@@ -105,7 +105,7 @@ def set_up(
     strategy: tf.distribute.Strategy,
     statistics: dict[str, np.ndarray] | None = None,
 ) -> Experiment:
-    """Resolve the names of a recipe except `initial`; measure statistics unless they are given."""
+    """Resolve all names of a recipe except `initial`; measure the statistics if they are None."""
     row = info(recipe.net, **recipe.build.variations)
     replicas = strategy.num_replicas_in_sync
     if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
@@ -150,26 +150,26 @@ def set_up(
 
 
 def _measure(train, rows, left_out):
-    """The statistics of the training images; what cannot be decoded is looked for first."""
+    """Return the statistics of the training images that can be decoded."""
     if left_out and any(needed(row) for row in rows):
         train = left_out.scan()
     return measure_statistics(train, rows)
 
 
 def make_update(experiment: Experiment, xla: bool = False) -> Update:
-    """Return what takes the steps of an experiment's model; call it in the strategy's scope.
+    """Return the training step of an experiment's model; call this in the strategy's scope.
 
     Args:
-        experiment: As from `set_up`.
-        xla: As for `training.update.Update`.
+        experiment: Experiment, as from `set_up`.
+        xla: Whether to compile with XLA, as in `training.update.Update`.
 
     Raises:
         InputError: If a name in the recipe is unknown, or XLA cannot compile the model.
     """
     if experiment.left_out and workers_of(experiment.strategy)[0] > 1:
         raise InputError(
-            "data.on_bad is 'skip', which one process alone can do; remove the files that "
-            "`keras-ilsvrc data check` names, and leave it out"
+            "data.on_bad is 'skip', which works only in a single process; remove the files that "
+            "`keras-ilsvrc data check` lists, and leave on_bad and bad_limit out"
         )
     if xla and any(layer.synchronized for layer in batch_norms(experiment.model)):
         raise InputError(
@@ -179,14 +179,15 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
     recipe, table = experiment.recipe, experiment.recipe.optimizer
     output = experiment.model.output
     device_rows = device_ops(op_rows(recipe.data.train_ops))[1]
-    for key, given, known in (
+    for key, values, known in (
         ("optimizer.rates", table.rates, {x.name for x in experiment.model.trainable_weights}),
         ("loss.weights", recipe.loss.weights, output if isinstance(output, dict) else ()),
     ):
-        for name in given or ():
+        for name in values or ():
             if name not in known:
                 raise InputError(
-                    f"{key}.{name}: {experiment.net.name} has none; {nearest(name, known)}"
+                    f"{key}.{name}: {experiment.net.name} has none of this name; "
+                    f"{nearest(name, known)}"
                 )
     if table.filter_rms:
         hold_filters(experiment.model, table.filter_rms)
@@ -207,23 +208,23 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
 
 
 def _rate(table):
-    """The learning rate, or what gives it by step."""
+    """Return the learning rate, or the schedule that gives it by step."""
     rate = SCHEDULES[table.name](table)
     return WarmUp(rate, *table.warm_up) if table.warm_up else rate
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:
-    """The same model and weights, for files that hold nothing else."""
+    """Return the model without its optimizer, for files that contain only its weights."""
     return keras.Model(model.input, model.output)
 
 
 def op_rows(ops) -> list[dict]:
-    """Ops of a recipe as `data.pipeline` takes them."""
+    """Return the ops of a recipe as dicts, which `data.pipeline` takes."""
     return [op.model_dump(exclude_none=True) for op in ops]
 
 
 def _check_shapes(experiment, shape):
-    """Refuses ops that do not end in the images which the net takes."""
+    """Raise InputError unless the ops produce images of the network's input shape."""
     data = experiment.recipe.data
     for key, ops in (("train_ops", data.train_ops), ("eval_ops", data.eval_ops)):
         batches = evaluation_batches(

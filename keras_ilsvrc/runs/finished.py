@@ -1,4 +1,4 @@
-"""A finished run with its test probabilities: what pages and pictures are made of."""
+"""Finished runs with their test probabilities, for plots and HTML reports."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,15 +24,15 @@ def unseen(label: str) -> Iterator[OnProgress]:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run with its test probabilities.
+    """Finished run with its test probabilities.
 
     Attributes:
-        directory: Its files.
-        experiment: Its images and its trained model.
-        result: The content of `result.json`.
-        history: Rows of `history.csv`; None for what an epoch did not measure.
-        probabilities: (images, classes), of the test images now.
-        working: Opens a bar with a label, for work that takes long.
+        directory: Files of the run.
+        experiment: Images and trained model of the run.
+        result: Content of `result.json`.
+        history: Rows of `history.csv`; a value that was not measured in an epoch is None.
+        probabilities: Probabilities of the current test images, (images, classes).
+        working: Context manager that shows a progress bar with a label.
     """
 
     directory: RunFiles
@@ -44,7 +44,7 @@ class FinishedRun:
 
     @property
     def labels(self) -> np.ndarray:
-        """(images,): the true classes of the test images."""
+        """True classes of the test images, (images,)."""
         return self.experiment.test.labels
 
     @property
@@ -54,7 +54,7 @@ class FinishedRun:
 
     @property
     def error_now(self) -> float:
-        """Top-1 test error in %, of the probabilities."""
+        """Top-1 test error in %, computed from `probabilities`."""
         return top_k_error(self.probabilities, self.labels, 1)
 
 

@@ -1,4 +1,4 @@
-"""The weights that training starts from, as `initial` of a recipe asks for them."""
+"""Initial weights of a run, as the recipe key `initial` selects them."""
 
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,7 @@ from keras_ilsvrc.training import initial
 
 
 def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
-    """Set the weights that `initial` names: the paper's, a rule, a run or a file of weights."""
+    """Set a model's weights by the recipe's `initial`: the paper, a rule, a run or a file."""
     found = recipe.initial
     if isinstance(found, str):
         _set_word(model, found, recipe.seed, row)
@@ -64,11 +64,11 @@ def _copy_layers(model, source, table):
             if name not in known:
                 hint = nearest(name, known)
                 raise InputError(f"initial.layers: {owner} has no layer {name!r}; {hint}")
-        own, given = model.get_layer(name), source.get_layer(name).get_weights()
-        shapes = [tuple(x.shape) for x in own.weights], [x.shape for x in given]
+        own, values = model.get_layer(name), source.get_layer(name).get_weights()
+        shapes = [tuple(x.shape) for x in own.weights], [x.shape for x in values]
         if shapes[0] != shapes[1]:
             raise InputError(
-                f"initial.layers: {name} of {table.weights} has weights of {shapes[1]}; "
+                f"initial.layers: {name} of {table.weights} has weights of shape {shapes[1]}; "
                 f"{model.name} needs {shapes[0]}"
             )
-        own.set_weights(given)
+        own.set_weights(values)

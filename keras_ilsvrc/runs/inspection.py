@@ -1,4 +1,4 @@
-"""What is looked at from outside Python: the net of a run or of a file, and its images."""
+"""Inspection of trained networks: the model of a run or of a `.keras` file, and its images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from keras_ilsvrc.runs.experiment import Experiment, op_rows, without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles
 
 MODES = ("caffe", "tf", "torch")
-GREY = 128  # of the square that is slid over images
+GREY = 128  # pixel value of the occluding square
 
 
 @dataclass(frozen=True)
 class Reiterable:
-    """What can be gone through anew each time."""
+    """Iterable that restarts on every iteration."""
 
     start: Callable[[], Iterator[Any]]
 
@@ -37,17 +37,17 @@ class Reiterable:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A net, and images as it takes them and as people see them.
+    """Model with its images, both as the model takes them and as people see them.
 
     Attributes:
-        model: With its weights.
-        rows: The ops on an image.
-        statistics: That they need.
-        split: Images by number; None where there are none.
-        classes: What the net tells apart.
-        labelled: Whether the labels of the split are numbers of these classes.
-        batch_size: For many images.
-        epochs: Files of weights of a run, by the epoch.
+        model: Model with its weights.
+        rows: Preprocessing ops of an image.
+        statistics: Statistics that the ops need.
+        split: Images by number; None if there are none.
+        classes: Names of the model's classes.
+        labelled: Whether the labels of the split are indices into `classes`.
+        batch_size: Number of images per batch.
+        epochs: Weight files of a run, by "epoch N".
     """
 
     model: keras.Model
@@ -60,83 +60,83 @@ class Inspection:
     epochs: Mapping[str, Path]
 
     def raw(self, source: int | Path) -> Any:
-        """An image of the split by its number, or of a file, as it is stored.
+        """Return an image as it is stored: from the split by number, or from a file by path.
 
         Raises:
-            InputError: If there is none, or it cannot be read.
+            InputError: If there is no such image, or it cannot be read.
         """
         if isinstance(source, Path):
             return read_image(source, self.model.inputs[0].shape[-1])
         split = self.images()
         if not 0 <= source < len(split):
-            raise InputError(f"image {source} is not there; expected 0 to {len(split) - 1}")
+            raise InputError(f"image {source} does not exist; expected 0 to {len(split) - 1}")
         with naming_the_file(split, (), {}, lambda: [source]):
             return split.image(source)
 
     def images(self) -> Split:
-        """The split.
+        """Return the split.
 
         Raises:
-            InputError: If there is none.
+            InputError: If there is no split.
         """
         if self.split is None:
-            raise InputError("there are no images by number; give --source, or --image FILE")
+            raise InputError("numbers of images need a source; give --source, or --image FILE")
         return self.split
 
     def picture(self, source: int | Path) -> np.ndarray:
-        """(height, width, channels), uint8: the part of the image that the net sees."""
+        """Return the part of an image that the model sees, (height, width, channels), uint8."""
         rows = [row for row in self.rows if row["op"] in GEOMETRY]
         return np.asarray(apply_ops(self.raw(source), rows, NO_SEED, {}))
 
     def image(self, source: int | Path) -> np.ndarray:
-        """(height, width, channels), float32: the image as the net takes it."""
+        """Return an image as the model takes it, (height, width, channels), float32."""
         made = apply_ops(self.raw(source), self.rows, NO_SEED, self.statistics)
         return np.asarray(made, "float32")
 
     def grey(self) -> np.ndarray:
-        """What the net takes for a picture that is grey all over."""
+        """Return a uniformly grey image as the model takes it, (height, width, channels)."""
         rows = [row for row in self.rows if row["op"] not in GEOMETRY]
         shape = self.model.inputs[0].shape[1:]
         flat = np.full(shape, GREY, "uint8")
         return np.asarray(apply_ops(flat, rows, NO_SEED, self.statistics), "float32")
 
     def batches(self, count: int | None, progress: Callable[[int, int], object]) -> Iterator[Any]:
-        """The first images of the split, as the net takes them; all where no count is given."""
+        """Yield batches of the first `count` images (None: all), as the model takes them."""
         split = self.images()[:count]
         done, parts = 0, (split, self.rows, self.statistics)
         with naming_the_file(*parts, lambda: range(done, min(done + self.batch_size, len(split)))):
             for batch in evaluation_batches(*parts, self.batch_size):
-                yield batch.numpy()[: len(split) - done]  # filled up behind the last image
+                yield batch.numpy()[: len(split) - done]  # without padding
                 done = min(done + self.batch_size, len(split))
                 progress(done, len(split))
 
     def repeatable(self, count: int | None) -> "Reiterable":
-        """The same, to be gone through several times."""
+        """Return the batches of `batches` as an iterable that can be iterated several times."""
         return Reiterable(lambda: self.batches(count, lambda done, total: None))
 
     def label(self, source: int | Path) -> int | None:
-        """The class of an image of the split; None where it is not known, as of a file."""
+        """Return the class of an image; None if unknown, for example for a file."""
         if isinstance(source, Path) or not self.labelled:
             return None
         return int(self.images().labels[source])
 
     def title(self, source: int | Path) -> str:
-        """What is written above an image: its file, or its number and class."""
+        """Return the title of an image: its file name, or its number and class."""
         if isinstance(source, Path):
             return source.name
         label = self.label(source)
         return str(source) if label is None else f"{source}: {self.classes[label]}"
 
     def load(self, path: Path) -> None:
-        """Reads weights of another epoch."""
+        """Load weights from a file, for example those of another epoch."""
         load_weights(without_optimizer(self.model), path)
 
 
 def of_run(path: Path, source: str | None = None) -> Inspection:
-    """The net of a finished run with the ops of its test, and its test images or a source's.
+    """Return the model and test ops of a finished run, with its test images or a source's.
 
     Raises:
-        InputError: If the directory holds no finished run, or the source cannot be opened.
+        InputError: If the directory contains no finished run, or the source cannot be opened.
     """
     return of_experiment(restore(path), RunFiles(path), source)
 
@@ -144,7 +144,7 @@ def of_run(path: Path, source: str | None = None) -> Inspection:
 def of_experiment(
     experiment: Experiment, directory: RunFiles, source: str | None = None
 ) -> Inspection:
-    """Return the view of a run whose experiment has its trained weights already."""
+    """Return the inspection of an experiment that already has its trained weights."""
     classes, split, labelled = experiment.source.classes, experiment.test, True
     if source is not None:
         found, split = all_of(source, experiment.model)
@@ -162,15 +162,16 @@ def of_experiment(
 
 
 def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> Inspection:
-    """A model of a `.keras` file; images are resized and cut to the square that it takes.
+    """Return the model of a `.keras` file; images are resized and cropped to its square input.
 
     Args:
-        path: Of the model.
-        preprocess: "caffe", "tf" or "torch", as for `keras.applications`; None for 0 to 255.
-        source: Of images, as `folder:PATH`.
+        path: Path of the model.
+        preprocess: "caffe", "tf" or "torch", as in `keras.applications`; None for values of 0 to
+            255.
+        source: Source of images, for example `folder:PATH`.
 
     Raises:
-        InputError: If the file cannot be read, or its model takes no square images.
+        InputError: If the file cannot be read, or the model's input is not a square of known size.
     """
     model = load_model(path, compile=False)
     shape = getattr(model, "input_shape", None)
@@ -189,23 +190,23 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
     split, labelled = None, False
     if source is not None:
         found, split = all_of(source, model)
-        labelled = len(found) == len(classes)  # in the order of Keras' own folders
+        labelled = len(found) == len(classes)  # assumes Keras' class order: sorted folder names
         classes = found if labelled else classes
     return Inspection(model, rows, {}, split, classes, labelled, 32, {})
 
 
 def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
-    """Classes and images of a source: its test images, or where it has none its first split."""
+    """Return the classes and images of a source: its test split, or else its first split."""
     opened = open_source(source, model.inputs[0].shape[-1])
     name = "test" if "test" in opened.splits else next(iter(opened.splits))
     return opened.classes, opened.split(name)
 
 
 def read_image(path: Path, channels: int) -> Any:
-    """The uint8 image of a file.
+    """Return the image of a file, uint8.
 
     Raises:
-        InputError: If it cannot be read, or is none.
+        InputError: If the file cannot be read, or is not an image.
     """
     try:
         content = path.read_bytes()

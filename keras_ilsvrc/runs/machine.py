@@ -1,4 +1,4 @@
-"""How a recipe is trained on this machine: what is no part of the recipe. Without TensorFlow."""
+"""Settings of training that depend on the machine, not the recipe. Imports no TensorFlow."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,16 @@ from keras_ilsvrc.training.cluster import Cluster
 
 @dataclass(frozen=True)
 class Machine:
-    """What changes how long a training takes, and its result by rounding alone.
+    """Settings that change the speed of training, and its result only by rounding.
 
     Args:
-        replicas: As for `training.strategy.mirrored`, where there is no cluster.
-        cluster: The workers of which this process is one.
-        deadline: Seconds in which all workers have to come.
-        checkpoint_steps: As for `training.trainer.Trainer`.
-        steps_per_call: As for `training.trainer.Trainer`.
-        xla: As for `training.update.Update`.
-        tensorboard: Whether TensorBoard's files are written, below `tensorboard` in the run's
-            directory.
+        replicas: Number of replicas if there is no cluster, as in `training.strategy.mirrored`.
+        cluster: Cluster of workers that includes this process; None for a single process.
+        deadline: Seconds to wait for all workers at the start.
+        checkpoint_steps: Steps between checkpoints, as in `training.trainer.Trainer`.
+        steps_per_call: Steps in one graph call, as in `training.trainer.Trainer`.
+        xla: Whether to compile with XLA, as in `training.update.Update`.
+        tensorboard: Whether to write TensorBoard files to `tensorboard` in the run directory.
     """
 
     replicas: int | None = None

@@ -1,4 +1,4 @@
-"""Pictures of a run, drawn after its result is kept."""
+"""Plots of a run: its training curves, and the test images that it was least sure of."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,9 +19,9 @@ Page = Callable[[FinishedRun], object]
 
 
 def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log_stderr) -> None:
-    """Draw the pictures of a finished run, then its page.
+    """Draw the plots of a finished run, then its HTML report.
 
-    Whatever fails in this costs a line, for the result is kept already.
+    A failure is only logged, since the result is already saved.
     """
     pictures: dict[str, Callable[[FinishedRun], object]] = {
         CURVES: _draw_curves,
@@ -32,14 +32,14 @@ def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log
             make(run)
         except Exception as error:
             path, why = run.directory.path, printable(reason(error))
-            again = f"`keras-ilsvrc report --run {path}` draws it again"
-            log(f"{path / name}: not drawn: {why}; the result is kept; {again}")
+            again = "repeat the `train` command with --resume to draw it"
+            log(f"{path / name}: not drawn: {why}; the result is saved; {again}")
 
 
 def draw_curves(
     rows: Sequence[Mapping[str, Any]], path: Path, title: str, test_error: float | None = None
 ) -> None:
-    """Draw loss and error over epochs."""
+    """Write the plot of loss and error over epochs to a PNG, atomically."""
     with whole(path) as part:
         curves(rows, part, title, test_error)
 
@@ -65,14 +65,14 @@ def _draw_doubtful(run: FinishedRun) -> None:
 def curves(
     history: Sequence[Mapping[str, Any]], path: Path, title: str, test_error: float | None = None
 ) -> None:
-    """Loss and error over epochs, side by side.
+    """Plot loss and error over epochs, side by side.
 
     Args:
         history: Rows with `epoch`, `loss`, `error`, and `validation_loss`, `validation_error`
-            where there is a validation split; errors in %.
-        path: Of the PNG.
-        title: Above both.
-        test_error: Drawn as a line where it is known, in %.
+            if there is a validation split; errors in %.
+        path: Path of the PNG.
+        title: Title of the figure.
+        test_error: Test error in %, drawn as a line; None if unknown.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(plain(title))
@@ -89,7 +89,7 @@ def curves(
             axes.set_yscale("log")
         elif name == "loss":
             axes.set_ylim(bottom=0)
-        else:  # linear below 1 %, where most of a good net's life is
+        else:  # linear below 1 %, to show small errors
             axes.set_yscale("symlog", linthresh=1)
             axes.set_ylim(0, 100)
             axes.set_yticks([0, 0.5, 1, 2, 5, 10, 20, 50, 100])
@@ -111,15 +111,15 @@ def doubtful(
     path: Path,
     title: str,
 ) -> None:
-    """Images with the net's answers; wrong ones in red.
+    """Plot images with the network's predictions, wrong ones in red.
 
     Args:
-        images: Up to 16 of (height, width, channels), uint8.
-        labels: Their classes.
-        probabilities: (images, classes).
+        images: Up to 16 images of (height, width, channels), uint8.
+        labels: True classes of the images.
+        probabilities: Probabilities of the images, (images, classes).
         classes: Names of the classes.
-        path: Of the PNG.
-        title: Above all.
+        path: Path of the PNG.
+        title: Title of the figure.
     """
     rows = -(-len(images) // 4)
     figure = Figure(figsize=(8, 0.6 + 2.2 * rows), layout="constrained")
@@ -140,5 +140,5 @@ def doubtful(
 
 
 def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
-    """Indices of the images whose best guess is least probable, least sure first."""
+    """Return the indices of the images with the lowest top probabilities, in rising order."""
     return np.argsort(probabilities.max(axis=1), kind="stable")[:count]

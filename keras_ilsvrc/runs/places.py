@@ -1,4 +1,4 @@
-"""Paths of run directories: resolved, created, and removed only where they are empty."""
+"""Paths of run directories: resolve, check, create, list and remove them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,10 @@ from keras_ilsvrc.errors import InputError
 
 
 def resolved(path: Path) -> Path:
-    """Return a path without links and `..`, relative to the working directory if it is below it.
+    """Return a path without links and `..`, relative to the working directory if inside it.
 
     Raises:
-        InputError: If it is a link to itself, or too long.
+        InputError: If the path is a link to itself, or is too long.
     """
     try:
         found, home = path.resolve(), Path.cwd().resolve()
@@ -24,20 +24,20 @@ def resolved(path: Path) -> Path:
 
 
 def check(path: Path, mark: str) -> None:
-    """Refuse a directory that is a file, or is inside of another run.
+    """Check that a path is not a file and not inside another run.
 
     Args:
-        path: As from `resolved`.
-        mark: A file that every run directory contains.
+        path: Path, as from `resolved`.
+        mark: Name of a file that every run directory contains.
 
     Raises:
-        InputError: With the reason.
+        InputError: If the path is a file, or is inside another run.
     """
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: not a directory; choose another --out")
     for parent in path.absolute().parents:
         if (parent / mark).exists():
-            raise InputError(f"{path}: inside of the run {parent}; choose another --out")
+            raise InputError(f"{path}: inside the run {parent}; choose another --out")
 
 
 def free(base: Path) -> Path:
@@ -53,14 +53,14 @@ def make(path: Path, numbered: bool) -> tuple[Path, list[Path]]:
     """Create a directory and its parents.
 
     Args:
-        path: As from `resolved`.
-        numbered: Whether to take the next free name where another process has just taken it.
+        path: Path, as from `resolved`.
+        numbered: Whether to use the next free name if the directory already exists.
 
     Returns:
-        The directory, and what was created for it, innermost first.
+        The path of the directory, and a list of the created directories, innermost first.
 
     Raises:
-        InputError: If it cannot be created.
+        InputError: If the directory cannot be created.
     """
     made: list[Path] = []
     base = path
@@ -85,10 +85,10 @@ def make(path: Path, numbered: bool) -> tuple[Path, list[Path]]:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a directory that cannot be created, or in which no file can be written.
+    """Check that a directory can be created, and that a file can be written in it.
 
     Raises:
-        InputError: With the reason.
+        InputError: If not.
     """
     path, made = make(path, False)
     probe = path / ".probe"
@@ -102,7 +102,7 @@ def check_writable(path: Path) -> None:
 
 
 def entries(path: Path) -> list[str]:
-    """Return the names in a directory, sorted; none if it does not exist."""
+    """Return the sorted names in a directory; an empty list if it does not exist."""
     try:
         return sorted(os.listdir(path)) if path.is_dir() else []
     except OSError as error:
@@ -110,7 +110,7 @@ def entries(path: Path) -> list[str]:
 
 
 def tree(path: Path) -> list[str]:
-    """Return the files in a directory and in its folders, as `epochs/epoch-0001.weights.h5`."""
+    """Return the files in a directory and its folders, e.g. `epochs/epoch-0001.weights.h5`."""
     found = []
     for name in entries(path):
         if (path / name).is_dir() and not (path / name).is_symlink():
@@ -121,15 +121,15 @@ def tree(path: Path) -> list[str]:
 
 
 def remove(path: Path, names: Sequence[str]) -> None:
-    """Remove files of a directory, and the folders that are empty then."""
+    """Remove files of a directory, and the folders that are then empty."""
     for name in names:
-        with suppress(OSError):  # a folder of that name stays
+        with suppress(OSError):  # do not remove a folder of that name
             (path / name).unlink()
     remove_empty({(path / name).parent for name in names} - {path})
 
 
 def remove_empty(directories: Iterable[Path]) -> None:
-    """Remove directories as far as they are empty."""
+    """Remove those of the directories that are empty."""
     for directory in directories:
         with suppress(OSError):
             directory.rmdir()

@@ -1,4 +1,4 @@
-"""The files of a run, as they are read: by one name each, against a schema and a SHA-256."""
+"""Files of a run: their names, and readers that check them against a schema and a SHA-256."""
 
 import csv
 import hashlib
@@ -32,10 +32,10 @@ Rows = list[dict[str, float | None]]
 
 
 class RunFiles:
-    """The files of one training run, to be read.
+    """Files of one training run, for reading.
 
     Args:
-        path: Of the directory.
+        path: Path of the run directory.
     """
 
     def __init__(self, path: Path):
@@ -43,7 +43,7 @@ class RunFiles:
 
     @cached_property
     def identity(self) -> Identity:
-        """What the run belongs to.
+        """Identity of the run, from `run.json`.
 
         Raises:
             InputError: If `run.json` is missing, damaged or of a newer version.
@@ -56,16 +56,16 @@ class RunFiles:
 
     @property
     def owner(self) -> dict[str, Any]:
-        """What checkpoints of the run belong to."""
+        """Part of the identity that checkpoints record."""
         return self.identity.owner
 
     @property
     def finished(self) -> bool:
-        """Whether the run has ended with a result, which may be damaged since."""
+        """Whether the run has a recorded result; the file itself may be missing or damaged."""
         return self._has(RUN) and RESULT in self.identity.files
 
     def check_finished(self) -> Self:
-        """Return this directory.
+        """Return this object if the run is finished.
 
         Raises:
             InputError: If it contains no finished run.
@@ -104,15 +104,15 @@ class RunFiles:
                 with np.load(io.BytesIO(content), allow_pickle=False) as file:
                     return dict(file)
             except zipfile.BadZipFile as error:
-                raise ValueError("no archive of arrays") from error
+                raise ValueError("not an .npz file") from error
 
         return parsed(self.path / STATISTICS, COPY, arrays)
 
     def history(self) -> Rows:
-        """Return the rows of `history.csv`, an epoch each; None is an empty cell."""
+        """Return the rows of `history.csv`, one per epoch; an empty cell is None."""
         from keras_ilsvrc.training.records import COLUMNS
 
-        if HISTORY not in self.identity.files:  # the disk was full
+        if HISTORY not in self.identity.files:  # the disk was full in training
             return []
         content = self._verified(HISTORY, self.identity.files[HISTORY])
 
@@ -129,23 +129,27 @@ class RunFiles:
         return parsed(self.path / HISTORY, COPY, rows)
 
     def weights(self) -> Path:
-        """Return the file of the trained weights, as they were written."""
+        """Return the path of the trained weights, after a check of their SHA-256."""
         return self._verified_weights(WEIGHTS)
 
     def kept_weights(self) -> dict[int, Path]:
-        """Return the weight files of the epochs that were kept, as {epoch: path}, in order."""
+        """Return the checked weight files of kept epochs, as {epoch: path} in ascending order."""
         names = self.identity.files
         found = {int(match[1]): name for name in names if (match := KEPT.search(name))}
         return {epoch: self._verified_weights(found[epoch]) for epoch in sorted(found)}
 
     def check_images(self, now: Identity, splits: Iterable[str]) -> list[str]:
-        """Compare the images that are there now with those of the run.
+        """Compare the current images with those of the run.
+
+        Args:
+            now: Identity with the current images.
+            splits: Names of the splits to compare.
 
         Returns:
-            A warning for each split whose files were changed under the same names and sizes.
+            A warning for each split whose files were rewritten with the same names and sizes.
 
         Raises:
-            InputError: If classes, or the images of one of the splits, are others.
+            InputError: If the classes, or the images of one of the splits, have changed.
         """
         if changes := self.identity.changes(now, list(splits)):
             raise InputError(
@@ -153,8 +157,8 @@ class RunFiles:
                 f"restore them, or train a new run"
             )
         return [
-            f"{self.path}: files of {name} were written again since this run began, with the same "
-            "names and sizes; if their pixels are others, so are the results"
+            f"{self.path}: files of {name} were rewritten since this run started, with the same "
+            "names and sizes; if their pixels have changed, the results will change"
             for name in self.identity.touched(now)
         ]
 
@@ -174,4 +178,4 @@ class RunFiles:
         return InputError(f"{self.path / name}: {reason}; {COPY}")
 
     def _has(self, name: str) -> bool:
-        return os.path.lexists(self.path / name)  # also a link to nowhere
+        return os.path.lexists(self.path / name)  # also true for broken links

@@ -1,4 +1,4 @@
-"""Finished runs as a table: the same recipe with other seeds is one row. Without TensorFlow."""
+"""Table of finished runs, with one row for all seeds of a recipe. Imports no TensorFlow."""
 
 import json
 import statistics
@@ -16,15 +16,15 @@ HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "
 
 @dataclass(frozen=True)
 class Row:
-    """One classifier on one data set.
+    """Row of the table: one classifier on one dataset.
 
     Attributes:
-        data: The data set.
-        classifier: Name of a net, or of a classifier without one.
-        errors: Top-1 test error in %, by seed; of a classifier without seeds, by 0.
-        images: Of the test.
-        protocol: Of the test.
-        seconds: Of a run, the mean.
+        data: Name of the dataset.
+        classifier: Name of a network, or of a classifier without one (a baseline).
+        errors: Top-1 test errors in %, by seed; 0 stands for the seed of a baseline.
+        images: Number of test images.
+        protocol: Test protocol.
+        seconds: Mean seconds per run; None for a baseline.
     """
 
     data: str
@@ -36,11 +36,11 @@ class Row:
 
     @property
     def mean(self) -> float:
-        """Of the errors."""
+        """Mean of the errors, in %."""
         return statistics.mean(self.errors.values())
 
     def cells(self) -> tuple[str, ...]:
-        """The row as words, under `HEADINGS`."""
+        """Return the cells of the row as text, in the order of `HEADINGS`."""
         errors = self.errors.values()
         spread = "" if len(errors) < 2 else f"{min(errors):.2f} to {max(errors):.2f}"
         seeds = "" if self.seconds is None else ", ".join(map(str, sorted(self.errors)))
@@ -50,13 +50,13 @@ class Row:
 
 
 def rows_of(directories: Iterable[Path]) -> list[Row]:
-    """Runs by data set and error; a classifier without a net stands first.
+    """Return the rows of runs, sorted by dataset and error, with baselines first.
 
     Args:
-        directories: Of runs, or of folders that hold such directories.
+        directories: Run directories, or folders that contain run directories.
 
     Raises:
-        InputError: If one holds no finished run, or a seed comes twice.
+        InputError: If a directory contains no finished run, or two runs share recipe and seed.
     """
     groups: dict[str, list[tuple[Recipe, dict[str, Any]]]] = {}
     baselines: dict[tuple[str, str], Row] = {}
@@ -66,7 +66,9 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
         same = recipe.table() | {"seed": 0, "expect": None, "protocol": result["protocol"]}
         group = groups.setdefault(json.dumps(same, sort_keys=True), [])
         if recipe.seed in [other.seed for other, _ in group]:
-            raise InputError(f"{path}: a run of this recipe with seed {recipe.seed} is there twice")
+            raise InputError(
+                f"{path}: another run has the same recipe and seed {recipe.seed}; leave one out"
+            )
         group.append((recipe, result))
         if found := result.get("baseline"):
             key = recipe.data.dataset, found["name"]
@@ -75,11 +77,11 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
     rows = [_row(group) for group in groups.values()]
     rows.sort(key=lambda row: (row.data, row.mean))
     first = [row for _, row in sorted(baselines.items())]
-    return sorted([*first, *rows], key=lambda row: row.data)  # stable: baselines stay in front
+    return sorted([*first, *rows], key=lambda row: row.data)  # stable: baselines stay first
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """A table for a page."""
+    """Return rows as a Markdown table."""
     lines = [HEADINGS, ["---", "---", "---:", "---:", "---", "---:", "---", "---:"]]
     lines += [row.cells() for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -89,7 +91,7 @@ def _runs(directories: Iterable[Path]) -> Iterator[Path]:
     for directory in directories:
         found = sorted(path.parent for path in directory.glob(f"**/{RESULT}"))
         if not found:
-            raise InputError(f"{directory}: holds no finished run; expected a {RESULT} in it")
+            raise InputError(f"{directory}: contains no finished run; expected a {RESULT}")
         yield from found
 
 

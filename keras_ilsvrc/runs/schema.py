@@ -1,4 +1,4 @@
-"""What the files of a run contain, as typed tables, and how two runs or recipes differ."""
+"""Schema of the files of a run, and differences between two runs or recipes."""
 
 import hashlib
 import json
@@ -26,8 +26,8 @@ class Images(Table):
 
     Attributes:
         number: Number of images.
-        digest: SHA-256 of the name, the size in bytes and the label of each, in order.
-        stamp: SHA-256 of the times at which the files were changed, or of pixels in memory.
+        digest: SHA-256 of the name, size in bytes and label of each image, in order.
+        stamp: SHA-256 of the files' modification times, or of pixels in memory.
     """
 
     number: Number
@@ -36,15 +36,15 @@ class Images(Table):
 
 
 class Identity(Table):
-    """What a run belongs to: the content of `run.json`.
+    """Identity of a run: the content of `run.json`.
 
     Attributes:
-        version: Of the package that wrote the run.
+        version: Version of the package that wrote the run.
         recipe: SHA-256 of `recipe.toml`.
-        seed: Of the recipe.
+        seed: Seed of the recipe.
         classes: Names of the classes, in the order of the labels.
-        eval_ops: What is done to an image before the network is tested.
-        splits: Identity of the images by the key of the recipe: train, validation, test.
+        eval_ops: Preprocessing ops of an image in tests.
+        splits: Identity of the images by key of the recipe: train, validation, test.
         files: SHA-256 of the finished files by name.
     """
 
@@ -58,19 +58,19 @@ class Identity(Table):
 
     @property
     def owner(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it."""
+        """Part of the identity that checkpoints record."""
         data = json.dumps([self.classes, [self.splits[x].digest for x in sorted(self.splits)]])
         digest = hashlib.sha256(data.encode()).hexdigest()
         return {"recipe": self.recipe, "seed": self.seed, "data": digest}
 
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
-        """Return in words how the classes and splits differ from those of this run."""
+        """Return texts that say how the classes and splits differ from those of this run."""
         found = []
         if now.classes != self.classes:
             pairs = enumerate(zip_longest(self.classes, now.classes))
             label, (old, new) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
-            counts = f"{len(self.classes)} classes were trained, {len(now.classes)} are there"
-            found.append(f"{counts}, and class {label} was {old!r} and is {new!r}")
+            counts = f"{len(self.classes)} classes in the run, {len(now.classes)} in the dataset"
+            found.append(f"{counts}; class {label} was {old!r} and is {new!r}")
         for name in splits:
             if name not in self.splits or name not in now.splits:
                 continue
@@ -78,18 +78,18 @@ class Identity(Table):
             if old_count != new_count:
                 found.append(f"{name} had {old_count:,} images and has {new_count:,}")
             elif self.splits[name].digest != now.splits[name].digest:
-                found.append(f"{name} has images of other names, sizes or labels")
+                found.append(f"{name} has images with other names, sizes or labels")
         return found
 
     def touched(self, now: "Identity") -> list[str]:
-        """Return the splits whose files are the same by name and size, but were written again."""
+        """Return the splits whose files have the same names and sizes, but were rewritten."""
         both = self.splits.keys() & now.splits.keys()
         changed = [x for x in both if self.splits[x].stamp != now.splits[x].stamp]
         return sorted(x for x in changed if self.splits[x].digest == now.splits[x].digest)
 
 
 class Expected(Table):
-    """The published or measured errors that a run is compared with."""
+    """Published or measured errors to compare a run with."""
 
     by: str
     top1_error: Percent | None = None
@@ -97,7 +97,7 @@ class Expected(Table):
 
 
 class Baseline(Table):
-    """The error of a classifier without a network, on the same images."""
+    """Error of a classifier without a network, on the same images."""
 
     name: str
     top1_error: Percent
@@ -126,15 +126,15 @@ class Result(BaseModel):
 
 
 def sealed(table: Mapping[str, Any]) -> bytes:
-    """Return a table as JSON that contains the SHA-256 of the rest of itself."""
+    """Return a table as JSON, with the SHA-256 of its content as an extra key."""
     return (json.dumps({"sha256": _digest(table), **table}, indent=2) + "\n").encode()
 
 
 def unsealed(content: bytes) -> dict[str, Any]:
-    """Return the table of `sealed`.
+    """Return the table from JSON that `sealed` returned.
 
     Raises:
-        ValueError: If the content was changed.
+        ValueError: If the content does not match its SHA-256.
     """
     table = json.loads(content)
     if not isinstance(table, dict) or table.pop("sha256", None) != _digest(table):
@@ -143,10 +143,10 @@ def unsealed(content: bytes) -> dict[str, Any]:
 
 
 def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
-    """Return what `parse` makes of a file's content.
+    """Return the result of `parse`, which parses a file's content.
 
     Raises:
-        InputError: With the file, what is wrong in it and the advice, if it cannot be parsed.
+        InputError: If the content cannot be parsed; the message ends with `advice`.
     """
     try:
         return parse()
@@ -164,10 +164,10 @@ def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
 
 
 def check_version(path: Path, table: Mapping[str, Any]) -> None:
-    """Refuse a run of a newer version of the package.
+    """Check that a run was not written by a newer version of the package.
 
     Raises:
-        InputError: With both versions.
+        InputError: If it was; the message gives both versions.
     """
     own = version("keras_ilsvrc")
     try:
@@ -176,7 +176,7 @@ def check_version(path: Path, table: Mapping[str, Any]) -> None:
         return
     if newer:
         raise InputError(
-            f"{path}: written by keras_ilsvrc {table['version']}, and this is {own}; update the "
+            f"{path}: written by keras_ilsvrc {table['version']}, but this is {own}; update the "
             "package"
         )
 

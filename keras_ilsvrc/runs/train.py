@@ -1,4 +1,4 @@
-"""Training by a recipe: the network is trained, tested, and kept in a run's directory."""
+"""Training by a recipe: train and test a network, and save it in a run directory."""
 
 import errno
 import os
@@ -54,7 +54,7 @@ from keras_ilsvrc.training.strategy import mirrored, multi_worker
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
 
-OVERHEAD = 4096  # bytes of a file for each array in it, at most
+OVERHEAD = 4096  # bytes, upper limit of what each array adds to its values in a weight file
 BASELINES = {"svm": svm}
 ADVICE = "set a smaller data.batch_size, or raise accumulate"
 
@@ -66,14 +66,14 @@ def train(
     overrides: Sequence[str] = (),
     page: Page | None = None,
 ) -> dict[str, Any]:
-    """Train and test a recipe, from the last checkpoint in its directory on.
+    """Train and test the network of a recipe, starting from its last checkpoint if there is one.
 
     Args:
-        recipe: As loaded.
-        directory: Where the run is kept; `NoDirectory()` on a worker that is not the chief.
-        machine: How it is trained here.
-        overrides: What the recipe was changed by, for `result.json`.
-        page: Writes a page of the run, after its result is kept.
+        recipe: Recipe as loaded.
+        directory: Directory of the run; `NoDirectory()` on a worker that is not the chief.
+        machine: Settings of this machine.
+        overrides: Changes that were made to the recipe, for `result.json`.
+        page: Function that writes the HTML report, called after the result is saved.
 
     Returns:
         The content of `result.json`.
@@ -81,9 +81,9 @@ def train(
     Raises:
         InputError: If a name in the recipe is unknown, or the images do not fit the network, or
             are not those of the run that is resumed.
-        Stopped: By SIGTERM, SIGHUP or SIGINT.
-        Diverged: If gradients are not finite, again and again.
-        LostWorker: If another worker is gone.
+        Stopped: If SIGTERM, SIGHUP or SIGINT is received.
+        Diverged: If gradients are repeatedly not finite.
+        LostWorker: If another worker is lost.
     """
     with directory:
         if machine.cluster is None:
@@ -139,7 +139,7 @@ def _test(experiment, directory, stop):
 
         def checked(done, total):
             progress(done, total)
-            if alone:  # else all workers end the test together
+            if alone:  # several workers must finish the test together
                 stop.check()
 
         result = errors_of([experiment], progress=checked)
@@ -150,7 +150,7 @@ def _test(experiment, directory, stop):
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that the numbers of a run depend on."""
+    """Return the versions of the software that a run's results depend on."""
     from importlib.metadata import version
 
     return {
@@ -240,13 +240,13 @@ def _fit(
 
 
 def _save(experiment, update, path):
-    with as_tested(update):  # all workers together
+    with as_tested(update):  # collective, so called on every worker
         if path:
             _write_weights(experiment.model, path)
 
 
 def _write_weights(model: keras.Model, path: Path) -> None:
-    """Write Keras' file, unless the disk is too full: a process ends badly with half of one."""
+    """Save weights, unless the disk is too full: a partial file prevents a clean exit."""
     size = sum(weight.numpy().nbytes + OVERHEAD for weight in model.weights)
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -255,7 +255,7 @@ def _write_weights(model: keras.Model, path: Path) -> None:
 
 def _validate(experiment, update, stop):
     if workers_of(experiment.strategy)[0] > 1:
-        stop = NEVER  # all workers learn of it together, in the next step
+        stop = NEVER  # all workers learn of a signal together, in the next step
     with as_tested(update):
         found = probabilities(
             experiment, experiment.validation, "single_view", progress=lambda *_: stop.check()
@@ -270,8 +270,8 @@ def _validate(experiment, update, stop):
 def _check_baseline(experiment):
     if experiment.recipe.baseline and experiment.train.pixels is None:
         raise InputError(
-            f"baseline is {experiment.recipe.baseline!r}, which is for images that are held in "
-            "memory; leave it out"
+            f"baseline is {experiment.recipe.baseline!r}, which needs a dataset that is kept in "
+            "memory; leave baseline out"
         )
 
 

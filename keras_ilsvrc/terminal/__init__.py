@@ -1,1 +1,1 @@
-"""What is shown on the terminal: bars, messages and the standard streams."""
+"""Terminal output: progress bars and the standard streams."""

@@ -1,4 +1,4 @@
-"""Work on many images: by all cores, with a bar where it takes long."""
+"""Progress bars for long work, and work on many items with all cores."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-PATIENCE = 2.0  # seconds without a bar
+PATIENCE = 2.0  # seconds before a bar is shown
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,14 +17,14 @@ Result = TypeVar("Result")
 
 @contextmanager
 def bar(label: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on a terminal's stderr when work takes over two seconds.
+    """Show a progress bar on stderr, if that is a terminal and work takes over two seconds.
 
     Args:
         label: Label of the bar.
-        shown: Whether there may be a bar at all.
+        shown: Whether to show the bar; False disables it.
 
     Yields:
-        A function of the number of items done and the number of all items.
+        Function to call with the number of items done and the total number.
     """
     screen = Console(stderr=True)
     shown_bar = Progress(
@@ -61,6 +61,6 @@ def tracked(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
 def in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], label: str
 ) -> Iterator[Result]:
-    """Apply a function to each item in order, with one thread per core."""
+    """Yield a function's result for each item in order, using one thread per core."""
     with ThreadPool() as pool:
         yield from tracked(pool.imap(function, items, chunksize=16), len(items), label)

@@ -1,4 +1,4 @@
-"""The standard streams: open whatever the caller has closed, and quiet while TensorFlow starts."""
+"""Standard streams: open those that are closed, and silence TensorFlow while it starts."""
 
 import io
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def open_streams() -> None:
-    """Open the standard streams that are closed, and make the outputs outlive their readers."""
+    """Open closed standard streams, and discard output once its reader has gone."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -18,12 +18,12 @@ def open_streams() -> None:
 
 
 class _Output(io.FileIO):
-    """A stream that drops what is written after its reader has gone."""
+    """Stream that discards what is written after its reader has gone."""
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except OSError:  # a closed pipe or terminal, a full disk: no reason to end the work
+        except OSError:  # closed pipe or terminal, or full disk: must not end the work
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
             os.close(null)
@@ -31,16 +31,16 @@ class _Output(io.FileIO):
 
 
 def _text(number: int) -> io.TextIOWrapper:
-    """A line-buffered stream that shows what its encoding lacks as an escape."""
+    """Return a line-buffered stream that escapes the characters its encoding lacks."""
     output = io.BufferedWriter(_Output(number, "w", closefd=False))
     encoding = getattr((sys.stdout, sys.stderr)[number - 1], "encoding", None) or "utf-8"
     return io.TextIOWrapper(output, encoding, "backslashreplace", line_buffering=True)
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow and find its devices; show its messages only if that fails.
+    """Import TensorFlow and list its devices; show its messages only if that fails.
 
-    Its first messages come from compiled code, before any setting can hold them back.
+    TensorFlow's first messages come from compiled code, before any setting can suppress them.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What happens beside the steps: validation, pictures, progress."""
+"""Training callbacks: validation, redrawing of plots, and display of progress."""
 
 import sys
 import time
@@ -12,12 +12,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from keras_ilsvrc.errors import reason
 from keras_ilsvrc.training.records import error
 
-# Of `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint`, all numbers or None.
+# State of `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint`: numbers or None.
 REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
 
 
 class Validation(keras.callbacks.Callback):
-    """Adds what `measure` finds after every epoch to the epoch's logs."""
+    """Callback that adds the values of `measure` to the logs of every epoch."""
 
     def __init__(self, measure: Callable[[], dict[str, float]]):
         super().__init__()
@@ -29,12 +29,12 @@ class Validation(keras.callbacks.Callback):
 
 
 class Redraw(keras.callbacks.Callback):
-    """Draws after an epoch, unless the last picture is younger than `seconds`.
+    """Callback that redraws a plot after an epoch, unless the last one is younger than `seconds`.
 
     Args:
-        draw: Writes the picture.
-        log: Told when it cannot be written.
-        seconds: So that short epochs do not spend their time on pictures.
+        draw: Function that writes the plot.
+        log: Function called with a message if the plot cannot be written.
+        seconds: Minimum seconds between plots, so that plots do not slow down short epochs.
     """
 
     def __init__(
@@ -52,21 +52,22 @@ class Redraw(keras.callbacks.Callback):
             return
         try:
             self.draw()
-        except Exception as error:  # a picture never costs a step
-            self.log(f"the curves are not drawn: {reason(error)}; training continues")
+        except Exception as error:  # a failed plot must not stop training
+            self.log(f"the curves were not drawn: {reason(error)}; training continues")
         self.drawn = time.monotonic()
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """One bar over all steps with loss, error, images/s and time left; in a log, a line an epoch.
+    """Progress bar over all steps with loss, error, images/s and time left.
 
-    As a context it gives the terminal back, cursor and all, however training ends.
+    If stderr is not a terminal, it prints one line per epoch instead. As a context manager it
+    restores the terminal and its cursor, however training ends.
 
     Args:
-        steps: All steps of the training.
-        steps_per_epoch: Of one epoch.
-        images_per_step: The global batch size.
-        shown: Whether on the terminal or in the log; else it says nothing at all.
+        steps: Number of training steps.
+        steps_per_epoch: Number of steps per epoch.
+        images_per_step: Global batch size.
+        shown: Whether to show progress; if False, nothing is printed.
     """
 
     def __init__(self, steps: int, steps_per_epoch: int, images_per_step: int, shown: bool = True):
@@ -88,7 +89,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.stop()
 
     def log(self, line: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         if self.shown:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -96,7 +97,7 @@ class ProgressBar(keras.callbacks.Callback):
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """It shows what is; there is nothing to remember."""
+        """Do nothing, since the bar has no state."""
 
     def on_train_begin(self, logs=None):
         self.first, self.speed = None, 0.0
@@ -108,7 +109,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         done = int(logs["step"])
-        if self.first is None:  # the first call makes the graph; it says nothing about speed
+        if self.first is None:  # the first call traces the graph, so do not time it
             self.first, self.started = done, time.perf_counter()
         elif done > self.first:
             passed = time.perf_counter() - self.started
@@ -125,7 +126,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.stop()
 
     def state(self, logs) -> str:
-        """Loss, errors and speed in a few words."""
+        """Return loss, errors and speed as text."""
         words = f"loss {logs['loss']:.4f}  error {error(logs):.2f} %"
         if "validation_error" in logs:
             words += f"  validation {logs['validation_error']:.2f} %"
@@ -133,15 +134,15 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """What a callback remembers: what its `get_state` says, else what Keras' own keep."""
+    """Return a callback's state: that of its own `get_state`, else its `REMEMBERED` attributes."""
     if hasattr(callback, "get_state"):
         return callback.get_state()
-    held = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}
-    return {name: x if x is None else float(x) for name, x in held.items()}
+    state = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}
+    return {name: x if x is None else float(x) for name, x in state.items()}
 
 
 def set_state(callback: keras.callbacks.Callback, state: dict[str, Any]) -> None:
-    """Makes a callback remember what `get_state` found."""
+    """Restore a callback's state from `get_state`."""
     if hasattr(callback, "set_state"):
         callback.set_state(state)
     else:

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, and never damaged in silence."""
+"""Checkpoints: written atomically, and checked for damage when they are read."""
 
 import contextlib
 import hashlib
@@ -18,21 +18,21 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.files import PART, whole
 
 NAME = "step-{:09d}.ckpt"
-DIGEST = 64  # hexadecimal digits of SHA-256, with which a file begins
+DIGEST = 64  # hexadecimal digits of the SHA-256 at the start of a file
 STATE = "state.json"
 
 
 class Damaged(InputError):
-    """A file that is not what was written."""
+    """Error of a checkpoint file that has changed since it was written."""
 
 
 @dataclass
 class State:
-    """A training between two steps.
+    """Snapshot of the training state after a step.
 
     Args:
-        arrays: Every variable, by name.
-        facts: What else is needed to go on, as JSON has it: step, epochs, sums, callbacks.
+        arrays: Values of all variables, by name.
+        facts: Other values needed to resume, as JSON types: step, epochs, sums, callbacks.
     """
 
     arrays: dict[str, np.ndarray]
@@ -40,19 +40,19 @@ class State:
 
 
 class Facts(BaseModel):
-    """What a checkpoint of a trainer contains beside its arrays.
+    """Content of a trainer's checkpoint other than its arrays.
 
     Attributes:
-        step: Steps taken.
-        epochs: Epochs ended.
-        replicas: Number of replicas that trained.
-        threads: Threads of an operation, on which the rounding of sums depends.
-        sums: Of the epoch so far, by the name of the measure.
-        skipped: Steps that are passed over, for their gradient was not finite.
+        step: Number of steps taken.
+        epochs: Number of epochs completed.
+        replicas: Number of replicas.
+        threads: Number of threads per operation, which affects the rounding of sums.
+        sums: Sums over the current epoch so far, by name: loss, accuracy, waited, steps.
+        skipped: Steps to skip, because their gradient was not finite.
         left_out: State of `LeftOut`.
-        stop_training: Whether a callback has asked for the end.
+        stop_training: Whether a callback has asked training to stop.
         callbacks: State of each callback, in order.
-        owner: What the training belongs to.
+        owner: Identity of the run that the checkpoint belongs to.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -70,10 +70,10 @@ class Facts(BaseModel):
 
 
 def write(path: Path, state: State) -> None:
-    """Write one file: the SHA-256 of all that follows, then a zip of arrays and facts.
+    """Write a checkpoint file: a zip of arrays and facts, preceded by its SHA-256.
 
     Raises:
-        OSError: If it cannot be written; nothing is left of it then.
+        OSError: If the file cannot be written; no part of it is left.
     """
     with whole(path) as part, open(part, "wb") as file:
         file.write(b"0" * DIGEST + b"\n")
@@ -84,10 +84,10 @@ def write(path: Path, state: State) -> None:
 
 
 def read(path: Path) -> State:
-    """Reads what `write` wrote.
+    """Read a file that `write` wrote.
 
     Raises:
-        Damaged: If a single bit of it has changed.
+        Damaged: If the content does not match its SHA-256.
     """
     if not path.is_file():
         raise Damaged(f"{path}: not a regular file")
@@ -100,7 +100,7 @@ def read(path: Path) -> State:
 
 
 def pack(file: Any, state: State) -> None:
-    """Arrays and facts as a zip, written from start to end."""
+    """Write arrays and facts to a zip file, without seeking."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(STATE, json.dumps(state.facts))
         for name, array in state.arrays.items():
@@ -109,7 +109,7 @@ def pack(file: Any, state: State) -> None:
 
 
 def unpack(content: bytes | memoryview) -> State:
-    """What `pack` packed."""
+    """Return the state from a zip that `pack` wrote."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         facts = json.loads(archive.read(STATE))
         names = [name for name in archive.namelist() if name != STATE]
@@ -123,13 +123,13 @@ def unpack(content: bytes | memoryview) -> State:
 
 
 class Checkpoints:
-    """The newest checkpoints of a run, in a directory of their own.
+    """Newest checkpoints of a run, in a directory of their own.
 
     Args:
-        directory: Made when the first is written; None on a worker that is not the chief, which
-            keeps none.
-        owner: What the training belongs to, as JSON has it; written into every checkpoint.
-        keep: How many stay; with two, one is whole whatever happens to the other.
+        directory: Path of the directory, which is created with the first checkpoint; None on a
+            worker that is not the chief, which writes none.
+        owner: Identity of the run as JSON types, written into every checkpoint.
+        keep: Number of checkpoints to keep; with two, one is left if the other is damaged.
     """
 
     def __init__(
@@ -138,18 +138,18 @@ class Checkpoints:
         self.directory, self.owner, self.keep = directory, dict(owner or {}), keep
 
     def paths(self) -> list[Path]:
-        """Newest first."""
+        """Return the checkpoint files, newest first."""
         if self.directory is None or not self.directory.is_dir():
             return []
         named = [x for x in self.directory.iterdir() if re.fullmatch(r"step-\d{9,}\.ckpt", x.name)]
         return sorted(named, reverse=True)
 
     def save(self, step: int, state: State) -> Path | None:
-        """Writes the state after so many steps, and removes what is older than `keep`.
+        """Write the state after `step` steps, and remove all but the newest `keep` checkpoints.
 
         Raises:
-            OSError: If it cannot be written; those before it are untouched.
-            ValueError: If a value of it is not finite.
+            OSError: If the state cannot be written; earlier checkpoints are untouched.
+            ValueError: If a value in the arrays is not finite.
         """
         for name, array in state.arrays.items():
             if not np.isfinite(array).all():
@@ -161,18 +161,18 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        later = found[: found.index(path)]  # damaged: training has come back from these steps
+        later = found[: found.index(path)]  # damaged, so training resumed from an earlier step
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:
-            with contextlib.suppress(OSError):  # a folder of that name is not ours
+            with contextlib.suppress(OSError):  # do not remove a folder of that name
                 old.unlink()
         return path
 
     def latest(self) -> tuple[State | None, list[str]]:
-        """Return the newest state that is whole, or None; and a line for each damaged file.
+        """Return the newest undamaged state (or None), and a message for each damaged file.
 
         Raises:
-            InputError: If it belongs to another training.
+            InputError: If the state belongs to another run.
         """
         damaged: list[str] = []
         for path in self.paths():
@@ -185,15 +185,15 @@ class Checkpoints:
             others = [key for key in self.owner if owner.get(key) != self.owner[key]]
             if others:
                 raise InputError(
-                    f"{path}: of another training, with another {' and '.join(others)}; remove it, "
-                    "or choose another --out"
+                    f"{path}: belongs to a run with another {' and '.join(others)}; remove it, or "
+                    "choose another --out"
                 )
             return state, damaged
         return None, damaged
 
 
 class _Hashed(io.RawIOBase):
-    """A file that is written once from start to end, and hashed on the way."""
+    """File that is written sequentially, with a SHA-256 of what is written."""
 
     def __init__(self, file: Any):
         self.file, self.hash = file, hashlib.sha256()

@@ -1,6 +1,6 @@
-"""The workers of a training on several machines: their addresses, and whether they answer.
+"""Workers of training on several machines: their addresses, and whether they answer.
 
-Imports no TensorFlow, so that a mistake in `TF_CONFIG` is reported before it starts.
+Does not import TensorFlow, so that a mistake in `TF_CONFIG` is reported before TensorFlow starts.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from pydantic_core import PydanticCustomError
 from keras_ilsvrc.errors import InputError
 
 LOST = 69  # exit status: EX_UNAVAILABLE of sysexits.h
-PATIENCE = 5.0  # seconds of waiting that need no word
-POLL = 0.2  # seconds between two looks at who has come
-PROBE = 1.0  # seconds between two looks at the other workers
-GRACE = 10.0  # seconds in which TensorFlow finds out by itself, and the work ends in order
+PATIENCE = 5.0  # seconds of waiting before a message is printed
+POLL = 0.2  # seconds between checks for missing workers at the start
+PROBE = 1.0  # seconds between checks of the other workers during training
+GRACE = 10.0  # seconds for TensorFlow to notice a lost worker itself and end cleanly
 EXPECTED = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
-LIMIT = 1_000_000  # characters of TF_CONFIG
+LIMIT = 1_000_000  # maximum characters of TF_CONFIG
 Log = Callable[[str], object]
 HOST_PORT = r"(?:[A-Za-z0-9._-]{1,253}|\[[A-Za-z0-9.:%]{1,99}\]):([0-9]{1,5})"
 
@@ -51,40 +51,40 @@ class _Task(BaseModel):
     index: Annotated[int, Field(ge=0)]
 
 
-class _Config(BaseModel):  # TensorFlow allows more keys, which change nothing here
+class _Config(BaseModel):  # ignores other keys, which TensorFlow allows
     cluster: _Addresses
     task: _Task
 
 
 def log_stderr(line: str) -> None:
-    """Print a line for people; nothing is lost if nobody reads it any more."""
+    """Print a line to stderr; do nothing if stderr is closed."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
 
 class LostWorker(Exception):
-    """Another worker is gone, so training ends on all; it is resumed by all together."""
+    """Error of a lost worker: training ends on all workers, which must resume together."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The addresses of all workers, and which of them this process is."""
+    """Addresses of all workers, and the index of this process among them."""
 
     workers: tuple[str, ...]
     index: int
 
     @property
     def chief(self) -> bool:
-        """Whether this is the one worker that writes."""
+        """Whether this process is the chief, the only worker that writes files."""
         return self.index == 0
 
     def name(self, index: int | None = None) -> str:
-        """Return number and address of a worker, by default of this one."""
+        """Return the index and address of a worker as text, by default of this one."""
         index = self.index if index is None else index
         return f"worker {index} ({self.workers[index]})"
 
     def absent(self, timeout: float = 3.0) -> list[str]:
-        """Names of the other workers that do not answer at their address."""
+        """Return the names of the other workers that do not answer at their address."""
         return [
             self.name(index)
             for index, address in enumerate(self.workers)
@@ -93,13 +93,13 @@ class Cluster:
 
 
 def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """Read `TF_CONFIG`; return None if it is not set, or names only one worker.
+    """Return the cluster of `TF_CONFIG`; None if it is not set, or has only one worker.
 
-    A task of the type `chief` comes before the workers.
+    A task of the type `chief` is numbered before the workers.
 
     Raises:
-        InputError: If it is not JSON, not of the form that TensorFlow reads, names an address
-            twice or a task that does not exist, or if this worker's port is in use.
+        InputError: If `TF_CONFIG` is not JSON, is not of the form that TensorFlow reads, has an
+            address twice or a task that does not exist, or if this worker's port is in use.
     """
     text = environment.get("TF_CONFIG")
     if not text:
@@ -115,7 +115,7 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
 
 
 def _read(text: str) -> tuple[tuple[str, ...], int]:
-    """Return all addresses, and the place of this process among them."""
+    """Return all addresses, and the index of this process among them."""
     if len(text) > LIMIT:
         raise InputError(f"TF_CONFIG: {len(text):,} characters; expected at most {LIMIT:,}")
     try:
@@ -133,13 +133,13 @@ def _read(text: str) -> tuple[tuple[str, ...], int]:
     if task.index >= count:
         raise InputError(
             f"TF_CONFIG: task.index is {task.index!r:.60}, but cluster.{task.type} has {count} "
-            "addresses; expected the place of this process among them, counted from 0"
+            "addresses; expected the index of this process among them, from 0"
         )
     return tuple(workers), task.index + (len(chief) if task.type == "worker" else 0)
 
 
 def _listen(address: str) -> socket.socket:
-    """Open this worker's port; TensorFlow would share it with a process that uses it."""
+    """Open this worker's port; fail if it is in use, since TensorFlow would share it."""
     port = int(address.rpartition(":")[2])
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,7 +158,7 @@ def _listen(address: str) -> socket.socket:
 
 def _answers(address: str, timeout: float) -> bool:
     host, _, port = address.rpartition(":")
-    try:  # UnicodeError: of a host name with an empty or a long part
+    try:  # UnicodeError: a part of the host name is empty or too long
         with socket.create_connection((host.strip("[]"), int(port)), timeout):
             return True
     except (OSError, UnicodeError):
@@ -169,14 +169,14 @@ def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
     """Wait until every other worker answers; TensorFlow itself would wait without a message.
 
     Args:
-        cluster: The workers.
-        deadline: Seconds in which all have to answer.
-        log: Prints the names of the missing workers after a few seconds.
+        cluster: Workers to wait for.
+        deadline: Seconds to wait for all workers.
+        log: Function that prints the names of missing workers after a few seconds.
 
     Raises:
-        InputError: If a worker is missing after the deadline.
+        InputError: If a worker does not answer before the deadline.
     """
-    until, told = time.monotonic() + deadline, time.monotonic() + PATIENCE
+    until, log_at = time.monotonic() + deadline, time.monotonic() + PATIENCE
     with _listen(cluster.workers[cluster.index]) as server:
         while absent := " and ".join(cluster.absent()):
             with contextlib.suppress(BlockingIOError):
@@ -184,25 +184,25 @@ def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
                     server.accept()[0].close()
             if time.monotonic() > until:
                 raise InputError(
-                    f"{cluster.name()}: {absent} did not come within {deadline:g} s; start all "
+                    f"{cluster.name()}: {absent} did not answer within {deadline:g} s; start all "
                     "workers, with the same cluster in TF_CONFIG"
                 )
-            if time.monotonic() > told:
+            if time.monotonic() > log_at:
                 log(f"{cluster.name()}: waiting for {absent}, {deadline:g} s at most")
-                told = until
+                log_at = until
             time.sleep(POLL)
 
 
 class Watch(threading.Thread):
-    """A thread that looks every second whether the other workers answer, and else ends the process.
+    """Thread that checks every second whether the other workers answer.
 
-    TensorFlow notices a lost worker too, as a rule within ten seconds. Where it does not, this
-    prints a line after `GRACE` seconds and ends the process.
+    TensorFlow itself usually notices a lost worker within ten seconds. If it does not, this
+    thread prints a line after `GRACE` seconds and ends the process.
 
     Args:
-        cluster: The workers.
-        log: Prints the line.
-        end: Ends the process with a status.
+        cluster: Workers to check.
+        log: Function that prints the line.
+        end: Function that ends the process with an exit status.
     """
 
     def __init__(
@@ -226,6 +226,6 @@ class Watch(threading.Thread):
 
 
 def lost_worker(cluster: Cluster, names: Sequence[str]) -> LostWorker:
-    """Return the error that names the workers that are gone."""
-    who = " and ".join(names) or "another worker, which hangs or has ended by an error of its own"
+    """Return the error that names the lost workers."""
+    who = " and ".join(names) or "another worker, which hangs or has ended with its own error"
     return LostWorker(f"{cluster.name()}: lost {who}; start all workers again with --resume")

@@ -1,4 +1,4 @@
-"""What weights are held to after every step."""
+"""Constraints that are applied to weights after every step."""
 
 import keras
 from keras import ops
@@ -6,13 +6,13 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class FilterRMS(keras.constraints.Constraint):
-    """Scales a convolution's filter down where the root of its mean square is above `most`.
+    """Constraint that scales down a convolution's filter if its root mean square exceeds `most`.
 
-    Zeiler and Fergus (arXiv:1311.2901, section 3.1) hold the filters of all convolutions below
-    0.1, so that a few of them in the first layer do not dominate.
+    Zeiler and Fergus (arXiv:1311.2901, section 3.1) limit the filters of all convolutions to
+    0.1, so that a few filters of the first layer do not dominate.
 
     Args:
-        most: Of each filter, over rows, columns and input channels; above 0.
+        most: Maximum root mean square over rows, columns and input channels; above 0.
     """
 
     def __init__(self, most: float = 0.1):
@@ -27,7 +27,7 @@ class FilterRMS(keras.constraints.Constraint):
 
 
 def hold_filters(model: keras.Model, most: float) -> None:
-    """Gives every convolution of a model `FilterRMS`."""
+    """Set `FilterRMS` as the constraint of every convolution kernel of a model."""
     for weight in model.trainable_weights:
         if weight.name == "kernel" and len(weight.shape) == 4:
             weight.constraint = FilterRMS(most)

@@ -1,4 +1,4 @@
-"""The outputs of a model over batches, by all replicas of all workers."""
+"""Inference over batches with all replicas of all workers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,26 +15,26 @@ Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]
 
 
 def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
-    """Return an iterator over batches, distributed over the replicas.
+    """Return an iterator over batches that are distributed over the replicas.
 
     Args:
-        strategy: Whose replicas these are.
-        batches: Returns the dataset that feeds the replicas of one worker, in turn.
+        strategy: Strategy of the replicas.
+        batches: Function that returns one worker's dataset; its batches go to replicas in turn.
     """
     made = to_devices._create_device_dataset
 
-    def without_tuner(*given):  # no option of ours reaches these datasets
-        return made(*given).with_options(untuned())
+    def without_tuner(*args):  # the options of our datasets do not reach these inner ones
+        return made(*args).with_options(untuned())
 
     with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):
         return iter(strategy.distribute_datasets_from_function(batches))
 
 
 class Forward:
-    """`model.predict` on every strategy; Keras' own breaks where there are several workers.
+    """Replacement of `model.predict` for every strategy; Keras' own fails on several workers.
 
     Args:
-        strategy: In whose scope the models are built.
+        strategy: Strategy in whose scope the models are built.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -45,13 +45,13 @@ class Forward:
     def __call__(
         self, model: keras.Model, batches: Batches, check: Callable[[], object] = lambda: None
     ) -> Any:
-        """The outputs of all images in order, as arrays, equal on every worker.
+        """Return the outputs for all images in order, as arrays that are equal on every worker.
 
         Args:
-            model: Whose outputs have the images as their first axis.
-            batches: What the pipeline of one worker feeds its replicas, in turn: batches of a
-                replica's share of images. It ends.
-            check: Called after every step; what it raises ends the work.
+            model: Model whose outputs have the images as their first axis.
+            batches: Function that returns one worker's finite dataset. Each batch is one
+                replica's share of the images, for its replicas in turn.
+            check: Function called after every step; an exception from it ends the inference.
         """
         feed = iterate(self.strategy, batches)
         if self.model is not model or self.spec != feed.element_spec:
@@ -68,8 +68,8 @@ class Forward:
             outputs = model(images, training=False)
             return tf.nest.map_structure(lambda x: tf.cast(x, "float32"), outputs)
 
-        # One graph whatever the sizes of images: workers must not trace at different steps, for
-        # collectives are numbered as they are traced.
+        # Use one graph for all image sizes: collectives are numbered when they are traced, so
+        # workers must not trace at different steps.
         @tf.function(jit_compile=False, input_signature=[spec])
         def step(images):
             outputs = self.strategy.run(on_replica, (images,))

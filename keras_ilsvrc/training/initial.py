@@ -1,4 +1,4 @@
-"""The papers' initial values, on a model that stands."""
+"""Initial values of the papers for the weights of a model that is already built."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ import keras
 
 from keras_ilsvrc.layers.graph import leaves
 
-# Rules of no paper of this family, by name.
+# General rules by name, for networks whose paper gives no initial values.
 RULES = {
     "he": {"kernel": ("he",), "bias": {}},
     "glorot": {"kernel": ("glorot_uniform",), "bias": {}},
@@ -16,23 +16,23 @@ RULES = {
 
 
 def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) -> None:
-    """Draws every kernel anew and sets every bias.
+    """Draw new values for every kernel of a model, and set every bias.
 
     Args:
-        model: Any functional model; what has no kernel keeps its values. The coefficients of
-            LeNet-5's subsampling are drawn as kernels are.
+        model: Functional model; layers without a kernel keep their values. The coefficients of
+            LeNet-5's subsampling are drawn like kernels.
         table: `{"kernel": rule, "bias": {layer: value}}`. The rule is `("normal", deviation)`,
             `("fan_in", bound)` for uniform values within bound / fan-in, `("he",)` for He et al.'s
             normal values, or `(Keras initializer,)`.
-            The bias of a layer that is not named starts as the layer itself would start it.
-        seed: The same seed gives the same values.
+            The bias of a layer that is not named is set by the layer's own initializer.
+        seed: Seed; the same seed gives the same values.
     """
     for number, layer in enumerate(leaves(model)):
         weight = getattr(layer, "kernel", getattr(layer, "coefficient", None))
         if weight is None:
             continue
         draw = _initializer(*table["kernel"], seed=seed * 100_003 + number)
-        if hasattr(layer, "by_fan_in"):  # fan-in does not show in the shape
+        if hasattr(layer, "by_fan_in"):  # the kernel's shape does not give its fan-in
             draw = layer.by_fan_in(draw)
         weight.assign(draw(weight.shape, dtype=weight.dtype))
         if layer.bias is not None:
@@ -43,7 +43,7 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
 
 
 def _initializer(name: str, *numbers: float, seed: int) -> Callable[..., Any]:
-    """A rule as a function of a shape and a dtype."""
+    """Return the function of a shape and a dtype that draws values by a rule."""
     if name == "normal":
         return keras.initializers.RandomNormal(stddev=numbers[0], seed=seed)
     if name == "he":

@@ -1,4 +1,4 @@
-"""What Keras' own `fit` and `predict` need to be right and quick."""
+"""Settings that Keras' own `fit` and `predict` need to be correct and fast."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.layers.graph import leaves
 
-DEEP = 1000  # a residual net of 110 layers has 441, one of 1001 has 3673
+DEEP = 1000  # Keras layers; ResNet-110 has 441 of them, ResNet-1001 has 3673
 
 
 def compile_model(
@@ -15,12 +15,12 @@ def compile_model(
     optimizer: keras.optimizers.Optimizer,
     loss_weights: Mapping[str, float] | None = None,
 ) -> None:
-    """Compiles for `fit`: cross-entropy on every output, accuracy on `predictions`.
+    """Compile a model for `fit`: cross-entropy on every output, accuracy on `predictions`.
 
     Args:
-        model: With one output, or a dict of outputs.
-        optimizer: Built nowhere yet.
-        loss_weights: Weight of each output's loss, by its name; 1 where None.
+        model: Model with one output, or a dict of outputs.
+        optimizer: Optimizer that is not built yet.
+        loss_weights: Loss weight of each output by name; None for 1.
     """
     loss = "sparse_categorical_crossentropy"
     several = isinstance(model.output, dict)
@@ -34,11 +34,11 @@ def compile_model(
 
 
 def disable_slow_cpu_options(model: keras.Model) -> None:
-    """Without a GPU, turns off what costs more than it gains.
+    """Turn off optimizations that cost more time than they save, if there is no GPU.
 
-    XLA, in the model's `fit` and `predict`; and for a net of more than `DEEP` layers TensorFlow's
-    rewriting of graphs, in this process: its time grows faster than the graph, and on a CPU it
-    makes no step shorter.
+    These are XLA in the model's `fit` and `predict` and, for models of more than `DEEP` layers,
+    TensorFlow's graph optimizer in this process: its time grows faster than the graph, and on a
+    CPU it makes no step faster.
     """
     if tf.config.list_physical_devices("GPU"):
         return

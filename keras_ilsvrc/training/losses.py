@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""Loss of training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,23 +9,24 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Cross-entropy on every output, of which `predictions` is also counted.
+    """Weighted cross-entropy of all outputs, with the count of correct `predictions`.
 
     Args:
-        weights: Of the outputs by name, as `{"predictions": 1.0, "aux1": 0.3}`; 1 where not given.
+        weights: Loss weights of the outputs by name, for example
+            `{"predictions": 1.0, "aux1": 0.3}`; 1 for an output that is not named.
         label_smoothing: Share of the label that is spread over all classes (Szegedy et al.,
-            arXiv:1512.00567, section 7); 0 to below 1.
+            arXiv:1512.00567, section 7); at least 0, below 1.
     """
 
     weights: Mapping[str, float] | None = None
     label_smoothing: float = 0.0
 
     def __call__(self, outputs, labels) -> tuple[tf.Tensor, tf.Tensor]:
-        """The loss, and how many images are classified right, each summed over the images.
+        """Return the loss summed over the images, and the number of correct images.
 
         Args:
-            outputs: Probabilities (batch, classes), or a dict of them.
-            labels: (batch,), integers.
+            outputs: Probabilities (batch, classes), or a dict of them by output name.
+            labels: Integer labels, (batch,).
         """
         named = outputs if isinstance(outputs, dict) else {"predictions": outputs}
         weights = self.weights or {}
@@ -37,7 +38,7 @@ class CrossEntropy:
         return tf.add_n(losses), tf.reduce_sum(tf.cast(guesses == labels, tf.float32))
 
     def each(self, output, labels) -> tf.Tensor:
-        """The loss of each image; of half precision, in float32."""
+        """Return the loss of each image, computed in float32 if the output is half precision."""
         if output.dtype.size < 4:
             output = tf.cast(output, "float32")
         if not self.label_smoothing:

@@ -1,4 +1,4 @@
-"""The papers' optimizers."""
+"""Optimizers with weight decay in the gradient and rates by weight name, as in the papers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,9 +10,9 @@ NONE: Mapping[str, float] = MappingProxyType({})
 
 
 class InGradient:
-    """What the papers do to a gradient before it is used: decay of kernels, rates of their own.
+    """Mixin that adds weight decay to the gradients of kernels, and sets rates by weight name.
 
-    Keras' own `weight_decay` stands outside the momentum and decays everything.
+    Keras' own `weight_decay` is applied outside the momentum, and to all weights.
     """
 
     def set_up(self, l2, rates):
@@ -37,16 +37,16 @@ class InGradient:
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class SGD(InGradient, keras.optimizers.SGD):
-    """Momentum with weight decay inside it, as the papers and Caffe have it.
+    """SGD with momentum, and with weight decay inside the momentum, as in the papers and Caffe.
 
     v = momentum * v - rate * (gradient + l2 * w), w = w + v (Krizhevsky et al. 2012, section 5).
     Only kernels decay; biases, gamma and beta do not.
 
     Args:
         l2: Weight of w in the gradient, 0 or above.
-        rates: What the rate is multiplied with for weights of a name, as `{"bias": 2.0}` in
-            Caffe's nets.
-        **kwargs: As for `keras.optimizers.SGD`.
+        rates: Factors of the learning rate by weight name, for example `{"bias": 2.0}` in
+            Caffe's networks.
+        **kwargs: Arguments of `keras.optimizers.SGD`.
     """
 
     def __init__(self, learning_rate=0.01, momentum=0.0, l2=0.0, rates=NONE, **kwargs):
@@ -59,12 +59,12 @@ class RMSprop(InGradient, keras.optimizers.RMSprop):
     """RMSProp with epsilon under the root (Szegedy et al., arXiv:1512.00567, section 8).
 
     s = rho * s + (1 - rho) * g^2, v = momentum * v + rate * g / sqrt(s + epsilon), w = w - v, for
-    g = gradient + l2 * w. The paper has rho 0.9 and epsilon 1.0.
+    g = gradient + l2 * w. The paper uses rho 0.9 and epsilon 1.0.
 
     Args:
         l2: Weight of w in the gradient of kernels, 0 or above.
-        rates: As for `SGD`.
-        **kwargs: As for `keras.optimizers.RMSprop`.
+        rates: Factors of the learning rate by weight name, as in `SGD`.
+        **kwargs: Arguments of `keras.optimizers.RMSprop`.
     """
 
     def __init__(

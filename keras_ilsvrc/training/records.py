@@ -1,4 +1,4 @@
-"""What training writes down: a row an epoch, TensorBoard's files, the weights of some epochs."""
+"""Callbacks that record training: `history.csv`, TensorBoard files, weights of some epochs."""
 
 import csv
 import time
@@ -26,16 +26,16 @@ COLUMNS = (
 
 
 class History(keras.callbacks.Callback):
-    """Writes `history.csv`, a row an epoch, as training goes.
+    """Callback that writes `history.csv`, one row per epoch.
 
     The learning rate is that of the epoch's first step. Images/s and `input_wait`, the share of
-    the time that was spent waiting for images, leave out the very first call, which makes the
-    graph; in an epoch in which training was taken up again, they are of the steps since then.
+    time spent waiting for images, exclude the very first call, which traces the graph. In an
+    epoch in which training resumed, they cover the steps since then.
 
     Args:
-        path: The file; written anew. None to keep the rows and write nothing.
-        images_per_step: The global batch size.
-        log: Told when the file cannot be written.
+        path: Path of the file, which is overwritten; None to keep the rows and write nothing.
+        images_per_step: Global batch size.
+        log: Function called with a message if the file cannot be written.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.first = self.timed = None
-        if epoch == self.epoch:  # taken up again
+        if epoch == self.epoch:  # resumed within the epoch
             return
         self.epoch = epoch
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
@@ -105,15 +105,15 @@ class History(keras.callbacks.Callback):
                 for row in self.rows:
                     writer.writerow("" if x is None else x for x in row.values())
         except OSError as error:
-            self.log(f"{self.path}: cannot be written: {error.strerror}; training goes on")
+            self.log(f"{self.path}: cannot be written: {error.strerror}; training continues")
 
 
 class Summaries(keras.callbacks.Callback):
-    """Writes the rows of a history for TensorBoard, at their steps.
+    """Callback that writes the rows of a history for TensorBoard, at their steps.
 
     Args:
-        history: Called before it.
-        directory: Where the event files go; of a run that is taken up again, several. None to
+        history: History, which must come before this callback.
+        directory: Directory of the event files, of which a resumed run has several; None to
             write nothing.
     """
 
@@ -126,7 +126,7 @@ class Summaries(keras.callbacks.Callback):
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """The files hold what was."""
+        """Do nothing, since the event files contain the earlier rows."""
 
     def on_epoch_end(self, epoch, logs=None):
         if self.directory is None:
@@ -142,14 +142,14 @@ class Summaries(keras.callbacks.Callback):
 
 
 class KeptWeights(keras.callbacks.Callback):
-    """Keeps the weights behind some epochs, to be looked into later.
+    """Callback that keeps the weights after some epochs, for later inspection.
 
     Args:
-        epochs: Counted from 1.
-        save: Writes the weights that would be tested to a file; called on every worker, with None
-            where there is no directory.
-        directory: Of the files, `epoch-0001.weights.h5` and so on. None to write nothing.
-        log: Told when one cannot be written.
+        epochs: Epochs, counted from 1.
+        save: Function that writes the weights, as used for testing, to a path. It is called on
+            every worker, with None if there is no directory.
+        directory: Directory of the files `epoch-0001.weights.h5` etc.; None to write nothing.
+        log: Function called with a message if a file cannot be written.
     """
 
     def __init__(
@@ -169,15 +169,15 @@ class KeptWeights(keras.callbacks.Callback):
             self.save(None)
             return
         try:
-            with suppress(OSError):  # all workers save together; here it fails if there is none
+            with suppress(OSError):  # must reach `save`, which all workers call together
                 self.directory.mkdir(exist_ok=True)
             with whole(self.directory / f"epoch-{epoch + 1:04}.weights.h5") as part:
                 self.save(part)
         except OSError as error:
-            lost = f"epoch {epoch + 1} is not kept: {error.strerror or error}"
-            self.log(f"{self.directory}: {lost}; training goes on")
+            lost = f"weights of epoch {epoch + 1} not saved: {error.strerror or error}"
+            self.log(f"{self.directory}: {lost}; training continues")
 
 
 def error(logs: dict[str, float]) -> float:
-    """Training error in %."""
+    """Return the training error in %."""
     return 100 * (1 - logs["accuracy"])

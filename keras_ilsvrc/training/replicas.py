@@ -1,6 +1,6 @@
-"""Values of variables on all replicas: read, written, and sent by the chief.
+"""Read and write the variables of all replicas, and send the chief's state to all workers.
 
-Every worker has to run the same collectives in the same order: no loop over a set leads to one.
+Every worker must run the same collectives in the same order, so no loop over a set may call one.
 """
 
 import io
@@ -18,7 +18,7 @@ Values = dict[str, np.ndarray]
 
 
 def values_of(update: Update) -> Values:
-    """Return everything that training changes; per-replica statistics have a row per replica."""
+    """Return all values that training changes; per-replica statistics have a row per replica."""
     rows = _rows(update)
     return {
         name: rows[name] if name in rows else variable.numpy()
@@ -27,23 +27,23 @@ def values_of(update: Update) -> Values:
 
 
 def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
-    """Write the values that `values_of` returned.
+    """Write values as returned by `values_of`.
 
     Raises:
-        ValueError: If names or shapes are not those of the model and its training.
+        ValueError: If names or shapes do not match the variables of the training.
     """
     variables, apart = update.variables_of_training(), _statistics(update)
     for names, why in (
-        (sorted(values.keys() - variables.keys()), "has no place in this training"),
+        (sorted(values.keys() - variables.keys()), "is not a variable of this training"),
         (sorted(variables.keys() - values.keys()), "is missing"),
     ):
         if names:
-            raise ValueError(f"{names[0]} {why}; so it is with {len(names)} in all")
+            raise ValueError(f"{names[0]} {why} ({len(names)} such names)")
     replicas = update.strategy.num_replicas_in_sync
     for name, variable in variables.items():
         shape = (replicas,) * (name in apart) + tuple(variable.shape)
         if values[name].shape != shape:
-            raise ValueError(f"{name} is of shape {values[name].shape}; expected {shape}")
+            raise ValueError(f"{name} has shape {values[name].shape}; expected {shape}")
     with update.strategy.scope():
         for name, variable in variables.items():
             if name in apart:
@@ -54,18 +54,18 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def as_tested(update: Update) -> Iterator[None]:
-    """Give the model its values for testing: averaged weights, statistics averaged over replicas.
+    """Use averaged weights, and statistics averaged over the replicas, within the block.
 
-    The values of training are restored at the end, bit for bit.
+    The values of training are restored bit for bit at the end.
     """
     variables = update.variables_of_training()
-    held = _rows(update)
+    statistics = _rows(update)
     weights = [weight.value for weight in update.model.trainable_weights]
     own = [weight.numpy() for weight in weights] if update.averages else []
     with update.strategy.scope():
         for weight, average in zip(weights, update.averages):
             weight.assign(average.numpy())
-        for name, rows in held.items():
+        for name, rows in statistics.items():
             variables[name].assign(np.mean(rows, axis=0, dtype="float64").astype(rows.dtype))
     try:
         yield
@@ -73,7 +73,7 @@ def as_tested(update: Update) -> Iterator[None]:
         with update.strategy.scope():
             for weight, value in zip(weights, own):
                 weight.assign(value)
-        for name, rows in held.items():
+        for name, rows in statistics.items():
             _set_rows(update.strategy, variables[name], rows)
 
 
@@ -88,7 +88,7 @@ def workers_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
 def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State | None:
     """Return the first worker's state on every worker, bit for bit.
 
-    It is sent by an all-reduce, like gradients, so the workers need no shared disk.
+    The state is sent by an all-reduce, like gradients, so the workers need no shared disk.
     """
     workers, index = workers_of(strategy)
     if workers == 1:
@@ -107,7 +107,7 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
 
 @tf.function(reduce_retracing=True)
 def _of_first(strategy, words):
-    """Return the first worker's integers."""
+    """Return the first worker's integers on every worker."""
 
     def on_replica():
         context = tf.distribute.get_replica_context()
@@ -118,7 +118,7 @@ def _of_first(strategy, words):
 
 
 def _statistics(update) -> list[str]:
-    """Names of the statistics that each replica keeps of its own images, in layer order."""
+    """Return the names of the statistics that each replica has of its own, in layer order."""
     if update.strategy.num_replicas_in_sync == 1:
         return []
     layers = [layer for layer in batch_norms(update.model) if not layer.synchronized]
@@ -127,7 +127,7 @@ def _statistics(update) -> list[str]:
 
 @tf.function
 def _gathered(strategy, rows):
-    """All workers' rows; traced once for a model, since each trace costs seconds and memory."""
+    """Return all workers' rows; traced once per model, since a trace costs time and memory."""
     first = len(rows) * workers_of(strategy)[1]
 
     def on_replica():
@@ -138,7 +138,7 @@ def _gathered(strategy, rows):
 
 
 def _rows(update) -> Values:
-    """Return the statistics of `_statistics` with a row per replica, by one gather for all."""
+    """Return the values of `_statistics`, one row per replica, with a single gather for all."""
     strategy, variables = update.strategy, update.variables_of_training()
     found = {
         name: np.stack([x.numpy() for x in strategy.experimental_local_results(variables[name])])
@@ -146,7 +146,7 @@ def _rows(update) -> Values:
     }
     if not found or workers_of(strategy)[0] == 1:
         return found
-    # float64 holds every float type exactly
+    # float64 represents every other float type exactly
     local = [x.reshape(len(x), -1).astype("float64") for x in found.values()]
     rows = _gathered(strategy, tf.constant(np.concatenate(local, axis=1))).numpy()
     ends = np.cumsum([x.shape[1] for x in local])[:-1]

@@ -1,4 +1,4 @@
-"""Learning rates by step."""
+"""Learning rate schedules."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 
 def steps(rows: Sequence[Sequence[float]]) -> float | LearningRateSchedule:
-    """Return a rate that changes at given steps.
+    """Return a piecewise constant learning rate.
 
     Args:
-        rows: (first step, rate) pairs, the first at step 0, in rising order: each rate holds
-            from its step up to the next row's.
+        rows: (first step, rate) pairs in rising order, the first at step 0; each rate applies
+            from its first step until the next pair's.
     """
     starts, rates = zip(*rows)
     if len(rates) == 1:
         return rates[0]
-    # Keras' boundary is the last step of the rate before it.
+    # A boundary in Keras is the last step of the rate before it.
     return keras.optimizers.schedules.PiecewiseConstantDecay(
         [int(start) - 1 for start in starts[1:]], list(rates)
     )
 
 
 def polynomial(rate: float, total: int, power: float = 0.5) -> LearningRateSchedule:
-    """Return rate * (1 - step / total) ^ power, as Caffe's `poly`; 0 from `total` on."""
+    """Return rate * (1 - step / total) ^ power, like Caffe's `poly`; 0 from step `total`."""
     return keras.optimizers.schedules.PolynomialDecay(rate, total, 0.0, power)
 
 
@@ -35,7 +35,7 @@ def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class WarmUp(LearningRateSchedule):
-    """From `start` in equal parts to what `then` gives at step `until`, and on as `then`."""
+    """Schedule that rises linearly from `start` to `then` at step `until`, and then follows it."""
 
     def __init__(self, then, until, start=0.0):
         self.then, self.until, self.start = then, until, start
@@ -64,12 +64,12 @@ class WarmUp(LearningRateSchedule):
 
 
 class Plateau(keras.callbacks.Callback):
-    """Divides the rate when the validation error stops falling, as the papers did by hand.
+    """Callback that lowers the rate when the validation error stops falling (by hand in papers).
 
     Args:
-        factor: What the rate is multiplied with, between 0 and 1.
-        patience: Epochs without a new least error before that.
-        times: Number of times at most; the paper of AlexNet has 3.
+        factor: Factor of the learning rate, between 0 and 1.
+        patience: Number of epochs without a new minimum before the rate is lowered.
+        times: Maximum number of times; 3 in the AlexNet paper.
     """
 
     def __init__(self, factor: float = 0.1, patience: int = 5, times: int = 3):

@@ -1,4 +1,4 @@
-"""How training ends before its last step: by SIGTERM, SIGHUP or SIGINT, or diverged."""
+"""Early ends of training: a stop by SIGTERM, SIGHUP or SIGINT, or divergence."""
 
 import signal
 import threading
@@ -7,25 +7,25 @@ from typing import Any
 
 
 class Stopped(KeyboardInterrupt):
-    """Training was asked to stop before its end; what it did is kept.
+    """Stop of training by a signal; the work so far is saved.
 
-    Not an `Exception`, so that no library takes it for an error of its own.
+    Not a subclass of `Exception`, so that no library handles it as an error.
     """
 
 
 class Diverged(Exception):
-    """Gradients are not finite, again and again."""
+    """Error of a training whose values or gradients are repeatedly not finite."""
 
 
 class StopRequest:
-    """Context manager that takes over SIGTERM, SIGHUP and SIGINT.
+    """Context manager that handles SIGTERM, SIGHUP and SIGINT.
 
-    A second SIGINT raises KeyboardInterrupt. Signals that are ignored stay ignored, as `nohup`
-    asks for. In other threads than the main one nothing is taken over.
+    A second SIGINT raises KeyboardInterrupt. Ignored signals stay ignored, which `nohup` needs.
+    Outside the main thread it handles no signal.
 
     Args:
-        at_once: Whether a signal raises `Stopped` wherever the program is; else it is recorded,
-            and the object is true from then on.
+        at_once: Whether a signal raises `Stopped` immediately. Otherwise it is only recorded; the
+            object is true after a signal.
     """
 
     def __init__(self, at_once: bool = False) -> None:
@@ -43,7 +43,7 @@ class StopRequest:
                 continue
             self.before[number] = signal.signal(number, self._note)
             outer = getattr(self.before[number], "__self__", None)
-            if isinstance(outer, StopRequest):  # which may have raised where it was not heard
+            if isinstance(outer, StopRequest):  # its exception may have been swallowed
                 self.name, self.interrupted = outer.name, outer.interrupted
         return self
 
@@ -55,10 +55,10 @@ class StopRequest:
         return self.name is not None
 
     def check(self) -> None:
-        """End work that changes nothing and may be left at once.
+        """Raise `Stopped` after a signal; call this in work that can be abandoned at any time.
 
         Raises:
-            Stopped: If a signal has come.
+            Stopped: If a signal was received.
         """
         if self:
             raise Stopped(f"stopped by {self.name}")

@@ -1,4 +1,4 @@
-"""Which `tf.distribute` strategy, from what the machine has."""
+"""Strategies of `tf.distribute` for the devices of one machine or of several workers."""
 
 import os
 import re
@@ -16,12 +16,12 @@ from keras_ilsvrc.training.cluster import Cluster, Watch, lost_worker, meet
 
 
 def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
-    """MirroredStrategy over the GPUs, or over logical CPU devices where there is none.
+    """Return a MirroredStrategy over the GPUs, or over logical CPU devices if there is no GPU.
 
-    Call it before TensorFlow computes anything: logical devices are made at its start.
+    Call this before TensorFlow computes anything: logical devices are created at its start.
 
     Args:
-        replicas: How many devices; None for all GPUs, or one CPU device.
+        replicas: Number of devices, at least 1; None for all GPUs, or one CPU device.
 
     Raises:
         InputError: If there are fewer GPUs than replicas, or TensorFlow has started with
@@ -41,7 +41,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices):
-    """One strategy for the same devices: collectives of two are taken for one another's."""
+    """Return one strategy for the same devices: two would confuse each other's collectives."""
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -49,18 +49,18 @@ def _over(*devices):
 def multi_worker(
     cluster: Cluster, deadline: float = 300
 ) -> Iterator[tf.distribute.MultiWorkerMirroredStrategy]:
-    """MultiWorkerMirroredStrategy over all GPUs of all workers, or a CPU device of each.
+    """Yield a MultiWorkerMirroredStrategy over all workers' GPUs, or one CPU device of each.
 
-    Enter it before TensorFlow computes anything. Within it, all workers end when one is lost;
-    behind it, all have come to its end.
+    Enter this context before TensorFlow computes anything. If a worker is lost in the block, the
+    others end too. At the end of the block, all workers wait for each other.
 
     Args:
-        cluster: As from `cluster_of`.
-        deadline: Seconds in which all workers have to come.
+        cluster: Cluster, as from `cluster_of`.
+        deadline: Seconds to wait for all workers.
 
     Raises:
-        InputError: If a worker is missing after the deadline.
-        LostWorker: If another worker is gone.
+        InputError: If a worker does not answer before the deadline.
+        LostWorker: If another worker is lost.
     """
     meet(cluster, deadline)
     watch = Watch(cluster)
@@ -76,7 +76,7 @@ def multi_worker(
                 rpc_layer="grpc",
             )
         )
-        signal.signal(signal.SIGTERM, own)  # restore it: TensorFlow's server has replaced it
+        signal.signal(signal.SIGTERM, own)  # TensorFlow's server replaced our handler
         yield strategy
         _come_together(strategy)
     except GONE as error:
@@ -93,10 +93,11 @@ def _come_together(strategy):
     return strategy.run(on_replica)
 
 
-def _lost(cluster, said, seconds=3.0):
-    """Return the names of the workers that do not answer, as soon as one does not.
+def _lost(cluster, message, seconds=3.0):
+    """Return the names of the lost workers; wait up to `seconds` until one does not answer.
 
-    One that hangs still answers: then of those that TensorFlow names, or of the only other one.
+    A worker that hangs still answers. If all answer, return the workers that TensorFlow's error
+    message names, or the only other worker.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -104,7 +105,7 @@ def _lost(cluster, said, seconds=3.0):
             return names
         time.sleep(0.2)
     others = [index for index in range(len(cluster.workers)) if index != cluster.index]
-    tasks = {int(index) for index in re.findall(r"/replica:0/task:(\d+)", said)}
+    tasks = {int(index) for index in re.findall(r"/replica:0/task:(\d+)", message)}
     named = [index for index in others if index in tasks or len(others) == 1]
     return [cluster.name(index) for index in named]
 
@@ -126,7 +127,7 @@ def _make_logical_cpus(count):
 
 
 def threads() -> int:
-    """Return the threads of an operation: TensorFlow's setting, else the available cores."""
-    available = getattr(os, "sched_getaffinity", None)  # on Linux
+    """Return the number of threads per operation: TensorFlow's setting, else available cores."""
+    available = getattr(os, "sched_getaffinity", None)  # only on Linux
     cores = len(available(0)) if available else os.cpu_count() or 1
     return tf.config.threading.get_intra_op_parallelism_threads() or cores

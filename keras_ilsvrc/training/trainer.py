@@ -1,7 +1,7 @@
-"""The loop over steps and epochs: it drives Keras' callbacks, and what it does it can go on with.
+"""Training loop over steps and epochs with Keras' callbacks, which can resume after any step.
 
-Not `fit`: on several machines that breaks in two private functions of Keras, and between a batch's
-end and an epoch's it has no place where training could be taken up again.
+Keras' `fit` is not used: on several machines it fails in two private functions of Keras, and
+it cannot resume between the end of a batch and the end of its epoch.
 """
 
 import time
@@ -24,38 +24,39 @@ from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
 from keras_ilsvrc.training.strategy import threads
 from keras_ilsvrc.training.update import StepResult, Update
 
-ROLLBACKS = 2  # then training has diverged
+ROLLBACKS = 2  # maximum number; if one more is needed, training has diverged
 NEVER = StopRequest()
 Batches = Callable[[int, tf.distribute.InputContext], tf.data.Dataset]
 
 
 class Trainer:
-    """Takes the steps of a training that can be stopped anywhere and goes on exactly.
+    """Training loop that can be stopped at any time and resumes exactly.
 
-    What an interrupted training left in `checkpoints` is where it starts. A step whose gradient
-    is not finite sends it back to the last checkpoint, from where it goes on without that step.
-    Of several workers each runs it alike; only the first one's checkpoints have a directory, and
-    only it needs the rest of what writes.
+    It starts from the last checkpoint in `checkpoints`, if there is one. After a step whose
+    gradient is not finite, it returns to the last checkpoint and continues without that step.
+    Every worker runs the same loop; only the first worker has a directory for checkpoints, and
+    only its callbacks need to write files.
 
     Args:
-        update: Of the model.
-        batches: From the first step on, what the pipeline of one worker feeds its replicas:
-            batches of a replica's share, in turn.
-        steps: All steps; the last epoch may be shorter than the others.
-        steps_per_epoch: After how many steps the callbacks' `on_epoch_end` comes.
-        callbacks: Keras', called in this order. What they remember goes into checkpoints: what
-            their `get_state` returns and `set_state` takes, else the numbers in `REMEMBERED`.
-        checkpoints: Where they are kept; None for none.
-        initial: Sets the weights that training starts from, where it starts; None for those that
-            the model has.
-        steps_per_call: In one call of the graph.
-        checkpoint_steps: Between checkpoints within an epoch; one is written after every epoch.
-        checkpoint_seconds: After how many seconds one is written whatever the step.
-        stop: Asked after every call.
-        left_out: What `batches` leaves out; asked where images cannot be read. If it finds them,
-            training goes back to the last checkpoint and on without them.
-        describe: A step's images in words, for the line about a gradient that is not finite.
-        log: Where lines go.
+        update: Training step of the model.
+        batches: Function of (first step, input context) that returns one worker's dataset from
+            that step on. Each batch is one replica's share, for its replicas in turn.
+        steps: Total number of steps; the last epoch may be shorter than the others.
+        steps_per_epoch: Number of steps between calls of the callbacks' `on_epoch_end`.
+        callbacks: Keras callbacks, called in this order. Checkpoints contain their state: that of
+            `get_state` and `set_state` if they have them, else their `REMEMBERED` attributes.
+        checkpoints: Checkpoints to resume from and to write; None for none.
+        initial: Function that sets the initial weights if there is no checkpoint; None to start
+            from the model's current weights.
+        steps_per_call: Number of steps in one graph call.
+        checkpoint_steps: Steps between checkpoints within an epoch; every epoch ends with one.
+        checkpoint_seconds: Seconds after which a checkpoint is written at any step.
+        stop: Request to stop, which is checked in every call.
+        left_out: Images that `batches` leaves out. If an image cannot be read, it finds those to
+            leave out; training returns to the last checkpoint and continues without them.
+        describe: Function that returns the images of a step as text, for the message about a
+            gradient that is not finite.
+        log: Function that prints a message.
     """
 
     def __init__(
@@ -87,13 +88,13 @@ class Trainer:
         self.skipped: list[int] = []
 
     def train(self) -> None:
-        """Takes the steps that are left.
+        """Take the remaining steps.
 
         Raises:
-            Stopped: If `stop` was asked for; the checkpoint of the last step is written.
-            Diverged: After `ROLLBACKS`.
-            InputError: If no checkpoint can be written at the start, or the last one is of
-                another number of replicas.
+            Stopped: If a stop was requested; a checkpoint of the last step is written first.
+            Diverged: If a gradient is not finite again after `ROLLBACKS` rollbacks.
+            InputError: If no checkpoint can be written at the start, or the last one does not
+                match this training, for example in its number of replicas.
         """
         model = self.update.model
         model.optimizer = self.update.optimizer  # where callbacks look for it
@@ -111,7 +112,7 @@ class Trainer:
     def _begin(self):
         state, damaged = self._latest()
         for line in damaged:
-            used = f"going on from step {state.facts['step']}" if state else "none is left"
+            used = f"resuming from step {state.facts['step']}" if state else "no other is left"
             self.log(f"{line}; {used}")
         if state:
             self._restore(state)
@@ -135,7 +136,7 @@ class Trainer:
             raise InputError(f"training cannot start: {error}") from error
 
     def _latest(self):
-        """What the first worker's directory holds, and what is damaged there."""
+        """Return the first worker's newest state, and a message for each damaged file."""
         state, damaged = self.checkpoints.latest() if self.checkpoints else (None, [])
         return from_chief(self.update.strategy, state), damaged
 
@@ -163,7 +164,7 @@ class Trainer:
         self.step += 1
 
     def _take_steps(self, calls):
-        """Up to the next that matters: an epoch's end, a checkpoint, one to be passed over."""
+        """Take steps until the end of the epoch, a checkpoint or a step to skip."""
         borders = [self._end_of_epoch(), self.step + self.steps_per_call]
         borders += [step for step in self.skipped if step > self.step]
         if self.checkpoint_steps:
@@ -203,13 +204,13 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self):
-        """Look for images that cannot be read; if there are any, go back and on without them."""
+        """Find images that cannot be read; if any, go back and continue without them."""
         line = self.left_out and self.left_out.find(self.step, self.steps_per_call)
         state, _ = self._latest() if line else (None, [])
         if state is None:
             return False
         self._restore(state)
-        self.log(f"{line}; back to step {self.step}, and on without it")
+        self.log(f"{line}; returning to step {self.step} to continue without it")
         self._open()
         return True
 
@@ -218,11 +219,11 @@ class Trainer:
         what = f"{self.describe(self.step)}: not finite: {facts}"
         state, _ = self._latest()
         if state is None or len(self.skipped) >= ROLLBACKS:
-            raise Diverged(f"{what}; given up after {len(self.skipped)} rollbacks")
+            raise Diverged(f"{what}; stopped after {len(self.skipped)} rollbacks")
         skipped = [*self.skipped, self.step]
         self._restore(state)
         self.skipped = skipped
-        self.log(f"{what}; back to step {self.step}, and on without it")
+        self.log(f"{what}; returning to step {self.step} to continue without it")
         self._open()
 
     def _save_and_stop(self):
@@ -231,13 +232,13 @@ class Trainer:
         raise Stopped(f"stopped by {name} after step {self.step}")
 
     def _save_if_it_can_be(self):
-        """A full disk ends no training: the checkpoint before stays, and the next may fit."""
+        """Save a checkpoint; if the disk is full, keep the previous one and continue."""
         try:
             self._save()
         except OSError as error:
             self.log(
                 f"{self.checkpoints.directory}: no checkpoint after step {self.step}: "
-                f"{error.strerror}; the one of step {self.saved} stays"
+                f"{error.strerror}; the one of step {self.saved} is kept"
             )
         except ValueError as error:
             raise Diverged(f"step {self.step}: {error}") from error
@@ -264,19 +265,19 @@ class Trainer:
             facts = Facts.model_validate(state.facts)
         except ValidationError as error:
             raise InputError(
-                "the checkpoints are of another version of the package; choose another --out"
+                "the checkpoints are from another version of the package; choose another --out"
             ) from error
         replicas = self.update.strategy.num_replicas_in_sync
         if facts.replicas != replicas:
             raise InputError(
-                f"the checkpoints are of a training on {facts.replicas} replicas, "
+                f"the checkpoints are from training on {facts.replicas} replicas, "
                 f"not {replicas}; give --replicas {facts.replicas}, or as many workers"
             )
         if facts.threads != threads():
             self.log(
-                f"the checkpoints were written with {facts.threads} threads an operation, and here "
-                f"are {threads()}: sums are rounded otherwise, so the weights will differ in their "
-                "last digits"
+                f"the checkpoints were written with {facts.threads} threads per operation, but "
+                f"this run uses {threads()}; sums are rounded differently, so the weights will "
+                "differ in their last digits"
             )
         try:
             set_values(self.update, state.arrays)

@@ -1,7 +1,7 @@
-"""One update of a model as a graph, the same on every `tf.distribute` strategy.
+"""Training step of a model as a graph that works on every `tf.distribute` strategy.
 
-Keras' own step breaks under a strategy with several steps a call, gradient accumulation, averages
-and clipping by the global norm (which it applies before the replicas' gradients are summed).
+Keras' own step fails under a strategy with several steps per call, gradient accumulation, weight
+averages or global-norm clipping, which it applies before it sums the replicas' gradients.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,12 +12,12 @@ import tensorflow as tf
 
 from keras_ilsvrc.training.losses import CrossEntropy
 
-FLOAT16_SCALE = 2.0**15  # of the loss, at first
-FLOAT16_PATIENCE = 2000  # steps without an overflow until the scale doubles
+FLOAT16_SCALE = 2.0**15  # initial scale of the loss
+FLOAT16_PATIENCE = 2000  # steps without an overflow before the scale doubles
 
 
 class StepResult(NamedTuple):
-    """What one step found, over the images of all replicas."""
+    """Results of one step over the images of all replicas."""
 
     loss: float
     accuracy: float
@@ -29,31 +29,31 @@ class StepResult(NamedTuple):
 
 
 class Update(tf.Module):
-    """Forward, backward, sum over replicas, update.
+    """Training step: forward pass, backward pass, sum over replicas and update of the weights.
 
-    The randomness of a step, as of dropout, is a pure function of (seed, step, replica, piece):
-    it differs between replicas, and a step that is taken again takes the same.
+    The randomness of a step, for example in dropout, is a pure function of (seed, step, replica,
+    piece): it differs between replicas, and is the same if the step is repeated.
 
-    A step whose loss or gradient is not finite changes no weight; the statistics of batch
-    normalisation have seen it. In float16, where the gradient alone is not finite, the scale of
-    the loss is halved, and only at scale 1 the step counts as not finite.
+    A step whose loss or gradient is not finite changes no weight, but it does change the
+    statistics of batch normalisation. In float16, if only the gradient is not finite, the scale
+    of the loss is halved; at scale 1 the step then counts as not finite.
 
     Args:
-        model: Built inside the strategy's scope.
-        optimizer: Any of Keras' whose `update_step` is its whole update.
-        loss: Of a batch.
-        batch_size: Over all replicas.
-        seed: Of the randomness inside the model.
-        clip_norm: The global norm that gradients are scaled down to, or None.
-        accumulate: Pieces in which each replica computes its images, one after another; batch
-            normalisation sees each piece as a batch.
-        average: Momentum of the moving averages of the weights, or None for none; at step n it is
-            at most (1 + n) / (10 + n).
+        model: Model built in the strategy's scope.
+        optimizer: Keras optimizer whose `update_step` is its whole update.
+        loss: Loss of a batch.
+        batch_size: Global batch size.
+        seed: Seed of the randomness inside the model.
+        clip_norm: Maximum global norm of the gradients, or None.
+        accumulate: Number of pieces in which each replica computes its images, one after another;
+            batch normalisation sees each piece as a batch.
+        average: Momentum of the moving averages of the weights, or None for no averages; at step
+            n it is at most (1 + n) / (10 + n).
         xla: Whether XLA compiles the forward and backward pass of each replica.
-        prepare: What is done to images on the device, before the model takes them.
+        prepare: Function applied to the images on the device, before the model.
 
     Raises:
-        ValueError: If the pieces of a replica's images are not equally large.
+        ValueError: If a replica's images cannot be divided into equal pieces.
     """
 
     def __init__(
@@ -94,19 +94,19 @@ class Update(tf.Module):
         )
 
     def variables_of_training(self) -> dict[str, tf.Variable]:
-        """All that changes in training, by name, but what is a function of the step."""
+        """Return the variables that training changes, by name, without the step's random seeds."""
         named = {f"model/{x.path}": x.value for x in self.model.variables if not _is_seed(x)}
-        prefix = f"{self.optimizer.name}/"  # numbered within a process
+        prefix = f"{self.optimizer.name}/"  # contains a number that depends on the process
         for x in self.optimizer.variables:
             named[f"optimizer/{x.path.removeprefix(prefix)}"] = x.value
         own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]
         count = len(self.model.variables) - len(self.seeds) + len(self.optimizer.variables)
         if len(named) < count:
-            raise ValueError(f"{count - len(named)} variables of {count} share another's name")
+            raise ValueError(f"{count - len(named)} of {count} variables have duplicate names")
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
     def reset_averages(self) -> None:
-        """The averages start from the weights that the model has now."""
+        """Set the weight averages to the model's current weights."""
         with self.strategy.scope():
             for average, weight in zip(self.averages, self.model.trainable_weights):
                 average.assign(weight.value.numpy())
@@ -114,14 +114,14 @@ class Update(tf.Module):
     def take(
         self, iterator, first: int, count: int, stop: bool = False, save: bool = False
     ) -> Sequence[StepResult]:
-        """Takes steps in one call of the graph.
+        """Take steps in one graph call, and return their results.
 
         Args:
-            iterator: Over batches of (images, labels), distributed over the replicas.
-            first: The number of the first step.
-            count: How many.
-            stop: OnProgress to all workers: each then finds it in its results.
-            save: OnProgress to all workers too.
+            iterator: Iterator over batches of (images, labels), distributed over the replicas.
+            first: Number of the first step.
+            count: Number of steps.
+            stop: Whether to ask all workers to stop; every worker finds this in its results.
+            save: Whether to ask all workers to save, in the same way.
         """
         wishes = tf.constant([stop, save], tf.float32)
         rows = self._take(iterator, tf.constant(first, tf.int64), count, wishes)
@@ -164,13 +164,13 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:  # what overflows going back may not with a smaller scale
+        if self.scale is not None:  # a smaller scale may avoid the overflow
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         found = tf.stack([norm, tf.cast(finite, tf.float32)])
         return tf.concat([sums[:2], found, sums[2:]], 0)
 
     def _in_pieces(self, images, labels, step, replica):
-        """Sums and gradients of a replica's images, as if computed at once."""
+        """Return the sums and gradients of a replica's images, computed piece by piece."""
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
             return self.differentiate(images, labels)
@@ -193,7 +193,7 @@ class Update(tf.Module):
             outputs = self.model(self.prepare(images), training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
             total = sums[0]
-            if self.model.losses:  # of a user's regularizers: one share a replica and piece
+            if self.model.losses:  # of regularizers; each replica and piece adds a share
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
                 total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
             scaled = total if self.scale is None else total * self.scale
@@ -209,7 +209,7 @@ class Update(tf.Module):
             state.assign(tf.bitcast(seed, tf.uint32))
 
     def _apply(self, gradients):
-        """Every replica updates its own copy; equal gradients keep the copies equal."""
+        """Update this replica's copy of the weights; equal gradients keep all copies equal."""
         rate = self.optimizer.learning_rate
         weights = self.model.trainable_weights
         for gradient, weight in zip(gradients, weights):
@@ -223,7 +223,7 @@ class Update(tf.Module):
                 average.assign(momentum * average + (1 - momentum) * weight.value)
 
     def _rescale(self, finite):
-        """Dynamic scale of a float16 loss; returns the one that was in force."""
+        """Update the scale of the float16 loss; return the scale that was used in this step."""
         scale = tf.identity(self.scale)
         patient = self.good + 1 >= FLOAT16_PATIENCE
         grown = tf.where(patient, scale * 2, scale)
@@ -233,7 +233,7 @@ class Update(tf.Module):
 
 
 def _is_seed(variable):
-    """Of a layer that draws at random, as `Dropout`."""
+    """Return whether a variable is the seed of a random layer, for example `Dropout`."""
     return variable.path.endswith("seed_generator_state")
 
 

@@ -1,4 +1,4 @@
-"""Looking inside any functional model, as Zeiler and Fergus did: arXiv:1311.2901."""
+"""Visualization of what functional models have learned (Zeiler and Fergus, arXiv:1311.2901)."""
 
 from keras_ilsvrc.visualize.backward import (
     deconvnet,

@@ -1,4 +1,4 @@
-"""From a layer back to the pixels: deconvnet, saliency, guided backpropagation, Grad-CAM."""
+"""Projections of a layer onto pixels: deconvnet, saliency, guided backpropagation, Grad-CAM."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ Maps = int | Sequence[int] | np.ndarray | None
 
 @dataclass(frozen=True)
 class Projections:
-    """One activation of each image, and what the net had made it of.
+    """One activation of each image, with its projection onto the pixels.
 
     Attributes:
-        images: (images, height, width, channels), float32: the projections. Zero is neither
-            for nor against the activation.
-        maps: (images,): the map that the activation stands in.
-        places: (images, 2): its row and column; zeros in layers that have none.
-        values: (images,): its strength.
+        images: (images, height, width, channels), float32: the projections. A value of zero means
+            that the pixel neither raises nor lowers the activation.
+        maps: (images,): index of the map of the activation.
+        places: (images, 2): row and column of the activation; zeros for layers without maps.
+        values: (images,): the activation.
     """
 
     images: np.ndarray
@@ -34,12 +34,12 @@ class Projections:
 
 
 class Deconvnet:
-    """The deconvnet of a layer, kept as a graph for many images.
+    """Deconvnet of a layer, traced once as a graph and reused for many images.
 
     Args:
-        model: Functional, of one image.
-        layer: As for `Probe`.
-        rule: As for `Probe`.
+        model: Functional model with one image as its input.
+        layer: Name of the layer, as in `Probe`.
+        rule: Rule for ReLU, as in `Probe`.
     """
 
     def __init__(self, model: keras.Model, layer: str | None, rule: str = "deconvnet"):
@@ -47,15 +47,15 @@ class Deconvnet:
         self._project = self.probe.graph(self._graph, tf.TensorSpec(None, tf.int32))
 
     def __call__(self, images: Any, maps: Maps = None) -> Projections:
-        """As `deconvnet`."""
+        """Return the projections of `images`; arguments and errors as in `deconvnet`."""
         images = self.probe.batch(images)
-        wanted = np.array([-1])  # the strongest
+        wanted = np.array([-1])  # the map with the strongest activation
         if maps is not None:
             wanted = numbers_of("maps", maps, self.probe.shape[-1])
         if len(images) != len(wanted) and 1 not in (len(images), len(wanted)):
             raise InputError(
-                f"maps has {len(wanted)} numbers for {len(images)} images; give one for all, or "
-                "one for each"
+                f"maps has {len(wanted)} numbers for {len(images)} images; give one number, or "
+                "one for each image"
             )
         both = max(len(images), len(wanted))
         images = np.broadcast_to(images, (both, *images.shape[1:]))
@@ -92,18 +92,18 @@ def deconvnet(
     maps: Maps = None,
     rule: str = "deconvnet",
 ) -> Projections:
-    """What in an image excites a map: Zeiler and Fergus, arXiv:1311.2901, section 2.1.
+    """Project the strongest activation of a map onto the pixels of each image.
 
-    Of each image the strongest activation of a map is kept, all others of the layer are set to
-    zero, and what is left is brought back to the pixels: unpooled to where the maxima were,
-    rectified, and convolved with the same filters transposed.
+    Zeiler and Fergus, arXiv:1311.2901, section 2.1: all other activations of the layer are set to
+    zero, and the signal is passed back to the pixels. It is unpooled to the positions of the
+    maxima, rectified, and convolved with the transposed filters.
 
     Args:
-        model: Functional, of one image (batch, height, width, channels); ours or another.
-        images: (images, height, width, channels) as the model takes them, or one of them.
-        layer: By name; inside units and nested models as `conv3_1/conv_2`.
-        maps: A map for all images, one for each, or several for one image; by default the map
-            with the strongest activation.
+        model: Any functional model of one image (batch, height, width, channels).
+        images: (images, height, width, channels), preprocessed for the model, or a single image.
+        layer: Name of the layer; inside units and nested models for example `conv3_1/conv_2`.
+        maps: Index of a map for all images, one for each image, or several for a single image; by
+            default the map with the strongest activation.
         rule: "deconvnet", or for comparison "gradient" or "guided".
 
     Raises:
@@ -113,30 +113,30 @@ def deconvnet(
 
 
 def saliency(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
-    """How much each pixel changes the score of a class: Simonyan et al., arXiv:1312.6034.
+    """Return how much each pixel changes the score of a class (Simonyan et al., arXiv:1312.6034).
 
     Args:
-        model: A classifier, functional, of one image.
-        images: (images, height, width, channels) as the model takes them, or one of them.
-        labels: A class for all images or one for each; by default the most likely ones.
+        model: Functional classifier of one image.
+        images: (images, height, width, channels), preprocessed for the model, or a single image.
+        labels: A class for all images or one for each; by default the most likely classes.
 
     Returns:
-        (images, height, width), at least 0: the largest gradient of the score, before the softmax,
-        over the channels.
+        (images, height, width), at least 0: the absolute gradient of the score before the softmax,
+        maximum over the channels.
     """
     return np.abs(_of_score(model, images, labels, "gradient")).max(-1)
 
 
 def guided_backpropagation(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
-    """What speaks for a class alone: Springenberg et al., arXiv:1412.6806, section 3.4.
+    """Return the guided gradient of a score (Springenberg et al., arXiv:1412.6806, section 3.4).
 
     Args:
-        model: A classifier, functional, of one image.
-        images: (images, height, width, channels) as the model takes them, or one of them.
-        labels: A class for all images or one for each; by default the most likely ones.
+        model: Functional classifier of one image.
+        images: (images, height, width, channels), preprocessed for the model, or a single image.
+        labels: A class for all images or one for each; by default the most likely classes.
 
     Returns:
-        (images, height, width, channels).
+        (images, height, width, channels): the signals for the class, without those against it.
     """
     return _of_score(model, images, labels, "guided")
 
@@ -152,19 +152,19 @@ def _of_score(model, images, labels, rule):
 def grad_cam(
     model: keras.Model, images: Any, layer: str | None = None, labels: Any = None
 ) -> np.ndarray:
-    """Where the evidence for a class lies: Selvaraju et al., arXiv:1610.02391, equations 1 and 2.
+    """Return the Grad-CAM map of a class (Selvaraju et al., arXiv:1610.02391, equations 1 and 2).
 
     Args:
-        model: A classifier, functional, of one image.
-        images: (images, height, width, channels) as the model takes them, or one of them.
-        layer: Of maps; by default the last one whose maps are larger than 1x1.
-        labels: A class for all images or one for each; by default the most likely ones.
+        model: Functional classifier of one image.
+        images: (images, height, width, channels), preprocessed for the model, or a single image.
+        layer: Name of a layer with maps; by default the last one with maps larger than 1x1.
+        labels: A class for all images or one for each; by default the most likely classes.
 
     Returns:
-        (images, height, width), at least 0, of the images' size.
+        (images, height, width), at least 0, resized to the size of the images.
 
     Raises:
-        InputError: If the layer is not known or has no maps, or the scores do not depend on it.
+        InputError: If the layer is unknown or has no maps, or if the scores do not depend on it.
     """
     probe = Probe(model)
     images = probe.batch(images)
@@ -194,6 +194,6 @@ def _labels(labels, images, classes):
 
 
 def _chosen(scores, labels):
-    """Ones at the labels, or at the most likely classes."""
+    """Return one-hot vectors of the labels, or of the most likely classes if labels is None."""
     labels = tf.argmax(scores, 1) if labels is None else labels
     return tf.one_hot(labels, tf.shape(scores)[1], dtype=scores.dtype)

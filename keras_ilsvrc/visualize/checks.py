@@ -1,4 +1,4 @@
-"""What is given to look at, as arrays: images, numbers of maps and of classes."""
+"""Checks of arguments of visualizations: images, and indices of maps and classes."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,25 +10,25 @@ from keras_ilsvrc.layers.graph import Call
 
 
 def type_of(image: Any) -> str:
-    """Of what type images are given to the layers: one that a gradient can be of."""
+    """Return the dtype in which images enter the layers: a float type, for the gradients."""
     return image.dtype if "float" in image.dtype else "float32"
 
 
 def check_batch(root: Call, images: Any) -> np.ndarray:
-    """Images for the model; one alone becomes a batch.
+    """Return images as a batch for the model; a single image becomes a batch of one.
 
     Raises:
-        InputError: If they are no images of the model's size, or none at all.
+        InputError: If there are no images, or if they do not fit the input of the model.
     """
     given = array_of("images", images)
     wanted = root.inputs[0].shape[1:]
     if given.dtype.kind not in "uif":
         raise InputError(
-            f"images are of type {given.dtype}; expected numbers, (height, width, channels)"
+            f"images have dtype {given.dtype}; expected numbers (height, width, channels)"
         )
     given = given[None] if given.ndim == len(wanted) else given
     if not len(given):
-        raise InputError("images hold no image; give at least one")
+        raise InputError("images is empty; give at least one image")
     fits = given.ndim == len(wanted) + 1 and all(
         size in (None, found) for size, found in zip(wanted, given.shape[1:])
     )
@@ -41,22 +41,22 @@ def check_batch(root: Call, images: Any) -> np.ndarray:
 
 
 def array_of(name: str, value: Any) -> np.ndarray:
-    """A value as an array.
+    """Return a value as an array.
 
     Raises:
-        InputError: If its rows are of several lengths.
+        InputError: If its rows have different lengths.
     """
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise InputError(f"{name} cannot be made an array: rows of several lengths") from error
+        raise InputError(f"{name} has rows of different lengths; expected an array") from error
 
 
 def numbers_of(name: str, value: Any, count: int) -> np.ndarray:
-    """Whole numbers from 0 to count - 1 in a row; one alone too.
+    """Return a whole number, or a sequence of them, as an array of numbers from 0 to count - 1.
 
     Raises:
-        InputError: If they are something else.
+        InputError: If the value is anything else.
     """
     given = np.atleast_1d(array_of(name, value))
     whole = given.ndim == 1 and given.size and given.dtype.kind in "ui"
@@ -66,10 +66,10 @@ def numbers_of(name: str, value: Any, count: int) -> np.ndarray:
 
 
 def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
-    """Batches of images: of an array, or as an iterable gives them, without their labels.
+    """Yield batches of images from an array, or from an iterable of batches, without labels.
 
     Raises:
-        InputError: If it is neither.
+        InputError: If `images` is neither.
     """
     check_count("batch_size", batch_size)
     if hasattr(images, "shape"):
@@ -83,15 +83,15 @@ def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
     else:
         raise InputError(
             f"images is a {type(images).__name__}; expected an array (images, height, width, "
-            "channels), or batches of it"
+            "channels), or an iterable of such batches"
         )
 
 
 def silent(done: int) -> None:
-    """Tells nobody."""
+    """Ignore progress."""
 
 
 def check_count(name: str, value: Any) -> None:
-    """Refuses what is no whole number of at least 1."""
+    """Raise an InputError unless the value is a whole number of at least 1."""
     if not isinstance(value, int) or value < 1:
-        raise InputError(f"{name} is {value!r}; expected at least 1")
+        raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")

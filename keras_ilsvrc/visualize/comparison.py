@@ -1,4 +1,4 @@
-"""Networks side by side: published error against operations."""
+"""Plot that compares networks: published error against number of operations."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +11,12 @@ from keras_ilsvrc.visualize.figures import BLUE, save
 
 
 def error_against_operations(nets: Sequence[Mapping], path: Path):
-    """Published error over multiply-adds, a disc a net whose area is its parameters.
+    """Plot published errors over multiply-adds, with discs whose areas show the parameters.
 
     Args:
         nets: Rows with `net`, `macs`, `parameters`, `top1_error`, `top5_error` (in %, or None) and
-            `protocol`. The top-5 error is drawn, the top-1 error where no net has the other.
-        path: Of the PNG.
+            `protocol`. The top-5 error is drawn, or the top-1 error if no net has a top-5 error.
+        path: Path of the PNG.
 
     Raises:
         InputError: If no net has a published error.
@@ -24,7 +24,7 @@ def error_against_operations(nets: Sequence[Mapping], path: Path):
     key = next((k for k in ("top5_error", "top1_error") if any(net[k] for net in nets)), None)
     if key is None:
         names = ", ".join(net["net"] for net in nets)
-        raise InputError(f"no error to draw is published of {names}")
+        raise InputError(f"no published error to draw for {names}; add a net that has one")
     drawn = sorted((net for net in nets if net[key]), key=lambda net: -net["parameters"])
     largest = drawn[0]["parameters"]
     figure = Figure(figsize=(9, 6), layout="constrained")
@@ -42,9 +42,9 @@ def error_against_operations(nets: Sequence[Mapping], path: Path):
     axes.margins(0.15, 0.2)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-    axes.set_xlabel("multiply-adds of one image (G)")
-    axes.set_ylabel(f"published top-{key[3]} error of one net (%)")
-    axes.set_title("Error against operations; the area of a disc is the number of parameters")
+    axes.set_xlabel("multiply-adds per image (G)")
+    axes.set_ylabel(f"published top-{key[3]} error of a single net (%)")
+    axes.set_title("Error against operations; disc area is proportional to parameters")
     axes.grid(alpha=0.3)
     left_out = [net["net"] for net in nets if not net[key]]
     if left_out:

@@ -1,4 +1,4 @@
-"""Whether a net knows a part again: Zeiler and Fergus, arXiv:1311.2901, section 4.3, table 1."""
+"""Correspondence of object parts between images (Zeiler and Fergus, arXiv:1311.2901, table 1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from keras_ilsvrc.visualize.probe import Probe
 
 @dataclass(frozen=True)
 class Correspondence:
-    """How differently covering a part changes the features of several images.
+    """Differences in how covering the same part changes the features of several images.
 
     Attributes:
-        mean: Over the pairs of images, the share of features whose change has another sign: 0
-            where a part always means the same.
-        std: Its standard deviation over the pairs.
-        pairs: How many there are.
+        mean: Fraction of features whose changes have different signs, mean over pairs of images: 0
+            if covering the part has the same effect in all images.
+        std: Standard deviation of that fraction over the pairs.
+        pairs: Number of pairs.
     """
 
     mean: float
@@ -33,17 +33,17 @@ class Correspondence:
 def correspondence(
     model: keras.Model, images: Any, boxes: Any, layer: str, fill: Any = 0.0
 ) -> Correspondence:
-    """Covers the same part of several images and compares what that changes.
+    """Cover the same part in several images and compare the changes of the features.
 
-    With x the features of an image and x' those of the image with the part covered, e = x - x';
-    of two images the signs of e are compared, feature by feature. The sign of no change is 0.
+    With x the features of an image and x' those of the image with the part covered, e = x - x'
+    (section 4.3). The signs of e, 0 for no change, are compared for pairs of images by feature.
 
     Args:
-        model: Functional, of one image.
-        images: (images, height, width, channels), at least two, as the model takes them.
+        model: Functional model of one image.
+        images: (images, height, width, channels), at least two, preprocessed for the model.
         boxes: (images, 4): top, left, height and width of the part in pixels.
-        layer: Whose features, as for `Probe`.
-        fill: What covers it: a number, one for each channel, or an image.
+        layer: Name of the layer with the features, as in `Probe`.
+        fill: Values that cover the part: a number, one for each channel, or an image.
 
     Raises:
         InputError: If there are fewer than two images, or a box is not inside its image.
@@ -52,10 +52,10 @@ def correspondence(
     images = probe.batch(images)
     boxes = array_of("boxes", boxes)
     if len(images) < 2:
-        raise InputError("images is one image; give at least two that show the same part")
+        raise InputError("images has one image; give at least two that show the same part")
     if boxes.shape != (len(images), 4) or boxes.dtype.kind not in "ui":
         raise InputError(
-            f"boxes are of {boxes.shape}; expected whole numbers, a top, left, height and width "
+            f"boxes have shape {boxes.shape}; expected whole numbers (top, left, height, width) "
             f"for each of {len(images)} images"
         )
     size = images.shape[1:3]
@@ -66,7 +66,7 @@ def correspondence(
         if not inside or min(height, width) < 1:
             raise InputError(
                 f"a box of {height}x{width} at {top}, {left} is not inside an image of "
-                f"{size[0]}x{size[1]}; mend boxes"
+                f"{size[0]}x{size[1]}; correct boxes"
             )
         here = slice(top, top + height), slice(left, left + width)
         image[here] = filled[here]
@@ -77,13 +77,13 @@ def correspondence(
 
 
 def random_boxes(images: int, size: Sequence[int], shape: Sequence[int], seed: int) -> np.ndarray:
-    """(images, 4): a box anywhere in each image, for comparison.
+    """Return boxes (images, 4) at random positions, one per image, as a baseline.
 
     Args:
-        images: How many.
+        images: Number of images.
         size: Height and width of the boxes.
         shape: Height and width of the images.
-        seed: Of the places.
+        seed: Seed of the positions.
 
     Raises:
         InputError: If the boxes are larger than the images.
@@ -91,7 +91,7 @@ def random_boxes(images: int, size: Sequence[int], shape: Sequence[int], seed: i
     if size[0] > shape[0] or size[1] > shape[1]:
         raise InputError(
             f"a box of {size[0]}x{size[1]} is not inside an image of {shape[0]}x{shape[1]}; "
-            "mend boxes"
+            "give smaller boxes"
         )
     random = np.random.default_rng(seed)
     places = [random.integers(0, whole - part + 1, images) for whole, part in zip(shape, size)]

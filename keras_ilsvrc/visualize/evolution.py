@@ -1,4 +1,4 @@
-"""What excites a map while a net learns: Zeiler and Fergus, arXiv:1311.2901, figure 4."""
+"""Strongest activations of maps during training (Zeiler and Fergus, arXiv:1311.2901, figure 4)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from keras_ilsvrc.visualize.top import Top, TopActivations
 
 @dataclass(frozen=True)
 class Evolution:
-    """The strongest activation of each map over the images, at several times of a training.
+    """Strongest activation of each map over all images, at several times during training.
 
     Attributes:
-        times: What each time is called.
-        found: The top activation of every map at each of them. Where another image becomes the
-            strongest, projections jump.
+        times: Names of the times.
+        found: Top activation of every map, for each time. Projections change abruptly when a
+            different image has the strongest activation.
     """
 
     times: tuple[str, ...]
@@ -35,27 +35,27 @@ def evolution(
     load: Callable[[Path], object] | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Evolution:
-    """The same maps' strongest activations with the weights of several times.
+    """Find the strongest activations of the same maps with weights from several times.
 
     Args:
-        model: Functional, of one image; its weights are the same behind it as before.
-        weights: Files of its weights in the order of time, by what each time is called.
-        images: (images, height, width, channels) as the model takes them, or batches of them that
-            can be gone through again and again.
-        layer: As for `top_activations`.
-        maps: As for `top_activations`.
-        batch_size: As for `top_activations`.
-        load: Reads a file into the model; by default its `load_weights`.
-        progress: Called with the times done and those to do.
+        model: Functional model of one image. Its weights are restored afterwards.
+        weights: Weight files by the name of their time, in order of time.
+        images: (images, height, width, channels), preprocessed for the model, or an iterable of
+            such batches that can be iterated several times.
+        layer: Name of the layer, as in `top_activations`.
+        maps: Indices of the maps, as in `top_activations`.
+        batch_size: Batch size, as in `top_activations`.
+        load: Function that loads a file into the model; by default `model.load_weights`.
+        progress: Function called with the number of times done and the total.
 
     Raises:
-        InputError: As by `top_activations`, or if there are no weights, or images can be gone
-            through but once. What `load` raises comes through.
+        InputError: As in `top_activations`, or if `weights` is empty or `images` is an iterator.
+            Exceptions of `load` are passed on.
     """
     if not weights:
-        raise InputError("weights hold no file; give at least one")
+        raise InputError("weights is empty; give at least one file")
     if hasattr(images, "__next__"):
-        raise InputError("images is an iterator; give batches that can be gone through again")
+        raise InputError("images is an iterator; give batches that can be iterated several times")
     top = Top(model, layer, maps, count=1)
     before = model.get_weights()
     found = []

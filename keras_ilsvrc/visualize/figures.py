@@ -1,4 +1,4 @@
-"""What all figures share: how they are saved, their colours, and names in them."""
+"""Helpers of all figures: colours, saving as PNG, and names as plain text."""
 
 import warnings
 from pathlib import Path
@@ -11,13 +11,13 @@ BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
 
 
 def save(figure: Figure, to: Path | BinaryIO) -> None:
-    """Writes a figure as a PNG; signs that its font lacks are boxes, and no warning."""
+    """Write a figure as a PNG. Characters missing in the font become boxes, without a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(to, format="png", dpi=DPI)
 
 
 def plain(text: str, most: int | None = None) -> str:
-    """A name from outside as it reads: a dollar begins no formula; shortened to so many signs."""
+    """Return a name with dollars escaped, so that they do not start formulas, and shortened."""
     text = text if most is None or len(text) <= most else text[: most - 1] + "…"
     return text.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Kernels of a first convolution as pictures: Krizhevsky et al. 2012, figure 3."""
+"""Images of the kernels of a first convolution (Krizhevsky et al. 2012, figure 3)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,23 +10,23 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, leaf_calls
 from keras_ilsvrc.visualize.probe import call_named, graph_of
 
-COLOURS = (1, 3)  # channels of an image
+COLOURS = (1, 3)  # valid numbers of channels of an image
 
 
 def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
-    """The kernels of a convolution that looks at an image.
+    """Return the kernels of a convolution whose input is the image.
 
     Args:
-        model: Functional, of one image.
-        layer: By name; by default the first convolution of the graph.
+        model: Functional model of one image.
+        layer: Name of the layer; by default the first convolution of the graph.
 
     Returns:
-        (filters, height, width, channels), float32 from 0 to 1: each filter over its own largest
-        absolute weight, zero at 0.5.
+        (filters, height, width, channels), float32 from 0 to 1: each filter divided by its own
+        largest absolute weight, with zero at 0.5.
 
     Raises:
         InputError: If the model is not functional, has no such layer or no convolution, or if the
-            layer looks at other maps than an image's.
+            input of the layer is not an image.
     """
     root = graph_of(model)
     calls = [call_named(root, layer)] if layer else list(leaf_calls(root))
@@ -38,7 +38,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
     if kernel.shape[2] not in COLOURS or id(call.inputs[0]) not in _images(root):
         raise InputError(
             f"{call.name} looks at {call.inputs[0].shape[-1]} maps, not at an image of 1 or 3 "
-            "colours; for deeper layers look at their top activations"
+            "colours; for deeper layers draw top activations instead"
         )
     largest = np.abs(kernel).max((0, 1, 2))
     scaled = 0.5 + kernel / (2 * np.where(largest > 0, largest, 1))
@@ -46,7 +46,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
 
 def _images(root: Call) -> set[int]:
-    """The tensors in front of all kernels, by their `id`."""
+    """Return the `id` of the inputs and of tensors computed from them without any kernel."""
     seen = set(map(id, root.inputs))
     for call in leaf_calls(root):
         if not hasattr(call.operation, "kernel") and seen.issuperset(map(id, call.inputs)):
@@ -55,10 +55,11 @@ def _images(root: Call) -> set[int]:
 
 
 def kernel_of(call: Call) -> np.ndarray | None:
-    """(rows, columns, input maps, filters), float32, of a convolution; None of other layers."""
+    """Return a convolution's kernel (rows, columns, input maps, filters), None for other layers."""
     layer = call.operation
     kernel: Any = getattr(layer, "kernel", None)
-    transposed = isinstance(layer, keras.layers.Conv2DTranspose)  # its maps stand the other way
+    # The kernel of a transposed convolution is (rows, columns, filters, input maps).
+    transposed = isinstance(layer, keras.layers.Conv2DTranspose)
     if kernel is None or len(kernel.shape) != 4 or transposed:
         return None
     kernel = keras.ops.convert_to_numpy(kernel).astype("float32", copy=False)
@@ -73,13 +74,13 @@ def tile(
     border: int = 1,
     fill: float | Sequence[float] = 1.0,
 ) -> np.ndarray:
-    """A mosaic: (pictures, height, width, channels) as one (height, width, channels).
+    """Return a mosaic (height, width, channels) of pictures.
 
     Args:
-        pictures: Of one size.
-        columns: In a row; by default such that it is nearly square.
-        border: Pixels between them.
-        fill: What stands between them; a number, or one for each channel.
+        pictures: (pictures, height, width, channels).
+        columns: Number of pictures in a row; by default as many rows as columns.
+        border: Number of pixels between pictures.
+        fill: Value between pictures; a number, or one for each channel.
     """
     count, height, width, channels = pictures.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
@@ -93,6 +94,6 @@ def tile(
 
 
 def enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Pictures with every pixel repeated, so that they have about so many."""
+    """Return pictures enlarged to at most `size` pixels by repeating pixels; never shrink them."""
     times = max(1, size // max(pictures.shape[1:3]))
     return pictures.repeat(times, axis=1).repeat(times, axis=2)

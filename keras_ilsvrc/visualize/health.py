@@ -1,4 +1,4 @@
-"""What Zeiler and Fergus read off their pictures, as numbers: arXiv:1311.2901, section 4.1."""
+"""Measures of the problems that Zeiler and Fergus saw in filters (arXiv:1311.2901, section 4.1)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,51 +16,51 @@ from keras_ilsvrc.visualize.filters import kernel_of
 from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
 
-ALIKE = 0.95  # cosine of two filters' weights, of either sign
-HALF = 0.5  # of a filter's energy, above which a band dominates it
-SMALLEST = 5  # rows and columns of a kernel whose spectrum has a low, a middle and a high band
-# Cycles across the kernel. A window cuts a mean off, which smears its energy: of a constant 53 %
-# lie below half a cycle and 77 % below this, of a Gaussian bell over the kernel 41 % and 71 %, of
-# one cycle across, the slowest wave that fits, 8 % to 25 %, by its phase and the kernel's size.
+ALIKE = 0.95  # absolute cosine between weights above which two filters are duplicates
+HALF = 0.5  # fraction of a filter's energy above which a band dominates
+SMALLEST = 5  # minimum rows and columns of a kernel with separate low, middle and high bands
+# Cycles per kernel size. The kernel's window spreads the energy of a mean: of a constant, 53 % is
+# below half a cycle and 77 % below this limit; of a Gaussian bell over the kernel, 41 % and 71 %.
+# Of one cycle per kernel, the slowest wave that fits, 8 % to 25 % is, by phase and kernel size.
 LOW = 0.75
-HIGH = 0.25  # cycles a pixel: half of what pixels can show
-POINTS = 128  # of a spectrum, along each axis
-# From which share of a layer's filters on, or of their energy, there is something to say.
+HIGH = 0.25  # cycles per pixel: half the Nyquist frequency
+POINTS = 128  # number of frequencies of a spectrum along each axis
+# Fraction of a layer's filters, or of their energy, from which a hint is given.
 TELLING = {"dead": 0.1, "duplicates": 0.1, "low": 0.2, "high": 0.2, "aliased": 1 / 3}
 HINTS = {
-    "dead": "{count} of {filters} maps are zero for every image: lower the learning rate, or hold "
-    "the filters' root mean square below 0.1, as Zeiler and Fergus did (section 3)",
-    "duplicates": "{count} of {filters} filters have another that is nearly the same: fewer would "
-    "do, or more varied images",
-    "low": "{count} of {filters} filters hold hardly more than a mean: smaller kernels, as Zeiler "
-    "and Fergus went from 11x11 to 7x7 (section 4.1)",
-    "high": "{count} of {filters} filters hold mostly what changes from pixel to pixel: train "
-    "longer, with more weight decay, or take smaller kernels (section 4.1)",
-    "aliased": "a stride of {stride} folds {share:.0%} of the filters' energy into lower "
-    "frequencies: a smaller one, as Zeiler and Fergus went from 11x11/4 to 7x7/2 (section 4.1)",
+    "dead": "{count} of {filters} maps are zero for every image: lower the learning rate, or keep "
+    "the root mean square of filters below 0.1, as Zeiler and Fergus did (section 3)",
+    "duplicates": "{count} of {filters} filters are nearly the same as another: use fewer filters "
+    "or more varied images",
+    "low": "{count} of {filters} filters compute little more than a mean: use smaller kernels, "
+    "as Zeiler and Fergus did (11x11 to 7x7, section 4.1)",
+    "high": "{count} of {filters} filters respond mostly to changes from pixel to pixel: train "
+    "longer, with more weight decay, or use smaller kernels (section 4.1)",
+    "aliased": "a stride of {stride} aliases {share:.0%} of the filters' energy to lower "
+    "frequencies: use a smaller one, as Zeiler and Fergus did (11x11/4 to 7x7/2, section 4.1)",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerHealth:
-    """The filters of one layer.
+    """Measures of the filters of one layer.
 
     Attributes:
-        layer: Its name.
-        kernel: Rows and columns; None of a dense layer.
-        stride: Along the rows; None of a dense layer.
-        filters: How many there are.
-        dead: How many maps are zero for all images behind the layer's own ReLU, its activation or
-            the next but for normalisation and dropout; None without images or such a ReLU.
-        duplicates: How many have another filter that is nearly the same, or its negative; None of
-            a dense layer.
-        low: How many have over half of their energy below 0.75 cycles across the kernel; None of
-            kernels with fewer than 5 rows or columns, which have no room for a middle.
-        high: How many have it above 0.25 cycles a pixel; None where `low` is.
-        aliased: Share of a filter's energy at frequencies that the stride cannot show, above
-            1 / (2 stride) cycles a pixel along either axis, mean over filters; None of a dense
+        layer: Name of the layer.
+        kernel: Rows and columns of the kernel; None for a dense layer.
+        stride: Stride along the rows; None for a dense layer.
+        filters: Number of filters.
+        dead: Number of maps that are zero for all images after the layer's own ReLU, as found by
+            `rectified`; None without images or such a ReLU.
+        duplicates: Number of filters that nearly equal another or its negative; None for a dense
             layer.
-        hints: What to do, where there is something.
+        low: Number of filters with over half of their energy below 0.75 cycles per kernel size;
+            None for kernels with fewer than 5 rows or columns.
+        high: Number with over half of it above 0.25 cycles per pixel; None if `low` is None.
+        aliased: Fraction of a filter's energy at frequencies too high for the stride, above
+            1 / (2 stride) cycles per pixel along either axis, mean over filters; None for a dense
+            layer.
+        hints: Advice for the problems found.
     """
 
     layer: str
@@ -81,17 +81,17 @@ def health(
     batch_size: int = 32,
     progress: Callable[[int], object] = silent,
 ) -> list[LayerHealth]:
-    """A row for each layer with a `kernel`, convolutions and dense layers, in the graph's order.
+    """Measure the filters of each convolution and dense layer, in the order of the graph.
 
     Args:
-        model: Functional, of one image.
-        images: (images, height, width, channels) as the model takes them, or batches of them, gone
-            through once; None for what the weights alone progress.
-        batch_size: Of an array.
-        progress: Called with the images done.
+        model: Functional model of one image.
+        images: (images, height, width, channels), preprocessed for the model, or an iterable of
+            such batches, iterated once; None for the measures of weights only.
+        batch_size: Batch size if `images` is an array.
+        progress: Function called with the number of images done.
 
     Raises:
-        InputError: If the model is not functional or takes other images, or if there are none.
+        InputError: If the model is not functional, or if `images` is empty or does not fit it.
     """
     root = graph_of(model)
     calls = list(leaf_calls(root))
@@ -105,9 +105,10 @@ def health(
 
 
 def rectified(call: Call, calls: list[Call]) -> Any:
-    """The tensor behind a layer's own ReLU: its own, or behind normalisation; None if it has none.
+    """Return the output of a layer's own ReLU, or None if it has none.
 
-    A sum is no longer the layer's own.
+    The ReLU is the layer's activation, or follows it directly or after normalisation and dropout,
+    but not after a sum with other layers.
     """
     if is_relu(call.operation):
         return call.outputs[0]
@@ -125,7 +126,7 @@ def rectified(call: Call, calls: list[Call]) -> Any:
 
 
 def _strongest(root, calls, behind, batches, progress):
-    """The strongest activation of each map over all images, by the layer's name."""
+    """Return the strongest activation of each map over all images, by the name of the layer."""
     image = root.inputs[0]
 
     @tf.function(input_signature=[tf.TensorSpec(image.shape, type_of(image))])
@@ -145,7 +146,7 @@ def _strongest(root, calls, behind, batches, progress):
         done += len(batch)
         progress(done)
     if not done:
-        raise InputError("images hold no image; give at least one, or None for the weights alone")
+        raise InputError("images is empty; give at least one image, or None for the weights only")
     return best
 
 
@@ -160,12 +161,12 @@ def _row(call, strongest):
         found |= {"kernel": kernel.shape[:2], "stride": strides[0]}
         found |= {"duplicates": duplicates(kernel), **spectral(kernel, strides)}
     filters = call.outputs[0].shape[-1]
-    said = tuple(_hints(found, filters))
-    return LayerHealth(layer=call.name, filters=filters, hints=said, **found)
+    hints = tuple(_hints(found, filters))
+    return LayerHealth(layer=call.name, filters=filters, hints=hints, **found)
 
 
 def duplicates(kernel: np.ndarray) -> int:
-    """How many filters (rows, columns, input maps, filters) are nearly another, up to a factor."""
+    """Return how many filters of a kernel (rows, columns, input maps, filters) have a duplicate."""
     flat = kernel.reshape(-1, kernel.shape[-1])
     flat = flat / np.maximum(np.linalg.norm(flat, axis=0), 1e-12)
     alike = np.abs(flat.T @ flat) >= ALIKE
@@ -174,7 +175,7 @@ def duplicates(kernel: np.ndarray) -> int:
 
 
 def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
-    """`low`, `high` and `aliased` of filters (rows, columns, input maps, filters)."""
+    """Return `low`, `high` and `aliased` for a kernel (rows, columns, input maps, filters)."""
     rows, columns = kernel.shape[:2]
     size = max(POINTS, rows, columns)
     down, across = np.meshgrid(*(np.abs(np.fft.fftfreq(size)),) * 2, indexing="ij")
@@ -189,17 +190,17 @@ def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
 
 
 def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
-    """(filters,): the share of each filter's energy that lies in a band of its spectrum.
+    """Return the fraction of each filter's energy in a band of its spectrum, as (filters,).
 
-    Added up over the input maps, it is a quadratic form of the weights, by Parseval's theorem: no
-    spectrum of a deep layer's thousands of kernels has to be held.
+    Summed over the input maps, that energy is a quadratic form of the weights (Parseval's theorem).
+    So the spectra of the thousands of kernels of a deep layer need not be stored.
 
     Args:
         kernel: (rows, columns, input maps, filters).
-        band: (size, size), true in the band, in the order of `np.fft.fftfreq`; of both signs.
+        band: (size, size), true in the band, for both signs, in the order of `np.fft.fftfreq`.
     """
     rows, columns = np.indices(kernel.shape[:2]).reshape(2, -1)
-    apart = np.fft.ifft2(band).real.astype(kernel.dtype)  # by how far two weights lie apart
+    apart = np.fft.ifft2(band).real.astype(kernel.dtype)  # indexed by the distance of two weights
     form = apart[np.subtract.outer(rows, rows), np.subtract.outer(columns, columns)]
     weights = kernel.reshape(len(rows), -1, kernel.shape[-1])
     inside = (weights * np.tensordot(form, weights, 1)).sum((0, 1))

@@ -1,4 +1,4 @@
-"""Which part of an image a net looks at: Zeiler and Fergus, arXiv:1311.2901, figure 7."""
+"""Sensitivity of a net to occlusion of its image (Zeiler and Fergus, arXiv:1311.2901, figure 7)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 @dataclass(frozen=True)
 class Occlusion:
-    """What a net says of an image while a square slides over it.
+    """Outputs of a net for one image with a square at each of several positions.
 
     Attributes:
-        label: The class whose probability is recorded.
-        map: The map of the layer that is strongest for the whole image, by its total.
+        label: Class whose probability is recorded.
+        map: Index of the map with the largest total activation for the whole image.
         tops: (down,): first row of the square, in pixels.
         lefts: (across,): first column of the square.
-        square: Its side, in pixels.
-        probability: (down, across): of the class.
+        square: Side of the square, in pixels.
+        probability: (down, across): probability of the class.
         labels: (down, across): the most likely class.
-        activation: (down, across): total of the map.
-        whole: Probability and total without the square.
+        activation: (down, across): total activation of the map.
+        whole: Probability and total activation without the square.
     """
 
     label: int
@@ -51,32 +51,32 @@ def occlusion(
     batch_size: int = 32,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Occlusion:
-    """Slides a grey square over an image and records what the net makes of the rest.
+    """Slide a grey square over an image and record the outputs of the net for each position.
 
-    The paper does not give the size of its square; a fifth of the shorter side, moved by a fourth
-    of itself, is what is taken here.
+    The paper does not give the size of its square. The default is a fifth of the shorter side of
+    the image, moved by a fourth of the square's side.
 
     Args:
-        model: A classifier, functional, of one image.
-        image: (height, width, channels) as the model takes it.
-        label: The true class; by default the one most likely for the whole image.
-        layer: Of maps; by default the last one whose maps are larger than 1x1.
-        square: Its side in pixels.
-        stride: By how many pixels it moves.
-        fill: What the square holds, on the scale of the image: a number, one for each channel, or
+        model: Functional classifier of one image.
+        image: (height, width, channels), preprocessed for the model.
+        label: The true class; by default the most likely class of the whole image.
+        layer: Name of a layer with maps; by default the last one with maps larger than 1x1.
+        square: Side of the square in pixels.
+        stride: Distance between neighbouring positions in pixels.
+        fill: Values of the square, on the scale of the image: a number, one for each channel, or
             an image.
-        batch_size: How many squares at once.
-        progress: Called with the squares done and those to do.
+        batch_size: Number of positions per batch.
+        progress: Function called with the number of positions done and the total.
 
     Raises:
         InputError: If the model is not functional, has no such layer or class, takes other images,
-            or the square does not fit into the image.
+            or if the square does not fit into the image.
     """
     return Occluder(model, layer)(image, label, square, stride, fill, batch_size, progress)
 
 
 class Occluder:
-    """Occlusion of many images by one graph; its arguments are those of `occlusion`."""
+    """Occlusion for many images with one traced graph; the arguments are those of `occlusion`."""
 
     def __init__(self, model: keras.Model, layer: str | None = None):
         self.probe = Probe(model)
@@ -93,7 +93,7 @@ class Occluder:
         batch_size: int = 32,
         progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> Occlusion:
-        """As `occlusion`."""
+        """Return the occlusion of an image; arguments and errors as in `occlusion`."""
         images = self.probe.batch(image)
         check_count("batch_size", batch_size)
         if len(images) != 1:
@@ -129,27 +129,27 @@ class Occluder:
         return Occlusion(label, strongest, tops, lefts, square, probability, labels, sums, whole)
 
     def _graph(self, images):
-        """Probabilities (images, classes), and totals (images, maps)."""
+        """Return probabilities (images, classes) and total activations (images, maps)."""
         values = self.probe.values(images)
         totals = tf.reduce_sum(tf.cast(values[id(self.maps)], "float32"), (1, 2))
         return self.probe.probable(tf.cast(values[id(self.probe.target)], "float32")), totals
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """What covers an image (height, width, channels): a number, one for each channel, or an image.
+    """Return a number, one per channel, or an image, broadcast to (height, width, channels).
 
     Raises:
-        InputError: If it is none of them.
+        InputError: If `fill` cannot be broadcast to `shape`.
     """
     try:
         return np.broadcast_to(np.asarray(fill, "float32"), shape)
     except ValueError as error:
         raise InputError(
-            f"fill is of {np.shape(fill)}; expected a number, {shape[2]} numbers or an image"
+            f"fill has shape {np.shape(fill)}; expected a number, {shape[2]} numbers or an image"
         ) from error
 
 
 def steps(size: int, square: int, stride: int) -> np.ndarray:
-    """Where a square begins, from one border to the other; the last step may be shorter."""
+    """Return the positions of a square along one axis; the last step may be shorter."""
     last = size - square
     return np.unique(np.append(np.arange(0, last + 1, stride), last))

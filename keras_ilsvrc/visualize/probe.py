@@ -1,4 +1,4 @@
-"""A functional model, read at one of its layers and run backwards from there."""
+"""`Probe`, which runs a functional model up to a layer and passes signals back to the images."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,22 +20,22 @@ SOFTMAXES = tuple(
 
 
 class Probe:
-    """Runs a model from its images to a layer, and signals from there back to the images.
+    """Functional model that is run up to a layer and passes signals from there back to the images.
 
     Args:
-        model: Functional, of one image (batch, height, width, channels).
-        layer: By name, inside units and nested models as `conv3_1/conv_2`; those that the model's
-            account has. None for the scores of the classes, before the softmax.
-        rule: By which signals come back through ReLU: one of `RULES`.
+        model: Functional model of one image (batch, height, width, channels).
+        layer: Name of a layer; inside units and nested models for example `conv3_1/conv_2`. None
+            for the scores of the classes, before the softmax.
+        rule: Rule by which signals pass back through ReLU: one of `RULES`.
 
     Attributes:
-        shape: Of the layer's output for one image: (height, width, maps), or (units,).
-        probable: What makes probabilities of scores: softmax where the model does, or where it
-            returns what a linear layer does, sigmoid where that is one number; else nothing.
+        shape: Shape of the layer's output for one image: (height, width, maps), or (units,).
+        probable: Function from scores to probabilities. It is softmax if the model ends in softmax
+            or in a linear layer, or sigmoid if these have a single unit; otherwise the identity.
 
     Raises:
-        InputError: If the model is not functional or takes other inputs, or if the layer or the
-            rule is not known.
+        InputError: If the model is not functional or has other inputs, or if the layer or the rule
+            is unknown.
     """
 
     def __init__(self, model: keras.Model, layer: str | None = None, rule: str = "gradient"):
@@ -59,26 +59,26 @@ class Probe:
         self.activations = self.graph(lambda images: self.values(images)[id(self.target)])
 
     def graph(self, function: Callable[..., Any], *further: tf.TensorSpec) -> Any:
-        """A function of images, and of what else it takes, as one graph for any number of them."""
+        """Return a function of images and `further` inputs as one graph for any batch size."""
         images = tf.TensorSpec(self.image.shape, type_of(self.image))
         return tf.function(function, input_signature=[images, *further])
 
     def values(self, images: Any) -> dict[int, Any]:
-        """Values by the `id` of Keras' tensors; everything between the images and the layer."""
+        """Return the values of all tensors up to the layer, by the `id` of their Keras tensors."""
         tensors = {id(self.image): images}
         for call, run in self.steps:
             run_call(call, tensors, run)
         return tensors
 
     def pull_back(self, images: Any, signal_of: Callable[[Any], Any]) -> tuple[Any, Any]:
-        """A signal at the layer, and what of it arrives at the images.
+        """Pass a signal from the layer back to the images.
 
         Args:
             images: (batch, height, width, channels).
-            signal_of: The signal, made of the layer's activations.
+            signal_of: Function that returns the signal for the activations of the layer.
 
         Returns:
-            The activations, and a tensor of the images' shape.
+            The activations, and the signal at the images, in their shape.
         """
         with tf.GradientTape() as tape:
             tape.watch(images)
@@ -86,11 +86,11 @@ class Probe:
         return activations, tape.gradient(activations, images, signal_of(activations))
 
     def batch(self, images: Any) -> np.ndarray:
-        """As `check_batch`."""
+        """Return the images as a checked batch; errors as in `check_batch`."""
         return check_batch(self.root, images)
 
     def _scores(self) -> Any:
-        """The tensor before the softmax; where a layer has one built in, that is left out."""
+        """Return the tensor before the softmax; drop a softmax that is a layer's activation."""
         output = output_of(self.model)
         if isinstance(output, dict):
             if "predictions" not in output:
@@ -118,10 +118,10 @@ class Probe:
 
 
 def graph_of(model: keras.Model) -> Call:
-    """The calls of a functional model of one image.
+    """Return the calls of a functional model of one image.
 
     Raises:
-        InputError: If it is something else.
+        InputError: If `model` is anything else.
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model is a {type(model).__name__}; expected a keras.Model")
@@ -136,10 +136,10 @@ def graph_of(model: keras.Model) -> Call:
 
 
 def call_named(root: Call, name: str) -> Call:
-    """The call of a layer, also inside units and nested models.
+    """Return the call of a layer by its name, also inside units and nested models.
 
     Raises:
-        InputError: If there is none; near names are suggested.
+        InputError: If there is none; similar names are suggested.
     """
     calls = {call.name: call for call in _all(root)}
     if name not in calls:
@@ -149,25 +149,25 @@ def call_named(root: Call, name: str) -> Call:
 
 
 def maps_of(probe: Probe, layer: str | None = None) -> Any:
-    """The tensor of a layer with maps, of which the probe's layer is made.
+    """Return the output of a layer with maps on which the layer of the probe depends.
 
     Args:
-        probe: Of what lies behind.
-        layer: By name; by default the last one whose maps are larger than 1x1.
+        probe: Probe of a later layer, or of the scores.
+        layer: Name of the layer; by default the last one with maps larger than 1x1.
 
     Raises:
-        InputError: If the layer is not known or has no maps, or the probe's does not depend on it.
+        InputError: If the layer is unknown or has no maps, or if the probe does not depend on it.
     """
     steps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]
     name = probe.model.name
     if layer is None:
         large = [call for call in steps if call.outputs[0].shape[1:3] != (1, 1)]
         if not large:
-            raise InputError(f"{name} has no layer of maps")
+            raise InputError(f"{name} has no layer with maps larger than 1x1")
         return large[-1].outputs[0]
     maps = call_named(probe.root, layer).outputs[0]
     if len(maps.shape) != 4:
-        raise InputError(f"{layer} has no maps, its output is {tuple(maps.shape[1:])}")
+        raise InputError(f"{layer} has no maps; its output is {tuple(maps.shape[1:])}")
     if not any(maps is call.outputs[0] for call in steps):
         raise InputError(f"the scores of {name} do not depend on {layer}")
     return maps
@@ -180,7 +180,7 @@ def _all(call: Call) -> Iterator[Call]:
 
 
 def _needed(calls: list[Call], target: Any) -> list[Call]:
-    """Those of the calls on which a tensor depends, in order."""
+    """Return the calls on which a tensor depends, in order."""
     wanted, needed = {id(target)}, []
     for call in reversed(calls):
         if not wanted.isdisjoint(map(id, call.outputs)):

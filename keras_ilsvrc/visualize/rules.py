@@ -1,8 +1,8 @@
-"""What comes back through a ReLU: the rules that part deconvnets from gradients.
+"""Rules by which signals pass back through ReLU: deconvnet, guided backpropagation, gradient.
 
-All of them run a net backwards as a vector-Jacobian product. Convolutions and dense layers are then
-their own transposes, max pools send a signal to where the maximum was (Zeiler and Fergus'
-switches), and sums, concatenations and paddings take care of themselves.
+All of them run a net backwards as a vector-Jacobian product. Convolutions and dense layers then
+apply their transposes, max pools send a signal to the position of the maximum (Zeiler and Fergus'
+switches), and sums, concatenations and paddings need no special treatment.
 """
 
 from collections.abc import Callable
@@ -13,42 +13,42 @@ import tensorflow as tf
 
 from keras_ilsvrc.layers import LocalResponseNormalization
 
-Backward = Callable[[Any, Any], Any]  # of the signal from above, and of the ReLU's input
+Backward = Callable[[Any, Any], Any]  # function of the signal from above and the ReLU's input
 
 
 class Rule(NamedTuple):
-    """What replaces the gradient of ReLU, and whether response normalisation passes signals by."""
+    """Replacement for the gradient of ReLU, and whether signals skip response normalisation."""
 
     relu: Backward | None
     past_normalization: bool
 
 
 def rectified_signal(signal: Any, x: Any) -> Any:
-    """The deconvnet's: what comes back is rectified, whatever went forth."""
+    """Return the deconvnet's signal: rectified, regardless of the input of the ReLU."""
     return tf.nn.relu(signal)
 
 
 def rectified_twice(signal: Any, x: Any) -> Any:
-    """Guided backpropagation's: both what comes back and where nothing went forth."""
+    """Return guided backpropagation's signal: rectified, and zero where the ReLU's output was."""
     return tf.where(x > 0, tf.nn.relu(signal), tf.zeros_like(signal))
 
 
 RELUS = (keras.activations.relu, keras.ops.relu, tf.nn.relu)
 RULES = {
     "gradient": Rule(None, False),
-    # Zeiler and Fergus, arXiv:1311.2901, section 2.1; they do not say how they invert local
-    # response normalisation, and others leave it out as here.
+    # Zeiler and Fergus, arXiv:1311.2901, section 2.1. They do not say how they invert local
+    # response normalisation; other implementations skip it, as is done here.
     "deconvnet": Rule(rectified_signal, True),
-    # Springenberg et al., arXiv:1412.6806, section 3.4; of nets without normalisation.
+    # Springenberg et al., arXiv:1412.6806, section 3.4, for nets without normalisation.
     "guided": Rule(rectified_twice, False),
 }
 
 
 def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
-    """What runs in place of a layer or an operation of `keras.ops`: the same forwards.
+    """Return a layer or operation with the same outputs that passes signals back by the rule.
 
-    Found are ReLU as a layer, as an operation, and as the activation of any layer that has an
-    `activation`. One that a layer computes in its own code, or a maximum with zero, is not.
+    The rule is applied to ReLU as a layer, as an operation, and as the `activation` of any layer.
+    It is not applied to a ReLU inside the code of a layer, or to a maximum with zero.
     """
     if rule.past_normalization and isinstance(operation, LocalResponseNormalization):
         return _with_backward(operation, lambda signal, x: signal)
@@ -63,7 +63,7 @@ def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
 
 
 def twin(layer: Any, **attributes: Any) -> Any:
-    """A layer over the same weights with other attributes; the layer itself stays as it is."""
+    """Return a copy of a layer that shares its weights but has other attributes."""
     made = object.__new__(type(layer))
     made.__dict__.update(layer.__dict__, **attributes)
     return made
@@ -78,16 +78,16 @@ def _with_backward(forward: Callable[[Any], Any], backward: Backward) -> Callabl
 
 
 def is_relu(operation: Any) -> bool:
-    """Whether a layer or an operation ends in ReLU."""
+    """Return whether a layer or an operation is a ReLU or has one as its activation."""
     return _rectifies(operation) or _rectifies(getattr(operation, "activation", None))
 
 
 def _rectifies(what: Any) -> bool:
-    """Whether it is ReLU: a function, a layer or an operation, without a slope or a limit."""
+    """Return whether a function, layer or operation is a ReLU without a slope or a limit."""
     if what in RELUS:
         return True
     if type(what).__name__ == "Relu" and isinstance(what, keras.Operation):
         return True
-    if type(what).__name__ == "ReLU" and isinstance(what, keras.Operation):  # the layer too
+    if type(what).__name__ == "ReLU" and isinstance(what, keras.Operation):  # keras.layers.ReLU
         return what.max_value is None and not (what.negative_slope or what.threshold)
     return False

@@ -1,4 +1,4 @@
-"""What was found inside a net, as pictures: rows and grids of images."""
+"""Figures of the visualizations: rows and grids of images."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,23 +12,23 @@ from keras_ilsvrc.visualize.filters import enlarged, tile
 from keras_ilsvrc.visualize.occlusion import Occlusion
 from keras_ilsvrc.visualize.top import TopActivations, cut
 
-Picture = Callable[[int], np.ndarray]  # of an image, by its number
-INCH = 2.2  # of a picture in a row
-COLOURS = tuple(TABLEAU_COLORS)[:7]  # of classes; the eighth is grey
-ACROSS = 4  # maps in a row of a sheet
-LINE = (0.6, 0.75, 0.9)  # between images: a light blue, for they may end in white or black
-SMALL = 48  # pixels, to about which smaller images are enlarged
+Picture = Callable[[int], np.ndarray]  # function from the index of an image to the image
+INCH = 2.2  # width of an image in a row, in inches
+COLOURS = tuple(TABLEAU_COLORS)[:7]  # colours of classes; the eighth is grey
+ACROSS = 4  # number of maps in a row of a figure
+LINE = (0.6, 0.75, 0.9)  # line between images; light blue, since their edges may be black or white
+SMALL = 48  # enlarge smaller images to about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
-    """(height, width, 3), 0 to 1: a signal with zero at a half, stretched by its own largest."""
+    """Return a signal as (height, width, 3), scaled by its maximum to 0 to 1, with zero at 0.5."""
     signal = signal if signal.shape[-1] in (1, 3) else signal.sum(-1, keepdims=True)
     largest = np.abs(signal).max() or 1.0
     return coloured(0.5 + signal / (2 * largest))
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """(height, width, 3), 0 to 1: an image on whatever scale, from its darkest to its lightest."""
+    """Return an image as (height, width, 3), stretched to 0 to 1; uint8 is only divided by 255."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
@@ -37,12 +37,12 @@ def stretched(image: np.ndarray) -> np.ndarray:
 
 
 def coloured(image: np.ndarray) -> np.ndarray:
-    """In three channels."""
+    """Return an image with three channels."""
     return np.repeat(image, 3, -1) if image.shape[-1] == 1 else image
 
 
 def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: str) -> Figure:
-    """Rows of images; `titles` stand above those of the first row, or of every row in turn."""
+    """Return a figure of rows of images; `titles` are those of the first images, row by row."""
     columns = max(map(len, rows))
     size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
     figure = Figure(figsize=(max(size[0], 5.0), size[1]), layout="constrained")
@@ -60,13 +60,13 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
 
 
 def top_sheet(found: TopActivations, title: str, picture: Picture | None = None) -> Figure:
-    """Nine projections and nine patches of each map, side by side, as in the paper's figure 2.
+    """Return a figure of projections beside image patches of each map (Zeiler, Fergus, figure 2).
 
     Args:
-        found: What is drawn.
-        title: Above all.
-        picture: The images as people see them, of the size that the net takes; without it they are
-            drawn from what the net takes.
+        found: Top activations to draw.
+        title: Title of the figure.
+        picture: Function that returns an image before preprocessing, at the input size of the net;
+            without it, patches are drawn from the preprocessed images.
     """
     blocks = []
     for row in range(len(found.maps)):
@@ -83,18 +83,18 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
 
 
 def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Images of one size side by side, small ones enlarged."""
+    """Return a mosaic of images of the same size; small ones are enlarged."""
     large = enlarged(np.stack(images), SMALL)
     return tile(large, columns, max(1, large.shape[2] // 24), LINE)
 
 
 def filter_sheet(found: np.ndarray, title: str) -> Figure:
-    """The kernels of a layer, as `filters` returns them."""
+    """Return a figure of the kernels of a layer, as returned by `filters`."""
     return _grid([coloured(tile(found))], [""], title, 1)
 
 
 def evolution_sheet(found: Evolution, title: str) -> Figure:
-    """A row a map: its strongest activation's projection at each time, as in figure 4."""
+    """Return a figure with a row per map: projections of its top activation at each time."""
     names = [f"map {number}" for number in found.found[0].maps]
     rows = []
     for row in range(len(names)):
@@ -105,7 +105,7 @@ def evolution_sheet(found: Evolution, title: str) -> Figure:
 
 
 def _grid(blocks, names, title, across):
-    """Wide pictures in a grid, each with its name, drawn at least at its own size."""
+    """Return a figure of blocks in a grid, each with its name and at least its own resolution."""
     across = min(across, len(blocks))
     down = -(-len(blocks) // across)
     height, width = blocks[0].shape[:2]
@@ -126,7 +126,7 @@ def _grid(blocks, names, title, across):
 def occlusion_sheet(
     found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """The image, and where covering it changes the class, its probability and the map."""
+    """Return a figure of an image and of the outputs by position of the occluding square."""
     figure = Figure(figsize=(13, 3.9), layout="constrained")
     if title:
         figure.suptitle(plain(title))
@@ -150,7 +150,7 @@ def occlusion_sheet(
     present, counts = np.unique(found.labels, return_counts=True)
     named = present[np.argsort(-counts, kind="stable")][: len(COLOURS)]
     colours = [*COLOURS, GREY]
-    places = np.full(found.labels.shape, len(COLOURS))  # of the rest
+    places = np.full(found.labels.shape, len(COLOURS))  # all other classes are grey
     for number, label in enumerate(named):
         places[found.labels == label] = number
         own.plot([], [], "s", color=colours[number], label=plain(classes[label], 24))
@@ -163,7 +163,7 @@ def occlusion_sheet(
 
 
 def heat(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """A map of at least 0 laid over a picture: red where it is large."""
+    """Return an image overlaid with a map of values of at least 0, red where they are large."""
     share = (values / (values.max() or 1.0))[..., None]
     grey = stretched(picture).mean(-1, keepdims=True) * 0.6 + 0.2
     return grey * (1 - 0.7 * share) + np.array([0.85, 0.15, 0.1]) * 0.7 * share

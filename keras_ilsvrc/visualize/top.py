@@ -1,4 +1,4 @@
-"""The images that excite a map most, and why: Zeiler and Fergus, arXiv:1311.2901, figure 2."""
+"""Images that activate a map most (Zeiler and Fergus, arXiv:1311.2901, figure 2)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of, silent
 from keras_ilsvrc.visualize.probe import Probe
 
-SHOWN = 16  # maps, where none are named
+SHOWN = 16  # default number of maps
 
 
 @dataclass(frozen=True)
 class TopActivations:
-    """The strongest activations of maps of a layer over many images, the strongest first.
+    """Strongest activations of the maps of a layer over many images, strongest first.
 
     Attributes:
-        layer: Its name.
-        maps: (maps,): their numbers.
+        layer: Name of the layer.
+        maps: (maps,): indices of the maps.
         values: (maps, count): the activations.
-        indices: (maps, count): the images they are in, from 0 in the order in which they came.
-        windows: (maps, count, 4): top, left, height and width in pixels of what the units see,
-            moved inside the image where it reaches over the border; all of one size.
-        patches: (maps, count, height, width, channels), float32: that much of the images.
-        projections: The same of the activations' projections by the deconvnet.
+        indices: (maps, count): indices of their images, from 0, in the order of the input.
+        windows: (maps, count, 4): top, left, height and width of the receptive fields in pixels.
+            All have the same size; they are shifted to lie inside the image.
+        patches: (maps, count, height, width, channels), float32: these windows of the images.
+        projections: The same windows of the deconvnet's projections; same shape and dtype.
     """
 
     layer: str
@@ -43,13 +43,13 @@ class TopActivations:
 
 
 class Top:
-    """Finds the top activations of a layer, as often as one likes, by the same graphs.
+    """Search for the top activations of a layer, repeatable with the same traced graphs.
 
     Args:
-        model: Functional, of one image.
-        layer: As for `Probe`.
-        maps: Their numbers; the first sixteen where they are not given.
-        count: How many activations of each map.
+        model: Functional model of one image.
+        layer: Name of the layer, as in `Probe`.
+        maps: Indices of the maps; by default the first sixteen.
+        count: Number of activations of each map.
 
     Raises:
         InputError: If the model is not functional, or has no such layer or map.
@@ -71,14 +71,14 @@ class Top:
     def __call__(
         self, images: Any, batch_size: int = 32, progress: Callable[[int], object] = silent
     ) -> TopActivations:
-        """As `top_activations`."""
+        """Return the top activations over `images`; errors as in `top_activations`."""
         values, indices, held = self._search(images, batch_size, progress)
         if not held:
-            raise InputError("images hold no image; give at least one")
+            raise InputError("images is empty; give at least one image")
         chosen = indices.reshape(-1)
         sizes = {image.shape for image in held.values()}
         if len(sizes) > 1:
-            raise InputError(f"images are of several sizes, {sizes}; resize them to one")
+            raise InputError(f"images have different sizes, {sizes}; resize them to one size")
         maps = np.repeat(self.maps, indices.shape[1])
         shape = indices.shape
         windows, patches, projections = [], [], []
@@ -96,7 +96,7 @@ class Top:
         return TopActivations(self.layer, self.maps, values, indices, placed, *arrays)
 
     def _search(self, images, batch_size, progress):
-        """Values, indices, and the images that are among them; no others are held."""
+        """Return values, indices, and their images by index; keep no other images in memory."""
         values = np.empty((len(self.maps), 0), "float32")
         indices = np.empty((len(self.maps), 0), "int64")
         held: dict[int, np.ndarray] = {}
@@ -117,7 +117,7 @@ class Top:
         return values, indices, held
 
     def _strengths_of(self, images):
-        """(images, maps): the strongest activation of each."""
+        """Return the strongest activation of each map in each image, as (images, maps)."""
         activations = self.probe.values(images)[id(self.probe.target)]
         by_place = tf.reshape(activations, (tf.shape(activations)[0], -1, self.probe.shape[-1]))
         return tf.gather(tf.reduce_max(by_place, 1), self.maps, axis=1)
@@ -132,19 +132,19 @@ def top_activations(
     batch_size: int = 32,
     progress: Callable[[int], object] = silent,
 ) -> TopActivations:
-    """The strongest activations of maps, one an image, with what caused them.
+    """Find the strongest activations of maps, at most one per image, and project them onto pixels.
 
-    The images are read once; of them only those are held that are among the strongest.
+    The images are read once, and only those with the strongest activations are kept in memory.
 
     Args:
-        model: Functional, of one image (batch, height, width, channels); ours or another.
-        images: (images, height, width, channels) as the model takes them, or batches of them,
-            alone or as (images, labels): a `tf.data.Dataset`, a generator.
-        layer: By name; inside units and nested models as `conv3_1/conv_2`.
-        maps: Their numbers; the first sixteen where they are not given.
-        count: How many activations of each map, nine in the paper.
-        batch_size: Of an array, and of the projections.
-        progress: Called with the images done.
+        model: Any functional model of one image (batch, height, width, channels).
+        images: (images, height, width, channels), preprocessed for the model, or an iterable of
+            batches of images or of (images, labels), for example a `tf.data.Dataset`.
+        layer: Name of the layer; inside units and nested models for example `conv3_1/conv_2`.
+        maps: Indices of the maps; by default the first sixteen.
+        count: Number of activations of each map; nine in the paper.
+        batch_size: Batch size of an array, and of the projections.
+        progress: Function called with the number of images done.
 
     Raises:
         InputError: If the model is not functional, has no such layer or map, or takes other images.
@@ -153,14 +153,14 @@ def top_activations(
 
 
 class Windows:
-    """What the units of a probe's layer see, in the image.
+    """Receptive fields of the units of a probe's layer, in pixels of the image.
 
     Attributes:
-        seen: Windows of all layers of which that one is made, by the `id` of their tensors.
+        seen: Receptive fields of this and all earlier layers, by the `id` of their outputs.
     """
 
     def __init__(self, probe: Probe):
-        known = None not in probe.image.shape[1:3]  # else no padding is
+        known = None not in probe.image.shape[1:3]  # otherwise paddings are unknown
         seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image) if known else None}
         for call, _ in probe.steps:
             spans = window(call, [seen.get(id(x)) for x in call.inputs])
@@ -168,7 +168,7 @@ class Windows:
         self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
     def of(self, place: Sequence[int], sizes: Sequence[int]) -> tuple[int, int, int, int]:
-        """Top, left, height and width of the window of a unit; of the whole image if unknown.
+        """Return top, left, height and width of a unit's window; if unknown, the whole image.
 
         Args:
             place: Row and column of the unit.
@@ -185,6 +185,6 @@ class Windows:
 
 
 def cut(image: np.ndarray, window: Sequence[int]) -> np.ndarray:
-    """The part of an image in a window: top, left, height, width."""
+    """Return the part of an image inside a window (top, left, height, width)."""
     top, left, height, width = window
     return image[top : top + height, left : left + width]

@@ -1,1 +1,1 @@
-"""Weights of other frameworks, copied by name: one source a file; takes a model."""
+"""Weights of other frameworks, copied into a model by name: one module per source."""

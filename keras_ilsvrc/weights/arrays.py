@@ -1,4 +1,4 @@
-"""Arrays of other frameworks in the layouts of ours, and into the weights of a model."""
+"""Conversion of other frameworks' arrays to our layouts, and assignment to a model."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from keras import layers
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import walk
 
-# What torch calls the weights of a batch normalisation, and those of every other layer.
+# Torch's names of weights to Keras', for batch normalisation and for every other layer.
 BATCH_NORM = {
     "weight": "gamma",
     "bias": "beta",
@@ -21,25 +21,25 @@ OTHERS = {"weight": "kernel", "bias": "bias"}
 
 
 class Array(NamedTuple):
-    """An array and what its source calls it."""
+    """Array and its name in the source framework."""
 
     key: str
     values: np.ndarray
 
 
-Arrays = dict[str, Array]  # by layer and weight, as `conv2_1/conv_1/kernel`
+Arrays = dict[str, Array]  # by layer and weight, such as `conv2_1/conv_1/kernel`
 
 
 def from_keras(weights: Mapping[str, Any]) -> Arrays:
-    """Arrays of a Keras model by path, as `block1_conv1/kernel`."""
+    """Return the arrays of a Keras model by path, such as `block1_conv1/kernel`."""
     return {key: Array(key, np.asarray(values)) for key, values in weights.items()}
 
 
 def from_torch(state: Mapping[str, Any]) -> Arrays:
-    """Arrays of a torch model by name, as `bn1.weight`, in Keras' layouts and words.
+    """Return arrays by torch name, such as `bn1.weight`, in Keras' layouts and weight names.
 
     Kernels (out, in / groups, rows, columns) become (rows, columns, in / groups, out); matrices
-    (out, in) become (in, out). Counters of batches have no counterpart.
+    (out, in) become (in, out). Batch counters are dropped, as Keras has none.
     """
     arrays = {}
     for key, values in state.items():
@@ -54,15 +54,15 @@ def from_torch(state: Mapping[str, Any]) -> Arrays:
 
 
 def layers_of(paths: Iterable[str]) -> list[str]:
-    """The layers whose weights have these paths, each once, in order."""
+    """Return the names of the layers with these weight paths, each once, in order."""
     return list(dict.fromkeys(path.rpartition("/")[0] for path in paths))
 
 
 def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
-    """Biases that the model leaves out, taken off the mean of the batch normalisation behind.
+    """Subtract biases that the model lacks from the mean of the next batch normalisation.
 
-    It computes gamma (w x + b - mean) / s + beta, so that b belongs to the mean. Behind a layer
-    `conv1` stands `conv1_bn`.
+    It computes gamma (w x + b - mean) / s + beta, so that b can move into the mean. The batch
+    normalisation after a layer `conv1` is called `conv1_bn`.
     """
     places = {weight.path for weight in model.weights}
     folded = dict(arrays)
@@ -75,9 +75,9 @@ def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
 
 
 def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
-    """Matrices behind a flatten layer: torch flattens maps as C, H, W, Keras as H, W, C."""
+    """Reorder matrices after a flatten layer: torch flattens as C, H, W, Keras as H, W, C."""
     ordered = dict(arrays)
-    flat: dict[int, tuple[int, ...]] = {}  # tensors that are flattened maps, to (H, W, C)
+    flat: dict[int, tuple[int, ...]] = {}  # by id of flattened maps: their (H, W, C)
     for call in walk(model).inside:
         maps = flat.get(id(call.inputs[0])) if call.inputs else None
         path = f"{call.name}/kernel"
@@ -88,37 +88,36 @@ def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
         elif maps and isinstance(call.operation, layers.Dense) and path in ordered:
             height, width, channels = maps
             matrix = ordered[path].values
-            if matrix.shape[0] == height * width * channels:  # else `fill` names the shapes
+            if matrix.shape[0] == height * width * channels:  # else `fill` reports the shapes
                 cube = matrix.reshape(channels, height, width, -1).transpose(1, 2, 0, 3)
                 ordered[path] = ordered[path]._replace(values=cube.reshape(matrix.shape))
     return ordered
 
 
 def fill(model: keras.Model, arrays: Arrays) -> None:
-    """Sets every weight of a model from the array of its path, or none.
+    """Set every weight of a model from the array of the same path; on an error, set none.
 
     Raises:
-        InputError: If a weight has no array, an array has no weight, or their shapes differ; the
-            message names them.
+        InputError: If a weight has no array, an array has no weight, or their shapes differ.
     """
     weights = {weight.path: weight for weight in model.weights}
     wrong = {
         "no array for": [path for path in weights if path not in arrays],
-        "no place for": [array.key for path, array in arrays.items() if path not in weights],
+        "no weight for": [array.key for path, array in arrays.items() if path not in weights],
         "shapes differ:": [
-            f"{array.key} gives {array.values.shape} for {path} of {tuple(weights[path].shape)}"
+            f"{array.key} {array.values.shape}, expected {tuple(weights[path].shape)} of {path}"
             for path, array in arrays.items()
             if path in weights and array.values.shape != tuple(weights[path].shape)
         ],
     }
-    said = [f"{what} {_first(named)}" for what, named in wrong.items() if named]
-    if said:
-        raise InputError(f"{model.name}: {'; '.join(said)}")
+    faults = [f"{what} {_first(named)}" for what, named in wrong.items() if named]
+    if faults:
+        raise InputError(f"{model.name}: {'; '.join(faults)}")
     for path, weight in weights.items():
         weight.assign(arrays[path].values)
 
 
 def _first(named: list[str], most: int = 3) -> str:
-    """The first few, and how many more."""
+    """Return the first few names, and the number of further ones."""
     more = f" and {len(named) - most} more" if len(named) > most else ""
     return ", ".join(named[:most]) + more

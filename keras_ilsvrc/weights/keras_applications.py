@@ -1,4 +1,4 @@
-"""Weights of the nets of keras.applications (Keras 3): paths of a model's weights."""
+"""Weights of keras.applications models (Keras 3), named by the paths of their weights."""
 
 import re
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ RULES: names.Rules = {
     "predictions": "logits",
 }
 VGG = {**RULES, "predictions": "fc8"}
-# ResNet*V2 counts a normalisation with the convolution before it, we with the one behind it.
+# ResNet*V2 numbers a normalisation like the convolution before it, we like the one after it.
 RESNET_V2 = {
     r"conv(\d)_block(\d+)_1_bn": r"conv\1_\2/bn_2",
     r"conv(\d)_block(\d+)_2_bn": r"conv\1_\2/bn_3",
     **RULES,
 }
-# InceptionV3 leaves its layers to Keras to name. They are made in this order.
+# InceptionV3's layers have Keras' automatic names. They are created in this order.
 STEM = "conv1a conv2a conv2b conv3b conv4a"
 FIGURE_5 = "1x1 5x5_reduce 5x5 double_3x3_reduce double_3x3_1 double_3x3_2 pool_proj"
 FIGURE_6 = (
@@ -51,7 +51,7 @@ INCEPTION_V3 = {
 
 
 def inception_v3(theirs: list[str]) -> names.Rules:
-    """Rules for the names that Keras gave: `conv2d`, `conv2d_1`, `batch_normalization_7`."""
+    """Return rules for automatic names: `conv2d`, `conv2d_1`, `batch_normalization_7`."""
     ours = STEM.split() + [
         f"mixed_{module}_{name}" for module, row in INCEPTION_V3.items() for name in row.split()
     ]
@@ -64,18 +64,18 @@ def inception_v3(theirs: list[str]) -> names.Rules:
 
 
 def copy(model: keras.Model, weights: Mapping[str, Any]) -> None:
-    """Gives a model the weights of the net of keras.applications of the same form.
+    """Copy the weights of a keras.applications model into our model of the same architecture.
 
     These are `VGG16` and `VGG19` for ours, `ResNet50`, `ResNet101` and `ResNet152` for
-    `resnet*_keras`, `ResNet50V2` for `resnet50_v2_keras`, and `InceptionV3` for `inception_v3`,
-    whose gammas it does not have: they are 1.
+    `resnet*_keras`, `ResNet50V2` for `resnet50_v2_keras`, and `InceptionV3` for `inception_v3`.
+    `InceptionV3` has no gammas; ours are set to 1.
 
     Args:
-        model: As built by this package, with as many classes.
+        model: Model built by this package, with as many classes.
         weights: Arrays by path: `{w.path: w.numpy() for w in net.weights}`.
 
     Raises:
-        InputError: If not every array has its place, or not every weight its array.
+        InputError: If an array has no weight, a weight has no array, or their shapes differ.
     """
     named = arrays.from_keras(weights)
     theirs = arrays.layers_of(named)

@@ -1,4 +1,4 @@
-"""Rules that turn the names of another framework into ours."""
+"""Rules that translate the layer names of another framework into ours."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -8,17 +8,17 @@ import keras
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.weights.arrays import Arrays, layers_of
 
-# Pattern of all of a layer's name, to our name: a template of `re.sub`, or a function.
+# Regular expression of a whole layer name: our name, as a template or function of `re.sub`.
 Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
 def rename(arrays: Arrays, rules: Rules) -> Arrays:
-    """The arrays under our names: those of a layer by the first rule that matches it.
+    """Return the arrays under our names; the first rule that matches a layer renames it.
 
-    A layer without a rule keeps its name, under which `fill` finds no place for it.
+    A layer that no rule matches keeps its name, and `fill` reports that it has no weight.
 
     Raises:
-        InputError: If two arrays get one name.
+        InputError: If two arrays get the same name.
     """
     ours: dict[str, str] = {}
     for layer in layers_of(arrays):
@@ -30,20 +30,21 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
         place = f"{ours[layer]}/{word}"
         if place in renamed:
             raise InputError(
-                f"{renamed[place].key} and {array.key} both go to {place}: the source is another "
-                "net than ours"
+                f"{renamed[place].key} and {array.key} both map to {place}; expected one; use the "
+                "weights of the matching net"
             )
         renamed[place] = array
     return renamed
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Rules for a net that is one chain: its layers are the model's, in order.
+    """Return rules for a network that is a chain of layers, matched to ours in order.
 
     Args:
-        arrays: Under the names of their source.
-        patterns: Of their names, in order; numbers decide among the names of one pattern.
-        model: A chain too.
+        arrays: Arrays under the names of their source.
+        patterns: Regular expressions of layer names, in order; layers that match the same one are
+            sorted by the numbers in their names.
+        model: Model that is also a chain.
     """
     theirs = []
     for pattern in patterns:

@@ -1,4 +1,4 @@
-"""Weights of pytorchcv's nets (pytorchcv 0.0.74): names of a state_dict."""
+"""Weights of pytorchcv models (pytorchcv 0.0.74), named as in their state_dict."""
 
 import re
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import keras
 
 from keras_ilsvrc.weights import arrays, names
 
-# zfnet, zfnetb, nin_cifar10: one chain.
+# zfnet, zfnetb, nin_cifar10: one chain of layers.
 CHAIN = (r"features\.stage\d\.unit\d\.conv", r"output\.\w+(\.\w+)?")
-# bninception: its stages begin where the size changes.
+# bninception: a stage begins where the size of the maps changes.
 MODULES = {"1": ("3a", "3b"), "2": ("3c", "4a", "4b", "4c", "4d"), "3": ("4e", "5a", "5b")}
 BRANCHES = {
     "1": "1x1",
@@ -25,7 +25,7 @@ REDUCTIONS = ("3c", "4e")  # modules without the first branch
 
 
 def inception(match: re.Match[str]) -> str:
-    """A convolution of BN-Inception, or its normalisation."""
+    """Return our name of a convolution of BN-Inception, or of its normalisation."""
     stage, number, branch, rest, kind = match.groups()
     module = MODULES[stage][int(number) - 1]
     key = f"{int(branch) + (module in REDUCTIONS)}{rest}"
@@ -33,7 +33,7 @@ def inception(match: re.Match[str]) -> str:
 
 
 def unit(match: re.Match[str]) -> str:
-    """A layer of a residual unit; stages are counted from 1, ours from 2."""
+    """Return our name of a layer in a residual unit; their stages count from 1, ours from 2."""
     stage, number, place, kind = match.groups()
     where = "shortcut" if place == "identity_conv" else place.removeprefix("body.conv")
     return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"
@@ -54,25 +54,25 @@ RULES: names.Rules = {
     r"features\.post_activ\.bn": "last_bn",
     "output": "logits",
 }
-# Pre-activation nets: the first normalisation stands behind conv1, before the paths split.
+# Pre-activation nets: the first normalisation comes after conv1, before the paths split.
 FIRST = {r"features\.stage1\.unit1\.body\.conv1\.bn": "conv1_bn"}
 
 
 def copy(model: keras.Model, state: Mapping[str, Any]) -> None:
-    """Gives a model the weights of pytorchcv's net of the same shapes.
+    """Copy the weights of a pytorchcv model into our model with the same weight shapes.
 
     These are `zfnet` and `zfnetb` for our `zfnet` and `zfnet_512`, `nin_cifar10`, `bninception`
     for `bn_inception`, `resnet*` and `resnet*_cifar10` for `resnet*` and, with `shortcut="B"`,
-    `resnet*_cifar`, `preresnet*_cifar10` for `resnet*_v2_cifar` with `shortcut="B"`. Not all of
-    them compute the same with the same weights; tests/weights/test_frameworks.py says in what they
-    differ. `preresnet*` have one normalisation more than ours.
+    `resnet*_cifar`, `preresnet*_cifar10` for `resnet*_v2_cifar` with `shortcut="B"`. Some compute
+    other outputs with the same weights; tests/weights/test_frameworks.py shows the differences.
+    `preresnet*` for ImageNet are refused: they have one normalisation more than ours.
 
     Args:
-        model: As built by this package, with as many classes.
+        model: Model built by this package, with as many classes.
         state: Arrays by name: `{k: v.numpy() for k, v in net.state_dict().items()}`.
 
     Raises:
-        InputError: If not every array has its place, or not every weight its array.
+        InputError: If an array has no weight, a weight has no array, or their shapes differ.
     """
     named = arrays.from_torch(state)
     theirs = arrays.layers_of(named)

@@ -1,4 +1,4 @@
-"""Weights of torchvision's nets (torchvision.models, 0.29): names of a state_dict."""
+"""Weights of torchvision models (torchvision.models, 0.29), named as in their state_dict."""
 
 import re
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import keras
 
 from keras_ilsvrc.weights import arrays, names
 
-# alexnet, vgg*: one chain.
+# alexnet, vgg*: one chain of layers.
 CHAIN = (r"features\.\d+", r"classifier\.\d+")
-# googlenet, inception_v3: a name is that of a convolution without bias and of its normalisation.
+# googlenet, inception_v3: each name covers a convolution without bias and its normalisation.
 GOOGLENET = {
     "conv1": "conv1",
     "conv2": "conv2_reduce",
@@ -64,7 +64,7 @@ INCEPTION_V3 = {
 
 
 def unit(match: re.Match[str]) -> str:
-    """A layer of a residual unit, counted from 0 in stages counted from 1."""
+    """Return our name of a layer in a residual unit; ours count units from 1, stages from 2."""
     stage, number, kind, place = match.groups()
     inside = {".0": "conv_shortcut", ".1": "bn_shortcut"}.get(place, f"{kind}_{place}")
     return f"conv{int(stage) + 1}_{int(number) + 1}/{inside}"
@@ -88,18 +88,18 @@ RULES: names.Rules = {
 
 
 def copy(model: keras.Model, state: Mapping[str, Any]) -> None:
-    """Gives a model the weights of torchvision's net of the same form.
+    """Copy the weights of a torchvision model into our model of the same architecture.
 
     These are `alexnet` for our `alexnet_owt`, `vgg*` and `vgg*_bn` for ours, `googlenet` for
     `googlenet_bn`, `inception_v3` for `inception_v3_tv`, and `resnet*` for `resnet*_v1_5`.
 
     Args:
-        model: As built by this package, with as many classes. Where the state has auxiliary
-            classifiers, the model has them too (`auxiliary=True`).
+        model: Model built by this package, with as many classes; with `auxiliary=True` if the
+            state contains auxiliary classifiers.
         state: Arrays by name: `{k: v.numpy() for k, v in net.state_dict().items()}`.
 
     Raises:
-        InputError: If not every array has its place, or not every weight its array.
+        InputError: If an array has no weight, a weight has no array, or their shapes differ.
     """
     named = arrays.from_torch(state)
     chain = any(re.fullmatch(CHAIN[0], name) for name in arrays.layers_of(named))

@@ -105,7 +105,7 @@ def test_a_disk_that_fills_up_ends_no_training_and_harms_no_checkpoint(small_dis
     assert (process.returncode, json.loads(output.splitlines()[-1])) == (0, expected(1))
     full = [line for line in errors.splitlines() if "No space left on device" in line]
     assert full
-    assert all("; the one of step 2 stays" in line for line in full)
+    assert all("; the one of step 2 is kept" in line for line in full)
     held = [read(path).facts["step"] for path in Checkpoints(small_disk).paths()]
     assert held == [2, 0]
     assert len(list(small_disk.iterdir())) == len(held)

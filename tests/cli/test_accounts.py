@@ -70,7 +70,7 @@ def test_info_tells_place_and_news_in_three_lines():
         ("vgg16_1x1", "conv3-256 conv3-256 conv1-256  equal", None),
         ("resnet20_cifar", "0.27M     0.27M  equal", None),
         ("resnet50", "3.8G      3.858G  equal", None),
-        ("resnet50_v1_5", "conv2_x  size    56x56", "strides of bottlenecks stand in the 3x3"),
+        ("resnet50_v1_5", "conv2_x  size    56x56", "bottlenecks have their stride in the 3x3"),
         ("alexnet", "186,624   186,624  equal", "253,440   290,400  55 * 55 * 96 is 290,400"),
         ("googlenet", "inception_4e  macs              170M        170M  equal", "118.01M"),
     ],
@@ -127,7 +127,7 @@ def test_compare_prints_nets_side_by_side_and_draws_them(tmp_path):
         (("compare", "vgg11", "--plot", "nets.jpg"), "expected a file that ends in .png"),
         (("compare", "vgg11", "--plot", "/nowhere/nets.png"), "there is no folder /nowhere"),
         (("compare", "googlenet", "--plot", "/proc/nets.png"), "which cannot be written"),
-        (("compare", "plain20_cifar", "--plot", "x.png"), "no error to draw is published of plain"),
+        (("compare", "plain20_cifar", "--plot", "x.png"), "no published error to draw for plain"),
     ],
 )
 def test_bad_input_is_one_line(words, message):

@@ -80,7 +80,7 @@ def test_a_killed_parent_and_a_killed_worker_cost_no_step(tmp_path):
     output, errors = done.communicate(timeout=250)
     assert done.returncode == 0, errors
     assert errors.count("lost worker 1 (127.0.0.1:") == 1
-    assert "worker 1: killed by SIGKILL; starting all again, 1 of 1" in errors
+    assert "worker 1: killed by SIGKILL; restarting all workers, 1 of 1" in errors
     result = json.loads(output)
     assert (result["replicas"], result["images"]) == (2, 360)
     assert sorted(x.name for x in out.iterdir()) == sorted(FILES)

@@ -65,7 +65,7 @@ def test_all_are_started_again_when_one_is_lost(run, capsys):
     assert [len(x) for x in starts] == [3, 3]
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        f"worker 0: killed by SIGKILL, worker 1: status 69; starting all again, {n} of 2"
+        f"worker 0: killed by SIGKILL, worker 1: status 69; restarting all workers, {n} of 2"
         for n in (1, 2)
     ]
 

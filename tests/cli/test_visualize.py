@@ -163,11 +163,11 @@ def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["deconvnet", "--layer", "conv1"], "--run, or a --model"),
+        (["deconvnet", "--layer", "conv1"], "--run DIRECTORY or --model FILE"),
         (["deconvnet", "--layer", "conv9_1", "--run", "RUN"], "has no layer 'conv9_1'; did you"),
         (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", "1,x"], "--maps is '1,x'"),
         (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", "²"], "--maps is '²'"),
-        (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", MANY], "a row holds 12"),
+        (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", MANY], "expected at most 12"),
         (["deconvnet", "--layer", "conv1", "--run", "RUN", "--maps", "99"], "0 to 15"),
         (["deconvnet", "--layer", "conv1", "--run", "RUN", "--number", "360"], "0 to 359"),
         (["saliency", "--run", "RUN", "--image", "RUN/recipe.toml"], "not an image"),

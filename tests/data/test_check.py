@@ -100,7 +100,7 @@ def test_check_names_every_bad_file_with_size_and_reason(tmp_path):
         str(tmp_path / "train" / "gnu"): (None, "this class folder is empty"),
         str(tmp_path / "train" / "ape" / "more"): (None, "a directory"),
         str(tmp_path / "train" / "ape" / "gone.jpg"): (None, "a broken link"),
-        str(tmp_path / "train" / "ape" / "out.jpg"): (None, "a link to /etc/hostname, out of"),
+        str(tmp_path / "train" / "ape" / "out.jpg"): (None, "a link to /etc/hostname, outside"),
     }
     assert reasons.keys() == expected.keys()
     for name, (size, reason) in expected.items():
@@ -193,7 +193,7 @@ def test_images_that_cannot_be_grey_are_bad_where_grey_is_wanted(tmp_path):
     put(tmp_path / "train" / "all" / "b.png", encoded(coloured(0), "PNG"))
     assert not check(f"folder:{tmp_path}", 3).bad
     (fault,) = check(f"folder:{tmp_path}", 1).bad
-    assert fault.reason == "a BMP is decoded in colour only"
+    assert fault.reason == "a BMP can only be decoded in colour"
 
 
 def test_odd_names_are_printed_as_one_plain_line(tmp_path):

@@ -185,14 +185,14 @@ def link_out(root):
     outside = write_class(root.parent / f"{root.name}-outside", 0, 1) / "000.png"
     path = write_class(root, 0, 5) / "link.png"
     path.symlink_to(outside)
-    return path, f"a link to {outside}, out of {root}"
+    return path, f"a link to {outside}, outside {root}"
 
 
 def class_link_out(root):
     write_class(root, 0, 5)
     outside = write_class(root.parent / f"{root.name}-outside", 1, 5)
     (root / "digit1").symlink_to(outside)
-    return root / "digit1", f"a link to {outside}, out of {root}"
+    return root / "digit1", f"a link to {outside}, outside {root}"
 
 
 def broken_link(root):

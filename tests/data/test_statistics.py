@@ -75,9 +75,7 @@ def test_no_statistics_are_measured_for_ops_that_need_none():
 def test_a_random_op_before_statistics_by_pixel_is_refused(row, random):
     with pytest.raises(InputError) as caught:
         measure_statistics(numbered(5), [random, row])
-    assert str(caught.value).startswith(
-        f"{row['op']} stands behind {random['op']}, which is random"
-    )
+    assert str(caught.value).startswith(f"{row['op']} comes after {random['op']}, which is random")
 
 
 @pytest.mark.parametrize("row", [STANDARDISE, CHANNEL_MEAN, MEASURED])
@@ -163,8 +161,8 @@ def test_contrast_and_whitening_follow_each_other():
 @pytest.mark.parametrize(
     ("rows", "fragment"),
     [
-        ([CHANNEL_MEAN, STANDARDISE], "standardise needs the channel_mean, with which an op"),
-        ([STANDARDISE, STANDARDISE], "standardise needs the channel_mean, with which an op"),
+        ([CHANNEL_MEAN, STANDARDISE], "standardise needs the channel_mean, which an earlier op"),
+        ([STANDARDISE, STANDARDISE], "standardise needs the channel_mean, which an earlier op"),
         ([{"op": "resize", "size": 65}, ZCA], "zca needs images of one size up to 64x64x3, not 65"),
     ],
 )

@@ -207,7 +207,7 @@ def test_progress_is_told_after_every_step(protocol, batch_size, steps, net, spl
 
 @pytest.mark.parametrize("protocol", ["single_view", "ten_crop", "dense", "multi_crop_150"])
 def test_no_images_are_refused(protocol, net, split):
-    with pytest.raises(InputError, match="the split holds no images"):
+    with pytest.raises(InputError, match="the split contains no images"):
         evaluate(net[0], split[:0], ROWS, {}, protocol, 8, on_one)
 
 

@@ -60,7 +60,7 @@ def test_an_unknown_protocol_is_refused_with_the_nearest_name():
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_another_number_of_scales_is_refused(protocol):
     count = len(PROTOCOLS[protocol][0].scales)
-    with pytest.raises(InputError, match=rf"but {protocol} has {count}; give as many"):
+    with pytest.raises(InputError, match=rf"expected {count}, as many as {protocol} has"):
         sides_of(protocol, 256, 224, [256] * (count + 1))
 
 

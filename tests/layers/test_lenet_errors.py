@@ -56,15 +56,19 @@ def test_a_bad_kernel_size_is_named(size):
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [
-        (TableConv2D(SMALL, 3), (6, 6, 3), "table names map 3; the input has 3 maps from 0"),
+        (
+            TableConv2D(SMALL, 3),
+            (6, 6, 3),
+            "table uses map 3; the input has 3 maps, counted from 0",
+        ),
         (TableConv2D(SMALL, 3), (6, 4), "the input is .*; expected .batch, height, width, maps"),
         (TableConv2D(SMALL, 3), (6, 2, 4), "the input is .*; expected at least 3x3 pixels"),
         (TableConv2D(SMALL, 3), (6, 6, None), "the input is .*; expected .batch, height, width, m"),
         (Subsampling2D(), (6, 4), "the input is .*; expected .batch, height, width, maps"),
         (Subsampling2D(), (1, 6, 4), "the input is .*; expected at least 2x2 pixels"),
         (Subsampling2D(), (6, 6, None), "the input is .*; expected .batch, height, width, maps"),
-        (RadialBasis(CODES), (80,), "the input has 80 values; expected 84, as codes"),
-        (RadialBasis(CODES), (None,), "the input has None values; expected 84, as codes"),
+        (RadialBasis(CODES), (80,), "the input has 80 values; expected 84, the length of a code"),
+        (RadialBasis(CODES), (None,), "the input has None values; expected 84, the length of a"),
     ],
 )
 def test_an_input_that_does_not_fit_is_named(layer, shape, message):
@@ -75,5 +79,5 @@ def test_an_input_that_does_not_fit_is_named(layer, shape, message):
 
 @pytest.mark.parametrize("codes", [[], [[]], 3, [1, 2], [[1, 2], [3]], [["a"]], None, [[[1]]]])
 def test_bad_codes_are_named(codes):
-    with pytest.raises(ValueError, match=r"codes is .*; expected lists of numbers, all of one len"):
+    with pytest.raises(ValueError, match=r"codes is .*; expected lists of numbers, all of the sam"):
         RadialBasis(codes)

@@ -2,7 +2,7 @@
 """The tables that a key of theirs chooses among, and the keys of training."""
 
 import pytest
-from test_recipe import message, write  # noqa: F401
+from test_load import message, write  # noqa: F401
 
 from keras_ilsvrc import recipe as recipes
 

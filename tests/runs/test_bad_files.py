@@ -30,7 +30,7 @@ def test_bad_files_are_left_out_of_training_and_listed(bad, tmp_path, capsys):
     said = [line for line in capsys.readouterr().err.splitlines() if "left out (" in line]
     assert len(said) == 1
     assert "light/5.jpg" in said[0]
-    assert "back to step" in said[0]
+    assert "returning to step" in said[0]
 
 
 def test_a_file_that_is_bad_behind_its_header_is_left_out_too(bad, tmp_path):

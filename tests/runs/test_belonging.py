@@ -58,10 +58,10 @@ def larger_file(photos):
 CHANGES = {
     more: "train had 24 images and has 96",
     fewer: "train had 24 images and has 12",
-    renamed_file: "train has images of other names, sizes or labels",
+    renamed_file: "train has images with other names, sizes or labels",
     renamed_class: "class 0 was 'dark' and is 'light'",
-    relabelled: "train has images of other names, sizes or labels",
-    larger_file: "train has images of other names, sizes or labels",
+    relabelled: "train has images with other names, sizes or labels",
+    larger_file: "train has images with other names, sizes or labels",
 }
 
 
@@ -86,7 +86,7 @@ def test_changed_pixels_under_the_same_names_warn(photos, tmp_path, stopped, cap
     repaint(photos / "train/dark/3.jpg")
     capfd.readouterr()
     assert run(recipe, out)["images"] == 6
-    assert "files of train were written again since this run began" in capfd.readouterr().err
+    assert "files of train were rewritten since this run started" in capfd.readouterr().err
 
 
 def test_a_finished_run_is_tested_on_its_own_images_only(photos, tmp_path):
@@ -121,7 +121,7 @@ def test_an_ensemble_is_of_runs_with_the_same_test_images(photos, tmp_path):
     third = tmp_path / "third"
     Image.new("RGB", (99, 99)).save(third / "test/dark/1.jpg")
     run(on_photos(third), tmp_path / "run")
-    with pytest.raises(InputError, match="test has images of other names, sizes or labels"):
+    with pytest.raises(InputError, match="test has images with other names, sizes or labels"):
         errors_of([both[0], restore(tmp_path / "run")])
 
 
@@ -131,7 +131,7 @@ def test_checkpoints_of_another_seed_are_refused(tmp_path, stopped):
     shutil.rmtree(tmp_path / "0" / "checkpoints")
     shutil.copytree(tmp_path / "1" / "checkpoints", tmp_path / "0" / "checkpoints")
     before = sorted((tmp_path / "0").rglob("*"))
-    with pytest.raises(InputError, match=r"step-.*: of another training, with another recipe and"):
+    with pytest.raises(InputError, match=r"step-.*: belongs to a run with another recipe and"):
         run(short("seed=0", "schedule.steps=24"), tmp_path / "0")
     assert sorted((tmp_path / "0").rglob("*")) == before
 
@@ -143,7 +143,7 @@ def test_another_number_of_threads_is_told(tmp_path, stopped, monkeypatch, capfd
     stopped(recipe, tmp_path)
     monkeypatch.setattr(trainer, "threads", lambda: 99)
     run(recipe, tmp_path)
-    assert "99: sums are rounded otherwise" in capfd.readouterr().err
+    assert "99; sums are rounded differently" in capfd.readouterr().err
 
 
 def test_a_moved_run_and_a_moved_data_set_are_the_same(photos, tmp_path):

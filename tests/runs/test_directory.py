@@ -122,7 +122,7 @@ def test_a_full_disk_is_one_line(recipe, tmp_path, steps, number):
 def test_no_two_processes_train_in_one_directory(recipe, tmp_path):
     one, other = (RunDirectory(tmp_path / "x", recipe, resume=True) for _ in range(2))
     with one:
-        with pytest.raises(InputError, match="another process trains here"):
+        with pytest.raises(InputError, match="another process is training here"):
             other.__enter__()
         assert names(tmp_path) == ["x", "x/.lock", "x/recipe.toml"]
     with other:
@@ -191,14 +191,14 @@ def test_other_images_are_refused_with_what_differs(recipe, tmp_path):
     renamed = {"train": images.model_copy(update={"digest": "d" * 64}), "test": images}
     for changes, message in (
         ({"classes": ["dog", "cat"]}, "class 0 was 'cat' and is 'dog'"),
-        ({"classes": ["cat"]}, "2 classes were trained, 1 are there, and class 1 was 'dog'"),
+        ({"classes": ["cat"]}, "2 classes in the run, 1 in the dataset; class 1 was 'dog'"),
         ({"splits": fewer}, "train had 9 images and has 5"),
-        ({"splits": renamed}, "train has images of other names, sizes or labels"),
+        ({"splits": renamed}, "train has images with other names, sizes or labels"),
     ):
         with pytest.raises(InputError, match=message):
             directory.begin(identity(recipe, **changes))
     (warning, _) = directory.begin(identity(recipe, splits={"train": images, "test": images}))
-    assert "files of test were written again" in warning
+    assert "files of test were rewritten" in warning
     assert directory.begin(identity(recipe)) == []
 
 
@@ -208,7 +208,7 @@ def test_a_run_of_a_newer_version_says_so(recipe, tmp_path):
     del table["sha256"]
     (tmp_path / "run.json").write_bytes(sealed(table | {"version": "99.0", "new": 1}))
     for use in (lambda x: x.result(), lambda x: x.recipe()):
-        with pytest.raises(InputError, match=r"written by keras_ilsvrc 99.0, and this is \d"):
+        with pytest.raises(InputError, match=r"written by keras_ilsvrc 99.0, but this is \d"):
             use(RunFiles(tmp_path))
 
 

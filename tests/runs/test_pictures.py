@@ -20,7 +20,7 @@ def test_a_picture_that_fails_costs_a_line_and_no_result(tmp_path, monkeypatch, 
     result = run(short(), tmp_path / "run", page=fail)
     assert RunFiles(tmp_path / "run").result() == result
     lines = [x for x in capfd.readouterr().err.splitlines() if "not drawn: no room for a" in x]
-    assert [("doubtful.png" in x, "report --run" in x) for x in lines] == [
+    assert [("doubtful.png" in x, "--resume" in x) for x in lines] == [
         (True, True),
         (False, True),
     ]

@@ -105,7 +105,7 @@ def test_what_cannot_be_a_run_is_refused_in_one_line(recipe, neighbours):
         ("socket", "not a directory"),
         ("loop", "link to itself"),
         ("loop/x", "link to itself"),
-        ("runs/old/checkpoints/x", "inside of the run"),
+        ("runs/old/checkpoints/x", "inside the run"),
         ("file/x", "Not a directory"),
         ("x" * 300, "File name too long"),
         ("x/" * 3000, "File name too long"),

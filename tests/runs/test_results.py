@@ -45,12 +45,12 @@ def test_a_page_shows_mean_spread_and_seeds(runs):
 
 
 def test_a_run_that_comes_twice_is_refused(runs):
-    with pytest.raises(InputError, match=r"run-0: a run of this recipe with seed 0 is there twice"):
+    with pytest.raises(InputError, match=r"run-0: another run has the same recipe and seed 0"):
         rows_of([runs, runs / "run-0"])
 
 
 def test_a_folder_without_a_finished_run_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no finished run"):
+    with pytest.raises(InputError, match="contains no finished run"):
         rows_of([tmp_path])
 
 

@@ -155,7 +155,7 @@ def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
         ('weights="run", layers=["conv11"]', "has no layer 'conv11'; did you mean 'conv1'"),
         (
             'weights="run", layers=["logits"]',
-            r"logits of run has weights of \[\(64, 10\), .* needs",
+            r"logits of run has weights of shape \[\(64, 10\), .* needs",
         ),
     ],
 )

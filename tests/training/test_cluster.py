@@ -154,7 +154,7 @@ def test_a_worker_that_does_not_come_is_named(monkeypatch, peer):
     monkeypatch.setattr("keras_ilsvrc.training.cluster.PATIENCE", 0.2)
     (own,) = loopback_addresses(1)
     said = []
-    expected = rf"worker 2 \({B}\) did not come within 0.7 s; start all workers"
+    expected = rf"worker 2 \({B}\) did not answer within 0.7 s; start all workers"
     with pytest.raises(InputError, match=expected) as caught:
         meet(Cluster((own, address(peer), B), 0), 0.7, said.append)
     assert address(peer) not in str(caught.value)

@@ -29,7 +29,7 @@ def test_a_step_that_is_not_finite_is_left_out(tmp_path):
     assert trainer.skipped == [7]
     assert len(lines) == 1
     assert lines[0].startswith("step 7: not finite: loss nan")
-    assert "back to step 6" in lines[0]
+    assert "returning to step 6" in lines[0]
     assert all(np.isfinite(x).all() for x in values_of(update).values())
 
 
@@ -74,7 +74,7 @@ def test_goes_back_and_on_without_images_that_cannot_be_read(tmp_path, uninterru
     options = {"checkpoint_steps": 3, "steps_per_call": per_call, "log": lines.append}
     callbacks = [Log(), StopAt(None, None)]
     toy.trainer_of(update, STEPS, tmp_path, callbacks, bad.batches, left_out=bad, **options).train()
-    assert lines == ["a line; back to step 6, and on without it"]
+    assert lines == ["a line; returning to step 6 to continue without it"]
     assert toy.state_hash(update) == uninterrupted[0]
     assert Checkpoints(tmp_path).latest()[0].facts["left_out"] is True
 
@@ -151,5 +151,5 @@ def test_a_damaged_checkpoint_is_named_with_the_one_that_is_used(tmp_path, unint
     toy.trainer_of(update, STEPS, tmp_path, [Log(), StopAt(None, None)], log=lines.append).train()
     assert len(lines) == 1
     assert str(newest) in lines[0]
-    assert "going on from step 6" in lines[0]
+    assert "resuming from step 6" in lines[0]
     assert toy.state_hash(update) == uninterrupted[0]

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from keras_ilsvrc.training import stock
+from keras_ilsvrc.training import keras_fit
 from keras_ilsvrc.training.callbacks import Redraw, Validation
 from keras_ilsvrc.training.keras_fit import compile_model
 from keras_ilsvrc.training.losses import CrossEntropy
@@ -147,7 +147,7 @@ def test_every_output_of_a_dict_is_trained_and_predictions_are_measured(tmp_path
 
 @pytest.mark.parametrize(("deep", "off"), [(5, False), (4, True)])
 def test_only_deep_nets_turn_the_rewriting_of_graphs_off(deep, off, monkeypatch):
-    monkeypatch.setattr(stock, "DEEP", deep)
+    monkeypatch.setattr(keras_fit, "DEEP", deep)
     try:
         compiled_net(outputs=("aux1", "predictions"))  # five layers: image, flatten, fc1, two heads
         options = tf.config.optimizer.get_experimental_options()
@@ -248,7 +248,8 @@ def test_weights_that_cannot_be_kept_end_no_training(tmp_path):
     told = []
     KeptWeights([1], fail, tmp_path / "epochs", told.append).on_epoch_end(0)
     assert told == [
-        f"{tmp_path / 'epochs'}: epoch 1 is not kept: No space left on device; training goes on"
+        f"{tmp_path / 'epochs'}: weights of epoch 1 not saved: No space left on device; "
+        "training continues"
     ]
     assert list((tmp_path / "epochs").iterdir()) == []
 

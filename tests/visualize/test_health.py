@@ -109,9 +109,9 @@ def test_a_filter_of_zeros_is_like_no_other_and_dominated_by_nothing():
 @pytest.mark.parametrize(
     ("kernels", "said"),
     [
-        ([MEAN, WAVE, SINE], "1 of 3 filters hold hardly more than a mean"),
-        ([BOARD, WAVE, SINE], "1 of 3 filters hold mostly what changes from pixel to pixel"),
-        ([WAVE, -WAVE, SINE], "2 of 3 filters have another that is nearly the same"),
+        ([MEAN, WAVE, SINE], "1 of 3 filters compute little more than a mean"),
+        ([BOARD, WAVE, SINE], "1 of 3 filters respond mostly to changes from pixel to pixel"),
+        ([WAVE, -WAVE, SINE], "2 of 3 filters are nearly the same as another"),
     ],
 )
 def test_a_hint_is_one_line_that_counts_the_filters(kernels, said):
@@ -170,7 +170,7 @@ def test_health_refuses_images_of_another_size():
 
 
 def test_health_refuses_no_images():
-    with pytest.raises(InputError, match="images hold no image"):
+    with pytest.raises(InputError, match="images is empty"):
         health(one_layer([MEAN]), np.zeros((0, 30, 30, 1), "float32"))
 
 

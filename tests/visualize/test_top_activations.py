@@ -114,7 +114,7 @@ def test_a_net_for_images_of_any_size_is_looked_into():
     for number, expected in enumerate(strengths):
         assert tuple(place[number]) == np.unravel_index(expected.argmax(), expected.shape)
     assert occlusion(net, images[0]).probability.shape == (17, 17)
-    with pytest.raises(InputError, match="several sizes"):
+    with pytest.raises(InputError, match="different sizes"):
         top_activations(net, [images, np.zeros((1, 9, 9, 3), "float32")], "conv1", [1])
 
 
@@ -163,7 +163,7 @@ def test_windows_at_the_border_are_moved_inside():
         ({"maps": []}, "from 0 to 4"),
         ({"maps": [0.5]}, "from 0 to 4"),
         ({"maps": "3"}, "from 0 to 4"),
-        ({"maps": [[1], [2, 3]]}, "several lengths"),
+        ({"maps": [[1], [2, 3]]}, "rows of different lengths"),
         ({"count": 0}, "count is 0"),
         ({"count": 1.5}, "count is 1.5"),
         ({"batch_size": 0}, "batch_size is 0"),
@@ -171,7 +171,7 @@ def test_windows_at_the_border_are_moved_inside():
         ({"images": 3}, "images is a int"),
         ({"images": "photos"}, "images is a str"),
         ({"images": np.zeros((2, 8, 8, 3))}, "images are 8x8x3"),
-        ({"images": []}, "hold no image"),
+        ({"images": []}, "images is empty"),
     ],
 )
 def test_bad_arguments_are_refused(net, arguments, said):
@@ -264,7 +264,7 @@ def test_evolution_leaves_the_model_as_it_was(net, tmp_path):
         evolution(net, {"none": tmp_path / "none.weights.h5"}, noise(2), "conv1", [0])
     for weight, was in zip(net.get_weights(), before):
         np.testing.assert_array_equal(weight, was)
-    with pytest.raises(InputError, match="gone through again"):
+    with pytest.raises(InputError, match="iterated several times"):
         evolution(net, {"ones": file}, iter([noise(2)]), "conv1", [0])
-    with pytest.raises(InputError, match="hold no file"):
+    with pytest.raises(InputError, match="weights is empty"):
         evolution(net, {}, noise(2), "conv1")

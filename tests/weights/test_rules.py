@@ -174,10 +174,10 @@ def without(state, key):
     [
         (lambda s: without(s, "features.8.bias"), "no array for conv4/bias"),
         (lambda s: without(s, "classifier.6.bias"), "no array for fc8/bias"),
-        (lambda s: {**s, "extra.weight": normal(2, 2)}, "no place for extra.weight"),
+        (lambda s: {**s, "extra.weight": normal(2, 2)}, "no weight for extra.weight"),
         (
             lambda s: {**s, "classifier.6.weight": normal(5, 4096)},
-            r"classifier.6.weight gives \(4096, 5\) for fc8/kernel of \(4096, 3\)",
+            r"classifier.6.weight \(4096, 5\), expected \(4096, 3\) of fc8/kernel",
         ),
         (
             lambda s: {k: v for k, v in s.items() if k.startswith("features")},
@@ -205,7 +205,7 @@ def test_two_arrays_for_one_place_are_named():
         for name in ("init_block", "stage1.unit1.body.conv1", "post_activ")
         for word in ("weight", "bias", "running_mean", "running_var")
     }
-    message = r"init_block.bn.weight and \S+unit1.body.conv1.bn.weight both go to conv1_bn/gamma"
+    message = r"init_block.bn.weight and \S+unit1.body.conv1.bn.weight both map to conv1_bn/gamma"
     with pytest.raises(InputError, match=message):
         pytorchcv.copy(chain(layers.BatchNormalization(name="conv1_bn")), state)
 
@@ -219,9 +219,12 @@ def test_equal_outputs_have_a_deviation():
 @pytest.mark.parametrize(
     ("ours", "message"),
     [
-        ([[1, -4], [2, 0.1]], r"by 2.5e-02 of their scale 4, more than 0.0001; most at \(1, 1\)"),
+        (
+            [[1, -4], [2, 0.1]],
+            r"by 2.5e-02 .* scale 4; expected at most 0.0001; largest at \(1, 1\)",
+        ),
         ([[1, -4]], r"logits have shape \(1, 2\), expected \(2, 2\)"),
-        ([[1, np.nan], [2, 0]], r"logits of ours are not finite at \(0, 1\): nan"),
+        ([[1, np.nan], [2, 0]], r"our logits are not finite at \(0, 1\): nan"),
     ],
 )
 def test_other_outputs_are_an_error_that_says_where(ours, message):

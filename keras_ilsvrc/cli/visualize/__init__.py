@@ -1,4 +1,4 @@
-"""`visualize`: what a net has learned, as pictures and tables."""
+"""The `visualize` commands: pictures and tables of what a net has learned."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,8 +27,8 @@ from keras_ilsvrc.cli.visualize.options import (
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import bar
 
-STRONGEST = 6  # maps of an image, where none are named
-WIDEST = 12  # maps in a row
+STRONGEST = 6  # maps drawn per image without --maps
+WIDEST = 12  # largest number of maps in a row
 
 app = typer.Typer(no_args_is_help=True, help="Look inside a trained net.")
 app.command("health")(tables.health)
@@ -55,7 +55,7 @@ def deconvnet(
     """Project the strongest activations of a layer back to the pixels: ZFNet's deconvnet."""
     wanted = numbers_of(maps)
     if len(wanted or ()) > WIDEST:
-        raise InputError(f"--maps names {len(wanted or ())} maps; a row holds {WIDEST}")
+        raise InputError(f"--maps names {len(wanted or ())} maps; expected at most {WIDEST}")
     with drawn("deconvnet", out) as path, starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize import sheets
@@ -86,7 +86,7 @@ def top_activations(
     images: Count = None,
     out: Out = None,
 ) -> None:
-    """Draw the nine strongest activations of each map, projected, beside their patches."""
+    """Draw the nine strongest activations of each map: projections and image patches."""
     with drawn("top-activations", out) as path:
         with starting():
             view = viewed(run, model, preprocess, source)
@@ -107,14 +107,20 @@ def occlusion(
     model: Model = None,
     preprocess: Preprocess = None,
     source: Source = None,
-    image: Annotated[Path | None, typer.Option(help="An image file.")] = None,
-    number: Annotated[int, typer.Option(help="Of an image of the source.")] = 0,
+    image: Annotated[Path | None, typer.Option(help="Image file.")] = None,
+    number: Annotated[int, typer.Option(help="Index of an image of the source.")] = 0,
     layer: SomeLayer = None,
-    square: Annotated[int | None, typer.Option(help="Side in pixels; a fifth.")] = None,
-    stride: Annotated[int | None, typer.Option(help="In pixels; a fourth of the square.")] = None,
+    square: Annotated[
+        int | None,
+        typer.Option(help="Side of the square in pixels; a fifth of the image by default."),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(help="Step of the square in pixels; a fourth of its side by default."),
+    ] = None,
     out: Out = None,
 ) -> None:
-    """Slide a grey square over an image and map what the net makes of the rest."""
+    """Slide a grey square over an image and draw how the prediction changes."""
     with drawn("occlusion", out) as path:
         with starting():
             view = viewed(run, model, preprocess, source)
@@ -136,7 +142,7 @@ def occlusion(
 def filters(
     run: Run = None,
     model: Model = None,
-    layer: Annotated[str | None, typer.Option(help="The first one that sees an image.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Convolution; the first if not given.")] = None,
     out: Out = None,
 ) -> None:
     """Draw the kernels of the first convolution: AlexNet's figure 3."""
@@ -153,14 +159,14 @@ def filters(
 
 @app.command("evolution")
 def evolution(
-    run: Annotated[Path, typer.Option("--run", help="Of a recipe with keep_epochs.")],
+    run: Annotated[Path, typer.Option("--run", help="Run whose recipe has keep_epochs.")],
     layer: Layer,
     source: Source = None,
     maps: Maps = None,
     images: Count = None,
     out: Out = None,
 ) -> None:
-    """Draw the strongest activation of each map at the epochs that a run has kept."""
+    """Draw the strongest activation of each map at the epochs whose weights a run kept."""
     with drawn("evolution", out) as path:
         with starting():
             view = viewed(run, None, None, source)
@@ -170,7 +176,7 @@ def evolution(
 
             if not view.epochs:
                 raise InputError(
-                    f"{run}: kept the weights of no epoch; train with keep_epochs = [1, 2, 5] in "
+                    f"{run}: contains no weights of epochs; train with keep_epochs = [1, 2, 5] in "
                     "the recipe"
                 )
         with bar("epochs") as progress:
@@ -183,7 +189,7 @@ def evolution(
 
 
 def _of_images(verb: str, help_: str) -> None:
-    """A command that lays the evidence for a class over images."""
+    """Add a command that draws the evidence for a class on images."""
 
     def command(
         run: Run = None,
@@ -216,12 +222,12 @@ def _of_images(verb: str, help_: str) -> None:
 
 
 _of_images("saliency", "Draw how much each pixel changes the score of the most likely class.")
-_of_images("guided-backpropagation", "Draw what speaks for the most likely class alone.")
-_of_images("grad-cam", "Draw where the evidence for the most likely class lies.")
+_of_images("guided-backpropagation", "Draw which pixels support the most likely class.")
+_of_images("grad-cam", "Draw which regions support the most likely class.")
 
 
 def _strongest(probe: Any, image: Any) -> list[int]:
-    """The maps with the strongest activations in an image."""
+    """Return the numbers of the maps with the strongest activations in an image."""
     activations = probe.activations(image[None]).numpy()[0]
     strengths = activations.reshape(-1, activations.shape[-1]).max(0)
     return strengths.argsort()[::-1][:STRONGEST].tolist()

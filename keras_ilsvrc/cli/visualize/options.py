@@ -1,4 +1,4 @@
-"""What the verbs of `visualize` share: options, the net that is looked at, the file it goes to."""
+"""What the `visualize` commands share: options, the net and its images, the output file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     from keras_ilsvrc.runs.inspection import Inspection
 
 Run = Annotated[Path | None, typer.Option("--run", help="Directory of a finished run.")]
-Model = Annotated[Path | None, typer.Option("--model", help="A .keras file, in place of a run.")]
+Model = Annotated[Path | None, typer.Option("--model", help="A .keras file, instead of --run.")]
 Preprocess = Annotated[
     str | None,
-    typer.Option(help="With --model: caffe, tf or torch; 0 to 255 if not given."),
+    typer.Option(help="With --model: caffe, tf or torch; values from 0 to 255 if not given."),
 ]
 Source = Annotated[
     str | None,
-    typer.Option(help="Images, as folder:PATH; those that the run was tested on if not given."),
+    typer.Option(help="Images, for example folder:PATH; the run's test images if not given."),
 ]
-Images = Annotated[list[Path] | None, typer.Option("--image", help="An image file; repeatable.")]
+Images = Annotated[list[Path] | None, typer.Option("--image", help="Image file; repeatable.")]
 Numbers = Annotated[
-    list[int] | None, typer.Option("--number", help="Of an image of the source; repeatable.")
+    list[int] | None, typer.Option("--number", help="Index of an image of the source; repeatable.")
 ]
-Layer = Annotated[str, typer.Option(help="As conv5, or conv3_1/conv_2 inside a unit.")]
+Layer = Annotated[str, typer.Option(help="Layer, e.g. conv5, or conv3_1/conv_2 in a unit.")]
 SomeLayer = Annotated[
-    str | None, typer.Option(help="By default the last one with maps larger than 1x1.")
+    str | None, typer.Option(help="Layer; the last one with maps larger than 1x1 if not given.")
 ]
-Maps = Annotated[str | None, typer.Option(help="Numbers of maps, as 0,3,17.")]
-Count = Annotated[int | None, typer.Option(min=1, help="Of the source, only so many images.")]
-Out = Annotated[Path | None, typer.Option(help="The PNG; named after the verb if not given.")]
+Maps = Annotated[str | None, typer.Option(help="Numbers of maps, e.g. 0,3,17.")]
+Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images to use.")]
+Out = Annotated[Path | None, typer.Option(help="PNG; named after the command if not given.")]
 
 
 @contextmanager
 def drawn(verb: str, out: Path | None) -> Iterator[Path]:
-    """Where the picture goes, said when it is there."""
+    """Yield the path of the picture, and print it when the picture is written."""
     path = out or Path(f"{verb}.png")
     check_file("--out", path, ".png")
     try:
@@ -59,11 +59,11 @@ def starting() -> Iterator[None]:
 def viewed(
     run: Path | None, model: Path | None, preprocess: str | None, source: str | None
 ) -> "Inspection":
-    """The net that is looked at, and its images."""
+    """Return the net of a run or of a .keras file, and its images."""
     if (run is None) == (model is None):
-        raise InputError("give the directory of a --run, or a --model, one of them")
+        raise InputError("expected --run DIRECTORY or --model FILE; give one of them")
     if run is not None and preprocess is not None:
-        raise InputError("--preprocess is for --model; a run has the ops of its recipe")
+        raise InputError("--preprocess is for --model; a run uses the ops of its recipe")
     quiet_tensorflow()
     from keras_ilsvrc.runs import inspection
 
@@ -78,10 +78,10 @@ def sources_of(images: list[Path] | None, numbers: list[int] | None) -> list[Pat
 
 
 def numbers_of(text: str | None) -> list[int] | None:
-    """Whole numbers between commas."""
+    """Parse whole numbers separated by commas."""
     if text is None:
         return None
     words = text.split(",")
     if not all(word.strip().isdecimal() for word in words):
-        raise InputError(f"--maps is {text!r}; expected numbers, as 0,3,17")
+        raise InputError(f"--maps is {text!r}; expected whole numbers, for example 0,3,17")
     return [int(word) for word in words]

@@ -1,4 +1,4 @@
-"""`visualize health` and `visualize correspondence`: what pictures show, as numbers."""
+"""The commands `visualize health` and `visualize correspondence`, which print tables."""
 
 import dataclasses
 import json
@@ -30,15 +30,16 @@ WIDTH = 120
 def correspondence(
     layer: Layer,
     parts: Annotated[
-        Path, typer.Option(help="TOML: name = [[top, left, height, width], ...], one an image.")
+        Path,
+        typer.Option(help="TOML: part = \\[\\[top, left, height, width], ...] by image."),
     ],
-    image: Annotated[list[Path], typer.Option("--image", help="An image file; at least two.")],
+    image: Annotated[list[Path], typer.Option("--image", help="Image file; give at least two.")],
     run: Run = None,
     model: Model = None,
     preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
-    """Print whether covering the same part changes features alike in several images: table 1."""
+    """Print how alike covering a part changes features in several images: ZFNet's table 1."""
     boxes = _parts(parts, len(image))
     with starting():
         view = viewed(run, model, preprocess, None)
@@ -75,7 +76,7 @@ def health(
     images: Count = 1000,
     as_json: Json = False,
 ) -> None:
-    """Print what is wrong with filters, layer by layer: dead, alike, too coarse, aliased."""
+    """Print how many filters of each layer are dead, alike, low or high in frequency, aliased."""
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize.health import health as examine
@@ -101,7 +102,7 @@ def health(
 
 
 def _parts(path: Path, images: int) -> dict[str, Any]:
-    """Boxes by the name of a part, as many as there are images."""
+    """Read the boxes of each part from a TOML file, one box per image."""
     try:
         parts = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -119,7 +120,7 @@ def _parts(path: Path, images: int) -> dict[str, Any]:
                 f"of the {images} images"
             )
     if "random" in parts:
-        raise InputError(f"{path}: random is the name of boxes by chance; give another one")
+        raise InputError(f"{path}: random is the name of the random boxes; rename this part")
     if not parts:
-        raise InputError(f"{path}: names no part; write nose = [[top, left, height, width], ...]")
+        raise InputError(f"{path}: has no part; write nose = [[top, left, height, width], ...]")
     return parts
