@@ -32,7 +32,9 @@ VALID = {
     "order": (lambda x: x in list(FIGURE_4), f"one of {', '.join(FIGURE_4)}"),
     "activated": (lambda x: isinstance(x, bool), "True or False"),
     "batch_norm": (
-        lambda x: x is None or (isinstance(x, Mapping) and set(x) == {"momentum", "epsilon"}),
+        lambda x: (
+            x is None or (isinstance(x, Mapping) and {*x} and {*x} <= {"momentum", "epsilon"})
+        ),
         "{'momentum': 0.9, 'epsilon': 1e-05}, or None for no batch normalization",
     ),
     "use_bias": (lambda x: x is None or x is True or x == "bare", "None, True or 'bare'"),
