@@ -27,13 +27,14 @@ FIGURE_4 = {
 # fmt: on
 PUBLISHED_GATE = -6.0  # gate bias b_g of the best gated shortcuts in [2] table 1
 
+BATCH_NORM_KEYS = ({"momentum", "epsilon"}, {"momentum"}, {"epsilon"})
 # For each argument: a function that returns whether a value is valid, and the expected values.
 VALID = {
     "shortcut": (lambda x: x in list(SHORTCUTS), f"one of {', '.join(SHORTCUTS)}"),
     "order": (lambda x: x in list(FIGURE_4), f"one of {', '.join(FIGURE_4)}"),
     "activated": (lambda x: isinstance(x, bool), "True or False"),
     "batch_norm": (
-        lambda x: x is None or (isinstance(x, Mapping) and set(x) == {"momentum", "epsilon"}),
+        lambda x: x is None or (isinstance(x, Mapping) and {*x} in BATCH_NORM_KEYS),
         "{'momentum': 0.9, 'epsilon': 1e-05}, or None for no batch normalization",
     ),
     "use_bias": (lambda x: x is None or x is True or x == "bare", "None, True or 'bare'"),

@@ -54,7 +54,7 @@ UNIT = {
     "order": ("v2", None, [], 1),
     "activated": (None, "yes", 2),
     "batch_norm": (
-        *(True, {}, 0.9, [0.9, 1e-5], {"momentum": 0.9}, {"momentum": 0.9, "eps": 1e-5}),
+        *(True, {}, 0.9, [0.9, 1e-5], {"momentum": 0.9, "eps": 1e-5}),
         *({"momentum": "high", "epsilon": 1e-5}, {"momentum": NAN, "epsilon": 1e-5}),
     ),
     "use_bias": (False, "all", 2, []),
