@@ -1,4 +1,4 @@
-"""Plots of a run: its training curves, and the test images that it was least sure of."""
+"""Plots of a run: its training curves, and its least certain test images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +58,7 @@ def _draw_doubtful(run: FinishedRun) -> None:
             run.probabilities[chosen],
             run.classes,
             part,
-            f"{run.experiment.title}: the test images it was least sure of",
+            f"{run.experiment.title}: the least certain test images",
         )
 
 

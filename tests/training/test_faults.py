@@ -62,10 +62,10 @@ class Unreadable:
         return "a line"
 
     def get_state(self):
-        return self.known
+        return {"7": "a fault"} if self.known else {}
 
     def set_state(self, state):
-        self.known = self.known or state
+        self.known = self.known or bool(state)
 
 
 @pytest.mark.parametrize("per_call", [1, 4])
