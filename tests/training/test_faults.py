@@ -76,7 +76,7 @@ def test_goes_back_and_on_without_images_that_cannot_be_read(tmp_path, uninterru
     toy.trainer_of(update, STEPS, tmp_path, callbacks, bad.batches, left_out=bad, **options).train()
     assert lines == ["a line; returning to step 6 to continue without it"]
     assert toy.state_hash(update) == uninterrupted[0]
-    assert Checkpoints(tmp_path).latest()[0].facts["left_out"] is True
+    assert Checkpoints(tmp_path).latest()[0].facts["left_out"] == {"7": "a fault"}
 
 
 def test_what_was_left_out_is_known_when_training_goes_on(tmp_path):
