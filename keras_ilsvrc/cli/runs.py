@@ -1,6 +1,7 @@
 """The `train` and `evaluate` commands."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -73,7 +74,9 @@ def train(
     ] = False,
     local_workers: Annotated[
         int | None,
-        typer.Option(min=2, help="Number of local processes to train in, each on the CPU."),
+        typer.Option(
+            min=2, max=256, help="Number of local processes to train in, each on the CPU."
+        ),
     ] = None,
     max_restarts: Annotated[
         int, typer.Option(min=0, help="How many times to restart lost --local-workers.")
@@ -95,6 +98,8 @@ def train(
         _check_replicas(replicas)
         cluster = cluster_of()
         _check_workers(cluster, local_workers, max_restarts, replicas)
+        if not math.isfinite(wait_for_workers):
+            raise InputError(f"--wait-for-workers is {wait_for_workers}; expected seconds")
         overrides = set_ or []
         path = recipes.find(recipe)
         loaded = recipes.load(path, overrides)
@@ -113,9 +118,8 @@ def train(
         )
         if cluster and not cluster.chief:
             named.append(cluster.name())
-            if not (
-                out and resume and (out / RESULT).is_file()
-            ):  # unless a shared disk shows a result
+            finished = out and resume and (out / RESULT).is_file()  # on a shared disk
+            if not finished:
                 _work(loaded, NoDirectory(), machine, overrides)
             return
         directory = RunDirectory(

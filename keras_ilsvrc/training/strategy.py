@@ -14,6 +14,8 @@ from keras_ilsvrc.data.pipeline import GONE
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.cluster import Cluster, Watch, lost_worker, meet
 
+MOST_REPLICAS = 4096
+
 
 def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
     """Return a MirroredStrategy over the GPUs, or over logical CPU devices if there is no GPU.
@@ -27,8 +29,8 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
         InputError: If there are fewer GPUs than replicas, or TensorFlow has started with
             fewer logical devices.
     """
-    if replicas is not None and replicas < 1:
-        raise InputError(f"replicas is {replicas}; expected at least 1")
+    if replicas is not None and not 1 <= replicas <= MOST_REPLICAS:
+        raise InputError(f"replicas is {replicas}; expected at least 1, at most {MOST_REPLICAS}")
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         if replicas and replicas > len(gpus):
