@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from keras_ilsvrc.cli import accounts, bench, data, doctor, nets, report, results, runs, visualize
+from keras_ilsvrc.cli import (
+    accounts,
+    bench,
+    data,
+    doctor,
+    evaluate,
+    nets,
+    report,
+    results,
+    runs,
+    visualize,
+)
 from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
 from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.terminal.streams import open_streams
@@ -20,7 +31,7 @@ app.command("info")(nets.show_info)
 app.command("table")(accounts.table)
 app.command("compare")(accounts.compare)
 app.command("train")(runs.train)
-app.command("evaluate")(runs.evaluate)
+app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("results")(results.results)
 app.add_typer(visualize.app, name="visualize")

@@ -10,6 +10,14 @@ from keras_ilsvrc.errors import InputError
 # Exit statuses; 75 is EX_TEMPFAIL of sysexits.h: run the command again with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
 
+Replicas = Annotated[
+    int | None,
+    typer.Option(
+        max=4096,
+        help="Number of devices to mirror the model on; all GPUs if not given. Without GPUs: "
+        "number of logical CPU devices; one if not given.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -19,3 +27,8 @@ def check_file(option: str, path: Path, suffix: str) -> None:
         raise InputError(f"{option} is {path}; expected a file that ends in {suffix}")
     if not path.parent.is_dir():
         raise InputError(f"{option} is {path}; there is no folder {path.parent}")
+
+
+def check_replicas(replicas: int | None) -> None:
+    if replicas is not None and replicas < 1:
+        raise InputError(f"--replicas is {replicas}; expected at least 1")

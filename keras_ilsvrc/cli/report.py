@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keras_ilsvrc.cli.runs import Replicas
+from keras_ilsvrc.cli.options import Replicas
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.terminal.streams import quiet_tensorflow

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from keras_ilsvrc import recipe as recipes
-from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json
+from keras_ilsvrc.cli.evaluate import print_errors
+from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json, Replicas, check_replicas
 from keras_ilsvrc.cli.workers import run_workers
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
@@ -25,16 +24,7 @@ from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, PAGE, RESULT, RunFiles
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import LOST, Cluster, LostWorker, cluster_of
-from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
-
-Replicas = Annotated[
-    int | None,
-    typer.Option(
-        max=4096,
-        help="Number of devices to mirror the model on; all GPUs if not given. Without GPUs: "
-        "number of logical CPU devices; one if not given.",
-    ),
-]
+from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignore_signals
 
 
 def _path(text: str) -> Path:
@@ -95,7 +85,7 @@ def train(
     lost, it exits with 69.
     """
     with _ending(out) as named, StopRequest(at_once=True):
-        _check_replicas(replicas)
+        check_replicas(replicas)
         cluster = cluster_of()
         _check_workers(cluster, local_workers, max_restarts, replicas)
         if not math.isfinite(wait_for_workers):
@@ -151,6 +141,7 @@ def _ending(out: Path | None) -> Iterator[list[str]]:
     try:
         yield named
     except Stopped as error:
+        ignore_signals()  # a second one must not change the exit status
         print(f"{named[-1]}: {error}; resume it with --resume", file=sys.stderr)
         raise typer.Exit(STOPPED) from error
     except LostWorker as error:
@@ -213,7 +204,7 @@ def _work(recipe: Recipe, directory: RunDirectory, machine: Machine, overrides: 
 
 
 def _print_result(path: Path, result: dict[str, Any]) -> None:
-    _print_errors(result)
+    print_errors(result)
     if "baseline" in result:
         baseline = result["baseline"]
         print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
@@ -221,68 +212,6 @@ def _print_result(path: Path, result: dict[str, Any]) -> None:
     for name, label in ((CURVES, "pictures"), (DOUBTFUL, ""), (PAGE, "page")):
         if (path / name).is_file():
             print(f"{label:<12}{path / name}")
-
-
-def evaluate(
-    run: Annotated[
-        list[Path], typer.Option("--run", help="Directory of a finished run; repeatable.")
-    ],
-    protocol: Annotated[
-        str | None, typer.Option(help="Test protocol, e.g. ten_crop; the recipe's if not given.")
-    ] = None,
-    scales: Annotated[
-        str | None,
-        typer.Option(help="Shorter sides of images, e.g. 256,384; the protocol's if not given."),
-    ] = None,
-    replicas: Replicas = None,
-    as_json: Json = False,
-) -> None:
-    """Test a finished run again, or an ensemble of several, on the test images of its recipe."""
-    _check_replicas(replicas)
-    if protocol is not None:
-        passes_of(protocol)
-    sides = _sides(scales)
-    for path in run:
-        RunFiles(path).check_finished()
-    quiet_tensorflow()
-    from keras_ilsvrc.runs.evaluate import errors_of, restore
-
-    with bar("testing") as progress:
-        result = errors_of([restore(path, replicas) for path in run], protocol, sides, progress)
-    del result["probabilities"]
-    if as_json:
-        print(json.dumps(result, indent=2))
-    else:
-        _print_errors(result)
-
-
-def _sides(scales: str | None) -> list[int] | None:
-    """Parse positive whole numbers separated by commas."""
-    if scales is None:
-        return None
-    words = scales.split(",")
-    if not all(re.fullmatch(r" *0*[1-9][0-9]{0,4} *", word) for word in words):
-        raise InputError(f"--scales is {scales!r:.60}; expected pixels (1 to 99999), e.g. 256,384")
-    return [int(word) for word in words]
-
-
-def _print_errors(result: dict[str, Any]) -> None:
-    what = "views of each" if result["views"] > 1 else "view of each"
-    print(f"{result['images']:,} images, {result['protocol']}: {result['views']} {what}")
-    expected = result["expected"] or {}
-    for key, name in (("top1_error", "test error"), ("top5_error", "top-5 error")):
-        error, ends = result[key], result[key.replace("error", "interval")]
-        if error is None:
-            continue
-        line = f"{name:<12}{error:.2f} %  95 % interval {ends[0]:.2f} to {ends[1]:.2f}"
-        if expected.get(key) is not None:
-            line += f"; {expected['by']}: {expected[key]:.2f}"
-        print(line)
-
-
-def _check_replicas(replicas: int | None) -> None:
-    if replicas is not None and replicas < 1:
-        raise InputError(f"--replicas is {replicas}; expected at least 1")
 
 
 def _check_workers(

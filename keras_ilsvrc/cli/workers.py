@@ -84,6 +84,8 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
     pipe, ours = os.pipe()
     try:
         for index in range(count):
+            if came:
+                break
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
             own = {"TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1", PARENT: str(pipe)}
@@ -100,7 +102,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
             process.wait()
         os.close(pipe)
         os.close(ours)
-    return [process.returncode for process in processes]
+    return [process.returncode for process in processes] or [STOPPED]
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
@@ -120,10 +122,11 @@ def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -
 
 def loopback_addresses(count: int) -> list[str]:
     """Return addresses on 127.0.0.1 with free ports, opened all at once so that they differ."""
-    held = [socket.socket() for _ in range(count)]
+    held: list[socket.socket] = []
     try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
+        for _ in range(count):
+            held.append(socket.socket())
+            held[-1].bind(("127.0.0.1", 0))
         return [f"127.0.0.1:{each.getsockname()[1]}" for each in held]
     except OSError as error:
         raise InputError(f"no free port on 127.0.0.1: {error.strerror}") from error

@@ -106,7 +106,12 @@ def _parse(text: str) -> dict[str, Any]:
     pieces = re.split(r"[\n,\[\]{}]", text)
     if any(piece.partition("=")[0].count(".") > DEPTH for piece in pieces):
         raise ValueError(f"a key has more than {DEPTH} parts")
-    return tomllib.loads(text)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as error:  # Python advises programmers
+        raise ValueError("a number of more than 4,300 digits") from error
 
 
 def _explain(error: Mapping[str, Any]) -> str:

@@ -195,6 +195,7 @@ class RunDirectory(RunFiles):
         has_steps = any(STEPS.fullmatch(x) for x in own)
         if not has_steps:
             places.remove(self.path, [x for x in own if x not in self.before])
+            places.remove_empty(self.path / name for name in FOLDERS)
         if isinstance(error, OSError) and error.errno in FULL:
             then = "; free some space and continue with --resume" if has_steps else ""
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ilsvrc.data.fingerprint import same_content
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.averages import ensemble
@@ -83,7 +84,11 @@ def errors_of(
     """
     first = experiments[0]
     for other in experiments[1:]:
-        if changes := first.identity(["test"]).changes(other.identity(["test"]), ["test"]):
+        own, its = (x.identity(["test"]) for x in (first, other))
+        changes = own.changes(its, ["test"])
+        if not changes and own.touched(its) and not same_content(first.test, other.test):
+            changes = ["files of the same names and sizes contain other images"]
+        if changes:
             raise InputError(
                 f"{other.title} and {first.title} have different test images: "
                 f"{'; '.join(changes)}; an ensemble needs runs with the same test split"

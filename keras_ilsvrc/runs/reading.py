@@ -85,8 +85,11 @@ class RunFiles:
 
     def result(self) -> dict[str, Any]:
         """Return the test errors of the finished run, with the keys of `Result`."""
-        content = self._verified(RESULT, self.check_finished().identity.files[RESULT])
+        digest = self.check_finished().identity.files[RESULT]
         advice = f"`keras-ilsvrc evaluate --run {self.path}` tests its weights again"
+        if not self._has(RESULT):
+            raise InputError(f"{self.path / RESULT}: missing; {COPY}, or {advice}")
+        content = self._verified(RESULT, digest)
         table = parsed(self.path / RESULT, advice, lambda: json.loads(content))
         parsed(self.path / RESULT, advice, lambda: Result.model_validate(table))
         return table

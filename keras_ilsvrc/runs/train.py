@@ -127,19 +127,25 @@ def _train(
                 "versions": versions(),
             }
             directory.finish(result)
+        if alone(experiment):
+            stop.check()
         draw(FinishedRun(directory, experiment, result, history, found, bar), page)
     return result
+
+
+def alone(experiment: Experiment) -> bool:
+    """Return whether this process is the only worker, which may stop whenever it is asked to."""
+    return workers_of(experiment.strategy)[0] == 1
 
 
 def _test(experiment, directory, stop):
     """Test the network and write its weights; return the errors and probabilities."""
     path = directory.file(WEIGHTS)
-    alone = workers_of(experiment.strategy)[0] == 1
     with bar("testing", path is not None) as progress:
 
         def checked(done, total):
             progress(done, total)
-            if alone:  # several workers must finish the test together
+            if alone(experiment):  # several workers must finish the test together
                 stop.check()
 
         result = errors_of([experiment], progress=checked)
@@ -254,7 +260,7 @@ def _write_weights(model: keras.Model, path: Path) -> None:
 
 
 def _validate(experiment, update, stop):
-    if workers_of(experiment.strategy)[0] > 1:
+    if not alone(experiment):
         stop = NEVER  # all workers learn of a signal together, in the next step
     with as_tested(update):
         found = probabilities(

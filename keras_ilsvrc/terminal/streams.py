@@ -51,7 +51,7 @@ def quiet_tensorflow() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-        except BaseException:
+        except Exception:
             messages.seek(0)
             os.write(shown, messages.read())
             raise

@@ -5,6 +5,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
+
 
 class Stopped(KeyboardInterrupt):
     """Stop of training by a signal; the work so far is saved.
@@ -15,6 +17,13 @@ class Stopped(KeyboardInterrupt):
 
 class Diverged(Exception):
     """Error of a training whose values or gradients are repeatedly not finite."""
+
+
+def ignore_signals() -> None:
+    """Ignore SIGTERM, SIGHUP and SIGINT from now on, until the process has ended."""
+    for name in SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 class StopRequest:
@@ -37,7 +46,7 @@ class StopRequest:
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is not threading.main_thread():
             return self
-        for name in ("SIGTERM", "SIGHUP", "SIGINT"):
+        for name in SIGNALS:
             number = getattr(signal, name, None)  # Windows has no SIGHUP
             if number is None or signal.getsignal(number) is signal.SIG_IGN:
                 continue

@@ -112,7 +112,11 @@ class Trainer:
     def _begin(self):
         state, damaged = self._latest()
         for line in damaged:
-            used = f"resuming from step {state.facts['step']}" if state else "no other is left"
+            used = (
+                f"resuming from step {state.facts['step']}"
+                if state
+                else "no other is left, starting at step 0"
+            )
             self.log(f"{line}; {used}")
         if state:
             self._restore(state)

@@ -9,9 +9,13 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
 
 DIGITS = "9" * 5000
+TOO_MANY = "not TOML: a number of more than 4,300 digits"
 BAD = {
-    "5,000 digits": (f"seed = {DIGITS}", "not TOML: .*limit"),
-    "5,000 digits in a list": (f"x = [1, {DIGITS}]", "not TOML: .*limit"),
+    "5,000 digits": (f"seed = {DIGITS}", TOO_MANY),
+    "5,000 digits in a list": (
+        f"x = [1, {DIGITS}]",
+        "not TOML: a number of more than 4,300 digits",
+    ),
     "nested lists": ("x = " + "[" * 100_000, "nested deeper than 16"),
     "nested tables": ("x = " + "{a=" * 100_000, "nested deeper than 16"),
     "a dotted key": ("a." * 100_000 + "a = 1", "more than 16 parts"),
@@ -39,7 +43,7 @@ def test_a_hostile_recipe_is_refused_within_seconds(tmp_path, name):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        (f"seed={DIGITS}", "--set seed: .*limit"),
+        (f"seed={DIGITS}", "--set seed: a number of more than"),
         ("seed=" + "[" * 100_000, "--set seed: brackets are nested deeper than 16"),
         ("seed=1\nb=2", "--set seed: .* is more than one value"),
         ("a." * 100_000 + "a=1", "100001 parts; expected at most 16"),

@@ -125,6 +125,18 @@ def test_an_ensemble_is_of_runs_with_the_same_test_images(photos, tmp_path):
         errors_of([both[0], restore(tmp_path / "run")])
 
 
+def test_an_ensemble_of_other_pixels_under_the_same_names_is_refused(photos, tmp_path):
+    from keras_ilsvrc.runs.evaluate import errors_of, restore
+
+    other = shutil.copytree(photos, tmp_path / "other")
+    repaint(other / "test/dark/1.jpg")
+    for path in (photos, other):
+        run(on_photos(path), path.with_name(f"{path.name}-run"))
+    both = [restore(path.with_name(f"{path.name}-run")) for path in (photos, other)]
+    with pytest.raises(InputError, match="same names and sizes contain other images"):
+        errors_of(both)
+
+
 def test_checkpoints_of_another_seed_are_refused(tmp_path, stopped):
     for seed in (0, 1):
         stopped(short(f"seed={seed}", "schedule.steps=24"), tmp_path / f"{seed}")

@@ -55,6 +55,20 @@ def test_a_failure_before_the_first_step_leaves_nothing(recipe, tmp_path):
     assert names(tmp_path) == []
 
 
+def test_a_failure_leaves_no_empty_folder(recipe, tmp_path):
+    """As of a disk that is full before the first checkpoint is written."""
+    out = tmp_path / "run"
+
+    def fail():
+        with RunDirectory(out, recipe):
+            (out / "checkpoints").mkdir()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert not out.exists()
+
+
 def test_a_failure_keeps_what_was_there_before(recipe, tmp_path):
     out = tmp_path / "run"
     begun(recipe, out)
