@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import warnings
 import zipfile
 from numbers import Integral
 from pathlib import Path
@@ -253,7 +254,9 @@ def _check_exists(path, what):
 def _read(path, load):
     """Load a file with `load`; turn any exception into an InputError that names the file."""
     try:
-        return load(str(path))
+        with warnings.catch_warnings():  # Keras only warns where weights stay as initialized
+            warnings.filterwarnings("error", "Skipping nested container")
+            return load(str(path))
     except Exception as error:
         raise InputError(f"{path}: cannot be read: {reason(error)}") from error
 
