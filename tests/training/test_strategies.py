@@ -40,6 +40,9 @@ FITS = {
     "float32": ("resnet20_cifar", DIGITS, "float32", 0.001),
     "float64": ("resnet_cifar", {**DIGITS, "depth": 8}, "float64", 0.02),
 }
+# How far the losses of ten steps may be apart: 1e-5 and less with AVX-512, but 2e-4 in float32 with
+# AVX2, whose sums are of another order. That it is rounding, float64 shows.
+TOLERANCES = {"without batch normalisation": 1e-5, "float32": 1e-3, "float64": 2e-7}
 
 # A user's own loop: build, compile and fit in a scope; evaluate, save and load.
 FIT = """
@@ -92,7 +95,7 @@ def test_losses_on_two_replicas_are_those_on_one_step_by_step(fits, key):
     assert one["start"] == two["start"]
     assert len(one["losses"]) == 10
     assert abs(one["losses"][-1] - one["losses"][0]) > 0.01
-    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=TOLERANCES[key])
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
