@@ -17,7 +17,7 @@ from keras_ilsvrc.training.strategy import threads
 
 @dataclass(frozen=True)
 class Speed:
-    """Speed of one net.
+    """Speed of one model.
 
     GFLOP/s counts a multiply-add as two operations, and a training step as three forward passes.
     """

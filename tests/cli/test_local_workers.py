@@ -85,7 +85,7 @@ def test_one_that_hangs_is_ended(run):
 
 
 def send_when_ready(directory, *numbers):
-    """Sends signals to this process when both workers have left a file, in each start anew."""
+    """Sends signals to this process when both workers have left a file, at every start."""
 
     def send():
         while len(ready := list(directory.glob("ready*"))) < 2:

@@ -75,7 +75,7 @@ def model_of(unit):
 
 
 def facts(model):
-    """What must be the same of a copy."""
+    """Return what a copy must have in common with its original."""
     inside = model.layers[1].body.layers[1:]
     return {
         "trainable": [weight.path for weight in model.trainable_weights],

@@ -1,4 +1,4 @@
-"""How `train` ends when it is told to, at any moment, and when nobody listens any more."""
+"""How `train` ends on a signal at any moment, and after the readers of its output have gone."""
 
 import os
 import re
