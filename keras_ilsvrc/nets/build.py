@@ -2,15 +2,13 @@
 
 import importlib
 import inspect
-import os
-import warnings
-import zipfile
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError, nearest, reason
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.loading import check_exists, load_weights, replica_count
 from keras_ilsvrc.nets.registry import Net
 
 if TYPE_CHECKING:
@@ -110,55 +108,10 @@ def build(
     if isinstance(inputs, list) and len(inputs) == 1:
         inputs = inputs[0]
     model = keras.Model(inputs, outputs, name=name or row.model_name)
-    if _replicas() > 1:
+    if replica_count() > 1:
         synchronize(model, True)
     if weights is not None:
         load_weights(model, weights)
-    return model
-
-
-def load_weights(model: "keras.Model", path: str | Path) -> None:
-    """Load the weights of a `.weights.h5` file of the same net into a model.
-
-    Raises:
-        InputError: If the file is missing, damaged, from another net, or has values that are not
-            finite.
-    """
-    _check_exists(path, "weights")
-    if not str(path).endswith(".weights.h5"):
-        raise InputError(f"weights is {path}; expected a file that ends in .weights.h5")
-    _read(path, model.load_weights)
-    _check_finite(path, model)
-
-
-def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
-    """Load a model of this package from a `.keras` file; needs no further imports.
-
-    Args:
-        path: Path of a file written by `model.save`.
-        compile: Whether to restore loss, metrics and optimizer too.
-
-    Raises:
-        InputError: If the file is missing, damaged or not a Keras file.
-    """
-    _check_exists(path, "model")
-    if Path(path).suffix != ".keras":
-        raise InputError(f"{path}: expected a file that ends in .keras, written by model.save")
-
-    if not zipfile.is_zipfile(path):
-        size = Path(path).stat().st_size
-        raise InputError(f"{path}: damaged, or not a .keras file ({size} bytes)")
-
-    import keras
-
-    for name in ("constraints", "optimizers", "schedules"):  # a compiled model may need them
-        importlib.import_module(f"keras_ilsvrc.training.{name}")
-    from keras_ilsvrc.layers.graph import synchronize
-
-    model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))
-    _check_finite(path, model)
-    if _replicas() > 1:
-        synchronize(model, True)
     return model
 
 
@@ -197,7 +150,7 @@ def _check_arguments(
             "a .weights.h5 file, or None"
         )
     if weights is not None:
-        _check_exists(weights, "weights")
+        check_exists(weights, "weights")
     _shape(row, input_tensor, input_shape)
     return row
 
@@ -238,47 +191,3 @@ def _shape(row, input_tensor, input_shape):
             f"{row.minimum}x{row.minimum}"
         )
     return shape
-
-
-def _check_exists(path, what):
-    path = Path(path)
-    try:
-        if path.is_file():
-            return
-        found = os.listdir(path.parent) if path.parent.is_dir() else []
-    except OSError as error:
-        raise InputError(f"{str(path)[:200]}: cannot be read: {error.strerror}") from error
-    raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))
-
-
-def _read(path, load):
-    """Load a file with `load`; turn any exception into an InputError that names the file."""
-    try:
-        with warnings.catch_warnings():  # Keras only warns where weights stay as initialized
-            warnings.filterwarnings("error", "Skipping nested container")
-            return load(str(path))
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read: {reason(error)}") from error
-
-
-def _check_finite(path, model):
-    import numpy as np
-    from keras import ops
-
-    for weight in model.weights:
-        values = ops.convert_to_numpy(weight)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise InputError(
-                f"{path}: damaged: {weight.path} is not finite; restore the file from a copy"
-            )
-
-
-def _replicas() -> int:
-    """Return the number of replicas of the current strategy; 1 on backends except TensorFlow."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync

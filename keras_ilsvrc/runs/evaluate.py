@@ -13,7 +13,7 @@ from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
-from keras_ilsvrc.nets.build import load_weights
+from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.runs.experiment import Experiment, op_rows, set_up, without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr

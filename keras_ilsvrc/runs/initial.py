@@ -6,7 +6,8 @@ from pathlib import Path
 import keras
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.nets.build import build, load_weights
+from keras_ilsvrc.nets.build import build
+from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.experiment import without_optimizer

@@ -16,7 +16,7 @@ from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import output_of
-from keras_ilsvrc.nets.build import load_model, load_weights
+from keras_ilsvrc.nets.loading import load_model, load_weights
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.experiment import Experiment, op_rows, without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles

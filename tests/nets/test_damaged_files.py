@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_ilsvrc import InputError, load_model
-from keras_ilsvrc.nets.build import load_weights
+from keras_ilsvrc.nets.loading import load_weights
 
 
 @pytest.fixture

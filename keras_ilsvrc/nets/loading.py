@@ -1,0 +1,102 @@
+"""Weights and models from Keras' files. Keras is imported only when it is needed."""
+
+import importlib
+import os
+import warnings
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_ilsvrc.errors import InputError, nearest, reason
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load_weights(model: "keras.Model", path: str | Path) -> None:
+    """Load the weights of a `.weights.h5` file of the same net into a model.
+
+    Raises:
+        InputError: If the file is missing, damaged, from another net, or has values that are not
+            finite.
+    """
+    check_exists(path, "weights")
+    if not str(path).endswith(".weights.h5"):
+        raise InputError(f"weights is {path}; expected a file that ends in .weights.h5")
+    _read(path, model.load_weights)
+    _check_finite(path, model)
+
+
+def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
+    """Load a model of this package from a `.keras` file; needs no further imports.
+
+    Args:
+        path: Path of a file written by `model.save`.
+        compile: Whether to restore loss, metrics and optimizer too.
+
+    Raises:
+        InputError: If the file is missing, damaged or not a Keras file.
+    """
+    check_exists(path, "model")
+    if Path(path).suffix != ".keras":
+        raise InputError(f"{path}: expected a file that ends in .keras, written by model.save")
+
+    if not zipfile.is_zipfile(path):
+        size = Path(path).stat().st_size
+        raise InputError(f"{path}: damaged, or not a .keras file ({size} bytes)")
+
+    import keras
+
+    for name in ("constraints", "optimizers", "schedules"):  # a compiled model may need them
+        importlib.import_module(f"keras_ilsvrc.training.{name}")
+    from keras_ilsvrc.layers.graph import synchronize
+
+    model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))
+    _check_finite(path, model)
+    if replica_count() > 1:
+        synchronize(model, True)
+    return model
+
+
+def check_exists(path, what):
+    path = Path(path)
+    try:
+        if path.is_file():
+            return
+        found = os.listdir(path.parent) if path.parent.is_dir() else []
+    except OSError as error:
+        raise InputError(f"{str(path)[:200]}: cannot be read: {error.strerror}") from error
+    raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))
+
+
+def _read(path, load):
+    """Load a file with `load`; turn any exception into an InputError that names the file."""
+    try:
+        with warnings.catch_warnings():  # Keras only warns where weights stay as initialized
+            warnings.filterwarnings("error", "Skipping nested container")
+            return load(str(path))
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def _check_finite(path, model):
+    import numpy as np
+    from keras import ops
+
+    for weight in model.weights:
+        values = ops.convert_to_numpy(weight)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise InputError(
+                f"{path}: damaged: {weight.path} is not finite; restore the file from a copy"
+            )
+
+
+def replica_count() -> int:
+    """Return the number of replicas of the current strategy; 1 on backends except TensorFlow."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
