@@ -17,6 +17,7 @@ from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.keras_fit import compile_model
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
+from keras_ilsvrc.training.plan import Feed, Plan
 from keras_ilsvrc.training.replicas import values_of
 from keras_ilsvrc.training.strategy import mirrored
 from keras_ilsvrc.training.trainer import Trainer
@@ -105,7 +106,8 @@ def measure(
         stock.fit(whole, callbacks=[turns], **options)
 
     def train(turns: Turns) -> None:
-        Trainer(update, lambda first, context: share, epochs * steps, steps, [turns]).train()
+        feed = Feed(lambda first, context: share)
+        Trainer(update, feed, Plan(epochs * steps, steps), [turns]).train()
 
     def show_round(what: str, number: int) -> None:
         progress(f"timing {what}", number / epochs)
