@@ -204,7 +204,7 @@ def test_weights_that_the_disk_has_no_room_for_are_not_begun(tmp_path, monkeypat
 
     import keras
 
-    from keras_ilsvrc.runs.train import _write_weights
+    from keras_ilsvrc.runs.fit import write_weights
 
     inputs = keras.Input((1000,))
     net = keras.Model(inputs, keras.layers.Dense(100)(inputs))  # 400 kB
@@ -214,7 +214,7 @@ def test_weights_that_the_disk_has_no_room_for_are_not_begun(tmp_path, monkeypat
         path = tmp_path / "net.weights.h5"
         if not there:
             with pytest.raises(OSError, match="No space left"):
-                _write_weights(net, path)
+                write_weights(net, path)
         else:
-            _write_weights(net, path)
+            write_weights(net, path)
         assert path.exists() == there
