@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_ilsvrc.errors import InputError, nearest
 
-PADDING = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
+PADDING_KINDS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class Account(Numbers):
         """Group consecutive rows by map size; padding belongs to the layer after it."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
-            if self.rows[number].kind in PADDING:
+            if self.rows[number].kind in PADDING_KINDS:
                 sizes[number] = sizes[number + 1]
         stages = []
         for size, pairs in groupby(zip(sizes, self.rows), key=lambda pair: pair[0]):

@@ -44,7 +44,7 @@ class Header(NamedTuple):
     rotated: bool
 
 
-def decode_bytes(content, channels: int) -> tf.Tensor:
+def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
     """Decode bytes to a uint8 image (height, width, channels).
 
     Formats: JPEG, PNG; in colour also WebP, BMP, GIF (first frame). EXIF rotation is not applied.
@@ -97,7 +97,7 @@ def read_header(file: BinaryIO) -> Header:
         raise BadImage(f"a damaged image: {reason(error)}") from error
 
 
-def _orientation(image):
+def _orientation(image: Image.Image) -> int:
     try:
         # Not PngImageFile's own method, which decodes the whole image to find EXIF after it.
         return Image.Image.getexif(image).get(ORIENTATION, 1)

@@ -1,14 +1,16 @@
 """Partial decoding of a JPEG: only the window that the leading ops select."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.ops import interpolated, resampled
+from keras_ilsvrc.data.types import Rows, Seed, Side
+from keras_ilsvrc.data.windows import Place
 
 
-def window_ops(rows: Sequence[Mapping]) -> int:
+def window_ops(rows: Rows) -> int:
     """Return the number of leading ops that together select a window of an image.
 
     These are an `area_crop`, or crops, which may follow an op that resizes with antialiasing.
@@ -26,7 +28,9 @@ def window_ops(rows: Sequence[Mapping]) -> int:
     return last if last > first else 0
 
 
-def decode_window(content, rows, seeds, channels: int) -> tf.Tensor:
+def decode_window(
+    content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channels: int
+) -> tf.Tensor:
     """Apply the leading ops to a JPEG, and decode only the window that they select.
 
     Positions, interpolation and pixels are the same as those of the ops. The results differ in
@@ -64,7 +68,9 @@ def decode_window(content, rows, seeds, channels: int) -> tf.Tensor:
     return _scaled(content, (height, width), size, (top, left), shown, channels)
 
 
-def _scaled(content, sizes, scaled_sizes, place, shown, channels):
+def _scaled(
+    content: tf.Tensor, sizes: Place, scaled_sizes: Place, place: Place, shown: Place, channels: int
+) -> tf.Tensor:
     """Return a window of the image resized to `scaled_sizes`, from the pixels that it needs."""
     sizes = tf.stack(sizes)
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
@@ -79,7 +85,15 @@ def _scaled(content, sizes, scaled_sizes, place, shown, channels):
     return resampled(pixels, shown, scale, shift)
 
 
-def _decode(content, top, left, height, width, whole_width, channels):
+def _decode(
+    content: tf.Tensor,
+    top: Side,
+    left: Side,
+    height: Side,
+    width: Side,
+    whole_width: Side,
+    channels: int,
+) -> tf.Tensor:
     """Decode a window of the image to the same values as if the whole image were decoded.
 
     libjpeg-turbo does not use the neighbours' colour at the left and right border of a window, so

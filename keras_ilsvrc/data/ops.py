@@ -6,17 +6,20 @@ steps. Arithmetic ops return float32. A seed is an int32 tensor of two numbers, 
 ops ignore.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from keras_ilsvrc.data import normalise as arithmetic
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.colour import colour_jitter, pca_noise
-from keras_ilsvrc.data.windows import size_of
+from keras_ilsvrc.data.types import Seed, Side
+from keras_ilsvrc.data.windows import Place, size_of
 
 INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
-def resize(image, seed, size: int, antialias: bool = True):
+def resize(image: tf.Tensor, seed: Seed, size: int, antialias: bool = True) -> tf.Tensor:
     """Resize to size x size, bilinear; the aspect ratio is not kept.
 
     With antialiasing it is as in Pillow and torchvision. Without, it is as in OpenCV and hence
@@ -25,37 +28,46 @@ def resize(image, seed, size: int, antialias: bool = True):
     return _resized(image, (size, size), antialias)
 
 
-def resize_shorter(image, seed, size: int, antialias: bool = True):
+def resize_shorter(image: tf.Tensor, seed: Seed, size: int, antialias: bool = True) -> tf.Tensor:
     """Resize to a shorter side of `size`, as `resize` does; the longer side is rounded down."""
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
-def scale_jitter(image, seed, least: int, most: int, antialias: bool = True):
+def scale_jitter(
+    image: tf.Tensor, seed: Seed, least: int, most: int, antialias: bool = True
+) -> tf.Tensor:
     """Resize to a random shorter side, least to most: VGG section 3.1, ResNet section 3.4."""
     return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
-def pad(image, seed, size: int):
+def pad(image: tf.Tensor, seed: Seed, size: int) -> tf.Tensor:
     """Pad with `size` rows or columns of zeros on each of the four sides."""
     return tf.pad(image, [[size, size], [size, size], [0, 0]])
 
 
-def random_crop(image, seed, size: int):
+def random_crop(image: tf.Tensor, seed: Seed, size: int) -> tf.Tensor:
     """Cut a random size x size window; 224 of 256 has 33x33 positions, as in AlexNet's code."""
     return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 
-def centre_crop(image, seed, size: int):
+def centre_crop(image: tf.Tensor, seed: Seed, size: int) -> tf.Tensor:
     """Cut the size x size window in the middle."""
     return _cut(image, *windows.middle(*size_of(image), seed, size), size, size)
 
 
-def corner_crop(image, seed, size: int):
+def corner_crop(image: tf.Tensor, seed: Seed, size: int) -> tf.Tensor:
     """Cut a window in a corner or the middle: with `flip`, ZFNet's ten fixed crops, section 3."""
     return _cut(image, *windows.corner_or_middle(*size_of(image), seed, size), size, size)
 
 
-def area_crop(image, seed, size: int, area: list, aspect: list, interpolation: str):
+def area_crop(
+    image: tf.Tensor,
+    seed: Seed,
+    size: int,
+    area: Sequence[float],
+    aspect: Sequence[float],
+    interpolation: str,
+) -> tf.Tensor:
     """Cut GoogLeNet's window of random area and shape (section 6), resized to size x size.
 
     `windows.share` draws the window. As in fb.resnet.torch and in the input of TensorFlow's
@@ -77,16 +89,16 @@ def area_crop(image, seed, size: int, area: list, aspect: list, interpolation: s
     return interpolated(_cut(image, *window), seed, size, interpolation)
 
 
-def flip(image, seed):
+def flip(image: tf.Tensor, seed: Seed) -> tf.Tensor:
     """Exchange left and right with probability 1/2."""
     return tf.image.stateless_random_flip_left_right(image, seed)
 
 
-def interpolated(window, seed, size: int, interpolation: str):
+def interpolated(window: tf.Tensor, seed: Seed, size: int, interpolation: str) -> tf.Tensor:
     """Resize a window to size x size by one of `INTERPOLATIONS`, or by a random one."""
     values = tf.cast(window, tf.float32)  # same result as from uint8, but faster
 
-    def by(method):
+    def by(method: str) -> tf.Tensor:
         made = tf.image.resize(values, (size, size), method)
         if window.dtype == tf.uint8 and method == "bicubic":
             made = tf.clip_by_value(made, 0, 255)
@@ -99,7 +111,7 @@ def interpolated(window, seed, size: int, interpolation: str):
     return tf.switch_case(which, [lambda name=name: by(name) for name in INTERPOLATIONS])
 
 
-def resampled(image, size, scale, translation):
+def resampled(image: tf.Tensor, size: Place, scale: tf.Tensor, translation: tf.Tensor) -> tf.Tensor:
     """Resize bilinearly with antialiasing: pixel x goes to scale * x + translation.
 
     Coordinates count from the corner of the image, so that pixel i has its centre at i + 0.5.
@@ -115,19 +127,19 @@ def resampled(image, size, scale, translation):
     return _like(image, made[0])
 
 
-def _resized(image, size, antialias):
+def _resized(image: tf.Tensor, size: Place, antialias: bool) -> tf.Tensor:
     if not antialias:
         return _like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
     scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
     return resampled(image, size, scale, tf.zeros(2))
 
 
-def _like(image, made):
+def _like(image: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
     """Round `made` to uint8 if `image` is uint8; its values must then lie in 0-255."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 
 
-def _cut(image, top, left, height, width):
+def _cut(image: tf.Tensor, top: Side, left: Side, height: Side, width: Side) -> tf.Tensor:
     return tf.slice(image, [top, left, 0], [height, width, image.shape[-1]])
 
 
@@ -165,7 +177,7 @@ RANDOM = {
     "pca_noise",
     "colour_jitter",
 }
-# Op: its arguments that are measured on the training images, not set in the recipe.
+# Op: its arguments that are measured on the training images, not given in its row.
 STATISTICS = {
     "pca_noise": ("pca_values", "pca_vectors"),  # if its components are "measured"
     "standardise": ("channel_mean", "channel_std"),

@@ -1,14 +1,14 @@
 """Pixels of views: a split that yields the views of each image of another split."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops, image_at
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
 from keras_ilsvrc.data.ops import resize
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.types import Index, Rows, Statistics
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.views import View, whole
 
@@ -31,7 +31,7 @@ class ViewsOf:
         self,
         split: Split,
         rows: Rows,
-        statistics: Mapping[str, np.ndarray],
+        statistics: Statistics,
         views: Callable[..., list[View]],
         side: int | None,
         size: int,
@@ -45,7 +45,7 @@ class ViewsOf:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.split, name)  # names, labels and encoded bytes
 
-    def image(self, index) -> tf.Tensor:
+    def image(self, index: Index) -> tf.Tensor:
         """Return the views of the image at an index, ready for the network."""
         image = image_at(self.split, index, self.front, NO_SEED, self.statistics)
         asked, known = tf.shape(image), image.shape
@@ -60,7 +60,7 @@ class ViewsOf:
         views = [apply_ops(view, self.behind, NO_SEED, self.statistics) for view in views]
         return tf.cast(tf.stack(views), tf.float32)
 
-    def _cut(self, image, view):
+    def _cut(self, image: tf.Tensor, view: View) -> tf.Tensor:
         pixels = tf.slice(image, (view.top, view.left, 0), (view.height, view.width, -1))
         side = None if self.views is whole else self.size
         if side and not (isinstance(view.height, int) and view.height == side):

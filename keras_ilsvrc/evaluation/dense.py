@@ -15,7 +15,7 @@ CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # last layers o
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Plan:
     """Steps of a model's graph that run on images of any size.
 
     Attributes:
@@ -25,7 +25,7 @@ class Sweep:
     """
 
     image: Any
-    steps: list[tuple[Call, Callable]]
+    steps: list[tuple[Call, Callable[..., Any]]]
     over_windows: bool
 
     def __call__(self, images: Any) -> Any:
@@ -46,19 +46,19 @@ class FullyConvolutional(keras.Model):
     network.
     """
 
-    def __init__(self, net: keras.Model, sweep: Sweep):
+    def __init__(self, net: keras.Model, plan: Plan):
         super().__init__(name=net.name, dtype=net.dtype_policy)
-        self.net, self.sweep = net, sweep
+        self.net, self.plan = net, plan
 
-    def call(self, images, training=None):
-        for side, least in zip(images.shape[1:3], self.sweep.image.shape[1:3], strict=True):
+    def call(self, images: Any, training: bool | None = None) -> Any:
+        for side, least in zip(images.shape[1:3], self.plan.image.shape[1:3], strict=True):
             if side is not None and side < (least or 1):
                 raise InputError(
                     f"images are {images.shape[1]}x{images.shape[2]}, but {self.net.name} was "
-                    f"built for {'x'.join(map(str, self.sweep.image.shape[1:3]))}; give images "
+                    f"built for {'x'.join(map(str, self.plan.image.shape[1:3]))}; give images "
                     "of at least that size"
                 )
-        return self.sweep(images)
+        return self.plan(images)
 
 
 def fully_convolutional(model: keras.Model) -> FullyConvolutional:
@@ -113,10 +113,10 @@ def mean_over_windows(scores: Any, batch: Any) -> Any:
     return ops.mean(ops.reshape(scores, (batch, -1, scores.shape[-1])), axis=1)
 
 
-def _plan(model: keras.Model) -> Sweep:
+def _plan(model: keras.Model) -> Plan:
     """Return the steps of a model for images of any size."""
     root = walk(model)
-    steps: list[tuple[Call, Callable]] = []
+    steps: list[tuple[Call, Callable[..., Any]]] = []
     of_windows: set[int] = set()  # tensors with a row for each window
     averages = flattens = 0
     mixed = False
@@ -142,10 +142,10 @@ def _plan(model: keras.Model) -> Sweep:
             f"{model.name} has no head to sweep over an image; expected one Flatten or "
             "GlobalAveragePooling2D after its maps, then dense layers, and an activation"
         )
-    return Sweep(root.inputs[0], steps, over_windows)
+    return Plan(root.inputs[0], steps, over_windows)
 
 
-def _anchored(call: Call) -> Callable:
+def _anchored(call: Call) -> Callable[[Any], Any]:
     """Return a max pool whose windows begin where they do at the training size, for any size."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
@@ -155,7 +155,7 @@ def _anchored(call: Call) -> Callable:
         zeros = max(0, -(-size // stride) * stride - stride + kernel - size)
         borders.append((zeros // 2, zeros - zeros // 2))
 
-    def run(maps):
+    def run(maps: Any) -> Any:
         maps = ops.pad(maps, [*borders, (0, 0)], constant_values=float("-inf"))
         return ops.max_pool(maps, pool.pool_size, pool.strides, "valid", "channels_last")
 

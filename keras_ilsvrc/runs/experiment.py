@@ -1,7 +1,8 @@
 """Recipes with their names resolved to a strategy, images, a model and its update."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -123,8 +124,10 @@ def set_up(
     shape = tuple(recipe.build.input_shape or row.input_shape)
     data = recipe.data
     faults: list[Fault] = []
-    report = faults.append if data.on_bad == "skip" else refuse
-    source = open_source(data.dataset, shape[-1], report)
+    if shape[-1] not in (1, 3):
+        raise InputError(f"build.input_shape has {shape[-1]} channels; expected 1 or 3")
+    on_fault = faults.append if data.on_bad == "skip" else refuse
+    source = open_source(data.dataset, shape[-1], on_fault)
     classes = recipe.build.classes or row.classes
     if classes != len(source.classes):
         raise InputError(
@@ -135,7 +138,8 @@ def set_up(
     test = source.split(data.test)
     left_out = None
     if data.bad_limit is not None:
-        left_out = LeftOut(train, data.batch_size, recipe.seed, data.bad_limit, faults)
+        with naming_bad_limit(data.bad_limit, lambda: faults):
+            left_out = LeftOut(train, data.batch_size, recipe.seed, data.bad_limit, faults)
     if statistics is None:
         statistics = _measure(train, op_rows(data.train_ops), left_out)
     with strategy.scope():
@@ -152,8 +156,22 @@ def set_up(
 def _measure(train, rows, left_out):
     """Return the statistics of the training images that can be decoded."""
     if left_out and any(needed(row) for row in rows):
-        train = left_out.scan()
+        with naming_bad_limit(left_out.limit, left_out.listed):
+            train = left_out.scan()
     return measure_statistics(train, rows)
+
+
+@contextmanager
+def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator[None]:
+    """Name the recipe's key in the error for more bad files than the limit."""
+    try:
+        yield
+    except InputError as error:
+        if limit is None or len(listed()) <= limit:
+            raise
+        raise InputError(
+            f"{error} in data.bad_limit; list all bad files with `keras-ilsvrc data check`"
+        ) from error
 
 
 def make_update(experiment: Experiment, xla: bool = False) -> Update:
@@ -227,9 +245,12 @@ def _check_shapes(experiment, shape):
     """Raise InputError unless the ops produce images of the network's input shape."""
     data = experiment.recipe.data
     for key, ops in (("train_ops", data.train_ops), ("eval_ops", data.eval_ops)):
-        batches = evaluation_batches(
-            experiment.train, op_rows(ops), experiment.statistics, data.batch_size
-        )
+        try:
+            batches = evaluation_batches(
+                experiment.train, op_rows(ops), experiment.statistics, data.batch_size
+            )
+        except InputError as error:
+            raise InputError(f"data.{key}: {error}") from error
         made = batches.element_spec.shape[1:]
         if not made.is_fully_defined() or tuple(made) != shape:
             made = "x".join(str(size or "?") for size in made)

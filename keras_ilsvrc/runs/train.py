@@ -25,6 +25,7 @@ from keras_ilsvrc.runs.evaluate import errors_of, probabilities
 from keras_ilsvrc.runs.experiment import (
     Experiment,
     make_update,
+    naming_bad_limit,
     op_rows,
     set_up,
     without_optimizer,
@@ -240,7 +241,11 @@ def _fit(
         size, count = len(experiment.train), machine.steps_per_call
         return indices_of_step(size, batch, recipe.seed, trainer.step, count)
 
-    with progress_bar, naming_the_file(experiment.train, rows, experiment.statistics, failed):
+    with (
+        progress_bar,
+        naming_bad_limit(recipe.data.bad_limit, lambda: left_out.listed() if left_out else ()),
+        naming_the_file(experiment.train, rows, experiment.statistics, failed),
+    ):
         trainer.train()
     return history.rows
 

@@ -104,7 +104,7 @@ def evolution_sheet(found: Evolution, title: str) -> Figure:
     return _grid(rows, names, f"{title}\n{', '.join(found.times)}", across)
 
 
-def _grid(blocks, names, title, across):
+def _grid(blocks: Sequence[np.ndarray], names: Sequence[str], title: str, across: int) -> Figure:
     """Return a figure of blocks in a grid, each with its name and at least its own resolution."""
     across = min(across, len(blocks))
     down = -(-len(blocks) // across)

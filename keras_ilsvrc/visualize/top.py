@@ -95,7 +95,9 @@ class Top:
         placed = np.array(windows).reshape(*shape, 4)
         return TopActivations(self.layer, self.maps, values, indices, placed, *arrays)
 
-    def _search(self, images, batch_size, progress):
+    def _search(
+        self, images: Any, batch_size: int, progress: Callable[[int], object]
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
         """Return values, indices, and their images by index; keep no other images in memory."""
         values = np.empty((len(self.maps), 0), "float32")
         indices = np.empty((len(self.maps), 0), "int64")
@@ -112,11 +114,13 @@ class Top:
             indices = np.take_along_axis(indices, best, 1)
             kept = set(indices.reshape(-1).tolist())
             held = {index: image for index, image in held.items() if index in kept}
-            held |= {index: image.copy() for index, image in zip(own, batch) if index in kept}
+            held |= {
+                index: image.copy() for index, image in zip(own.tolist(), batch) if index in kept
+            }
             progress(done)
         return values, indices, held
 
-    def _strengths_of(self, images):
+    def _strengths_of(self, images: tf.Tensor) -> tf.Tensor:
         """Return the strongest activation of each map in each image, as (images, maps)."""
         activations = self.probe.values(images)[id(self.probe.target)]
         by_place = tf.reshape(activations, (tf.shape(activations)[0], -1, self.probe.shape[-1]))

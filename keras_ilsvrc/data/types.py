@@ -1,0 +1,14 @@
+"""Types of arguments that the modules of this package share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+Row = Mapping[str, Any]  # an op with its arguments: `{"op": "pad", "size": 4}`
+Rows = Sequence[Row]
+Statistics = Mapping[str, np.ndarray]  # those of the training images that ops need, by name
+Index = int | np.integer | tf.Tensor  # of an image in a split
+Seed = tuple[int, int] | tf.Tensor  # two int32
+Side = int | tf.Tensor  # in pixels; a scalar int32 tensor if known only when an image is read
