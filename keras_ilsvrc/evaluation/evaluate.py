@@ -23,16 +23,7 @@ Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
 class Inference(NamedTuple):
-    """Inference on one or more views of every image.
-
-    Attributes:
-        model: Model whose output is one row of probabilities per image.
-        split: Images, each with its views if the model averages over views.
-        rows: Ops that are still to be applied to the images.
-        statistics: Statistics that the ops need.
-        views: Number of views per image.
-        entire: Whether the views are whole images.
-    """
+    """Inference on some views of every image; `entire` if these are whole images."""
 
     model: keras.Model
     split: Any

@@ -82,8 +82,8 @@ def sides_of(
             )
         if scales is None and own is None and each.scales != OWN:
             raise InputError(
-                f"{protocol} derives its scales from the size that ops resize images to, but no op does; "
-                f"give {len(each.scales)} scales"
+                f"{protocol} derives its scales from the size that images are resized to, but none "
+                f"is known; give {len(each.scales)} scales"
             )
         sides: list[int | None] = [_side(x, own, size) for x in each.scales]
         sides = sides if scales is None else list(scales)
