@@ -180,8 +180,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
         return str(result.exception)
 
     assert "no finished run" in refusal("--run", tmp_path)
-    missing = refusal("--run", small_run, "--out", tmp_path / "none" / "page.html")
-    assert missing.startswith("--out is ")
+    page = tmp_path / "none" / "page.html"
+    assert refusal("--run", small_run, "--out", page) == f"{page}: there is no folder {page.parent}"
     assert "a folder" in refusal("--run", small_run, "--out", tmp_path)
     for name, content in (
         ("result.json", "{"),

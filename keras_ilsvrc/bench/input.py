@@ -29,16 +29,11 @@ MEAN: Rows = [
     {"op": "subtract_pixel_mean"},
 ]
 AREA, ASPECT = [0.08, 1.0], [3 / 4, 4 / 3]
+WINDOW = {"op": "area_crop", "size": 224, "interpolation": "bilinear"}
 INCEPTION, ALEXNET, CAFFENET = "Inception crop", "AlexNet", "CaffeNet"
 AUGMENTATIONS: dict[str, Rows] = {
     INCEPTION: [
-        {
-            "op": "area_crop",
-            "size": 224,
-            "area": AREA,
-            "aspect": ASPECT,
-            "interpolation": "bilinear",
-        },
+        {**WINDOW, "area": AREA, "aspect": ASPECT},
         {"op": "flip"},
     ],
     ALEXNET: [

@@ -176,9 +176,9 @@ def compare(
 
 def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
     """Print one row per net; depth is the number of weight layers on the longest path."""
-    headings = ("net", "year", "depth", "parameters", "units", "MACs", "memory")
-    errors = ("top-1 %", "top-5 %", "protocol")
-    table = table_of((*headings, *errors), ("net", "protocol"), padding=(0, 1, 0, 0))
+    costs = ("year", "depth", "parameters", "units", "MACs", "memory")
+    headings = ("net", *costs, "top-1 %", "top-5 %", "protocol")
+    table = table_of(headings, ("net", "protocol"), padding=(0, 1, 0, 0))
     for row in rows:
         errors = ["" if row[key] is None else f"{row[key]:.2f}" for key in ERRORS]
         cost = [_cell(key, row[key]) for key in NUMBERS]

@@ -8,7 +8,7 @@ from keras_ilsvrc.data.decode import decode_bytes
 from keras_ilsvrc.data.jpeg import decode_window, window_ops
 from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, RANDOM, STATISTICS
 from keras_ilsvrc.data.split import Split
-from keras_ilsvrc.data.types import Index, Row, Rows, Seed, Statistics
+from keras_ilsvrc.data.types import Image, Index, Row, Rows, Seed, Statistics
 from keras_ilsvrc.errors import InputError
 
 NO_SEED = (0, 0)  # for test images
@@ -16,8 +16,8 @@ fold_in = tf.random.experimental.stateless_fold_in
 
 
 def apply_ops(
-    image: tf.Tensor, rows: Rows, seed: Seed, statistics: Statistics, first: int = 0
-) -> tf.Tensor:
+    image: Image, rows: Rows, seed: Seed, statistics: Statistics, first: int = 0
+) -> Image:
     """Apply the ops to one image of any type; each random op draws from a seed of its own.
 
     Args:
@@ -39,9 +39,7 @@ def apply_ops(
     return image
 
 
-def image_at(
-    split: Split, index: Index, rows: Rows, seed: Seed, statistics: Statistics
-) -> tf.Tensor:
+def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Statistics) -> Image:
     """Return the image of a split at an index after the ops, as `apply_ops` does.
 
     If the leading ops select a window of a JPEG, only that window is decoded; damage elsewhere in

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.types import Seed
+from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
 # Components of ImageNet's colours, scale 0-1: fb.resnet.torch, datasets/imagenet.lua.
@@ -33,13 +33,13 @@ FORMS = {"cuda-convnet": NoiseScale(0.5, 1.1), "fb.resnet.torch": NoiseScale(1.0
 
 
 def pca_noise(
-    image: tf.Tensor,
+    image: Image,
     seed: Seed,
     form: str,
     components: str,
     pca_values: np.ndarray | None = None,
     pca_vectors: np.ndarray | None = None,
-) -> tf.Tensor:
+) -> Image:
     """Add AlexNet's random colour along the principal components, the same for all pixels.
 
     Each component is multiplied by its length and by a normal number of deviation 0.1. In the
@@ -68,8 +68,8 @@ def pca_noise(
 
 
 def colour_jitter(
-    image: tf.Tensor, seed: Seed, brightness: float, contrast: float, saturation: float
-) -> tf.Tensor:
+    image: Image, seed: Seed, brightness: float, contrast: float, saturation: float
+) -> Image:
     """Apply Howard's photometric distortions (arXiv:1312.5402), as in fb.resnet.torch.
 
     Each blends the image with another one: alpha * image + (1 - alpha) * other. Alpha is uniform
@@ -98,14 +98,14 @@ def colour_jitter(
     return tf.reshape(blended, tf.shape(image))
 
 
-def _add_colour(image: tf.Tensor, colour: tf.Tensor) -> tf.Tensor:
+def _add_colour(image: Image, colour: tf.Tensor) -> Image:
     """Add a colour to every pixel, by rows of pixels: adding along an axis of 3 is slow."""
     rows = tf.reshape(image, (tf.shape(image)[0], -1))
     made = rows + tf.tile(colour, tf.shape(image)[1:2])
     return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)
 
 
-def _check_colours(op: str, image: tf.Tensor) -> None:
+def _check_colours(op: str, image: Image) -> None:
     if image.shape[-1] != 3:
         raise InputError(
             f"{op} needs images of 3 channels, not {image.shape[-1]}; remove it for grey images"

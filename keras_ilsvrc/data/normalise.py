@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.types import Seed
+from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
 LEAST_CONTRAST = 1e-8  # images with less are not scaled: pylearn2
@@ -32,9 +32,7 @@ MODES = {
 }
 
 
-def normalise(
-    image: tf.Tensor, seed: Seed, mean: Sequence[float], std: Sequence[float]
-) -> tf.Tensor:
+def normalise(image: Image, seed: Seed, mean: Sequence[float], std: Sequence[float]) -> Image:
     """Subtract a mean and divide by a deviation, both per channel on the scale 0-255.
 
     Raises:
@@ -49,7 +47,7 @@ def normalise(
     return (_float(image) - tf.constant(mean, tf.float32)) / tf.constant(std, tf.float32)
 
 
-def preprocess(image: tf.Tensor, seed: Seed, mode: str) -> tf.Tensor:
+def preprocess(image: Image, seed: Seed, mode: str) -> Image:
     """Preprocess as for keras.applications: `imagenet_utils.preprocess_input` with this mode.
 
     Raises:
@@ -65,18 +63,18 @@ def preprocess(image: tf.Tensor, seed: Seed, mode: str) -> tf.Tensor:
 
 
 def standardise(
-    image: tf.Tensor, seed: Seed, channel_mean: np.ndarray, channel_std: np.ndarray
-) -> tf.Tensor:
+    image: Image, seed: Seed, channel_mean: np.ndarray, channel_std: np.ndarray
+) -> Image:
     """Subtract the mean of the training images and divide by their deviation, per channel."""
     return (_float(image) - channel_mean) / channel_std
 
 
-def subtract_channel_mean(image: tf.Tensor, seed: Seed, channel_mean: np.ndarray) -> tf.Tensor:
+def subtract_channel_mean(image: Image, seed: Seed, channel_mean: np.ndarray) -> Image:
     """Subtract the mean of the training images, per channel: VGG, section 2.1."""
     return _float(image) - channel_mean
 
 
-def subtract_pixel_mean(image: tf.Tensor, seed: Seed, pixel_mean: np.ndarray) -> tf.Tensor:
+def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Image:
     """Subtract the mean of the training images, pixel by pixel.
 
     From images whose size differs from the mean image's, for example in dense and multi-scale
@@ -91,7 +89,7 @@ def subtract_pixel_mean(image: tf.Tensor, seed: Seed, pixel_mean: np.ndarray) ->
     return tf.cond(same, lambda: image - pixel_mean, lambda: image - level)
 
 
-def global_contrast(image: tf.Tensor, seed: Seed, scale: float) -> tf.Tensor:
+def global_contrast(image: Image, seed: Seed, scale: float) -> Image:
     """Subtract the image's own mean and scale it to a length of `scale`: maxout and NIN.
 
     The length is the root of the sum of squares over all values of the image. Images without
@@ -104,13 +102,13 @@ def global_contrast(image: tf.Tensor, seed: Seed, scale: float) -> tf.Tensor:
 
 
 def zca(
-    image: tf.Tensor,
+    image: Image,
     seed: Seed,
     epsilon: float,
     zca_mean: np.ndarray,
     zca_matrix: np.ndarray,
     zca_epsilon: np.ndarray,
-) -> tf.Tensor:
+) -> Image:
     """Whiten images as for maxout and NIN: remove the correlation between all pixel values.
 
     Args:
@@ -139,5 +137,5 @@ def zca(
     return tf.reshape(tf.matmul(values - zca_mean, zca_matrix), tf.shape(image))
 
 
-def _float(image: tf.Tensor) -> tf.Tensor:
+def _float(image: Image) -> Image:
     return tf.cast(image, tf.float32)

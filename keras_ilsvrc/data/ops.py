@@ -6,20 +6,18 @@ steps. Arithmetic ops return float32. A seed is an int32 tensor of two numbers, 
 ops ignore.
 """
 
-from collections.abc import Sequence
-
 import tensorflow as tf
 
 from keras_ilsvrc.data import normalise as arithmetic
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.colour import colour_jitter, pca_noise
-from keras_ilsvrc.data.types import Seed, Side
+from keras_ilsvrc.data.types import Image, Range, Seed, Side
 from keras_ilsvrc.data.windows import Place, size_of
 
 INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
-def resize(image: tf.Tensor, seed: Seed, size: int, antialias: bool = True) -> tf.Tensor:
+def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize to size x size, bilinear; the aspect ratio is not kept.
 
     With antialiasing it is as in Pillow and torchvision. Without, it is as in OpenCV and hence
@@ -28,46 +26,39 @@ def resize(image: tf.Tensor, seed: Seed, size: int, antialias: bool = True) -> t
     return _resized(image, (size, size), antialias)
 
 
-def resize_shorter(image: tf.Tensor, seed: Seed, size: int, antialias: bool = True) -> tf.Tensor:
+def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize to a shorter side of `size`, as `resize` does; the longer side is rounded down."""
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
-def scale_jitter(
-    image: tf.Tensor, seed: Seed, least: int, most: int, antialias: bool = True
-) -> tf.Tensor:
+def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
     """Resize to a random shorter side, least to most: VGG section 3.1, ResNet section 3.4."""
     return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
-def pad(image: tf.Tensor, seed: Seed, size: int) -> tf.Tensor:
+def pad(image: Image, seed: Seed, size: int) -> Image:
     """Pad with `size` rows or columns of zeros on each of the four sides."""
     return tf.pad(image, [[size, size], [size, size], [0, 0]])
 
 
-def random_crop(image: tf.Tensor, seed: Seed, size: int) -> tf.Tensor:
+def random_crop(image: Image, seed: Seed, size: int) -> Image:
     """Cut a random size x size window; 224 of 256 has 33x33 positions, as in AlexNet's code."""
     return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 
-def centre_crop(image: tf.Tensor, seed: Seed, size: int) -> tf.Tensor:
+def centre_crop(image: Image, seed: Seed, size: int) -> Image:
     """Cut the size x size window in the middle."""
     return _cut(image, *windows.middle(*size_of(image), seed, size), size, size)
 
 
-def corner_crop(image: tf.Tensor, seed: Seed, size: int) -> tf.Tensor:
+def corner_crop(image: Image, seed: Seed, size: int) -> Image:
     """Cut a window in a corner or the middle: with `flip`, ZFNet's ten fixed crops, section 3."""
     return _cut(image, *windows.corner_or_middle(*size_of(image), seed, size), size, size)
 
 
 def area_crop(
-    image: tf.Tensor,
-    seed: Seed,
-    size: int,
-    area: Sequence[float],
-    aspect: Sequence[float],
-    interpolation: str,
-) -> tf.Tensor:
+    image: Image, seed: Seed, size: int, area: Range, aspect: Range, interpolation: str
+) -> Image:
     """Cut GoogLeNet's window of random area and shape (section 6), resized to size x size.
 
     `windows.share` draws the window. As in fb.resnet.torch and in the input of TensorFlow's
@@ -89,16 +80,16 @@ def area_crop(
     return interpolated(_cut(image, *window), seed, size, interpolation)
 
 
-def flip(image: tf.Tensor, seed: Seed) -> tf.Tensor:
+def flip(image: Image, seed: Seed) -> Image:
     """Exchange left and right with probability 1/2."""
     return tf.image.stateless_random_flip_left_right(image, seed)
 
 
-def interpolated(window: tf.Tensor, seed: Seed, size: int, interpolation: str) -> tf.Tensor:
+def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
     """Resize a window to size x size by one of `INTERPOLATIONS`, or by a random one."""
     values = tf.cast(window, tf.float32)  # same result as from uint8, but faster
 
-    def by(method: str) -> tf.Tensor:
+    def by(method: str) -> Image:
         made = tf.image.resize(values, (size, size), method)
         if window.dtype == tf.uint8 and method == "bicubic":
             made = tf.clip_by_value(made, 0, 255)
@@ -111,7 +102,7 @@ def interpolated(window: tf.Tensor, seed: Seed, size: int, interpolation: str) -
     return tf.switch_case(which, [lambda name=name: by(name) for name in INTERPOLATIONS])
 
 
-def resampled(image: tf.Tensor, size: Place, scale: tf.Tensor, translation: tf.Tensor) -> tf.Tensor:
+def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tensor) -> Image:
     """Resize bilinearly with antialiasing: pixel x goes to scale * x + translation.
 
     Coordinates count from the corner of the image, so that pixel i has its centre at i + 0.5.
@@ -127,33 +118,24 @@ def resampled(image: tf.Tensor, size: Place, scale: tf.Tensor, translation: tf.T
     return _like(image, made[0])
 
 
-def _resized(image: tf.Tensor, size: Place, antialias: bool) -> tf.Tensor:
+def _resized(image: Image, size: Place, antialias: bool) -> Image:
     if not antialias:
         return _like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
     scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
     return resampled(image, size, scale, tf.zeros(2))
 
 
-def _like(image: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
+def _like(image: Image, made: Image) -> Image:
     """Round `made` to uint8 if `image` is uint8; its values must then lie in 0-255."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 
 
-def _cut(image: tf.Tensor, top: Side, left: Side, height: Side, width: Side) -> tf.Tensor:
+def _cut(image: Image, top: Side, left: Side, height: Side, width: Side) -> Image:
     return tf.slice(image, [top, left, 0], [height, width, image.shape[-1]])
 
 
-_GEOMETRY = (
-    resize,
-    resize_shorter,
-    scale_jitter,
-    pad,
-    random_crop,
-    centre_crop,
-    corner_crop,
-    area_crop,
-    flip,
-)
+_CROPS = (random_crop, centre_crop, corner_crop, area_crop)
+_GEOMETRY = (resize, resize_shorter, scale_jitter, pad, *_CROPS, flip)
 _COLOUR = (pca_noise, colour_jitter)
 # Ops that take one image or a batch.
 _ARITHMETIC = (
@@ -168,15 +150,8 @@ _ARITHMETIC = (
 OPS = {op.__name__: op for op in (*_GEOMETRY, *_COLOUR, *_ARITHMETIC)}
 GEOMETRY = {op.__name__ for op in _GEOMETRY}
 ARITHMETIC = {op.__name__ for op in _ARITHMETIC}
-RANDOM = {
-    "scale_jitter",
-    "random_crop",
-    "corner_crop",
-    "area_crop",
-    "flip",
-    "pca_noise",
-    "colour_jitter",
-}
+_RANDOM = (scale_jitter, random_crop, corner_crop, area_crop, flip, *_COLOUR)
+RANDOM = {op.__name__ for op in _RANDOM}
 # Op: its arguments that are measured on the training images, not given in its row.
 STATISTICS = {
     "pca_noise": ("pca_values", "pca_vectors"),  # if its components are "measured"

@@ -4,14 +4,15 @@ Heights, widths and positions are ints, or int32 tensors if sizes are known only
 read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from keras_ilsvrc.data.types import Seed, Side
+from keras_ilsvrc.data.types import Image, Range, Seed, Side
 from keras_ilsvrc.errors import InputError
 
 Place = tuple[Side, Side]  # vertical and horizontal
+Window = tuple[Side, Side, Side, Side]  # top, left, height, width
 
 TRIES = 10  # draws of area_crop: fb.resnet.torch, datasets/transforms.lua
 
@@ -52,9 +53,7 @@ def corner_or_middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
     return place[0], place[1]
 
 
-def share(
-    height: Side, width: Side, seed: Seed, area: Sequence[float], aspect: Sequence[float]
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> Window:
     """Return top, left, height and width of a window with a random share of the area.
 
     The window is the first of ten draws that fits, or else the largest square in the middle. The
@@ -100,7 +99,7 @@ def fitting(height: Side, width: Side, size: int) -> Place:
     return height, width
 
 
-def size_of(image: tf.Tensor) -> Place:
+def size_of(image: Image) -> Place:
     """Return height and width, as ints where they are known."""
     height, width = image.shape[:2]
     sizes = tf.shape(image)

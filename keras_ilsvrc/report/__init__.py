@@ -49,7 +49,7 @@ def write_page(run: FinishedRun, out: Path | None = None) -> Path:
         with files.whole(out) as part:
             part.write_bytes(content)
     except OSError as error:
-        raise InputError(f"--out is {out}, which cannot be written: {error.strerror}") from error
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     return out
 
 
@@ -62,6 +62,6 @@ def check_out(out: Path | None, path: Path) -> None:
     if out is None:
         return
     if not out.parent.is_dir():
-        raise InputError(f"--out is {out}; there is no folder {out.parent}")
+        raise InputError(f"{out}: there is no folder {out.parent}")
     if out.is_dir():
-        raise InputError(f"--out is {out}, a folder; expected a file, for example {path / PAGE}")
+        raise InputError(f"{out}: a folder; expected a file, for example {path / PAGE}")

@@ -101,7 +101,7 @@ def costs(run: FinishedRun) -> Section:
 
 def recipe(run: FinishedRun) -> Section:
     """Return the section with the resolved recipe."""
-    note = "The complete recipe, with all changes by --set. Save it as a file to repeat the run."
+    note = "The complete recipe, overrides included. Save it as a file to repeat the run."
     shown = Markup("<pre tabindex=0><code>{}</code></pre>").format(run.experiment.recipe.toml())
     return Section("Recipe", "recipe", shown, note)
 
