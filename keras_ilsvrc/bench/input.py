@@ -32,10 +32,7 @@ AREA, ASPECT = [0.08, 1.0], [3 / 4, 4 / 3]
 WINDOW = {"op": "area_crop", "size": 224, "interpolation": "bilinear"}
 INCEPTION, ALEXNET, CAFFENET = "Inception crop", "AlexNet", "CaffeNet"
 AUGMENTATIONS: dict[str, Rows] = {
-    INCEPTION: [
-        {**WINDOW, "area": AREA, "aspect": ASPECT},
-        {"op": "flip"},
-    ],
+    INCEPTION: [{**WINDOW, "area": AREA, "aspect": ASPECT}, {"op": "flip"}],
     ALEXNET: [
         {"op": "resize_shorter", "size": 256},
         {"op": "random_crop", "size": 224},
@@ -76,9 +73,7 @@ class InputSpeed:
 
 
 def measure(
-    torchvision: bool = False,
-    rounds: int = ENOUGH,
-    progress: Progress = silent,
+    torchvision: bool = False, rounds: int = ENOUGH, progress: Progress = silent
 ) -> InputSpeed:
     """Time turns of 1,920 images: only decoded, and augmented in batches of 128.
 

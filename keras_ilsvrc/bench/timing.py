@@ -26,9 +26,7 @@ def alternate(functions: Mapping[str, Callable[[], object]], rounds: int) -> dic
 
 
 def take_turns(
-    functions: Mapping[str, Callable[[], object]],
-    rounds: int,
-    progress: Progress = silent,
+    functions: Mapping[str, Callable[[], object]], rounds: int, progress: Progress = silent
 ) -> dict[str, list[float]]:
     """Time each function once per round, in turn; return its seconds in every round.
 

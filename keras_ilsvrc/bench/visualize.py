@@ -39,11 +39,7 @@ class VisualizeCost:
 
 
 def measure(
-    name: str,
-    layer: str,
-    images: int,
-    rounds: int,
-    progress: Progress = silent,
+    name: str, layer: str, images: int, rounds: int, progress: Progress = silent
 ) -> VisualizeCost:
     """Time inference, projections, top activations and a deconvnet in turn on random images.
 

@@ -44,14 +44,8 @@ def layers(
         return
     table = table_of(("ours", "ms", "against", "ms", "ratio", "limit"), ("ours", "against"))
     for row in ratios:
-        table.add_row(
-            row.ours,
-            f"{row.milliseconds:.1f}",
-            row.peer,
-            f"{row.peer_milliseconds:.1f}",
-            f"{row.ratio:.3f}",
-            f"{row.limit:.2f}",
-        )
+        ours, theirs = f"{row.milliseconds:.1f}", f"{row.peer_milliseconds:.1f}"
+        table.add_row(row.ours, ours, row.peer, theirs, f"{row.ratio:.3f}", f"{row.limit:.2f}")
     Console(width=100).print(table)
 
 

@@ -13,10 +13,7 @@ __all__ = ["SECTIONS", "FinishedRun", "Section", "picture", "report", "write_pag
 
 
 def report(
-    path: Path,
-    out: Path | None = None,
-    working: Working = unseen,
-    replicas: int | None = None,
+    path: Path, out: Path | None = None, working: Working = unseen, replicas: int | None = None
 ) -> Path:
     """Write a page about a finished run: its errors, images, network and recipe.
 

@@ -86,11 +86,7 @@ class Deconvnet:
 
 
 def deconvnet(
-    model: keras.Model,
-    images: Any,
-    layer: str,
-    maps: Maps = None,
-    rule: str = "deconvnet",
+    model: keras.Model, images: Any, layer: str, maps: Maps = None, rule: str = "deconvnet"
 ) -> Projections:
     """Project the strongest activation of a map onto the pixels of each image.
 

@@ -88,10 +88,6 @@ def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
         )
 
 
-def silent(done: int) -> None:
-    """Ignore progress."""
-
-
 def check_count(name: str, value: Any) -> None:
     """Raise an InputError unless the value is a whole number of at least 1."""
     if not is_whole(value, 1):

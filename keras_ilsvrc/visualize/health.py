@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call
-from keras_ilsvrc.visualize.checks import batches_of, check_batch, silent, type_of
+from keras_ilsvrc.visualize.checks import batches_of, check_batch, type_of
 from keras_ilsvrc.visualize.filters import kernel_of
 from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
@@ -79,7 +79,7 @@ def health(
     model: keras.Model,
     images: Any = None,
     batch_size: int = 32,
-    progress: Callable[[int], object] = silent,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> list[LayerHealth]:
     """Measure the filters of each convolution and dense layer, in the order of the graph.
 

@@ -131,11 +131,7 @@ class Occluder:
 
 
 def sizes_of(height: int, width: int, square: int | None, stride: int | None) -> tuple[int, int]:
-    """Return the side of the square and its stride, by default as in `occlusion`.
-
-    Raises:
-        InputError: If they are not whole numbers, or the square does not fit into the image.
-    """
+    """Return the checked side of the square and its stride, by default as in `occlusion`."""
     shorter = min(height, width)
     square = min(max(2, shorter // 5), shorter) if square is None else square
     stride = max(1, square // 4) if stride is None else stride

@@ -12,7 +12,7 @@ from keras_ilsvrc.accounting.geometry import pixels, window
 from keras_ilsvrc.accounting.span import Window
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.backward import Deconvnet
-from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of, silent
+from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
 SHOWN = 16  # default number of maps
@@ -69,7 +69,10 @@ class Top:
         self._strengths = self.probe.graph(self._strengths_of)
 
     def __call__(
-        self, images: Any, batch_size: int = 32, progress: Callable[[int], object] = silent
+        self,
+        images: Any,
+        batch_size: int = 32,
+        progress: Callable[[int], object] = lambda done: None,
     ) -> TopActivations:
         """Return the top activations over `images`; errors as in `top_activations`."""
         values, indices, held = self._search(images, batch_size, progress)
@@ -134,7 +137,7 @@ def top_activations(
     maps: Sequence[int] | None = None,
     count: int = 9,
     batch_size: int = 32,
-    progress: Callable[[int], object] = silent,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> TopActivations:
     """Find the strongest activations of maps, at most one per image, and project them onto pixels.
 

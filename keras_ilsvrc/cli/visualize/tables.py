@@ -29,8 +29,7 @@ WIDTH = 120
 def correspondence(
     layer: Layer,
     parts: Annotated[
-        Path,
-        typer.Option(help="TOML: part = \\[\\[top, left, height, width], ...] by image."),
+        Path, typer.Option(help="TOML: part = \\[\\[top, left, height, width], ...] by image.")
     ],
     image: Annotated[list[Path], typer.Option("--image", help="Image file; give at least two.")],
     run: Run = None,
