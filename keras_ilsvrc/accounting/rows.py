@@ -1,7 +1,7 @@
 """Rows of a model's account, one per layer call, and their sums."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
@@ -105,10 +105,6 @@ class Account(Numbers):
             rows = [row for _, row in pairs]
             stages.append(Stage(size=size, rows=tuple(row.name for row in rows), **sums(rows)))
         return stages
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the account as dicts, tuples, names and numbers only, for JSON."""
-        return asdict(self)
 
 
 def sums(rows: Iterable[Numbers]) -> dict[str, Any]:

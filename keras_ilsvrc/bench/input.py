@@ -13,7 +13,7 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, silent, take_turns
+from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, take_turns
 from keras_ilsvrc.data.pipeline import training_batches
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
@@ -73,7 +73,7 @@ class InputSpeed:
 
 
 def measure(
-    torchvision: bool = False, rounds: int = ENOUGH, progress: Progress = silent
+    torchvision: bool = False, rounds: int = ENOUGH, progress: Progress = lambda what, share: None
 ) -> InputSpeed:
     """Time turns of 1,920 images: only decoded, and augmented in batches of 128.
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_ilsvrc.accounting import account
 from keras_ilsvrc.bench.peers import PEERS
 from keras_ilsvrc.bench.steps import Work, keras_step, torchvision_step
-from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, silent, take_turns
+from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, take_turns
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.training.strategy import threads
 
@@ -71,7 +71,7 @@ def measure(
     steps: int = ENOUGH,
     batch: int = 8,
     jit: bool | None = None,
-    progress: Progress = silent,
+    progress: Progress = lambda what, share: None,
 ) -> Comparison:
     """Time steps of a net on random images: forward, backward and an SGD update.
 

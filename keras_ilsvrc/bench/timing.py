@@ -9,24 +9,16 @@ ENOUGH = 10  # least number of rounds that gives a meaningful spread of a ratio
 Progress = Callable[[str, float], None]  # takes the current step, and the share of timing done
 
 
-def silent(what: str, share: float) -> None:
-    """Show no progress."""
-
-
 def quartiles(ratios: Iterable[float]) -> tuple[float, float, float]:
     """Return the lower quartile, the median and the upper quartile of at least two ratios."""
     lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
     return lower, median, upper
 
 
-def alternate(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each function, timed by `take_turns`."""
-    times = take_turns(functions, rounds)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def take_turns(
-    functions: Mapping[str, Callable[[], object]], rounds: int, progress: Progress = silent
+    functions: Mapping[str, Callable[[], object]],
+    rounds: int,
+    progress: Progress = lambda what, share: None,
 ) -> dict[str, list[float]]:
     """Time each function once per round, in turn; return its seconds in every round.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_ilsvrc.bench.timing import UNCOUNTED, Progress, quartiles, silent, take_turns
+from keras_ilsvrc.bench.timing import UNCOUNTED, Progress, quartiles, take_turns
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.keras_fit import compile_model
@@ -80,7 +80,7 @@ def measure(
     batch: int = 32,
     steps: int = 10,
     rounds: int = 9,
-    progress: Progress = silent,
+    progress: Progress = lambda what, share: None,
 ) -> TrainingCost:
     """Time epochs of our trainer and of `fit` in turn, in float32 on random images.
 

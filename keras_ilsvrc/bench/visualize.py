@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.bench.timing import Progress, quartiles, silent, take_turns
+from keras_ilsvrc.bench.timing import Progress, quartiles, take_turns
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.visualize.top import Top
 
@@ -39,7 +39,7 @@ class VisualizeCost:
 
 
 def measure(
-    name: str, layer: str, images: int, rounds: int, progress: Progress = silent
+    name: str, layer: str, images: int, rounds: int, progress: Progress = lambda what, share: None
 ) -> VisualizeCost:
     """Time inference, projections, top activations and a deconvnet in turn on random images.
 

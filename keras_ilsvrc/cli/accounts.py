@@ -40,7 +40,7 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
     account = accounted(name, opened)[1]
     stages = account.by_stage() if by_stage else []
     if as_json:
-        whole = account.as_dict()
+        whole = dataclasses.asdict(account)
         rows = {"rows": [dataclasses.asdict(stage) for stage in stages]} if by_stage else {}
         print(json.dumps({**whole, **rows}, indent=2))
         return

@@ -157,12 +157,6 @@ def _quartiles(ratio: Any) -> str:
     return f"quartiles {ratio.lower_quartile:.3f} to {ratio.upper_quartile:.3f}"
 
 
-def _check_loader(package: str) -> None:
-    if package != "torchvision":
-        raise InputError(f"--against is {package!r}; known: torchvision")
-    check_installed(package)
-
-
 @app.command("input")
 def input_(
     against: Annotated[str | None, typer.Option(help="torchvision: also time its loader.")] = None,
@@ -170,8 +164,10 @@ def input_(
     as_json: Json = False,
 ) -> None:
     """Time decoding and augmenting JPEGs, which takes about a minute and a half."""
+    if against not in (None, "torchvision"):
+        raise InputError(f"--against is {against!r}; known: torchvision")
     if against:
-        _check_loader(against)
+        check_installed(against)
         _start_torch()
     with _timing("images") as progress:
         from keras_ilsvrc.bench.input import measure

@@ -120,10 +120,6 @@ def _channel_statistics(mean: np.ndarray, squares: np.ndarray, row: Row) -> Stat
     return {"channel_mean": mean, "channel_std": np.maximum(std, LEAST_DEVIATION)}
 
 
-def _pixel_sums(images: tf.Tensor) -> list[tf.Tensor]:
-    return [tf.reduce_sum(images, 0)]
-
-
 def _colour_sums(images: tf.Tensor) -> list[tf.Tensor]:
     if images.shape[-1] != 3:
         raise InputError(f"pca_noise needs images of 3 channels, not {images.shape[-1]}")
@@ -162,7 +158,9 @@ MEASURES: Mapping[tuple[str, ...], Measure] = {
     ("channel_mean",): Measure(
         _channel_sums, lambda mean, squares, row: {"channel_mean": mean}, False
     ),
-    ("pixel_mean",): Measure(_pixel_sums, lambda mean, row: {"pixel_mean": mean}, True),
+    ("pixel_mean",): Measure(
+        lambda images: [tf.reduce_sum(images, 0)], lambda mean, row: {"pixel_mean": mean}, True
+    ),
     ("pca_values", "pca_vectors"): Measure(_colour_sums, _components, False),
     ("zca_mean", "zca_matrix", "zca_epsilon"): Measure(_value_sums, _whitening, True),
 }

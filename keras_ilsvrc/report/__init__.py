@@ -33,7 +33,10 @@ def report(
         InputError: If the directory contains no finished run, a file in it is damaged, or the page
             cannot be written.
     """
-    check_out(out, path)
+    if out is not None and not out.parent.is_dir():
+        raise InputError(f"{out}: there is no folder {out.parent}")
+    if out is not None and out.is_dir():
+        raise InputError(f"{out}: a folder; expected a file, for example {path / PAGE}")
     return write_page(read(path, replicas, working), out)
 
 
@@ -48,17 +51,3 @@ def write_page(run: FinishedRun, out: Path | None = None) -> Path:
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     return out
-
-
-def check_out(out: Path | None, path: Path) -> None:
-    """Check before any work that the page can be written.
-
-    Raises:
-        InputError: If `out` is a folder, or the folder for it does not exist.
-    """
-    if out is None:
-        return
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: there is no folder {out.parent}")
-    if out.is_dir():
-        raise InputError(f"{out}: a folder; expected a file, for example {path / PAGE}")

@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.accounting.geometry import pixels, window
-from keras_ilsvrc.accounting.span import Window
+from keras_ilsvrc.accounting.geometry import Window, pixels, window
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of

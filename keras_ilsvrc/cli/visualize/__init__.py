@@ -35,11 +35,6 @@ app.command("health")(tables.health)
 app.command("correspondence")(tables.correspondence)
 
 
-@app.callback()
-def visualize() -> None:
-    """Look inside a trained net."""
-
-
 @app.command("deconvnet")
 def deconvnet(
     layer: Layer,
