@@ -94,7 +94,7 @@ def measure(
     if against:
         title = PEERS[against][name]
         progress(f"building {title} of {against}", 0)
-        nets.append(PACKAGES[against](title, model, batch, inference, jit))
+        nets.append(_peer(against, title, model, batch, inference, jit))
     times = take_turns({net.name: net.work for net in nets}, steps, progress)
     ours, *peers = [_speed(net, times[net.name], batch, 1 if inference else 3) for net in nets]
     peer, ratio = (peers[0], _ratio(*times.values())) if peers else (None, None)
@@ -108,19 +108,15 @@ def _keras_net(name: str, model: keras.Model, batch: int, inference: bool, jit: 
     return TimedNet(name, "XLA" if jit else "graph", account(model).macs, work)
 
 
-def _from_keras(title: str, ours: keras.Model, batch: int, inference: bool, jit: bool) -> TimedNet:
-    model = getattr(keras.applications, title)(weights=None)
-    return _keras_net(f"keras {title}", model, batch, inference, jit)
-
-
-def _from_torchvision(
-    title: str, ours: keras.Model, batch: int, inference: bool, jit: bool
+def _peer(
+    package: str, title: str, ours: keras.Model, batch: int, inference: bool, jit: bool
 ) -> TimedNet:
+    name = f"{package} {title}"
+    if package == "keras":
+        model = getattr(keras.applications, title)(weights=None)
+        return _keras_net(name, model, batch, inference, jit)
     form, work = torchvision_step(title, ours.input_shape[1:], batch, inference)
-    return TimedNet(f"torchvision {title}", form, account(ours).macs, work)
-
-
-PACKAGES = {"keras": _from_keras, "torchvision": _from_torchvision}
+    return TimedNet(name, form, account(ours).macs, work)
 
 
 def _speed(net: TimedNet, times: list[float], batch: int, passes: int) -> Speed:

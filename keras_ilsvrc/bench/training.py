@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import truediv
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -50,10 +51,10 @@ class Turns(keras.callbacks.Callback):
         if self.error:
             raise self.error
 
-    def on_epoch_begin(self, epoch, logs=None):  # type: ignore[no-untyped-def]
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.go.acquire()
 
-    def on_epoch_end(self, epoch, logs=None):  # type: ignore[no-untyped-def]
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.done.release()
 
 

@@ -34,8 +34,7 @@ def layers(
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; expected at least 1")
     quiet_tensorflow()
-    console = Console(stderr=True)
-    with console.status("timing, about half a minute"):
+    with Console(stderr=True).status("timing, about half a minute"):
         from keras_ilsvrc.bench.layers import measure
 
         ratios = measure(rounds)

@@ -27,8 +27,7 @@ def table_of(headings: Iterable[str], left: Collection[str], **options: Any) -> 
     """Return a table without lines; the columns in `left` are aligned left, all others right."""
     made = Table(box=None, pad_edge=False, **options)
     for heading in headings:
-        side: Any = "left" if heading in left else "right"
-        made.add_column(heading, justify=side, overflow="fold")
+        made.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
     return made
 
 

@@ -5,6 +5,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -112,12 +113,8 @@ class _Tally:
         number = len(self.titles)
         self.titles.append(title)
         counts = np.zeros(len(classes), int)
-
-        def look(index: int) -> tuple[bytes, Header] | Fault:
-            return _look(split, index)
-
         with own_limit():
-            results = in_threads(look, range(len(split)), f"reading {title}")
+            results = in_threads(partial(_look, split), range(len(split)), f"reading {title}")
             for index, result in enumerate(results):
                 if isinstance(result, Fault):
                     self.found.bad.append(result)

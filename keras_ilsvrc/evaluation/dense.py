@@ -33,8 +33,9 @@ class Plan:
         last = self.steps[-1][0]
         for call, run in self.steps:
             if self.over_windows and call is last:
-                key = id(call.inputs[0])
-                tensors[key] = mean_over_windows(tensors[key], ops.shape(images)[0])
+                scores = call.inputs[0]
+                shape = (ops.shape(images)[0], -1, scores.shape[-1])
+                tensors[id(scores)] = ops.mean(ops.reshape(tensors[id(scores)], shape), axis=1)
             run_call(call, tensors, run)
         return tensors[id(last.outputs[0])]
 
@@ -106,11 +107,6 @@ def windows(maps: Any, height: int, width: int) -> Any:
         for x in range(width)
     ]
     return ops.reshape(ops.concatenate(shifted, axis=-1), (-1, height * width * maps.shape[-1]))
-
-
-def mean_over_windows(scores: Any, batch: Any) -> Any:
-    """Average scores (batch * windows, values) over the windows to (batch, values)."""
-    return ops.mean(ops.reshape(scores, (batch, -1, scores.shape[-1])), axis=1)
 
 
 def _plan(model: keras.Model) -> Plan:

@@ -18,7 +18,8 @@ from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import passes_of, sides_of
 from keras_ilsvrc.evaluation.views import whole
 
-Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]
+Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # of one worker
+# Takes a model, its batches, and a function to call after each step; returns all outputs.
 Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
@@ -58,9 +59,7 @@ def evaluate(
         protocol: Name of a protocol in `protocols.PROTOCOLS`.
         batch_size: Maximum number of views per step, over all replicas; more only if the views of
             one image at one scale, which stay together, exceed a replica's share.
-        forward: Function that runs a model over batches, such as `training.forward.Forward`. Its
-            arguments: a model, a function that makes the dataset of a worker from its input
-            context, and a function to call after each step.
+        forward: Function that runs a model over batches, such as `training.forward.Forward`.
         scales: Shorter sides in pixels that replace the protocol's own.
         progress: Function called after each step with the images done and in all, for all scales.
 
@@ -142,9 +141,8 @@ def _probabilities(
 
     def finish_step() -> None:
         nonlocal done
-        new = len(of_step())
-        done += new
-        count(new)
+        count(len(of_step()))
+        done += images
 
     try:
         with (

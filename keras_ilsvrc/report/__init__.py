@@ -4,7 +4,7 @@ from pathlib import Path
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.report.page import Section, page, picture
+from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.sections import SECTIONS
 from keras_ilsvrc.runs.finished import FinishedRun, Working, read, unseen
 from keras_ilsvrc.runs.reading import PAGE
@@ -44,10 +44,10 @@ def write_page(run: FinishedRun, out: Path | None = None) -> Path:
     """Write the page of a finished run that is already in memory; see `report`."""
     out = out or run.directory.path / PAGE
     sections = [section for make in SECTIONS if (section := make(run)) is not None]
-    content = page(run.experiment.title, sections).encode("utf-8", "backslashreplace")
+    html = render("page", title=run.experiment.title, sections=sections)
     try:
         with files.whole(out) as part:
-            part.write_bytes(content)
+            part.write_bytes(html.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     return out

@@ -42,11 +42,6 @@ class Section:
     note: str | None = None
 
 
-def page(title: str, sections: list[Section]) -> str:
-    """Return the HTML of the whole page."""
-    return render("page", title=title, sections=sections)
-
-
 def render(template: str, **values: Any) -> Markup:
     """Fill a template with values, which are escaped unless they are markup."""
     return Markup(_templates.get_template(f"{template}.html").render(**values))

@@ -100,7 +100,7 @@ class Occluder:
         if len(images) != 1:
             raise InputError(f"image is a batch of {len(images)}; give one image")
         height, width = images.shape[1:3]
-        square, stride = sizes_of(height, width, square, stride)
+        square, stride = _sizes(height, width, square, stride)
         filled = filling(fill, images.shape[1:])
         of_classes, totals = (x.numpy()[0] for x in self._look(images))
         wanted = of_classes.argmax() if label is None else label
@@ -130,7 +130,7 @@ class Occluder:
         return self.probe.probable(tf.cast(values[id(self.probe.target)], "float32")), totals
 
 
-def sizes_of(height: int, width: int, square: int | None, stride: int | None) -> tuple[int, int]:
+def _sizes(height: int, width: int, square: int | None, stride: int | None) -> tuple[int, int]:
     """Return the checked side of the square and its stride, by default as in `occlusion`."""
     shorter = min(height, width)
     square = min(max(2, shorter // 5), shorter) if square is None else square

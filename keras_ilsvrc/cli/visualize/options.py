@@ -1,12 +1,12 @@
 """What the `visualize` commands share: options, the net and its images, the output file."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
 from keras_ilsvrc.cli.options import check_file
 from keras_ilsvrc.errors import InputError
@@ -55,10 +55,8 @@ def saver(verb: str, out: Path | None) -> Callable[[Any], None]:
     return save
 
 
-@contextmanager
-def starting() -> Iterator[None]:
-    with Console(stderr=True).status("starting TensorFlow"):
-        yield
+def starting() -> Status:
+    return Console(stderr=True).status("starting TensorFlow")
 
 
 def viewed(
