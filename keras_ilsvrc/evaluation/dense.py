@@ -15,7 +15,7 @@ CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # last layers o
 
 
 @dataclass(frozen=True)
-class Plan:
+class AnySizeGraph:
     """Steps of a model's graph that run on images of any size.
 
     Attributes:
@@ -47,19 +47,19 @@ class FullyConvolutional(keras.Model):
     network.
     """
 
-    def __init__(self, net: keras.Model, plan: Plan):
+    def __init__(self, net: keras.Model, graph: AnySizeGraph):
         super().__init__(name=net.name, dtype=net.dtype_policy)
-        self.net, self.plan = net, plan
+        self.net, self.graph = net, graph
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        for side, least in zip(images.shape[1:3], self.plan.image.shape[1:3], strict=True):
+        for side, least in zip(images.shape[1:3], self.graph.image.shape[1:3], strict=True):
             if side is not None and side < (least or 1):
                 raise InputError(
                     f"images are {images.shape[1]}x{images.shape[2]}, but {self.net.name} was "
-                    f"built for {'x'.join(map(str, self.plan.image.shape[1:3]))}; give images "
+                    f"built for {'x'.join(map(str, self.graph.image.shape[1:3]))}; give images "
                     "of at least that size"
                 )
-        return self.plan(images)
+        return self.graph(images)
 
 
 def fully_convolutional(model: keras.Model) -> FullyConvolutional:
@@ -96,7 +96,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
             hint = nearest("predictions", output)
             raise InputError(f"{model.name} has no output 'predictions'; {hint}".rstrip("; "))
         output = output["predictions"]
-    return FullyConvolutional(model, _plan(keras.Model(model.inputs, output, name=model.name)))
+    return FullyConvolutional(model, _any_size(keras.Model(model.inputs, output, name=model.name)))
 
 
 def windows(maps: Any, height: int, width: int) -> Any:
@@ -109,7 +109,7 @@ def windows(maps: Any, height: int, width: int) -> Any:
     return ops.reshape(ops.concatenate(shifted, axis=-1), (-1, height * width * maps.shape[-1]))
 
 
-def _plan(model: keras.Model) -> Plan:
+def _any_size(model: keras.Model) -> AnySizeGraph:
     """Return the steps of a model for images of any size."""
     root = walk(model)
     steps: list[tuple[Call, Callable[..., Any]]] = []
@@ -138,7 +138,7 @@ def _plan(model: keras.Model) -> Plan:
             f"{model.name} has no head to sweep over an image; expected one Flatten or "
             "GlobalAveragePooling2D after its maps, then dense layers, and an activation"
         )
-    return Plan(root.inputs[0], steps, over_windows)
+    return AnySizeGraph(root.inputs[0], steps, over_windows)
 
 
 def _anchored(call: Call) -> Callable[[Any], Any]:
