@@ -19,6 +19,7 @@ from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.keras_fit import compile_model
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
+from keras_ilsvrc.training.plan import Feed, Plan
 from keras_ilsvrc.training.replicas import values_of
 from keras_ilsvrc.training.strategy import mirrored
 from keras_ilsvrc.training.trainer import Trainer
@@ -103,7 +104,8 @@ def measure(
     epochs = rounds + UNCOUNTED
 
     def train(turns: Turns) -> None:
-        Trainer(update, lambda first, context: share, epochs * steps, steps, [turns]).train()
+        feed = Feed(lambda first, context: share)
+        Trainer(update, feed, Plan(epochs * steps, steps), [turns]).train()
 
     def fit(turns: Turns) -> None:
         stock.fit(

@@ -13,7 +13,7 @@ from keras_ilsvrc.cli import (
     nets,
     report,
     results,
-    runs,
+    train,
     visualize,
 )
 from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
@@ -30,7 +30,7 @@ app.command("list")(nets.list_nets)
 app.command("info")(nets.show_info)
 app.command("table")(accounts.table)
 app.command("compare")(accounts.compare)
-app.command("train")(runs.train)
+app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("results")(results.results)

@@ -120,8 +120,10 @@ def _explain(error: Mapping[str, Any]) -> str:
     known: Iterable[str] = Recipe.model_fields
     shown: list[str] = []
     choice, words = "", dict[str, list[str]]()
+    kind, kinds = "", dict[str, list[str]]()
     for step in steps:
         if step in words:  # pydantic's path contains the chosen variant, which the file does not
+            kind, kinds = str(step), words
             known, words = words[step], {}
             continue
         shown.append(str(step))
@@ -131,7 +133,10 @@ def _explain(error: Mapping[str, Any]) -> str:
             known = TABLES[step].model_fields
     path, found = ".".join(shown), error["input"]
     if error["type"] == "extra_forbidden":
-        return f"unknown key {path}; {nearest(str(steps[-1]), known)}".rstrip("; ")
+        of_kind = f" of {kind}" if kind else ""
+        owners = ", ".join(name for name, keys in kinds.items() if steps[-1] in keys)
+        hint = f"it is a key of {owners}" if owners else nearest(str(steps[-1]), known)
+        return f"unknown key {path}{of_kind}; {hint}".rstrip("; ")
     if error["type"] == "missing":
         return f"{path} is missing"
     if error["type"] == "union_tag_invalid":

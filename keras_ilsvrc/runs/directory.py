@@ -116,6 +116,10 @@ class RunDirectory(RunFiles):
             raise
         self.numbered = False
 
+    def recipe(self) -> Recipe:
+        """Return the recipe as it was given, which equals that of the directory."""
+        return self._recipe
+
     def begin(self, identity: Identity) -> list[str]:
         """Record the identity of a new run, or check it against that of a resumed run.
 
@@ -255,12 +259,6 @@ class NoDirectory(RunDirectory):
 
     def statistics(self) -> None:
         return None
-
-    def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:
-        """Write nothing."""
-
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """Write nothing."""
 
     def file(self, name: str) -> None:
         return None

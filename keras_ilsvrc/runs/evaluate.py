@@ -14,7 +14,7 @@ from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
 from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.runs.experiment import Experiment, op_rows, set_up, without_optimizer
+from keras_ilsvrc.runs.experiment import Experiment, set_up, without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.strategy import mirrored
@@ -57,9 +57,17 @@ def probabilities(
     progress: OnProgress = silent,
 ) -> np.ndarray:
     """Return the probabilities of a split's images by a protocol, (images, classes), float32."""
-    data = experiment.recipe.data
-    parts = experiment.model, split, op_rows(data.eval_ops), experiment.statistics, protocol
-    return evaluate(*parts, data.batch_size, experiment.forward, scales, progress)
+    return evaluate(
+        experiment.model,
+        split,
+        experiment.eval_rows,
+        experiment.statistics,
+        protocol,
+        experiment.recipe.data.batch_size,
+        experiment.forward,
+        scales,
+        progress,
+    )
 
 
 def errors_of(
@@ -84,37 +92,48 @@ def errors_of(
     """
     first = experiments[0]
     for other in experiments[1:]:
-        own, its = (x.identity(["test"]) for x in (first, other))
-        changes = own.changes(its, ["test"])
-        if not changes and own.touched(its) and not same_content(first.test, other.test):
-            changes = ["files of the same names and sizes contain other images"]
-        if changes:
-            raise InputError(
-                f"{other.title} and {first.title} have different test images: "
-                f"{'; '.join(changes)}; an ensemble needs runs with the same test split"
-            )
+        _check_same_images(first, other)
     expect = first.recipe.expect
     if protocol is None:
         protocol = expect.protocol if expect else "single_view"
         scales = scales or (expect.scales if expect else None)
     found = ensemble(probabilities(x, x.test, protocol, scales, progress) for x in experiments)
-    labels = first.test.labels
-    few = found.shape[1] <= 5
-    errors = {k: None if k == 5 and few else top_k_error(found, labels, k) for k in (1, 5)}
-    result: dict[str, Any] = {"net": " + ".join(experiment.net.name for experiment in experiments)}
+    return {
+        "net": " + ".join(experiment.net.name for experiment in experiments),
+        **_errors(found, first.test.labels),
+        "protocol": protocol,
+        "views": views_of(protocol),
+        "images": len(first.test),
+        "replicas": first.strategy.num_replicas_in_sync,
+        "expected": _expected(experiments, protocol),
+        "probabilities": found,
+    }
+
+
+def _check_same_images(first: Experiment, other: Experiment) -> None:
+    """Raise InputError unless two experiments have the same test images."""
+    own, its = (x.identity(["test"]) for x in (first, other))
+    changes = own.changes(its, ["test"])
+    if not changes and own.touched(its) and not same_content(first.test, other.test):
+        changes = ["files of the same names and sizes contain other images"]
+    if changes:
+        raise InputError(
+            f"{other.title} and {first.title} have different test images: {'; '.join(changes)}; "
+            "an ensemble needs runs with the same test split"
+        )
+
+
+def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Return the top-1 and top-5 errors in %, then their intervals; top-5 needs six classes."""
+    few = probabilities.shape[1] <= 5
+    errors = {k: None if k == 5 and few else top_k_error(probabilities, labels, k) for k in (1, 5)}
+    result: dict[str, Any] = {}
     for k, error in errors.items():
         result[f"top{k}_error"] = None if error is None else round(error, 4)
     for k, error in errors.items():
         ends = None if error is None else confidence_interval(error, len(labels))
         result[f"top{k}_interval"] = ends and [round(end, 4) for end in ends]
-    return result | {
-        "protocol": protocol,
-        "views": views_of(protocol),
-        "images": len(labels),
-        "replicas": first.strategy.num_replicas_in_sync,
-        "expected": _expected(experiments, protocol),
-        "probabilities": found,
-    }
+    return result
 
 
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:

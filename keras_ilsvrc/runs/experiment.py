@@ -1,48 +1,39 @@
-"""Recipes with their names resolved to a strategy, images, a model and its update."""
+"""Recipes with their names resolved to a strategy, images and a model."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import apply_to_batch, device_ops, needed
+from keras_ilsvrc.data.apply import Rows, device_ops, needed
 from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.left_out import LeftOut
+from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import evaluation_batches
 from keras_ilsvrc.data.source import Source, refuse
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.layers.graph import batch_norms, synchronize
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.recipe.ops import Table
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.schema import Identity, Images
-from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.keras_fit import disable_slow_cpu_options
-from keras_ilsvrc.training.losses import CrossEntropy
-from keras_ilsvrc.training.optimizers import SGD, RMSprop
 from keras_ilsvrc.training.replicas import workers_of
-from keras_ilsvrc.training.schedules import WarmUp, exponential, polynomial, steps
-from keras_ilsvrc.training.update import Update
 
 SPLITS = ("train", "validation", "test")
-OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
-SCHEDULES = {
-    "steps": lambda table: steps(table.learning_rate),
-    "plateau": lambda table: table.learning_rate,
-    "polynomial": lambda table: polynomial(table.learning_rate, table.steps, table.power),
-    "exponential": lambda table: exponential(table.learning_rate, table.factor, table.every),
-}
 
 
 @dataclass
@@ -80,6 +71,35 @@ class Experiment:
         """Title of plots about the experiment."""
         return f"{self.net.name} on {self.source.name}"
 
+    @property
+    def alone(self) -> bool:
+        """Whether this process is the only worker, which may stop whenever it is asked to."""
+        return workers_of(self.strategy)[0] == 1
+
+    @property
+    def host_rows(self) -> Rows:
+        """Ops on single training images; those on batches, on the device, are `device_rows`."""
+        return device_ops(op_rows(self.recipe.data.train_ops))[0]
+
+    @property
+    def device_rows(self) -> Rows:
+        """Ops on batches of training images, after `host_rows`."""
+        return device_ops(op_rows(self.recipe.data.train_ops))[1]
+
+    @property
+    def eval_rows(self) -> Rows:
+        """Ops on validation and test images."""
+        return op_rows(self.recipe.data.eval_ops)
+
+    def indices(self, step: int, steps: int = 1) -> list[int]:
+        """Return the indices of the training images of one or more steps, in order."""
+        batch, seed = self.recipe.data.batch_size, self.recipe.seed
+        return indices_of_step(len(self.train), batch, seed, step, steps)
+
+    def files_left_out(self) -> list[str]:
+        """Return the files that are left out of training, each with its size and the reason."""
+        return self.left_out.listed() if self.left_out else []
+
     def identity(self, splits: Sequence[str] = SPLITS) -> Identity:
         """Return the identity of a run of this experiment.
 
@@ -92,7 +112,7 @@ class Experiment:
             recipe=hashlib.sha256(self.recipe.toml().encode()).hexdigest(),
             seed=self.recipe.seed,
             classes=list(self.source.classes),
-            eval_ops=op_rows(self.recipe.data.eval_ops),
+            eval_ops=[dict(row) for row in self.eval_rows],
             splits={
                 name: Images(**fingerprint(x)._asdict())
                 for name, x in images.items()
@@ -107,53 +127,53 @@ def set_up(
     statistics: dict[str, np.ndarray] | None = None,
 ) -> Experiment:
     """Resolve all names of a recipe except `initial`; measure the statistics if they are None."""
-    row = info(recipe.net, **recipe.build.variations)
-    replicas = strategy.num_replicas_in_sync
-    if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
-        pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
-        raise InputError(
-            f"data.batch_size is {recipe.data.batch_size}, which {replicas} replicas cannot share "
-            f"evenly{pieces}"
-        )
-    if recipe.schedule.name == "plateau" and recipe.data.validation is None:
-        raise InputError(
-            "schedule.name is 'plateau', which needs data.validation; name a split there"
-        )
+    net = info(recipe.net, **recipe.build.variations)
+    _check_batch(recipe, strategy.num_replicas_in_sync)
     keras.config.set_dtype_policy(recipe.precision or "float32")
     keras.utils.set_random_seed(recipe.seed)
-    shape = tuple(recipe.build.input_shape or row.input_shape)
+    shape = tuple(recipe.build.input_shape or net.input_shape)
     data = recipe.data
     faults: list[Fault] = []
     if shape[-1] not in (1, 3):
         raise InputError(f"build.input_shape has {shape[-1]} channels; expected 1 or 3")
     on_fault = faults.append if data.on_bad == "skip" else refuse
     source = open_source(data.dataset, shape[-1], on_fault)
-    classes = recipe.build.classes or row.classes
-    if classes != len(source.classes):
-        raise InputError(
-            f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
-        )
+    _check_classes(recipe.build.classes or net.classes, source)
     train = source.split(data.train)
-    validation = None if data.validation is None else source.split(data.validation)
-    test = source.split(data.test)
     left_out = None
     if data.bad_limit is not None:
         with naming_bad_limit(data.bad_limit, lambda: faults):
             left_out = LeftOut(train, data.batch_size, recipe.seed, data.bad_limit, faults)
     if statistics is None:
         statistics = _measure(train, op_rows(data.train_ops), left_out)
+    experiment = Experiment(
+        recipe=recipe,
+        net=net,
+        strategy=strategy,
+        source=source,
+        train=train,
+        validation=None if data.validation is None else source.split(data.validation),
+        test=source.split(data.test),
+        statistics=statistics,
+        left_out=left_out,
+        model=_build(recipe, strategy),
+        forward=Forward(strategy),
+    )
+    _check_shapes(experiment, shape)
+    return experiment
+
+
+def _build(recipe: Recipe, strategy: tf.distribute.Strategy) -> keras.Model:
+    """Build the network in the strategy's scope."""
+    replicas = strategy.num_replicas_in_sync
     with strategy.scope():
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         synchronize(model, replicas > 1 and recipe.batch_norm.statistics == "synchronized")
     disable_slow_cpu_options(model)
-    forward = Forward(strategy)
-    splits = train, validation, test
-    made = Experiment(recipe, row, strategy, source, *splits, statistics, left_out, model, forward)
-    _check_shapes(made, shape)
-    return made
+    return model
 
 
-def _measure(train, rows, left_out):
+def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np.ndarray]:
     """Return the statistics of the training images that can be decoded."""
     if left_out and any(needed(row) for row in rows):
         with naming_bad_limit(left_out.limit, left_out.listed):
@@ -174,74 +194,39 @@ def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator
         ) from error
 
 
-def make_update(experiment: Experiment, xla: bool = False) -> Update:
-    """Return the training step of an experiment's model; call this in the strategy's scope.
-
-    Args:
-        experiment: Experiment, as from `set_up`.
-        xla: Whether to compile with XLA, as in `training.update.Update`.
-
-    Raises:
-        InputError: If a name in the recipe is unknown, or XLA cannot compile the model.
-    """
-    if experiment.left_out and workers_of(experiment.strategy)[0] > 1:
-        raise InputError(
-            "data.on_bad is 'skip', which works only in a single process; remove the files that "
-            "`keras-ilsvrc data check` lists, and leave on_bad and bad_limit out"
-        )
-    if xla and any(layer.synchronized for layer in batch_norms(experiment.model)):
-        raise InputError(
-            "--xla: XLA cannot compile statistics that are synchronized over replicas; leave --xla "
-            "out, or set batch_norm.statistics to 'replica'"
-        )
-    recipe, table = experiment.recipe, experiment.recipe.optimizer
-    output = experiment.model.output
-    device_rows = device_ops(op_rows(recipe.data.train_ops))[1]
-    for key, values, known in (
-        ("optimizer.rates", table.rates, {x.name for x in experiment.model.trainable_weights}),
-        ("loss.weights", recipe.loss.weights, output if isinstance(output, dict) else ()),
-    ):
-        for name in values or ():
-            if name not in known:
-                raise InputError(
-                    f"{key}.{name}: {experiment.net.name} has none of this name; "
-                    f"{nearest(name, known)}"
-                )
-    if table.filter_rms:
-        hold_filters(experiment.model, table.filter_rms)
-    own = {"name", "clip_norm", "average", "filter_rms"}
-    arguments = table.model_dump(exclude=own, exclude_none=True)
-    return Update(
-        experiment.model,
-        OPTIMIZERS[table.name](_rate(recipe.schedule), **arguments),
-        CrossEntropy(recipe.loss.weights, recipe.loss.label_smoothing or 0.0),
-        recipe.data.batch_size,
-        recipe.seed,
-        clip_norm=table.clip_norm,
-        accumulate=recipe.accumulate or 1,
-        average=table.average,
-        xla=xla,
-        prepare=lambda images: apply_to_batch(images, device_rows, experiment.statistics),
-    )
-
-
-def _rate(table):
-    """Return the learning rate, or the schedule that gives it by step."""
-    rate = SCHEDULES[table.name](table)
-    return WarmUp(rate, *table.warm_up) if table.warm_up else rate
-
-
 def without_optimizer(model: keras.Model) -> keras.Model:
     """Return the model without its optimizer, for files that contain only its weights."""
     return keras.Model(model.input, model.output)
 
 
-def op_rows(ops) -> list[dict]:
+def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
     """Return the ops of a recipe as dicts, which `data.pipeline` takes."""
     return [op.model_dump(exclude_none=True) for op in ops]
 
 
-def _check_shapes(experiment, shape):
+def _check_batch(recipe: Recipe, replicas: int) -> None:
+    """Raise InputError unless the replicas can share a batch, and the schedule its validation."""
+    if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
+        pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
+        raise InputError(
+            f"data.batch_size is {recipe.data.batch_size}, which {replicas} replicas cannot share "
+            f"evenly{pieces}"
+        )
+    if recipe.schedule.name == "plateau" and recipe.data.validation is None:
+        raise InputError(
+            "schedule.name is 'plateau', which needs data.validation; name a split there"
+        )
+
+
+def _check_classes(classes: int, source: Source) -> None:
+    """Raise InputError unless the network has as many classes as the source."""
+    if classes != len(source.classes):
+        raise InputError(
+            f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
+        )
+
+
+def _check_shapes(experiment: Experiment, shape: tuple[int, ...]) -> None:
     """Raise InputError unless the ops produce images of the network's input shape."""
     data = experiment.recipe.data
     for key, ops in (("train_ops", data.train_ops), ("eval_ops", data.eval_ops)):
@@ -253,8 +238,8 @@ def _check_shapes(experiment, shape):
             raise InputError(f"data.{key}: {error}") from error
         made = batches.element_spec.shape[1:]
         if not made.is_fully_defined() or tuple(made) != shape:
-            made = "x".join(str(size or "?") for size in made)
+            found = "x".join(str(size or "?") for size in made)
             raise InputError(
-                f"data.{key} make images of {made}, but the net takes "
+                f"data.{key} make images of {found}, but the net takes "
                 f"{'x'.join(map(str, shape))}; resize or crop them, or set build.input_shape"
             )

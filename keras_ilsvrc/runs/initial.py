@@ -9,29 +9,29 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.nets.registry import Net
-from keras_ilsvrc.recipe.schema import Recipe
+from keras_ilsvrc.recipe.schema import Initial, Recipe
 from keras_ilsvrc.runs.experiment import without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training import initial
 
 
-def set_initial(model: keras.Model, recipe: Recipe, row: Net) -> None:
+def set_initial(model: keras.Model, recipe: Recipe, net: Net) -> None:
     """Set a model's weights by the recipe's `initial`: the paper, a rule, a run or a file."""
     found = recipe.initial
     if isinstance(found, str):
-        _set_word(model, found, recipe.seed, row)
+        _set_word(model, found, recipe.seed, net)
     else:
-        _set_word(model, found.rest, recipe.seed, row)
+        _set_word(model, found.rest, recipe.seed, net)
         _copy_layers(model, _model_of_run(Path(found.weights)), found)
 
 
-def _set_word(model, word, seed, row):
+def _set_word(model: keras.Model, word: str, seed: int, net: Net) -> None:
     if word == "paper":
-        module = import_module(f"keras_ilsvrc.nets.{row.builder.split(':')[0]}")
+        module = import_module(f"keras_ilsvrc.nets.{net.builder.split(':')[0]}")
         table = getattr(module, "INITIAL", None)
         if table is None:
             raise InputError(
-                f"initial is 'paper', but the paper of {row.name} gives no initial values; "
+                f"initial is 'paper', but the paper of {net.name} gives no initial values; "
                 "use 'he' or 'glorot'"
             )
         initial.set_initial_values(model, table, seed)
@@ -48,7 +48,7 @@ def _set_word(model, word, seed, row):
         load_weights(without_optimizer(model), path)
 
 
-def _model_of_run(path):
+def _model_of_run(path: Path) -> keras.Model:
     if not path.is_dir():
         raise InputError(f"initial.weights is {str(path)!r}; expected the directory of a run")
     directory = RunFiles(path).check_finished()
@@ -58,7 +58,7 @@ def _model_of_run(path):
     return model
 
 
-def _copy_layers(model, source, table):
+def _copy_layers(model: keras.Model, source: keras.Model, table: Initial) -> None:
     for name in table.layers:
         for each, owner in ((model, model.name), (source, table.weights)):
             known = [layer.name for layer in each.layers if layer.weights]

@@ -18,7 +18,7 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.loading import load_model, load_weights
 from keras_ilsvrc.runs.evaluate import restore
-from keras_ilsvrc.runs.experiment import Experiment, op_rows, without_optimizer
+from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles
 
 MODES = ("caffe", "tf", "torch")
@@ -151,7 +151,7 @@ def of_experiment(
         labelled = found == classes
     return Inspection(
         experiment.model,
-        op_rows(experiment.recipe.data.eval_ops),
+        experiment.eval_rows,
         experiment.statistics,
         split,
         classes,

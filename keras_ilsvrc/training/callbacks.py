@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keras_ilsvrc.errors import reason
-from keras_ilsvrc.training.records import error
+from keras_ilsvrc.training.records import Logs, error
 
 # State of `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint`: numbers or None.
 REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
@@ -23,7 +23,7 @@ class Validation(keras.callbacks.Callback):
         super().__init__()
         self.measure = measure
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         for name, value in self.measure().items():
             logs[f"validation_{name}"] = value
 
@@ -47,7 +47,7 @@ class Redraw(keras.callbacks.Callback):
         self.draw, self.log, self.seconds = draw, log, seconds
         self.drawn = -seconds
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if time.monotonic() - self.drawn < self.seconds:
             return
         try:
@@ -99,15 +99,16 @@ class ProgressBar(keras.callbacks.Callback):
     def set_state(self, state: dict[str, Any]) -> None:
         """Do nothing, since the bar has no state."""
 
-    def on_train_begin(self, logs=None):
-        self.first, self.speed = None, 0.0
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.first: int | None = None
+        self.speed = 0.0
         self.task = self.bar.add_task("first step", total=self.steps, state="")
         self.bar.start()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         done = int(logs["step"])
         if self.first is None:  # the first call traces the graph, so do not time it
             self.first, self.started = done, time.perf_counter()
@@ -117,15 +118,15 @@ class ProgressBar(keras.callbacks.Callback):
         description = f"epoch {self.epoch + 1}/{self.epochs}"
         self.bar.update(self.task, completed=done, description=description, state=self.state(logs))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.shown and not self.console.is_terminal:
             line = f"epoch {epoch + 1}/{self.epochs}  {self.state(logs)}"
             print(line, file=sys.stderr, flush=True)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs = None) -> None:
         self.bar.stop()
 
-    def state(self, logs) -> str:
+    def state(self, logs: Logs) -> str:
         """Return loss, errors and speed as text."""
         words = f"loss {logs['loss']:.4f}  error {error(logs):.2f} %"
         if "validation_error" in logs:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.files import PART, whole
@@ -24,6 +24,10 @@ STATE = "state.json"
 
 class Damaged(InputError):
     """Error of a checkpoint file that has changed since it was written."""
+
+
+class NotFinite(ValueError):
+    """Error of a state that contains values that are not finite."""
 
 
 @dataclass
@@ -67,6 +71,26 @@ class Facts(BaseModel):
     stop_training: bool
     callbacks: list[dict[str, Any]]
     owner: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, state: State, replicas: int) -> "Facts":
+        """Return the checked facts of a state, to be restored on a number of replicas.
+
+        Raises:
+            InputError: If the facts are of another version, or of another number of replicas.
+        """
+        try:
+            facts = cls.model_validate(state.facts)
+        except ValidationError as error:
+            raise InputError(
+                "the checkpoints are from another version of the package; choose another directory"
+            ) from error
+        if facts.replicas != replicas:
+            raise InputError(
+                f"the checkpoints are from training on {facts.replicas} replicas, not {replicas}; "
+                f"train on {facts.replicas} replicas or workers"
+            )
+        return facts
 
 
 def write(path: Path, state: State) -> None:
@@ -149,11 +173,11 @@ class Checkpoints:
 
         Raises:
             OSError: If the state cannot be written; earlier checkpoints are untouched.
-            ValueError: If a value in the arrays is not finite.
+            NotFinite: If a value in the arrays is not finite.
         """
         for name, array in state.arrays.items():
             if not np.isfinite(array).all():
-                raise ValueError(f"{name} is not finite after step {step}")
+                raise NotFinite(f"{name} is not finite after step {step}")
         if self.directory is None:
             return None
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -186,7 +210,7 @@ class Checkpoints:
             if others:
                 raise InputError(
                     f"{path}: belongs to a run with another {' and '.join(others)}; remove it, or "
-                    "choose another --out"
+                    "choose another directory"
                 )
             return state, damaged
         return None, damaged

@@ -1,5 +1,7 @@
 """Constraints that are applied to weights after every step."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -18,11 +20,11 @@ class FilterRMS(keras.constraints.Constraint):
     def __init__(self, most: float = 0.1):
         self.most = most
 
-    def __call__(self, kernel):
+    def __call__(self, kernel: Any) -> Any:
         square = ops.mean(ops.square(kernel), axis=(0, 1, 2), keepdims=True)
         return kernel * ops.minimum(self.most * ops.rsqrt(ops.maximum(square, 1e-30)), 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"most": self.most}
 
 

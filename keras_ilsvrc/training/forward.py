@@ -23,7 +23,8 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
     """
     made = to_devices._create_device_dataset
 
-    def without_tuner(*args):  # the options of our datasets do not reach these inner ones
+    def without_tuner(*args: Any) -> tf.data.Dataset:
+        # The options of our datasets do not reach these inner ones.
         return made(*args).with_options(untuned())
 
     with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):
@@ -63,15 +64,15 @@ class Forward:
             check()
         return tf.nest.map_structure(lambda *each: np.concatenate(each), *found)
 
-    def _graph(self, model, spec):
-        def on_replica(images):
+    def _graph(self, model: keras.Model, spec: Any) -> Callable[[Any], Any]:
+        def on_replica(images: Any) -> Any:
             outputs = model(images, training=False)
             return tf.nest.map_structure(lambda x: tf.cast(x, "float32"), outputs)
 
         # Use one graph for all image sizes: collectives are numbered when they are traced, so
         # workers must not trace at different steps.
         @tf.function(jit_compile=False, input_signature=[spec])
-        def step(images):
+        def step(images: Any) -> Any:
             outputs = self.strategy.run(on_replica, (images,))
             return tf.nest.map_structure(lambda x: self.strategy.gather(x, 0), outputs)
 

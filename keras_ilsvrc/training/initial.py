@@ -1,7 +1,7 @@
 """Initial values of the papers for the weights of a model that is already built."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -51,7 +51,7 @@ def _initializer(name: str, *numbers: float, seed: int) -> Callable[..., Any]:
     if name != "fan_in":
         return keras.initializers.get({"class_name": name, "config": {"seed": seed}})
 
-    def draw(shape, dtype=None):
+    def draw(shape: Sequence[int], dtype: Any = None) -> Any:
         limit = numbers[0] / math.prod(shape[:-1])
         return keras.initializers.RandomUniform(-limit, limit, seed=seed)(shape, dtype=dtype)
 

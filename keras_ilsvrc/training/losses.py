@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,7 +22,7 @@ class CrossEntropy:
     weights: Mapping[str, float] | None = None
     label_smoothing: float = 0.0
 
-    def __call__(self, outputs, labels) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(self, outputs: Any, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the loss summed over the images, and the number of correct images.
 
         Args:
@@ -37,7 +38,7 @@ class CrossEntropy:
         guesses = tf.argmax(named["predictions"], -1, output_type=labels.dtype)
         return tf.add_n(losses), tf.reduce_sum(tf.cast(guesses == labels, tf.float32))
 
-    def each(self, output, labels) -> tf.Tensor:
+    def each(self, output: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Return the loss of each image, computed in float32 if the output is half precision."""
         if output.dtype.size < 4:
             output = tf.cast(output, "float32")

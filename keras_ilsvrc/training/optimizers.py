@@ -1,28 +1,31 @@
 """Optimizers with weight decay in the gradient and rates by weight name, as in the papers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_ilsvrc.training.schedules import Rate
+
 NONE: Mapping[str, float] = MappingProxyType({})
 
 
-class InGradient:
+class InGradient(keras.optimizers.Optimizer):
     """Mixin that adds weight decay to the gradients of kernels, and sets rates by weight name.
 
     Keras' own `weight_decay` is applied outside the momentum, and to all weights.
     """
 
-    def set_up(self, l2, rates):
+    def set_up(self, l2: float, rates: Mapping[str, float]) -> None:
         self.l2, self.rates = l2, dict(rates)
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         super().build(variables)
         self._names = [variable.name for variable in variables]
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         name = self._names[self._get_variable_index(variable)]
         if self.l2 and name == "kernel":
             decay = ops.multiply(ops.cast(self.l2, variable.dtype), variable)
@@ -31,7 +34,7 @@ class InGradient:
             learning_rate = ops.multiply(learning_rate, self.rates[name])
         super().update_step(gradient, variable, learning_rate)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "l2": self.l2, "rates": dict(self.rates)}
 
 
@@ -49,7 +52,14 @@ class SGD(InGradient, keras.optimizers.SGD):
         **kwargs: Arguments of `keras.optimizers.SGD`.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, l2=0.0, rates=NONE, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: float = 0.0,
+        l2: float = 0.0,
+        rates: Mapping[str, float] = NONE,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate, momentum, **kwargs)
         self.set_up(l2, rates)
 
@@ -69,13 +79,13 @@ class RMSprop(InGradient, keras.optimizers.RMSprop):
 
     def __init__(
         self,
-        learning_rate=0.045,
-        rho=0.9,
-        momentum=0.0,
-        epsilon=1.0,
-        l2=0.0,
-        rates=NONE,
-        **kwargs,
+        learning_rate: Rate = 0.045,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1.0,
+        l2: float = 0.0,
+        rates: Mapping[str, float] = NONE,
+        **kwargs: Any,
     ):
         super().__init__(learning_rate, rho, momentum, epsilon, **kwargs)
         self.set_up(l2, rates)

@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.files import whole
 
+Logs = Any  # dict of values by name; Keras declares it optional, but always passes it
 COLUMNS = (
     "epoch",
     "step",
@@ -45,7 +46,11 @@ class History(keras.callbacks.Callback):
         self.path, self.images_per_step, self.log = path, images_per_step, log
         self.rows: list[dict[str, Any]] = []
         self.first_call = True
-        self.epoch = self.rate = None
+        self.epoch: int | None = None
+        self.rate: float | None = None
+        self.first: int | None = None
+        self.timed: tuple[int, float] | None = None
+        self.waited: float | None = None
 
     def get_state(self) -> dict[str, Any]:
         return {"rows": self.rows, "epoch": self.epoch, "rate": self.rate}
@@ -56,21 +61,21 @@ class History(keras.callbacks.Callback):
         self.first = self.timed = None
         self._write()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         self._write()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.first = self.timed = None
         if epoch == self.epoch:  # resumed within the epoch
             return
         self.epoch = epoch
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         if self.first is None and not self.first_call:
             self.started, self.first, self.waited = time.perf_counter(), batch, None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         self.first_call = False
         if self.first is None:
             return
@@ -78,8 +83,12 @@ class History(keras.callbacks.Callback):
             self.waited = logs["waited"]
         self.timed = batch + 1 - self.first, time.perf_counter() - self.started
 
-    def on_epoch_end(self, epoch, logs=None):
-        steps, seconds = self.timed or (None, None)
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        speed = share_waiting = None
+        if self.timed is not None and self.waited is not None:
+            steps, seconds = self.timed
+            speed = steps * self.images_per_step / seconds
+            share_waiting = (logs["waited"] - self.waited) / seconds
         self.rows.append(
             {
                 "epoch": epoch + 1,
@@ -89,13 +98,13 @@ class History(keras.callbacks.Callback):
                 "validation_loss": logs.get("validation_loss"),
                 "validation_error": logs.get("validation_error"),
                 "learning_rate": self.rate,
-                "images_per_second": steps and steps * self.images_per_step / seconds,
-                "input_wait": steps and (logs["waited"] - self.waited) / seconds,
+                "images_per_second": speed,
+                "input_wait": share_waiting,
             }
         )
         self._write()
 
-    def _write(self):
+    def _write(self) -> None:
         if self.path is None:
             return
         try:
@@ -128,7 +137,7 @@ class Summaries(keras.callbacks.Callback):
     def set_state(self, state: dict[str, Any]) -> None:
         """Do nothing, since the event files contain the earlier rows."""
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.directory is None:
             return
         if self.writer is None:
@@ -162,7 +171,7 @@ class KeptWeights(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.save, self.directory, self.log = epochs, save, directory, log
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if epoch + 1 not in self.epochs:
             return
         if self.directory is None:
@@ -178,6 +187,6 @@ class KeptWeights(keras.callbacks.Callback):
             self.log(f"{self.directory}: {lost}; training continues")
 
 
-def error(logs: dict[str, float]) -> float:
+def error(logs: Mapping[str, Any]) -> float:
     """Return the training error in %."""
     return 100 * (1 - logs["accuracy"])

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import tensorflow as tf
 
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.training.checkpoint import State, pack, unpack
 from keras_ilsvrc.training.update import Update
@@ -30,7 +31,7 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
     """Write values as returned by `values_of`.
 
     Raises:
-        ValueError: If names or shapes do not match the variables of the training.
+        InputError: If names or shapes do not match the variables of the training.
     """
     variables, apart = update.variables_of_training(), _statistics(update)
     for names, why in (
@@ -38,12 +39,12 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
         (sorted(variables.keys() - values.keys()), "is missing"),
     ):
         if names:
-            raise ValueError(f"{names[0]} {why} ({len(names)} such names)")
+            raise InputError(f"{names[0]} {why} ({len(names)} such names)")
     replicas = update.strategy.num_replicas_in_sync
     for name, variable in variables.items():
         shape = (replicas,) * (name in apart) + tuple(variable.shape)
         if values[name].shape != shape:
-            raise ValueError(f"{name} has shape {values[name].shape}; expected {shape}")
+            raise InputError(f"{name} has shape {values[name].shape}; expected {shape}")
     with update.strategy.scope():
         for name, variable in variables.items():
             if name in apart:
@@ -106,10 +107,10 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
 
 
 @tf.function(reduce_retracing=True)
-def _of_first(strategy, words):
+def _of_first(strategy: tf.distribute.Strategy, words: tf.Tensor) -> tf.Tensor:
     """Return the first worker's integers on every worker."""
 
-    def on_replica():
+    def on_replica() -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         first = tf.cast(context.replica_id_in_sync_group == 0, tf.int64)
         return context.all_reduce("SUM", words * first)
@@ -117,7 +118,7 @@ def _of_first(strategy, words):
     return strategy.experimental_local_results(strategy.run(on_replica))[0]
 
 
-def _statistics(update) -> list[str]:
+def _statistics(update: Update) -> list[str]:
     """Return the names of the statistics that each replica has of its own, in layer order."""
     if update.strategy.num_replicas_in_sync == 1:
         return []
@@ -126,18 +127,18 @@ def _statistics(update) -> list[str]:
 
 
 @tf.function
-def _gathered(strategy, rows):
+def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
     """Return all workers' rows; traced once per model, since a trace costs time and memory."""
     first = len(rows) * workers_of(strategy)[1]
 
-    def on_replica():
+    def on_replica() -> tf.Tensor:
         own = tf.distribute.get_replica_context().replica_id_in_sync_group - first
         return rows[own][None]
 
     return strategy.gather(strategy.run(on_replica), 0)
 
 
-def _rows(update) -> Values:
+def _rows(update: Update) -> Values:
     """Return the values of `_statistics`, one row per replica, with a single gather for all."""
     strategy, variables = update.strategy, update.variables_of_training()
     found = {
@@ -156,7 +157,7 @@ def _rows(update) -> Values:
     }
 
 
-def _set_rows(strategy, variable, rows):
+def _set_rows(strategy: tf.distribute.Strategy, variable: tf.Variable, rows: np.ndarray) -> None:
     own = strategy.experimental_local_results(variable)
     first = len(own) * workers_of(strategy)[1]
     for component, row in zip(own, rows[first:]):

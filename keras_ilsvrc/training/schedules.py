@@ -1,13 +1,16 @@
 """Learning rate schedules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+Rate: TypeAlias = float | LearningRateSchedule
 
-def steps(rows: Sequence[Sequence[float]]) -> float | LearningRateSchedule:
+
+def steps(rows: Sequence[Sequence[float]]) -> Rate:
     """Return a piecewise constant learning rate.
 
     Args:
@@ -37,26 +40,26 @@ def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
 class WarmUp(LearningRateSchedule):
     """Schedule that rises linearly from `start` to `then` at step `until`, and then follows it."""
 
-    def __init__(self, then, until, start=0.0):
+    def __init__(self, then: Rate, until: float, start: float = 0.0):
         self.then, self.until, self.start = then, until, start
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
         goal = self._then(ops.cast(self.until, "float32"))
         rising = self.start + (goal - self.start) * step / self.until
         return ops.where(step < self.until, rising, self._then(step))
 
-    def _then(self, step):
+    def _then(self, step: Any) -> Any:
         return self.then(step) if callable(self.then) else self.then
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         then = self.then
         if callable(then):
             then = keras.optimizers.schedules.serialize(then)
         return {"then": then, "until": self.until, "start": self.start}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> "WarmUp":
         if isinstance(config["then"], dict):
             then = keras.optimizers.schedules.deserialize(config["then"])
             config = {**config, "then": then}
@@ -75,15 +78,15 @@ class Plateau(keras.callbacks.Callback):
     def __init__(self, factor: float = 0.1, patience: int = 5, times: int = 3):
         super().__init__()
         self.factor, self.patience, self.times = factor, patience, times
-        self.state = {"best": None, "wait": 0, "done": 0}
+        self.state: dict[str, Any] = {"best": None, "wait": 0, "done": 0}
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return dict(self.state)
 
-    def set_state(self, state):
+    def set_state(self, state: Mapping[str, Any]) -> None:
         self.state = dict(state)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         error, state = logs["validation_error"], self.state
         if state["best"] is None or error < state["best"]:
             state["best"], state["wait"] = float(error), 0

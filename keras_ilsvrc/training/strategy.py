@@ -42,7 +42,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 
 @cache
-def _over(*devices):
+def _over(*devices: str) -> tf.distribute.MirroredStrategy:
     """Return one strategy for the same devices: two would confuse each other's collectives."""
     return tf.distribute.MirroredStrategy(devices)
 
@@ -88,14 +88,14 @@ def multi_worker(
 
 
 @tf.function
-def _come_together(strategy):
-    def on_replica():
+def _come_together(strategy: tf.distribute.Strategy) -> tf.Tensor:
+    def on_replica() -> tf.Tensor:
         return tf.distribute.get_replica_context().all_reduce("SUM", tf.ones(()))
 
     return strategy.run(on_replica)
 
 
-def _lost(cluster, message, seconds=3.0):
+def _lost(cluster: Cluster, message: str, seconds: float = 3.0) -> list[str]:
     """Return the names of the lost workers; wait up to `seconds` until one does not answer.
 
     A worker that hangs still answers. If all answer, return the workers that TensorFlow's error
@@ -112,7 +112,8 @@ def _lost(cluster, message, seconds=3.0):
     return [cluster.name(index) for index in named]
 
 
-def _make_logical_cpus(count):
+def _make_logical_cpus(count: int) -> None:
+    """Create logical CPU devices, unless there are enough."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     made = tf.config.get_logical_device_configuration(cpu) or [None]
     if len(made) >= count:

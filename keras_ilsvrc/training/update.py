@@ -5,11 +5,12 @@ averages or global-norm clipping, which it applies before it sums the replicas' 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.losses import CrossEntropy
 
 FLOAT16_SCALE = 2.0**15  # initial scale of the loss
@@ -84,7 +85,8 @@ class Update(tf.Module):
         self.averages = []
         if average is not None:
             self.averages = [_variable(weight, f"average/{weight.path}") for weight in weights]
-        self.scale = self.good = None
+        self.scale: Any = None
+        self.good: Any = None
         if model.compute_dtype == "float16":
             self.scale = _variable(tf.constant(FLOAT16_SCALE), "loss_scale")
             self.good = _variable(tf.constant(0), "good_steps")
@@ -102,7 +104,7 @@ class Update(tf.Module):
         own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]
         count = len(self.model.variables) - len(self.seeds) + len(self.optimizer.variables)
         if len(named) < count:
-            raise ValueError(f"{count - len(named)} of {count} variables have duplicate names")
+            raise InputError(f"{count - len(named)} of {count} variables have duplicate names")
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
     def reset_averages(self) -> None:
@@ -112,7 +114,7 @@ class Update(tf.Module):
                 average.assign(weight.value.numpy())
 
     def take(
-        self, iterator, first: int, count: int, stop: bool = False, save: bool = False
+        self, iterator: Any, first: int, count: int, stop: bool = False, save: bool = False
     ) -> Sequence[StepResult]:
         """Take steps in one graph call, and return their results.
 
@@ -131,7 +133,7 @@ class Update(tf.Module):
         ]
 
     @tf.function(jit_compile=False, reduce_retracing=False)
-    def _take(self, iterator, first, count, wishes):
+    def _take(self, iterator: Any, first: tf.Tensor, count: int, wishes: tf.Tensor) -> tf.Tensor:
         if count == 1:
             return self._step(iterator, first, wishes)[None]
         rows = tf.TensorArray(tf.float32, count, element_shape=[len(StepResult._fields)])
@@ -140,7 +142,7 @@ class Update(tf.Module):
             rows = rows.write(number, row)
         return rows.stack()
 
-    def _step(self, iterator, step, wishes):
+    def _step(self, iterator: Any, step: tf.Tensor, wishes: tf.Tensor) -> tf.Tensor:
         before = tf.timestamp()
         with tf.control_dependencies([before]):
             images, labels = next(iterator)
@@ -151,7 +153,9 @@ class Update(tf.Module):
         self.optimizer.iterations.assign_add(1)
         return tf.concat([row, waited[None]], 0)
 
-    def _on_replica(self, images, labels, step, wishes):
+    def _on_replica(
+        self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor
+    ) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         sums, gradients = self._in_pieces(images, labels, step, context.replica_id_in_sync_group)
         sums = tf.concat([sums, wishes], 0)
@@ -169,14 +173,16 @@ class Update(tf.Module):
         found = tf.stack([norm, tf.cast(finite, tf.float32)])
         return tf.concat([sums[:2], found, sums[2:]], 0)
 
-    def _in_pieces(self, images, labels, step, replica):
+    def _in_pieces(
+        self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, replica: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Return the sums and gradients of a replica's images, computed piece by piece."""
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
             return self.differentiate(images, labels)
         size = self.batch_size // self.strategy.num_replicas_in_sync // self.accumulate
 
-        def add(piece, sums, gradients):
+        def add(piece: tf.Tensor, sums: tf.Tensor, gradients: list[tf.Tensor]) -> Any:
             self._reseed(step, replica, piece)
             chosen = slice(piece * size, (piece + 1) * size)
             new_sums, new = self.differentiate(images[chosen], labels[chosen])
@@ -188,7 +194,7 @@ class Update(tf.Module):
         )
         return sums, gradients
 
-    def _gradients(self, images, labels):
+    def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             outputs = self.model(self.prepare(images), training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
@@ -201,14 +207,14 @@ class Update(tf.Module):
         gradients = tape.gradient(scaled, weights, unconnected_gradients="zero")
         return tf.stack([total, sums[1]]), gradients
 
-    def _reseed(self, step, replica, piece):
+    def _reseed(self, step: tf.Tensor, replica: tf.Tensor, piece: Any) -> None:
         for number, state in enumerate(self.seeds):
             seed = tf.constant([self.seed, number])
             for part in (tf.cast(step, tf.int32), replica, piece):
                 seed = tf.random.experimental.stateless_fold_in(seed, part)
             state.assign(tf.bitcast(seed, tf.uint32))
 
-    def _apply(self, gradients):
+    def _apply(self, gradients: Sequence[tf.Tensor]) -> None:
         """Update this replica's copy of the weights; equal gradients keep all copies equal."""
         rate = self.optimizer.learning_rate
         weights = self.model.trainable_weights
@@ -222,7 +228,7 @@ class Update(tf.Module):
             for average, weight in zip(self.averages, weights):
                 average.assign(momentum * average + (1 - momentum) * weight.value)
 
-    def _rescale(self, finite):
+    def _rescale(self, finite: tf.Tensor) -> tf.Tensor:
         """Update the scale of the float16 loss; return the scale that was used in this step."""
         scale = tf.identity(self.scale)
         patient = self.good + 1 >= FLOAT16_PATIENCE
@@ -232,10 +238,10 @@ class Update(tf.Module):
         return scale
 
 
-def _is_seed(variable):
+def _is_seed(variable: keras.Variable) -> bool:
     """Return whether a variable is the seed of a random layer, for example `Dropout`."""
     return variable.path.endswith("seed_generator_state")
 
 
-def _variable(value, name):
+def _variable(value: Any, name: str) -> tf.Variable:
     return tf.Variable(tf.convert_to_tensor(value), trainable=False, name=name.replace("/", "."))

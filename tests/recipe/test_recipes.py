@@ -167,6 +167,7 @@ def shallow(name):
 def test_builds_and_takes_a_step(name, monkeypatch):
     from keras_ilsvrc.data.pipeline import training_batches
     from keras_ilsvrc.runs import experiment as stages
+    from keras_ilsvrc.runs.update import make_update
 
     overrides = [*shallow(name), "data.batch_size=2"]
     recipe = recipes.load(ROOT / f"recipes/{name}.toml", overrides)
@@ -175,7 +176,7 @@ def test_builds_and_takes_a_step(name, monkeypatch):
     rows = stages.op_rows(recipe.data.train_ops)
     batches = training_batches(stage.train, rows, stage.statistics, 2, 0)
     with stage.strategy.scope():
-        update = stages.make_update(stage)
+        update = make_update(stage)
     before = [np.array(weight) for weight in stage.model.trainable_weights]
     iterator = iter(stage.strategy.distribute_datasets_from_function(lambda context: batches))
     (result,) = update.take(iterator, 0, 1)

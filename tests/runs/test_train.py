@@ -117,7 +117,8 @@ def scalars(events):
 
 def test_xla_and_statistics_over_replicas_are_refused():
     from keras_ilsvrc.layers.graph import synchronize
-    from keras_ilsvrc.runs.experiment import make_update, set_up
+    from keras_ilsvrc.runs.experiment import set_up
+    from keras_ilsvrc.runs.update import make_update
 
     stage = set_up(short(), mirrored(1))
     synchronize(stage.model, True)

@@ -94,7 +94,7 @@ def test_a_checkpoint_of_more_replicas_is_refused(tmp_path):
     held = checkpoints.latest()[0]
     held.facts["replicas"] = 2
     checkpoints.save(held.facts["step"], held)
-    with pytest.raises(InputError, match="on 2 replicas, not 1; give --replicas 2"):
+    with pytest.raises(InputError, match="on 2 replicas, not 1; train on 2 replicas"):
         run(tmp_path)
 
 

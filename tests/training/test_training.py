@@ -13,6 +13,7 @@ from keras_ilsvrc.training.callbacks import Redraw, Validation
 from keras_ilsvrc.training.keras_fit import compile_model
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
+from keras_ilsvrc.training.plan import Feed, Plan
 from keras_ilsvrc.training.records import COLUMNS, History, KeptWeights
 from keras_ilsvrc.training.schedules import steps
 from keras_ilsvrc.training.trainer import Trainer
@@ -41,7 +42,7 @@ def batches(size=16):
 def train(model, dataset, total, per_epoch, callbacks):
     update = Update(model, model.optimizer, CrossEntropy({"aux1": 0.3}), 16, 0)
     feed = lambda first_step, context: dataset.skip(first_step)  # noqa: E731
-    Trainer(update, feed, total, per_epoch, callbacks).train()
+    Trainer(update, Feed(feed), Plan(total, per_epoch), callbacks).train()
 
 
 @pytest.mark.parametrize("l2", [0.0, 1e-4, 0.5])

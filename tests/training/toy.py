@@ -7,11 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.training.checkpoint import Checkpoints
+from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
+from keras_ilsvrc.training.plan import Feed, Plan
 from keras_ilsvrc.training.replicas import values_of
 from keras_ilsvrc.training.schedules import steps
-from keras_ilsvrc.training.trainer import Trainer
+from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
 
 BATCH, PER_EPOCH, IMAGES = 8, 5, 40
@@ -56,9 +58,27 @@ def batches(first_step, context, poison=()):
     return examples.batch(BATCH // context.num_replicas_in_sync, drop_remainder=True)
 
 
-def trainer_of(update, steps, directory=None, callbacks=(), feed=batches, **options):
-    checkpoints = Checkpoints(directory)
-    return Trainer(update, feed, steps, PER_EPOCH, callbacks, checkpoints, **options)
+def trainer_of(
+    update,
+    steps,
+    directory=None,
+    callbacks=(),
+    feed=batches,
+    left_out=None,
+    stop=NEVER,
+    log=log_stderr,
+    **plan,
+):
+    """A trainer of the toy; `plan` goes to `Plan`."""
+    return Trainer(
+        update,
+        Feed(feed, left_out=left_out),
+        Plan(steps, PER_EPOCH, **plan),
+        callbacks,
+        Checkpoints(directory),
+        stop=stop,
+        log=log,
+    )
 
 
 def state_hash(update):

@@ -1,0 +1,97 @@
+"""Count the files and functions on the way from `keras-ilsvrc train` to the first step.
+
+    python docs/walk.py [--list]
+
+It runs one step of the quickstart and notes the calls of the package's functions. The way of the
+recipe consists of those that are given the recipe, one of its tables, or an object that holds it;
+the rest of the package takes plain arguments. A climb is a call from a lower package into a higher
+one, by a function that was passed down.
+"""
+
+import inspect
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+import keras_ilsvrc
+
+HOME = Path(keras_ilsvrc.__file__).parent
+HOLDERS = {"Recipe", "Table", "Experiment", "RunDirectory"}
+FLOORS = ("__main__.py", "cli", "report", "runs", "training", "nets", "data", "layers")
+
+
+class FirstStep(BaseException):
+    """End of the walk."""
+
+
+class Walk:
+    """Record of the calls of the package's functions, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []  # (file, function)
+        self.of_recipe: list[tuple[str, str]] = []
+        self.climbs = 0
+
+    def note(self, frame: FrameType, event: str, argument: object) -> None:
+        """Note an event; the profile function for `sys.setprofile`."""
+        place = _place(frame)
+        if event != "call" or place is None:
+            return
+        if place == ("training/update.py", "Update.take"):
+            sys.setprofile(None)
+            raise FirstStep
+        self.calls.append(place)
+        if any(map(_holds_recipe, frame.f_locals.values())):
+            self.of_recipe.append(place)
+        caller = frame.f_back
+        while caller and _place(caller) is None:
+            caller = caller.f_back
+        if caller and _floor(_place(caller)) > _floor(place):
+            self.climbs += 1
+
+
+def _place(frame: FrameType) -> tuple[str, str] | None:
+    """Return the file and function of a frame; None outside the package's functions."""
+    code = frame.f_code
+    is_function = code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.startswith("<")
+    if not is_function or not code.co_filename.startswith(str(HOME)):
+        return None
+    return str(Path(code.co_filename).relative_to(HOME)), code.co_qualname
+
+
+def _floor(place: tuple[str, str] | None) -> int:
+    """Return the floor of a file, counted from the top; files that all may use are the lowest."""
+    room = place[0].split("/")[0] if place else ""
+    return FLOORS.index(room) if room in FLOORS else len(FLOORS)
+
+
+def _holds_recipe(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_recipe, value[:3]))
+    kinds = type(value).__mro__
+    return any(x.__name__ in HOLDERS and x.__module__.startswith("keras_ilsvrc") for x in kinds)
+
+
+def main(list_: bool = typer.Option(False, "--list", help="Print the way of the recipe.")) -> None:
+    """Print the number of files and functions."""
+    from keras_ilsvrc.__main__ import main as command
+
+    walk = Walk()
+    with tempfile.TemporaryDirectory() as folder, suppress(FirstStep):
+        sys.argv = ["keras-ilsvrc", "train", "quickstart", "--out", f"{folder}/run"]
+        sys.argv += ["--set", "schedule.steps=1"]
+        sys.setprofile(walk.note)
+        command()
+    for file, function in dict.fromkeys(walk.of_recipe) if list_ else ():
+        print(f"{file:<28}{function}")
+    for label, calls in (("of the recipe", walk.of_recipe), ("of the package", walk.calls)):
+        print(f"{label:<16}{len({x for x, _ in calls})} files, {len(set(calls))} functions")
+    print(f"{'climbs':<16}{walk.climbs}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,233 @@
+"""`train`: train a network from a recipe."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from keras_ilsvrc import recipe as recipes
+from keras_ilsvrc.cli.evaluate import print_errors
+from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json, Replicas, check_replicas
+from keras_ilsvrc.cli.workers import run_workers
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.recipe.schema import Recipe
+from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
+from keras_ilsvrc.runs.machine import Machine
+from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, PAGE, RESULT, RunFiles
+from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.training.cluster import LOST, LostWorker, cluster_of
+from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignore_signals
+
+
+def _path(text: str) -> Path:
+    """Return a path; refuse an empty one, which typer takes for the working directory."""
+    if not text:
+        raise InputError("--out is empty; expected a directory, for example runs/mine")
+    return Path(text)
+
+
+Out = Annotated[Path | None, Option(parser=_path, help="Run directory; runs/NAME if not given.")]
+Set = Annotated[list[str] | None, Option("--set", help="Change a key, e.g. schedule.steps=100.")]
+Resume = Annotated[bool, Option("--resume", help="Resume the run in --out, or start it.")]
+CheckpointSteps = Annotated[
+    int | None,
+    Option(min=1, help="Steps between checkpoints, besides one every epoch and every ten minutes."),
+]
+StepsPerCall = Annotated[
+    int, Option(min=1, help="Steps per call of the graph; more are faster on GPUs.")
+]
+Xla = Annotated[bool, Option("--xla", help="Compile each replica's step with XLA.")]
+Tensorboard = Annotated[bool, Option("--tensorboard", help="Also write files for TensorBoard.")]
+LocalWorkers = Annotated[
+    int | None,
+    Option(min=2, max=256, help="Number of local processes to train in, each on the CPU."),
+]
+MaxRestarts = Annotated[int, Option(min=0, help="How many times to restart lost --local-workers.")]
+WaitForWorkers = Annotated[
+    float, Option(min=1, help="Seconds to wait until all workers have started.")
+]
+
+
+def train(
+    recipe: Annotated[str, Argument(help="TOML file, or name of a recipe.")],
+    out: Out = None,
+    replicas: Replicas = None,
+    set_: Set = None,
+    resume: Resume = False,
+    checkpoint_steps: CheckpointSteps = None,
+    steps_per_call: StepsPerCall = 1,
+    xla: Xla = False,
+    tensorboard: Tensorboard = False,
+    local_workers: LocalWorkers = None,
+    max_restarts: MaxRestarts = 0,
+    wait_for_workers: WaitForWorkers = 300,
+    as_json: Json = False,
+) -> None:
+    """Train a network from a recipe, test it, and keep the run in a directory.
+
+    On SIGTERM, SIGHUP or Ctrl-C, it writes a checkpoint and exits with 75; --resume resumes from
+    it. If gradients are repeatedly not finite, it exits with 76.
+
+    To train on several machines, start it on each one with TF_CONFIG set. If another worker is
+    lost, it exits with 69.
+    """
+    machine = Machine(
+        replicas, cluster_of(), wait_for_workers, checkpoint_steps, steps_per_call, xla, tensorboard
+    )
+    _check_workers(machine, local_workers, max_restarts)
+    with _exit_status(out or "runs"), StopRequest(at_once=True):
+        path, loaded = _load(recipe, set_ or ())
+        if machine.cluster and not machine.cluster.chief:
+            _follow(loaded, machine, out if resume else None)
+            return
+        start = out or Path("runs") / path.stem
+        directory = RunDirectory(start, loaded, resume, numbered=not (out or resume))
+        if local_workers and not directory.finished:
+            command = _command(path, set_ or (), machine)
+            directory = _train_locally(directory, command, local_workers, max_restarts)
+        _train_here(directory, machine, set_ or ())
+    _print_result(directory.path, as_json)
+
+
+def _load(name: str, overrides: Sequence[str]) -> tuple[Path, Recipe]:
+    """Return the path of a recipe and the recipe, after a check of its network's name."""
+    path = recipes.find(name)
+    recipe = recipes.load(path, overrides)
+    try:
+        info(recipe.net, **recipe.build.variations)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return path, recipe
+
+
+@contextmanager
+def _exit_status(label: object) -> Iterator[None]:
+    """Turn an exception that ends training early into one line and an exit status."""
+    try:
+        yield
+    except Stopped as error:
+        ignore_signals()  # a second one must not change the exit status
+        print(f"{label}: {error}; resume it with --resume", file=sys.stderr)
+        raise typer.Exit(STOPPED) from error
+    except LostWorker as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(LOST) from error
+    except Diverged as error:
+        print(f"{label}: diverged at {error}", file=sys.stderr)
+        raise typer.Exit(DIVERGED) from error
+
+
+def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
+    """Train as a worker that is not the chief, unless the run in `out` is finished."""
+    assert machine.cluster is not None
+    if out is None or not (out / RESULT).is_file():  # on a shared disk
+        with _exit_status(machine.cluster.name()):
+            _work(recipe, NoDirectory(), machine, ())
+
+
+def _train_locally(
+    directory: RunDirectory, command: Sequence[str], workers: int, restarts: int
+) -> RunDirectory:
+    """Train in several worker processes on this machine; return the directory of the result."""
+    with directory.reserved():
+        _print_plan(directory, f"{workers} workers")
+        status = run_workers([*command, "--out", str(directory.path)], workers, restarts)
+        if status:
+            raise typer.Exit(status)
+    return RunDirectory(directory.path, directory.recipe(), resume=True)
+
+
+def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str]:
+    """Return the command of each local worker, without its directory."""
+    words = [sys.executable, "-m", "keras_ilsvrc", "train", str(path), "--resume"]
+    words += [f"--wait-for-workers={machine.deadline}"]
+    words += [f"--steps-per-call={machine.steps_per_call}"]
+    if machine.checkpoint_steps:
+        words.append(f"--checkpoint-steps={machine.checkpoint_steps}")
+    words += ["--xla"] * machine.xla + ["--tensorboard"] * machine.tensorboard
+    return words + [f"--set={override}" for override in overrides]
+
+
+def _train_here(directory: RunDirectory, machine: Machine, overrides: Sequence[str]) -> None:
+    """Train in this process; if the run is finished, only draw what it lacks."""
+    if directory.finished:
+        _complete(directory, machine.replicas)
+        return
+    with directory, _exit_status(directory.path):
+        _print_plan(directory, "TensorFlow")
+        _work(directory.recipe(), directory, machine, overrides)
+
+
+def _work(
+    recipe: Recipe, directory: RunDirectory, machine: Machine, overrides: Sequence[str]
+) -> None:
+    if machine.cluster:  # TensorFlow prints ten lines when a worker is lost
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet_tensorflow()
+    from keras_ilsvrc.report import write_page
+    from keras_ilsvrc.runs.train import train
+
+    page = write_page if recipe.report and not machine.cluster else None
+    train(recipe, directory, machine, overrides, page)
+
+
+def _complete(directory: RunDirectory, replicas: int | None) -> None:
+    """Draw the pictures and the page that a finished run lacks."""
+    directory.result()
+    report = directory.recipe().report
+    names = [CURVES, DOUBTFUL, *([PAGE] if report else [])]
+    if all((directory.path / name).exists() for name in names):
+        return
+    quiet_tensorflow()
+    from keras_ilsvrc.report import write_page
+    from keras_ilsvrc.runs.finished import read
+    from keras_ilsvrc.runs.pictures import draw
+
+    with directory:
+        draw(read(directory.path, replicas, bar), write_page if report else None)
+
+
+def _print_plan(directory: RunDirectory, what: str) -> None:
+    recipe = directory.recipe()
+    plan = f"{recipe.net} on {recipe.data.dataset}, {recipe.schedule.steps:,} steps"
+    print(f"{plan}, in {directory.path}: starting {what}", file=sys.stderr)
+
+
+def _print_result(path: Path, as_json: bool) -> None:
+    result = RunFiles(path).result()
+    if as_json:
+        print(json.dumps({**result, "out": str(path)}, indent=2))
+        return
+    print_errors(result)
+    if "baseline" in result:
+        baseline = result["baseline"]
+        print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
+    print(f"{'seconds':<12}{result['seconds']:.0f}, on {result['replicas']} replicas")
+    for name, label in ((CURVES, "pictures"), (DOUBTFUL, ""), (PAGE, "page")):
+        if (path / name).is_file():
+            print(f"{label:<12}{path / name}")
+
+
+def _check_workers(machine: Machine, local_workers: int | None, max_restarts: int) -> None:
+    """Raise InputError if the options for workers and devices exclude one another."""
+    check_replicas(machine.replicas)
+    if local_workers and machine.cluster:
+        raise InputError("TF_CONFIG is set, but --local-workers sets it too; leave out one of them")
+    if (local_workers or machine.cluster) and machine.replicas is not None:
+        raise InputError(
+            "--replicas is for one process; leave it out: a worker uses all its GPUs or one CPU "
+            "device"
+        )
+    if max_restarts and not local_workers:
+        raise InputError("--max-restarts is for --local-workers; give both, or neither")
+    if not math.isfinite(machine.deadline):
+        raise InputError(f"--wait-for-workers is {machine.deadline}; expected seconds")

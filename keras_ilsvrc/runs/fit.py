@@ -1,0 +1,158 @@
+"""Fitting of a run's model: its training images, callbacks and checkpoints."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
+from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
+from keras_ilsvrc.recipe.schema import PlateauTable
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.evaluate import probabilities
+from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
+from keras_ilsvrc.runs.initial import set_initial
+from keras_ilsvrc.runs.machine import Machine
+from keras_ilsvrc.runs.pictures import draw_curves
+from keras_ilsvrc.runs.reading import CHECKPOINTS, CURVES, EPOCHS, HISTORY, TENSORBOARD
+from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
+from keras_ilsvrc.training.checkpoint import Checkpoints
+from keras_ilsvrc.training.plan import Feed, Plan
+from keras_ilsvrc.training.records import History, KeptWeights, Summaries
+from keras_ilsvrc.training.replicas import as_tested
+from keras_ilsvrc.training.schedules import Plateau
+from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.training.trainer import NEVER, Trainer
+from keras_ilsvrc.training.update import Update
+
+OVERHEAD = 4096  # bytes, upper limit of what each array adds to its values in a weight file
+
+
+def fit(
+    experiment: Experiment,
+    update: Update,
+    directory: RunDirectory,
+    machine: Machine,
+    stop: StopRequest,
+) -> list[dict[str, Any]]:
+    """Take the steps of the recipe; return the rows of `history.csv`."""
+    recipe, split = experiment.recipe, experiment.train
+    batch = recipe.data.batch_size
+    plan = Plan(
+        recipe.schedule.steps,
+        -(-len(split) // batch),
+        machine.steps_per_call,
+        machine.checkpoint_steps,
+    )
+    history_file = directory.file(HISTORY)
+    with ProgressBar(plan.steps, plan.steps_per_epoch, batch, history_file is not None) as progress:
+        history = History(history_file, batch, progress.log)
+        recorders = _recorders(experiment, update, directory, machine, history)
+        trainer = Trainer(
+            update,
+            _feed(experiment),
+            plan,
+            [*_measures(experiment, update, stop), history, progress, *recorders],
+            Checkpoints(directory.file(CHECKPOINTS), directory.owner),
+            initial=lambda: set_initial(experiment.model, recipe, experiment.net),
+            stop=stop,
+            log=progress.log,
+        )
+
+        def failed() -> list[int]:
+            return experiment.indices(trainer.step, machine.steps_per_call)
+
+        with naming_the_file(split, experiment.host_rows, experiment.statistics, failed):
+            trainer.train()
+    return history.rows
+
+
+def _feed(experiment: Experiment) -> Feed:
+    """Return the training images of an experiment."""
+    recipe, left_out = experiment.recipe, experiment.left_out
+
+    def from_step(first: int, context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return training_batches(
+            experiment.train,
+            experiment.host_rows,
+            experiment.statistics,
+            recipe.data.batch_size,
+            recipe.seed,
+            first_step=first,
+            last_step=recipe.schedule.steps,
+            context=context,
+            stand_ins=left_out.stand_ins() if left_out else None,
+        )
+
+    def describe(step: int) -> str:
+        names = names_of_step(experiment.train, recipe.data.batch_size, recipe.seed, step)
+        return f"step {step} ({names})"
+
+    return Feed(from_step, describe, left_out)
+
+
+def _measures(
+    experiment: Experiment, update: Update, stop: StopRequest
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks whose values the others use: validation, and a plateau's rate."""
+    callbacks: list[keras.callbacks.Callback] = []
+    if experiment.validation is not None:
+        callbacks.append(Validation(lambda: _validate(experiment, update, stop)))
+    schedule = experiment.recipe.schedule
+    if isinstance(schedule, PlateauTable):
+        callbacks.append(Plateau(schedule.factor, schedule.patience, schedule.times))
+    return callbacks
+
+
+def _recorders(
+    experiment: Experiment,
+    update: Update,
+    directory: RunDirectory,
+    machine: Machine,
+    history: History,
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that write files; the same on all workers, some without a path."""
+    picture, title = directory.file(CURVES), experiment.title
+    events = directory.file(TENSORBOARD) if machine.tensorboard else None
+
+    def redraw() -> None:
+        if picture:
+            draw_curves(history.rows, picture, title)
+
+    def save(path: Path | None) -> None:
+        with as_tested(update):  # collective, so called on every worker
+            if path:
+                write_weights(experiment.model, path)
+
+    epochs = experiment.recipe.keep_epochs or ()
+    return [
+        Redraw(redraw, history.log),
+        Summaries(history, events),
+        KeptWeights(epochs, save, directory.file(EPOCHS), history.log),
+    ]
+
+
+def write_weights(model: keras.Model, path: Path) -> None:
+    """Save weights, unless the disk is too full: a partial file prevents a clean exit."""
+    size = sum(weight.numpy().nbytes + OVERHEAD for weight in model.weights)
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    without_optimizer(model).save_weights(path)
+
+
+def _validate(experiment: Experiment, update: Update, stop: StopRequest) -> dict[str, float]:
+    """Return the validation loss, and the validation error in %."""
+    if not experiment.alone:
+        stop = NEVER  # all workers learn of a signal together, in the next step
+    split = experiment.validation
+    assert split is not None
+    with as_tested(update):
+        found = probabilities(experiment, split, "single_view", progress=lambda *_: stop.check())
+    return {
+        "loss": cross_entropy(found, split.labels),
+        "error": top_k_error(found, split.labels, 1),
+    }

@@ -1,0 +1,89 @@
+"""Training step of an experiment: its optimizer, schedule and loss, from the recipe's tables."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from keras_ilsvrc.data.apply import apply_to_batch
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.layers.graph import batch_norms
+from keras_ilsvrc.recipe.schema import Schedule
+from keras_ilsvrc.runs.experiment import Experiment
+from keras_ilsvrc.training.constraints import hold_filters
+from keras_ilsvrc.training.losses import CrossEntropy
+from keras_ilsvrc.training.optimizers import SGD, RMSprop
+from keras_ilsvrc.training.schedules import Rate, WarmUp, exponential, polynomial, steps
+from keras_ilsvrc.training.update import Update
+
+OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
+# Keys for `Update` and constraints; all others are arguments of the optimizer.
+OURS = {"name", "clip_norm", "average", "filter_rms"}
+SCHEDULES: dict[str, Callable[[Any], Rate]] = {
+    "steps": lambda table: steps(table.learning_rate),
+    "plateau": lambda table: table.learning_rate,
+    "polynomial": lambda table: polynomial(table.learning_rate, table.steps, table.power),
+    "exponential": lambda table: exponential(table.learning_rate, table.factor, table.every),
+}
+
+
+def make_update(experiment: Experiment, xla: bool = False) -> Update:
+    """Return the training step of an experiment's model; call this in the strategy's scope.
+
+    Args:
+        experiment: Experiment, as from `set_up`.
+        xla: Whether to compile with XLA, as in `training.update.Update`.
+
+    Raises:
+        InputError: If a name in the recipe is unknown, or the model cannot be trained in this way.
+    """
+    _check_model(experiment, xla)
+    recipe, model, table = experiment.recipe, experiment.model, experiment.recipe.optimizer
+    if table.filter_rms:
+        hold_filters(model, table.filter_rms)
+    optimizer = OPTIMIZERS[table.name](
+        _rate(recipe.schedule), **table.model_dump(exclude=OURS, exclude_none=True)
+    )
+    return Update(
+        model,
+        optimizer,
+        CrossEntropy(recipe.loss.weights, recipe.loss.label_smoothing or 0.0),
+        recipe.data.batch_size,
+        recipe.seed,
+        clip_norm=table.clip_norm,
+        accumulate=recipe.accumulate or 1,
+        average=table.average,
+        xla=xla,
+        prepare=lambda images: apply_to_batch(
+            images, experiment.device_rows, experiment.statistics
+        ),
+    )
+
+
+def _rate(table: Schedule) -> Rate:
+    """Return the learning rate, or the schedule that gives it by step."""
+    rate = SCHEDULES[table.name](table)
+    return WarmUp(rate, *table.warm_up) if table.warm_up else rate
+
+
+def _check_model(experiment: Experiment, xla: bool) -> None:
+    """Raise InputError if names in the recipe are unknown, or settings exclude one another."""
+    recipe, model = experiment.recipe, experiment.model
+    if experiment.left_out and not experiment.alone:
+        raise InputError(
+            "data.on_bad is 'skip', which works only in a single process; remove the files that "
+            "`keras-ilsvrc data check` lists, and leave on_bad and bad_limit out"
+        )
+    if xla and any(layer.synchronized for layer in batch_norms(model)):
+        raise InputError(
+            "--xla: XLA cannot compile statistics that are synchronized over replicas; leave --xla "
+            "out, or set batch_norm.statistics to 'replica'"
+        )
+    outputs = model.output if isinstance(model.output, dict) else ()
+    weights = {weight.name for weight in model.trainable_weights}
+    _check_names("optimizer.rates", recipe.optimizer.rates or (), weights, experiment.net.name)
+    _check_names("loss.weights", recipe.loss.weights or (), outputs, experiment.net.name)
+
+
+def _check_names(key: str, names: Iterable[str], known: Iterable[str], net: str) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(f"{key}.{name}: {net} has none of this name; {nearest(name, known)}")
