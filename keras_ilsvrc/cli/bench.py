@@ -110,9 +110,9 @@ def _start_torch() -> None:
 def _print_comparison(result: "Comparison") -> None:
     table = table_of(("net", "form", "s/step", "images/s", "GFLOP/s"), ("net", "form"))
     for speed in filter(None, (result.ours, result.peer)):
-        rates = f"{speed.seconds:.3f}", f"{speed.images_per_second:.2f}"
+        rate = f"{speed.images_per_second:.2f}"
         flops = "" if speed.gflops is None else f"{speed.gflops:.1f}"
-        table.add_row(speed.net, speed.form, *rates, flops)
+        table.add_row(speed.net, speed.form, f"{speed.seconds:.3f}", rate, flops)
     console = Console(width=100, markup=False, highlight=False)
     console.print(table)
     if result.ratio:

@@ -56,8 +56,8 @@ def _show(found: "Findings") -> None:
     table = table_of(headings, ("split",), title=title, title_justify="left")
     for split, count in found.images.items():
         row = found.classes[split]
-        numbers = f"{row['least']:,}", f"{row['median']:,.10g}", f"{row['most']:,}"
-        table.add_row(split, f"{count:,}", *numbers, f"{len(row['empty']):,}")
+        numbers = (count, row["least"], row["median"], row["most"], len(row["empty"]))
+        table.add_row(split, *(f"{number:,.10g}" for number in numbers))
     console = Console(width=WIDTH, markup=False, highlight=False)
     console.print(table)
     for split, row in found.classes.items():

@@ -15,10 +15,10 @@ from keras_ilsvrc.visualize.top import TopActivations, cut
 
 Picture = Callable[[int], np.ndarray]  # function from the index of an image to the image
 INCH = 2.2  # width of an image in a row, in inches
-COLOURS = tuple(TABLEAU_COLORS)[:7]  # colours of classes; the eighth is grey
+CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # colours of classes; the eighth is grey
 ACROSS = 4  # number of maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # line between images; light blue, since their edges may be black or white
-SMALL = 48  # enlarge smaller images to about this many pixels
+ENLARGED = 48  # enlarge smaller images to about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
 
 def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
     """Return a mosaic of images of the same size; small ones are enlarged."""
-    large = enlarged(np.stack(images), SMALL)
+    large = enlarged(np.stack(images), ENLARGED)
     return tile(large, columns, max(1, large.shape[2] // 24), LINE)
 
 
@@ -145,9 +145,9 @@ def occlusion_sheet(
         figure.colorbar(drawn, ax=own, shrink=0.8)
     own = axes[3]
     present, counts = np.unique(found.labels, return_counts=True)
-    named = present[np.argsort(-counts, kind="stable")][: len(COLOURS)]
-    colours = [*COLOURS, GREY]
-    places = np.full(found.labels.shape, len(COLOURS))  # all other classes are grey
+    named = present[np.argsort(-counts, kind="stable")][: len(CLASS_COLOURS)]
+    colours = [*CLASS_COLOURS, GREY]
+    places = np.full(found.labels.shape, len(CLASS_COLOURS))  # all other classes are grey
     for number, label in enumerate(named):
         places[found.labels == label] = number
         own.plot([], [], "s", color=colours[number], label=plain(classes[label], 24))
