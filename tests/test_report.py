@@ -92,7 +92,7 @@ def test_a_page_says_what_the_run_found(page, small_run):
 
 
 def test_names_are_escaped(small_run):
-    from keras_ilsvrc.report.page import page as made
+    from keras_ilsvrc.report.page import render
     from keras_ilsvrc.report.sections import confusion, doubtful, recipe, summary
     from keras_ilsvrc.runs.finished import read
 
@@ -103,7 +103,8 @@ def test_names_are_escaped(small_run):
     )
     experiment.recipe = experiment.recipe.model_copy(update={"initial": "</code><script>"})
     held = dataclasses.replace(held, experiment=experiment)
-    text = made("<i>&", [part(held) for part in (summary, confusion, doubtful, recipe)])
+    sections = [part(held) for part in (summary, confusion, doubtful, recipe)]
+    text = render("page", title="<i>&", sections=sections)
     assert "<b>&" not in text
     assert "&lt;b&gt;&amp;3" in text
     assert "<script>" not in text
@@ -180,8 +181,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
         return str(result.exception)
 
     assert "no finished run" in refusal("--run", tmp_path)
-    missing = refusal("--run", small_run, "--out", tmp_path / "none" / "page.html")
-    assert missing.startswith("--out is ")
+    page = tmp_path / "none" / "page.html"
+    assert refusal("--run", small_run, "--out", page) == f"{page}: there is no folder {page.parent}"
     assert "a folder" in refusal("--run", small_run, "--out", tmp_path)
     for name, content in (
         ("result.json", "{"),

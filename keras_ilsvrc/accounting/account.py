@@ -8,9 +8,8 @@ import keras
 import numpy as np
 
 from keras_ilsvrc.accounting.cost import cost
-from keras_ilsvrc.accounting.geometry import pixels, window
+from keras_ilsvrc.accounting.geometry import Window, pixels, window
 from keras_ilsvrc.accounting.rows import Account, Row, sums
-from keras_ilsvrc.accounting.span import Window
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, functional, walk
 

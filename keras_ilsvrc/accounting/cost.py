@@ -60,8 +60,8 @@ def _separable(call: Call) -> Cost:
     layer, size = call.operation, call.outputs[0].shape[1:]
     between = math.prod(size[:-1]) * layer.pointwise_kernel.shape[-2]
     macs = _products(size, layer.depthwise_kernel) + _products(size, layer.pointwise_kernel)
-    cost = _with_bias(call, math.prod(size), macs)
-    return cost._replace(units=between + math.prod(size))
+    found = _with_bias(call, math.prod(size), macs)
+    return found._replace(units=between + math.prod(size))
 
 
 def _products(size: tuple[int, ...], kernel: Any) -> int:

@@ -1,14 +1,39 @@
 """Receptive fields of a layer's units in the input image: one rule per kind of layer."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import layers
 
-from keras_ilsvrc.accounting.span import Span, Window
 from keras_ilsvrc.layers import LocalResponseNormalization
 from keras_ilsvrc.layers.graph import Call
 
+
+class Span(NamedTuple):
+    """Window along one axis: unit i sees `field` pixels, from pixel `start + i * stride` on.
+
+    Pixels count from 0; negative ones and those beyond the image are padding. With stride 0, all
+    units see the same.
+    """
+
+    start: int
+    field: int
+    stride: int
+
+    def slide(self, kernel: int, stride: int = 1, before: int = 0) -> "Span":
+        """Return the span of a kernel sliding over `before` units of padding and these units."""
+        return Span(
+            self.start - before * self.stride,
+            self.field + (kernel - 1) * self.stride,
+            self.stride * stride,
+        )
+
+    def whole(self, units: int) -> "Span":
+        """Return the span of this many units together."""
+        return Span(self.start, self.field + (units - 1) * self.stride, 0)
+
+
+Window = tuple[Span, ...]  # one span per image axis; empty if the input is no image
 Rule = Callable[[Call, list[Window]], Window | None]
 
 

@@ -1,13 +1,13 @@
 """Rows of a model's account, one per layer call, and their sums."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
 from keras_ilsvrc.errors import InputError, nearest
 
-PADDING = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
+PADDING_KINDS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,17 +98,13 @@ class Account(Numbers):
         """Group consecutive rows by map size; padding belongs to the layer after it."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
-            if self.rows[number].kind in PADDING:
+            if self.rows[number].kind in PADDING_KINDS:
                 sizes[number] = sizes[number + 1]
         stages = []
         for size, pairs in groupby(zip(sizes, self.rows), key=lambda pair: pair[0]):
             rows = [row for _, row in pairs]
             stages.append(Stage(size=size, rows=tuple(row.name for row in rows), **sums(rows)))
         return stages
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the account as dicts, tuples, names and numbers only, for JSON."""
-        return asdict(self)
 
 
 def sums(rows: Iterable[Numbers]) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from keras_ilsvrc.bench.timing import ENOUGH, UNCOUNTED, take_turns
-from keras_ilsvrc.data.apply import Rows
+from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, take_turns
 from keras_ilsvrc.data.pipeline import training_batches
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.stores import Files
+from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.training.strategy import threads
 
 FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90  # the usual size of ImageNet images
@@ -29,18 +29,10 @@ MEAN: Rows = [
     {"op": "subtract_pixel_mean"},
 ]
 AREA, ASPECT = [0.08, 1.0], [3 / 4, 4 / 3]
+WINDOW = {"op": "area_crop", "size": 224, "interpolation": "bilinear"}
 INCEPTION, ALEXNET, CAFFENET = "Inception crop", "AlexNet", "CaffeNet"
 AUGMENTATIONS: dict[str, Rows] = {
-    INCEPTION: [
-        {
-            "op": "area_crop",
-            "size": 224,
-            "area": AREA,
-            "aspect": ASPECT,
-            "interpolation": "bilinear",
-        },
-        {"op": "flip"},
-    ],
+    INCEPTION: [{**WINDOW, "area": AREA, "aspect": ASPECT}, {"op": "flip"}],
     ALEXNET: [
         {"op": "resize_shorter", "size": 256},
         {"op": "random_crop", "size": 224},
@@ -81,9 +73,7 @@ class InputSpeed:
 
 
 def measure(
-    torchvision: bool = False,
-    rounds: int = ENOUGH,
-    progress: Callable[[str, float], None] = lambda what, share: None,
+    torchvision: bool = False, rounds: int = ENOUGH, progress: Progress = lambda what, share: None
 ) -> InputSpeed:
     """Time turns of 1,920 images: only decoded, and augmented in batches of 128.
 
@@ -103,11 +93,7 @@ def measure(
             functions[name] = _consumed(batches)
         if torchvision:
             functions[TORCHVISION] = _consumed(_torchvision_loader(Path(directory)))
-
-        def show_round(name: str, number: int) -> None:
-            progress(f"timing {name}", number / (rounds + UNCOUNTED))
-
-        times = take_turns(functions, rounds, show_round)
+        times = take_turns(functions, rounds, progress)
         size = statistics.mean(Path(path).stat().st_size for path in paths)
     pairs = [(name, DECODING) for name in AUGMENTATIONS]
     pairs += [(INCEPTION, TORCHVISION)] if torchvision else []
@@ -189,5 +175,5 @@ def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
 def _ratio(ours: str, over: str, times: dict[str, list[float]]) -> ThroughputRatio:
     """Compute the ratio of speeds, which is the inverse ratio of times."""
     ratios = [other / own for own, other in zip(times[ours], times[over])]
-    lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    lower, median, upper = quartiles(ratios)
     return ThroughputRatio(ours, over, median, lower, upper)

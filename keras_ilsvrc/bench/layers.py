@@ -1,12 +1,13 @@
 """Benchmark of GroupedConv2D and LocalResponseNormalization against Keras and TensorFlow."""
 
+import statistics
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from keras_ilsvrc.bench.timing import alternate
+from keras_ilsvrc.bench.timing import take_turns
 from keras_ilsvrc.layers import GroupedConv2D, LocalResponseNormalization
 
 BATCH = 32
@@ -57,17 +58,11 @@ def _compare(
 ) -> list[LayerTimes]:
     x = tf.random.stateless_normal((BATCH, *shape), seed=(0, 0))
     functions = {name: _forward_backward(layer, x) for name, layer in layers.items()}
-    seconds = alternate(functions, rounds)
+    times = take_turns(functions, rounds)
+    ms = {name: 1000 * statistics.median(seconds) for name, seconds in times.items()}
     ours = next(iter(layers))
     return [
-        LayerTimes(
-            ours,
-            peer,
-            1000 * seconds[ours],
-            1000 * seconds[peer],
-            seconds[ours] / seconds[peer],
-            limit,
-        )
+        LayerTimes(ours, peer, ms[ours], ms[peer], ms[ours] / ms[peer], limit)
         for peer, limit in limits.items()
     ]
 

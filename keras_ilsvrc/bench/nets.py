@@ -1,8 +1,8 @@
 """Benchmark of whole networks against the same networks of another package."""
 
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_ilsvrc.accounting import account
 from keras_ilsvrc.bench.peers import PEERS
 from keras_ilsvrc.bench.steps import Work, keras_step, torchvision_step
-from keras_ilsvrc.bench.timing import ENOUGH, UNCOUNTED, take_turns
+from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, take_turns
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.training.strategy import threads
 
@@ -55,6 +55,15 @@ class Comparison:
     jit: bool
 
 
+class TimedNet(NamedTuple):
+    """Network to time: its package and name, its form, and the function that runs one step."""
+
+    name: str
+    form: str
+    macs: int | None
+    work: Work
+
+
 def measure(
     name: str,
     against: str | None = None,
@@ -62,7 +71,7 @@ def measure(
     steps: int = ENOUGH,
     batch: int = 8,
     jit: bool | None = None,
-    progress: Callable[[str, float], None] = lambda what, share: None,
+    progress: Progress = lambda what, share: None,
 ) -> Comparison:
     """Time steps of a net on random images: forward, backward and an SGD update.
 
@@ -79,54 +88,46 @@ def measure(
     for gpu in gpus if against == "torchvision" else ():  # else it takes all memory from torch
         tf.config.experimental.set_memory_growth(gpu, True)
     jit = bool(gpus) if jit is None else jit
-    form = "XLA" if jit else "graph"
-
     progress(f"building {name}", 0)
     model = build(name)
-    macs = account(model).macs
-    nets = [(f"keras_ilsvrc {name}", form, macs)]
-    works: list[Work] = [keras_step(model, batch, inference, jit)]
+    nets = [_keras_net(f"keras_ilsvrc {name}", model, batch, inference, jit)]
     if against:
         title = PEERS[against][name]
         progress(f"building {title} of {against}", 0)
-        if against == "keras":
-            other = getattr(keras.applications, title)(weights=None)
-            works.append(keras_step(other, batch, inference, jit))
-            macs = account(other).macs
-        else:
-            form, work = torchvision_step(title, model.input_shape[1:], batch, inference)
-            works.append(work)
-        nets.append((f"{against} {title}", form, macs))
-
-    def show_round(net: str, number: int) -> None:
-        what = "timing" if number else "first step of"
-        progress(f"{what} {net}", number / (steps + UNCOUNTED))
-
-    times = take_turns({net: work for (net, _, _), work in zip(nets, works)}, steps, show_round)
-    speeds = [_speed(*net, times[net[0]], batch, 1 if inference else 3) for net in nets]
-    return Comparison(
-        ours=speeds[0],
-        peer=speeds[1] if against else None,
-        ratio=_ratio(*times.values()) if against else None,
-        work="inference" if inference else "training",
-        batch=batch,
-        steps=steps,
-        dtype=model.compute_dtype,
-        device="GPU" if gpus else f"CPU, {threads()} threads",
-        jit=jit,
-    )
+        nets.append(_peer(against, title, model, batch, inference, jit))
+    times = take_turns({net.name: net.work for net in nets}, steps, progress)
+    ours, *peers = [_speed(net, times[net.name], batch, 1 if inference else 3) for net in nets]
+    peer, ratio = (peers[0], _ratio(*times.values())) if peers else (None, None)
+    work = "inference" if inference else "training"
+    device = "GPU" if gpus else f"CPU, {threads()} threads"
+    return Comparison(ours, peer, ratio, work, batch, steps, model.compute_dtype, device, jit)
 
 
-def _speed(
-    net: str, form: str, macs: int | None, times: list[float], batch: int, passes: int
-) -> Speed:
+def _keras_net(name: str, model: keras.Model, batch: int, inference: bool, jit: bool) -> TimedNet:
+    work = keras_step(model, batch, inference, jit)
+    return TimedNet(name, "XLA" if jit else "graph", account(model).macs, work)
+
+
+def _peer(
+    package: str, title: str, ours: keras.Model, batch: int, inference: bool, jit: bool
+) -> TimedNet:
+    name = f"{package} {title}"
+    if package == "keras":
+        model = getattr(keras.applications, title)(weights=None)
+        return _keras_net(name, model, batch, inference, jit)
+    form, work = torchvision_step(title, ours.input_shape[1:], batch, inference)
+    return TimedNet(name, form, account(ours).macs, work)
+
+
+def _speed(net: TimedNet, times: list[float], batch: int, passes: int) -> Speed:
     seconds = statistics.median(times)
     rate = batch / seconds
-    return Speed(net, form, seconds, rate, macs and 2e-9 * macs * passes * rate)
+    gflops = net.macs and 2e-9 * net.macs * passes * rate
+    return Speed(net.name, net.form, seconds, rate, gflops)
 
 
 def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
     """Compute the ratio of speeds, which is the inverse ratio of times."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
-    lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    lower, median, upper = quartiles(ratios)
     return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

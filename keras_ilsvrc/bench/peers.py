@@ -53,5 +53,10 @@ def check_peer(name: str, package: str) -> None:
     if name not in PEERS[package]:
         known = ", ".join(PEERS[package])
         raise InputError(f"--against {package}: the package has no {name}; expected one of {known}")
+    check_installed(package)
+
+
+def check_installed(package: str) -> None:
+    """Raise an InputError with the command that installs a package unless it is installed."""
     if importlib.util.find_spec(package) is None:
         raise InputError(f"--against {package} needs {package}: python -m pip install {package}")

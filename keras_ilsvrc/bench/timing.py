@@ -2,22 +2,23 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 UNCOUNTED = 2  # warm-up rounds
 ENOUGH = 10  # least number of rounds that gives a meaningful spread of a ratio
+Progress = Callable[[str, float], None]  # takes the current step, and the share of timing done
 
 
-def alternate(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each function, timed by `take_turns`."""
-    times = take_turns(functions, rounds)
-    return {name: statistics.median(values) for name, values in times.items()}
+def quartiles(ratios: Iterable[float]) -> tuple[float, float, float]:
+    """Return the lower quartile, the median and the upper quartile of at least two ratios."""
+    lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
+    return lower, median, upper
 
 
 def take_turns(
     functions: Mapping[str, Callable[[], object]],
     rounds: int,
-    progress: Callable[[str, int], None] = lambda name, number: None,
+    progress: Progress = lambda what, share: None,
 ) -> dict[str, list[float]]:
     """Time each function once per round, in turn; return its seconds in every round.
 
@@ -27,12 +28,12 @@ def take_turns(
     Args:
         functions: Functions by name; each must return only when its work is done.
         rounds: Number of timed rounds, at least 1.
-        progress: Function called with the name of the next function and its round, from 0.
+        progress: Function called before each function, for example with "timing fit".
     """
     times: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + UNCOUNTED):
         for name, work in functions.items():
-            progress(name, number)
+            progress(f"timing {name}", number / (rounds + UNCOUNTED))
             started = time.perf_counter()
             work()
             if number >= UNCOUNTED:

@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import truediv
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_ilsvrc.bench.timing import UNCOUNTED, take_turns
+from keras_ilsvrc.bench.timing import UNCOUNTED, Progress, quartiles, take_turns
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.keras_fit import compile_model
@@ -24,6 +26,7 @@ from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
 
 IMAGENET = 1_281_167  # training images
+TRAINER, FIT = "our trainer", "fit"
 
 
 class Turns(keras.callbacks.Callback):
@@ -49,10 +52,10 @@ class Turns(keras.callbacks.Callback):
         if self.error:
             raise self.error
 
-    def on_epoch_begin(self, epoch, logs=None):  # type: ignore[no-untyped-def]
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.go.acquire()
 
-    def on_epoch_end(self, epoch, logs=None):  # type: ignore[no-untyped-def]
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.done.release()
 
 
@@ -79,7 +82,7 @@ def measure(
     batch: int = 32,
     steps: int = 10,
     rounds: int = 9,
-    progress: Callable[[str, float], None] = lambda what, share: None,
+    progress: Progress = lambda what, share: None,
 ) -> TrainingCost:
     """Time epochs of our trainer and of `fit` in turn, in float32 on random images.
 
@@ -98,37 +101,45 @@ def measure(
         compile_model(stock, SGD(1e-4, 0.9, 1e-4))
         update = Update(model, SGD(1e-4, 0.9, 1e-4), CrossEntropy(), batch, 0)
     whole, share = (_images(size, model.input_shape[1:]) for size in (batch, batch // replicas))
-
     epochs = rounds + UNCOUNTED
-
-    def fit(turns: Turns) -> None:
-        options = {"epochs": epochs, "steps_per_epoch": steps, "shuffle": False, "verbose": 0}
-        stock.fit(whole, callbacks=[turns], **options)
 
     def train(turns: Turns) -> None:
         feed = Feed(lambda first, context: share)
         Trainer(update, feed, Plan(epochs * steps, steps), [turns]).train()
 
-    def show_round(what: str, number: int) -> None:
-        progress(f"timing {what}", number / epochs)
+    def fit(turns: Turns) -> None:
+        stock.fit(
+            whole, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[turns]
+        )
 
-    times = take_turns({"our trainer": Turns(train), "fit": Turns(fit)}, rounds, show_round)
-    ratios = [ours / theirs for ours, theirs in zip(times["our trainer"], times["fit"])]
-    lower, middle, upper = statistics.quantiles(ratios, n=4, method="inclusive")
-    seconds = {what: statistics.median(found) / steps for what, found in times.items()}
-    size, written = _checkpoint(update)
+    times = take_turns({TRAINER: Turns(train), FIT: Turns(fit)}, rounds, progress)
+    seconds = {what: [epoch / steps for epoch in found] for what, found in times.items()}
+    return _cost(name, seconds, batch, replicas, *_checkpoint(update))
+
+
+def _cost(
+    name: str,
+    seconds: dict[str, list[float]],
+    batch: int,
+    replicas: int,
+    checkpoint_bytes: int,
+    checkpoint_seconds: float,
+) -> TrainingCost:
+    """Return the cost that follows from the seconds per step in each round."""
+    lower, median, upper = quartiles(map(truediv, seconds[TRAINER], seconds[FIT]))
+    ours = statistics.median(seconds[TRAINER])
     return TrainingCost(
         net=name,
-        seconds=seconds["our trainer"],
-        fit_seconds=seconds["fit"],
-        ratio=middle,
+        seconds=ours,
+        fit_seconds=statistics.median(seconds[FIT]),
+        ratio=median,
         lower_quartile=lower,
         upper_quartile=upper,
         batch=batch,
         replicas=replicas,
-        checkpoint_megabytes=size / 1e6,
-        checkpoint_seconds=written,
-        checkpoint_share=written / (seconds["our trainer"] * IMAGENET / batch),
+        checkpoint_megabytes=checkpoint_bytes / 1e6,
+        checkpoint_seconds=checkpoint_seconds,
+        checkpoint_share=checkpoint_seconds / (ours * IMAGENET / batch),
     )
 
 

@@ -4,10 +4,11 @@ import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.bench.timing import UNCOUNTED, take_turns
+from keras_ilsvrc.bench.timing import Progress, quartiles, take_turns
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.visualize.top import Top
 
@@ -38,11 +39,7 @@ class VisualizeCost:
 
 
 def measure(
-    name: str,
-    layer: str,
-    images: int,
-    rounds: int,
-    progress: Callable[[str, float], None] = lambda what, share: None,
+    name: str, layer: str, images: int, rounds: int, progress: Progress = lambda what, share: None
 ) -> VisualizeCost:
     """Time inference, projections, top activations and a deconvnet in turn on random images.
 
@@ -55,6 +52,16 @@ def measure(
     """
     model = build(name)
     top = Top(model, layer)
+    times = take_turns(_functions(model, top, images), rounds, progress)
+    both = zip(times[TOP], times[INFERENCE], times[PROJECTIONS])
+    lower, median, upper = quartiles(found / (plain + added) for found, plain, added in both)
+    seconds = {what: statistics.median(found) for what, found in times.items()}
+    activations = len(top.maps) * min(top.count, images)
+    return VisualizeCost(seconds, median, lower, upper, images, activations)
+
+
+def _functions(model: keras.Model, top: Top, images: int) -> dict[str, Callable[[], object]]:
+    """Return the functions to time, by name, on a number of random images."""
     shape = model.input_shape[1:]
     pool = np.random.default_rng(0).normal(0, 50, (BATCH, *shape)).astype("float32")
     look = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
@@ -74,19 +81,9 @@ def measure(
             some = wanted[start : start + BATCH]
             top.deconvnet(pool[: len(some)], some)
 
-    functions: dict[str, Callable[[], object]] = {
+    return {
         INFERENCE: infer,
         PROJECTIONS: project,
         TOP: lambda: top(batches(), BATCH),
         ONE: lambda: top.deconvnet(pool[:1]),
     }
-
-    def show_round(what: str, number: int) -> None:
-        progress(f"timing {what}", number / (rounds + UNCOUNTED))
-
-    times = take_turns(functions, rounds, show_round)
-    both = zip(times[TOP], times[INFERENCE], times[PROJECTIONS])
-    ratios = [found / (plain + projected) for found, plain, projected in both]
-    lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
-    seconds = {what: statistics.median(found) for what, found in times.items()}
-    return VisualizeCost(seconds, median, lower, upper, images, len(wanted))

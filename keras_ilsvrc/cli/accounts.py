@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_ilsvrc.cli.options import Json, check_file
+from keras_ilsvrc.cli.options import Json, check_file, table_of
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, info
 from keras_ilsvrc.nets.printed import printed
@@ -40,7 +40,7 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
     account = accounted(name, opened)[1]
     stages = account.by_stage() if by_stage else []
     if as_json:
-        whole = account.as_dict()
+        whole = dataclasses.asdict(account)
         rows = {"rows": [dataclasses.asdict(stage) for stage in stages]} if by_stage else {}
         print(json.dumps({**whole, **rows}, indent=2))
         return
@@ -97,11 +97,9 @@ def table(
         keys = ("label", "quantity", "printed", "computed", "verdict")
         print(json.dumps([dict(zip(keys, row)) for row in rows], indent=2))
         return
-    shown_table = Table(box=None, pad_edge=False, title_justify="left")
-    shown_table.title = f"{net.name}: {net.paper}, {paper.title}"
-    for heading in ("", "", "printed", "computed", ""):
-        justify = "right" if heading else "left"
-        shown_table.add_column(heading, justify=justify, no_wrap=bool(heading))  # type: ignore
+    title = f"{net.name}: {net.paper}, {paper.title}"
+    headings = ("", "", "printed", "computed", "")
+    shown_table = table_of(headings, ("",), title=title, title_justify="left")
     for row in rows:
         shown_table.add_row(*row)
     Console(width=WIDTH).print(shown_table, markup=False)
@@ -178,15 +176,13 @@ def compare(
 
 def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
     """Print one row per net; depth is the number of weight layers on the longest path."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    headings = "net,year,depth,parameters,units,MACs,memory,top-1 %,top-5 %"
-    for heading in headings.split(","):
-        table.add_column(heading, justify="left" if heading == "net" else "right", no_wrap=True)
-    table.add_column("protocol")
+    costs = ("year", "depth", "parameters", "units", "MACs", "memory")
+    headings = ("net", *costs, "top-1 %", "top-5 %", "protocol")
+    table = table_of(headings, ("net", "protocol"), padding=(0, 1, 0, 0))
     for row in rows:
         errors = ["" if row[key] is None else f"{row[key]:.2f}" for key in ERRORS]
         cost = [_cell(key, row[key]) for key in NUMBERS]
-        years = str(row["year"]), str(row["depth"])
-        table.add_row(row["net"], *years, *cost, *errors, row["protocol"] or "")
+        year, depth = str(row["year"]), str(row["depth"])
+        table.add_row(row["net"], year, depth, *cost, *errors, row["protocol"] or "")
     Console(width=WIDTH).print(table, markup=False)
     print("errors: published, of a single net; memory: outputs for one image.")

@@ -1,25 +1,26 @@
 """The `bench` commands: our implementation timed against another library's."""
 
 import importlib
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from keras_ilsvrc.bench.peers import check_peer
+from keras_ilsvrc.bench.peers import check_installed, check_peer
 from keras_ilsvrc.bench.timing import ENOUGH
-from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.cli.options import Json, table_of
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.bench.nets import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="Time our implementation against another library's.")
 
@@ -33,28 +34,25 @@ def layers(
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; expected at least 1")
     quiet_tensorflow()
-    console = Console(stderr=True)
-    with console.status("timing, about half a minute"):
+    with Console(stderr=True).status("timing, about half a minute"):
         from keras_ilsvrc.bench.layers import measure
 
         ratios = measure(rounds)
     if as_json:
         print(json.dumps([row._asdict() for row in ratios], indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("ours", "ms", "against", "ms", "ratio", "limit"):
-        words = heading in ("ours", "against")
-        table.add_column(heading, justify="left" if words else "right", overflow="fold")
+    table = table_of(("ours", "ms", "against", "ms", "ratio", "limit"), ("ours", "against"))
     for row in ratios:
-        times = f"{row.milliseconds:.1f}", f"{row.peer_milliseconds:.1f}"
-        ratio = f"{row.ratio:.3f}", f"{row.limit:.2f}"
-        table.add_row(row.ours, times[0], row.peer, times[1], *ratio)
+        ours, theirs = f"{row.milliseconds:.1f}", f"{row.peer_milliseconds:.1f}"
+        table.add_row(row.ours, ours, row.peer, theirs, f"{row.ratio:.3f}", f"{row.limit:.2f}")
     Console(width=100).print(table)
 
 
 @contextmanager
-def _telling(name: str) -> Iterator[Callable[[str, float], None]]:
+def _timing(name: str) -> Iterator[Callable[[str, float], None]]:
     """Show a progress bar; yield a function of the current step and the share of timing done."""
+    print("starting TensorFlow", file=sys.stderr)
+    quiet_tensorflow()
     screen = Console(stderr=True)
     with Progress(
         BarColumn(),
@@ -92,25 +90,29 @@ def net(
     if against:
         check_peer(name, against)
     if against == "torchvision":
-        print("starting torch", file=sys.stderr)
-        importlib.import_module(against)  # import it before TensorFlow; later it crashes
-    print("starting TensorFlow", file=sys.stderr)
-    quiet_tensorflow()
-    with _telling(name) as progress:
+        _start_torch()
+    with _timing(name) as progress:
         from keras_ilsvrc.bench.nets import measure
 
         result = measure(name, against, inference, steps, batch, jit, progress)
     if as_json:
         print(json.dumps(asdict(result), indent=2))
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("net", "form", "s/step", "images/s", "GFLOP/s"):
-        words = heading in ("net", "form")
-        table.add_column(heading, justify="left" if words else "right", overflow="fold")
+    else:
+        _print_comparison(result)
+
+
+def _start_torch() -> None:
+    """Import torchvision before TensorFlow; afterwards it would crash."""
+    print("starting torch", file=sys.stderr)
+    importlib.import_module("torchvision")
+
+
+def _print_comparison(result: "Comparison") -> None:
+    table = table_of(("net", "form", "s/step", "images/s", "GFLOP/s"), ("net", "form"))
     for speed in filter(None, (result.ours, result.peer)):
-        rates = f"{speed.seconds:.3f}", f"{speed.images_per_second:.2f}"
+        rate = f"{speed.images_per_second:.2f}"
         flops = "" if speed.gflops is None else f"{speed.gflops:.1f}"
-        table.add_row(speed.net, speed.form, *rates, flops)
+        table.add_row(speed.net, speed.form, f"{speed.seconds:.3f}", rate, flops)
     console = Console(width=100, markup=False, highlight=False)
     console.print(table)
     if result.ratio:
@@ -136,9 +138,7 @@ def training(
     info(name)
     if batch % replicas:
         raise InputError(f"--batch is {batch}; expected a multiple of --replicas ({replicas})")
-    print("starting TensorFlow", file=sys.stderr)
-    quiet_tensorflow()
-    with _telling(name) as progress:
+    with _timing(name) as progress:
         from keras_ilsvrc.bench.training import measure
 
         cost = measure(name, replicas, batch, steps, rounds, progress)
@@ -146,18 +146,14 @@ def training(
         print(json.dumps(asdict(cost), indent=2))
         return
     print(f"trainer {cost.seconds:.4f} s per step, fit {cost.fit_seconds:.4f}")
-    quartiles = f"quartiles {cost.lower_quartile:.3f} to {cost.upper_quartile:.3f}"
-    print(f"ratio {cost.ratio:.3f}: our time divided by that of fit; {quartiles}")
+    print(f"ratio {cost.ratio:.3f}: our time divided by that of fit; {_quartiles(cost)}")
     size = f"{cost.checkpoint_megabytes:.0f} MB, {cost.checkpoint_seconds:.2f} s"
     print(f"checkpoint {size}: {100 * cost.checkpoint_share:.4f} % of an ImageNet epoch")
     print(f"batch {cost.batch} on {cost.replicas} replicas, {rounds} epochs of {steps} steps")
 
 
-def _check_loader(package: str) -> None:
-    if package != "torchvision":
-        raise InputError(f"--against is {package!r}; known: torchvision")
-    if importlib.util.find_spec(package) is None:
-        raise InputError(f"--against {package} needs {package}: python -m pip install {package}")
+def _quartiles(ratio: Any) -> str:
+    return f"quartiles {ratio.lower_quartile:.3f} to {ratio.upper_quartile:.3f}"
 
 
 @app.command("input")
@@ -167,26 +163,24 @@ def input_(
     as_json: Json = False,
 ) -> None:
     """Time decoding and augmenting JPEGs, which takes about a minute and a half."""
+    if against not in (None, "torchvision"):
+        raise InputError(f"--against is {against!r}; known: torchvision")
     if against:
-        _check_loader(against)
-        print("starting torch", file=sys.stderr)
-        importlib.import_module(against)  # import it before TensorFlow; later it crashes
-    print("starting TensorFlow", file=sys.stderr)
-    quiet_tensorflow()
-    with _telling("images") as progress:
+        check_installed(against)
+        _start_torch()
+    with _timing("images") as progress:
         from keras_ilsvrc.bench.input import measure
 
-        pace = measure(bool(against), rounds, progress)
+        speed = measure(bool(against), rounds, progress)
     if as_json:
-        print(json.dumps(asdict(pace), indent=2))
+        print(json.dumps(asdict(speed), indent=2))
         return
-    for name, rate in pace.images_per_second.items():
+    for name, rate in speed.images_per_second.items():
         print(f"{name:<26} {rate:7.0f} images/s")
-    for ratio in pace.ratios:
-        quartiles = f"quartiles {ratio.lower_quartile:.3f} to {ratio.upper_quartile:.3f}"
-        print(f"ratio {ratio.median:.3f}: {ratio.ours} over {ratio.over}; {quartiles}")
-    how = f"{pace.images} JPEGs of {pace.kilobytes:.0f} kB per round, {pace.rounds} rounds"
-    print(f"{how}, {pace.threads} threads")
+    for ratio in speed.ratios:
+        print(f"ratio {ratio.median:.3f}: {ratio.ours} over {ratio.over}; {_quartiles(ratio)}")
+    how = f"{speed.images} JPEGs of {speed.kilobytes:.0f} kB per round, {speed.rounds} rounds"
+    print(f"{how}, {speed.threads} threads")
 
 
 @app.command("visualize")
@@ -199,9 +193,7 @@ def visualize(
 ) -> None:
     """Time the deconvnet, and top activations relative to inference plus projections."""
     info(name)
-    print("starting TensorFlow", file=sys.stderr)
-    quiet_tensorflow()
-    with _telling(name) as progress:
+    with _timing(name) as progress:
         from keras_ilsvrc.bench.visualize import measure
 
         cost = measure(name, layer, images, rounds, progress)
@@ -210,6 +202,6 @@ def visualize(
         return
     for what, seconds in cost.seconds.items():
         print(f"{what:<16}{seconds:9.3f} s")
-    quartiles = f"quartiles {cost.lower_quartile:.3f} to {cost.upper_quartile:.3f}"
-    print(f"ratio {cost.ratio:.3f}: top activations over inference plus projections; {quartiles}")
+    spread = _quartiles(cost)
+    print(f"ratio {cost.ratio:.3f}: top activations over inference plus projections; {spread}")
     print(f"{name}, {layer}: {cost.images:,} images, {cost.activations} activations projected")

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from keras_ilsvrc.cli.options import BAD_INPUT, Json
+from keras_ilsvrc.cli.options import BAD_INPUT, Json, table_of
 from keras_ilsvrc.errors import printable
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
@@ -52,13 +51,13 @@ def check(
 
 def _show(found: "Findings") -> None:
     """Print the findings: a table of the splits, then the rest line by line."""
-    table = Table(box=None, pad_edge=False, title=printable(found.source), title_justify="left")
-    for heading in ("split", "images", "per class: least", "median", "most", "empty"):
-        table.add_column(heading, justify="left" if heading == "split" else "right")
+    headings = ("split", "images", "per class: least", "median", "most", "empty")
+    title = printable(found.source)
+    table = table_of(headings, ("split",), title=title, title_justify="left")
     for split, count in found.images.items():
         row = found.classes[split]
-        numbers = f"{row['least']:,}", f"{row['median']:,.10g}", f"{row['most']:,}"
-        table.add_row(split, f"{count:,}", *numbers, f"{len(row['empty']):,}")
+        numbers = (count, row["least"], row["median"], row["most"], len(row["empty"]))
+        table.add_row(split, *(f"{number:,.10g}" for number in numbers))
     console = Console(width=WIDTH, markup=False, highlight=False)
     console.print(table)
     for split, row in found.classes.items():

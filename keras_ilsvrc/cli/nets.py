@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.cli.options import Json, table_of
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
@@ -28,17 +28,8 @@ def list_nets(
     if as_json:
         print(json.dumps([_as_dict(net) for net in rows], indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    for heading, side in (
-        ("net", "left"),
-        ("year", "left"),
-        ("parameters", "right"),
-        ("top-1 %", "right"),
-        ("top-5 %", "right"),
-        ("protocol", "left"),
-        ("input", "left"),
-    ):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    headings = ("net", "year", "parameters", "top-1 %", "top-5 %", "protocol", "input")
+    table = table_of(headings, ("net", "year", "protocol", "input"))
     for net in rows:
         table.add_row(
             net.name,
@@ -75,7 +66,12 @@ def show_info(
         raise InputError("--by and --open change the account; give --account too")
     if as_json:
         print(json.dumps(_as_dict(net), indent=2))
-        return
+    else:
+        _print_facts(net)
+
+
+def _print_facts(net: Net) -> None:
+    """Print a table of what is known about a network."""
     errors = [
         f"top-{k} {error:g} %"
         for k, error in ((1, net.top1_error), (5, net.top5_error))

@@ -1,9 +1,11 @@
-"""Exit statuses, and options of several commands."""
+"""Exit statuses, and the options and tables of several commands."""
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from keras_ilsvrc.errors import InputError
 
@@ -19,6 +21,14 @@ Replicas = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def table_of(headings: Iterable[str], left: Collection[str], **options: Any) -> Table:
+    """Return a table without lines; the columns in `left` are aligned left, all others right."""
+    made = Table(box=None, pad_edge=False, **options)
+    for heading in headings:
+        made.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
+    return made
 
 
 def check_file(option: str, path: Path, suffix: str) -> None:

@@ -1,21 +1,23 @@
 """Application of ops, such as `[{"op": "pad", "size": 4}, ...]`, to an image or a batch."""
 
-from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.decode import decode_bytes
 from keras_ilsvrc.data.jpeg import decode_window, window_ops
 from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, RANDOM, STATISTICS
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.types import Image, Index, Row, Rows, Seed, Statistics
 from keras_ilsvrc.errors import InputError
 
-Rows = Sequence[Mapping]
 NO_SEED = (0, 0)  # for test images
 fold_in = tf.random.experimental.stateless_fold_in
 
 
-def apply_ops(image, rows: Rows, seed, statistics: Mapping[str, np.ndarray], first: int = 0):
+def apply_ops(
+    image: Image, rows: Rows, seed: Seed, statistics: Statistics, first: int = 0
+) -> Image:
     """Apply the ops to one image of any type; each random op draws from a seed of its own.
 
     Args:
@@ -37,7 +39,7 @@ def apply_ops(image, rows: Rows, seed, statistics: Mapping[str, np.ndarray], fir
     return image
 
 
-def image_at(split, index, rows: Rows, seed, statistics: Mapping[str, np.ndarray]):
+def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Statistics) -> Image:
     """Return the image of a split at an index after the ops, as `apply_ops` does.
 
     If the leading ops select a window of a JPEG, only that window is decoded; damage elsewhere in
@@ -49,18 +51,18 @@ def image_at(split, index, rows: Rows, seed, statistics: Mapping[str, np.ndarray
     content = split.encoded(index)
     leading = rows[:count]
 
-    def from_window():
+    def from_window() -> tf.Tensor:
         seeds = [fold_in(seed, number) for number in range(count)]
         return decode_window(content, leading, seeds, split.channels)
 
-    def from_whole():
+    def from_whole() -> tf.Tensor:
         return apply_ops(decode_bytes(content, split.channels), leading, seed, statistics)
 
     image = tf.cond(tf.io.is_jpeg(content), from_window, from_whole)
     return apply_ops(image, rows, seed, statistics, count)
 
 
-def needed(row: Mapping) -> tuple[str, ...]:
+def needed(row: Row) -> tuple[str, ...]:
     """Return the names of the training images' statistics that an op needs."""
     return () if row.get("components") == "imagenet" else STATISTICS.get(row["op"], ())
 
@@ -78,17 +80,17 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
     return rows[:border], rows[border:]
 
 
-def apply_to_batch(images, rows: Rows, statistics: Mapping[str, np.ndarray]):
+def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
     """Apply the second part of `device_ops` to a batch of images; return float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 
-def _arguments(row, statistics):
+def _arguments(row: Row, statistics: Statistics) -> dict[str, Any]:
     missing = [name for name in needed(row) if name not in statistics]
     if missing:
         raise InputError(
-            f"{row['op']} needs the {missing[0]} of the training images, which no op in train_ops "
-            f"measures; add {row['op']} there, or remove it here"
+            f"{row['op']} needs the {missing[0]} of the training images, which none of their ops "
+            f"measures; add {row['op']} to the training ops, or remove it here"
         )
     own = {key: value for key, value in row.items() if key != "op"}
     return own | {name: statistics[name] for name in needed(row)}

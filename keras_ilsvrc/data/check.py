@@ -3,7 +3,9 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -107,16 +109,12 @@ class _Tally:
         self.places: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
         self.titles: list[str] = []
 
-    def add(self, title, split, classes):
+    def add(self, title: str, split: Split, classes: Sequence[str]) -> None:
         number = len(self.titles)
         self.titles.append(title)
         counts = np.zeros(len(classes), int)
-
-        def look(index):
-            return _look(split, index)
-
         with own_limit():
-            results = in_threads(look, range(len(split)), f"reading {title}")
+            results = in_threads(partial(_look, split), range(len(split)), f"reading {title}")
             for index, result in enumerate(results):
                 if isinstance(result, Fault):
                     self.found.bad.append(result)
@@ -134,10 +132,10 @@ class _Tally:
                     self.found.misnamed.append(f"{header.format}: {name}")
         self.found.images[title] = int(counts.sum())
         least, median, most = _three(counts)
-        empty = [classes[label] for label in np.flatnonzero(counts == 0)]
+        empty = [classes[label] for label in np.flatnonzero(counts == 0).tolist()]
         self.found.classes[title] = {"least": least, "median": median, "most": most, "empty": empty}
 
-    def close(self, splits):
+    def close(self, splits: Sequence[Split]) -> None:
         found = self.found
         found.modes = dict(self.modes.most_common())
         found.formats = dict(self.formats.most_common())
@@ -155,7 +153,7 @@ class _Tally:
         found.shared = dict(shared)
 
 
-def _look(split, index):
+def _look(split: Split, index: int) -> tuple[bytes, Header] | Fault:
     """Return the SHA-256 and the header of an image, or its fault."""
     if split.pixels is None:
         result = examined(split, index)
@@ -169,6 +167,6 @@ def _look(split, index):
     return hashlib.sha256(pixels).digest(), Header(PIXELS, height, width, mode, False)
 
 
-def _three(numbers):
+def _three(numbers: Sequence[int] | np.ndarray) -> tuple[int, float, int]:
     """Return the least, the median and the greatest number."""
     return int(min(numbers)), float(np.median(numbers)), int(max(numbers))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
 # Components of ImageNet's colours, scale 0-1: fb.resnet.torch, datasets/imagenet.lua.
@@ -31,7 +32,14 @@ class NoiseScale(NamedTuple):
 FORMS = {"cuda-convnet": NoiseScale(0.5, 1.1), "fb.resnet.torch": NoiseScale(1.0, 1.0)}
 
 
-def pca_noise(image, seed, form: str, components: str, pca_values=None, pca_vectors=None):
+def pca_noise(
+    image: Image,
+    seed: Seed,
+    form: str,
+    components: str,
+    pca_values: np.ndarray | None = None,
+    pca_vectors: np.ndarray | None = None,
+) -> Image:
     """Add AlexNet's random colour along the principal components, the same for all pixels.
 
     Each component is multiplied by its length and by a normal number of deviation 0.1. In the
@@ -59,7 +67,9 @@ def pca_noise(image, seed, form: str, components: str, pca_values=None, pca_vect
     return _add_colour(tf.cast(image, tf.float32) / divisor, noise / divisor)
 
 
-def colour_jitter(image, seed, brightness: float, contrast: float, saturation: float):
+def colour_jitter(
+    image: Image, seed: Seed, brightness: float, contrast: float, saturation: float
+) -> Image:
     """Apply Howard's photometric distortions (arXiv:1312.5402), as in fb.resnet.torch.
 
     Each blends the image with another one: alpha * image + (1 - alpha) * other. Alpha is uniform
@@ -88,14 +98,14 @@ def colour_jitter(image, seed, brightness: float, contrast: float, saturation: f
     return tf.reshape(blended, tf.shape(image))
 
 
-def _add_colour(image, colour):
+def _add_colour(image: Image, colour: tf.Tensor) -> Image:
     """Add a colour to every pixel, by rows of pixels: adding along an axis of 3 is slow."""
     rows = tf.reshape(image, (tf.shape(image)[0], -1))
     made = rows + tf.tile(colour, tf.shape(image)[1:2])
     return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)
 
 
-def _check_colours(op, image):
+def _check_colours(op: str, image: Image) -> None:
     if image.shape[-1] != 3:
         raise InputError(
             f"{op} needs images of 3 channels, not {image.shape[-1]}; remove it for grey images"

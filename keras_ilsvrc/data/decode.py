@@ -15,7 +15,14 @@ MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB as uint8 in colou
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 ORIENTATION = 0x0112  # EXIF tag
 # Our names for Pillow's image modes; others, such as CMYK, keep Pillow's name.
-MODES = {"1": "grey", "L": "grey", "P": "palette", "LA": "alpha", "RGBA": "alpha", "PA": "alpha"}
+MODE_NAMES = {
+    "1": "grey",
+    "L": "grey",
+    "P": "palette",
+    "LA": "alpha",
+    "RGBA": "alpha",
+    "PA": "alpha",
+}
 
 
 class BadImage(ValueError):
@@ -44,7 +51,7 @@ class Header(NamedTuple):
     rotated: bool
 
 
-def decode_bytes(content, channels: int) -> tf.Tensor:
+def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
     """Decode bytes to a uint8 image (height, width, channels).
 
     Formats: JPEG, PNG; in colour also WebP, BMP, GIF (first frame). EXIF rotation is not applied.
@@ -83,7 +90,7 @@ def read_header(file: BinaryIO) -> Header:
             # Every decoder reads the first picture of a JPEG with several pictures.
             if image.format != "MPO" and getattr(image, "is_animated", False):
                 raise BadImage(f"an animated {image.format} of {image.n_frames} frames")
-            mode = "16 bit" if sixteen_bits else MODES.get(image.mode, image.mode)
+            mode = "16 bit" if sixteen_bits else MODE_NAMES.get(image.mode, image.mode)
             format = "JPEG" if image.format == "MPO" else image.format
             return Header(format, height, width, mode, _orientation(image) != 1)
     except UnidentifiedImageError:
@@ -97,7 +104,7 @@ def read_header(file: BinaryIO) -> Header:
         raise BadImage(f"a damaged image: {reason(error)}") from error
 
 
-def _orientation(image):
+def _orientation(image: Image.Image) -> int:
     try:
         # Not PngImageFile's own method, which decodes the whole image to find EXIF after it.
         return Image.Image.getexif(image).get(ORIENTATION, 1)

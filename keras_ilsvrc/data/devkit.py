@@ -4,7 +4,7 @@ import gzip
 import io
 import tarfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -59,12 +59,12 @@ def read_devkit(root: Path) -> Devkit | None:
     return Devkit([name for _, name in leaves], numbers, path)
 
 
-def _from_folder(path, name):
+def _from_folder(path: Path, name: str) -> bytes:
     with open(path / name, "rb") as file:
         return _limited(file, name)
 
 
-def _from_archive(path, name):
+def _from_archive(path: Path, name: str) -> bytes:
     # Read all of it, since only the end of a gzip file shows whether it is damaged.
     with gzip.open(path) as whole:
         content = io.BytesIO(_limited(whole, path.name))
@@ -75,7 +75,7 @@ def _from_archive(path, name):
         return _limited(file, name)
 
 
-def _limited(file, name):
+def _limited(file: IO[bytes] | gzip.GzipFile, name: str) -> bytes:
     content = file.read(MAX_KIT_BYTES + 1)
     if len(content) > MAX_KIT_BYTES:
         raise ValueError(f"{name} has over {MAX_KIT_BYTES:,} bytes")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_ilsvrc.data.decode import BadImage, Fault, own_limit, read_header
-from keras_ilsvrc.data.source import Report, Source, refuse, stratified
+from keras_ilsvrc.data.source import OnFault, Source, refuse, stratified
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.errors import InputError, nearest, reason
@@ -17,7 +17,7 @@ from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
 SHARES = {"validation": 0.2, "test": 0.2}  # parts of a folder without splits; same as for `digits`
-KINDS = {
+KINDS: dict[int | str, str] = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -27,7 +27,7 @@ KINDS = {
 LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
-def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
+def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
     """Read one folder per class, in `train`, `validation` and `test`, else split with seed 0.
 
     The header of every file is read, so that files that are not images are found before training.
@@ -36,17 +36,17 @@ def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
     Args:
         root: Path of the folder.
         channels: Number of channels to decode to, 1 or 3.
-        report: Function called with every bad file and empty class folder, which are left out.
+        on_fault: Function called with every bad file and empty class folder, which are left out.
 
     Raises:
-        InputError: If a folder is missing, or, with the default `report`, if a file is bad.
+        InputError: If a folder is missing, or, with the default `on_fault`, if a file is bad.
     """
     check_folder(root)
-    folders = class_folders(root, report)
+    folders = class_folders(root, on_fault)
     named = [name for name in SPLITS if name in folders]
     if named and "train" not in named:
         raise InputError(f"{root}: found {', '.join(named)}, but no folder train; add it")
-    found = {name: class_folders(root / name, report) for name in named} or {"all": folders}
+    found = {name: class_folders(root / name, on_fault) for name in named} or {"all": folders}
     classes = found["train" if named else "all"]
     if not classes:
         raise InputError(f"{root}: no class folders; expected one folder of images per class")
@@ -56,7 +56,7 @@ def folder(root: Path, channels: int = 3, report: Report = refuse) -> Source:
         extra = sorted(set(own) - set(classes))
         if extra:
             raise InputError(f"{base / extra[0]}: this class has no folder in {root}/train")
-        splits[name] = _with_good_headers(listed(base, classes, root, channels, report), report)
+        splits[name] = _with_good_headers(listed(base, classes, root, channels, on_fault), on_fault)
     if not named:
         whole = splits["all"]
         sizes = {name: round(share * len(whole)) for name, share in SHARES.items()}
@@ -80,12 +80,12 @@ def check_folder(root: Path) -> None:
     raise InputError(f"{root}: no such folder; {nearest(root.name, found)}".rstrip("; "))
 
 
-def class_folders(base: Path, report: Report = lambda fault: None) -> list[str]:
+def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[str]:
     """Return the names of the folders in a folder, sorted, without hidden ones.
 
     Args:
         base: Path of the folder.
-        report: Function called with every broken link.
+        on_fault: Function called with every broken link.
 
     Raises:
         InputError: If the folder cannot be read.
@@ -100,11 +100,13 @@ def class_folders(base: Path, report: Report = lambda fault: None) -> list[str]:
         if kind == stat.S_IFDIR:
             names.append(entry.name)
         elif isinstance(kind, str):
-            report(Fault(entry.path, None, f"{kind}, not a folder"))
+            on_fault(Fault(entry.path, None, f"{kind}, not a folder"))
     return names
 
 
-def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report: Report) -> Split:
+def listed(
+    base: Path, classes: Sequence[str], root: Path, channels: int, on_fault: OnFault
+) -> Split:
     """Return the images of class folders, sorted by name in each class, without opening them.
 
     Args:
@@ -112,36 +114,36 @@ def listed(base: Path, classes: Sequence[str], root: Path, channels: int, report
         classes: Names of the class folders, in the order of the labels; any may be absent.
         root: Path of the folder that no link may lead out of.
         channels: Number of channels to decode to, 1 or 3.
-        report: Function called with everything that is left out.
+        on_fault: Function called with everything that is left out.
     """
     paths: list[str] = []
     labels: list[int] = []
     home = os.path.realpath(root)
     for label, name in enumerate(classes):
-        found = images(base / name, home, report) if (base / name).is_dir() else []
+        found = images(base / name, home, on_fault) if (base / name).is_dir() else []
         paths += found
         labels += [label] * len(found)
     return Split(np.array(labels, "int32"), None, Files(np.array(paths, object)), channels)
 
 
-def images(base: Path, home: str, report: Report) -> list[str]:
+def images(base: Path, home: str, on_fault: OnFault) -> list[str]:
     """Return the files in a folder, sorted by name, without hidden ones.
 
     Args:
         base: Path of the folder.
         home: Path, free of links, of the folder that no link may lead out of.
-        report: Function called with an empty folder, and with all that is not a file in `home`.
+        on_fault: Function called with an empty folder, and with all that is not a file in `home`.
     """
     if _outside(base, home):
-        report(Fault(str(base), None, f"a link to {os.path.realpath(base)}, outside {home}"))
+        on_fault(Fault(str(base), None, f"a link to {os.path.realpath(base)}, outside {home}"))
         return []
     try:
         entries = _entries(base)
     except OSError as error:
-        report(Fault(str(base), None, f"cannot be read: {reason(error)}"))
+        on_fault(Fault(str(base), None, f"cannot be read: {reason(error)}"))
         return []
     if not entries:
-        report(Fault(str(base), None, "this class folder is empty; fill it or remove it"))
+        on_fault(Fault(str(base), None, "this class folder is empty; fill it or remove it"))
     paths = []
     for entry in entries:
         kind = _kind(entry)
@@ -151,43 +153,44 @@ def images(base: Path, home: str, report: Report) -> list[str]:
             paths.append(entry.path)
             continue
         else:
-            fault = f"{KINDS.get(kind, kind)}, not an image"
-        report(Fault(entry.path, None, fault))
+            fault = f"{KINDS.get(kind, str(kind))}, not an image"
+        on_fault(Fault(entry.path, None, fault))
     return paths
 
 
-def _entries(base):
+def _entries(base: Path) -> list[os.DirEntry[str]]:
     with os.scandir(base) as found:
         return sorted((x for x in found if not x.name.startswith(".")), key=lambda x: x.name)
 
 
-def _kind(entry):
+def _kind(entry: os.DirEntry[str]) -> int | str:
     """Return the file type of an entry after following links, or a text why there is none."""
     if entry.is_file(follow_symlinks=False):  # known without a system call
         return stat.S_IFREG
     try:
         return stat.S_IFMT(os.stat(entry.path).st_mode)
     except OSError as error:
-        return LINKS.get(error.errno) or f"cannot be read: {reason(error)}"
+        return LINKS.get(error.errno or 0) or f"cannot be read: {reason(error)}"
 
 
-def _outside(path, home):
+def _outside(path: str | Path, home: str) -> bool:
     return os.path.commonpath([os.path.realpath(path), home]) != home
 
 
-def _with_good_headers(split, report):
+def _with_good_headers(split: Split, on_fault: OnFault) -> Split:
     kept = []
+    paths = [split.name(index) for index in range(len(split))]
     with own_limit():
-        faults = in_threads(_bad_header, split.store.paths, "reading headers")
+        faults = in_threads(_bad_header, paths, "reading headers")
         for index, fault in enumerate(faults):
             if fault:
-                report(fault)
+                on_fault(fault)
             else:
                 kept.append(index)
     return split[np.array(kept, int)]
 
 
-def _bad_header(path):
+def _bad_header(path: str) -> Fault | None:
     size = None
     try:
         with open(path, "rb") as file:

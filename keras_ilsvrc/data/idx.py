@@ -62,7 +62,7 @@ def idx(root: Path) -> Source:
     return Source(f"idx:{root}", splits, FASHION if fashion else DIGITS)
 
 
-def _find(root, name):
+def _find(root: Path, name: str) -> Path:
     for path in (root / name, root / f"{name}.gz"):
         if path.is_file():
             return path

@@ -1,17 +1,17 @@
 """`imagenet:PATH`: images of the ILSVRC of 2012-2015, in folders or in the official tars."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 import numpy as np
 
 from keras_ilsvrc.data.devkit import NAME as DEVKIT
-from keras_ilsvrc.data.devkit import read_devkit
+from keras_ilsvrc.data.devkit import Devkit, read_devkit
 from keras_ilsvrc.data.folder import check_folder, class_folders, images, listed
-from keras_ilsvrc.data.source import Report, Source, refuse
+from keras_ilsvrc.data.source import OnFault, Source, refuse
 from keras_ilsvrc.data.split import Split
-from keras_ilsvrc.data.stores import Files, Members
+from keras_ilsvrc.data.stores import Files, Members, Store
 from keras_ilsvrc.data.tars import Member, members
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.terminal.bars import in_threads
@@ -21,7 +21,7 @@ SYNSETS = 1000
 ORDERS = ("wordnet", "devkit")
 
 
-def imagenet(place: str, channels: int = 3, report: Report = refuse) -> Source:
+def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Source:
     """Read ILSVRC 2012, with splits `train` and `validation`, which is also called `test`.
 
     The folder contains `train/SYNSET/*.JPEG` or `ILSVRC2012_img_train.tar`, and `val/*.JPEG`,
@@ -35,17 +35,13 @@ def imagenet(place: str, channels: int = 3, report: Report = refuse) -> Source:
     Args:
         place: Path of the folder, optionally followed by `?order=devkit`.
         channels: Number of channels to decode to, 1 or 3.
-        report: Function called with links that lead out of the folder and with empty folders,
-            which are left out. No image is opened; `data check` opens all.
+        on_fault: Function called with links that lead out of the folder and with empty folders,
+            which are left out. No image is opened; `data.check` opens all.
 
     Raises:
         InputError: If something is missing, or if the images, labels or synsets do not match.
     """
-    path, _, query = place.partition("?")
-    order = query.removeprefix("order=") if query else "wordnet"
-    if order not in ORDERS:
-        raise InputError(f"imagenet:{place}: the order is {order!r}; {nearest(order, ORDERS)}")
-    root = Path(path)
+    root, order = _parsed(place)
     check_folder(root)
     devkit = read_devkit(root)
     if order == "devkit" and devkit is None:
@@ -58,12 +54,21 @@ def imagenet(place: str, channels: int = 3, report: Report = refuse) -> Source:
     synsets = check_synsets(base, class_folders(base) if tars is None else tars, expected)
     classes = expected if expected and order == "devkit" else synsets
     if tars is None:
-        train = listed(base, classes, root, channels, report)
+        train = listed(base, classes, root, channels, on_fault)
     else:
         train = _from_tars(base, [tars[name] for name in classes], channels)
-    validation = _validation(root, classes, devkit, channels, report)
+    validation = _validation(root, classes, devkit, channels, on_fault)
     splits = {"train": train, "validation": validation, "test": validation}
     return Source(f"imagenet:{place}", splits, tuple(classes))
+
+
+def _parsed(place: str) -> tuple[Path, str]:
+    """Return the path of the folder and the order of the labels."""
+    path, _, query = place.partition("?")
+    order = query.removeprefix("order=") if query else "wordnet"
+    if order not in ORDERS:
+        raise InputError(f"imagenet:{place}: the order is {order!r}; {nearest(order, ORDERS)}")
+    return Path(path), order
 
 
 def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | None) -> list[str]:
@@ -84,14 +89,14 @@ def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | No
     return sorted(names)
 
 
-def _few(names):
+def _few(names: Set[str]) -> str:
     return ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "") or "none"
 
 
-def _from_tars(path, tars, channels):
+def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
     """Return the images of a tar that contains one tar per label."""
 
-    def inside(tar: Member):
+    def inside(tar: Member) -> list[Member]:
         found = members(path, tar.offset, tar.offset + tar.size)
         return sorted(one._replace(name=f"{tar.name}!{one.name}") for one in found)
 
@@ -100,23 +105,26 @@ def _from_tars(path, tars, channels):
     return Split(labels, None, _store(path, [one for part in found for one in part]), channels)
 
 
-def _store(path, found):
+def _store(path: Path, found: Sequence[Member]) -> Members:
     places = np.array([one[1:] for one in found], "int64").reshape(-1, 2)
     return Members(str(path), np.array([one.name for one in found], object), places)
 
 
-def _validation(root, classes, devkit, channels, report):
+def _validation(
+    root: Path, classes: Sequence[str], devkit: Devkit | None, channels: int, on_fault: OnFault
+) -> Split:
     base = root / "val"
     if base.is_dir() and class_folders(base):
         check_synsets(base, class_folders(base), classes)
-        return listed(base, classes, root, channels, report)
+        return listed(base, classes, root, channels, on_fault)
     if base.is_dir():
-        store = Files(np.array(images(base, os.path.realpath(root), report), object))
-        count = len(store.paths)
+        paths = images(base, os.path.realpath(root), on_fault)
+        store: Store = Files(np.array(paths, object))
+        count = len(paths)
     else:
         base = _file(root, VALIDATION, "val")
-        store = _store(base, sorted(members(base)))
-        count = len(store.names)
+        found = sorted(members(base))
+        store, count = _store(base, found), len(found)
     if devkit is None:
         raise InputError(f"{root}: the labels of {base.name} need {DEVKIT}.tar.gz in this folder")
     if len(devkit.truth) != count:
@@ -129,7 +137,7 @@ def _validation(root, classes, devkit, channels, report):
     return Split(np.array(labels, "int32"), None, store, channels)
 
 
-def _file(root, name, folder):
+def _file(root: Path, name: str, folder: str) -> Path:
     if not (root / name).is_file():
         raise InputError(f"{root}: found neither folder {folder} nor {name}; put one of them there")
     return root / name

@@ -1,14 +1,16 @@
 """Partial decoding of a JPEG: only the window that the leading ops select."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.ops import interpolated, resampled
+from keras_ilsvrc.data.types import Image, Rows, Seed, Side
+from keras_ilsvrc.data.windows import Place, Window
 
 
-def window_ops(rows: Sequence[Mapping]) -> int:
+def window_ops(rows: Rows) -> int:
     """Return the number of leading ops that together select a window of an image.
 
     These are an `area_crop`, or crops, which may follow an op that resizes with antialiasing.
@@ -26,7 +28,7 @@ def window_ops(rows: Sequence[Mapping]) -> int:
     return last if last > first else 0
 
 
-def decode_window(content, rows, seeds, channels: int) -> tf.Tensor:
+def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channels: int) -> Image:
     """Apply the leading ops to a JPEG, and decode only the window that they select.
 
     Positions, interpolation and pixels are the same as those of the ops. The results differ in
@@ -48,7 +50,7 @@ def decode_window(content, rows, seeds, channels: int) -> tf.Tensor:
     if names == ["area_crop"]:
         own = keys[0]
         window = windows.share(height, width, seeds[0], own["area"], own["aspect"])
-        pixels = _decode(content, *window, width, channels)
+        pixels = _decode(content, window, width, channels)
         return interpolated(pixels, seeds[0], own["size"], own["interpolation"])
     scaled = names[0] in windows.SCALES
     size = height, width
@@ -60,11 +62,13 @@ def decode_window(content, rows, seeds, channels: int) -> tf.Tensor:
         down, right = windows.CROPS[name](*shown, seed, **own)
         top, left, shown = top + down, left + right, (own["size"], own["size"])
     if not scaled:
-        return _decode(content, top, left, *shown, width, channels)
+        return _decode(content, (top, left, *shown), width, channels)
     return _scaled(content, (height, width), size, (top, left), shown, channels)
 
 
-def _scaled(content, sizes, scaled_sizes, place, shown, channels):
+def _scaled(
+    content: tf.Tensor, sizes: Place, scaled_sizes: Place, place: Place, shown: Place, channels: int
+) -> Image:
     """Return a window of the image resized to `scaled_sizes`, from the pixels that it needs."""
     sizes = tf.stack(sizes)
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
@@ -79,14 +83,15 @@ def _scaled(content, sizes, scaled_sizes, place, shown, channels):
     return resampled(pixels, shown, scale, shift)
 
 
-def _decode(content, top, left, height, width, whole_width, channels):
+def _decode(content: tf.Tensor, window: Window, whole_width: Side, channels: int) -> Image:
     """Decode a window of the image to the same values as if the whole image were decoded.
 
     libjpeg-turbo does not use the neighbours' colour at the left and right border of a window, so
     one more column is decoded on each side.
     """
+    top, left, height, width = window
     before = tf.minimum(left, 1)
     after = tf.minimum(whole_width - left - width, 1)
-    window = tf.stack([top, left - before, height, before + width + after])
-    pixels = tf.image.decode_and_crop_jpeg(content, window, channels)
+    wider = tf.stack([top, left - before, height, before + width + after])
+    pixels = tf.image.decode_and_crop_jpeg(content, wider, channels)
     return tf.slice(pixels, [0, before, 0], [height, width, channels])

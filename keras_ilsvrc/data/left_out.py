@@ -100,6 +100,5 @@ class LeftOut:
         found = self.listed()
         if len(found) > self.limit:
             raise InputError(
-                f"{found[-1]}: bad file number {len(found)}, but data.bad_limit is {self.limit}; "
-                "list all bad files with `keras-ilsvrc data check`"
+                f"{found[-1]}: bad file number {len(found)}, above the limit of {self.limit}"
             )

@@ -4,11 +4,13 @@ Images are (..., height, width, channels) on the scale 0-255; results are float3
 these take a seed, but they do not use it.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
 LEAST_CONTRAST = 1e-8  # images with less are not scaled: pylearn2
@@ -30,7 +32,7 @@ MODES = {
 }
 
 
-def normalise(image, seed, mean: list, std: list):
+def normalise(image: Image, seed: Seed, mean: Sequence[float], std: Sequence[float]) -> Image:
     """Subtract a mean and divide by a deviation, both per channel on the scale 0-255.
 
     Raises:
@@ -45,7 +47,7 @@ def normalise(image, seed, mean: list, std: list):
     return (_float(image) - tf.constant(mean, tf.float32)) / tf.constant(std, tf.float32)
 
 
-def preprocess(image, seed, mode: str):
+def preprocess(image: Image, seed: Seed, mode: str) -> Image:
     """Preprocess as for keras.applications: `imagenet_utils.preprocess_input` with this mode.
 
     Raises:
@@ -60,17 +62,19 @@ def preprocess(image, seed, mode: str):
     return normalise(image[..., ::-1] if bgr else image, seed, mean, std)
 
 
-def standardise(image, seed, channel_mean, channel_std):
+def standardise(
+    image: Image, seed: Seed, channel_mean: np.ndarray, channel_std: np.ndarray
+) -> Image:
     """Subtract the mean of the training images and divide by their deviation, per channel."""
     return (_float(image) - channel_mean) / channel_std
 
 
-def subtract_channel_mean(image, seed, channel_mean):
+def subtract_channel_mean(image: Image, seed: Seed, channel_mean: np.ndarray) -> Image:
     """Subtract the mean of the training images, per channel: VGG, section 2.1."""
     return _float(image) - channel_mean
 
 
-def subtract_pixel_mean(image, seed, pixel_mean):
+def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Image:
     """Subtract the mean of the training images, pixel by pixel.
 
     From images whose size differs from the mean image's, for example in dense and multi-scale
@@ -85,7 +89,7 @@ def subtract_pixel_mean(image, seed, pixel_mean):
     return tf.cond(same, lambda: image - pixel_mean, lambda: image - level)
 
 
-def global_contrast(image, seed, scale: float):
+def global_contrast(image: Image, seed: Seed, scale: float) -> Image:
     """Subtract the image's own mean and scale it to a length of `scale`: maxout and NIN.
 
     The length is the root of the sum of squares over all values of the image. Images without
@@ -97,7 +101,14 @@ def global_contrast(image, seed, scale: float):
     return image / tf.where(length < LEAST_CONTRAST, 1.0, length)
 
 
-def zca(image, seed, epsilon: float, zca_mean, zca_matrix, zca_epsilon):
+def zca(
+    image: Image,
+    seed: Seed,
+    epsilon: float,
+    zca_mean: np.ndarray,
+    zca_matrix: np.ndarray,
+    zca_epsilon: np.ndarray,
+) -> Image:
     """Whiten images as for maxout and NIN: remove the correlation between all pixel values.
 
     Args:
@@ -116,7 +127,7 @@ def zca(image, seed, epsilon: float, zca_mean, zca_matrix, zca_epsilon):
         size = "x".join(str(side or "?") for side in shape)
         raise InputError(
             f"zca was measured on {len(zca_mean)} values, but is applied to images of {size}; "
-            "put it after the same resizing and crops as in train_ops"
+            "put it after the same resizing and crops as in training"
         )
     if np.float32(epsilon) != zca_epsilon:
         raise InputError(
@@ -126,5 +137,5 @@ def zca(image, seed, epsilon: float, zca_mean, zca_matrix, zca_epsilon):
     return tf.reshape(tf.matmul(values - zca_mean, zca_matrix), tf.shape(image))
 
 
-def _float(image):
+def _float(image: Image) -> Image:
     return tf.cast(image, tf.float32)

@@ -11,12 +11,13 @@ import tensorflow as tf
 from keras_ilsvrc.data import normalise as arithmetic
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.colour import colour_jitter, pca_noise
-from keras_ilsvrc.data.windows import size_of
+from keras_ilsvrc.data.types import Image, Range, Seed, Side
+from keras_ilsvrc.data.windows import Place, size_of
 
 INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
-def resize(image, seed, size: int, antialias: bool = True):
+def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize to size x size, bilinear; the aspect ratio is not kept.
 
     With antialiasing it is as in Pillow and torchvision. Without, it is as in OpenCV and hence
@@ -25,37 +26,39 @@ def resize(image, seed, size: int, antialias: bool = True):
     return _resized(image, (size, size), antialias)
 
 
-def resize_shorter(image, seed, size: int, antialias: bool = True):
+def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize to a shorter side of `size`, as `resize` does; the longer side is rounded down."""
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
-def scale_jitter(image, seed, least: int, most: int, antialias: bool = True):
+def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
     """Resize to a random shorter side, least to most: VGG section 3.1, ResNet section 3.4."""
     return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
-def pad(image, seed, size: int):
+def pad(image: Image, seed: Seed, size: int) -> Image:
     """Pad with `size` rows or columns of zeros on each of the four sides."""
     return tf.pad(image, [[size, size], [size, size], [0, 0]])
 
 
-def random_crop(image, seed, size: int):
+def random_crop(image: Image, seed: Seed, size: int) -> Image:
     """Cut a random size x size window; 224 of 256 has 33x33 positions, as in AlexNet's code."""
     return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 
-def centre_crop(image, seed, size: int):
+def centre_crop(image: Image, seed: Seed, size: int) -> Image:
     """Cut the size x size window in the middle."""
     return _cut(image, *windows.middle(*size_of(image), seed, size), size, size)
 
 
-def corner_crop(image, seed, size: int):
+def corner_crop(image: Image, seed: Seed, size: int) -> Image:
     """Cut a window in a corner or the middle: with `flip`, ZFNet's ten fixed crops, section 3."""
     return _cut(image, *windows.corner_or_middle(*size_of(image), seed, size), size, size)
 
 
-def area_crop(image, seed, size: int, area: list, aspect: list, interpolation: str):
+def area_crop(
+    image: Image, seed: Seed, size: int, area: Range, aspect: Range, interpolation: str
+) -> Image:
     """Cut GoogLeNet's window of random area and shape (section 6), resized to size x size.
 
     `windows.share` draws the window. As in fb.resnet.torch and in the input of TensorFlow's
@@ -77,16 +80,16 @@ def area_crop(image, seed, size: int, area: list, aspect: list, interpolation: s
     return interpolated(_cut(image, *window), seed, size, interpolation)
 
 
-def flip(image, seed):
+def flip(image: Image, seed: Seed) -> Image:
     """Exchange left and right with probability 1/2."""
     return tf.image.stateless_random_flip_left_right(image, seed)
 
 
-def interpolated(window, seed, size: int, interpolation: str):
+def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
     """Resize a window to size x size by one of `INTERPOLATIONS`, or by a random one."""
     values = tf.cast(window, tf.float32)  # same result as from uint8, but faster
 
-    def by(method):
+    def by(method: str) -> Image:
         made = tf.image.resize(values, (size, size), method)
         if window.dtype == tf.uint8 and method == "bicubic":
             made = tf.clip_by_value(made, 0, 255)
@@ -99,7 +102,7 @@ def interpolated(window, seed, size: int, interpolation: str):
     return tf.switch_case(which, [lambda name=name: by(name) for name in INTERPOLATIONS])
 
 
-def resampled(image, size, scale, translation):
+def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tensor) -> Image:
     """Resize bilinearly with antialiasing: pixel x goes to scale * x + translation.
 
     Coordinates count from the corner of the image, so that pixel i has its centre at i + 0.5.
@@ -115,33 +118,24 @@ def resampled(image, size, scale, translation):
     return _like(image, made[0])
 
 
-def _resized(image, size, antialias):
+def _resized(image: Image, size: Place, antialias: bool) -> Image:
     if not antialias:
         return _like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
     scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
     return resampled(image, size, scale, tf.zeros(2))
 
 
-def _like(image, made):
+def _like(image: Image, made: Image) -> Image:
     """Round `made` to uint8 if `image` is uint8; its values must then lie in 0-255."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 
 
-def _cut(image, top, left, height, width):
+def _cut(image: Image, top: Side, left: Side, height: Side, width: Side) -> Image:
     return tf.slice(image, [top, left, 0], [height, width, image.shape[-1]])
 
 
-_GEOMETRY = (
-    resize,
-    resize_shorter,
-    scale_jitter,
-    pad,
-    random_crop,
-    centre_crop,
-    corner_crop,
-    area_crop,
-    flip,
-)
+_CROPS = (random_crop, centre_crop, corner_crop, area_crop)
+_GEOMETRY = (resize, resize_shorter, scale_jitter, pad, *_CROPS, flip)
 _COLOUR = (pca_noise, colour_jitter)
 # Ops that take one image or a batch.
 _ARITHMETIC = (
@@ -156,16 +150,9 @@ _ARITHMETIC = (
 OPS = {op.__name__: op for op in (*_GEOMETRY, *_COLOUR, *_ARITHMETIC)}
 GEOMETRY = {op.__name__ for op in _GEOMETRY}
 ARITHMETIC = {op.__name__ for op in _ARITHMETIC}
-RANDOM = {
-    "scale_jitter",
-    "random_crop",
-    "corner_crop",
-    "area_crop",
-    "flip",
-    "pca_noise",
-    "colour_jitter",
-}
-# Op: its arguments that are measured on the training images, not set in the recipe.
+_RANDOM = (scale_jitter, random_crop, corner_crop, area_crop, flip, *_COLOUR)
+RANDOM = {op.__name__ for op in _RANDOM}
+# Op: its arguments that are measured on the training images, not given in its row.
 STATISTICS = {
     "pca_noise": ("pca_values", "pca_vectors"),  # if its components are "measured"
     "standardise": ("channel_mean", "channel_std"),

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def place(position, count: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
+def place(position: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the image at a position of the one stream that runs through all epochs.
 
     Args:

@@ -13,7 +13,7 @@ from keras_ilsvrc.data.split import Split, joined
 from keras_ilsvrc.errors import InputError, nearest, printable, reason
 
 # Function called with each bad image, file or folder that is left out.
-Report = Callable[[Fault], None]
+OnFault = Callable[[Fault], None]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Source:
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
 
     def split(self, expression: str) -> Split:
@@ -81,7 +81,7 @@ def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[
     from sklearn.model_selection import train_test_split
 
     rest = np.arange(len(labels))
-    parts = {}
+    parts: dict[str, np.ndarray] = {}
     for part, size in reversed(list(sizes.items())):
         try:
             rest, taken = train_test_split(

@@ -8,7 +8,7 @@ from keras_ilsvrc.data.digits import digits
 from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.idx import idx
 from keras_ilsvrc.data.imagenet import imagenet
-from keras_ilsvrc.data.source import Report, Source, refuse
+from keras_ilsvrc.data.source import OnFault, Source, refuse
 from keras_ilsvrc.data.tfds_source import tfds_source
 from keras_ilsvrc.errors import InputError, nearest, reason
 
@@ -20,32 +20,32 @@ class SourceKind(NamedTuple):
     """
 
     written: str
-    open: Callable[[str, int, Report], Source]
+    open: Callable[[str, int, OnFault], Source]
 
 
 SOURCES = {
-    "digits": SourceKind("digits", lambda _, channels, report: digits()),
+    "digits": SourceKind("digits", lambda _, channels, on_fault: digits()),
     "folder": SourceKind("folder:PATH", lambda at, *rest: folder(Path(at), *rest)),
-    "idx": SourceKind("idx:PATH", lambda at, channels, report: idx(Path(at))),
+    "idx": SourceKind("idx:PATH", lambda at, channels, on_fault: idx(Path(at))),
     "imagenet": SourceKind("imagenet:PATH", imagenet),
-    "tfds": SourceKind("tfds:NAME", lambda name, channels, report: tfds_source(name, channels)),
+    "tfds": SourceKind("tfds:NAME", lambda name, channels, on_fault: tfds_source(name, channels)),
 }
 
 
-def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source:
+def open_source(name: str, channels: int = 3, on_fault: OnFault = refuse) -> Source:
     """Open a source by its name.
 
     Args:
         name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; see the
             functions of these names.
         channels: Number of channels to decode to, 1 or 3.
-        report: Function called with bad files, which are left out; the default raises an error.
+        on_fault: Function called with bad files, which are left out; by default raises an error.
 
     Raises:
         InputError: If the source is unknown, missing or empty, or has a file that is not an image.
     """
     if channels not in (1, 3):
-        raise InputError(f"images have 1 or 3 channels, not {channels}; correct build.input_shape")
+        raise InputError(f"channels is {channels}; expected 1 or 3")
     kind, colon, at = name.partition(":")
     form = SOURCES.get(kind)
     if form is None or bool(at) != (":" in form.written) or bool(colon) != bool(at):
@@ -54,7 +54,7 @@ def open_source(name: str, channels: int = 3, report: Report = refuse) -> Source
         hint = f"{hint} " if hint.startswith("did") else ""
         raise InputError(f"no data set is called {name!r}; {hint}known: {known}")
     try:
-        return form.open(at, channels, report)
+        return form.open(at, channels, on_fault)
     except OSError as error:
         at = str(error.filename or name)[:300]
         raise InputError(f"{at}: cannot be read: {reason(error)}") from error

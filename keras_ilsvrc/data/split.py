@@ -1,7 +1,7 @@
 """Split of a source: images and labels, read by index."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.decode import BadImage, Fault, Header, decode_bytes, examine
 from keras_ilsvrc.data.stores import Joined, Numbered, Store, tensor
+from keras_ilsvrc.data.types import Index
 from keras_ilsvrc.errors import ran_out, reason
 
 NAMELESS = Numbered("image")
+ALL = np.arange(0)  # stands for all rows of a store in order
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,35 +35,35 @@ class Split:
     pixels: np.ndarray | None = None
     store: Store = NAMELESS
     channels: int = 3
-    rows: np.ndarray = None  # type: ignore[assignment]
+    rows: np.ndarray = field(default_factory=lambda: ALL)
 
-    def __post_init__(self):
-        if self.rows is None:
+    def __post_init__(self) -> None:
+        if self.rows is ALL:
             object.__setattr__(self, "rows", np.arange(len(self.labels)))
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, key) -> "Split":
+    def __getitem__(self, key: slice | np.ndarray) -> "Split":
         """Return the split of a slice or an array of indices; a slice copies no pixels."""
         pixels = None if self.pixels is None else self.pixels[key]
         return Split(self.labels[key], pixels, self.store, self.channels, self.rows[key])
 
     @cached_property
-    def _tensors(self):
+    def _tensors(self) -> tuple[tf.Tensor, ...]:
         return tuple(
             None if x is None else tensor(x) for x in (self.labels, self.pixels, self.rows)
         )
 
-    def label(self, index) -> tf.Tensor:
+    def label(self, index: Index) -> tf.Tensor:
         """Return the int32 label at an index."""
         return tf.gather(self._tensors[0], index)
 
-    def encoded(self, index) -> tf.Tensor:
+    def encoded(self, index: Index) -> tf.Tensor:
         """Return the encoded bytes of an image, a scalar string; only for splits without pixels."""
         return self.store.encoded(tf.gather(self._tensors[2], index))
 
-    def image(self, index) -> tf.Tensor:
+    def image(self, index: Index) -> tf.Tensor:
         """Return the uint8 image at an index: (height, width, channels)."""
         if self.pixels is not None:
             return tf.gather(self._tensors[1], index)

@@ -6,16 +6,20 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import NO_SEED, Rows, image_at, needed
+from keras_ilsvrc.data.apply import NO_SEED, image_at, needed
 from keras_ilsvrc.data.ops import RANDOM
 from keras_ilsvrc.data.pipeline import CORES, made_ahead, naming_the_file
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.types import Row, Rows, Statistics
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import tracked
 
 TOGETHER = 64  # images per batch, if all are of one size
 LEAST_DEVIATION = 1e-6
 MAX_ZCA_VALUES = 64 * 64 * 3  # maximum values of an image; the matrix then has 604 MB
+
+
+Sums = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
 class Measure(NamedTuple):
@@ -27,8 +31,8 @@ class Measure(NamedTuple):
         pixelwise: Whether statistics are per pixel, so that no random op may come before.
     """
 
-    sums: Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
-    finish: Callable[..., dict[str, np.ndarray]]
+    sums: Sums
+    finish: Callable[..., Statistics]
     pixelwise: bool
 
 
@@ -74,16 +78,18 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     return statistics
 
 
-def _means(split, rows, statistics, sums, op):
+def _means(
+    split: Split, rows: Rows, statistics: Statistics, sums: Sums, op: str
+) -> list[np.ndarray]:
     """Return the means of `sums` over all images."""
 
     @tf.autograph.experimental.do_not_convert
-    def image_before(index):
+    def image_before(index: tf.Tensor) -> tf.Tensor:
         image = image_at(split, index, rows, NO_SEED, statistics)
         return tf.cast(image, tf.float64)
 
     @tf.autograph.experimental.do_not_convert
-    def sums_of(images):
+    def sums_of(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return (tf.shape(images)[0], *sums(images))
 
     count = len(split)
@@ -91,7 +97,8 @@ def _means(split, rows, statistics, sums, op):
     together = TOGETHER if images.element_spec.shape.is_fully_defined() else 1
     batches = made_ahead(images.batch(together).map(sums_of, CORES))
     parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"measuring for {op}")
-    totals, done = None, 0
+    totals: list[np.ndarray] = []
+    done = 0
     with naming_the_file(split, rows, statistics, lambda: range(done, min(done + together, count))):
         for number, *own in parts:
             totals = totals or [np.zeros_like(part) for part in own]
@@ -103,21 +110,17 @@ def _means(split, rows, statistics, sums, op):
     return [total / done for total in totals]
 
 
-def _channel_sums(images):
+def _channel_sums(images: tf.Tensor) -> list[tf.Tensor]:
     means = tf.reduce_mean(images, (1, 2)), tf.reduce_mean(images**2, (1, 2))
     return [tf.reduce_sum(part, 0) for part in means]
 
 
-def _channel_statistics(mean, squares, row):
+def _channel_statistics(mean: np.ndarray, squares: np.ndarray, row: Row) -> Statistics:
     std = np.sqrt(np.maximum(squares - mean**2, 0))
     return {"channel_mean": mean, "channel_std": np.maximum(std, LEAST_DEVIATION)}
 
 
-def _pixel_sums(images):
-    return [tf.reduce_sum(images, 0)]
-
-
-def _colour_sums(images):
+def _colour_sums(images: tf.Tensor) -> list[tf.Tensor]:
     if images.shape[-1] != 3:
         raise InputError(f"pca_noise needs images of 3 channels, not {images.shape[-1]}")
     pixels = tf.reshape(images, (tf.shape(images)[0], -1, 3))
@@ -128,12 +131,12 @@ def _colour_sums(images):
     ]
 
 
-def _components(mean, products, row):
+def _components(mean: np.ndarray, products: np.ndarray, row: Row) -> Statistics:
     values, vectors = np.linalg.eigh(products - np.outer(mean, mean))
     return {"pca_values": np.maximum(values[::-1], 0), "pca_vectors": vectors[:, ::-1]}
 
 
-def _value_sums(images):
+def _value_sums(images: tf.Tensor) -> list[tf.Tensor]:
     count = images.shape[1:].num_elements()
     if count is None or count > MAX_ZCA_VALUES:
         size = "x".join(str(side or "?") for side in images.shape[1:])
@@ -142,7 +145,7 @@ def _value_sums(images):
     return [tf.reduce_sum(values, 0), tf.matmul(values, values, transpose_a=True)]
 
 
-def _whitening(mean, products, row):
+def _whitening(mean: np.ndarray, products: np.ndarray, row: Row) -> Statistics:
     """Return pylearn2's matrix: inverse root of the covariance, epsilon added to its diagonal."""
     covariance = products - np.outer(mean, mean)
     values, vectors = np.linalg.eigh(covariance + row["epsilon"] * np.eye(len(mean)))
@@ -155,7 +158,9 @@ MEASURES: Mapping[tuple[str, ...], Measure] = {
     ("channel_mean",): Measure(
         _channel_sums, lambda mean, squares, row: {"channel_mean": mean}, False
     ),
-    ("pixel_mean",): Measure(_pixel_sums, lambda mean, row: {"pixel_mean": mean}, True),
+    ("pixel_mean",): Measure(
+        lambda images: [tf.reduce_sum(images, 0)], lambda mean, row: {"pixel_mean": mean}, True
+    ),
     ("pca_values", "pca_vectors"): Measure(_colour_sums, _components, False),
     ("zca_mean", "zca_matrix", "zca_epsilon"): Measure(_value_sums, _whitening, True),
 }

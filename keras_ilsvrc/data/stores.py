@@ -5,13 +5,13 @@ import weakref
 import zlib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 
-def tensor(values) -> tf.Tensor:
+def tensor(values: np.ndarray) -> tf.Tensor:
     """Return a tensor in host memory that graphs capture without a copy."""
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.constant(values)
@@ -34,7 +34,7 @@ class Store(Protocol):
 
 
 class _ReadByPython:
-    def encoded(self, row):
+    def encoded(self: Store, row: tf.Tensor) -> tf.Tensor:
         content = tf.numpy_function(lambda one: self.read(int(one)), [row], tf.string)
         content.set_shape(())
         return content
@@ -51,7 +51,7 @@ class Files:
         self.paths = paths
 
     @cached_property
-    def _paths(self):
+    def _paths(self) -> tf.Tensor:
         return tensor(np.array(list(map(os.fsencode, self.paths)), object))
 
     def name(self, row: int) -> str:
@@ -61,7 +61,7 @@ class Files:
         with open(self.paths[row], "rb") as file:
             return file.read()
 
-    def encoded(self, row):
+    def encoded(self, row: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(tf.gather(self._paths, row))
 
     def version(self, row: int) -> tuple[int, int]:
@@ -104,7 +104,7 @@ class Held(Numbered):
     def read(self, row: int) -> bytes:
         return self.contents[row].numpy()
 
-    def encoded(self, row):
+    def encoded(self, row: tf.Tensor) -> tf.Tensor:
         return tf.gather(self.contents, row)
 
     def version(self, row: int) -> tuple[int, int]:
@@ -121,7 +121,7 @@ class Records(Numbered):
         key: Key of the bytes in each mapping.
     """
 
-    def __init__(self, title: str, records: Sequence, key: str):
+    def __init__(self, title: str, records: Sequence[Any], key: str):
         super().__init__(title)
         self.records, self.key = records, key
 
@@ -166,7 +166,7 @@ class Joined:
         self.stores = stores
         self.starts = np.cumsum([0, *sizes[:-1]])
 
-    def _place(self, row):
+    def _place(self, row: int) -> tuple[Store, int]:
         which = int(np.searchsorted(self.starts, row, "right")) - 1
         return self.stores[which], row - int(self.starts[which])
 
@@ -182,7 +182,7 @@ class Joined:
         store, own = self._place(row)
         return store.version(own)
 
-    def encoded(self, row):
+    def encoded(self, row: tf.Tensor) -> tf.Tensor:
         row = tf.cast(row, tf.int64)
         which = tf.reduce_sum(tf.cast(row >= self.starts, tf.int32)) - 1
         pairs = zip(self.stores, self.starts, strict=True)

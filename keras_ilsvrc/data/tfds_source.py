@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,10 @@ IN_MEMORY = 4 << 30  # bytes; smaller splits are kept in memory
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
-class Lazy(Mapping):
+class Lazy(Mapping[str, Split]):
     """Mapping of splits that are read when they are first used."""
 
-    def __init__(self, names, read: Callable[[str], Split]):
+    def __init__(self, names: Iterable[str], read: Callable[[str], Split]):
         self.names, self.read = tuple(names), read
         self.known: dict[str, Split] = {}
 
@@ -73,7 +74,7 @@ def tfds_source(name: str, channels: int = 3) -> Source:
             f"tfds:{name}: its supervised keys are {keys}; expected a uint8 image and a class label"
         )
 
-    def read(split):
+    def read(split: str) -> Split:
         with reading(f"tfds:{name} {split}: {path}"):
             return _read(builder, f"{name} {split}", split, image, label, channels)
 
@@ -112,13 +113,13 @@ def find_prepared(name: str) -> Path:
     )
 
 
-def _versions(base):
+def _versions(base: Path) -> list[str]:
     found = [x.name for x in base.glob("*") if VERSION.fullmatch(x.name)]
     whole = [x for x in found if (base / x / "dataset_info.json").is_file()]
     return sorted(whole, key=lambda x: tuple(map(int, x.split("."))))
 
 
-def _expected(dataset, version):
+def _expected(dataset: str, version: str | None) -> str:
     """Return the data set and its version, which TFDS knows for its own data sets."""
     import tensorflow_datasets as tfds
 
@@ -130,7 +131,7 @@ def _expected(dataset, version):
     return f"version {version} of {dataset}" if version else dataset
 
 
-def _read(builder, title, split, image, label, channels):
+def _read(builder: Any, title: str, split: str, image: str, label: str, channels: int) -> Split:
     import tensorflow_datasets as tfds
 
     info = builder.info.splits[split]

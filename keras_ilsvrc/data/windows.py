@@ -5,44 +5,45 @@ read.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import tensorflow as tf
 
+from keras_ilsvrc.data.types import Image, Range, Seed, Side
 from keras_ilsvrc.errors import InputError
 
-Place = tuple[Any, Any]  # two ints or int32 tensors, vertical and horizontal
+Place = tuple[Side, Side]  # vertical and horizontal
+Window = tuple[Side, Side, Side, Side]  # top, left, height, width
 
 TRIES = 10  # draws of area_crop: fb.resnet.torch, datasets/transforms.lua
 
 
-def shorter(height, width, seed, size: int) -> Place:
+def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:
     """Return height and width for a shorter side of `size`; round the longer side down."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
 
-def shorter_between(height, width, seed, least: int, most: int) -> Place:
+def shorter_between(height: Side, width: Side, seed: Seed, least: int, most: int) -> Place:
     """Return height and width for a shorter side drawn uniformly from least, ..., most."""
     _check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
 
 
-def anywhere(height, width, seed, size: int) -> Place:
+def anywhere(height: Side, width: Side, seed: Seed, size: int) -> Place:
     """Return top and left of a size x size window; all positions are equally likely."""
     height, width = fitting(height, width, size)
     draws = tf.random.stateless_uniform((3,), seed, maxval=tf.int32.max, dtype=tf.int32)
     return draws[0] % (height - size + 1), draws[1] % (width - size + 1)
 
 
-def middle(height, width, seed, size: int) -> Place:
+def middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
     """Return top and left of the window in the middle."""
     height, width = fitting(height, width, size)
     return (height - size) // 2, (width - size) // 2
 
 
-def corner_or_middle(height, width, seed, size: int) -> Place:
+def corner_or_middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
     """Draw top and left of a window in one of the four corners or in the middle."""
     height, width = fitting(height, width, size)
     down, right = height - size, width - size
@@ -52,7 +53,7 @@ def corner_or_middle(height, width, seed, size: int) -> Place:
     return place[0], place[1]
 
 
-def share(height, width, seed, area, aspect) -> tuple[Any, Any, Any, Any]:
+def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> Window:
     """Return top, left, height and width of a window with a random share of the area.
 
     The window is the first of ten draws that fits, or else the largest square in the middle. The
@@ -81,7 +82,7 @@ def share(height, width, seed, area, aspect) -> tuple[Any, Any, Any, Any]:
     return place[0], place[1], tall, wide
 
 
-def fitting(height, width, size: int) -> Place:
+def fitting(height: Side, width: Side, size: int) -> Place:
     """Return height and width unchanged if a size x size window fits.
 
     Raises:
@@ -98,22 +99,22 @@ def fitting(height, width, size: int) -> Place:
     return height, width
 
 
-def size_of(image) -> Place:
+def size_of(image: Image) -> Place:
     """Return height and width, as ints where they are known."""
     height, width = image.shape[:2]
     sizes = tf.shape(image)
     return sizes[0] if height is None else height, sizes[1] if width is None else width
 
 
-def _known(*sizes):
+def _known(*sizes: Side) -> bool:
     return all(isinstance(size, int) for size in sizes)
 
 
-def _between(uniform, least, most):
+def _between(uniform: tf.Tensor, least: float, most: float) -> tf.Tensor:
     return least + (most - least) * uniform
 
 
-def _check_order(key, least, most):
+def _check_order(key: str, least: float, most: float) -> None:
     if least > most:
         raise InputError(f"{key} are {least}, {most}; swap them, the smaller one comes first")
 

@@ -1,1 +1,1 @@
-"""The papers' test protocols: from a model and images to errors. Independent of recipes."""
+"""The papers' test protocols: from a model and images to errors."""

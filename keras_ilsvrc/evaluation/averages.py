@@ -1,6 +1,7 @@
 """Averages of probabilities over the views of an image, over scales and over networks."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ class MeanOverViews(keras.Model):
         super().__init__(name=model.name, dtype=model.dtype_policy)
         self.model = model
 
-    def call(self, views, training=None):
+    def call(self, views: Any, training: bool | None = None) -> Any:
         shape = ops.shape(views)
         outputs = self.model(ops.reshape(views, (-1, *shape[2:])))
         outputs = outputs["predictions"] if isinstance(outputs, dict) else outputs

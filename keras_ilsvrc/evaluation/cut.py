@@ -1,24 +1,26 @@
 """Pixels of views: a split that yields the views of each image of another split."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops, image_at
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
 from keras_ilsvrc.data.ops import resize
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.types import Index, Rows, Statistics
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.views import View, whole
 
 RESIZES = ("resize", "resize_shorter")
 
 
+@dataclass(frozen=True, eq=False)
 class ViewsOf:
     """Split that yields the views of an image: (views, height, width, channels), float32.
 
-    Args:
+    Attributes:
         split: Images to take the views of.
         rows: Ops on single images, up to the network's input.
         statistics: Statistics of the training images that the ops need.
@@ -27,17 +29,12 @@ class ViewsOf:
         size: Height and width of the views, except those by `whole`.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        rows: Rows,
-        statistics: Mapping[str, np.ndarray],
-        views: Callable[..., list[View]],
-        side: int | None,
-        size: int,
-    ):
-        self.split, self.views, self.size, self.statistics = split, views, size, statistics
-        self.front, self.behind = parted(rows, side, views is whole)
+    split: Split
+    rows: Rows
+    statistics: Statistics
+    views: Callable[..., list[View]]
+    side: int | None
+    size: int
 
     def __len__(self) -> int:
         return len(self.split)
@@ -45,9 +42,10 @@ class ViewsOf:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.split, name)  # names, labels and encoded bytes
 
-    def image(self, index) -> tf.Tensor:
+    def image(self, index: Index) -> tf.Tensor:
         """Return the views of the image at an index, ready for the network."""
-        image = image_at(self.split, index, self.front, NO_SEED, self.statistics)
+        before, after = parted(self.rows, self.side, self.views is whole)
+        image = image_at(self.split, index, before, NO_SEED, self.statistics)
         asked, known = tf.shape(image), image.shape
         height, width = (known[axis] or asked[axis] for axis in (0, 1))
         if min(known[axis] or self.size for axis in (0, 1)) < self.size:
@@ -57,10 +55,10 @@ class ViewsOf:
             )
         tf.debugging.assert_greater_equal(asked[:2], self.size)  # if sizes are not yet known
         views = [self._cut(image, view) for view in self.views(height, width, self.size)]
-        views = [apply_ops(view, self.behind, NO_SEED, self.statistics) for view in views]
+        views = [apply_ops(view, after, NO_SEED, self.statistics) for view in views]
         return tf.cast(tf.stack(views), tf.float32)
 
-    def _cut(self, image, view):
+    def _cut(self, image: tf.Tensor, view: View) -> tf.Tensor:
         pixels = tf.slice(image, (view.top, view.left, 0), (view.height, view.width, -1))
         side = None if self.views is whole else self.size
         if side and not (isinstance(view.height, int) and view.height == side):

@@ -15,7 +15,7 @@ CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # last layers o
 
 
 @dataclass(frozen=True)
-class Sweep:
+class AnySizeGraph:
     """Steps of a model's graph that run on images of any size.
 
     Attributes:
@@ -25,7 +25,7 @@ class Sweep:
     """
 
     image: Any
-    steps: list[tuple[Call, Callable]]
+    steps: list[tuple[Call, Callable[..., Any]]]
     over_windows: bool
 
     def __call__(self, images: Any) -> Any:
@@ -33,8 +33,9 @@ class Sweep:
         last = self.steps[-1][0]
         for call, run in self.steps:
             if self.over_windows and call is last:
-                key = id(call.inputs[0])
-                tensors[key] = mean_over_windows(tensors[key], ops.shape(images)[0])
+                scores = call.inputs[0]
+                shape = (ops.shape(images)[0], -1, scores.shape[-1])
+                tensors[id(scores)] = ops.mean(ops.reshape(tensors[id(scores)], shape), axis=1)
             run_call(call, tensors, run)
         return tensors[id(last.outputs[0])]
 
@@ -46,19 +47,19 @@ class FullyConvolutional(keras.Model):
     network.
     """
 
-    def __init__(self, net: keras.Model, sweep: Sweep):
+    def __init__(self, net: keras.Model, graph: AnySizeGraph):
         super().__init__(name=net.name, dtype=net.dtype_policy)
-        self.net, self.sweep = net, sweep
+        self.net, self.graph = net, graph
 
-    def call(self, images, training=None):
-        for side, least in zip(images.shape[1:3], self.sweep.image.shape[1:3], strict=True):
+    def call(self, images: Any, training: bool | None = None) -> Any:
+        for side, least in zip(images.shape[1:3], self.graph.image.shape[1:3], strict=True):
             if side is not None and side < (least or 1):
                 raise InputError(
                     f"images are {images.shape[1]}x{images.shape[2]}, but {self.net.name} was "
-                    f"built for {'x'.join(map(str, self.sweep.image.shape[1:3]))}; give images "
+                    f"built for {'x'.join(map(str, self.graph.image.shape[1:3]))}; give images "
                     "of at least that size"
                 )
-        return self.sweep(images)
+        return self.graph(images)
 
 
 def fully_convolutional(model: keras.Model) -> FullyConvolutional:
@@ -95,7 +96,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
             hint = nearest("predictions", output)
             raise InputError(f"{model.name} has no output 'predictions'; {hint}".rstrip("; "))
         output = output["predictions"]
-    return FullyConvolutional(model, _plan(keras.Model(model.inputs, output, name=model.name)))
+    return FullyConvolutional(model, _any_size(keras.Model(model.inputs, output, name=model.name)))
 
 
 def windows(maps: Any, height: int, width: int) -> Any:
@@ -108,15 +109,10 @@ def windows(maps: Any, height: int, width: int) -> Any:
     return ops.reshape(ops.concatenate(shifted, axis=-1), (-1, height * width * maps.shape[-1]))
 
 
-def mean_over_windows(scores: Any, batch: Any) -> Any:
-    """Average scores (batch * windows, values) over the windows to (batch, values)."""
-    return ops.mean(ops.reshape(scores, (batch, -1, scores.shape[-1])), axis=1)
-
-
-def _plan(model: keras.Model) -> Sweep:
+def _any_size(model: keras.Model) -> AnySizeGraph:
     """Return the steps of a model for images of any size."""
     root = walk(model)
-    steps: list[tuple[Call, Callable]] = []
+    steps: list[tuple[Call, Callable[..., Any]]] = []
     of_windows: set[int] = set()  # tensors with a row for each window
     averages = flattens = 0
     mixed = False
@@ -142,10 +138,10 @@ def _plan(model: keras.Model) -> Sweep:
             f"{model.name} has no head to sweep over an image; expected one Flatten or "
             "GlobalAveragePooling2D after its maps, then dense layers, and an activation"
         )
-    return Sweep(root.inputs[0], steps, over_windows)
+    return AnySizeGraph(root.inputs[0], steps, over_windows)
 
 
-def _anchored(call: Call) -> Callable:
+def _anchored(call: Call) -> Callable[[Any], Any]:
     """Return a max pool whose windows begin where they do at the training size, for any size."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
@@ -155,7 +151,7 @@ def _anchored(call: Call) -> Callable:
         zeros = max(0, -(-size // stride) * stride - stride + kernel - size)
         borders.append((zeros // 2, zeros - zeros // 2))
 
-    def run(maps):
+    def run(maps: Any) -> Any:
         maps = ops.pad(maps, [*borders, (0, 0)], constant_values=float("-inf"))
         return ops.max_pool(maps, pool.pool_size, pool.strides, "valid", "channels_last")
 

@@ -1,33 +1,35 @@
 """Evaluation of a model on the images of a split, by a test protocol of the papers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import Rows
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.types import Rows, Statistics
 from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.evaluation.averages import MeanOverViews, ensemble
 from keras_ilsvrc.evaluation.cut import ViewsOf, own_side
 from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import passes_of, sides_of
-from keras_ilsvrc.evaluation.single_view import single_view
 from keras_ilsvrc.evaluation.views import whole
 
-Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]
+Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # of one worker
+# Takes a model, its batches, and a function to call after each step; returns all outputs.
 Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
-class Run(NamedTuple):
-    """One run of a model over all images; `entire` if its views are whole images."""
+class Inference(NamedTuple):
+    """Inference on some views of every image; `entire` if these are whole images."""
 
     model: keras.Model
     split: Any
     rows: Rows
+    statistics: Statistics
     views: int
     entire: bool
 
@@ -36,14 +38,14 @@ def evaluate(
     model: keras.Model,
     split: Split,
     rows: Rows,
-    statistics: Mapping[str, np.ndarray],
+    statistics: Statistics,
     protocol: str,
     batch_size: int,
     forward: Forward,
     scales: Sequence[int] | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> np.ndarray:
-    """Return the probabilities of every image, by a test protocol of the papers.
+    """Return the probabilities of every image, (images, classes), float32, by a test protocol.
 
     They are averaged over the views at one scale, then over scales, then over passes. Every image
     counts once, for any batch size and any number of replicas.
@@ -57,50 +59,56 @@ def evaluate(
         protocol: Name of a protocol in `protocols.PROTOCOLS`.
         batch_size: Maximum number of views per step, over all replicas; more only if the views of
             one image at one scale, which stay together, exceed a replica's share.
-        forward: Function that runs a model over batches, such as `training.forward.Forward`. Its
-            arguments: a model, a function that makes the dataset of a worker from its input
-            context, and a function to call after each step.
+        forward: Function that runs a model over batches, such as `training.forward.Forward`.
         scales: Shorter sides in pixels that replace the protocol's own.
         progress: Function called after each step with the images done and in all, for all scales.
-
-    Returns:
-        Array (images, classes), float32.
 
     Raises:
         InputError: If the protocol is unknown, if there are no images, if a scale or an image is
             too small, or if the protocol needs a fully convolutional form that the model lacks.
     """
-    if not len(split):
-        raise InputError("the split contains no images; choose another one")
-    runs = _runs(model, split, rows, statistics, protocol, scales)
-    total = len(split) * sum(map(len, runs))
+    passes = _inferences(model, split, rows, statistics, protocol, scales)
+    count = _counter(progress, len(split) * sum(map(len, passes)))
+    run = partial(_probabilities, batch_size=batch_size, forward=forward, count=count)
+    return ensemble(ensemble(map(run, inferences)) for inferences in passes)
+
+
+def _counter(progress: Callable[[int, int], object], total: int) -> Callable[[int], None]:
+    """Return a function that adds to the number of images done, and reports it."""
     done = 0
 
-    def probabilities(run):
+    def add(images: int) -> None:
         nonlocal done
-        start, done = done, done + len(split)
-        parts = run, statistics, batch_size, forward
-        return _probabilities(*parts, lambda images: progress(start + images, total))
+        done += images
+        progress(done, total)
 
-    return ensemble(ensemble(map(probabilities, each)) for each in runs)
+    return add
 
 
-def _runs(model, split, rows, statistics, protocol, scales):
-    """Return the runs over all images, one per scale, in a list per pass."""
+def _inferences(
+    model: keras.Model,
+    split: Split,
+    rows: Rows,
+    statistics: Statistics,
+    protocol: str,
+    scales: Sequence[int] | None,
+) -> list[list[Inference]]:
+    """Return the inferences of a protocol, one per scale, in a list per pass."""
+    if not len(split):
+        raise InputError("the split contains no images; choose another one")
     if protocol == "single_view" and scales is None:
-        return [[Run(model, split, rows, 1, False)]]
+        return [[Inference(model, split, rows, statistics, 1, False)]]
     size = _side_of(model, protocol)
     found = []
     for each, sides in sides_of(protocol, own_side(split, rows), size, scales):
         entire = each.views is whole
         averaged = MeanOverViews(fully_convolutional(model) if entire else model)
-        parts = split, rows, statistics, each.views
-        cut = [ViewsOf(*parts, side, size) for side in sides]
-        found.append([Run(averaged, views, (), each.number, entire) for views in cut])
+        cut = [ViewsOf(split, rows, statistics, each.views, side, size) for side in sides]
+        found.append([Inference(averaged, x, (), statistics, each.number, entire) for x in cut])
     return found
 
 
-def _side_of(model, protocol):
+def _side_of(model: keras.Model, protocol: str) -> int:
     """Return the side of the square images that a model takes."""
     passes_of(protocol)
     height, width = model.inputs[0].shape[1:3]
@@ -112,36 +120,36 @@ def _side_of(model, protocol):
     return height
 
 
-def _probabilities(run, statistics, batch_size, forward, progress):
-    """Return the probabilities of every image, once each, from one run."""
+def _probabilities(
+    run: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
+) -> np.ndarray:
+    """Return the probabilities of every image, once each."""
     images, done = 0, 0  # number per step, and so far
 
-    def batches(context):
+    def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         nonlocal images
         replicas = context.num_replicas_in_sync
         for share in (max(1, batch_size // (replicas * run.views)), 1):
             images = share * replicas
-            found = evaluation_batches(run.split, run.rows, statistics, images, context)
+            found = evaluation_batches(run.split, run.rows, run.statistics, images, context)
             if found.element_spec.shape[1:].is_fully_defined():
                 break  # else sizes differ: one image at a time
         return found
 
-    def check():
-        nonlocal done
-        done = min(done + images, len(run.split))
-        progress(done)
-
-    def failed():
+    def of_step() -> range:
         return range(done, min(done + images, len(run.split)))
+
+    def finish_step() -> None:
+        nonlocal done
+        count(len(of_step()))
+        done += images
 
     try:
         with (
-            out_of_memory("set a smaller data.batch_size"),
-            naming_the_file(run.split, run.rows, statistics, failed),
+            out_of_memory("set a smaller batch_size"),
+            naming_the_file(run.split, run.rows, run.statistics, of_step),
         ):
-            return single_view(
-                run.model, batches, len(run.split), lambda *args: forward(*args, check)
-            )
+            outputs = forward(run.model, batches, finish_step)
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         if isinstance(error, InputError) or not run.entire:
             raise
@@ -149,3 +157,5 @@ def _probabilities(run, statistics, batch_size, forward, progress):
             f"{run.model.name} cannot take images of this size; use a protocol of crops, or images "
             "whose sides are multiples of the net's total stride"
         ) from error
+    probabilities = outputs["predictions"] if isinstance(outputs, dict) else outputs
+    return probabilities[: len(run.split)]

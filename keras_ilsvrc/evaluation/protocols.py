@@ -7,8 +7,8 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
 # A scale (share, pixels) is the shorter side share * S + pixels, where S is the shorter side to
-# which the recipe resizes its test images. The pixels are for crops of 224 and scale with the crop
-# size. None takes the images as the recipe makes them, up to its last crop.
+# which the ops resize test images. The pixels are for crops of 224 and scale with the crop size.
+# None takes the images as the ops make them, up to the last crop.
 OWN = (None,)
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))  # arXiv:1409.1556, section 3.2
 FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))  # arXiv:1512.03385, 3.4
@@ -63,12 +63,12 @@ def sides_of(
 
     Args:
         protocol: Name of a protocol in `PROTOCOLS`.
-        own: Shorter side S of the recipe's test images; None if it may vary.
+        own: Shorter side S of the test images; None if it may vary.
         size: Side of the images that the network takes, in pixels.
         scales: Shorter sides that replace the protocol's own, as many as it has.
 
     Returns:
-        Pairs of a pass and its sides; None for images as the recipe makes them.
+        Pairs of a pass and its sides; None for images as the ops make them.
 
     Raises:
         InputError: If the protocol is unknown or has another number of scales, if a scale is
@@ -82,8 +82,8 @@ def sides_of(
             )
         if scales is None and own is None and each.scales != OWN:
             raise InputError(
-                f"{protocol} derives its scales from the resize in eval_ops, but there is none; "
-                f"give {len(each.scales)} scales"
+                f"{protocol} derives its scales from the size that images are resized to, but none "
+                f"is known; give {len(each.scales)} scales"
             )
         sides: list[int | None] = [_side(x, own, size) for x in each.scales]
         sides = sides if scales is None else list(scales)
@@ -98,7 +98,7 @@ def sides_of(
 
 
 def _side(scale: tuple[float, int] | None, own: int | None, size: int) -> int | None:
-    """Return a scale in pixels; None for images as the recipe makes them."""
+    """Return a scale in pixels; None for images as the ops make them."""
     if scale is None or own is None:
         return None
     share, pixels = scale

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.report.page import Section, page, picture
+from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.sections import SECTIONS
 from keras_ilsvrc.runs.finished import FinishedRun, Working, read, unseen
 from keras_ilsvrc.runs.reading import PAGE
@@ -13,10 +13,7 @@ __all__ = ["SECTIONS", "FinishedRun", "Section", "picture", "report", "write_pag
 
 
 def report(
-    path: Path,
-    out: Path | None = None,
-    working: Working = unseen,
-    replicas: int | None = None,
+    path: Path, out: Path | None = None, working: Working = unseen, replicas: int | None = None
 ) -> Path:
     """Write a page about a finished run: its errors, images, network and recipe.
 
@@ -36,7 +33,10 @@ def report(
         InputError: If the directory contains no finished run, a file in it is damaged, or the page
             cannot be written.
     """
-    check_out(out, path)
+    if out is not None and not out.parent.is_dir():
+        raise InputError(f"{out}: there is no folder {out.parent}")
+    if out is not None and out.is_dir():
+        raise InputError(f"{out}: a folder; expected a file, for example {path / PAGE}")
     return write_page(read(path, replicas, working), out)
 
 
@@ -44,24 +44,10 @@ def write_page(run: FinishedRun, out: Path | None = None) -> Path:
     """Write the page of a finished run that is already in memory; see `report`."""
     out = out or run.directory.path / PAGE
     sections = [section for make in SECTIONS if (section := make(run)) is not None]
-    content = page(run.experiment.title, sections).encode("utf-8", "backslashreplace")
+    html = render("page", title=run.experiment.title, sections=sections)
     try:
         with files.whole(out) as part:
-            part.write_bytes(content)
+            part.write_bytes(html.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        raise InputError(f"--out is {out}, which cannot be written: {error.strerror}") from error
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
     return out
-
-
-def check_out(out: Path | None, path: Path) -> None:
-    """Check before any work that the page can be written.
-
-    Raises:
-        InputError: If `out` is a folder, or the folder for it does not exist.
-    """
-    if out is None:
-        return
-    if not out.parent.is_dir():
-        raise InputError(f"--out is {out}; there is no folder {out.parent}")
-    if out.is_dir():
-        raise InputError(f"--out is {out}, a folder; expected a file, for example {path / PAGE}")

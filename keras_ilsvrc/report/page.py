@@ -14,7 +14,7 @@ from PIL import Image
 
 from keras_ilsvrc.visualize.figures import save
 
-SMALL = 96  # pixels; smaller pictures are enlarged to about this size, without smoothing
+ENLARGED = 96  # enlarge smaller pictures to about this many pixels, without smoothing
 
 _templates = Environment(
     loader=PackageLoader("keras_ilsvrc.report"),
@@ -40,11 +40,6 @@ class Section:
     anchor: str
     html: Markup
     note: str | None = None
-
-
-def page(title: str, sections: list[Section]) -> str:
-    """Return the HTML of the whole page."""
-    return render("page", title=title, sections=sections)
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -76,7 +71,7 @@ def picture(
         save(shown, held)
     width, height = Image.open(held).size
     drawn = not isinstance(shown, np.ndarray)
-    scale = 1 if drawn else max(1, round(SMALL / max(width, height)))
+    scale = 1 if drawn else max(1, round(ENLARGED / max(width, height)))
     return render(
         "picture",
         source=f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}",

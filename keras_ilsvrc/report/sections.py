@@ -40,7 +40,9 @@ def learning(run: FinishedRun) -> Section | None:
 
 def confusion(run: FinishedRun) -> Section:
     """Return the section of confusions: a matrix, or for many classes the most frequent pairs."""
-    counts = counts_of(run.labels, run.probabilities.argmax(axis=1), len(run.classes))
+    number = len(run.classes)
+    cells = run.labels * number + run.probabilities.argmax(axis=1)  # row by row
+    counts = np.bincount(cells, minlength=number**2).reshape(number, number)
     wrong = counts - np.diag(np.diag(counts))
     totals = counts.sum(axis=1)
     places = np.argsort(-wrong, axis=None, kind="stable")[:MOST]
@@ -55,11 +57,6 @@ def confusion(run: FinishedRun) -> Section:
     kinds = np.count_nonzero(wrong)
     note = f"{wrong.sum():,} of {totals.sum():,} test images are mistaken for another class"
     return Section("Confusions", "confusions", shown, f"{note}, in {kinds:,} ways.")
-
-
-def counts_of(labels: np.ndarray, guesses: np.ndarray, classes: int) -> np.ndarray:
-    """Count images by true class (rows) and predicted class (columns): (classes, classes)."""
-    return np.bincount(labels * classes + guesses, minlength=classes**2).reshape(classes, classes)
 
 
 def doubtful(run: FinishedRun) -> Section:
@@ -101,7 +98,7 @@ def costs(run: FinishedRun) -> Section:
 
 def recipe(run: FinishedRun) -> Section:
     """Return the section with the resolved recipe."""
-    note = "The complete recipe, with all changes by --set. Save it as a file to repeat the run."
+    note = "The complete recipe, overrides included. Save it as a file to repeat the run."
     shown = Markup("<pre tabindex=0><code>{}</code></pre>").format(run.experiment.recipe.toml())
     return Section("Recipe", "recipe", shown, note)
 

@@ -23,12 +23,6 @@ class Mark:
     error: float
     ends: tuple[float, float] | None = None
 
-    @property
-    def value(self) -> str:
-        """The error and its interval as text."""
-        ends = f" ({self.ends[0]:.2f} to {self.ends[1]:.2f})" if self.ends else ""
-        return f"{self.error:.2f} %{ends}"
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -58,7 +52,6 @@ def summary(run: FinishedRun) -> Section:
     """Return the section with errors, their comparison and facts."""
     shown = render(
         "summary",
-        title=run.experiment.title,
         result=run.result,
         scales=[scale for k in (1, 5) if (scale := scale_of(run.result, k))],
         facts=facts(run),
@@ -81,7 +74,7 @@ def scale_of(result: dict[str, Any], k: int) -> Scale | None:
     marks = [Mark("this run", error, ends)]
     verdict = ""
     if compared is not None:
-        marks.append(Mark(f"{expected['by']}", compared))
+        marks.append(Mark(expected["by"], compared))
         verdict = verdict_of(compared, ends, expected["by"])
     baseline = result.get("baseline") or {}
     if baseline.get(key) is not None:
@@ -127,7 +120,7 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
         ("trained for", f"{recipe.schedule.steps:,} steps, seed {recipe.seed}"),
         ("time", f"{result['seconds']:,.0f} seconds, including tests"),
         ("replicas", f"{result['replicas']}{', XLA' if result.get('xla') else ''}"),
-        ("changed by --set", ", ".join(result.get("overrides") or [])),
+        ("overrides", ", ".join(result.get("overrides") or [])),
         ("versions", versions),
     ]
     return [(name, value) for name, value in found if value]

@@ -1,7 +1,8 @@
 """Recipes with their names resolved to a strategy, images and a model."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -95,6 +96,10 @@ class Experiment:
         batch, seed = self.recipe.data.batch_size, self.recipe.seed
         return indices_of_step(len(self.train), batch, seed, step, steps)
 
+    def files_left_out(self) -> list[str]:
+        """Return the files that are left out of training, each with its size and the reason."""
+        return self.left_out.listed() if self.left_out else []
+
     def identity(self, splits: Sequence[str] = SPLITS) -> Identity:
         """Return the identity of a run of this experiment.
 
@@ -129,13 +134,16 @@ def set_up(
     shape = tuple(recipe.build.input_shape or net.input_shape)
     data = recipe.data
     faults: list[Fault] = []
-    report = faults.append if data.on_bad == "skip" else refuse
-    source = open_source(data.dataset, shape[-1], report)
+    if shape[-1] not in (1, 3):
+        raise InputError(f"build.input_shape has {shape[-1]} channels; expected 1 or 3")
+    on_fault = faults.append if data.on_bad == "skip" else refuse
+    source = open_source(data.dataset, shape[-1], on_fault)
     _check_classes(recipe.build.classes or net.classes, source)
     train = source.split(data.train)
     left_out = None
     if data.bad_limit is not None:
-        left_out = LeftOut(train, data.batch_size, recipe.seed, data.bad_limit, faults)
+        with naming_bad_limit(data.bad_limit, lambda: faults):
+            left_out = LeftOut(train, data.batch_size, recipe.seed, data.bad_limit, faults)
     if statistics is None:
         statistics = _measure(train, op_rows(data.train_ops), left_out)
     experiment = Experiment(
@@ -168,8 +176,22 @@ def _build(recipe: Recipe, strategy: tf.distribute.Strategy) -> keras.Model:
 def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np.ndarray]:
     """Return the statistics of the training images that can be decoded."""
     if left_out and any(needed(row) for row in rows):
-        train = left_out.scan()
+        with naming_bad_limit(left_out.limit, left_out.listed):
+            train = left_out.scan()
     return measure_statistics(train, rows)
+
+
+@contextmanager
+def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator[None]:
+    """Name the recipe's key in the error for more bad files than the limit."""
+    try:
+        yield
+    except InputError as error:
+        if limit is None or len(listed()) <= limit:
+            raise
+        raise InputError(
+            f"{error} in data.bad_limit; list all bad files with `keras-ilsvrc data check`"
+        ) from error
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:
@@ -208,9 +230,12 @@ def _check_shapes(experiment: Experiment, shape: tuple[int, ...]) -> None:
     """Raise InputError unless the ops produce images of the network's input shape."""
     data = experiment.recipe.data
     for key, ops in (("train_ops", data.train_ops), ("eval_ops", data.eval_ops)):
-        batches = evaluation_batches(
-            experiment.train, op_rows(ops), experiment.statistics, data.batch_size
-        )
+        try:
+            batches = evaluation_batches(
+                experiment.train, op_rows(ops), experiment.statistics, data.batch_size
+            )
+        except InputError as error:
+            raise InputError(f"data.{key}: {error}") from error
         made = batches.element_spec.shape[1:]
         if not made.is_fully_defined() or tuple(made) != shape:
             found = "x".join(str(size or "?") for size in made)

@@ -15,7 +15,7 @@ from keras_ilsvrc.files import whole
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.evaluate import errors_of
-from keras_ilsvrc.runs.experiment import Experiment, set_up
+from keras_ilsvrc.runs.experiment import Experiment, naming_bad_limit, set_up
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.fit import fit, write_weights
 from keras_ilsvrc.runs.machine import HERE, Machine
@@ -81,7 +81,8 @@ def _train(
     with strategy.scope():
         update = make_update(experiment, machine.xla)
     _record(experiment, directory)
-    with StopRequest() as stop:
+    bad_limit = naming_bad_limit(recipe.data.bad_limit, experiment.files_left_out)
+    with StopRequest() as stop, bad_limit:
         history = fit(experiment, update, directory, machine, stop)
     with as_tested(update):
         with StopRequest() as stop:
@@ -126,7 +127,7 @@ def _test(experiment: Experiment, directory: RunDirectory, stop: StopRequest) ->
 def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -> dict[str, Any]:
     """Return what `result.json` contains besides the errors."""
     return _baseline(experiment) | {
-        "left_out": experiment.left_out.listed() if experiment.left_out else [],
+        "left_out": experiment.files_left_out(),
         "overrides": list(overrides),
         "xla": machine.xla,
         "versions": {

@@ -1,11 +1,6 @@
 """Visualization of what functional models have learned (Zeiler and Fergus, arXiv:1311.2901)."""
 
-from keras_ilsvrc.visualize.backward import (
-    deconvnet,
-    grad_cam,
-    guided_backpropagation,
-    saliency,
-)
+from keras_ilsvrc.visualize.backward import deconvnet, grad_cam, guided_backpropagation, saliency
 from keras_ilsvrc.visualize.correspondence import correspondence
 from keras_ilsvrc.visualize.evolution import evolution
 from keras_ilsvrc.visualize.filters import filters

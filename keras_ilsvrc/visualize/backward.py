@@ -62,11 +62,11 @@ class Deconvnet:
         wanted = np.broadcast_to(wanted, both).astype("int32")
         return Projections(*(x.numpy() for x in self._project(images, wanted)))
 
-    def _graph(self, images, wanted):
+    def _graph(self, images: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, ...]:
         count = self.probe.shape[-1]
-        kept = {}
+        kept: dict[str, tf.Tensor] = {}
 
-        def strongest(activations):
+        def strongest(activations: tf.Tensor) -> tf.Tensor:
             width = tf.shape(activations)[2] if len(activations.shape) == 4 else 1
             by_place = tf.reshape(activations, (tf.shape(activations)[0], -1, count))
             best = tf.argmax(tf.reduce_max(by_place, 1), 1, tf.int32)
@@ -86,11 +86,7 @@ class Deconvnet:
 
 
 def deconvnet(
-    model: keras.Model,
-    images: Any,
-    layer: str,
-    maps: Maps = None,
-    rule: str = "deconvnet",
+    model: keras.Model, images: Any, layer: str, maps: Maps = None, rule: str = "deconvnet"
 ) -> Projections:
     """Project the strongest activation of a map onto the pixels of each image.
 
@@ -141,7 +137,7 @@ def guided_backpropagation(model: keras.Model, images: Any, labels: Any = None) 
     return _of_score(model, images, labels, "guided")
 
 
-def _of_score(model, images, labels, rule):
+def _of_score(model: keras.Model, images: Any, labels: Any, rule: str) -> np.ndarray:
     probe = Probe(model, None, rule)
     images = probe.batch(images)
     labels = _labels(labels, len(images), probe.shape[-1])
@@ -171,7 +167,7 @@ def grad_cam(
     labels = _labels(labels, len(images), probe.shape[-1])
     maps = maps_of(probe, layer)
 
-    def run(images):
+    def run(images: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(images)
             values = probe.values(images)
@@ -184,7 +180,7 @@ def grad_cam(
     return probe.graph(run)(images).numpy()
 
 
-def _labels(labels, images, classes):
+def _labels(labels: Any, images: int, classes: int) -> np.ndarray | None:
     if labels is None:
         return None
     given = numbers_of("labels", labels, classes)
@@ -193,7 +189,7 @@ def _labels(labels, images, classes):
     return np.broadcast_to(given, images)
 
 
-def _chosen(scores, labels):
+def _chosen(scores: tf.Tensor, labels: np.ndarray | None) -> tf.Tensor:
     """Return one-hot vectors of the labels, or of the most likely classes if labels is None."""
     labels = tf.argmax(scores, 1) if labels is None else labels
     return tf.one_hot(labels, tf.shape(scores)[1], dtype=scores.dtype)

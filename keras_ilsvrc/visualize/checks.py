@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.layers.graph import Call
 
 
@@ -87,11 +88,7 @@ def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
         )
 
 
-def silent(done: int) -> None:
-    """Ignore progress."""
-
-
 def check_count(name: str, value: Any) -> None:
     """Raise an InputError unless the value is a whole number of at least 1."""
-    if not isinstance(value, int) or value < 1:
+    if not is_whole(value, 1):
         raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
@@ -10,7 +12,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.figures import BLUE, save
 
 
-def error_against_operations(nets: Sequence[Mapping], path: Path):
+def error_against_operations(nets: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Plot published errors over multiply-adds, with discs whose areas show the parameters.
 
     Args:
@@ -30,14 +32,7 @@ def error_against_operations(nets: Sequence[Mapping], path: Path):
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
     for net in drawn:
-        area = 3000 * net["parameters"] / largest  # square points
-        place = net["macs"] / 1e9, net[key]
-        axes.scatter(*place, s=area, color=BLUE, alpha=0.35, linewidth=0)
-        axes.scatter(*place, s=6, color=BLUE)
-        protocol = (net["protocol"] or "").replace("_", " ")
-        label = f"{net['net']}\n{net['parameters'] / 1e6:.3g} M, {protocol}"
-        shift = (0, 6 + area**0.5 / 2)
-        axes.annotate(label, place, shift, textcoords="offset points", ha="center", fontsize=9)
+        _draw_disc(axes, net, net[key], 3000 * net["parameters"] / largest)
     axes.set_xscale("log")
     axes.margins(0.15, 0.2)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -52,3 +47,14 @@ def error_against_operations(nets: Sequence[Mapping], path: Path):
             f"without a published top-{key[3]} error: {', '.join(left_out)}", fontsize=9
         )
     save(figure, path)
+
+
+def _draw_disc(axes: Axes, net: Mapping[str, Any], error: float, area: float) -> None:
+    """Draw the disc of a net, whose area is in square points, with its label above."""
+    place = net["macs"] / 1e9, error
+    axes.scatter(*place, s=area, color=BLUE, alpha=0.35, linewidth=0)
+    axes.scatter(*place, s=6, color=BLUE)
+    protocol = (net["protocol"] or "").replace("_", " ")
+    label = f"{net['net']}\n{net['parameters'] / 1e6:.3g} M, {protocol}"
+    shift = (0, 6 + area**0.5 / 2)
+    axes.annotate(label, place, shift, textcoords="offset points", ha="center", fontsize=9)

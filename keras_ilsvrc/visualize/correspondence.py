@@ -58,10 +58,19 @@ def correspondence(
             f"boxes have shape {boxes.shape}; expected whole numbers (top, left, height, width) "
             f"for each of {len(images)} images"
         )
+    covered = _covered(images, boxes.tolist(), fill)
+    whole, part = (probe.activations(x).numpy().reshape(len(x), -1) for x in (images, covered))
+    signs = np.sign(whole - part)
+    shares = [float((signs[i] != signs[j]).mean()) for i, j in combinations(range(len(signs)), 2)]
+    return Correspondence(float(np.mean(shares)), float(np.std(shares)), len(shares))
+
+
+def _covered(images: np.ndarray, boxes: Sequence[Sequence[int]], fill: Any) -> np.ndarray:
+    """Return copies of images, each with its box filled."""
     size = images.shape[1:3]
     covered = images.copy()
     filled = filling(fill, images.shape[1:])
-    for image, (top, left, height, width) in zip(covered, boxes.tolist()):
+    for image, (top, left, height, width) in zip(covered, boxes):
         inside = 0 <= top <= size[0] - height and 0 <= left <= size[1] - width
         if not inside or min(height, width) < 1:
             raise InputError(
@@ -70,10 +79,7 @@ def correspondence(
             )
         here = slice(top, top + height), slice(left, left + width)
         image[here] = filled[here]
-    whole, part = (probe.activations(x).numpy().reshape(len(x), -1) for x in (images, covered))
-    signs = np.sign(whole - part)
-    shares = [float((signs[i] != signs[j]).mean()) for i, j in combinations(range(len(signs)), 2)]
-    return Correspondence(float(np.mean(shares)), float(np.std(shares)), len(shares))
+    return covered
 
 
 def random_boxes(images: int, size: Sequence[int], shape: Sequence[int], seed: int) -> np.ndarray:

@@ -40,8 +40,7 @@ def evolution(
     Args:
         model: Functional model of one image. Its weights are restored afterwards.
         weights: Weight files by the name of their time, in order of time.
-        images: (images, height, width, channels), preprocessed for the model, or an iterable of
-            such batches that can be iterated several times.
+        images: Images or batches, as in `top_activations`, that can be iterated several times.
         layer: Name of the layer, as in `top_activations`.
         maps: Indices of the maps, as in `top_activations`.
         batch_size: Batch size, as in `top_activations`.
@@ -50,7 +49,6 @@ def evolution(
 
     Raises:
         InputError: As in `top_activations`, or if `weights` is empty or `images` is an iterator.
-            Exceptions of `load` are passed on.
     """
     if not weights:
         raise InputError("weights is empty; give at least one file")

@@ -10,7 +10,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, leaf_calls
 from keras_ilsvrc.visualize.probe import call_named, graph_of
 
-COLOURS = (1, 3)  # valid numbers of channels of an image
+CHANNELS = (1, 3)  # valid numbers of channels of an image
 
 
 def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
@@ -35,7 +35,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
     if kernel is None:
         which = f"layer {layer!r}" if layer else model.name
         raise InputError(f"{which} has no kernel of rows and columns; name a convolution")
-    if kernel.shape[2] not in COLOURS or id(call.inputs[0]) not in _images(root):
+    if kernel.shape[2] not in CHANNELS or id(call.inputs[0]) not in _images(root):
         raise InputError(
             f"{call.name} looks at {call.inputs[0].shape[-1]} maps, not at an image of 1 or 3 "
             "colours; for deeper layers draw top activations instead"

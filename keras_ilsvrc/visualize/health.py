@@ -1,6 +1,6 @@
 """Measures of the problems that Zeiler and Fergus saw in filters (arXiv:1311.2901, section 4.1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call
-from keras_ilsvrc.visualize.checks import batches_of, check_batch, silent, type_of
+from keras_ilsvrc.visualize.checks import batches_of, check_batch, type_of
 from keras_ilsvrc.visualize.filters import kernel_of
 from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
@@ -79,7 +79,7 @@ def health(
     model: keras.Model,
     images: Any = None,
     batch_size: int = 32,
-    progress: Callable[[int], object] = silent,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> list[LayerHealth]:
     """Measure the filters of each convolution and dense layer, in the order of the graph.
 
@@ -125,12 +125,18 @@ def rectified(call: Call, calls: list[Call]) -> Any:
             return None
 
 
-def _strongest(root, calls, behind, batches, progress):
+def _strongest(
+    root: Call,
+    calls: list[Call],
+    behind: Mapping[str, Any],
+    batches: Iterable[np.ndarray],
+    progress: Callable[[int], object],
+) -> dict[str, np.ndarray]:
     """Return the strongest activation of each map over all images, by the name of the layer."""
     image = root.inputs[0]
 
     @tf.function(input_signature=[tf.TensorSpec(image.shape, type_of(image))])
-    def run(images):
+    def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
         tensors = {id(image): images}
         for call in calls:
             run_call(call, tensors)
@@ -150,7 +156,7 @@ def _strongest(root, calls, behind, batches, progress):
     return best
 
 
-def _row(call, strongest):
+def _row(call: Call, strongest: np.ndarray | None) -> LayerHealth:
     layer, kernel = call.operation, kernel_of(call)
     found: dict[str, Any] = {
         "dead": None if strongest is None else int((strongest <= 0).sum()),
@@ -207,7 +213,7 @@ def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
     return inside / np.maximum((weights**2).sum((0, 1)), 1e-30)
 
 
-def _hints(found, filters):
+def _hints(found: Mapping[str, Any], filters: int) -> Iterator[str]:
     for name, share in TELLING.items():
         value = found[name]
         if value is None or (name == "aliased" and min(found["kernel"]) < SMALLEST):

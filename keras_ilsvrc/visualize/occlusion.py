@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.visualize.checks import check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe, maps_of
 
@@ -99,13 +100,7 @@ class Occluder:
         if len(images) != 1:
             raise InputError(f"image is a batch of {len(images)}; give one image")
         height, width = images.shape[1:3]
-        square = min(max(2, min(height, width) // 5), height, width) if square is None else square
-        stride = max(1, square // 4) if stride is None else stride
-        whole_numbers = isinstance(square, int) and isinstance(stride, int)
-        if not whole_numbers or not 0 < square <= min(height, width) or stride < 1:
-            raise InputError(
-                f"a square of {square} moved by {stride} does not fit an image of {height}x{width}"
-            )
+        square, stride = _sizes(height, width, square, stride)
         filled = filling(fill, images.shape[1:])
         of_classes, totals = (x.numpy()[0] for x in self._look(images))
         wanted = of_classes.argmax() if label is None else label
@@ -128,11 +123,23 @@ class Occluder:
         whole = float(of_classes[label]), float(totals[strongest])
         return Occlusion(label, strongest, tops, lefts, square, probability, labels, sums, whole)
 
-    def _graph(self, images):
+    def _graph(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return probabilities (images, classes) and total activations (images, maps)."""
         values = self.probe.values(images)
         totals = tf.reduce_sum(tf.cast(values[id(self.maps)], "float32"), (1, 2))
         return self.probe.probable(tf.cast(values[id(self.probe.target)], "float32")), totals
+
+
+def _sizes(height: int, width: int, square: int | None, stride: int | None) -> tuple[int, int]:
+    """Return the checked side of the square and its stride, by default as in `occlusion`."""
+    shorter = min(height, width)
+    square = min(max(2, shorter // 5), shorter) if square is None else square
+    stride = max(1, square // 4) if stride is None else stride
+    if not is_whole(square, 1) or not is_whole(stride, 1) or square > shorter:
+        raise InputError(
+            f"a square of {square} moved by {stride} does not fit an image of {height}x{width}"
+        )
+    return square, stride
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:

@@ -44,8 +44,8 @@ class Probe:
         self.model, self.layer = model, layer
         self.root = graph_of(model)
         self.image = self.root.inputs[0]
-        self.replaced: dict[int, Callable] = {}
-        self.probable: Callable = tf.identity
+        self.replaced: dict[int, Callable[..., Any]] = {}
+        self.probable: Callable[[tf.Tensor], tf.Tensor] = tf.identity
         if layer is None:
             self.target = self._scores()
         else:

@@ -1,6 +1,7 @@
 """Figures of the visualizations: rows and grids of images."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import TABLEAU_COLORS, to_rgb
@@ -14,10 +15,10 @@ from keras_ilsvrc.visualize.top import TopActivations, cut
 
 Picture = Callable[[int], np.ndarray]  # function from the index of an image to the image
 INCH = 2.2  # width of an image in a row, in inches
-COLOURS = tuple(TABLEAU_COLORS)[:7]  # colours of classes; the eighth is grey
+CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # colours of classes; the eighth is grey
 ACROSS = 4  # number of maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # line between images; light blue, since their edges may be black or white
-SMALL = 48  # enlarge smaller images to about this many pixels
+ENLARGED = 48  # enlarge smaller images to about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
@@ -45,14 +46,9 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
     """Return a figure of rows of images; `titles` are those of the first images, row by row."""
     columns = max(map(len, rows))
     size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
-    figure = Figure(figsize=(max(size[0], 5.0), size[1]), layout="constrained")
-    if title:
-        figure.suptitle(plain(title))
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for each in axes.ravel():
-        each.axis("off")
+    figure, axes = _figure((max(size[0], 5.0), size[1]), title, len(rows), columns)
     for place, image in enumerate(image for row in rows for image in row):
-        own = axes[divmod(place, columns)]
+        own = axes[place]
         own.imshow(image, vmin=0, vmax=1, cmap="gray")
         if place < len(titles):
             own.set_title(plain(titles[place], 40), fontsize=9)
@@ -84,7 +80,7 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
 
 def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
     """Return a mosaic of images of the same size; small ones are enlarged."""
-    large = enlarged(np.stack(images), SMALL)
+    large = enlarged(np.stack(images), ENLARGED)
     return tile(large, columns, max(1, large.shape[2] // 24), LINE)
 
 
@@ -104,35 +100,36 @@ def evolution_sheet(found: Evolution, title: str) -> Figure:
     return _grid(rows, names, f"{title}\n{', '.join(found.times)}", across)
 
 
-def _grid(blocks, names, title, across):
+def _grid(blocks: Sequence[np.ndarray], names: Sequence[str], title: str, across: int) -> Figure:
     """Return a figure of blocks in a grid, each with its name and at least its own resolution."""
     across = min(across, len(blocks))
     down = -(-len(blocks) // across)
     height, width = blocks[0].shape[:2]
     inches = max(13.0 / ACROSS, width / DPI) if across > 1 else max(6.0, width / DPI)
     size = across * (inches + 0.1), down * (inches * height / width + 0.3) + 0.5
-    figure = Figure(figsize=size, layout="constrained")
-    if title:
-        figure.suptitle(plain(title))
-    axes = figure.subplots(down, across, squeeze=False).ravel()
-    for each in axes:
-        each.axis("off")
+    figure, axes = _figure(size, title, down, across)
     for own, block, name in zip(axes, blocks, names):
         own.imshow(block)
         own.set_title(name, fontsize=9)
     return figure
 
 
+def _figure(size: tuple[float, float], title: str, down: int, across: int) -> tuple[Figure, Any]:
+    """Return a figure, its size in inches, and an array of its axes, row by row."""
+    figure = Figure(figsize=size, layout="constrained")
+    if title:
+        figure.suptitle(plain(title))
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for each in axes:
+        each.axis("off")
+    return figure, axes
+
+
 def occlusion_sheet(
     found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
     """Return a figure of an image and of the outputs by position of the occluding square."""
-    figure = Figure(figsize=(13, 3.9), layout="constrained")
-    if title:
-        figure.suptitle(plain(title))
-    axes = figure.subplots(1, 4)
-    for own in axes:
-        own.axis("off")
+    figure, axes = _figure((13, 3.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
     axes[0].set_title(f"{name}; the square is {found.square} pixels", fontsize=9)
@@ -148,9 +145,9 @@ def occlusion_sheet(
         figure.colorbar(drawn, ax=own, shrink=0.8)
     own = axes[3]
     present, counts = np.unique(found.labels, return_counts=True)
-    named = present[np.argsort(-counts, kind="stable")][: len(COLOURS)]
-    colours = [*COLOURS, GREY]
-    places = np.full(found.labels.shape, len(COLOURS))  # all other classes are grey
+    named = present[np.argsort(-counts, kind="stable")][: len(CLASS_COLOURS)]
+    colours = [*CLASS_COLOURS, GREY]
+    places = np.full(found.labels.shape, len(CLASS_COLOURS))  # all other classes are grey
     for number, label in enumerate(named):
         places[found.labels == label] = number
         own.plot([], [], "s", color=colours[number], label=plain(classes[label], 24))

@@ -8,11 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.accounting.geometry import pixels, window
-from keras_ilsvrc.accounting.span import Window
+from keras_ilsvrc.accounting.geometry import Window, pixels, window
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.visualize.backward import Deconvnet
-from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of, silent
+from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
 SHOWN = 16  # default number of maps
@@ -69,7 +68,10 @@ class Top:
         self._strengths = self.probe.graph(self._strengths_of)
 
     def __call__(
-        self, images: Any, batch_size: int = 32, progress: Callable[[int], object] = silent
+        self,
+        images: Any,
+        batch_size: int = 32,
+        progress: Callable[[int], object] = lambda done: None,
     ) -> TopActivations:
         """Return the top activations over `images`; errors as in `top_activations`."""
         values, indices, held = self._search(images, batch_size, progress)
@@ -95,7 +97,9 @@ class Top:
         placed = np.array(windows).reshape(*shape, 4)
         return TopActivations(self.layer, self.maps, values, indices, placed, *arrays)
 
-    def _search(self, images, batch_size, progress):
+    def _search(
+        self, images: Any, batch_size: int, progress: Callable[[int], object]
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
         """Return values, indices, and their images by index; keep no other images in memory."""
         values = np.empty((len(self.maps), 0), "float32")
         indices = np.empty((len(self.maps), 0), "int64")
@@ -112,11 +116,13 @@ class Top:
             indices = np.take_along_axis(indices, best, 1)
             kept = set(indices.reshape(-1).tolist())
             held = {index: image for index, image in held.items() if index in kept}
-            held |= {index: image.copy() for index, image in zip(own, batch) if index in kept}
+            held |= {
+                index: image.copy() for index, image in zip(own.tolist(), batch) if index in kept
+            }
             progress(done)
         return values, indices, held
 
-    def _strengths_of(self, images):
+    def _strengths_of(self, images: tf.Tensor) -> tf.Tensor:
         """Return the strongest activation of each map in each image, as (images, maps)."""
         activations = self.probe.values(images)[id(self.probe.target)]
         by_place = tf.reshape(activations, (tf.shape(activations)[0], -1, self.probe.shape[-1]))
@@ -130,7 +136,7 @@ def top_activations(
     maps: Sequence[int] | None = None,
     count: int = 9,
     batch_size: int = 32,
-    progress: Callable[[int], object] = silent,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> TopActivations:
     """Find the strongest activations of maps, at most one per image, and project them onto pixels.
 

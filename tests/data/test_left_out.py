@@ -69,7 +69,7 @@ def test_a_scan_finds_all_and_returns_the_rest(split):
 
 
 def test_more_than_the_limit_is_refused(split):
-    with pytest.raises(InputError, match=r"toy #\d+.*number 3, but data.bad_limit is 2"):
+    with pytest.raises(InputError, match=r"toy #\d+.*number 3, above the limit of 2"):
         LeftOut(split, BATCH, SEED, 2).scan()
     faults = [Fault("a.jpg", 0, "an empty file")] * 2
     with pytest.raises(InputError, match=r"a.jpg: an empty file \(0 bytes\): bad file number 2"):

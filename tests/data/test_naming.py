@@ -93,7 +93,7 @@ def test_evaluation_out_of_memory_is_one_line_with_advice():
     def exhausted(model, batches, check):
         raise NOT_OF_AN_IMAGE[0]
 
-    with pytest.raises(InputError, match=r"^out of memory: OOM .*; set a smaller data.batch_size"):
+    with pytest.raises(InputError, match=r"^out of memory: OOM .*; set a smaller batch_size"):
         evaluate(None, toy(3), [], {}, "single_view", 8, exhausted)
 
 

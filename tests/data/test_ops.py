@@ -1,6 +1,8 @@
 """What is done to one image, alone and inside a pipeline: geometry, and what all ops share."""
 
 import inspect
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,3 +258,11 @@ def test_statistics_that_training_has_not_measured_are_named():
     with pytest.raises(InputError) as caught:
         apply_ops(tf.constant(THREE), [{"op": "standardise"}], (0, 0), {"channel_mean": 1.0})
     assert str(caught.value).startswith("standardise needs the channel_std of the training images")
+
+
+def test_every_op_is_in_the_table_of_its_page_and_documented_below():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    table, functions = page.split("```{eval-rst}\n.. automodule:: keras_ilsvrc.data.ops\n")
+    for name in OPS:
+        assert f"`{name}`" in table, name
+        assert re.search(rf"\b{name}\b", functions), name

@@ -3,16 +3,16 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.stats import binomtest
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.data.pipeline import evaluation_batches
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.evaluation.errors import confidence_interval, cross_entropy, top_k_error
-from keras_ilsvrc.evaluation.single_view import single_view
+from keras_ilsvrc.evaluation.evaluate import evaluate
 
 
 def softmax(count, classes, seed=0):
@@ -99,6 +99,10 @@ def test_cross_entropy_of_a_probability_of_zero_is_finite():
     assert 80 < cross_entropy(sure, np.array([1, 2, 0])) < 100
 
 
+def predict(model, batches, after_step):
+    return model.predict(batches(tf.distribute.InputContext()), verbose=0)
+
+
 @pytest.mark.parametrize("several", [False, True], ids=["one output", "a dict"])
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 13, 32])
 def test_single_view_has_every_image_once_in_order_whatever_the_batch(batch_size, several):
@@ -111,7 +115,7 @@ def test_single_view_has_every_image_once_in_order_whatever_the_batch(batch_size
     model = keras.Model(image, heads if several else heads["predictions"])
     split = Split(np.arange(13, dtype="int32"), pixels, channels=1)
     rows = [{"op": "normalise", "mean": [128.0], "std": [64.0]}]
-    found = single_view(model, evaluation_batches(split, rows, {}, batch_size), 13)
+    found = evaluate(model, split, rows, {}, "single_view", batch_size, predict)
     layer = model.get_layer("predictions")
     flat = (pixels.reshape(13, 64).astype("float32") - 128) / 64
     powers = np.exp(flat @ layer.kernel.numpy() + layer.bias.numpy())

@@ -18,8 +18,8 @@ from keras_ilsvrc.cli.visualize.options import (
     Run,
     SomeLayer,
     Source,
-    drawn,
-    numbers_of,
+    parse_numbers,
+    saver,
     sources_of,
     starting,
     viewed,
@@ -35,11 +35,6 @@ app.command("health")(tables.health)
 app.command("correspondence")(tables.correspondence)
 
 
-@app.callback()
-def visualize() -> None:
-    """Look inside a trained net."""
-
-
 @app.command("deconvnet")
 def deconvnet(
     layer: Layer,
@@ -53,14 +48,14 @@ def deconvnet(
     out: Out = None,
 ) -> None:
     """Project the strongest activations of a layer back to the pixels: ZFNet's deconvnet."""
-    wanted = numbers_of(maps)
+    wanted = parse_numbers(maps)
     if len(wanted or ()) > WIDEST:
         raise InputError(f"--maps names {len(wanted or ())} maps; expected at most {WIDEST}")
-    with drawn("deconvnet", out) as path, starting():
+    save = saver("deconvnet", out)
+    with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize import sheets
         from keras_ilsvrc.visualize.backward import Deconvnet
-        from keras_ilsvrc.visualize.figures import save
 
         project = Deconvnet(view.model, layer)
         rows, titles = [], []
@@ -72,7 +67,7 @@ def deconvnet(
             titles.append(view.title(name))
             titles += [f"map {n}: {value:.3g}" for n, value in zip(found.maps, found.values)]
         title = f"{view.model.name}, {layer}: the strongest activation of each map"
-        save(sheets.panels(rows, titles, title), path)
+    save(sheets.panels(rows, titles, title))
 
 
 @app.command("top-activations")
@@ -87,18 +82,17 @@ def top_activations(
     out: Out = None,
 ) -> None:
     """Draw the nine strongest activations of each map: projections and image patches."""
-    with drawn("top-activations", out) as path:
-        with starting():
-            view = viewed(run, model, preprocess, source)
-            from keras_ilsvrc.visualize import sheets
-            from keras_ilsvrc.visualize.figures import save
-            from keras_ilsvrc.visualize.top import Top
+    save = saver("top-activations", out)
+    with starting():
+        view = viewed(run, model, preprocess, source)
+        from keras_ilsvrc.visualize import sheets
+        from keras_ilsvrc.visualize.top import Top
 
-            top = Top(view.model, layer, numbers_of(maps))
-        with bar("looking at images") as progress:
-            found = top(view.batches(images, progress), view.batch_size)
-        title = f"{view.model.name}, {layer}: strongest activations, projected, and their patches"
-        save(sheets.top_sheet(found, title, view.picture), path)
+        top = Top(view.model, layer, parse_numbers(maps))
+    with bar("looking at images") as progress:
+        found = top(view.batches(images, progress), view.batch_size)
+    title = f"{view.model.name}, {layer}: strongest activations, projected, and their patches"
+    save(sheets.top_sheet(found, title, view.picture))
 
 
 @app.command("occlusion")
@@ -121,21 +115,21 @@ def occlusion(
     out: Out = None,
 ) -> None:
     """Slide a grey square over an image and draw how the prediction changes."""
-    with drawn("occlusion", out) as path:
-        with starting():
-            view = viewed(run, model, preprocess, source)
-            from keras_ilsvrc.visualize import sheets
-            from keras_ilsvrc.visualize.figures import save
-            from keras_ilsvrc.visualize.occlusion import occlusion as slide
+    save = saver("occlusion", out)
+    with starting():
+        view = viewed(run, model, preprocess, source)
+        from keras_ilsvrc.visualize import sheets
+        from keras_ilsvrc.visualize.occlusion import Occluder
 
-            name = number if image is None else image
-            taken, picture = view.image(name), view.picture(name)
-        with bar("covering the image") as progress:
-            fill, size = view.grey(), view.batch_size
-            label = view.label(name)
-            found = slide(view.model, taken, label, layer, square, stride, fill, size, progress)
-        title = f"{view.model.name}: what covering a part of the image changes"
-        save(sheets.occlusion_sheet(found, picture, view.classes, title), path)
+        cover = Occluder(view.model, layer)
+        name = number if image is None else image
+        taken, picture = view.image(name), view.picture(name)
+    with bar("covering the image") as progress:
+        found = cover(
+            taken, view.label(name), square, stride, view.grey(), view.batch_size, progress
+        )
+    title = f"{view.model.name}: what covering a part of the image changes"
+    save(sheets.occlusion_sheet(found, picture, view.classes, title))
 
 
 @app.command("filters")
@@ -146,15 +140,15 @@ def filters(
     out: Out = None,
 ) -> None:
     """Draw the kernels of the first convolution: AlexNet's figure 3."""
-    with drawn("filters", out) as path, starting():
+    save = saver("filters", out)
+    with starting():
         view = viewed(run, model, None, None)
         from keras_ilsvrc.visualize import sheets
-        from keras_ilsvrc.visualize.figures import save
         from keras_ilsvrc.visualize.filters import filters as kernels
 
         found = kernels(view.model, layer)
         name = f"{len(found)} filters of {found.shape[1]}x{found.shape[2]}"
-        save(sheets.filter_sheet(found, f"{view.model.name}: {name}"), path)
+    save(sheets.filter_sheet(found, f"{view.model.name}: {name}"))
 
 
 @app.command("evolution")
@@ -167,25 +161,24 @@ def evolution(
     out: Out = None,
 ) -> None:
     """Draw the strongest activation of each map at the epochs whose weights a run kept."""
-    with drawn("evolution", out) as path:
-        with starting():
-            view = viewed(run, None, None, source)
-            from keras_ilsvrc.visualize import sheets
-            from keras_ilsvrc.visualize.evolution import evolution as follow
-            from keras_ilsvrc.visualize.figures import save
+    save = saver("evolution", out)
+    with starting():
+        view = viewed(run, None, None, source)
+        from keras_ilsvrc.visualize import sheets
+        from keras_ilsvrc.visualize.evolution import evolution as follow
 
-            if not view.epochs:
-                raise InputError(
-                    f"{run}: contains no weights of epochs; train with keep_epochs = [1, 2, 5] in "
-                    "the recipe"
-                )
-        with bar("epochs") as progress:
-            batches = view.repeatable(images)
-            load, size = view.load, view.batch_size
-            parts = view.model, view.epochs, batches, layer, numbers_of(maps), size, load, progress
-            found = follow(*parts)
-        title = f"{view.model.name}, {layer}: the strongest activation of each map"
-        save(sheets.evolution_sheet(found, title), path)
+        if not view.epochs:
+            raise InputError(
+                f"{run}: contains no weights of epochs; train with keep_epochs = [1, 2, 5] in "
+                "the recipe"
+            )
+    with bar("epochs") as progress:
+        batches, chosen = view.repeatable(images), parse_numbers(maps)
+        found = follow(
+            view.model, view.epochs, batches, layer, chosen, view.batch_size, view.load, progress
+        )
+    title = f"{view.model.name}, {layer}: the strongest activation of each map"
+    save(sheets.evolution_sheet(found, title))
 
 
 def _of_images(verb: str, help_: str) -> None:
@@ -200,12 +193,12 @@ def _of_images(verb: str, help_: str) -> None:
         number: Numbers = None,
         out: Out = None,
     ) -> None:
-        with drawn(verb, out) as path, starting():
+        save = saver(verb, out)
+        with starting():
             view = viewed(run, model, preprocess, source)
             import numpy as np
 
             from keras_ilsvrc.visualize import backward, sheets
-            from keras_ilsvrc.visualize.figures import save
 
             names = sources_of(image, number)
             function = getattr(backward, verb.replace("-", "_"))
@@ -216,7 +209,7 @@ def _of_images(verb: str, help_: str) -> None:
                 made = sheets.centred(found) if signed else sheets.heat(found, picture)
                 rows.append([sheets.stretched(picture), made])
                 titles += [view.title(name), verb]
-            save(sheets.panels(rows, titles, view.model.name), path)
+        save(sheets.panels(rows, titles, view.model.name))
 
     app.command(verb, help=help_)(command)
 

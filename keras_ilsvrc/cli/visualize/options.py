@@ -1,12 +1,12 @@
 """What the `visualize` commands share: options, the net and its images, the output file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
 from keras_ilsvrc.cli.options import check_file
 from keras_ilsvrc.errors import InputError
@@ -38,22 +38,25 @@ Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images
 Out = Annotated[Path | None, typer.Option(help="PNG; named after the command if not given.")]
 
 
-@contextmanager
-def drawn(verb: str, out: Path | None) -> Iterator[Path]:
-    """Yield the path of the picture, and print it when the picture is written."""
+def saver(verb: str, out: Path | None) -> Callable[[Any], None]:
+    """Check --out; return a function that saves a figure there and prints the path."""
     path = out or Path(f"{verb}.png")
     check_file("--out", path, ".png")
-    try:
-        yield path
-    except OSError as error:
-        raise InputError(f"--out is {path}, which cannot be written: {error}") from error
-    print(path)
+
+    def save(figure: Any) -> None:
+        from keras_ilsvrc.visualize import figures
+
+        try:
+            figures.save(figure, path)
+        except OSError as error:
+            raise InputError(f"--out is {path}, which cannot be written: {error}") from error
+        print(path)
+
+    return save
 
 
-@contextmanager
-def starting() -> Iterator[None]:
-    with Console(stderr=True).status("starting TensorFlow"):
-        yield
+def starting() -> Status:
+    return Console(stderr=True).status("starting TensorFlow")
 
 
 def viewed(
@@ -77,7 +80,7 @@ def sources_of(images: list[Path] | None, numbers: list[int] | None) -> list[Pat
     return [*(images or ()), *(numbers or ())] or [0]
 
 
-def numbers_of(text: str | None) -> list[int] | None:
+def parse_numbers(text: str | None) -> list[int] | None:
     """Parse whole numbers separated by commas."""
     if text is None:
         return None

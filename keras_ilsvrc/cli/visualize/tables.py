@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.cli.options import Json, table_of
 from keras_ilsvrc.cli.visualize.options import (
     Count,
     Layer,
@@ -30,8 +29,7 @@ WIDTH = 120
 def correspondence(
     layer: Layer,
     parts: Annotated[
-        Path,
-        typer.Option(help="TOML: part = \\[\\[top, left, height, width], ...] by image."),
+        Path, typer.Option(help="TOML: part = \\[\\[top, left, height, width], ...] by image.")
     ],
     image: Annotated[list[Path], typer.Option("--image", help="Image file; give at least two.")],
     run: Run = None,
@@ -60,9 +58,7 @@ def correspondence(
     if as_json:
         print(json.dumps({part: dataclasses.asdict(row) for part, row in found.items()}, indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("part", "signs that differ", "standard deviation", "pairs"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
+    table = table_of(("part", "signs that differ", "standard deviation", "pairs"), ("part",))
     for part, row in found.items():
         table.add_row(part, f"{row.mean:.3f}", f"{row.std:.3f}", str(row.pairs))
     Console(width=WIDTH).print(table, markup=False)
@@ -86,9 +82,8 @@ def health(
     if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in found], indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("layer", "kernel", "stride", "filters", "dead", "alike", "low", "high", "aliased"):
-        table.add_column(name, justify="left" if name == "layer" else "right")
+    measures = ("kernel", "stride", "filters", "dead", "alike", "low", "high", "aliased")
+    table = table_of(("layer", *measures), ("layer",))
     for row in found:
         kernel = "x".join(map(str, row.kernel or ()))
         numbers = (row.stride, row.filters, row.dead, row.duplicates, row.low, row.high)
