@@ -3,7 +3,7 @@
 import pytest
 
 from keras_ilsvrc import available, info
-from keras_ilsvrc.nets.residual_families import ORDERS
+from keras_ilsvrc.nets.resnet_facts import ORDERS
 
 PUBLISHED = [name for name in available() if info(name).parameters]
 # Building one of these takes ten seconds; the same rules at 110 and 164 layers are always tested.
