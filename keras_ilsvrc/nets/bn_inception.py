@@ -40,8 +40,14 @@ def inception(x, row):
         {key: cell for key, cell in cells.items() if not cell.endswith("conv1-0")} for cells in rows
     ]
     # "same" is Caffe's rule for even sizes; 15 pixels become 8, as in convolutions, and 7 in Caffe.
-    options = {"batch_norm": BATCH_NORM, "border": 1, "strided_pool": "same"}
-    return parts.branches(x, filter(None, kept), f"inception_{row}", **options)
+    return parts.branches(
+        x,
+        filter(None, kept),
+        f"inception_{row}",
+        batch_norm=BATCH_NORM,
+        border=1,
+        strided_pool="same",
+    )
 
 
 def bn_inception(image, classes):
