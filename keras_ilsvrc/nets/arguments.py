@@ -14,11 +14,7 @@ Shape = tuple[int | None, int | None, int]  # height, width, channels
 def check_arguments(
     net: Net, include_top: bool, weights: str | Path | None, pooling: str | None, classes: Any
 ) -> None:
-    """Check the arguments of `build` that have nothing to do with the input.
-
-    Raises:
-        InputError: If an argument is missing, has no valid value or excludes another.
-    """
+    """Raise an InputError if an argument of `build` is missing, invalid or excludes another."""
     for key, variation in net.variations.items():
         if net.arguments[key] is None:
             raise InputError(f"{net.name}: {key} is missing; give {variation}")
@@ -65,11 +61,7 @@ def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any
 
 
 def check_keras(classifier_activation: Any) -> None:
-    """Check Keras' image data format and the name of the output activation.
-
-    Raises:
-        InputError: If the format is channels first, or Keras has no such activation.
-    """
+    """Raise an InputError if images are channels first, or Keras has no such activation."""
     import keras
 
     if keras.config.image_data_format() != "channels_last":

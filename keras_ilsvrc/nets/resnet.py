@@ -49,12 +49,7 @@ FORMS = {
     "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # as in torchvision, and in [2]
     "keras": Variant("bottleneck", "half", KERAS_BATCH_NORM, use_bias=True),
     "keras_v2": Variant(
-        "bottleneck_3x3",
-        "half",
-        KERAS_BATCH_NORM,
-        use_bias="bare",
-        stem_norm=False,
-        stride_last=True,
+        "bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", stem_norm=False, stride_last=True
     ),
 }
 
