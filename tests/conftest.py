@@ -1,10 +1,9 @@
 """What all tests share."""
 
 import gc
-import tomllib
-from pathlib import Path
 
 import pytest
+from papers import PAPER
 
 
 def pytest_configure(config):
@@ -15,10 +14,7 @@ def pytest_configure(config):
 @pytest.fixture(scope="session")
 def paper():
     """The papers' numbers: name of a net to its table in tests/paper."""
-    tables = {}
-    for path in sorted((Path(__file__).parent / "paper").glob("*.toml")):
-        tables.update(tomllib.loads(path.read_text(encoding="utf-8")))
-    return tables
+    return PAPER
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,6 @@
 """Training images that cannot be decoded, and the images that stand in for them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -78,10 +78,10 @@ class LeftOut:
         """Add the faults that `get_state` returned."""
         self.faults |= {int(index): fault for index, fault in state.items()}
 
-    def _good(self):
+    def _good(self) -> np.ndarray:
         return np.setdiff1d(np.arange(len(self.split)), list(self.faults))
 
-    def _examine(self, indices):
+    def _examine(self, indices: Iterable[int]) -> list[str]:
         """Decode some images and return the new faults among them."""
         if self.split.pixels is not None:
             return []
@@ -96,7 +96,7 @@ class LeftOut:
                     self._check_limit()
         return found
 
-    def _check_limit(self):
+    def _check_limit(self) -> None:
         found = self.listed()
         if len(found) > self.limit:
             raise InputError(

@@ -13,11 +13,12 @@ from types import MappingProxyType
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops, fold_in, image_at, needed
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops, fold_in, image_at, needed
 from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor
+from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 
 _usable = getattr(os, "sched_getaffinity", None)  # on Linux
@@ -48,10 +49,7 @@ def training_batches(
     context: tf.distribute.InputContext | None = None,
     stand_ins: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Return full batches of (images, labels), step after step, across the ends of epochs.
-
-    With a context, each step yields the shares of this worker's replicas, in turn. Images are
-    uint8 if the ops keep uint8, else float32.
+    """Return full batches of (images, labels); images are uint8 if the ops keep it, else float32.
 
     Args:
         split: Training images.
@@ -59,18 +57,19 @@ def training_batches(
         statistics: Result of `measure_statistics`.
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of order and augmentation.
-        first_step: Step with which the stream starts.
-        last_step: Step before which it ends; None for a stream without end.
-        context: Input context of a worker, from `distribute_datasets_from_function`.
+        first_step: First step of the stream.
+        last_step: Step before which it ends; None for never.
+        context: Input context of a worker, whose replicas get their shares in turn.
         stand_ins: Result of `LeftOut.stand_ins`: index of the image used for each.
     """
     context = context or tf.distribute.InputContext()
     own = batch_size // context.num_input_pipelines
+    share = batch_size // context.num_replicas_in_sync
     last = np.iinfo(np.int64).max if last_step is None else last_step * own
     taken = None if stand_ins is None else tensor(stand_ins)
 
     @as_written
-    def example(number):
+    def example(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         position = _position(number, batch_size, context)
         key, index = place(position, len(split), seed)
         image_seed = fold_in(key, index)
@@ -78,11 +77,10 @@ def training_batches(
         return image_at(split, index, rows, image_seed, statistics), split.label(index)
 
     examples = tf.data.Dataset.range(first_step * own, last).map(example, CORES)
-    share = batch_size // context.num_replicas_in_sync
     return made_ahead(examples.batch(share, drop_remainder=True))
 
 
-def _position(number, batch_size, context):
+def _position(number: tf.Tensor, batch_size: int, context: tf.distribute.InputContext) -> tf.Tensor:
     """Return the position of a worker's example: each worker has its own part of a step."""
     own = batch_size // context.num_input_pipelines
     return number // own * batch_size + own * context.input_pipeline_id + number % own
@@ -111,7 +109,7 @@ def evaluation_batches(
     own = -(-count // batch_size) * batch_size // context.num_input_pipelines
 
     @as_written
-    def image(number):
+    def image(number: tf.Tensor) -> tf.Tensor:
         index = tf.minimum(_position(number, batch_size, context), count - 1)
         return image_at(split, index, rows, NO_SEED, statistics)
 

@@ -13,7 +13,7 @@ SECTION_3_5 = {
     "conv5": ("conv3-256",   2, "pool"),
 }
 # Caffe's bvlc_reference_caffenet, with pooling before normalisation.
-CAFFENET = {
+CAFFENET_TABLE = {
     "conv1": ("conv11/4-96", 1, "pool norm"),
     "conv2": ("conv5-256",   2, "pool norm"),
     "conv3": ("conv3-384",   1, ""),
@@ -21,7 +21,7 @@ CAFFENET = {
     "conv5": ("conv3-256",   2, "pool"),
 }
 # arXiv:1404.5997, the model for one GPU, in torchvision's version.
-ONE_WEIRD_TRICK = {
+ONE_WEIRD_TRICK_TABLE = {
     "conv1": ("conv11/4-64", 1, "pool"),
     "conv2": ("conv5-192",   1, "pool"),
     "conv3": ("conv3-384",   1, ""),
@@ -41,37 +41,37 @@ CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divi
 def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, conv1, width):
     """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None."""
     table = {}
-    for name, (text, towers, follow) in SECTION_3_5.items():
+    for name, (text, published_towers, follow) in SECTION_3_5.items():
         cell = parts.Cell.parse(f"conv{conv1}-96" if name == "conv1" else text)
         cell = cell._replace(filters=round(cell.filters * width))
-        towers = groups if towers == 2 else 1
+        towers = min(published_towers, groups)
         if cell.filters % towers or (lrn == "tower" and cell.filters % 2):
             raise InputError(
                 f"width is {width}: {name} has {cell.filters} maps; expected an even number"
             )
         table[name] = cell, towers, follow
-    norms = {"all": 1, "tower": 2, "none": None}[lrn]
+    lrn_groups = {"all": 1, "tower": 2, "none": None}[lrn]
     x = parts.column(
         image,
         table,
         pool_cell={"max": "maxpool", "average": "avgpool"}[pool_kind] + pool,
         activation=activation,
-        lrn={**SECTION_3_3, "groups": norms} if norms else None,
+        lrn={**SECTION_3_3, "groups": lrn_groups} if lrn_groups else None,
         padding={"conv1": "ceil"},  # at 224x224 its last windows overhang, as in the authors' code
     )
     if classes is None:
         return x
-    units = (round(4096 * width),) * 2
-    return parts.fully_connected_head(x, classes, units, dropout, activation)
+    units = round(4096 * width)
+    return parts.fully_connected_head(x, classes, (units, units), dropout, activation)
 
 
 def caffenet(image, classes):
     """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None; takes 227x227."""
-    x = parts.column(image, CAFFENET, lrn=CAFFE_LRN, padding={"conv1": "valid"}, ceil=True)
+    x = parts.column(image, CAFFENET_TABLE, lrn=CAFFE_LRN, padding={"conv1": "valid"}, ceil=True)
     return x if classes is None else parts.fully_connected_head(x, classes)
 
 
 def alexnet_owt(image, classes):
     """Return the logits of fc8, with dropout before fc6 and fc7, or the 6x6 maps of pool5."""
-    x = parts.column(image, ONE_WEIRD_TRICK, padding={"conv1": 2})
+    x = parts.column(image, ONE_WEIRD_TRICK_TABLE, padding={"conv1": 2})
     return x if classes is None else parts.fully_connected_head(x, classes, drop_first=True)

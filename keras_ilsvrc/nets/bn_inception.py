@@ -36,12 +36,13 @@ def inception(x, row):
         },
         {"pool": f"{kind}pool3/{stride}", "pool_proj": f"conv1-{proj}"},
     )
-    kept = [
-        {key: cell for key, cell in cells.items() if not cell.endswith("conv1-0")} for cells in rows
-    ]
+    kept = filter(
+        None, ({key: x for key, x in cells.items() if not x.endswith("conv1-0")} for cells in rows)
+    )
     # "same" is Caffe's rule for even sizes; 15 pixels become 8, as in convolutions, and 7 in Caffe.
-    options = {"batch_norm": BATCH_NORM, "border": 1, "strided_pool": "same"}
-    return parts.branches(x, filter(None, kept), f"inception_{row}", **options)
+    return parts.branches(
+        x, kept, f"inception_{row}", batch_norm=BATCH_NORM, border=1, strided_pool="same"
+    )
 
 
 def bn_inception(image, classes):

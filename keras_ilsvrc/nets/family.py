@@ -19,6 +19,8 @@ class Family:
     input_shape: tuple[int, int, int] = (224, 224, 3)
     minimum: int = 32
     classes: int = 1000
+    fixed_size: bool | Mapping[str, tuple[Any, ...]] = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     departures: tuple[str, ...] = ()
     place: str = ""
     news: tuple[str, ...] = ()
@@ -26,26 +28,24 @@ class Family:
     def net(
         self,
         parameters: int | None = None,
-        published: tuple[float | None, float | None, str | None] = (None, None, None),
-        departs: tuple[str, ...] = (),
+        errors: tuple[float | None, float | None, str | None] = (None, None, None),
+        departures: tuple[str, ...] = (),
         **arguments: Any,
     ) -> Net:
-        """Return a net of this family; variations fixed by `arguments` are no longer offered."""
-        return Net(
-            name="",
-            paper=self.paper,
-            year=self.year,
-            input_shape=self.input_shape,
-            minimum=self.minimum,
-            classes=self.classes,
-            parameters=parameters,
-            top1_error=published[0],
-            top5_error=published[1],
-            protocol=published[2],
-            variations={k: v for k, v in self.variations.items() if k not in arguments},
-            departures=self.departures + departs,
-            builder=self.builder,
-            arguments=arguments,
-            place=self.place,
-            news=self.news,
-        )
+        """Return a net of this family, not yet named.
+
+        Args:
+            parameters: Trainable parameters of the published net; None for a net of any depth.
+            errors: Published top-1 and top-5 error in %, and the protocol.
+            departures: Departures of this net, added to the family's.
+            **arguments: Arguments of the builder, added to the family's. A variation that they fix
+                is not offered.
+        """
+        arguments = {**self.arguments, **arguments}
+        own = {
+            "variations": {k: v for k, v in self.variations.items() if k not in arguments},
+            "departures": self.departures + departures,
+            "arguments": arguments,
+            **dict(zip(("top1_error", "top5_error", "protocol"), errors)),
+        }
+        return Net(**{**vars(self), **own}, name="", parameters=parameters)

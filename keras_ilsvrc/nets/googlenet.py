@@ -22,21 +22,20 @@ TABLE_1 = {
 }
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
-AUXILIARY = {"4a": "aux1", "4d": "aux2"}  # section 5
+AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # section 5
 AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # section 5
 # Figure 3 has LocalRespNorm without constants; these are from Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the paper
 
 
-def inception(x, row, module="reduced", width=1.0, wide=5, batch_norm=None):
+def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
     """Apply a module with 1x1 reductions (figure 2b) or, if "naive", without any (figure 2a)."""
-    columns = (max(1, round(maps * width)) for maps in TABLE_1[row])
-    n1, n3_reduce, n3, n5_reduce, n5, proj = columns
+    n1, n3_reduce, n3, n5_reduce, n5, proj = (max(1, round(n * width)) for n in TABLE_1[row])
     rows = (
         {"1x1": f"conv1-{n1}"},
         {"3x3_reduce": f"conv1-{n3_reduce}", "3x3": f"conv3-{n3}"},
-        {"5x5_reduce": f"conv1-{n5_reduce}", "5x5": f"conv{wide}-{n5}"},
+        {"5x5_reduce": f"conv1-{n5_reduce}", "5x5": f"conv{largest}-{n5}"},
         {"pool": "maxpool3/1", "pool_proj": f"conv1-{proj}"},
     )
     if module == "naive":
@@ -67,8 +66,9 @@ def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, 
     logits = {}
     for row in TABLE_1:
         x = inception(x, row, **options)
-        if auxiliary and classes and row in AUXILIARY:
-            logits[AUXILIARY[row]] = classifier(x, classes, AUXILIARY[row])
+        if auxiliary and classes and row in AUXILIARY_AFTER:
+            name = AUXILIARY_AFTER[row]
+            logits[name] = classifier(x, classes, name)
         if row in POOL_AFTER:
             cell = pool4 if row == "4e" else "maxpool3/2"
             x = parts.pool(x, cell, POOL_AFTER[row], "ceil")
@@ -104,5 +104,6 @@ def googlenet_bn(image, classes, auxiliary):
     x = parts.pool(x, "maxpool3/2", "pool2", "ceil")
     pool = partial(layers.AdaptiveAveragePooling2D, 4)
     classifier = partial(auxiliary_classifier, pool=pool, conv_norm=BATCH_NORM)
-    form = {"pool4": "maxpool2/2", "dropout": 0.2, "wide": 3, "batch_norm": BATCH_NORM}
-    return modules(x, classes, auxiliary, classifier, **form)
+    return modules(
+        x, classes, auxiliary, classifier, "maxpool2/2", 0.2, largest=3, batch_norm=BATCH_NORM
+    )

@@ -4,8 +4,9 @@ import importlib
 import os
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc.errors import InputError, nearest, reason
 
@@ -58,7 +59,8 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
     return model
 
 
-def check_exists(path, what):
+def check_exists(path: str | Path, what: str) -> None:
+    """Raise an InputError that names similar files if there is no such `what` file."""
     path = Path(path)
     try:
         if path.is_file():
@@ -69,7 +71,7 @@ def check_exists(path, what):
     raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))
 
 
-def _read(path, load):
+def _read(path: str | Path, load: Callable[[str], Any]) -> Any:
     """Load a file with `load`; turn any exception into an InputError that names the file."""
     try:
         with warnings.catch_warnings():  # Keras only warns where weights stay as initialized
@@ -79,7 +81,7 @@ def _read(path, load):
         raise InputError(f"{path}: cannot be read: {reason(error)}") from error
 
 
-def _check_finite(path, model):
+def _check_finite(path: str | Path, model: "keras.Model") -> None:
     import numpy as np
     from keras import ops
 

@@ -35,7 +35,7 @@ def mlpconv(x, cells, classes):
     return x
 
 
-def network(image, classes, table, dropout_after):
+def mlpconv_layers(image, classes, table, dropout_after):
     """Apply the mlpconv layers and dropout; without `classes`, omit the last convolution."""
     x = image
     for number, cells in enumerate(table, 1):
@@ -54,13 +54,13 @@ def average(x):
 
 def nin(image, classes):
     """Return the logits, or the 6x6 maps of cccp7 if `classes` is None."""
-    x = network(image, classes, IMAGENET, dropout_after=(3,))
+    x = mlpconv_layers(image, classes, IMAGENET, dropout_after=(3,))
     return x if classes is None else average(x)
 
 
 def nin_cifar10(image, classes, head):
     """Return the logits of an average or dense `head`, or the 8x8 maps of cccp5."""
-    x = network(image, classes, CIFAR10, dropout_after=(1, 2))
+    x = mlpconv_layers(image, classes, CIFAR10, dropout_after=(1, 2))
     if classes is None:
         return x
     if head == "average":

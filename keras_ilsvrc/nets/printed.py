@@ -35,17 +35,17 @@ class Printed(NamedTuple):
 
 # fmt: off
 # LeCun et al. 1998, section II.B: trainable parameters and connections.
-LENET = {
+LENET_SECTION_2B = {
     "c1": (156, 122_304), "s2": (12, 5_880), "c3": (1_516, 151_600), "s4": (32, 2_000),
     "c5": (48_120, 48_120), "f6": (10_164, 10_164), "": (60_000, 340_908),
 }
 # Krizhevsky et al. 2012, caption of figure 2: units of each layer.
-ALEXNET = {
+ALEXNET_FIGURE_2 = {
     "conv1": 253_440, "conv2": 186_624, "conv3": 64_896, "conv4": 64_896, "conv5": 43_264,
     "fc6": 4_096, "fc7": 4_096, "fc8": 1_000,
 }
 # Szegedy et al., arXiv:1409.4842, table 1: output size, params, ops.
-GOOGLENET = {
+GOOGLENET_TABLE_1 = {
     "conv1":        ("112x112x64",  "2.7K",  "34M"),
     "pool1":        ("56x56x64",    "",      ""),
     "conv2":        ("56x56x192",   "112K",  "360M"),
@@ -64,16 +64,16 @@ GOOGLENET = {
     "logits":       ("1000",        "1000K", "1M"),
 }
 # Simonyan and Zisserman, arXiv:1409.1556: column in table 1, and parameters in table 2.
-VGG = {
+VGG_TABLES = {
     "vgg11":     ("A", "133M"), "vgg11_lrn": ("A-LRN", "133M"), "vgg13": ("B", "133M"),
     "vgg16_1x1": ("C", "134M"), "vgg16":     ("D", "138M"),     "vgg19": ("E", "144M"),
 }
 # He et al., arXiv:1512.03385, table 1: FLOPs, by which it means multiply-adds.
-RESNET = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
+RESNET_TABLE_1 = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
 SIZES = "112x112", "56x56", "28x28", "14x14", "7x7"
 RESNET_SIZES = {f"conv{stage}": size for stage, size in enumerate(SIZES, 1)}
 # The same paper, table 6 and section 4.2: parameters on CIFAR-10; sizes 32, 16 and 8.
-CIFAR = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
+CIFAR_TABLE_6 = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
 CIFAR_SIZES = {"conv2": "32x32", "conv3": "16x16", "conv4": "8x8"}
 # fmt: on
 OWN_FILTERS = "the printed values do not follow from the numbers of filters in the same table"
@@ -86,13 +86,12 @@ def printed(net: Net) -> Printed | None:
         return None
     if net.name in OWN_TABLES:
         return OWN_TABLES[net.name]
-    if net.name in VGG:
-        return Printed("tables 1 and 2", partial(_vgg, *VGG[net.name]))
     depth, unit = (net.arguments.get(key) for key in ("depth", "unit"))
-    if net.builder == "resnet:resnet" and depth in RESNET:
-        return Printed("table 1", partial(_resnet, net, RESNET_SIZES, "macs", RESNET[depth]))
-    if unit == "basic" and depth in CIFAR:
-        lines = partial(_resnet, net, CIFAR_SIZES, "parameters", CIFAR[depth])
+    if net.builder == "resnet:resnet" and depth in RESNET_TABLE_1:
+        lines = partial(_resnet, net, RESNET_SIZES, "macs", RESNET_TABLE_1[depth])
+        return Printed("table 1", lines)
+    if unit == "basic" and depth in CIFAR_TABLE_6:
+        lines = partial(_resnet, net, CIFAR_SIZES, "parameters", CIFAR_TABLE_6[depth])
         return Printed("section 4.2, table 6", lines)
     return None
 
@@ -100,14 +99,14 @@ def printed(net: Net) -> Printed | None:
 def _lenet() -> list[Line]:
     return [
         Line(layer.upper() or "total", quantity, layer, f"{value:,}")
-        for layer, values in LENET.items()
+        for layer, values in LENET_SECTION_2B.items()
         for quantity, value in zip(("parameters", "connections"), values)
     ]
 
 
 def _alexnet() -> list[Line]:
     why = {"conv1": "55 * 55 * 96 is 290,400; no number of maps gives the value in the caption"}
-    lines = [Line(k, "units", k, f"{n:,}", why.get(k, "")) for k, n in ALEXNET.items()]
+    lines = [Line(k, "units", k, f"{n:,}", why.get(k, "")) for k, n in ALEXNET_FIGURE_2.items()]
     return [
         *lines,
         Line("neurons", "units", "", "650K", "rounded in the abstract"),
@@ -118,7 +117,7 @@ def _alexnet() -> list[Line]:
 def _googlenet() -> list[Line]:
     return [
         Line(layer, quantity, layer, value, "" if quantity == "size" else why)
-        for layer, row in GOOGLENET.items()
+        for layer, row in GOOGLENET_TABLE_1.items()
         for why in [SEPARABLE if layer == "conv1" else OWN_FILTERS]
         for quantity, value in zip(("size", "parameters", "macs"), row)
         if value
@@ -146,4 +145,5 @@ OWN_TABLES = {
     "lenet5": Printed("section II.B", _lenet),
     "alexnet": Printed("caption of figure 2, abstract", _alexnet),
     "googlenet": Printed("table 1 (K is 1024)", _googlenet, 1024),
+    **{net: Printed("tables 1 and 2", partial(_vgg, *row)) for net, row in VGG_TABLES.items()},
 }

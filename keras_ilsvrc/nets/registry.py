@@ -33,6 +33,8 @@ class Net:
         news: What was new in the paper, in three lines.
         builder: Module and function that build the net, as "module:function".
         arguments: Keyword arguments of the builder.
+        fixed_size: Whether the classifier needs a fixed image size, because a fully connected layer
+            depends on it. If only some variations do, a mapping from the variation to its values.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Net:
     departures: tuple[str, ...]
     builder: str
     arguments: Mapping[str, Any]
+    fixed_size: bool | Mapping[str, tuple[Any, ...]] = False
     place: str = ""
     news: tuple[str, ...] = ()
     varied: Mapping[str, Any] = field(default_factory=dict)
@@ -57,6 +60,13 @@ class Net:
     def published(self) -> bool:
         """Whether this is the net of the paper, without variations."""
         return not self.varied and self.parameters is not None
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether the classifier of this net, as varied, needs a fixed image size."""
+        if isinstance(self.fixed_size, bool):
+            return self.fixed_size
+        return any(self.arguments.get(key) in values for key, values in self.fixed_size.items())
 
     @property
     def model_name(self) -> str:

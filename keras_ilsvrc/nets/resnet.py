@@ -47,25 +47,27 @@ class Variant(NamedTuple):
 FORMS = {
     "authors": Variant("bottleneck", "ceil", BATCH_NORM),
     "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # as in torchvision, and in [2]
-    "keras": Variant("bottleneck", "half", KERAS_BATCH_NORM, True),
-    "keras_v2": Variant("bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", False, True),
+    "keras": Variant("bottleneck", "half", KERAS_BATCH_NORM, use_bias=True),
+    "keras_v2": Variant(
+        "bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", stem_norm=False, stride_last=True
+    ),
 }
 
 
-def stages(x, unit, counts, maps, form, unit_options):
+def stages(x, unit, counts, maps, variant, unit_options):
     """Apply conv2_x and the later stages; every stage except the first halves the size."""
     order, norm = unit_options["order"], unit_options["batch_norm"]
     for stage, (count, filters) in enumerate(zip(counts, maps), 2):
         last = stage == len(counts) + 1
         for number in range(1, count + 1):
-            if form.stride_last:
+            if variant.stride_last:
                 strided = number == count and not last
             else:
                 strided = number == 1 and stage > 2
             x = ResidualUnit(
                 UNITS[unit].format(stride=2 if strided else 1, maps=filters, wide=4 * filters),
-                activated=stage == 2 and number == 1 and form.stem_norm,
-                use_bias=form.use_bias,
+                activated=stage == 2 and number == 1 and variant.stem_norm,
+                use_bias=variant.use_bias,
                 **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
@@ -77,7 +79,7 @@ def stages(x, unit, counts, maps, form, unit_options):
     return x
 
 
-def options_of_units(form, shortcut, gate_bias, order, batch_norm):
+def options_of_units(variant, shortcut, gate_bias, order, batch_norm):
     """Return the arguments of `ResidualUnit` that all units of a net share."""
     if gate_bias != PUBLISHED_GATE and "gating" not in shortcut:
         raise InputError(
@@ -88,28 +90,28 @@ def options_of_units(form, shortcut, gate_bias, order, batch_norm):
         "shortcut": shortcut,
         "gate_bias": gate_bias,
         "order": order,
-        "batch_norm": form.batch_norm if batch_norm else None,
+        "batch_norm": variant.batch_norm if batch_norm else None,
     }
 
 
 def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, width):
     """Return the logits, or the 7x7 maps of conv5_x if `classes` is None."""
-    form = FORMS[form]
-    options = options_of_units(form, shortcut, gate_bias, order, batch_norm)
+    variant = FORMS[form]
+    options = options_of_units(variant, shortcut, gate_bias, order, batch_norm)
     norm = options["batch_norm"]
     maps = [max(1, round(filters * width)) for filters in IMAGENET_MAPS]
     x = parts.conv(
         image,
         f"conv7/2-{maps[0]}",
         "conv1",
-        "relu" if form.stem_norm else None,
-        norm if form.stem_norm else None,
-        use_bias=True if form.use_bias else None,
+        "relu" if variant.stem_norm else None,
+        norm if variant.stem_norm else None,
+        use_bias=True if variant.use_bias else None,
     )
-    x = parts.pool(x, "maxpool3/2", "pool1", form.pool1)
+    x = parts.pool(x, "maxpool3/2", "pool1", variant.pool1)
     unit, counts = TABLE_1[depth]
-    unit = form.bottleneck if unit == "bottleneck" else unit
-    x = stages(x, unit, counts, maps, form, options)
+    unit = variant.bottleneck if unit == "bottleneck" else unit
+    x = stages(x, unit, counts, maps, variant, options)
     return x if classes is None else parts.average_head(x, classes)
 
 
@@ -126,9 +128,9 @@ def resnet_cifar(image, classes, depth, unit, shortcut, gate_bias, order, batch_
             f"depth is {depth}; expected {3 * layers_a_unit}n + 2 with {unit} units, for example "
             f"{near[0]}, {near[1]} or {near[2]}"
         )
-    form = FORMS["authors"]
-    options = options_of_units(form, shortcut, gate_bias, order, batch_norm)
+    variant = FORMS["authors"]
+    options = options_of_units(variant, shortcut, gate_bias, order, batch_norm)
     maps = [max(1, round(filters * width)) for filters in CIFAR_MAPS]
     x = parts.conv(image, f"conv3-{maps[0]}", "conv1", "relu", options["batch_norm"])
-    x = stages(x, unit, (count,) * 3, maps, form, options)
+    x = stages(x, unit, (count,) * 3, maps, variant, options)
     return x if classes is None else parts.average_head(x, classes)

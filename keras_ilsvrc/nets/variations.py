@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -16,6 +16,10 @@ class Choice:
     @property
     def default(self) -> Any:
         return self.values[0]
+
+    def with_default(self, value: Any) -> "Choice":
+        """Return the same choice with `value` as the published one."""
+        return replace(self, values=(value, *(x for x in self.values if x != value)))
 
     def __contains__(self, value: object) -> bool:
         return any(value == known and type(value) is type(known) for known in self.values)
@@ -48,6 +52,10 @@ class Number:
 
 
 Variation = Choice | Number
+
+# Variations that several papers share.
+AUXILIARY = Choice((False, True), same_net=True)
+WIDTH = Number(1.0, least=0.01)
 
 
 def split_name(

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import Rows, device_ops, needed
+from keras_ilsvrc.data.apply import device_ops, needed
 from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.left_out import LeftOut
@@ -21,6 +21,7 @@ from keras_ilsvrc.data.source import Source, refuse
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
+from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info

@@ -8,12 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ilsvrc.data.apply import NO_SEED, Rows, apply_ops
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops
 from keras_ilsvrc.data.decode import BadImage, decode_bytes, examine
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.loading import load_model, load_weights

@@ -10,9 +10,7 @@ from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.layers import parts
 from keras_ilsvrc.nets import NETS
 
-# The papers whose nets end in fully connected layers.
-FULLY_CONNECTED = ("lenet", "alexnet", "zfnet", "vgg", "cnds")
-HEADS = {name: {} for name, net in NETS.items() if net.builder.split(":")[0] in FULLY_CONNECTED}
+HEADS = {name: {} for name, net in NETS.items() if net.needs_size}
 HEADS |= {"nin_cifar10[head=dense]": {}, "nin_cifar10[head=dense_dropout]": {}}
 AVERAGED = {  # arguments, size of training, two larger ones of which one is odd
     "resnet18": ({"width": 0.1}, 64, (97, 126)),

@@ -1,28 +1,27 @@
 """Parameters and sizes of every net, against tests/paper."""
 
 import pytest
+from papers import PAPER
 
 from keras_ilsvrc import available, info
-from keras_ilsvrc.nets.residual_families import ORDERS
+from keras_ilsvrc.nets.resnet_facts import ORDERS
 
 PUBLISHED = [name for name in available() if info(name).parameters]
 # Building one of these takes ten seconds; the same rules at 110 and 164 layers are always tested.
 DEEPEST = ["resnet1202_cifar", "resnet1001_v2_cifar"]
 BUILT = [name for name in PUBLISHED if name not in DEEPEST]
-RESIDUAL = [name for name in BUILT if name.startswith(("plain", "resnet"))]
-COLUMNS = ["alexnet", "caffenet", "alexnet_owt", *available("zfnet*"), *available("nin*"), "cnds8"]
-BY_STAGE = [*COLUMNS, *available("vgg*"), *RESIDUAL]  # all weight layers one after another
-WITH_AUXILIARY = ["googlenet", "googlenet_bn", "inception_v3", "inception_v3_tv", "cnds8"]
-BY_MODULE = [*COLUMNS, *WITH_AUXILIARY[:-1], "bn_inception"]
-IN_MILLIONS = [
-    *("vgg11", "vgg11_lrn", "vgg13", "vgg16_1x1", "vgg16", "vgg19"),
-    *(f"{kind}{depth}_cifar" for kind in ("plain", "resnet") for depth in (20, 32, 44, 56, 110)),
-    *("resnet110_v2_cifar", "resnet164_v2_cifar"),
-]
+WITH_AUXILIARY = [name for name in BUILT if "auxiliary" in info(name).variations]
 
 
-def test_every_net_has_a_table_of_its_paper(paper):
+def each_net_with(key):
+    """Run a test for every net whose table in tests/paper has a key."""
+    return pytest.mark.parametrize("name", [x for x in BUILT if key in PAPER.get(x, {})])
+
+
+def test_every_net_has_a_table_of_its_paper_with_its_depth_or_its_layers(paper):
     assert sorted(paper) == sorted(PUBLISHED)
+    for name, table in paper.items():
+        assert {"weight_layers", "parameters_of"} & set(table), name
 
 
 @pytest.mark.parametrize("name", BUILT)
@@ -49,19 +48,19 @@ def test_alexnet_has_the_same_sizes_for_crops_of_227(facts, paper):
     assert built.parameters == paper["alexnet"]["parameters"]
 
 
-@pytest.mark.parametrize("name", IN_MILLIONS)
+@each_net_with("millions")
 def test_parameters_round_to_what_the_paper_prints(name, facts, paper):
     printed = paper[name]["millions"]
     digits = len(printed.partition(".")[2])
     assert f"{facts(name).parameters / 1e6:.{digits}f}" == printed
 
 
-@pytest.mark.parametrize("name", BY_STAGE)
+@each_net_with("weight_layers")
 def test_weight_layers_are_the_depth_in_the_name(name, facts, paper):
     assert facts(name).weight_layers == paper[name]["weight_layers"]
 
 
-@pytest.mark.parametrize("name", RESIDUAL)
+@each_net_with("units")
 def test_units_of_each_stage_are_the_papers(name, facts, paper):
     assert facts(name).units == paper[name]["units"]
 
@@ -82,7 +81,7 @@ def test_net_of_a_thousand_layers_is_the_papers(name, facts, paper):
         assert facts(name).kernels == paper[name]["kernels_of_convolutions"]
 
 
-@pytest.mark.parametrize("name", BY_MODULE)
+@each_net_with("parameters_of")
 def test_parameters_of_every_layer_or_module(name, facts, paper):
     expected = paper[name]["parameters_of"]
     auxiliary = {"auxiliary": True} if any(key.startswith("aux") for key in expected) else {}
@@ -130,7 +129,7 @@ def test_shortcut_options_on_cifar(depth, option, facts, paper):
     assert facts(name, shortcut=option).parameters == paper[name]["shortcut"][option]
 
 
-@pytest.mark.parametrize("name", [name for name in RESIDUAL if name.startswith("plain")])
+@pytest.mark.parametrize("name", available("plain*"))
 def test_option_a_adds_no_parameters(name, facts):
     residual = name.replace("plain", "resnet")
     assert facts(name).parameters == facts(residual, shortcut="A").parameters

@@ -8,29 +8,14 @@ import pytest
 from keras_ilsvrc import InputError, available, build, info
 
 DEPTHS = {"resnet_cifar": 8, "resnet_v2_cifar": 11}
-# One net a family with a minimum of its own, in the form that needs the largest image. Where
-# every window may reach beyond the maps, the minimum is the product of the strides.
-UNPADDED = {
-    "alexnet": {},
-    "caffenet": {},
-    "alexnet_owt": {},
-    "zfnet512_onnx": {},
-    "nin": {},
-    "nin_cifar10": {},
-    "vgg11": {},
-    "inception_v3": {},
-    "cnds8": {"auxiliary": True},
-}
-STRIDES = {
-    "googlenet": 32,
-    "googlenet_bn": 32,
-    "bn_inception": 32,
-    "resnet18": 32,
-    "resnet50_v1_5": 32,
-    "resnet50_v2_keras": 32,
-    "resnet20_cifar": 4,
-    "resnet_v2_cifar": 4,
-}
+# Nets whose minimum is that of a variation.
+NEEDIEST = {"cnds8": {"auxiliary": True}}
+# The first net of each form, for every module and minimum.
+ALIKE = {}
+for net in map(info, available()):
+    key, form = (net.builder.split(":")[0], net.minimum), (net.builder, net.arguments.get("form"))
+    ALIKE.setdefault(key, {}).setdefault(form, net.name)
+FORMS = [name for names in ALIKE.values() for name in names.values()]
 
 
 def arguments_of(name):
@@ -68,46 +53,72 @@ def test_one_pixel_less_than_the_minimum_names_it(name):
         assert f"at least {least}x{least}" in message
 
 
-def builds(name, height, width, **arguments):
-    """Whether the net's own function, which nothing guards, makes maps of at least one pixel."""
-    row = info(name, **arguments)
+def graph(name, height, width, **arguments):
+    """The model that the net's own function, which nothing guards, makes."""
+    row = info(name, **arguments_of(name), **arguments)
     module, function = row.builder.split(":")
     builder = getattr(importlib.import_module(f"keras_ilsvrc.nets.{module}"), function)
+    with keras.StatelessScope(initialize_variables=False):
+        image = keras.Input((height, width, row.input_shape[2]))
+        return keras.Model(image, builder(image, row.classes, **row.arguments))
+
+
+def builds(name, height, width):
+    """Whether that model has maps of at least one pixel."""
     try:
-        with keras.StatelessScope(initialize_variables=False):
-            image = keras.Input((height, width, 3))
-            outputs = builder(image, row.classes, **row.arguments)
-            model = keras.Model(image, outputs)
+        model = graph(name, height, width, **NEEDIEST.get(name, {}))
     except ValueError:
         return False
     return min(size for layer in model.layers for size in layer.output.shape[1:]) >= 1
 
 
-@pytest.mark.parametrize("name", UNPADDED)
-def test_minimum_is_the_smallest_size_that_can_be_built(name):
-    least, arguments = info(name).minimum, UNPADDED[name]
-    assert builds(name, least, least, **arguments)
-    assert not builds(name, least - 1, least, **arguments)
-    assert not builds(name, least, least - 1, **arguments)
+def is_smallest(name):
+    """Whether the minimum of a net is the smallest size that can be built."""
+    least = info(name).minimum
+    return not builds(name, least - 1, least) and not builds(name, least, least - 1)
 
 
-@pytest.mark.parametrize("name", STRIDES)
-def test_minimum_is_the_product_of_the_strides_where_borders_are_padded(name, unallocated):
-    least = info(name, **arguments_of(name)).minimum
-    assert least == STRIDES[name]
-    shape = (least, least, 3)
-    model = unallocated(name, input_shape=shape, include_top=False, **arguments_of(name))
-    assert model.output_shape[1:3] == (1, 1)
-    twice = (2 * least, 2 * least, 3)
-    model = unallocated(name, input_shape=twice, include_top=False, **arguments_of(name))
-    assert model.output_shape[1:3] == (2, 2)
+@pytest.mark.parametrize(("module", "least"), ALIKE)
+def test_minimum_is_the_smallest_size_or_where_borders_are_padded_the_product_of_the_strides(
+    module, least, unallocated
+):
+    names = ALIKE[module, least].values()
+    if any(map(is_smallest, names)):
+        return
+    for name in names:
+        for maps in (1, 64):
+            shape = (maps * least, maps * least, info(name).input_shape[2])
+            options = {"input_shape": shape, "include_top": False, **arguments_of(name)}
+            assert unallocated(name, **options).output_shape[1:3] == (maps, maps)
 
 
-@pytest.mark.parametrize("name", [*UNPADDED, "googlenet", "resnet18", "resnet50_v2_keras"])
+@pytest.mark.parametrize("name", FORMS)
 def test_sizes_above_the_minimum_can_be_built(name):
-    least, few = info(name).minimum, ("google", "incep", "resnet")
+    least, few = info(name).minimum, ("google", "incep", "bn", "resnet", "plain")
     for size in range(least, least + 18, 5 if name.startswith(few) else 1):
-        assert builds(name, size, least, **UNPADDED.get(name, {})), size
+        assert builds(name, size, least), size
+
+
+def any_size():
+    """One net of every form with each of its heads."""
+    for name in FORMS:
+        heads = (("auxiliary", True), ("head", "dense"), ("head", "dense_dropout"))
+        yield name, {}
+        yield from ((name, {key: x}) for key, x in heads if key in info(name).variations)
+
+
+@pytest.mark.parametrize(("name", "head"), list(any_size()))
+def test_nets_need_a_size_where_a_fully_connected_layer_depends_on_it(name, head):
+    row = info(name, **head)
+    if not row.needs_size:
+        graph(name, None, None, **head)
+        return
+    with pytest.raises(ValueError, match="None"):
+        graph(name, None, None, **head)
+    least, channels = row.minimum, row.input_shape[2]
+    for shape in ((None, None, channels), (least, None, channels)):
+        message = one_line(head, name, input_shape=shape)
+        assert "fully connected layers, which need a height and a width" in message
 
 
 def test_bn_inception_takes_images_of_any_size(unallocated):

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from keras_ilsvrc import available, info
-from keras_ilsvrc.nets.residual_families import ORDERS
+from keras_ilsvrc.nets.resnet_facts import ORDERS
 from keras_ilsvrc.nets.variations import Choice
 
 # fmt: off

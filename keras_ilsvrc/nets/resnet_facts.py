@@ -1,39 +1,37 @@
-"""Plain and residual nets: variations, departures, result in the challenge, what was new."""
+"""Facts about plain and residual nets: He et al., arXiv:1512.03385 and arXiv:1603.05027."""
 
 from dataclasses import replace
+from typing import Any
 
-from keras_ilsvrc.nets.families import WIDTH
 from keras_ilsvrc.nets.family import Family
-from keras_ilsvrc.nets.variations import Choice, Number
+from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
 # The last five are option A with the factors of He et al., arXiv:1603.05027, table 1.
-SHORTCUTS = (
-    *("A", "B", "C", "none"),
-    *("constant_0.5", "constant_0.5_0.5", "exclusive_gating", "shortcut_gating", "dropout"),
+SHORTCUTS = Choice(
+    (
+        *("A", "B", "C", "none"),
+        *("constant_0.5", "constant_0.5_0.5", "exclusive_gating", "shortcut_gating", "dropout"),
+    )
 )
 MOVING_AVERAGES = (
     "batch normalisation uses moving averages with momentum 0.9; the authors computed its "
     "statistics over many images after training"
 )
-
-
-def first(value, values):
-    """Return a choice of `values` in which `value` is the published one."""
-    return Choice((value, *(other for other in values if other != value)))
-
+NO_SHORTCUT: dict[str, Any] = {"shortcut": "none", "gate_bias": -6.0}
 
 RESNET = Family(
     "He et al., arXiv:1512.03385",
     2015,
     "resnet:resnet",
     {
-        "shortcut": first("B", SHORTCUTS),
+        "shortcut": SHORTCUTS.with_default("B"),
         "gate_bias": Number(-6.0, least=-10.0, below=0.5),
         "order": Choice(ORDERS),
         "batch_norm": Choice((True, False)),
         "width": WIDTH,
     },
+    arguments={"form": "authors"},
     departures=(MOVING_AVERAGES,),
     place="2015: first with 3.57 % top-5 error (six nets)",
     news=(
@@ -44,7 +42,7 @@ RESNET = Family(
 )
 PLAIN = replace(
     RESNET,
-    variations={k: v for k, v in RESNET.variations.items() if k not in ("shortcut", "gate_bias")},
+    arguments={"form": "authors", **NO_SHORTCUT},
     place="not an entry: the baseline of the residual nets of 2015",
     news=(
         "VGG's stacks of 3x3, with strides instead of pools, and an average instead of fc6 and fc7",
@@ -55,6 +53,7 @@ PLAIN = replace(
 V1_5 = replace(
     RESNET,
     paper="He et al., arXiv:1512.03385, in torchvision's version",
+    arguments={"form": "v1_5"},
     departures=(
         "bottlenecks have their stride in the 3x3 convolution; the authors' in the first 1x1",
         "pool1 is padded by 1; the authors' windows begin at the first pixel",
@@ -64,6 +63,7 @@ V1_5 = replace(
 KERAS = replace(
     RESNET,
     paper="He et al., arXiv:1512.03385, in the version of keras.applications",
+    arguments={"form": "keras"},
     departures=(
         "every convolution has a bias, which batch normalisation cancels",
         "pool1 is padded by 1; epsilon is 1.001e-5",
@@ -74,7 +74,8 @@ V2 = Family(
     "He et al., arXiv:1603.05027",
     2016,
     "resnet:resnet",
-    {**RESNET.variations, "order": first("full_preact", ORDERS)},
+    {**RESNET.variations, "order": Choice(ORDERS).with_default("full_preact")},
+    arguments={"form": "v1_5"},
     departures=(MOVING_AVERAGES,),
     place="not an entry",
     news=(
@@ -86,6 +87,7 @@ V2 = Family(
 V2_KERAS = replace(
     V2,
     paper="He et al., arXiv:1603.05027, in the version of keras.applications",
+    arguments={"form": "keras_v2", "shortcut": "keras", "gate_bias": -6.0},
     departures=(
         "conv1 has a bias, but no BN or ReLU, so that zeros of the padding can be maxima in pool1",
         "the last unit of a stage has the stride, and its shortcut drops pixels",
@@ -93,33 +95,25 @@ V2_KERAS = replace(
     ),
 )
 
-
-def cifar(family, **published):
-    """Return a family's version for CIFAR-10; `published` replaces defaults of variations."""
-    variations = {
-        key: first(published[key], choice.values) if key in published else choice
-        for key, choice in family.variations.items()
-    }
-    return replace(
-        family,
-        builder="resnet:resnet_cifar",
-        variations=variations,
-        input_shape=(32, 32, 3),
-        minimum=4,
-        classes=10,
-        place="not an entry: for CIFAR-10",
-    )
-
-
-def any_depth(family, least):
-    """Return the family with the depth as a further argument of `build`, at least `least`."""
-    depth = Number(None, least=least, whole=True)
-    return replace(family, variations={"depth": depth, **family.variations})
-
-
-CIFAR = cifar(RESNET, shortcut="A")
-PLAIN_CIFAR = cifar(PLAIN)
-CIFAR_V2 = cifar(V2, shortcut="A")
-CIFAR_V2_BOTTLENECK = cifar(V2)
-CIFAR_ANY_DEPTH = any_depth(CIFAR, 8)
-CIFAR_V2_ANY_DEPTH = any_depth(CIFAR_V2_BOTTLENECK, 11)
+NETS = {
+    "plain18": PLAIN.net(11_515_688, (27.94, None, "ten_crop"), depth=18),
+    "plain34": PLAIN.net(21_623_848, (28.54, 10.02, "ten_crop"), depth=34),
+    "resnet18": RESNET.net(11_689_512, depth=18),
+    "resnet34": RESNET.net(21_797_672, (24.52, 7.46, "ten_crop"), depth=34),
+    "resnet50": RESNET.net(25_557_032, (22.85, 6.71, "ten_crop"), depth=50),
+    "resnet101": RESNET.net(44_549_160, (21.75, 6.05, "ten_crop"), depth=101),
+    "resnet152": RESNET.net(60_192_808, (21.43, 5.71, "ten_crop"), depth=152),
+    "resnet18_v1_5": V1_5.net(11_689_512, (30.242, None, "single_view"), depth=18),
+    "resnet34_v1_5": V1_5.net(21_797_672, (26.686, None, "single_view"), depth=34),
+    "resnet50_v1_5": V1_5.net(25_557_032, (23.870, None, "single_view"), depth=50),
+    "resnet101_v1_5": V1_5.net(44_549_160, (22.626, None, "single_view"), depth=101),
+    "resnet152_v1_5": V1_5.net(60_192_808, (21.688, None, "single_view"), depth=152),
+    "resnet50_keras": KERAS.net(25_583_592, depth=50),
+    "resnet101_keras": KERAS.net(44_601_832, depth=101),
+    "resnet152_keras": KERAS.net(60_268_520, depth=152),
+    "resnet50_v2": V2.net(25_549_352, depth=50),
+    "resnet101_v2": V2.net(44_541_480, depth=101),
+    "resnet152_v2": V2.net(60_185_128, (21.1, 5.5, "single_view at 320"), depth=152),
+    "resnet200_v2": V2.net(64_666_152, (20.7, 5.3, "single_view at 320"), depth=200),
+    "resnet50_v2_keras": V2_KERAS.net(25_568_360, depth=50),
+}

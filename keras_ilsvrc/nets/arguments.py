@@ -1,0 +1,104 @@
+"""Checks of the arguments of `build`. Keras is imported only when it is needed."""
+
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets.loading import check_exists
+from keras_ilsvrc.nets.registry import Net
+
+Shape = tuple[int | None, int | None, int]  # height, width, channels
+
+
+def check_arguments(
+    net: Net, include_top: bool, weights: str | Path | None, pooling: str | None, classes: Any
+) -> None:
+    """Raise an InputError if an argument of `build` is missing, invalid or excludes another."""
+    for key, variation in net.variations.items():
+        if net.arguments[key] is None:
+            raise InputError(f"{net.name}: {key} is missing; give {variation}")
+    if include_top not in (True, False):
+        raise InputError(f"include_top is {include_top!r}; expected True or False")
+    if classes is not None and not _is_positive(classes):
+        raise InputError(f"classes is {classes!r}; expected a whole number of at least 1")
+    if pooling not in (None, "avg", "max"):
+        raise InputError(f"pooling is {pooling!r}; expected None, 'avg' or 'max'")
+    if net.arguments.get("auxiliary") and not include_top:
+        raise InputError("auxiliary needs include_top=True; leave out one of the two arguments")
+    if weights == "imagenet":
+        raise InputError(
+            "weights is 'imagenet', but this package has no pretrained weights; give the path of "
+            "a .weights.h5 file, or None"
+        )
+    if weights is not None:
+        check_exists(weights, "weights")
+
+
+def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any) -> Shape:
+    """Return the (height, width, channels) of the input of `build`.
+
+    Raises:
+        InputError: If `input_tensor` is no Keras tensor, or the net cannot take the shape.
+    """
+    shape = net.input_shape if input_shape is None else input_shape
+    if input_tensor is not None:
+        shape = _tensor_shape(input_tensor)
+        if input_shape is not None and tuple(input_shape) != shape:
+            raise InputError(f"input_shape is {input_shape}, but input_tensor has {shape}")
+    shape = _as_shape(shape)
+    if any(size is not None and size < net.minimum for size in shape[:2]):
+        raise InputError(
+            f"input_shape is {shape}: too small for {net.name}, whose images need at least "
+            f"{net.minimum}x{net.minimum}"
+        )
+    if include_top and net.needs_size and None in shape:
+        raise InputError(
+            f"input_shape is {shape}, but {net.name} has fully connected layers, "
+            "which need a height and a width: give both, or include_top=False"
+        )
+    return shape
+
+
+def check_keras(classifier_activation: Any) -> None:
+    """Raise an InputError if images are channels first, or Keras has no such activation."""
+    import keras
+
+    if keras.config.image_data_format() != "channels_last":
+        raise InputError(
+            "image_data_format is 'channels_first'; expected 'channels_last': call "
+            "keras.config.set_image_data_format('channels_last')"
+        )
+    try:
+        keras.activations.get(classifier_activation)
+    except ValueError as error:
+        raise InputError(
+            f"classifier_activation is {classifier_activation!r}; expected 'softmax', None for "
+            "logits, or another Keras activation"
+        ) from error
+
+
+def _tensor_shape(tensor: Any) -> tuple[int | None, ...]:
+    """Return the shape of a Keras tensor without the batch."""
+    import keras
+
+    if not keras.backend.is_keras_tensor(tensor):
+        kind = type(tensor).__name__
+        raise InputError(f"input_tensor is a {kind}; expected a Keras tensor (keras.Input)")
+    return tuple(tensor.shape[1:])
+
+
+def _as_shape(shape: Any) -> Shape:
+    """Return (height, width, channels) as Python numbers; they may be NumPy's."""
+    if not isinstance(shape, (tuple, list)):
+        raise InputError(f"input_shape is {shape!r}; expected (height, width, channels)")
+    valid = len(shape) == 3 and all(x is None or _is_positive(x) for x in shape)
+    if not valid or shape[2] is None:
+        raise InputError(f"input_shape is {tuple(shape)}; expected (height, width, channels)")
+    height, width = (None if x is None else int(x) for x in shape[:2])
+    return height, width, int(shape[2])
+
+
+def _is_positive(value: Any) -> bool:
+    """Return whether a value is a whole number of at least 1, of Python or NumPy."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1

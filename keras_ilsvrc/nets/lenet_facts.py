@@ -1,0 +1,37 @@
+"""Facts about LeNet-5: LeCun, Bottou, Bengio and Haffner 1998, Proceedings of the IEEE 86(11)."""
+
+from dataclasses import replace
+
+from keras_ilsvrc.nets.family import Family
+
+LENET = Family(
+    "LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86",
+    1998,
+    "lenet:lenet5",
+    input_shape=(32, 32, 1),
+    classes=10,
+    fixed_size=True,
+    place="not an entry: fourteen years before AlexNet; used to read cheques",
+    news=(
+        "alternating convolutions and subsampling, trained end to end by back-propagation",
+        "each kernel slides over the image: few weights, and the same response at every position",
+        "from layer to layer, more maps of a smaller size",
+    ),
+)
+
+NETS = {
+    "lenet5": LENET.net(
+        60_000,
+        (0.95, None, "MNIST"),
+        departures=(
+            "trained with any optimizer; the authors' is stochastic diagonal Levenberg-Marquardt",
+        ),
+    ),
+    "lenet5_modern": replace(LENET, builder="lenet:lenet5_modern").net(
+        61_706,
+        departures=(
+            "the simplified net usually called LeNet-5: every map of C3 sees all of S2, pools have "
+            "no coefficients, and a softmax replaces the distances to drawn digits",
+        ),
+    ),
+}

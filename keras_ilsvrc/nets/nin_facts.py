@@ -1,0 +1,39 @@
+"""Facts about Network in Network: Lin, Chen and Yan, arXiv:1312.4400."""
+
+from dataclasses import replace
+
+from keras_ilsvrc.nets.family import Family
+from keras_ilsvrc.nets.variations import Choice
+
+NIN = Family(
+    "Lin, Chen and Yan, arXiv:1312.4400 (Caffe's model zoo)",
+    2013,
+    "nin:nin",
+    minimum=39,
+    departures=(
+        "the paper has no ImageNet net; this is the authors' net in Caffe's model zoo",
+        "all kernels start with standard deviation 0.05; in the zoo conv1, conv3, cccp8 with 0.01",
+    ),
+    place="not an entry; GoogLeNet adopted its 1x1 convolutions and global average pooling",
+    news=(
+        "mlpconv: a small multilayer perceptron of 1x1 convolutions instead of a linear filter",
+        "global average pooling, with one map per class, in place of fully connected layers",
+        "no fully connected layers, so that it has an eighth of AlexNet's parameters",
+    ),
+)
+NIN_CIFAR = replace(
+    NIN,
+    paper="Lin, Chen and Yan, arXiv:1312.4400",
+    builder="nin:nin_cifar10",
+    variations={"head": Choice(("average", "dense", "dense_dropout"))},
+    input_shape=(32, 32, 3),
+    minimum=4,
+    classes=10,
+    fixed_size={"head": ("dense", "dense_dropout")},
+    departures=(),
+)
+
+NETS = {
+    "nin": NIN.net(7_595_176),
+    "nin_cifar10": NIN_CIFAR.net(966_986, (10.41, None, "single_view")),
+}

@@ -1,0 +1,35 @@
+"""Facts about ZFNet: Zeiler and Fergus, arXiv:1311.2901."""
+
+from dataclasses import replace
+
+from keras_ilsvrc.nets.family import Family
+
+ZFNET = Family(
+    "Zeiler and Fergus, arXiv:1311.2901",
+    2013,
+    "zfnet:zfnet",
+    minimum=49,
+    fixed_size=True,
+    departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
+    place="2013: 14.8 % top-5 error (six nets); the first author's Clarifai won with 11.7 %",
+    news=(
+        "visualised AlexNet's layers with a deconvnet, and fixed the faults that this showed",
+        "conv1 7x7 with stride 2 instead of 11x11 with stride 4: no aliasing, fewer dead filters",
+        "showed that covering the object, not the background, changes the prediction",
+    ),
+)
+ZFNET_ONNX = replace(
+    ZFNET,
+    paper="Zeiler and Fergus, arXiv:1311.2901, in the ONNX model zoo's version",
+    departures=(
+        *ZFNET.departures,
+        "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 1024 units in fc7",
+    ),
+    place="not an entry: the ONNX model zoo's version of ZFNet",
+)
+
+NETS = {
+    "zfnet": ZFNET.net(62_357_608, (38.4, 16.5, "not stated"), form="a"),
+    "zfnet_512": ZFNET.net(107_627_624, (37.5, 16.0, "not stated"), form="b"),
+    "zfnet512_onnx": ZFNET_ONNX.net(87_250_536, (44.03, 20.59, "single_view"), form="onnx"),
+}
