@@ -56,9 +56,11 @@ def batches(first_step, context, poison=()):
     return examples.batch(BATCH // context.num_replicas_in_sync, drop_remainder=True)
 
 
-def trainer_of(update, steps, directory=None, callbacks=(), feed=batches, **options):
+def trainer_of(
+    update, steps, directory=None, callbacks=(), feed=batches, per_epoch=PER_EPOCH, **options
+):
     checkpoints = Checkpoints(directory)
-    return Trainer(update, feed, steps, PER_EPOCH, callbacks, checkpoints, **options)
+    return Trainer(update, feed, steps, per_epoch, callbacks, checkpoints, **options)
 
 
 def state_hash(update):
