@@ -11,41 +11,30 @@ import json
 import os
 import subprocess
 import sys
-import traceback
 
 import process
 import toy_process
 
 
-def start(config, *arguments):
-    """Fork a child; return its id, and where its output can be read."""
+def start(environment, *arguments):
+    """Fork a child, which ends here; return its id, and where its output can be read."""
     reader, writer = os.pipe()
     child = os.fork()
     if child:
         os.close(writer)
         return child, reader
-    status = 1
-    try:
-        os.dup2(writer, 1)
-        os.environ["TF_CONFIG"] = config
-        toy_process.main(*arguments)
-        status = 0
-    except SystemExit as end:
-        status = end.code
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        os._exit(status)
+    os.dup2(writer, 1)
+    os.environ.update(environment)
+    sys.exit(toy_process.main(*arguments))
 
 
 def take(directory, replicas, kills):
     """Run one round; return the exit status and the lines of each child."""
-    configs = [""]
+    own = [{}]
     if len(kills) == 2:
         addresses = process.loopback_addresses(2)
-        configs = [process.config(addresses, index) for index in range(2)]
-    started = [start(x, directory, replicas, kill) for x, kill in zip(configs, kills, strict=True)]
+        own = [{"TF_CONFIG": process.config(addresses, index)} for index in range(2)]
+    started = [start(x, directory, replicas, kill) for x, kill in zip(own, kills, strict=True)]
     found = []
     for child, reader in started:
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

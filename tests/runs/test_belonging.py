@@ -131,6 +131,8 @@ def test_checkpoints_of_another_seed_are_refused(runs):
     recipe = on_photos(runs / "photos", "seed=1")
     with RunDirectory(out, recipe) as directory:
         directory.begin(set_up(recipe, mirrored(1)).identity())
+        directory.keep_statistics({})
+        directory.write("history.csv", b"")
         shutil.copytree(runs / "stopped" / "checkpoints", out / "checkpoints")
     before = sorted(out.rglob("*"))
     with pytest.raises(InputError, match=r"step-.*: belongs to a run with another recipe and"):

@@ -85,7 +85,7 @@ def test_a_saved_model_evaluates_as_before_it_was_saved(replicas, tmp_path):
         model = toy.net(synchronized=True)
         model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     data = toy.batches(0, tf.distribute.InputContext()).take(4)
-    model.fit(data, verbose=0)
+    model.fit(data, shuffle=False, verbose=0)
     before = model.evaluate(data, verbose=0)
     model.save(tmp_path / "model.keras")
     after = keras_ilsvrc.load_model(tmp_path / "model.keras").evaluate(data, verbose=0)
@@ -138,6 +138,7 @@ def test_statistics_of_each_replica_are_averaged_where_the_net_is_tested():
     np.testing.assert_array_equal(statistics(update.model), before)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
 def test_a_tuner_completes_its_trials_on_two_replicas(tmp_path):
     tuner = keras_tuner.RandomSearch(
         keras_ilsvrc.hypermodel("lenet5_modern", classes=10),
@@ -148,7 +149,7 @@ def test_a_tuner_completes_its_trials_on_two_replicas(tmp_path):
         directory=str(tmp_path),
     )
     data = batches(size=32, count=64)
-    tuner.search(data, validation_data=data, epochs=1, verbose=0)
+    tuner.search(data, validation_data=data, epochs=1, shuffle=False, verbose=0)
     one, other = tuner.oracle.trials.values()
     assert [one.status, other.status] == ["COMPLETED", "COMPLETED"]
     assert all(0 <= trial.score <= 1 for trial in (one, other))
