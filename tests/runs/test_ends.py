@@ -115,7 +115,8 @@ def test_nohup_is_heard_and_what_sigterm_stops_can_be_resumed(tmp_path):
 def test_a_lost_log_ends_no_training_and_a_stop_in_the_page_is_resumed(tmp_path):
     """The reader of both streams goes away; SIGTERM comes as the page is drawn."""
     out = tmp_path / "run"
-    process = start(out)
+    few = ("--set", "schedule.steps=36")
+    process = start(out, *few)
     wait_for(process, lambda: epochs(out) > 0)
     process.stdout.close()
     process.stderr.close()
@@ -126,7 +127,7 @@ def test_a_lost_log_ends_no_training_and_a_stop_in_the_page_is_resumed(tmp_path)
     assert not list(out.glob(".*"))
     assert not (out / "report.html").exists()
     result = (out / "result.json").read_bytes()
-    said(*WORDS, "--out", out, "--resume")
+    said(*WORDS, *few, "--out", out, "--resume")
     assert (out / "report.html").exists()
     assert (out / "result.json").read_bytes() == result
 
