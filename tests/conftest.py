@@ -1,10 +1,13 @@
 """What all tests share."""
 
 import gc
+import os
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 
 def pytest_configure(config):
@@ -57,13 +60,21 @@ def set_policy():
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
-    """The directory of a finished run: a small net trained on digits for three epochs."""
+    """The directory of a finished run: a small net trained on digits for three epochs.
+
+    The processes of pytest-xdist train it once; each has a copy.
+    """
     from keras_ilsvrc.recipe import find, load
     from keras_ilsvrc.runs.directory import RunDirectory
     from keras_ilsvrc.runs.train import train
 
-    path = tmp_path_factory.mktemp("run") / "run"
+    own, shared = tmp_path_factory.mktemp("run"), tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    made = shared / "small_run"
     small = ["net=resnet_cifar", "build.depth=8", "schedule.steps=36", "keep_epochs=[1, 3]"]
-    recipe = load(find("quickstart"), [*small, "schedule.learning_rate=[[0,0.1]]"])
-    train(recipe, RunDirectory(path, recipe))
-    return path
+    with FileLock(f"{made}.lock"):
+        if not (made / "result.json").exists():
+            recipe = load(find("quickstart"), [*small, "schedule.learning_rate=[[0,0.1]]"])
+            train(recipe, RunDirectory(made, recipe))
+        return shutil.copytree(made, own / "run")

@@ -2,7 +2,6 @@
 """The tables that a key of theirs chooses among, and the keys of training."""
 
 import pytest
-from cases import each_of
 from test_load import message, write  # noqa: F401
 
 from keras_ilsvrc import recipe as recipes
