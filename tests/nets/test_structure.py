@@ -58,7 +58,7 @@ def under_policies():
             yield pytest.param(policy, name, marks=marks)
 
 
-@pytest.mark.parametrize(("policy", "name"), under_policies())
+@pytest.mark.parametrize(("policy", "name"), list(under_policies()))
 def test_predictions_are_float32_under_every_policy(name, policy, set_policy):
     set_policy(policy)
     model = build(name, classes=5, **SMALL[name])
