@@ -3,23 +3,23 @@
 import inspect
 
 
-def each_of(names, cases):
-    """Makes one test of all cases; each that fails is reported. Otherwise as `parametrize`.
+def each_of(name, cases):
+    """Makes one test of all cases, in which each that fails is reported.
 
-    Fixtures are made once for all cases.
+    Otherwise as `parametrize` of one argument, but fixtures are made once for all cases.
     """
-    names = names.split(", ") if isinstance(names, str) else names
+    assert cases
 
     def decorate(check):
         def test(subtests, **fixtures):
             for case in cases:
-                values = case if len(names) > 1 else (case,)
-                with subtests.test(case=repr(case)[:200]):
-                    check(**dict(zip(names, values, strict=True)), **fixtures)
+                with subtests.test(case=case):
+                    check(**{name: case}, **fixtures)
 
-        own = [x for key, x in inspect.signature(check).parameters.items() if key not in names]
+        own = inspect.signature(check).parameters
         subtests = inspect.Parameter("subtests", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        test.__signature__ = inspect.Signature([subtests, *own])
+        given = [subtests, *(own[key] for key in own if key != name)]
+        test.__signature__ = inspect.Signature(given)
         test.__doc__ = check.__doc__
         return test
 

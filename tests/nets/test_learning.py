@@ -149,10 +149,10 @@ def test_a_step_with_the_branch_of_cnds_lowers_both_losses(digits):
 @pytest.mark.parametrize("variation", TABLE_1, ids=str)
 def test_every_kernel_learns_whatever_the_shortcut(variation, digits):
     images, labels = digits(8, 1)
-    model = build("resnet20_cifar", input_shape=(8, 8, 1), **variation)
+    model = build("resnet_cifar", depth=8, input_shape=(8, 8, 1), **variation)
     kernels = [layer.kernel for layer in leaves(model) if hasattr(layer, "kernel")]
-    gates = 9 if "gating" in variation["shortcut"] else 0
-    assert len(kernels) == 20 + gates + (9 if variation["shortcut"] == "C" else 0)
+    gates = 3 if "gating" in variation["shortcut"] else 0
+    assert len(kernels) == 8 + gates + (3 if variation["shortcut"] == "C" else 0)
     loss, gradients = gradients_of(model, kernels, images, labels)
     assert np.isfinite(loss)
     for gradient in gradients:
@@ -160,6 +160,7 @@ def test_every_kernel_learns_whatever_the_shortcut(variation, digits):
         assert np.any(gradient)
 
 
+@slow
 def test_every_kernel_of_the_deepest_plain_net_learns(digits):
     images, labels = digits(8, 1)
     model = build("plain110_cifar", input_shape=(8, 8, 1))
