@@ -36,7 +36,7 @@ def test_the_first_filters_of_a_net_with_units_are_its_stems():
     assert found.shape == (16, 3, 3, 3)
     stem = next(layer for layer in net.layers if hasattr(layer, "kernel"))
     np.testing.assert_array_equal(filters(net, stem.name), found)
-    with pytest.raises(InputError, match="conv2_1/conv_1 looks at 16 maps"):
+    with pytest.raises(InputError, match="input of conv2_1/conv_1 has 16 maps"):
         filters(net, "conv2_1/conv_1")
 
 
@@ -78,8 +78,8 @@ def test_a_mosaic_holds_every_picture_in_its_place():
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        ("conv2", "looks at 2 maps"),
-        ("dense", "has no kernel of rows and columns"),
+        ("conv2", "has 2 maps; expected an image"),
+        ("dense", "has no convolution kernel"),
         ("convv1", "did you mean"),
     ],
 )
