@@ -71,7 +71,7 @@ def stages(x, unit, counts, maps, variant, unit_options):
                 **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
-    for step in FIGURE_4[order].before.split():  # also before the head
+    for step in FIGURE_4[order].before.split():  # pre-activation also precedes the head
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
         elif norm:
