@@ -64,7 +64,7 @@ class Ledger:
         self.depths: dict[int, int] = {}
 
     def rows(self, call: Call) -> list[Row]:
-        """Return the row of a call, or of each call inside it if there are any."""
+        """Return the rows of the calls inside a call, or only its own row if there are none."""
         if call.inside:
             return [row for part in call.inside for row in self.rows(part)]
         layer = call.operation
@@ -78,7 +78,7 @@ class Ledger:
             raise InputError(f"layer {call.name!r} is channels first; build it channels last")
         seen = window(call, [self.windows[id(x)] for x in call.inputs])
         for x in call.outputs:
-            self.windows.setdefault(id(x), seen)  # an output may be an input of an empty model
+            self.windows.setdefault(id(x), seen)  # an empty nested model returns its inputs
         units, connections, macs = cost(call)
         above = max((self.depths.get(id(x), 0) for x in call.inputs), default=0)
         for x in call.outputs:

@@ -81,7 +81,7 @@ def _sliding(call: Call, windows: list[Window]) -> Window:
     return tuple(map(Span.slide, spans, extents, strides, before))
 
 
-# Number of zeros before the first of `size` units. "same" is TensorFlow's: the larger half is last.
+# Zeros before the first of `size` units. For "same", as in TensorFlow, the larger half comes last.
 PADDING: dict[str, Callable[[int, int, int], int]] = {
     "valid": lambda size, extent, stride: 0,
     "same": lambda size, extent, stride: max(extent - ((size - 1) % stride + 1), 0) // 2,

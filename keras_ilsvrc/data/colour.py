@@ -22,13 +22,13 @@ GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey image
 
 
 class NoiseScale(NamedTuple):
-    """Scale of the noise: length is variance ** `power`; image plus noise is over `divisor`."""
+    """Scale of PCA noise: a component's length is variance ** power; divisor of the result."""
 
     power: float
     divisor: float
 
 
-# AlexNet's paper scales by eigenvalues, its code (cuda-convnet, convdata.py) by their roots.
+# AlexNet's paper scales by eigenvalues, its code (cuda-convnet, convdata.py) by the square roots.
 FORMS = {"cuda-convnet": NoiseScale(0.5, 1.1), "fb.resnet.torch": NoiseScale(1.0, 1.0)}
 
 
@@ -101,7 +101,7 @@ def colour_jitter(
 
 
 def _add_colour(image: Image, colour: tf.Tensor) -> Image:
-    """Add a colour to every pixel, row by row, since broadcasting over an axis of 3 is slow."""
+    """Add a colour to all pixels, in flat rows since broadcasting over an axis of 3 is slow."""
     rows = tf.reshape(image, (tf.shape(image)[0], -1))
     made = rows + tf.tile(colour, tf.shape(image)[1:2])
     return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)

@@ -16,7 +16,7 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
-SHARES = {"validation": 0.2, "test": 0.2}  # of the images of a folder without splits
+SHARES = {"validation": 0.2, "test": 0.2}  # fractions of the images, if there are no splits
 KINDS: dict[int | str, str] = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -167,7 +167,7 @@ def _entries(base: Path) -> list[os.DirEntry[str]]:
 
 
 def _kind(entry: os.DirEntry[str]) -> int | str:
-    """Return the file type of an entry after following links, or a text that says why it fails."""
+    """Return the file type of an entry after following links, or the reason why it has none."""
     if entry.is_file(follow_symlinks=False):  # `os.scandir` knows this without a system call
         return stat.S_IFREG
     try:

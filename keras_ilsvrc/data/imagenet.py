@@ -74,7 +74,7 @@ def _parsed(place: str) -> tuple[Path, str]:
 
 
 def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | None) -> list[str]:
-    """Return the synsets sorted, after a comparison with `expected` (None: any 1000 synsets).
+    """Check the synsets against `expected`, or only their number if it is None; return them sorted.
 
     Raises:
         InputError: If synsets are missing or not expected; the message lists them.

@@ -32,7 +32,7 @@ def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) 
 
 
 def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
-    """Resize to a shorter side drawn from least to most: VGG section 3.1, ResNet section 3.4."""
+    """Resize to a random shorter side, least to most (VGG, section 3.1; ResNet, section 3.4)."""
     return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
@@ -42,7 +42,7 @@ def pad(image: Image, seed: Seed, size: int) -> Image:
 
 
 def random_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut a random size x size window; 224 of 256 pixels give 33x33 positions: AlexNet's code."""
+    """Cut a random size x size window; 224 of 256 pixels have 33x33 positions (AlexNet's code)."""
     return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 

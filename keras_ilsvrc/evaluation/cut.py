@@ -53,7 +53,7 @@ class ViewsOf:
                 f"images are {height}x{width}, but the net takes {self.size}x{self.size}; resize "
                 "them to at least that size"
             )
-        tf.debugging.assert_greater_equal(asked[:2], self.size)  # for sizes unknown in the graph
+        tf.debugging.assert_greater_equal(asked[:2], self.size)  # for sizes unknown until run time
         views = [self._cut(image, view) for view in self.views(height, width, self.size)]
         views = [apply_ops(view, after, NO_SEED, self.statistics) for view in views]
         return tf.cast(tf.stack(views), tf.float32)

@@ -11,7 +11,7 @@ from keras import layers, ops
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
 
-CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # last layers of a head
+CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # allowed last layers of a head
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def windows(maps: Any, height: int, width: int) -> Any:
 
 
 def _any_size(model: keras.Model) -> AnySizeGraph:
-    """Return the steps of a model for images of any size."""
+    """Return the graph of a model, changed so that it runs on images of any size."""
     root = walk(model)
     steps: list[tuple[Call, Callable[..., Any]]] = []
     of_windows: set[int] = set()  # `id` of tensors whose batch axis has a row for each window

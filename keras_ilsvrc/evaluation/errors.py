@@ -18,7 +18,7 @@ def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
         k: Number of guesses per image, from 1 to the number of classes.
     """
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
-    not_worse = (probabilities >= own).sum(axis=1)  # includes the class itself
+    not_worse = (probabilities >= own).sum(axis=1)  # includes the true class itself
     right = (not_worse <= k) & np.isfinite(probabilities).all(axis=1)
     return float(100 * (1 - right.mean()))
 

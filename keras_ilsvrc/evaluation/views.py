@@ -23,7 +23,7 @@ class View(NamedTuple):
 
 
 def flipped(rectangles: list[Rectangle]) -> list[View]:
-    """Return all rectangles as they are, then all of them mirrored."""
+    """Return a view of each rectangle, then a mirrored view of each."""
     return [View(*each, flip=flip) for flip in (False, True) for each in rectangles]
 
 

@@ -74,7 +74,7 @@ class TableConv2D(layers.Layer):
         check_image(input_shape, (self.kernel_size, self.kernel_size))
         if input_shape[3] <= last:
             raise ValueError(
-                f"table uses map {last}; the input has {input_shape[3]} maps, counted from 0"
+                f"table uses map {last}; expected at most {input_shape[3] - 1}, the last input map"
             )
         side, connections = self.kernel_size, len(self.connected)
         self.kernel = self.add_weight(

@@ -66,7 +66,7 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
 
 
 def caffenet(image, classes):
-    """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None; takes 227x227."""
+    """Return the logits of fc8, or the maps of pool5 (6x6 for 227x227) if `classes` is None."""
     x = parts.column(image, CAFFENET_TABLE, lrn=CAFFE_LRN, padding={"conv1": "valid"}, ceil=True)
     return x if classes is None else parts.fully_connected_head(x, classes)
 

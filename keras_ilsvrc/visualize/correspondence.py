@@ -66,7 +66,7 @@ def correspondence(
 
 
 def _covered(images: np.ndarray, boxes: Sequence[Sequence[int]], fill: Any) -> np.ndarray:
-    """Return copies of images, in each of which the image's own box is filled."""
+    """Return copies of the images, each with its own box covered by `fill`."""
     size = images.shape[1:3]
     covered = images.copy()
     filled = filling(fill, images.shape[1:])

@@ -17,7 +17,7 @@ Picture = Callable[[int], np.ndarray]  # function from the index of an image to 
 INCH = 2.2  # width of an image in a row, in inches
 CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # colours of classes; the eighth is grey
 ACROSS = 4  # number of maps in a row of a figure
-LINE = (0.6, 0.75, 0.9)  # between images; light blue, since images may be black or white
+LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
 ENLARGED = 48  # enlarge smaller images to about this many pixels
 
 
@@ -29,7 +29,7 @@ def centred(signal: np.ndarray) -> np.ndarray:
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Return (height, width, 3), with values stretched to 0-1; uint8 is only divided by 255."""
+    """Return an image (height, width, 3) stretched to 0-1; uint8 is only divided by 255."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
@@ -56,7 +56,7 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
 
 
 def top_sheet(found: TopActivations, title: str, picture: Picture | None = None) -> Figure:
-    """Return a figure with projections beside image patches for each map, as in figure 2.
+    """Return a figure with projections beside image patches for each map, as in the paper.
 
     Args:
         found: Top activations to draw.
@@ -101,7 +101,7 @@ def evolution_sheet(found: Evolution, title: str) -> Figure:
 
 
 def _grid(blocks: Sequence[np.ndarray], names: Sequence[str], title: str, across: int) -> Figure:
-    """Return a figure of blocks in a grid, each with its name and at least its own resolution."""
+    """Return a figure with a grid of images and their names, large enough to show every pixel."""
     across = min(across, len(blocks))
     down = -(-len(blocks) // across)
     height, width = blocks[0].shape[:2]

@@ -38,7 +38,7 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Return rules for networks that are chains: the first layer's name becomes our first, etc.
+    """Return rules for a chain of layers, in which the nth layer gets the name of our nth layer.
 
     Args:
         arrays: Arrays under the names of the other framework.
