@@ -46,7 +46,7 @@ def test_maps_are_not_taken_for_colours(layer):
     x = inputs = keras.Input((9, 9, 4))
     x = layers.Conv2D(3, 1, name="mix")(x)
     x = layers.DepthwiseConv2D(3, name="apart")(x)
-    with pytest.raises(InputError, match="not at an image of 1 or 3 colours"):
+    with pytest.raises(InputError, match="expected an image of 1 or 3 channels"):
         filters(keras.Model(inputs, x), layer)
 
 
@@ -95,5 +95,5 @@ def test_layers_whose_filters_are_no_pictures_are_refused(layer, said):
 def test_a_net_without_a_convolution_has_no_filters():
     inputs = keras.Input((4, 4, 1))
     net = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs)), name="flat")
-    with pytest.raises(InputError, match="flat has no kernel"):
+    with pytest.raises(InputError, match="flat has no convolution kernel"):
         filters(net)
