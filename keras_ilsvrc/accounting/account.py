@@ -26,7 +26,7 @@ def account(model: keras.Model, opened: bool = False) -> Account:
 
     Args:
         model: Functional or Sequential model, channels last, for images of a known size.
-        opened: Whether the layers inside units and nested models have rows, instead of these.
+        opened: Whether units and nested models are replaced by the rows of the layers inside them.
 
     Raises:
         InputError: If the model is not a built graph of layers, if a size in it is not known, or

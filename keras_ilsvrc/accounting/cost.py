@@ -26,7 +26,7 @@ def cost(call: Call) -> Cost:
 
     A layer may report its cost by a method `cost(output_shape)`, which returns the three numbers
     for a shape without the batch axis. Otherwise the cost is known for the classes in `KINDS`, and
-    for layers whose kernel has as many values in its last axis as the output. Other layers without
+    for layers whose kernel and output have the same size along the last axis. Other layers without
     weights and `keras.ops` operations cost nothing.
     """
     layer, size = call.operation, call.outputs[0].shape[1:]

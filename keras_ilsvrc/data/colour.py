@@ -22,7 +22,12 @@ GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey image
 
 
 class NoiseScale(NamedTuple):
-    """Scale of PCA noise: a component's length is variance ** power; divisor of the result."""
+    """Scale of the noise in one form of `pca_noise`.
+
+    Attributes:
+        power: Exponent of the variance that gives the length of a component.
+        divisor: Number by which image plus noise is divided.
+    """
 
     power: float
     divisor: float

@@ -14,8 +14,8 @@ from keras_ilsvrc.terminal.bars import in_threads
 class LeftOut:
     """Register of the bad images of a split, which training leaves out.
 
-    The next good image of the split takes the place of a bad one, so that all other images keep
-    their positions. So a resumed training leaves out the same images.
+    The next good image of the split takes the place of a bad one. All other images keep their
+    positions, so that the same images are left out wherever training begins.
 
     Args:
         split: Training images.

@@ -52,7 +52,7 @@ def centre_crop(image: Image, seed: Seed, size: int) -> Image:
 
 
 def corner_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut a window at a random one of five positions: the four corners and the middle.
+    """Cut a size x size window at a random one of five positions: four corners and the middle.
 
     Together with `flip`, it gives the ten crops of ZFNet (section 3).
     """

@@ -40,9 +40,9 @@ class Measure(NamedTuple):
 def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     """Measure the statistics of the training images that the ops need.
 
-    The ops before the one that needs statistics are applied first; slow work shows a progress bar.
-    For statistics per channel, every image counts equally, whatever its size, and random ops
-    before are skipped. For statistics per pixel, no random op may come before.
+    Earlier ops are applied before the statistics for an op are measured. A slow measurement shows a
+    progress bar. For statistics per channel, every image counts equally, whatever its size, and
+    earlier random ops are skipped. For statistics per pixel, no earlier op may be random.
 
     Args:
         split: Training images.

@@ -44,8 +44,8 @@ class AnySizeGraph:
 class FullyConvolutional(keras.Model):
     """Model that applies a network to images of the network's input size or larger.
 
-    The model shares the weights of the network, also if they change later. Keras cannot save this
-    model; save the network.
+    The model shares the weights of the network, and so follows later changes of them. Keras cannot
+    save this model; save the network.
     """
 
     def __init__(self, net: keras.Model, graph: AnySizeGraph):

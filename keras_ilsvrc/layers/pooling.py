@@ -10,7 +10,8 @@ from keras_ilsvrc.layers.arguments import check, check_image
 def overhang(size, kernel, stride):
     """Return how many zeros after the last pixel let the windows cover all `size` pixels.
 
-    Caffe pads by this number. If `size` is None, return the largest number that can be needed.
+    By Caffe's rule, the number of windows is rounded up. If `size` is None, return the largest
+    number of zeros that can be needed.
     """
     return stride - 1 if size is None else -(size - kernel) % stride
 

@@ -133,7 +133,7 @@ def guided_backpropagation(model: keras.Model, images: Any, labels: Any = None) 
         labels: One class for all images or one for each; by default each image's most likely class.
 
     Returns:
-        (images, height, width, channels): the gradient, without negative signals at any ReLU.
+        (images, height, width, channels): the gradient; a ReLU passes back positive signals only.
     """
     return _of_score(model, images, labels, "guided")
 

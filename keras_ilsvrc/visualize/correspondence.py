@@ -36,7 +36,8 @@ def correspondence(
     """Cover the same object part in several images and compare the changes of the features.
 
     If x are the features of an image, and x' its features with the part covered, the change is
-    e = x - x' (section 4.3). Each pair of images is compared by the signs of e (1, 0 or -1).
+    e = x - x' (section 4.3). For each pair of images, the signs of e (1, 0 or -1) are compared
+    feature by feature.
 
     Args:
         model: Functional model of one image.
