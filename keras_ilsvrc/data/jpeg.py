@@ -75,9 +75,7 @@ def _scaled(
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
     place = tf.cast(tf.stack(place), tf.float32)
     start, stop = place / scale, (place + shown) / scale
-    reach = (
-        tf.maximum(1 / scale, 1) + 2
-    )  # half width of the triangle filter and a margin, in pixels
+    reach = tf.maximum(1 / scale, 1) + 2  # pixels: half width of the triangle filter, and a margin
     first = tf.maximum(tf.cast(start - reach, tf.int32), 0)
     last = tf.minimum(tf.cast(stop + reach, tf.int32), sizes)
     window = tf.concat([first, last - first], 0)
