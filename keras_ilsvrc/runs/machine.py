@@ -1,4 +1,4 @@
-"""Settings of training that depend on the machine, not the recipe. Imports no TensorFlow."""
+"""Settings of training that belong to the machine, not to the recipe. Imports no TensorFlow."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from keras_ilsvrc.training.cluster import Cluster
 
 @dataclass(frozen=True)
 class Machine:
-    """Settings that change the speed of training, and its result only by rounding.
+    """Settings that affect the speed of training, and its result only through rounding.
 
     Args:
         replicas: Number of replicas if there is no cluster, as in `training.strategy.mirrored`.
