@@ -40,7 +40,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Flush a file or directory to the disk, and wait until it is there."""
+    """Flush a file or directory to the disk, and wait until it is written."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -52,7 +52,8 @@ def read(path: Path, most: int = LARGE) -> bytes:
     """Return the content of a file.
 
     Raises:
-        InputError: If the file is missing, irregular, unreadable, or has over `most` bytes.
+        InputError: If the file is missing, is not a regular file, cannot be read, or has more
+            than `most` bytes.
     """
     try:
         found = path.stat()

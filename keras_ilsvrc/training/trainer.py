@@ -183,7 +183,7 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self) -> bool:
-        """Go back to the last checkpoint without unreadable images; return whether there are any."""
+        """Find unreadable images; if there are any, go back to a checkpoint and return True."""
         left_out = self.feed.left_out
         line = left_out and left_out.find(self.step, self.plan.steps_per_call)
         state, _ = self._latest() if line else (None, [])
