@@ -18,7 +18,7 @@ LARGE = 100_000_000  # bytes, upper limit for files of results and statistics
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, and rename it to `path` at the end of the block.
+    """Yield a temporary path to write to, and rename it to `path` at the end of the block.
 
     The file is flushed to the disk before it is renamed, so a kill or power cut at any moment
     leaves either the old file or the new one.
@@ -35,7 +35,7 @@ def whole(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # elsewhere a directory cannot be opened
+    if os.name == "posix":  # Windows cannot open a directory
         flush(path.parent)
 
 

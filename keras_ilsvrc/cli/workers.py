@@ -18,7 +18,7 @@ from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
 POLL = 0.1
-PARENT = "KERAS_ILSVRC_PARENT"  # environment variable: a pipe that closes when the parent ends
+PARENT = "KERAS_ILSVRC_PARENT"  # environment variable with a pipe that closes with the parent
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
@@ -107,7 +107,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait until all workers end, one has failed `PATIENCE` ago, or there is a second SIGINT."""
+    """Wait until all workers have ended, `PATIENCE` after a failure, or for a second SIGINT."""
     passed, failed = 0, None
     while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
         if passed < len(came):
@@ -122,7 +122,7 @@ def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -
 
 
 def loopback_addresses(count: int) -> list[str]:
-    """Return addresses with free ports, which are open at the same time so that they differ."""
+    """Return addresses on 127.0.0.1 whose ports are free and differ."""
     held: list[socket.socket] = []
     try:
         for _ in range(count):

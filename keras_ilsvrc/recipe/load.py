@@ -25,11 +25,11 @@ def find(name: str) -> Path:
     Raises:
         InputError: If there is no such recipe; the message suggests similar names.
     """
-    with suppress(OSError):  # too long for a path
+    with suppress(OSError):  # the name may be too long for a path
         if Path(name).is_file():
             return Path(name)
     package = Path(__file__).parent.parent
-    homes = [x / "recipes" for x in (package, package.parent)]  # of the package, or of a checkout
+    homes = [x / "recipes" for x in (package, package.parent)]  # if installed, or in a checkout
     home = next((x for x in homes if x.is_dir()), package)
     known = {file.stem: file for file in sorted(home.glob("*.toml"))}
     if name in known:
@@ -65,7 +65,8 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         return Recipe.model_validate(table)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        errors.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo causes others
+        # Report an unknown key first, since a mistyped key causes other errors.
+        errors.sort(key=lambda each: each["type"] != "extra_forbidden")
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise InputError(f"{path}: {_explain(errors[0])}{more}") from error
 
@@ -112,7 +113,7 @@ def _parse(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError as error:  # Python's own message gives advice to programmers
+    except ValueError as error:  # replace Python's message, which is for programmers
         raise ValueError("a number of more than 4,300 digits") from error
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-AGREE = 0.005  # %; errors in result.json have four decimals
+AGREE = 0.005  # %; smaller differences between two tests of a run are not reported
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.strategy import mirrored
 
-OnProgress = Callable[[int, int], object]  # (images done, all images)
+OnProgress = Callable[[int, int], object]  # (number of images done, total number)
 
 
 def silent(done: int, total: int) -> None:
@@ -141,9 +141,9 @@ def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
-    """Return the errors that the recipe of a single network expects, or else its paper's, or None.
+    """Return the expected errors of a single network, from its recipe or its paper, or None.
 
-    An error in the recipe counts only for the protocol that the recipe names.
+    Errors in the recipe are used only for the protocol that the recipe names.
     """
     if len(experiments) > 1:
         return None
@@ -154,7 +154,7 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect.protocol == protocol:
         by = "measured" if expect.measured else "published"
         return {"by": by, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
-    if not expect.measured and net.top1_error is not None:  # tested on the paper's images
+    if not expect.measured and net.top1_error is not None:  # on the paper's test images
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}
         return {"by": f"published, {net.protocol}", **errors}
     return None

@@ -98,7 +98,7 @@ def _feed(experiment: Experiment) -> Feed:
 def _measures(
     experiment: Experiment, update: Update, stop: StopRequest
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that compute what the later ones record: validation and plateau."""
+    """Return the callbacks on which later callbacks depend: `Validation` and `Plateau`."""
     callbacks: list[keras.callbacks.Callback] = []
     if experiment.validation is not None:
         callbacks.append(Validation(lambda: _validate(experiment, update, stop)))

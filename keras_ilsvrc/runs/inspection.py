@@ -75,8 +75,7 @@ class Inspection:
             return split.image(source)
 
     def images(self) -> Split:
-        """Return the split.
-
+        """Return the split of images.
         Raises:
             InputError: If there is no split.
         """
@@ -107,7 +106,7 @@ class Inspection:
         done, parts = 0, (split, self.rows, self.statistics)
         with naming_the_file(*parts, lambda: range(done, min(done + self.batch_size, len(split)))):
             for batch in evaluation_batches(*parts, self.batch_size):
-                yield batch.numpy()[: len(split) - done]  # without padding
+                yield batch.numpy()[: len(split) - done]  # the last batch is padded
                 done = min(done + self.batch_size, len(split))
                 progress(done, len(split))
 

@@ -77,7 +77,7 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
     rows = [_row(group) for group in groups.values()]
     rows.sort(key=lambda row: (row.data, row.mean))
     first = [row for _, row in sorted(baselines.items())]
-    return sorted([*first, *rows], key=lambda row: row.data)  # stable: baselines stay first
+    return sorted([*first, *rows], key=lambda row: row.data)  # stable, so baselines stay first
 
 
 def markdown(rows: Iterable[Row]) -> str:

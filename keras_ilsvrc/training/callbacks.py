@@ -18,7 +18,7 @@ REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
 
 
 class Validation(keras.callbacks.Callback):
-    """Callback that adds the values `measure` returns to the logs of each epoch."""
+    """Callback that adds the values that `measure` returns to the logs of each epoch."""
 
     def __init__(self, measure: Callable[[], dict[str, float]]):
         super().__init__()

@@ -191,7 +191,7 @@ class Checkpoints:
         later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:
-            with contextlib.suppress(OSError):  # a folder of that name stays
+            with contextlib.suppress(OSError):  # a folder of that name is kept
                 old.unlink()
         return path
 

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from keras_ilsvrc.errors import InputError
 
-LOST = 69  # exit status: EX_UNAVAILABLE of sysexits.h
+LOST = 69  # exit status after a lost worker: EX_UNAVAILABLE of sysexits.h
 PATIENCE = 5.0  # seconds of waiting for workers before a message is printed
 POLL = 0.2  # seconds between checks for missing workers at the start
 PROBE = 1.0  # seconds between checks of the other workers during training

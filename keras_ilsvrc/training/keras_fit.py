@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.layers.graph import leaves
 
-DEEP = 1000  # number of Keras layers; ResNet-110 has 441, ResNet-1001 has 3673
+DEEP = 1000  # maximum Keras layers for graph optimization; ResNet-110 has 441, ResNet-1001 3673
 
 
 def compile_model(

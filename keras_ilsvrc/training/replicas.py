@@ -134,7 +134,7 @@ def _statistics(update: Update) -> list[str]:
 
 @tf.function
 def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
-    """Return the rows of all workers; a function, since one graph is traced per model only."""
+    """Return the rows of all workers; this is traced only once per model, to save memory."""
     first = len(rows) * workers_of(strategy)[1]
 
     def on_replica() -> tf.Tensor:
@@ -145,7 +145,7 @@ def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
 
 
 def _rows(update: Update) -> Values:
-    """Return the values of the variables in `_statistics`, gathered at once: a row per replica."""
+    """Return the values of the variables in `_statistics`, one row per replica, in one gather."""
     strategy, variables = update.strategy, update.variables_of_training()
     found = {
         name: np.stack([x.numpy() for x in strategy.experimental_local_results(variables[name])])

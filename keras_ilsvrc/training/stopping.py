@@ -16,7 +16,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class Diverged(Exception):
-    """Error for training whose weights, or repeatedly whose gradients, are not finite."""
+    """Error for training whose weights are not finite, or whose gradients repeatedly are not."""
 
 
 def ignore_signals() -> None:
@@ -27,7 +27,7 @@ def ignore_signals() -> None:
 
 
 class StopRequest:
-    """Context manager that records SIGTERM, SIGHUP and SIGINT; it is true after such a signal.
+    """Context manager that records SIGTERM, SIGHUP and SIGINT, and is true after one of them.
 
     A second SIGINT raises KeyboardInterrupt. Ignored signals stay ignored, which `nohup` needs.
     Outside the main thread it handles no signal.

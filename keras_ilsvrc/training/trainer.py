@@ -146,7 +146,7 @@ class Trainer:
         self.step += 1
 
     def _take_steps(self, calls: keras.callbacks.CallbackList) -> None:
-        """Take the steps of one graph call, which ends before a checkpoint or a skipped step."""
+        """Take the steps of one graph call, up to the next checkpoint or skipped step."""
         skipped = [step for step in self.skipped if step > self.step]
         count = min([self.plan.next_border(self.step, self.epochs), *skipped]) - self.step
         first = self.step - self.epochs * self.plan.steps_per_epoch
