@@ -61,7 +61,7 @@ class RunDirectory(RunFiles):
         path: Path of the directory.
         recipe: Recipe of the run.
         resume: Whether the directory may already contain a run of this recipe. An interrupted
-            run resumes from its last checkpoint; a finished one is not trained again.
+            run resumes from its last checkpoint; a finished run is not trained again.
         numbered: Whether to use PATH-2, PATH-3, ... if `path` exists.
 
     Raises:

@@ -13,8 +13,8 @@ class Machine:
         replicas: Number of replicas if there is no cluster, as in `training.strategy.mirrored`.
         cluster: Cluster of workers that includes this process; None for a single process.
         deadline: Seconds to wait for all workers at the start.
-        checkpoint_steps: Steps between checkpoints, as in `training.trainer.Trainer`.
-        steps_per_call: Steps in one graph call, as in `training.trainer.Trainer`.
+        checkpoint_steps: Steps between checkpoints, as in `training.plan.Plan`.
+        steps_per_call: Steps in one graph call, as in `training.plan.Plan`.
         xla: Whether to compile with XLA, as in `training.update.Update`.
         tensorboard: Whether to write TensorBoard files to `tensorboard` in the run directory.
     """

@@ -21,7 +21,7 @@ Page = Callable[[FinishedRun], object]
 def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log_stderr) -> None:
     """Draw the plots of a finished run, then its HTML report.
 
-    If one cannot be drawn, this is only logged, since the result is already saved.
+    If a plot or the report fails, this is only logged, since the result is already saved.
     """
     pictures: dict[str, Callable[[FinishedRun], object]] = {
         CURVES: _draw_curves,

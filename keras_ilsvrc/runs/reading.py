@@ -46,7 +46,7 @@ class RunFiles:
         """Identity of the run, from `run.json`.
 
         Raises:
-            InputError: If `run.json` is missing, damaged or of a newer version.
+            InputError: If `run.json` is missing, damaged or from a newer version of the package.
         """
         path = self.path / RUN
         advice = f"{COPY}, or choose another directory"

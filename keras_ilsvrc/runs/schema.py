@@ -167,7 +167,7 @@ def check_version(path: Path, table: Mapping[str, Any]) -> None:
     """Check that a run was not written by a newer version of the package.
 
     Raises:
-        InputError: If it was; the message gives both versions.
+        InputError: If a newer version wrote the run; the message gives both versions.
     """
     own = version("keras_ilsvrc")
     try:

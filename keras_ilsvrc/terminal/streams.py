@@ -1,4 +1,4 @@
-"""Standard streams: safe output, and no messages of TensorFlow while it starts."""
+"""Standard streams: output that never fails, and no messages while TensorFlow starts."""
 
 import io
 import os

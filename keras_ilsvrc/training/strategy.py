@@ -53,8 +53,8 @@ def multi_worker(
 ) -> Iterator[tf.distribute.MultiWorkerMirroredStrategy]:
     """Yield a MultiWorkerMirroredStrategy over all workers' GPUs, or one CPU device of each.
 
-    Enter this context before TensorFlow computes anything. If a worker is lost in the block, all
-    other workers raise LostWorker. At the end of the block, all workers wait for each other.
+    Enter this context before TensorFlow computes anything. If a worker is lost in the block, the
+    other workers end too. At the end of the block, all workers wait for each other.
 
     Args:
         cluster: Cluster, as returned by `cluster_of`.
