@@ -1,4 +1,4 @@
-"""Network in Network: Lin, Chen and Yan, arXiv:1312.4400; layers of the authors' released nets."""
+"""Network in Network: Lin, Chen and Yan, arXiv:1312.4400; layers as released by the authors."""
 
 from keras import layers
 
@@ -59,7 +59,7 @@ def nin(image, classes):
 
 
 def nin_cifar10(image, classes, head):
-    """Return the logits of the given `head`, or the 8x8 maps of cccp5 if `classes` is None."""
+    """Return the logits, or the 8x8 maps of cccp5 if `classes` is None."""
     x = mlpconv_layers(image, classes, CIFAR10, dropout_after=(1, 2))
     if classes is None:
         return x

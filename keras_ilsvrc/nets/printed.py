@@ -1,4 +1,4 @@
-"""Values printed in papers about their own nets, for comparison with those of the built nets."""
+"""Values printed in papers, with the layer and quantity of the built net to compare each with."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ from keras_ilsvrc.nets.registry import Net
 
 
 class Line(NamedTuple):
-    """Value printed in a paper.
+    """Value printed in a paper, and the quantity of the built net to compare it with.
 
     Attributes:
         label: Name of the value in the paper.
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table of a paper: its name, a function that returns its lines, and the value of its K."""
+    """Table in a paper. `lines` returns its values, in which K stands for `thousand`."""
 
     title: str
     lines: Callable[[], list[Line]]
