@@ -10,7 +10,7 @@ from keras import ops
 class FilterRMS(keras.constraints.Constraint):
     """Constraint that scales down a convolution's filter if its root mean square exceeds `most`.
 
-    Zeiler and Fergus (arXiv:1311.2901, section 3.1) limit the filters of all convolutions to
+    Zeiler and Fergus (arXiv:1311.2901, section 3) limit the filters of all convolutions to
     0.1, so that a few filters of the first layer do not dominate.
 
     Args:
