@@ -123,6 +123,7 @@ def test_compare_prints_nets_side_by_side_and_draws_them(tmp_path):
         (("info", "resnet_cifar", "--account"), "depth is missing"),
         (("table", "zfnet"), "prints no table of zfnet"),
         (("table", "alexnet[groups=1]"), "prints no table"),
+        (("table", "resnet50_v2"), "arXiv:1603.05027 prints no table of resnet50_v2"),
         (("compare", "vgg16", "vgg99"), "no net is called 'vgg99'"),
         (("compare", "vgg11", "--plot", "nets.jpg"), "expected a file that ends in .png"),
         (("compare", "vgg11", "--plot", "/nowhere/nets.png"), "there is no folder /nowhere"),
