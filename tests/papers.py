@@ -3,9 +3,24 @@
 import tomllib
 from pathlib import Path
 
+FOLDER = Path(__file__).parent / "paper"
 # The table of every net, by its name.
 PAPER = {
     name: table
-    for path in sorted((Path(__file__).parent / "paper").glob("*.toml"))
+    for path in sorted(FOLDER.glob("*.toml"))
     for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items()
 }
+# What papers say of training, testing and visualising, by the name of the file.
+METHODS = {
+    path.stem: tomllib.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(FOLDER.glob("methods/*.toml"))
+}
+
+
+def differences(source, said, found):
+    """A line for each value that is not the source's: what the source says, what was found."""
+    return [
+        f"{key}: {source} says {value!r}, found {found.get(key)!r}"
+        for key, value in said.items()
+        if found.get(key) != value
+    ]
