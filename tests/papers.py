@@ -24,3 +24,10 @@ def differences(source, said, found):
         for key, value in said.items()
         if found.get(key) != value
     ]
+
+
+def take(row, keys, optional=""):
+    """The values of a row under these keys; a key that no test reads fails."""
+    unknown = row.keys() - {*keys.split(), *optional.split()}
+    assert not unknown, f"no test reads {sorted(unknown)} of {row}"
+    return [row[key] for key in keys.split()] + [row.get(key) for key in optional.split()]

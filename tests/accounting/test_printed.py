@@ -1,8 +1,8 @@
-"""The tables that papers print, and how the built nets compare: tests/paper/methods/printed.toml."""
+"""The tables of tests/paper/methods/printed.toml, and how the built nets compare."""
 
 import re
 
-from papers import METHODS, differences
+from papers import METHODS, differences, take
 
 from keras_ilsvrc.cli.accounts import accounted, agree, computed
 from keras_ilsvrc.nets import NETS
@@ -16,14 +16,14 @@ def lines_of_papers():
     """The printed cells by net: its source, and (printed, verdict) by (layer, quantity)."""
     nets = {}
     for source, table in TABLES.items():
-        columns = [column.split() for column in table["columns"].split("|")]
-        for row in table["rows"].strip().splitlines():
+        columns, rows, net = take(table, "columns rows", "net")
+        for row in rows.strip().splitlines():
             first, *cells = map(str.strip, row.split("|"))
-            _, lines = nets.setdefault(table.get("net", first), (source, {}))
-            for column, cell in zip(columns, cells):
+            _, lines = nets.setdefault(net or first, (source, {}))
+            for column, cell in zip(columns.split("|"), cells):
                 cell = re.sub(r"(\S+) x(\d)", lambda m: " ".join([m[1]] * int(m[2])), cell)
                 text, _, verdict = cell.partition(" > ")
-                key = (first, column[0]) if "net" in table else tuple(column)
+                key = (first, column.strip()) if net else tuple(column.split())
                 lines[key] = text, verdict or "equal"
     return nets
 

@@ -73,8 +73,8 @@ def test_every_value_of_every_recipe_is_its_papers_or_marked_as_ours():
 
 
 def test_every_rule_is_of_recipes():
-    names = {pattern for rule in RULES.values() for pattern in rule.get("rows", rule.get("for", []))}
-    assert not [x for x in names if not any(fnmatchcase(name, x) for name in OF_PAPERS)]
+    patterns = {x for rule in RULES.values() for x in rule.get("rows", rule.get("for", []))}
+    assert not [x for x in patterns if not any(fnmatchcase(name, x) for name in OF_PAPERS)]
 
 
 def test_recipes_on_other_data_sets_say_where_they_depart():
