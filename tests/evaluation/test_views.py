@@ -3,7 +3,6 @@
 import pytest
 import tensorflow as tf
 
-from keras_ilsvrc.evaluation.protocols import PROTOCOLS
 from keras_ilsvrc.evaluation.views import centre, grid_crop, square_crop, ten_crop, whole
 
 VIEWS = {"centre": centre, "ten": ten_crop, "grid": grid_crop, "square": square_crop}
@@ -60,19 +59,6 @@ def test_the_144_crops_of_a_portrait_are_those_of_a_landscape_turned():
         assert {view[:4] for view in square_crop(width, height, 224)} == turned
 
 
-def test_ten_crops_are_corners_and_centre_and_their_mirror_images():
-    places = [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
-    expected = [(*place, 224, 224, flip) for flip in (False, True) for place in places]
-    assert ten_crop(256, 256, 224) == expected
-
-
-def test_the_grid_has_five_rows_and_five_columns_evenly_apart():
-    views = grid_crop(256, 320, 224)
-    assert len(set(views)) == 50
-    assert sorted({view.top for view in views}) == [0, 8, 16, 24, 32]
-    assert sorted({view.left for view in views}) == [0, 24, 48, 72, 96]
-
-
 def test_the_middle_of_an_odd_rest_is_that_of_a_centre_crop():
     assert centre(257, 300, 224) == [(16, 38, 224, 224, False)]
 
@@ -108,21 +94,3 @@ def test_views_of_an_image_whose_size_is_not_yet_known_are_those_of_numbers(name
     for sides in ((256, 341), (469, 352), (224, 224)):
         found = [tuple(int(x) for x in view) for view in on_tensors(sides)]
         assert found == [view[:4] for view in VIEWS[name](*sides, 224)]
-
-
-@pytest.mark.parametrize(
-    ("protocol", "count"),
-    {
-        "single_view": 1,
-        "ten_crop": 10,
-        "dense": 2,
-        "multi_scale": 10,
-        "dense_multi_scale": 6,
-        "multi_crop_150": 150,
-        "crops_144": 144,
-        "dense_and_crops": 156,
-    }.items(),
-)
-def test_a_protocol_has_as_many_views_as_its_paper_says(protocol, count):
-    passes = PROTOCOLS[protocol]
-    assert sum(len(row.views(300, 400, 224)) * len(row.scales) for row in passes) == count
