@@ -10,7 +10,12 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Cost(NamedTuple):
-    """Number of units, of connections (with biases) and of multiply-adds; None if unknown."""
+    """Number of units, of connections (with biases) and of multiply-adds; None if unknown.
+
+    As in the papers, only convolutions, dense layers and LeNet's subsampling count: AlexNet's
+    neurons are outputs of weight layers, LeNet's connections include biases, and the operations of
+    GoogLeNet and the FLOPs of residual nets are multiply-adds without biases.
+    """
 
     units: int | None
     connections: int | None

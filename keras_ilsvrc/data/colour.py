@@ -18,7 +18,7 @@ IMAGENET_VECTORS = np.array(
     ]
 )
 DEVIATION = 0.1  # of the random factor of each component: AlexNet, section 4.1
-GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue
+GREY = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in fb.resnet.torch
 
 
 class NoiseScale(NamedTuple):

@@ -38,7 +38,7 @@ def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class WarmUp(LearningRateSchedule):
-    """Schedule that rises linearly from `start` to `then` at step `until`, and then follows it."""
+    """Schedule that rises linearly from `start` to `then` at step `until` (not in the papers)."""
 
     def __init__(self, then: Rate, until: float, start: float = 0.0):
         self.then, self.until, self.start = then, until, start
@@ -71,7 +71,7 @@ class Plateau(keras.callbacks.Callback):
 
     Args:
         factor: Factor of the learning rate, between 0 and 1.
-        patience: Number of epochs without a new minimum before the rate is lowered.
+        patience: Number of epochs without a new minimum before the rate is lowered; 5 is ours.
         times: Maximum number of times; 3 in the AlexNet paper.
     """
 
