@@ -24,8 +24,12 @@ from keras_ilsvrc.visualize.occlusion import _sizes
 from keras_ilsvrc.visualize.rules import RULES, by_rule
 
 pytestmark = pytest.mark.tensorflow
-CONSTANTS, TESTING = METHODS["constants"], METHODS["protocols"]
-TRAINING, LOOKING = METHODS["training"], METHODS["looking"]
+CONSTANTS, TESTING, TRAINING, LOOKING, *_ = take(
+    METHODS, "constants protocols training looking printed recipes"
+)
+take(TESTING, "protocols places averages top_errors")
+take(TRAINING, "weights rates losses")
+take(LOOKING, "relu projection occlusion square correspondence")
 
 
 def plain(value, digits=9):
