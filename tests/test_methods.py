@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from papers import METHODS, differences, take
+from methods import METHODS, differences, take
 
 from keras_ilsvrc.evaluation import views
 from keras_ilsvrc.evaluation.averages import MeanOverViews, ensemble

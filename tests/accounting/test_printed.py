@@ -2,7 +2,7 @@
 
 import re
 
-from papers import METHODS, differences, take
+from methods import METHODS, differences, take
 
 from keras_ilsvrc.cli.accounts import accounted, agree, computed
 from keras_ilsvrc.nets import NETS

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from papers import METHODS, differences
+from methods import METHODS, differences
 
 RULES = dict(METHODS["recipes"])
 IMAGES = RULES.pop("images")  # of an epoch, by data set
