@@ -11,7 +11,7 @@ class FilterRMS(keras.constraints.Constraint):
     """Constraint that scales a convolution's filters down to a root mean square of `most`.
 
     Filters with a smaller root mean square are not changed. Zeiler and Fergus (arXiv:1311.2901,
-    section 3.1) use 0.1 in all convolutions, so that a few filters of conv1 do not dominate.
+    section 3) use 0.1 in all convolutions, so that a few filters of conv1 do not dominate.
 
     Args:
         most: Maximum root mean square over rows, columns and input channels; above 0.

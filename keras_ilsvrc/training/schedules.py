@@ -38,7 +38,10 @@ def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class WarmUp(LearningRateSchedule):
-    """Schedule that rises linearly from `start` until step `until`, and then equals `then`."""
+    """Schedule that rises linearly from `start` until step `until`, and then equals `then`.
+
+    The linear rise is ours: no paper has one.
+    """
 
     def __init__(self, then: Rate, until: float, start: float = 0.0):
         self.then, self.until, self.start = then, until, start
@@ -71,7 +74,7 @@ class Plateau(keras.callbacks.Callback):
 
     Args:
         factor: Factor by which the learning rate is multiplied, between 0 and 1.
-        patience: Number of epochs without a new minimum before the rate is lowered.
+        patience: Number of epochs without a new minimum before the rate is lowered; 5 is ours.
         times: Maximum number of reductions; AlexNet's authors made 3, by hand.
     """
 
