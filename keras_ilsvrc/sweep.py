@@ -44,7 +44,7 @@ def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
 
 @functools.cache
 def _hypermodel_class() -> type:
-    """Return the class of hypermodels, defined here because its base class imports Keras."""
+    """Return the hypermodel class. It is defined in a function, since keras-tuner imports Keras."""
     import keras_tuner
 
     class NetHyperModel(keras_tuner.HyperModel):

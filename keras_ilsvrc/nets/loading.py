@@ -48,7 +48,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     import keras
 
-    for name in ("constraints", "optimizers", "schedules"):  # a compiled model may need them
+    for name in ("constraints", "optimizers", "schedules"):  # classes of compiled models
         importlib.import_module(f"keras_ilsvrc.training.{name}")
     from keras_ilsvrc.layers.graph import synchronize
 

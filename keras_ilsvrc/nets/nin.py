@@ -24,7 +24,7 @@ INITIAL = {"kernel": ("normal", 0.05), "bias": {}}
 
 
 def mlpconv(x, cells, classes):
-    """Apply an mlpconv layer, a small perceptron at every position (section 3.1), and its pool."""
+    """Apply an mlpconv layer (section 3.1: a small perceptron at every position) and its pool."""
     for name, text in cells.items():
         if name.startswith("pool"):
             x = parts.pool(x, text, name, "ceil")

@@ -249,7 +249,7 @@ class Recipe(Table):
         return tomli_w.dumps(self.table())
 
     def table(self) -> dict[str, Any]:
-        """Return the recipe as a dict, as `tomllib` reads it."""
+        """Return the recipe as the dict that `tomllib` would read from its TOML text."""
         return self.model_dump(exclude_none=True)
 
 

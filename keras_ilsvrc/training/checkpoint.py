@@ -187,7 +187,7 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        # Checkpoints of later steps are damaged, or training would have resumed from them.
+        # Checkpoints of later steps are damaged, since training did not resume from them.
         later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.losses import CrossEntropy
 
-FLOAT16_SCALE = 2.0**15  # initial scale of the loss
+FLOAT16_SCALE = 2.0**15  # initial scale of the loss; ours, as all of float16
 FLOAT16_PATIENCE = 2000  # steps without an overflow before the scale doubles
 
 
@@ -50,7 +50,7 @@ class Update(tf.Module):
         accumulate: Number of pieces into which each replica splits its images to accumulate
             gradients; batch normalisation treats each piece as a batch.
         average: Momentum of the moving averages of the weights, or None for no averages; at step
-            n it is at most (1 + n) / (10 + n).
+            n it is at most (1 + n) / (10 + n), as in TensorFlow; not in the papers.
         xla: Whether XLA compiles the forward and backward pass of each replica.
         prepare: Function applied to the images on the device, before the model.
 
