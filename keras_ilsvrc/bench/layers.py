@@ -14,7 +14,7 @@ BATCH = 32
 
 
 class LayerTimes(NamedTuple):
-    """Times of our layer and another library's, and their ratio, which should be at most `limit`."""
+    """Times of our layer and another library's. Their ratio should be at most `limit`."""
 
     ours: str
     peer: str
