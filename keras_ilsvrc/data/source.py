@@ -93,8 +93,8 @@ def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[
         except ValueError as error:
             smallest = min(np.bincount(labels), default=0)
             raise InputError(
-                f"{name}: too few images to split: {len(labels)}, {smallest} in the smallest class; "
-                "make folders train, validation and test"
+                f"{name}: {len(labels)} images, {smallest} in the smallest class, are too few to "
+                "split; make folders train, validation and test"
             ) from error
         parts[part] = np.sort(taken)
     return {"train": np.sort(rest), **parts}
