@@ -64,7 +64,7 @@ class Ledger:
         self.depths: dict[int, int] = {}
 
     def rows(self, call: Call) -> list[Row]:
-        """Return the rows of a call: one for a plain layer, or one per layer in a unit or model."""
+        """Return the rows of a call: one for a plain layer, several for a unit or nested model."""
         if call.inside:
             return [row for part in call.inside for row in self.rows(part)]
         layer = call.operation

@@ -50,7 +50,7 @@ def _by_kernel(call: Call) -> Cost:
 
 
 def _transposed(call: Call) -> Cost:
-    """Return the cost of a transposed convolution; products for cropped outputs count too."""
+    """Return the cost of a transposed convolution, with the multiply-adds of cropped outputs."""
     size = call.outputs[0].shape[1:]
     macs = _products(call.inputs[0].shape[1:], call.operation.kernel)
     return _with_bias(call, math.prod(size), macs)

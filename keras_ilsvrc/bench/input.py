@@ -174,7 +174,7 @@ def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
 
 
 def _ratio(ours: str, over: str, times: dict[str, list[float]]) -> ThroughputRatio:
-    """Summarize the other's time divided by ours in each round, which is our relative speed."""
+    """Return the median and quartiles of the first function's speed divided by the other's."""
     ratios = [other / own for own, other in zip(times[ours], times[over])]
     lower, median, upper = quartiles(ratios)
     return ThroughputRatio(ours, over, median, lower, upper)

@@ -127,7 +127,7 @@ def _speed(net: TimedNet, times: list[float], batch: int, passes: int) -> Speed:
 
 
 def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
-    """Summarize the other's time divided by ours in each step, which is our relative speed."""
+    """Return quartiles and extremes of our speed divided by the other package's."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
     lower, median, upper = quartiles(ratios)
     return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

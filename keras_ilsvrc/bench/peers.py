@@ -1,4 +1,4 @@
-"""Names of our nets in other packages. Without TensorFlow, so that bad names fail at once."""
+"""Names of our nets in other packages. No TensorFlow is imported: bad names fail at once."""
 
 import importlib.util
 

@@ -195,7 +195,7 @@ def visualize(
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Time the deconvnet, and the search for top activations and its two parts separately."""
+    """Time the deconvnet and the search for top activations."""
     info(name)
     with _timing(name) as progress:
         from keras_ilsvrc.bench.visualize import measure

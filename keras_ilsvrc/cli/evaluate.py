@@ -54,7 +54,7 @@ def _sides(scales: str | None) -> list[int] | None:
         return None
     words = scales.split(",")
     if not all(re.fullmatch(r" *0*[1-9][0-9]{0,4} *", word) for word in words):
-        raise InputError(f"--scales is {scales!r:.60}; expected sides of 1 to 99999, e.g. 256,384")
+        raise InputError(f"--scales is {scales!r:.60}; expected pixels, 1 to 99999, e.g. 256,384")
     return [int(word) for word in words]
 
 

@@ -65,7 +65,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Yield a list to which arriving signals are added. Signals that `nohup` ignores stay so."""
+    """Yield a list that collects arriving signals. Signals ignored before (nohup) stay ignored."""
     came: list[int] = []
     before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
@@ -107,7 +107,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait until all workers end, a second SIGINT comes, or a failure is `PATIENCE` ago."""
+    """Wait until all workers end, until `PATIENCE` after a failure, or until a second SIGINT."""
     passed, failed = 0, None
     while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
         if passed < len(came):

@@ -1,4 +1,4 @@
-"""Stores of encoded images. Each image is read by its number, its row."""
+"""Stores of encoded images. An image's number in its store is called its row."""
 
 import os
 import weakref

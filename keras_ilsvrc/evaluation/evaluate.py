@@ -125,7 +125,7 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 def _probabilities(
     inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
-    """Run an `Inference`; return the probabilities of every image, without those of repeats."""
+    """Run an `Inference` and return the probabilities of every image once, without repeats."""
     model, split, rows, statistics, views, entire = inference
     images, done = 0, 0  # number of images in a step, and in all steps so far
 

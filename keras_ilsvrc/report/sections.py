@@ -87,7 +87,7 @@ def first_filters(run: FinishedRun) -> Section | None:
 
 
 def costs(run: FinishedRun) -> Section:
-    """Return the section of parameter and operation counts per layer, also per stage if long."""
+    """Return the section of parameters and operations per layer; long nets also list stages."""
     found = account(run.experiment.model)
     note = f"{found.depth} layers with weights on the longest path, {found.parameters:,} parameters"
     if found.macs is not None:

@@ -64,7 +64,7 @@ def summary(run: FinishedRun) -> Section:
 
 
 def scale_of(result: dict[str, Any], k: int) -> Scale | None:
-    """Return the axis of the top-k error, or None. A top-5 error needs an expected error."""
+    """Return the axis of the top-k error; None for top-5 if no top-5 error is expected."""
     key = f"top{k}_error"
     error, expected = result.get(key), result.get("expected") or {}
     compared = expected.get(key)

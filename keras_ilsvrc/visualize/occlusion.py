@@ -77,7 +77,7 @@ def occlusion(
 
 
 class Occluder:
-    """Function like `occlusion` that traces the graph once and reuses it for many images."""
+    """Callable like `occlusion` that traces the graph once and reuses it for many images."""
 
     def __init__(self, model: keras.Model, layer: str | None = None):
         self.probe = Probe(model)

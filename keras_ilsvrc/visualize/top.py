@@ -176,7 +176,7 @@ class Windows:
         self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
     def of(self, place: Sequence[int], sizes: Sequence[int]) -> tuple[int, int, int, int]:
-        """Return top, left, height and width of a unit's receptive field, or of the whole image.
+        """Return a unit's receptive field (top, left, height, width), or the image if unknown.
 
         Args:
             place: Row and column of the unit.

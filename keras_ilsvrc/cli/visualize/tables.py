@@ -30,7 +30,7 @@ def correspondence(
     layer: Layer,
     parts: Annotated[
         Path,
-        typer.Option(help="TOML: nose = \\[\\[top, left, height, width], ...], a box per image."),
+        typer.Option(help="Parts: nose = \\[\\[top, left, height, width], ...], a box per image."),
     ],
     image: Annotated[list[Path], typer.Option("--image", help="Image file; give at least two.")],
     run: Run = None,
@@ -73,7 +73,7 @@ def health(
     images: Count = 1000,
     as_json: Json = False,
 ) -> None:
-    """Print how many filters are dead, duplicates, of low or high frequency, and the aliasing."""
+    """Print the numbers of dead, duplicate, low- and high-frequency filters, and the aliasing."""
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize.health import health as examine
