@@ -63,7 +63,7 @@ def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
 
 @contextmanager
 def own_limit() -> Iterator[None]:
-    """Suppress Pillow's warnings about large images. Enter this context in the main thread."""
+    """Suppress Pillow's warnings about large images. Enter it in the main thread only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield

@@ -27,7 +27,7 @@ def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image
 
 
 def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
-    """Resize so that the shorter side is `size`; the longer side is rounded down."""
+    """Resize like `resize`, but the shorter side to `size`. The longer side is rounded down."""
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
