@@ -71,7 +71,7 @@ class Ledger:
         for x in call.outputs:
             if None in x.shape[1:]:
                 raise InputError(
-                    f"layer {call.name!r} returns {x.shape[1:]}; build the model such that this "
+                    f"layer {call.name!r} returns {x.shape[1:]}; build the model so that this "
                     "size is known"
                 )
         if getattr(layer, "data_format", None) == "channels_first":

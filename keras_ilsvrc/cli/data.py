@@ -70,9 +70,9 @@ def _show(found: "Findings") -> None:
     print(f"images with an EXIF rotation, which is not applied: {found.rotated:,}")
     _list("files with the suffix of another format", found.misnamed)
     _list("duplicates", [" = ".join(names) for names in found.duplicates])
-    print(f"duplicates in several classes: {found.two_classes:,}")
+    print(f"groups of duplicates with several classes: {found.two_classes:,}")
     for pair, count in found.shared.items():
-        print(f"the same images in {pair}: {count:,}")
+        print(f"images that are in both of {pair}: {count:,}")
     print(f"bad: {len(found.bad):,}")
     for fault in found.bad:
         print(f"  {fault}")

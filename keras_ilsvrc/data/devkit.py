@@ -57,7 +57,9 @@ def read_devkit(root: Path) -> Devkit | None:
         )
     for line, number in enumerate(numbers, 1):
         if not 1 <= number <= len(leaves):
-            raise InputError(f"{path}: {TRUTH} line {line}: {number}; expected 1 to {len(leaves)}")
+            raise InputError(
+                f"{path}: {TRUTH} line {line}: class {number}; expected 1 to {len(leaves)}"
+            )
     return Devkit([name for _, name in leaves], numbers, path)
 
 

@@ -131,7 +131,7 @@ def zca(
         )
     if np.float32(epsilon) != zca_epsilon:
         raise InputError(
-            f"zca: epsilon is {epsilon}, but was {zca_epsilon} when measured; make them equal"
+            f"zca: epsilon is {epsilon}, but zca was measured with {zca_epsilon}; make them equal"
         )
     values = tf.reshape(_float(image), (-1, len(zca_mean)))
     return tf.reshape(tf.matmul(values - zca_mean, zca_matrix), tf.shape(image))

@@ -18,7 +18,7 @@ from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import passes_of, sides_of
 from keras_ilsvrc.evaluation.views import whole
 
-Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # batches for one worker
+Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # returns one worker's batches
 # Function of (model, batches, after_step) that runs the model over the batches, calls `after_step`
 # after each step, and returns the outputs of all steps.
 Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]

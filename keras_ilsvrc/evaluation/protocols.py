@@ -6,13 +6,13 @@ from typing import NamedTuple
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
-# A scale (share, pixels) is the shorter side share * S + pixels, where S is the shorter side to
-# which the ops resize test images. The pixels are for crops of 224 and scale with the crop size.
-# With the scale None, images keep the size that the ops give them before the last crop.
+# With the scale (share, pixels), images are resized to the shorter side share * S + pixels. S is
+# the shorter side to which the ops resize them. `pixels` is for crops of 224, and grows with the
+# crop size. With the scale None, images keep the size that the ops give them before the last crop.
 OWN = (None,)
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))  # S - 32, S, S + 32: arXiv:1409.1556, section 3.2
-FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))  # arXiv:1512.03385, 3.4
-FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))  # arXiv:1409.4842, section 7
+FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))  # ResNet: arXiv:1512.03385, 3.4
+FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))  # GoogLeNet: arXiv:1409.4842, 7
 
 
 class Pass(NamedTuple):

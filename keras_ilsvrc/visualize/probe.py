@@ -118,7 +118,7 @@ class Probe:
 
 
 def graph_of(model: keras.Model) -> Call:
-    """Return the graph of calls of a functional model of one image.
+    """Return the graph of layer calls of a functional model that takes one image.
 
     Raises:
         InputError: If `model` is anything else.
@@ -180,7 +180,7 @@ def _all(call: Call) -> Iterator[Call]:
 
 
 def _needed(calls: list[Call], target: Any) -> list[Call]:
-    """Return the calls on which a tensor depends, in order."""
+    """Return the layer calls on which a tensor depends, in order."""
     wanted, needed = {id(target)}, []
     for call in reversed(calls):
         if not wanted.isdisjoint(map(id, call.outputs)):

@@ -37,7 +37,7 @@ RELUS = (keras.activations.relu, keras.ops.relu, tf.nn.relu)
 RULES = {
     "gradient": Rule(None, False),
     # Zeiler and Fergus, arXiv:1311.2901, section 2.1. They do not say how they invert local
-    # response normalisation; here and in other implementations, signals skip it.
+    # response normalisation; here and in other implementations, signals pass it unchanged.
     "deconvnet": Rule(rectified_signal, True),
     # Springenberg et al., arXiv:1412.6806, section 3.4, for nets without normalisation.
     "guided": Rule(rectified_twice, False),

@@ -10,7 +10,7 @@ from keras_ilsvrc.weights import arrays, names
 
 # alexnet and vgg* are chains of layers.
 CHAIN = (r"features\.\d+", r"classifier\.\d+")
-# googlenet, inception_v3: each name covers a convolution without bias and its normalisation.
+# googlenet, inception_v3: each name stands for a convolution without bias and its normalisation.
 GOOGLENET = {
     "conv1": "conv1",
     "conv2": "conv2_reduce",
