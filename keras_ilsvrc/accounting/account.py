@@ -1,4 +1,4 @@
-"""Account of a model: the cost and the receptive field of each layer call."""
+"""Table of the costs and receptive fields of a model, one row per layer call."""
 
 import math
 from collections.abc import Iterable
@@ -56,7 +56,7 @@ def account(model: keras.Model, opened: bool = False) -> Account:
 
 
 class Ledger:
-    """State of the walk through a model: windows and depths of tensors, weights counted so far."""
+    """State of `account`: each tensor's receptive field and depth, and the weights counted."""
 
     def __init__(self, images: Iterable[Any]) -> None:
         self.windows: dict[int, Window | None] = {id(image): pixels(image) for image in images}
@@ -64,14 +64,14 @@ class Ledger:
         self.depths: dict[int, int] = {}
 
     def rows(self, call: Call) -> list[Row]:
-        """Return the rows of the calls inside a call, or only its own row if there are none."""
+        """Return the rows of a call: one for a plain layer, several for a unit or nested model."""
         if call.inside:
             return [row for part in call.inside for row in self.rows(part)]
         layer = call.operation
         for x in call.outputs:
             if None in x.shape[1:]:
                 raise InputError(
-                    f"layer {call.name!r} returns {x.shape[1:]}; build the model such that this "
+                    f"layer {call.name!r} returns {x.shape[1:]}; build the model so that this "
                     "size is known"
                 )
         if getattr(layer, "data_format", None) == "channels_first":
@@ -94,7 +94,7 @@ class Ledger:
         return [self.row(call, numbers)]
 
     def row(self, call: Call, numbers: dict[str, Any]) -> Row:
-        """Return the row of a call with these numbers."""
+        """Return the row of a call, made of its counts and its output's receptive field."""
         output = call.outputs[0]
         seen = self.windows[id(output)]
         name, kind, size = call.name, type(call.operation).__name__, output.shape[1:]

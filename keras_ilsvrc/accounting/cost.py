@@ -10,7 +10,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Cost(NamedTuple):
-    """Cost of a layer call: units, connections including biases, multiply-adds; None if unknown.
+    """Units, connections (with biases) and multiply-adds of a layer call; each None if unknown.
 
     As in the papers, only convolutions, dense layers and LeNet's subsampling count. AlexNet's
     neurons are the outputs of weight layers, LeNet's connections include biases, and the operations
@@ -27,7 +27,7 @@ UNKNOWN = Cost(None, None, None)
 
 
 def cost(call: Call) -> Cost:
-    """Return the cost of a call for one image.
+    """Return the cost of a layer call for one image.
 
     A layer may report its cost by a method `cost(output_shape)`, which returns the three numbers
     for a shape without the batch axis. Otherwise the cost is known for the classes in `KINDS`, and
@@ -55,14 +55,14 @@ def _by_kernel(call: Call) -> Cost:
 
 
 def _transposed(call: Call) -> Cost:
-    """Return the cost of a transposed convolution, including results that are then cropped."""
+    """Return the cost of a transposed convolution, with the multiply-adds of cropped outputs."""
     size = call.outputs[0].shape[1:]
     macs = _products(call.inputs[0].shape[1:], call.operation.kernel)
     return _with_bias(call, math.prod(size), macs)
 
 
 def _separable(call: Call) -> Cost:
-    """Return the summed cost of a depthwise convolution without bias and a 1x1 convolution."""
+    """Return the cost of a separable convolution: a depthwise and then a 1x1 convolution."""
     layer, size = call.operation, call.outputs[0].shape[1:]
     between = math.prod(size[:-1]) * layer.pointwise_kernel.shape[-2]
     macs = _products(size, layer.depthwise_kernel) + _products(size, layer.pointwise_kernel)

@@ -1,4 +1,4 @@
-"""Receptive fields of a layer's units in the input image: one rule per kind of layer."""
+"""Receptive fields of units in the input image, found by one function per kind of layer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Span(NamedTuple):
-    """Receptive field along one axis: `field` pixels from `start + i * stride` on, for unit i.
+    """Receptive fields along one axis: unit i sees `field` pixels from `start + i * stride` on.
 
     Pixels are numbered from 0. Pixels with negative numbers, or beyond the image, are padding. With
     stride 0, all units have the same receptive field.
@@ -21,7 +21,7 @@ class Span(NamedTuple):
     stride: int
 
     def slide(self, kernel: int, stride: int = 1, before: int = 0) -> "Span":
-        """Return the span of the outputs of a kernel that slides over these units.
+        """Return the span of the outputs if a kernel slides over the units of this span.
 
         Args:
             kernel: Size of the kernel in units.
@@ -35,21 +35,21 @@ class Span(NamedTuple):
         )
 
     def whole(self, units: int) -> "Span":
-        """Return the span of a single output that depends on the given number of units."""
+        """Return the span of one output that depends on the first `units` units of this span."""
         return Span(self.start, self.field + (units - 1) * self.stride, 0)
 
 
-Window = tuple[Span, ...]  # one span per image axis; empty if the input is no image
+Window = tuple[Span, ...]  # one Span per image axis; empty if the input is not an image
 Rule = Callable[[Call, list[Window]], Window | None]
 
 
 def pixels(image: Any) -> Window:
-    """Return the window of a model input, whose units are the pixels."""
+    """Return the window of a model's input image, where each pixel sees only itself."""
     return (Span(0, 1, 1),) * len(image.shape[1:-1])
 
 
 def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
-    """Return the window of a call's outputs, from the windows of its inputs; None if unknown."""
+    """Return the receptive fields of a call's outputs from those of its inputs, or None."""
     rule = _rule(call.operation)
     known = [spans for spans in windows if spans is not None]
     if rule is None or not known or len(known) < len(windows):
@@ -63,7 +63,7 @@ def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
 
 
 def _units(x: Any, spans: Window) -> tuple[int, ...]:
-    """Return the number of units of a tensor along each image axis; 1 for a vector."""
+    """Return the number of units along each image axis of a tensor: 1 per axis for a vector."""
     sizes = x.shape[1:-1]
     return sizes if len(sizes) == len(spans) else (1,) * len(spans)
 
@@ -81,7 +81,7 @@ def _sliding(call: Call, windows: list[Window]) -> Window:
     return tuple(map(Span.slide, spans, extents, strides, before))
 
 
-# Zeros before the first of `size` units. For "same", as in TensorFlow, the larger half comes last.
+# Number of zeros before the first unit. As in TensorFlow, an odd zero of "same" comes last.
 PADDING: dict[str, Callable[[int, int, int], int]] = {
     "valid": lambda size, extent, stride: 0,
     "same": lambda size, extent, stride: max(extent - ((size - 1) % stride + 1), 0) // 2,
@@ -113,7 +113,7 @@ def _moved(spans: Window, amounts: Any, sign: int = 1) -> Window:
 
 
 def _slicing(call: Call, windows: list[Window]) -> Window | None:
-    """Return the window of a slice `x[:, ::2, ::2]`; None if it drops, adds or reverses axes."""
+    """Return the window of a slice like `x[:, ::2]`; None if it drops, adds or reverses axes."""
     args, kwargs = call.arguments
     key, spans = kwargs.get("key", args[-1]), windows[0]
     parts = list(key) if isinstance(key, (tuple, list)) else [key]
@@ -142,7 +142,7 @@ def _reducing(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _pointwise(call: Call, windows: list[Window]) -> Window | None:
-    """Return the union of the inputs' windows; an input that is broadcast counts as a whole."""
+    """Return the union of the inputs' windows. Every unit sees all of a broadcast input."""
     images = [(x, spans) for x, spans in zip(call.inputs, windows) if spans]
     if len({len(spans) for _, spans in images}) != 1:
         return None if images else ()
@@ -168,7 +168,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # `window` has already returned for vectors
+    return None  # reached only by maps: `window` returns earlier for vectors
 
 
 def _rule(operation: Any) -> Rule | None:
@@ -181,7 +181,7 @@ def _rule(operation: Any) -> Rule | None:
     return found[0] if found else default
 
 
-# By rule: names of Keras layers, and of Keras operations. Random layers count as in inference.
+# For each rule: Keras layers, then Keras operations. Random layers are treated as in inference.
 RULES: dict[Rule, tuple[str, str]] = {
     _sliding: (
         "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "

@@ -1,4 +1,4 @@
-"""Rows of a model's account, one per layer call, and their sums."""
+"""Rows of the table that `account` returns, one per layer call, and their sums."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -12,7 +12,7 @@ PADDING_KINDS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Counts that can be summed over rows; None if a part is not known.
+    """Counts of one row or summed over rows. A count is None if any part of it is unknown.
 
     Attributes:
         parameters: Number of trainable weights; a shared layer's are counted at its first call.
@@ -33,7 +33,7 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Numbers):
-    """Row for one call of a layer, or of a unit or nested model with the sums over its layers.
+    """Row for one layer call. A residual unit or nested model has the sums over its layers.
 
     `field`, `stride` and `start` have one number per axis of the image; they are empty if the
     model takes no image, and None if they are not known.
@@ -71,7 +71,7 @@ class Stage(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Account(Numbers):
-    """Account of a model: a row for each layer call, and the sums over the rows.
+    """Costs and receptive fields of a model: a row per layer call, and the sums over the rows.
 
     Attributes:
         name: Name of the model.
@@ -84,7 +84,7 @@ class Account(Numbers):
     rows: tuple[Row, ...]
 
     def row(self, name: str) -> Row:
-        """Return the row of a layer.
+        """Return the row of the layer call with this name.
 
         Raises:
             InputError: If no row has this name; the message suggests similar names.
@@ -95,7 +95,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """Group consecutive rows by the size of their maps; padding counts with the next layer."""
+        """Group consecutive rows by map size. Padding belongs to the group of the next layer."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING_KINDS:
@@ -108,7 +108,7 @@ class Account(Numbers):
 
 
 def sums(rows: Iterable[Numbers]) -> dict[str, Any]:
-    """Return the sum of each number over the rows; None if it is unknown for a row."""
+    """Return each count summed over the rows; None for a count that is unknown in a row."""
     rows = list(rows)
     columns = {name.name: [getattr(row, name.name) for row in rows] for name in fields(Numbers)}
     return {name: None if None in column else sum(column) for name, column in columns.items()}

@@ -1,1 +1,1 @@
-"""Benchmarks of our code against other libraries, which take turns in one process."""
+"""Benchmarks that run our code and other libraries' code alternately in one process."""

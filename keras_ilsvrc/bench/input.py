@@ -1,4 +1,4 @@
-"""Benchmark of the input pipeline against decoding only, and against torchvision's loader."""
+"""Benchmark of the input pipeline against bare JPEG decoding and torchvision's loader."""
 
 import importlib
 import statistics
@@ -62,7 +62,7 @@ class ThroughputRatio:
 
 @dataclass(frozen=True)
 class InputSpeed:
-    """Median images/s by function, their ratios, and the settings of the benchmark."""
+    """Result of `measure`: median images/s of each function, ratios of these, and settings."""
 
     images_per_second: dict[str, float]
     ratios: list[ThroughputRatio]
@@ -75,7 +75,7 @@ class InputSpeed:
 def measure(
     torchvision: bool = False, rounds: int = ENOUGH, progress: Progress = lambda what, share: None
 ) -> InputSpeed:
-    """Time decoding 1,920 images, and decoding and augmenting them in batches of 128.
+    """Time the decoding of 1,920 JPEGs alone, and with augmentation in batches of 128.
 
     Args:
         torchvision: Whether to time torchvision's loader too; it must already be imported.
@@ -103,7 +103,7 @@ def measure(
 
 
 def make_files(directory: Path, count: int = FILES) -> list[str]:
-    """Write JPEGs of 500x375: random crops of scikit-learn's two photographs, half mirrored."""
+    """Write 500x375 JPEGs: random crops of scikit-learn's two photographs, half mirrored."""
     photos = [Image.fromarray(photo) for photo in load_sample_images().images]
     random = np.random.default_rng(0)
     (directory / "class").mkdir()
@@ -124,7 +124,7 @@ def make_files(directory: Path, count: int = FILES) -> list[str]:
 
 
 def _decoding(paths: list[str]) -> tf.data.Dataset:
-    """Return a dataset that decodes all images of a turn, but yields only the last image."""
+    """Return a dataset that decodes all images of one round, but yields only the last one."""
     numbers = tf.data.Dataset.range(BATCH * STEPS)
     files = tf.constant(paths)
 
@@ -158,7 +158,7 @@ def _torchvision_loader(directory: Path) -> Iterable[Any]:
 
 
 def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
-    """Return a function that reads all batches.
+    """Return a function that iterates once over a dataset.
 
     The function keeps its iterators, because deleting an iterator of tf.data waits up to a second
     for its tuning thread.
@@ -174,7 +174,7 @@ def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
 
 
 def _ratio(ours: str, over: str, times: dict[str, list[float]]) -> ThroughputRatio:
-    """Compute the ratio of speeds, which is the inverse ratio of times."""
+    """Return the median and quartiles of the first function's speed divided by the other's."""
     ratios = [other / own for own, other in zip(times[ours], times[over])]
     lower, median, upper = quartiles(ratios)
     return ThroughputRatio(ours, over, median, lower, upper)

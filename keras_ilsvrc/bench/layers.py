@@ -14,7 +14,7 @@ BATCH = 32
 
 
 class LayerTimes(NamedTuple):
-    """Times of our layer and of another, and their ratio; `limit` is the largest accepted ratio."""
+    """Times of our layer and another library's. Their ratio should be at most `limit`."""
 
     ours: str
     peer: str
@@ -25,7 +25,7 @@ class LayerTimes(NamedTuple):
 
 
 def measure(rounds: int) -> list[LayerTimes]:
-    """Time each layer forward and backward, at AlexNet's sizes in float32 on the CPU."""
+    """Time the forward and backward pass of each layer at AlexNet's sizes, float32, on the CPU."""
     with tf.device("/cpu:0"):
         ratios = _compare(
             (27, 27, 96),

@@ -17,7 +17,7 @@ from keras_ilsvrc.training.strategy import threads
 
 @dataclass(frozen=True)
 class Speed:
-    """Speed of one model.
+    """Speed of one model: seconds per step, images/s and GFLOP/s.
 
     GFLOP/s counts a multiply-add as two operations, and a training step as three forward passes.
     """
@@ -31,7 +31,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class SpeedRatio:
-    """Ratio of our images/s to the other package's: median, quartiles, extremes over all steps."""
+    """Ratio of our images/s to another package's, summarized over the timed steps."""
 
     median: float
     lower_quartile: float
@@ -56,7 +56,7 @@ class Comparison:
 
 
 class TimedNet(NamedTuple):
-    """Network to time: `name` with its package, `form` of its graph, and `work`, one step."""
+    """Network to time. `form` says how it runs (graph, XLA or eager); `work` runs one step."""
 
     name: str
     form: str
@@ -127,7 +127,7 @@ def _speed(net: TimedNet, times: list[float], batch: int, passes: int) -> Speed:
 
 
 def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
-    """Compute the ratio of speeds, which is the inverse ratio of times."""
+    """Return quartiles and extremes of our speed divided by the other package's."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
     lower, median, upper = quartiles(ratios)
     return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

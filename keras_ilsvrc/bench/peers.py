@@ -1,11 +1,11 @@
-"""Names of our nets in other packages. Imports no TensorFlow, so a bad name fails at once."""
+"""Names of our nets in other packages. No TensorFlow is imported: bad names fail at once."""
 
 import importlib.util
 
 from keras_ilsvrc.errors import InputError, nearest
 
-# For each package, {our name: its name} of the nets with the same number of multiply-adds. Keras'
-# ResNets are those of the authors with a bias added to every convolution.
+# For each package: our name of a net, and its name of a net with as many multiply-adds. The
+# ResNets of Keras are the authors' nets with a bias added to every convolution.
 # fmt: off
 PEERS = {
     "keras": {
@@ -43,7 +43,7 @@ PEERS = {
 
 
 def check_peer(name: str, package: str) -> None:
-    """Check that a net can be compared with that of another package.
+    """Check that another package has a net and is installed.
 
     Raises:
         InputError: If the package is unknown, has no such net or is not installed.
@@ -57,6 +57,6 @@ def check_peer(name: str, package: str) -> None:
 
 
 def check_installed(package: str) -> None:
-    """Raise InputError with the command that installs a package, unless it is installed."""
+    """Raise InputError if a package is missing; the message gives the command to install it."""
     if importlib.util.find_spec(package) is None:
         raise InputError(f"--against {package} needs {package}: python -m pip install {package}")

@@ -1,4 +1,4 @@
-"""Functions that run one step of a net on random images, in the fastest form of its package."""
+"""Functions that run one training or inference step of a net on random images."""
 
 import importlib
 import statistics
@@ -13,7 +13,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.strategy import threads
 
 RATE = 1e-4  # learning rate; low, so that weights hardly change
-TRIALS = 3  # number of timed rounds that decide which form of a torch net is faster
+TRIALS = 3  # number of timed rounds that decide whether a torch net runs eager or compiled
 # Build torchvision's nets without auxiliary classifiers, like ours, and without initial values,
 # which do not change the time of a step but take SciPy minutes to draw.
 PLAIN = {"aux_logits": False, "init_weights": False}
@@ -52,7 +52,7 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
 def torchvision_step(
     title: str, shape: tuple[int, int, int], batch: int, inference: bool
 ) -> tuple[str, Work]:
-    """Return a description and a step function of torchvision's net.
+    """Return how a net of torchvision runs, as text, and a function that runs one step of it.
 
     The step is eager or compiled, whichever is faster. Images and weights are channels-last.
     """
@@ -88,7 +88,7 @@ def torchvision_step(
 
 
 def _faster(eager: Work, compiled: Work) -> tuple[str, Work]:
-    """Return the name of the faster form of a step, and the step in this form."""
+    """Time a step in eager and compiled form; return the name and function of the faster."""
     try:
         compiled()
     except Exception as error:  # most often because there is no C++ compiler

@@ -25,12 +25,12 @@ from keras_ilsvrc.training.strategy import mirrored
 from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
 
-IMAGENET = 1_281_167  # number of training images
+IMAGENET = 1_281_167  # number of training images of ImageNet
 TRAINER, FIT = "our trainer", "fit"
 
 
 class Turns(keras.callbacks.Callback):
-    """Callback that trains in its own thread, one epoch each time that the callback is called."""
+    """Callback that starts training in a thread and lets it run one epoch per call."""
 
     def __init__(self, train: Callable[["Turns"], None]):
         super().__init__()
@@ -84,7 +84,7 @@ def measure(
     rounds: int = 9,
     progress: Progress = lambda what, share: None,
 ) -> TrainingCost:
-    """Time epochs of our trainer and of `fit` in turn, in float32 on random images.
+    """Time epochs of our trainer and of `fit` alternately, in float32 on random images.
 
     Args:
         name: Name of the net.
@@ -125,7 +125,7 @@ def _cost(
     checkpoint_bytes: int,
     checkpoint_seconds: float,
 ) -> TrainingCost:
-    """Return the training cost, computed from the seconds per step in each round."""
+    """Summarize the seconds per step of both trainers and the cost of a checkpoint."""
     lower, median, upper = quartiles(map(truediv, seconds[TRAINER], seconds[FIT]))
     ours = statistics.median(seconds[TRAINER])
     return TrainingCost(

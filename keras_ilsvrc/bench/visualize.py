@@ -1,4 +1,4 @@
-"""Benchmark of the deconvnet, and of top activations against inference plus projections."""
+"""Benchmark of the deconvnet and of the search for top activations."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ INFERENCE, PROJECTIONS, TOP, ONE = "inference", "projections", "top activations"
 
 @dataclass(frozen=True)
 class VisualizeCost:
-    """Cost of top activations, in seconds and relative to inference plus projections.
+    """Seconds of the search for top activations, and their ratio to inference plus projections.
 
     Attributes:
         seconds: Median seconds by name: inference on all images, projections of as many
@@ -41,7 +41,7 @@ class VisualizeCost:
 def measure(
     name: str, layer: str, images: int, rounds: int, progress: Progress = lambda what, share: None
 ) -> VisualizeCost:
-    """Time inference, projections, top activations and the deconvnet in turn, on random images.
+    """Time inference, projections, the search for top activations and the deconvnet in turn.
 
     Args:
         name: Name of the net.
@@ -61,7 +61,7 @@ def measure(
 
 
 def _functions(model: keras.Model, top: Top, images: int) -> dict[str, Callable[[], object]]:
-    """Return the functions to time by name; each works on random images."""
+    """Return the functions to time, by name. All of them run on random images."""
     shape = model.input_shape[1:]
     pool = np.random.default_rng(0).normal(0, 50, (BATCH, *shape)).astype("float32")
     look = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)

@@ -48,7 +48,7 @@ def options(
 
 
 def main() -> None:
-    """Run a command; print an error as one line, and exit with 2 if the input caused it."""
+    """Run a command. Print an error as one line, and exit with 2 if the input is at fault."""
     open_streams()
     debug = "--debug" in sys.argv
     if debug:  # accept the option at any position
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _is_input(error: Exception) -> bool:
-    """Return whether bad input, a file or a disk caused the error, not the package."""
+    """Return whether an error comes from bad input, a file or a disk, not from this package."""
     return isinstance(error, InputError) or (
         isinstance(error, OSError) and error.filename is not None
     )

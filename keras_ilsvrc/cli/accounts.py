@@ -22,7 +22,7 @@ NUMBERS = ("parameters", "units", "macs", "memory")
 
 
 def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
-    """Build a net without drawing initial values, and return the model and its `Account`.
+    """Build a net without initializing its weights, and return the model and its `Account`.
 
     If `opened`, the account has the layers inside units too.
     """
@@ -61,13 +61,15 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
         cells = [_cell(key, getattr(row, key)) for key in (*numbers, *geometry, "memory")]
         table.add_row(label, "x".join(map(str, row.size)), *cells)
     Console(width=WIDTH).print(table, markup=False)
-    print("connections count biases, MACs (multiply-adds) do not; memory: all outputs of an image.")
+    print("Connections include biases, MACs (multiply-adds) do not; memory is of all outputs.")
     if not by_stage:
-        print("field (receptive field), stride, start: in pixels; start < 0 lies in the padding.")
+        print(
+            "Field (receptive field), stride and start are in pixels; start < 0 is in the padding."
+        )
 
 
 def _cell(quantity: str, value: Any) -> str:
-    """Return a number of the account as text: empty for zero, `?` if it is unknown."""
+    """Return one count as the text of a table cell: empty for zero, `?` if unknown."""
     if value is None:
         return "?"
     if isinstance(value, tuple):
@@ -81,7 +83,7 @@ def table(
     name: Annotated[str, typer.Argument(help="Network, for example googlenet or lenet5.")],
     as_json: Json = False,
 ) -> None:
-    """Print a table of the network's paper next to the values of the built network."""
+    """Print the table of a network's paper, with the values of the built network beside it."""
     net = info(name)
     paper = printed(net)
     if paper is None:
@@ -109,7 +111,7 @@ def table(
 
 
 def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
-    """Return one quantity of a layer and its sublayers, or of the whole net.
+    """Compute one entry of a table: a quantity of a layer with its sublayers, or of the net.
 
     Args:
         model: Model of the net.
@@ -131,7 +133,7 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
 
 
 def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
-    """Return whether a value, rounded up or down, equals the printed one; and the value as text.
+    """Return whether a value rounds to the printed one, up or down, and the value as text.
 
     `thousand` is what K stands for in the paper: 1,000 or 1,024.
     """
@@ -148,7 +150,7 @@ def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
 def compare(
     names: Annotated[list[str], typer.Argument(help="Networks, for example alexnet vgg19.")],
     plot: Annotated[
-        Path | None, typer.Option(help="PNG file for a plot of error over operations.")
+        Path | None, typer.Option(help="Also plot error against operations, to this PNG.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -178,7 +180,7 @@ def compare(
 
 
 def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
-    """Print one row per net; depth is the number of weight layers on the longest path."""
+    """Print one row per net. `depth` counts the layers with weights on the longest path."""
     costs = ("year", "depth", "parameters", "units", "MACs", "memory")
     headings = ("net", *costs, "top-1 %", "top-5 %", "protocol")
     table = table_of(headings, ("net", "protocol"), padding=(0, 1, 0, 0))
@@ -188,4 +190,4 @@ def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
         year, depth = str(row["year"]), str(row["depth"])
         table.add_row(row["net"], year, depth, *cost, *errors, row["protocol"] or "")
     Console(width=WIDTH).print(table, markup=False)
-    print("errors: published, of a single net; memory: all outputs of an image.")
+    print("Errors are as published, of a single net. Memory is of all outputs for one image.")

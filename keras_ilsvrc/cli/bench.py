@@ -1,4 +1,4 @@
-"""The `bench` commands: our implementation timed against another library's."""
+"""The `bench` commands, which time our implementation and another library's."""
 
 import importlib
 import json
@@ -50,7 +50,7 @@ def layers(
 
 @contextmanager
 def _timing(name: str) -> Iterator[Callable[[str, float], None]]:
-    """Show a progress bar; yield a function of the current step and the share of timing done."""
+    """Show a progress bar; yield a function that updates its text and its completed share."""
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
     screen = Console(stderr=True)
@@ -70,7 +70,7 @@ def _timing(name: str) -> Iterator[Callable[[str, float], None]]:
 def net(
     name: Annotated[str, typer.Argument(help="Network, for example vgg16.")],
     against: Annotated[
-        str | None, typer.Option(help="Library whose net is timed too: keras or torchvision.")
+        str | None, typer.Option(help="Also time the net of this library: keras or torchvision.")
     ] = None,
     inference: Annotated[
         bool, typer.Option("--inference", help="Time only the forward pass.")
@@ -118,7 +118,7 @@ def _print_comparison(result: "Comparison") -> None:
     if result.ratio:
         median, lower, upper, least, most = (f"{value:.3f}" for value in astuple(result.ratio))
         spread = f"quartiles {lower} to {upper}, extremes {least} to {most}"
-        console.print(f"ratio {median}: our images/s over theirs; {spread}")
+        console.print(f"ratio {median}: our images/s divided by theirs; {spread}")
     how = f"{result.work}, batch {result.batch}, {result.steps} steps, {result.dtype}"
     console.print(f"{how}, {result.device}, XLA {'on' if result.jit else 'off'}")
 
@@ -127,14 +127,14 @@ def _print_comparison(result: "Comparison") -> None:
 def training(
     name: Annotated[str, typer.Argument(help="Network, for example resnet50.")],
     replicas: Annotated[
-        int, typer.Option(min=1, help="Number of GPUs, or else of logical CPU devices.")
+        int, typer.Option(min=1, help="Number of GPUs, or without GPUs, of logical CPU devices.")
     ] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images per step, over all replicas.")] = 32,
     steps: Annotated[int, typer.Option(min=1, help="Steps per timed epoch.")] = 10,
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed epochs.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Time epochs of our trainer in turn with epochs of Keras' fit, and saving a checkpoint."""
+    """Time epochs of our trainer and of Keras' fit in turn, and the saving of a checkpoint."""
     info(name)
     if batch % replicas:
         raise InputError(f"--batch is {batch}; expected a multiple of --replicas ({replicas})")
@@ -145,10 +145,11 @@ def training(
     if as_json:
         print(json.dumps(asdict(cost), indent=2))
         return
-    print(f"trainer {cost.seconds:.4f} s per step, fit {cost.fit_seconds:.4f}")
+    print(f"trainer {cost.seconds:.4f} s per step, fit {cost.fit_seconds:.4f} s per step")
     print(f"ratio {cost.ratio:.3f}: our time divided by that of fit; {_quartiles(cost)}")
     size = f"{cost.checkpoint_megabytes:.0f} MB, {cost.checkpoint_seconds:.2f} s"
-    print(f"checkpoint {size}: {100 * cost.checkpoint_share:.4f} % of an ImageNet epoch")
+    share = f"{100 * cost.checkpoint_share:.4f} % of the time of an ImageNet epoch"
+    print(f"checkpoint {size}, which is {share}")
     print(f"batch {cost.batch} on {cost.replicas} replicas, {rounds} epochs of {steps} steps")
 
 
@@ -159,12 +160,12 @@ def _quartiles(ratio: Any) -> str:
 @app.command("input")
 def input_(
     against: Annotated[
-        str | None, typer.Option(help="Library whose loader is timed too: torchvision.")
+        str | None, typer.Option(help="Also time the loader of this library: torchvision.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = ENOUGH,
     as_json: Json = False,
 ) -> None:
-    """Time the decoding and augmentation of JPEGs, for about a minute and a half."""
+    """Time the decoding and augmentation of JPEGs. This takes about a minute and a half."""
     if against not in (None, "torchvision"):
         raise InputError(f"--against is {against!r}; expected torchvision")
     if against:
@@ -180,7 +181,8 @@ def input_(
     for name, rate in speed.images_per_second.items():
         print(f"{name:<26} {rate:7.0f} images/s")
     for ratio in speed.ratios:
-        print(f"ratio {ratio.median:.3f}: {ratio.ours} over {ratio.over}; {_quartiles(ratio)}")
+        what = f"images/s of {ratio.ours} divided by {ratio.over}"
+        print(f"ratio {ratio.median:.3f}: {what}; {_quartiles(ratio)}")
     how = f"{speed.images} JPEGs of {speed.kilobytes:.0f} kB per round, {speed.rounds} rounds"
     print(f"{how}, {speed.threads} threads")
 
@@ -193,7 +195,7 @@ def visualize(
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Time the deconvnet, and top activations compared with inference plus projections."""
+    """Time the deconvnet and the search for top activations."""
     info(name)
     with _timing(name) as progress:
         from keras_ilsvrc.bench.visualize import measure
@@ -205,5 +207,5 @@ def visualize(
     for what, seconds in cost.seconds.items():
         print(f"{what:<16}{seconds:9.3f} s")
     spread = _quartiles(cost)
-    print(f"ratio {cost.ratio:.3f}: top activations over inference plus projections; {spread}")
+    print(f"ratio {cost.ratio:.3f}: top activations / (inference + projections); {spread}")
     print(f"{name}, {layer}: {cost.images:,} images, {cost.activations} activations projected")

@@ -34,7 +34,7 @@ def check(
     channels: Annotated[int, typer.Option(help="Channels to decode images to: 1 or 3.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Read and decode every image and list every bad file; exit with 2 if there is one."""
+    """Read and decode every image and list the bad files. Exit with 2 if any file is bad."""
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.check import check as look_at
@@ -70,16 +70,16 @@ def _show(found: "Findings") -> None:
     print(f"images with an EXIF rotation, which is not applied: {found.rotated:,}")
     _list("files with the suffix of another format", found.misnamed)
     _list("duplicates", [" = ".join(names) for names in found.duplicates])
-    print(f"duplicates in several classes: {found.two_classes:,}")
+    print(f"groups of duplicates with several classes: {found.two_classes:,}")
     for pair, count in found.shared.items():
-        print(f"the same images in {pair}: {count:,}")
+        print(f"images that are in both of {pair}: {count:,}")
     print(f"bad: {len(found.bad):,}")
     for fault in found.bad:
         print(f"  {fault}")
 
 
 def _list(what: str, names: list[str]) -> None:
-    """Print the number of names, and the first `SHOWN` names."""
+    """Print how many names a list has, and the first `SHOWN` of them."""
     print(f"{what}: {len(names):,}")
     for name in names[:SHOWN]:
         print(f"  {printable(name)}")

@@ -1,4 +1,4 @@
-"""The `doctor` command: installed versions and devices, and what is missing."""
+"""The `doctor` command, which shows versions, devices and missing requirements."""
 
 import importlib.metadata
 import json
@@ -25,7 +25,7 @@ GPU = "python -m pip install 'keras_ilsvrc[and-cuda]'"
 
 
 def doctor(as_json: Json = False) -> None:
-    """Show the versions of Python, TensorFlow and Keras, the devices, and what is missing."""
+    """Show versions of Python and packages, devices, and which requirements are missing."""
     report: dict[str, str] = {"python": platform.python_version()}
     missing = []
     for package, purpose, install in NEEDED:

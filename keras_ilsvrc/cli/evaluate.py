@@ -20,11 +20,11 @@ def evaluate(
         list[Path], typer.Option("--run", help="Directory of a finished run; repeatable.")
     ],
     protocol: Annotated[
-        str | None, typer.Option(help="Test protocol, e.g. ten_crop; the recipe's if not given.")
+        str | None, typer.Option(help="Test protocol, e.g. ten_crop (default: the recipe's).")
     ] = None,
     scales: Annotated[
         str | None,
-        typer.Option(help="Pixels of the shorter side, e.g. 256,384; the protocol's if not given."),
+        typer.Option(help="Shorter sides in pixels, e.g. 256,384 (default: the protocol's)."),
     ] = None,
     replicas: Replicas = None,
     as_json: Json = False,
@@ -49,12 +49,12 @@ def evaluate(
 
 
 def _sides(scales: str | None) -> list[int] | None:
-    """Parse positive whole numbers separated by commas."""
+    """Parse `--scales`: positive whole numbers separated by commas."""
     if scales is None:
         return None
     words = scales.split(",")
     if not all(re.fullmatch(r" *0*[1-9][0-9]{0,4} *", word) for word in words):
-        raise InputError(f"--scales is {scales!r:.60}; expected pixels (1 to 99999), e.g. 256,384")
+        raise InputError(f"--scales is {scales!r:.60}; expected pixels, 1 to 99999, e.g. 256,384")
     return [int(word) for word in words]
 
 

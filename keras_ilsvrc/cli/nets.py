@@ -48,7 +48,7 @@ def show_info(
     account: Annotated[
         bool, typer.Option("--account", help="Print costs and receptive fields of all layers.")
     ] = False,
-    by: Annotated[str, typer.Option(help="With --account: one row per layer or stage.")] = "layer",
+    by: Annotated[str, typer.Option(help="With --account: a row per layer or stage.")] = "layer",
     opened: Annotated[
         bool, typer.Option("--open", help="With --account: also the layers inside units.")
     ] = False,
@@ -104,7 +104,7 @@ def _print_facts(net: Net) -> None:
 
 
 def _as_dict(net: Net) -> dict[str, Any]:
-    """Return the facts as values that JSON can represent."""
+    """Return the facts about a network as values that JSON can represent."""
     row = dataclasses.asdict(dataclasses.replace(net, variations={}))
     row["variations"] = {key: _variation("", v).strip() for key, v in net.variations.items()}
     return {**row, "published": net.published}

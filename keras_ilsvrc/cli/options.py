@@ -16,15 +16,15 @@ Replicas = Annotated[
     int | None,
     typer.Option(
         max=4096,
-        help="Number of devices to mirror the model on; all GPUs if not given. Without GPUs: "
-        "number of logical CPU devices; one if not given.",
+        help="Number of devices to mirror the model on: GPUs (default: all), or, on a machine "
+        "without GPUs, logical CPU devices (default: one).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def table_of(headings: Iterable[str], left: Collection[str], **options: Any) -> Table:
-    """Return a table without lines; the columns in `left` are aligned left, all others right."""
+    """Return a table without borders. Columns in `left` are left-aligned, others right-aligned."""
     made = Table(box=None, pad_edge=False, **options)
     for heading in headings:
         made.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
@@ -32,7 +32,7 @@ def table_of(headings: Iterable[str], left: Collection[str], **options: Any) -> 
 
 
 def check_file(option: str, path: Path, suffix: str) -> None:
-    """Raise InputError if an output file has another suffix, or its folder does not exist."""
+    """Raise InputError if an output file has the wrong suffix or its folder does not exist."""
     if path.suffix != suffix:
         raise InputError(f"{option} is {path}; expected a file that ends in {suffix}")
     if not path.parent.is_dir():

@@ -14,7 +14,7 @@ from keras_ilsvrc.terminal.streams import quiet_tensorflow
 def report(
     run: Annotated[Path, typer.Option("--run", help="Directory of a finished run.")],
     out: Annotated[
-        Path | None, typer.Option(help="HTML file; report.html in --run if not given.")
+        Path | None, typer.Option(help="HTML file (default: report.html in --run).")
     ] = None,
     replicas: Replicas = None,
 ) -> None:

@@ -21,7 +21,7 @@ def results(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the test errors of finished runs, one row per recipe for all its seeds."""
+    """Print the test errors of finished runs. Runs that differ only in the seed share a row."""
     rows = rows_of(runs)
     if markdown_file:
         try:

@@ -29,18 +29,22 @@ from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignor
 
 
 def _path(text: str) -> Path:
-    """Return a path; refuse an empty one, which would stand for the working directory."""
+    """Parse a path. An empty text is refused: it would stand for the working directory."""
     if not text:
         raise InputError("--out is empty; expected a directory, for example runs/mine")
     return Path(text)
 
 
-Out = Annotated[Path | None, Option(parser=_path, help="Run directory; runs/NAME if not given.")]
-Set = Annotated[list[str] | None, Option("--set", help="Change a recipe key: schedule.steps=100.")]
+Out = Annotated[Path | None, Option(parser=_path, help="Run directory (default: runs/NAME).")]
+Set = Annotated[list[str] | None, Option("--set", help="Recipe change, e.g. schedule.steps=100.")]
 Resume = Annotated[bool, Option("--resume", help="Resume the run in --out, or start it.")]
 CheckpointSteps = Annotated[
     int | None,
-    Option(min=1, help="Steps between checkpoints, in addition to every epoch and ten minutes."),
+    Option(
+        min=1,
+        help="Also write a checkpoint every so many steps, not only every epoch "
+        "and every ten minutes.",
+    ),
 ]
 StepsPerCall = Annotated[
     int, Option(min=1, help="Training steps per graph call; more are faster on GPUs.")
@@ -51,14 +55,14 @@ LocalWorkers = Annotated[
     int | None,
     Option(min=2, max=256, help="Number of local processes to train in, each on the CPU."),
 ]
-MaxRestarts = Annotated[int, Option(min=0, help="Maximum restarts of lost --local-workers.")]
+MaxRestarts = Annotated[int, Option(min=0, help="Maximum restarts after the loss of a worker.")]
 WaitForWorkers = Annotated[
     float, Option(min=1, help="Seconds to wait until all workers have started.")
 ]
 
 
 def train(
-    recipe: Annotated[str, Argument(help="TOML file, or name of a recipe.")],
+    recipe: Annotated[str, Argument(help="TOML file, or name of a recipe of this package.")],
     out: Out = None,
     replicas: Replicas = None,
     set_: Set = None,
@@ -99,7 +103,7 @@ def train(
 
 
 def _load(name: str, overrides: Sequence[str]) -> tuple[Path, Recipe]:
-    """Return the path of a recipe and the recipe, after a check of its network's name."""
+    """Load a recipe and check the name of its network; return the path and the recipe."""
     path = recipes.find(name)
     recipe = recipes.load(path, overrides)
     try:
@@ -111,7 +115,7 @@ def _load(name: str, overrides: Sequence[str]) -> tuple[Path, Recipe]:
 
 @contextmanager
 def _exit_status(label: object) -> Iterator[None]:
-    """Turn an exception that ends training early into one line and an exit status."""
+    """Turn an exception that ends training early into a one-line message and an exit status."""
     try:
         yield
     except Stopped as error:
@@ -127,9 +131,9 @@ def _exit_status(label: object) -> Iterator[None]:
 
 
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
-    """Train as a worker that is not the chief, unless the run in `out` is finished."""
+    """Train as a worker other than the chief. Do nothing if the run in `out` is finished."""
     assert machine.cluster is not None
-    if out is None or not (out / RESULT).is_file():  # seen only if the disk is shared
+    if out is None or not (out / RESULT).is_file():  # visible only if the disk is shared
         with _exit_status(machine.cluster.name()):
             _work(recipe, NoDirectory(), machine, ())
 
@@ -158,7 +162,7 @@ def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str
 
 
 def _train_here(directory: RunDirectory, machine: Machine, overrides: Sequence[str]) -> None:
-    """Train in this process, or if the run is finished, only draw the pictures it lacks."""
+    """Train in this process. If the run is finished, draw only its missing pictures."""
     if directory.finished:
         _complete(directory, machine.replicas)
         return
@@ -181,7 +185,7 @@ def _work(
 
 
 def _complete(directory: RunDirectory, replicas: int | None) -> None:
-    """Draw the pictures of a finished run and write its page, if one of them is missing."""
+    """Draw the pictures and write the page of a finished run, unless all of them exist."""
     directory.result()
     report = directory.recipe().report
     names = [CURVES, DOUBTFUL, *([PAGE] if report else [])]
@@ -218,7 +222,7 @@ def _print_result(path: Path, as_json: bool) -> None:
 
 
 def _check_workers(machine: Machine, local_workers: int | None, max_restarts: int) -> None:
-    """Raise InputError if the options for workers and devices exclude one another."""
+    """Raise InputError if the options for workers and devices contradict each other."""
     check_replicas(machine.replicas)
     if local_workers and machine.cluster:
         raise InputError("TF_CONFIG is set, but --local-workers sets it too; leave out one of them")
@@ -230,4 +234,4 @@ def _check_workers(machine: Machine, local_workers: int | None, max_restarts: in
     if max_restarts and not local_workers:
         raise InputError("--max-restarts is for --local-workers; give both, or neither")
     if not math.isfinite(machine.deadline):
-        raise InputError(f"--wait-for-workers is {machine.deadline}; expected seconds")
+        raise InputError(f"--wait-for-workers is {machine.deadline}; expected a finite number")

@@ -14,11 +14,11 @@ from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 
-# Exit statuses that a restart would not change, in order of precedence.
+# Exit statuses after which workers are not restarted, the most important one first.
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
 POLL = 0.1
-PARENT = "KERAS_ILSVRC_PARENT"  # environment variable with a pipe that closes with the parent
+PARENT = "KERAS_ILSVRC_PARENT"  # environment variable: a pipe that closes when the parent ends
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
@@ -65,7 +65,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Yield a list that collects signals; ignored signals stay ignored, as under `nohup`."""
+    """Yield a list that collects arriving signals. Signals ignored before (nohup) stay ignored."""
     came: list[int] = []
     before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
@@ -107,7 +107,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait until all workers have ended, `PATIENCE` after a failure, or for a second SIGINT."""
+    """Wait until all workers end, until `PATIENCE` after a failure, or until a second SIGINT."""
     passed, failed = 0, None
     while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
         if passed < len(came):
@@ -122,7 +122,7 @@ def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -
 
 
 def loopback_addresses(count: int) -> list[str]:
-    """Return addresses on 127.0.0.1 whose ports are free and differ."""
+    """Return `count` addresses on 127.0.0.1 with different free ports."""
     held: list[socket.socket] = []
     try:
         for _ in range(count):

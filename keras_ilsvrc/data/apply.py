@@ -11,7 +11,7 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Image, Index, Row, Rows, Seed, Statistics
 from keras_ilsvrc.errors import InputError
 
-NO_SEED = (0, 0)  # passed where no op is random, for example for test images
+NO_SEED = (0, 0)  # seed where no op is random, for example for test images
 fold_in = tf.random.experimental.stateless_fold_in
 
 
@@ -68,7 +68,7 @@ def needed(row: Row) -> tuple[str, ...]:
 
 
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
-    """Split the ops into those for single images on the host and those for batches on the device.
+    """Split ops into those to run per image on the host and those per batch on the device.
 
     If only arithmetic ops follow the geometry ops, they run on the device, and images are
     transferred as uint8. Otherwise all ops run on the host, and images are transferred as float32.
@@ -81,7 +81,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
 
 
 def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
-    """Apply the ops that `device_ops` returned for the device to a batch; return float32."""
+    """Apply the ops for the device, the second part of `device_ops`, to a batch; return float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 

@@ -1,4 +1,4 @@
-"""Check of a whole source: numbers and kinds of its images, and a list of every bad file."""
+"""Check of a whole data source: counts, sizes and formats of images, and all bad files."""
 
 import hashlib
 import os
@@ -29,7 +29,7 @@ ENDINGS = {
 
 @dataclass
 class Findings:
-    """Results of checking a source.
+    """Results of checking a data source.
 
     Attributes:
         source: Name of the source.
@@ -100,14 +100,14 @@ def check(name: str, channels: int = 3) -> Findings:
 
 
 class _Tally:
-    """Counter that adds the images of one split after another to the findings."""
+    """Accumulator that adds the images of each split to the `Findings`."""
 
     def __init__(self, found: Findings):
         self.found = found
         self.modes: Counter[str] = Counter()
         self.formats: Counter[str] = Counter()
         self.sizes: list[tuple[int, int]] = []
-        # Every image as (number of its split, index in the split), by the digest of its content.
+        # For each digest of an image's content: the images with it, as (split number, index).
         self.places: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
         self.titles: list[str] = []
 
@@ -170,5 +170,5 @@ def _look(split: Split, index: int) -> tuple[bytes, Header] | Fault:
 
 
 def _three(numbers: Sequence[int] | np.ndarray) -> tuple[int, float, int]:
-    """Return the least, the median and the greatest number."""
+    """Return the least, the median and the greatest of some numbers."""
     return int(min(numbers)), float(np.median(numbers)), int(max(numbers))

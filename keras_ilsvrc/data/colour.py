@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
-# Principal components of ImageNet's colours on the scale 0-1: fb.resnet.torch, imagenet.lua.
-IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances; `pca_noise` says how to use them
+# Principal components of ImageNet's colours on the scale 0-1, from fb.resnet.torch (imagenet.lua).
+IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances of the components
 IMAGENET_VECTORS = np.array(
     [  # one row per colour, one column per component
         [-0.5675, 0.7192, 0.4009],
@@ -23,7 +23,7 @@ GREY = (0.299, 0.587, 0.114)
 
 
 class NoiseScale(NamedTuple):
-    """Scale of the noise in one form of `pca_noise`.
+    """Scale of the colour noise in one of the forms of `pca_noise`.
 
     Attributes:
         power: Exponent of the variance that gives the length of a component.
@@ -34,7 +34,7 @@ class NoiseScale(NamedTuple):
     divisor: float
 
 
-# AlexNet's paper scales by eigenvalues, its code (cuda-convnet, convdata.py) by the square roots.
+# AlexNet's paper scales components by eigenvalues; its code (convdata.py), by the square roots.
 FORMS = {"cuda-convnet": NoiseScale(0.5, 1.1), "fb.resnet.torch": NoiseScale(1.0, 1.0)}
 
 
@@ -46,7 +46,7 @@ def pca_noise(
     pca_values: np.ndarray | None = None,
     pca_vectors: np.ndarray | None = None,
 ) -> Image:
-    """Add one random colour to all pixels, as in AlexNet: a sum of principal components.
+    """Add one random sum of the principal colour components to all pixels, as in AlexNet.
 
     Each component is multiplied by its length and by a normal random number with standard
     deviation 0.1. In the form "cuda-convnet", lengths are standard deviations, and image plus
@@ -107,7 +107,7 @@ def colour_jitter(
 
 
 def _add_colour(image: Image, colour: tf.Tensor) -> Image:
-    """Add a colour to all pixels, in flat rows since broadcasting over an axis of 3 is slow."""
+    """Add a colour to all pixels, with rows flattened: broadcasting over 3 channels is slow."""
     rows = tf.reshape(image, (tf.shape(image)[0], -1))
     made = rows + tf.tile(colour, tf.shape(image)[1:2])
     return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)

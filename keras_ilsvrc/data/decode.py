@@ -13,7 +13,7 @@ from keras_ilsvrc.errors import printable, ran_out, reason
 
 MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB as uint8 in colour
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-ORIENTATION = 0x0112  # EXIF tag
+ORIENTATION = 0x0112  # EXIF tag for the rotation of an image
 # Our names for Pillow's image modes; others, such as CMYK, keep Pillow's name.
 MODE_NAMES = {
     "1": "grey",
@@ -30,7 +30,7 @@ class BadImage(ValueError):
 
 
 class Fault(NamedTuple):
-    """Image, file or folder that cannot be used; `size` in bytes, None if unknown or a folder."""
+    """Unusable image, file or folder. `size` is in bytes, or None for folders or if unknown."""
 
     name: str
     size: int | None
@@ -42,7 +42,7 @@ class Fault(NamedTuple):
 
 
 class Header(NamedTuple):
-    """Header of an image; `rotated` if EXIF asks for a rotation, which is not applied."""
+    """Facts from an image's header. `rotated` tells if EXIF asks for a rotation (not applied)."""
 
     format: str
     height: int
@@ -52,7 +52,7 @@ class Header(NamedTuple):
 
 
 def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
-    """Decode bytes to a uint8 image (height, width, channels); do not apply EXIF rotation.
+    """Decode bytes to a uint8 image (height, width, channels) without applying EXIF rotation.
 
     The format is JPEG or PNG, or with 3 channels also WebP, BMP or GIF (the first frame).
     """
@@ -63,7 +63,7 @@ def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
 
 @contextmanager
 def own_limit() -> Iterator[None]:
-    """Suppress Pillow's warnings about images below `MAX_PIXELS`; not safe in worker threads."""
+    """Suppress Pillow's warnings about large images. Enter it in the main thread only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield

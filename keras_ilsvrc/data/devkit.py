@@ -46,7 +46,7 @@ def read_devkit(root: Path) -> Devkit | None:
         read = _from_folder if path == folder else _from_archive
         meta, truth = (read(path, name) for name in (META, TRUTH))
         rows = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
-        # Synsets with children are groups, with which no image is labelled.
+        # Synsets with children are groups of classes. No image is labelled with them.
         leaves = sorted(
             (int(x["ILSVRC2012_ID"]), str(x["WNID"])) for x in rows if not x["num_children"]
         )
@@ -57,7 +57,9 @@ def read_devkit(root: Path) -> Devkit | None:
         )
     for line, number in enumerate(numbers, 1):
         if not 1 <= number <= len(leaves):
-            raise InputError(f"{path}: {TRUTH} line {line}: {number}; expected 1 to {len(leaves)}")
+            raise InputError(
+                f"{path}: {TRUTH} line {line}: class {number}; expected 1 to {len(leaves)}"
+            )
     return Devkit([name for _, name in leaves], numbers, path)
 
 

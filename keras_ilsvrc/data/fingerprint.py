@@ -26,7 +26,7 @@ class Fingerprint(NamedTuple):
 
 
 def same_content(one: Split, other: Split) -> bool:
-    """Read every image and return whether two splits of equal digests contain the same bytes."""
+    """Read the images of two splits with equal digests; return whether the bytes are equal."""
     return _content(one) == _content(other)
 
 

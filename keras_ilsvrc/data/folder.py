@@ -16,7 +16,7 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
-SHARES = {"validation": 0.2, "test": 0.2}  # fractions of the images, if there are no splits
+SHARES = {"validation": 0.2, "test": 0.2}  # fractions of the images, if a folder has no splits
 KINDS: dict[int | str, str] = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -110,7 +110,7 @@ def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[st
 def listed(
     base: Path, classes: Sequence[str], root: Path, channels: int, on_fault: OnFault
 ) -> Split:
-    """Return a split of the images in class folders, sorted by name in each; open none of them.
+    """List the images in class folders as a split, sorted by name in each; open no image.
 
     Args:
         base: Path of the folder that contains the class folders.
@@ -167,7 +167,7 @@ def _entries(base: Path) -> list[os.DirEntry[str]]:
 
 
 def _kind(entry: os.DirEntry[str]) -> int | str:
-    """Return the file type of an entry after following links, or the reason why it has none."""
+    """Return the file type of an entry after following links, or the reason why this fails."""
     if entry.is_file(follow_symlinks=False):  # `os.scandir` knows this without a system call
         return stat.S_IFREG
     try:

@@ -15,9 +15,9 @@ from keras_ilsvrc.data.stores import Numbered
 from keras_ilsvrc.errors import InputError
 
 SPLITS = {"train": "train", "test": "t10k"}
-# Magic number by kind of file: a byte 8 for unsigned bytes, then the number of dimensions.
+# Magic number of each kind of file: byte 8 for "unsigned bytes", then the number of dimensions.
 MAGIC = {"images-idx3": 0x803, "labels-idx1": 0x801}
-MAX_BYTES = 4 << 30  # maximum bytes of values in a file
+MAX_BYTES = 4 << 30  # maximum size of the values in a file, in bytes
 DIGITS = tuple("0123456789")
 FASHION = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),

@@ -63,18 +63,18 @@ def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Sourc
 
 
 def _parsed(place: str) -> tuple[Path, str]:
-    """Return the path of the folder and the order of the labels."""
+    """Split `PATH?order=ORDER` into the path and the order of the labels."""
     path, _, query = place.partition("?")
     order = query.removeprefix("order=") if query else "wordnet"
     if order not in ORDERS:
         raise InputError(
-            f"imagenet:{place}: unknown class order {order!r}; {nearest(order, ORDERS)}"
+            f"imagenet:{place}: the order of labels is {order!r}; {nearest(order, ORDERS)}"
         )
     return Path(path), order
 
 
 def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | None) -> list[str]:
-    """Check the synsets against `expected`, or only their number if it is None; return them sorted.
+    """Compare synsets with `expected`, or check their number if it is None; return them sorted.
 
     Raises:
         InputError: If synsets are missing or not expected; the message lists them.
@@ -96,7 +96,7 @@ def _few(names: Set[str]) -> str:
 
 
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
-    """Return a split of the images in a tar that contains one tar per class, in label order."""
+    """Return the split in a tar of class tars. `tars` lists these in the order of the labels."""
 
     def inside(tar: Member) -> list[Member]:
         found = members(path, tar.offset, tar.offset + tar.size)
@@ -128,7 +128,9 @@ def _validation(
         found = sorted(members(base))
         store, count = _store(base, found), len(found)
     if devkit is None:
-        raise InputError(f"{root}: the labels of {base.name} need {DEVKIT}.tar.gz in this folder")
+        raise InputError(
+            f"{root}: the labels of {base.name} are in {DEVKIT}.tar.gz; put it into this folder"
+        )
     if len(devkit.truth) != count:
         raise InputError(
             f"{devkit.path}: expected {count} labels, as many as images in {base}; found "

@@ -1,4 +1,4 @@
-"""Partial decoding of a JPEG: only the window that the leading ops select."""
+"""Partial decoding of a JPEG: only the window that the first ops cut out is decoded."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from keras_ilsvrc.data.windows import Place, Window
 
 
 def window_ops(rows: Rows) -> int:
-    """Return the number of leading ops that together select a window of an image.
+    """Return how many of the first ops together cut a window out of an image.
 
     These ops are an `area_crop`, or one or more other crops, possibly after a `resize_shorter` or
     `scale_jitter`. If the first op resizes without antialiasing, the number is 0, since resizing
@@ -30,14 +30,14 @@ def window_ops(rows: Rows) -> int:
 
 
 def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channels: int) -> Image:
-    """Apply the leading ops to a JPEG, and decode only the window that they select.
+    """Apply the ops that cut out a window to a JPEG, and decode only this window.
 
     The window and the interpolation are the same as if the whole image were decoded. Only the last
     bit of a float may differ, which changes fewer than one in a thousand uint8 values.
 
     Args:
         content: Encoded bytes, a scalar string.
-        rows: Leading ops, as many as `window_ops` returns.
+        rows: First ops, as many as `window_ops` returns.
         seeds: Seeds of these ops.
         channels: Number of channels, 1 or 3.
 
@@ -70,12 +70,12 @@ def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channel
 def _scaled(
     content: tf.Tensor, sizes: Place, scaled_sizes: Place, place: Place, shown: Place, channels: int
 ) -> Image:
-    """Return a window of the image resized to `scaled_sizes`; decode only the pixels it needs."""
+    """Resize an image to `scaled_sizes` and cut a window, but decode only the pixels needed."""
     sizes = tf.stack(sizes)
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
     place = tf.cast(tf.stack(place), tf.float32)
     start, stop = place / scale, (place + shown) / scale
-    reach = tf.maximum(1 / scale, 1) + 2  # pixels: half width of the triangle filter, and a margin
+    reach = tf.maximum(1 / scale, 1) + 2  # in pixels: half the width of the filter, plus 2
     first = tf.maximum(tf.cast(start - reach, tf.int32), 0)
     last = tf.minimum(tf.cast(stop + reach, tf.int32), sizes)
     window = tf.concat([first, last - first], 0)

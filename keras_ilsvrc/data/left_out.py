@@ -41,7 +41,7 @@ class LeftOut:
         return [*self.opening, *self.faults.values()]
 
     def find(self, step: int, count: int) -> str | None:
-        """Decode the images of `count` steps from `step` on, and register the bad ones.
+        """Decode the images of `count` steps, starting with `step`, and register the bad ones.
 
         Returns:
             Message that names the first new bad image; None if there is none.
@@ -63,7 +63,7 @@ class LeftOut:
         return self.split[self._good()] if self.faults else self.split
 
     def stand_ins(self) -> np.ndarray | None:
-        """Return the index of the image to use for each image, int64; None if all are good."""
+        """Return for each image its own index or its stand-in's; None if all images are good."""
         if not self.faults:
             return None
         good = self._good()
@@ -71,18 +71,18 @@ class LeftOut:
         return good[places]
 
     def get_state(self) -> dict[str, str]:
-        """Return the faults in a form that JSON can store."""
+        """Return the registered faults as a dict that JSON can store."""
         return {str(index): fault for index, fault in self.faults.items()}
 
     def set_state(self, state: dict[str, str]) -> None:
-        """Add the faults that `get_state` returned."""
+        """Register the faults in a result of `get_state`."""
         self.faults |= {int(index): fault for index, fault in state.items()}
 
     def _good(self) -> np.ndarray:
         return np.setdiff1d(np.arange(len(self.split)), list(self.faults))
 
     def _examine(self, indices: Iterable[int]) -> list[str]:
-        """Decode some images and return the new faults among them."""
+        """Decode the images at these indices; return the faults that are not yet registered."""
         if self.split.pixels is not None:
             return []
         new = [index for index in dict.fromkeys(indices) if index not in self.faults]

@@ -14,11 +14,11 @@ from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
 LEAST_CONTRAST = 1e-8  # images with less contrast are not scaled, as in pylearn2
-IMAGE = (-3, -2, -1)  # the axes of one image
+IMAGE = (-3, -2, -1)  # axes of height, width and channels
 
 
 class Mode(NamedTuple):
-    """Mode of `preprocess`: whether to convert RGB to BGR, then mean and standard deviation."""
+    """Mode of `preprocess`: whether to swap RGB to BGR, a mean, and a standard deviation."""
 
     bgr: bool
     mean: list[float]
@@ -65,17 +65,17 @@ def preprocess(image: Image, seed: Seed, mode: str) -> Image:
 def standardise(
     image: Image, seed: Seed, channel_mean: np.ndarray, channel_std: np.ndarray
 ) -> Image:
-    """Subtract the training images' mean, and divide by their standard deviation, per channel."""
+    """Subtract each channel's mean over the training images, and divide by its deviation."""
     return (_float(image) - channel_mean) / channel_std
 
 
 def subtract_channel_mean(image: Image, seed: Seed, channel_mean: np.ndarray) -> Image:
-    """Subtract the mean of the training images, per channel: VGG, section 2.1."""
+    """Subtract each channel's mean over the training images, as in VGG (section 2.1)."""
     return _float(image) - channel_mean
 
 
 def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Image:
-    """Subtract the mean of the training images, pixel by pixel.
+    """Subtract the mean image of the training images.
 
     If an image has another size than the mean image, for example in dense and multi-scale tests,
     the average of the mean image per channel is subtracted.
@@ -90,9 +90,9 @@ def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Ima
 
 
 def global_contrast(image: Image, seed: Seed, scale: float) -> Image:
-    """Subtract the image's own mean, and scale the image to length `scale`, as in maxout and NIN.
+    """Subtract an image's own mean, and scale its norm to `scale`, as in maxout and NIN.
 
-    The length is the root of the sum of squares over all values of the image. Images without
+    The norm is the root of the sum of squares over all values of the image. Images without
     contrast are not scaled. pylearn2, which both papers used, has a scale of 55 for CIFAR-10.
     """
     image = _float(image)
@@ -131,7 +131,7 @@ def zca(
         )
     if np.float32(epsilon) != zca_epsilon:
         raise InputError(
-            f"zca: epsilon is {epsilon}, but was {zca_epsilon} when measured; make them equal"
+            f"zca: epsilon is {epsilon}, but zca was measured with {zca_epsilon}; make them equal"
         )
     values = tf.reshape(_float(image), (-1, len(zca_mean)))
     return tf.reshape(tf.matmul(values - zca_mean, zca_matrix), tf.shape(image))

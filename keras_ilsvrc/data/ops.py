@@ -18,7 +18,7 @@ INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
 def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
-    """Resize to size x size, bilinear; the aspect ratio is not kept.
+    """Resize to size x size with bilinear interpolation, without keeping the aspect ratio.
 
     With antialiasing, the result is that of Pillow and torchvision. Without antialiasing, it is
     that of OpenCV, which Caffe's tools use, and takes a third of the time.
@@ -27,12 +27,12 @@ def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image
 
 
 def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
-    """Resize as `resize` does, but the shorter side to `size`; the longer side is rounded down."""
+    """Resize like `resize`, but the shorter side to `size`. The longer side is rounded down."""
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
 def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
-    """Resize to a random shorter side, least to most (VGG, section 3.1; ResNet, section 3.4)."""
+    """Resize the shorter side to a random size, `least` to `most` (VGG 3.1, ResNet 3.4)."""
     return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
@@ -42,7 +42,10 @@ def pad(image: Image, seed: Seed, size: int) -> Image:
 
 
 def random_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut a random size x size window; 224 of 256 pixels have 33x33 positions (AlexNet's code)."""
+    """Cut a size x size window at a random position.
+
+    As in AlexNet's code, 224 of 256 pixels have 33x33 positions.
+    """
     return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 
@@ -52,7 +55,7 @@ def centre_crop(image: Image, seed: Seed, size: int) -> Image:
 
 
 def corner_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut a size x size window at a random one of five positions: four corners and the middle.
+    """Cut a size x size window, at random from the four corners and the middle of the image.
 
     Together with `flip`, it gives the ten crops of ZFNet (section 3).
     """
@@ -62,7 +65,7 @@ def corner_crop(image: Image, seed: Seed, size: int) -> Image:
 def area_crop(
     image: Image, seed: Seed, size: int, area: Range, aspect: Range, interpolation: str
 ) -> Image:
-    """Cut a window of random area and aspect ratio, resized to size x size (GoogLeNet, section 6).
+    """Cut a window of random area and aspect ratio, and resize it (GoogLeNet, section 6).
 
     `windows.share` draws the window. As in fb.resnet.torch and in the input pipeline of
     TensorFlow's Inception, interpolation is without antialiasing.
@@ -89,7 +92,7 @@ def flip(image: Image, seed: Seed) -> Image:
 
 
 def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
-    """Resize a window to size x size by the given interpolation; "random" draws one."""
+    """Resize a window to size x size. Interpolation "random" draws one of `INTERPOLATIONS`."""
     values = tf.cast(window, tf.float32)  # same result as from uint8, but faster
 
     def by(method: str) -> Image:
@@ -106,7 +109,7 @@ def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Im
 
 
 def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tensor) -> Image:
-    """Resize bilinearly with antialiasing; coordinate x moves to scale * x + translation.
+    """Resize with an antialiased bilinear filter that moves x to scale * x + translation.
 
     Coordinates count from the corner of the image, so that pixel i has its centre at i + 0.5.
     """
@@ -129,7 +132,7 @@ def _resized(image: Image, size: Place, antialias: bool) -> Image:
 
 
 def _like(image: Image, made: Image) -> Image:
-    """Round `made` to uint8 if `image` is uint8; its values must then lie in 0-255."""
+    """Round a result in 0-255 to uint8 if `image` is uint8, else return it unchanged."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 
 
@@ -155,9 +158,9 @@ GEOMETRY = {op.__name__ for op in _GEOMETRY}
 ARITHMETIC = {op.__name__ for op in _ARITHMETIC}
 _RANDOM = (scale_jitter, random_crop, corner_crop, area_crop, flip, *_COLOUR)
 RANDOM = {op.__name__ for op in _RANDOM}
-# By op: the arguments that are measured on the training images, not given by the user.
+# For each op: its arguments that are measured on the training images, not given by the user.
 STATISTICS = {
-    "pca_noise": ("pca_values", "pca_vectors"),  # if its components are "measured"
+    "pca_noise": ("pca_values", "pca_vectors"),  # only if components="measured"
     "standardise": ("channel_mean", "channel_std"),
     "subtract_channel_mean": ("channel_mean",),
     "subtract_pixel_mean": ("pixel_mean",),

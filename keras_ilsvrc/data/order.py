@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def place(position: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the random key and the image at a position in the stream of all epochs.
+    """Return the epoch's random key and the image's index at a position in the training stream.
 
     Args:
         position: Position in the stream, int64, from 0.
@@ -19,7 +19,7 @@ def place(position: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Ten
 
 
 def indices_of_step(count: int, batch_size: int, seed: int, step: int, steps: int = 1) -> list[int]:
-    """Return the indices of the images of one or more steps, in order.
+    """Return the indices of the images in one or more training steps, in order.
 
     Args:
         count: Number of images in an epoch.

@@ -21,12 +21,12 @@ from keras_ilsvrc.data.stores import tensor
 from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 
-_usable = getattr(os, "sched_getaffinity", None)  # exists only on Linux
+_usable = getattr(os, "sched_getaffinity", None)  # CPUs of this process; only on Linux
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
 READY = 2  # number of prefetched batches
-PATIENCE = 10.0  # time limit in seconds of the search for the image that made a step fail
+PATIENCE = 10.0  # maximum seconds to search for the image that made a step fail
 
-# Keeps autograph from rewriting a function, since it would wrap the function's errors in its own.
+# Decorator that turns off autograph, which would wrap a function's errors in errors of its own.
 as_written = tf.autograph.experimental.do_not_convert
 # Errors that a collective operation raises when another worker has stopped.
 GONE = (
@@ -81,13 +81,13 @@ def training_batches(
 
 
 def _position(number: tf.Tensor, batch_size: int, context: tf.distribute.InputContext) -> tf.Tensor:
-    """Return the stream position of a worker's example; each worker reads a part of every step."""
+    """Convert a number in one worker's sequence of examples to a position in the stream."""
     own = batch_size // context.num_input_pipelines
     return number // own * batch_size + own * context.input_pipeline_id + number % own
 
 
 def names_of_step(split: Split, batch_size: int, seed: int, step: int, most: int = 3) -> str:
-    """Return the names of the first images of a step of `training_batches`."""
+    """Return the names of the first images in a step of `training_batches`, as one text."""
     indices = indices_of_step(len(split), batch_size, seed, step)[:most]
     return printable(", ".join(map(split.name, indices))) + (", ..." if batch_size > most else "")
 
@@ -99,7 +99,7 @@ def evaluation_batches(
     batch_size: int,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Return full batches of images in order; repeats of the last image fill the last batch.
+    """Return batches of images in order. The last batch is filled up with the last image.
 
     With a context, each batch is the share of one of this worker's replicas. Images are float32,
     or uint8 if all ops keep uint8.
@@ -120,7 +120,7 @@ def evaluation_batches(
 
 
 def untuned() -> tf.data.Options:
-    """Return the options for all datasets: no autotuning, no sharding by file.
+    """Return options of tf.data that turn off autotuning and sharding by file.
 
     With autotuning, an iterator would end only when its tuning thread wakes up, and that thread
     sleeps for up to a minute.
@@ -132,7 +132,7 @@ def untuned() -> tf.data.Options:
 
 
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return the same batches, with `READY` of them prefetched."""
+    """Return a dataset with the same batches that prefetches `READY` of them."""
     return batches.prefetch(READY).with_options(untuned())
 
 
@@ -164,14 +164,14 @@ def naming_the_file(
 
 
 def of_an_image(error: tf.errors.OpError) -> bool:
-    """Return whether an image may be the cause of an error."""
+    """Return whether an image may cause an error, not a lost worker or lack of memory."""
     return not isinstance(error, GONE) and not ran_out(error)
 
 
 def first_fault(
     split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], indices: Iterable[int]
 ) -> str | None:
-    """Return the name and fault of the first image that is bad or that an op rejects, or None."""
+    """Find the first image that is damaged or that an op rejects; return its name and fault."""
     known = [row for row in rows if set(needed(row)) <= set(statistics)]
     end = time.monotonic() + PATIENCE
     for index in indices if split.pixels is None else ():

@@ -18,7 +18,7 @@ OnFault = Callable[[Fault], None]
 
 @dataclass(frozen=True)
 class Source:
-    """Data set of splits by name, and class names with unprintable characters escaped."""
+    """Data set with named splits. Unprintable characters in class names are escaped."""
 
     name: str
     splits: Mapping[str, Split]
@@ -28,7 +28,7 @@ class Source:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
 
     def split(self, expression: str) -> Split:
-        """Return the split that an expression names: `train`, `train[:500]`, `train+validation`.
+        """Return the split named by an expression such as `train[:500]` or `train+validation`.
 
         Raises:
             InputError: If there is no such split, or if it is empty.
@@ -48,7 +48,7 @@ class Source:
 
 
 def refuse(fault: Fault) -> NoReturn:
-    """Raise an InputError for a fault, so that no bad file is left out."""
+    """Raise an InputError for a bad file; the default of functions that can leave files out."""
     raise InputError(str(fault))
 
 
@@ -68,7 +68,7 @@ def reading(name: str) -> Iterator[None]:
 
 
 def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[str, np.ndarray]:
-    """Split images into `train` and other parts with equal class proportions, with seed 0.
+    """Split images at random (seed 0) into `train` and other parts with equal class proportions.
 
     Args:
         labels: Class indices, (images,).

@@ -13,12 +13,12 @@ from keras_ilsvrc.data.types import Index
 from keras_ilsvrc.errors import ran_out, reason
 
 NAMELESS = Numbered("image")
-ALL = np.arange(0)  # stands for all rows of a store in order
+ALL = np.arange(0)  # default of `rows`: all rows of the store in order
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images of a source, read by index: pixels in memory, or encoded bytes in a store.
+    """Labelled images of a source. They are pixels in memory, or encoded bytes in a store.
 
     The methods `image`, `encoded` and `label` work eagerly and in a graph, which captures the data
     without a copy.
@@ -45,7 +45,7 @@ class Split:
         return len(self.labels)
 
     def __getitem__(self, key: slice | np.ndarray) -> "Split":
-        """Return the split of a slice or an array of indices; a slice copies no pixels."""
+        """Select images by a slice or an array of indices. A slice does not copy pixels."""
         pixels = None if self.pixels is None else self.pixels[key]
         return Split(self.labels[key], pixels, self.store, self.channels, self.rows[key])
 
@@ -60,7 +60,7 @@ class Split:
         return tf.gather(self._tensors[0], index)
 
     def encoded(self, index: Index) -> tf.Tensor:
-        """Return an image's encoded bytes as a scalar string, if the split has no pixel arrays."""
+        """Return an image's encoded bytes as a scalar string. `pixels` must be None."""
         return self.store.encoded(tf.gather(self._tensors[2], index))
 
     def image(self, index: Index) -> tf.Tensor:
@@ -70,7 +70,7 @@ class Split:
         return decode_bytes(self.encoded(index), self.channels)
 
     def name(self, index: int) -> str:
-        """Return an image's name in messages: its path, `tar!member` or `mnist train #12`."""
+        """Return an image's name for messages: a path, or for example `mnist train #12`."""
         return self.store.name(int(self.rows[index]))
 
 

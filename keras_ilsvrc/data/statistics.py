@@ -1,4 +1,4 @@
-"""Measurement of the training-set statistics that ops need, in one pass over the images each."""
+"""Measurement of the training-set statistics that ops need, such as the mean image."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -23,7 +23,7 @@ Sums = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
 class Measure(NamedTuple):
-    """Method to measure statistics: sums over images, and the statistics from their means.
+    """Method to measure statistics: `sums` runs on each batch, `finish` on the overall means.
 
     Attributes:
         sums: Function that returns sums over a float64 batch (images, height, width, channels).
@@ -82,7 +82,7 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
 def _means(
     split: Split, rows: Rows, statistics: Statistics, sums: Sums, op: str
 ) -> list[np.ndarray]:
-    """Return the means of `sums` over all images."""
+    """Apply ops and `sums` to all images; return the totals divided by the number of images."""
 
     @tf.autograph.experimental.do_not_convert
     def image_before(index: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Stores of encoded images, which are read by row number."""
+"""Stores of encoded images. An image's number in its store is called its row."""
 
 import os
 import weakref
@@ -70,7 +70,7 @@ class Files:
 
 
 class Numbered(_ReadByPython):
-    """Store of the names of images that are pixels in memory, without files or encoded bytes.
+    """Store that only gives names to images whose pixels are in memory.
 
     Args:
         title: Name of the set of images, such as `mnist train`.

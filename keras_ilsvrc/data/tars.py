@@ -47,7 +47,7 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
             start += BLOCK
             if start + found.size > end:
                 raise InputError(
-                    f"{path}: ends inside member {found.name}, at byte {end:,} of at least "
+                    f"{path}: ends inside member {found.name}: {end:,} bytes, expected at least "
                     f"{start + found.size:,}; download it again"
                 )
             if found.isreg():

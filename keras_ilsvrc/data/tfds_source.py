@@ -120,7 +120,7 @@ def _versions(base: Path) -> list[str]:
 
 
 def _expected(dataset: str, version: str | None) -> str:
-    """Return the name of a missing data set for the message, with its version if it is known."""
+    """Return the text by which an error message names a missing data set."""
     import tensorflow_datasets as tfds
 
     try:

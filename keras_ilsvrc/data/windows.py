@@ -11,27 +11,27 @@ import tensorflow as tf
 from keras_ilsvrc.data.types import Image, Range, Seed, Side
 from keras_ilsvrc.errors import InputError
 
-Place = tuple[Side, Side]  # a vertical and a horizontal size or position
+Place = tuple[Side, Side]  # (height, width) or (top, left)
 Window = tuple[Side, Side, Side, Side]  # top, left, height, width
 
 TRIES = 10  # number of draws for area_crop, as in fb.resnet.torch, datasets/transforms.lua
 
 
 def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return height and width after resizing the shorter side to `size`; round the longer down."""
+    """Return height and width if the shorter side becomes `size`; round the longer down."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
 
 def shorter_between(height: Side, width: Side, seed: Seed, least: int, most: int) -> Place:
-    """Return height and width after resizing the shorter side to a random size, least to most."""
+    """Return height and width if the shorter side becomes a random size, `least` to `most`."""
     _check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
 
 
 def anywhere(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return top and left of a size x size window; all positions are equally likely."""
+    """Draw top and left of a size x size window; all positions are equally likely."""
     height, width = fitting(height, width, size)
     draws = tf.random.stateless_uniform((3,), seed, maxval=tf.int32.max, dtype=tf.int32)
     return draws[0] % (height - size + 1), draws[1] % (width - size + 1)
@@ -54,7 +54,7 @@ def corner_or_middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
 
 
 def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> Window:
-    """Return top, left, height and width of a window with a random share of the image's area.
+    """Draw top, left, height and width of a window with random area and aspect ratio.
 
     The window is the first of ten draws that fits, or else the largest square in the middle. The
     share is uniform in `area` and the ratio of width to height uniform in `aspect`; height and
@@ -63,7 +63,7 @@ def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> 
     _check_order("area_crop: area", *area)
     _check_order("area_crop: aspect", *aspect)
     if area[1] > 1:
-        raise InputError(f"area_crop: area is up to {area[1]}; expected a share, at most 1")
+        raise InputError(f"area_crop: area is up to {area[1]}; expected a share of at most 1")
     draws = tf.random.stateless_uniform((3 * TRIES + 2,), seed)
     shares, aspects, swaps = tf.unstack(tf.reshape(draws[:-2], (3, TRIES)))
     pixels = _between(shares, *area) * tf.cast(height * width, tf.float32)
@@ -83,7 +83,7 @@ def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> 
 
 
 def fitting(height: Side, width: Side, size: int) -> Place:
-    """Return height and width unchanged if a size x size window fits.
+    """Check that a size x size window fits into an image; return height and width unchanged.
 
     Raises:
         InputError: If the window does not fit. If the sizes are unknown in a graph, TensorFlow
@@ -100,7 +100,7 @@ def fitting(height: Side, width: Side, size: int) -> Place:
 
 
 def size_of(image: Image) -> Place:
-    """Return height and width, as ints where they are known."""
+    """Return height and width of an image, as ints if known before the image is read."""
     height, width = image.shape[:2]
     sizes = tf.shape(image)
     return sizes[0] if height is None else height, sizes[1] if width is None else width
@@ -116,15 +116,15 @@ def _between(uniform: tf.Tensor, least: float, most: float) -> tf.Tensor:
 
 def _check_order(key: str, least: float, most: float) -> None:
     if least > most:
-        raise InputError(f"{key} are {least}, {most}; swap them, the smaller one comes first")
+        raise InputError(f"{key} are {least}, {most}; swap them: the smaller comes first")
 
 
-# By op: the function that returns the height and width to which the op resizes.
+# For each op: the function that returns the height and width to which the op resizes.
 SCALES: Mapping[str, Callable[..., Place]] = {
     "resize_shorter": shorter,
     "scale_jitter": shorter_between,
 }
-# By op: the function that returns the top and left of the window that the op cuts out.
+# For each op: the function that returns the top and left of the window that the op cuts out.
 CROPS: Mapping[str, Callable[..., Place]] = {
     "random_crop": anywhere,
     "centre_crop": middle,

@@ -30,7 +30,7 @@ class MeanOverViews(keras.Model):
 
 
 def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the mean of the probabilities from several networks, or from several tests of one.
+    """Average the probabilities of several networks, or of several tests of one network.
 
     Args:
         members: Arrays (images, classes) for the same images in the same order. They may come
@@ -46,7 +46,7 @@ def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
     for member in members:
         if count and member.shape != total.shape:
             raise InputError(
-                f"probabilities have shape {member.shape}, the ones before {total.shape}; an "
+                f"probabilities have shape {member.shape}, earlier ones had {total.shape}; an "
                 "ensemble needs nets with the same classes, tested on the same images"
             )
         total = total + member if count else member.astype("float64")

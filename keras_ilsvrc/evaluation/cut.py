@@ -1,4 +1,4 @@
-"""Split that yields the views of each image of another split, as pixels."""
+"""Split that cuts views, such as ten crops, out of each image of another split."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ RESIZES = ("resize", "resize_shorter")
 
 @dataclass(frozen=True, eq=False)
 class ViewsOf:
-    """Split that yields the views of an image: (views, height, width, channels), float32.
+    """Split whose `image` returns all views of an image, (views, height, width, channels).
 
     Attributes:
         split: Images to take the views of.
@@ -43,7 +43,7 @@ class ViewsOf:
         return getattr(self.split, name)  # all else, such as names and labels, is the split's
 
     def image(self, index: Index) -> tf.Tensor:
-        """Return the views of the image at an index, preprocessed for the network."""
+        """Return the float32 views of the image at an index, preprocessed for the network."""
         before, after = parted(self.ops, self.side, self.views is whole)
         image = image_at(self.split, index, before, NO_SEED, self.statistics)
         asked, known = tf.shape(image), image.shape
@@ -85,7 +85,7 @@ def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
 
 
 def own_side(split: Split, rows: Rows) -> int | None:
-    """Return the shorter side of the images after the resize, in pixels; None if it may vary."""
+    """Return the images' shorter side after any resize op, in pixels; None if it may vary."""
     for row in rows:
         if row["op"] in RESIZES:
             return row["size"]

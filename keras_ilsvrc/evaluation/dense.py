@@ -64,7 +64,7 @@ class FullyConvolutional(keras.Model):
 
 
 def fully_convolutional(model: keras.Model) -> FullyConvolutional:
-    """Return the fully convolutional form of a classifier, which shares its weights.
+    """Convert a classifier to a fully convolutional model that shares its weights.
 
     A head of dense layers is applied to every window of the feature maps before it. A window has
     the size of these maps in training, and neighbouring windows are one unit apart. So the first
@@ -102,7 +102,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
 
 
 def windows(maps: Any, height: int, width: int) -> Any:
-    """Return all height x width windows of feature maps, as (batch * windows, values)."""
+    """Return every height x width window of feature maps: (batch * windows, values)."""
     shifted = [
         maps[:, y : (y - height + 1) or None, x : (x - width + 1) or None]
         for y in range(height)
@@ -115,7 +115,7 @@ def _any_size(model: keras.Model) -> AnySizeGraph:
     """Return the graph of a model, changed so that it runs on images of any size."""
     root = walk(model)
     steps: list[tuple[Call, Callable[..., Any]]] = []
-    of_windows: set[int] = set()  # `id` of tensors whose batch axis has a row for each window
+    of_windows: set[int] = set()  # `id` of tensors with a row for each window
     averages = flattens = 0
     mixed = False
     for call in leaf_calls(root):
@@ -144,7 +144,7 @@ def _any_size(model: keras.Model) -> AnySizeGraph:
 
 
 def _anchored(call: Call) -> Callable[[Any], Any]:
-    """Return a max pool whose windows begin at the same pixels for every size as in training."""
+    """Return a max pool whose windows begin at the same pixels at every size of the maps."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
         return pool

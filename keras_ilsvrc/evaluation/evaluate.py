@@ -18,14 +18,14 @@ from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import passes_of, sides_of
 from keras_ilsvrc.evaluation.views import whole
 
-Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # batches for one worker
-# Function that runs a model over batches, calls its last argument after each step, and returns
-# the outputs of all steps.
+Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # returns one worker's batches
+# Function of (model, batches, after_step) that runs the model over the batches, calls `after_step`
+# after each step, and returns the outputs of all steps.
 Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
 class Inference(NamedTuple):
-    """Inference to run on every image: `views` views of it, whole images if `entire`."""
+    """Run of a model over all images at one scale, with the given number of views per image."""
 
     model: keras.Model
     split: Any
@@ -46,7 +46,7 @@ def evaluate(
     scales: Sequence[int] | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> np.ndarray:
-    """Return the probabilities of every image, (images, classes), float32, by a test protocol.
+    """Test a model by a protocol; return the probabilities, (images, classes), float32.
 
     A protocol is a list of passes over the images, each with its own kind of views and scales.
     Probabilities are averaged over the views at one scale, then over the scales of a pass, then
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def _counter(progress: Callable[[int, int], object], total: int) -> Callable[[int], None]:
-    """Return a function that adds to the number of images done, and calls `progress`."""
+    """Return a function that counts finished images and passes the count to `progress`."""
     done = 0
 
     def add(images: int) -> None:
@@ -95,7 +95,7 @@ def _inferences(
     protocol: str,
     scales: Sequence[int] | None,
 ) -> list[list[Inference]]:
-    """Return a list for each pass of the protocol, with an inference for each of its scales."""
+    """Return one list for each pass of a protocol, with one `Inference` for each scale."""
     if not len(split):
         raise InputError("the split contains no images; choose another one")
     if protocol == "single_view" and scales is None:
@@ -125,7 +125,7 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 def _probabilities(
     inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
-    """Return the probabilities of every image, without the repeats that fill the last batch."""
+    """Run an `Inference` and return the probabilities of every image once, without repeats."""
     model, split, rows, statistics, views, entire = inference
     images, done = 0, 0  # number of images in a step, and in all steps so far
 
@@ -136,7 +136,7 @@ def _probabilities(
             images = share * replicas
             found = evaluation_batches(split, rows, statistics, images, context)
             if found.element_spec.shape[1:].is_fully_defined():
-                break  # otherwise sizes may differ, and a batch can only contain one image
+                break  # otherwise sizes may differ, so each batch has one image
         return found
 
     def of_step() -> range:

@@ -6,17 +6,17 @@ from typing import NamedTuple
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
-# A scale (share, pixels) is the shorter side share * S + pixels, where S is the shorter side to
-# which the ops resize test images. The pixels are for crops of 224 and scale with the crop size,
-# which is ours. The scale None stands for the images as the ops return them before the last crop.
+# With the scale (share, pixels), images are resized to the shorter side share * S + pixels. S is
+# the shorter side to which the ops resize them. `pixels` is for crops of 224, and grows with the
+# crop size, which is ours. With the scale None, images keep the size before the last crop.
 OWN = (None,)
-AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))  # arXiv:1409.1556, section 3.2
-FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))  # arXiv:1512.03385, 3.4
-FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))  # arXiv:1409.4842, section 7
+AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))  # S - 32, S, S + 32: arXiv:1409.1556, section 3.2
+FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))  # ResNet: arXiv:1512.03385, 3.4
+FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))  # GoogLeNet: arXiv:1409.4842, 7
 
 
 class Pass(NamedTuple):
-    """Pass over all images, which takes the same kind of views of each at one or more scales."""
+    """Pass over all images that takes the same views of each image at one or more scales."""
 
     views: Callable[..., list[View]]
     scales: tuple[tuple[float, int] | None, ...]
@@ -59,7 +59,7 @@ def views_of(protocol: str) -> int:
 def sides_of(
     protocol: str, own: int | None, size: int, scales: Sequence[int] | None = None
 ) -> list[tuple[Pass, list[int | None]]]:
-    """Return the passes of a protocol, each with the shorter sides to resize the images to.
+    """Return each pass of a protocol, with the shorter sides to which it resizes the images.
 
     Args:
         protocol: Name of a protocol in `PROTOCOLS`.
@@ -98,7 +98,7 @@ def sides_of(
 
 
 def _side(scale: tuple[float, int] | None, own: int | None, size: int) -> int | None:
-    """Return the shorter side in pixels for a scale; None means to resize as the ops do."""
+    """Convert a scale to a shorter side in pixels, or to None to resize as the ops do."""
     if scale is None or own is None:
         return None
     share, pixels = scale

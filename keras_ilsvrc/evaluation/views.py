@@ -23,7 +23,7 @@ class View(NamedTuple):
 
 
 def flipped(rectangles: list[Rectangle]) -> list[View]:
-    """Return a view of each rectangle, then a mirrored view of each."""
+    """Return the views of all rectangles, then the mirrored views of all rectangles."""
     return [View(*each, flip=flip) for flip in (False, True) for each in rectangles]
 
 
@@ -57,7 +57,7 @@ def grid_crop(height: Any, width: Any, size: int) -> list[View]:
 
 
 def square_crop(height: Any, width: Any, size: int) -> list[View]:
-    """Return 36 views: six of each of three squares, also mirrored (arXiv:1409.4842, section 7).
+    """Return the 36 views of GoogLeNet (section 7): six of each of three squares, also mirrored.
 
     The squares are as wide as the shorter side and lie left, centre and right, or top, centre and
     bottom. The six views of a square are its corners, its centre, and the whole square.

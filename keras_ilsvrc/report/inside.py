@@ -41,7 +41,7 @@ def strongest(run: FinishedRun) -> Section | None:
 
 
 def layer_of_parts(view: Inspection) -> str | None:
-    """Return the name of the last ReLU whose receptive field is only a part of the image, or None.
+    """Return the name of the last ReLU whose units see only a part of the image, or None.
 
     In a net without ReLU, return the name of the last such layer with feature maps.
     """

@@ -16,9 +16,9 @@ from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.pictures import curves, least_sure
 from keras_ilsvrc.visualize.filters import enlarged, filters, tile
 
-TABLE = 20  # largest number of classes shown as a table
-MOST = 20  # largest number of confusions listed
-LONG = 40  # largest number of layers shown unfolded
+TABLE = 20  # maximum number of classes for which the confusions are a table
+MOST = 20  # maximum number of confusions listed
+LONG = 40  # maximum number of layers of a table that is not folded
 PHOTO = 224  # longer side of a test image in pixels
 FILTER = 44  # approximate side of a filter in pixels
 
@@ -39,9 +39,9 @@ def learning(run: FinishedRun) -> Section | None:
 
 
 def confusion(run: FinishedRun) -> Section:
-    """Return the section of confusions: a matrix, or the most frequent pairs of many classes."""
+    """Return the section of confusions: a matrix, or pairs if there are many classes."""
     number = len(run.classes)
-    cells = run.labels * number + run.probabilities.argmax(axis=1)  # row by row
+    cells = run.labels * number + run.probabilities.argmax(axis=1)  # index in the flattened matrix
     counts = np.bincount(cells, minlength=number**2).reshape(number, number)
     wrong = counts - np.diag(np.diag(counts))
     totals = counts.sum(axis=1)
@@ -87,7 +87,7 @@ def first_filters(run: FinishedRun) -> Section | None:
 
 
 def costs(run: FinishedRun) -> Section:
-    """Return the section of parameter and operation counts per layer, and per stage if many."""
+    """Return the section of parameters and operations per layer; long nets also list stages."""
     found = account(run.experiment.model)
     note = f"{found.depth} layers with weights on the longest path, {found.parameters:,} parameters"
     if found.macs is not None:

@@ -6,12 +6,12 @@ from typing import Any
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-AGREE = 0.005  # %; smaller differences between two tests of a run are not reported
+AGREE = 0.005  # %: smaller differences between the recorded error and a new test are not shown
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One error on an axis.
+    """Error that is marked on an axis.
 
     Attributes:
         name: Label, for example `this run`.
@@ -44,7 +44,7 @@ class Scale:
         return min(100.0, 1.1 * max(max(m.error, *(m.ends or (0.0,))) for m in self.marks)) or 1.0
 
     def place(self, error: float) -> float:
-        """Return the position of an error on the axis, in % of its length."""
+        """Return the position of an error on the axis, in % of the axis."""
         return round(100 * error / self.end, 3)
 
 
@@ -64,7 +64,7 @@ def summary(run: FinishedRun) -> Section:
 
 
 def scale_of(result: dict[str, Any], k: int) -> Scale | None:
-    """Return the scale of the top-k error; None for a top-5 error with no expected error."""
+    """Return the axis of the top-k error; None for top-5 if no top-5 error is expected."""
     key = f"top{k}_error"
     error, expected = result.get(key), result.get("expected") or {}
     compared = expected.get(key)

@@ -11,7 +11,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 def type_of(image: Any) -> str:
-    """Return the dtype in which images enter the layers; gradients need a float dtype."""
+    """Return the dtype to cast images to: that of the input if it is float, else float32."""
     return image.dtype if "float" in image.dtype else "float32"
 
 

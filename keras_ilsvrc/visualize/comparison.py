@@ -51,7 +51,7 @@ def error_against_operations(nets: Sequence[Mapping[str, Any]], path: Path) -> N
 
 
 def _draw_disc(axes: Axes, net: Mapping[str, Any], error: float, area: float) -> None:
-    """Draw a disc of `area` square points for a net, with a label above the disc."""
+    """Draw a net as a disc with a label above it. `area` is in square points."""
     place = net["macs"] / 1e9, error
     axes.scatter(*place, s=area, color=BLUE, alpha=0.35, linewidth=0)
     axes.scatter(*place, s=6, color=BLUE)

@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Comparison of how the features of several images change if the same part is covered.
+    """Comparison of the changes in several images' features when the same part is covered.
 
     Attributes:
         mean: Fraction of features whose changes have different signs, mean over pairs of images,

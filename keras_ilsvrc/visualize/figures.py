@@ -11,13 +11,13 @@ BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
 
 
 def save(figure: Figure, to: Path | BinaryIO) -> None:
-    """Write a figure as a PNG. Characters missing in the font become boxes, without a warning."""
+    """Write a figure as a PNG, without warnings about characters that the font lacks."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(to, format="png", dpi=DPI)
 
 
 def plain(text: str, most: int | None = None) -> str:
-    """Return a name of at most `most` characters, with `$` escaped, which would start a formula."""
+    """Shorten a name to `most` characters, and escape `$`, which would start a formula."""
     text = text if most is None or len(text) <= most else text[: most - 1] + "…"
     return text.replace("$", r"\$")

@@ -46,7 +46,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
 
 def _images(root: Call) -> set[int]:
-    """Return the `id` of the inputs and of all tensors computed from them without a kernel."""
+    """Return the `id` of the inputs and of tensors that layers without kernels made from them."""
     seen = set(map(id, root.inputs))
     for call in leaf_calls(root):
         if not hasattr(call.operation, "kernel") and seen.issuperset(map(id, call.inputs)):
@@ -55,7 +55,7 @@ def _images(root: Call) -> set[int]:
 
 
 def kernel_of(call: Call) -> np.ndarray | None:
-    """Return a convolution's kernel (rows, columns, input maps, filters), None for other layers."""
+    """Return a convolution's kernel (rows, columns, input maps, filters); None for others."""
     layer = call.operation
     kernel: Any = getattr(layer, "kernel", None)
     # The kernel of a transposed convolution is (rows, columns, filters, input maps).
@@ -94,6 +94,6 @@ def tile(
 
 
 def enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Return pictures enlarged by repeating pixels, to sides of at most `size`; never shrink."""
+    """Enlarge pictures to sides of at most `size` by repeating pixels; never shrink them."""
     times = max(1, size // max(pictures.shape[1:3]))
     return pictures.repeat(times, axis=1).repeat(times, axis=2)

@@ -19,11 +19,11 @@ from keras_ilsvrc.visualize.rules import is_relu
 # All limits are ours; the paper judges by eye.
 ALIKE = 0.95  # absolute cosine between weights above which two filters are duplicates
 HALF = 0.5  # fraction of a filter's energy above which a band dominates
-SMALLEST = 5  # minimum rows and columns of a kernel with separate low, middle and high bands
-# Upper limit of low frequencies, in cycles per kernel size. Since a kernel is small, even a
-# constant has only 77 % of its energy below this limit (53 % below half a cycle), and a Gaussian
-# bell over the kernel has 71 % (41 %). The slowest wave that fits, one cycle per kernel, has 8 % to
-# 25 % of its energy below the limit, depending on its phase and the kernel size.
+SMALLEST = 5  # in smaller kernels, low and high frequencies cannot be told apart
+# Upper limit of low frequencies, in cycles per kernel size. A kernel is so small that even a
+# constant kernel has only 77 % of its energy below this limit, and a Gaussian bell has 71 %. Below
+# half a cycle, they have 53 % and 41 %. A wave of one cycle per kernel, the slowest that fits, has
+# 8 % to 25 % below the limit, depending on its phase and the kernel size.
 LOW = 0.75
 HIGH = 0.25  # lower limit of high frequencies, in cycles per pixel: half the Nyquist frequency
 POINTS = 128  # number of frequencies of a spectrum along each axis
@@ -176,7 +176,7 @@ def _row(call: Call, strongest: np.ndarray | None) -> LayerHealth:
 
 
 def duplicates(kernel: np.ndarray) -> int:
-    """Return the number of filters in a kernel (rows, columns, maps, filters) with a duplicate."""
+    """Count the filters of a kernel that nearly equal another filter or its negative."""
     flat = kernel.reshape(-1, kernel.shape[-1])
     flat = flat / np.maximum(np.linalg.norm(flat, axis=0), 1e-12)
     alike = np.abs(flat.T @ flat) >= ALIKE
@@ -185,7 +185,7 @@ def duplicates(kernel: np.ndarray) -> int:
 
 
 def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
-    """Return `low`, `high` and `aliased` for a kernel (rows, columns, input maps, filters)."""
+    """Compute `low`, `high` and `aliased` of `LayerHealth` for the kernel of a convolution."""
     rows, columns = kernel.shape[:2]
     size = max(POINTS, rows, columns)
     down, across = np.meshgrid(*(np.abs(np.fft.fftfreq(size)),) * 2, indexing="ij")
@@ -200,7 +200,7 @@ def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
 
 
 def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
-    """Return the fraction of each filter's energy in a band of its spectrum, as (filters,).
+    """Return for each filter the fraction of its energy that lies in a band of frequencies.
 
     By Parseval's theorem, this energy, summed over the input maps, is a quadratic form of the
     weights. So the spectra of the thousands of kernels of a deep layer need not be stored.

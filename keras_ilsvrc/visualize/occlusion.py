@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Outputs of a net for one image that a square covers at each of several positions.
+    """Outputs of a net for one image while a square covers it at each of several positions.
 
     Attributes:
         label: Class whose probability is recorded.
@@ -77,7 +77,7 @@ def occlusion(
 
 
 class Occluder:
-    """Occlusion for many images with one traced graph; the arguments are those of `occlusion`."""
+    """Callable like `occlusion` that traces the graph once and reuses it for many images."""
 
     def __init__(self, model: keras.Model, layer: str | None = None):
         self.probe = Probe(model)
@@ -124,27 +124,27 @@ class Occluder:
         return Occlusion(label, strongest, tops, lefts, square, probability, labels, sums, whole)
 
     def _graph(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return probabilities (images, classes) and total activations (images, maps)."""
+        """Return probabilities (images, classes) and the sum of each feature map (images, maps)."""
         values = self.probe.values(images)
         totals = tf.reduce_sum(tf.cast(values[id(self.maps)], "float32"), (1, 2))
         return self.probe.probable(tf.cast(values[id(self.probe.target)], "float32")), totals
 
 
 def _sizes(height: int, width: int, square: int | None, stride: int | None) -> tuple[int, int]:
-    """Return the checked side of the square and its stride, by default as in `occlusion`."""
+    """Check the side and stride of the square, or choose them if they are None."""
     shorter = min(height, width)
     square = min(max(2, shorter // 5), shorter) if square is None else square
     stride = max(1, square // 4) if stride is None else stride
     if not is_whole(square, 1) or not is_whole(stride, 1) or square > shorter:
         raise InputError(
-            f"a square of {square} moved by {stride} does not fit an image of {height}x{width}; "
+            f"a square of {square} with stride {stride} does not fit {height}x{width} pixels; "
             f"expected whole numbers, from 1 to {shorter} for the square"
         )
     return square, stride
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Return `fill`, a number, one per channel or an image, as (height, width, channels).
+    """Broadcast `fill` to `shape`. It is a number, one number for each channel, or an image.
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.

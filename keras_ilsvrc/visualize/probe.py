@@ -59,12 +59,12 @@ class Probe:
         self.activations = self.graph(lambda images: self.values(images)[id(self.target)])
 
     def graph(self, function: Callable[..., Any], *further: tf.TensorSpec) -> Any:
-        """Return a function of images and `further` inputs, traced once for all batch sizes."""
+        """Compile a function of images and `further` inputs, once for all batch sizes."""
         images = tf.TensorSpec(self.image.shape, type_of(self.image))
         return tf.function(function, input_signature=[images, *further])
 
     def values(self, images: Any) -> dict[int, Any]:
-        """Return the values of all tensors up to the layer, by the `id` of their Keras tensors."""
+        """Run the model up to the layer; return each value by the `id` of its Keras tensor."""
         tensors = {id(self.image): images}
         for call, run in self.steps:
             run_call(call, tensors, run)
@@ -90,7 +90,7 @@ class Probe:
         return check_batch(self.root, images)
 
     def _scores(self) -> Any:
-        """Return the tensor of scores; make the last layer linear if its activation is softmax."""
+        """Return the tensor of class scores before the softmax, which is replaced or left out."""
         output = output_of(self.model)
         if isinstance(output, dict):
             if "predictions" not in output:
@@ -118,7 +118,7 @@ class Probe:
 
 
 def graph_of(model: keras.Model) -> Call:
-    """Return the graph of calls of a functional model of one image.
+    """Return the graph of layer calls of a functional model that takes one image.
 
     Raises:
         InputError: If `model` is anything else.
@@ -149,7 +149,7 @@ def call_named(root: Call, name: str) -> Call:
 
 
 def maps_of(probe: Probe, layer: str | None = None) -> Any:
-    """Return the output of a layer that returns maps, on which the probe's layer depends.
+    """Return the feature maps of a layer on which the probe's layer or scores depend.
 
     Args:
         probe: Probe of a later layer, or of the scores.
@@ -180,7 +180,7 @@ def _all(call: Call) -> Iterator[Call]:
 
 
 def _needed(calls: list[Call], target: Any) -> list[Call]:
-    """Return the calls on which a tensor depends, in order."""
+    """Return the layer calls on which a tensor depends, in order."""
     wanted, needed = {id(target)}, []
     for call in reversed(calls):
         if not wanted.isdisjoint(map(id, call.outputs)):

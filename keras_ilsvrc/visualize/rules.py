@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.layers import LocalResponseNormalization
 
-Backward = Callable[[Any, Any], Any]  # function of the signal from above and the ReLU's input
+Backward = Callable[[Any, Any], Any]  # function of the signal at a ReLU's output and its input
 
 
 class Rule(NamedTuple):
@@ -24,12 +24,12 @@ class Rule(NamedTuple):
 
 
 def rectified_signal(signal: Any, x: Any) -> Any:
-    """Return the deconvnet's signal: rectified, whatever the input of the ReLU was."""
+    """Pass back positive signals only, whatever the ReLU's input was (deconvnet)."""
     return tf.nn.relu(signal)
 
 
 def rectified_twice(signal: Any, x: Any) -> Any:
-    """Return guided backpropagation's signal: rectified, and zero where the ReLU returned zero."""
+    """Pass back positive signals where the ReLU's input was positive (guided backpropagation)."""
     return tf.where(x > 0, tf.nn.relu(signal), tf.zeros_like(signal))
 
 
@@ -37,7 +37,7 @@ RELUS = (keras.activations.relu, keras.ops.relu, tf.nn.relu)
 RULES = {
     "gradient": Rule(None, False),
     # Zeiler and Fergus, arXiv:1311.2901, section 2.1. They do not say how they invert local
-    # response normalisation; here and in other implementations, signals skip it.
+    # response normalisation; here and in other implementations, signals pass it unchanged.
     "deconvnet": Rule(rectified_signal, True),
     # Springenberg et al., arXiv:1412.6806, section 3.4, for nets without normalisation.
     "guided": Rule(rectified_twice, False),
@@ -45,7 +45,7 @@ RULES = {
 
 
 def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
-    """Return a layer or operation with the same outputs that passes signals back by the rule.
+    """Return an operation with the same outputs whose ReLU passes signals back by the rule.
 
     The rule applies to ReLU as a layer, as an operation, and as the `activation` of any layer. It
     does not apply to a ReLU in the code of a layer's `call`, or to a maximum with zero.

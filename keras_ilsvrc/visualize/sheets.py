@@ -15,7 +15,7 @@ from keras_ilsvrc.visualize.top import TopActivations, cut
 
 Picture = Callable[[int], np.ndarray]  # function from the index of an image to the image
 INCH = 2.2  # width of an image in a row, in inches
-CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # colours of classes; the eighth is grey
+CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # for the seven most frequent classes; others are grey
 ACROSS = 4  # number of maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
 ENLARGED = 48  # enlarge smaller images to about this many pixels
@@ -29,7 +29,7 @@ def centred(signal: np.ndarray) -> np.ndarray:
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Return an image (height, width, 3) stretched to 0-1; uint8 is only divided by 255."""
+    """Stretch an image to 0-1, with three channels. A uint8 image is only divided by 255."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
@@ -43,7 +43,7 @@ def coloured(image: np.ndarray) -> np.ndarray:
 
 
 def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: str) -> Figure:
-    """Return a figure of rows of images; `titles` belong to the first images, row by row."""
+    """Return a figure with rows of images. `titles` go to the images in order, row by row."""
     columns = max(map(len, rows))
     size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
     figure, axes = _figure((max(size[0], 5.0), size[1]), title, len(rows), columns)
@@ -56,7 +56,7 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
 
 
 def top_sheet(found: TopActivations, title: str, picture: Picture | None = None) -> Figure:
-    """Return a figure with projections beside image patches for each map, as in the paper.
+    """Return a figure that shows each map's projections beside their image patches.
 
     Args:
         found: Top activations to draw.
@@ -90,7 +90,7 @@ def filter_sheet(found: np.ndarray, title: str) -> Figure:
 
 
 def evolution_sheet(found: Evolution, title: str) -> Figure:
-    """Return a figure with a row per map: its projected top activation at each checkpoint."""
+    """Return a figure with a row per map that shows its top activation at each checkpoint."""
     names = [f"map {number}" for number in found.found[0].maps]
     rows = []
     for row in range(len(names)):
@@ -101,7 +101,7 @@ def evolution_sheet(found: Evolution, title: str) -> Figure:
 
 
 def _grid(blocks: Sequence[np.ndarray], names: Sequence[str], title: str, across: int) -> Figure:
-    """Return a figure with a grid of images and their names, large enough to show every pixel."""
+    """Return a figure with a grid of named images, large enough to show every pixel."""
     across = min(across, len(blocks))
     down = -(-len(blocks) // across)
     height, width = blocks[0].shape[:2]
@@ -128,7 +128,7 @@ def _figure(size: tuple[float, float], title: str, down: int, across: int) -> tu
 def occlusion_sheet(
     found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """Return a figure of an image, and of the outputs for each position of the covering square."""
+    """Return a figure of an image, and of the net's outputs by position of the square."""
     figure, axes = _figure((13, 3.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
@@ -160,7 +160,7 @@ def occlusion_sheet(
 
 
 def heat(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """Return an image overlaid with a heat map of values of at least 0; large values are red."""
+    """Overlay an image with a heat map of non-negative values; large values are red."""
     share = (values / (values.max() or 1.0))[..., None]
     grey = stretched(picture).mean(-1, keepdims=True) * 0.6 + 0.2
     return grey * (1 - 0.7 * share) + np.array([0.85, 0.15, 0.1]) * 0.7 * share

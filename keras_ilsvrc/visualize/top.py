@@ -42,7 +42,7 @@ class TopActivations:
 
 
 class Top:
-    """Search for the top activations of a layer; a second search reuses the traced graphs.
+    """Search for the top activations of a layer, which can be repeated on other images.
 
     Args:
         model: Functional model of one image.
@@ -100,7 +100,7 @@ class Top:
     def _search(
         self, images: Any, batch_size: int, progress: Callable[[int], object]
     ) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
-        """Return activations, image indices, and these images by index; keep no other images."""
+        """Return the top activations, the indices of their images, and these images by index."""
         values = np.empty((len(self.maps), 0), "float32")
         indices = np.empty((len(self.maps), 0), "int64")
         held: dict[int, np.ndarray] = {}
@@ -138,9 +138,10 @@ def top_activations(
     batch_size: int = 32,
     progress: Callable[[int], object] = lambda done: None,
 ) -> TopActivations:
-    """Find the top activations of feature maps, one per image at most, and project them to pixels.
+    """Find the images that activate each feature map most, and project these activations to pixels.
 
-    The images are read once, and only those with the strongest activations are kept in memory.
+    An image counts at most once for each map. The images are read once, and only those with the
+    strongest activations are kept in memory.
 
     Args:
         model: Any functional model of one image (batch, height, width, channels).
@@ -175,7 +176,7 @@ class Windows:
         self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
     def of(self, place: Sequence[int], sizes: Sequence[int]) -> tuple[int, int, int, int]:
-        """Return top, left, height and width of a unit's window, or of the image if unknown.
+        """Return a unit's receptive field (top, left, height, width), or the image if unknown.
 
         Args:
             place: Row and column of the unit.

@@ -10,7 +10,7 @@ from keras import layers
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import walk
 
-# Keras' names of weights by torch's names, for batch normalisation and for every other layer.
+# Names of weights, torch's to Keras': first of batch normalisation, then of all other layers.
 BATCH_NORM = {
     "weight": "gamma",
     "bias": "beta",
@@ -59,7 +59,7 @@ def layers_of(paths: Iterable[str]) -> list[str]:
 
 
 def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
-    """Subtract biases that the model lacks from the mean of the next batch normalisation.
+    """Subtract biases that the model lacks from the moving mean of the normalisation after them.
 
     Batch normalisation computes gamma (w x + b - mean) / s + beta, so that b can be subtracted from
     the mean instead. The batch normalisation after a layer `conv1` is called `conv1_bn`.
@@ -75,7 +75,7 @@ def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
 
 
 def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
-    """Reorder dense kernels after a flatten layer: torch flattens C, H, W, and Keras H, W, C."""
+    """Reorder rows of dense kernels after Flatten from torch's C, H, W to Keras' H, W, C."""
     ordered = dict(arrays)
     flat: dict[int, tuple[int, ...]] = {}  # (H, W, C) before flattening, by id of the flat tensor
     for call in walk(model).inside:
@@ -95,7 +95,7 @@ def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
 
 
 def fill(model: keras.Model, arrays: Arrays) -> None:
-    """Set every weight of a model from the array of the same path; on an error, set none.
+    """Set every weight of a model from the array with its path. On an error, set none.
 
     Raises:
         InputError: If a weight has no array, an array has no weight, or their shapes differ.
@@ -118,6 +118,6 @@ def fill(model: keras.Model, arrays: Arrays) -> None:
 
 
 def _first(named: list[str], most: int = 3) -> str:
-    """Return the first few names, and the number of further ones."""
+    """Return the first few names and the number of the other names, as text."""
     more = f" and {len(named) - most} more" if len(named) > most else ""
     return ", ".join(named[:most]) + more

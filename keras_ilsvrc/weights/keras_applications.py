@@ -10,11 +10,11 @@ import numpy as np
 from keras_ilsvrc.weights import arrays, names
 
 RULES: names.Rules = {
-    # VGG16, VGG19
+    # layers of VGG16 and VGG19
     r"block(\d)_conv(\d)": r"conv\1_\2",
     "fc1": "fc6",
     "fc2": "fc7",
-    # ResNet*, ResNet*V2
+    # layers of ResNet* and ResNet*V2
     "conv1_conv": "conv1",
     "conv1_bn": "conv1_bn",
     r"conv(\d)_block(\d+)_0_(conv|bn)": r"conv\1_\2/\3_shortcut",
@@ -24,13 +24,13 @@ RULES: names.Rules = {
     "predictions": "logits",
 }
 VGG = {**RULES, "predictions": "fc8"}
-# ResNet*V2 numbers a normalisation as the convolution before it; our nets, as the one after it.
+# In ResNet*V2, a normalisation has the number of the convolution before it; in ours, after it.
 RESNET_V2 = {
     r"conv(\d)_block(\d+)_1_bn": r"conv\1_\2/bn_2",
     r"conv(\d)_block(\d+)_2_bn": r"conv\1_\2/bn_3",
     **RULES,
 }
-# InceptionV3's layers have automatic names, numbered in this order, in which they are created.
+# InceptionV3's layers have automatic names. Below are our names in the order of their creation.
 STEM = "conv1a conv2a conv2b conv3b conv4a"
 FIGURE_5 = "1x1 5x5_reduce 5x5 double_3x3_reduce double_3x3_1 double_3x3_2 pool_proj"
 FIGURE_6 = (
@@ -51,7 +51,7 @@ INCEPTION_V3 = {
 
 
 def inception_v3(theirs: list[str]) -> names.Rules:
-    """Return rules for Keras' automatic names: `conv2d`, `conv2d_1`, `batch_normalization_7`."""
+    """Return rules for InceptionV3's automatic layer names, such as `conv2d_1`, by their number."""
     ours = STEM.split() + [
         f"mixed_{module}_{name}" for module, row in INCEPTION_V3.items() for name in row.split()
     ]

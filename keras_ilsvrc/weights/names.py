@@ -8,7 +8,7 @@ import keras
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.weights.arrays import Arrays, layers_of
 
-# By regular expression of a whole layer name: our name, as a template or function for `re.sub`.
+# Regular expression of a whole layer name: our name, as a template or function for `re.sub`.
 Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
@@ -38,7 +38,7 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Return rules for a chain of layers, in which the nth layer gets the name of our nth layer.
+    """Pair the layers of two chains by position; return rules that rename theirs to ours.
 
     Args:
         arrays: Arrays under the names of the other framework.

@@ -8,9 +8,9 @@ import keras
 
 from keras_ilsvrc.weights import arrays, names
 
-# zfnet, zfnetb, nin_cifar10: one chain of layers.
+# Layers of zfnet, zfnetb and nin_cifar10, each of which is one chain of layers.
 CHAIN = (r"features\.stage\d\.unit\d\.conv", r"output\.\w+(\.\w+)?")
-# bninception: our modules by pytorchcv's stage, which begins where the size of the maps changes.
+# bninception: our modules in each stage of pytorchcv. A stage begins where maps change size.
 MODULES = {"1": ("3a", "3b"), "2": ("3c", "4a", "4b", "4c", "4d"), "3": ("4e", "5a", "5b")}
 BRANCHES = {
     "1": "1x1",
@@ -21,11 +21,11 @@ BRANCHES = {
     "3.conv3": "double_3x3_2",
     "4.conv": "pool_proj",
 }
-REDUCTIONS = ("3c", "4e")  # modules without the first branch
+REDUCTIONS = ("3c", "4e")  # modules without the 1x1 branch
 
 
 def inception(match: re.Match[str]) -> str:
-    """Return our name of a convolution of BN-Inception, or of its normalisation."""
+    """Return our name of a convolution or normalisation in a module of BN-Inception."""
     stage, number, branch, rest, kind = match.groups()
     module = MODULES[stage][int(number) - 1]
     key = f"{int(branch) + (module in REDUCTIONS)}{rest}"
@@ -33,7 +33,7 @@ def inception(match: re.Match[str]) -> str:
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name of a layer in a unit; pytorchcv counts stages from 1, our nets from 2."""
+    """Return our name of a layer in a residual unit. pytorchcv's stage 1 is our conv2."""
     stage, number, place, kind = match.groups()
     where = "shortcut" if place == "identity_conv" else place.removeprefix("body.conv")
     return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"
@@ -47,7 +47,7 @@ RULES: names.Rules = {
     r"features\.init_block\.conv2\.conv2\.conv": "conv2",
     r"features\.init_block\.conv2\.conv2\.bn": "conv2_bn",
     r"features\.stage(\d)\.unit(\d)\.branches\.branch(\d)(.*)\.(conv|bn)": inception,
-    # resnet*, preresnet*
+    # layers of resnet* and preresnet*
     r"features\.init_block(\.conv)*": "conv1",
     r"features\.init_block(\.conv)?\.bn": "conv1_bn",
     r"features\.stage(\d)\.unit(\d+)\.(body\.conv\d|identity_conv)(?:\.(conv|bn))?": unit,

@@ -10,7 +10,7 @@ from keras_ilsvrc.weights import arrays, names
 
 # alexnet and vgg* are chains of layers.
 CHAIN = (r"features\.\d+", r"classifier\.\d+")
-# googlenet, inception_v3: each name covers a convolution without bias and its normalisation.
+# googlenet, inception_v3: each name stands for a convolution without bias and its normalisation.
 GOOGLENET = {
     "conv1": "conv1",
     "conv2": "conv2_reduce",
@@ -64,7 +64,7 @@ INCEPTION_V3 = {
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name of a layer in a unit; torchvision counts units from 0 and stages from 1."""
+    """Return our name of a layer in a residual unit. torchvision's layer1.0 is our conv2_1."""
     stage, number, kind, place = match.groups()
     inside = {".0": "conv_shortcut", ".1": "bn_shortcut"}.get(place, f"{kind}_{place}")
     return f"conv{int(stage) + 1}_{int(number) + 1}/{inside}"
@@ -79,7 +79,7 @@ RULES: names.Rules = {
     r"(aux\d)\.fc1": r"\1_fc",
     r"(aux\d)\.fc2": r"\1_logits",
     r"AuxLogits\.fc": "aux_logits",
-    # resnet*
+    # layers of resnet*
     "conv1": "conv1",
     "bn1": "conv1_bn",
     r"layer(\d)\.(\d+)\.(conv|bn|downsample)(\d|\.[01])": unit,

@@ -32,7 +32,7 @@ def test_a_good_set_is_reported_within_100_columns_and_ends_with_status_0(images
     assert any(line.split()[:2] == ["train", "2"] for line in table)
     assert any(line.split()[:2] == ["test", "2"] for line in table)
     assert all(len(line) <= 100 for line in table if str(images) not in line)
-    assert "the same images in train, test: 1" in table
+    assert "images that are in both of train, test: 1" in table
     assert f"  {images}/train/ape/a.png = {images}/test/ape/copy.png" in table
     assert "bad: 0" in table
 

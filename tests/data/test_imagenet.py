@@ -213,7 +213,7 @@ def test_labels_and_validation_images_are_counted(tmp_path, validation, truth):
 def test_a_label_that_is_no_synset_is_named_by_its_line(tmp_path, number):
     train_as_folders(tmp_path)
     kit_as_tar(tmp_path, [1, number, 2, 2, 1])
-    assert f"line 2: {number}; expected 1 to 3" in refusal(tmp_path)
+    assert f"line 2: class {number}; expected 1 to 3" in refusal(tmp_path)
 
 
 def cut(path, left):

@@ -50,7 +50,7 @@ def deconvnet(
     """Project the strongest activations of a layer to the pixels with ZFNet's deconvnet."""
     wanted = parse_numbers(maps)
     if len(wanted or ()) > WIDEST:
-        raise InputError(f"--maps names {len(wanted or ())} maps; expected at most {WIDEST}")
+        raise InputError(f"--maps has {len(wanted or ())} indices; expected at most {WIDEST}")
     save = saver("deconvnet", out)
     with starting():
         view = viewed(run, model, preprocess, source)
@@ -106,11 +106,11 @@ def occlusion(
     layer: SomeLayer = None,
     square: Annotated[
         int | None,
-        typer.Option(help="Side of the square in pixels; a fifth of the image by default."),
+        typer.Option(help="Side of the square in pixels (default: a fifth of the image)."),
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option(help="Step of the square in pixels; a fourth of its side by default."),
+        typer.Option(help="Step of the square in pixels (default: a fourth of its side)."),
     ] = None,
     out: Out = None,
 ) -> None:
@@ -136,7 +136,7 @@ def occlusion(
 def filters(
     run: Run = None,
     model: Model = None,
-    layer: Annotated[str | None, typer.Option(help="Convolution; the first if not given.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Convolution (default: the first).")] = None,
     out: Out = None,
 ) -> None:
     """Draw the kernels of the first convolution, as in AlexNet's figure 3."""
@@ -169,8 +169,8 @@ def evolution(
 
         if not view.epochs:
             raise InputError(
-                f"{run}: the run kept no weights of single epochs; train with keep_epochs = "
-                "[1, 2, 5] in the recipe"
+                f"{run}: this run kept only its final weights; to keep those of some epochs, train "
+                "with keep_epochs = [1, 2, 5] in the recipe"
             )
     with bar("epochs") as progress:
         batches, chosen = view.repeatable(images), parse_numbers(maps)
@@ -182,7 +182,7 @@ def evolution(
 
 
 def _of_images(verb: str, help_: str) -> None:
-    """Add a command that draws which pixels of an image are evidence for a class."""
+    """Add a command that draws how much each pixel of an image matters for its class."""
 
     def command(
         run: Run = None,

@@ -16,26 +16,28 @@ if TYPE_CHECKING:
     from keras_ilsvrc.runs.inspection import Inspection
 
 Run = Annotated[Path | None, typer.Option("--run", help="Directory of a finished run.")]
-Model = Annotated[Path | None, typer.Option("--model", help="A .keras file, instead of --run.")]
+Model = Annotated[
+    Path | None, typer.Option("--model", help="Model as a .keras file, instead of --run.")
+]
 Preprocess = Annotated[
     str | None,
-    typer.Option(help="With --model: caffe, tf or torch; pixel values 0 to 255 if not given."),
+    typer.Option(help="With --model: caffe, tf or torch (default: pixels from 0 to 255)."),
 ]
 Source = Annotated[
     str | None,
-    typer.Option(help="Images, for example folder:PATH; the run's test images if not given."),
+    typer.Option(help="Images, e.g. folder:PATH (default: the run's test images)."),
 ]
 Images = Annotated[list[Path] | None, typer.Option("--image", help="Image file; repeatable.")]
 Numbers = Annotated[
     list[int] | None, typer.Option("--number", help="Index of an image of the source; repeatable.")
 ]
-Layer = Annotated[str, typer.Option(help="Layer, e.g. conv5, or conv3_1/conv_2 in a unit.")]
+Layer = Annotated[str, typer.Option(help="Layer, e.g. conv5, or in a unit conv3_1/conv_2.")]
 SomeLayer = Annotated[
-    str | None, typer.Option(help="Layer; the last one with maps larger than 1x1 if not given.")
+    str | None, typer.Option(help="Layer (default: the last one with maps larger than 1x1).")
 ]
-Maps = Annotated[str | None, typer.Option(help="Indices of feature maps: 0,3,17.")]
+Maps = Annotated[str | None, typer.Option(help="Indices of feature maps, e.g. 0,3,17.")]
 Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images to use.")]
-Out = Annotated[Path | None, typer.Option(help="PNG; named after the command if not given.")]
+Out = Annotated[Path | None, typer.Option(help="PNG file (default: named after the command).")]
 
 
 def saver(verb: str, out: Path | None) -> Callable[[Any], None]:
@@ -62,7 +64,7 @@ def starting() -> Status:
 def viewed(
     run: Path | None, model: Path | None, preprocess: str | None, source: str | None
 ) -> "Inspection":
-    """Return the inspection of a run or of a .keras file."""
+    """Open a run or a .keras file; return its model and the images to inspect it with."""
     if (run is None) == (model is None):
         raise InputError("expected --run DIRECTORY or --model FILE; give one of them")
     if run is not None and preprocess is not None:
@@ -81,7 +83,7 @@ def sources_of(images: list[Path] | None, numbers: list[int] | None) -> list[Pat
 
 
 def parse_numbers(text: str | None) -> list[int] | None:
-    """Parse whole numbers separated by commas."""
+    """Parse `--maps`: whole numbers separated by commas."""
     if text is None:
         return None
     words = text.split(",")

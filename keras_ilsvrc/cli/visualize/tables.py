@@ -29,7 +29,8 @@ WIDTH = 120
 def correspondence(
     layer: Layer,
     parts: Annotated[
-        Path, typer.Option(help="TOML: part = \\[\\[top, left, height, width], ...], per image.")
+        Path,
+        typer.Option(help="Parts: nose = \\[\\[top, left, height, width], ...], a box per image."),
     ],
     image: Annotated[list[Path], typer.Option("--image", help="Image file; give at least two.")],
     run: Run = None,
@@ -37,7 +38,7 @@ def correspondence(
     preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
-    """Print how similarly covering a part changes features of several images (ZFNet, table 1)."""
+    """Print whether covering a part changes the features of all images alike (ZFNet, table 1)."""
     boxes = _parts(parts, len(image))
     with starting():
         view = viewed(run, model, preprocess, None)
@@ -72,7 +73,7 @@ def health(
     images: Count = 1000,
     as_json: Json = False,
 ) -> None:
-    """Print how many filters of each layer are dead, alike, aliased, or low or high frequency."""
+    """Print the numbers of dead, duplicate, low- and high-frequency filters, and the aliasing."""
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize.health import health as examine
@@ -97,7 +98,7 @@ def health(
 
 
 def _parts(path: Path, images: int) -> dict[str, Any]:
-    """Read the boxes of each part from a TOML file, one box per image."""
+    """Read the boxes of object parts from a TOML file: for each part, one box per image."""
     try:
         parts = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -115,9 +116,9 @@ def _parts(path: Path, images: int) -> dict[str, Any]:
                 f"of the {images} images"
             )
     if "random" in parts:
-        raise InputError(f"{path}: random is the name of the random boxes; rename this part")
+        raise InputError(f"{path}: the part name random is reserved for random boxes; rename it")
     if not parts:
         raise InputError(
-            f"{path}: no object part; add e.g. nose = [[top, left, height, width], ...]"
+            f"{path} has no object part; add one: nose = [[top, left, height, width], ...]"
         )
     return parts
