@@ -21,4 +21,4 @@ BN_INCEPTION = Family(
     ),
 )
 
-NETS = {"bn_inception": BN_INCEPTION.net(11_285_224, (25.2, 7.8, "single_view"))}
+NETS = {"bn_inception": BN_INCEPTION.net(11_285_224, (25.2, 7.82, "single_view"))}
