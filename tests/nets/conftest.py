@@ -7,11 +7,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pytest
+from cells import cells_of
 from keras import ops
 
 from keras_ilsvrc import build, info
 from keras_ilsvrc.layers import ResidualUnit
-from keras_ilsvrc.layers.graph import batch_norms
+from keras_ilsvrc.layers.graph import batch_norms, leaves
 
 
 class Facts(NamedTuple):
@@ -26,6 +27,8 @@ class Facts(NamedTuple):
     rates: dict[str, float]  # of dropout
     biased: set[str]
     inside: dict[str, list[str]]  # the layers of each residual unit
+    cells: dict[str, list[tuple[str, str]]]  # of each output, in the papers' notation
+    starts: dict[str, str]  # what draws kernels, coefficients and biases, and a layer of each
 
 
 def build_without_values(name, **arguments):
@@ -36,6 +39,15 @@ def build_without_values(name, **arguments):
 
 def count(weights):
     return sum(math.prod(weight.shape) for weight in weights)
+
+
+def starts_of(layer):
+    """What draws a layer's weights, as text: the initializers of its kernel and its bias."""
+    for part in ("kernel", "coefficient", "bias"):
+        start = getattr(layer, f"{part}_initializer", None)
+        if start is not None and getattr(layer, part, None) is not None:
+            config = start.get_config() | {"seed": None}
+            yield f"{part} {type(start).__name__} {config}"
 
 
 @functools.cache
@@ -58,6 +70,8 @@ def facts_of(name, **arguments):
         {layer.name: layer.rate for layer in model.layers if hasattr(layer, "rate")},
         {layer.name for layer in weighted if layer.bias is not None},
         {unit.name: [layer.name for layer in unit.body.layers[1:]] for unit in units},
+        cells_of(model),
+        {start: layer.name for layer in leaves(model) for start in starts_of(layer)},
     )
 
 
