@@ -24,7 +24,6 @@ class Facts(NamedTuple):
     kernels: int  # values in all kernels of convolutions
     gammas: int
     norms: set[tuple[float, float]]  # momentum and epsilon of batch normalisation
-    rates: dict[str, float]  # of dropout
     biased: set[str]
     inside: dict[str, list[str]]  # the layers of each residual unit
     cells: dict[str, list[tuple[str, str]]]  # of each output, in the papers' notation
@@ -67,7 +66,6 @@ def facts_of(name, **arguments):
         count(layer.kernel for layer in weighted if len(layer.kernel.shape) == 4),
         count(weight for weight in trained if weight.name == "gamma"),
         {(norm.momentum, norm.epsilon) for norm in batch_norms(model)},
-        {layer.name: layer.rate for layer in model.layers if hasattr(layer, "rate")},
         {layer.name for layer in weighted if layer.bias is not None},
         {unit.name: [layer.name for layer in unit.body.layers[1:]] for unit in units},
         cells_of(model),

@@ -15,34 +15,23 @@ def departures_of(name):
     return [x for text in listed for x in FIGURES["departures"] if text.startswith(x["says"])]
 
 
-def table_of(name):
-    """A net's table with its departures; `unmatched` are those of their patterns not found."""
-    table = {"unmatched": [], **said_of(name)}
-    table |= {"layers": _instead(table, table), "auxiliary": dict(table.get("auxiliary", {}))}
-    for departure in departures_of(name):
-        table |= {"layers": _instead(table, departure)} | {
-            key: value
-            for key, value in departure.items()
-            if key not in ("says", "instead", "seen", "held", "unseen")
-        }
+def table_of(name, *changes):
+    """A net's table with its departures and other changes, and the patterns that were not found."""
+    table = said_of(name)
+    texts = {"predictions": table["layers"], **table.get("auxiliary", {})}
+    table = {**table, "unmatched": [], "texts": texts}
+    for change in (table, *departures_of(name), *changes):
+        for theirs, ours in change.get("instead", []):
+            found = any(re.search(theirs, text) for text in texts.values())
+            table["unmatched"] += [] if found else [theirs]
+            texts |= {key: re.sub(theirs, ours, text) for key, text in texts.items()}
+        table |= {key: x for key, x in change.items() if key not in ("texts", "unmatched")}
     return table
-
-
-def _instead(table, changes):
-    text = table["layers"]
-    for theirs, ours in changes.get("instead", []):
-        found = re.search(theirs, text + str(table.get("auxiliary", "")))
-        table["unmatched"] += [] if found else [theirs]
-        text = re.sub(theirs, ours, text)
-        for key, head in table.get("auxiliary", {}).items():
-            table["auxiliary"] = {**table["auxiliary"], key: re.sub(theirs, ours, head)}
-    return text
 
 
 def cells_by_paper(table):
     """For each output, the cells that `cells_of` finds in the net."""
-    texts = {"predictions": table["layers"], **table["auxiliary"]}
-    return {name: _cells(text, table) for name, text in texts.items()}
+    return {name: _cells(text, table) for name, text in table["texts"].items()}
 
 
 def _cells(text, table):
@@ -62,9 +51,9 @@ def _cell(text, table):
     """A cell and what follows it: what is written behind it, or what always follows."""
     if text in "(|)":
         return [text]
-    if text == "lrn":
-        return [" ".join(["lrn", *(f"{x:g}" for x in table["lrn"])])]
     words = text.split()
+    if words[0] == "lrn":
+        return [" ".join(["lrn", *(f"{x:g}" for x in table["lrn"]), *words[1:]])]
     own = [word for word in words[1:] if word in FOLLOWING]
     cell = " ".join([words[0], *(word for word in words[1:] if word not in FOLLOWING)])
     kind = re.match("[a-z]+", cell)[0]
