@@ -14,17 +14,19 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 DATASET = """
 import tensorflow as tf
 
+tf.config.run_functions_eagerly({eagerly})
 images, labels = tf.random.stateless_uniform((2, 224, 224, 3), (0, 0)), tf.constant([3, 5])
 dataset = tf.data.Dataset.from_tensors((images, labels))
 """
 
 
+# To trace the graph of a ResNet-50 takes longer than all the rest.
 @pytest.mark.tensorflow
-def test_the_three_uses_run_one_after_another():
+@pytest.mark.parametrize("eagerly", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_three_uses_run_one_after_another(eagerly):
     """In a process of their own, since one of them opens a strategy."""
-    script = "\n".join(
-        [DATASET, *SNIPPETS, "print(len(model.layers), tuner.oracle.objective.name)"]
-    )
+    counts = "print(len(model.layers), tuner.oracle.objective.name)"
+    script = "\n".join([DATASET.format(eagerly=eagerly), *SNIPPETS, counts])
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(SNIPPETS) == 3

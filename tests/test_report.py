@@ -14,8 +14,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from keras_ilsvrc import InputError, build
+from keras_ilsvrc import InputError, build, files, report
 from keras_ilsvrc.cli import app
+from keras_ilsvrc.report import sections
+from keras_ilsvrc.report.inside import layer_of_parts
+from keras_ilsvrc.report.page import render
+from keras_ilsvrc.report.summary import scale_of
+from keras_ilsvrc.runs.finished import FinishedRun, read
+from keras_ilsvrc.runs.inspection import of_experiment
 
 pytestmark = pytest.mark.tensorflow
 TITLES = (
@@ -46,10 +52,15 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(small_run, tmp_path_factory):
-    from keras_ilsvrc.report import report
+def held(small_run):
+    return read(small_run)
 
-    return report(small_run, tmp_path_factory.mktemp("page") / "page.html")
+
+@pytest.fixture(scope="module")
+def page(small_run, held, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "read", lambda *arguments: held)  # once for all tests
+        return report.report(small_run, tmp_path_factory.mktemp("page") / "page.html")
 
 
 def test_a_page_holds_all_its_pictures(page):
@@ -91,20 +102,15 @@ def test_a_page_says_what_the_run_found(page, small_run):
         assert title in words
 
 
-def test_names_are_escaped(small_run):
-    from keras_ilsvrc.report.page import render
-    from keras_ilsvrc.report.sections import confusion, doubtful, recipe, summary
-    from keras_ilsvrc.runs.finished import read
-
-    held = read(small_run)
+def test_names_are_escaped(held):
     experiment = dataclasses.replace(held.experiment)
     experiment.source = dataclasses.replace(
         experiment.source, classes=tuple("<b>&" + str(n) for n in range(10))
     )
     experiment.recipe = experiment.recipe.model_copy(update={"initial": "</code><script>"})
     held = dataclasses.replace(held, experiment=experiment)
-    sections = [part(held) for part in (summary, confusion, doubtful, recipe)]
-    text = render("page", title="<i>&", sections=sections)
+    parts = sections.summary, sections.confusion, sections.doubtful, sections.recipe
+    text = render("page", title="<i>&", sections=[part(held) for part in parts])
     assert "<b>&" not in text
     assert "&lt;b&gt;&amp;3" in text
     assert "<script>" not in text
@@ -112,8 +118,6 @@ def test_names_are_escaped(small_run):
 
 
 def fake(labels, guesses, classes):
-    from keras_ilsvrc.runs.finished import FinishedRun
-
     source = SimpleNamespace(classes=tuple(f"class {n}" for n in range(classes)))
     experiment = SimpleNamespace(source=source, test=SimpleNamespace(labels=np.array(labels)))
     probabilities = np.eye(classes, dtype="float32")[guesses]
@@ -121,20 +125,16 @@ def fake(labels, guesses, classes):
 
 
 def test_a_table_of_confusions_counts_every_image():
-    from keras_ilsvrc.report.sections import confusion
-
-    found = Page(confusion(fake([0, 0, 0, 1, 2], [0, 1, 1, 1, 0], 3)).html)
+    found = Page(sections.confusion(fake([0, 0, 0, 1, 2], [0, 1, 1, 1, 0], 3)).html)
     numbers = [word for word in found.words if word.strip().isdigit()]
     assert numbers == ["1", "2", "0", "3", "0", "1", "0", "1", "1", "0", "0", "1"]
 
 
 def test_of_a_thousand_classes_the_most_frequent_confusions_are_listed():
-    from keras_ilsvrc.report.sections import confusion
-
     labels = np.repeat(np.arange(1000), 5)
     guesses = labels.copy()
     guesses[10:13], guesses[777 * 5] = 9, 3
-    found = confusion(fake(labels, guesses, 1000))
+    found = sections.confusion(fake(labels, guesses, 1000))
     words = " ".join(" ".join(Page(found.html).words).split())
     assert "table" not in Page(found.html).tags
     assert words == "class 2 mistaken for class 9 3 of 5 class 777 mistaken for class 3 1 of 5"
@@ -146,8 +146,6 @@ def test_of_a_thousand_classes_the_most_frequent_confusions_are_listed():
     [(2.0, "the run agrees"), (0.5, "the run is worse"), (9.0, "the run is better")],
 )
 def test_a_verdict_is_where_the_expected_error_stands_to_the_interval(expected, said):
-    from keras_ilsvrc.report.summary import scale_of
-
     result = {"top1_error": 2.5, "top1_interval": [1.0, 4.0]}
     scale = scale_of(result | {"expected": {"by": "published", "top1_error": expected}}, 1)
     assert said in scale.verdict
@@ -157,19 +155,12 @@ def test_a_verdict_is_where_the_expected_error_stands_to_the_interval(expected, 
     assert scale_of(result, 5) is None
 
 
-def test_the_layer_shown_sees_parts_of_an_image(small_run):
-    from keras_ilsvrc.report.inside import layer_of_parts
-    from keras_ilsvrc.runs.finished import read
-    from keras_ilsvrc.runs.inspection import of_experiment
-
-    held = read(small_run)
+def test_the_layer_shown_sees_parts_of_an_image(held):
     view = of_experiment(held.experiment, held.directory)
     assert layer_of_parts(view) == "conv2_1/relu_1"  # 5x5 of 8x8 pixels; the next see 7x7
 
 
 def test_without_relu_the_layer_shown_is_the_last_one_of_maps():
-    from keras_ilsvrc.report.inside import layer_of_parts
-
     model = build("lenet5_modern")
     assert layer_of_parts(SimpleNamespace(model=model)) == "s4"  # 16x16 of 32x32 pixels
 
@@ -201,8 +192,6 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
-    from keras_ilsvrc import files, report
-
     def fail(path):
         raise OSError(28, "No space left on device")
 
@@ -214,32 +203,42 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not browser.installed(), reason="needs a browser: apt-get install chromium")
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A browser without a page."""
+    with browser.Browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+needs_browser = pytest.mark.skipif(
+    not browser.installed(), reason="needs a browser: apt-get install chromium"
+)
+
+
+@needs_browser
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
-def test_a_browser_shows_every_picture_and_complains_of_nothing(page, tmp_path, width, height):
-    with browser.Browser(tmp_path / "profile") as opened:
-        opened.open(page, width, height)
-        widths = opened.value("Array.from(document.images, x => x.complete && x.naturalWidth)")
-        assert len(widths) > 16
-        assert all(widths)
-        assert opened.complaints() == []
-        assert opened.requests() == [page.as_uri()]
-        assert opened.value("document.documentElement.scrollWidth") <= width
-        assert opened.value("getComputedStyle(document.body).maxWidth") != "none"  # it has a style
-        shown = opened.value("Array.from(document.querySelectorAll('h2'), x => x.innerText)")
-        assert ", ".join(shown) == TITLES
+def test_a_browser_shows_every_picture_and_complains_of_nothing(page, opened, width, height):
+    opened.open(page, width, height)
+    widths = opened.value("Array.from(document.images, x => x.complete && x.naturalWidth)")
+    assert len(widths) > 16
+    assert all(widths)
+    assert opened.complaints() == []
+    assert opened.requests() == [page.as_uri()]
+    assert opened.value("document.documentElement.scrollWidth") <= width
+    assert opened.value("getComputedStyle(document.body).maxWidth") != "none"  # it has a style
+    shown = opened.value("Array.from(document.querySelectorAll('h2'), x => x.innerText)")
+    assert ", ".join(shown) == TITLES
 
 
-@pytest.mark.skipif(not browser.installed(), reason="needs a browser: apt-get install chromium")
-def test_a_browser_would_have_complained(tmp_path):
+@needs_browser
+def test_a_browser_would_have_complained(tmp_path, opened):
     """What the test above looks for is found where it is."""
     bad = tmp_path / "bad.html"
     bad.write_text(
         "<img src='data:image/png;base64,AAAA'><img src='none.png'>"
         "<script>throw Error('x')</script>"
     )
-    with browser.Browser(tmp_path / "profile") as opened:
-        opened.open(bad, 800, 600)
-        assert opened.value("Array.from(document.images, x => x.naturalWidth)") == [0, 0]
-        assert len(opened.complaints()) >= 1
-        assert len(opened.requests()) == 2
+    opened.open(bad, 800, 600)
+    assert opened.value("Array.from(document.images, x => x.naturalWidth)") == [0, 0]
+    assert len(opened.complaints()) >= 1
+    assert len(opened.requests()) == 2

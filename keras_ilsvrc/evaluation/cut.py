@@ -22,7 +22,7 @@ class ViewsOf:
 
     Attributes:
         split: Images to take the views of.
-        rows: Ops on single images, up to the network's input.
+        ops: Ops on single images, up to the network's input.
         statistics: Statistics of the training images that the ops need.
         views: Function of `evaluation.views`.
         side: Shorter side to resize the images to; None for the one that the ops give.
@@ -30,7 +30,7 @@ class ViewsOf:
     """
 
     split: Split
-    rows: Rows
+    ops: Rows
     statistics: Statistics
     views: Callable[..., list[View]]
     side: int | None
@@ -40,11 +40,11 @@ class ViewsOf:
         return len(self.split)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.split, name)  # names, labels and encoded bytes
+        return getattr(self.split, name)  # names, labels, rows and encoded bytes
 
     def image(self, index: Index) -> tf.Tensor:
         """Return the views of the image at an index, ready for the network."""
-        before, after = parted(self.rows, self.side, self.views is whole)
+        before, after = parted(self.ops, self.side, self.views is whole)
         image = image_at(self.split, index, before, NO_SEED, self.statistics)
         asked, known = tf.shape(image), image.shape
         height, width = (known[axis] or asked[axis] for axis in (0, 1))

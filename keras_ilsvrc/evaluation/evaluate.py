@@ -121,23 +121,24 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 
 
 def _probabilities(
-    run: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
+    inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
     """Return the probabilities of every image, once each."""
+    model, split, rows, statistics, views, entire = inference
     images, done = 0, 0  # number per step, and so far
 
     def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         nonlocal images
         replicas = context.num_replicas_in_sync
-        for share in (max(1, batch_size // (replicas * run.views)), 1):
+        for share in (max(1, batch_size // (replicas * views)), 1):
             images = share * replicas
-            found = evaluation_batches(run.split, run.rows, run.statistics, images, context)
+            found = evaluation_batches(split, rows, statistics, images, context)
             if found.element_spec.shape[1:].is_fully_defined():
                 break  # else sizes differ: one image at a time
         return found
 
     def of_step() -> range:
-        return range(done, min(done + images, len(run.split)))
+        return range(done, min(done + images, len(split)))
 
     def finish_step() -> None:
         nonlocal done
@@ -147,15 +148,15 @@ def _probabilities(
     try:
         with (
             out_of_memory("set a smaller batch_size"),
-            naming_the_file(run.split, run.rows, run.statistics, of_step),
+            naming_the_file(split, rows, statistics, of_step),
         ):
-            outputs = forward(run.model, batches, finish_step)
+            outputs = forward(model, batches, finish_step)
     except (tf.errors.InvalidArgumentError, ValueError) as error:
-        if isinstance(error, InputError) or not run.entire:
+        if isinstance(error, InputError) or not entire:
             raise
         raise InputError(
-            f"{run.model.name} cannot take images of this size; use a protocol of crops, or images "
+            f"{model.name} cannot take images of this size; use a protocol of crops, or images "
             "whose sides are multiples of the net's total stride"
         ) from error
     probabilities = outputs["predictions"] if isinstance(outputs, dict) else outputs
-    return probabilities[: len(run.split)]
+    return probabilities[: len(split)]

@@ -31,6 +31,8 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
     """
     if replicas is not None and not 1 <= replicas <= MOST_REPLICAS:
         raise InputError(f"replicas is {replicas}; expected at least 1, at most {MOST_REPLICAS}")
+    if not os.environ.get("TF_CONFIG", "set"):
+        del os.environ["TF_CONFIG"]  # TensorFlow would parse an empty one as JSON
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         if replicas and replicas > len(gpus):

@@ -151,15 +151,16 @@ def pixels_seen(model, places):
     # By XLA: the gradients by kernels of TensorFlow 2.21 and oneDNN, though nobody asks for them,
     # damage memory at stride 2 on some CPUs.
     @tf.function(jit_compile=True)
-    def gradients(image):
-        with tf.GradientTape(persistent=True) as tape:
+    def gradient(image, counted):
+        with tf.GradientTape() as tape:
             tape.watch(image)
-            outputs = model(image)[0]
-            there = [tf.reduce_sum(outputs[place] ** 2) for place in places]
-        return [tape.gradient(output, image) for output in there]
+            total = tf.reduce_sum(counted * model(image)[0] ** 2)
+        return tape.gradient(total, image)
 
-    for gradient in gradients(tf.constant(image, "float32")):
-        depends = gradient.numpy()[0].any(axis=-1)
+    for place in places:
+        counted = np.zeros(model.output_shape[1:], "float32")
+        counted[place] = 1
+        depends = gradient(tf.constant(image, "float32"), counted).numpy()[0].any(axis=-1)
         yield [(pixels.min(), pixels.max()) for pixels in depends.nonzero()]
 
 

@@ -1,13 +1,15 @@
 """Kills at any instant: what goes on ends in the very state of what was not killed."""
 
-import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import rounds
+from devices import mirrored
 from process import ENVIRONMENT
+from toy_process import train
 
 from keras_ilsvrc.training.checkpoint import Checkpoints, read
 
@@ -39,22 +41,14 @@ MANY = [
 MIRRORED = ["step:3", "write0.3:6", "epoch:10", "validation:15", "step:18"]
 
 
-def start(directory, replicas, kill=""):
+def start(directory):
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(directory), str(replicas), kill],
+        [sys.executable, str(SCRIPT), str(directory), "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
     )
-
-
-def run(directory, replicas, kill=""):
-    """Exit status, and what its last line says."""
-    process = start(directory, replicas, kill)
-    output, errors = process.communicate(timeout=280)
-    assert process.returncode in (0, -signal.SIGKILL), errors[-3000:]
-    return process.returncode, output.strip().splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +58,7 @@ def expected(tmp_path_factory):
 
     def find(replicas):
         if replicas not in known:
-            status, lines = run(tmp_path_factory.mktemp("whole"), replicas)
-            assert status == 0
-            known[replicas] = json.loads(lines[-1])
+            known[replicas] = train(mirrored(replicas), tmp_path_factory.mktemp("whole"))
         return known[replicas]
 
     return find
@@ -81,12 +73,12 @@ def expected(tmp_path_factory):
     ],
 )
 def test_a_chain_of_kills_ends_in_the_same_state(tmp_path, expected, replicas, kills):
-    for kill in kills:
-        status, _ = run(tmp_path, replicas, kill)
-        assert status == -signal.SIGKILL, f"{kill} was not reached"
-        assert not Checkpoints(tmp_path).latest()[1]
-    status, lines = run(tmp_path, replicas)
-    assert (status, json.loads(lines[-1])) == (0, expected(replicas))
+    found, errors = rounds.run(*((tmp_path, replicas, [kill]) for kill in kills))
+    for kill, ((status, _),) in zip(kills, found, strict=True):
+        assert status == -signal.SIGKILL, f"{kill} was not reached: {errors[-3000:]}"
+    assert ".ckpt: " not in errors  # no checkpoint is ever damaged
+    assert not Checkpoints(tmp_path).latest()[1]
+    assert train(mirrored(replicas), tmp_path) == expected(replicas)
 
 
 @pytest.fixture
@@ -99,11 +91,12 @@ def small_disk(tmp_path):
     subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_a_disk_that_fills_up_ends_no_training_and_harms_no_checkpoint(small_disk, expected):
-    process = start(small_disk, 1)
-    output, errors = process.communicate(timeout=280)
-    assert (process.returncode, json.loads(output.splitlines()[-1])) == (0, expected(1))
-    full = [line for line in errors.splitlines() if "No space left on device" in line]
+def test_a_disk_that_fills_up_ends_no_training_and_harms_no_checkpoint(
+    small_disk, expected, capsys
+):
+    assert train(mirrored(1), small_disk) == expected(1)
+    errors = capsys.readouterr().err.splitlines()
+    full = [line for line in errors if "No space left on device" in line]
     assert full
     assert all("; the one of step 2 is kept" in line for line in full)
     held = [read(path).facts["step"] for path in Checkpoints(small_disk).paths()]
@@ -115,7 +108,7 @@ def test_a_disk_that_fills_up_ends_no_training_and_harms_no_checkpoint(small_dis
 @pytest.mark.parametrize("number", range(10))
 def test_sigterm_keeps_the_step_it_came_in(tmp_path, expected, number):
     """Two and a half steps an instant; then it goes on as if nothing had been."""
-    process = start(tmp_path, 1)
+    process = start(tmp_path)
     for _ in range(2 + 3 * number):
         assert process.stdout.readline() == "step\n"
     process.send_signal(signal.SIGTERM)
@@ -125,5 +118,4 @@ def test_sigterm_keeps_the_step_it_came_in(tmp_path, expected, number):
     held = Checkpoints(tmp_path).latest()[0]
     assert held.facts["step"] == begun
     assert f"stopped by SIGTERM after step {begun}" in output
-    status, lines = run(tmp_path, 1)
-    assert (status, json.loads(lines[-1])) == (0, expected(1))
+    assert train(mirrored(1), tmp_path) == expected(1)

@@ -3,46 +3,54 @@
 import json
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
 import process
 import pytest
+import rounds
 
 from keras_ilsvrc.training.cluster import LOST
 
 SCRIPT = Path(__file__).with_name("toy_process.py")
-KILLS = [(0, "step:3"), (1, "step:8"), (0, "write0.3:14")]
+KILLS = [["step:3", ""], ["", "step:8"], ["write0.3:14", ""]]  # of the chief, or the other
 
 
-def start(directory, kills=("", "")):
-    """Two workers; what each is killed by."""
-    commands = [[sys.executable, str(SCRIPT), str(directory), "1", kill] for kill in kills]
-    return process.start_workers(commands)
+def start(directory):
+    return process.start_workers([[str(SCRIPT), str(directory), "1"]] * 2)
 
 
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory):
-    """The end of a training that was not killed: the same on both workers."""
-    first, second = process.ends(start(tmp_path_factory.mktemp("whole")))
+def resume(directory):
+    """The end of a training: the same on both workers."""
+    first, second = process.ends(start(directory))
     assert (first[0], second[0]) == (0, 0), first[2][-2000:] + second[2][-2000:]
     assert first[1][-1] == second[1][-1]
     return json.loads(first[1][-1])
 
 
-def test_it_ends_in_the_same_state_however_often_a_worker_is_killed(tmp_path, expected):
-    for worker, kill in KILLS:
-        kills = ["", ""]
-        kills[worker] = kill
-        found = process.ends(start(tmp_path, kills))
-        assert found[worker][0] == -signal.SIGKILL, f"{kill} was not reached"
-        status, lines, errors = found[1 - worker]
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The end of a training that was not killed."""
+    return resume(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize("kills", [KILLS[1:], pytest.param(KILLS, marks=pytest.mark.slow)])
+def test_it_ends_in_the_same_state_however_often_a_worker_is_killed(tmp_path, kills):
+    parts, undisturbed = tmp_path / "parts", ["", ""]
+    found, errors = rounds.run(
+        (tmp_path / "whole", 1, undisturbed),
+        *((parts, 1, kill) for kill in kills),
+        (parts, 1, undisturbed),
+    )
+    for kill, workers in zip(kills, found[1:-1], strict=True):
+        killed = 0 if kill[0] else 1
+        assert workers[killed][0] == -signal.SIGKILL, f"{kill} was not reached: {errors[-2000:]}"
+        status, lines = workers[1 - killed]
         assert status == LOST, errors[-2000:]
-        assert f"lost worker {worker} (127.0.0.1:" in lines[-1]
-    for status, lines, errors in process.ends(start(tmp_path)):
-        assert status == 0, errors[-2000:]
-        assert json.loads(lines[-1]) == expected
+        assert f"lost worker {killed} (127.0.0.1:" in lines[-1]
+    whole, resumed = found[0], found[-1]
+    assert [status for status, _ in whole + resumed] == [0] * 4, errors[-2000:]
+    assert len({lines[-1] for _, lines in whole + resumed}) == 1
 
 
 @pytest.mark.slow
@@ -62,9 +70,7 @@ def test_the_other_worker_ends_within_fifteen_seconds(tmp_path, expected, number
     assert status == LOST, errors[-2000:]
     assert f"lost worker {worker} (127.0.0.1:" in lines[-1]
     assert seconds <= 15
-    for status, lines, errors in process.ends(start(tmp_path)):
-        assert status == 0, errors[-2000:]
-        assert json.loads(lines[-1]) == expected
+    assert resume(tmp_path) == expected
 
 
 @pytest.mark.slow
@@ -84,6 +90,4 @@ def test_a_worker_that_hangs_is_named_within_thirty_seconds(tmp_path, expected, 
         assert status == LOST, errors[-2000:]
         assert f"lost worker {1 - index} (127.0.0.1:" in lines[-1]
     assert seconds <= 30
-    for status, lines, errors in process.ends(start(tmp_path)):
-        assert status == 0, errors[-2000:]
-        assert json.loads(lines[-1]) == expected
+    assert resume(tmp_path) == expected

@@ -85,15 +85,17 @@ def main(directory, replicas, kill=""):
     try:
         if cluster:
             with multi_worker(cluster, deadline=60) as strategy:
-                train(strategy, Path(directory) if cluster.chief else None, where, step)
+                found = train(strategy, Path(directory) if cluster.chief else None, where, step)
         else:
-            train(mirrored(int(replicas)), Path(directory), where, step)
+            found = train(mirrored(int(replicas)), Path(directory), where, step)
+        print(json.dumps(found))
     except LostWorker as error:
         print(error)
         sys.exit(LOST)
 
 
-def train(strategy, directory, where, step):
+def train(strategy, directory, where="", step=0):
+    """Train, or resume; return the step and the state at the end."""
     with strategy.scope(), StopRequest() as stop:
         update = toy.fresh()
         trainer = None
@@ -112,7 +114,7 @@ def train(strategy, directory, where, step):
         except Stopped as error:
             print(error)
             sys.exit(75)
-        print(json.dumps({"hash": toy.state_hash(update), "step": trainer.step}))
+        return {"hash": toy.state_hash(update), "step": trainer.step}
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
-"""`keras-ilsvrc` as a person runs it: every call is a process of its own."""
+"""`keras-ilsvrc` as a person runs it."""
 
 import csv
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from commands import call, refused, said
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from keras_ilsvrc import InputError
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.runs.directory import FILES, PAGE
 
-# resnet20_cifar for 12 steps on digits: the errors are high, and everything else is as always.
-SHORT = ("--set", "schedule.steps=12", "--set", "schedule.learning_rate=[[0,0.1]]")
+# A small net for 12 steps: the errors are high, and everything else is as always.
+SHORT = (
+    *("train", "quickstart", "--set", "net=resnet_cifar", "--set", "build.depth=8"),
+    *("--set", "schedule.steps=12", "--set", "schedule.learning_rate=[[0,0.1]]"),
+)
 RECIPE = """
 net = "resnet_cifar"
 seed = 0
@@ -48,36 +50,11 @@ NORMALISE = '{op = "normalise", mean = [78.0], std = [94.0]}'
 STANDARDISE = '{op = "standardise"}'
 
 
-def command(*words, status=0):
-    """Runs a command and checks its exit status: what it wrote to stdout and stderr."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from keras_ilsvrc.cli import main; main()", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        # logical CPU devices, also where there is a GPU; wide enough that no word is cut
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "COLUMNS": "160"},
-    )
-    assert done.returncode == status, done.stderr[-3000:]
-    return done
-
-
-def refusal(*words):
-    """The one line in which a command is refused, with exit status 2."""
-    done = command(*words, status=2)
-    assert "Traceback" not in done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert done.stderr.splitlines()[-1] == errors[0]
-    return errors[0].removeprefix("error: ")
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, without_gpus):
     """A finished run on two replicas: its directory, and what the command said."""
     path = tmp_path_factory.mktemp("cli") / "new" / "run"
-    done = command("train", "quickstart", "--replicas", 2, *SHORT, "--out", path, "--json")
-    return path, done
+    return path, said(*SHORT, "--replicas", 2, "--out", path, "--json")
 
 
 @pytest.fixture
@@ -99,7 +76,7 @@ def recipe_file(folder, first=NORMALISE):
 
 
 def test_list_shows_every_net_with_its_published_error():
-    shown = command("list").stdout
+    shown = said("list")
     for name, net in NETS.items():
         (line,) = [line for line in shown.splitlines() if line.split()[0] == name]
         assert net.top1_error is None or f"{net.top1_error:.2f}" in line
@@ -107,20 +84,20 @@ def test_list_shows_every_net_with_its_published_error():
 
 
 def test_list_as_json_holds_the_nets_of_a_pattern():
-    rows = json.loads(command("list", "vgg1*", "--json").stdout)
+    rows = json.loads(said("list", "vgg1*", "--json"))
     assert [row["name"] for row in rows] == [name for name in NETS if name.startswith("vgg1")]
     assert {row["name"]: row["parameters"] for row in rows}["vgg19"] == 143_667_240
     assert all(row["published"] for row in rows)
 
 
 def test_info_shows_paper_variations_and_departures():
-    shown = command("info", "alexnet").stdout
+    shown = said("info", "alexnet")
     for text in ("Krizhevsky", "60,965,224", "relu, tanh, sigmoid", "40.7", "at least 64x64"):
         assert text in shown
 
 
 def test_info_as_json_says_that_a_varied_net_is_not_the_published_one():
-    net = json.loads(command("info", "alexnet[activation=tanh]", "--json").stdout)
+    net = json.loads(said("info", "alexnet[activation=tanh]", "--json"))
     assert net["name"] == "alexnet[activation=tanh]"
     assert (net["published"], net["varied"]) == (False, {"activation": "tanh"})
 
@@ -141,22 +118,24 @@ def test_info_as_json_says_that_a_varied_net_is_not_the_published_one():
     ],
 )
 def test_a_wrong_word_is_refused_in_one_line_at_once(words, fragments):
-    said = refusal(*words)
+    done = call(*words)
+    assert done.status == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
     for fragment in fragments:
-        assert fragment in said
+        assert fragment in line
 
 
 @pytest.mark.parametrize("words", [("--debug", "info", "vgg91"), ("info", "vgg91", "--debug")])
 def test_debug_shows_the_stack_trace_wherever_it_stands(words):
-    said = command(*words, status=1).stderr
-    assert "Traceback (most recent call last)" in said
-    assert "InputError: no net is called 'vgg91'" in said
+    with pytest.raises(InputError, match="no net is called 'vgg91'"):  # which Python then shows
+        call(*words)
 
 
 def test_doctor_as_json_knows_versions_and_devices():
     from importlib.metadata import version
 
-    found = json.loads(command("doctor", "--json").stdout)
+    found = json.loads(said("doctor", "--json"))
     for package in ("keras", "tensorflow", "keras-tuner"):
         assert found[package] == version(package)
     assert found["backend"] == "tensorflow"
@@ -169,16 +148,15 @@ def test_a_run_leaves_all_its_files_and_no_other(run):
 
 
 def test_a_run_says_what_it_found_on_stdout_and_in_its_directory(run):
-    path, done = run
-    said = json.loads(done.stdout)
+    path, printed = run
     kept = json.loads((path / "result.json").read_text())
-    assert said == {**kept, "out": str(path)}
-    assert (kept["net"], kept["protocol"]) == ("resnet20_cifar", "single_view")
+    assert json.loads(printed) == {**kept, "out": str(path)}
+    assert (kept["net"], kept["protocol"]) == ("resnet_cifar[depth=8]", "single_view")
     assert (kept["images"], kept["replicas"]) == (360, 2)
     assert 0 <= kept["top5_error"] <= kept["top1_error"] <= 100
     assert kept["baseline"]["name"] == "svm"
     assert 0 < kept["baseline"]["top1_error"] < 5
-    assert kept["overrides"] == [SHORT[1], SHORT[3]]
+    assert kept["overrides"] == list(SHORT[3::2])
     assert kept["versions"].keys() == {"keras_ilsvrc", "keras", "tensorflow", "python"}
     assert kept["seconds"] > 0
 
@@ -207,7 +185,7 @@ def test_the_pictures_of_a_run_show_something(run, name):
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_evaluation_repeats_the_errors_of_training_on_any_replicas(run, replicas):
     path, _ = run
-    done = command("evaluate", "--run", path, "--replicas", replicas, "--json")
+    done = call("evaluate", "--run", path, "--replicas", replicas, "--json")
     kept = json.loads((path / "result.json").read_text())
     found = json.loads(done.stdout)
     assert found["replicas"] == replicas
@@ -219,29 +197,28 @@ def test_evaluation_repeats_the_errors_of_training_on_any_replicas(run, replicas
 def test_a_finished_run_is_not_run_over(run):
     path, _ = run
     before = (path / "result.json").stat().st_mtime_ns
-    said = refusal("train", "quickstart", *SHORT, "--out", path)
-    assert str(path) in said
-    assert "--resume" in said
+    line = refused(*SHORT, "--out", path)
+    assert str(path) in line
+    assert "--resume" in line
     assert (path / "result.json").stat().st_mtime_ns == before
 
 
 def test_resume_returns_a_finished_run_at_once(run):
-    path, done = run
-    again = command("train", "quickstart", *SHORT, "--out", path, "--resume", "--json")
-    assert json.loads(again.stdout) == json.loads(done.stdout)
+    path, printed = run
+    again = call(*SHORT, "--out", path, "--resume", "--json")
+    assert json.loads(again.stdout) == json.loads(printed)
     assert "starting TensorFlow" not in again.stderr
 
 
 def test_resume_of_another_recipe_is_refused(run):
-    said = refusal("train", "quickstart", *SHORT, "--set", "seed=1", "--out", run[0], "--resume")
-    assert str(run[0]) in said
-    assert "another recipe" in said
+    line = refused(*SHORT, "--set", "seed=1", "--out", run[0], "--resume")
+    assert str(run[0]) in line
+    assert "another recipe" in line
 
 
-def test_a_folder_of_images_is_trained_on_and_tested(digit_folder):
+def test_a_folder_of_images_is_trained_on_and_tested(digit_folder, without_gpus):
     out = digit_folder.parent / "run"
-    recipe = recipe_file(digit_folder)
-    shown = command("train", recipe, "--replicas", 2, "--out", out).stdout
+    shown = said("train", recipe_file(digit_folder), "--replicas", 2, "--out", out)
     assert "test error" in shown
     assert str(out / "curves.png") in shown
     kept = json.loads((out / "result.json").read_text())
@@ -258,8 +235,8 @@ def test_a_truncated_image_is_named_and_no_run_is_left(digit_folder, first):
     path = digit_folder / "digit8" / "04.png"
     path.write_bytes(path.read_bytes()[:-25])
     out = digit_folder.parent / "runs" / "new"
-    said = refusal("train", recipe_file(digit_folder, first), "--out", out)
-    assert said == f"{path}: a damaged PNG ({path.stat().st_size} bytes)"
+    line = refused("train", recipe_file(digit_folder, first), "--out", out)
+    assert line == f"{path}: a damaged PNG ({path.stat().st_size} bytes)"
     assert not out.parent.exists()
 
 
@@ -268,14 +245,14 @@ def test_an_image_smaller_than_its_crop_is_named(digit_folder):
     Image.new("L", (6, 6)).save(path)
     recipe = recipe_file(digit_folder, NORMALISE)
     crop = 'data.train_ops=[{op="random_crop",size=8}]'
-    said = refusal("train", recipe, "--set", crop, "--out", digit_folder.parent / "x")
-    assert said.startswith(f"{path}: a crop of 8x8 does not fit into images of 6x6")
+    line = refused("train", recipe, "--set", crop, "--out", digit_folder.parent / "x")
+    assert line.startswith(f"{path}: a crop of 8x8 does not fit into images of 6x6")
 
 
 def test_a_directory_that_cannot_be_made_is_refused_at_once(tmp_path):
     (tmp_path / "file").write_text("a file")
     for out in (tmp_path / "file", tmp_path / "file" / "run"):
-        assert refusal("train", "quickstart", "--out", out).startswith(f"{out}: ")
+        assert refused("train", "quickstart", "--out", out).startswith(f"{out}: ")
     assert (tmp_path / "file").read_text() == "a file"
 
 
@@ -286,15 +263,16 @@ CROP = 'data.train_ops=[{op="subtract_pixel_mean"},{op="random_crop",size=%d}]'
     ("words", "fragments"),
     [
         (("--set", "build.classes=9"), ["build.classes is 9", "digits has 10 classes"]),
-        (("--replicas", "3", "--set", "data.batch_size=32"), ["data.batch_size is 32", "3 repl"]),
+        (("--replicas", "2", "--set", "data.batch_size=33"), ["data.batch_size is 33", "2 repl"]),
         (("--set", "data.dataset=folder:nowhere"), ["nowhere: no such folder"]),
         (("--set", "build.input_shape=[2,2,1]"), ["resnet20_cifar", "at least 4x4"]),
         (("--set", CROP % 7), ["data.train_ops make images of 7x7x1", "8x8x1"]),
         (("--set", CROP % 9), ["a crop of 9x9 does not fit", "8x8"]),
     ],
 )
+@pytest.mark.usefixtures("without_gpus")
 def test_what_does_not_fit_is_refused_in_one_line_and_leaves_no_run(tmp_path, words, fragments):
-    said = refusal("train", "quickstart", *words, "--out", tmp_path / "run")
+    line = refused("train", "quickstart", *words, "--out", tmp_path / "run")
     for fragment in fragments:
-        assert fragment in said
+        assert fragment in line
     assert not (tmp_path / "run").exists()

@@ -11,46 +11,40 @@ from pathlib import Path
 
 import process
 import pytest
+from commands import refused, said
 from process import children_of, gone
 
 from keras_ilsvrc.runs.directory import FILES
 
 
-def start(*words, **environment):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "keras_ilsvrc",
-            "train",
-            "quickstart",
-            "--set=report=false",
-            *map(str, words),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"} | environment,
-    )
+def start(*words):
+    train = [sys.executable, "-m", "keras_ilsvrc", "train", "quickstart", "--set=report=false"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*train, *map(str, words)], env=process.ENVIRONMENT, **pipes)
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "said"),
+    ("words", "environment", "message"),
     [
-        (["--local-workers", 2, "--replicas", 2], {}, "--replicas is for one process"),
-        (["--max-restarts", 1], {}, "--max-restarts is for --local-workers"),
-        (["--local-workers", 2], {"TF_CONFIG": process.config(["a:1", "b:2"], 1)}, "TF_CONFIG is"),
-        ([], {"TF_CONFIG": "{"}, "TF_CONFIG: Invalid JSON"),
-        (["--local-workers", 3], {}, "data.batch_size is 128, which 3 replicas cannot share"),
+        (["--local-workers", 2, "--replicas", 2], "", "--replicas is for one process"),
+        (["--max-restarts", 1], "", "--max-restarts is for --local-workers"),
+        (["--local-workers", 2], process.config(["a:1", "b:2"], 1), "TF_CONFIG is set"),
+        ([], "{", "TF_CONFIG: Invalid JSON"),
     ],
 )
-def test_a_mistake_is_one_line(tmp_path, words, environment, said):
-    done = start(*words, "--out", tmp_path / "run", **environment)
+def test_a_mistake_is_one_line(tmp_path, monkeypatch, words, environment, message):
+    monkeypatch.setenv("TF_CONFIG", environment)
+    assert message in refused("train", "quickstart", *words, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_mistake_that_workers_find_is_one_line_of_each(tmp_path):
+    done = start("--local-workers", 3, "--out", tmp_path / "run")
     _, errors = done.communicate(timeout=100)
     assert done.returncode == 2
-    lines = [line for line in errors.splitlines() if line]  # of several workers at once
-    assert lines[-1].startswith("error: ")
-    assert said in errors
+    assert [x for x in errors.splitlines() if x][-1].startswith("error: ")
+    assert "data.batch_size is 128, which 3 replicas cannot share" in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "run").exists()
 
@@ -62,30 +56,47 @@ SMALL = (
 )
 
 
+def arguments(out, *more):
+    """A training in two workers on a small net."""
+    keys = [word for key in SMALL for word in ("--set", key)]
+    return [*keys, "--local-workers", 2, "--out", out, *more]
+
+
+def check_run(out, result):
+    """Whether a run of two workers is whole."""
+    assert (result["replicas"], result["images"]) == (2, 360)
+    assert sorted(x.name for x in out.iterdir()) == sorted(FILES)
+    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
+    assert [row["step"] for row in rows] == ["12", "24"]
+
+
+def test_two_workers_train_one_run(tmp_path):
+    """The command that has started them draws the pictures."""
+    out = tmp_path / "run"
+    train = ["train", "quickstart", "--set=report=false", *arguments(out, "--json")]
+    check_run(out, json.loads(said(*train)))
+
+
+@pytest.mark.slow
 def test_a_killed_parent_and_a_killed_worker_cost_no_step(tmp_path):
     """The workers end with their parent; of those of the next start, one is killed."""
     out = tmp_path / "run"
-    words = [word for key in SMALL for word in ("--set", key)]
-    words += ["--local-workers", 2, "--checkpoint-steps", 5, "--out", out]
-    parent = start(*words)
+    train = arguments(out, "--checkpoint-steps", 5)
+    parent = start(*train)
     _wait_for(parent, out / "checkpoints/step-000000005.ckpt")
     children = children_of(parent.pid)
     parent.kill()
     assert len(children) == 2
     assert gone(children)
     parent.communicate(timeout=10)
-    done = start(*words, "--resume", "--max-restarts", 1, "--json")
+    done = start(*train, "--resume", "--max-restarts", 1, "--json")
     _wait_for(done, out / "checkpoints/step-000000015.ckpt")
     _kill_worker(done.pid, 1)
     output, errors = done.communicate(timeout=250)
     assert done.returncode == 0, errors
     assert errors.count("lost worker 1 (127.0.0.1:") == 1
     assert "worker 1: killed by SIGKILL; restarting all workers, 1 of 1" in errors
-    result = json.loads(output)
-    assert (result["replicas"], result["images"]) == (2, 360)
-    assert sorted(x.name for x in out.iterdir()) == sorted(FILES)
-    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
-    assert [row["step"] for row in rows] == ["12", "24"]
+    check_run(out, json.loads(output))
 
 
 def _wait_for(process, path):

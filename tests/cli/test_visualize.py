@@ -1,6 +1,8 @@
 """`visualize`: every verb on a real run, what it writes, and what it refuses."""
 
 import json
+import shutil
+from functools import cache
 
 import keras
 import numpy as np
@@ -11,6 +13,9 @@ from typer.testing import CliRunner
 from keras_ilsvrc import InputError
 from keras_ilsvrc.bench import visualize as bench
 from keras_ilsvrc.cli import app
+from keras_ilsvrc.runs import inspection
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.reading import RunFiles
 
 pytestmark = pytest.mark.tensorflow
 MANY = ",".join(["1"] * 13)
@@ -24,6 +29,15 @@ PICTURES = {
     "guided-backpropagation": [],
     "grad-cam": [],
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def restored_once():
+    """All verbs look into the same model of a run, or of a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("of_run", "of_file"):
+            patch.setattr(inspection, name, cache(getattr(inspection, name)))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -108,15 +122,13 @@ def test_an_own_model_and_an_image_file_are_looked_into(own_model, photo, tmp_pa
 
 def test_labels_of_another_source_are_not_taken_for_the_nets(own_model, tmp_path):
     """The net has three classes, the folder two: no label, and no wrong name."""
-    from keras_ilsvrc.runs.inspection import of_file
-
     random = np.random.default_rng(0)
     for name in ("train/ape", "train/bee", "test/ape", "test/bee"):
         (tmp_path / name).mkdir(parents=True)
         for number in range(3):
             values = random.integers(0, 256, (20, 20, 3), "uint8")
             Image.fromarray(values).save(tmp_path / name / f"{number}.png")
-    view = of_file(own_model, source=f"folder:{tmp_path}")
+    view = inspection.of_file(own_model, source=f"folder:{tmp_path}")
     assert view.label(4) is None
     assert view.title(4) == "4"
     words = ["--model", own_model, "--source", f"folder:{tmp_path}", "--number", 4]
@@ -124,19 +136,13 @@ def test_labels_of_another_source_are_not_taken_for_the_nets(own_model, tmp_path
 
 
 def test_epochs_stand_in_the_order_of_their_numbers(small_run, tmp_path):
-    import shutil
-
-    from keras_ilsvrc.runs.directory import RunDirectory
-    from keras_ilsvrc.runs.inspection import of_run
-    from keras_ilsvrc.runs.reading import RunFiles
-
     run = shutil.copytree(small_run, tmp_path / "run")
     for number in ("0020", "10000", "9999"):
         name = f"epochs/epoch-{number}.weights.h5"
         shutil.copy(run / "epochs/epoch-0001.weights.h5", run / name)
         RunDirectory(run, RunFiles(run).recipe(), resume=True)._register([name])
     (run / "epochs" / ".part-epoch-0002.weights.h5").touch()
-    names = list(of_run(run).epochs)
+    names = list(inspection.of_run(run).epochs)
     assert names == ["epoch 1", "epoch 3", "epoch 20", "epoch 9999", "epoch 10000"]
 
 
@@ -194,11 +200,6 @@ def test_what_cannot_be_is_refused_in_one_line(small_run, own_model, photo, tmp_
 
 
 def test_a_run_that_kept_no_epoch_says_how_to(small_run, tmp_path):
-    import shutil
-
-    from keras_ilsvrc.runs.directory import RunDirectory
-    from keras_ilsvrc.runs.reading import RunFiles
-
     run = shutil.copytree(small_run, tmp_path / "run", ignore=shutil.ignore_patterns("epochs"))
     kept = RunFiles(run).identity
     files = {name: digest for name, digest in kept.files.items() if "epoch" not in name}

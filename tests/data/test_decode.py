@@ -106,7 +106,7 @@ def test_each_bad_file_of_a_folder_is_named_and_the_others_are_read(tmp_path):
     assert sorted(fault.name for fault in found.bad) == names
     assert found.images == {"train": 1}
     skipped = []
-    assert len(folder(tmp_path, report=skipped.append).split("train")) == 1
+    assert len(folder(tmp_path, on_fault=skipped.append).split("train")) == 1
     assert [fault.name for fault in skipped] == names
     with pytest.raises(InputError, match=r"bomb.png: a damaged image"):
         folder(tmp_path)

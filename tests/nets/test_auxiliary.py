@@ -16,6 +16,10 @@ NETS = {
     "cnds8": (31, {"aux": "conv3_2"}),
 }
 each_net = pytest.mark.parametrize("name", NETS)
+SLOW = ("inception_v3",)  # its images are 299x299
+each_computed = pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=[pytest.mark.slow] * (x in SLOW)) for x in NETS]
+)
 
 
 def image(*shape):
@@ -50,7 +54,7 @@ def test_heads_stand_behind_the_maps_of_the_paper(name, unallocated):
 
 
 @pytest.mark.tensorflow
-@each_net
+@each_computed
 def test_heads_feed_gradients_to_all_kernels_below_them_and_to_no_other(name):
     import tensorflow as tf
 
@@ -73,7 +77,7 @@ def test_heads_feed_gradients_to_all_kernels_below_them_and_to_no_other(name):
         assert still == []
 
 
-@each_net
+@each_computed
 def test_inference_keeps_the_weights_of_training(name, unallocated):
     model = training_form(name)
     x = image(2 if name != "inception_v3" else 1, *model.input_shape[1:])

@@ -135,12 +135,18 @@ def test_option_a_adds_no_parameters(name, facts):
     assert facts(name).parameters == facts(residual, shortcut="A").parameters
 
 
+@pytest.mark.slow  # test_variations counts them at 20 layers
 @pytest.mark.parametrize("order", ORDERS)
 def test_orders_of_figure_4_have_the_same_parameters_with_option_a(order, facts):
     assert facts("resnet110_cifar", order=order).parameters == 1_727_962
 
 
-@pytest.mark.parametrize("order", ORDERS)
+SLOW_ORDERS = ("bn_after_add", "relu_before_add", "relu_preact")
+
+
+@pytest.mark.parametrize(
+    "order", [pytest.param(x, marks=[pytest.mark.slow] * (x in SLOW_ORDERS)) for x in ORDERS]
+)
 def test_full_preactivation_lacks_the_bn_of_projections(order, facts, paper):
     """Gamma and beta of 64, 128 and 256 maps."""
     table = paper["resnet164_v2_cifar"]

@@ -14,21 +14,23 @@ slow = pytest.mark.slow
 # graph of a net with batch normalisation takes longer to trace than so few steps take without.
 MEMORISING = [
     pytest.param("alexnet", (64, 3), 1e-3, 20, False, {"width": 0.25}, id="alexnet"),
-    pytest.param("caffenet", (39, 3), 2e-4, 18, False, {}, id="caffenet"),
+    pytest.param("caffenet", (39, 3), 2e-4, 18, False, {}, id="caffenet", marks=slow),
     pytest.param("zfnet", (49, 3), 3e-4, 16, False, {}, id="zfnet", marks=slow),
     pytest.param("nin_cifar10", (8, 1), 1e-3, 28, False, {}, id="nin"),
-    pytest.param("vgg11", (32, 3), 1e-4, 18, False, {}, id="vgg"),
-    pytest.param("googlenet", (32, 1), 5e-4, 40, False, {"width": 0.5}, id="googlenet"),
-    pytest.param("bn_inception", (32, 1), 1e-3, 8, True, {}, id="bn_inception"),
+    pytest.param("vgg11", (32, 3), 1e-4, 18, False, {}, id="vgg", marks=slow),
+    pytest.param("googlenet", (32, 1), 5e-4, 40, False, {"width": 0.5}, id="googlenet", marks=slow),
+    pytest.param("bn_inception", (32, 1), 1e-3, 8, True, {}, id="bn_inception", marks=slow),
     pytest.param("inception_v3", (75, 1), 1e-3, 12, True, {}, id="inception_v3", marks=slow),
     pytest.param("cnds8", (31, 3), 2e-4, 22, False, {}, id="cnds8", marks=slow),
-    pytest.param("plain20_cifar", (8, 1), 1e-2, 25, True, {}, id="plain"),
+    pytest.param("plain20_cifar", (8, 1), 1e-2, 25, True, {}, id="plain", marks=slow),
     pytest.param("resnet20_cifar", (8, 1), 1e-2, 12, True, {}, id="basic"),
     pytest.param("resnet50", (32, 3), 3e-4, 11, True, {}, id="bottleneck", marks=slow),
-    pytest.param("resnet20_v2_cifar", (8, 1), 1e-2, 12, True, {}, id="preactivated"),
+    pytest.param("resnet20_v2_cifar", (8, 1), 1e-2, 12, True, {}, id="preactivated", marks=slow),
     pytest.param("resnet_v2_cifar", (8, 1), 1e-2, 8, True, {"depth": 11}, id="v2-bottleneck"),
     pytest.param(
-        "resnet20_cifar", (8, 1), 1e-2, 10, True, {"shortcut": "shortcut_gating"}, id="gated"
+        *("resnet20_cifar", (8, 1), 1e-2, 10, True, {"shortcut": "shortcut_gating"}),
+        id="gated",
+        marks=slow,
     ),
 ]
 # What differs enough from those above to take a step whenever the tests run; small.
@@ -37,6 +39,9 @@ STEPPING = {
     "nin": {},
     "vgg11_bn": {},
     "googlenet_bn": {},
+    "bn_inception": {},
+    "plain20_cifar": {},
+    "resnet20_v2_cifar": {},
     "resnet18": {"width": 0.25},
     "resnet50": {"width": 0.25},
     "resnet50_v2_keras": {"width": 0.25},
@@ -144,10 +149,10 @@ def test_a_step_with_the_branch_of_cnds_lowers_both_losses(digits):
 @pytest.mark.parametrize("variation", TABLE_1, ids=str)
 def test_every_kernel_learns_whatever_the_shortcut(variation, digits):
     images, labels = digits(8, 1)
-    model = build("resnet20_cifar", input_shape=(8, 8, 1), **variation)
+    model = build("resnet_cifar", depth=8, input_shape=(8, 8, 1), **variation)
     kernels = [layer.kernel for layer in leaves(model) if hasattr(layer, "kernel")]
-    gates = 9 if "gating" in variation["shortcut"] else 0
-    assert len(kernels) == 20 + gates + (9 if variation["shortcut"] == "C" else 0)
+    gates = 3 if "gating" in variation["shortcut"] else 0
+    assert len(kernels) == 8 + gates + (3 if variation["shortcut"] == "C" else 0)
     loss, gradients = gradients_of(model, kernels, images, labels)
     assert np.isfinite(loss)
     for gradient in gradients:
@@ -155,6 +160,7 @@ def test_every_kernel_learns_whatever_the_shortcut(variation, digits):
         assert np.any(gradient)
 
 
+@slow
 def test_every_kernel_of_the_deepest_plain_net_learns(digits):
     images, labels = digits(8, 1)
     model = build("plain110_cifar", input_shape=(8, 8, 1))

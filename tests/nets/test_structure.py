@@ -34,16 +34,6 @@ def names(model):
     return [layer.name for layer in model.layers]
 
 
-def words(text):
-    return text.split()
-
-
-def unallocated(name, **arguments):
-    """A net whose weights have shapes and no values."""
-    with keras.StatelessScope(initialize_variables=False):
-        return build(name, **arguments)
-
-
 @pytest.mark.parametrize(("size", "maps"), [(64, 32), (66, 33)])
 def test_pool1_of_resnet_takes_the_windows_of_caffe(size, maps):
     model = build("resnet18", input_shape=(size, size, 3), width=0.1, include_top=False)
@@ -58,11 +48,17 @@ def test_pool1_of_resnet_takes_the_windows_of_caffe(size, maps):
     np.testing.assert_array_equal(after, expected)
 
 
-@pytest.mark.parametrize(
-    "policy",
-    ["mixed_float16", "mixed_bfloat16", pytest.param("float64", marks=pytest.mark.tensorflow)],
-)
-@each_family
+def under_policies():
+    """Every family under one policy; under the others two by default, and the rest if slow."""
+    for policy in ("mixed_float16", "mixed_bfloat16", "float64"):
+        for name in SMALL:
+            few = policy == "mixed_float16" or name in ("alexnet", "resnet20_cifar")
+            marks = [] if few else [pytest.mark.slow]
+            marks += [pytest.mark.tensorflow] if policy == "float64" else []
+            yield pytest.param(policy, name, marks=marks)
+
+
+@pytest.mark.parametrize(("policy", "name"), list(under_policies()))
 def test_predictions_are_float32_under_every_policy(name, policy, set_policy):
     set_policy(policy)
     model = build(name, classes=5, **SMALL[name])
@@ -103,7 +99,7 @@ def test_classes_and_logits(name):
     ],
 )
 @pytest.mark.parametrize("pooling", [None, "avg", "max"])
-def test_without_the_top_ends_in_maps_or_their_pool(name, shape, maps, pooling):
+def test_without_the_top_ends_in_maps_or_their_pool(name, shape, maps, pooling, unallocated):
     model = unallocated(name, include_top=False, input_shape=shape, pooling=pooling)
     assert model.output_shape == (None, *(maps[-1:] if pooling else maps))
 
@@ -112,15 +108,15 @@ def test_without_the_top_ends_in_maps_or_their_pool(name, shape, maps, pooling):
     ("name", "width"),
     [("alexnet", 0.1), ("googlenet", None), ("resnet18", 0.1), ("bn_inception", None)],
 )
-@pytest.mark.parametrize("size", [64, 67, 78])
-def test_unknown_size_gives_the_maps_of_the_known_one(name, width, size):
+def test_unknown_size_gives_the_maps_of_the_known_one(name, width):
     options = {"include_top": False, **({"width": width} if width else {})}
-    known = build(name, input_shape=(size, size, 3), **options)
     unknown = build(name, input_shape=(None, None, 3), **options)
-    unknown.set_weights(known.get_weights())
-    x = image(1, size, size, 3)
-    first, second = numpy(known(x)), numpy(unknown(x))
-    np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-5 * abs(first).max())
+    for size in (64, 67, 78):
+        known = build(name, input_shape=(size, size, 3), **options)
+        known.set_weights(unknown.get_weights())
+        x = image(1, size, size, 3)
+        first, second = numpy(known(x)), numpy(unknown(x))
+        np.testing.assert_allclose(second, first, rtol=1e-4, atol=1e-5 * abs(first).max())
 
 
 @each_family

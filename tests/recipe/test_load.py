@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from cases import each_of
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc import recipe as recipes
@@ -193,7 +194,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@each_of("case", BAD)
 def test_a_bad_recipe_is_one_line_that_names_the_key(write, case):
     old, new, fragments = BAD[case]
     path = write(old, new)

@@ -4,6 +4,7 @@ import random
 import time
 
 import pytest
+from cases import each_of
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
@@ -28,7 +29,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
+@each_of("name", BAD)
 def test_a_hostile_recipe_is_refused_within_seconds(tmp_path, name):
     content, message = BAD[name]
     path = tmp_path / "recipe.toml"

@@ -12,6 +12,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from cases import each_of
 
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.nets import NETS, info
@@ -35,7 +36,7 @@ CLASSES = {"tfds:imagenet2012": 1000, "tfds:cifar100": 100}
 RULES = ("paper", "he", "glorot")  # for initial values
 # What takes a step in a second or two, so that it is seen whenever the tests run.
 QUICK = {"lenet5", "lenet5_digits", "lenet5_fashion_mnist", "nin_cifar10_digits", "quickstart"}
-every = pytest.mark.parametrize("name", RECIPES)
+every = each_of("name", RECIPES)
 
 
 def size_behind(rows, size):
@@ -98,7 +99,7 @@ def test_steps_are_what_the_comments_compute(name):
         assert int(found) == ceil(images * int(over) / int(under or 1) / int(batch))
 
 
-@pytest.mark.parametrize("name", [x for x in RECIPES if x in NETS and NETS[x].protocol])
+@each_of("name", [x for x in RECIPES if x in NETS and NETS[x].protocol])
 def test_the_recipe_of_a_net_expects_its_published_errors(name):
     net, expect = NETS[name], RECIPES[name].expect
     assert info(RECIPES[name].net, **RECIPES[name].build.variations).published
@@ -120,7 +121,7 @@ CIFAR = [x for x in RECIPES if re.search(r"_cifar(100?)?(_|$)", x) and RECIPES[x
 PUBLISHED_CIFAR = [x for x in CIFAR if "resnet" in x and not RECIPES[x].expect.measured]
 
 
-@pytest.mark.parametrize("name", PUBLISHED_CIFAR)
+@each_of("name", PUBLISHED_CIFAR)
 def test_residual_nets_of_cifar_are_trained_alike(name):
     """Section 4.2 of arXiv:1512.03385; arXiv:1603.05027 takes it over."""
     reference, recipe = RECIPES["resnet20_cifar"], RECIPES[name]

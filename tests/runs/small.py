@@ -2,6 +2,10 @@
 
 import hashlib
 
+import numpy as np
+import pytest
+from PIL import Image
+
 from keras_ilsvrc.recipe import find, load
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.schema import Identity, Images
@@ -53,11 +57,38 @@ def on_photos(folder, *overrides, op=NORMALISE):
     return load(path, overrides)
 
 
+def draw_photos(path):
+    """Make a folder of small JPEGs of two classes."""
+    random = np.random.default_rng(0)
+    for part, count in (("train", 12), ("validation", 3), ("test", 3)):
+        for label in ("dark", "light"):
+            folder = path / part / label
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 128, (32, 32, 3)) + 127 * (label == "light")
+                Image.fromarray(pixels.astype("uint8")).save(folder / f"{number}.jpg")
+    return path
+
+
 def run(recipe, path, **options):
     """Train a recipe in a directory, or resume it there."""
     from keras_ilsvrc.runs.train import train
 
     return train(recipe, RunDirectory(path, recipe, resume=True), **options)
+
+
+def stop_in_first_epoch(recipe, path):
+    """Train a recipe in a directory until the end of its first epoch."""
+    from keras_ilsvrc.training.records import History
+    from keras_ilsvrc.training.stopping import Stopped
+
+    def stop(self, epoch, logs=None):
+        raise Stopped("stopped")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(History, "on_epoch_end", stop)
+        with pytest.raises(Stopped):
+            run(recipe, path)
 
 
 def identity(recipe, **changes):

@@ -6,10 +6,19 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from small import on_photos, run, short
+from small import on_photos, run
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.data.fingerprint import fingerprint
+from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.evaluate import errors_of, restore
+from keras_ilsvrc.runs.experiment import set_up
+from keras_ilsvrc.runs.finished import read
+from keras_ilsvrc.runs.inspection import of_run
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
 
@@ -65,9 +74,9 @@ CHANGES = {
 }
 
 
-def test_a_run_is_not_resumed_on_other_images(photos, tmp_path, stopped):
-    recipe, out = on_photos(photos), tmp_path / "run"
-    stopped(recipe, out)
+def test_a_run_is_not_resumed_on_other_images(runs, tmp_path):
+    photos, out = runs / "photos", runs / "stopped"
+    recipe = RunFiles(out).recipe()
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     for change, message in CHANGES.items():
         shutil.copytree(photos, tmp_path / "kept")
@@ -80,23 +89,16 @@ def test_a_run_is_not_resumed_on_other_images(photos, tmp_path, stopped):
         (tmp_path / "kept").rename(photos)
 
 
-def test_changed_pixels_under_the_same_names_warn(photos, tmp_path, stopped, capfd):
-    recipe, out = on_photos(photos), tmp_path / "run"
-    stopped(recipe, out)
-    repaint(photos / "train/dark/3.jpg")
-    capfd.readouterr()
-    assert run(recipe, out)["images"] == 6
+def test_changed_pixels_under_the_same_names_warn(runs, capfd):
+    out = runs / "stopped"
+    repaint(runs / "photos/train/dark/3.jpg")
+    assert run(RunFiles(out).recipe(), out)["images"] == 6
     assert "files of train were rewritten since this run started" in capfd.readouterr().err
 
 
-def test_a_finished_run_is_tested_on_its_own_images_only(photos, tmp_path):
+def test_a_finished_run_is_tested_on_its_own_images_only(runs):
     """By evaluate, report and visualize; what changes in training images is no matter."""
-    from keras_ilsvrc.runs.evaluate import restore
-    from keras_ilsvrc.runs.finished import read
-    from keras_ilsvrc.runs.inspection import of_run
-
-    out = tmp_path / "run"
-    run(on_photos(photos), out)
+    photos, out = runs / "photos", runs / "finished"
     fewer(photos)
     restore(out)
     (photos / "test/dark/2.jpg").unlink()
@@ -109,69 +111,43 @@ def test_a_finished_run_is_tested_on_its_own_images_only(photos, tmp_path):
 
 
 def test_an_ensemble_is_of_runs_with_the_same_test_images(photos, tmp_path):
-    from keras_ilsvrc.runs.evaluate import errors_of, restore
-
+    first = untrained(photos)
     other = shutil.copytree(photos, tmp_path / "other")
-    for path in (photos, other):
-        run(on_photos(path), path / "run")
-    both = [restore(path / "run") for path in (photos, other)]
-    assert errors_of(both)["images"] == 6  # a copy is the same data set
-    shutil.rmtree(other / "run")
-    larger_file(other.rename(tmp_path / "third"))
-    third = tmp_path / "third"
-    Image.new("RGB", (99, 99)).save(third / "test/dark/1.jpg")
-    run(on_photos(third), tmp_path / "run")
-    with pytest.raises(InputError, match="test has images with other names, sizes or labels"):
-        errors_of([both[0], restore(tmp_path / "run")])
-
-
-def test_an_ensemble_of_other_pixels_under_the_same_names_is_refused(photos, tmp_path):
-    from keras_ilsvrc.runs.evaluate import errors_of, restore
-
-    other = shutil.copytree(photos, tmp_path / "other")
+    assert errors_of([first, untrained(other)])["images"] == 6  # a copy is the same data set
     repaint(other / "test/dark/1.jpg")
-    for path in (photos, other):
-        run(on_photos(path), path.with_name(f"{path.name}-run"))
-    both = [restore(path.with_name(f"{path.name}-run")) for path in (photos, other)]
     with pytest.raises(InputError, match="same names and sizes contain other images"):
-        errors_of(both)
+        errors_of([first, untrained(other)])
+    Image.new("RGB", (99, 99)).save(other / "test/dark/1.jpg")
+    with pytest.raises(InputError, match="test has images with other names, sizes or labels"):
+        errors_of([first, untrained(other)])
 
 
-def test_checkpoints_of_another_seed_are_refused(tmp_path, stopped):
-    for seed in (0, 1):
-        stopped(short(f"seed={seed}", "schedule.steps=24"), tmp_path / f"{seed}")
-    shutil.rmtree(tmp_path / "0" / "checkpoints")
-    shutil.copytree(tmp_path / "1" / "checkpoints", tmp_path / "0" / "checkpoints")
-    before = sorted((tmp_path / "0").rglob("*"))
+def untrained(photos):
+    return set_up(on_photos(photos), mirrored(1))
+
+
+def test_checkpoints_of_another_seed_are_refused(runs):
+    out = runs / "other"
+    recipe = on_photos(runs / "photos", "seed=1")
+    with RunDirectory(out, recipe) as directory:
+        directory.begin(set_up(recipe, mirrored(1)).identity())
+        directory.keep_statistics({})
+        directory.write("history.csv", b"")
+        shutil.copytree(runs / "stopped" / "checkpoints", out / "checkpoints")
+    before = sorted(out.rglob("*"))
     with pytest.raises(InputError, match=r"step-.*: belongs to a run with another recipe and"):
-        run(short("seed=0", "schedule.steps=24"), tmp_path / "0")
-    assert sorted((tmp_path / "0").rglob("*")) == before
-
-
-def test_another_number_of_threads_is_told(tmp_path, stopped, monkeypatch, capfd):
-    from keras_ilsvrc.training import trainer
-
-    recipe = short("schedule.steps=24")
-    stopped(recipe, tmp_path)
-    monkeypatch.setattr(trainer, "threads", lambda: 99)
-    run(recipe, tmp_path)
-    assert "99; sums are rounded differently" in capfd.readouterr().err
+        run(recipe, out)
+    assert sorted(out.rglob("*")) == before
 
 
 def test_a_moved_run_and_a_moved_data_set_are_the_same(photos, tmp_path):
     """Names count from the folder that all images share."""
-    from keras_ilsvrc.data.fingerprint import fingerprint
-    from keras_ilsvrc.data.sources import open_source
-
     moved = shutil.copytree(photos, tmp_path / "moved" / "deeper")
     splits = [open_source(f"folder:{path}").split("train") for path in (photos, moved)]
     assert fingerprint(splits[0]) == fingerprint(splits[1])
 
 
 def test_pixels_in_memory_are_told_apart():
-    from keras_ilsvrc.data.fingerprint import fingerprint
-    from keras_ilsvrc.data.split import Split
-
     pixels = np.zeros((4, 2, 2, 1), "uint8")
     labels = np.arange(4, dtype="int32")
     one, other = fingerprint(Split(labels, pixels)), fingerprint(Split(labels, pixels + 1))

@@ -4,14 +4,19 @@ import json
 import random
 import shutil
 
+import h5py
 import numpy as np
 import pytest
+from small import RESULT, identity
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.recipe import find, load
 from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.results import rows_of
 from keras_ilsvrc.runs.schema import sealed
+from keras_ilsvrc.training.records import COLUMNS
 
 pytestmark = pytest.mark.tensorflow
 MUTATIONS = 500
@@ -28,8 +33,20 @@ READERS = {
 
 
 @pytest.fixture
-def copy(small_run, tmp_path):
-    return shutil.copytree(small_run, tmp_path / "run")
+def copy(tmp_path):
+    """A finished run that was never trained, with every file of a run."""
+    path, recipe = tmp_path / "run", load(find("quickstart"))
+    weights = np.random.default_rng(0).bytes(20_000)
+    rows = [",".join(COLUMNS), *(",".join("1.5" for _ in COLUMNS) for _ in range(2))]
+    with RunDirectory(path, recipe) as directory:
+        directory.begin(identity(recipe))
+        directory.keep_statistics({"pixel_mean": np.ones((8, 8, 1), "float32")})
+        directory.write("history.csv", "\n".join(rows).encode())
+        (path / "epochs").mkdir()
+        for name in (KEPT, "final.weights.h5"):
+            directory.write(name, weights)
+        directory.finish(RESULT)
+    return path
 
 
 def writer(path):
@@ -117,11 +134,8 @@ def test_results_of_a_wrong_form_are_refused_by_the_key(copy):
                 rows_of([copy])
 
 
-def test_weights_that_are_not_finite_are_refused(copy):
-    import h5py
-
-    from keras_ilsvrc.runs.evaluate import restore
-
+def test_weights_that_are_not_finite_are_refused(small_run, tmp_path):
+    copy = shutil.copytree(small_run, tmp_path / "run")
     with h5py.File(copy / "final.weights.h5", "r+") as file:
         file[_first(file)][0] = np.nan
     with pytest.raises(InputError, match=r"final.weights.h5: damaged, or of another run"):
@@ -133,8 +147,6 @@ def test_weights_that_are_not_finite_are_refused(copy):
 
 def _first(file):
     """The name of the first array of floats in a file."""
-    import h5py
-
     names = []
     file.visititems(lambda name, x: names.append(name) if isinstance(x, h5py.Dataset) else None)
     return next(name for name in names if file[name].dtype.kind == "f" and file[name].ndim)

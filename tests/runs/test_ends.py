@@ -1,5 +1,6 @@
 """How `train` ends on a signal at any moment, and after the readers of its output have gone."""
 
+import itertools
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import refused, said
 
 WORDS = [
     *("train", "quickstart", "--set", "net=resnet_cifar", "--set", "build.depth=8"),
@@ -47,29 +49,37 @@ def catches_sigterm(process):
     return caught >> (signal.SIGTERM - 1) & 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_at_any_moment_means_75_and_can_be_resumed(tmp_path, number):
+MOMENTS = (0.0, 0.8, 2.5, None)  # seconds after the command runs; None for while steps are taken
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+FEW = [(signal.SIGHUP, 0.0), (signal.SIGINT, 0.8), (signal.SIGTERM, 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        pytest.param(*each, marks=() if each in FEW else pytest.mark.slow)
+        for each in itertools.product(SIGNALS, MOMENTS)
+    ],
+)
+def test_a_signal_at_any_moment_means_75(tmp_path, number, moment):
     """While the command is imported, TensorFlow starts, and steps are taken."""
     out = tmp_path / "run"
-    for moment in (0.0, 0.8, 2.5, None):
-        process = start(out)
-        wait_for(process, lambda process=process: catches_sigterm(process))
-        if moment is None:
-            wait_for(process, lambda: epochs(out) > 2)
-        time.sleep(moment or 0)
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=100)
-        assert process.returncode == 75, (moment, errors)
-        assert "Traceback" not in errors, (moment, errors)
-        assert output == ""
-        assert out.exists() == (moment is None), moment
-    assert "resume it with --resume" in errors
-    resumed = start(out, "--resume", "--set", "report=false")
-    assert resumed.wait() == 2  # another recipe
-    assert "report True -> False" in resumed.communicate()[1]
+    process = start(out)
+    wait_for(process, lambda: catches_sigterm(process))
+    if moment is None:
+        wait_for(process, lambda: epochs(out) > 2)
+    time.sleep(moment or 0)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 75, errors
+    assert "Traceback" not in errors
+    assert output == ""
+    assert out.exists() == (moment is None)
 
 
-@pytest.mark.parametrize("pause", [0.01, 0.5, 1.5])
+@pytest.mark.parametrize(
+    "pause", [0.01, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.5, 1.5))]
+)
 def test_sigterm_and_then_ctrl_c_mean_75_too(tmp_path, pause):
     """Also where the second signal comes while the process ends."""
     out = tmp_path / "run"
@@ -83,8 +93,8 @@ def test_sigterm_and_then_ctrl_c_mean_75_too(tmp_path, pause):
     assert pause > 1 or list(out.glob("checkpoints/step-*.ckpt"))
 
 
-def test_nohup_is_heard(tmp_path):
-    """SIGHUP that the caller ignores ends nothing."""
+def test_nohup_is_heard_and_what_sigterm_stops_can_be_resumed(tmp_path):
+    """SIGHUP that the caller ignores ends nothing; another recipe is not resumed."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     out = tmp_path / "run"
     process = start(out)
@@ -94,14 +104,19 @@ def test_nohup_is_heard(tmp_path):
     seen = epochs(out)
     wait_for(process, lambda: epochs(out) > seen + 1)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=100)
-    assert process.returncode == 75
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 75, errors
+    assert "resume it with --resume" in errors
+    assert output == ""
+    line = refused(*WORDS, "--out", out, "--resume", "--set", "report=false")
+    assert "report True -> False" in line
 
 
 def test_a_lost_log_ends_no_training_and_a_stop_in_the_page_is_resumed(tmp_path):
     """The reader of both streams goes away; SIGTERM comes as the page is drawn."""
     out = tmp_path / "run"
-    process = start(out)
+    few = ("--set", "schedule.steps=36")
+    process = start(out, *few)
     wait_for(process, lambda: epochs(out) > 0)
     process.stdout.close()
     process.stderr.close()
@@ -112,9 +127,7 @@ def test_a_lost_log_ends_no_training_and_a_stop_in_the_page_is_resumed(tmp_path)
     assert not list(out.glob(".*"))
     assert not (out / "report.html").exists()
     result = (out / "result.json").read_bytes()
-    resumed = start(out, "--resume")
-    _, errors = resumed.communicate(timeout=200)
-    assert resumed.returncode == 0, errors
+    said(*WORDS, *few, "--out", out, "--resume")
     assert (out / "report.html").exists()
     assert (out / "result.json").read_bytes() == result
 

@@ -1,10 +1,14 @@
 """Pictures and the page come after the result, cost at most a line, and repeat no work."""
 
 import os
+import shutil
+from collections import Counter
 
 import pytest
-from small import on_photos, run, short
+from small import draw_photos, on_photos, run, short
 
+from keras_ilsvrc.report import write_page
+from keras_ilsvrc.runs import evaluate, experiment
 from keras_ilsvrc.runs.reading import RunFiles
 
 pytestmark = pytest.mark.tensorflow
@@ -28,37 +32,44 @@ def test_a_picture_that_fails_costs_a_line_and_no_result(tmp_path, monkeypatch, 
     assert not (tmp_path / "run" / "doubtful.png").exists()
 
 
-@pytest.mark.parametrize("name", [b"caf\xe9", b"$x^{2", "犬 \u202e\x1b[31m".encode()])
-def test_a_class_of_any_name_is_trained_drawn_and_resumed(photos, tmp_path, name):
-    from keras_ilsvrc.report import write_page
+NAMES = (b"caf\xe9", b"$x^{2", "犬 \u202e\x1b[31m".encode())
 
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A run with its page on classes of odd names: its path, its result, and what was called."""
+    path, counts = tmp_path_factory.mktemp("pictures"), Counter()
+    photos = draw_photos(path / "photos")
     for part in photos.iterdir():
-        os.rename(part / "dark", os.path.join(os.fsencode(part), name))
-    out = tmp_path / "run"
-    result = run(on_photos(photos), out, page=write_page)
+        shutil.copytree(part / "dark", part / "darker")
+        for label, name in zip(("dark", "darker", "light"), NAMES, strict=True):
+            os.rename(part / label, os.path.join(os.fsencode(part), name))
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in (
+            (experiment, "build"),
+            (evaluate, "evaluate"),
+            (experiment, "open_source"),
+        ):
+            real = getattr(module, name)
+
+            def counted(*args, real=real, name=name, **keywords):
+                counts[name] += 1
+                return real(*args, **keywords)
+
+            patch.setattr(module, name, counted)
+        recipe = on_photos(photos, "build.classes=3")
+        return path / "run", run(recipe, path / "run", page=write_page), counts
+
+
+def test_classes_of_any_name_are_trained_and_drawn(drawn):
+    out, result, _ = drawn
     assert RunFiles(out).result() == result
     for picture in ("curves.png", "doubtful.png", "report.html"):
         assert (out / picture).exists()
+    assert len(RunFiles(out).identity.classes) == 3
     assert all(x.isprintable() for x in RunFiles(out).identity.classes)
 
 
-def test_a_run_that_ends_with_its_page_builds_and_tests_once(tmp_path, monkeypatch):
-    from keras_ilsvrc.report import write_page
-    from keras_ilsvrc.runs import evaluate, experiment
-
-    counts = {"build": 0, "evaluate": 0, "open_source": 0}
-    for module, name in (
-        (experiment, "build"),
-        (evaluate, "evaluate"),
-        (experiment, "open_source"),
-    ):
-        real = getattr(module, name)
-
-        def counted(*args, real=real, name=name, **keywords):
-            counts[name] += 1
-            return real(*args, **keywords)
-
-        monkeypatch.setattr(module, name, counted)
-    run(short(), tmp_path / "run", page=write_page)
-    assert counts == {"build": 1, "evaluate": 1, "open_source": 1}
-    assert (tmp_path / "run" / "report.html").exists()
+def test_a_run_that_ends_with_its_page_builds_and_tests_once(drawn):
+    """It is validated after both epochs, and tested once."""
+    assert drawn[2] == {"build": 1, "evaluate": 3, "open_source": 1}

@@ -1,30 +1,39 @@
 """A run from its first weights to its evaluation, in this process, on one device."""
 
 import csv
+import shutil
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import run, short
+from small import run, short, stop_in_first_epoch
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.layers.graph import synchronize
+from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe import find, load
+from keras_ilsvrc.runs.evaluate import _expected, errors_of, restore
+from keras_ilsvrc.runs.experiment import set_up
+from keras_ilsvrc.runs.fit import write_weights
+from keras_ilsvrc.runs.initial import set_initial
 from keras_ilsvrc.runs.machine import HERE, Machine
+from keras_ilsvrc.runs.update import make_update
 from keras_ilsvrc.training.callbacks import ProgressBar
+from keras_ilsvrc.training.initial import RULES, set_initial_values
 from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
 
 
-def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
-    from keras_ilsvrc.runs.evaluate import errors_of, restore
-    from keras_ilsvrc.runs.experiment import set_up
-
+def test_a_run_from_a_weight_file_is_resumed_and_evaluated_without_that_file(tmp_path):
     start = tmp_path / "start.weights.h5"
     set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
-    recipe = short(f"initial={start}")
-    result = run(recipe, tmp_path / "run")
+    recipe = short(f"initial={start}", "schedule.steps=24")
+    stop_in_first_epoch(recipe, tmp_path / "run")
     start.unlink()
+    result = run(recipe, tmp_path / "run")
     again = errors_of([restore(tmp_path / "run", 1)])
     del again["probabilities"]
     assert again == {key: result[key] for key in again}
@@ -41,11 +50,6 @@ def test_a_run_from_a_weight_file_is_evaluated_without_that_file(tmp_path):
     ],
 )
 def test_an_error_stands_beside_what_was_found_on_the_same_images(recipe, protocol, by, error):
-    from types import SimpleNamespace
-
-    from keras_ilsvrc.nets import info
-    from keras_ilsvrc.runs.evaluate import _expected
-
     loaded = load(find(recipe))
     found = _expected([SimpleNamespace(recipe=loaded, net=info(loaded.net))], protocol)
     assert (found or {}).get("top1_error") == error
@@ -53,7 +57,6 @@ def test_an_error_stands_beside_what_was_found_on_the_same_images(recipe, protoc
 
 
 def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
-
     start = tmp_path / "start.weights.h5"
     start.write_bytes(b"not HDF5")
     recipe = short(f"initial={start}")
@@ -71,27 +74,24 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
     ],
 )
 def test_what_the_net_does_not_have_is_refused(tmp_path, override, part):
-
     recipe = short(override)
     with pytest.raises(InputError, match=part):
         run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_initial_values_of_a_run_are_those_of_its_rule(tmp_path):
-
-    history_of = {}
+def test_initial_values_are_those_of_the_recipes_rule_and_seed():
+    experiment = set_up(short(), mirrored(1))
     for rule in ("he", "glorot"):
-        recipe = short(f"initial={rule}")
-        run(recipe, tmp_path / rule)
-        history_of[rule] = (tmp_path / rule / "history.csv").read_text()
-    assert history_of["he"] != history_of["glorot"]
+        set_initial(experiment.model, short(f"initial={rule}", "seed=5"), experiment.net)
+        found = experiment.model.get_weights()
+        set_initial_values(experiment.model, RULES[rule], 5)
+        for one, other in zip(found, experiment.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_how_a_machine_trains_changes_no_weight(tmp_path):
     """Several steps a call, and files for TensorBoard beside it."""
-    from keras_ilsvrc.runs.evaluate import restore
-
     recipe = short("schedule.steps=5")
     weights = {}
     for name, machine in (("plain", HERE), ("other", Machine(steps_per_call=3, tensorboard=True))):
@@ -116,31 +116,20 @@ def scalars(events):
 
 
 def test_xla_and_statistics_over_replicas_are_refused():
-    from keras_ilsvrc.layers.graph import synchronize
-    from keras_ilsvrc.runs.experiment import set_up
-    from keras_ilsvrc.runs.update import make_update
-
     stage = set_up(short(), mirrored(1))
     synchronize(stage.model, True)
     with pytest.raises(InputError, match=r"--xla: .*set batch_norm.statistics to 'replica'"):
         make_update(stage, xla=True)
 
 
-def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
+def test_a_run_lends_the_named_layers_to_another_net(small_run):
     """As VGG's deeper nets start from net A."""
-    from keras_ilsvrc.runs.evaluate import restore
-    from keras_ilsvrc.runs.experiment import set_up
-    from keras_ilsvrc.runs.initial import set_initial
-
-    recipe = short()
-    run(recipe, tmp_path / "run")
     layers = ["conv1", "conv2_1"]
-    deeper = [f'initial={{weights="{tmp_path / "run"}", layers={layers}, rest="he"}}']
-    deeper.append("build.depth=14")
+    deeper = [f'initial={{weights="{small_run}", layers={layers}, rest="he"}}', "build.depth=14"]
     stage = set_up(short(*deeper), mirrored(1))
     drawn = stage.model.get_layer("logits").get_weights()
     set_initial(stage.model, stage.recipe, stage.net)
-    lender = restore(tmp_path / "run").model
+    lender = restore(small_run).model
     for layer in layers:
         values = (model.get_layer(layer).get_weights() for model in (stage.model, lender))
         for one, other in zip(*values, strict=True):
@@ -149,38 +138,20 @@ def test_a_run_lends_the_named_layers_to_another_net(tmp_path):
     assert (stage.model.get_layer("conv2_2").get_weights()[0] != 0).any()
 
 
-@pytest.mark.parametrize(
-    ("table", "part"),
-    [
+def test_layers_that_cannot_be_lent_are_refused(small_run):
+    stage = set_up(short("build.width=0.5"), mirrored(1))
+    for table, part in (
         ('weights="nowhere", layers=["conv1"]', "initial.weights is 'nowhere'; expected the dir"),
-        ('weights="run", layers=["conv11"]', "has no layer 'conv11'; did you mean 'conv1'"),
+        ('weights="RUN", layers=["conv11"]', "has no layer 'conv11'; did you mean 'conv1'"),
         (
-            'weights="run", layers=["logits"]',
-            r"logits of run has weights of shape \[\(64, 10\), .* needs",
+            'weights="RUN", layers=["logits"]',
+            r"logits of .*run has weights of shape \[\(64, 10\), .* needs",
         ),
-    ],
-)
-def test_layers_that_cannot_be_lent_are_refused(tmp_path, monkeypatch, table, part):
-    from keras_ilsvrc.runs.experiment import set_up
-    from keras_ilsvrc.runs.initial import set_initial
-
-    monkeypatch.chdir(tmp_path)
-    run(short(), tmp_path / "run")
-    recipe = short(f'initial={{{table}, rest="he"}}', "build.width=0.5")
-    stage = set_up(recipe, mirrored(1))
-    with pytest.raises(InputError, match=part):
-        set_initial(stage.model, recipe, stage.net)
-
-
-def test_a_run_that_is_resumed_needs_its_first_weights_no_more(tmp_path, stopped):
-    from keras_ilsvrc.runs.experiment import set_up
-
-    start = tmp_path / "start.weights.h5"
-    set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
-    recipe = short(f"initial={start}", "schedule.steps=24")
-    stopped(recipe, tmp_path / "run")
-    start.unlink()
-    assert run(recipe, tmp_path / "run")["images"] == 360
+    ):
+        table = table.replace("RUN", str(small_run))
+        recipe = short(f'initial={{{table}, rest="he"}}', "build.width=0.5")
+        with pytest.raises(InputError, match=part):
+            set_initial(stage.model, recipe, stage.net)
 
 
 def test_the_progress_bar_gives_the_terminal_back_when_training_breaks_off(monkeypatch):
@@ -199,13 +170,6 @@ def test_the_progress_bar_gives_the_terminal_back_when_training_breaks_off(monke
 
 
 def test_weights_that_the_disk_has_no_room_for_are_not_begun(tmp_path, monkeypatch):
-    import shutil
-    from types import SimpleNamespace
-
-    import keras
-
-    from keras_ilsvrc.runs.fit import write_weights
-
     inputs = keras.Input((1000,))
     net = keras.Model(inputs, keras.layers.Dense(100)(inputs))  # 400 kB
     for free, there in ((300_000, False), (500_000, True)):

@@ -1,6 +1,7 @@
 """What the tests of training share."""
 
 import pytest
+from devices import without_gpus  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Scripts in processes of their own: one failed collective poisons the rest of a process."""
+"""Processes of their own: one failed collective poisons the rest of a process."""
 
 import json
 import os
@@ -11,25 +11,6 @@ from keras_ilsvrc.cli.workers import loopback_addresses
 
 # logical CPU devices, also where there is a GPU
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-
-# Of a script of replicas or workers.
-PRELUDE = f"""
-import contextlib, json, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-import keras, numpy as np, tensorflow as tf
-import toy
-from keras_ilsvrc.training.checkpoint import State
-from keras_ilsvrc.training.cluster import cluster_of
-from keras_ilsvrc.training.forward import Forward
-from keras_ilsvrc.training.replicas import as_tested, from_chief, set_values, values_of
-from keras_ilsvrc.training.strategy import mirrored, multi_worker
-
-stack = contextlib.ExitStack()
-
-def feed(strategy, first=0):
-    distribute = strategy.distribute_datasets_from_function
-    return iter(distribute(lambda context: toy.batches(first, context)))
-"""
 
 
 def run(script):
@@ -46,11 +27,11 @@ def run(script):
 
 
 def start_workers(commands, hash_seeds=(1, 2)):
-    """Starts a command each in a process of its own, as workers of one cluster."""
+    """Starts Python with each of some arguments, as workers of one cluster."""
     addresses = loopback_addresses(len(commands))
     return [
         subprocess.Popen(
-            command,
+            [sys.executable, *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -80,10 +61,9 @@ def ends(processes, timeout=280):
     ]
 
 
-def run_on_workers(script, hash_seeds=(1, 2)):
-    """Runs a script in every worker of a cluster: what their last lines say, as JSON."""
-    commands = [[sys.executable, "-c", script]] * len(hash_seeds)
-    found = ends(start_workers(commands, hash_seeds))
+def run_on_workers(command, hash_seeds):
+    """Runs a script with its arguments in two workers: what their last lines say, as JSON."""
+    found = ends(start_workers([command] * len(hash_seeds), hash_seeds))
     for status, _, errors in found:
         assert status == 0, errors[-3000:]
     return [json.loads(lines[-1]) for _, lines, _ in found]

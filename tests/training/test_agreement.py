@@ -1,121 +1,77 @@
-"""Two workers do the same in the same order, whatever is different between their processes."""
+"""Two workers compute what one does, in the same order, whatever differs between them."""
 
+import numpy as np
 import process
 import pytest
-from process import PRELUDE
+import replica_runs
+from devices import mirrored
+from replica_runs import NETS
 
-# Statistics of several sizes, averages, checkpoints, and two callbacks that change training.
-WHOLE = """
-from pathlib import Path
-import toy_runs
-from keras_ilsvrc.training.callbacks import Validation
-from keras_ilsvrc.training.records import KeptWeights
-cluster = cluster_of()
-strategy = stack.enter_context(multi_worker(cluster, 60))
+pytestmark = pytest.mark.xdist_group("workers")
 
-def net():
-    x = image = keras.Input((6, 6, 1))
-    for width in (2, 3, 4, 5):
-        x = keras.layers.Conv2D(width, 3, padding="same", name="conv%d" % width)(x)
-        x = keras.layers.BatchNormalization(momentum=0.5, name="bn%d" % width)(x)
-    x = keras.layers.Flatten()(x)
-    return keras.Model(image, keras.layers.Dense(3, "softmax", name="predictions")(x))
 
-def tested():
-    with as_tested(update):
-        return toy.state_hash(update)
-
-with strategy.scope():
-    keras.utils.set_random_seed(3)
-    update = toy.update_of(net(), toy_runs.optimizer())
-    log, validated, kept, folder = toy_runs.Log(), [], [], Path({folder!r})
-
-    def keep(path):
-        kept.append(tested())
-        if path:
-            path.touch()
-
-    def measure():
-        validated.append(tested())
-        return {{"error": 1.0}}
-
-    callbacks = [
-        log,
-        Validation(measure),
-        KeptWeights([1, 2], keep, folder / "epochs" if cluster.chief else None, print),
-        toy_runs.Plateau(),
-        keras.callbacks.EarlyStopping("validation_error", patience=1, mode="min"),
-    ]
-    trainer = toy.trainer_of(
-        update, 40, folder if cluster.chief else None, callbacks, checkpoint_steps=2
-    )
-    trainer.train()
-    found = {{
-        "state": toy.state_hash(update),
-        "step": trainer.step,
-        "epochs": log.epochs,
-        "kept": kept,
-        "validated": validated,
-        "rate": float(update.optimizer.learning_rate.numpy()),
-    }}
-    saved = from_chief(strategy, trainer.checkpoints.latest()[0])
-    set_values(update, saved.arrays)
-    found["saved"] = toy.state_hash(update)
-stack.close()
-print(json.dumps(found))
-"""
+def run(folder, hash_seeds):
+    """What both workers found in `replica_runs`."""
+    return process.run_on_workers([replica_runs.__file__, str(folder)], hash_seeds)
 
 
 @pytest.fixture(scope="module")
-def wholes(tmp_path_factory):
-    """Of a whole training, both workers' ends: of equal hash seeds, and of different ones.
+def found(tmp_path_factory):
+    """Of workers with different hash seeds: Python orders a set of names by this number.
 
-    Of the second, the first worker has a disk where nothing can be kept but checkpoints.
+    The first worker has a disk where nothing can be kept but checkpoints.
     """
     folder = tmp_path_factory.mktemp("different")
     (folder / "epochs").touch()
-    different = process.run_on_workers(PRELUDE + WHOLE.format(folder=str(folder)), (1, 2))
-    folder = tmp_path_factory.mktemp("equal")
-    equal = process.run_on_workers(PRELUDE + WHOLE.format(folder=str(folder)), (1, 1))
-    assert len(list((folder / "epochs").iterdir())) == 2
-    return equal, different
+    return run(folder, (1, 2))
 
 
-def test_workers_agree_whatever_the_order_of_their_sets_and_what_their_disks_refuse(wholes):
-    """Python orders a set of names by a number that each process draws."""
-    (expected, equal), different = wholes
-    assert expected == equal
-    assert [each == expected for each in different] == [True, True]
+def test_workers_agree_whatever_the_order_of_their_sets_and_what_their_disks_refuse(found):
+    chief, worker = found
+    assert chief["whole"] == worker["whole"]
 
 
-def test_a_training_of_two_workers_is_stopped_and_kept_by_callbacks(wholes):
-    found = wholes[0][0]
-    assert found["step"] == 10
-    assert found["rate"] < 0.05
-    assert found["kept"] == found["validated"]
-    assert found["saved"] == found["state"] != found["kept"][-1]
+@pytest.mark.slow
+def test_neither_the_order_of_sets_nor_a_disk_changes_what_workers_compute(found, tmp_path):
+    chief, worker = run(tmp_path, (1, 1))
+    assert chief == worker
+    assert chief == found[0]
+    assert len(list((tmp_path / "epochs").iterdir())) == 2
 
 
-def test_a_second_checkpoint_traces_no_graph():
-    first, second = process.run_on_workers(
-        PRELUDE
-        + """
-from keras_ilsvrc.training import replicas
-strategy = stack.enter_context(multi_worker(cluster_of(), 60))
-with strategy.scope():
-    update = toy.fresh()
-    counts = []
-    for _ in range(3):
-        values_of(update)
-        from_chief(strategy, State(values_of(update)))
-        counts.append([
-            replicas._gathered.experimental_get_tracing_count(),
-            replicas._of_first.experimental_get_tracing_count(),
-        ])
-stack.close()
-print(json.dumps(counts))
-"""
-    )
-    assert first == second
-    assert first[0][0] == 1
-    assert first[0] == first[2]
+def test_a_training_of_two_workers_is_stopped_and_kept_by_callbacks(found):
+    whole = found[0]["whole"]
+    assert whole["step"] == 10
+    assert whole["rate"] < 0.05
+    assert whole["kept"] == whole["validated"]
+    assert whole["saved"] == whole["state"] != whole["kept"][-1]
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_fifty_steps_on_two_workers_are_those_on_one_device(found, net):
+    one = replica_runs.losses(mirrored(1), net)
+    chief, worker = (each["losses"][net] for each in found)
+    assert chief == worker
+    np.testing.assert_allclose(chief["losses"], one["losses"], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(chief["norms"], one["norms"], rtol=1e-3)
+    assert chief["accuracies"] == one["accuracies"]
+
+
+def test_what_each_worker_has_of_its_own_is_put_back_and_the_chief_s_state_told(found):
+    chief, worker = (each["put_back"] for each in found)
+    assert chief == worker
+    assert len(set(chief["ends"])) == 1
+    assert chief["tested"] not in chief["ends"]
+    assert chief["statistics"][0] != chief["statistics"][1]
+    assert "task:0" in chief["facts"]["from"]
+    assert chief["nothing"] is None
+
+
+def test_a_second_checkpoint_traces_no_graph(found):
+    assert [each["put_back"]["new_traces"] for each in found] == [0, 0]
+
+
+def test_outputs_of_all_images_are_in_order_on_every_worker(found):
+    for each in found:
+        outputs, expected = each["outputs"]
+        np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)

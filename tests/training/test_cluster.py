@@ -1,6 +1,7 @@
 """What TF_CONFIG may say, and what is done about workers that are not there."""
 
 import json
+import os
 import random
 import socket
 import threading
@@ -11,6 +12,7 @@ import pytest
 from keras_ilsvrc import InputError
 from keras_ilsvrc.cli.workers import loopback_addresses
 from keras_ilsvrc.training.cluster import Cluster, Watch, cluster_of, meet
+from keras_ilsvrc.training.strategy import mirrored
 
 A, B, C = "127.0.0.1:40001", "127.0.0.1:40002", "127.0.0.1:40003"
 
@@ -22,6 +24,13 @@ def config(cluster, kind="worker", index=0):
 @pytest.mark.parametrize("environment", [{}, {"TF_CONFIG": ""}, config({"worker": [A]})])
 def test_one_worker_is_no_cluster(environment):
     assert cluster_of(environment) is None
+
+
+def test_an_empty_tf_config_is_none_for_tensorflow_too(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "")
+    assert cluster_of() is None
+    mirrored(1)
+    assert "TF_CONFIG" not in os.environ
 
 
 def test_a_worker_knows_its_place():

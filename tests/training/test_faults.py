@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toy
-from toy_runs import STEPS, Log, StopAt, run
+from toy_runs import STEPS, Log, StopAt, run, untrained
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training import trainer as loop
@@ -21,7 +21,7 @@ def poisoned(*poison):
 
 def test_a_step_that_is_not_finite_is_left_out(tmp_path):
     lines = []
-    update = toy.fresh()
+    update = untrained()
     trainer = toy.trainer_of(
         update, STEPS, tmp_path, feed=poisoned(7), checkpoint_steps=3, log=lines.append
     )
@@ -70,7 +70,7 @@ class Unreadable:
 
 @pytest.mark.parametrize("per_call", [1, 4])
 def test_goes_back_and_on_without_images_that_cannot_be_read(tmp_path, uninterrupted, per_call):
-    bad, lines, update = Unreadable(7), [], toy.fresh()
+    bad, lines, update = Unreadable(7), [], untrained()
     options = {"checkpoint_steps": 3, "steps_per_call": per_call, "log": lines.append}
     callbacks = [Log(), StopAt(None, None)]
     toy.trainer_of(update, STEPS, tmp_path, callbacks, bad.batches, left_out=bad, **options).train()
@@ -90,13 +90,13 @@ def test_what_was_left_out_is_known_when_training_goes_on(tmp_path):
 def test_an_error_of_no_image_ends_training():
     bad = Unreadable(1)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        toy.trainer_of(toy.fresh(), STEPS, feed=bad.batches).train()
+        toy.trainer_of(untrained(), STEPS, feed=bad.batches).train()
 
 
 @pytest.mark.parametrize("per_call", [1, 4])
 def test_diverges_after_two_rollbacks(tmp_path, per_call):
     trainer = toy.trainer_of(
-        toy.fresh(),
+        untrained(),
         STEPS,
         tmp_path,
         feed=poisoned(4, 6, 9),
@@ -110,7 +110,7 @@ def test_diverges_after_two_rollbacks(tmp_path, per_call):
 
 
 def test_diverges_at_once_without_checkpoints():
-    trainer = toy.trainer_of(toy.fresh(), STEPS, feed=poisoned(2))
+    trainer = toy.trainer_of(untrained(), STEPS, feed=poisoned(2))
     with pytest.raises(loop.Diverged, match="step 2: not finite"):
         trainer.train()
 
@@ -121,7 +121,7 @@ def full_disk(*arguments):
 
 def test_a_full_disk_ends_no_training(tmp_path, uninterrupted, monkeypatch):
     lines = []
-    update = toy.fresh()
+    update = untrained()
     trainer = toy.trainer_of(update, STEPS, tmp_path, [StopAt(None, None)], log=lines.append)
     save = trainer.checkpoints.save
     monkeypatch.setattr(
@@ -135,7 +135,7 @@ def test_a_full_disk_ends_no_training(tmp_path, uninterrupted, monkeypatch):
 
 
 def test_a_disk_that_is_full_from_the_start_is_refused(tmp_path, monkeypatch):
-    trainer = toy.trainer_of(toy.fresh(), STEPS, tmp_path)
+    trainer = toy.trainer_of(untrained(), STEPS, tmp_path)
     monkeypatch.setattr(trainer.checkpoints, "save", full_disk)
     with pytest.raises(InputError, match="no checkpoint can be written: No space left"):
         trainer.train()
@@ -147,9 +147,19 @@ def test_a_damaged_checkpoint_is_named_with_the_one_that_is_used(tmp_path, unint
     newest = Checkpoints(tmp_path).paths()[0]
     newest.write_bytes(newest.read_bytes()[:-1])
     lines = []
-    update = toy.fresh()
+    update = untrained()
     toy.trainer_of(update, STEPS, tmp_path, [Log(), StopAt(None, None)], log=lines.append).train()
     assert len(lines) == 1
     assert str(newest) in lines[0]
     assert "resuming from step 6" in lines[0]
     assert toy.state_hash(update) == uninterrupted[0]
+
+
+def test_another_number_of_threads_is_told(tmp_path, monkeypatch):
+    run(tmp_path, 3)
+    monkeypatch.setattr(loop, "threads", lambda: 99)
+    lines = []
+    toy.trainer_of(
+        untrained(), STEPS, tmp_path, [Log(), StopAt(None, None)], log=lines.append
+    ).train()
+    assert [line for line in lines if "99; sums are rounded differently" in line] == lines != []

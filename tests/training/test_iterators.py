@@ -24,6 +24,7 @@ def test_iterators_end_at_once():
     while time.monotonic() < end:
         for iterator in iterators:
             next(iterator)
+        time.sleep(0.1)
     gc.collect()
     del iterator
     seconds = []

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import toy
-from toy_runs import STEPS, Log, StopAt, run
+from toy_runs import STEPS, Log, StopAt, run, untrained
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.checkpoint import Checkpoints
@@ -12,8 +12,11 @@ from keras_ilsvrc.training.replicas import as_tested, set_values, values_of
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
 
 
-def test_the_same_training_ends_in_the_same_state(uninterrupted):
+def test_the_same_training_ends_in_the_same_state_also_of_a_net_that_is_built_anew(uninterrupted):
     assert run()[:2] == uninterrupted
+    update = toy.fresh()
+    toy.trainer_of(update, STEPS).train()
+    assert toy.state_hash(update) == uninterrupted[0]
 
 
 @pytest.mark.parametrize("stop_after", range(1, STEPS - 1))
@@ -60,7 +63,7 @@ def test_a_stop_in_validation_is_taken_up_before_it(tmp_path, uninterrupted):
         def on_epoch_end(self, epoch, logs=None):
             raise Stopped
 
-    update = toy.fresh()
+    update = untrained()
     trainer = toy.trainer_of(update, STEPS, tmp_path, [Validation(), StopAt(None, None)])
     with pytest.raises(Stopped):
         trainer.train()
@@ -74,7 +77,7 @@ def test_early_stopping_is_heard_and_kept(tmp_path):
             self.model.stop_training = True
 
     for _ in range(2):
-        trainer = toy.trainer_of(toy.fresh(), STEPS, tmp_path, [Enough()])
+        trainer = toy.trainer_of(untrained(), STEPS, tmp_path, [Enough()])
         trainer.train()
         assert trainer.step == toy.PER_EPOCH
 
@@ -99,7 +102,7 @@ def test_a_checkpoint_of_more_replicas_is_refused(tmp_path):
 
 
 def test_is_tested_with_averages_and_trained_without():
-    update = toy.fresh()
+    update = untrained()
     trainer = toy.trainer_of(update, 4)
     trainer.train()
     before = toy.state_hash(update)

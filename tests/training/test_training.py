@@ -1,11 +1,13 @@
 """Optimizer, schedule, initial values, and how many steps are taken."""
 
 import csv
+from functools import cache
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import toy
 from sklearn.datasets import load_digits
 
 from keras_ilsvrc.training import keras_fit
@@ -13,13 +15,12 @@ from keras_ilsvrc.training.callbacks import Redraw, Validation
 from keras_ilsvrc.training.keras_fit import compile_model
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
-from keras_ilsvrc.training.plan import Feed, Plan
 from keras_ilsvrc.training.records import COLUMNS, History, KeptWeights
+from keras_ilsvrc.training.replicas import set_values, values_of
 from keras_ilsvrc.training.schedules import steps
-from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
 
-ROWS = [[0, 0.01], [4, 0.1], [9, 0.001]]
+ROWS = ((0, 0.01), (4, 0.1), (9, 0.001))
 DATA = load_digits()
 
 
@@ -33,16 +34,34 @@ def compiled_net(rows=((0, 0.05), (1000, 0.01)), outputs=("predictions",)):
     return model
 
 
-def batches(size=16):
+def batches():
     images = (DATA.images[..., None] / 16).astype("float32")
     labels = DATA.target.astype("int32")
-    return tf.data.Dataset.from_tensor_slices((images, labels)).repeat().batch(size)
+    return tf.data.Dataset.from_tensor_slices((images, labels)).repeat().batch(16)
 
 
-def train(model, dataset, total, per_epoch, callbacks):
-    update = Update(model, model.optimizer, CrossEntropy({"aux1": 0.3}), 16, 0)
-    feed = lambda first_step, context: dataset.skip(first_step)  # noqa: E731
-    Trainer(update, Feed(feed), Plan(total, per_epoch), callbacks).train()
+def update_of(model):
+    return Update(model, model.optimizer, CrossEntropy({"aux1": 0.3}), 16, 0)
+
+
+@cache
+def _traced(rows):
+    """An update and its first values; it is traced once for all trainings of a process."""
+    keras.utils.set_random_seed(0)
+    update = update_of(compiled_net(rows))
+    return update, values_of(update)
+
+
+def untrained(*rows):
+    """The update of a net with its first values; by default at a rate of 0.05."""
+    update, values = _traced(rows or ((0, 0.05), (1000, 0.01)))
+    set_values(update, values)
+    return update
+
+
+def train(update, total, per_epoch, callbacks):
+    feed = lambda first_step, context: batches().skip(first_step)  # noqa: E731
+    toy.trainer_of(update, total, None, callbacks, feed, per_epoch).train()
 
 
 @pytest.mark.parametrize("l2", [0.0, 1e-4, 0.5])
@@ -101,16 +120,15 @@ def test_a_rate_holds_from_its_step_up_to_the_next(rows):
 
 
 def test_history_holds_the_rate_of_every_epochs_first_step(tmp_path):
-    model = compiled_net(ROWS)
     history = History(tmp_path / "history.csv", 16)
-    train(model, batches(), 12, 5, [history])
+    train(untrained(*ROWS), 12, 5, [history])
     rates = [(row["step"], row["learning_rate"]) for row in history.rows]
     assert rates == [(5, np.float32(0.01)), (10, np.float32(0.1)), (12, np.float32(0.001))]
 
 
 def test_history_reads_a_rate_that_never_changes(tmp_path):
     history = History(tmp_path / "history.csv", 16)
-    train(compiled_net([[0, 0.25]]), batches(), 2, 2, [history])
+    train(untrained((0, 0.25)), 2, 2, [history])
     assert history.rows[0]["learning_rate"] == 0.25
 
 
@@ -119,12 +137,12 @@ def test_history_reads_a_rate_that_never_changes(tmp_path):
     [(7, 3, [3, 6, 7]), (6, 3, [3, 6]), (2, 5, [2]), (1, 1, [1]), (4, 1, [1, 2, 3, 4])],
 )
 def test_training_takes_exactly_its_steps(tmp_path, total, per_epoch, ends):
-    model = compiled_net()
+    update = untrained()
     history = History(tmp_path / "history.csv", 16)
     seen = []
     count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs))
-    train(model, batches(), total, per_epoch, [history, count])
-    assert int(model.optimizer.iterations) == total == len(seen)
+    train(update, total, per_epoch, [history, count])
+    assert int(update.optimizer.iterations) == total == len(seen)
     assert [row["step"] for row in history.rows] == ends
     assert [row["epoch"] for row in history.rows] == list(range(1, len(ends) + 1))
 
@@ -135,7 +153,7 @@ def test_every_output_of_a_dict_is_trained_and_predictions_are_measured(tmp_path
     images, labels = next(iter(batches()))
     outputs = {name: x.numpy() for name, x in model(images).items()}
     history = History(tmp_path / "history.csv", 16)
-    train(model, batches(), 1, 1, [history])
+    train(update_of(model), 1, 1, [history])
     for name, kernel in before.items():
         assert (model.get_layer(name).kernel.numpy() != kernel).any()
     chosen = {name: x[range(16), labels] for name, x in outputs.items()}
@@ -158,19 +176,17 @@ def test_only_deep_nets_turn_the_rewriting_of_graphs_off(deep, off, monkeypatch)
 
 
 def test_the_borders_of_epochs_do_not_change_what_is_learned():
-    start, ends = compiled_net().get_weights(), []
+    ends = []
     for per_epoch in (12, 5, 1):
-        model = compiled_net(ROWS)
-        model.set_weights(start)
-        train(model, batches(), 12, per_epoch, [])
-        ends.append(model.get_weights())
+        update = untrained(*ROWS)
+        train(update, 12, per_epoch, [])
+        ends.append(update.model.get_weights())
     for whole, fives, ones in zip(*ends, strict=True):
         np.testing.assert_array_equal(whole, fives)
         np.testing.assert_array_equal(whole, ones)
 
 
 def test_history_writes_a_row_an_epoch_under_its_columns(tmp_path):
-    model = compiled_net()
     path = tmp_path / "history.csv"
     measured = [(3.0, 70.0), (2.0, 60.0), (1.0, 50.0)]
     validations = iter(measured)
@@ -179,7 +195,7 @@ def test_history_writes_a_row_an_epoch_under_its_columns(tmp_path):
         return dict(zip(("loss", "error"), next(validations), strict=True))
 
     history = History(path, 16)
-    train(model, batches(), 8, 3, [Validation(measure), history])
+    train(untrained(), 8, 3, [Validation(measure), history])
     with open(path, newline="") as file:
         header, *rows = csv.reader(file)
     assert tuple(header) == COLUMNS
@@ -198,7 +214,7 @@ def test_history_writes_a_row_an_epoch_under_its_columns(tmp_path):
 def test_history_is_written_anew_and_leaves_empty_what_was_not_measured(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text("what an earlier run left\n")
-    train(compiled_net(), batches(), 2, 2, [History(path, 16)])
+    train(untrained(), 2, 2, [History(path, 16)])
     with open(path, newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["validation_loss"], row["validation_error"]) == ("", "")
@@ -206,14 +222,14 @@ def test_history_is_written_anew_and_leaves_empty_what_was_not_measured(tmp_path
 
 def test_training_lowers_the_loss(tmp_path):
     history = History(tmp_path / "history.csv", 16)
-    train(compiled_net(), batches(), 150, 50, [history])
+    train(untrained(), 150, 50, [history])
     assert history.rows[-1]["loss"] < history.rows[0]["loss"] / 2
 
 
 @pytest.mark.parametrize(("seconds", "pictures"), [(0, 4), (1000, 1)])
 def test_draws_after_every_epoch_but_not_all_the_time(seconds, pictures):
     drawn = []
-    train(compiled_net(), batches(), 4, 1, [Redraw(lambda: drawn.append(1), print, seconds)])
+    train(untrained(), 4, 1, [Redraw(lambda: drawn.append(1), print, seconds)])
     assert len(drawn) == pictures
 
 
@@ -224,10 +240,10 @@ def test_files_that_cannot_be_written_end_no_training(tmp_path):
     def draw():
         (missing / "curves.png").write_bytes(b"")
 
-    model = compiled_net()
+    update = untrained()
     callbacks = [History(missing / "history.csv", 16, lines.append), Redraw(draw, lines.append)]
-    train(model, batches(), 2, 2, callbacks)
-    assert int(model.optimizer.iterations) == 2
+    train(update, 2, 2, callbacks)
+    assert int(update.optimizer.iterations) == 2
     assert len(lines) == 3  # the history at the start and at the epoch's end, and the picture
     assert all("No such file" in line for line in lines)
     assert sum("cannot be written: " in line for line in lines) == 2

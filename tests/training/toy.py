@@ -64,6 +64,7 @@ def trainer_of(
     directory=None,
     callbacks=(),
     feed=batches,
+    per_epoch=PER_EPOCH,
     left_out=None,
     stop=NEVER,
     log=log_stderr,
@@ -73,7 +74,7 @@ def trainer_of(
     return Trainer(
         update,
         Feed(feed, left_out=left_out),
-        Plan(steps, PER_EPOCH, **plan),
+        Plan(steps, per_epoch, **plan),
         callbacks,
         Checkpoints(directory),
         stop=stop,

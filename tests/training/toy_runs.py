@@ -1,8 +1,11 @@
 """Whole trainings of the toy, stopped and gone on with."""
 
+from functools import cache
+
 import keras
 import toy
 
+from keras_ilsvrc.training.replicas import set_values, values_of
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
 
 STEPS = 12
@@ -55,12 +58,24 @@ def optimizer():
     return keras.optimizers.SGD(0.05, 0.9)
 
 
-def run(directory=None, stop_after=None, rate_falls=False, feed=toy.batches, **options):
-    """Trains a new toy net, or goes on with it; its hash, and the epochs' logs."""
-    keras.backend.clear_session()
+@cache
+def _traced(rate_falls):
+    """An update and its first values; it is traced once for all trainings of a process."""
     keras.utils.set_random_seed(3)
     update = toy.update_of(toy.net(), optimizer() if rate_falls else None)
-    log, stop = Log(), StopRequest()
+    return update, values_of(update)
+
+
+def untrained(rate_falls=False):
+    """The toy's update with its first values."""
+    update, values = _traced(rate_falls)
+    set_values(update, values)
+    return update
+
+
+def run(directory=None, stop_after=None, rate_falls=False, feed=toy.batches, **options):
+    """Trains the toy net, or goes on with it; its hash, and the epochs' logs."""
+    update, log, stop = untrained(rate_falls), Log(), StopRequest()
     callbacks = [log, *([Plateau()] if rate_falls else []), StopAt(stop, stop_after)]
     trainer = toy.trainer_of(
         update, STEPS, directory, callbacks, feed, stop=stop, log=lambda line: None, **options

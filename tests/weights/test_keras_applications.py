@@ -39,7 +39,7 @@ def randomise(net, x):
     ("name", "theirs", "size"),
     [
         ("vgg16", "VGG16", 64),
-        ("vgg19", "VGG19", 64),
+        pytest.param("vgg19", "VGG19", 64, marks=slow),
         ("resnet50_keras", "ResNet50", 61),
         ("resnet50_v2_keras", "ResNet50V2", 61),
         ("inception_v3", "InceptionV3", 96),
