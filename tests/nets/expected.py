@@ -25,7 +25,8 @@ def table_of(name, *changes):
             found = any(re.search(theirs, text) for text in texts.values())
             table["unmatched"] += [] if found else [theirs]
             texts |= {key: re.sub(theirs, ours, text) for key, text in texts.items()}
-        table |= {key: x for key, x in change.items() if key not in ("texts", "unmatched")}
+        own = ("texts", "unmatched", *(["source"] if {"seen", "unseen"} & change.keys() else []))
+        table |= {key: x for key, x in change.items() if key not in own}
     return table
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from expected import cells_by_paper, departures_of, table_of
-from papers import FIGURES, PAPER, said_of
+from papers import FIGURES, PAPER
 
 from keras_ilsvrc import available, info
 from keras_ilsvrc.layers import parts, scaled_tanh
@@ -68,12 +68,20 @@ def test_cells_of_the_deepest_nets_are_the_papers(facts):
     check(x for name in DEEPEST for x in wrong_cells(name, facts))
 
 
+def wrong_gate():
+    gate, variation = FIGURES["gate_bias"], info("resnet20_cifar").variations["gate_bias"]
+    for where, found in (("layer", PUBLISHED_GATE), ("default", variation.default)):
+        check(differences(f"{where}'s gate_bias", found, gate["published"], gate["source"]))
+    found = (variation.least, gate["most"] in variation)
+    return differences("range of gate_bias", found, (gate["least"], True), gate["source"])
+
+
 def test_orders_and_shortcuts_are_those_of_figure_4_and_table_1(facts):
     orders, scaled = (dict(FIGURES[key]) for key in ("orders", "scaled"))
     source, table = orders.pop("source"), scaled.pop("source")
     units = [(order, "A", source) for order in orders]
     units += [("original", x, table) for x in (*scaled, "A", "B", "C", "none")]
-    lines = []
+    lines = wrong_gate()
     for order, shortcut, place in units:
         last = orders[order].partition("W")[0].split()  # also before the average (appendix)
         change = {"instead": [["average", ", ".join([*last, "average"])]]}
@@ -83,14 +91,10 @@ def test_orders_and_shortcuts_are_those_of_figure_4_and_table_1(facts):
         expected = cells_by_paper(said)["predictions"]
         lines += first_difference(f"{order}, {shortcut}", found, expected, place)
     check(lines)
-    assert set(FIGURE_4) == set(orders)
-    assert set(TABLE_1) == set(scaled)
+    lines += differences("FIGURE_4", set(FIGURE_4), set(orders), source)
+    lines += differences("TABLE_1", set(TABLE_1), set(scaled), table)
+    check(lines)
     assert set(SHORTCUTS) == {*scaled, "A", "B", "C", "none", "keras"}
-    gate, variation = FIGURES["gate_bias"], info("resnet20_cifar").variations["gate_bias"]
-    assert PUBLISHED_GATE == variation.default == gate["published"]
-    assert variation.least == gate["least"]
-    assert gate["most"] in variation
-    assert gate["most"] + 1 not in variation
 
 
 def test_constants_of_batch_norm_are_the_papers(facts):
@@ -121,9 +125,10 @@ def test_departures_of_the_registry_can_be_seen(facts):
                 lines.append(f"{name}: {departure['says']!r}, but not {departure['seen']!r}")
     for departure in FIGURES["departures"]:
         if departure["says"] not in seen:
-            lines.append(f"no net of the registry departs: {departure['says']}")
+            place = departure.get("source", "a paper")
+            lines.append(f"no net of the registry departs from {place}: {departure['says']}")
         assert f"def {departure.get('held', 'test_')}" in TESTS
-        assert "unseen" not in departure or len(departure) == 2, departure
+        assert len({"unseen", "seen", "instead"} & departure.keys()) < 2, departure
         for theirs, _ in departure.get("instead", []):
             nets = [x for x in PUBLISHED if departure in departures_of(x) and x not in DEEPEST]
             if set(nets) <= set(unmatched.get(theirs, [])):
@@ -173,38 +178,37 @@ def test_rules_draw_what_their_papers_say(facts):
     assert drawn == {}
     start = f"VarianceScaling {keras.initializers.get(parts.KERNEL_INITIALIZER).get_config()}"
     expected = {f"kernel {start}", f"coefficient {start}", "bias Zeros {'seed': None}"}
-    lines += [f"{where} starts with {x}" for x, where in starts.items() if x not in expected]
+    source = FIGURES["rules"]["build"]["source"]
+    for start, where in starts.items():
+        lines += differences(where, start, start if start in expected else sorted(expected), source)
     check(lines)
 
 
 def test_lenet_is_table_1_and_figure_3_and_its_sigmoid():
     table = PAPER["lenet5"]
-    figure_3 = [[f"{row:07b}" for row in digit] for digit in table["figure_3"]]
-    codes = [[2 * int(x) - 1 for row in digit for x in row] for digit in figure_3]
-    a, above, below = table["scaled_tanh"]
-    points = np.array([-9, -1, 0.1, 1.5, 9], "float32")
-    found = np.asarray(scaled_tanh(points)).round(5).tolist()
-    expected = (a * np.tanh(above / below * points)).round(5).tolist()
-    source = "LeCun et al. 1998, "
-    check(
-        [
-            x
-            for n, (a, b) in enumerate(zip_longest(C3, table["table_1"]))
-            for x in differences(f"map {n} of C3", a and set(a), b and set(b), source + "table I")
-        ]
-        + [
-            x
-            for n, (a, b) in enumerate(zip_longest(CODES, codes))
-            for x in differences(f"digit {n}", tuple(a), tuple(b), source + "figure 3")
-        ]
-        + differences("scaled_tanh", tuple(found), tuple(expected), source + "equation 6")
+    codes = [
+        [int("".join("01"[x > 0] for x in code[row : row + 7]), 2) for row in range(0, 84, 7)]
+        for code in CODES
+    ]
+    found = {"map {} of C3, table I": C3, "digit {}, figure 3": codes}
+    above = float(scaled_tanh(np.float32(99)))
+    slope = float(np.arctanh(scaled_tanh(np.float32(1)) / above))
+    lines = differences(
+        "scaled_tanh",
+        [round(above, 4), round(slope, 4)],
+        [round(x, 4) for x in table["scaled_tanh"]],
+        "LeCun et al. 1998, eq. 6",
     )
+    for (key, rows), said in zip(found.items(), (table["table_1"], table["figure_3"])):
+        for number, (row, other) in enumerate(zip_longest(rows, said)):
+            lines += differences(key.format(number), row, other, "LeCun et al. 1998")
+    check(lines)
 
 
 def test_published_errors_years_and_places_are_the_papers():
     lines = []
     for name in PUBLISHED:
-        row, own, table = info(name), PAPER[name], said_of(name)
+        row, own, table = info(name), PAPER[name], table_of(name)
         errors, accuracy = own.get("errors", {}), own.get("accuracy", {})
         told = errors or accuracy
         rates = [
@@ -216,7 +220,7 @@ def test_published_errors_years_and_places_are_the_papers():
         lines += differences(name, found, (*rates, told.get("protocol")), source)
         lines += differences(name, row.year, table["year"], table["source"])
         words = set(re.findall(r"\d[\d.]+|first|second|(?:four|six|seven)\b", row.place))
-        lines += differences(name, words, set(table["place"].split()), "its place")
+        lines += differences(f"{name}, place", words, set(table["place"].split()), source)
         lines += differences(name, list(row.input_shape), table["input"], table["source"])
     check(lines)
 
@@ -225,5 +229,6 @@ def test_every_key_of_a_table_is_read_by_a_test():
     tables = [*PAPER.values(), *FIGURES["departures"], *FIGURES["variations"]]
     tables += [table.get(key, {}) for table in tables for key in ("errors", "accuracy", "unit")]
     keys = {key for table in tables for key in table}
+    keys |= FIGURES.keys()
     unread = {key for key in keys if f'"{key}"' not in TESTS}
     assert unread <= {f"{key}_of" for key in keys}, unread  # read as f"{column}_of"
