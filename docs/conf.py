@@ -1,4 +1,4 @@
-"""Sphinx settings; pages generated from registry, recipes and imports cannot drift."""
+"""Sphinx settings, and pages that are generated from the registry, the recipes and the imports."""
 
 import ast
 import inspect
@@ -31,10 +31,10 @@ SIDE_BY_SIDE = (
 
 
 def nets_page():
-    """Every net with its published numbers, and where we depart from its paper."""
+    """Return the page of all nets, with published numbers and departures from the papers."""
     lines = [
         "# Networks\n",
-        "Parameters are trainable ones. Errors are the published ones of one net, in %.\n",
+        "Parameters are trainable parameters. Errors are those published for one net, in %.\n",
         "| net | year | parameters | top-1 | top-5 | protocol |",
         "|---|---|---:|---:|---:|---|",
     ]
@@ -63,11 +63,11 @@ def nets_page():
 
 
 def recipes_page():
-    """Every recipe with what it should reach and where it departs."""
+    """Return the page of all recipes, with expected errors and departures from the papers."""
     recipes = {path: load(path) for path in sorted((HERE.parent / "recipes").glob("*.toml"))}
     lines = [
         "# All recipes\n",
-        "Errors are in %: published ones, or measured ones where the recipe says by whom.\n",
+        "Expected errors in %: published errors, unless the recipe says who measured them.\n",
         "| recipe | net | images | top-1 | top-5 | protocol |",
         "|---|---|---|---:|---:|---|",
     ]
@@ -88,13 +88,13 @@ def recipes_page():
 
 
 def map_page():
-    """Return the rooms of the package with what each contains and imports."""
+    """Return the page of all parts of the package, with the content and imports of each."""
     package = HERE.parent / "keras_ilsvrc"
     faces = {x.parent.name: x for x in package.glob("*/__init__.py")}
     faces |= {x.stem: x for x in package.glob("*.py") if not x.stem.startswith("__")}
     imported = re.compile(r"(?:from|import) keras_ilsvrc\.(\w+)")
-    lines = ["# The map\n", "Every room of the package, and the rooms that it imports.\n"]
-    lines += ["| room | content | imports | lines |", "|---|---|---|---:|"]
+    lines = ["# The map\n", "Every part of the package, and the parts that it imports.\n"]
+    lines += ["| part | content | imports | lines |", "|---|---|---|---:|"]
     for name, face in sorted(faces.items()):
         files = face.parent.rglob("*.py") if face.stem == "__init__" else [face]
         texts = [path.read_text(encoding="utf-8") for path in files]
@@ -106,7 +106,7 @@ def map_page():
 
 
 def write_pages(app):
-    """Write the generated pages and a picture where Sphinx reads; git ignores them."""
+    """Write the generated pages and a picture to a folder that Sphinx reads and git ignores."""
     folder = HERE / "generated"
     folder.mkdir(exist_ok=True)
     if not (folder / "compare.png").is_file():
@@ -119,7 +119,7 @@ def write_pages(app):
 
 
 def own_signature(app, what, name, thing, options, signature, returns):
-    """Keras' classes hide the arguments of their constructors behind (*args, **kwargs)."""
+    """Return the constructor's arguments, which Keras' classes hide behind (*args, **kwargs)."""
     if what == "class" and signature == "(*args, **kwargs)":
         parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
         return str(inspect.Signature(parameters)), returns

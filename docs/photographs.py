@@ -1,7 +1,7 @@
-"""Makes a data set of real photographs: python docs/photographs.py FOLDER
+"""Make a data set of real photographs: python docs/photographs.py FOLDER
 
-scikit-learn brings two photographs, a temple and a flower. Each is cut into quarters, and each
-quarter is a class of its own; an image is a square of a random size, anywhere in its quarter.
+scikit-learn contains two photographs, a temple and a flower. Each photograph is cut into quarters,
+and each quarter is one class. An image is a square of random size at a random place in a quarter.
 """
 
 import sys
@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-SIDE = 160
-COUNTS = {"train": 100, "test": 20}  # of each class
-LEAST, MOST = 0.5, 0.8  # side over the height of the quarter
+SIDE = 160  # of the saved images, in pixels
+COUNTS = {"train": 100, "test": 20}  # images per class
+LEAST, MOST = 0.5, 0.8  # side of the square, as a share of the quarter's height
 
 
 def main(folder: Path) -> None:
-    """Writes folder/train/temple_1/000.jpg and so on."""
+    """Write folder/train/temple_1/000.jpg and so on."""
     random = np.random.default_rng(0)
     photos = dict(zip(("temple", "flower"), load_sample_images().images))
     for split, count in COUNTS.items():

@@ -2,10 +2,10 @@
 
     python docs/walk.py [--list]
 
-It runs one step of the quickstart and notes the calls of the package's functions. The way of the
-recipe consists of those that are given the recipe, one of its tables, or an object that holds it;
-the rest of the package takes plain arguments. A climb is a call from a lower package into a higher
-one, by a function that was passed down.
+This script starts the quickstart and records the calls of the package's functions up to the first
+step. It counts all of them, and those that take the recipe, one of its tables, or an object that
+contains the recipe. It also counts climbs: calls of a function in a higher package from a lower
+package, to which the function was passed.
 """
 
 import inspect
@@ -25,7 +25,7 @@ FLOORS = ("__main__.py", "cli", "report", "runs", "training", "nets", "data", "l
 
 
 class FirstStep(BaseException):
-    """End of the walk."""
+    """Exception that ends the command at its first training step."""
 
 
 class Walk:
@@ -37,7 +37,7 @@ class Walk:
         self.climbs = 0
 
     def note(self, frame: FrameType, event: str, argument: object) -> None:
-        """Note an event; the profile function for `sys.setprofile`."""
+        """Record an event, as a profile function for `sys.setprofile`."""
         place = _place(frame)
         if event != "call" or place is None:
             return
@@ -55,7 +55,7 @@ class Walk:
 
 
 def _place(frame: FrameType) -> tuple[str, str] | None:
-    """Return the file and function of a frame; None outside the package's functions."""
+    """Return the file and function of a frame, or None if it is not a function of the package."""
     code = frame.f_code
     is_function = code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.startswith("<")
     if not is_function or not code.co_filename.startswith(str(HOME)):
@@ -64,7 +64,7 @@ def _place(frame: FrameType) -> tuple[str, str] | None:
 
 
 def _floor(place: tuple[str, str] | None) -> int:
-    """Return the floor of a file, counted from the top; files that all may use are the lowest."""
+    """Return the level of a file's package, counted from the top; if not in FLOORS, the lowest."""
     room = place[0].split("/")[0] if place else ""
     return FLOORS.index(room) if room in FLOORS else len(FLOORS)
 
@@ -76,8 +76,10 @@ def _holds_recipe(value: object) -> bool:
     return any(x.__name__ in HOLDERS and x.__module__.startswith("keras_ilsvrc") for x in kinds)
 
 
-def main(list_: bool = typer.Option(False, "--list", help="Print the way of the recipe.")) -> None:
-    """Print the number of files and functions."""
+def main(
+    list_: bool = typer.Option(False, "--list", help="Print the functions that take the recipe."),
+) -> None:
+    """Print the numbers of files, functions and climbs."""
     from keras_ilsvrc.__main__ import main as command
 
     walk = Walk()

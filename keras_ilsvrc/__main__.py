@@ -1,4 +1,4 @@
-"""`python -m keras_ilsvrc` and `keras-ilsvrc`."""
+"""Entry point of `python -m keras_ilsvrc` and `keras-ilsvrc`."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ INTERRUPTED, STOPPED = 130, 75  # exit statuses
 
 
 def main() -> None:
-    """Run the command line; a signal while it is imported ends it without a traceback."""
+    """Run the command line; a signal during the import of its modules prints no traceback."""
     training = "train" in sys.argv
     status = STOPPED if training else INTERRUPTED
     names = ("SIGINT", "SIGTERM", "SIGHUP") if training else ("SIGINT",)
@@ -20,7 +20,7 @@ def main() -> None:
     from keras_ilsvrc.cli.workers import end_with_parent
 
     end_with_parent()
-    if not training:  # `train` takes the signals over itself
+    if not training:  # `train` replaces these handlers by its own
         for number, handler in before.items():
             signal.signal(number, handler)
     run()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Messages of NumPy, TensorFlow, XLA and CUDA when memory runs out.
+# Parts of the messages of NumPy, TensorFlow, XLA and CUDA when memory runs out.
 SIGNS = re.compile(
     "OOM when|out.of.memory|(failed to|unable to|cannot) alloc|bad_alloc|ALLOC_FAILED|MemoryError"
     "|Dst tensor is not initialized",
@@ -40,7 +40,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: the closest known names, or else all if at most 12."""
+    """Return a hint for a mistyped name: the closest known names, or else up to 12 known names."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
@@ -54,7 +54,7 @@ def ran_out(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on the host or on a device."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    # The class is not enough: ResourceExhaustedError is also raised for too many open files.
+    # Check the message too, since ResourceExhaustedError also means too many open files.
     of_tensorflow = hasattr(error, "error_code")
     return isinstance(error, MemoryError) or (of_tensorflow and bool(SIGNS.search(str(error))))
 
@@ -67,7 +67,7 @@ def out_of_memory(advice: str) -> Iterator[None]:
     same line and exits with status 2.
 
     Args:
-        advice: Advice at the end of the message.
+        advice: What the user can do, for the end of the message.
     """
     message = f"out of memory: {{}}; {advice}"
     try:

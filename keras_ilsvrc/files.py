@@ -18,7 +18,7 @@ LARGE = 100_000_000  # bytes, upper limit for files of results and statistics
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, and rename it to `path` at the end of the block.
+    """Yield a temporary path to write to, and rename it to `path` at the end of the block.
 
     The file is flushed to the disk before it is renamed, so a kill or power cut at any moment
     leaves either the old file or the new one.
@@ -35,12 +35,12 @@ def whole(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # elsewhere a directory cannot be opened
+    if os.name == "posix":  # Windows cannot open a directory
         flush(path.parent)
 
 
 def flush(path: Path) -> None:
-    """Flush a file or directory to the disk, and wait until it is there."""
+    """Flush a file or directory to the disk, and wait until it is written."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -52,7 +52,8 @@ def read(path: Path, most: int = LARGE) -> bytes:
     """Return the content of a file.
 
     Raises:
-        InputError: If the file is missing, irregular, unreadable, or has over `most` bytes.
+        InputError: If the file is missing, is not a regular file, cannot be read, or has more
+            than `most` bytes.
     """
     try:
         found = path.stat()

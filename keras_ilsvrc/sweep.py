@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
-DEEPEST = 200  # deeper nets take days to train; a search offers them only on request
+DEEPEST = 200  # layers; deeper nets take days to train, so a search offers them only on request
 
 
 def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
-    """Return a net as a `keras_tuner.HyperModel`; its default values give the net of `build`.
+    """Return a net as a `keras_tuner.HyperModel`; with its default values it builds the same net.
 
-    It tunes the learning rate, momentum and L2 of SGD as in the papers, and the depth if there are
-    nets that differ from this one only in depth. Nets with more than 200 layers that are deeper
-    than this one are offered only if `depth` in the tuner's own `hyperparameters` has them. For
-    several devices, pass `distribution_strategy=` to the tuner, which opens the scope itself.
+    It tunes the learning rate, momentum and weight decay of SGD and, if there are nets that differ
+    from this one only in depth, the depth. Nets with more than 200 layers that are deeper than
+    this one are offered only if `depth` in the tuner's own `hyperparameters` lists their depth.
+    For several devices, pass `distribution_strategy=` to the tuner, which enters its scope.
 
     With `include_top=False` it tunes only the depth and returns models that are not compiled, like
     those of `keras_tuner.applications`, which you can extend in your own hypermodel.
@@ -44,7 +44,7 @@ def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
 
 @functools.cache
 def _hypermodel_class() -> type:
-    """Return the class of hypermodels; defined in a function because its base imports Keras."""
+    """Return the class of hypermodels, defined here because its base class imports Keras."""
     import keras_tuner
 
     class NetHyperModel(keras_tuner.HyperModel):
@@ -66,7 +66,7 @@ def _hypermodel_class() -> type:
 
 
 def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperParameters") -> str:
-    """Return the name of the net with the depth chosen in a trial."""
+    """Return the name of the net that has the depth of a trial."""
     row = check_build(name, **arguments)
     family = depths(name, **{key: arguments[key] for key in row.variations if key in arguments})
     own = row.arguments.get("depth", 0)

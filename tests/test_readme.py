@@ -23,11 +23,12 @@ dataset = tf.data.Dataset.from_tensors((images, labels))
 # To trace the graph of a ResNet-50 takes longer than all the rest.
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("eagerly", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_the_three_uses_run_one_after_another(eagerly):
+def test_the_three_uses_run_one_after_another(eagerly, tmp_path):
     """In a process of their own, since one of them opens a strategy."""
     counts = "print(len(model.layers), tuner.oracle.objective.name)"
     script = "\n".join([DATASET.format(eagerly=eagerly), *SNIPPETS, counts])
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(SNIPPETS) == 3
     assert done.stdout.split()[-1] == "val_accuracy"

@@ -19,14 +19,14 @@ def account(model: keras.Model, opened: bool = False) -> Account:
 
     There is one row for each call of a layer or of a `keras.ops` operation. A custom layer
     reports its cost by a method `cost(output_shape)`, which returns units, connections and
-    multiply-adds for a shape without the batch axis. It reports its receptive field by a method
-    `window()`, which returns kernel and stride, one number per axis each, without padding. If a
-    layer has no known window, its receptive field and those of all layers after it are None. If
-    one with weights has no known cost, its cost and the model's are None; its weights count.
+    multiply-adds for a shape without the batch axis. A custom layer without padding reports its
+    window by a method `window()`, which returns kernel and stride, each with one number per axis.
+    From a layer without a known window on, receptive fields are None. If a layer with weights has
+    no known cost, its cost and the model's are None, but its weights are counted.
 
     Args:
         model: Functional or Sequential model, channels last, for images of a known size.
-        opened: Whether to list the layers inside units and nested models instead of them.
+        opened: Whether units and nested models are replaced by the rows of the layers inside them.
 
     Raises:
         InputError: If the model is not a built graph of layers, if a size in it is not known, or
@@ -64,7 +64,7 @@ class Ledger:
         self.depths: dict[int, int] = {}
 
     def rows(self, call: Call) -> list[Row]:
-        """Return a row for each layer or operation call inside a call, or the row of the call."""
+        """Return the rows of the calls inside a call, or only its own row if there are none."""
         if call.inside:
             return [row for part in call.inside for row in self.rows(part)]
         layer = call.operation
@@ -104,7 +104,7 @@ class Ledger:
         )
 
     def count(self, weights: Iterable[Any]) -> int:
-        """Return the number of values in those weights that were not counted before."""
+        """Return the number of values in the weights that have not been counted before."""
         new = [weight for weight in weights if id(weight) not in self.counted]
         self.counted.update(map(id, new))
         return sum(math.prod(weight.shape) for weight in new)

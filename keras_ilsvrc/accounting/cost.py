@@ -10,7 +10,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Cost(NamedTuple):
-    """Number of units, of connections (with biases) and of multiply-adds; None if unknown."""
+    """Cost of a layer call: units, connections including biases, multiply-adds; None if unknown."""
 
     units: int | None
     connections: int | None
@@ -24,9 +24,10 @@ UNKNOWN = Cost(None, None, None)
 def cost(call: Call) -> Cost:
     """Return the cost of a call for one image.
 
-    A layer may report it by a method `cost(output_shape)`, which returns the three numbers for a
-    shape without the batch axis. Other costs are known for classes in `KINDS`, kernels whose last
-    axis matches the output maps, and layers without weights. `keras.ops` operations cost nothing.
+    A layer may report its cost by a method `cost(output_shape)`, which returns the three numbers
+    for a shape without the batch axis. Otherwise the cost is known for the classes in `KINDS`, and
+    for layers whose kernel and output have the same size along the last axis. Other layers without
+    weights and `keras.ops` operations cost nothing.
     """
     layer, size = call.operation, call.outputs[0].shape[1:]
     if callable(getattr(layer, "cost", None)):
@@ -43,13 +44,13 @@ def cost(call: Call) -> Cost:
 
 
 def _by_kernel(call: Call) -> Cost:
-    """Return the cost if each kernel value is used once per output position, grouped or not."""
+    """Return the cost of a layer that uses each kernel value once per output position."""
     size = call.outputs[0].shape[1:]
     return _with_bias(call, math.prod(size), _products(size, call.operation.kernel))
 
 
 def _transposed(call: Call) -> Cost:
-    """Return the cost of a transposed convolution, with multiply-adds whose results are cropped."""
+    """Return the cost of a transposed convolution, including results that are then cropped."""
     size = call.outputs[0].shape[1:]
     macs = _products(call.inputs[0].shape[1:], call.operation.kernel)
     return _with_bias(call, math.prod(size), macs)
@@ -96,6 +97,6 @@ KINDS: dict[type, Callable[[Call], Cost]] = {
     layers.Normalization: _nothing,
     layers.PReLU: _nothing,
     layers.Embedding: _nothing,
-    layers.EinsumDense: _unknown,  # depends on the equation
+    layers.EinsumDense: _unknown,  # the cost depends on the equation
     layers.Wrapper: _unknown,
 }

@@ -10,10 +10,10 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Span(NamedTuple):
-    """Window along one axis: unit i sees `field` pixels, from pixel `start + i * stride` on.
+    """Receptive field along one axis: `field` pixels from `start + i * stride` on, for unit i.
 
-    Pixels count from 0; negative ones and those beyond the image are padding. With stride 0, all
-    units see the same.
+    Pixels are numbered from 0. Pixels with negative numbers, or beyond the image, are padding. With
+    stride 0, all units have the same receptive field.
     """
 
     start: int
@@ -21,7 +21,13 @@ class Span(NamedTuple):
     stride: int
 
     def slide(self, kernel: int, stride: int = 1, before: int = 0) -> "Span":
-        """Return the span of a kernel sliding over `before` units of padding and these units."""
+        """Return the span of the outputs of a kernel that slides over these units.
+
+        Args:
+            kernel: Size of the kernel in units.
+            stride: Stride of the kernel in units.
+            before: Number of padding units before the first unit.
+        """
         return Span(
             self.start - before * self.stride,
             self.field + (kernel - 1) * self.stride,
@@ -29,7 +35,7 @@ class Span(NamedTuple):
         )
 
     def whole(self, units: int) -> "Span":
-        """Return the span of this many units together."""
+        """Return the span of a single output that depends on the given number of units."""
         return Span(self.start, self.field + (units - 1) * self.stride, 0)
 
 
@@ -43,16 +49,16 @@ def pixels(image: Any) -> Window:
 
 
 def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
-    """Return the window of a call's outputs from those of its inputs; None if it is unknown."""
+    """Return the window of a call's outputs, from the windows of its inputs; None if unknown."""
     rule = _rule(call.operation)
     known = [spans for spans in windows if spans is not None]
     if rule is None or not known or len(known) < len(windows):
         return None
     if len(known) == 1 and not any(span.stride for span in known[0]):
-        return known[0]  # all units already see the same
+        return known[0]  # all units already have the same receptive field
     for x, spans in zip(call.inputs, known):
         if any(span.stride for span in spans) and len(x.shape) != len(spans) + 2:
-            return None  # the tensor's axes are not the image's
+            return None  # the tensor has other axes than the image
     return rule(call, known)
 
 
@@ -75,7 +81,7 @@ def _sliding(call: Call, windows: list[Window]) -> Window:
     return tuple(map(Span.slide, spans, extents, strides, before))
 
 
-# Zeros before the first of `size` units; "same" as in TensorFlow: the larger half comes last.
+# Zeros before the first of `size` units. For "same", as in TensorFlow, the larger half comes last.
 PADDING: dict[str, Callable[[int, int, int], int]] = {
     "valid": lambda size, extent, stride: 0,
     "same": lambda size, extent, stride: max(extent - ((size - 1) % stride + 1), 0) // 2,
@@ -102,7 +108,7 @@ def _cropping(call: Call, windows: list[Window]) -> Window:
 
 
 def _moved(spans: Window, amounts: Any, sign: int = 1) -> Window:
-    pairs = (amounts,) if isinstance(amounts[0], int) else amounts  # one axis has a single pair
+    pairs = (amounts,) if isinstance(amounts[0], int) else amounts  # a 1D layer has a single pair
     return tuple(span.slide(1, 1, sign * before) for span, (before, _) in zip(spans, pairs))
 
 
@@ -136,7 +142,7 @@ def _reducing(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _pointwise(call: Call, windows: list[Window]) -> Window | None:
-    """Return the union of the inputs' windows; each unit sees all of an input that is broadcast."""
+    """Return the union of the inputs' windows; an input that is broadcast counts as a whole."""
     images = [(x, spans) for x, spans in zip(call.inputs, windows) if spans]
     if len({len(spans) for _, spans in images}) != 1:
         return None if images else ()
@@ -149,7 +155,7 @@ def _pointwise(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _union(spans: Sequence[Span], units: int) -> Span:
-    if len({span.stride for span in spans}) > 1:  # windows drift apart
+    if len({span.stride for span in spans}) > 1:  # windows with different strides drift apart
         spans = [span.whole(units) for span in spans]
     start = min(span.start for span in spans)
     return Span(start, max(span.start + span.field for span in spans) - start, spans[0].stride)
@@ -162,7 +168,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # `window` itself handles vectors
+    return None  # `window` has already returned for vectors
 
 
 def _rule(operation: Any) -> Rule | None:
@@ -175,7 +181,7 @@ def _rule(operation: Any) -> Rule | None:
     return found[0] if found else default
 
 
-# Names of Keras layers and of Keras operations. Random layers act as outside of training.
+# By rule: names of Keras layers, and of Keras operations. Random layers count as in inference.
 RULES: dict[Rule, tuple[str, str]] = {
     _sliding: (
         "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "

@@ -15,8 +15,8 @@ class Numbers:
     """Counts that can be summed over rows; None if a part is not known.
 
     Attributes:
-        parameters: Number of trainable weights; those of a shared layer count at its first call.
-        statistics: Number of other weights, such as moving means and variances, counted likewise.
+        parameters: Number of trainable weights; a shared layer's are counted at its first call.
+        statistics: Number of non-trainable weights, such as moving means, counted the same way.
         units: Number of outputs of layers with weights; 0 for normalisation and other layers.
         connections: Number of inputs to all units, including their biases.
         macs: Number of multiply-adds of convolutions and dense layers, without biases.
@@ -33,19 +33,19 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Numbers):
-    """One call of a layer, or of a unit or nested model with the sums of its inner rows.
+    """Row for one call of a layer, or of a unit or nested model with the sums over its layers.
 
     `field`, `stride` and `start` have one number per axis of the image; they are empty if the
     model takes no image, and None if they are not known.
 
     Attributes:
-        name: Name of the layer; `shared#2` for its second call, and for example
-            `conv3_1/conv_2` inside a unit.
+        name: Name of the layer, for example `shared#2` for the second call of `shared`, or
+            `conv3_1/conv_2` inside a residual unit.
         kind: Class name of the layer or operation.
         size: Shape of the (first) output without the batch axis.
-        field: Number of rows and of columns of pixels that a unit sees, padding included.
-        stride: Number of pixels from one unit's window to the next; 0 if all see the same.
-        start: First pixel of the first unit's window, from 0; negative in the padding.
+        field: Number of rows and columns of pixels in the receptive field, padding included.
+        stride: Number of pixels from one unit's receptive field to the next; 0 if all are the same.
+        start: First pixel of the first unit's receptive field, from 0; negative in the padding.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Row(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(Numbers):
-    """Consecutive rows whose maps have the same size, with their sums.
+    """Group of consecutive rows whose maps have the same size, with the sums over the rows.
 
     Attributes:
-        size: Height and width; `()` for vectors.
+        size: Height and width of the maps; `()` for vectors.
         rows: Names of the rows.
     """
 
@@ -71,7 +71,7 @@ class Stage(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Account(Numbers):
-    """Rows of a model, with their sums.
+    """Account of a model: a row for each layer call, and the sums over the rows.
 
     Attributes:
         name: Name of the model.
@@ -87,7 +87,7 @@ class Account(Numbers):
         """Return the row of a layer.
 
         Raises:
-            InputError: If there is none; the message suggests similar names.
+            InputError: If no row has this name; the message suggests similar names.
         """
         rows = {row.name: row for row in self.rows}
         if name not in rows:
@@ -95,7 +95,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """Group consecutive rows by map size; padding belongs to the layer after it."""
+        """Group consecutive rows by the size of their maps; padding counts with the next layer."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING_KINDS:

@@ -1,1 +1,1 @@
-"""Benchmarks of our code against other libraries, alternating in one process."""
+"""Benchmarks of our code against other libraries, which take turns in one process."""

@@ -22,7 +22,7 @@ from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.training.strategy import threads
 
 FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90  # the usual size of ImageNet images
-BATCH, STEPS = 128, 15  # in a timed turn
+BATCH, STEPS = 128, 15  # images per batch, and batches per timed turn
 MEAN: Rows = [
     {"op": "resize_shorter", "size": 256},
     {"op": "centre_crop", "size": 224},
@@ -75,7 +75,7 @@ class InputSpeed:
 def measure(
     torchvision: bool = False, rounds: int = ENOUGH, progress: Progress = lambda what, share: None
 ) -> InputSpeed:
-    """Time turns of 1,920 images: only decoded, and augmented in batches of 128.
+    """Time decoding 1,920 images, and decoding and augmenting them in batches of 128.
 
     Args:
         torchvision: Whether to time torchvision's loader too; it must already be imported.
@@ -124,7 +124,7 @@ def make_files(directory: Path, count: int = FILES) -> list[str]:
 
 
 def _decoding(paths: list[str]) -> tf.data.Dataset:
-    """Return a dataset that decodes the images of a turn and yields only the last one."""
+    """Return a dataset that decodes all images of a turn, but yields only the last image."""
     numbers = tf.data.Dataset.range(BATCH * STEPS)
     files = tf.constant(paths)
 
@@ -135,7 +135,7 @@ def _decoding(paths: list[str]) -> tf.data.Dataset:
 
 
 def _torchvision_loader(directory: Path) -> Iterable[Any]:
-    """Return torchvision's loader: crop, flip and conversion to float, one process per core."""
+    """Return torchvision's loader, which crops, flips and converts to float, on all cores."""
     data: Any = importlib.import_module("torch.utils.data")
     transforms: Any = importlib.import_module("torchvision.transforms")
     datasets: Any = importlib.import_module("torchvision.datasets")
@@ -160,7 +160,8 @@ def _torchvision_loader(directory: Path) -> Iterable[Any]:
 def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
     """Return a function that reads all batches.
 
-    It keeps the iterators: deleting one of tf.data waits up to a second for its tuning thread.
+    The function keeps its iterators, because deleting an iterator of tf.data waits up to a second
+    for its tuning thread.
     """
     kept = []
 

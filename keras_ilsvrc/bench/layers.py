@@ -14,7 +14,7 @@ BATCH = 32
 
 
 class LayerTimes(NamedTuple):
-    """Time of our layer over that of another; `limit` is the largest ratio that we accept."""
+    """Times of our layer and of another, and their ratio; `limit` is the largest accepted ratio."""
 
     ours: str
     peer: str
@@ -25,7 +25,7 @@ class LayerTimes(NamedTuple):
 
 
 def measure(rounds: int) -> list[LayerTimes]:
-    """Time both layers, forward and backward, on AlexNet's sizes: float32, batch 32, on the CPU."""
+    """Time each layer forward and backward, at AlexNet's sizes in float32 on the CPU."""
     with tf.device("/cpu:0"):
         ratios = _compare(
             (27, 27, 96),
@@ -68,7 +68,7 @@ def _compare(
 
 
 def _forward_backward(layer: Callable[..., Any], x: tf.Tensor) -> Callable[[], None]:
-    """Return a function that computes a layer's outputs and all its gradients in one graph."""
+    """Return a function that computes the outputs and all gradients of a layer in one graph."""
     layer(x)
     weights = [weight.value for weight in getattr(layer, "trainable_weights", [])]
 

@@ -31,7 +31,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class SpeedRatio:
-    """Ratio of our images/s to the other package's: median, quartiles and extremes of rounds."""
+    """Ratio of our images/s to the other package's: median, quartiles, extremes over all steps."""
 
     median: float
     lower_quartile: float
@@ -42,7 +42,7 @@ class SpeedRatio:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Speeds of both nets, their ratio, and the settings of the benchmark."""
+    """Speeds of our net and of another package's, their ratio, and the benchmark's settings."""
 
     ours: Speed
     peer: Speed | None
@@ -56,7 +56,7 @@ class Comparison:
 
 
 class TimedNet(NamedTuple):
-    """Network to time: its package and name, its form, and the function that runs one step."""
+    """Network to time: `name` with its package, `form` of its graph, and `work`, one step."""
 
     name: str
     form: str
@@ -73,19 +73,19 @@ def measure(
     jit: bool | None = None,
     progress: Progress = lambda what, share: None,
 ) -> Comparison:
-    """Time steps of a net on random images: forward, backward and an SGD update.
+    """Time training steps of a net on random images: forward, backward and an SGD update.
 
     Args:
         name: Name of the net.
-        against: Package of `PEERS` whose version of the net is timed too, in turn.
+        against: Package of `PEERS` whose version of the net is timed in turn with ours.
         inference: Whether to time only the forward pass, in inference mode.
         steps: Number of timed steps of each net.
-        batch: Images per step.
-        jit: Whether XLA compiles the steps of TensorFlow; if None, only on a GPU.
+        batch: Number of images per step.
+        jit: Whether XLA compiles the steps of TensorFlow; None to use XLA only on a GPU.
         progress: Function called with the current step and the share of the timing done.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus if against == "torchvision" else ():  # else it takes all memory from torch
+    for gpu in gpus if against == "torchvision" else ():  # leave memory for torch
         tf.config.experimental.set_memory_growth(gpu, True)
     jit = bool(gpus) if jit is None else jit
     progress(f"building {name}", 0)

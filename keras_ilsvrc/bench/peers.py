@@ -1,11 +1,11 @@
-"""Other packages' names of our nets. Imports no TensorFlow: bad names are refused at once."""
+"""Names of our nets in other packages. Imports no TensorFlow, so a bad name fails at once."""
 
 import importlib.util
 
 from keras_ilsvrc.errors import InputError, nearest
 
-# By package: our name and its name of nets with equally many multiply-adds. Keras' ResNets are the
-# authors', with a bias added to every convolution.
+# For each package, {our name: its name} of the nets with the same number of multiply-adds. Keras'
+# ResNets are those of the authors with a bias added to every convolution.
 # fmt: off
 PEERS = {
     "keras": {
@@ -43,7 +43,7 @@ PEERS = {
 
 
 def check_peer(name: str, package: str) -> None:
-    """Check that a package can be compared with.
+    """Check that a net can be compared with that of another package.
 
     Raises:
         InputError: If the package is unknown, has no such net or is not installed.
@@ -57,6 +57,6 @@ def check_peer(name: str, package: str) -> None:
 
 
 def check_installed(package: str) -> None:
-    """Raise an InputError with the command that installs a package unless it is installed."""
+    """Raise InputError with the command that installs a package, unless it is installed."""
     if importlib.util.find_spec(package) is None:
         raise InputError(f"--against {package} needs {package}: python -m pip install {package}")

@@ -1,4 +1,4 @@
-"""Functions that run one step of a net on random images, in its package's fastest form."""
+"""Functions that run one step of a net on random images, in the fastest form of its package."""
 
 import importlib
 import statistics
@@ -13,16 +13,16 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.strategy import threads
 
 RATE = 1e-4  # learning rate; low, so that weights hardly change
-TRIALS = 3  # timed rounds that decide which form of a torch net is faster
-# torchvision's nets without auxiliary classifiers, like ours. Their initial values do not change
-# the time and are left out too: SciPy takes minutes to draw them.
+TRIALS = 3  # number of timed rounds that decide which form of a torch net is faster
+# Build torchvision's nets without auxiliary classifiers, like ours, and without initial values,
+# which do not change the time of a step but take SciPy minutes to draw.
 PLAIN = {"aux_logits": False, "init_weights": False}
 OPTIONS = {"googlenet": PLAIN, "inception_v3": PLAIN}
 Work = Callable[[], object]
 
 
 def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Work:
-    """Return a function that runs a step as one graph: forward, backward and SGD, or forward."""
+    """Return a function that runs a training step with SGD, or only inference, as one graph."""
     images = tf.random.stateless_normal((batch, *model.input_shape[1:]), seed=(0, 0))
     labels = tf.zeros(batch, "int32")
     entropy = keras.losses.sparse_categorical_crossentropy
@@ -32,7 +32,7 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
     @tf.function(jit_compile=jit)
     def train(images: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            outputs = tf.nest.flatten(model(images, training=True))  # with auxiliary ones
+            outputs = tf.nest.flatten(model(images, training=True))  # auxiliary outputs too
             loss = tf.add_n([tf.reduce_mean(entropy(labels, x)) for x in outputs])
         weights = model.trainable_weights
         optimizer.apply(tape.gradient(loss, weights), weights)
@@ -52,9 +52,9 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
 def torchvision_step(
     title: str, shape: tuple[int, int, int], batch: int, inference: bool
 ) -> tuple[str, Work]:
-    """Return a description and a step function of torchvision's net, eager or compiled.
+    """Return a description and a step function of torchvision's net.
 
-    The faster form is chosen. Images and weights are in channels-last layout.
+    The step is eager or compiled, whichever is faster. Images and weights are channels-last.
     """
     torch: Any = importlib.import_module("torch")
     models: Any = importlib.import_module("torchvision.models")
@@ -91,7 +91,7 @@ def _faster(eager: Work, compiled: Work) -> tuple[str, Work]:
     """Return the name of the faster form of a step, and the step in this form."""
     try:
         compiled()
-    except Exception as error:  # of any type; most often a C++ compiler is missing
+    except Exception as error:  # most often because there is no C++ compiler
         return f"eager (compiling raised {type(error).__name__})", eager
     times = take_turns({"eager": eager, "compiled": compiled}, TRIALS)
     if statistics.median(times["eager"]) < statistics.median(times["compiled"]):

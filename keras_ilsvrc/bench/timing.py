@@ -1,12 +1,12 @@
-"""Fair timing of functions: they take turns, and their median times are compared."""
+"""Fair timing of several functions, which take turns so that their times can be compared."""
 
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-UNCOUNTED = 2  # warm-up rounds
-ENOUGH = 10  # least number of rounds that gives a meaningful spread of a ratio
-Progress = Callable[[str, float], None]  # takes the current step, and the share of timing done
+UNCOUNTED = 2  # number of warm-up rounds, which are not timed
+ENOUGH = 10  # minimum number of rounds for meaningful quartiles of a ratio
+Progress = Callable[[str, float], None]  # (name of the current step, share of the timing done)
 
 
 def quartiles(ratios: Iterable[float]) -> tuple[float, float, float]:
@@ -20,13 +20,13 @@ def take_turns(
     rounds: int,
     progress: Progress = lambda what, share: None,
 ) -> dict[str, list[float]]:
-    """Time each function once per round, in turn; return its seconds in every round.
+    """Time each function once per round, in turn, and return its seconds in every round.
 
-    Because they take turns, other load on the machine affects all functions alike. `UNCOUNTED`
-    warm-up rounds come first.
+    Because the functions take turns, other load on the machine affects all of them alike.
+    `UNCOUNTED` warm-up rounds come first.
 
     Args:
-        functions: Functions by name; each must return only when its work is done.
+        functions: Functions by name; each must return only when its work is done, also on a GPU.
         rounds: Number of timed rounds, at least 1.
         progress: Function called before each function, for example with "timing fit".
     """

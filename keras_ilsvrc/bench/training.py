@@ -1,4 +1,4 @@
-"""Benchmark of our trainer against Keras' `fit` on the same batches, and of a checkpoint."""
+"""Benchmark of our trainer against Keras' `fit` on the same batches, and of saving checkpoints."""
 
 import statistics
 import tempfile
@@ -25,12 +25,12 @@ from keras_ilsvrc.training.strategy import mirrored
 from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
 
-IMAGENET = 1_281_167  # training images
+IMAGENET = 1_281_167  # number of training images
 TRAINER, FIT = "our trainer", "fit"
 
 
 class Turns(keras.callbacks.Callback):
-    """Callback that trains in a thread of its own; calling it runs one epoch."""
+    """Callback that trains in its own thread, one epoch each time that the callback is called."""
 
     def __init__(self, train: Callable[["Turns"], None]):
         super().__init__()
@@ -42,7 +42,7 @@ class Turns(keras.callbacks.Callback):
     def run(self) -> None:
         try:
             self.train(self)
-        except BaseException as error:  # raised by __call__, which waits
+        except BaseException as error:  # `__call__`, which waits in the main thread, raises it
             self.error = error
             self.done.release()
 
@@ -61,7 +61,7 @@ class Turns(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Seconds per step of our trainer and of `fit`, their ratio, and the cost of a checkpoint."""
+    """Seconds per step of our trainer and of `fit`, their ratio, and the cost of checkpoints."""
 
     net: str
     seconds: float
@@ -88,9 +88,9 @@ def measure(
 
     Args:
         name: Name of the net.
-        replicas: Number of GPUs, or of logical CPU devices without a GPU.
-        batch: Images per step, over all replicas.
-        steps: Steps per epoch.
+        replicas: Number of GPUs, or of logical CPU devices if there is no GPU.
+        batch: Number of images per step, over all replicas.
+        steps: Number of steps per epoch.
         rounds: Number of timed epochs.
         progress: Function called with the current step and the share of the timing done.
     """
@@ -125,7 +125,7 @@ def _cost(
     checkpoint_bytes: int,
     checkpoint_seconds: float,
 ) -> TrainingCost:
-    """Return the cost that follows from the seconds per step in each round."""
+    """Return the training cost, computed from the seconds per step in each round."""
     lower, median, upper = quartiles(map(truediv, seconds[TRAINER], seconds[FIT]))
     ours = statistics.median(seconds[TRAINER])
     return TrainingCost(

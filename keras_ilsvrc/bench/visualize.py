@@ -1,4 +1,4 @@
-"""Benchmark of the deconvnet, and of top activations against plain inference."""
+"""Benchmark of the deconvnet, and of top activations against inference plus projections."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -18,12 +18,12 @@ INFERENCE, PROJECTIONS, TOP, ONE = "inference", "projections", "top activations"
 
 @dataclass(frozen=True)
 class VisualizeCost:
-    """Median seconds, and the cost of top activations relative to inference and projections.
+    """Cost of top activations, in seconds and relative to inference plus projections.
 
     Attributes:
-        seconds: Median seconds of: inference on all images; the projections of as many
-            activations as are found; top activations, which do both; the deconvnet of one image.
-        ratio: Time of top activations over that of inference plus projections: its median.
+        seconds: Median seconds by name: inference on all images, projections of as many
+            activations as are found, top activations (which do both), the deconvnet of one image.
+        ratio: Median ratio of the time of top activations to that of inference plus projections.
         lower_quartile: Lower quartile of the ratio over the rounds.
         upper_quartile: Upper quartile of the ratio over the rounds.
         images: Number of images.
@@ -41,7 +41,7 @@ class VisualizeCost:
 def measure(
     name: str, layer: str, images: int, rounds: int, progress: Progress = lambda what, share: None
 ) -> VisualizeCost:
-    """Time inference, projections, top activations and a deconvnet in turn on random images.
+    """Time inference, projections, top activations and the deconvnet in turn, on random images.
 
     Args:
         name: Name of the net.
@@ -61,7 +61,7 @@ def measure(
 
 
 def _functions(model: keras.Model, top: Top, images: int) -> dict[str, Callable[[], object]]:
-    """Return the functions to time, by name, on a number of random images."""
+    """Return the functions to time by name; each works on random images."""
     shape = model.input_shape[1:]
     pool = np.random.default_rng(0).normal(0, 50, (BATCH, *shape)).astype("float32")
     look = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)

@@ -48,10 +48,10 @@ def options(
 
 
 def main() -> None:
-    """Run a command. Print an error as one line; exit with 2 if it comes from the input."""
+    """Run a command; print an error as one line, and exit with 2 if the input caused it."""
     open_streams()
     debug = "--debug" in sys.argv
-    if debug:  # at any position
+    if debug:  # accept the option at any position
         sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
         app()
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _is_input(error: Exception) -> bool:
-    """Return whether the cause is outside the package: bad input, or a file or disk."""
+    """Return whether bad input, a file or a disk caused the error, not the package."""
     return isinstance(error, InputError) or (
         isinstance(error, OSError) and error.filename is not None
     )

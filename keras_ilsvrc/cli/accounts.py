@@ -1,4 +1,4 @@
-"""The commands `info --account`, `table` and `compare`: costs of nets, and the papers' numbers."""
+"""The commands `info --account`, `table` and `compare`, which print costs of networks."""
 
 import dataclasses
 import json
@@ -22,7 +22,10 @@ NUMBERS = ("parameters", "units", "macs", "memory")
 
 
 def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
-    """Build a net without initial values; return the model and its `Account`."""
+    """Build a net without drawing initial values, and return the model and its `Account`.
+
+    If `opened`, the account has the layers inside units too.
+    """
     quiet_tensorflow()
     with Console(stderr=True).status(f"building {name}"):
         import keras
@@ -58,13 +61,13 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
         cells = [_cell(key, getattr(row, key)) for key in (*numbers, *geometry, "memory")]
         table.add_row(label, "x".join(map(str, row.size)), *cells)
     Console(width=WIDTH).print(table, markup=False)
-    print("connections include biases, MACs (multiply-adds) do not; memory: outputs for one image.")
+    print("connections count biases, MACs (multiply-adds) do not; memory: all outputs of an image.")
     if not by_stage:
-        print("field, stride, start: in pixels of the image; start is negative in the padding.")
+        print("field (receptive field), stride, start: in pixels; start < 0 lies in the padding.")
 
 
 def _cell(quantity: str, value: Any) -> str:
-    """Format a number of the account: nothing for zero, `?` for unknown."""
+    """Return a number of the account as text: empty for zero, `?` if it is unknown."""
     if value is None:
         return "?"
     if isinstance(value, tuple):
@@ -83,7 +86,7 @@ def table(
     paper = printed(net)
     if paper is None:
         raise InputError(
-            f"{net.paper} prints no table of {net.name} to compare with; networks with one: "
+            f"{net.paper} prints no table of {net.name} to compare with; networks with a table: "
             + ", ".join(other for other, row in NETS.items() if printed(row))
         )
     model, account = accounted(name, opened=True)
@@ -109,8 +112,8 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
     """Return one quantity of a layer and its sublayers, or of the whole net.
 
     Args:
-        model: The net.
-        account: Its account.
+        model: Model of the net.
+        account: Account of the model.
         quantity: Attribute of the account to sum; or `size`, the output shape of the last layer;
             or `cells`, the convolutions as text, for example `conv3-64 conv1-64`.
         layers: Name of a layer, which includes `<layers>_*` and `<layers>/*`; empty for the net.
@@ -128,9 +131,9 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
 
 
 def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
-    """Return whether a value equals the printed one, rounded up or down, and the value as text.
+    """Return whether a value, rounded up or down, equals the printed one; and the value as text.
 
-    `thousand` is the factor that the paper means by K: 1,000 or 1,024.
+    `thousand` is what K stands for in the paper: 1,000 or 1,024.
     """
     if isinstance(value, str):
         return value == printed or value.startswith(f"{printed}x"), value
@@ -145,7 +148,7 @@ def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
 def compare(
     names: Annotated[list[str], typer.Argument(help="Networks, for example alexnet vgg19.")],
     plot: Annotated[
-        Path | None, typer.Option(help="PNG for a plot of error against operations.")
+        Path | None, typer.Option(help="PNG file for a plot of error over operations.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -185,4 +188,4 @@ def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
         year, depth = str(row["year"]), str(row["depth"])
         table.add_row(row["net"], year, depth, *cost, *errors, row["protocol"] or "")
     Console(width=WIDTH).print(table, markup=False)
-    print("errors: published, of a single net; memory: outputs for one image.")
+    print("errors: published, of a single net; memory: all outputs of an image.")

@@ -70,13 +70,13 @@ def _timing(name: str) -> Iterator[Callable[[str, float], None]]:
 def net(
     name: Annotated[str, typer.Argument(help="Network, for example vgg16.")],
     against: Annotated[
-        str | None, typer.Option(help="keras or torchvision: also time its version.")
+        str | None, typer.Option(help="Library whose net is timed too: keras or torchvision.")
     ] = None,
     inference: Annotated[
         bool, typer.Option("--inference", help="Time only the forward pass.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Timed steps of each network.")] = ENOUGH,
-    batch: Annotated[int, typer.Option(help="Images per step.")] = 8,
+    steps: Annotated[int, typer.Option(help="Number of timed steps of each net.")] = ENOUGH,
+    batch: Annotated[int, typer.Option(help="Number of images per step.")] = 8,
     jit: Annotated[
         bool | None, typer.Option(help="Compile with XLA; by default only on a GPU.")
     ] = None,
@@ -102,7 +102,7 @@ def net(
 
 
 def _start_torch() -> None:
-    """Import torchvision before TensorFlow; afterwards it would crash."""
+    """Import torchvision, which would crash if it were imported after TensorFlow."""
     print("starting torch", file=sys.stderr)
     importlib.import_module("torchvision")
 
@@ -134,7 +134,7 @@ def training(
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed epochs.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Time training epochs of our trainer and of Keras' fit in turn, and saving a checkpoint."""
+    """Time epochs of our trainer in turn with epochs of Keras' fit, and saving a checkpoint."""
     info(name)
     if batch % replicas:
         raise InputError(f"--batch is {batch}; expected a multiple of --replicas ({replicas})")
@@ -158,13 +158,15 @@ def _quartiles(ratio: Any) -> str:
 
 @app.command("input")
 def input_(
-    against: Annotated[str | None, typer.Option(help="torchvision: also time its loader.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Library whose loader is timed too: torchvision.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = ENOUGH,
     as_json: Json = False,
 ) -> None:
-    """Time decoding and augmenting JPEGs, which takes about a minute and a half."""
+    """Time the decoding and augmentation of JPEGs, for about a minute and a half."""
     if against not in (None, "torchvision"):
-        raise InputError(f"--against is {against!r}; known: torchvision")
+        raise InputError(f"--against is {against!r}; expected torchvision")
     if against:
         check_installed(against)
         _start_torch()
@@ -186,12 +188,12 @@ def input_(
 @app.command("visualize")
 def visualize(
     name: Annotated[str, typer.Argument(help="Network, for example alexnet.")] = "alexnet",
-    layer: Annotated[str, typer.Option(help="Layer to find activations of.")] = "conv5",
+    layer: Annotated[str, typer.Option(help="Layer whose activations are searched.")] = "conv5",
     images: Annotated[int, typer.Option(min=1, help="Number of images.")] = 1000,
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Time the deconvnet, and top activations relative to inference plus projections."""
+    """Time the deconvnet, and top activations compared with inference plus projections."""
     info(name)
     with _timing(name) as progress:
         from keras_ilsvrc.bench.visualize import measure

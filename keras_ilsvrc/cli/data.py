@@ -1,4 +1,4 @@
-"""The `data check` command: the images of a data set, and what is wrong with them."""
+"""The `data check` command, which reports the images of a data set and their faults."""
 
 import json
 from dataclasses import asdict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from keras_ilsvrc.data.check import Findings
 
 WIDTH = 100
-SHOWN = 5  # number of items printed of each list
+SHOWN = 5  # maximum number of items printed per list
 
 app = typer.Typer(no_args_is_help=True, help="Check data sets.")
 
@@ -50,7 +50,7 @@ def check(
 
 
 def _show(found: "Findings") -> None:
-    """Print the findings: a table of the splits, then the rest line by line."""
+    """Print the findings: a table of the splits, then all other findings line by line."""
     headings = ("split", "images", "per class: least", "median", "most", "empty")
     title = printable(found.source)
     table = table_of(headings, ("split",), title=title, title_justify="left")
@@ -67,8 +67,8 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    print(f"with an EXIF rotation, which is not applied: {found.rotated:,}")
-    _list("with the suffix of another format", found.misnamed)
+    print(f"images with an EXIF rotation, which is not applied: {found.rotated:,}")
+    _list("files with the suffix of another format", found.misnamed)
     _list("duplicates", [" = ".join(names) for names in found.duplicates])
     print(f"duplicates in several classes: {found.two_classes:,}")
     for pair, count in found.shared.items():
@@ -79,7 +79,7 @@ def _show(found: "Findings") -> None:
 
 
 def _list(what: str, names: list[str]) -> None:
-    """Print the number of names, and the first of them."""
+    """Print the number of names, and the first `SHOWN` names."""
     print(f"{what}: {len(names):,}")
     for name in names[:SHOWN]:
         print(f"  {printable(name)}")

@@ -11,7 +11,7 @@ from rich.table import Table
 from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
-# Package, what needs it, and the command that installs it.
+# Rows of (package, what needs the package, command that installs it).
 NEEDED = (
     ("tensorflow", "every command that computes", "python -m pip install keras_ilsvrc"),
     ("keras", "every command that computes", "python -m pip install keras_ilsvrc"),
@@ -25,7 +25,7 @@ GPU = "python -m pip install 'keras_ilsvrc[and-cuda]'"
 
 
 def doctor(as_json: Json = False) -> None:
-    """Show versions of Python, TensorFlow and Keras, the devices, and what is missing."""
+    """Show the versions of Python, TensorFlow and Keras, the devices, and what is missing."""
     report: dict[str, str] = {"python": platform.python_version()}
     missing = []
     for package, purpose, install in NEEDED:

@@ -1,4 +1,4 @@
-"""`evaluate`: test finished runs again."""
+"""The `evaluate` command, which tests finished runs again."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def evaluate(
     ] = None,
     scales: Annotated[
         str | None,
-        typer.Option(help="Shorter sides of images, e.g. 256,384; the protocol's if not given."),
+        typer.Option(help="Pixels of the shorter side, e.g. 256,384; the protocol's if not given."),
     ] = None,
     replicas: Replicas = None,
     as_json: Json = False,

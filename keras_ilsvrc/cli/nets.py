@@ -46,11 +46,11 @@ def list_nets(
 def show_info(
     name: Annotated[str, typer.Argument(help="Network, e.g. alexnet\\[activation=tanh].")],
     account: Annotated[
-        bool, typer.Option("--account", help="Print the costs and fields of every layer.")
+        bool, typer.Option("--account", help="Print costs and receptive fields of all layers.")
     ] = False,
-    by: Annotated[str, typer.Option(help="With --account: rows per layer or stage.")] = "layer",
+    by: Annotated[str, typer.Option(help="With --account: one row per layer or stage.")] = "layer",
     opened: Annotated[
-        bool, typer.Option("--open", help="With --account: also layers inside units.")
+        bool, typer.Option("--open", help="With --account: also the layers inside units.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -63,7 +63,7 @@ def show_info(
 
         return show_account(name, by == "stage", opened, as_json)
     if by != "layer" or opened:
-        raise InputError("--by and --open change the account; give --account too")
+        raise InputError("--by and --open apply only to --account; give --account too")
     if as_json:
         print(json.dumps(_as_dict(net), indent=2))
     else:
@@ -71,7 +71,7 @@ def show_info(
 
 
 def _print_facts(net: Net) -> None:
-    """Print a table of what is known about a network."""
+    """Print the facts about a network as a table."""
     errors = [
         f"top-{k} {error:g} %"
         for k, error in ((1, net.top1_error), (5, net.top5_error))

@@ -1,4 +1,4 @@
-"""Exit statuses, and the options and tables of several commands."""
+"""Exit statuses, options and checks that several commands share."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ from rich.table import Table
 
 from keras_ilsvrc.errors import InputError
 
-# Exit statuses; 75 is EX_TEMPFAIL of sysexits.h: run the command again with --resume.
+# Exit statuses. 75 is EX_TEMPFAIL of sysexits.h, and means: run again with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
 
 Replicas = Annotated[

@@ -1,4 +1,4 @@
-"""`train`: train a network from a recipe."""
+"""The `train` command, which trains a network from a recipe."""
 
 import json
 import math
@@ -29,21 +29,21 @@ from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignor
 
 
 def _path(text: str) -> Path:
-    """Return a path; refuse an empty one, which typer takes for the working directory."""
+    """Return a path; refuse an empty one, which would stand for the working directory."""
     if not text:
         raise InputError("--out is empty; expected a directory, for example runs/mine")
     return Path(text)
 
 
 Out = Annotated[Path | None, Option(parser=_path, help="Run directory; runs/NAME if not given.")]
-Set = Annotated[list[str] | None, Option("--set", help="Change a key, e.g. schedule.steps=100.")]
+Set = Annotated[list[str] | None, Option("--set", help="Change a recipe key: schedule.steps=100.")]
 Resume = Annotated[bool, Option("--resume", help="Resume the run in --out, or start it.")]
 CheckpointSteps = Annotated[
     int | None,
-    Option(min=1, help="Steps between checkpoints, besides one every epoch and every ten minutes."),
+    Option(min=1, help="Steps between checkpoints, in addition to every epoch and ten minutes."),
 ]
 StepsPerCall = Annotated[
-    int, Option(min=1, help="Steps per call of the graph; more are faster on GPUs.")
+    int, Option(min=1, help="Training steps per graph call; more are faster on GPUs.")
 ]
 Xla = Annotated[bool, Option("--xla", help="Compile each replica's step with XLA.")]
 Tensorboard = Annotated[bool, Option("--tensorboard", help="Also write files for TensorBoard.")]
@@ -51,7 +51,7 @@ LocalWorkers = Annotated[
     int | None,
     Option(min=2, max=256, help="Number of local processes to train in, each on the CPU."),
 ]
-MaxRestarts = Annotated[int, Option(min=0, help="How many times to restart lost --local-workers.")]
+MaxRestarts = Annotated[int, Option(min=0, help="Maximum restarts of lost --local-workers.")]
 WaitForWorkers = Annotated[
     float, Option(min=1, help="Seconds to wait until all workers have started.")
 ]
@@ -74,8 +74,8 @@ def train(
 ) -> None:
     """Train a network from a recipe, test it, and keep the run in a directory.
 
-    On SIGTERM, SIGHUP or Ctrl-C, it writes a checkpoint and exits with 75; --resume resumes from
-    it. If gradients are repeatedly not finite, it exits with 76.
+    On SIGTERM, SIGHUP or Ctrl-C, it writes a checkpoint and exits with 75; repeat the command with
+    --resume to continue. If gradients are repeatedly not finite, it exits with 76.
 
     To train on several machines, start it on each one with TF_CONFIG set. If another worker is
     lost, it exits with 69.
@@ -115,7 +115,7 @@ def _exit_status(label: object) -> Iterator[None]:
     try:
         yield
     except Stopped as error:
-        ignore_signals()  # a second one must not change the exit status
+        ignore_signals()  # a second signal must not change the exit status
         print(f"{label}: {error}; resume it with --resume", file=sys.stderr)
         raise typer.Exit(STOPPED) from error
     except LostWorker as error:
@@ -129,7 +129,7 @@ def _exit_status(label: object) -> Iterator[None]:
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
     """Train as a worker that is not the chief, unless the run in `out` is finished."""
     assert machine.cluster is not None
-    if out is None or not (out / RESULT).is_file():  # on a shared disk
+    if out is None or not (out / RESULT).is_file():  # seen only if the disk is shared
         with _exit_status(machine.cluster.name()):
             _work(recipe, NoDirectory(), machine, ())
 
@@ -137,7 +137,7 @@ def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
 def _train_locally(
     directory: RunDirectory, command: Sequence[str], workers: int, restarts: int
 ) -> RunDirectory:
-    """Train in several worker processes on this machine; return the directory of the result."""
+    """Train in several worker processes on this machine, and return the run's directory."""
     with directory.reserved():
         _print_plan(directory, f"{workers} workers")
         status = run_workers([*command, "--out", str(directory.path)], workers, restarts)
@@ -147,7 +147,7 @@ def _train_locally(
 
 
 def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str]:
-    """Return the command of each local worker, without its directory."""
+    """Return the command that starts a local worker, without the option --out."""
     words = [sys.executable, "-m", "keras_ilsvrc", "train", str(path), "--resume"]
     words += [f"--wait-for-workers={machine.deadline}"]
     words += [f"--steps-per-call={machine.steps_per_call}"]
@@ -158,7 +158,7 @@ def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str
 
 
 def _train_here(directory: RunDirectory, machine: Machine, overrides: Sequence[str]) -> None:
-    """Train in this process; if the run is finished, only draw what it lacks."""
+    """Train in this process, or if the run is finished, only draw the pictures it lacks."""
     if directory.finished:
         _complete(directory, machine.replicas)
         return
@@ -181,7 +181,7 @@ def _work(
 
 
 def _complete(directory: RunDirectory, replicas: int | None) -> None:
-    """Draw the pictures and the page that a finished run lacks."""
+    """Draw the pictures of a finished run and write its page, if one of them is missing."""
     directory.result()
     report = directory.recipe().report
     names = [CURVES, DOUBTFUL, *([PAGE] if report else [])]

@@ -18,15 +18,16 @@ from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
 POLL = 0.1
-PARENT = "KERAS_ILSVRC_PARENT"  # environment variable: a pipe that closes when the parent ends
+PARENT = "KERAS_ILSVRC_PARENT"  # environment variable with a pipe that closes with the parent
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
     """Run a command in several processes, on the CPU, each with its own `TF_CONFIG`.
 
     If one worker is lost, the others end, and all are restarted. SIGTERM, SIGINT and SIGHUP are
-    passed on as SIGTERM; a second SIGINT kills all workers. No worker outlives this function; nor
-    does it outlive this process, even if that is killed, if the command calls `end_with_parent`.
+    passed on as SIGTERM; a second SIGINT kills all workers. All workers have ended when this
+    function returns. If the command calls `end_with_parent`, they also end if this process is
+    killed.
 
     Args:
         command: Command that starts a worker.
@@ -34,8 +35,8 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
         max_restarts: Maximum number of restarts.
 
     Returns:
-        Exit status: 0 if all workers succeeded; the first of `FINAL` that one ended with;
-        `STOPPED` after a signal; `LOST` if no restart is left.
+        The exit status: 0 if all workers succeeded; else the first status of `FINAL` with which
+        a worker ended; else `STOPPED` after a signal; else `LOST`, when no restart is left.
     """
     with _signals() as came:
         for restart in range(max_restarts + 1):
@@ -55,8 +56,8 @@ def end_with_parent() -> None:
     """End this worker when its parent, `run_workers`, has ended, even by kill -9."""
 
     def end_when_closed(pipe: int) -> None:
-        os.read(pipe, 1)  # waits: nothing is ever written
-        os._exit(LOST)  # ends even while TensorFlow computes
+        os.read(pipe, 1)  # waits until the pipe is closed, since nothing is ever written
+        os._exit(LOST)  # works even while TensorFlow computes
 
     if pipe := os.environ.pop(PARENT, None):
         threading.Thread(target=end_when_closed, args=(int(pipe),), daemon=True).start()
@@ -64,7 +65,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect the signals that ask for a stop; ignored ones stay ignored, as under `nohup`."""
+    """Yield a list that collects signals; ignored signals stay ignored, as under `nohup`."""
     came: list[int] = []
     before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
@@ -89,7 +90,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
             own = {"TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1", PARENT: str(pipe)}
-            # Nobody needs what a worker prints: the run's directory contains the result.
+            # Discard what a worker prints, since the result is in the run directory.
             started = subprocess.Popen(
                 command, env=os.environ | own, stdout=subprocess.DEVNULL, pass_fds=[pipe]
             )
@@ -106,7 +107,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait until all workers have ended, one failed `PATIENCE` ago, or a second SIGINT came."""
+    """Wait until all workers have ended, `PATIENCE` after a failure, or for a second SIGINT."""
     passed, failed = 0, None
     while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
         if passed < len(came):
@@ -121,7 +122,7 @@ def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -
 
 
 def loopback_addresses(count: int) -> list[str]:
-    """Return addresses on 127.0.0.1 with free ports, opened all at once so that they differ."""
+    """Return addresses on 127.0.0.1 whose ports are free and differ."""
     held: list[socket.socket] = []
     try:
         for _ in range(count):

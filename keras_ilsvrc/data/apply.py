@@ -1,4 +1,4 @@
-"""Application of ops, such as `[{"op": "pad", "size": 4}, ...]`, to an image or a batch."""
+"""Application of preprocessing ops, such as `[{"op": "pad", "size": 4}, ...]`, to images."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Image, Index, Row, Rows, Seed, Statistics
 from keras_ilsvrc.errors import InputError
 
-NO_SEED = (0, 0)  # for test images
+NO_SEED = (0, 0)  # passed where no op is random, for example for test images
 fold_in = tf.random.experimental.stateless_fold_in
 
 
 def apply_ops(
     image: Image, rows: Rows, seed: Seed, statistics: Statistics, first: int = 0
 ) -> Image:
-    """Apply the ops to one image of any type; each random op draws from a seed of its own.
+    """Apply ops to one image of any dtype; each random op draws from a seed of its own.
 
     Args:
         image: Tensor (height, width, channels); arithmetic ops also take a batch.
@@ -40,9 +40,9 @@ def apply_ops(
 
 
 def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Statistics) -> Image:
-    """Return the image of a split at an index after the ops, as `apply_ops` does.
+    """Return one image of a split after applying the ops to it.
 
-    If the leading ops select a window of a JPEG, only that window is decoded; damage elsewhere in
+    If the first ops select a window of a JPEG, only that window is decoded. Damage elsewhere in
     the file is then not noticed.
     """
     count = window_ops(rows)
@@ -63,15 +63,15 @@ def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Sta
 
 
 def needed(row: Row) -> tuple[str, ...]:
-    """Return the names of the training images' statistics that an op needs."""
+    """Return the names of the training-set statistics that an op needs."""
     return () if row.get("components") == "imagenet" else STATISTICS.get(row["op"], ())
 
 
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
-    """Split the ops into those on single images (host) and those on batches (device).
+    """Split the ops into those for single images on the host and those for batches on the device.
 
-    If the ops are geometry followed by arithmetic, the arithmetic is the second part, so that
-    images are transferred as uint8. Otherwise the second part is empty, and they are float32.
+    If only arithmetic ops follow the geometry ops, they run on the device, and images are
+    transferred as uint8. Otherwise all ops run on the host, and images are transferred as float32.
     """
     names = [row["op"] for row in rows]
     border = next((n for n, name in enumerate(names) if name not in GEOMETRY), len(rows))
@@ -81,7 +81,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
 
 
 def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
-    """Apply the second part of `device_ops` to a batch of images; return float32."""
+    """Apply the ops that `device_ops` returned for the device to a batch; return float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 
@@ -89,8 +89,8 @@ def _arguments(row: Row, statistics: Statistics) -> dict[str, Any]:
     missing = [name for name in needed(row) if name not in statistics]
     if missing:
         raise InputError(
-            f"{row['op']} needs the {missing[0]} of the training images, which none of their ops "
-            f"measures; add {row['op']} to the training ops, or remove it here"
+            f"{row['op']} needs the {missing[0]} of the training images, but no training op "
+            f"measures it; add {row['op']} to the training ops, or remove it here"
         )
     own = {key: value for key, value in row.items() if key != "op"}
     return own | {name: statistics[name] for name in needed(row)}

@@ -1,4 +1,4 @@
-"""Check of a whole source: what it contains, and every bad file."""
+"""Check of a whole source: numbers and kinds of its images, and a list of every bad file."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import in_threads
 
-PIXELS = "pixels"  # format name of images that are not encoded
+PIXELS = "pixels"  # reported as the format of images that are not encoded
 ENDINGS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     ".png": "PNG",
@@ -34,16 +34,18 @@ class Findings:
     Attributes:
         source: Name of the source.
         images: Number of good images, by split.
-        classes: Least, median and most good images per class, and the empty classes, by split.
+        classes: Least, median and greatest number of good images per class, and the empty
+            classes, by split.
         heights: Least, median and greatest height in pixels, over all splits.
         widths: Least, median and greatest width in pixels, over all splits.
         modes: Number of images by mode: grey, RGB, CMYK, alpha, 16 bit and so on.
         formats: Number of images by actual format: JPEG, PNG and so on; `pixels` if not encoded.
-        misnamed: Images with the file name extension of another format: `PNG: path`.
+        misnamed: Images whose file name extension is that of another format. For example,
+            `PNG: image.jpg` is a PNG.
         rotated: Number of images for which EXIF asks for a rotation, which is not applied.
         duplicates: Names of images with the same content, one list per content.
-        two_classes: Number of these lists with images of several classes.
-        shared: Number of contents in both of two splits, by `train, validation`.
+        two_classes: Number of lists in `duplicates` with images of several classes.
+        shared: Number of contents found in two splits, by their names: `train, validation`.
         bad: Every image, file or folder that cannot be used.
     """
 
@@ -65,7 +67,7 @@ class Findings:
 def check(name: str, channels: int = 3) -> Findings:
     """Read and decode every image of a source, on all cores.
 
-    If the source cannot be opened without its bad files, it is itself the last entry of `bad`.
+    If the source cannot be opened even without its bad files, it is the last entry of `bad`.
 
     Args:
         name: Name of the source, as for `open_source`.
@@ -87,10 +89,10 @@ def check(name: str, channels: int = 3) -> Findings:
     for title in source.splits:
         try:
             split = source.splits[title]
-        except InputError as error:  # TFDS reads a split when it is first used
+        except InputError as error:  # a split of TFDS is read only when it is first used
             found.bad.append(Fault(title, None, str(error)))
             continue
-        if split not in splits:  # a split may have two names
+        if split not in splits:  # one split may have two names, such as `validation` and `test`
             splits.append(split)
             tally.add(title, split, source.classes)
     tally.close(splits)
@@ -105,7 +107,7 @@ class _Tally:
         self.modes: Counter[str] = Counter()
         self.formats: Counter[str] = Counter()
         self.sizes: list[tuple[int, int]] = []
-        # Number of the split and index of each image, by digest of the content.
+        # Every image as (number of its split, index in the split), by the digest of its content.
         self.places: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
         self.titles: list[str] = []
 
@@ -154,7 +156,7 @@ class _Tally:
 
 
 def _look(split: Split, index: int) -> tuple[bytes, Header] | Fault:
-    """Return the SHA-256 and the header of an image, or its fault."""
+    """Return the SHA-256 and the header of an image, or a `Fault` if it cannot be decoded."""
     if split.pixels is None:
         result = examined(split, index)
         if isinstance(result, Fault):

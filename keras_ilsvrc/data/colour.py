@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
-# Components of ImageNet's colours, scale 0-1: fb.resnet.torch, datasets/imagenet.lua.
-IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances; that code uses them as lengths
+# Principal components of ImageNet's colours on the scale 0-1: fb.resnet.torch, imagenet.lua.
+IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances; `pca_noise` says how to use them
 IMAGENET_VECTORS = np.array(
     [  # one row per colour, one column per component
         [-0.5675, 0.7192, 0.4009],
@@ -17,18 +17,23 @@ IMAGENET_VECTORS = np.array(
         [-0.5836, -0.6948, 0.4203],
     ]
 )
-DEVIATION = 0.1  # of the random factor of each component: AlexNet, section 4.1
-GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue
+DEVIATION = 0.1  # standard deviation of each component's random factor: AlexNet, section 4.1
+GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey image
 
 
 class NoiseScale(NamedTuple):
-    """Power of the variance that gives a component's length, and final divisor of the image."""
+    """Scale of the noise in one form of `pca_noise`.
+
+    Attributes:
+        power: Exponent of the variance that gives the length of a component.
+        divisor: Number by which image plus noise is divided.
+    """
 
     power: float
     divisor: float
 
 
-# AlexNet's paper has eigenvalues, its code their square roots: cuda-convnet, convdata.py.
+# AlexNet's paper scales by eigenvalues, its code (cuda-convnet, convdata.py) by the square roots.
 FORMS = {"cuda-convnet": NoiseScale(0.5, 1.1), "fb.resnet.torch": NoiseScale(1.0, 1.0)}
 
 
@@ -40,17 +45,18 @@ def pca_noise(
     pca_values: np.ndarray | None = None,
     pca_vectors: np.ndarray | None = None,
 ) -> Image:
-    """Add AlexNet's random colour along the principal components, the same for all pixels.
+    """Add one random colour to all pixels, as in AlexNet: a sum of principal components.
 
-    Each component is multiplied by its length and by a normal number of deviation 0.1. In the
-    form "cuda-convnet" lengths are standard deviations, and image plus noise is divided by 1.1
-    (that code subtracts the mean before). In "fb.resnet.torch" they are variances, scale 0-1.
+    Each component is multiplied by its length and by a normal random number with standard
+    deviation 0.1. In the form "cuda-convnet", lengths are standard deviations, and image plus
+    noise is divided by 1.1 (cuda-convnet subtracts the mean before). In the form
+    "fb.resnet.torch", lengths are variances on the scale 0-1.
 
     Args:
-        image: RGB image on the scale 0-255, with or without its mean.
-        seed: Seed of the three numbers.
+        image: RGB image on the scale 0-255, before or after subtraction of a mean.
+        seed: Seed of the three random numbers.
         form: Key of `FORMS`.
-        components: "imagenet" for those in fb.resnet.torch's code, or "measured".
+        components: "imagenet" for the components in fb.resnet.torch's code, or "measured".
         pca_values: Variances (3,) of the training images on the scale 0-255.
         pca_vectors: Components (3, 3) of the training images, one per column.
 
@@ -72,17 +78,18 @@ def colour_jitter(
 ) -> Image:
     """Apply Howard's photometric distortions (arXiv:1312.5402), as in fb.resnet.torch.
 
-    Each blends the image with another one: alpha * image + (1 - alpha) * other. Alpha is uniform
-    in 1 - strength to 1 + strength. The other image is black for brightness, the mean of the grey
-    image for contrast, and the grey image for saturation. The blends are linear and not clipped
-    to 0-255, so that their order does not matter, and no random order is drawn.
+    Each distortion blends the image with another one: alpha * image + (1 - alpha) * other. Alpha
+    is uniform in 1 - strength to 1 + strength. The other image is black for brightness, the mean
+    of the grey image for contrast, and the grey image for saturation. The blends are linear and
+    not clipped to 0-255. Their order makes no difference, so that no random order is drawn.
 
     Args:
         image: RGB image on the scale 0-255.
         seed: Seed of the three alphas.
-        brightness: Strength, at least 0; fb.resnet.torch has 0.4 for all three.
-        contrast: Strength, at least 0.
-        saturation: Strength, at least 0.
+        brightness: Strength of the brightness blend, at least 0; fb.resnet.torch has 0.4 for all
+            three strengths.
+        contrast: Strength of the contrast blend, at least 0.
+        saturation: Strength of the saturation blend, at least 0.
 
     Raises:
         InputError: If the image does not have 3 channels.
@@ -99,7 +106,7 @@ def colour_jitter(
 
 
 def _add_colour(image: Image, colour: tf.Tensor) -> Image:
-    """Add a colour to every pixel, by rows of pixels: adding along an axis of 3 is slow."""
+    """Add a colour to all pixels, in flat rows since broadcasting over an axis of 3 is slow."""
     rows = tf.reshape(image, (tf.shape(image)[0], -1))
     made = rows + tf.tile(colour, tf.shape(image)[1:2])
     return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)

@@ -52,9 +52,9 @@ class Header(NamedTuple):
 
 
 def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
-    """Decode bytes to a uint8 image (height, width, channels).
+    """Decode bytes to a uint8 image (height, width, channels); do not apply EXIF rotation.
 
-    Formats: JPEG, PNG; in colour also WebP, BMP, GIF (first frame). EXIF rotation is not applied.
+    The format is JPEG or PNG, or with 3 channels also WebP, BMP or GIF (the first frame).
     """
     image = tf.io.decode_image(content, channels, expand_animations=False)
     image.set_shape((None, None, channels))
@@ -63,7 +63,7 @@ def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
 
 @contextmanager
 def own_limit() -> Iterator[None]:
-    """Suppress Pillow's warnings about images below our limit; not for use in worker threads."""
+    """Suppress Pillow's warnings about images below `MAX_PIXELS`; not safe in worker threads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
@@ -73,7 +73,7 @@ def read_header(file: BinaryIO) -> Header:
     """Read only the header of an encoded image.
 
     Raises:
-        BadImage: If it is not an image, is too large, or is animated.
+        BadImage: If the file is not an image, or the image is too large or animated.
     """
     start = file.read(64)
     if not start:
@@ -87,7 +87,7 @@ def read_header(file: BinaryIO) -> Header:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"{width}x{height} is above the limit of 100 megapixels")
-            # Every decoder reads the first picture of a JPEG with several pictures.
+            # A JPEG with several pictures (MPO) is accepted: every decoder reads the first one.
             if image.format != "MPO" and getattr(image, "is_animated", False):
                 raise BadImage(f"an animated {image.format} of {image.n_frames} frames")
             mode = "16 bit" if sixteen_bits else MODE_NAMES.get(image.mode, image.mode)
@@ -100,17 +100,17 @@ def read_header(file: BinaryIO) -> Header:
         raise BadImage("above the limit of 100 megapixels") from None
     except (BadImage, MemoryError):
         raise
-    except Exception as error:  # of any type: Pillow's decoders trust their input
+    except Exception as error:  # Pillow raises exceptions of any type for damaged files
         raise BadImage(f"a damaged image: {reason(error)}") from error
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        # Not PngImageFile's own method, which decodes the whole image to find EXIF after it.
+        # PngImageFile.getexif would decode the whole image to find EXIF data after it.
         return Image.Image.getexif(image).get(ORIENTATION, 1)
     except MemoryError:
         raise
-    except Exception:  # of any type; the image is usable without EXIF
+    except Exception:  # damaged EXIF raises any type, but the image is usable without EXIF
         return 1
 
 
@@ -118,7 +118,7 @@ def examine(content: bytes, channels: int) -> Header:
     """Decode a whole image and return its header.
 
     Raises:
-        BadImage: If it cannot be decoded.
+        BadImage: If the image cannot be decoded.
     """
     header = read_header(io.BytesIO(content))
     try:
@@ -128,7 +128,7 @@ def examine(content: bytes, channels: int) -> Header:
             raise
         if channels == 1 and header.format not in ("JPEG", "PNG"):
             raise BadImage(f"a {header.format} can only be decoded in colour") from error
-        # Some disks and cameras append zeros to files.
+        # Zeros after the end marker are ignored, since some disks and cameras append them.
         whole = header.format != "JPEG" or content.rstrip(b"\0").endswith(b"\xff\xd9")
         raise BadImage(f"a {'damaged' if whole else 'truncated'} {header.format}") from error
     return header

@@ -31,10 +31,10 @@ class Devkit(NamedTuple):
 
 
 def read_devkit(root: Path) -> Devkit | None:
-    """Read the kit in a folder, a tar.gz or unpacked; return None if there is none.
+    """Read the development kit in a folder, packed or unpacked; return None if it is absent.
 
     Raises:
-        InputError: If it is damaged.
+        InputError: If the kit is damaged.
     """
     folder, archive = root / NAME, root / f"{NAME}.tar.gz"
     path = folder if folder.is_dir() else archive
@@ -52,7 +52,9 @@ def read_devkit(root: Path) -> Devkit | None:
         )
         numbers = [int(word) for word in truth.split()]
     if [number for number, _ in leaves] != list(range(1, len(leaves) + 1)):
-        raise InputError(f"{path}: {META} does not number its synsets 1 to {len(leaves)}")
+        raise InputError(
+            f"{path}: {META} does not number its synsets 1 to {len(leaves)}; download it again"
+        )
     for line, number in enumerate(numbers, 1):
         if not 1 <= number <= len(leaves):
             raise InputError(f"{path}: {TRUTH} line {line}: {number}; expected 1 to {len(leaves)}")
@@ -65,7 +67,7 @@ def _from_folder(path: Path, name: str) -> bytes:
 
 
 def _from_archive(path: Path, name: str) -> bytes:
-    # Read all of it, since only the end of a gzip file shows whether it is damaged.
+    # The whole archive is read, since only the end of a gzip file shows whether it is damaged.
     with gzip.open(path) as whole:
         content = io.BytesIO(_limited(whole, path.name))
     with tarfile.open(fileobj=content) as archive:

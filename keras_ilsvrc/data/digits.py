@@ -10,7 +10,7 @@ from keras_ilsvrc.data.stores import Numbered
 def digits() -> Source:
     """Return the 1,797 handwritten digits of scikit-learn: 8x8, grey, ten classes.
 
-    Stratified splits, seed 0: train 1,077, validation 360, test 360.
+    The splits are stratified, with seed 0: 1,077 train, 360 validation and 360 test images.
     """
     from sklearn.datasets import load_digits
 

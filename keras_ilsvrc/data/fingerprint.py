@@ -16,8 +16,8 @@ class Fingerprint(NamedTuple):
     Attributes:
         number: Number of images.
         digest: SHA-256 of the name, size in bytes and label of each image, in order.
-        stamp: SHA-256 of what changes with the content: times of files, or the bytes or pixels in
-            memory.
+        stamp: SHA-256 of what changes with the content: modification times of files, or the
+            checksums of encoded images or the pixels in memory.
     """
 
     number: int
@@ -26,7 +26,7 @@ class Fingerprint(NamedTuple):
 
 
 def same_content(one: Split, other: Split) -> bool:
-    """Return whether two splits of equal digests contain the same bytes; reads every image."""
+    """Read every image and return whether two splits of equal digests contain the same bytes."""
     return _content(one) == _content(other)
 
 
@@ -43,7 +43,7 @@ def _content(split: Split) -> str:
 def fingerprint(split: Split) -> Fingerprint:
     """Return the fingerprint of a split's images.
 
-    Names are relative to the deepest common folder, so that a dataset can be moved.
+    Names are relative to the deepest common folder, so that moving a dataset changes nothing.
 
     Raises:
         InputError: If a file cannot be read.

@@ -16,7 +16,7 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
-SHARES = {"validation": 0.2, "test": 0.2}  # parts of a folder without splits; same as for `digits`
+SHARES = {"validation": 0.2, "test": 0.2}  # fractions of the images, if there are no splits
 KINDS: dict[int | str, str] = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -28,10 +28,13 @@ LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
 def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
-    """Read one folder per class, in `train`, `validation` and `test`, else split with seed 0.
+    """Open a folder that contains one folder of images per class.
+
+    The class folders are in `train` and, optionally, `validation` and `test`. If there are no such
+    folders, the images are split with seed 0: 60 % train, 20 % validation and 20 % test.
 
     The header of every file is read, so that files that are not images are found before training.
-    Whether a whole file decodes shows when it is used. Names that begin with a dot are skipped.
+    Damage after the header is found when an image is used. Names that begin with a dot are skipped.
 
     Args:
         root: Path of the folder.
@@ -45,7 +48,7 @@ def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
     folders = class_folders(root, on_fault)
     named = [name for name in SPLITS if name in folders]
     if named and "train" not in named:
-        raise InputError(f"{root}: found {', '.join(named)}, but no folder train; add it")
+        raise InputError(f"{root}: found {', '.join(named)}, but no folder train; add this folder")
     found = {name: class_folders(root / name, on_fault) for name in named} or {"all": folders}
     classes = found["train" if named else "all"]
     if not classes:
@@ -69,7 +72,7 @@ def check_folder(root: Path) -> None:
     """Check that a folder exists.
 
     Raises:
-        InputError: If it does not; the message suggests similar names.
+        InputError: If there is no such folder; the message suggests similar names.
     """
     try:
         if root.is_dir():
@@ -81,7 +84,7 @@ def check_folder(root: Path) -> None:
 
 
 def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[str]:
-    """Return the names of the folders in a folder, sorted, without hidden ones.
+    """Return the names of the folders inside a folder, sorted, without hidden ones.
 
     Args:
         base: Path of the folder.
@@ -107,12 +110,12 @@ def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[st
 def listed(
     base: Path, classes: Sequence[str], root: Path, channels: int, on_fault: OnFault
 ) -> Split:
-    """Return the images of class folders, sorted by name in each class, without opening them.
+    """Return a split of the images in class folders, sorted by name in each; open none of them.
 
     Args:
         base: Path of the folder that contains the class folders.
         classes: Names of the class folders, in the order of the labels; any may be absent.
-        root: Path of the folder that no link may lead out of.
+        root: Path of the folder; links to places outside it are left out.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with everything that is left out.
     """
@@ -131,8 +134,8 @@ def images(base: Path, home: str, on_fault: OnFault) -> list[str]:
 
     Args:
         base: Path of the folder.
-        home: Path, free of links, of the folder that no link may lead out of.
-        on_fault: Function called with an empty folder, and with all that is not a file in `home`.
+        home: Path of a folder, free of links; links to places outside it are left out.
+        on_fault: Function called with `base` if it is empty, and with everything left out.
     """
     if _outside(base, home):
         on_fault(Fault(str(base), None, f"a link to {os.path.realpath(base)}, outside {home}"))
@@ -164,8 +167,8 @@ def _entries(base: Path) -> list[os.DirEntry[str]]:
 
 
 def _kind(entry: os.DirEntry[str]) -> int | str:
-    """Return the file type of an entry after following links, or a text why there is none."""
-    if entry.is_file(follow_symlinks=False):  # known without a system call
+    """Return the file type of an entry after following links, or the reason why it has none."""
+    if entry.is_file(follow_symlinks=False):  # `os.scandir` knows this without a system call
         return stat.S_IFREG
     try:
         return stat.S_IFMT(os.stat(entry.path).st_mode)

@@ -15,7 +15,7 @@ from keras_ilsvrc.data.stores import Numbered
 from keras_ilsvrc.errors import InputError
 
 SPLITS = {"train": "train", "test": "t10k"}
-# Kind of file: magic number, 8 for unsigned bytes followed by the number of dimensions.
+# Magic number by kind of file: a byte 8 for unsigned bytes, then the number of dimensions.
 MAGIC = {"images-idx3": 0x803, "labels-idx1": 0x801}
 MAX_BYTES = 4 << 30  # maximum bytes of values in a file
 DIGITS = tuple("0123456789")
@@ -28,9 +28,9 @@ FASHION = (
 def idx(root: Path) -> Source:
     """Read MNIST, or other grey images in ten classes in the same file format.
 
-    The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same for `t10k`,
+    The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same two for `t10k`,
     with or without `.gz` (http://yann.lecun.com/exdb/mnist, "file formats"). The splits are train
-    and test. Classes are named 0 to 9, or as in Fashion-MNIST if the folder's name has `fashion`.
+    and test. Classes are named 0 to 9, or as in Fashion-MNIST if `fashion` is in the folder's name.
 
     Args:
         root: Path of the folder that contains the four files.
@@ -70,14 +70,15 @@ def _find(root: Path, name: str) -> Path:
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:
-    """Read the values in a file of MNIST's format, uint8, and no more than its header declares.
+    """Return the uint8 values in a file of MNIST's format, in the shape that its header declares.
 
     Args:
         path: Path of the file, which is decompressed if its name ends in `.gz`.
         magic: Expected magic number.
 
     Raises:
-        InputError: If the magic number or the number of values differs, or there are too many.
+        InputError: If the file cannot be read or has another magic number, or if the number of
+            values is above `MAX_BYTES` or differs from that in the header.
     """
     dimensions = magic & 0xFF
     try:

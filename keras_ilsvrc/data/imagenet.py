@@ -22,15 +22,15 @@ ORDERS = ("wordnet", "devkit")
 
 
 def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Source:
-    """Read ILSVRC 2012, with splits `train` and `validation`, which is also called `test`.
+    """Open ILSVRC 2012 with splits `train`, `validation`, and `test`, which equals `validation`.
 
     The folder contains `train/SYNSET/*.JPEG` or `ILSVRC2012_img_train.tar`, and `val/*.JPEG`,
     `val/SYNSET/*.JPEG` or `ILSVRC2012_img_val.tar`. If the validation images are not in folders
     of synsets, their labels come from `ILSVRC2012_devkit_t12.tar.gz`, packed or unpacked. Tars
     are read in place. The papers report errors on the validation images.
 
-    Labels number the WordNet ids in sorted order, as for all published weights. With
-    `PATH?order=devkit` they are ILSVRC2012_ID minus 1, as in the devkit.
+    By default, labels are positions in the sorted list of WordNet ids, as for all published
+    weights. With `PATH?order=devkit`, labels are the devkit's ILSVRC2012_ID minus 1.
 
     Args:
         place: Path of the folder, optionally followed by `?order=devkit`.
@@ -39,7 +39,7 @@ def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Sourc
             which are left out. No image is opened; `data.check` opens all.
 
     Raises:
-        InputError: If something is missing, or if the images, labels or synsets do not match.
+        InputError: If a file is missing, or if the images, labels or synsets do not match.
     """
     root, order = _parsed(place)
     check_folder(root)
@@ -67,15 +67,17 @@ def _parsed(place: str) -> tuple[Path, str]:
     path, _, query = place.partition("?")
     order = query.removeprefix("order=") if query else "wordnet"
     if order not in ORDERS:
-        raise InputError(f"imagenet:{place}: the order is {order!r}; {nearest(order, ORDERS)}")
+        raise InputError(
+            f"imagenet:{place}: unknown class order {order!r}; {nearest(order, ORDERS)}"
+        )
     return Path(path), order
 
 
 def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | None) -> list[str]:
-    """Return the synsets, sorted, if they are those expected (any thousand if that is None).
+    """Check the synsets against `expected`, or only their number if it is None; return them sorted.
 
     Raises:
-        InputError: If they differ; the message lists missing and extra ones.
+        InputError: If synsets are missing or not expected; the message lists them.
     """
     names = set(found)
     if expected is None and len(names) != SYNSETS:
@@ -94,7 +96,7 @@ def _few(names: Set[str]) -> str:
 
 
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
-    """Return the images of a tar that contains one tar per label."""
+    """Return a split of the images in a tar that contains one tar per class, in label order."""
 
     def inside(tar: Member) -> list[Member]:
         found = members(path, tar.offset, tar.offset + tar.size)

@@ -13,8 +13,9 @@ from keras_ilsvrc.data.windows import Place, Window
 def window_ops(rows: Rows) -> int:
     """Return the number of leading ops that together select a window of an image.
 
-    These are an `area_crop`, or crops, which may follow an op that resizes with antialiasing.
-    Without antialiasing the number is 0, since resizing the whole image is faster.
+    These ops are an `area_crop`, or one or more other crops, possibly after a `resize_shorter` or
+    `scale_jitter`. If the first op resizes without antialiasing, the number is 0, since resizing
+    the whole image is then faster.
     """
     names = [row["op"] for row in rows]
     if rows and not rows[0].get("antialias", True):
@@ -31,8 +32,8 @@ def window_ops(rows: Rows) -> int:
 def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channels: int) -> Image:
     """Apply the leading ops to a JPEG, and decode only the window that they select.
 
-    Positions, interpolation and pixels are the same as those of the ops. The results differ in
-    the last bit of a float, which changes fewer than one in a thousand uint8 values.
+    The window and the interpolation are the same as if the whole image were decoded. Only the last
+    bit of a float may differ, which changes fewer than one in a thousand uint8 values.
 
     Args:
         content: Encoded bytes, a scalar string.
@@ -69,12 +70,12 @@ def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channel
 def _scaled(
     content: tf.Tensor, sizes: Place, scaled_sizes: Place, place: Place, shown: Place, channels: int
 ) -> Image:
-    """Return a window of the image resized to `scaled_sizes`, from the pixels that it needs."""
+    """Return a window of the image resized to `scaled_sizes`; decode only the pixels it needs."""
     sizes = tf.stack(sizes)
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
     place = tf.cast(tf.stack(place), tf.float32)
     start, stop = place / scale, (place + shown) / scale
-    reach = tf.maximum(1 / scale, 1) + 2  # of the antialiasing triangle, in pixels
+    reach = tf.maximum(1 / scale, 1) + 2  # pixels: half width of the triangle filter, and a margin
     first = tf.maximum(tf.cast(start - reach, tf.int32), 0)
     last = tf.minimum(tf.cast(stop + reach, tf.int32), sizes)
     window = tf.concat([first, last - first], 0)
@@ -86,8 +87,8 @@ def _scaled(
 def _decode(content: tf.Tensor, window: Window, whole_width: Side, channels: int) -> Image:
     """Decode a window of the image to the same values as if the whole image were decoded.
 
-    libjpeg-turbo does not use the neighbours' colour at the left and right border of a window, so
-    one more column is decoded on each side.
+    At the left and right border of a window, libjpeg-turbo upsamples colour without the pixels
+    outside. So one more column is decoded on each side.
     """
     top, left, height, width = window
     before = tf.minimum(left, 1)

@@ -12,20 +12,20 @@ from keras_ilsvrc.terminal.bars import in_threads
 
 
 class LeftOut:
-    """Register of the images of a split that a stream of batches leaves out.
+    """Register of the bad images of a split, which training leaves out.
 
-    The next good image in the order of the split stands in for a bad one, so that all others keep
-    their positions: the images left out are the same wherever training begins.
+    The next good image of the split takes the place of a bad one. All other images keep their
+    positions, so that the same images are left out wherever training begins.
 
     Args:
         split: Training images.
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of the order.
         limit: Maximum number of files left out.
-        opening: Faults of the files that the source left out when opened; these are in no split.
+        opening: Faults of the files left out when the source was opened; these are in no split.
 
     Raises:
-        InputError: If there are more of these than the limit.
+        InputError: If `opening` contains more faults than the limit.
     """
 
     def __init__(
@@ -37,14 +37,14 @@ class LeftOut:
         self._check_limit()
 
     def listed(self) -> list[str]:
-        """Return what is left out, each with its size and the reason."""
+        """Return a line for each file left out, with its size and the reason."""
         return [*self.opening, *self.faults.values()]
 
     def find(self, step: int, count: int) -> str | None:
-        """Decode the images of `count` steps, and register those that cannot be decoded.
+        """Decode the images of `count` steps from `step` on, and register the bad ones.
 
         Returns:
-            Line that names the first of them; None if there are none.
+            Message that names the first new bad image; None if there is none.
 
         Raises:
             InputError: If more files are left out than the limit.
@@ -63,7 +63,7 @@ class LeftOut:
         return self.split[self._good()] if self.faults else self.split
 
     def stand_ins(self) -> np.ndarray | None:
-        """Return the index of the image used for each, (images,), int64; None if all are good."""
+        """Return the index of the image to use for each image, int64; None if all are good."""
         if not self.faults:
             return None
         good = self._good()

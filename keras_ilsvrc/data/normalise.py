@@ -13,12 +13,12 @@ import tensorflow as tf
 from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
-LEAST_CONTRAST = 1e-8  # images with less are not scaled: pylearn2
+LEAST_CONTRAST = 1e-8  # images with less contrast are not scaled, as in pylearn2
 IMAGE = (-3, -2, -1)  # the axes of one image
 
 
 class Mode(NamedTuple):
-    """Whether blue comes first; mean to subtract and deviation to divide by, in that order."""
+    """Mode of `preprocess`: whether to convert RGB to BGR, then mean and standard deviation."""
 
     bgr: bool
     mean: list[float]
@@ -33,7 +33,7 @@ MODES = {
 
 
 def normalise(image: Image, seed: Seed, mean: Sequence[float], std: Sequence[float]) -> Image:
-    """Subtract a mean and divide by a deviation, both per channel on the scale 0-255.
+    """Subtract a mean and divide by a standard deviation, both per channel on the scale 0-255.
 
     Raises:
         InputError: If `mean` or `std` has neither one number nor one for each channel.
@@ -48,7 +48,7 @@ def normalise(image: Image, seed: Seed, mean: Sequence[float], std: Sequence[flo
 
 
 def preprocess(image: Image, seed: Seed, mode: str) -> Image:
-    """Preprocess as for keras.applications: `imagenet_utils.preprocess_input` with this mode.
+    """Preprocess as `keras.applications.imagenet_utils.preprocess_input` does in this mode.
 
     Raises:
         InputError: If the mode needs 3 channels and the image has another number.
@@ -65,7 +65,7 @@ def preprocess(image: Image, seed: Seed, mode: str) -> Image:
 def standardise(
     image: Image, seed: Seed, channel_mean: np.ndarray, channel_std: np.ndarray
 ) -> Image:
-    """Subtract the mean of the training images and divide by their deviation, per channel."""
+    """Subtract the training images' mean, and divide by their standard deviation, per channel."""
     return (_float(image) - channel_mean) / channel_std
 
 
@@ -77,8 +77,8 @@ def subtract_channel_mean(image: Image, seed: Seed, channel_mean: np.ndarray) ->
 def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Image:
     """Subtract the mean of the training images, pixel by pixel.
 
-    From images whose size differs from the mean image's, for example in dense and multi-scale
-    tests, its mean per channel is subtracted.
+    If an image has another size than the mean image, for example in dense and multi-scale tests,
+    the average of the mean image per channel is subtracted.
     """
     image = _float(image)
     one = image.shape[-3:]
@@ -90,10 +90,10 @@ def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Ima
 
 
 def global_contrast(image: Image, seed: Seed, scale: float) -> Image:
-    """Subtract the image's own mean and scale it to a length of `scale`: maxout and NIN.
+    """Subtract the image's own mean, and scale the image to length `scale`, as in maxout and NIN.
 
     The length is the root of the sum of squares over all values of the image. Images without
-    contrast are not scaled. pylearn2, which both networks used, has 55 for CIFAR-10.
+    contrast are not scaled. pylearn2, which both papers used, has a scale of 55 for CIFAR-10.
     """
     image = _float(image)
     image -= tf.reduce_mean(image, IMAGE, keepdims=True)
@@ -120,7 +120,7 @@ def zca(
         zca_epsilon: Epsilon with which the matrix was measured.
 
     Raises:
-        InputError: If the image has another size, or if epsilon is not the matrix's.
+        InputError: If the image has another size than those measured, or another epsilon is given.
     """
     shape = image.shape[-3:]
     if shape.num_elements() != len(zca_mean):

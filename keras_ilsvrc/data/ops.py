@@ -1,7 +1,7 @@
 """Preprocessing ops as functions of an image and a seed, and the tables of all ops.
 
-An image is a (height, width, channels) tensor on the scale 0-255. Geometry ops keep uint8 and
-round what they interpolate to whole numbers: the papers stored images in 8-bit files between
+An image is a (height, width, channels) tensor on the scale 0-255. Geometry ops keep uint8: they
+round interpolated values to whole numbers, since the papers stored images in 8-bit files between
 steps. Arithmetic ops return float32. A seed is an int32 tensor of two numbers, which deterministic
 ops ignore.
 """
@@ -20,19 +20,19 @@ INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize to size x size, bilinear; the aspect ratio is not kept.
 
-    With antialiasing it is as in Pillow and torchvision. Without, it is as in OpenCV and hence
-    Caffe's tools, and takes a third of the time.
+    With antialiasing, the result is that of Pillow and torchvision. Without antialiasing, it is
+    that of OpenCV, which Caffe's tools use, and takes a third of the time.
     """
     return _resized(image, (size, size), antialias)
 
 
 def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
-    """Resize to a shorter side of `size`, as `resize` does; the longer side is rounded down."""
+    """Resize as `resize` does, but the shorter side to `size`; the longer side is rounded down."""
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
 def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
-    """Resize to a random shorter side, least to most: VGG section 3.1, ResNet section 3.4."""
+    """Resize to a random shorter side, least to most (VGG, section 3.1; ResNet, section 3.4)."""
     return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
@@ -42,7 +42,7 @@ def pad(image: Image, seed: Seed, size: int) -> Image:
 
 
 def random_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut a random size x size window; 224 of 256 has 33x33 positions, as in AlexNet's code."""
+    """Cut a random size x size window; 224 of 256 pixels have 33x33 positions (AlexNet's code)."""
     return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 
@@ -52,17 +52,20 @@ def centre_crop(image: Image, seed: Seed, size: int) -> Image:
 
 
 def corner_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut a window in a corner or the middle: with `flip`, ZFNet's ten fixed crops, section 3."""
+    """Cut a size x size window at a random one of five positions: four corners and the middle.
+
+    Together with `flip`, it gives the ten crops of ZFNet (section 3).
+    """
     return _cut(image, *windows.corner_or_middle(*size_of(image), seed, size), size, size)
 
 
 def area_crop(
     image: Image, seed: Seed, size: int, area: Range, aspect: Range, interpolation: str
 ) -> Image:
-    """Cut GoogLeNet's window of random area and shape (section 6), resized to size x size.
+    """Cut a window of random area and aspect ratio, resized to size x size (GoogLeNet, section 6).
 
-    `windows.share` draws the window. As in fb.resnet.torch and in the input of TensorFlow's
-    Inception, interpolation is without antialiasing.
+    `windows.share` draws the window. As in fb.resnet.torch and in the input pipeline of
+    TensorFlow's Inception, interpolation is without antialiasing.
 
     Args:
         image: Image of any size.
@@ -81,12 +84,12 @@ def area_crop(
 
 
 def flip(image: Image, seed: Seed) -> Image:
-    """Exchange left and right with probability 1/2."""
+    """Mirror the image left to right with probability 1/2."""
     return tf.image.stateless_random_flip_left_right(image, seed)
 
 
 def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
-    """Resize a window to size x size by one of `INTERPOLATIONS`, or by a random one."""
+    """Resize a window to size x size by the given interpolation; "random" draws one."""
     values = tf.cast(window, tf.float32)  # same result as from uint8, but faster
 
     def by(method: str) -> Image:
@@ -103,7 +106,7 @@ def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Im
 
 
 def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tensor) -> Image:
-    """Resize bilinearly with antialiasing: pixel x goes to scale * x + translation.
+    """Resize bilinearly with antialiasing; coordinate x moves to scale * x + translation.
 
     Coordinates count from the corner of the image, so that pixel i has its centre at i + 0.5.
     """
@@ -152,7 +155,7 @@ GEOMETRY = {op.__name__ for op in _GEOMETRY}
 ARITHMETIC = {op.__name__ for op in _ARITHMETIC}
 _RANDOM = (scale_jitter, random_crop, corner_crop, area_crop, flip, *_COLOUR)
 RANDOM = {op.__name__ for op in _RANDOM}
-# Op: its arguments that are measured on the training images, not given in its row.
+# By op: the arguments that are measured on the training images, not given by the user.
 STATISTICS = {
     "pca_noise": ("pca_values", "pca_vectors"),  # if its components are "measured"
     "standardise": ("channel_mean", "channel_std"),

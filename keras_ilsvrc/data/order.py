@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def place(position: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the image at a position of the one stream that runs through all epochs.
+    """Return the random key and the image at a position in the stream of all epochs.
 
     Args:
         position: Position in the stream, int64, from 0.
@@ -12,7 +12,7 @@ def place(position: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Ten
         seed: Seed of the order.
 
     Returns:
-        Key of the position's epoch, two int32, and index of the image.
+        Random key of the epoch, two int32, and index of the image.
     """
     key = tf.stack([tf.constant(seed), tf.cast(position // count, tf.int32)])
     return key, tf.random.experimental.index_shuffle(position % count, key, count - 1)

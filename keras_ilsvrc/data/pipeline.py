@@ -1,7 +1,7 @@
-"""Batches of a split with ops applied, as one stream of positions.
+"""Batches of preprocessed images of a split, from one stream that runs through all epochs.
 
-The example at position i of epoch e, and its augmentation, are a pure function of (seed, e, i):
-there is no shuffle buffer, and a stream can start at any step.
+The example at position i of epoch e, and its augmentation, are a pure function of (seed, e, i).
+So there is no shuffle buffer, and a stream can start at any step.
 """
 
 import os
@@ -21,14 +21,14 @@ from keras_ilsvrc.data.stores import tensor
 from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 
-_usable = getattr(os, "sched_getaffinity", None)  # on Linux
+_usable = getattr(os, "sched_getaffinity", None)  # exists only on Linux
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
-READY = 2  # batches prepared in advance
-PATIENCE = 10.0  # limit in seconds of the search for the image that made a step fail
+READY = 2  # number of prefetched batches
+PATIENCE = 10.0  # time limit in seconds of the search for the image that made a step fail
 
-# Not rewritten by autograph, which would wrap our errors in its own.
+# Keeps autograph from rewriting a function, since it would wrap the function's errors in its own.
 as_written = tf.autograph.experimental.do_not_convert
-# Errors of a collective operation when another worker is gone.
+# Errors that a collective operation raises when another worker has stopped.
 GONE = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -49,7 +49,7 @@ def training_batches(
     context: tf.distribute.InputContext | None = None,
     stand_ins: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Return full batches of (images, labels); images are uint8 if the ops keep it, else float32.
+    """Return full batches of (images, labels); images are float32, or uint8 if all ops keep uint8.
 
     Args:
         split: Training images.
@@ -58,9 +58,9 @@ def training_batches(
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of order and augmentation.
         first_step: First step of the stream.
-        last_step: Step before which it ends; None for never.
-        context: Input context of a worker, whose replicas get their shares in turn.
-        stand_ins: Result of `LeftOut.stand_ins`: index of the image used for each.
+        last_step: Step before which the stream ends; None for a stream without end.
+        context: Input context of a worker; a batch is then the share of one of its replicas.
+        stand_ins: Result of `LeftOut.stand_ins`: index of the image to use for each image.
     """
     context = context or tf.distribute.InputContext()
     own = batch_size // context.num_input_pipelines
@@ -81,7 +81,7 @@ def training_batches(
 
 
 def _position(number: tf.Tensor, batch_size: int, context: tf.distribute.InputContext) -> tf.Tensor:
-    """Return the position of a worker's example: each worker has its own part of a step."""
+    """Return the stream position of a worker's example; each worker reads a part of every step."""
     own = batch_size // context.num_input_pipelines
     return number // own * batch_size + own * context.input_pipeline_id + number % own
 
@@ -99,10 +99,10 @@ def evaluation_batches(
     batch_size: int,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Return full batches of images in order, filled up with repeats of the last image.
+    """Return full batches of images in order; repeats of the last image fill the last batch.
 
-    With a context, each step yields the shares of this worker's replicas, in turn. Images are
-    uint8 if the ops keep uint8, else float32.
+    With a context, each batch is the share of one of this worker's replicas. Images are float32,
+    or uint8 if all ops keep uint8.
     """
     context = context or tf.distribute.InputContext()
     count = len(split)
@@ -122,8 +122,8 @@ def evaluation_batches(
 def untuned() -> tf.data.Options:
     """Return the options for all datasets: no autotuning, no sharding by file.
 
-    The thread that tunes a dataset sleeps for up to a minute, and an iterator ends only when it
-    wakes up.
+    With autotuning, an iterator would end only when its tuning thread wakes up, and that thread
+    sleeps for up to a minute.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -132,7 +132,7 @@ def untuned() -> tf.data.Options:
 
 
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return the same batches, with `READY` of them prepared in advance."""
+    """Return the same batches, with `READY` of them prefetched."""
     return batches.prefetch(READY).with_options(untuned())
 
 
@@ -147,10 +147,10 @@ def naming_the_file(
 
     Args:
         split: Images that are used inside the context.
-        rows: Ops that are applied to them.
+        rows: Ops that are applied to the images.
         statistics: Statistics that the ops need.
-        indices: Function that returns the indices of the images that a failed step used, which
-            are decoded again for at most `PATIENCE`; None for all of the split.
+        indices: Function that returns the indices of the images that a failed step used; None for
+            all images. These images are decoded again, for at most `PATIENCE` seconds.
     """
     try:
         yield
@@ -171,7 +171,7 @@ def of_an_image(error: tf.errors.OpError) -> bool:
 def first_fault(
     split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], indices: Iterable[int]
 ) -> str | None:
-    """Return the name and fault of the first of some images that is bad or that an op rejects."""
+    """Return the name and fault of the first image that is bad or that an op rejects, or None."""
     known = [row for row in rows if set(needed(row)) <= set(statistics)]
     end = time.monotonic() + PATIENCE
     for index in indices if split.pixels is None else ():

@@ -18,7 +18,7 @@ OnFault = Callable[[Fault], None]
 
 @dataclass(frozen=True)
 class Source:
-    """Data set: splits by name, and class names, which are made printable."""
+    """Data set of splits by name, and class names with unprintable characters escaped."""
 
     name: str
     splits: Mapping[str, Split]
@@ -28,7 +28,7 @@ class Source:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
 
     def split(self, expression: str) -> Split:
-        """Return a split by name, or sums and slices: `train+validation`, `train[:500]`.
+        """Return the split that an expression names: `train`, `train[:500]`, `train+validation`.
 
         Raises:
             InputError: If there is no such split, or if it is empty.
@@ -48,7 +48,7 @@ class Source:
 
 
 def refuse(fault: Fault) -> NoReturn:
-    """Raise the fault as an error, so that nothing bad is left out."""
+    """Raise an InputError for a fault, so that no bad file is left out."""
     raise InputError(str(fault))
 
 
@@ -68,12 +68,15 @@ def reading(name: str) -> Iterator[None]:
 
 
 def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[str, np.ndarray]:
-    """Return indices of `train` and the named parts, with equal class proportions; seed 0.
+    """Split images into `train` and other parts with equal class proportions, with seed 0.
 
     Args:
         labels: Class indices, (images,).
         sizes: Number of images in each part other than `train`.
         name: Name of the source in messages.
+
+    Returns:
+        Indices of the images in each part, by its name.
 
     Raises:
         InputError: If a class has too few images.

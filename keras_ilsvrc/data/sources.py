@@ -14,7 +14,7 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 
 
 class SourceKind(NamedTuple):
-    """Kind of source: the form of its name, and the function that opens it.
+    """Kind of source, with the form of its name and the function that opens it.
 
     `open` takes the text after the colon, the channels, and a function to call with bad files.
     """
@@ -36,8 +36,8 @@ def open_source(name: str, channels: int = 3, on_fault: OnFault = refuse) -> Sou
     """Open a source by its name.
 
     Args:
-        name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; see the
-            functions of these names.
+        name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; each is
+            described by the function of that name.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with bad files, which are left out; by default raises an error.
 

@@ -20,15 +20,15 @@ ALL = np.arange(0)  # stands for all rows of a store in order
 class Split:
     """Images of a source, read by index: pixels in memory, or encoded bytes in a store.
 
-    `image`, `encoded` and `label` work eagerly and in a graph, which captures the data without a
-    copy.
+    The methods `image`, `encoded` and `label` work eagerly and in a graph, which captures the data
+    without a copy.
 
     Attributes:
         labels: Class indices, (images,), int32.
         pixels: Images in memory, (images, height, width, channels), uint8; None if encoded.
         store: Store of the encoded bytes, or only of the names if there are pixels.
         channels: Number of channels, 1 or 3.
-        rows: Rows of the images in the store, (images,), int64; by default all in order.
+        rows: Row of each image in the store, (images,), int64; by default all rows in order.
     """
 
     labels: np.ndarray
@@ -60,7 +60,7 @@ class Split:
         return tf.gather(self._tensors[0], index)
 
     def encoded(self, index: Index) -> tf.Tensor:
-        """Return the encoded bytes of an image, a scalar string; only for splits without pixels."""
+        """Return an image's encoded bytes as a scalar string, if the split has no pixel arrays."""
         return self.store.encoded(tf.gather(self._tensors[2], index))
 
     def image(self, index: Index) -> tf.Tensor:
@@ -81,7 +81,7 @@ def joined(parts: Sequence[Split]) -> Split:
         return first
     labels = np.concatenate([part.labels for part in parts])
     pixels = None if first.pixels is None else np.concatenate([part.pixels for part in parts])
-    sizes: dict[Store, int] = {}  # rows of each store that are in use
+    sizes: dict[Store, int] = {}  # number of rows of each store up to the last one in use
     for part in parts:
         sizes[part.store] = max(sizes.get(part.store, 0), int(part.rows.max(initial=-1)) + 1)
     ends = np.cumsum(list(sizes.values()))
@@ -92,14 +92,14 @@ def joined(parts: Sequence[Split]) -> Split:
 
 
 def examined(split: Split, index: int) -> tuple[bytes, Header] | Fault:
-    """Return the encoded bytes of an image and its header, or what is wrong with it."""
+    """Return the encoded bytes and the header of an image, or a `Fault` if the image is bad."""
     content = None
     try:
         content = split.store.read(int(split.rows[index]))
         return content, examine(content, split.channels)
     except BadImage as error:
         what = str(error)
-    except Exception as error:  # of any type: TFDS has its own readers
+    except Exception as error:  # the readers of TFDS raise errors of any type
         if ran_out(error) or content is not None:
             raise
         what = f"cannot be read: {reason(error)}"

@@ -1,4 +1,4 @@
-"""Statistics of the training images that ops need, each measured in one pass."""
+"""Measurement of the training-set statistics that ops need, in one pass over the images each."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -14,20 +14,21 @@ from keras_ilsvrc.data.types import Row, Rows, Statistics
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import tracked
 
-TOGETHER = 64  # images per batch, if all are of one size
+TOGETHER = 64  # images per batch, if all have the same size
 LEAST_DEVIATION = 1e-6
-MAX_ZCA_VALUES = 64 * 64 * 3  # maximum values of an image; the matrix then has 604 MB
+MAX_ZCA_VALUES = 64 * 64 * 3  # maximum number of values in an image; the matrix then has 604 MB
 
 
 Sums = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
 class Measure(NamedTuple):
-    """Measurement of statistics: sums over images, and the statistics from their means.
+    """Method to measure statistics: sums over images, and the statistics from their means.
 
     Attributes:
-        sums: Function of a float64 batch (images, height, width, channels): sums over its images.
-        finish: Function of the means of these over all images, and of the op: the statistics.
+        sums: Function that returns sums over a float64 batch (images, height, width, channels).
+        finish: Function that returns the statistics, called with the means of the sums over all
+            images and with the op.
         pixelwise: Whether statistics are per pixel, so that no random op may come before.
     """
 
@@ -39,9 +40,9 @@ class Measure(NamedTuple):
 def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     """Measure the statistics of the training images that the ops need.
 
-    Images pass through the ops before the one that needs the statistics; a slow pass shows a
+    Earlier ops are applied before the statistics for an op are measured. A slow measurement shows a
     progress bar. For statistics per channel, every image counts equally, whatever its size, and
-    random ops before are skipped. For statistics per pixel, no random op may come before.
+    earlier random ops are skipped. For statistics per pixel, no earlier op may be random.
 
     Args:
         split: Training images.
@@ -65,12 +66,12 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
         if twice:
             raise InputError(
                 f"{row['op']} needs the {twice[0]}, which an earlier op already uses; keep one of "
-                "the two"
+                "these ops"
             )
         measure = MEASURES[names]
         random = [other["op"] for other in rows[:number] if other["op"] in RANDOM]
         if random and measure.pixelwise:
-            raise InputError(f"{row['op']} comes after {random[0]}, which is random; put it before")
+            raise InputError(f"{row['op']} comes after {random[0]}, which is random; swap the ops")
         before = [other for other in rows[:number] if other["op"] not in RANDOM]
         means = _means(split, before, statistics, measure.sums, row["op"])
         found = measure.finish(*means, row)
@@ -146,7 +147,7 @@ def _value_sums(images: tf.Tensor) -> list[tf.Tensor]:
 
 
 def _whitening(mean: np.ndarray, products: np.ndarray, row: Row) -> Statistics:
-    """Return pylearn2's matrix: inverse root of the covariance, epsilon added to its diagonal."""
+    """Return pylearn2's whitening matrix: (covariance + epsilon * identity) ** -0.5."""
     covariance = products - np.outer(mean, mean)
     values, vectors = np.linalg.eigh(covariance + row["epsilon"] * np.eye(len(mean)))
     matrix = (vectors / np.sqrt(values)) @ vectors.T

@@ -1,4 +1,4 @@
-"""Stores of encoded images, each of which is read by its row."""
+"""Stores of encoded images, which are read by row number."""
 
 import os
 import weakref
@@ -18,7 +18,7 @@ def tensor(values: np.ndarray) -> tf.Tensor:
 
 
 class Store(Protocol):
-    """Interface of a store of encoded images, read by row, by several threads at once."""
+    """Interface of a store of encoded images; several threads may read it at once."""
 
     def name(self, row: int) -> str:
         """Return the name of an image in messages."""
@@ -70,7 +70,7 @@ class Files:
 
 
 class Numbered(_ReadByPython):
-    """Store of numbered images that have pixels, but no files and no encoded bytes.
+    """Store of the names of images that are pixels in memory, without files or encoded bytes.
 
     Args:
         title: Name of the set of images, such as `mnist train`.
@@ -135,7 +135,7 @@ class Members(_ReadByPython):
     Args:
         path: Path of the file.
         names: Names of the members, (images,).
-        places: Offset and length of each in bytes, (images, 2), int64.
+        places: Offset and length of each member in bytes, (images, 2), int64.
     """
 
     def __init__(self, path: str, names: np.ndarray, places: np.ndarray):
@@ -159,7 +159,7 @@ class Joined:
 
     Args:
         stores: Stores to concatenate.
-        sizes: Number of rows of each.
+        sizes: Number of rows of each store.
     """
 
     def __init__(self, stores: Sequence[Store], sizes: Sequence[int]):

@@ -20,15 +20,15 @@ class Member(NamedTuple):
 
 
 def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Member]:
-    """Yield the files in an uncompressed tar, in its order; only their headers are read.
+    """Yield the files in an uncompressed tar, in the order of the tar; read only headers.
 
     Args:
         path: Path of the file.
-        start: Byte at which the tar begins; not 0 if it is itself a member of a tar.
+        start: Byte at which the tar begins; not 0 if this tar is a member of another tar.
         end: Byte at which the tar ends; None for the end of the file.
 
     Raises:
-        InputError: If it is damaged or ends too early.
+        InputError: If the tar is damaged or ends too early.
     """
     with open(path, "rb", buffering=0) as file:
         end = os.fstat(file.fileno()).st_size if end is None else end
@@ -38,7 +38,7 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
                 return  # blocks of zeros end an archive
             try:
                 found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-                if found.size < 0:  # the loop would run backwards, without end
+                if found.size < 0:  # it would make the loop run backwards, without end
                     raise tarfile.HeaderError("negative size")
             except tarfile.HeaderError as error:
                 raise InputError(

@@ -15,7 +15,7 @@ from keras_ilsvrc.data.stores import Held, Records
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.terminal.bars import tracked
 
-IN_MEMORY = 4 << 30  # bytes; smaller splits are kept in memory
+IN_MEMORY = 4 << 30  # splits with fewer bytes are kept in memory
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -41,20 +41,20 @@ class Lazy(Mapping[str, Split]):
 
 
 def tfds_source(name: str, channels: int = 3) -> Source:
-    """Open a data set of images with one class each that TensorFlow Datasets has prepared.
+    """Open an image classification data set that TensorFlow Datasets has prepared.
 
-    It is searched for in `TFDS_DATA_DIR`, or else in `~/tensorflow_datasets`; nothing is
+    The data set is searched for in `TFDS_DATA_DIR`, or else in `~/tensorflow_datasets`; nothing is
     downloaded. Splits keep their names and are read when first used. A split below 4 GiB is read
-    into memory, as encoded images. A larger one must be prepared as array_record, which is read
-    by index, after one pass over it for the labels.
+    into memory, as encoded images. A larger split must be prepared as array_record, from which
+    images are read by index; its labels are read first, in one pass.
 
     Args:
         name: `NAME` or `NAME/CONFIG`, optionally followed by `:VERSION`.
         channels: Number of channels to decode to, 1 or 3.
 
     Raises:
-        InputError: If it is not prepared (the message gives the command that prepares it), or if
-            it does not contain images with one class each.
+        InputError: If the data set is not prepared (the message gives the command that prepares
+            it), or if it does not contain images with one class each.
     """
     path = find_prepared(name)
     import tensorflow_datasets as tfds
@@ -85,7 +85,7 @@ def find_prepared(name: str) -> Path:
     """Return the directory of a prepared data set, by default of the newest version.
 
     Raises:
-        InputError: If it is not prepared; the message gives the command that prepares it.
+        InputError: If none is prepared; the message gives the command that prepares it.
     """
     match = re.fullmatch(r"(\w+)(?:/([\w.-]+))?(?::([\d.]+))?", name)
     if not match:
@@ -120,7 +120,7 @@ def _versions(base: Path) -> list[str]:
 
 
 def _expected(dataset: str, version: str | None) -> str:
-    """Return the data set and its version, which TFDS knows for its own data sets."""
+    """Return the name of a missing data set for the message, with its version if it is known."""
     import tensorflow_datasets as tfds
 
     try:
@@ -144,14 +144,14 @@ def _read(builder: Any, title: str, split: str, image: str, label: str, channels
     if builder.info.file_format.value == "array_record":
         records = builder.as_data_source(split, decoders=encoded)
     elif small:
-        # One file after the other: records come in the order of their indices.
+        # Files are read one after another, so that records come in the order of their indices.
         config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         dataset = builder.as_dataset(split=split, decoders=encoded, read_config=config)
         records = dataset.with_options(untuned()).as_numpy_iterator()
     else:
         raise InputError(
-            f"tfds:{title}: {info.num_bytes / 2**30:.1f} GiB, too large for memory except as "
-            f"array_record; prepare it: tfds build {builder.name} --file_format=array_record"
+            f"tfds:{title}: {info.num_bytes / 2**30:.1f} GiB are too large for memory; prepare "
+            f"it as array_record: tfds build {builder.name} --file_format=array_record"
         )
     labels, contents = [], []
     for record in tracked(records, info.num_examples, f"reading {title}"):

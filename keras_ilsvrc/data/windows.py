@@ -11,20 +11,20 @@ import tensorflow as tf
 from keras_ilsvrc.data.types import Image, Range, Seed, Side
 from keras_ilsvrc.errors import InputError
 
-Place = tuple[Side, Side]  # vertical and horizontal
+Place = tuple[Side, Side]  # a vertical and a horizontal size or position
 Window = tuple[Side, Side, Side, Side]  # top, left, height, width
 
-TRIES = 10  # draws of area_crop: fb.resnet.torch, datasets/transforms.lua
+TRIES = 10  # number of draws for area_crop, as in fb.resnet.torch, datasets/transforms.lua
 
 
 def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return height and width for a shorter side of `size`; round the longer side down."""
+    """Return height and width after resizing the shorter side to `size`; round the longer down."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
 
 def shorter_between(height: Side, width: Side, seed: Seed, least: int, most: int) -> Place:
-    """Return height and width for a shorter side drawn uniformly from least, ..., most."""
+    """Return height and width after resizing the shorter side to a random size, least to most."""
     _check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
@@ -38,13 +38,13 @@ def anywhere(height: Side, width: Side, seed: Seed, size: int) -> Place:
 
 
 def middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return top and left of the window in the middle."""
+    """Return top and left of the size x size window in the middle."""
     height, width = fitting(height, width, size)
     return (height - size) // 2, (width - size) // 2
 
 
 def corner_or_middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Draw top and left of a window in one of the four corners or in the middle."""
+    """Draw top and left of a size x size window in one of the four corners or in the middle."""
     height, width = fitting(height, width, size)
     down, right = height - size, width - size
     which = tf.random.stateless_uniform((), seed, 0, 5, tf.int32)
@@ -54,7 +54,7 @@ def corner_or_middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
 
 
 def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> Window:
-    """Return top, left, height and width of a window with a random share of the area.
+    """Return top, left, height and width of a window with a random share of the image's area.
 
     The window is the first of ten draws that fits, or else the largest square in the middle. The
     share is uniform in `area` and the ratio of width to height uniform in `aspect`; height and
@@ -86,8 +86,8 @@ def fitting(height: Side, width: Side, size: int) -> Place:
     """Return height and width unchanged if a size x size window fits.
 
     Raises:
-        InputError: If it does not fit. If sizes are unknown in a graph, it raises
-            InvalidArgumentError when the image is read.
+        InputError: If the window does not fit. If the sizes are unknown in a graph, TensorFlow
+            raises an InvalidArgumentError when the image is read.
     """
     message = f"a crop of {size}x{size} does not fit into images of"
     if not _known(height, width):
@@ -119,12 +119,12 @@ def _check_order(key: str, least: float, most: float) -> None:
         raise InputError(f"{key} are {least}, {most}; swap them, the smaller one comes first")
 
 
-# Op: function of the height and width to which it resizes.
+# By op: the function that returns the height and width to which the op resizes.
 SCALES: Mapping[str, Callable[..., Place]] = {
     "resize_shorter": shorter,
     "scale_jitter": shorter_between,
 }
-# Op: function of the top and left of the window that it cuts out.
+# By op: the function that returns the top and left of the window that the op cuts out.
 CROPS: Mapping[str, Callable[..., Place]] = {
     "random_crop": anywhere,
     "centre_crop": middle,

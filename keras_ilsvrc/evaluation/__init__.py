@@ -1,1 +1,1 @@
-"""The papers' test protocols: from a model and images to errors."""
+"""Evaluation of models by the papers' test protocols."""

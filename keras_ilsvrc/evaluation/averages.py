@@ -30,7 +30,7 @@ class MeanOverViews(keras.Model):
 
 
 def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the mean probabilities of several networks, or of several passes of one network.
+    """Return the mean of the probabilities from several networks, or from several tests of one.
 
     Args:
         members: Arrays (images, classes) for the same images in the same order. They may come

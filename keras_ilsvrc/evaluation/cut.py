@@ -1,4 +1,4 @@
-"""Pixels of views: a split that yields the views of each image of another split."""
+"""Split that yields the views of each image of another split, as pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class ViewsOf:
 
     Attributes:
         split: Images to take the views of.
-        ops: Ops on single images, up to the network's input.
+        ops: Ops on single images that give the network's input.
         statistics: Statistics of the training images that the ops need.
-        views: Function of `evaluation.views`.
-        side: Shorter side to resize the images to; None for the one that the ops give.
-        size: Height and width of the views, except those by `whole`.
+        views: Function from `evaluation.views` that returns the positions of the views.
+        side: Shorter side to resize the images to; None to resize as the ops do.
+        size: Height and width of the views; not used if `views` is `whole`.
     """
 
     split: Split
@@ -40,10 +40,10 @@ class ViewsOf:
         return len(self.split)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.split, name)  # names, labels, rows and encoded bytes
+        return getattr(self.split, name)  # all else, such as names and labels, is the split's
 
     def image(self, index: Index) -> tf.Tensor:
-        """Return the views of the image at an index, ready for the network."""
+        """Return the views of the image at an index, preprocessed for the network."""
         before, after = parted(self.ops, self.side, self.views is whole)
         image = image_at(self.split, index, before, NO_SEED, self.statistics)
         asked, known = tf.shape(image), image.shape
@@ -51,9 +51,9 @@ class ViewsOf:
         if min(known[axis] or self.size for axis in (0, 1)) < self.size:
             raise InputError(
                 f"images are {height}x{width}, but the net takes {self.size}x{self.size}; resize "
-                "them to at least that"
+                "them to at least that size"
             )
-        tf.debugging.assert_greater_equal(asked[:2], self.size)  # if sizes are not yet known
+        tf.debugging.assert_greater_equal(asked[:2], self.size)  # for sizes unknown until run time
         views = [self._cut(image, view) for view in self.views(height, width, self.size)]
         views = [apply_ops(view, after, NO_SEED, self.statistics) for view in views]
         return tf.cast(tf.stack(views), tf.float32)
@@ -68,10 +68,11 @@ class ViewsOf:
 
 
 def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
-    """Return the ops before the views are cut out, and those after.
+    """Return the ops to apply before the views are cut out, and the ops to apply to each view.
 
-    Views replace the last `centre_crop`, else they follow the resize; all earlier ops come before.
-    With `side` or `entire` (whole images), only the resize comes before, and crops are dropped.
+    The views replace the last `centre_crop`, or follow the resize if there is none. If `side` is
+    given or `entire` is True (views of whole images), only the resize is applied before, and
+    every `centre_crop` is dropped.
     """
     crops = [number for number, row in enumerate(rows) if row["op"] == "centre_crop"]
     resizes = [row for row in rows if row["op"] in RESIZES][:1]
@@ -84,7 +85,7 @@ def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
 
 
 def own_side(split: Split, rows: Rows) -> int | None:
-    """Return S, the shorter side of the images after the resize; None if it may vary."""
+    """Return the shorter side of the images after the resize, in pixels; None if it may vary."""
     for row in rows:
         if row["op"] in RESIZES:
             return row["size"]

@@ -11,17 +11,18 @@ from keras import layers, ops
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
 
-CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # last layers of a head
+CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # allowed last layers of a head
 
 
 @dataclass(frozen=True)
 class AnySizeGraph:
-    """Steps of a model's graph that run on images of any size.
+    """Graph of a model, changed so that it runs on images of any size.
 
     Attributes:
         image: Input tensor of the graph.
-        steps: Calls in order, each with the function that replaces it.
-        over_windows: Whether the head runs on each window, so that the last step needs their mean.
+        steps: Calls in order, each with the function to run in its place.
+        over_windows: Whether the head is applied to every window; the scores of the windows are
+            then averaged before the last step.
     """
 
     image: Any
@@ -41,10 +42,10 @@ class AnySizeGraph:
 
 
 class FullyConvolutional(keras.Model):
-    """Model that applies a network, with its weights, to images of its own size or larger.
+    """Model that applies a network to images of the network's input size or larger.
 
-    It shares the network's weights, and follows their changes. Keras cannot save it; save the
-    network.
+    The model shares the weights of the network, and so follows later changes of them. Keras cannot
+    save this model; save the network.
     """
 
     def __init__(self, net: keras.Model, graph: AnySizeGraph):
@@ -65,10 +66,11 @@ class FullyConvolutional(keras.Model):
 def fully_convolutional(model: keras.Model) -> FullyConvolutional:
     """Return the fully convolutional form of a classifier, which shares its weights.
 
-    A head of dense layers is applied to every window of the maps before it. A window has the size
-    of the maps in training, and the next is one unit apart: the first layer acts as a convolution
-    of that size, the others as 1x1 convolutions. The scores of all windows are averaged before the
-    softmax. A head after global average pooling has this average already. Dropout is inactive.
+    A head of dense layers is applied to every window of the feature maps before it. A window has
+    the size of these maps in training, and neighbouring windows are one unit apart. So the first
+    dense layer acts as a convolution of that size, and the others act as 1x1 convolutions. The
+    scores of all windows are averaged before the softmax. In a head with global average pooling,
+    the pooling does the averaging. Dropout is inactive.
 
     Convolutions and pools keep their padding. A strided max pool with padding `same` keeps the
     amounts of padding that it had at the training size, so that its windows do not move.
@@ -100,7 +102,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
 
 
 def windows(maps: Any, height: int, width: int) -> Any:
-    """Return all height x width windows of maps, one unit apart, as (batch * windows, values)."""
+    """Return all height x width windows of feature maps, as (batch * windows, values)."""
     shifted = [
         maps[:, y : (y - height + 1) or None, x : (x - width + 1) or None]
         for y in range(height)
@@ -110,10 +112,10 @@ def windows(maps: Any, height: int, width: int) -> Any:
 
 
 def _any_size(model: keras.Model) -> AnySizeGraph:
-    """Return the steps of a model for images of any size."""
+    """Return the graph of a model, changed so that it runs on images of any size."""
     root = walk(model)
     steps: list[tuple[Call, Callable[..., Any]]] = []
-    of_windows: set[int] = set()  # tensors with a row for each window
+    of_windows: set[int] = set()  # `id` of tensors whose batch axis has a row for each window
     averages = flattens = 0
     mixed = False
     for call in leaf_calls(root):
@@ -136,13 +138,13 @@ def _any_size(model: keras.Model) -> AnySizeGraph:
     if mixed or not one or not ends or len(root.outputs[0].shape) != 2:
         raise InputError(
             f"{model.name} has no head to sweep over an image; expected one Flatten or "
-            "GlobalAveragePooling2D after its maps, then dense layers, and an activation"
+            "GlobalAveragePooling2D after the last maps, then dense layers and an activation"
         )
     return AnySizeGraph(root.inputs[0], steps, over_windows)
 
 
 def _anchored(call: Call) -> Callable[[Any], Any]:
-    """Return a max pool whose windows begin where they do at the training size, for any size."""
+    """Return a max pool whose windows begin at the same pixels for every size as in training."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
         return pool

@@ -15,16 +15,16 @@ def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
     Args:
         probabilities: Array (images, classes).
         labels: Indices of the classes, (images,).
-        k: Number of classes that may be named, from 1 to all.
+        k: Number of guesses per image, from 1 to the number of classes.
     """
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
-    not_worse = (probabilities >= own).sum(axis=1)  # includes the class itself
+    not_worse = (probabilities >= own).sum(axis=1)  # includes the true class itself
     right = (not_worse <= k) & np.isfinite(probabilities).all(axis=1)
     return float(100 * (1 - right.mean()))
 
 
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean of -log of the true class's probability, in nats."""
+    """Return the mean of -log(probability of the true class), in nats."""
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     return float(-np.log(np.maximum(own, np.finfo("float32").tiny)).mean())
 

@@ -18,13 +18,14 @@ from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import passes_of, sides_of
 from keras_ilsvrc.evaluation.views import whole
 
-Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # of one worker
-# Takes a model, its batches, and a function to call after each step; returns all outputs.
+Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # batches for one worker
+# Function that runs a model over batches, calls its last argument after each step, and returns
+# the outputs of all steps.
 Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
 class Inference(NamedTuple):
-    """Inference on some views of every image; `entire` if these are whole images."""
+    """Inference to run on every image: `views` views of it, whole images if `entire`."""
 
     model: keras.Model
     split: Any
@@ -47,21 +48,22 @@ def evaluate(
 ) -> np.ndarray:
     """Return the probabilities of every image, (images, classes), float32, by a test protocol.
 
-    They are averaged over the views at one scale, then over scales, then over passes. Every image
-    counts once, for any batch size and any number of replicas.
+    A protocol is a list of passes over the images, each with its own kind of views and scales.
+    Probabilities are averaged over the views at one scale, then over the scales of a pass, then
+    over passes. Every image counts once, for any batch size and any number of replicas.
 
     Args:
         model: Model whose output is probabilities, or a dict with `predictions`.
         split: Images to evaluate on.
-        rows: Ops on single images, up to the network's input. The protocol's scales replace the
-            size that they resize to, and its views replace their last crop.
+        rows: Ops on single images that give the network's input. The scales of the protocol
+            replace the size of the resize, and the views replace the last centre crop.
         statistics: Statistics of the training images that the ops need.
         protocol: Name of a protocol in `protocols.PROTOCOLS`.
         batch_size: Maximum number of views per step, over all replicas; more only if the views of
             one image at one scale, which stay together, exceed a replica's share.
         forward: Function that runs a model over batches, such as `training.forward.Forward`.
         scales: Shorter sides in pixels that replace the protocol's own.
-        progress: Function called after each step with the images done and in all, for all scales.
+        progress: Function called after each step with the number of images done and the total.
 
     Raises:
         InputError: If the protocol is unknown, if there are no images, if a scale or an image is
@@ -74,7 +76,7 @@ def evaluate(
 
 
 def _counter(progress: Callable[[int, int], object], total: int) -> Callable[[int], None]:
-    """Return a function that adds to the number of images done, and reports it."""
+    """Return a function that adds to the number of images done, and calls `progress`."""
     done = 0
 
     def add(images: int) -> None:
@@ -93,7 +95,7 @@ def _inferences(
     protocol: str,
     scales: Sequence[int] | None,
 ) -> list[list[Inference]]:
-    """Return the inferences of a protocol, one per scale, in a list per pass."""
+    """Return a list for each pass of the protocol, with an inference for each of its scales."""
     if not len(split):
         raise InputError("the split contains no images; choose another one")
     if protocol == "single_view" and scales is None:
@@ -123,9 +125,9 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 def _probabilities(
     inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
-    """Return the probabilities of every image, once each."""
+    """Return the probabilities of every image, without the repeats that fill the last batch."""
     model, split, rows, statistics, views, entire = inference
-    images, done = 0, 0  # number per step, and so far
+    images, done = 0, 0  # number of images in a step, and in all steps so far
 
     def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         nonlocal images
@@ -134,7 +136,7 @@ def _probabilities(
             images = share * replicas
             found = evaluation_batches(split, rows, statistics, images, context)
             if found.element_spec.shape[1:].is_fully_defined():
-                break  # else sizes differ: one image at a time
+                break  # otherwise sizes may differ, and a batch can only contain one image
         return found
 
     def of_step() -> range:

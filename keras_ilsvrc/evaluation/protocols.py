@@ -8,7 +8,7 @@ from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, 
 
 # A scale (share, pixels) is the shorter side share * S + pixels, where S is the shorter side to
 # which the ops resize test images. The pixels are for crops of 224 and scale with the crop size.
-# None takes the images as the ops make them, up to the last crop.
+# The scale None stands for the images as the ops return them before the last crop.
 OWN = (None,)
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))  # arXiv:1409.1556, section 3.2
 FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))  # arXiv:1512.03385, 3.4
@@ -16,7 +16,7 @@ FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))  # arXiv:1409.484
 
 
 class Pass(NamedTuple):
-    """Views to take of every image, and the scales at which they are taken."""
+    """Pass over all images, which takes the same kind of views of each at one or more scales."""
 
     views: Callable[..., list[View]]
     scales: tuple[tuple[float, int] | None, ...]
@@ -68,11 +68,11 @@ def sides_of(
         scales: Shorter sides that replace the protocol's own, as many as it has.
 
     Returns:
-        Pairs of a pass and its sides; None for images as the ops make them.
+        Pairs of a pass and its sides; a side of None means to resize as the ops do.
 
     Raises:
         InputError: If the protocol is unknown or has another number of scales, if a scale is
-            smaller than the network's input, or if the scales depend on S and it is None.
+            smaller than the network's input, or if the scales depend on S and `own` is None.
     """
     found = []
     for each in passes_of(protocol):
@@ -82,8 +82,8 @@ def sides_of(
             )
         if scales is None and own is None and each.scales != OWN:
             raise InputError(
-                f"{protocol} derives its scales from the size that images are resized to, but none "
-                f"is known; give {len(each.scales)} scales"
+                f"{protocol} derives its scales from the size to which the ops resize images, but "
+                f"no op resizes them; give {len(each.scales)} scales"
             )
         sides: list[int | None] = [_side(x, own, size) for x in each.scales]
         sides = sides if scales is None else list(scales)
@@ -98,7 +98,7 @@ def sides_of(
 
 
 def _side(scale: tuple[float, int] | None, own: int | None, size: int) -> int | None:
-    """Return a scale in pixels; None for images as the ops make them."""
+    """Return the shorter side in pixels for a scale; None means to resize as the ops do."""
     if scale is None or own is None:
         return None
     share, pixels = scale

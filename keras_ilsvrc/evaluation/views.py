@@ -23,7 +23,7 @@ class View(NamedTuple):
 
 
 def flipped(rectangles: list[Rectangle]) -> list[View]:
-    """Return all rectangles as they are, then all of them mirrored."""
+    """Return a view of each rectangle, then a mirrored view of each."""
     return [View(*each, flip=flip) for flip in (False, True) for each in rectangles]
 
 
@@ -35,17 +35,17 @@ def corners(height: Any, width: Any, size: int) -> list[Rectangle]:
 
 
 def centre(height: Any, width: Any, size: int) -> list[View]:
-    """Return one view, in the centre."""
+    """Return only the view in the centre."""
     return [View(*corners(height, width, size)[-1], flip=False)]
 
 
 def ten_crop(height: Any, width: Any, size: int) -> list[View]:
-    """Return corners, centre and their mirror images: Krizhevsky et al. 2012, section 4.1."""
+    """Return the four corners, the centre and their mirror images (AlexNet, section 4.1)."""
     return flipped(corners(height, width, size))
 
 
 def grid_crop(height: Any, width: Any, size: int) -> list[View]:
-    """Return a regular 5x5 grid, also mirrored: 50 views (arXiv:1409.1556, section 3.2)."""
+    """Return the 50 views of a 5x5 grid and their mirror images (arXiv:1409.1556, section 3.2)."""
     down, right = height - size, width - size
     return flipped(
         [
@@ -62,7 +62,7 @@ def square_crop(height: Any, width: Any, size: int) -> list[View]:
     The squares are as wide as the shorter side and lie left, centre and right, or top, centre and
     bottom. The six views of a square are its corners, its centre, and the whole square.
     """
-    side = (height + width - abs(height - width)) // 2  # the shorter one
+    side = (height + width - abs(height - width)) // 2  # the shorter side
     rectangles = []
     for place in range(3):
         top, left = (height - side) * place // 2, (width - side) * place // 2

@@ -25,7 +25,7 @@ def is_number(value: Any, least: float = -math.inf) -> bool:
 
 
 def check_image(shape: Sequence[int | None], least: Sequence[int] = (1, 1)) -> None:
-    """Raise a ValueError unless `shape` is (batch, rows, columns, maps) with `least` pixels."""
+    """Raise a ValueError if `shape` is not (batch, height, width, maps), or under `least`."""
     shape = tuple(shape)
     if len(shape) != 4 or shape[3] is None:
         raise ValueError(f"the input is {shape}; expected (batch, height, width, maps)")

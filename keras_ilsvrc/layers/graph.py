@@ -40,7 +40,7 @@ class Call:
 
 
 def body(layer: Any) -> Any:
-    """Return the inner model of a residual unit, or any other layer itself."""
+    """Return the inner model of a residual unit; return any other layer unchanged."""
     return getattr(layer, "body", layer) if isinstance(layer, ResidualUnit) else layer
 
 
@@ -56,15 +56,15 @@ def functional(layer: Any) -> bool:
 def output_of(model: keras.Model) -> Any:
     """Return the output of a functional model, or the structure of its outputs.
 
-    Does not read `output` of a `keras.Sequential`, which does not exist before the first call.
+    The attribute `output` is not read from a `keras.Sequential`, which has it only after a call.
     """
     return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
 
 
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:
-    """Return the call of a functional model, with every call inside it.
+    """Return a `Call` for a functional model, with a nested `Call` for each call inside it.
 
-    The calls are sorted so that each comes after those it needs, branch by branch.
+    The calls are sorted branch by branch, each after the calls whose outputs it needs.
 
     Args:
         model: Model for which `functional` returns True.
@@ -90,7 +90,7 @@ def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = ""
 
 
 def leaf_calls(call: Call) -> Iterator[Call]:
-    """Yield the calls inside a call that contain no other calls, each after those it needs."""
+    """Yield the innermost calls inside a call, each after the calls whose outputs it needs."""
     for inner in call.inside:
         if inner.inside:
             yield from leaf_calls(inner)
@@ -136,7 +136,7 @@ def _call(node: Any, arguments: tuple[tuple[Any, ...], dict[str, Any]], name: st
 
 
 def _nodes(model: keras.Model) -> list[Any]:
-    """Return Keras' nodes on which the outputs depend, each after those it needs."""
+    """Return Keras' nodes on which the outputs depend, each after the nodes that it needs."""
     given = set(map(id, model.inputs))
     nodes: dict[Any, None] = {}  # used as an ordered set
     waiting = _behind(reversed(model.outputs), given)
@@ -156,7 +156,7 @@ def _behind(tensors: Any, given: set[int]) -> list[Any]:
 
 
 def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yield every layer that contains no other, also from nested models and residual units."""
+    """Yield every innermost layer, also from nested models and residual units."""
     for layer in model.layers:
         inner = body(layer)
         if isinstance(inner, keras.Model):
@@ -171,7 +171,7 @@ def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 
 def synchronize(model: keras.Model, synchronized: bool) -> None:
-    """Set whether batch normalisation uses the statistics of all replicas or only its own."""
+    """Set whether batch normalisation uses the statistics of all replicas, or of its own only."""
     for layer in [*model.layers, *batch_norms(model)]:
         if hasattr(layer, "synchronized"):
             layer.synchronized = synchronized

@@ -15,7 +15,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     Shape:
         (batch, height, width, channels), channels last, to (batch, height', width', filters).
-        Channels first is left to Keras.
+        Inputs with channels first are left to Keras.
 
     Raises:
         ValueError: If `groups` does not divide the channels and the filters evenly.

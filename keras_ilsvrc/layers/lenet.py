@@ -19,7 +19,7 @@ def scaled_tanh(x):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class TableConv2D(layers.Layer):
-    """Convolution in which a table lists the input maps that each output map sees.
+    """Convolution in which a table lists the input maps that each output map is computed from.
 
     Table I of LeCun et al. 1998. Each connection of an input map to an output map has a kernel (60
     in LeNet-5), and each output map has a bias. The kernels are copied into one dense kernel that
@@ -74,7 +74,7 @@ class TableConv2D(layers.Layer):
         check_image(input_shape, (self.kernel_size, self.kernel_size))
         if input_shape[3] <= last:
             raise ValueError(
-                f"table uses map {last}; the input has {input_shape[3]} maps, counted from 0"
+                f"table uses map {last}; expected at most {input_shape[3] - 1}, the last input map"
             )
         side, connections = self.kernel_size, len(self.connected)
         self.kernel = self.add_weight(
@@ -95,8 +95,8 @@ class TableConv2D(layers.Layer):
         """Return an initializer that draws each kernel with the fan-in of its own output map."""
 
         def draw(shape, dtype=None):
-            # Draw a dense kernel for each number of inputs in the table. An output map takes its
-            # kernels from the one with as many inputs as it has.
+            # Draw a dense kernel for each number of input maps in the table. An output map takes
+            # its kernels from the dense kernel with the same number of input maps.
             filters, counts = len(self.table), sorted({len(maps) for maps in self.table})
             dense = [initializer((*shape[:2], count, filters), dtype=dtype) for count in counts]
             dense = ops.reshape(ops.concatenate(dense, axis=2), (*shape[:2], -1))

@@ -11,17 +11,17 @@ from keras_ilsvrc.layers.arguments import check, is_number, is_whole
 class LocalResponseNormalization(keras.layers.Layer):
     """Local response normalisation across adjacent channels.
 
-    b_i = a_i / (k + alpha * sum_j a_j^2) ^ beta, j over the `size` channels around i
+    b_i = a_i / (k + alpha * sum_j a_j^2) ^ beta, where j runs over the `size` channels around i
     (Krizhevsky et al. 2012, section 3.3). The sum is not divided by `size`: the alpha of Caffe,
-    PyTorch and ONNX is `size` times this one. float16 and bfloat16 are computed in float32.
+    PyTorch and ONNX is `size` times this alpha. float16 and bfloat16 are computed in float32.
 
     Args:
         size: Number of channels in the sum, n in the paper; odd.
         k: Constant added to the weighted sum; keeps the divisor above zero.
         alpha: Weight of the sum.
         beta: Exponent.
-        groups: Number of equal groups of channels that are normalised separately: 2 for the two
-            towers of the 2012 code.
+        groups: Number of equal groups of channels that are normalised separately; 2 for the two
+            towers of AlexNet's code.
 
     Shape:
         (batch, ..., channels), channels last, unchanged.
@@ -73,7 +73,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _normalisation(window, k, alpha, beta):
-    """Return the function a -> b with a hand-written gradient, which halves the time of both."""
+    """Return the function a -> b with a hand-written gradient, for twice the speed in training."""
 
     @ops.custom_gradient
     def normalise(a):

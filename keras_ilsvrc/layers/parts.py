@@ -72,7 +72,7 @@ def pad(x, cell, padding, name, dtype=None):
         return x, "valid"
     same = [size and -(-size // cell.stride) * cell.stride - size for size in sizes]
     if cell.kernel == cell.stride + 1 and after == [1, 1] and same == [0, 0]:
-        return x, "same"  # TensorFlow pads the same one row and column, but without a copy
+        return x, "same"  # TensorFlow adds the same row and column, but without a copy of x
     after = [(0, zeros) for zeros in after]
     return layers.ZeroPadding2D(after, **options)(x), "valid"
 
@@ -143,15 +143,15 @@ def chain(
     """Apply cells one after another, as layers named `<prefix>_<key>`.
 
     Args:
-        x: Input maps.
-        cells: Cells by their key in the names of layers.
+        x: Feature maps.
+        cells: Cells by `<key>`.
         prefix: Prefix of the names of layers.
         activation: Activation of every convolution.
         batch_norm: Constants of the batch normalisation of every convolution, or None for none.
         strided: Padding of cells with a stride above 1. If None, convolutions are padded by half,
             as in Caffe, and pools by `strided_pool`.
-        border: Padding of pools with stride 1: `"half"`, where averages leave the padding out, or
-            1, where averages of 3x3 windows count the zeros, as in Caffe and torch.
+        border: Padding of pools with stride 1: `"half"` to leave the padding out of averages, or 1
+            to count its zeros in averages of 3x3 windows, as Caffe and torch do.
         strided_pool: Padding of pools with a stride above 1; `"ceil"` is Caffe's rule.
     """
     for key, text in cells.items():
@@ -166,7 +166,7 @@ def chain(
 
 
 def branches(x, rows, name, **options):
-    """Apply a `chain` of cells for each of `rows` and concatenate their maps in that order."""
+    """Apply a `chain` of cells for each of `rows`, and concatenate the outputs in that order."""
     return layers.Concatenate(name=name)([chain(x, cells, name, **options) for cells in rows])
 
 

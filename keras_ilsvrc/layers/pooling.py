@@ -8,9 +8,10 @@ from keras_ilsvrc.layers.arguments import check, check_image
 
 
 def overhang(size, kernel, stride):
-    """Return the number of zeros after the last pixel that lets windows cover all `size` pixels.
+    """Return how many zeros after the last pixel let the windows cover all `size` pixels.
 
-    This is Caffe's ceil rule. If `size` is None, return the largest number that can be needed.
+    By Caffe's rule, the number of windows is rounded up. If `size` is None, return the largest
+    number of zeros that can be needed.
     """
     return stride - 1 if size is None else -(size - kernel) % stride
 

@@ -120,7 +120,7 @@ class ResidualUnit(layers.Layer):
         self.stride = math.prod(cell.stride for cell in self.cells)
 
     def build(self, input_shape):
-        self.compute_output_shape(input_shape)  # raises if the unit cannot be built
+        self.compute_output_shape(input_shape)  # raises an error if the unit cannot be built
         image = keras.Input(input_shape[1:], dtype=self.compute_dtype)
         body = keras.Model(image, self.graph(image), name="body")
         body.trainable = self.trainable
@@ -199,7 +199,7 @@ class ResidualUnit(layers.Layer):
         return layers.Multiply(**options)([x, gate])
 
     def apply(self, x, steps, name):
-        """Apply the BN and ReLU listed in one column of `FIGURE_4`, for example "bn relu"."""
+        """Apply the BN and ReLU layers in one entry of `FIGURE_4`, for example "bn relu"."""
         for step in steps.split():
             if step == "relu":
                 x = layers.Activation("relu", dtype=self.dtype_policy, name=f"relu_{name}")(x)
@@ -267,7 +267,7 @@ def _cells(convolutions):
 
 
 def _plain(config):
-    """Return a configuration as JSON would have it, without Keras' `shared_object_id`."""
+    """Return a configuration in the types of JSON, without Keras' `shared_object_id`."""
     if isinstance(config, Mapping):
         return {key: _plain(value) for key, value in config.items() if key != "shared_object_id"}
     return [_plain(value) for value in config] if isinstance(config, (list, tuple)) else config

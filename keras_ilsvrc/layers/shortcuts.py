@@ -21,7 +21,7 @@ def no_shortcut(unit, x, target, stride):
 
 
 def zero_pad(unit, x, target, stride):
-    """Apply option A: keep every `stride`-th pixel and append maps of zeros. No parameters."""
+    """Apply option A, without parameters: keep every `stride`-th pixel and append maps of zeros."""
     x = x[:, ::stride, ::stride, :] if stride > 1 else x
     new = target - x.shape[-1]
     return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, new)]) if new else x
@@ -40,11 +40,11 @@ def project_on_change(unit, x, target, stride):
 
 
 def project_new_maps(unit, x, target, stride):
-    """Apply the shortcut of Keras' ResNet50V2: option C for new maps, otherwise option A."""
+    """Apply the shortcut of Keras' ResNet50V2: option C if maps are added, otherwise option A."""
     return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
 
 
-# [1] sections 3.3 and 4.1. The shortcuts of [2] table 1 are option A, multiplied.
+# [1] sections 3.3 and 4.1. The shortcuts of [2] table 1 are option A times the factor of h(x).
 SHORTCUTS = {
     "none": no_shortcut,
     "A": zero_pad,

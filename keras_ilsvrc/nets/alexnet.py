@@ -4,7 +4,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Section 3.5 and figure 2. Columns: cell, number of towers, layers after its ReLU.
+# Section 3.5 and figure 2. Columns: convolution, number of towers, layers after its ReLU.
 SECTION_3_5 = {
     "conv1": ("conv11/4-96", 1, "norm pool"),
     "conv2": ("conv5-256",   2, "norm pool"),
@@ -57,7 +57,7 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
         pool_cell={"max": "maxpool", "average": "avgpool"}[pool_kind] + pool,
         activation=activation,
         lrn={**SECTION_3_3, "groups": lrn_groups} if lrn_groups else None,
-        padding={"conv1": "ceil"},  # at 224x224 its last windows overhang, as in the authors' code
+        padding={"conv1": "ceil"},  # at 224x224 the last windows overhang, as in the authors' code
     )
     if classes is None:
         return x
@@ -66,12 +66,12 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
 
 
 def caffenet(image, classes):
-    """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None; takes 227x227."""
+    """Return the logits of fc8, or the maps of pool5 (6x6 for 227x227) if `classes` is None."""
     x = parts.column(image, CAFFENET_TABLE, lrn=CAFFE_LRN, padding={"conv1": "valid"}, ceil=True)
     return x if classes is None else parts.fully_connected_head(x, classes)
 
 
 def alexnet_owt(image, classes):
-    """Return the logits of fc8, with dropout before fc6 and fc7, or the 6x6 maps of pool5."""
+    """Return logits, with dropout before fc6 and fc7, or the maps of pool5 if `classes` is None."""
     x = parts.column(image, ONE_WEIRD_TRICK_TABLE, padding={"conv1": 2})
     return x if classes is None else parts.fully_connected_head(x, classes, drop_first=True)

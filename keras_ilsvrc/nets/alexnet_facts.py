@@ -44,7 +44,9 @@ CAFFENET = Family(
     input_shape=(227, 227, 3),
     minimum=39,
     fixed_size=True,
-    departures=("fc6 and fc7 start with deviation 0.01, as in AlexNet; Caffe's with 0.005",),
+    departures=(
+        "fc6 and fc7 start with standard deviation 0.01, as in AlexNet; in Caffe, with 0.005",
+    ),
     place="not an entry: Caffe's version of the winner of 2012, used in R-CNN",
     news=(
         "AlexNet on one GPU, with its two towers as groups",

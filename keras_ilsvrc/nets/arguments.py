@@ -89,7 +89,7 @@ def _tensor_shape(tensor: Any) -> tuple[int | None, ...]:
 
 
 def _as_shape(shape: Any) -> Shape:
-    """Return (height, width, channels) as Python numbers; they may be NumPy's."""
+    """Return (height, width, channels) with NumPy's numbers converted to Python's."""
     if not isinstance(shape, (tuple, list)):
         raise InputError(f"input_shape is {shape!r}; expected (height, width, channels)")
     valid = len(shape) == 3 and all(x is None or _is_positive(x) for x in shape)

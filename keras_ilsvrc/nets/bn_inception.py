@@ -18,12 +18,15 @@ FIGURE_5 = {
     "5b": (352, 192, 320, 192, 224, "max", 128),
 }
 # fmt: on
-# The paper does not give these; they are those of the Caffe and torch versions.
+# The paper does not give these constants; they are those of the Caffe and torch versions.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 def inception(x, row):
-    """Apply a module of figure 5: two 3x3 replace a 5x5; the last layer of a branch has strides."""
+    """Apply a module of figure 5, in which two 3x3 convolutions replace the 5x5 convolution.
+
+    If the module halves the maps, the last layer of each branch has stride 2.
+    """
     n1, n3_reduce, n3, double_reduce, double, kind, proj = FIGURE_5[row]
     stride = 1 if n1 else 2
     rows = (
@@ -39,7 +42,8 @@ def inception(x, row):
     kept = filter(
         None, ({key: x for key, x in cells.items() if not x.endswith("conv1-0")} for cells in rows)
     )
-    # "same" is Caffe's rule for even sizes; 15 pixels become 8, as in convolutions, and 7 in Caffe.
+    # For even sizes, "same" is Caffe's rule. An odd size such as 15 becomes 8, as it does in the
+    # convolutions beside the pool; in Caffe it becomes 7.
     return parts.branches(
         x, kept, f"inception_{row}", batch_norm=BATCH_NORM, border=1, strided_pool="same"
     )

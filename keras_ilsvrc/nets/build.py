@@ -36,13 +36,13 @@ def build(
 
     Args:
         net: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
-        include_top: Whether to include the classifier; if False, the model returns the last maps.
+        include_top: Whether to include the classifier; if not, the model returns feature maps.
         weights: Path of a `.weights.h5` file of the same net, or None.
         input_tensor: Keras tensor to build on, in place of a new input.
         input_shape: (height, width, channels), channels last; the published one if None. Height
             and width may be None if no fully connected layer depends on them.
         pooling: If `include_top` is False: `"avg"` or `"max"` pooling over height and width, or
-            None for maps.
+            None to return the maps.
         classes: Number of classes; the published one if None.
         classifier_activation: Activation of the output `predictions`, which is float32 under every
             dtype policy; None for logits.
@@ -124,7 +124,7 @@ def _pool(maps: Any, pooling: str) -> Any:
 
 
 def _source(tensor: Any) -> Any:
-    """Return the input or inputs from which a Keras tensor is computed."""
+    """Return the model input or inputs from which a Keras tensor is computed."""
     import keras
 
     inputs = keras.utils.get_source_inputs(tensor)

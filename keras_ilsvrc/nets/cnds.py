@@ -15,7 +15,7 @@ STAGES = (
 )
 # fmt: on
 BRANCH_AFTER = "conv3_2"  # the fourth convolution, where the gradient fell below 1e-7
-# Released net: standard deviation 0.01 of the kernels; biases of the convolutions, fc6 and fc7.
+# Initial values of the released net; biases that are not listed start at zero.
 INITIAL = {
     "kernel": ("normal", 0.01),
     "bias": {
@@ -39,7 +39,7 @@ def branch(x, classes):
 
 
 def cnds8(image, classes, auxiliary):
-    """Return logits, a dict of them if `auxiliary`, or the 4x4 maps of pool5; takes 227x227."""
+    """Return logits (a dict if `auxiliary`), or the 4x4 maps of pool5 if `classes` is None."""
     x, supervised = image, {}
     for stage, (cells, pool) in enumerate(STAGES, 1):
         several = " " in cells

@@ -30,7 +30,7 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the 
 
 
 def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
-    """Apply a module with 1x1 reductions (figure 2b) or, if "naive", without any (figure 2a)."""
+    """Apply an Inception module with 1x1 reductions (figure 2b), or without if "naive" (2a)."""
     n1, n3_reduce, n3, n5_reduce, n5, proj = (max(1, round(n * width)) for n in TABLE_1[row])
     rows = (
         {"1x1": f"conv1-{n1}"},
@@ -62,7 +62,11 @@ def auxiliary_classifier(x, classes, name, pool=AVERAGE_5_3, conv_norm=None, fc_
 
 
 def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, **options):
-    """Apply 3a to 5b and the classifier; return logits, a dict if `auxiliary`, or the last maps."""
+    """Apply modules 3a to 5b and the classifier.
+
+    Returns:
+        Logits (a dict if `auxiliary`), or the 7x7 maps of 5b if `classes` is None.
+    """
     logits = {}
     for row in TABLE_1:
         x = inception(x, row, **options)
@@ -79,7 +83,7 @@ def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, 
 
 
 def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
-    """Return logits, a dict of them if `auxiliary`, or the 7x7 maps of 5b if `classes` is None."""
+    """Return logits (a dict if `auxiliary`), or the 7x7 maps of 5b if `classes` is None."""
     if auxiliary_bn and not auxiliary:
         raise InputError("auxiliary_bn needs auxiliary classifiers: give auxiliary=True too")
     maps, maps_reduce, maps_out = (max(1, round(n * width)) for n in (64, 64, 192))
@@ -96,7 +100,10 @@ def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
 
 
 def googlenet_bn(image, classes, auxiliary):
-    """Return the outputs of torchvision's version: BN, 3x3 for 5x5, pool4 2x2, dropout 0.2."""
+    """Return outputs as `googlenet` does, for torchvision's version of the net.
+
+    It has BN, 3x3 convolutions instead of 5x5, a 2x2 pool4 and dropout 0.2.
+    """
     x = parts.conv(image, "conv7/2-64", "conv1", "relu", BATCH_NORM)
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
     x = parts.conv(x, "conv1-64", "conv2_reduce", "relu", BATCH_NORM)

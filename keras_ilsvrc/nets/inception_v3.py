@@ -27,7 +27,10 @@ FORMS = {  # momentum of BN, padding of the average pools, dropout
 
 
 def figure_5(x, name, projected, **options):
-    """Apply the module for 35x35 maps: two 3x3 for a 5x5; the released net also has a real 5x5."""
+    """Apply the module for 35x35 maps: two 3x3 convolutions replace a 5x5 convolution.
+
+    The released net also has a branch with a 5x5 convolution.
+    """
     rows = (
         {"1x1": "conv1-64"},
         {"5x5_reduce": "conv1-48", "5x5": "conv5-64"},
@@ -42,7 +45,7 @@ def figure_5(x, name, projected, **options):
 
 
 def figure_6(x, name, maps, **options):
-    """Apply the module for 17x17 maps: n x n factorised into 1 x n and n x 1, with n = 7."""
+    """Apply the module for 17x17 maps: 7x7 convolutions are factorised into 1x7 and 7x1."""
     rows = (
         {"1x1": "conv1-192"},
         {"7x7_reduce": f"conv1-{maps}", "1x7": f"conv1x7-{maps}", "7x1": "conv7x1-192"},
@@ -59,7 +62,7 @@ def figure_6(x, name, maps, **options):
 
 
 def figure_7(x, name, **options):
-    """Apply the module for 8x8 maps: 1x3 and 3x1 in parallel, an expanded filter bank."""
+    """Apply the module for 8x8 maps: parallel 1x3 and 3x1 convolutions expand the filter bank."""
     trunks = {
         "3x3": {"3x3_reduce": "conv1-384"},
         "double_3x3": {"double_3x3_reduce": "conv1-448", "double_3x3": "conv3-384"},
@@ -110,7 +113,7 @@ def auxiliary_classifier(x, classes, batch_norm):
 
 
 def inception_v3(image, classes, auxiliary, form):
-    """Return logits, a dict of them if `auxiliary`, or the 8x8 maps of 7c; takes 299x299."""
+    """Return logits (a dict if `auxiliary`), or the 8x8 maps of 7c if `classes` is None."""
     momentum, border, dropout = FORMS[form]
     norm = {"momentum": momentum, "epsilon": 1e-3}
     options = {"batch_norm": norm, "border": border}

@@ -20,7 +20,7 @@ INCEPTION_V3 = Family(
     news=(
         "n x n convolutions factorised into 1 x n and n x 1 on maps 12 to 20 pixels wide",
         "map sizes halved by convolutions and a pool in parallel, without a bottleneck",
-        "label smoothing; the auxiliary classifier, batch-normalised, acts as a regulariser",
+        "label smoothing; an auxiliary classifier with batch normalisation, as a regulariser",
     ),
 )
 

@@ -49,7 +49,7 @@ CODES = [
 
 
 def lenet5(image, classes):
-    """Return the negative squared distances of F6 from the ten codes, or the maps of C5."""
+    """Return negative squared distances of F6 from the codes, or C5's maps if `classes` is None."""
     if classes not in (None, len(CODES)):
         raise InputError(
             f"lenet5 has ten codes, one per digit; classes is {classes}: leave it at 10, or build "
@@ -68,7 +68,10 @@ def lenet5(image, classes):
 
 
 def lenet5_modern(image, classes):
-    """Return the logits, or the maps of S4; C3 is an ordinary convolution, pools are averages."""
+    """Return the logits, or the maps of S4 if `classes` is None.
+
+    C3 is an ordinary convolution, and S2 and S4 are average pools.
+    """
     x = parts.conv(image, "conv5-6", "c1", "tanh", padding="valid")
     x = parts.pool(x, "avgpool2/2", "s2")
     x = parts.conv(x, "conv5-16", "c3", "tanh", padding="valid")

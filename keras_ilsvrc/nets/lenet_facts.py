@@ -30,7 +30,7 @@ NETS = {
     "lenet5_modern": replace(LENET, builder="lenet:lenet5_modern").net(
         61_706,
         departures=(
-            "the simplified net usually called LeNet-5: every map of C3 sees all of S2, pools have "
+            "the simplified net usually called LeNet-5: C3 is an ordinary convolution, pools have "
             "no coefficients, and a softmax replaces the distances to drawn digits",
         ),
     ),

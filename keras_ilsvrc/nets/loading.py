@@ -60,7 +60,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
 
 def check_exists(path: str | Path, what: str) -> None:
-    """Raise an InputError that names similar files if there is no such `what` file."""
+    """Raise an InputError that suggests similar files if `path`, a `what` file, does not exist."""
     path = Path(path)
     try:
         if path.is_file():
@@ -74,7 +74,7 @@ def check_exists(path: str | Path, what: str) -> None:
 def _read(path: str | Path, load: Callable[[str], Any]) -> Any:
     """Load a file with `load`; turn any exception into an InputError that names the file."""
     try:
-        with warnings.catch_warnings():  # Keras only warns where weights stay as initialized
+        with warnings.catch_warnings():  # Keras only warns if it leaves weights as initialized
             warnings.filterwarnings("error", "Skipping nested container")
             return load(str(path))
     except Exception as error:

@@ -6,7 +6,7 @@ from keras_ilsvrc.layers import parts
 
 # fmt: off
 # One row per mlpconv layer: a convolution, then 1x1 convolutions (cccp, cascaded cross-channel
-# pooling). The last 1x1 has one map per class.
+# pooling). The last 1x1 convolution has one map per class.
 CIFAR10 = (
     {"conv1": "conv5-192", "cccp1": "conv1-160", "cccp2": "conv1-96",  "pool1": "maxpool3/2"},
     {"conv2": "conv5-192", "cccp3": "conv1-192", "cccp4": "conv1-192", "pool2": "maxpool3/2"},
@@ -36,7 +36,7 @@ def mlpconv(x, cells, classes):
 
 
 def mlpconv_layers(image, classes, table, dropout_after):
-    """Apply the mlpconv layers and dropout; without `classes`, omit the last convolution."""
+    """Apply mlpconv layers and dropout; if `classes` is None, omit the last convolution."""
     x = image
     for number, cells in enumerate(table, 1):
         if classes is None and number == len(table):
@@ -59,7 +59,7 @@ def nin(image, classes):
 
 
 def nin_cifar10(image, classes, head):
-    """Return the logits of an average or dense `head`, or the 8x8 maps of cccp5."""
+    """Return the logits of the given `head`, or the 8x8 maps of cccp5 if `classes` is None."""
     x = mlpconv_layers(image, classes, CIFAR10, dropout_after=(1, 2))
     if classes is None:
         return x

@@ -12,7 +12,7 @@ NIN = Family(
     minimum=39,
     departures=(
         "the paper has no ImageNet net; this is the authors' net in Caffe's model zoo",
-        "all kernels start with standard deviation 0.05; in the zoo conv1, conv3, cccp8 with 0.01",
+        "all kernels start with standard deviation 0.05; the zoo has 0.01 in conv1, conv3, cccp8",
     ),
     place="not an entry; GoogLeNet adopted its 1x1 convolutions and global average pooling",
     news=(

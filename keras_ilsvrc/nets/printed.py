@@ -13,7 +13,7 @@ class Line(NamedTuple):
     Attributes:
         label: Name of the value in the paper.
         quantity: `size`, `cells`, or a count: `parameters`, `units`, `connections`, `macs`.
-        layers: Name of a layer, which includes `<layers>_*` and `<layers>/*`; empty for the net.
+        layers: Name of a layer (`<layers>_*` and `<layers>/*` are counted too); empty for the net.
         printed: Text in the paper; K, M and G after a number are powers of `Printed.thousand`.
         why: Reason why the built net has a different value.
     """
@@ -72,12 +72,12 @@ VGG_TABLES = {
 RESNET_TABLE_1 = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
 SIZES = "112x112", "56x56", "28x28", "14x14", "7x7"
 RESNET_SIZES = {f"conv{stage}": size for stage, size in enumerate(SIZES, 1)}
-# The same paper, table 6 and section 4.2: parameters on CIFAR-10; sizes 32, 16 and 8.
+# He et al., arXiv:1512.03385, table 6 and section 4.2: parameters and map sizes on CIFAR-10.
 CIFAR_TABLE_6 = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
 CIFAR_SIZES = {"conv2": "32x32", "conv3": "16x16", "conv4": "8x8"}
 # fmt: on
 OWN_FILTERS = "the printed values do not follow from the numbers of filters in the same table"
-SEPARABLE = "printed for a depthwise separable 7x7 with multiplier 8, as in the authors' code"
+SEPARABLE = "printed for a depthwise separable convolution (multiplier 8), as in the authors' code"
 
 
 def printed(net: Net) -> Printed | None:

@@ -7,7 +7,7 @@ from typing import Any
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets.variations import Variation
 
-# Facts that are true only for the net exactly as published; None if it is varied.
+# Facts that are true only for the net exactly as published; they are None if the net is varied.
 MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
 
 

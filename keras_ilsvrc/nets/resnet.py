@@ -36,7 +36,7 @@ INITIAL = {"kernel": ("he",), "bias": {}}
 class Variant(NamedTuple):
     """Properties in which published versions of the same net differ."""
 
-    bottleneck: str  # row of UNITS
+    bottleneck: str  # key in UNITS of the bottleneck unit
     pool1: str  # padding of pool1
     batch_norm: dict[str, float]
     use_bias: bool | str | None = None  # as in ResidualUnit
@@ -71,7 +71,7 @@ def stages(x, unit, counts, maps, variant, unit_options):
                 **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
-    for step in FIGURE_4[order].before.split():  # also before the head
+    for step in FIGURE_4[order].before.split():  # BN and ReLU also precede the head
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
         elif norm:
@@ -116,9 +116,10 @@ def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, 
 
 
 def resnet_cifar(image, classes, depth, unit, shortcut, gate_bias, order, batch_norm, width):
-    """Return the logits, or the 8x8 maps, of the three stages for 32x32 images ([1] section 4.2).
+    """Return the logits of a net for 32x32 images, or its 8x8 maps if `classes` is None.
 
-    The depth is 6n + 2 with basic units, and 9n + 2 with bottlenecks ([2] section 3.1).
+    The net has three stages ([1] section 4.2). Its depth is 6n + 2 with basic units, and 9n + 2
+    with bottlenecks ([2] section 3.1).
     """
     layers_a_unit = len(UNITS[unit].split())
     count, rest = divmod(depth - 2, 3 * layers_a_unit)

@@ -7,7 +7,7 @@ from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
-# The last five are option A with the factors of He et al., arXiv:1603.05027, table 1.
+# The last five change option A by scaling, gating or dropout: He et al., arXiv:1603.05027, table 1.
 SHORTCUTS = Choice(
     (
         *("A", "B", "C", "none"),
@@ -45,7 +45,7 @@ PLAIN = replace(
     arguments={"form": "authors", **NO_SHORTCUT},
     place="not an entry: the baseline of the residual nets of 2015",
     news=(
-        "VGG's stacks of 3x3, with strides instead of pools, and an average instead of fc6 and fc7",
+        "VGG's 3x3 convolutions, with strides instead of pools, and an average for fc6 and fc7",
         "batch normalisation after every convolution, so that gradients do not vanish",
         "even so, the deeper of two nets has the higher training error",
     ),
@@ -55,8 +55,8 @@ V1_5 = replace(
     paper="He et al., arXiv:1512.03385, in torchvision's version",
     arguments={"form": "v1_5"},
     departures=(
-        "bottlenecks have their stride in the 3x3 convolution; the authors' in the first 1x1",
-        "pool1 is padded by 1; the authors' windows begin at the first pixel",
+        "bottlenecks have their stride in the 3x3 convolution; the authors', in the first 1x1 one",
+        "pool1 is padded by 1; the windows of the authors' pool1 begin at the first pixel",
     ),
     place="not an entry: torchvision's version of the winner of 2015",
 )
@@ -89,7 +89,7 @@ V2_KERAS = replace(
     paper="He et al., arXiv:1603.05027, in the version of keras.applications",
     arguments={"form": "keras_v2", "shortcut": "keras", "gate_bias": -6.0},
     departures=(
-        "conv1 has a bias, but no BN or ReLU, so that zeros of the padding can be maxima in pool1",
+        "conv1 has a bias, but no BN or ReLU, so that padding zeros can be maxima in pool1",
         "the last unit of a stage has the stride, and its shortcut drops pixels",
         "shortcut projections and last convolutions have biases; epsilon is 1.001e-5",
     ),

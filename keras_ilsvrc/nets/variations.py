@@ -11,7 +11,7 @@ class Choice:
     """Variation with a list of valid values, of which the first is the published one."""
 
     values: tuple[Any, ...]
-    same_net: bool = False  # whether the net counts as the published one with any value
+    same_net: bool = False  # whether the net counts as published with any of these values
 
     @property
     def default(self) -> Any:
@@ -30,7 +30,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Number:
-    """Variation with a number of at least `least` and below `below`; required if no default."""
+    """Variation by a number from `least` to below `below`; without default, it must be given."""
 
     default: float | None
     least: float

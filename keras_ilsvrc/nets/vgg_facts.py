@@ -13,7 +13,7 @@ VGG = Family(
     fixed_size=True,
     place="2014: second with 7.3 % top-5 error; first in localisation",
     news=(
-        "stacks of 3x3 convolutions: the receptive field of a 5x5 or 7x7 with fewer weights",
+        "stacks of 3x3 convolutions: receptive fields of 5x5 or 7x7 pixels with fewer weights",
         "11 to 19 weight layers: more depth by itself lowers the error",
         "dense evaluation at several scales; deeper nets are initialised from shallower ones",
     ),

@@ -3,8 +3,8 @@
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Figure 3. Columns: cell, number of towers (1 is none), layers after its ReLU. The strides of
-# conv1 and conv2 are 2.
+# Figure 3. Columns: convolution, number of towers (always 1), layers after its ReLU. The strides
+# of conv1 and conv2 are 2.
 FIGURE_3 = {
     "conv1": ("conv7/2-96",  1, "pool norm"),
     "conv2": ("conv5/2-256", 1, "pool norm"),
@@ -35,7 +35,7 @@ FORMS = {  # (table, padding of conv1, units of fc6 and fc7)
 }
 # The paper says "contrast normalized across feature maps"; the constants are Krizhevsky et al.'s.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
-# Section 3: weights start with 1e-2, taken as the standard deviation, and biases at zero.
+# Section 3: weights initialised to 1e-2, taken as the standard deviation, and biases to zero.
 INITIAL = {"kernel": ("normal", 0.01), "bias": {}}
 
 

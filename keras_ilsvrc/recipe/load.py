@@ -1,4 +1,4 @@
-"""Find, read and check recipe files. Names of networks, datasets etc. are resolved in `runs`."""
+"""Functions that find, read and check recipe files; `runs` resolves the names in them."""
 
 import re
 import tomllib
@@ -25,11 +25,11 @@ def find(name: str) -> Path:
     Raises:
         InputError: If there is no such recipe; the message suggests similar names.
     """
-    with suppress(OSError):  # too long for a path
+    with suppress(OSError):  # the name may be too long for a path
         if Path(name).is_file():
             return Path(name)
     package = Path(__file__).parent.parent
-    homes = [x / "recipes" for x in (package, package.parent)]  # installed, or in a checkout
+    homes = [x / "recipes" for x in (package, package.parent)]  # if installed, or in a checkout
     home = next((x for x in homes if x.is_dir()), package)
     known = {file.stem: file for file in sorted(home.glob("*.toml"))}
     if name in known:
@@ -53,7 +53,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """
     content = read(path, SMALL)
     try:
-        text = content.decode("utf-8-sig")  # Notepad writes a byte order mark
+        text = content.decode("utf-8-sig")  # some editors write a byte order mark
         table = _parse(text)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8: {error}; save it as UTF-8") from error
@@ -65,7 +65,8 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         return Recipe.model_validate(table)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        errors.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo may cause others
+        # Report an unknown key first, since a mistyped key causes other errors.
+        errors.sort(key=lambda each: each["type"] != "extra_forbidden")
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise InputError(f"{path}: {_explain(errors[0])}{more}") from error
 
@@ -76,7 +77,9 @@ def _set(table: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {override}: expected key=value, e.g. schedule.steps=100")
     *parents, last = key.strip().split(".")
     if len(parents) > DEPTH:
-        raise InputError(f"--set {key[:60]}...: {len(parents) + 1} parts; expected at most {DEPTH}")
+        raise InputError(
+            f"--set {key[:60]}...: key of {len(parents) + 1} parts; expected at most {DEPTH}"
+        )
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
@@ -110,19 +113,19 @@ def _parse(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError as error:  # Python advises programmers
+    except ValueError as error:  # replace Python's message, which is for programmers
         raise ValueError("a number of more than 4,300 digits") from error
 
 
 def _explain(error: Mapping[str, Any]) -> str:
-    """Return a pydantic error as text: the key's path, the value found, the value expected."""
+    """Return a pydantic error as text: path of the key, value found, and what was expected."""
     steps = list(error["loc"])
     known: Iterable[str] = Recipe.model_fields
     shown: list[str] = []
     choice, words = "", dict[str, list[str]]()
     kind, kinds = "", dict[str, list[str]]()
     for step in steps:
-        if step in words:  # pydantic's path contains the chosen variant, which the file does not
+        if step in words:  # pydantic adds the chosen variant to the path of the key
             kind, kinds = str(step), words
             known, words = words[step], {}
             continue

@@ -17,8 +17,8 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-ANTIALIAS = {"antialias": (bool | None, None)}  # optional key
-# Every op of `data.ops`, with its keys in a recipe.
+ANTIALIAS = {"antialias": (bool | None, None)}  # an optional key
+# Keys in a recipe of every op in `data.ops`, with the type of each key.
 OP_KEYS: dict[str, dict[str, Any]] = {
     "resize": {"size": Count, **ANTIALIAS},
     "resize_shorter": {"size": Count, **ANTIALIAS},

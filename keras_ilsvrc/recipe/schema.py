@@ -1,4 +1,4 @@
-"""Schema of recipes: the keys of every table, with type and range. `runs` resolves the names."""
+"""Schema of recipes: the keys of every table, with type and range. `runs` checks names."""
 
 from typing import Annotated, Any, Literal
 
@@ -29,7 +29,7 @@ class Build(Table):
 
     @property
     def variations(self) -> dict[str, Any]:
-        """The extra keys: variations that the network must support."""
+        """Extra keys, each a variation of the network."""
         return dict(self.model_extra or {})
 
 
@@ -58,7 +58,7 @@ class Data(Table):
 
 
 class BatchNorm(Table):
-    """Scope of the statistics: all replicas together, or each replica by itself."""
+    """Scope of the batch statistics: all replicas together, or each replica separately."""
 
     statistics: Literal["synchronized", "replica"]
 
@@ -156,11 +156,11 @@ class PlateauTable(Schedule):
     @classmethod
     def none(cls, pair: list[float] | None) -> None:
         if pair is not None:
-            raise ValueError("a plateau has no warm-up; leave it out")
+            raise ValueError("a plateau has no warm-up; remove this key")
 
 
 class PolynomialTable(Schedule):
-    """Schedule that falls to 0 after the last step: learning_rate * (1 - step / steps) ^ power."""
+    """Schedule learning_rate * (1 - step / steps) ^ power, which is 0 after the last step."""
 
     name: Literal["polynomial"]
     learning_rate: Positive
@@ -179,8 +179,8 @@ class ExponentialTable(Schedule):
 class Expect(Table):
     """Test errors that the run should reach, and the protocol that measures them.
 
-    `scales` are the shorter sides to which a multi-scale protocol resizes the images. `measured`
-    describes the runs that gave the errors; without it they are the paper's.
+    `scales` are the lengths to which a multi-scale protocol resizes the shorter side of an image.
+    `measured` describes the runs that measured the errors; without it, they are the paper's.
     """
 
     protocol: Protocol
@@ -197,7 +197,7 @@ class Expect(Table):
 
 
 class Initial(Table):
-    """Initial weights: `layers` from the run in the directory `weights`, the others by `rest`."""
+    """Initial weights: `layers` get those of the run in `weights`, the others are set by `rest`."""
 
     weights: str
     layers: Annotated[list[str], Field(min_length=1)]
@@ -215,7 +215,7 @@ class Recipe(Table):
     """Complete recipe of a run.
 
     `precision` is Keras' dtype policy, by default float32. `accumulate` is the number of pieces
-    in which each replica computes its images of a step. `keep_epochs` lists the epochs whose
+    into which each replica splits its images of a step. `keep_epochs` lists the epochs after which
     weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
     """
 

@@ -1,4 +1,4 @@
-"""Sections about what the net responds to: top activations and occlusion."""
+"""Sections of the report about what the net responds to: top activations and occlusion."""
 
 from markupsafe import Markup
 
@@ -13,7 +13,7 @@ from keras_ilsvrc.visualize.top import Top, Windows
 
 LOOKED_AT = 1000  # test images searched for the strongest activations
 COVERED = 3  # test images shown with their occlusion maps
-SHARE = 0.75  # largest part of the image's side that units of the shown layer may see
+SHARE = 0.75  # maximum receptive field of the shown layer, as a share of the image's side
 
 
 def strongest(run: FinishedRun) -> Section | None:
@@ -34,16 +34,16 @@ def strongest(run: FinishedRun) -> Section | None:
     )
     note = (
         f"The strongest activations over {images:,} test images, for each of the first "
-        f"{len(found.maps)} maps of {layer}. Left: the activation, projected to pixels by the "
-        f"deconvnet. Right: the {height}x{width} pixels of the image that the unit sees."
+        f"{len(found.maps)} feature maps of {layer}. Left: the activation, projected to pixels by "
+        f"the deconvnet. Right: the unit's receptive field, {height}x{width} pixels of the image."
     )
     return Section("Top activations", "strongest", shown, note)
 
 
 def layer_of_parts(view: Inspection) -> str | None:
-    """Return the last ReLU whose units see only a part of the image, or None if there is none.
+    """Return the name of the last ReLU whose receptive field is only a part of the image, or None.
 
-    In a net without ReLU, it is the last layer of maps of which this is true.
+    In a net without ReLU, return the name of the last such layer with feature maps.
     """
     probe = Probe(view.model)
     maps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]
@@ -60,7 +60,7 @@ def layer_of_parts(view: Inspection) -> str | None:
 
 
 def covered(run: FinishedRun) -> Section:
-    """Return the section of occlusion maps of a few test images, each of another class."""
+    """Return the section of occlusion maps of a few test images, each of a different class."""
     view = of_experiment(run.experiment, run.directory)
     firsts = {int(label): index for index, label in reversed(list(enumerate(run.labels)))}
     shown, cover, fill = Markup(), Occluder(view.model), view.grey()

@@ -1,4 +1,4 @@
-"""Parts of a page: sections, templates, and pictures embedded in the page itself."""
+"""Building blocks of the HTML report: sections, templates, and pictures embedded in the page."""
 
 import base64
 import io
@@ -27,13 +27,13 @@ _templates = Environment(
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the page.
+    """One section of the report.
 
     Attributes:
         title: Heading.
-        anchor: Name in links, `#anchor`.
+        anchor: Name of the section in links, without `#`.
         html: Content.
-        note: Text below the heading.
+        note: Text between heading and content, if any.
     """
 
     title: str
@@ -43,7 +43,7 @@ class Section:
 
 
 def render(template: str, **values: Any) -> Markup:
-    """Fill a template with values, which are escaped unless they are markup."""
+    """Return a template filled with values; a value that is not `Markup` is escaped."""
     return Markup(_templates.get_template(f"{template}.html").render(**values))
 
 
@@ -53,11 +53,12 @@ def picture(
     """Return the HTML of a picture that is embedded in the page.
 
     Args:
-        shown: Figure, path of a figure's PNG, or image: (height, width), or (height, width, 1 or
-            3 channels); uint8, or floats from 0 to 1.
+        shown: A figure, the path of a figure's PNG, or an image: (height, width) or (height,
+            width, 1 or 3 channels), as uint8 or as floats from 0 to 1.
         alt: Description for readers who cannot see the picture.
-        most: Longer side, in pixels, to which a larger image is reduced.
-        photos: Whether a figure contains images, whose colours are not inverted on a dark page.
+        most: Maximum longer side of an image in pixels; a larger image is reduced to it.
+        photos: Whether a figure contains photographs; its colours are then not inverted on a
+            dark page.
     """
     held = io.BytesIO()
     if isinstance(shown, np.ndarray):

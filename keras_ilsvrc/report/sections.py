@@ -1,4 +1,4 @@
-"""The sections of a page, in order."""
+"""Functions that make the sections of the HTML report, and the order of the sections."""
 
 import tempfile
 from collections.abc import Callable
@@ -24,7 +24,7 @@ FILTER = 44  # approximate side of a filter in pixels
 
 
 def learning(run: FinishedRun) -> Section | None:
-    """Return the section with loss and error over epochs; None without epochs."""
+    """Return the section with loss and error over epochs; None if there is no history."""
     if not run.history:
         return None
     last = run.history[-1]
@@ -39,7 +39,7 @@ def learning(run: FinishedRun) -> Section | None:
 
 
 def confusion(run: FinishedRun) -> Section:
-    """Return the section of confusions: a matrix, or for many classes the most frequent pairs."""
+    """Return the section of confusions: a matrix, or the most frequent pairs of many classes."""
     number = len(run.classes)
     cells = run.labels * number + run.probabilities.argmax(axis=1)  # row by row
     counts = np.bincount(cells, minlength=number**2).reshape(number, number)
@@ -56,7 +56,7 @@ def confusion(run: FinishedRun) -> Section:
     )
     kinds = np.count_nonzero(wrong)
     note = f"{wrong.sum():,} of {totals.sum():,} test images are mistaken for another class"
-    return Section("Confusions", "confusions", shown, f"{note}, in {kinds:,} ways.")
+    return Section("Confusions", "confusions", shown, f"{note}; {kinds:,} different confusions.")
 
 
 def doubtful(run: FinishedRun) -> Section:
@@ -87,7 +87,7 @@ def first_filters(run: FinishedRun) -> Section | None:
 
 
 def costs(run: FinishedRun) -> Section:
-    """Return the section of parameter and operation counts per layer; if deep, also per stage."""
+    """Return the section of parameter and operation counts per layer, and per stage if many."""
     found = account(run.experiment.model)
     note = f"{found.depth} layers with weights on the longest path, {found.parameters:,} parameters"
     if found.macs is not None:

@@ -1,4 +1,4 @@
-"""The first section of a page: errors next to the expected ones, and facts about the run."""
+"""First section of the HTML report: errors next to the expected ones, and facts about the run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-AGREE = 0.005  # %; errors in result.json have four decimals
+AGREE = 0.005  # %; smaller differences between two tests of a run are not reported
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scale:
-    """The error of the run and those it is compared with, on one axis.
+    """Axis that shows the error of the run and the errors to compare it with.
 
     Attributes:
         name: Name of the error, for example `Test error`.
-        marks: Errors, the run's first.
-        verdict: Sentence that compares the run with the expected error; empty without one.
+        marks: Errors; the error of the run is the first.
+        verdict: Sentence that compares the run with the expected error, or empty if there is none.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Scale:
 
 
 def summary(run: FinishedRun) -> Section:
-    """Return the section with errors, their comparison and facts."""
+    """Return the section with the errors of a run, their comparison, and facts about the run."""
     shown = render(
         "summary",
         result=run.result,
@@ -64,7 +64,7 @@ def summary(run: FinishedRun) -> Section:
 
 
 def scale_of(result: dict[str, Any], k: int) -> Scale | None:
-    """Return the top-k error, the expected one and the baseline's; None for an unexpected top-5."""
+    """Return the scale of the top-k error; None for a top-5 error with no expected error."""
     key = f"top{k}_error"
     error, expected = result.get(key), result.get("expected") or {}
     compared = expected.get(key)
@@ -83,7 +83,7 @@ def scale_of(result: dict[str, Any], k: int) -> Scale | None:
 
 
 def verdict_of(expected: float, ends: tuple[float, ...], by: str) -> str:
-    """Return a sentence that says whether the expected error is in the interval."""
+    """Return a sentence that says whether the expected error is in the confidence interval."""
     low, high = ends
     start = f"The expected error, {expected:.2f} % ({by}),"
     if expected > high:
@@ -94,7 +94,7 @@ def verdict_of(expected: float, ends: tuple[float, ...], by: str) -> str:
 
 
 def facts(run: FinishedRun) -> list[tuple[str, str]]:
-    """Return names and values in order, without empty ones."""
+    """Return the facts about a run as (name, value) pairs, without empty values."""
     experiment, result = run.experiment, run.result
     recipe, net = experiment.recipe, experiment.net
     splits = (

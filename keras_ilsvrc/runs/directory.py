@@ -1,4 +1,4 @@
-"""Directory of one training run: it is created, locked, written and cleaned up here."""
+"""Directory of one training run: creation, locking, writing, and cleaning up after a failure."""
 
 import contextlib
 import errno
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 FILES = (RUN, RECIPE, STATISTICS, HISTORY, WEIGHTS, CURVES, DOUBTFUL, RESULT)
 FOLDERS = (CHECKPOINTS, EPOCHS, TENSORBOARD)
-# Every file that a run may write, relative to its directory.
+# Pattern of every file that a run may write, relative to its directory.
 OWN = re.compile(
     rf"(?:{'|'.join(map(re.escape, (*FILES, PAGE, LOCK)))}"
     rf"|(?:{CHECKPOINTS}/)?{re.escape(files.PART)}.*|{CHECKPOINTS}/step-\d+\.ckpt"
@@ -53,15 +53,15 @@ ELSEWHERE = "choose another --out"
 class RunDirectory(RunFiles):
     """Directory of one training run, for writing.
 
-    As a context manager it creates and locks the directory. If the block fails before there is a
-    checkpoint after step 0, the files and directories that were created in the block are removed.
-    Nothing that existed before is ever removed.
+    As a context manager it creates and locks the directory. If the block fails before training
+    has written a checkpoint after step 0, all files and directories that the block created are
+    removed. Nothing that existed before is ever removed.
 
     Args:
         path: Path of the directory.
         recipe: Recipe of the run.
         resume: Whether the directory may already contain a run of this recipe. An interrupted
-            run resumes from its last checkpoint; a finished one is not trained again.
+            run resumes from its last checkpoint; a finished run is not trained again.
         numbered: Whether to use PATH-2, PATH-3, ... if `path` exists.
 
     Raises:
@@ -107,7 +107,7 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
-        """Create the directory and its parents; if the block fails, remove those still empty."""
+        """Create the directory and its parents; if the block fails, remove them if empty."""
         self.path, made = places.make(self.path, self.numbered)
         try:
             yield
@@ -117,7 +117,7 @@ class RunDirectory(RunFiles):
         self.numbered = False
 
     def recipe(self) -> Recipe:
-        """Return the recipe as it was given, which equals that of the directory."""
+        """Return the recipe given to the constructor, which equals the one in the directory."""
         return self._recipe
 
     def begin(self, identity: Identity) -> list[str]:
@@ -146,7 +146,7 @@ class RunDirectory(RunFiles):
         self._register([STATISTICS])
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Write `result.json`, record the SHA-256 of the results, and remove the checkpoints."""
+        """Write `result.json`, record the SHA-256 of all results, and remove the checkpoints."""
         self.write(RESULT, (json.dumps(result, indent=2) + "\n").encode())
         own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
         kept = [x for x in own if x.startswith(f"{EPOCHS}/epoch-")]
@@ -173,7 +173,7 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Lock the directory in the block, against a second process that trains in it."""
+        """Lock the directory within the block, so that no second process trains in it."""
         self._check_kind(LOCK)
         path = self.path / LOCK
         try:
@@ -205,7 +205,7 @@ class RunDirectory(RunFiles):
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
 
     def _check_kind(self, name: str) -> None:
-        """Raise InputError if a folder has the name of a file of the run, or the reverse."""
+        """Raise InputError if a file of the run is a folder, or a folder of the run is a file."""
         path = self.path / name
         right, kind = (path.is_dir, "folder") if name in FOLDERS else (path.is_file, "regular file")
         if self._has(name) and not right():
@@ -229,7 +229,7 @@ class RunDirectory(RunFiles):
         if content != self._recipe.toml().encode():
             table = parsed(path, ELSEWHERE, lambda: tomllib.loads(content.decode()))
             changes = "; ".join(differences(table, self._recipe.table()))
-            raise InputError(f"{self.path}: a run of another recipe: {changes}; {ELSEWHERE}")
+            raise InputError(f"{self.path}: has a run of another recipe: {changes}; {ELSEWHERE}")
         for name in (*FILES, *FOLDERS):
             self._check_kind(name)
         if self._has(RUN):
@@ -237,7 +237,7 @@ class RunDirectory(RunFiles):
                 raise self._changed(RECIPE)
         elif self._has(WEIGHTS) or self._has(RESULT):
             raise InputError(
-                f"{self.path}: a finished run without {RUN}; restore it from a copy, or {ELSEWHERE}"
+                f"{self.path}: {RUN} is missing; restore {RUN} from a copy, or {ELSEWHERE}"
             )
 
 
@@ -261,14 +261,14 @@ class NoDirectory(RunDirectory):
         return None
 
     def begin(self, identity: Identity) -> list[str]:
-        """Write nothing, and compare nothing: the chief does both."""
+        """Return no warnings: the chief records and checks the identity."""
         return []
 
     def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:
-        """Write nothing."""
+        """Do nothing: the chief writes the statistics."""
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Write nothing."""
+        """Do nothing: the chief writes the result."""
 
     def file(self, name: str) -> None:
         return None

@@ -1,4 +1,4 @@
-"""Test experiments by a protocol: class probabilities, errors and the expected errors."""
+"""Tests of experiments by a protocol: class probabilities, errors and the expected errors."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.strategy import mirrored
 
-OnProgress = Callable[[int, int], object]  # (images done, all images)
+OnProgress = Callable[[int, int], object]  # (number of images done, total number)
 
 
 def silent(done: int, total: int) -> None:
@@ -56,7 +56,7 @@ def probabilities(
     scales: Sequence[int] | None = None,
     progress: OnProgress = silent,
 ) -> np.ndarray:
-    """Return the probabilities of a split's images by a protocol, (images, classes), float32."""
+    """Return the class probabilities of a split's images, (images, classes), float32."""
     return evaluate(
         experiment.model,
         split,
@@ -81,11 +81,12 @@ def errors_of(
     Args:
         experiments: Experiments with the same test images; their networks may differ.
         protocol: Test protocol; by default that of the first recipe, or else "single_view".
-        scales: Shorter sides of the images; by default those of the protocol.
+        scales: Lengths in pixels to which the shorter side of each image is resized; by default
+            those of the protocol.
         progress: Function called with the number of images done and the total, per network.
 
     Returns:
-        The test's part of `result.json`, and the `probabilities` from which it was computed.
+        The entries of `result.json` about the test, and the `probabilities` for the errors.
 
     Raises:
         InputError: If the test images of the experiments differ.
@@ -124,7 +125,10 @@ def _check_same_images(first: Experiment, other: Experiment) -> None:
 
 
 def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Return the top-1 and top-5 errors in %, then their intervals; top-5 needs six classes."""
+    """Return the top-1 and top-5 errors in %, with confidence intervals.
+
+    The top-5 error is None for five classes or fewer.
+    """
     few = probabilities.shape[1] <= 5
     errors = {k: None if k == 5 and few else top_k_error(probabilities, labels, k) for k in (1, 5)}
     result: dict[str, Any] = {}
@@ -137,7 +141,10 @@ def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
-    """Return the errors that a single network's recipe expects, or its paper's; else None."""
+    """Return the expected errors of a single network, from its recipe or its paper, or None.
+
+    Errors in the recipe are used only for the protocol that the recipe names.
+    """
     if len(experiments) > 1:
         return None
     recipe, net = experiments[0].recipe, experiments[0].net
@@ -147,7 +154,7 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect.protocol == protocol:
         by = "measured" if expect.measured else "published"
         return {"by": by, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
-    if not expect.measured and net.top1_error is not None:  # the test images are the paper's
+    if not expect.measured and net.top1_error is not None:  # on the paper's test images
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}
         return {"by": f"published, {net.protocol}", **errors}
     return None

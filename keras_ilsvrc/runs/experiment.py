@@ -39,7 +39,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass
 class Experiment:
-    """Recipe with its names resolved, for training, tests and the HTML report.
+    """Recipe with all names but `initial` resolved, for training, tests and the HTML report.
 
     Attributes:
         recipe: Recipe as loaded.
@@ -50,9 +50,9 @@ class Experiment:
         validation: Validation images; None if the recipe names none.
         test: Test images.
         statistics: Statistics of the training images that the ops need.
-        left_out: Training images that are left out; None if none may be.
+        left_out: Training images that are left out; None if no image may be left out.
         model: Model with its current weights.
-        forward: Inference of the model on batches.
+        forward: Function that runs a model on batches, distributed over the replicas.
     """
 
     recipe: Recipe
@@ -74,17 +74,17 @@ class Experiment:
 
     @property
     def alone(self) -> bool:
-        """Whether this process is the only worker, which may stop whenever it is asked to."""
+        """Whether this process is the only worker, so it can stop without the other workers."""
         return workers_of(self.strategy)[0] == 1
 
     @property
     def host_rows(self) -> Rows:
-        """Ops on single training images; those on batches, on the device, are `device_rows`."""
+        """Ops on single training images, which run on the host."""
         return device_ops(op_rows(self.recipe.data.train_ops))[0]
 
     @property
     def device_rows(self) -> Rows:
-        """Ops on batches of training images, after `host_rows`."""
+        """Ops on batches of training images, which run on the device after `host_rows`."""
         return device_ops(op_rows(self.recipe.data.train_ops))[1]
 
     @property
@@ -93,7 +93,7 @@ class Experiment:
         return op_rows(self.recipe.data.eval_ops)
 
     def indices(self, step: int, steps: int = 1) -> list[int]:
-        """Return the indices of the training images of one or more steps, in order."""
+        """Return the indices of the training images of `steps` steps from `step`, in order."""
         batch, seed = self.recipe.data.batch_size, self.recipe.seed
         return indices_of_step(len(self.train), batch, seed, step, steps)
 
@@ -127,7 +127,7 @@ def set_up(
     strategy: tf.distribute.Strategy,
     statistics: dict[str, np.ndarray] | None = None,
 ) -> Experiment:
-    """Resolve all names of a recipe except `initial`; measure the statistics if they are None."""
+    """Return the experiment of a recipe; measure the ops' statistics if `statistics` is None."""
     net = info(recipe.net, **recipe.build.variations)
     _check_batch(recipe, strategy.num_replicas_in_sync)
     keras.config.set_dtype_policy(recipe.precision or "float32")
@@ -184,7 +184,7 @@ def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np
 
 @contextmanager
 def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator[None]:
-    """Name the recipe's key in the error for more bad files than the limit."""
+    """Add `data.bad_limit` to the message of an error about more bad files than the limit."""
     try:
         yield
     except InputError as error:
@@ -201,12 +201,12 @@ def without_optimizer(model: keras.Model) -> keras.Model:
 
 
 def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
-    """Return the ops of a recipe as dicts, which `data.pipeline` takes."""
+    """Return the ops of a recipe as dicts, as `data.pipeline` expects them."""
     return [op.model_dump(exclude_none=True) for op in ops]
 
 
 def _check_batch(recipe: Recipe, replicas: int) -> None:
-    """Raise InputError unless the replicas can share a batch, and the schedule its validation."""
+    """Raise InputError if replicas cannot share a batch, or `plateau` has no validation split."""
     if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
         raise InputError(

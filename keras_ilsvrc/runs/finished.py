@@ -18,7 +18,7 @@ Working = Callable[[str], AbstractContextManager[OnProgress]]
 
 @contextmanager
 def unseen(label: str) -> Iterator[OnProgress]:
-    """Show no progress bar."""
+    """Yield a progress function that shows nothing."""
     yield silent
 
 
@@ -32,7 +32,7 @@ class FinishedRun:
         result: Content of `result.json`.
         history: Rows of `history.csv`; a value that was not measured in an epoch is None.
         probabilities: Probabilities of the current test images, (images, classes).
-        working: Context manager that shows a progress bar with a label.
+        working: Function of a label that returns a context manager for a progress bar.
     """
 
     directory: RunFiles

@@ -1,4 +1,4 @@
-"""Fitting of a run's model: its training images, callbacks and checkpoints."""
+"""Training of a run's model, with its training images, callbacks and checkpoints."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
 
-OVERHEAD = 4096  # bytes, upper limit of what each array adds to its values in a weight file
+OVERHEAD = 4096  # bytes per array in a weight file besides its values, at most
 
 
 def fit(
@@ -39,7 +39,7 @@ def fit(
     machine: Machine,
     stop: StopRequest,
 ) -> list[dict[str, Any]]:
-    """Take the steps of the recipe; return the rows of `history.csv`."""
+    """Train for all steps of the recipe, and return the rows of `history.csv`."""
     recipe, split = experiment.recipe, experiment.train
     batch = recipe.data.batch_size
     plan = Plan(
@@ -98,7 +98,7 @@ def _feed(experiment: Experiment) -> Feed:
 def _measures(
     experiment: Experiment, update: Update, stop: StopRequest
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks whose values the others use: validation, and a plateau's rate."""
+    """Return the callbacks on which later callbacks depend: `Validation` and `Plateau`."""
     callbacks: list[keras.callbacks.Callback] = []
     if experiment.validation is not None:
         callbacks.append(Validation(lambda: _validate(experiment, update, stop)))
@@ -115,7 +115,7 @@ def _recorders(
     machine: Machine,
     history: History,
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that write files; the same on all workers, some without a path."""
+    """Return the callbacks that write files; every worker has them, but only the chief writes."""
     picture, title = directory.file(CURVES), experiment.title
     events = directory.file(TENSORBOARD) if machine.tensorboard else None
 
@@ -137,7 +137,10 @@ def _recorders(
 
 
 def write_weights(model: keras.Model, path: Path) -> None:
-    """Save weights, unless the disk is too full: a partial file prevents a clean exit."""
+    """Save weights, or raise OSError if the disk is too full.
+
+    The space is checked in advance, because a partly written file prevents a clean exit.
+    """
     size = sum(weight.numpy().nbytes + OVERHEAD for weight in model.weights)
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -147,7 +150,7 @@ def write_weights(model: keras.Model, path: Path) -> None:
 def _validate(experiment: Experiment, update: Update, stop: StopRequest) -> dict[str, float]:
     """Return the validation loss, and the validation error in %."""
     if not experiment.alone:
-        stop = NEVER  # all workers learn of a signal together, in the next step
+        stop = NEVER  # all workers must stop together, which they do in the next step
     split = experiment.validation
     assert split is not None
     with as_tested(update):

@@ -16,7 +16,7 @@ from keras_ilsvrc.training import initial
 
 
 def set_initial(model: keras.Model, recipe: Recipe, net: Net) -> None:
-    """Set a model's weights by the recipe's `initial`: the paper, a rule, a run or a file."""
+    """Set a model's weights by the recipe key `initial`: by a rule, or from a run or a file."""
     found = recipe.initial
     if isinstance(found, str):
         _set_word(model, found, recipe.seed, net)

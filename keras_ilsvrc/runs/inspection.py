@@ -38,17 +38,17 @@ class Reiterable:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Model with its images, both as the model takes them and as people see them.
+    """Model with images to inspect it with, both raw and preprocessed for the model.
 
     Attributes:
         model: Model with its weights.
         rows: Preprocessing ops of an image.
         statistics: Statistics that the ops need.
-        split: Images by number; None if there are none.
+        split: Images; None if images are only given as files.
         classes: Names of the model's classes.
         labelled: Whether the labels of the split are indices into `classes`.
         batch_size: Number of images per batch.
-        epochs: Weight files of a run, by "epoch N".
+        epochs: Files of the weights that a run kept after some epochs, by title: "epoch 5".
     """
 
     model: keras.Model
@@ -61,7 +61,7 @@ class Inspection:
     epochs: Mapping[str, Path]
 
     def raw(self, source: int | Path) -> Any:
-        """Return an image as it is stored: from the split by number, or from a file by path.
+        """Return an image without preprocessing, from the split by number or from a file by path.
 
         Raises:
             InputError: If there is no such image, or it cannot be read.
@@ -75,13 +75,12 @@ class Inspection:
             return split.image(source)
 
     def images(self) -> Split:
-        """Return the split.
-
+        """Return the split of images.
         Raises:
             InputError: If there is no split.
         """
         if self.split is None:
-            raise InputError("numbers of images need a source; give --source, or --image FILE")
+            raise InputError("no dataset to take images from; give --source, or --image FILE")
         return self.split
 
     def picture(self, source: int | Path) -> np.ndarray:
@@ -90,29 +89,29 @@ class Inspection:
         return np.asarray(apply_ops(self.raw(source), rows, NO_SEED, {}))
 
     def image(self, source: int | Path) -> np.ndarray:
-        """Return an image as the model takes it, (height, width, channels), float32."""
+        """Return an image preprocessed for the model, (height, width, channels), float32."""
         made = apply_ops(self.raw(source), self.rows, NO_SEED, self.statistics)
         return np.asarray(made, "float32")
 
     def grey(self) -> np.ndarray:
-        """Return a uniformly grey image as the model takes it, (height, width, channels)."""
+        """Return a grey image preprocessed for the model, (height, width, channels), float32."""
         rows = [row for row in self.rows if row["op"] not in GEOMETRY]
         shape = self.model.inputs[0].shape[1:]
         flat = np.full(shape, GREY, "uint8")
         return np.asarray(apply_ops(flat, rows, NO_SEED, self.statistics), "float32")
 
     def batches(self, count: int | None, progress: Callable[[int, int], object]) -> Iterator[Any]:
-        """Yield batches of the first `count` images (None: all), as the model takes them."""
+        """Yield batches of the first `count` images (None: all), preprocessed for the model."""
         split = self.images()[:count]
         done, parts = 0, (split, self.rows, self.statistics)
         with naming_the_file(*parts, lambda: range(done, min(done + self.batch_size, len(split)))):
             for batch in evaluation_batches(*parts, self.batch_size):
-                yield batch.numpy()[: len(split) - done]  # without padding
+                yield batch.numpy()[: len(split) - done]  # the last batch is padded
                 done = min(done + self.batch_size, len(split))
                 progress(done, len(split))
 
     def repeatable(self, count: int | None) -> "Reiterable":
-        """Return the batches of `batches` as an iterable that can be iterated several times."""
+        """Return an iterable over the same images as `batches`, for more than one iteration."""
         return Reiterable(lambda: self.batches(count, lambda done, total: None))
 
     def label(self, source: int | Path) -> int | None:
@@ -134,7 +133,7 @@ class Inspection:
 
 
 def of_run(path: Path, source: str | None = None) -> Inspection:
-    """Return the model and test ops of a finished run, with its test images or a source's.
+    """Return the inspection of a finished run, with its test images or those of a source.
 
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.
@@ -145,7 +144,7 @@ def of_run(path: Path, source: str | None = None) -> Inspection:
 def of_experiment(
     experiment: Experiment, directory: RunFiles, source: str | None = None
 ) -> Inspection:
-    """Return the inspection of an experiment that already has its trained weights."""
+    """Return the inspection of an experiment whose model already has its trained weights."""
     classes, split, labelled = experiment.source.classes, experiment.test, True
     if source is not None:
         found, split = all_of(source, experiment.model)
@@ -163,12 +162,12 @@ def of_experiment(
 
 
 def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> Inspection:
-    """Return the model of a `.keras` file; images are resized and cropped to its square input.
+    """Return the inspection of a `.keras` model; images are resized and cropped to its input.
 
     Args:
         path: Path of the model.
-        preprocess: "caffe", "tf" or "torch", as in `keras.applications`; None for values of 0 to
-            255.
+        preprocess: "caffe", "tf" or "torch", as in `keras.applications`; None if the model
+            expects pixel values of 0 to 255.
         source: Source of images, for example `folder:PATH`.
 
     Raises:
@@ -177,7 +176,7 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
     model = load_model(path, compile=False)
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[1] != shape[2] or not shape[1]:
-        raise InputError(f"{path}: its input is {shape}; expected square images of a known size")
+        raise InputError(f"{path}: the input is {shape}; expected square images of a known size")
     if preprocess is not None and preprocess not in MODES:
         raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
     rows: list[dict[str, Any]] = [
@@ -204,7 +203,7 @@ def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
 
 
 def read_image(path: Path, channels: int) -> Any:
-    """Return the image of a file, uint8.
+    """Return the image in a file, (height, width, channels), uint8.
 
     Raises:
         InputError: If the file cannot be read, or is not an image.

@@ -1,4 +1,4 @@
-"""Settings of training that depend on the machine, not the recipe. Imports no TensorFlow."""
+"""Settings of training that belong to the machine, not to the recipe. Imports no TensorFlow."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from keras_ilsvrc.training.cluster import Cluster
 
 @dataclass(frozen=True)
 class Machine:
-    """Settings that change the speed of training, and its result only by rounding.
+    """Settings that affect the speed of training, and its result only through rounding.
 
     Args:
         replicas: Number of replicas if there is no cluster, as in `training.strategy.mirrored`.
         cluster: Cluster of workers that includes this process; None for a single process.
         deadline: Seconds to wait for all workers at the start.
-        checkpoint_steps: Steps between checkpoints, as in `training.trainer.Trainer`.
-        steps_per_call: Steps in one graph call, as in `training.trainer.Trainer`.
+        checkpoint_steps: Steps between checkpoints, as in `training.plan.Plan`.
+        steps_per_call: Steps in one graph call, as in `training.plan.Plan`.
         xla: Whether to compile with XLA, as in `training.update.Update`.
         tensorboard: Whether to write TensorBoard files to `tensorboard` in the run directory.
     """

@@ -21,7 +21,7 @@ Page = Callable[[FinishedRun], object]
 def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log_stderr) -> None:
     """Draw the plots of a finished run, then its HTML report.
 
-    A failure is only logged, since the result is already saved.
+    If a plot or the report fails, this is only logged, since the result is already saved.
     """
     pictures: dict[str, Callable[[FinishedRun], object]] = {
         CURVES: _draw_curves,
@@ -140,5 +140,5 @@ def doubtful(
 
 
 def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
-    """Return the indices of the images with the lowest top probabilities, in rising order."""
+    """Return the indices of the images whose highest probability is lowest, in rising order."""
     return np.argsort(probabilities.max(axis=1), kind="stable")[:count]

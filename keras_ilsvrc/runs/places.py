@@ -17,7 +17,7 @@ def resolved(path: Path) -> Path:
     try:
         found, home = path.resolve(), Path.cwd().resolve()
         found.exists()
-    except (OSError, RuntimeError) as error:  # Python 3.11 raises RuntimeError for loops
+    except (OSError, RuntimeError) as error:  # Python 3.11: RuntimeError for loops
         reason = getattr(error, "strerror", None) or "a link to itself"
         raise InputError(f"{str(path)[:200]}: {reason}; name another directory") from error
     return found.relative_to(home) if found.is_relative_to(home) else found
@@ -88,7 +88,7 @@ def check_writable(path: Path) -> None:
     """Check that a directory can be created, and that a file can be written in it.
 
     Raises:
-        InputError: If not.
+        InputError: If the directory, or a file in it, cannot be created.
     """
     path, made = make(path, False)
     probe = path / ".probe"
@@ -123,7 +123,7 @@ def tree(path: Path) -> list[str]:
 def remove(path: Path, names: Sequence[str]) -> None:
     """Remove files of a directory, and the folders that are then empty."""
     for name in names:
-        with suppress(OSError):  # do not remove a folder of that name
+        with suppress(OSError):  # a folder of that name is kept
             (path / name).unlink()
     remove_empty({(path / name).parent for name in names} - {path})
 

@@ -1,4 +1,4 @@
-"""Files of a run: their names, and readers that check them against a schema and a SHA-256."""
+"""Names of the files of a run, and readers that check their schema and SHA-256."""
 
 import csv
 import hashlib
@@ -46,7 +46,7 @@ class RunFiles:
         """Identity of the run, from `run.json`.
 
         Raises:
-            InputError: If `run.json` is missing, damaged or of a newer version.
+            InputError: If `run.json` is missing, damaged or from a newer version of the package.
         """
         path = self.path / RUN
         advice = f"{COPY}, or choose another directory"
@@ -61,21 +61,21 @@ class RunFiles:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has a recorded result; the file itself may be missing or damaged."""
+        """Whether the run is recorded as finished; `result.json` itself is not checked."""
         return self._has(RUN) and RESULT in self.identity.files
 
     def check_finished(self) -> Self:
         """Return this object if the run is finished.
 
         Raises:
-            InputError: If it contains no finished run.
+            InputError: If the directory contains no finished run.
         """
         path = self.path
         for name in (RECIPE, RUN):
             if not self._has(name):
                 raise InputError(f"{path}: no finished run: {name} is missing")
         if not self.finished:
-            raise InputError(f"{path}: no finished run: finish it with `train ... --resume`")
+            raise InputError(f"{path}: no finished run; resume it with `train ... --resume`")
         return self
 
     def recipe(self) -> Recipe:
@@ -115,7 +115,7 @@ class RunFiles:
         """Return the rows of `history.csv`, one per epoch; an empty cell is None."""
         from keras_ilsvrc.training.records import COLUMNS
 
-        if HISTORY not in self.identity.files:  # the disk was full in training
+        if HISTORY not in self.identity.files:  # could not be written, e.g. to a full disk
             return []
         content = self._verified(HISTORY, self.identity.files[HISTORY])
 

@@ -20,8 +20,8 @@ class Row:
 
     Attributes:
         data: Name of the dataset.
-        classifier: Name of a network, or of a classifier without one (a baseline).
-        errors: Top-1 test errors in %, by seed; 0 stands for the seed of a baseline.
+        classifier: Name of a network, or of a baseline, which is a classifier of another kind.
+        errors: Top-1 test errors in %, by seed; that of a baseline has the key 0.
         images: Number of test images.
         protocol: Test protocol.
         seconds: Mean seconds per run; None for a baseline.
@@ -67,7 +67,7 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
         group = groups.setdefault(json.dumps(same, sort_keys=True), [])
         if recipe.seed in [other.seed for other, _ in group]:
             raise InputError(
-                f"{path}: another run has the same recipe and seed {recipe.seed}; leave one out"
+                f"{path}: another run has the same recipe and seed {recipe.seed}; name only one"
             )
         group.append((recipe, result))
         if found := result.get("baseline"):
@@ -77,7 +77,7 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
     rows = [_row(group) for group in groups.values()]
     rows.sort(key=lambda row: (row.data, row.mean))
     first = [row for _, row in sorted(baselines.items())]
-    return sorted([*first, *rows], key=lambda row: row.data)  # stable: baselines stay first
+    return sorted([*first, *rows], key=lambda row: row.data)  # stable, so baselines stay first
 
 
 def markdown(rows: Iterable[Row]) -> str:

@@ -44,8 +44,8 @@ class Identity(Table):
         seed: Seed of the recipe.
         classes: Names of the classes, in the order of the labels.
         eval_ops: Preprocessing ops of an image in tests.
-        splits: Identity of the images by key of the recipe: train, validation, test.
-        files: SHA-256 of the finished files by name.
+        splits: Identity of the images of each split: train, validation, test.
+        files: SHA-256 of each complete file, by name.
     """
 
     version: str
@@ -64,25 +64,25 @@ class Identity(Table):
         return {"recipe": self.recipe, "seed": self.seed, "data": digest}
 
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
-        """Return texts that say how the classes and splits differ from those of this run."""
+        """List as text how the classes and splits in `now` differ from those of this run."""
         found = []
         if now.classes != self.classes:
             pairs = enumerate(zip_longest(self.classes, now.classes))
             label, (old, new) = next(pair for pair in pairs if pair[1][0] != pair[1][1])
             counts = f"{len(self.classes)} classes in the run, {len(now.classes)} in the dataset"
-            found.append(f"{counts}; class {label} was {old!r} and is {new!r}")
+            found.append(f"{counts}; class {label} was {old!r} and is now {new!r}")
         for name in splits:
             if name not in self.splits or name not in now.splits:
                 continue
             old_count, new_count = self.splits[name].number, now.splits[name].number
             if old_count != new_count:
-                found.append(f"{name} had {old_count:,} images and has {new_count:,}")
+                found.append(f"{name} had {old_count:,} images and now has {new_count:,}")
             elif self.splits[name].digest != now.splits[name].digest:
                 found.append(f"{name} has images with other names, sizes or labels")
         return found
 
     def touched(self, now: "Identity") -> list[str]:
-        """Return the splits whose files have the same names and sizes, but were rewritten."""
+        """Return the splits whose files were rewritten with the same names and sizes."""
         both = self.splits.keys() & now.splits.keys()
         changed = [x for x in both if self.splits[x].stamp != now.splits[x].stamp]
         return sorted(x for x in changed if self.splits[x].digest == now.splits[x].digest)
@@ -97,7 +97,7 @@ class Expected(Table):
 
 
 class Baseline(Table):
-    """Error of a classifier without a network, on the same images."""
+    """Test error of a classifier that is not a network, on the same images."""
 
     name: str
     top1_error: Percent
@@ -126,7 +126,7 @@ class Result(BaseModel):
 
 
 def sealed(table: Mapping[str, Any]) -> bytes:
-    """Return a table as JSON, with the SHA-256 of its content as an extra key."""
+    """Return a table as JSON, with the SHA-256 of its content under the key `sha256`."""
     return (json.dumps({"sha256": _digest(table), **table}, indent=2) + "\n").encode()
 
 
@@ -167,7 +167,7 @@ def check_version(path: Path, table: Mapping[str, Any]) -> None:
     """Check that a run was not written by a newer version of the package.
 
     Raises:
-        InputError: If it was; the message gives both versions.
+        InputError: If a newer version wrote the run; the message gives both versions.
     """
     own = version("keras_ilsvrc")
     try:

@@ -1,4 +1,4 @@
-"""Training by a recipe: train and test a network, and save it in a run directory."""
+"""Training and test of the network of a recipe, saved in a run directory."""
 
 import platform
 import time
@@ -52,8 +52,8 @@ def train(
         The content of `result.json`.
 
     Raises:
-        InputError: If a name in the recipe is unknown, or the images do not fit the network, or
-            are not those of the run that is resumed.
+        InputError: If a name in the recipe is unknown, if the images do not fit the network, or
+            if they are not those of the run that is resumed.
         Stopped: If SIGTERM, SIGHUP or SIGINT is received.
         Diverged: If gradients are repeatedly not finite.
         LostWorker: If another worker is lost.
@@ -100,7 +100,7 @@ def _train(
 
 
 def _record(experiment: Experiment, directory: RunDirectory) -> None:
-    """Record what the run belongs to, or compare it with what was recorded when it began."""
+    """Record the identity of a new run, or check it against that of a resumed run."""
     if not isinstance(directory, NoDirectory):
         for line in directory.begin(experiment.identity()):
             log_stderr(line)
@@ -140,17 +140,16 @@ def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -
 
 
 def _check_baseline(experiment: Experiment) -> None:
-    """Raise InputError if the images do not fit the baseline."""
+    """Raise InputError if the recipe has a baseline, but the images are not in memory."""
     name, splits = experiment.recipe.baseline, (experiment.train, experiment.test)
     if name and any(split.pixels is None for split in splits):
         raise InputError(
-            f"baseline is {name!r}, which needs a dataset that is kept in memory; leave baseline "
-            "out"
+            f"baseline is {name!r}, which needs a dataset that is kept in memory; remove this key"
         )
 
 
 def _baseline(experiment: Experiment) -> dict[str, Any]:
-    """Return the error of the recipe's baseline on the test images; empty if it names none."""
+    """Return the test error of the recipe's baseline; an empty dict if there is no baseline."""
     name = experiment.recipe.baseline
     if name is None:
         return {}

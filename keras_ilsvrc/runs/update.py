@@ -1,4 +1,4 @@
-"""Training step of an experiment: its optimizer, schedule and loss, from the recipe's tables."""
+"""Training step of an experiment, with the optimizer, schedule and loss of its recipe."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,7 +15,7 @@ from keras_ilsvrc.training.schedules import Rate, WarmUp, exponential, polynomia
 from keras_ilsvrc.training.update import Update
 
 OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
-# Keys for `Update` and constraints; all others are arguments of the optimizer.
+# Keys of `[optimizer]` that are not passed to the optimizer's class.
 OURS = {"name", "clip_norm", "average", "filter_rms"}
 SCHEDULES: dict[str, Callable[[Any], Rate]] = {
     "steps": lambda table: steps(table.learning_rate),
@@ -59,7 +59,7 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
 
 
 def _rate(table: Schedule) -> Rate:
-    """Return the learning rate, or the schedule that gives it by step."""
+    """Return the learning rate of a recipe: a number, or a schedule with a rate for each step."""
     rate = SCHEDULES[table.name](table)
     return WarmUp(rate, *table.warm_up) if table.warm_up else rate
 
@@ -86,4 +86,4 @@ def _check_model(experiment: Experiment, xla: bool) -> None:
 def _check_names(key: str, names: Iterable[str], known: Iterable[str], net: str) -> None:
     for name in names:
         if name not in known:
-            raise InputError(f"{key}.{name}: {net} has none of this name; {nearest(name, known)}")
+            raise InputError(f"{key}.{name}: {net} has no {name!r}; {nearest(name, known)}")

@@ -1,4 +1,4 @@
-"""Progress bars for long work, and work on many items with all cores."""
+"""Progress bars for long work, and a thread pool that shows one."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-PATIENCE = 2.0  # seconds before a bar is shown
+PATIENCE = 2.0  # seconds of work before a bar is shown
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 @contextmanager
 def bar(label: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on stderr, if that is a terminal and work takes over two seconds.
+    """Show a progress bar if stderr is a terminal and the work takes more than two seconds.
 
     Args:
         label: Label of the bar.
@@ -51,7 +51,7 @@ def bar(label: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
 
 
 def tracked(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
-    """Yield the items while a progress bar shows how many are done."""
+    """Yield the items, while a progress bar shows how many have been yielded."""
     with bar(label) as progress:
         for number, item in enumerate(items, 1):
             yield item

@@ -1,4 +1,4 @@
-"""Standard streams: open those that are closed, and silence TensorFlow while it starts."""
+"""Standard streams: output that never fails, and no messages while TensorFlow starts."""
 
 import io
 import os
@@ -8,22 +8,22 @@ from typing import Any
 
 
 def open_streams() -> None:
-    """Open closed standard streams, and discard output once its reader has gone."""
+    """Open all closed standard streams, and let writing to stdout or stderr never fail."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is `number`
     sys.stdout, sys.stderr = _text(1), _text(2)
 
 
 class _Output(io.FileIO):
-    """Stream that discards what is written after its reader has gone."""
+    """Stream that discards all output after the first write that fails."""
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except OSError:  # closed pipe or terminal, or full disk: must not end the work
+        except OSError:  # a closed pipe, closed terminal or full disk must not end the command
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
             os.close(null)
@@ -31,14 +31,14 @@ class _Output(io.FileIO):
 
 
 def _text(number: int) -> io.TextIOWrapper:
-    """Return a line-buffered stream that escapes the characters its encoding lacks."""
+    """Return a line-buffered stream that escapes characters not in its encoding."""
     output = io.BufferedWriter(_Output(number, "w", closefd=False))
     encoding = getattr((sys.stdout, sys.stderr)[number - 1], "encoding", None) or "utf-8"
     return io.TextIOWrapper(output, encoding, "backslashreplace", line_buffering=True)
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow and list its devices; show its messages only if that fails.
+    """Import TensorFlow and list its devices; show its messages only if this fails.
 
     TensorFlow's first messages come from compiled code, before any setting can suppress them.
     """

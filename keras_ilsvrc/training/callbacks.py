@@ -1,4 +1,4 @@
-"""Training callbacks: validation, redrawing of plots, and display of progress."""
+"""Training callbacks for validation, for redrawing plots and for showing progress."""
 
 import sys
 import time
@@ -12,12 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from keras_ilsvrc.errors import reason
 from keras_ilsvrc.training.records import Logs, error
 
-# State of `ReduceLROnPlateau`, `EarlyStopping` and `ModelCheckpoint`: numbers or None.
+# Attributes that hold the state of Keras' `ReduceLROnPlateau`, `EarlyStopping` and
+# `ModelCheckpoint`; each is a number or None.
 REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
 
 
 class Validation(keras.callbacks.Callback):
-    """Callback that adds the values of `measure` to the logs of every epoch."""
+    """Callback that adds the values that `measure` returns to the logs of each epoch."""
 
     def __init__(self, measure: Callable[[], dict[str, float]]):
         super().__init__()
@@ -29,12 +30,12 @@ class Validation(keras.callbacks.Callback):
 
 
 class Redraw(keras.callbacks.Callback):
-    """Callback that redraws a plot after an epoch, unless the last one is younger than `seconds`.
+    """Callback that redraws a plot after each epoch, but at most once in `seconds` seconds.
 
     Args:
         draw: Function that writes the plot.
         log: Function called with a message if the plot cannot be written.
-        seconds: Minimum seconds between plots, so that plots do not slow down short epochs.
+        seconds: Minimum seconds between two plots, so that plots do not slow down short epochs.
     """
 
     def __init__(
@@ -58,16 +59,16 @@ class Redraw(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Progress bar over all steps with loss, error, images/s and time left.
+    """Progress bar over all training steps, with loss, error, images/s and the time left.
 
-    If stderr is not a terminal, it prints one line per epoch instead. As a context manager it
-    restores the terminal and its cursor, however training ends.
+    If stderr is not a terminal, it prints one line per epoch instead. Use it as a context
+    manager, which restores the terminal even if training fails.
 
     Args:
         steps: Number of training steps.
         steps_per_epoch: Number of steps per epoch.
         images_per_step: Global batch size.
-        shown: Whether to show progress; if False, nothing is printed.
+        shown: Whether to print anything.
     """
 
     def __init__(self, steps: int, steps_per_epoch: int, images_per_step: int, shown: bool = True):
@@ -110,7 +111,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         done = int(logs["step"])
-        if self.first is None:  # the first call traces the graph, so do not time it
+        if self.first is None:  # the first graph call includes tracing, so do not time it
             self.first, self.started = done, time.perf_counter()
         elif done > self.first:
             passed = time.perf_counter() - self.started
@@ -135,7 +136,7 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Return a callback's state: that of its own `get_state`, else its `REMEMBERED` attributes."""
+    """Return what the callback's own `get_state` returns, or else its `REMEMBERED` attributes."""
     if hasattr(callback, "get_state"):
         return callback.get_state()
     state = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}
@@ -143,7 +144,7 @@ def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
 
 
 def set_state(callback: keras.callbacks.Callback, state: dict[str, Any]) -> None:
-    """Restore a callback's state from `get_state`."""
+    """Restore the state of a callback, as returned by `get_state`."""
     if hasattr(callback, "set_state"):
         callback.set_state(state)
     else:

@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, and checked for damage when they are read."""
+"""Checkpoint files, which are written atomically and checked for damage when they are read."""
 
 import contextlib
 import hashlib
@@ -23,11 +23,11 @@ STATE = "state.json"
 
 
 class Damaged(InputError):
-    """Error of a checkpoint file that has changed since it was written."""
+    """Error for a checkpoint file that has changed since it was written."""
 
 
 class NotFinite(ValueError):
-    """Error of a state that contains values that are not finite."""
+    """Error for a training state with values that are NaN or infinite."""
 
 
 @dataclass
@@ -44,16 +44,16 @@ class State:
 
 
 class Facts(BaseModel):
-    """Content of a trainer's checkpoint other than its arrays.
+    """Content of a checkpoint other than its arrays.
 
     Attributes:
         step: Number of steps taken.
         epochs: Number of epochs completed.
         replicas: Number of replicas.
         threads: Number of threads per operation, which affects the rounding of sums.
-        sums: Sums over the current epoch so far, by name: loss, accuracy, waited, steps.
-        skipped: Steps to skip, because their gradient was not finite.
-        left_out: State of `LeftOut`.
+        sums: Sums over the steps of the current epoch so far: loss, accuracy, waited, steps.
+        skipped: Numbers of the steps to skip, because their gradient was not finite.
+        left_out: State of `LeftOut`, the list of training images that are left out.
         stop_training: Whether a callback has asked training to stop.
         callbacks: State of each callback, in order.
         owner: Identity of the run that the checkpoint belongs to.
@@ -74,10 +74,11 @@ class Facts(BaseModel):
 
     @classmethod
     def of(cls, state: State, replicas: int) -> "Facts":
-        """Return the checked facts of a state, to be restored on a number of replicas.
+        """Return the validated facts of a state that is to be restored on `replicas` replicas.
 
         Raises:
-            InputError: If the facts are of another version, or of another number of replicas.
+            InputError: If the facts were written by another version of the package, or by
+                training on another number of replicas.
         """
         try:
             facts = cls.model_validate(state.facts)
@@ -97,7 +98,7 @@ def write(path: Path, state: State) -> None:
     """Write a checkpoint file: a zip of arrays and facts, preceded by its SHA-256.
 
     Raises:
-        OSError: If the file cannot be written; no part of it is left.
+        OSError: If the file cannot be written; no partial file is left.
     """
     with whole(path) as part, open(part, "wb") as file:
         file.write(b"0" * DIGEST + b"\n")
@@ -124,7 +125,7 @@ def read(path: Path) -> State:
 
 
 def pack(file: Any, state: State) -> None:
-    """Write arrays and facts to a zip file, without seeking."""
+    """Write arrays and facts to a zip file sequentially, as `_Hashed` requires."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(STATE, json.dumps(state.facts))
         for name, array in state.arrays.items():
@@ -133,7 +134,7 @@ def pack(file: Any, state: State) -> None:
 
 
 def unpack(content: bytes | memoryview) -> State:
-    """Return the state from a zip that `pack` wrote."""
+    """Return the state from the content of a zip file that `pack` wrote."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         facts = json.loads(archive.read(STATE))
         names = [name for name in archive.namelist() if name != STATE]
@@ -147,13 +148,14 @@ def unpack(content: bytes | memoryview) -> State:
 
 
 class Checkpoints:
-    """Newest checkpoints of a run, in a directory of their own.
+    """Directory with the newest checkpoints of a run.
 
     Args:
-        directory: Path of the directory, which is created with the first checkpoint; None on a
-            worker that is not the chief, which writes none.
+        directory: Path of the directory, which is created with the first checkpoint. None on
+            workers other than the chief, which write no checkpoints.
         owner: Identity of the run as JSON types, written into every checkpoint.
-        keep: Number of checkpoints to keep; with two, one is left if the other is damaged.
+        keep: Number of checkpoints to keep. With two, an older one is left if the newest is
+            damaged.
     """
 
     def __init__(
@@ -185,10 +187,11 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        later = found[: found.index(path)]  # damaged, so training resumed from an earlier step
+        # Checkpoints of later steps are damaged, or training would have resumed from them.
+        later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:
-            with contextlib.suppress(OSError):  # do not remove a folder of that name
+            with contextlib.suppress(OSError):  # a folder of that name is kept
                 old.unlink()
         return path
 
@@ -196,7 +199,7 @@ class Checkpoints:
         """Return the newest undamaged state (or None), and a message for each damaged file.
 
         Raises:
-            InputError: If the state belongs to another run.
+            InputError: If the checkpoint belongs to another run.
         """
         damaged: list[str] = []
         for path in self.paths():
@@ -217,7 +220,7 @@ class Checkpoints:
 
 
 class _Hashed(io.RawIOBase):
-    """File that is written sequentially, with a SHA-256 of what is written."""
+    """Write-only file that computes the SHA-256 of its content as it is written."""
 
     def __init__(self, file: Any):
         self.file, self.hash = file, hashlib.sha256()

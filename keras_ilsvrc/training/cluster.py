@@ -1,6 +1,7 @@
-"""Workers of training on several machines: their addresses, and whether they answer.
+"""Addresses of the workers in `TF_CONFIG`, and checks whether each worker can be reached.
 
-Does not import TensorFlow, so that a mistake in `TF_CONFIG` is reported before TensorFlow starts.
+This module does not import TensorFlow, so that a mistake in `TF_CONFIG` is reported before
+TensorFlow starts.
 """
 
 import contextlib
@@ -20,8 +21,8 @@ from pydantic_core import PydanticCustomError
 
 from keras_ilsvrc.errors import InputError
 
-LOST = 69  # exit status: EX_UNAVAILABLE of sysexits.h
-PATIENCE = 5.0  # seconds of waiting before a message is printed
+LOST = 69  # exit status after a lost worker: EX_UNAVAILABLE of sysexits.h
+PATIENCE = 5.0  # seconds of waiting for workers before a message is printed
 POLL = 0.2  # seconds between checks for missing workers at the start
 PROBE = 1.0  # seconds between checks of the other workers during training
 GRACE = 10.0  # seconds for TensorFlow to notice a lost worker itself and end cleanly
@@ -63,7 +64,7 @@ def log_stderr(line: str) -> None:
 
 
 class LostWorker(Exception):
-    """Error of a lost worker: training ends on all workers, which must resume together."""
+    """Error for a lost worker. Training ends on all workers, which must be resumed together."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,12 @@ class Cluster:
         return self.index == 0
 
     def name(self, index: int | None = None) -> str:
-        """Return the index and address of a worker as text, by default of this one."""
+        """Return the index and address of a worker as text; of this worker if `index` is None."""
         index = self.index if index is None else index
         return f"worker {index} ({self.workers[index]})"
 
     def absent(self, timeout: float = 3.0) -> list[str]:
-        """Return the names of the other workers that do not answer at their address."""
+        """Return the names of the other workers whose address accepts no connection."""
         return [
             self.name(index)
             for index, address in enumerate(self.workers)
@@ -93,12 +94,12 @@ class Cluster:
 
 
 def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """Return the cluster of `TF_CONFIG`; None if it is not set, or has only one worker.
+    """Return the cluster that `TF_CONFIG` describes; None if it is not set or has one worker.
 
-    A task of the type `chief` is numbered before the workers.
+    If there is a task of type `chief`, it has index 0, and the workers follow.
 
     Raises:
-        InputError: If `TF_CONFIG` is not JSON, is not of the form that TensorFlow reads, has an
+        InputError: If `TF_CONFIG` is not JSON or not in TensorFlow's format, if it contains an
             address twice or a task that does not exist, or if this worker's port is in use.
     """
     text = environment.get("TF_CONFIG")
@@ -107,7 +108,7 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     workers, index = _read(text)
     twice = [address for address, count in Counter(workers).items() if count > 1]
     if twice:
-        raise InputError(f"TF_CONFIG: {twice[0]} is the address of two workers; give each its own")
+        raise InputError(f"TF_CONFIG: {twice[0]} is used by two workers; give each its own")
     if len(workers) == 1:
         return None
     _listen(workers[index]).close()
@@ -115,7 +116,7 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
 
 
 def _read(text: str) -> tuple[tuple[str, ...], int]:
-    """Return all addresses, and the index of this process among them."""
+    """Return the addresses of all workers in `TF_CONFIG`, and the index of this process."""
     if len(text) > LIMIT:
         raise InputError(f"TF_CONFIG: {len(text):,} characters; expected at most {LIMIT:,}")
     try:
@@ -139,7 +140,7 @@ def _read(text: str) -> tuple[tuple[str, ...], int]:
 
 
 def _listen(address: str) -> socket.socket:
-    """Open this worker's port; fail if it is in use, since TensorFlow would share it."""
+    """Open this worker's port, or raise InputError if it is in use: TensorFlow would share it."""
     port = int(address.rpartition(":")[2])
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,7 +159,7 @@ def _listen(address: str) -> socket.socket:
 
 def _answers(address: str, timeout: float) -> bool:
     host, _, port = address.rpartition(":")
-    try:  # UnicodeError: a part of the host name is empty or too long
+    try:  # UnicodeError is raised if a part of the host name is empty or too long
         with socket.create_connection((host.strip("[]"), int(port)), timeout):
             return True
     except (OSError, UnicodeError):
@@ -170,8 +171,8 @@ def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
 
     Args:
         cluster: Workers to wait for.
-        deadline: Seconds to wait for all workers.
-        log: Function that prints the names of missing workers after a few seconds.
+        deadline: Maximum seconds to wait for all workers.
+        log: Function called with a message about missing workers, after `PATIENCE` seconds.
 
     Raises:
         InputError: If a worker does not answer before the deadline.

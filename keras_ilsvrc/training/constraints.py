@@ -8,10 +8,10 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class FilterRMS(keras.constraints.Constraint):
-    """Constraint that scales down a convolution's filter if its root mean square exceeds `most`.
+    """Constraint that scales a convolution's filters down to a root mean square of `most`.
 
-    Zeiler and Fergus (arXiv:1311.2901, section 3.1) limit the filters of all convolutions to
-    0.1, so that a few filters of the first layer do not dominate.
+    Filters with a smaller root mean square are not changed. Zeiler and Fergus (arXiv:1311.2901,
+    section 3.1) use 0.1 in all convolutions, so that a few filters of conv1 do not dominate.
 
     Args:
         most: Maximum root mean square over rows, columns and input channels; above 0.

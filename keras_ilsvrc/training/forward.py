@@ -1,4 +1,4 @@
-"""Inference over batches with all replicas of all workers."""
+"""Inference on batches, distributed over all replicas of all workers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,12 +19,13 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
 
     Args:
         strategy: Strategy of the replicas.
-        batches: Function that returns one worker's dataset; its batches go to replicas in turn.
+        batches: Function that returns the dataset of one worker. Successive batches go to
+            successive replicas of this worker.
     """
     made = to_devices._create_device_dataset
 
     def without_tuner(*args: Any) -> tf.data.Dataset:
-        # The options of our datasets do not reach these inner ones.
+        # TensorFlow makes one such dataset per device, without the options of our datasets.
         return made(*args).with_options(untuned())
 
     with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):
@@ -32,7 +33,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
 
 
 class Forward:
-    """Replacement of `model.predict` for every strategy; Keras' own fails on several workers.
+    """Replacement for `model.predict` that works on several workers too, where Keras' own fails.
 
     Args:
         strategy: Strategy in whose scope the models are built.
@@ -50,9 +51,9 @@ class Forward:
 
         Args:
             model: Model whose outputs have the images as their first axis.
-            batches: Function that returns one worker's finite dataset. Each batch is one
-                replica's share of the images, for its replicas in turn.
-            check: Function called after every step; an exception from it ends the inference.
+            batches: Function that returns the finite dataset of one worker. Each batch is one
+                replica's share; successive batches go to successive replicas of this worker.
+            check: Function called after every step, which may raise an exception to end early.
         """
         feed = iterate(self.strategy, batches)
         if self.model is not model or self.spec != feed.element_spec:

@@ -1,4 +1,4 @@
-"""Initial values of the papers for the weights of a model that is already built."""
+"""Initial values, as given in the papers, for the weights of a model that is already built."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +20,11 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
 
     Args:
         model: Functional model; layers without a kernel keep their values. The coefficients of
-            LeNet-5's subsampling are drawn like kernels.
+            LeNet-5's subsampling layers are drawn like kernels.
         table: `{"kernel": rule, "bias": {layer: value}}`. The rule is `("normal", deviation)`,
             `("fan_in", bound)` for uniform values within bound / fan-in, `("he",)` for He et al.'s
             normal values, or `(Keras initializer,)`.
-            The bias of a layer that is not named is set by the layer's own initializer.
+            A bias that is not listed is set by the layer's own initializer.
         seed: Seed; the same seed gives the same values.
     """
     for number, layer in enumerate(leaves(model)):
@@ -32,7 +32,7 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
         if weight is None:
             continue
         draw = _initializer(*table["kernel"], seed=seed * 100_003 + number)
-        if hasattr(layer, "by_fan_in"):  # the kernel's shape does not give its fan-in
+        if hasattr(layer, "by_fan_in"):  # fan-in does not follow from the kernel's shape
             draw = layer.by_fan_in(draw)
         weight.assign(draw(weight.shape, dtype=weight.dtype))
         if layer.bias is not None:
@@ -43,7 +43,7 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
 
 
 def _initializer(name: str, *numbers: float, seed: int) -> Callable[..., Any]:
-    """Return the function of a shape and a dtype that draws values by a rule."""
+    """Return a function of (shape, dtype) that draws values by a rule of the table."""
     if name == "normal":
         return keras.initializers.RandomNormal(stddev=numbers[0], seed=seed)
     if name == "he":

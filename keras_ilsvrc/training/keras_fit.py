@@ -1,4 +1,4 @@
-"""Settings that Keras' own `fit` and `predict` need to be correct and fast."""
+"""Settings of a model for training and inference with Keras' own `fit` and `predict`."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.layers.graph import leaves
 
-DEEP = 1000  # Keras layers; ResNet-110 has 441 of them, ResNet-1001 has 3673
+DEEP = 1000  # maximum Keras layers for graph optimization; ResNet-110 has 441, ResNet-1001 3673
 
 
 def compile_model(
@@ -15,7 +15,7 @@ def compile_model(
     optimizer: keras.optimizers.Optimizer,
     loss_weights: Mapping[str, float] | None = None,
 ) -> None:
-    """Compile a model for `fit`: cross-entropy on every output, accuracy on `predictions`.
+    """Compile a model for `fit`, with cross-entropy for all outputs and accuracy of `predictions`.
 
     Args:
         model: Model with one output, or a dict of outputs.
@@ -36,9 +36,9 @@ def compile_model(
 def disable_slow_cpu_options(model: keras.Model) -> None:
     """Turn off optimizations that cost more time than they save, if there is no GPU.
 
-    These are XLA in the model's `fit` and `predict` and, for models of more than `DEEP` layers,
-    TensorFlow's graph optimizer in this process: its time grows faster than the graph, and on a
-    CPU it makes no step faster.
+    One is XLA in the model's `fit` and `predict`. The other, for models of more than `DEEP`
+    layers, is TensorFlow's graph optimizer in the whole process. Its time grows faster than the
+    graph, and on a CPU it makes no step faster.
     """
     if tf.config.list_physical_devices("GPU"):
         return

@@ -1,4 +1,4 @@
-"""Optimizers with weight decay in the gradient and rates by weight name, as in the papers."""
+"""Optimizers with weight decay in the gradient, and learning rates by weight name, as in Caffe."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -13,7 +13,9 @@ NONE: Mapping[str, float] = MappingProxyType({})
 
 
 class InGradient(keras.optimizers.Optimizer):
-    """Mixin that adds weight decay to the gradients of kernels, and sets rates by weight name.
+    """Mixin that adds weight decay to the gradients, and sets learning rates by weight name.
+
+    Only kernels decay; biases, gamma and beta do not.
 
     Keras' own `weight_decay` is applied outside the momentum, and to all weights.
     """
@@ -46,7 +48,7 @@ class SGD(InGradient, keras.optimizers.SGD):
     Only kernels decay; biases, gamma and beta do not.
 
     Args:
-        l2: Weight of w in the gradient, 0 or above.
+        l2: Coefficient of the weight decay `l2 * w`, 0 or above.
         rates: Factors of the learning rate by weight name, for example `{"bias": 2.0}` in
             Caffe's networks.
         **kwargs: Arguments of `keras.optimizers.SGD`.
@@ -66,13 +68,13 @@ class SGD(InGradient, keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class RMSprop(InGradient, keras.optimizers.RMSprop):
-    """RMSProp with epsilon under the root (Szegedy et al., arXiv:1512.00567, section 8).
+    """RMSProp with epsilon inside the square root (Szegedy et al., arXiv:1512.00567, section 8).
 
     s = rho * s + (1 - rho) * g^2, v = momentum * v + rate * g / sqrt(s + epsilon), w = w - v, for
     g = gradient + l2 * w. The paper uses rho 0.9 and epsilon 1.0.
 
     Args:
-        l2: Weight of w in the gradient of kernels, 0 or above.
+        l2: Coefficient of the weight decay `l2 * w` of kernels, 0 or above.
         rates: Factors of the learning rate by weight name, as in `SGD`.
         **kwargs: Arguments of `keras.optimizers.RMSprop`.
     """

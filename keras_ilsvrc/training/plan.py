@@ -9,14 +9,14 @@ from keras_ilsvrc.data.left_out import LeftOut
 
 
 class Feed(NamedTuple):
-    """Training images, from any step on.
+    """Training images, which can be read from any step on.
 
     Attributes:
         from_step: Function of (first step, input context) that returns one worker's dataset from
-            that step on. Each batch is one replica's share, for its replicas in turn.
-        describe: Function that returns the images of a step as text, for messages.
-        left_out: Images that `from_step` leaves out. If an image cannot be read, it finds those
-            to leave out; training returns to the last checkpoint and continues without them.
+            that step on. Successive batches go to successive replicas of this worker.
+        describe: Function that returns the names of a step's images as text, for messages.
+        left_out: Images that `from_step` leaves out; None for none. If an image cannot be read
+            in training, it is added, and training resumes from the last checkpoint without it.
     """
 
     from_step: Callable[[int, tf.distribute.InputContext], tf.data.Dataset]
@@ -25,14 +25,15 @@ class Feed(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Length of training, and the steps at which it calls back or saves.
+    """Length of training and of its epochs, and the intervals between checkpoints.
 
     Attributes:
         steps: Total number of steps; the last epoch may be shorter than the others.
-        steps_per_epoch: Number of steps between calls of the callbacks' `on_epoch_end`.
+        steps_per_epoch: Number of steps per epoch.
         steps_per_call: Number of steps in one graph call.
-        checkpoint_steps: Steps between checkpoints within an epoch; every epoch ends with one.
-        checkpoint_seconds: Seconds after which a checkpoint is written at any step.
+        checkpoint_steps: Number of steps between checkpoints within an epoch; None for no such
+            checkpoints. The end of an epoch always writes one.
+        checkpoint_seconds: Seconds after a checkpoint until another is written within the epoch.
     """
 
     steps: int
@@ -42,16 +43,16 @@ class Plan(NamedTuple):
     checkpoint_seconds: float = 600
 
     def end_of_epoch(self, epoch: int) -> int:
-        """Return the number of steps taken when an epoch, counted from 0, has ended."""
+        """Return the total number of steps at the end of an epoch, where epochs start at 0."""
         return min((epoch + 1) * self.steps_per_epoch, self.steps)
 
     def next_border(self, step: int, epoch: int) -> int:
-        """Return the step at which the graph call that begins at a step has to end."""
+        """Return the step at which a graph call that begins at `step` must end."""
         borders = [self.end_of_epoch(epoch), step + self.steps_per_call]
         if self.checkpoint_steps:
             borders.append((step // self.checkpoint_steps + 1) * self.checkpoint_steps)
         return min(borders)
 
     def checkpoint_due(self, step: int) -> bool:
-        """Return whether a checkpoint is due after a number of steps within an epoch."""
+        """Return whether `checkpoint_steps` requires a checkpoint after `step` steps."""
         return self.checkpoint_steps is not None and step % self.checkpoint_steps == 0

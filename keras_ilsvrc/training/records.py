@@ -1,4 +1,4 @@
-"""Callbacks that record training: `history.csv`, TensorBoard files, weights of some epochs."""
+"""Callbacks that write `history.csv`, TensorBoard files and the weights of selected epochs."""
 
 import csv
 import time
@@ -29,12 +29,12 @@ COLUMNS = (
 class History(keras.callbacks.Callback):
     """Callback that writes `history.csv`, one row per epoch.
 
-    The learning rate is that of the epoch's first step. Images/s and `input_wait`, the share of
-    time spent waiting for images, exclude the very first call, which traces the graph. In an
-    epoch in which training resumed, they cover the steps since then.
+    The learning rate is that of the epoch's first step. `input_wait` is the share of the time
+    spent waiting for images. Neither it nor images/s includes the first graph call, which traces
+    the graph, or steps of the epoch that were taken before training was resumed.
 
     Args:
-        path: Path of the file, which is overwritten; None to keep the rows and write nothing.
+        path: Path of the file, which is overwritten; None to keep the rows only in memory.
         images_per_step: Global batch size.
         log: Function called with a message if the file cannot be written.
     """
@@ -66,7 +66,7 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.first = self.timed = None
-        if epoch == self.epoch:  # resumed within the epoch
+        if epoch == self.epoch:  # training was resumed within this epoch
             return
         self.epoch = epoch
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
@@ -118,12 +118,12 @@ class History(keras.callbacks.Callback):
 
 
 class Summaries(keras.callbacks.Callback):
-    """Callback that writes the rows of a history for TensorBoard, at their steps.
+    """Callback that writes each row of a `History` for TensorBoard, with the step number.
 
     Args:
-        history: History, which must come before this callback.
-        directory: Directory of the event files, of which a resumed run has several; None to
-            write nothing.
+        history: History callback, which must come before this one in the list of callbacks.
+        directory: Directory of the event files; each resumption of a run adds one. None to write
+            nothing.
     """
 
     def __init__(self, history: History, directory: Path | None):
@@ -135,7 +135,7 @@ class Summaries(keras.callbacks.Callback):
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Do nothing, since the event files contain the earlier rows."""
+        """Do nothing, since the event files already contain the earlier rows."""
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.directory is None:
@@ -151,12 +151,12 @@ class Summaries(keras.callbacks.Callback):
 
 
 class KeptWeights(keras.callbacks.Callback):
-    """Callback that keeps the weights after some epochs, for later inspection.
+    """Callback that saves the weights after selected epochs, for later inspection.
 
     Args:
-        epochs: Epochs, counted from 1.
-        save: Function that writes the weights, as used for testing, to a path. It is called on
-            every worker, with None if there is no directory.
+        epochs: Numbers of the epochs, counted from 1.
+        save: Function that writes the weights, as used for testing, to a path. Every worker
+            must call it, with None instead of a path if the worker has no directory.
         directory: Directory of the files `epoch-0001.weights.h5` etc.; None to write nothing.
         log: Function called with a message if a file cannot be written.
     """
@@ -178,7 +178,7 @@ class KeptWeights(keras.callbacks.Callback):
             self.save(None)
             return
         try:
-            with suppress(OSError):  # must reach `save`, which all workers call together
+            with suppress(OSError):  # do not fail before `save`, which all workers call together
                 self.directory.mkdir(exist_ok=True)
             with whole(self.directory / f"epoch-{epoch + 1:04}.weights.h5") as part:
                 self.save(part)

@@ -1,6 +1,7 @@
 """Read and write the variables of all replicas, and send the chief's state to all workers.
 
-Every worker must run the same collectives in the same order, so no loop over a set may call one.
+Every worker must run the same collectives in the same order. So never call one in a loop over a
+set, whose order may differ between processes.
 """
 
 import io
@@ -19,7 +20,10 @@ Values = dict[str, np.ndarray]
 
 
 def values_of(update: Update) -> Values:
-    """Return all values that training changes; per-replica statistics have a row per replica."""
+    """Return the values that training changes, by name of the variable.
+
+    Statistics of batch normalisation that differ between replicas have one row per replica.
+    """
     rows = _rows(update)
     return {
         name: rows[name] if name in rows else variable.numpy()
@@ -31,15 +35,15 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
     """Write values as returned by `values_of`.
 
     Raises:
-        InputError: If names or shapes do not match the variables of the training.
+        InputError: If names or shapes do not match the variables that training changes.
     """
     variables, apart = update.variables_of_training(), _statistics(update)
     for names, why in (
-        (sorted(values.keys() - variables.keys()), "is not a variable of this training"),
+        (sorted(values.keys() - variables.keys()), "is not a variable that this training changes"),
         (sorted(variables.keys() - values.keys()), "is missing"),
     ):
         if names:
-            raise InputError(f"{names[0]} {why} ({len(names)} such names)")
+            raise InputError(f"{names[0]} {why} ({len(names)} such variables)")
     replicas = update.strategy.num_replicas_in_sync
     for name, variable in variables.items():
         shape = (replicas,) * (name in apart) + tuple(variable.shape)
@@ -55,9 +59,11 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def as_tested(update: Update) -> Iterator[None]:
-    """Use averaged weights, and statistics averaged over the replicas, within the block.
+    """Set the model's variables to the values for testing within the block.
 
-    The values of training are restored bit for bit at the end.
+    Weights are set to their moving averages, if there are any, and statistics of batch
+    normalisation to their mean over the replicas. At the end, the values of training are restored
+    bit for bit.
     """
     variables = update.variables_of_training()
     statistics = _rows(update)
@@ -87,7 +93,7 @@ def workers_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
 
 
 def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State | None:
-    """Return the first worker's state on every worker, bit for bit.
+    """Return the chief's state on every worker, bit for bit.
 
     The state is sent by an all-reduce, like gradients, so the workers need no shared disk.
     """
@@ -108,7 +114,7 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
 
 @tf.function(reduce_retracing=True)
 def _of_first(strategy: tf.distribute.Strategy, words: tf.Tensor) -> tf.Tensor:
-    """Return the first worker's integers on every worker."""
+    """Return the chief's integers on every worker."""
 
     def on_replica() -> tf.Tensor:
         context = tf.distribute.get_replica_context()
@@ -119,7 +125,7 @@ def _of_first(strategy: tf.distribute.Strategy, words: tf.Tensor) -> tf.Tensor:
 
 
 def _statistics(update: Update) -> list[str]:
-    """Return the names of the statistics that each replica has of its own, in layer order."""
+    """Return the names of the statistics that differ between replicas, in layer order."""
     if update.strategy.num_replicas_in_sync == 1:
         return []
     layers = [layer for layer in batch_norms(update.model) if not layer.synchronized]
@@ -128,7 +134,7 @@ def _statistics(update: Update) -> list[str]:
 
 @tf.function
 def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
-    """Return all workers' rows; traced once per model, since a trace costs time and memory."""
+    """Return the rows of all workers; this is traced only once per model, to save memory."""
     first = len(rows) * workers_of(strategy)[1]
 
     def on_replica() -> tf.Tensor:
@@ -139,7 +145,7 @@ def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
 
 
 def _rows(update: Update) -> Values:
-    """Return the values of `_statistics`, one row per replica, with a single gather for all."""
+    """Return the values of the variables in `_statistics`, one row per replica, in one gather."""
     strategy, variables = update.strategy, update.variables_of_training()
     found = {
         name: np.stack([x.numpy() for x in strategy.experimental_local_results(variables[name])])

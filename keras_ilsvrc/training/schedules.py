@@ -14,31 +14,31 @@ def steps(rows: Sequence[Sequence[float]]) -> Rate:
     """Return a piecewise constant learning rate.
 
     Args:
-        rows: (first step, rate) pairs in rising order, the first at step 0; each rate applies
-            from its first step until the next pair's.
+        rows: (first step, rate) pairs in rising order, the first at step 0. Each rate applies
+            until the first step of the next pair.
     """
     starts, rates = zip(*rows)
     if len(rates) == 1:
         return rates[0]
-    # A boundary in Keras is the last step of the rate before it.
+    # A boundary in Keras is the last step of a rate, not the first step of the next.
     return keras.optimizers.schedules.PiecewiseConstantDecay(
         [int(start) - 1 for start in starts[1:]], list(rates)
     )
 
 
 def polynomial(rate: float, total: int, power: float = 0.5) -> LearningRateSchedule:
-    """Return rate * (1 - step / total) ^ power, like Caffe's `poly`; 0 from step `total`."""
+    """Return the schedule rate * (1 - step / total) ^ power, like Caffe's; 0 from step `total`."""
     return keras.optimizers.schedules.PolynomialDecay(rate, total, 0.0, power)
 
 
 def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
-    """Return rate * factor ^ floor(step / every), as in GoogLeNet and Inception-v3."""
+    """Return the schedule rate * factor ^ floor(step / every), for GoogLeNet and Inception-v3."""
     return keras.optimizers.schedules.ExponentialDecay(rate, every, factor, staircase=True)
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class WarmUp(LearningRateSchedule):
-    """Schedule that rises linearly from `start` to `then` at step `until`, and then follows it."""
+    """Schedule that rises linearly from `start` until step `until`, and then equals `then`."""
 
     def __init__(self, then: Rate, until: float, start: float = 0.0):
         self.then, self.until, self.start = then, until, start
@@ -67,12 +67,12 @@ class WarmUp(LearningRateSchedule):
 
 
 class Plateau(keras.callbacks.Callback):
-    """Callback that lowers the rate when the validation error stops falling (by hand in papers).
+    """Callback that lowers the learning rate when the validation error stops falling.
 
     Args:
-        factor: Factor of the learning rate, between 0 and 1.
+        factor: Factor by which the learning rate is multiplied, between 0 and 1.
         patience: Number of epochs without a new minimum before the rate is lowered.
-        times: Maximum number of times; 3 in the AlexNet paper.
+        times: Maximum number of reductions; AlexNet's authors made 3, by hand.
     """
 
     def __init__(self, factor: float = 0.1, patience: int = 5, times: int = 3):

@@ -1,4 +1,4 @@
-"""Early ends of training: a stop by SIGTERM, SIGHUP or SIGINT, or divergence."""
+"""Early end of training after a signal (SIGTERM, SIGHUP or SIGINT), or because it diverged."""
 
 import signal
 import threading
@@ -9,32 +9,31 @@ SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
 
 
 class Stopped(KeyboardInterrupt):
-    """Stop of training by a signal; the work so far is saved.
+    """Exception that ends training or a test after a signal.
 
     Not a subclass of `Exception`, so that no library handles it as an error.
     """
 
 
 class Diverged(Exception):
-    """Error of a training whose values or gradients are repeatedly not finite."""
+    """Error for training whose weights are not finite, or whose gradients repeatedly are not."""
 
 
 def ignore_signals() -> None:
-    """Ignore SIGTERM, SIGHUP and SIGINT from now on, until the process has ended."""
+    """Ignore SIGTERM, SIGHUP and SIGINT for the rest of the process."""
     for name in SIGNALS:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 class StopRequest:
-    """Context manager that handles SIGTERM, SIGHUP and SIGINT.
+    """Context manager that records SIGTERM, SIGHUP and SIGINT, and is true after one of them.
 
     A second SIGINT raises KeyboardInterrupt. Ignored signals stay ignored, which `nohup` needs.
     Outside the main thread it handles no signal.
 
     Args:
-        at_once: Whether a signal raises `Stopped` immediately. Otherwise it is only recorded; the
-            object is true after a signal.
+        at_once: Whether the first signal also raises `Stopped` immediately.
     """
 
     def __init__(self, at_once: bool = False) -> None:
@@ -52,7 +51,7 @@ class StopRequest:
                 continue
             self.before[number] = signal.signal(number, self._note)
             outer = getattr(self.before[number], "__self__", None)
-            if isinstance(outer, StopRequest):  # its exception may have been swallowed
+            if isinstance(outer, StopRequest):  # a library may have caught its exception
                 self.name, self.interrupted = outer.name, outer.interrupted
         return self
 
@@ -64,7 +63,7 @@ class StopRequest:
         return self.name is not None
 
     def check(self) -> None:
-        """Raise `Stopped` after a signal; call this in work that can be abandoned at any time.
+        """Raise `Stopped` after a signal; call this only where work can be abandoned.
 
         Raises:
             Stopped: If a signal was received.

@@ -20,14 +20,14 @@ MOST_REPLICAS = 4096
 def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
     """Return a MirroredStrategy over the GPUs, or over logical CPU devices if there is no GPU.
 
-    Call this before TensorFlow computes anything: logical devices are created at its start.
+    Call this before TensorFlow computes anything, since it creates no logical devices afterwards.
 
     Args:
         replicas: Number of devices, at least 1; None for all GPUs, or one CPU device.
 
     Raises:
-        InputError: If there are fewer GPUs than replicas, or TensorFlow has started with
-            fewer logical devices.
+        InputError: If there are fewer GPUs than replicas, or if TensorFlow has already created
+            fewer logical CPU devices than replicas.
     """
     if replicas is not None and not 1 <= replicas <= MOST_REPLICAS:
         raise InputError(f"replicas is {replicas}; expected at least 1, at most {MOST_REPLICAS}")
@@ -45,7 +45,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return one strategy for the same devices: two would confuse each other's collectives."""
+    """Return the same strategy for the same devices, as collectives of two would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -56,11 +56,11 @@ def multi_worker(
     """Yield a MultiWorkerMirroredStrategy over all workers' GPUs, or one CPU device of each.
 
     Enter this context before TensorFlow computes anything. If a worker is lost in the block, the
-    others end too. At the end of the block, all workers wait for each other.
+    other workers end too. At the end of the block, all workers wait for each other.
 
     Args:
-        cluster: Cluster, as from `cluster_of`.
-        deadline: Seconds to wait for all workers.
+        cluster: Cluster, as returned by `cluster_of`.
+        deadline: Maximum seconds to wait for all workers at the start.
 
     Raises:
         InputError: If a worker does not answer before the deadline.
@@ -98,7 +98,7 @@ def _come_together(strategy: tf.distribute.Strategy) -> tf.Tensor:
 
 
 def _lost(cluster: Cluster, message: str, seconds: float = 3.0) -> list[str]:
-    """Return the names of the lost workers; wait up to `seconds` until one does not answer.
+    """Return the names of the lost workers; wait up to `seconds` for one to stop answering.
 
     A worker that hangs still answers. If all answer, return the workers that TensorFlow's error
     message names, or the only other worker.
@@ -115,7 +115,7 @@ def _lost(cluster: Cluster, message: str, seconds: float = 3.0) -> list[str]:
 
 
 def _make_logical_cpus(count: int) -> None:
-    """Create logical CPU devices, unless there are enough."""
+    """Create `count` logical CPU devices, unless at least as many exist."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     made = tf.config.get_logical_device_configuration(cpu) or [None]
     if len(made) >= count:
@@ -127,7 +127,7 @@ def _make_logical_cpus(count: int) -> None:
     except RuntimeError as error:
         raise InputError(
             f"replicas is {count}, but TensorFlow has started with {len(made)} CPU devices: "
-            "choose the replicas before building any model"
+            "set the number of replicas before any model is built"
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""Training loop over steps and epochs with Keras' callbacks, which can resume after any step.
+"""Training loop that calls Keras' callbacks, and can be resumed after any step.
 
-Keras' `fit` is not used: on several machines it fails in two private functions of Keras, and
-it cannot resume between the end of a batch and the end of its epoch.
+Keras' `fit` is not used. On several machines it fails in two private functions of Keras, and it
+cannot resume training that stopped after the last batch of an epoch, but before the epoch's end.
 """
 
 import time
@@ -24,7 +24,7 @@ from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
 from keras_ilsvrc.training.strategy import threads
 from keras_ilsvrc.training.update import StepResult, Update
 
-ROLLBACKS = 2  # maximum number; if one more is needed, training has diverged
+ROLLBACKS = 2  # maximum returns to a checkpoint; if one more is needed, training has diverged
 NEVER = StopRequest()
 
 
@@ -33,19 +33,19 @@ class Trainer:
 
     It starts from the last checkpoint in `checkpoints`, if there is one. After a step whose
     gradient is not finite, it returns to the last checkpoint and continues without that step.
-    Every worker runs the same loop; only the first worker has a directory for checkpoints, and
-    only its callbacks need to write files.
+    Every worker runs the same loop; only the chief has a directory for checkpoints, and only
+    the chief's callbacks need to write files.
 
     Args:
         update: Training step of the model.
         feed: Training images.
-        plan: Length of training, and when it saves.
-        callbacks: Keras callbacks, called in this order. Checkpoints contain their state: that of
-            `get_state` and `set_state` if they have them, else their `REMEMBERED` attributes.
+        plan: Length of training, and the intervals between checkpoints.
+        callbacks: Keras callbacks, called in this order. Checkpoints contain the state of each,
+            from its own `get_state` if it has one, or else its `REMEMBERED` attributes.
         checkpoints: Checkpoints to resume from and to write; None for none.
         initial: Function that sets the initial weights if there is no checkpoint; None to start
             from the model's current weights.
-        stop: Request to stop, which is checked in every call.
+        stop: Request to stop, which is checked at every graph call.
         log: Function that prints a message.
     """
 
@@ -68,16 +68,16 @@ class Trainer:
         self.skipped: list[int] = []
 
     def train(self) -> None:
-        """Take the remaining steps.
+        """Train until the last step of the plan.
 
         Raises:
-            Stopped: If a stop was requested; a checkpoint of the last step is written first.
+            Stopped: If a stop was requested; a checkpoint of the current step is written first.
             Diverged: If a gradient is not finite again after `ROLLBACKS` rollbacks.
-            InputError: If no checkpoint can be written at the start, or the last one does not
-                match this training, for example in its number of replicas.
+            InputError: If no checkpoint can be written at the start, or the last checkpoint does
+                not match this training, for example in its number of replicas.
         """
         model = self.update.model
-        model.optimizer = self.update.optimizer  # where callbacks look for it
+        model.optimizer = self.update.optimizer  # callbacks expect it there
         model.stop_training = False
         calls = keras.callbacks.CallbackList(self.callbacks, model=model, add_history=False)
         calls.on_train_begin()
@@ -96,7 +96,7 @@ class Trainer:
             used = (
                 f"resuming from step {state.facts['step']}"
                 if state
-                else "no other is left, starting at step 0"
+                else "no other checkpoint is left, so training starts at step 0"
             )
             self.log(f"{line}; {used}")
         if state:
@@ -121,7 +121,7 @@ class Trainer:
             raise InputError(f"training cannot start: {error}") from error
 
     def _latest(self) -> tuple[State | None, list[str]]:
-        """Return the first worker's newest state, and a message for each damaged file."""
+        """Return the chief's newest undamaged state, and a message for each damaged file."""
         state, damaged = self.checkpoints.latest() if self.checkpoints else (None, [])
         return from_chief(self.update.strategy, state), damaged
 
@@ -146,7 +146,7 @@ class Trainer:
         self.step += 1
 
     def _take_steps(self, calls: keras.callbacks.CallbackList) -> None:
-        """Take steps until the end of the epoch, a checkpoint or a step to skip."""
+        """Take the steps of one graph call, up to the next checkpoint or skipped step."""
         skipped = [step for step in self.skipped if step > self.step]
         count = min([self.plan.next_border(self.step, self.epochs), *skipped]) - self.step
         first = self.step - self.epochs * self.plan.steps_per_epoch
@@ -183,7 +183,7 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self) -> bool:
-        """Find images that cannot be read; if any, go back and continue without them."""
+        """Find unreadable images; if there are any, go back to a checkpoint and return True."""
         left_out = self.feed.left_out
         line = left_out and left_out.find(self.step, self.plan.steps_per_call)
         state, _ = self._latest() if line else (None, [])
@@ -218,7 +218,7 @@ class Trainer:
         except OSError as error:
             self.log(
                 f"{self._directory}: no checkpoint after step {self.step}: "
-                f"{error.strerror}; the one of step {self.saved} is kept"
+                f"{error.strerror}; the checkpoint of step {self.saved} is kept"
             )
         except NotFinite as error:
             raise Diverged(f"step {self.step}: {error}") from error

@@ -1,7 +1,8 @@
-"""Training step of a model as a graph that works on every `tf.distribute` strategy.
+"""Training step of a model as a graph that works under every `tf.distribute` strategy.
 
-Keras' own step fails under a strategy with several steps per call, gradient accumulation, weight
-averages or global-norm clipping, which it applies before it sums the replicas' gradients.
+Under a strategy, Keras' own step fails with any of several steps per call, gradient accumulation
+and moving averages of the weights. It also clips by the global norm before it sums the gradients
+of the replicas, not after.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,24 +31,24 @@ class StepResult(NamedTuple):
 
 
 class Update(tf.Module):
-    """Training step: forward pass, backward pass, sum over replicas and update of the weights.
+    """Training step: forward and backward pass, sum of the gradients, update of the weights.
 
-    The randomness of a step, for example in dropout, is a pure function of (seed, step, replica,
-    piece): it differs between replicas, and is the same if the step is repeated.
+    The randomness of a step, for example in dropout, is a pure function of seed, step, replica and
+    piece of the batch. It differs between replicas, and is the same if the step is repeated.
 
     A step whose loss or gradient is not finite changes no weight, but it does change the
     statistics of batch normalisation. In float16, if only the gradient is not finite, the scale
-    of the loss is halved; at scale 1 the step then counts as not finite.
+    of the loss is halved; the step counts as not finite only if the scale is already 1.
 
     Args:
         model: Model built in the strategy's scope.
-        optimizer: Keras optimizer whose `update_step` is its whole update.
-        loss: Loss of a batch.
+        optimizer: Keras optimizer that does its whole update in `update_step`.
+        loss: Loss function of a batch.
         batch_size: Global batch size.
         seed: Seed of the randomness inside the model.
         clip_norm: Maximum global norm of the gradients, or None.
-        accumulate: Number of pieces in which each replica computes its images, one after another;
-            batch normalisation sees each piece as a batch.
+        accumulate: Number of pieces into which each replica splits its images to accumulate
+            gradients; batch normalisation treats each piece as a batch.
         average: Momentum of the moving averages of the weights, or None for no averages; at step
             n it is at most (1 + n) / (10 + n).
         xla: Whether XLA compiles the forward and backward pass of each replica.
@@ -108,7 +109,7 @@ class Update(tf.Module):
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
     def reset_averages(self) -> None:
-        """Set the weight averages to the model's current weights."""
+        """Set the moving averages of the weights to the model's current weights."""
         with self.strategy.scope():
             for average, weight in zip(self.averages, self.model.trainable_weights):
                 average.assign(weight.value.numpy())
@@ -116,14 +117,14 @@ class Update(tf.Module):
     def take(
         self, iterator: Any, first: int, count: int, stop: bool = False, save: bool = False
     ) -> Sequence[StepResult]:
-        """Take steps in one graph call, and return their results.
+        """Take `count` steps in one graph call, and return the result of each.
 
         Args:
             iterator: Iterator over batches of (images, labels), distributed over the replicas.
             first: Number of the first step.
             count: Number of steps.
-            stop: Whether to ask all workers to stop; every worker finds this in its results.
-            save: Whether to ask all workers to save, in the same way.
+            stop: Whether to ask all workers to stop; the results of every worker repeat this.
+            save: Whether to ask all workers to save a checkpoint, in the same way.
         """
         wishes = tf.constant([stop, save], tf.float32)
         rows = self._take(iterator, tf.constant(first, tf.int64), count, wishes)
@@ -168,7 +169,7 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:  # a smaller scale may avoid the overflow
+        if self.scale is not None:  # with a smaller scale, the next step may not overflow
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         found = tf.stack([norm, tf.cast(finite, tf.float32)])
         return tf.concat([sums[:2], found, sums[2:]], 0)
@@ -199,7 +200,7 @@ class Update(tf.Module):
             outputs = self.model(self.prepare(images), training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
             total = sums[0]
-            if self.model.losses:  # of regularizers; each replica and piece adds a share
+            if self.model.losses:  # regularizers; each replica and piece adds its share
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
                 total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
             scaled = total if self.scale is None else total * self.scale

@@ -17,13 +17,13 @@ Maps = int | Sequence[int] | np.ndarray | None
 
 @dataclass(frozen=True)
 class Projections:
-    """One activation of each image, with its projection onto the pixels.
+    """Projections of one activation of each image onto the pixels.
 
     Attributes:
         images: (images, height, width, channels), float32: the projections. A value of zero means
             that the pixel neither raises nor lowers the activation.
-        maps: (images,): index of the map of the activation.
-        places: (images, 2): row and column of the activation; zeros for layers without maps.
+        maps: (images,): index of the feature map that contains the activation.
+        places: (images, 2): row and column of the activation in its map; zeros without maps.
         values: (images,): the activation.
     """
 
@@ -49,7 +49,7 @@ class Deconvnet:
     def __call__(self, images: Any, maps: Maps = None) -> Projections:
         """Return the projections of `images`; arguments and errors as in `deconvnet`."""
         images = self.probe.batch(images)
-        wanted = np.array([-1])  # the map with the strongest activation
+        wanted = np.array([-1])  # stands for the map with the strongest activation
         if maps is not None:
             wanted = numbers_of("maps", maps, self.probe.shape[-1])
         if len(images) != len(wanted) and 1 not in (len(images), len(wanted)):
@@ -88,22 +88,23 @@ class Deconvnet:
 def deconvnet(
     model: keras.Model, images: Any, layer: str, maps: Maps = None, rule: str = "deconvnet"
 ) -> Projections:
-    """Project the strongest activation of a map onto the pixels of each image.
+    """Project the strongest activation of a feature map onto the pixels of each image.
 
     Zeiler and Fergus, arXiv:1311.2901, section 2.1: all other activations of the layer are set to
-    zero, and the signal is passed back to the pixels. It is unpooled to the positions of the
-    maxima, rectified, and convolved with the transposed filters.
+    zero, and the layer's output is passed back to the pixels. On the way it is unpooled to the
+    positions of the maxima, rectified, and convolved with the transposed filters.
 
     Args:
         model: Any functional model of one image (batch, height, width, channels).
         images: (images, height, width, channels), preprocessed for the model, or a single image.
-        layer: Name of the layer; inside units and nested models for example `conv3_1/conv_2`.
-        maps: Index of a map for all images, one for each image, or several for a single image; by
-            default the map with the strongest activation.
+        layer: Name of the layer, for example `conv3_1/conv_2` in a residual unit or nested model.
+        maps: One index for all images, an index for each image, or several indices for a single
+            image; by default, for each image the map with the strongest activation.
         rule: "deconvnet", or for comparison "gradient" or "guided".
 
     Raises:
-        InputError: If the model is not functional, has no such layer or map, or takes other images.
+        InputError: If the model is not functional or has no such layer or map, or if the images do
+            not fit it.
     """
     return Deconvnet(model, layer, rule)(images, maps)
 
@@ -114,7 +115,7 @@ def saliency(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
     Args:
         model: Functional classifier of one image.
         images: (images, height, width, channels), preprocessed for the model, or a single image.
-        labels: A class for all images or one for each; by default the most likely classes.
+        labels: One class for all images or one for each; by default each image's most likely class.
 
     Returns:
         (images, height, width), at least 0: the absolute gradient of the score before the softmax,
@@ -129,10 +130,10 @@ def guided_backpropagation(model: keras.Model, images: Any, labels: Any = None) 
     Args:
         model: Functional classifier of one image.
         images: (images, height, width, channels), preprocessed for the model, or a single image.
-        labels: A class for all images or one for each; by default the most likely classes.
+        labels: One class for all images or one for each; by default each image's most likely class.
 
     Returns:
-        (images, height, width, channels): the signals for the class, without those against it.
+        (images, height, width, channels): the gradient; a ReLU passes back positive signals only.
     """
     return _of_score(model, images, labels, "guided")
 
@@ -153,8 +154,8 @@ def grad_cam(
     Args:
         model: Functional classifier of one image.
         images: (images, height, width, channels), preprocessed for the model, or a single image.
-        layer: Name of a layer with maps; by default the last one with maps larger than 1x1.
-        labels: A class for all images or one for each; by default the most likely classes.
+        layer: Name of a layer that returns maps; by default the last with maps larger than 1x1.
+        labels: One class for all images or one for each; by default each image's most likely class.
 
     Returns:
         (images, height, width), at least 0, resized to the size of the images.
@@ -185,7 +186,10 @@ def _labels(labels: Any, images: int, classes: int) -> np.ndarray | None:
         return None
     given = numbers_of("labels", labels, classes)
     if len(given) not in (1, images):
-        raise InputError(f"labels has {len(given)} numbers for {images} images; give one for each")
+        raise InputError(
+            f"labels has {len(given)} numbers for {images} images; give one number, or one for "
+            "each image"
+        )
     return np.broadcast_to(given, images)
 
 

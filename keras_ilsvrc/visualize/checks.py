@@ -11,7 +11,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 def type_of(image: Any) -> str:
-    """Return the dtype in which images enter the layers: a float type, for the gradients."""
+    """Return the dtype in which images enter the layers; gradients need a float dtype."""
     return image.dtype if "float" in image.dtype else "float32"
 
 
@@ -54,7 +54,7 @@ def array_of(name: str, value: Any) -> np.ndarray:
 
 
 def numbers_of(name: str, value: Any, count: int) -> np.ndarray:
-    """Return a whole number, or a sequence of them, as an array of numbers from 0 to count - 1.
+    """Return one index or a sequence of indices, all from 0 to count - 1, as an array.
 
     Raises:
         InputError: If the value is anything else.
@@ -67,10 +67,10 @@ def numbers_of(name: str, value: Any, count: int) -> np.ndarray:
 
 
 def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
-    """Yield batches of images from an array, or from an iterable of batches, without labels.
+    """Yield batches of images from an array or from an iterable of batches; drop any labels.
 
     Raises:
-        InputError: If `images` is neither.
+        InputError: If `images` is neither an array nor iterable.
     """
     check_count("batch_size", batch_size)
     if hasattr(images, "shape"):

@@ -16,8 +16,9 @@ def error_against_operations(nets: Sequence[Mapping[str, Any]], path: Path) -> N
     """Plot published errors over multiply-adds, with discs whose areas show the parameters.
 
     Args:
-        nets: Rows with `net`, `macs`, `parameters`, `top1_error`, `top5_error` (in %, or None) and
-            `protocol`. The top-5 error is drawn, or the top-1 error if no net has a top-5 error.
+        nets: For each net, a mapping with the keys `net`, `macs`, `parameters`, `top1_error`,
+            `top5_error` (in %, or None) and `protocol`. The top-5 error is drawn, or the top-1
+            error if no net has a top-5 error.
         path: Path of the PNG.
 
     Raises:
@@ -50,7 +51,7 @@ def error_against_operations(nets: Sequence[Mapping[str, Any]], path: Path) -> N
 
 
 def _draw_disc(axes: Axes, net: Mapping[str, Any], error: float, area: float) -> None:
-    """Draw the disc of a net, whose area is in square points, with its label above."""
+    """Draw a disc of `area` square points for a net, with a label above the disc."""
     place = net["macs"] / 1e9, error
     axes.scatter(*place, s=area, color=BLUE, alpha=0.35, linewidth=0)
     axes.scatter(*place, s=6, color=BLUE)

@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Differences in how covering the same part changes the features of several images.
+    """Comparison of how the features of several images change if the same part is covered.
 
     Attributes:
         mean: Fraction of features whose changes have different signs, mean over pairs of images: 0
@@ -33,10 +33,11 @@ class Correspondence:
 def correspondence(
     model: keras.Model, images: Any, boxes: Any, layer: str, fill: Any = 0.0
 ) -> Correspondence:
-    """Cover the same part in several images and compare the changes of the features.
+    """Cover the same object part in several images and compare the changes of the features.
 
-    With x the features of an image and x' those of the image with the part covered, e = x - x'
-    (section 4.3). The signs of e, 0 for no change, are compared for pairs of images by feature.
+    If x are the features of an image, and x' its features with the part covered, the change is
+    e = x - x' (section 4.3). For each pair of images, the signs of e (1, 0 or -1) are compared
+    feature by feature.
 
     Args:
         model: Functional model of one image.
@@ -66,7 +67,7 @@ def correspondence(
 
 
 def _covered(images: np.ndarray, boxes: Sequence[Sequence[int]], fill: Any) -> np.ndarray:
-    """Return copies of images, each with its box filled."""
+    """Return copies of the images, each with its own box covered by `fill`."""
     size = images.shape[1:3]
     covered = images.copy()
     filled = filling(fill, images.shape[1:])
@@ -75,7 +76,7 @@ def _covered(images: np.ndarray, boxes: Sequence[Sequence[int]], fill: Any) -> n
         if not inside or min(height, width) < 1:
             raise InputError(
                 f"a box of {height}x{width} at {top}, {left} is not inside an image of "
-                f"{size[0]}x{size[1]}; correct boxes"
+                f"{size[0]}x{size[1]}; correct this box"
             )
         here = slice(top, top + height), slice(left, left + width)
         image[here] = filled[here]

@@ -1,4 +1,4 @@
-"""Strongest activations of maps during training (Zeiler and Fergus, arXiv:1311.2901, figure 4)."""
+"""Top activations of feature maps during training (Zeiler, Fergus, arXiv:1311.2901, figure 4)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from keras_ilsvrc.visualize.top import Top, TopActivations
 
 @dataclass(frozen=True)
 class Evolution:
-    """Strongest activation of each map over all images, at several times during training.
+    """Strongest activation of each feature map over all images, at several checkpoints.
 
     Attributes:
-        times: Names of the times.
-        found: Top activation of every map, for each time. Projections change abruptly when a
+        times: Names of the checkpoints.
+        found: Top activation of every map, for each checkpoint. Projections change abruptly when a
             different image has the strongest activation.
     """
 
@@ -35,17 +35,17 @@ def evolution(
     load: Callable[[Path], object] | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Evolution:
-    """Find the strongest activations of the same maps with weights from several times.
+    """Find the strongest activations of the same feature maps at several checkpoints.
 
     Args:
         model: Functional model of one image. Its weights are restored afterwards.
-        weights: Weight files by the name of their time, in order of time.
+        weights: Weight files by the name of their checkpoint, in the order of training.
         images: Images or batches, as in `top_activations`, that can be iterated several times.
         layer: Name of the layer, as in `top_activations`.
         maps: Indices of the maps, as in `top_activations`.
         batch_size: Batch size, as in `top_activations`.
         load: Function that loads a file into the model; by default `model.load_weights`.
-        progress: Function called with the number of times done and the total.
+        progress: Function called with the number of checkpoints done and the total.
 
     Raises:
         InputError: As in `top_activations`, or if `weights` is empty or `images` is an iterator.

@@ -1,4 +1,4 @@
-"""Helpers of all figures: colours, saving as PNG, and names as plain text."""
+"""Helpers for all figures: colours, saving as PNG, and names as plain text."""
 
 import warnings
 from pathlib import Path
@@ -18,6 +18,6 @@ def save(figure: Figure, to: Path | BinaryIO) -> None:
 
 
 def plain(text: str, most: int | None = None) -> str:
-    """Return a name with dollars escaped, so that they do not start formulas, and shortened."""
+    """Return a name of at most `most` characters, with `$` escaped, which would start a formula."""
     text = text if most is None or len(text) <= most else text[: most - 1] + "…"
     return text.replace("$", r"\$")

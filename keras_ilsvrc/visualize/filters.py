@@ -34,11 +34,11 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
     call, kernel = next((found for found in kernels if found[1] is not None), (root, None))
     if kernel is None:
         which = f"layer {layer!r}" if layer else model.name
-        raise InputError(f"{which} has no kernel of rows and columns; name a convolution")
+        raise InputError(f"{which} has no convolution kernel; name a convolution")
     if kernel.shape[2] not in CHANNELS or id(call.inputs[0]) not in _images(root):
         raise InputError(
-            f"{call.name} looks at {call.inputs[0].shape[-1]} maps, not at an image of 1 or 3 "
-            "colours; for deeper layers draw top activations instead"
+            f"the input of {call.name} has {call.inputs[0].shape[-1]} maps; expected an image of 1 "
+            "or 3 channels; for deeper layers, draw top activations instead"
         )
     largest = np.abs(kernel).max((0, 1, 2))
     scaled = 0.5 + kernel / (2 * np.where(largest > 0, largest, 1))
@@ -46,7 +46,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
 
 def _images(root: Call) -> set[int]:
-    """Return the `id` of the inputs and of tensors computed from them without any kernel."""
+    """Return the `id` of the inputs and of all tensors computed from them without a kernel."""
     seen = set(map(id, root.inputs))
     for call in leaf_calls(root):
         if not hasattr(call.operation, "kernel") and seen.issuperset(map(id, call.inputs)):
@@ -63,7 +63,7 @@ def kernel_of(call: Call) -> np.ndarray | None:
     if kernel is None or len(kernel.shape) != 4 or transposed:
         return None
     kernel = keras.ops.convert_to_numpy(kernel).astype("float32", copy=False)
-    if isinstance(layer, keras.layers.DepthwiseConv2D):  # each filter sees one map
+    if isinstance(layer, keras.layers.DepthwiseConv2D):  # each filter has one input map
         return kernel.reshape(*kernel.shape[:2], 1, -1)
     return kernel
 
@@ -78,7 +78,7 @@ def tile(
 
     Args:
         pictures: (pictures, height, width, channels).
-        columns: Number of pictures in a row; by default as many rows as columns.
+        columns: Number of pictures in a row; by default about as many as there are rows.
         border: Number of pixels between pictures.
         fill: Value between pictures; a number, or one for each channel.
     """
@@ -94,6 +94,6 @@ def tile(
 
 
 def enlarged(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Return pictures enlarged to at most `size` pixels by repeating pixels; never shrink them."""
+    """Return pictures enlarged by repeating pixels, to sides of at most `size`; never shrink."""
     times = max(1, size // max(pictures.shape[1:3]))
     return pictures.repeat(times, axis=1).repeat(times, axis=2)

@@ -19,13 +19,14 @@ from keras_ilsvrc.visualize.rules import is_relu
 ALIKE = 0.95  # absolute cosine between weights above which two filters are duplicates
 HALF = 0.5  # fraction of a filter's energy above which a band dominates
 SMALLEST = 5  # minimum rows and columns of a kernel with separate low, middle and high bands
-# Cycles per kernel size. The kernel's window spreads the energy of a mean: of a constant, 53 % is
-# below half a cycle and 77 % below this limit; of a Gaussian bell over the kernel, 41 % and 71 %.
-# Of one cycle per kernel, the slowest wave that fits, 8 % to 25 % is, by phase and kernel size.
+# Upper limit of low frequencies, in cycles per kernel size. Since a kernel is small, even a
+# constant has only 77 % of its energy below this limit (53 % below half a cycle), and a Gaussian
+# bell over the kernel has 71 % (41 %). The slowest wave that fits, one cycle per kernel, has 8 % to
+# 25 % of its energy below the limit, depending on its phase and the kernel size.
 LOW = 0.75
-HIGH = 0.25  # cycles per pixel: half the Nyquist frequency
+HIGH = 0.25  # lower limit of high frequencies, in cycles per pixel: half the Nyquist frequency
 POINTS = 128  # number of frequencies of a spectrum along each axis
-# Fraction of a layer's filters, or of their energy, from which a hint is given.
+# Fraction of a layer's filters (for "aliased", of their energy) from which a hint is given.
 TELLING = {"dead": 0.1, "duplicates": 0.1, "low": 0.2, "high": 0.2, "aliased": 1 / 3}
 HINTS = {
     "dead": "{count} of {filters} maps are zero for every image: lower the learning rate, or keep "
@@ -37,7 +38,7 @@ HINTS = {
     "high": "{count} of {filters} filters respond mostly to changes from pixel to pixel: train "
     "longer, with more weight decay, or use smaller kernels (section 4.1)",
     "aliased": "a stride of {stride} aliases {share:.0%} of the filters' energy to lower "
-    "frequencies: use a smaller one, as Zeiler and Fergus did (11x11/4 to 7x7/2, section 4.1)",
+    "frequencies: use a smaller stride, as Zeiler and Fergus did (section 4.1: 11x11/4 to 7x7/2)",
 }
 
 
@@ -50,13 +51,14 @@ class LayerHealth:
         kernel: Rows and columns of the kernel; None for a dense layer.
         stride: Stride along the rows; None for a dense layer.
         filters: Number of filters.
-        dead: Number of maps that are zero for all images after the layer's own ReLU, as found by
-            `rectified`; None without images or such a ReLU.
+        dead: Number of maps that are zero for all images after the layer's own ReLU, which
+            `rectified` finds; None without images or without such a ReLU.
         duplicates: Number of filters that nearly equal another or its negative; None for a dense
             layer.
         low: Number of filters with over half of their energy below 0.75 cycles per kernel size;
             None for kernels with fewer than 5 rows or columns.
-        high: Number with over half of it above 0.25 cycles per pixel; None if `low` is None.
+        high: Number of filters with over half of their energy above 0.25 cycles per pixel; None if
+            `low` is None.
         aliased: Fraction of a filter's energy at frequencies too high for the stride, above
             1 / (2 stride) cycles per pixel along either axis, mean over filters; None for a dense
             layer.
@@ -86,12 +88,13 @@ def health(
     Args:
         model: Functional model of one image.
         images: (images, height, width, channels), preprocessed for the model, or an iterable of
-            such batches, iterated once; None for the measures of weights only.
+            such batches, iterated once; None to measure only the weights.
         batch_size: Batch size if `images` is an array.
         progress: Function called with the number of images done.
 
     Raises:
-        InputError: If the model is not functional, or if `images` is empty or does not fit it.
+        InputError: If the model is not functional, or if `images` is empty or does not fit the
+            model.
     """
     root = graph_of(model)
     calls = list(leaf_calls(root))
@@ -105,10 +108,10 @@ def health(
 
 
 def rectified(call: Call, calls: list[Call]) -> Any:
-    """Return the output of a layer's own ReLU, or None if it has none.
+    """Return the output of a layer's own ReLU, or None if the layer has none.
 
-    The ReLU is the layer's activation, or follows it directly or after normalisation and dropout,
-    but not after a sum with other layers.
+    The ReLU is the activation of the layer, or a later layer with nothing but normalisation and
+    dropout in between. A ReLU after a sum with other layers does not count.
     """
     if is_relu(call.operation):
         return call.outputs[0]
@@ -172,7 +175,7 @@ def _row(call: Call, strongest: np.ndarray | None) -> LayerHealth:
 
 
 def duplicates(kernel: np.ndarray) -> int:
-    """Return how many filters of a kernel (rows, columns, input maps, filters) have a duplicate."""
+    """Return the number of filters in a kernel (rows, columns, maps, filters) with a duplicate."""
     flat = kernel.reshape(-1, kernel.shape[-1])
     flat = flat / np.maximum(np.linalg.norm(flat, axis=0), 1e-12)
     alike = np.abs(flat.T @ flat) >= ALIKE
@@ -198,15 +201,16 @@ def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
 def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
     """Return the fraction of each filter's energy in a band of its spectrum, as (filters,).
 
-    Summed over the input maps, that energy is a quadratic form of the weights (Parseval's theorem).
-    So the spectra of the thousands of kernels of a deep layer need not be stored.
+    By Parseval's theorem, this energy, summed over the input maps, is a quadratic form of the
+    weights. So the spectra of the thousands of kernels of a deep layer need not be stored.
 
     Args:
         kernel: (rows, columns, input maps, filters).
-        band: (size, size), true in the band, for both signs, in the order of `np.fft.fftfreq`.
+        band: (size, size), True for frequencies in the band, positive and negative, in the order
+            of `np.fft.fftfreq`.
     """
     rows, columns = np.indices(kernel.shape[:2]).reshape(2, -1)
-    apart = np.fft.ifft2(band).real.astype(kernel.dtype)  # indexed by the distance of two weights
+    apart = np.fft.ifft2(band).real.astype(kernel.dtype)  # indexed by the offset between weights
     form = apart[np.subtract.outer(rows, rows), np.subtract.outer(columns, columns)]
     weights = kernel.reshape(len(rows), -1, kernel.shape[-1])
     inside = (weights * np.tensordot(form, weights, 1)).sum((0, 1))

@@ -16,11 +16,11 @@ from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Outputs of a net for one image with a square at each of several positions.
+    """Outputs of a net for one image that a square covers at each of several positions.
 
     Attributes:
         label: Class whose probability is recorded.
-        map: Index of the map with the largest total activation for the whole image.
+        map: Index of the feature map with the largest total activation for the uncovered image.
         tops: (down,): first row of the square, in pixels.
         lefts: (across,): first column of the square.
         square: Side of the square, in pixels.
@@ -60,8 +60,8 @@ def occlusion(
     Args:
         model: Functional classifier of one image.
         image: (height, width, channels), preprocessed for the model.
-        label: The true class; by default the most likely class of the whole image.
-        layer: Name of a layer with maps; by default the last one with maps larger than 1x1.
+        label: The true class; by default the most likely class of the uncovered image.
+        layer: Name of a layer that returns maps; by default the last with maps larger than 1x1.
         square: Side of the square in pixels.
         stride: Distance between neighbouring positions in pixels.
         fill: Values of the square, on the scale of the image: a number, one for each channel, or
@@ -70,8 +70,8 @@ def occlusion(
         progress: Function called with the number of positions done and the total.
 
     Raises:
-        InputError: If the model is not functional, has no such layer or class, takes other images,
-            or if the square does not fit into the image.
+        InputError: If the model is not functional or has no such layer or class, or if the image
+            does not fit the model or the square does not fit into the image.
     """
     return Occluder(model, layer)(image, label, square, stride, fill, batch_size, progress)
 
@@ -137,13 +137,14 @@ def _sizes(height: int, width: int, square: int | None, stride: int | None) -> t
     stride = max(1, square // 4) if stride is None else stride
     if not is_whole(square, 1) or not is_whole(stride, 1) or square > shorter:
         raise InputError(
-            f"a square of {square} moved by {stride} does not fit an image of {height}x{width}"
+            f"a square of {square} moved by {stride} does not fit an image of {height}x{width}; "
+            f"expected whole numbers, from 1 to {shorter} for the square"
         )
     return square, stride
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Return a number, one per channel, or an image, broadcast to (height, width, channels).
+    """Return `fill`, a number, one per channel or an image, as (height, width, channels).
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.

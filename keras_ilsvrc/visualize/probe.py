@@ -24,14 +24,14 @@ class Probe:
 
     Args:
         model: Functional model of one image (batch, height, width, channels).
-        layer: Name of a layer; inside units and nested models for example `conv3_1/conv_2`. None
-            for the scores of the classes, before the softmax.
+        layer: Name of a layer, for example `conv3_1/conv_2` in a residual unit or nested model.
+            None for the scores of the classes, before the softmax.
         rule: Rule by which signals pass back through ReLU: one of `RULES`.
 
     Attributes:
         shape: Shape of the layer's output for one image: (height, width, maps), or (units,).
-        probable: Function from scores to probabilities. It is softmax if the model ends in softmax
-            or in a linear layer, or sigmoid if these have a single unit; otherwise the identity.
+        probable: Function from scores to probabilities. If the model ends in softmax or in a linear
+            layer, it is softmax, or sigmoid for a single unit. Otherwise it is the identity.
 
     Raises:
         InputError: If the model is not functional or has other inputs, or if the layer or the rule
@@ -59,7 +59,7 @@ class Probe:
         self.activations = self.graph(lambda images: self.values(images)[id(self.target)])
 
     def graph(self, function: Callable[..., Any], *further: tf.TensorSpec) -> Any:
-        """Return a function of images and `further` inputs as one graph for any batch size."""
+        """Return a function of images and `further` inputs, traced once for all batch sizes."""
         images = tf.TensorSpec(self.image.shape, type_of(self.image))
         return tf.function(function, input_signature=[images, *further])
 
@@ -78,7 +78,7 @@ class Probe:
             signal_of: Function that returns the signal for the activations of the layer.
 
         Returns:
-            The activations, and the signal at the images, in their shape.
+            The activations of the layer, and the signal at the images, in the images' shape.
         """
         with tf.GradientTape() as tape:
             tape.watch(images)
@@ -90,7 +90,7 @@ class Probe:
         return check_batch(self.root, images)
 
     def _scores(self) -> Any:
-        """Return the tensor before the softmax; drop a softmax that is a layer's activation."""
+        """Return the tensor of scores; make the last layer linear if its activation is softmax."""
         output = output_of(self.model)
         if isinstance(output, dict):
             if "predictions" not in output:
@@ -118,7 +118,7 @@ class Probe:
 
 
 def graph_of(model: keras.Model) -> Call:
-    """Return the calls of a functional model of one image.
+    """Return the graph of calls of a functional model of one image.
 
     Raises:
         InputError: If `model` is anything else.
@@ -136,10 +136,10 @@ def graph_of(model: keras.Model) -> Call:
 
 
 def call_named(root: Call, name: str) -> Call:
-    """Return the call of a layer by its name, also inside units and nested models.
+    """Return the call of a layer by its name, also inside residual units and nested models.
 
     Raises:
-        InputError: If there is none; similar names are suggested.
+        InputError: If there is no such layer; the message suggests similar names.
     """
     calls = {call.name: call for call in _all(root)}
     if name not in calls:
@@ -149,11 +149,11 @@ def call_named(root: Call, name: str) -> Call:
 
 
 def maps_of(probe: Probe, layer: str | None = None) -> Any:
-    """Return the output of a layer with maps on which the layer of the probe depends.
+    """Return the output of a layer that returns maps, on which the probe's layer depends.
 
     Args:
         probe: Probe of a later layer, or of the scores.
-        layer: Name of the layer; by default the last one with maps larger than 1x1.
+        layer: Name of the layer; by default the last with maps larger than 1x1.
 
     Raises:
         InputError: If the layer is unknown or has no maps, or if the probe does not depend on it.
@@ -163,11 +163,11 @@ def maps_of(probe: Probe, layer: str | None = None) -> Any:
     if layer is None:
         large = [call for call in steps if call.outputs[0].shape[1:3] != (1, 1)]
         if not large:
-            raise InputError(f"{name} has no layer with maps larger than 1x1")
+            raise InputError(f"{name} has no layer with maps larger than 1x1; name a layer")
         return large[-1].outputs[0]
     maps = call_named(probe.root, layer).outputs[0]
     if len(maps.shape) != 4:
-        raise InputError(f"{layer} has no maps; its output is {tuple(maps.shape[1:])}")
+        raise InputError(f"{layer} has no maps; its output has shape {tuple(maps.shape[1:])}")
     if not any(maps is call.outputs[0] for call in steps):
         raise InputError(f"the scores of {name} do not depend on {layer}")
     return maps

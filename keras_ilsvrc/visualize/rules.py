@@ -17,19 +17,19 @@ Backward = Callable[[Any, Any], Any]  # function of the signal from above and th
 
 
 class Rule(NamedTuple):
-    """Replacement for the gradient of ReLU, and whether signals skip response normalisation."""
+    """Replacement for the gradient of ReLU, and whether signals pass LRN layers unchanged."""
 
     relu: Backward | None
     past_normalization: bool
 
 
 def rectified_signal(signal: Any, x: Any) -> Any:
-    """Return the deconvnet's signal: rectified, regardless of the input of the ReLU."""
+    """Return the deconvnet's signal: rectified, whatever the input of the ReLU was."""
     return tf.nn.relu(signal)
 
 
 def rectified_twice(signal: Any, x: Any) -> Any:
-    """Return guided backpropagation's signal: rectified, and zero where the ReLU's output was."""
+    """Return guided backpropagation's signal: rectified, and zero where the ReLU returned zero."""
     return tf.where(x > 0, tf.nn.relu(signal), tf.zeros_like(signal))
 
 
@@ -37,7 +37,7 @@ RELUS = (keras.activations.relu, keras.ops.relu, tf.nn.relu)
 RULES = {
     "gradient": Rule(None, False),
     # Zeiler and Fergus, arXiv:1311.2901, section 2.1. They do not say how they invert local
-    # response normalisation; other implementations skip it, as is done here.
+    # response normalisation; here and in other implementations, signals skip it.
     "deconvnet": Rule(rectified_signal, True),
     # Springenberg et al., arXiv:1412.6806, section 3.4, for nets without normalisation.
     "guided": Rule(rectified_twice, False),
@@ -47,8 +47,8 @@ RULES = {
 def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
     """Return a layer or operation with the same outputs that passes signals back by the rule.
 
-    The rule is applied to ReLU as a layer, as an operation, and as the `activation` of any layer.
-    It is not applied to a ReLU inside the code of a layer, or to a maximum with zero.
+    The rule applies to ReLU as a layer, as an operation, and as the `activation` of any layer. It
+    does not apply to a ReLU in the code of a layer's `call`, or to a maximum with zero.
     """
     if rule.past_normalization and isinstance(operation, LocalResponseNormalization):
         return _with_backward(operation, lambda signal, x: signal)

@@ -17,19 +17,19 @@ Picture = Callable[[int], np.ndarray]  # function from the index of an image to 
 INCH = 2.2  # width of an image in a row, in inches
 CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # colours of classes; the eighth is grey
 ACROSS = 4  # number of maps in a row of a figure
-LINE = (0.6, 0.75, 0.9)  # line between images; light blue, since their edges may be black or white
+LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
 ENLARGED = 48  # enlarge smaller images to about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
-    """Return a signal as (height, width, 3), scaled by its maximum to 0 to 1, with zero at 0.5."""
+    """Return a signal as an image (height, width, 3) from 0 to 1, in which 0.5 stands for zero."""
     signal = signal if signal.shape[-1] in (1, 3) else signal.sum(-1, keepdims=True)
     largest = np.abs(signal).max() or 1.0
     return coloured(0.5 + signal / (2 * largest))
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Return an image as (height, width, 3), stretched to 0 to 1; uint8 is only divided by 255."""
+    """Return an image (height, width, 3) stretched to 0-1; uint8 is only divided by 255."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
@@ -43,7 +43,7 @@ def coloured(image: np.ndarray) -> np.ndarray:
 
 
 def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: str) -> Figure:
-    """Return a figure of rows of images; `titles` are those of the first images, row by row."""
+    """Return a figure of rows of images; `titles` belong to the first images, row by row."""
     columns = max(map(len, rows))
     size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
     figure, axes = _figure((max(size[0], 5.0), size[1]), title, len(rows), columns)
@@ -56,13 +56,13 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
 
 
 def top_sheet(found: TopActivations, title: str, picture: Picture | None = None) -> Figure:
-    """Return a figure of projections beside image patches of each map (Zeiler, Fergus, figure 2).
+    """Return a figure with projections beside image patches for each map, as in the paper.
 
     Args:
         found: Top activations to draw.
         title: Title of the figure.
         picture: Function that returns an image before preprocessing, at the input size of the net;
-            without it, patches are drawn from the preprocessed images.
+            if None, patches of the preprocessed images are drawn.
     """
     blocks = []
     for row in range(len(found.maps)):
@@ -90,7 +90,7 @@ def filter_sheet(found: np.ndarray, title: str) -> Figure:
 
 
 def evolution_sheet(found: Evolution, title: str) -> Figure:
-    """Return a figure with a row per map: projections of its top activation at each time."""
+    """Return a figure with a row per map: its projected top activation at each checkpoint."""
     names = [f"map {number}" for number in found.found[0].maps]
     rows = []
     for row in range(len(names)):
@@ -101,7 +101,7 @@ def evolution_sheet(found: Evolution, title: str) -> Figure:
 
 
 def _grid(blocks: Sequence[np.ndarray], names: Sequence[str], title: str, across: int) -> Figure:
-    """Return a figure of blocks in a grid, each with its name and at least its own resolution."""
+    """Return a figure with a grid of images and their names, large enough to show every pixel."""
     across = min(across, len(blocks))
     down = -(-len(blocks) // across)
     height, width = blocks[0].shape[:2]
@@ -115,7 +115,7 @@ def _grid(blocks: Sequence[np.ndarray], names: Sequence[str], title: str, across
 
 
 def _figure(size: tuple[float, float], title: str, down: int, across: int) -> tuple[Figure, Any]:
-    """Return a figure, its size in inches, and an array of its axes, row by row."""
+    """Return a figure of the given size in inches, and a flat array of its axes, row by row."""
     figure = Figure(figsize=size, layout="constrained")
     if title:
         figure.suptitle(plain(title))
@@ -128,7 +128,7 @@ def _figure(size: tuple[float, float], title: str, down: int, across: int) -> tu
 def occlusion_sheet(
     found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """Return a figure of an image and of the outputs by position of the occluding square."""
+    """Return a figure of an image, and of the outputs for each position of the covering square."""
     figure, axes = _figure((13, 3.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
@@ -160,7 +160,7 @@ def occlusion_sheet(
 
 
 def heat(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """Return an image overlaid with a map of values of at least 0, red where they are large."""
+    """Return an image overlaid with a heat map of values of at least 0; large values are red."""
     share = (values / (values.max() or 1.0))[..., None]
     grey = stretched(picture).mean(-1, keepdims=True) * 0.6 + 0.2
     return grey * (1 - 0.7 * share) + np.array([0.85, 0.15, 0.1]) * 0.7 * share

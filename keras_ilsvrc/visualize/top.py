@@ -1,4 +1,4 @@
-"""Images that activate a map most (Zeiler and Fergus, arXiv:1311.2901, figure 2)."""
+"""Images that most activate a feature map (Zeiler and Fergus, arXiv:1311.2901, figure 2)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class TopActivations:
         layer: Name of the layer.
         maps: (maps,): indices of the maps.
         values: (maps, count): the activations.
-        indices: (maps, count): indices of their images, from 0, in the order of the input.
+        indices: (maps, count): indices of the images with these activations, from 0.
         windows: (maps, count, 4): top, left, height and width of the receptive fields in pixels.
-            All have the same size; they are shifted to lie inside the image.
-        patches: (maps, count, height, width, channels), float32: these windows of the images.
-        projections: The same windows of the deconvnet's projections; same shape and dtype.
+            All windows have the same size; they are shifted to lie inside the image.
+        patches: (maps, count, height, width, channels), float32: the images in these windows.
+        projections: The deconvnet's projections in these windows; same shape and dtype.
     """
 
     layer: str
@@ -42,7 +42,7 @@ class TopActivations:
 
 
 class Top:
-    """Search for the top activations of a layer, repeatable with the same traced graphs.
+    """Search for the top activations of a layer; a second search reuses the traced graphs.
 
     Args:
         model: Functional model of one image.
@@ -100,7 +100,7 @@ class Top:
     def _search(
         self, images: Any, batch_size: int, progress: Callable[[int], object]
     ) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
-        """Return values, indices, and their images by index; keep no other images in memory."""
+        """Return activations, image indices, and these images by index; keep no other images."""
         values = np.empty((len(self.maps), 0), "float32")
         indices = np.empty((len(self.maps), 0), "int64")
         held: dict[int, np.ndarray] = {}
@@ -138,7 +138,7 @@ def top_activations(
     batch_size: int = 32,
     progress: Callable[[int], object] = lambda done: None,
 ) -> TopActivations:
-    """Find the strongest activations of maps, at most one per image, and project them onto pixels.
+    """Find the top activations of feature maps, one per image at most, and project them to pixels.
 
     The images are read once, and only those with the strongest activations are kept in memory.
 
@@ -146,14 +146,15 @@ def top_activations(
         model: Any functional model of one image (batch, height, width, channels).
         images: (images, height, width, channels), preprocessed for the model, or an iterable of
             batches of images or of (images, labels), for example a `tf.data.Dataset`.
-        layer: Name of the layer; inside units and nested models for example `conv3_1/conv_2`.
+        layer: Name of the layer, for example `conv3_1/conv_2` in a residual unit or nested model.
         maps: Indices of the maps; by default the first sixteen.
         count: Number of activations of each map; nine in the paper.
-        batch_size: Batch size of an array, and of the projections.
+        batch_size: Batch size for images given as an array, and for the projections.
         progress: Function called with the number of images done.
 
     Raises:
-        InputError: If the model is not functional, has no such layer or map, or takes other images.
+        InputError: If the model is not functional or has no such layer or map, or if the images do
+            not fit it.
     """
     return Top(model, layer, maps, count)(images, batch_size, progress)
 
@@ -162,11 +163,11 @@ class Windows:
     """Receptive fields of the units of a probe's layer, in pixels of the image.
 
     Attributes:
-        seen: Receptive fields of this and all earlier layers, by the `id` of their outputs.
+        seen: Receptive fields of this layer and all earlier layers, by the `id` of the output.
     """
 
     def __init__(self, probe: Probe):
-        known = None not in probe.image.shape[1:3]  # otherwise paddings are unknown
+        known = None not in probe.image.shape[1:3]  # otherwise the amounts of padding are unknown
         seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image) if known else None}
         for call, _ in probe.steps:
             spans = window(call, [seen.get(id(x)) for x in call.inputs])
@@ -174,7 +175,7 @@ class Windows:
         self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
     def of(self, place: Sequence[int], sizes: Sequence[int]) -> tuple[int, int, int, int]:
-        """Return top, left, height and width of a unit's window; if unknown, the whole image.
+        """Return top, left, height and width of a unit's window, or of the image if unknown.
 
         Args:
             place: Row and column of the unit.

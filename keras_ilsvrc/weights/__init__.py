@@ -1,1 +1,1 @@
-"""Weights of other frameworks, copied into a model by name: one module per source."""
+"""Copying of weights from other frameworks into a model by name; one module per framework."""

@@ -1,4 +1,4 @@
-"""Conversion of other frameworks' arrays to our layouts, and assignment to a model."""
+"""Conversion of other frameworks' arrays to Keras' layouts, and assignment to a model."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from keras import layers
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import walk
 
-# Torch's names of weights to Keras', for batch normalisation and for every other layer.
+# Keras' names of weights by torch's names, for batch normalisation and for every other layer.
 BATCH_NORM = {
     "weight": "gamma",
     "bias": "beta",
@@ -27,7 +27,7 @@ class Array(NamedTuple):
     values: np.ndarray
 
 
-Arrays = dict[str, Array]  # by layer and weight, such as `conv2_1/conv_1/kernel`
+Arrays = dict[str, Array]  # by the path of the weight, such as `conv2_1/conv_1/kernel`
 
 
 def from_keras(weights: Mapping[str, Any]) -> Arrays:
@@ -36,10 +36,10 @@ def from_keras(weights: Mapping[str, Any]) -> Arrays:
 
 
 def from_torch(state: Mapping[str, Any]) -> Arrays:
-    """Return arrays by torch name, such as `bn1.weight`, in Keras' layouts and weight names.
+    """Return the arrays of a torch model in Keras' layouts: `bn1.weight` becomes `bn1/gamma`.
 
     Kernels (out, in / groups, rows, columns) become (rows, columns, in / groups, out); matrices
-    (out, in) become (in, out). Batch counters are dropped, as Keras has none.
+    (out, in) become (in, out). Batch counters are dropped, since Keras has none.
     """
     arrays = {}
     for key, values in state.items():
@@ -54,15 +54,15 @@ def from_torch(state: Mapping[str, Any]) -> Arrays:
 
 
 def layers_of(paths: Iterable[str]) -> list[str]:
-    """Return the names of the layers with these weight paths, each once, in order."""
+    """Return the names of the layers to which weight paths belong, each once, in order."""
     return list(dict.fromkeys(path.rpartition("/")[0] for path in paths))
 
 
 def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
     """Subtract biases that the model lacks from the mean of the next batch normalisation.
 
-    It computes gamma (w x + b - mean) / s + beta, so that b can move into the mean. The batch
-    normalisation after a layer `conv1` is called `conv1_bn`.
+    Batch normalisation computes gamma (w x + b - mean) / s + beta, so that b can be subtracted from
+    the mean instead. The batch normalisation after a layer `conv1` is called `conv1_bn`.
     """
     places = {weight.path for weight in model.weights}
     folded = dict(arrays)
@@ -75,9 +75,9 @@ def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
 
 
 def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
-    """Reorder matrices after a flatten layer: torch flattens as C, H, W, Keras as H, W, C."""
+    """Reorder dense kernels after a flatten layer: torch flattens C, H, W, and Keras H, W, C."""
     ordered = dict(arrays)
-    flat: dict[int, tuple[int, ...]] = {}  # by id of flattened maps: their (H, W, C)
+    flat: dict[int, tuple[int, ...]] = {}  # (H, W, C) before flattening, by id of the flat tensor
     for call in walk(model).inside:
         maps = flat.get(id(call.inputs[0])) if call.inputs else None
         path = f"{call.name}/kernel"
@@ -88,7 +88,7 @@ def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
         elif maps and isinstance(call.operation, layers.Dense) and path in ordered:
             height, width, channels = maps
             matrix = ordered[path].values
-            if matrix.shape[0] == height * width * channels:  # else `fill` reports the shapes
+            if matrix.shape[0] == height * width * channels:  # otherwise `fill` raises the error
                 cube = matrix.reshape(channels, height, width, -1).transpose(1, 2, 0, 3)
                 ordered[path] = ordered[path]._replace(values=cube.reshape(matrix.shape))
     return ordered

@@ -8,7 +8,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits") -> float:
-    """Return the largest deviation between two arrays of outputs, relative to their scale.
+    """Return the largest deviation between two arrays, relative to the scale of `theirs`.
 
     Args:
         ours: Outputs of a model of this package.
@@ -18,19 +18,19 @@ def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits")
         what: Name of the outputs in error messages.
 
     Raises:
-        InputError: If the shapes differ, if a value is not finite, if `theirs` are all zero, or if
-            the deviation exceeds the tolerance; the message says where it is largest.
+        InputError: If the shapes differ, if a value is not finite, if `theirs` is zero everywhere,
+            or if the deviation exceeds the tolerance; the message says where it is largest.
     """
     ours, theirs = np.asarray(ours, "float64"), np.asarray(theirs, "float64")
     if ours.shape != theirs.shape:
         raise InputError(f"{what} have shape {ours.shape}, expected {theirs.shape}")
-    for side, values in (("our", ours), ("their", theirs)):
+    for side, values in (("this package's", ours), ("the other framework's", theirs)):
         if not np.isfinite(values).all():
             place = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
             raise InputError(f"{side} {what} are not finite at {place}: {values[place]}")
     scale = abs(theirs).max(initial=0.0)
     if not scale:
-        raise InputError(f"their {what} are all zero; there is nothing to compare")
+        raise InputError(f"the other framework's {what} are all zero: nothing can be compared")
     deviation = abs(ours - theirs) / scale
     place = tuple(map(int, np.unravel_index(deviation.argmax(), deviation.shape)))
     largest = float(deviation[place])

@@ -1,4 +1,4 @@
-"""Weights of keras.applications models (Keras 3), named by the paths of their weights."""
+"""Import of weights from keras.applications models (Keras 3), by the paths of the weights."""
 
 import re
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ RULES: names.Rules = {
     "predictions": "logits",
 }
 VGG = {**RULES, "predictions": "fc8"}
-# ResNet*V2 numbers a normalisation like the convolution before it, we like the one after it.
+# ResNet*V2 numbers a normalisation as the convolution before it; our nets, as the one after it.
 RESNET_V2 = {
     r"conv(\d)_block(\d+)_1_bn": r"conv\1_\2/bn_2",
     r"conv(\d)_block(\d+)_2_bn": r"conv\1_\2/bn_3",
     **RULES,
 }
-# InceptionV3's layers have Keras' automatic names. They are created in this order.
+# InceptionV3's layers have automatic names, numbered in this order, in which they are created.
 STEM = "conv1a conv2a conv2b conv3b conv4a"
 FIGURE_5 = "1x1 5x5_reduce 5x5 double_3x3_reduce double_3x3_1 double_3x3_2 pool_proj"
 FIGURE_6 = (
@@ -51,7 +51,7 @@ INCEPTION_V3 = {
 
 
 def inception_v3(theirs: list[str]) -> names.Rules:
-    """Return rules for automatic names: `conv2d`, `conv2d_1`, `batch_normalization_7`."""
+    """Return rules for Keras' automatic names: `conv2d`, `conv2d_1`, `batch_normalization_7`."""
     ours = STEM.split() + [
         f"mixed_{module}_{name}" for module, row in INCEPTION_V3.items() for name in row.split()
     ]
@@ -66,12 +66,12 @@ def inception_v3(theirs: list[str]) -> names.Rules:
 def copy(model: keras.Model, weights: Mapping[str, Any]) -> None:
     """Copy the weights of a keras.applications model into our model of the same architecture.
 
-    These are `VGG16` and `VGG19` for ours, `ResNet50`, `ResNet101` and `ResNet152` for
-    `resnet*_keras`, `ResNet50V2` for `resnet50_v2_keras`, and `InceptionV3` for `inception_v3`.
-    `InceptionV3` has no gammas; ours are set to 1.
+    The source can be `VGG16` or `VGG19` for our `vgg16` or `vgg19`, `ResNet50`, `ResNet101` or
+    `ResNet152` for our `resnet*_keras`, `ResNet50V2` for `resnet50_v2_keras`, and `InceptionV3`
+    for `inception_v3`. `InceptionV3` has no gammas; those of our model are set to 1.
 
     Args:
-        model: Model built by this package, with as many classes.
+        model: Model built by this package, with the same number of classes.
         weights: Arrays by path: `{w.path: w.numpy() for w in net.weights}`.
 
     Raises:

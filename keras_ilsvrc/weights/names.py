@@ -8,7 +8,7 @@ import keras
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.weights.arrays import Arrays, layers_of
 
-# Regular expression of a whole layer name: our name, as a template or function of `re.sub`.
+# By regular expression of a whole layer name: our name, as a template or function for `re.sub`.
 Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
@@ -30,21 +30,21 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
         place = f"{ours[layer]}/{word}"
         if place in renamed:
             raise InputError(
-                f"{renamed[place].key} and {array.key} both map to {place}; expected one; use the "
-                "weights of the matching net"
+                f"{renamed[place].key} and {array.key} both map to {place}; expected one array; "
+                "use the weights of the matching net"
             )
         renamed[place] = array
     return renamed
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Return rules for a network that is a chain of layers, matched to ours in order.
+    """Return rules for a chain of layers, in which the nth layer gets the name of our nth layer.
 
     Args:
-        arrays: Arrays under the names of their source.
-        patterns: Regular expressions of layer names, in order; layers that match the same one are
-            sorted by the numbers in their names.
-        model: Model that is also a chain.
+        arrays: Arrays under the names of the other framework.
+        patterns: Regular expressions of layer names, in order. Layers that match the same
+            expression are sorted by the numbers in their names.
+        model: Model to get the weights, also a chain of layers.
     """
     theirs = []
     for pattern in patterns:

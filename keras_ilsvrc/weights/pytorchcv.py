@@ -1,4 +1,4 @@
-"""Weights of pytorchcv models (pytorchcv 0.0.74), named as in their state_dict."""
+"""Import of weights from pytorchcv models (pytorchcv 0.0.74), by their names in `state_dict`."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from keras_ilsvrc.weights import arrays, names
 
 # zfnet, zfnetb, nin_cifar10: one chain of layers.
 CHAIN = (r"features\.stage\d\.unit\d\.conv", r"output\.\w+(\.\w+)?")
-# bninception: a stage begins where the size of the maps changes.
+# bninception: our modules by pytorchcv's stage, which begins where the size of the maps changes.
 MODULES = {"1": ("3a", "3b"), "2": ("3c", "4a", "4b", "4c", "4d"), "3": ("4e", "5a", "5b")}
 BRANCHES = {
     "1": "1x1",
@@ -33,7 +33,7 @@ def inception(match: re.Match[str]) -> str:
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name of a layer in a residual unit; their stages count from 1, ours from 2."""
+    """Return our name of a layer in a unit; pytorchcv counts stages from 1, our nets from 2."""
     stage, number, place, kind = match.groups()
     where = "shortcut" if place == "identity_conv" else place.removeprefix("body.conv")
     return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"
@@ -54,21 +54,21 @@ RULES: names.Rules = {
     r"features\.post_activ\.bn": "last_bn",
     "output": "logits",
 }
-# Pre-activation nets: the first normalisation comes after conv1, before the paths split.
+# Pre-activation nets: in ours, this normalisation comes after conv1, before the paths split.
 FIRST = {r"features\.stage1\.unit1\.body\.conv1\.bn": "conv1_bn"}
 
 
 def copy(model: keras.Model, state: Mapping[str, Any]) -> None:
     """Copy the weights of a pytorchcv model into our model with the same weight shapes.
 
-    These are `zfnet` and `zfnetb` for our `zfnet` and `zfnet_512`, `nin_cifar10`, `bninception`
-    for `bn_inception`, `resnet*` and `resnet*_cifar10` for `resnet*` and, with `shortcut="B"`,
-    `resnet*_cifar`, `preresnet*_cifar10` for `resnet*_v2_cifar` with `shortcut="B"`. Some compute
-    other outputs with the same weights; tests/weights/test_frameworks.py shows the differences.
-    `preresnet*` for ImageNet are refused: they have one normalisation more than ours.
+    The source can be `zfnet` for our `zfnet`, `zfnetb` for `zfnet_512`, `nin_cifar10` for the net
+    of that name, `bninception` for `bn_inception`, `resnet*` for `resnet*`, `resnet*_cifar10` for
+    `resnet*_cifar[shortcut=B]`, and `preresnet*_cifar10` for `resnet*_v2_cifar[shortcut=B]`. Some
+    of these nets compute other outputs than ours; tests/weights/test_frameworks.py shows the
+    differences. `preresnet*` for ImageNet are refused: they have one normalisation more than ours.
 
     Args:
-        model: Model built by this package, with as many classes.
+        model: Model built by this package, with the same number of classes.
         state: Arrays by name: `{k: v.numpy() for k, v in net.state_dict().items()}`.
 
     Raises:

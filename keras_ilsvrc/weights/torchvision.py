@@ -1,4 +1,4 @@
-"""Weights of torchvision models (torchvision.models, 0.29), named as in their state_dict."""
+"""Import of weights from torchvision models (torchvision 0.29), by their names in `state_dict`."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import keras
 
 from keras_ilsvrc.weights import arrays, names
 
-# alexnet, vgg*: one chain of layers.
+# alexnet and vgg* are chains of layers.
 CHAIN = (r"features\.\d+", r"classifier\.\d+")
 # googlenet, inception_v3: each name covers a convolution without bias and its normalisation.
 GOOGLENET = {
@@ -64,7 +64,7 @@ INCEPTION_V3 = {
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name of a layer in a residual unit; ours count units from 1, stages from 2."""
+    """Return our name of a layer in a unit; torchvision counts units from 0 and stages from 1."""
     stage, number, kind, place = match.groups()
     inside = {".0": "conv_shortcut", ".1": "bn_shortcut"}.get(place, f"{kind}_{place}")
     return f"conv{int(stage) + 1}_{int(number) + 1}/{inside}"
@@ -90,12 +90,13 @@ RULES: names.Rules = {
 def copy(model: keras.Model, state: Mapping[str, Any]) -> None:
     """Copy the weights of a torchvision model into our model of the same architecture.
 
-    These are `alexnet` for our `alexnet_owt`, `vgg*` and `vgg*_bn` for ours, `googlenet` for
-    `googlenet_bn`, `inception_v3` for `inception_v3_tv`, and `resnet*` for `resnet*_v1_5`.
+    The source can be `alexnet` for our `alexnet_owt`, `vgg*` or `vgg*_bn` for the nets of these
+    names, `googlenet` for `googlenet_bn`, `inception_v3` for `inception_v3_tv`, and `resnet*` for
+    `resnet*_v1_5`.
 
     Args:
-        model: Model built by this package, with as many classes; with `auxiliary=True` if the
-            state contains auxiliary classifiers.
+        model: Model built by this package, with the same number of classes; with `auxiliary=True`
+            if the state contains auxiliary classifiers.
         state: Arrays by name: `{k: v.numpy() for k, v in net.state_dict().items()}`.
 
     Raises:

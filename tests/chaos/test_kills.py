@@ -98,7 +98,7 @@ def test_a_disk_that_fills_up_ends_no_training_and_harms_no_checkpoint(
     errors = capsys.readouterr().err.splitlines()
     full = [line for line in errors if "No space left on device" in line]
     assert full
-    assert all("; the one of step 2 is kept" in line for line in full)
+    assert all("; the checkpoint of step 2 is kept" in line for line in full)
     held = [read(path).facts["step"] for path in Checkpoints(small_disk).paths()]
     assert held == [2, 0]
     assert len(list(small_disk.iterdir())) == len(held)

@@ -92,7 +92,7 @@ def test_what_is_timed_is_made_of_ops_as_recipes_write_them():
 def test_an_unknown_loader_is_refused_in_one_line():
     result = CliRunner().invoke(app, ["bench", "input", "--against", "torchvison"])
     assert isinstance(result.exception, InputError)
-    assert str(result.exception) == "--against is 'torchvison'; known: torchvision"
+    assert str(result.exception) == "--against is 'torchvison'; expected torchvision"
 
 
 def test_without_torchvision_the_pip_line_is_shown(monkeypatch):

@@ -59,7 +59,7 @@ def test_a_bad_kernel_size_is_named(size):
         (
             TableConv2D(SMALL, 3),
             (6, 6, 3),
-            "table uses map 3; the input has 3 maps, counted from 0",
+            "table uses map 3; expected at most 2, the last input map",
         ),
         (TableConv2D(SMALL, 3), (6, 4), "the input is .*; expected .batch, height, width, maps"),
         (TableConv2D(SMALL, 3), (6, 2, 4), "the input is .*; expected at least 3x3 pixels"),

@@ -1,10 +1,15 @@
 # ruff: noqa: F811 (a fixture is imported, and then an argument)
 """The tables that a key of theirs chooses among, and the keys of training."""
 
+import re
+from pathlib import Path
+
 import pytest
 from test_load import message, write  # noqa: F401
 
 from keras_ilsvrc import recipe as recipes
+from keras_ilsvrc.recipe import schema
+from keras_ilsvrc.recipe.ops import Table
 
 STEPS = 'name = "steps"\nsteps = 1800\nlearning_rate = [[0, 0.01], [45, 0.1], [900, 0.01]]'
 SCHEDULES = {
@@ -55,9 +60,17 @@ def test_a_schedule_that_cannot_be_is_refused(write, new, parts):
         ("optimizer.average=1.0", "optimizer.average is 1.0"),
         ("optimizer.clip_norm=0.0", "optimizer.clip_norm is 0.0"),
         ("optimizer.rates.bias=-1.0", "optimizer.rates.bias is -1.0"),
-        ("optimizer.rho=0.9", "unknown key optimizer.rho"),
+        ("optimizer.rho=0.9", "unknown key optimizer.rho of sgd; it is a key of rmsprop"),
         ("optimizer.name=rmsprop", "optimizer.rho is missing"),
     ],
 )
 def test_a_training_that_cannot_be_is_refused(write, override, part):
     assert part in message(write(), [override])
+
+
+def test_every_key_is_in_the_table_of_its_page():
+    page = (Path(__file__).parents[2] / "docs/training.md").read_text(encoding="utf-8")
+    section = page.split("## A recipe")[1].split("\n## ")[0]
+    tables = [x for x in vars(schema).values() if isinstance(x, type) and issubclass(x, Table)]
+    keys = {key for table in tables for key in table.model_fields}
+    assert {key for key in keys if not re.search(rf"`[^`]*\b{key}\b[^`]*`", section)} == set()

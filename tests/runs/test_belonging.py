@@ -65,10 +65,10 @@ def larger_file(photos):
 
 
 CHANGES = {
-    more: "train had 24 images and has 96",
-    fewer: "train had 24 images and has 12",
+    more: "train had 24 images and now has 96",
+    fewer: "train had 24 images and now has 12",
     renamed_file: "train has images with other names, sizes or labels",
-    renamed_class: "class 0 was 'dark' and is 'light'",
+    renamed_class: "class 0 was 'dark' and is now 'light'",
     relabelled: "train has images with other names, sizes or labels",
     larger_file: "train has images with other names, sizes or labels",
 }
@@ -103,10 +103,10 @@ def test_a_finished_run_is_tested_on_its_own_images_only(runs):
     restore(out)
     (photos / "test/dark/2.jpg").unlink()
     for use in (restore, read, of_run):
-        with pytest.raises(InputError, match="test had 6 images and has 5"):
+        with pytest.raises(InputError, match="test had 6 images and now has 5"):
             use(out)
     renamed_class(photos)
-    with pytest.raises(InputError, match="class 0 was 'dark' and is 'light'"):
+    with pytest.raises(InputError, match="class 0 was 'dark' and is now 'light'"):
         restore(out)
 
 

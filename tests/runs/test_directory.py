@@ -204,9 +204,9 @@ def test_other_images_are_refused_with_what_differs(recipe, tmp_path):
     fewer = {"train": images.model_copy(update={"number": 5}), "test": images}
     renamed = {"train": images.model_copy(update={"digest": "d" * 64}), "test": images}
     for changes, message in (
-        ({"classes": ["dog", "cat"]}, "class 0 was 'cat' and is 'dog'"),
+        ({"classes": ["dog", "cat"]}, "class 0 was 'cat' and is now 'dog'"),
         ({"classes": ["cat"]}, "2 classes in the run, 1 in the dataset; class 1 was 'dog'"),
-        ({"splits": fewer}, "train had 9 images and has 5"),
+        ({"splits": fewer}, "train had 9 images and now has 5"),
         ({"splits": renamed}, "train has images with other names, sizes or labels"),
     ):
         with pytest.raises(InputError, match=message):

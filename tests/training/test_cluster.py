@@ -63,7 +63,7 @@ def test_a_chief_comes_first(kind, index, place):
         (config({"worker": [A, B]}, index=10**4000), "task.index is 10{59}, but "),
         ({"TF_CONFIG": f'{{"task": {{"index": 1{"0" * 5000}}}}}'}, "JSON: number out of range"),
         (config({"worker": [A, B]}, []), r"task.type is \[\]: .* 'chief' or 'worker'"),
-        (config({"worker": [A, A]}), f"{A} is the address of two workers"),
+        (config({"worker": [A, A]}), f"{A} is used by two workers"),
         (config({"worker": ["a", B]}), "cluster.worker.0 is 'a': .* HOST:PORT"),
         (config({"worker": ["a:70000", B]}), "worker.0 is 'a:70000': .* a port of 1 to 65535"),
         (config({"worker": ["a:0", B]}), "worker.0 is 'a:0': .* a port of 1 to 65535"),

@@ -130,7 +130,7 @@ def test_a_full_disk_ends_no_training(tmp_path, uninterrupted, monkeypatch):
     trainer.train()
     assert toy.state_hash(update) == uninterrupted[0]
     assert len(lines) == 2
-    assert "no checkpoint after step 10: No space left on device; the one of step 5" in lines[0]
+    assert "no checkpoint after step 10: No space left on device; the checkpoint of" in lines[0]
     assert Checkpoints(tmp_path).latest()[0].facts["step"] == 5
 
 

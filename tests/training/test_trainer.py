@@ -84,7 +84,7 @@ def test_early_stopping_is_heard_and_kept(tmp_path):
 
 def test_a_checkpoint_of_another_net_is_refused():
     values = values_of(toy.fresh())
-    with pytest.raises(ValueError, match="model/bn1/beta is not a variable of this training"):
+    with pytest.raises(ValueError, match="model/bn1/beta is not a variable that this training"):
         set_values(toy.fresh(batch_norm=False), values)
     del values["model/conv1/bias"]
     with pytest.raises(ValueError, match="model/conv1/bias is missing"):

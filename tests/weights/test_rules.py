@@ -224,7 +224,7 @@ def test_equal_outputs_have_a_deviation():
             r"by 2.5e-02 .* scale 4; expected at most 0.0001; largest at \(1, 1\)",
         ),
         ([[1, -4]], r"logits have shape \(1, 2\), expected \(2, 2\)"),
-        ([[1, np.nan], [2, 0]], r"our logits are not finite at \(0, 1\): nan"),
+        ([[1, np.nan], [2, 0]], r"this package's logits are not finite at \(0, 1\): nan"),
     ],
 )
 def test_other_outputs_are_an_error_that_says_where(ours, message):

@@ -27,8 +27,8 @@ from keras_ilsvrc.cli.visualize.options import (
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import bar
 
-STRONGEST = 6  # maps drawn per image without --maps
-WIDEST = 12  # largest number of maps in a row
+STRONGEST = 6  # number of feature maps drawn per image if --maps is not given
+WIDEST = 12  # maximum number of feature maps drawn per image
 
 app = typer.Typer(no_args_is_help=True, help="Look inside a trained net.")
 app.command("health")(tables.health)
@@ -47,7 +47,7 @@ def deconvnet(
     maps: Maps = None,
     out: Out = None,
 ) -> None:
-    """Project the strongest activations of a layer back to the pixels: ZFNet's deconvnet."""
+    """Project the strongest activations of a layer to the pixels with ZFNet's deconvnet."""
     wanted = parse_numbers(maps)
     if len(wanted or ()) > WIDEST:
         raise InputError(f"--maps names {len(wanted or ())} maps; expected at most {WIDEST}")
@@ -81,7 +81,7 @@ def top_activations(
     images: Count = None,
     out: Out = None,
 ) -> None:
-    """Draw the nine strongest activations of each map: projections and image patches."""
+    """Draw the nine strongest activations of each feature map, as projections and patches."""
     save = saver("top-activations", out)
     with starting():
         view = viewed(run, model, preprocess, source)
@@ -139,7 +139,7 @@ def filters(
     layer: Annotated[str | None, typer.Option(help="Convolution; the first if not given.")] = None,
     out: Out = None,
 ) -> None:
-    """Draw the kernels of the first convolution: AlexNet's figure 3."""
+    """Draw the kernels of the first convolution, as in AlexNet's figure 3."""
     save = saver("filters", out)
     with starting():
         view = viewed(run, model, None, None)
@@ -153,14 +153,14 @@ def filters(
 
 @app.command("evolution")
 def evolution(
-    run: Annotated[Path, typer.Option("--run", help="Run whose recipe has keep_epochs.")],
+    run: Annotated[Path, typer.Option("--run", help="Run with keep_epochs in its recipe.")],
     layer: Layer,
     source: Source = None,
     maps: Maps = None,
     images: Count = None,
     out: Out = None,
 ) -> None:
-    """Draw the strongest activation of each map at the epochs whose weights a run kept."""
+    """Draw the strongest activation of each feature map after each epoch in keep_epochs."""
     save = saver("evolution", out)
     with starting():
         view = viewed(run, None, None, source)
@@ -169,8 +169,8 @@ def evolution(
 
         if not view.epochs:
             raise InputError(
-                f"{run}: contains no weights of epochs; train with keep_epochs = [1, 2, 5] in "
-                "the recipe"
+                f"{run}: the run kept no weights of single epochs; train with keep_epochs = "
+                "[1, 2, 5] in the recipe"
             )
     with bar("epochs") as progress:
         batches, chosen = view.repeatable(images), parse_numbers(maps)
@@ -182,7 +182,7 @@ def evolution(
 
 
 def _of_images(verb: str, help_: str) -> None:
-    """Add a command that draws the evidence for a class on images."""
+    """Add a command that draws which pixels of an image are evidence for a class."""
 
     def command(
         run: Run = None,
@@ -220,7 +220,7 @@ _of_images("grad-cam", "Draw which regions support the most likely class.")
 
 
 def _strongest(probe: Any, image: Any) -> list[int]:
-    """Return the numbers of the maps with the strongest activations in an image."""
+    """Return the indices of the feature maps with the strongest activations in an image."""
     activations = probe.activations(image[None]).numpy()[0]
     strengths = activations.reshape(-1, activations.shape[-1]).max(0)
     return strengths.argsort()[::-1][:STRONGEST].tolist()

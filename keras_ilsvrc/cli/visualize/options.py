@@ -1,4 +1,4 @@
-"""What the `visualize` commands share: options, the net and its images, the output file."""
+"""Options of the `visualize` commands, and functions to open a net and to save a figure."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ Run = Annotated[Path | None, typer.Option("--run", help="Directory of a finished
 Model = Annotated[Path | None, typer.Option("--model", help="A .keras file, instead of --run.")]
 Preprocess = Annotated[
     str | None,
-    typer.Option(help="With --model: caffe, tf or torch; values from 0 to 255 if not given."),
+    typer.Option(help="With --model: caffe, tf or torch; pixel values 0 to 255 if not given."),
 ]
 Source = Annotated[
     str | None,
@@ -33,13 +33,13 @@ Layer = Annotated[str, typer.Option(help="Layer, e.g. conv5, or conv3_1/conv_2 i
 SomeLayer = Annotated[
     str | None, typer.Option(help="Layer; the last one with maps larger than 1x1 if not given.")
 ]
-Maps = Annotated[str | None, typer.Option(help="Numbers of maps, e.g. 0,3,17.")]
+Maps = Annotated[str | None, typer.Option(help="Indices of feature maps: 0,3,17.")]
 Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images to use.")]
 Out = Annotated[Path | None, typer.Option(help="PNG; named after the command if not given.")]
 
 
 def saver(verb: str, out: Path | None) -> Callable[[Any], None]:
-    """Check --out; return a function that saves a figure there and prints the path."""
+    """Check --out, and return a function that saves a figure there and prints the path."""
     path = out or Path(f"{verb}.png")
     check_file("--out", path, ".png")
 
@@ -62,7 +62,7 @@ def starting() -> Status:
 def viewed(
     run: Path | None, model: Path | None, preprocess: str | None, source: str | None
 ) -> "Inspection":
-    """Return the net of a run or of a .keras file, and its images."""
+    """Return the inspection of a run or of a .keras file."""
     if (run is None) == (model is None):
         raise InputError("expected --run DIRECTORY or --model FILE; give one of them")
     if run is not None and preprocess is not None:

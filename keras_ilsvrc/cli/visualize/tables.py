@@ -29,7 +29,7 @@ WIDTH = 120
 def correspondence(
     layer: Layer,
     parts: Annotated[
-        Path, typer.Option(help="TOML: part = \\[\\[top, left, height, width], ...] by image.")
+        Path, typer.Option(help="TOML: part = \\[\\[top, left, height, width], ...], per image.")
     ],
     image: Annotated[list[Path], typer.Option("--image", help="Image file; give at least two.")],
     run: Run = None,
@@ -37,7 +37,7 @@ def correspondence(
     preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
-    """Print how alike covering a part changes features in several images: ZFNet's table 1."""
+    """Print how similarly covering a part changes features of several images (ZFNet, table 1)."""
     boxes = _parts(parts, len(image))
     with starting():
         view = viewed(run, model, preprocess, None)
@@ -72,7 +72,7 @@ def health(
     images: Count = 1000,
     as_json: Json = False,
 ) -> None:
-    """Print how many filters of each layer are dead, alike, low or high in frequency, aliased."""
+    """Print how many filters of each layer are dead, alike, aliased, or low or high frequency."""
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize.health import health as examine
@@ -117,5 +117,7 @@ def _parts(path: Path, images: int) -> dict[str, Any]:
     if "random" in parts:
         raise InputError(f"{path}: random is the name of the random boxes; rename this part")
     if not parts:
-        raise InputError(f"{path}: has no part; write nose = [[top, left, height, width], ...]")
+        raise InputError(
+            f"{path}: no object part; add e.g. nose = [[top, left, height, width], ...]"
+        )
     return parts
