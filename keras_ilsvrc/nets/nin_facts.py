@@ -30,7 +30,10 @@ NIN_CIFAR = replace(
     minimum=4,
     classes=10,
     fixed_size={"head": ("dense", "dense_dropout")},
-    departures=(),
+    departures=(
+        "as in the authors' release for cuda-convnet (NIN/cifar-10_def), pool2 takes maxima; their "
+        "release for Caffe (cifar10_nin.caffemodel) averages there",
+    ),
 )
 
 NETS = {
