@@ -8,7 +8,7 @@ INTERRUPTED, STOPPED = 130, 75  # exit statuses
 
 
 def main() -> None:
-    """Run the command line; a signal during the import of its modules prints no traceback."""
+    """Run the command line. A signal during the imports prints no traceback."""
     training = "train" in sys.argv
     status = STOPPED if training else INTERRUPTED
     names = ("SIGINT", "SIGTERM", "SIGHUP") if training else ("SIGINT",)

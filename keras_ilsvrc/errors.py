@@ -29,7 +29,7 @@ class InputError(ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """Return an error's message, or else its class name, on one line of at most 200 characters."""
+    """Return an error's message, or its class name, as one line of at most 200 characters."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return text[:200] or type(error).__name__
 
@@ -40,7 +40,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: the closest known names, or else up to 12 known names."""
+    """Return a hint for a mistyped name: similar known names, or all known names if 12 or fewer."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
@@ -83,7 +83,7 @@ def out_of_memory(advice: str) -> Iterator[None]:
 
 @contextmanager
 def _bad_alloc(line: bytes) -> Iterator[None]:
-    """Print a line and exit with status 2 on an uncaught C++ `std::bad_alloc` in the block."""
+    """Print `line` and exit with status 2 on a C++ `std::bad_alloc` that nothing catches."""
     try:
         library: Any = ctypes.CDLL("libstdc++.so.6")
         set_terminate = library._ZSt13set_terminatePFvvE

@@ -49,7 +49,7 @@ def flush(path: Path) -> None:
 
 
 def read(path: Path, most: int = LARGE) -> bytes:
-    """Return the content of a file.
+    """Return the content of a file of at most `most` bytes.
 
     Raises:
         InputError: If the file is missing, is not a regular file, cannot be read, or has more

@@ -15,7 +15,7 @@ DEEPEST = 200  # layers; deeper nets take days to train, so a search offers them
 
 
 def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
-    """Return a net as a `keras_tuner.HyperModel`; with its default values it builds the same net.
+    """Return a `keras_tuner.HyperModel` whose default hyperparameters build the given net.
 
     It tunes the learning rate, momentum and weight decay of SGD and, if there are nets that differ
     from this one only in depth, the depth. Nets with more than 200 layers that are deeper than
@@ -44,7 +44,7 @@ def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
 
 @functools.cache
 def _hypermodel_class() -> type:
-    """Return the class of hypermodels, defined here because its base class imports Keras."""
+    """Return the hypermodel class. It is defined in a function, since keras-tuner imports Keras."""
     import keras_tuner
 
     class NetHyperModel(keras_tuner.HyperModel):

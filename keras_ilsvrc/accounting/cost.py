@@ -10,7 +10,12 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Cost(NamedTuple):
-    """Cost of a layer call: units, connections including biases, multiply-adds; None if unknown."""
+    """Cost of a layer call: units, connections including biases, multiply-adds; None if unknown.
+
+    As in the papers, only convolutions, dense layers and LeNet's subsampling count. AlexNet's
+    neurons are the outputs of weight layers, LeNet's connections include biases, and the operations
+    of GoogLeNet and the FLOPs of residual nets are multiply-adds without biases.
+    """
 
     units: int | None
     connections: int | None

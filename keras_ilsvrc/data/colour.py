@@ -18,7 +18,8 @@ IMAGENET_VECTORS = np.array(
     ]
 )
 DEVIATION = 0.1  # standard deviation of each component's random factor: AlexNet, section 4.1
-GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey image
+# Weights of red, green and blue in a grey image: ITU-R BT.601, as in fb.resnet.torch.
+GREY = (0.299, 0.587, 0.114)
 
 
 class NoiseScale(NamedTuple):

@@ -10,7 +10,7 @@ def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
     """Return the share of images whose class is not among the k most probable ones, in %.
 
     A class that ties with the true one counts as more probable, and an image with a non-finite
-    probability counts as wrong, so that a broken network cannot look good.
+    probability counts as wrong (not in the papers), so that a broken network cannot look good.
 
     Args:
         probabilities: Array (images, classes).

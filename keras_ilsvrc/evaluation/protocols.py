@@ -7,8 +7,8 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
 # A scale (share, pixels) is the shorter side share * S + pixels, where S is the shorter side to
-# which the ops resize test images. The pixels are for crops of 224 and scale with the crop size.
-# The scale None stands for the images as the ops return them before the last crop.
+# which the ops resize test images. The pixels are for crops of 224 and scale with the crop size,
+# which is ours. The scale None stands for the images as the ops return them before the last crop.
 OWN = (None,)
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))  # arXiv:1409.1556, section 3.2
 FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))  # arXiv:1512.03385, 3.4

@@ -25,7 +25,10 @@ def is_number(value: Any, least: float = -math.inf) -> bool:
 
 
 def check_image(shape: Sequence[int | None], least: Sequence[int] = (1, 1)) -> None:
-    """Raise a ValueError if `shape` is not (batch, height, width, maps), or under `least`."""
+    """Raise a ValueError if `shape` is not (batch, height, width, maps), or too small.
+
+    `least` is the smallest valid (height, width).
+    """
     shape = tuple(shape)
     if len(shape) != 4 or shape[3] is None:
         raise ValueError(f"the input is {shape}; expected (batch, height, width, maps)")

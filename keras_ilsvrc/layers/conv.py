@@ -43,7 +43,7 @@ class Conv2D(keras.layers.Conv2D):
         return convolve(inputs, tf.convert_to_tensor(kernel))
 
     def turns_back(self):
-        """Return whether the gradient with respect to the input is faster as a convolution."""
+        """Return whether the gradient with respect to the input is computed by a convolution."""
         return (
             keras.backend.backend() == "tensorflow"
             and not keras.distribution.list_devices("gpu")

@@ -14,7 +14,7 @@ from keras_ilsvrc.layers.residual import ResidualUnit
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer, of an operation of `keras.ops`, or of a model with the calls inside it.
+    """One call of a layer, of a `keras.ops` operation or of a model.
 
     Every call has Keras tensors of its own. The output of one call and the input of the next are
     the same object, also across the borders of nested models. Two calls of the same model share
@@ -40,7 +40,7 @@ class Call:
 
 
 def body(layer: Any) -> Any:
-    """Return the inner model of a residual unit; return any other layer unchanged."""
+    """Return the inner model if the layer is a residual unit, otherwise the layer itself."""
     return getattr(layer, "body", layer) if isinstance(layer, ResidualUnit) else layer
 
 
@@ -54,7 +54,7 @@ def functional(layer: Any) -> bool:
 
 
 def output_of(model: keras.Model) -> Any:
-    """Return the output of a functional model, or the structure of its outputs.
+    """Return the output tensor of a functional model, or the list or dict of its output tensors.
 
     The attribute `output` is not read from a `keras.Sequential`, which has it only after a call.
     """
@@ -64,7 +64,7 @@ def output_of(model: keras.Model) -> Any:
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:
     """Return a `Call` for a functional model, with a nested `Call` for each call inside it.
 
-    The calls are sorted branch by branch, each after the calls whose outputs it needs.
+    The calls are in topological order, one branch after another.
 
     Args:
         model: Model for which `functional` returns True.
@@ -90,7 +90,7 @@ def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = ""
 
 
 def leaf_calls(call: Call) -> Iterator[Call]:
-    """Yield the innermost calls inside a call, each after the calls whose outputs it needs."""
+    """Yield, in topological order, all calls inside `call` that contain no further calls."""
     for inner in call.inside:
         if inner.inside:
             yield from leaf_calls(inner)
@@ -99,7 +99,7 @@ def leaf_calls(call: Call) -> Iterator[Call]:
 
 
 def run_call(call: Call, tensors: dict[int, Any], run: Callable[..., Any] | None = None) -> None:
-    """Run one call on the values of its Keras tensors and add its outputs to `tensors`.
+    """Run one call on the input values in `tensors`, and add the output values to `tensors`.
 
     Layers run in inference mode, as in `model.predict`, even if the graph passes `training=True`.
 
@@ -136,7 +136,7 @@ def _call(node: Any, arguments: tuple[tuple[Any, ...], dict[str, Any]], name: st
 
 
 def _nodes(model: keras.Model) -> list[Any]:
-    """Return Keras' nodes on which the outputs depend, each after the nodes that it needs."""
+    """Return the Keras nodes that compute the outputs of a model, in topological order."""
     given = set(map(id, model.inputs))
     nodes: dict[Any, None] = {}  # used as an ordered set
     waiting = _behind(reversed(model.outputs), given)
@@ -150,13 +150,13 @@ def _nodes(model: keras.Model) -> list[Any]:
 
 
 def _behind(tensors: Any, given: set[int]) -> list[Any]:
-    """Return the nodes that produced the tensors, except tensors whose `id` is in `given`."""
+    """Return the Keras nodes that produced the tensors; skip tensors whose `id` is in `given`."""
     histories = [x._keras_history for x in tensors if id(x) not in given]
     return [x.operation._inbound_nodes[x.node_index] for x in histories]
 
 
 def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yield every innermost layer, also from nested models and residual units."""
+    """Yield every layer that contains no other layer, also inside nested models and units."""
     for layer in model.layers:
         inner = body(layer)
         if isinstance(inner, keras.Model):
@@ -171,7 +171,7 @@ def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 
 def synchronize(model: keras.Model, synchronized: bool) -> None:
-    """Set whether batch normalisation uses the statistics of all replicas, or of its own only."""
+    """Set whether BN computes its statistics over all replicas, or on each replica separately."""
     for layer in [*model.layers, *batch_norms(model)]:
         if hasattr(layer, "synchronized"):
             layer.synchronized = synchronized

@@ -92,7 +92,7 @@ class TableConv2D(layers.Layer):
         self.built = True
 
     def by_fan_in(self, initializer):
-        """Return an initializer that draws each kernel with the fan-in of its own output map."""
+        """Return an initializer that draws the kernels of an output map with that map's fan-in."""
 
         def draw(shape, dtype=None):
             # Draw a dense kernel for each number of input maps in the table. An output map takes
@@ -126,11 +126,11 @@ class TableConv2D(layers.Layer):
         return (input_shape[0], *sizes, len(self.table))
 
     def cost(self, output_shape):
-        """Return units, connections and multiply-adds for an output (height, width, maps)."""
+        """Return (units, connections, multiply-adds) for an output of (height, width, maps)."""
         positions = output_shape[0] * output_shape[1]
         products = positions * self.kernel_size**2 * len(self.connected)
         units = positions * output_shape[2]
-        return units, products + units, products  # each unit has a bias
+        return units, products + units, products  # the bias of a unit is a connection
 
     def window(self):
         """Return the kernel size and the strides, each as (rows, columns)."""
@@ -192,7 +192,7 @@ class Subsampling2D(layers.Layer):
         self.built = True
 
     def by_fan_in(self, initializer):
-        """Return an initializer that draws coefficients with the fan-in of a 2x2 kernel, 4."""
+        """Return an initializer that draws coefficients with a fan-in of 4, as for a 2x2 kernel."""
         return lambda shape, dtype=None: initializer((2, 2, 1, *shape), dtype=dtype)[0, 0, 0]
 
     def call(self, inputs):
@@ -206,7 +206,7 @@ class Subsampling2D(layers.Layer):
         return (input_shape[0], *(size and size // 2 for size in input_shape[1:3]), input_shape[3])
 
     def cost(self, output_shape):
-        """Return units, connections and multiply-adds for an output (height, width, maps).
+        """Return (units, connections, multiply-adds) for an output of (height, width, maps).
 
         A unit has five connections (four inputs and a bias) and one multiply-add.
         """
@@ -284,7 +284,7 @@ class RadialBasis(layers.Layer):
         return (*input_shape[:-1], len(self.values))
 
     def cost(self, output_shape):
-        """Return units, connections and multiply-adds for an output (..., codes)."""
+        """Return (units, connections, multiply-adds) for an output of (..., codes)."""
         units = int(np.prod(output_shape))
         connections = units * self.values.shape[1]
         return units, connections, connections

@@ -73,7 +73,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _normalisation(window, k, alpha, beta):
-    """Return the function a -> b with a hand-written gradient, for twice the speed in training."""
+    """Return a function that normalises. Its hand-written gradient makes training twice as fast."""
 
     @ops.custom_gradient
     def normalise(a):
@@ -82,7 +82,7 @@ def _normalisation(window, k, alpha, beta):
         b = a * divisor
 
         def gradient(*args, upstream=None):
-            if upstream is None:  # TensorFlow and JAX pass it as the only positional argument
+            if upstream is None:  # TensorFlow and JAX pass `upstream` by position
                 (upstream,) = args
             through = ops.matmul(upstream * b / energy, window)
             return upstream * divisor - (2 * alpha * beta) * a * through
@@ -93,8 +93,8 @@ def _normalisation(window, k, alpha, beta):
 
 
 def _inverse_power(x, beta):
-    """Return x ** -beta; the papers' 0.75 takes two square roots, which is several times faster."""
-    if beta == 0.75:
+    """Return x ** -beta."""
+    if beta == 0.75:  # two square roots are several times faster than a power
         root = ops.rsqrt(x)
         return root * ops.sqrt(root)
     return ops.power(x, -beta)

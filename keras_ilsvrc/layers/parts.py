@@ -1,4 +1,4 @@
-"""Building blocks of networks: functions from tensor to tensor, in the papers' own notation."""
+"""Building blocks of networks: functions that apply layers to a tensor and return the result."""
 
 import re
 from typing import NamedTuple
@@ -28,7 +28,10 @@ class Cell(NamedTuple):
 
     @classmethod
     def parse(cls, text):
-        """Parse `<kind><kernel>[/<stride>][-<filters>]`; return a Cell unchanged."""
+        """Return the cell that `<kind><kernel>[/<stride>][-<filters>]` describes.
+
+        A `Cell` is also accepted and returned as it is.
+        """
         if isinstance(text, Cell):
             return text
         match = re.fullmatch(CELL, text)
@@ -44,12 +47,12 @@ class Cell(NamedTuple):
 
 
 def sides(kernel):
-    """Return the rows and columns of a kernel."""
+    """Return the size of a kernel as (rows, columns)."""
     return kernel if isinstance(kernel, tuple) else (kernel, kernel)
 
 
 def pad(x, cell, padding, name, dtype=None):
-    """Apply a paper's padding; return the tensor and the padding that Keras still has to apply.
+    """Apply a paper's padding to `x`. Return the result and the `padding` for the Keras layer.
 
     `padding` is `"half"` for kernel // 2 zeros on every side, a number for that many zeros on every
     side, `"ceil"` for the `overhang` on the right and at the bottom, `"same"` for TensorFlow's
@@ -72,7 +75,7 @@ def pad(x, cell, padding, name, dtype=None):
         return x, "valid"
     same = [size and -(-size // cell.stride) * cell.stride - size for size in sizes]
     if cell.kernel == cell.stride + 1 and after == [1, 1] and same == [0, 0]:
-        return x, "same"  # TensorFlow adds the same row and column, but without a copy of x
+        return x, "same"  # equal to "ceil" padding at this size, and does not copy x
     after = [(0, zeros) for zeros in after]
     return layers.ZeroPadding2D(after, **options)(x), "valid"
 
@@ -119,7 +122,7 @@ def normalise(x, batch_norm, activation, name, dtype=None):
 
 
 def pool(x, cell, name, padding="valid"):
-    """Return the output of a max or average pool."""
+    """Apply a max or average pool."""
     cell = Cell.parse(cell)
     if cell.kind == "avgpool" and padding == "ceil":
         return CeilAveragePooling2D(cell.kernel, cell.stride, "valid", "channels_last", name=name)(
@@ -166,7 +169,7 @@ def chain(
 
 
 def branches(x, rows, name, **options):
-    """Apply a `chain` of cells for each of `rows`, and concatenate the outputs in that order."""
+    """Apply each of `rows` to `x` as a `chain` of cells, and concatenate the outputs."""
     return layers.Concatenate(name=name)([chain(x, cells, name, **options) for cells in rows])
 
 
@@ -208,7 +211,10 @@ def dense(x, units, name, activation=None, batch_norm=None):
 def fully_connected_head(
     x, classes, units=(4096, 4096), dropout=0.5, activation="relu", drop_first=False
 ):
-    """Apply fc6 and fc7, with dropout after or before each, and fc8, as in AlexNet and VGG."""
+    """Apply the fully connected layers of AlexNet and VGG: fc6, fc7 and fc8.
+
+    Dropout follows fc6 and fc7, or precedes them if `drop_first`.
+    """
     x = layers.Flatten(name="flatten")(x)
     for number, width in enumerate(units, 6):
         drop = layers.Dropout(dropout, name=f"drop{number}")

@@ -8,7 +8,7 @@ from keras_ilsvrc.layers.arguments import check, check_image
 
 
 def overhang(size, kernel, stride):
-    """Return how many zeros after the last pixel let the windows cover all `size` pixels.
+    """Return the number of zeros to append so that the windows cover all `size` pixels.
 
     By Caffe's rule, the number of windows is rounded up. If `size` is None, return the largest
     number of zeros that can be needed.
@@ -18,7 +18,7 @@ def overhang(size, kernel, stride):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class CeilAveragePooling2D(layers.AveragePooling2D):
-    """Average pooling whose windows cover every pixel and average only pixels of the image.
+    """Average pooling that covers every pixel and leaves padding out of the averages.
 
     Caffe's rule: windows begin at the first pixel, their number is rounded up, and those that
     extend beyond the right or lower edge are cut off there. The arguments are those of
@@ -40,7 +40,7 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
         check("padding", padding, self.padding == "valid", "'valid'")
         check("data_format", self.data_format, last, "'channels_last'; pass it as an argument")
         check("strides", strides, cover, f"1 to pool_size, which is {self.pool_size}")
-        # Caffe's rule gives no window for a smaller image.
+        # Smallest (rows, columns) for which Caffe's rule gives at least one window.
         self.least = [k - stride + 1 for k, stride in zip(self.pool_size, self.strides)]
 
     def call(self, inputs):
@@ -52,7 +52,7 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
             x = ops.pad(x, [(0, 0), *((0, zeros) for zeros in edge), (0, 0)])
             return ops.average_pool(x, self.pool_size, self.strides, "valid", "channels_last")
 
-        seen = averages(ops.ones_like(inputs[:1, :, :, :1]))  # fraction of each window in the image
+        seen = averages(ops.ones_like(inputs[:1, :, :, :1]))  # fraction of window inside image
         return averages(inputs) / seen
 
     def compute_output_shape(self, input_shape):
@@ -68,6 +68,6 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
 
 
 def _edge(size, kernel, stride):
-    """Return the overhang, or more if an image of unknown size is smaller than the window."""
+    """Return the `overhang`. If `size` is known only at run time, ensure that one window fits."""
     zeros = overhang(size, kernel, stride)
     return zeros if isinstance(size, int) else ops.maximum(zeros, kernel - size)

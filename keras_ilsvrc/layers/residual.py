@@ -15,8 +15,8 @@ from keras_ilsvrc.layers.shortcuts import SHORTCUTS, TABLE_1, zero_pad
 Order = namedtuple("Order", "before layer last after")
 
 # fmt: off
-# [2] figure 4. Columns: BN and ReLU before each weight layer, the weight layer with what follows
-# it, the same for the last weight layer of F, and BN and ReLU after the addition.
+# [2] figure 4. A unit applies `before` ahead of every weight layer, `layer` for every weight layer
+# of F except the last, `last` for the last one, and `after` behind the addition.
 FIGURE_4 = {
     "original":        Order("",        "conv bn relu", "conv bn",      "relu"),
     "bn_after_add":    Order("",        "conv bn relu", "conv",         "bn relu"),
@@ -25,7 +25,7 @@ FIGURE_4 = {
     "full_preact":     Order("bn relu", "conv",         "conv",         ""),
 }
 # fmt: on
-PUBLISHED_GATE = -6.0  # gate bias b_g of the best gated shortcuts in [2] table 1
+PUBLISHED_GATE = -6.0  # bias b_g of the gate, from the best gated networks in [2] table 1
 
 BATCH_NORM_KEYS = ({"momentum", "epsilon"}, {"momentum"}, {"epsilon"})
 # For each argument: a function that returns whether a value is valid, and the expected values.
@@ -50,7 +50,7 @@ VALID = {
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class ResidualUnit(layers.Layer):
-    """Unit F(x) + h(x) of plain, residual and pre-activation networks.
+    """Unit F(x) + h(x), where F is a stack of weight layers and h(x) the shortcut, if any.
 
     If a pre-activation unit changes the size or the number of maps, its first BN-ReLU comes before
     the split, so that its output also enters the shortcut (He et al., arXiv:1603.05027, appendix).
@@ -130,7 +130,7 @@ class ResidualUnit(layers.Layer):
         self.built = True
 
     def configured(self, body):
-        """Return a copy of the inner model with `layer_configs` applied to its layers."""
+        """Return a copy of the inner model whose layers are changed as `layer_configs` says."""
         for name in self.layer_configs:
             if name not in self.built_configs:
                 known = ", ".join(self.built_configs)
@@ -171,7 +171,7 @@ class ResidualUnit(layers.Layer):
         return x.shape[-1] != target or (stride > 1 and self.shortcut != "keras")
 
     def convolution(self, x, cell, name, normalised):
-        """Return the output of a convolution; `normalised` is whether BN follows it."""
+        """Apply a convolution. `normalised` says whether the caller adds BN directly after it."""
         bare = not (normalised and self.batch_norm)
         bias = {None: not self.batch_norm, True: True, "bare": bare}[self.use_bias]
         options = {"use_bias": bias, "dtype": self.dtype_policy, "kind": Conv2D}
@@ -186,7 +186,7 @@ class ResidualUnit(layers.Layer):
         return gate(x)
 
     def multiply(self, x, factor, gate, name):
-        """Return x, which is h(x) or F(x), multiplied by its `factor` in `TABLE_1`."""
+        """Multiply `x`, the output of the shortcut or of F, by a `factor` of `TABLE_1`."""
         options = {"dtype": self.dtype_policy, "name": f"{name}_scaled"}
         if factor is None:
             return x
@@ -199,7 +199,7 @@ class ResidualUnit(layers.Layer):
         return layers.Multiply(**options)([x, gate])
 
     def apply(self, x, steps, name):
-        """Apply the BN and ReLU layers in one entry of `FIGURE_4`, for example "bn relu"."""
+        """Apply BN and ReLU layers in the order of `steps`, for example "bn relu"."""
         for step in steps.split():
             if step == "relu":
                 x = layers.Activation("relu", dtype=self.dtype_policy, name=f"relu_{name}")(x)
@@ -220,7 +220,7 @@ class ResidualUnit(layers.Layer):
         maps, target = input_shape[3], self.cells[-1].filters
         if SHORTCUTS[self.shortcut] is zero_pad and target < maps:
             raise ValueError(
-                f"shortcut {self.shortcut} can only add maps; it cannot turn {maps} into {target}"
+                f"shortcut {self.shortcut} cannot reduce {maps} maps to {target}; it only adds maps"
             )
         sizes = [size and -(-size // self.stride) for size in input_shape[1:3]]
         return (input_shape[0], *sizes, target)
@@ -236,7 +236,7 @@ class ResidualUnit(layers.Layer):
         }
 
     def changed_configs(self):
-        """Return, by inner layer, the configuration values that differ from the unit's defaults."""
+        """Return the changed configuration values of inner layers, as {layer: {key: value}}."""
         if not self.built:
             return _plain(self.layer_configs)
         shared = {
@@ -254,7 +254,7 @@ class ResidualUnit(layers.Layer):
 
 
 def _cells(convolutions):
-    """Return the weight layers of F as cells; raise a ValueError if the text is invalid."""
+    """Return the weight layers of F as cells, or raise a ValueError if one is invalid."""
     try:
         cells = tuple(parts.Cell.parse(text) for text in convolutions.split())
     except (AttributeError, ValueError):
@@ -267,7 +267,7 @@ def _cells(convolutions):
 
 
 def _plain(config):
-    """Return a configuration in the types of JSON, without Keras' `shared_object_id`."""
+    """Return a configuration as plain dicts and lists, without Keras' `shared_object_id`."""
     if isinstance(config, Mapping):
         return {key: _plain(value) for key, value in config.items() if key != "shared_object_id"}
     return [_plain(value) for value in config] if isinstance(config, (list, tuple)) else config

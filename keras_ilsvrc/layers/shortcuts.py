@@ -3,8 +3,8 @@
 from keras import ops
 
 # fmt: off
-# [2] table 1: the factors of the shortcut h(x) and of F(x). g is a gate: the sigmoid of a 1x1
-# convolution of x. The row "1x1 convolution" of that table is option C below.
+# [2] table 1, as (factor of the shortcut h(x), factor of F(x)). The gate g is the sigmoid of a 1x1
+# convolution of x. The "1x1 convolution" shortcut of that table is option C below.
 TABLE_1 = {
     "constant_0.5":     (0.5,       None),
     "constant_0.5_0.5": (0.5,       0.5),
@@ -21,7 +21,7 @@ def no_shortcut(unit, x, target, stride):
 
 
 def zero_pad(unit, x, target, stride):
-    """Apply option A, without parameters: keep every `stride`-th pixel and append maps of zeros."""
+    """Apply option A, which has no weights: keep every `stride`-th pixel and append zero maps."""
     x = x[:, ::stride, ::stride, :] if stride > 1 else x
     new = target - x.shape[-1]
     return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, new)]) if new else x
@@ -44,7 +44,7 @@ def project_new_maps(unit, x, target, stride):
     return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
 
 
-# [1] sections 3.3 and 4.1. The shortcuts of [2] table 1 are option A times the factor of h(x).
+# [1] sections 3.3 and 4.1. Those of `TABLE_1` are option A, which the unit multiplies by a factor.
 SHORTCUTS = {
     "none": no_shortcut,
     "A": zero_pad,

@@ -34,7 +34,7 @@ def info(name: str, **variations: object) -> Net:
 
 
 def depths(name: str, **variations: object) -> dict[int, str]:
-    """Return, by depth, the names of this net and of those that differ from it only in depth.
+    """Return the net and all nets that differ from it only in depth, as {depth: name}.
 
     Args:
         name: Name of the net, as in `info`.

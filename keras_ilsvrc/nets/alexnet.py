@@ -47,7 +47,7 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
         towers = min(published_towers, groups)
         if cell.filters % towers or (lrn == "tower" and cell.filters % 2):
             raise InputError(
-                f"width is {width}: {name} has {cell.filters} maps; expected an even number"
+                f"width is {width}: {name} has {cell.filters} maps; expected an even number of maps"
             )
         table[name] = cell, towers, follow
     lrn_groups = {"all": 1, "tower": 2, "none": None}[lrn]
@@ -72,6 +72,9 @@ def caffenet(image, classes):
 
 
 def alexnet_owt(image, classes):
-    """Return logits, with dropout before fc6 and fc7, or the maps of pool5 if `classes` is None."""
+    """Return the logits of fc8, or the maps of pool5 if `classes` is None.
+
+    Dropout precedes fc6 and fc7 here; in the other versions it follows them.
+    """
     x = parts.column(image, ONE_WEIRD_TRICK_TABLE, padding={"conv1": 2})
     return x if classes is None else parts.fully_connected_head(x, classes, drop_first=True)

@@ -14,7 +14,7 @@ Shape = tuple[int | None, int | None, int]  # height, width, channels
 def check_arguments(
     net: Net, include_top: bool, weights: str | Path | None, pooling: str | None, classes: Any
 ) -> None:
-    """Raise an InputError if an argument of `build` is missing, invalid or excludes another."""
+    """Raise an InputError if an argument of `build` is missing, invalid or contradicts another."""
     for key, variation in net.variations.items():
         if net.arguments[key] is None:
             raise InputError(f"{net.name}: {key} is missing; give {variation}")
@@ -36,7 +36,7 @@ def check_arguments(
 
 
 def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any) -> Shape:
-    """Return the (height, width, channels) of the input of `build`.
+    """Return the input shape (height, width, channels), after a check that the net accepts it.
 
     Raises:
         InputError: If `input_tensor` is no Keras tensor, or the net cannot take the shape.
@@ -61,7 +61,7 @@ def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any
 
 
 def check_keras(classifier_activation: Any) -> None:
-    """Raise an InputError if images are channels first, or Keras has no such activation."""
+    """Raise an InputError if Keras is set to channels first, or does not know the activation."""
     import keras
 
     if keras.config.image_data_format() != "channels_last":
@@ -79,7 +79,7 @@ def check_keras(classifier_activation: Any) -> None:
 
 
 def _tensor_shape(tensor: Any) -> tuple[int | None, ...]:
-    """Return the shape of a Keras tensor without the batch."""
+    """Return the shape of a Keras tensor without the batch dimension."""
     import keras
 
     if not keras.backend.is_keras_tensor(tensor):
@@ -89,7 +89,7 @@ def _tensor_shape(tensor: Any) -> tuple[int | None, ...]:
 
 
 def _as_shape(shape: Any) -> Shape:
-    """Return (height, width, channels) with NumPy's numbers converted to Python's."""
+    """Return `shape` as (height, width, channels) in Python integers, where a size may be None."""
     if not isinstance(shape, (tuple, list)):
         raise InputError(f"input_shape is {shape!r}; expected (height, width, channels)")
     valid = len(shape) == 3 and all(x is None or _is_positive(x) for x in shape)
@@ -100,5 +100,5 @@ def _as_shape(shape: Any) -> Shape:
 
 
 def _is_positive(value: Any) -> bool:
-    """Return whether a value is a whole number of at least 1, of Python or NumPy."""
+    """Return whether a value is a positive integer; NumPy integers count, booleans do not."""
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1

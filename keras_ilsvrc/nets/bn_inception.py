@@ -4,7 +4,7 @@ from keras_ilsvrc.layers import parts
 
 # fmt: off
 # Figure 5. Columns:  #1x1  #3x3 reduce  #3x3  double #3x3 reduce  double #3x3  pool  proj. Modules
-# without 1x1 have stride 2, and no projection after the pool.
+# without a 1x1 branch have stride 2, and no projection after the pool.
 FIGURE_5 = {
     "3a": (64,   64,  64,  64,  96, "avg",  32),
     "3b": (64,   64,  96,  64,  96, "avg",  64),
@@ -42,8 +42,8 @@ def inception(x, row):
     kept = filter(
         None, ({key: x for key, x in cells.items() if not x.endswith("conv1-0")} for cells in rows)
     )
-    # For even sizes, "same" is Caffe's rule. An odd size such as 15 becomes 8, as it does in the
-    # convolutions beside the pool; in Caffe it becomes 7.
+    # At even sizes, "same" equals Caffe's rule. At an odd size, for example 15, it gives 8 like the
+    # parallel convolutions, but Caffe's rule gives 7.
     return parts.branches(
         x, kept, f"inception_{row}", batch_norm=BATCH_NORM, border=1, strided_pool="same"
     )

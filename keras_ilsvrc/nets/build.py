@@ -82,7 +82,7 @@ def build(
 
 
 def check_build(net: str, /, **arguments: Any) -> Net:
-    """Check the arguments of `build` without building; return the registry's facts about the net.
+    """Check the arguments of `build` without building the net, and return the facts about it.
 
     Raises:
         InputError: As in `build`, for all errors that can be found without Keras.
@@ -104,7 +104,7 @@ def _builder(net: Net) -> Callable[..., Any]:
 
 
 def _classify(logits: Any, activation: Any) -> Any:
-    """Apply the output activation, in float32, to logits or to a dict of them by layer name."""
+    """Apply the output activation in float32 to a tensor of logits, or to each tensor in a dict."""
     from keras import layers
 
     if isinstance(logits, dict):
@@ -116,7 +116,7 @@ def _classify(logits: Any, activation: Any) -> Any:
 
 
 def _pool(maps: Any, pooling: str) -> Any:
-    """Apply global pooling; return a tensor (batch, channels)."""
+    """Return the maps after global pooling, (batch, channels)."""
     from keras import layers
 
     kinds = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}

@@ -1,4 +1,4 @@
-"""CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496; layers of the authors' released net."""
+"""CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496; layers as released by the authors."""
 
 from keras import layers
 
@@ -28,7 +28,7 @@ INITIAL = {
 
 
 def branch(x, classes):
-    """Return the logits of the auxiliary branch; its 1x1 convolution has no ReLU."""
+    """Return the logits of the auxiliary branch, whose 1x1 convolution has no ReLU."""
     x = parts.pool(x, "avgpool5/2", "aux_pool", "ceil")
     x = parts.conv(x, "conv1-64", "aux_conv")
     x = layers.Flatten(name="aux_flatten")(x)

@@ -32,7 +32,7 @@ class Family:
         departures: tuple[str, ...] = (),
         **arguments: Any,
     ) -> Net:
-        """Return a net of this family; `nets.table` sets its name.
+        """Return a net of this family. Its name stays empty until `nets.table` sets it.
 
         Args:
             parameters: Trainable parameters of the published net; None for a net of any depth.

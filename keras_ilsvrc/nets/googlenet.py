@@ -30,7 +30,7 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the 
 
 
 def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
-    """Apply an Inception module with 1x1 reductions (figure 2b), or without if "naive" (2a)."""
+    """Apply the Inception module of figure 2b, or 2a (no 1x1 reductions) if `module` is "naive"."""
     n1, n3_reduce, n3, n5_reduce, n5, proj = (max(1, round(n * width)) for n in TABLE_1[row])
     rows = (
         {"1x1": f"conv1-{n1}"},
@@ -100,7 +100,7 @@ def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
 
 
 def googlenet_bn(image, classes, auxiliary):
-    """Return outputs as `googlenet` does, for torchvision's version of the net.
+    """Return the outputs of torchvision's GoogLeNet, in the same form as `googlenet`.
 
     It has BN, 3x3 convolutions instead of 5x5, a 2x2 pool4 and dropout 0.2.
     """

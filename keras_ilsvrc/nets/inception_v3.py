@@ -1,4 +1,4 @@
-"""Inception-v3: Szegedy et al., arXiv:1512.00567; layers of the authors' released net.
+"""Inception-v3: Szegedy et al., arXiv:1512.00567; layers as released by the authors.
 
 The paper's table 1 lacks the released net's 1x1 convolution to 80 maps and its second pool.
 """

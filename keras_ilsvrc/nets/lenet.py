@@ -49,7 +49,7 @@ CODES = [
 
 
 def lenet5(image, classes):
-    """Return negative squared distances of F6 from the codes, or C5's maps if `classes` is None."""
+    """Return the output of the `RadialBasis` layer, or the maps of C5 if `classes` is None."""
     if classes not in (None, len(CODES)):
         raise InputError(
             f"lenet5 has ten codes, one per digit; classes is {classes}: leave it at 10, or build "

@@ -29,7 +29,7 @@ def load_weights(model: "keras.Model", path: str | Path) -> None:
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
-    """Load a model of this package from a `.keras` file; needs no further imports.
+    """Load a model of this package from a `.keras` file. No layer has to be imported first.
 
     Args:
         path: Path of a file written by `model.save`.
@@ -48,7 +48,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     import keras
 
-    for name in ("constraints", "optimizers", "schedules"):  # a compiled model may need them
+    for name in ("constraints", "optimizers", "schedules"):  # classes of compiled models
         importlib.import_module(f"keras_ilsvrc.training.{name}")
     from keras_ilsvrc.layers.graph import synchronize
 
@@ -60,7 +60,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
 
 def check_exists(path: str | Path, what: str) -> None:
-    """Raise an InputError that suggests similar files if `path`, a `what` file, does not exist."""
+    """Raise an InputError that suggests similar names if there is no file at `path`."""
     path = Path(path)
     try:
         if path.is_file():
@@ -72,7 +72,7 @@ def check_exists(path: str | Path, what: str) -> None:
 
 
 def _read(path: str | Path, load: Callable[[str], Any]) -> Any:
-    """Load a file with `load`; turn any exception into an InputError that names the file."""
+    """Return `load(path)`, or raise an InputError that names the file if this fails."""
     try:
         with warnings.catch_warnings():  # Keras only warns if it leaves weights as initialized
             warnings.filterwarnings("error", "Skipping nested container")
@@ -94,7 +94,7 @@ def _check_finite(path: str | Path, model: "keras.Model") -> None:
 
 
 def replica_count() -> int:
-    """Return the number of replicas of the current strategy; 1 on backends except TensorFlow."""
+    """Return the number of replicas of TensorFlow's current strategy, or 1 on other backends."""
     import keras
 
     if keras.backend.backend() != "tensorflow":

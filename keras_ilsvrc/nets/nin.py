@@ -1,4 +1,4 @@
-"""Network in Network: Lin, Chen and Yan, arXiv:1312.4400; layers of the authors' released nets."""
+"""Network in Network: Lin, Chen and Yan, arXiv:1312.4400; layers as released by the authors."""
 
 from keras import layers
 
@@ -24,7 +24,7 @@ INITIAL = {"kernel": ("normal", 0.05), "bias": {}}
 
 
 def mlpconv(x, cells, classes):
-    """Apply an mlpconv layer, a small perceptron at every position (section 3.1), and its pool."""
+    """Apply an mlpconv layer (section 3.1: a small perceptron at every position) and its pool."""
     for name, text in cells.items():
         if name.startswith("pool"):
             x = parts.pool(x, text, name, "ceil")
@@ -59,7 +59,7 @@ def nin(image, classes):
 
 
 def nin_cifar10(image, classes, head):
-    """Return the logits of the given `head`, or the 8x8 maps of cccp5 if `classes` is None."""
+    """Return the logits, or the 8x8 maps of cccp5 if `classes` is None."""
     x = mlpconv_layers(image, classes, CIFAR10, dropout_after=(1, 2))
     if classes is None:
         return x

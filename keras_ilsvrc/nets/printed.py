@@ -1,4 +1,4 @@
-"""Values printed in papers about their own nets, for comparison with those of the built nets."""
+"""Values printed in papers, with the layer and quantity of the built net to compare each with."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ from keras_ilsvrc.nets.registry import Net
 
 
 class Line(NamedTuple):
-    """Value printed in a paper.
+    """Value printed in a paper, and the quantity of the built net to compare it with.
 
     Attributes:
         label: Name of the value in the paper.
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table of a paper: its name, a function that returns its lines, and the value of its K."""
+    """Table in a paper. `lines` returns its values, in which K stands for `thousand`."""
 
     title: str
     lines: Callable[[], list[Line]]
@@ -68,7 +68,8 @@ VGG_TABLES = {
     "vgg11":     ("A", "133M"), "vgg11_lrn": ("A-LRN", "133M"), "vgg13": ("B", "133M"),
     "vgg16_1x1": ("C", "134M"), "vgg16":     ("D", "138M"),     "vgg19": ("E", "144M"),
 }
-# He et al., arXiv:1512.03385, table 1: FLOPs, by which it means multiply-adds.
+RESNET_PAPER = "arXiv:1512.03385"
+# Its table 1, of plain and residual nets: FLOPs, by which it means multiply-adds.
 RESNET_TABLE_1 = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
 SIZES = "112x112", "56x56", "28x28", "14x14", "7x7"
 RESNET_SIZES = {f"conv{stage}": size for stage, size in enumerate(SIZES, 1)}
@@ -82,10 +83,10 @@ SEPARABLE = "printed for a depthwise separable convolution (multiplier 8), as in
 
 def printed(net: Net) -> Printed | None:
     """Return the values that the paper prints about a net, or None if there are none to compare."""
-    if net.varied:
-        return None
     if net.name in OWN_TABLES:
         return OWN_TABLES[net.name]
+    if net.varied or RESNET_PAPER not in net.paper:  # arXiv:1603.05027 prints no such tables
+        return None
     depth, unit = (net.arguments.get(key) for key in ("depth", "unit"))
     if net.builder == "resnet:resnet" and depth in RESNET_TABLE_1:
         lines = partial(_resnet, net, RESNET_SIZES, "macs", RESNET_TABLE_1[depth])
@@ -135,7 +136,7 @@ def _vgg(column: str, millions: str) -> list[Line]:
 
 
 def _resnet(net: Net, sizes: dict[str, str], quantity: str, total: str) -> list[Line]:
-    why = net.departures[0] if net.departures and "stride" in net.departures[0] else ""
+    why = next((text for text in net.departures if "stride" in text), "")
     # stages other than conv1 have several units
     lines = [Line(k if k == "conv1" else f"{k}_x", "size", k, x) for k, x in sizes.items()]
     return [*lines, Line("FLOPs" if quantity == "macs" else quantity, quantity, "", total, why)]

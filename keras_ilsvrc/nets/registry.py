@@ -63,7 +63,7 @@ class Net:
 
     @property
     def needs_size(self) -> bool:
-        """Whether the classifier of this net, as varied, needs a fixed image size."""
+        """Whether the classifier, with the variations of this net, needs a fixed image size."""
         if isinstance(self.fixed_size, bool):
             return self.fixed_size
         return any(self.arguments.get(key) in values for key, values in self.fixed_size.items())
@@ -121,5 +121,5 @@ SHARED_ARGUMENTS = (
 
 
 def unknown(name: str, known: Iterable[str]) -> InputError:
-    """Return the error for an unknown net, with similar names."""
+    """Return an InputError for an unknown name of a net. It suggests similar names."""
     return InputError(f"no net is called {name!r}; {nearest(name, known)}".rstrip("; "))

@@ -7,7 +7,7 @@ from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
-# The last five change option A by scaling, gating or dropout: He et al., arXiv:1603.05027, table 1.
+# The last five are option A with scaling, gating or dropout: He et al., arXiv:1603.05027, table 1.
 SHORTCUTS = Choice(
     (
         *("A", "B", "C", "none"),

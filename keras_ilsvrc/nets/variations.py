@@ -1,4 +1,4 @@
-"""Variations of a net and their notation in its name. Imports only the standard library."""
+"""Variations of a net, and how its name lists them. Imports only the standard library."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ class Choice:
     """Variation with a list of valid values, of which the first is the published one."""
 
     values: tuple[Any, ...]
-    same_net: bool = False  # whether the net counts as published with any of these values
+    same_net: bool = False  # whether a net with another value still counts as published
 
     @property
     def default(self) -> Any:
@@ -30,7 +30,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Number:
-    """Variation by a number from `least` to below `below`; without default, it must be given."""
+    """Variation whose value is a number: at least `least`, and less than `below`.
+
+    If `default` is None, `build` requires a value.
+    """
 
     default: float | None
     least: float

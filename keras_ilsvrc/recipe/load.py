@@ -1,4 +1,4 @@
-"""Functions that find, read and check recipe files; `runs` resolves the names in them."""
+"""Functions that find, read and check recipe files, but do not look up the names in them."""
 
 import re
 import tomllib
@@ -29,7 +29,7 @@ def find(name: str) -> Path:
         if Path(name).is_file():
             return Path(name)
     package = Path(__file__).parent.parent
-    homes = [x / "recipes" for x in (package, package.parent)]  # if installed, or in a checkout
+    homes = [x / "recipes" for x in (package, package.parent)]  # installed, or in a checkout
     home = next((x for x in homes if x.is_dir()), package)
     known = {file.stem: file for file in sorted(home.glob("*.toml"))}
     if name in known:
@@ -78,7 +78,7 @@ def _set(table: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     if len(parents) > DEPTH:
         raise InputError(
-            f"--set {key[:60]}...: key of {len(parents) + 1} parts; expected at most {DEPTH}"
+            f"--set {key[:60]}...: the key has {len(parents) + 1} parts; expected at most {DEPTH}"
         )
     for parent in parents:
         table = table.setdefault(parent, {})
@@ -125,7 +125,7 @@ def _explain(error: Mapping[str, Any]) -> str:
     choice, words = "", dict[str, list[str]]()
     kind, kinds = "", dict[str, list[str]]()
     for step in steps:
-        if step in words:  # pydantic adds the chosen variant to the path of the key
+        if step in words:  # pydantic inserts the name of the variant
             kind, kinds = str(step), words
             known, words = words[step], {}
             continue

@@ -18,7 +18,7 @@ class Table(BaseModel):
 
 
 ANTIALIAS = {"antialias": (bool | None, None)}  # an optional key
-# Keys in a recipe of every op in `data.ops`, with the type of each key.
+# Recipe keys of every op in `data.ops`, as {op: {key: type}}.
 OP_KEYS: dict[str, dict[str, Any]] = {
     "resize": {"size": Count, **ANTIALIAS},
     "resize_shorter": {"size": Count, **ANTIALIAS},

@@ -1,4 +1,4 @@
-"""Schema of recipes: the keys of every table, with type and range. `runs` checks names."""
+"""Schema of recipes: keys, types and ranges. `runs` checks the names of nets, splits etc."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,7 @@ Protocol = Literal[
 
 
 class Build(Table):
-    """Arguments of `build`; extra keys are variations of the network."""
+    """Arguments of `build`. Extra keys are variations of the network."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,7 +34,7 @@ class Build(Table):
 
 
 class Data(Table):
-    """Images of a run and their preprocessing; `batch_size` is the global batch size.
+    """Images of a run, their preprocessing, and the global batch size.
 
     If `on_bad` is "skip", up to `bad_limit` files that cannot be decoded are left out of
     training; otherwise the first such file ends training.
@@ -64,7 +64,7 @@ class BatchNorm(Table):
 
 
 class Loss(Table):
-    """Cross-entropy loss; `weights` gives the loss weight of auxiliary outputs by name."""
+    """Cross-entropy loss. `weights` gives the loss weight of auxiliary outputs by name."""
 
     name: Literal["cross_entropy"]
     weights: dict[str, NotNegative] | None = None
@@ -122,7 +122,7 @@ class Schedule(Table):
 
 
 class StepsTable(Schedule):
-    """Piecewise constant schedule: rows of [first step, rate]."""
+    """Piecewise constant schedule. Each row of `learning_rate` is [first step, rate]."""
 
     name: Literal["steps"]
     learning_rate: Annotated[list[list[float]], Field(min_length=1)]
@@ -134,7 +134,7 @@ class StepsTable(Schedule):
             raise ValueError("expected rows of [first step, rate]")
         starts = [row[0] for row in rows]
         if starts[0] != 0 or starts != sorted(set(starts)) or any(start % 1 for start in starts):
-            raise ValueError(f"steps are {starts}; expected increasing whole numbers, from 0")
+            raise ValueError(f"steps are {starts}; expected increasing whole numbers from 0 on")
         if any(rate <= 0 for _, rate in rows):
             raise ValueError(f"rates are {[rate for _, rate in rows]}; expected numbers above 0")
         return rows
@@ -156,7 +156,7 @@ class PlateauTable(Schedule):
     @classmethod
     def none(cls, pair: list[float] | None) -> None:
         if pair is not None:
-            raise ValueError("a plateau has no warm-up; remove this key")
+            raise ValueError("the plateau schedule has no warm-up; remove this key")
 
 
 class PolynomialTable(Schedule):
@@ -197,7 +197,10 @@ class Expect(Table):
 
 
 class Initial(Table):
-    """Initial weights: `layers` get those of the run in `weights`, the others are set by `rest`."""
+    """Initial weights, some of them from another run.
+
+    The listed `layers` are copied from the run directory `weights`. `rest` sets all other layers.
+    """
 
     weights: str
     layers: Annotated[list[str], Field(min_length=1)]
@@ -246,7 +249,7 @@ class Recipe(Table):
         return tomli_w.dumps(self.table())
 
     def table(self) -> dict[str, Any]:
-        """Return the recipe as a dict, as `tomllib` reads it."""
+        """Return the recipe as the dict that `tomllib` would read from its TOML text."""
         return self.model_dump(exclude_none=True)
 
 

@@ -107,7 +107,7 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
-        """Create the directory and its parents; if the block fails, remove them if empty."""
+        """Create the directory and its parents. If the block fails, remove those that are empty."""
         self.path, made = places.make(self.path, self.numbered)
         try:
             yield
@@ -117,11 +117,11 @@ class RunDirectory(RunFiles):
         self.numbered = False
 
     def recipe(self) -> Recipe:
-        """Return the recipe given to the constructor, which equals the one in the directory."""
+        """Return the recipe that was passed to the constructor."""
         return self._recipe
 
     def begin(self, identity: Identity) -> list[str]:
-        """Record the identity of a new run, or check it against that of a resumed run.
+        """Write `run.json` for a new run, or compare the images with those of a resumed run.
 
         Returns:
             Warnings; see `check_images`.
@@ -146,7 +146,7 @@ class RunDirectory(RunFiles):
         self._register([STATISTICS])
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Write `result.json`, record the SHA-256 of all results, and remove the checkpoints."""
+        """Write `result.json`, record the SHA-256 of result files, and remove the checkpoints."""
         self.write(RESULT, (json.dumps(result, indent=2) + "\n").encode())
         own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
         kept = [x for x in own if x.startswith(f"{EPOCHS}/epoch-")]
@@ -212,7 +212,7 @@ class RunDirectory(RunFiles):
             raise InputError(f"{path}: not a {kind}; remove it, or {ELSEWHERE}")
 
     def _check_content(self) -> None:
-        """Raise InputError unless the directory is empty, or contains this run to be resumed."""
+        """Raise InputError unless the directory is empty, or contains this run to resume."""
         found = places.entries(self.path)
         found = [x for x in found if x != LOCK and not x.startswith(files.PART)]
         if not found:
@@ -261,7 +261,7 @@ class NoDirectory(RunDirectory):
         return None
 
     def begin(self, identity: Identity) -> list[str]:
-        """Return no warnings: the chief records and checks the identity."""
+        """Return no warnings: only the chief compares the images."""
         return []
 
     def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:

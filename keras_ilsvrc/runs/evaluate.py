@@ -1,4 +1,4 @@
-"""Tests of experiments by a protocol: class probabilities, errors and the expected errors."""
+"""Class probabilities and test errors of trained networks, measured by a protocol."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -141,9 +141,10 @@ def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
-    """Return the expected errors of a single network, from its recipe or its paper, or None.
+    """Return the expected errors, from the recipe or else from the paper; None if there are none.
 
-    Errors in the recipe are used only for the protocol that the recipe names.
+    Errors in the recipe are used only for the protocol that the recipe names. There are none for
+    an ensemble, or if the recipe has no table `expect`.
     """
     if len(experiments) > 1:
         return None
@@ -154,7 +155,7 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect.protocol == protocol:
         by = "measured" if expect.measured else "published"
         return {"by": by, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
-    if not expect.measured and net.top1_error is not None:  # on the paper's test images
+    if not expect.measured and net.top1_error is not None:  # the test images are the paper's
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}
         return {"by": f"published, {net.protocol}", **errors}
     return None

@@ -1,4 +1,4 @@
-"""Recipes with their names resolved to a strategy, images and a model."""
+"""`Experiment`: a recipe with the images, model and strategy that it names."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence, Sized
@@ -39,7 +39,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass
 class Experiment:
-    """Recipe with all names but `initial` resolved, for training, tests and the HTML report.
+    """Recipe with the images, model and strategy that it names. `initial` is not applied yet.
 
     Attributes:
         recipe: Recipe as loaded.
@@ -74,7 +74,7 @@ class Experiment:
 
     @property
     def alone(self) -> bool:
-        """Whether this process is the only worker, so it can stop without the other workers."""
+        """Whether this process is the only worker, which may stop at any time."""
         return workers_of(self.strategy)[0] == 1
 
     @property
@@ -93,7 +93,7 @@ class Experiment:
         return op_rows(self.recipe.data.eval_ops)
 
     def indices(self, step: int, steps: int = 1) -> list[int]:
-        """Return the indices of the training images of `steps` steps from `step`, in order."""
+        """Return the indices of the images of steps `step` to `step + steps - 1`, in order."""
         batch, seed = self.recipe.data.batch_size, self.recipe.seed
         return indices_of_step(len(self.train), batch, seed, step, steps)
 
@@ -102,7 +102,7 @@ class Experiment:
         return self.left_out.listed() if self.left_out else []
 
     def identity(self, splits: Sequence[str] = SPLITS) -> Identity:
-        """Return the identity of a run of this experiment.
+        """Return what identifies a run of this experiment, for `run.json`.
 
         Args:
             splits: Splits whose images are identified, from "train", "validation" and "test".
@@ -127,7 +127,7 @@ def set_up(
     strategy: tf.distribute.Strategy,
     statistics: dict[str, np.ndarray] | None = None,
 ) -> Experiment:
-    """Return the experiment of a recipe; measure the ops' statistics if `statistics` is None."""
+    """Return the experiment of a recipe. If `statistics` is None, measure those its ops need."""
     net = info(recipe.net, **recipe.build.variations)
     _check_batch(recipe, strategy.num_replicas_in_sync)
     keras.config.set_dtype_policy(recipe.precision or "float32")
@@ -184,7 +184,7 @@ def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np
 
 @contextmanager
 def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator[None]:
-    """Add `data.bad_limit` to the message of an error about more bad files than the limit."""
+    """Mention `data.bad_limit` in an error raised because `listed` has more than `limit` files."""
     try:
         yield
     except InputError as error:
@@ -206,7 +206,7 @@ def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def _check_batch(recipe: Recipe, replicas: int) -> None:
-    """Raise InputError if replicas cannot share a batch, or `plateau` has no validation split."""
+    """Raise InputError if a batch cannot be split evenly, or `plateau` lacks a validation split."""
     if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
         raise InputError(

@@ -98,7 +98,7 @@ def _feed(experiment: Experiment) -> Feed:
 def _measures(
     experiment: Experiment, update: Update, stop: StopRequest
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks on which later callbacks depend: `Validation` and `Plateau`."""
+    """Return `Validation` and `Plateau`, if used. All other callbacks must come after them."""
     callbacks: list[keras.callbacks.Callback] = []
     if experiment.validation is not None:
         callbacks.append(Validation(lambda: _validate(experiment, update, stop)))
@@ -124,7 +124,7 @@ def _recorders(
             draw_curves(history.rows, picture, title)
 
     def save(path: Path | None) -> None:
-        with as_tested(update):  # collective, so called on every worker
+        with as_tested(update):  # uses collectives, so every worker must enter
             if path:
                 write_weights(experiment.model, path)
 
@@ -150,7 +150,7 @@ def write_weights(model: keras.Model, path: Path) -> None:
 def _validate(experiment: Experiment, update: Update, stop: StopRequest) -> dict[str, float]:
     """Return the validation loss, and the validation error in %."""
     if not experiment.alone:
-        stop = NEVER  # all workers must stop together, which they do in the next step
+        stop = NEVER  # no worker may stop alone; all stop together at the next step
     split = experiment.validation
     assert split is not None
     with as_tested(update):

@@ -38,7 +38,7 @@ class Reiterable:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Model with images to inspect it with, both raw and preprocessed for the model.
+    """Model, and the images to inspect it with, raw or preprocessed for the model.
 
     Attributes:
         model: Model with its weights.
@@ -61,7 +61,7 @@ class Inspection:
     epochs: Mapping[str, Path]
 
     def raw(self, source: int | Path) -> Any:
-        """Return an image without preprocessing, from the split by number or from a file by path.
+        """Return an unprocessed image. `source` is its number in the split, or the path of a file.
 
         Raises:
             InputError: If there is no such image, or it cannot be read.
@@ -75,7 +75,8 @@ class Inspection:
             return split.image(source)
 
     def images(self) -> Split:
-        """Return the split of images.
+        """Return `split`, which must not be None.
+
         Raises:
             InputError: If there is no split.
         """
@@ -94,7 +95,7 @@ class Inspection:
         return np.asarray(made, "float32")
 
     def grey(self) -> np.ndarray:
-        """Return a grey image preprocessed for the model, (height, width, channels), float32."""
+        """Return a uniform grey image preprocessed like `image`, (height, width, channels)."""
         rows = [row for row in self.rows if row["op"] not in GEOMETRY]
         shape = self.model.inputs[0].shape[1:]
         flat = np.full(shape, GREY, "uint8")
@@ -133,7 +134,7 @@ class Inspection:
 
 
 def of_run(path: Path, source: str | None = None) -> Inspection:
-    """Return the inspection of a finished run, with its test images or those of a source.
+    """Return the inspection of a finished run, by default with its test images.
 
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.
@@ -162,7 +163,7 @@ def of_experiment(
 
 
 def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> Inspection:
-    """Return the inspection of a `.keras` model; images are resized and cropped to its input.
+    """Return the inspection of a `.keras` model. Images are resized and cropped to its input.
 
     Args:
         path: Path of the model.
@@ -196,7 +197,7 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
 
 
 def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
-    """Return the classes and images of a source: its test split, or else its first split."""
+    """Return the classes of a source, and its split "test" or, without one, its first split."""
     opened = open_source(source, model.inputs[0].shape[-1])
     name = "test" if "test" in opened.splits else next(iter(opened.splits))
     return opened.classes, opened.split(name)

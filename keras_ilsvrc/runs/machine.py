@@ -7,7 +7,7 @@ from keras_ilsvrc.training.cluster import Cluster
 
 @dataclass(frozen=True)
 class Machine:
-    """Settings that affect the speed of training, and its result only through rounding.
+    """Settings that affect the speed of training. They change its result only by rounding.
 
     Args:
         replicas: Number of replicas if there is no cluster, as in `training.strategy.mirrored`.

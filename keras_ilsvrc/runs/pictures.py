@@ -32,8 +32,8 @@ def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log
             make(run)
         except Exception as error:
             path, why = run.directory.path, printable(reason(error))
-            again = "repeat the `train` command with --resume to draw it"
-            log(f"{path / name}: not drawn: {why}; the result is saved; {again}")
+            again = "to draw it, repeat the `train` command with --resume"
+            log(f"{path / name}: not drawn: {why}; {again} (the result is saved)")
 
 
 def draw_curves(
@@ -140,5 +140,5 @@ def doubtful(
 
 
 def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
-    """Return the indices of the images whose highest probability is lowest, in rising order."""
+    """Return the indices of the `count` images with the lowest top probability, lowest first."""
     return np.argsort(probabilities.max(axis=1), kind="stable")[:count]

@@ -17,7 +17,7 @@ def resolved(path: Path) -> Path:
     try:
         found, home = path.resolve(), Path.cwd().resolve()
         found.exists()
-    except (OSError, RuntimeError) as error:  # Python 3.11: RuntimeError for loops
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, in Python 3.11
         reason = getattr(error, "strerror", None) or "a link to itself"
         raise InputError(f"{str(path)[:200]}: {reason}; name another directory") from error
     return found.relative_to(home) if found.is_relative_to(home) else found

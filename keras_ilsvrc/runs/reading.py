@@ -43,7 +43,7 @@ class RunFiles:
 
     @cached_property
     def identity(self) -> Identity:
-        """Identity of the run, from `run.json`.
+        """Content of `run.json`, which identifies the run.
 
         Raises:
             InputError: If `run.json` is missing, damaged or from a newer version of the package.
@@ -56,7 +56,7 @@ class RunFiles:
 
     @property
     def owner(self) -> dict[str, Any]:
-        """Part of the identity that checkpoints record."""
+        """Seed, and digests of recipe and images, which every checkpoint of the run repeats."""
         return self.identity.owner
 
     @property
@@ -65,7 +65,7 @@ class RunFiles:
         return self._has(RUN) and RESULT in self.identity.files
 
     def check_finished(self) -> Self:
-        """Return this object if the run is finished.
+        """Return this object, or raise an InputError if the run is not finished.
 
         Raises:
             InputError: If the directory contains no finished run.
@@ -73,9 +73,9 @@ class RunFiles:
         path = self.path
         for name in (RECIPE, RUN):
             if not self._has(name):
-                raise InputError(f"{path}: no finished run: {name} is missing")
+                raise InputError(f"{path}: contains no finished run: {name} is missing")
         if not self.finished:
-            raise InputError(f"{path}: no finished run; resume it with `train ... --resume`")
+            raise InputError(f"{path}: run is not finished; resume it with `train ... --resume`")
         return self
 
     def recipe(self) -> Recipe:

@@ -1,4 +1,4 @@
-"""Table of finished runs, with one row for all seeds of a recipe. Imports no TensorFlow."""
+"""Table of finished runs, in which all seeds of a recipe share a row. Imports no TensorFlow."""
 
 import json
 import statistics

@@ -22,7 +22,7 @@ Content = TypeVar("Content")
 
 
 class Images(Table):
-    """Identity of the images of one split.
+    """Fingerprint of the images of one split.
 
     Attributes:
         number: Number of images.
@@ -36,7 +36,7 @@ class Images(Table):
 
 
 class Identity(Table):
-    """Identity of a run: the content of `run.json`.
+    """Content of `run.json`, which identifies a run.
 
     Attributes:
         version: Version of the package that wrote the run.
@@ -44,7 +44,7 @@ class Identity(Table):
         seed: Seed of the recipe.
         classes: Names of the classes, in the order of the labels.
         eval_ops: Preprocessing ops of an image in tests.
-        splits: Identity of the images of each split: train, validation, test.
+        splits: Fingerprint of each split: train, validation, test.
         files: SHA-256 of each complete file, by name.
     """
 
@@ -58,13 +58,13 @@ class Identity(Table):
 
     @property
     def owner(self) -> dict[str, Any]:
-        """Part of the identity that checkpoints record."""
+        """Seed, and digests of recipe and images, which every checkpoint of the run repeats."""
         data = json.dumps([self.classes, [self.splits[x].digest for x in sorted(self.splits)]])
         digest = hashlib.sha256(data.encode()).hexdigest()
         return {"recipe": self.recipe, "seed": self.seed, "data": digest}
 
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
-        """List as text how the classes and splits in `now` differ from those of this run."""
+        """List, as text, every change in classes and splits from this run to `now`."""
         found = []
         if now.classes != self.classes:
             pairs = enumerate(zip_longest(self.classes, now.classes))
@@ -82,7 +82,7 @@ class Identity(Table):
         return found
 
     def touched(self, now: "Identity") -> list[str]:
-        """Return the splits whose files were rewritten with the same names and sizes."""
+        """Return the splits that differ only in `stamp`, e.g. after a copy of the files."""
         both = self.splits.keys() & now.splits.keys()
         changed = [x for x in both if self.splits[x].stamp != now.splits[x].stamp]
         return sorted(x for x in changed if self.splits[x].digest == now.splits[x].digest)
@@ -143,10 +143,10 @@ def unsealed(content: bytes) -> dict[str, Any]:
 
 
 def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
-    """Return the result of `parse`, which parses a file's content.
+    """Return `parse()`, or raise an InputError that says that the file is damaged.
 
     Raises:
-        InputError: If the content cannot be parsed; the message ends with `advice`.
+        InputError: If `parse` fails. The message names `path` and ends with `advice`.
     """
     try:
         return parse()

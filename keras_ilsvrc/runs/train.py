@@ -100,7 +100,7 @@ def _train(
 
 
 def _record(experiment: Experiment, directory: RunDirectory) -> None:
-    """Record the identity of a new run, or check it against that of a resumed run."""
+    """Record the images and statistics of a new run; compare the images with a resumed run's."""
     if not isinstance(directory, NoDirectory):
         for line in directory.begin(experiment.identity()):
             log_stderr(line)
@@ -108,7 +108,7 @@ def _record(experiment: Experiment, directory: RunDirectory) -> None:
 
 
 def _test(experiment: Experiment, directory: RunDirectory, stop: StopRequest) -> dict[str, Any]:
-    """Test the network and write its weights; return the errors and probabilities."""
+    """Test the network, write its weights, and return the errors and probabilities."""
     path = directory.file(WEIGHTS)
     with bar("testing", path is not None) as progress:
 
@@ -149,7 +149,7 @@ def _check_baseline(experiment: Experiment) -> None:
 
 
 def _baseline(experiment: Experiment) -> dict[str, Any]:
-    """Return the test error of the recipe's baseline; an empty dict if there is no baseline."""
+    """Return the test error of the recipe's baseline, or an empty dict without a baseline."""
     name = experiment.recipe.baseline
     if name is None:
         return {}

@@ -26,7 +26,7 @@ SCHEDULES: dict[str, Callable[[Any], Rate]] = {
 
 
 def make_update(experiment: Experiment, xla: bool = False) -> Update:
-    """Return the training step of an experiment's model; call this in the strategy's scope.
+    """Return the training step of an experiment's model. Call this in the strategy's scope.
 
     Args:
         experiment: Experiment, as from `set_up`.
@@ -65,7 +65,7 @@ def _rate(table: Schedule) -> Rate:
 
 
 def _check_model(experiment: Experiment, xla: bool) -> None:
-    """Raise InputError if names in the recipe are unknown, or settings exclude one another."""
+    """Raise InputError if a name in the recipe is unknown, or two settings are incompatible."""
     recipe, model = experiment.recipe, experiment.model
     if experiment.left_out and not experiment.alone:
         raise InputError(

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def open_streams() -> None:
-    """Open all closed standard streams, and let writing to stdout or stderr never fail."""
+    """Open all closed standard streams, and ignore errors in writing to stdout and stderr."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -38,7 +38,7 @@ def _text(number: int) -> io.TextIOWrapper:
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow and list its devices; show its messages only if this fails.
+    """Import TensorFlow and list its devices. Show its messages only if this fails.
 
     TensorFlow's first messages come from compiled code, before any setting can suppress them.
     """

@@ -18,7 +18,7 @@ REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
 
 
 class Validation(keras.callbacks.Callback):
-    """Callback that adds the values that `measure` returns to the logs of each epoch."""
+    """Callback that calls `measure` after each epoch and adds the returned values to the logs."""
 
     def __init__(self, measure: Callable[[], dict[str, float]]):
         super().__init__()
@@ -136,7 +136,7 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Return what the callback's own `get_state` returns, or else its `REMEMBERED` attributes."""
+    """Return a callback's state from its `get_state`, or else from the `REMEMBERED` attributes."""
     if hasattr(callback, "get_state"):
         return callback.get_state()
     state = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}

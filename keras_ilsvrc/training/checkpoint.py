@@ -74,7 +74,7 @@ class Facts(BaseModel):
 
     @classmethod
     def of(cls, state: State, replicas: int) -> "Facts":
-        """Return the validated facts of a state that is to be restored on `replicas` replicas.
+        """Return the facts of a state, after a check that `replicas` replicas can resume from it.
 
         Raises:
             InputError: If the facts were written by another version of the package, or by
@@ -125,7 +125,7 @@ def read(path: Path) -> State:
 
 
 def pack(file: Any, state: State) -> None:
-    """Write arrays and facts to a zip file sequentially, as `_Hashed` requires."""
+    """Write arrays and facts to a zip file, without seeking, since `_Hashed` cannot seek."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(STATE, json.dumps(state.facts))
         for name, array in state.arrays.items():
@@ -187,7 +187,7 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        # Checkpoints of later steps are damaged, or training would have resumed from them.
+        # Checkpoints of later steps are damaged, since training did not resume from them.
         later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:

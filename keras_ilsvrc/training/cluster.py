@@ -35,7 +35,7 @@ HOST_PORT = r"(?:[A-Za-z0-9._-]{1,253}|\[[A-Za-z0-9.:%]{1,99}\]):([0-9]{1,5})"
 def _address(text: str) -> str:
     match = re.fullmatch(HOST_PORT, text)
     if not match or not 0 < int(match[1]) < 65536:
-        raise PydanticCustomError("address", "Input should be HOST:PORT, a port of 1 to 65535")
+        raise PydanticCustomError("address", "Input should be HOST:PORT, with a port of 1 to 65535")
     return text
 
 
@@ -80,7 +80,7 @@ class Cluster:
         return self.index == 0
 
     def name(self, index: int | None = None) -> str:
-        """Return the index and address of a worker as text; of this worker if `index` is None."""
+        """Return the index and address of a worker as text. None stands for this worker."""
         index = self.index if index is None else index
         return f"worker {index} ({self.workers[index]})"
 
@@ -108,7 +108,7 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     workers, index = _read(text)
     twice = [address for address, count in Counter(workers).items() if count > 1]
     if twice:
-        raise InputError(f"TF_CONFIG: {twice[0]} is used by two workers; give each its own")
+        raise InputError(f"TF_CONFIG: {twice[0]} is used by two workers; give each its own address")
     if len(workers) == 1:
         return None
     _listen(workers[index]).close()
@@ -140,7 +140,7 @@ def _read(text: str) -> tuple[tuple[str, ...], int]:
 
 
 def _listen(address: str) -> socket.socket:
-    """Open this worker's port, or raise InputError if it is in use: TensorFlow would share it."""
+    """Open this worker's port, or raise InputError. TensorFlow would share a port in use."""
     port = int(address.rpartition(":")[2])
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -167,7 +167,7 @@ def _answers(address: str, timeout: float) -> bool:
 
 
 def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
-    """Wait until every other worker answers; TensorFlow itself would wait without a message.
+    """Wait, with a message, until every other worker answers. TensorFlow would wait silently.
 
     Args:
         cluster: Workers to wait for.

@@ -8,10 +8,10 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class FilterRMS(keras.constraints.Constraint):
-    """Constraint that scales a convolution's filters down to a root mean square of `most`.
+    """Constraint that scales filters down to a root mean square of at most `most`.
 
     Filters with a smaller root mean square are not changed. Zeiler and Fergus (arXiv:1311.2901,
-    section 3.1) use 0.1 in all convolutions, so that a few filters of conv1 do not dominate.
+    section 3) use 0.1 in all convolutions, so that a few filters of conv1 do not dominate.
 
     Args:
         most: Maximum root mean square over rows, columns and input channels; above 0.

@@ -25,7 +25,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
     made = to_devices._create_device_dataset
 
     def without_tuner(*args: Any) -> tf.data.Dataset:
-        # TensorFlow makes one such dataset per device, without the options of our datasets.
+        # TensorFlow makes a dataset per device here, and drops the options of our datasets.
         return made(*args).with_options(untuned())
 
     with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):

@@ -43,7 +43,7 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
 
 
 def _initializer(name: str, *numbers: float, seed: int) -> Callable[..., Any]:
-    """Return a function of (shape, dtype) that draws values by a rule of the table."""
+    """Return a function of (shape, dtype) that draws values by the rule called `name`."""
     if name == "normal":
         return keras.initializers.RandomNormal(stddev=numbers[0], seed=seed)
     if name == "he":

@@ -15,7 +15,7 @@ def compile_model(
     optimizer: keras.optimizers.Optimizer,
     loss_weights: Mapping[str, float] | None = None,
 ) -> None:
-    """Compile a model for `fit`, with cross-entropy for all outputs and accuracy of `predictions`.
+    """Compile a model for `fit`: cross-entropy for every output, accuracy for the main output.
 
     Args:
         model: Model with one output, or a dict of outputs.

@@ -39,7 +39,7 @@ class CrossEntropy:
         return tf.add_n(losses), tf.reduce_sum(tf.cast(guesses == labels, tf.float32))
 
     def each(self, output: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Return the loss of each image; outputs in half precision are cast to float32 first."""
+        """Return the loss of each image, computed in float32 if the output has half precision."""
         if output.dtype.size < 4:
             output = tf.cast(output, "float32")
         if not self.label_smoothing:

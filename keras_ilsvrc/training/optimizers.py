@@ -45,7 +45,7 @@ class SGD(InGradient, keras.optimizers.SGD):
     """SGD with momentum, and with weight decay inside the momentum, as in the papers and Caffe.
 
     v = momentum * v - rate * (gradient + l2 * w), w = w + v (Krizhevsky et al. 2012, section 5).
-    Only kernels decay; biases, gamma and beta do not.
+    Only kernels decay, as in Caffe's networks; biases, gamma and beta do not.
 
     Args:
         l2: Coefficient of the weight decay `l2 * w`, 0 or above.
@@ -71,7 +71,7 @@ class RMSprop(InGradient, keras.optimizers.RMSprop):
     """RMSProp with epsilon inside the square root (Szegedy et al., arXiv:1512.00567, section 8).
 
     s = rho * s + (1 - rho) * g^2, v = momentum * v + rate * g / sqrt(s + epsilon), w = w - v, for
-    g = gradient + l2 * w. The paper uses rho 0.9 and epsilon 1.0.
+    g = gradient + l2 * w. The paper uses rho 0.9 and epsilon 1.0; its place is TensorFlow's.
 
     Args:
         l2: Coefficient of the weight decay `l2 * w` of kernels, 0 or above.

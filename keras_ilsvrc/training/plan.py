@@ -9,7 +9,7 @@ from keras_ilsvrc.data.left_out import LeftOut
 
 
 class Feed(NamedTuple):
-    """Training images, which can be read from any step on.
+    """Training images, with a function that reads them from any given step on.
 
     Attributes:
         from_step: Function of (first step, input context) that returns one worker's dataset from
@@ -43,11 +43,11 @@ class Plan(NamedTuple):
     checkpoint_seconds: float = 600
 
     def end_of_epoch(self, epoch: int) -> int:
-        """Return the total number of steps at the end of an epoch, where epochs start at 0."""
+        """Return the total number of steps at the end of an epoch. The first epoch is 0."""
         return min((epoch + 1) * self.steps_per_epoch, self.steps)
 
     def next_border(self, step: int, epoch: int) -> int:
-        """Return the step at which a graph call that begins at `step` must end."""
+        """Return the total number of steps at the end of the graph call that begins at `step`."""
         borders = [self.end_of_epoch(epoch), step + self.steps_per_call]
         if self.checkpoint_steps:
             borders.append((step // self.checkpoint_steps + 1) * self.checkpoint_steps)

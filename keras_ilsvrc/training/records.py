@@ -118,7 +118,7 @@ class History(keras.callbacks.Callback):
 
 
 class Summaries(keras.callbacks.Callback):
-    """Callback that writes each row of a `History` for TensorBoard, with the step number.
+    """Callback that writes each row of a `History` to TensorBoard files, under its step number.
 
     Args:
         history: History callback, which must come before this one in the list of callbacks.
@@ -178,7 +178,7 @@ class KeptWeights(keras.callbacks.Callback):
             self.save(None)
             return
         try:
-            with suppress(OSError):  # do not fail before `save`, which all workers call together
+            with suppress(OSError):  # fail only after `save`, which every worker must call
                 self.directory.mkdir(exist_ok=True)
             with whole(self.directory / f"epoch-{epoch + 1:04}.weights.h5") as part:
                 self.save(part)

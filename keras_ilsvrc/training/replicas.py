@@ -20,7 +20,7 @@ Values = dict[str, np.ndarray]
 
 
 def values_of(update: Update) -> Values:
-    """Return the values that training changes, by name of the variable.
+    """Return {name: value} for all variables that training changes.
 
     Statistics of batch normalisation that differ between replicas have one row per replica.
     """
@@ -59,7 +59,7 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def as_tested(update: Update) -> Iterator[None]:
-    """Set the model's variables to the values for testing within the block.
+    """Set the model's weights and BN statistics, within the block, to those used in tests.
 
     Weights are set to their moving averages, if there are any, and statistics of batch
     normalisation to their mean over the replicas. At the end, the values of training are restored
@@ -114,7 +114,7 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
 
 @tf.function(reduce_retracing=True)
 def _of_first(strategy: tf.distribute.Strategy, words: tf.Tensor) -> tf.Tensor:
-    """Return the chief's integers on every worker."""
+    """Return, on every worker, the `words` that the chief passed."""
 
     def on_replica() -> tf.Tensor:
         context = tf.distribute.get_replica_context()
@@ -125,7 +125,7 @@ def _of_first(strategy: tf.distribute.Strategy, words: tf.Tensor) -> tf.Tensor:
 
 
 def _statistics(update: Update) -> list[str]:
-    """Return the names of the statistics that differ between replicas, in layer order."""
+    """Return the names of the BN statistics that differ between replicas, in layer order."""
     if update.strategy.num_replicas_in_sync == 1:
         return []
     layers = [layer for layer in batch_norms(update.model) if not layer.synchronized]
@@ -134,7 +134,7 @@ def _statistics(update: Update) -> list[str]:
 
 @tf.function
 def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
-    """Return the rows of all workers; this is traced only once per model, to save memory."""
+    """Return the rows of all workers. As a function of its own, it is traced once per model."""
     first = len(rows) * workers_of(strategy)[1]
 
     def on_replica() -> tf.Tensor:
@@ -145,7 +145,7 @@ def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
 
 
 def _rows(update: Update) -> Values:
-    """Return the values of the variables in `_statistics`, one row per replica, in one gather."""
+    """Return {name: array with a row per replica} for `_statistics`, from a single gather."""
     strategy, variables = update.strategy, update.variables_of_training()
     found = {
         name: np.stack([x.numpy() for x in strategy.experimental_local_results(variables[name])])

@@ -20,14 +20,14 @@ def steps(rows: Sequence[Sequence[float]]) -> Rate:
     starts, rates = zip(*rows)
     if len(rates) == 1:
         return rates[0]
-    # A boundary in Keras is the last step of a rate, not the first step of the next.
+    # Keras expects the last step of each rate, not the first step of the next rate.
     return keras.optimizers.schedules.PiecewiseConstantDecay(
         [int(start) - 1 for start in starts[1:]], list(rates)
     )
 
 
 def polynomial(rate: float, total: int, power: float = 0.5) -> LearningRateSchedule:
-    """Return the schedule rate * (1 - step / total) ^ power, like Caffe's; 0 from step `total`."""
+    """Return Caffe's schedule rate * (1 - step / total) ^ power. It is 0 from step `total` on."""
     return keras.optimizers.schedules.PolynomialDecay(rate, total, 0.0, power)
 
 
@@ -38,7 +38,10 @@ def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class WarmUp(LearningRateSchedule):
-    """Schedule that rises linearly from `start` until step `until`, and then equals `then`."""
+    """Schedule that rises linearly from `start` to `then` in `until` steps, then equals `then`.
+
+    The linear rise is ours: no paper has one.
+    """
 
     def __init__(self, then: Rate, until: float, start: float = 0.0):
         self.then, self.until, self.start = then, until, start
@@ -71,7 +74,7 @@ class Plateau(keras.callbacks.Callback):
 
     Args:
         factor: Factor by which the learning rate is multiplied, between 0 and 1.
-        patience: Number of epochs without a new minimum before the rate is lowered.
+        patience: Number of epochs without a new minimum before the rate is lowered; 5 is ours.
         times: Maximum number of reductions; AlexNet's authors made 3, by hand.
     """
 

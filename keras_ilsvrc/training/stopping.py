@@ -27,7 +27,7 @@ def ignore_signals() -> None:
 
 
 class StopRequest:
-    """Context manager that records SIGTERM, SIGHUP and SIGINT, and is true after one of them.
+    """Context manager that records SIGTERM, SIGHUP and SIGINT. It is true after a signal.
 
     A second SIGINT raises KeyboardInterrupt. Ignored signals stay ignored, which `nohup` needs.
     Outside the main thread it handles no signal.
@@ -51,7 +51,8 @@ class StopRequest:
                 continue
             self.before[number] = signal.signal(number, self._note)
             outer = getattr(self.before[number], "__self__", None)
-            if isinstance(outer, StopRequest):  # a library may have caught its exception
+            # Keep the signal of an outer request: a library may have caught its exception.
+            if isinstance(outer, StopRequest):
                 self.name, self.interrupted = outer.name, outer.interrupted
         return self
 
@@ -63,7 +64,7 @@ class StopRequest:
         return self.name is not None
 
     def check(self) -> None:
-        """Raise `Stopped` after a signal; call this only where work can be abandoned.
+        """Raise `Stopped` if a signal was received. Call this only where work can be abandoned.
 
         Raises:
             Stopped: If a signal was received.

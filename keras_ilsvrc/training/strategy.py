@@ -45,7 +45,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return the same strategy for the same devices, as collectives of two would interfere."""
+    """Return one strategy per list of devices: collectives of two strategies would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -98,7 +98,7 @@ def _come_together(strategy: tf.distribute.Strategy) -> tf.Tensor:
 
 
 def _lost(cluster: Cluster, message: str, seconds: float = 3.0) -> list[str]:
-    """Return the names of the lost workers; wait up to `seconds` for one to stop answering.
+    """Return the names of the lost workers. Wait up to `seconds` until one stops answering.
 
     A worker that hangs still answers. If all answer, return the workers that TensorFlow's error
     message names, or the only other worker.

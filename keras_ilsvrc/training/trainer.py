@@ -146,7 +146,7 @@ class Trainer:
         self.step += 1
 
     def _take_steps(self, calls: keras.callbacks.CallbackList) -> None:
-        """Take the steps of one graph call, up to the next checkpoint or skipped step."""
+        """Take steps in one graph call, at most to the next checkpoint or the next step to skip."""
         skipped = [step for step in self.skipped if step > self.step]
         count = min([self.plan.next_border(self.step, self.epochs), *skipped]) - self.step
         first = self.step - self.epochs * self.plan.steps_per_epoch
@@ -183,7 +183,7 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self) -> bool:
-        """Find unreadable images; if there are any, go back to a checkpoint and return True."""
+        """Leave out unreadable images and go back to a checkpoint. Return whether this was done."""
         left_out = self.feed.left_out
         line = left_out and left_out.find(self.step, self.plan.steps_per_call)
         state, _ = self._latest() if line else (None, [])
@@ -203,7 +203,7 @@ class Trainer:
         skipped = [*self.skipped, self.step]
         self._restore(state)
         self.skipped = skipped
-        self.log(f"{what}; returning to step {self.step} to continue without it")
+        self.log(f"{what}; returning to step {self.step} to continue without that step")
         self._open()
 
     def _save_and_stop(self) -> None:
@@ -212,7 +212,7 @@ class Trainer:
         raise Stopped(f"stopped by {name} after step {self.step}")
 
     def _save_if_it_can_be(self) -> None:
-        """Save a checkpoint; if the disk is full, keep the previous one and continue."""
+        """Save a checkpoint. If the disk is full, keep the previous one and continue."""
         try:
             self._save()
         except OSError as error:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.losses import CrossEntropy
 
-FLOAT16_SCALE = 2.0**15  # initial scale of the loss
+FLOAT16_SCALE = 2.0**15  # initial scale of the loss; ours, as all of float16
 FLOAT16_PATIENCE = 2000  # steps without an overflow before the scale doubles
 
 
@@ -50,7 +50,7 @@ class Update(tf.Module):
         accumulate: Number of pieces into which each replica splits its images to accumulate
             gradients; batch normalisation treats each piece as a batch.
         average: Momentum of the moving averages of the weights, or None for no averages; at step
-            n it is at most (1 + n) / (10 + n).
+            n it is at most (1 + n) / (10 + n), as in TensorFlow; not in the papers.
         xla: Whether XLA compiles the forward and backward pass of each replica.
         prepare: Function applied to the images on the device, before the model.
 
@@ -97,7 +97,7 @@ class Update(tf.Module):
         )
 
     def variables_of_training(self) -> dict[str, tf.Variable]:
-        """Return the variables that training changes, by name, without the step's random seeds."""
+        """Return {name: variable} for all variables that training changes, except random seeds."""
         named = {f"model/{x.path}": x.value for x in self.model.variables if not _is_seed(x)}
         prefix = f"{self.optimizer.name}/"  # contains a number that depends on the process
         for x in self.optimizer.variables:
@@ -105,7 +105,9 @@ class Update(tf.Module):
         own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]
         count = len(self.model.variables) - len(self.seeds) + len(self.optimizer.variables)
         if len(named) < count:
-            raise InputError(f"{count - len(named)} of {count} variables have duplicate names")
+            raise InputError(
+                f"{count - len(named)} of {count} variables have duplicate names; rename layers"
+            )
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
     def reset_averages(self) -> None:
@@ -169,7 +171,7 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:  # with a smaller scale, the next step may not overflow
+        if self.scale is not None:  # an overflow counts only if the scale is already 1
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         found = tf.stack([norm, tf.cast(finite, tf.float32)])
         return tf.concat([sums[:2], found, sums[2:]], 0)
@@ -177,7 +179,7 @@ class Update(tf.Module):
     def _in_pieces(
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, replica: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return the sums and gradients of a replica's images, computed piece by piece."""
+        """Return [loss, accuracy] and gradients of a replica, summed over pieces of its images."""
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
             return self.differentiate(images, labels)
@@ -200,7 +202,7 @@ class Update(tf.Module):
             outputs = self.model(self.prepare(images), training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
             total = sums[0]
-            if self.model.losses:  # regularizers; each replica and piece adds its share
+            if self.model.losses:  # losses of regularizers, shared by all replicas and pieces
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
                 total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
             scaled = total if self.scale is None else total * self.scale
@@ -216,7 +218,7 @@ class Update(tf.Module):
             state.assign(tf.bitcast(seed, tf.uint32))
 
     def _apply(self, gradients: Sequence[tf.Tensor]) -> None:
-        """Update this replica's copy of the weights; equal gradients keep all copies equal."""
+        """Update this replica's copy of the weights. All replicas apply the same gradients."""
         rate = self.optimizer.learning_rate
         weights = self.model.trainable_weights
         for gradient, weight in zip(gradients, weights):
@@ -230,7 +232,7 @@ class Update(tf.Module):
                 average.assign(momentum * average + (1 - momentum) * weight.value)
 
     def _rescale(self, finite: tf.Tensor) -> tf.Tensor:
-        """Update the scale of the float16 loss; return the scale that was used in this step."""
+        """Update the scale of the float16 loss, and return the scale used in this step."""
         scale = tf.identity(self.scale)
         patient = self.good + 1 >= FLOAT16_PATIENCE
         grown = tf.where(patient, scale * 2, scale)

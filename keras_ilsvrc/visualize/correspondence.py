@@ -19,8 +19,8 @@ class Correspondence:
     """Comparison of how the features of several images change if the same part is covered.
 
     Attributes:
-        mean: Fraction of features whose changes have different signs, mean over pairs of images: 0
-            if covering the part has the same effect in all images.
+        mean: Fraction of features whose changes have different signs, mean over pairs of images,
+            where the paper's formula has a sum; 0 if the effect is the same in all images.
         std: Standard deviation of that fraction over the pairs.
         pairs: Number of pairs.
     """

@@ -16,6 +16,7 @@ from keras_ilsvrc.visualize.filters import kernel_of
 from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
 
+# All limits are ours; the paper judges by eye.
 ALIKE = 0.95  # absolute cosine between weights above which two filters are duplicates
 HALF = 0.5  # fraction of a filter's energy above which a band dominates
 SMALLEST = 5  # minimum rows and columns of a kernel with separate low, middle and high bands

@@ -54,8 +54,8 @@ def occlusion(
 ) -> Occlusion:
     """Slide a grey square over an image and record the outputs of the net for each position.
 
-    The paper does not give the size of its square. The default is a fifth of the shorter side of
-    the image, moved by a fourth of the square's side.
+    The paper gives neither the size of its square nor its grey. The defaults are ours: a fifth of
+    the shorter side of the image, moved by a fourth of that, and 0, the mean of centred images.
 
     Args:
         model: Functional classifier of one image.

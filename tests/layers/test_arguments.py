@@ -165,7 +165,7 @@ def test_a_shortcut_without_weights_removes_no_maps():
     for shortcut in ("A", "constant_0.5", "dropout", "exclusive_gating"):
         unit = ResidualUnit("conv3-2", shortcut)
         for call in (unit.build, unit.compute_output_shape):
-            assert "cannot turn 4 into 2" in message(call, (None, 6, 7, 4))
+            assert "cannot reduce 4 maps to 2" in message(call, (None, 6, 7, 4))
 
 
 def test_channels_first_as_the_default_changes_nothing_or_is_refused():

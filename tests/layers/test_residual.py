@@ -252,5 +252,5 @@ def test_message_names_what_is_allowed(arguments, message):
 
 
 def test_option_a_cannot_remove_maps():
-    with pytest.raises(ValueError, match="cannot turn 4 into 2"):
+    with pytest.raises(ValueError, match="cannot reduce 4 maps to 2"):
         ResidualUnit("conv3-2 conv3-2", "A").build((None, 6, 7, 4))

@@ -117,24 +117,6 @@ def test_starts_by_a_rule_or_from_the_run_of_a_recipe(name):
         assert whole or start.rest in RULES
 
 
-CIFAR = [x for x in RECIPES if re.search(r"_cifar(100?)?(_|$)", x) and RECIPES[x].expect]
-PUBLISHED_CIFAR = [x for x in CIFAR if "resnet" in x and not RECIPES[x].expect.measured]
-
-
-@each_of("name", PUBLISHED_CIFAR)
-def test_residual_nets_of_cifar_are_trained_alike(name):
-    """Section 4.2 of arXiv:1512.03385; arXiv:1603.05027 takes it over."""
-    reference, recipe = RECIPES["resnet20_cifar"], RECIPES[name]
-    assert recipe.data.train_ops == reference.data.train_ops
-    assert (recipe.optimizer, recipe.loss) == (reference.optimizer, reference.loss)
-    deep = recipe.schedule.learning_rate
-    if len(deep) == 4:  # section 4.2: warm-up of 110 layers
-        assert deep[0] == [0, 0.01]
-        deep = [[0, 0.1], *deep[2:]]
-    assert deep == reference.schedule.learning_rate
-    assert recipe.schedule.steps == reference.schedule.steps == 64_000
-
-
 def made(recipe, count=4):
     """A source of random images of a recipe's data set."""
     from keras_ilsvrc.data.source import Source

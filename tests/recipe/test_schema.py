@@ -39,7 +39,7 @@ def test_every_schedule_has_keys_of_its_own(write, name):
         (schedule("plateau", "learning_rate = 0.1"), ["schedule.factor is missing"]),
         (
             schedule("plateau", *SCHEDULES["plateau"], "warm_up = [400, 0.01]"),
-            ["schedule.warm_up", "a plateau has no warm-up"],
+            ["schedule.warm_up", "the plateau schedule has no warm-up"],
         ),
         (f"{STEPS}\nwarm_up = [400]", ["schedule.warm_up", "[steps, first rate]"]),
         (f"{STEPS}\nwarm_up = [0.5, 0.1]", ["schedule.warm_up", "[steps, first rate]"]),

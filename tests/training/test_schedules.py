@@ -14,16 +14,6 @@ def rates(schedule):
     return [float(schedule(step)) for step in STEPS]
 
 
-def test_polynomial_falls_to_zero_and_stays():
-    expected = [0.4 * max(0, 1 - step / 10) ** 0.5 for step in STEPS]
-    np.testing.assert_allclose(rates(polynomial(0.4, 10)), expected, rtol=1e-6, atol=1e-9)
-
-
-def test_exponential_falls_in_stairs():
-    expected = [0.045 * 0.94 ** (step // 4) for step in STEPS]
-    np.testing.assert_allclose(rates(exponential(0.045, 0.94, 4)), expected, rtol=1e-5)
-
-
 @pytest.mark.parametrize("then", [0.1, polynomial(0.4, 100, 2.0), steps([[0, 0.1], [9, 0.01]])])
 def test_warm_up_rises_to_what_follows(then):
     value = (lambda step: float(then(step))) if callable(then) else lambda step: then
