@@ -3,9 +3,26 @@
 import tomllib
 from pathlib import Path
 
-# The table of every net, by its name.
-PAPER = {
+_TABLES = {
     name: table
     for path in sorted((Path(__file__).parent / "paper").glob("*.toml"))
     for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items()
+}
+_NETS = {name: table for name, table in _TABLES.items() if "parameters" in table}
+# What papers say of more than one net: figures and rules, by name.
+FIGURES = {name: table for name, table in _TABLES.items() if name not in _NETS}
+# What a net has like the net it is `like`, unless its own table says otherwise.
+_SHARED = ("input", "sizes", "parameters_of", "sizes_of_auxiliary", "units", "weight_layers")
+
+
+def said_of(name):
+    """A net's table, with everything that the net it is `like` has and it has not."""
+    own = _NETS[name]
+    return {**said_of(own["like"]), **own} if "like" in own else own
+
+
+# The table of every net, by its name.
+PAPER = {
+    name: {key: value for key, value in said_of(name).items() if key in _SHARED} | own
+    for name, own in _NETS.items()
 }

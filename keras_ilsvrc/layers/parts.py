@@ -9,7 +9,7 @@ from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
-# Initializer of every kernel, so that any net trains as built; biases start at zero. It is the
+# Initializer of every kernel (ours), so that any net trains as built; biases start at zero: the
 # Gaussian of He et al. (arXiv:1502.01852, section 2.2); Keras' "he_normal" truncates its tails.
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",

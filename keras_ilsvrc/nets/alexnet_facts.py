@@ -10,11 +10,11 @@ ALEXNET = Family(
     {
         "activation": Choice(("relu", "tanh", "sigmoid")),
         "pool": Choice(("3/2", "2/2")),
-        "pool_kind": Choice(("max", "average")),
+        "pool_kind": Choice(("max", "average")),  # ours
         "lrn": Choice(("all", "tower", "none")),
-        "dropout": Number(0.5, least=0, below=1),
+        "dropout": Number(0.5, least=0, below=1),  # other rates are ours
         "groups": Choice((2, 1)),
-        "conv1": Choice(("11/4", "7/2")),
+        "conv1": Choice(("11/4", "7/2")),  # "7/2" is ZFNet's
         "width": WIDTH,
     },
     minimum=64,

@@ -20,7 +20,7 @@ STEM = {
     "pool5a": ("maxpool3/2",  "valid"),
 }
 # fmt: on
-FORMS = {  # momentum of BN, padding of the average pools, dropout
+FORMS = {  # momentum of BN (not in the paper), padding of the average pools, dropout
     "tensorflow": (0.99, "half", 0.2),
     "torchvision": (0.9, 1, 0.5),
 }

@@ -19,7 +19,7 @@ IMAGENET = (
     {"conv4": "conv3-1024",  "cccp7": "conv1-1024", "cccp8": "conv1-{classes}"},
 )
 # fmt: on
-# Released ImageNet net: standard deviation of the 3x3 and 1x1 kernels; all biases are zero.
+# Released CIFAR-10 net: all kernels; conv1, conv3 and cccp8 of the ImageNet net have 0.01.
 INITIAL = {"kernel": ("normal", 0.05), "bias": {}}
 
 

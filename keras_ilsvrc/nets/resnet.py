@@ -27,7 +27,7 @@ UNITS = {
 IMAGENET_MAPS = (64, 128, 256, 512)
 CIFAR_MAPS = (16, 32, 64)  # [1] section 4.2
 # fmt: on
-BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # Caffe's epsilon; momentum not in the papers
 KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
 # [1] section 3.4: initial weights as in He et al., arXiv:1502.01852, equation 10.
 INITIAL = {"kernel": ("he",), "bias": {}}

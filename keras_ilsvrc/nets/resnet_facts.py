@@ -28,7 +28,7 @@ RESNET = Family(
         "shortcut": SHORTCUTS.with_default("B"),
         "gate_bias": Number(-6.0, least=-10.0, below=0.5),
         "order": Choice(ORDERS),
-        "batch_norm": Choice((True, False)),
+        "batch_norm": Choice((True, False)),  # False is ours
         "width": WIDTH,
     },
     arguments={"form": "authors"},

@@ -58,7 +58,7 @@ Variation = Choice | Number
 
 # Variations that several papers share.
 AUXILIARY = Choice((False, True), same_net=True)
-WIDTH = Number(1.0, least=0.01)
+WIDTH = Number(1.0, least=0.01)  # not in the papers
 
 
 def split_name(

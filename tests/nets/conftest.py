@@ -7,11 +7,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pytest
+from cells import cells_of
 from keras import ops
 
 from keras_ilsvrc import build, info
 from keras_ilsvrc.layers import ResidualUnit
-from keras_ilsvrc.layers.graph import batch_norms
+from keras_ilsvrc.layers.graph import batch_norms, leaves
 
 
 class Facts(NamedTuple):
@@ -23,9 +24,10 @@ class Facts(NamedTuple):
     kernels: int  # values in all kernels of convolutions
     gammas: int
     norms: set[tuple[float, float]]  # momentum and epsilon of batch normalisation
-    rates: dict[str, float]  # of dropout
     biased: set[str]
     inside: dict[str, list[str]]  # the layers of each residual unit
+    cells: dict[str, list[tuple[str, str]]]  # of each output, in the papers' notation
+    starts: dict[str, str]  # what draws kernels, coefficients and biases, and a layer of each
 
 
 @functools.lru_cache(maxsize=64)
@@ -37,6 +39,15 @@ def build_without_values(name, **arguments):
 
 def count(weights):
     return sum(math.prod(weight.shape) for weight in weights)
+
+
+def starts_of(layer):
+    """What draws a layer's weights, as text: the initializers of its kernel and its bias."""
+    for part in ("kernel", "coefficient", "bias"):
+        start = getattr(layer, f"{part}_initializer", None)
+        if start is not None and getattr(layer, part, None) is not None:
+            config = start.get_config() | {"seed": None}
+            yield f"{part} {type(start).__name__} {config}"
 
 
 @functools.cache
@@ -56,9 +67,10 @@ def facts_of(name, **arguments):
         count(layer.kernel for layer in weighted if len(layer.kernel.shape) == 4),
         count(weight for weight in trained if weight.name == "gamma"),
         {(norm.momentum, norm.epsilon) for norm in batch_norms(model)},
-        {layer.name: layer.rate for layer in model.layers if hasattr(layer, "rate")},
         {layer.name for layer in weighted if layer.bias is not None},
         {unit.name: [layer.name for layer in unit.body.layers[1:]] for unit in units},
+        cells_of(model),
+        {start: layer.name for layer in leaves(model) for start in starts_of(layer)},
     )
 
 
