@@ -12,7 +12,7 @@ from keras_ilsvrc.training.schedules import Rate
 NONE: Mapping[str, float] = MappingProxyType({})
 
 
-class InGradient(keras.optimizers.Optimizer):
+class InGradient:
     """Mixin that adds weight decay to the gradients, and sets learning rates by weight name.
 
     Only kernels decay; biases, gamma and beta do not.
@@ -24,20 +24,21 @@ class InGradient(keras.optimizers.Optimizer):
         self.l2, self.rates = l2, dict(rates)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        super().build(variables)
+        super().build(variables)  # type: ignore[misc]
         self._names = [variable.name for variable in variables]
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        name = self._names[self._get_variable_index(variable)]
+        name = self._names[self._get_variable_index(variable)]  # type: ignore[attr-defined]
         if self.l2 and name == "kernel":
             decay = ops.multiply(ops.cast(self.l2, variable.dtype), variable)
             gradient = ops.add(gradient, ops.cast(decay, gradient.dtype))
         if name in self.rates:
             learning_rate = ops.multiply(learning_rate, self.rates[name])
-        super().update_step(gradient, variable, learning_rate)
+        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "l2": self.l2, "rates": dict(self.rates)}
+        config = super().get_config()  # type: ignore[misc]
+        return {**config, "l2": self.l2, "rates": dict(self.rates)}
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")

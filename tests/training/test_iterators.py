@@ -33,4 +33,4 @@ def test_iterators_end_at_once():
         del iterators[-1]
         gc.collect()  # those of a strategy are part of a cycle
         seconds.append(time.monotonic() - start)
-    assert max(seconds) < 1.5, seconds
+    assert max(seconds) < 4, seconds  # a tuner that sleeps would take 5 seconds or more
