@@ -34,7 +34,8 @@ def expected(tmp_path_factory):
     return resume(tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize("kills", [KILLS[1:], pytest.param(KILLS, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [KILLS[1:], KILLS])
 def test_it_ends_in_the_same_state_however_often_a_worker_is_killed(tmp_path, kills):
     parts, undisturbed = tmp_path / "parts", ["", ""]
     found, errors = rounds.run(
