@@ -3,13 +3,7 @@
 import keras
 from keras import layers
 
-from keras_ilsvrc.layers import (
-    LocalResponseNormalization,
-    RadialBasis,
-    ResidualUnit,
-    Subsampling2D,
-    TableConv2D,
-)
+from keras_ilsvrc.layers import ResidualUnit
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D
 
 
@@ -86,7 +80,7 @@ def _cells(layer, source, zeros):
     """The cell of a layer and its activation."""
     activation = getattr(layer, "activation", None)
     after = [] if activation in (None, keras.activations.linear) else [activation.__name__]
-    return [*_CELLS.get(type(layer), _of_window)(layer, source, zeros), *after]
+    return [*_CELLS.get(type(layer).__name__, _of_window)(layer, source, zeros), *after]
 
 
 def _of_window(layer, source, zeros):
@@ -122,18 +116,18 @@ def _of_lrn(layer, *_):
 
 
 _CELLS = {
-    LocalResponseNormalization: _of_lrn,
-    layers.BatchNormalization: lambda *_: ["bn"],
-    layers.Activation: lambda *_: [],
-    layers.Flatten: lambda *_: [],
-    layers.Dense: lambda x, *_: [f"fc-{x.units}"],
-    layers.Dropout: lambda x, *_: [f"dropout {x.rate:g}"],
-    layers.Rescaling: lambda x, *_: [f"times {x.scale:g}" + (f" + {x.offset:g}") * bool(x.offset)],
-    layers.GlobalAveragePooling2D: lambda *_: ["average"],
-    layers.AdaptiveAveragePooling2D: lambda x, *_: [f"average to {x.output.shape[1]}"],
-    TableConv2D: lambda x, *_: [f"conv{x.kernel_size}-{len(x.table)} table"],
-    Subsampling2D: lambda *_: ["subsampling"],
-    RadialBasis: lambda x, *_: [f"rbf-{len(x.values)}"],
-    keras.src.ops.numpy.GetItem: lambda *_: ["every 2nd"],
-    keras.src.ops.numpy.Pad: lambda x, y, _: [f"+{x.output.shape[-1] - y.shape[-1]} maps"],
+    "LocalResponseNormalization": _of_lrn,
+    "BatchNormalization": lambda *_: ["bn"],
+    "Activation": lambda *_: [],
+    "Flatten": lambda *_: [],
+    "Dense": lambda x, *_: [f"fc-{x.units}"],
+    "Dropout": lambda x, *_: [f"dropout {x.rate:g}"],
+    "Rescaling": lambda x, *_: [f"times {x.scale:g}" + (f" + {x.offset:g}") * bool(x.offset)],
+    "GlobalAveragePooling2D": lambda *_: ["average"],
+    "AdaptiveAveragePooling2D": lambda x, *_: [f"average to {x.output.shape[1]}"],
+    "TableConv2D": lambda x, *_: [f"conv{x.kernel_size}-{len(x.table)} table"],
+    "Subsampling2D": lambda *_: ["subsampling"],
+    "RadialBasis": lambda x, *_: [f"rbf-{len(x.values)}"],
+    "GetItem": lambda *_: ["every 2nd"],
+    "Pad": lambda x, y, _: [f"+{x.output.shape[-1] - y.shape[-1]} maps"],
 }
