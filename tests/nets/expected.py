@@ -2,8 +2,8 @@
 
 `layers` there is in the papers' notation: conv7/2-64 has a 7x7 kernel, stride 2 and 64 maps, g2 two
 groups. Borders are half the kernel in convolutions and none in pools, else `valid`, `p1` (zeros on
-every side) or `ceil` (Caffe's last window); `uncounted` zeros do not enter an average. `(a | b)` are
-branches. A line that begins with `x` is a residual unit, as many times as `units` says. What
+every side) or `ceil` (Caffe's last window); `uncounted` zeros do not enter an average. `(a | b)`
+are branches. A line that begins with `x` is a residual unit, as many times as `units` says. What
 `follows` a convolution or fc is not repeated; `linear` is nothing.
 """
 
