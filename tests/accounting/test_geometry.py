@@ -185,7 +185,13 @@ def assert_sees_what_the_gradient_says(model):
 pytestmark = pytest.mark.tensorflow  # whose gradients the tests take
 
 
-@pytest.mark.parametrize("name", [*GRAPHS, *UNITS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(x, marks=[pytest.mark.slow] * (n % 3 != 0))
+        for n, x in enumerate([*GRAPHS, *UNITS])
+    ],
+)
 def test_a_unit_depends_on_its_window_and_on_no_other_pixel(name):
     image = keras.Input(SHAPE)
     output = {**GRAPHS, **UNITS}[name]()(image)

@@ -30,7 +30,11 @@ ROUTES = {
 }
 KEEP_VALUES = (".keras", "deepcopy", "pickle")
 TWICE = ("one inside thawed", "a regularizer inside")
-each_route = pytest.mark.parametrize("route", ROUTES)
+# What clones goes by configurations, like JSON; what copies goes by pickle.
+SLOW = [pytest.mark.slow]
+each_route = pytest.mark.parametrize(
+    "route", [pytest.param(x, marks=SLOW * (x in ("from_config", "deepcopy"))) for x in ROUTES]
+)
 
 
 def freeze_norms(unit):

@@ -1,13 +1,17 @@
 """What the tests of nets share."""
 
 import functools
+import hashlib
 import math
+import os
+import pickle
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import pytest
 from cells import cells_of
+from filelock import FileLock
 from keras import ops
 
 from keras_ilsvrc import build, info
@@ -51,6 +55,16 @@ def starts_of(layer):
 
 
 @functools.cache
+def counted(folder, name, **arguments):
+    """The facts of a net, which one process counts for all."""
+    key = hashlib.sha256(repr((name, sorted(arguments.items()))).encode()).hexdigest()[:16]
+    path = folder / f"facts-{key}.pickle"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            path.write_bytes(pickle.dumps(tuple(facts_of(name, **arguments))))
+    return Facts(*pickle.loads(path.read_bytes()))
+
+
 def facts_of(name, **arguments):
     model = build_without_values(name, **arguments)
     units = [layer for layer in model.layers if isinstance(layer, ResidualUnit)]
@@ -75,13 +89,19 @@ def facts_of(name, **arguments):
 
 
 @pytest.fixture(scope="session")
-def facts():
-    """What is counted of a net, which is built once, and without allocating its weights."""
+def facts(tmp_path_factory):
+    """What is counted of a net, which is built once, and without allocating its weights.
+
+    The processes of xdist share what they have counted, in files.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    built = functools.partial(counted, folder)
 
     def facts(name, **arguments):
         published = {key: value.default for key, value in info(name).variations.items()}
         varied = {k: v for k, v in arguments.items() if k not in published or v != published[k]}
-        return facts_of(name, **varied)  # a variation that says what is published varies nothing
+        return built(name, **varied)  # a variation that says what is published varies nothing
 
     return facts
 

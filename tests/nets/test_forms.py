@@ -39,7 +39,7 @@ def test_torchvisions_vgg_keeps_every_bias(facts):
     assert len(facts("vgg11_bn").biased) == 11
 
 
-@pytest.mark.parametrize("size", [64, 66])
+@pytest.mark.parametrize("size", [66, pytest.param(64, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("name", "before"),
     [
@@ -79,8 +79,14 @@ def test_pools_of_caffe_take_a_last_window_that_is_cut(name):
     assert cut
 
 
-@pytest.mark.parametrize("shortcut", ["exclusive_gating", "shortcut_gating"])
-@pytest.mark.parametrize("gate_bias", [{}, {"gate_bias": -3.0}, {"gate_bias": 0}])
+@pytest.mark.parametrize(
+    ("shortcut", "gate_bias"),
+    [
+        ("exclusive_gating", {}),
+        ("shortcut_gating", {"gate_bias": -3.0}),
+        ("exclusive_gating", {"gate_bias": 0}),
+    ],
+)
 def test_gates_start_at_their_bias(shortcut, gate_bias):
     model = build("resnet_cifar", depth=8, shortcut=shortcut, **gate_bias)
     gates = [layer for layer in leaves(model) if layer.name == "gate"]

@@ -26,7 +26,9 @@ MEMORISING = [
     pytest.param("resnet20_cifar", (8, 1), 1e-2, 12, True, {}, id="basic"),
     pytest.param("resnet50", (32, 3), 3e-4, 11, True, {}, id="bottleneck", marks=slow),
     pytest.param("resnet20_v2_cifar", (8, 1), 1e-2, 12, True, {}, id="preactivated", marks=slow),
-    pytest.param("resnet_v2_cifar", (8, 1), 1e-2, 8, True, {"depth": 11}, id="v2-bottleneck"),
+    pytest.param(
+        *("resnet_v2_cifar", (8, 1), 1e-2, 8, True, {"depth": 11}), id="v2-bottleneck", marks=slow
+    ),
     pytest.param(
         *("resnet20_cifar", (8, 1), 1e-2, 10, True, {"shortcut": "shortcut_gating"}),
         id="gated",
@@ -46,6 +48,7 @@ STEPPING = {
     "resnet50": {"width": 0.25},
     "resnet50_v2_keras": {"width": 0.25},
 }
+NEW = ("vgg11_bn", "googlenet_bn", "plain20_cifar", "resnet18")  # one of each kind
 OTHERS = [
     name
     for name in available()
@@ -125,7 +128,7 @@ def check_a_step(name, digits, **variations):
     assert 0.8 * before < after < before
 
 
-@pytest.mark.parametrize("name", STEPPING)
+@pytest.mark.parametrize("name", [x if x in NEW else pytest.param(x, marks=slow) for x in STEPPING])
 def test_a_step_lowers_the_loss(name, digits):
     check_a_step(name, digits, **STEPPING[name])
 

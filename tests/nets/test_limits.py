@@ -92,7 +92,10 @@ def test_minimum_is_the_smallest_size_or_where_borders_are_padded_the_product_of
             assert unallocated(name, **options).output_shape[1:3] == (maps, maps)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(
+    "name",
+    [x if n % 3 == 0 else pytest.param(x, marks=pytest.mark.slow) for n, x in enumerate(FORMS)],
+)
 def test_sizes_above_the_minimum_can_be_built(name):
     least, few = info(name).minimum, ("google", "incep", "bn", "resnet", "plain")
     for size in range(least, least + 18, 5 if name.startswith(few) else 1):

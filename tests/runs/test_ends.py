@@ -112,6 +112,7 @@ def test_nohup_is_heard_and_what_sigterm_stops_can_be_resumed(tmp_path):
     assert "report True -> False" in line
 
 
+@pytest.mark.slow
 def test_a_lost_log_ends_no_training_and_a_stop_in_the_page_is_resumed(tmp_path):
     """The reader of both streams goes away; SIGTERM comes as the page is drawn."""
     out = tmp_path / "run"

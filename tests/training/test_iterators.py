@@ -4,6 +4,7 @@ import gc
 import time
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_ilsvrc.data.pipeline import evaluation_batches, training_batches
@@ -11,6 +12,7 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.training.forward import iterate
 
 
+@pytest.mark.slow  # waits until a tuner would sleep
 def test_iterators_end_at_once():
     split = Split(np.zeros(500, "int32"), np.zeros((500, 8, 8, 1), "uint8"), channels=1)
     feeds = [
