@@ -61,7 +61,7 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
         cells = [_cell(key, getattr(row, key)) for key in (*numbers, *geometry, "memory")]
         table.add_row(label, "x".join(map(str, row.size)), *cells)
     Console(width=WIDTH).print(table, markup=False)
-    print("Connections include biases, MACs (multiply-adds) do not; memory is of all outputs.")
+    print("Connections include biases; MACs (multiply-adds) do not. Memory: outputs of all layers.")
     if not by_stage:
         print(
             "Field (receptive field), stride and start are in pixels; start < 0 is in the padding."

@@ -147,9 +147,11 @@ def training(
         return
     print(f"trainer {cost.seconds:.4f} s per step, fit {cost.fit_seconds:.4f} s per step")
     print(f"ratio {cost.ratio:.3f}: our time divided by that of fit; {_quartiles(cost)}")
-    size = f"{cost.checkpoint_megabytes:.0f} MB, {cost.checkpoint_seconds:.2f} s"
     share = f"{100 * cost.checkpoint_share:.4f} % of the time of an ImageNet epoch"
-    print(f"checkpoint {size}, which is {share}")
+    print(
+        f"a checkpoint of {cost.checkpoint_megabytes:.0f} MB takes {cost.checkpoint_seconds:.2f} s,"
+    )
+    print(f"which is {share}")
     print(f"batch {cost.batch} on {cost.replicas} replicas, {rounds} epochs of {steps} steps")
 
 

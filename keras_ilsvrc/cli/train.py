@@ -79,26 +79,26 @@ def train(
     """Train a network from a recipe, test it, and keep the run in a directory.
 
     On SIGTERM, SIGHUP or Ctrl-C, it writes a checkpoint and exits with 75; repeat the command with
-    --resume to continue. If gradients are repeatedly not finite, it exits with 76.
-
-    To train on several machines, start it on each one with TF_CONFIG set. If another worker is
-    lost, it exits with 69.
+    --resume to continue. If gradients are repeatedly not finite, it exits with 76. To train on
+    several machines, start it on each one with TF_CONFIG set; if one is lost, it exits with 69.
     """
     machine = Machine(
         replicas, cluster_of(), wait_for_workers, checkpoint_steps, steps_per_call, xla, tensorboard
     )
     _check_workers(machine, local_workers, max_restarts)
-    with _exit_status(out or "runs"), StopRequest(at_once=True):
+    with _exit_status(out or "runs") as labels, StopRequest(at_once=True):
         path, loaded = _load(recipe, set_ or ())
         if machine.cluster and not machine.cluster.chief:
+            labels.append(machine.cluster.name())
             _follow(loaded, machine, out if resume else None)
             return
-        start = out or Path("runs") / path.stem
-        directory = RunDirectory(start, loaded, resume, numbered=not (out or resume))
+        out, numbered = out or Path("runs") / path.stem, not (out or resume)
+        directory = RunDirectory(out, loaded, resume, numbered)
         if local_workers and not directory.finished:
-            command = _command(path, set_ or (), machine)
-            directory = _train_locally(directory, command, local_workers, max_restarts)
-        _train_here(directory, machine, set_ or ())
+            words = _command(path, set_ or (), machine)
+            _complete(_train_locally(directory, words, local_workers, max_restarts), replicas)
+        else:
+            _train_here(directory, machine, set_ or (), labels)
     _print_result(directory.path, as_json)
 
 
@@ -114,28 +114,31 @@ def _load(name: str, overrides: Sequence[str]) -> tuple[Path, Recipe]:
 
 
 @contextmanager
-def _exit_status(label: object) -> Iterator[None]:
-    """Turn an exception that ends training early into a one-line message and an exit status."""
+def _exit_status(label: object) -> Iterator[list[object]]:
+    """Turn an exception that ends training early into a one-line message and an exit status.
+
+    Yields:
+        A list of labels for the message, of which the last is printed.
+    """
+    labels = [label]
     try:
-        yield
+        yield labels
     except Stopped as error:
         ignore_signals()  # a second signal must not change the exit status
-        print(f"{label}: {error}; resume it with --resume", file=sys.stderr)
+        print(f"{labels[-1]}: {error}; resume it with --resume", file=sys.stderr)
         raise typer.Exit(STOPPED) from error
     except LostWorker as error:
         print(error, file=sys.stderr)
         raise typer.Exit(LOST) from error
     except Diverged as error:
-        print(f"{label}: diverged at {error}", file=sys.stderr)
+        print(f"{labels[-1]}: diverged at {error}", file=sys.stderr)
         raise typer.Exit(DIVERGED) from error
 
 
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
     """Train as a worker other than the chief. Do nothing if the run in `out` is finished."""
-    assert machine.cluster is not None
     if out is None or not (out / RESULT).is_file():  # visible only if the disk is shared
-        with _exit_status(machine.cluster.name()):
-            _work(recipe, NoDirectory(), machine, ())
+        _work(recipe, NoDirectory(), machine, ())
 
 
 def _train_locally(
@@ -161,12 +164,15 @@ def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str
     return words + [f"--set={override}" for override in overrides]
 
 
-def _train_here(directory: RunDirectory, machine: Machine, overrides: Sequence[str]) -> None:
+def _train_here(
+    directory: RunDirectory, machine: Machine, overrides: Sequence[str], labels: list[object]
+) -> None:
     """Train in this process. If the run is finished, draw only its missing pictures."""
     if directory.finished:
         _complete(directory, machine.replicas)
         return
-    with directory, _exit_status(directory.path):
+    with directory:
+        labels.append(directory.path)
         _print_plan(directory, "TensorFlow")
         _work(directory.recipe(), directory, machine, overrides)
 

@@ -95,7 +95,7 @@ def read_header(file: BinaryIO) -> Header:
             return Header(format, height, width, mode, _orientation(image) != 1)
     except UnidentifiedImageError:
         known = ", ".join(FORMATS)
-        raise BadImage(f"begins with {start[:8]!r}, not an image ({known})") from None
+        raise BadImage(f"begins with {start[:8]!r}; not an image: expected {known}") from None
     except Image.DecompressionBombError:
         raise BadImage("above the limit of 100 megapixels") from None
     except (BadImage, MemoryError):

@@ -87,7 +87,7 @@ def _position(number: tf.Tensor, batch_size: int, context: tf.distribute.InputCo
 
 
 def names_of_step(split: Split, batch_size: int, seed: int, step: int, most: int = 3) -> str:
-    """Return the names of the first images in a step of `training_batches`, as one text."""
+    """Return the names of the first few images of a training step, joined into one string."""
     indices = indices_of_step(len(split), batch_size, seed, step)[:most]
     return printable(", ".join(map(split.name, indices))) + (", ..." if batch_size > most else "")
 

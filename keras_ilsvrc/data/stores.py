@@ -27,7 +27,7 @@ class Store(Protocol):
         """Return the encoded bytes of an image."""
 
     def encoded(self, row: tf.Tensor) -> tf.Tensor:
-        """Return the encoded bytes as a scalar string tensor, also in a graph."""
+        """Return the encoded bytes as a scalar string tensor; works in a tf.function too."""
 
     def version(self, row: int) -> tuple[int, int]:
         """Return the size of an image in bytes, and a number that changes with its content."""

@@ -109,7 +109,6 @@ class Schedule(Table):
     first rate to the rate of the schedule.
     """
 
-    name: str
     steps: Count
     warm_up: list[float] | None = None
 

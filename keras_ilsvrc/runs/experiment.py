@@ -74,7 +74,7 @@ class Experiment:
 
     @property
     def alone(self) -> bool:
-        """Whether this process is the only worker, which may stop at any time."""
+        """Whether this is the only worker, so that it can stop without telling others."""
         return workers_of(self.strategy)[0] == 1
 
     @property
@@ -89,7 +89,7 @@ class Experiment:
 
     @property
     def eval_rows(self) -> Rows:
-        """Ops on validation and test images."""
+        """Preprocessing ops for validation and test images."""
         return op_rows(self.recipe.data.eval_ops)
 
     def indices(self, step: int, steps: int = 1) -> list[int]:
@@ -133,14 +133,14 @@ def set_up(
     keras.config.set_dtype_policy(recipe.precision or "float32")
     keras.utils.set_random_seed(recipe.seed)
     shape = tuple(recipe.build.input_shape or net.input_shape)
+    _check_channels(shape[-1])
     data = recipe.data
     faults: list[Fault] = []
-    if shape[-1] not in (1, 3):
-        raise InputError(f"build.input_shape has {shape[-1]} channels; expected 1 or 3")
     on_fault = faults.append if data.on_bad == "skip" else refuse
     source = open_source(data.dataset, shape[-1], on_fault)
     _check_classes(recipe.build.classes or net.classes, source)
-    train = source.split(data.train)
+    train, test = source.split(data.train), source.split(data.test)
+    validation = None if data.validation is None else source.split(data.validation)
     left_out = None
     if data.bad_limit is not None:
         with naming_bad_limit(data.bad_limit, lambda: faults):
@@ -153,8 +153,8 @@ def set_up(
         strategy=strategy,
         source=source,
         train=train,
-        validation=None if data.validation is None else source.split(data.validation),
-        test=source.split(data.test),
+        validation=validation,
+        test=test,
         statistics=statistics,
         left_out=left_out,
         model=_build(recipe, strategy),
@@ -217,6 +217,12 @@ def _check_batch(recipe: Recipe, replicas: int) -> None:
         raise InputError(
             "schedule.name is 'plateau', which needs data.validation; name a split there"
         )
+
+
+def _check_channels(channels: int) -> None:
+    """Raise InputError unless images can have this number of channels."""
+    if channels not in (1, 3):
+        raise InputError(f"build.input_shape has {channels} channels; expected 1 or 3")
 
 
 def _check_classes(classes: int, source: Source) -> None:

@@ -42,21 +42,22 @@ def fit(
     """Train for all steps of the recipe, and return the rows of `history.csv`."""
     recipe, split = experiment.recipe, experiment.train
     batch = recipe.data.batch_size
-    plan = Plan(
-        recipe.schedule.steps,
-        -(-len(split) // batch),
-        machine.steps_per_call,
-        machine.checkpoint_steps,
-    )
+    per_epoch = -(-len(split) // batch)
+    plan = Plan(recipe.schedule.steps, per_epoch, machine.steps_per_call, machine.checkpoint_steps)
     history_file = directory.file(HISTORY)
-    with ProgressBar(plan.steps, plan.steps_per_epoch, batch, history_file is not None) as progress:
+    with ProgressBar(plan.steps, per_epoch, batch, history_file is not None) as progress:
         history = History(history_file, batch, progress.log)
-        recorders = _recorders(experiment, update, directory, machine, history)
+        callbacks = [
+            history,
+            progress,
+            *_recorders(experiment, update, directory, machine, history),
+        ]
+        _add_measures(callbacks, experiment, update, stop)
         trainer = Trainer(
             update,
             _feed(experiment),
             plan,
-            [*_measures(experiment, update, stop), history, progress, *recorders],
+            callbacks,
             Checkpoints(directory.file(CHECKPOINTS), directory.owner),
             initial=lambda: set_initial(experiment.model, recipe, experiment.net),
             stop=stop,
@@ -64,7 +65,7 @@ def fit(
         )
 
         def failed() -> list[int]:
-            return experiment.indices(trainer.step, machine.steps_per_call)
+            return experiment.indices(trainer.step, plan.steps_per_call)
 
         with naming_the_file(split, experiment.host_rows, experiment.statistics, failed):
             trainer.train()
@@ -95,17 +96,18 @@ def _feed(experiment: Experiment) -> Feed:
     return Feed(from_step, describe, left_out)
 
 
-def _measures(
-    experiment: Experiment, update: Update, stop: StopRequest
-) -> list[keras.callbacks.Callback]:
-    """Return `Validation` and `Plateau`, if used. All other callbacks must come after them."""
-    callbacks: list[keras.callbacks.Callback] = []
-    if experiment.validation is not None:
-        callbacks.append(Validation(lambda: _validate(experiment, update, stop)))
+def _add_measures(
+    callbacks: list[keras.callbacks.Callback],
+    experiment: Experiment,
+    update: Update,
+    stop: StopRequest,
+) -> None:
+    """Add `Validation` before the callbacks that use its values, and `Plateau` after them."""
     schedule = experiment.recipe.schedule
+    if experiment.validation is not None:
+        callbacks.insert(0, Validation(lambda: _validate(experiment, update, stop)))
     if isinstance(schedule, PlateauTable):
         callbacks.append(Plateau(schedule.factor, schedule.patience, schedule.times))
-    return callbacks
 
 
 def _recorders(

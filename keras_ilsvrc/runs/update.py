@@ -6,7 +6,6 @@ from typing import Any
 from keras_ilsvrc.data.apply import apply_to_batch
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms
-from keras_ilsvrc.recipe.schema import Schedule
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.losses import CrossEntropy
@@ -58,7 +57,7 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
     )
 
 
-def _rate(table: Schedule) -> Rate:
+def _rate(table: Any) -> Rate:
     """Return the learning rate of a recipe: a number, or a schedule with a rate for each step."""
     rate = SCHEDULES[table.name](table)
     return WarmUp(rate, *table.warm_up) if table.warm_up else rate

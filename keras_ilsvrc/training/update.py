@@ -202,7 +202,7 @@ class Update(tf.Module):
             outputs = self.model(self.prepare(images), training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
             total = sums[0]
-            if self.model.losses:  # losses of regularizers, shared by all replicas and pieces
+            if self.model.losses:  # of regularizers; each replica and piece adds its share
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
                 total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
             scaled = total if self.scale is None else total * self.scale

@@ -211,7 +211,9 @@ def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
             of `np.fft.fftfreq`.
     """
     rows, columns = np.indices(kernel.shape[:2]).reshape(2, -1)
-    apart = np.fft.ifft2(band).real.astype(kernel.dtype)  # indexed by the offset between weights
+    apart = np.fft.ifft2(band).real.astype(
+        kernel.dtype
+    )  # filter response by the distance between two weights
     form = apart[np.subtract.outer(rows, rows), np.subtract.outer(columns, columns)]
     weights = kernel.reshape(len(rows), -1, kernel.shape[-1])
     inside = (weights * np.tensordot(form, weights, 1)).sum((0, 1))

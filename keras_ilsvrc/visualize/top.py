@@ -14,7 +14,7 @@ from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
-SHOWN = 16  # default number of maps; ours
+SHOWN = 16  # default number of maps; our choice, not a paper's
 
 
 @dataclass(frozen=True)

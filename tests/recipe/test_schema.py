@@ -74,3 +74,11 @@ def test_every_key_is_in_the_table_of_its_page():
     tables = [x for x in vars(schema).values() if isinstance(x, type) and issubclass(x, Table)]
     keys = {key for table in tables for key in table.model_fields}
     assert {key for key in keys if not re.search(rf"`[^`]*\b{key}\b[^`]*`", section)} == set()
+
+
+def test_saved_recipes_keep_the_order_of_their_keys():
+    """A run is resumed only if its recipe is the same, byte for byte."""
+    saved = recipes.load(recipes.find("quickstart")).toml()
+    keys = re.findall(r"^(?:\[+([\w.]+)\]+|(\w+) =)", saved, re.MULTILINE)
+    schedule = [key for _, key in keys[keys.index(("schedule", "")) + 1 :] if key][:3]
+    assert schedule == ["steps", "name", "learning_rate"]

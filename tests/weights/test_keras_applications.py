@@ -38,7 +38,7 @@ def randomise(net, x):
 @pytest.mark.parametrize(
     ("name", "theirs", "size"),
     [
-        ("vgg16", "VGG16", 64),
+        pytest.param("vgg16", "VGG16", 64, marks=slow),
         pytest.param("vgg19", "VGG19", 64, marks=slow),
         ("resnet50_keras", "ResNet50", 61),
         ("resnet50_v2_keras", "ResNet50V2", 61),
