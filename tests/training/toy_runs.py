@@ -74,7 +74,7 @@ def untrained(rate_falls=False):
 
 
 def run(directory=None, stop_after=None, rate_falls=False, feed=toy.batches, **options):
-    """Trains the toy net, or goes on with it; its hash, and the epochs' logs."""
+    """Trains the toy net, or resumes it; returns its hash, the logs of the epochs, the trainer."""
     update, log, stop = untrained(rate_falls), Log(), StopRequest()
     callbacks = [log, *([Plateau()] if rate_falls else []), StopAt(stop, stop_after)]
     trainer = toy.trainer_of(
