@@ -148,6 +148,10 @@ class _Literals(ast.NodeVisitor):
             if not isinstance(each, ast.Tuple | ast.Set):
                 self.visit(each)
 
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if not re.match("tuple|dict|list|Callable|Mapping|Annotated", ast.unparse(node.value)):
+            self.generic_visit(node)  # the others are types
+
     def visit_Tuple(self, node: ast.Tuple | ast.List) -> None:
         if isinstance(node.ctx, ast.Load):
             self.rows.append([(x, x) for x in node.elts])

@@ -42,7 +42,7 @@ PARTS = {
 }
 # Tests against the papers that run first. Coverage misses some: a net is built once for all tests.
 OF_PAPERS = {
-    "nets": ("tests/nets/test_published", "tests/nets/test_counts", "tests/nets/test_limits"),
+    "nets": ("tests/nets/test_published", "tests/nets/test_counts", "tests/accounting/test_p"),
     "layers": ("tests/nets/test_published", "tests/nets/test_counts"),
     "accounting": ("tests/accounting/",),
     "recipe": ("tests/recipe/",),
@@ -82,7 +82,8 @@ def make_map() -> None:
             tests[str(Path(file).relative_to(ROOT))] |= {x.partition("|")[0] for x in contexts if x}
     seconds = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        seconds[f"{case.get('classname')}::{case.get('name')}"] = float(case.get("time", 0))
+        file = f"{case.get('classname').replace('.', '/')}.py"
+        seconds[f"{file}::{case.get('name')}"] = float(case.get("time", 0))
     MAP.write_text(
         json.dumps({"tests": {x: sorted(y) for x, y in tests.items()}, "seconds": seconds})
     )
@@ -147,17 +148,16 @@ def chosen(path: str, known: dict) -> list[str]:
     """Return the tests that touch a file, file by file, those that take least time first."""
     part = "recipe" if path.startswith("recipes/") else path.split("/")[1]
     first = OF_PAPERS.get(part, METHODS)
-    every = {x for tests in known["tests"].values() for x in tests}
+    every = known["seconds"]
     touching = {x for x in every if x.startswith(first)}
     touching |= set(
         known["tests"].get(path) or {x for x in every if x.startswith(f"tests/{part}/")}
     )
     files, seconds = defaultdict(list), defaultdict(float)
     for test in sorted(touching):
-        file, _, name = test.partition("::")
+        file = test.partition("::")[0]
         files[file].append(test)
-        key = f"{file.removesuffix('.py').replace('/', '.')}::{name}"
-        seconds[file] += known["seconds"].get(key, 1.0)
+        seconds[file] += known["seconds"].get(test, 1.0)
     order = sorted(files, key=lambda file: (not file.startswith(first), seconds[file]))
     return [test for file in order for test in files[file]]
 
