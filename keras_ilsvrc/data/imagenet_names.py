@@ -1,0 +1,21 @@
+"""English names of the 1,000 ImageNet classes of the ILSVRC, by WordNet synset."""
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def imagenet_names() -> dict[str, str]:
+    """Return {synset: English name}, in the usual order of the 1,000 classes: sorted by synset.
+
+    For example, the first item is `"n01440764": "tench"`.
+    """
+    table = files("keras_ilsvrc.data") / "imagenet_names.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        return {row["synset"]: row["name"] for row in csv.DictReader(file)}
+
+
+def readable(name: str) -> str:
+    """Return a class name for people: the English name of an ImageNet synset, else `name`."""
+    return imagenet_names().get(name, name)
