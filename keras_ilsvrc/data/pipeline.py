@@ -119,6 +119,23 @@ def evaluation_batches(
     )
 
 
+def readable_batches(
+    split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], batch_size: int
+) -> tf.data.Dataset:
+    """Return batches of (indices, images) of the images that can be used, in order.
+
+    An image that is damaged, or that an op rejects, is left out; its index is then missing. The
+    last batch may be smaller.
+    """
+
+    @as_written
+    def image(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return index, tf.cast(image_at(split, index, rows, NO_SEED, statistics), tf.float32)
+
+    images = tf.data.Dataset.range(len(split)).map(image, CORES).ignore_errors()
+    return made_ahead(images.batch(batch_size))
+
+
 def untuned() -> tf.data.Options:
     """Return options of tf.data that turn off autotuning and sharding by file.
 

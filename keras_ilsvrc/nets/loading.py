@@ -48,8 +48,10 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     import keras
 
-    for name in ("constraints", "optimizers", "schedules"):  # classes of compiled models
-        importlib.import_module(f"keras_ilsvrc.training.{name}")
+    names = ["training.constraints", "training.optimizers", "training.schedules"]
+    names += ["data.preprocessing"] * (keras.backend.backend() == "tensorflow")
+    for name in names:  # classes of compiled models, and of models with their preprocessing
+        importlib.import_module(f"keras_ilsvrc.{name}")
     from keras_ilsvrc.layers.graph import synchronize
 
     model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))
