@@ -12,8 +12,8 @@ from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json, check_file, table_of
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.nets import NETS, info
-from keras_ilsvrc.nets.printed import printed
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.table import PRINTED
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 WIDTH = 100
@@ -85,11 +85,11 @@ def table(
 ) -> None:
     """Print the table of a network's paper, with the values of the built network beside it."""
     net = info(name)
-    paper = printed(net)
+    paper = PRINTED.get(net.name)
     if paper is None:
         raise InputError(
             f"{net.paper} prints no table of {net.name} to compare with; networks with a table: "
-            + ", ".join(other for other, row in NETS.items() if printed(row))
+            + ", ".join(PRINTED)
         )
     model, account = accounted(name, opened=True)
     rows = []
