@@ -118,7 +118,7 @@ def _print_comparison(result: "Comparison") -> None:
     if result.ratio:
         median, lower, upper, least, most = (f"{value:.3f}" for value in astuple(result.ratio))
         spread = f"quartiles {lower} to {upper}, extremes {least} to {most}"
-        console.print(f"ratio {median}: our images/s divided by the other package's; {spread}")
+        console.print(f"ratio {median}: our images/s divided by theirs; {spread}")
     how = f"{result.work}, batch {result.batch}, {result.steps} steps, {result.dtype}"
     console.print(f"{how}, {result.device}, XLA {'on' if result.jit else 'off'}")
 
@@ -187,7 +187,7 @@ def input_(
     for name, rate in speed.images_per_second.items():
         print(f"{name:<26} {rate:7.0f} images/s")
     for ratio in speed.ratios:
-        what = f"images/s of {ratio.ours} divided by those of {ratio.over}"
+        what = f"images/s of {ratio.ours} divided by {ratio.over}"
         print(f"ratio {ratio.median:.3f}: {what}; {_quartiles(ratio)}")
     how = f"{speed.images} JPEGs of {speed.kilobytes:.0f} kB per round, {speed.rounds} rounds"
     print(f"{how}, {speed.threads} threads")

@@ -36,7 +36,7 @@ def evaluate(
     replicas: Replicas = None,
     as_json: Json = False,
 ) -> None:
-    """Test the network of a finished run, or an ensemble of several, on the test images."""
+    """Test the network of a finished run, or an ensemble of several, on the recipe's test set."""
     check_replicas(replicas)
     if protocol is not None:
         passes_of(protocol)
