@@ -1,4 +1,4 @@
-"""Functions that find, read and validate recipe files, except the names of networks and splits."""
+"""Find, read and validate recipe files. Names of networks and splits are not checked here."""
 
 import re
 import tomllib
@@ -113,7 +113,7 @@ def _parse(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError as error:  # Python's own message advises a change of code
+    except ValueError as error:  # replace Python's message, which suggests a change of code
         raise ValueError("a number of more than 4,300 digits") from error
 
 
@@ -147,7 +147,7 @@ def _explain(error: Mapping[str, Any]) -> str:
     if error["type"] == "union_tag_not_found":
         return f"{path}: expected a table with a key {choice}, found {found!r}"
     reason = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error" and isinstance(found, dict):  # not one key, but a table
+    if error["type"] == "value_error" and isinstance(found, dict):  # about a table, not a key
         return f"{path}: {reason}"
     shown_value = f"{found!r:.60}"
     return f"{path} is {shown_value}: {reason[0].lower()}{reason[1:]}"
