@@ -39,7 +39,7 @@ def learning(run: FinishedRun) -> Section | None:
 
 
 def confusion(run: FinishedRun) -> Section:
-    """Return the section with the confusion matrix, or with the top confusions of many classes."""
+    """Return the section with the confusion matrix; for many classes, with the top confusions."""
     number = len(run.classes)
     cells = run.labels * number + run.probabilities.argmax(axis=1)  # flat matrix index
     counts = np.bincount(cells, minlength=number**2).reshape(number, number)

@@ -107,7 +107,7 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
-        """Create the directory and its parents. If the block fails, remove the empty ones."""
+        """Create the directory and its parents. If the block fails, remove those left empty."""
         self.path, made = places.make(self.path, self.numbered)
         try:
             yield

@@ -198,7 +198,7 @@ def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:
-    """Return the model without its optimizer, for files that contain only its weights."""
+    """Return a model with the same weights but no optimizer, to read or write weight files."""
     return keras.Model(model.input, model.output)
 
 

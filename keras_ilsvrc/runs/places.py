@@ -9,7 +9,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def resolved(path: Path) -> Path:
-    """Return a path without symbolic links and `..`, and relative if in the working directory.
+    """Resolve symbolic links and `..` in a path; make it relative if in the working directory.
 
     Raises:
         InputError: If the path is a link to itself, or is too long.

@@ -22,7 +22,7 @@ Content = TypeVar("Content")
 
 
 class Images(Table):
-    """Fingerprint of the images of one split.
+    """Fingerprint of one split: the number of images, and two SHA-256 digests.
 
     Attributes:
         number: Number of images.
@@ -143,7 +143,7 @@ def unsealed(content: bytes) -> dict[str, Any]:
 
 
 def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
-    """Return `parse()`, or raise an InputError that says that the file is damaged.
+    """Call `parse` and return its result, or raise an InputError that the file is damaged.
 
     Raises:
         InputError: If `parse` fails. The message names `path` and ends with `advice`.
