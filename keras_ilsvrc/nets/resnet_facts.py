@@ -1,9 +1,11 @@
 """Facts about plain and residual nets: He et al., arXiv:1512.03385 and arXiv:1603.05027."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from keras_ilsvrc.nets.family import Family
+from keras_ilsvrc.nets.printed import Line, Printed
 from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
@@ -17,6 +19,9 @@ SHORTCUTS = Choice(
 MOVING_AVERAGES = (
     "batch normalisation uses moving averages with momentum 0.9; the authors computed its "
     "statistics over many images after training"
+)
+STRIDE_IN_3X3 = (
+    "bottlenecks have their stride in the 3x3 convolution; the authors', in the first 1x1 one"
 )
 NO_SHORTCUT: dict[str, Any] = {"shortcut": "none", "gate_bias": -6.0}
 
@@ -55,7 +60,7 @@ V1_5 = replace(
     paper="He et al., arXiv:1512.03385, in torchvision's version",
     arguments={"form": "v1_5"},
     departures=(
-        "bottlenecks have their stride in the 3x3 convolution; the authors', in the first 1x1 one",
+        STRIDE_IN_3X3,
         "pool1 is padded by 1; the windows of the authors' pool1 begin at the first pixel",
     ),
     place="not an entry: torchvision's version of the winner of 2015",
@@ -95,6 +100,10 @@ V2_KERAS = replace(
     ),
 )
 
+# Table 1: FLOPs by depth, by which the paper means multiply-adds, and the map size of each stage.
+TABLE_1 = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
+SIZES = {"conv1": 112, "conv2": 56, "conv3": 28, "conv4": 14, "conv5": 7}
+
 NETS = {
     "plain18": PLAIN.net(11_515_688, (27.94, None, "ten_crop"), depth=18),
     "plain34": PLAIN.net(21_623_848, (28.54, 10.02, "ten_crop"), depth=34),
@@ -116,4 +125,22 @@ NETS = {
     "resnet152_v2": V2.net(60_185_128, (21.1, 5.5, "single_view at 320"), depth=152),
     "resnet200_v2": V2.net(64_666_152, (20.7, 5.3, "single_view at 320"), depth=200),
     "resnet50_v2_keras": V2_KERAS.net(25_568_360, depth=50),
+}
+
+
+def printed_lines(sizes: dict[str, int], quantity: str, total: str, why: str = "") -> list[Line]:
+    """Return the lines of a table: the map size of each stage, and a total of the net."""
+    # stages other than conv1 have several units
+    labels = {stage: stage if stage == "conv1" else f"{stage}_x" for stage in sizes}
+    lines = [Line(labels[x], "size", x, f"{size}x{size}") for x, size in sizes.items()]
+    return [*lines, Line("FLOPs" if quantity == "macs" else quantity, quantity, "", total, why)]
+
+
+PRINTED = {
+    name: Printed(
+        "table 1", partial(printed_lines, SIZES, "macs", TABLE_1[net.arguments["depth"]], why)
+    )
+    for name, net in NETS.items()
+    for why in [STRIDE_IN_3X3 if STRIDE_IN_3X3 in net.departures else ""]
+    if "arXiv:1512.03385" in net.paper
 }

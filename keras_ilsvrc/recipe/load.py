@@ -1,4 +1,4 @@
-"""Functions that find, read and check recipe files, but do not look up the names in them."""
+"""Find, read and validate recipe files. Names of networks and splits are not checked here."""
 
 import re
 import tomllib
@@ -17,10 +17,10 @@ DEPTH = 16  # maximum nesting of tables and lists; a recipe needs four levels
 
 
 def find(name: str) -> Path:
-    """Return the path of a recipe.
+    """Return the path of a recipe file, found by its path or by its name in the package.
 
     Args:
-        name: Path of a recipe file, or name of a recipe in the package.
+        name: Path of a recipe file, or name of a recipe in the package, for example `alexnet`.
 
     Raises:
         InputError: If there is no such recipe; the message suggests similar names.
@@ -29,7 +29,7 @@ def find(name: str) -> Path:
         if Path(name).is_file():
             return Path(name)
     package = Path(__file__).parent.parent
-    homes = [x / "recipes" for x in (package, package.parent)]  # installed, or in a checkout
+    homes = [x / "recipes" for x in (package, package.parent)]  # installed package, Git checkout
     home = next((x for x in homes if x.is_dir()), package)
     known = {file.stem: file for file in sorted(home.glob("*.toml"))}
     if name in known:
@@ -40,12 +40,12 @@ def find(name: str) -> Path:
 
 
 def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
-    """Read and check a recipe.
+    """Read a recipe file, apply overrides, and validate the result.
 
     Args:
         path: Path of the TOML file.
-        overrides: Changes such as `"schedule.steps=100"`: a dotted key, and a TOML value or a
-            bare word.
+        overrides: Changes such as `"schedule.steps=100"`: a dotted key, then a TOML value or a
+            word without quotes.
 
     Raises:
         InputError: If the file is not TOML (the message gives the line), or a key is unknown (the
@@ -56,7 +56,7 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
         text = content.decode("utf-8-sig")  # some editors write a byte order mark
         table = _parse(text)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8: {error}; save it as UTF-8") from error
+        raise InputError(f"{path}: not UTF-8: {error}; save the file as UTF-8") from error
     except ValueError as error:
         raise InputError(f"{path}: not TOML: {error}") from error
     for override in overrides:
@@ -113,19 +113,19 @@ def _parse(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError as error:  # replace Python's message, which is for programmers
+    except ValueError as error:  # replace Python's message, which suggests a change of code
         raise ValueError("a number of more than 4,300 digits") from error
 
 
 def _explain(error: Mapping[str, Any]) -> str:
-    """Return a pydantic error as text: path of the key, value found, and what was expected."""
+    """Return a pydantic error as text: the full key, the value found, and the value expected."""
     steps = list(error["loc"])
     known: Iterable[str] = Recipe.model_fields
     shown: list[str] = []
     choice, words = "", dict[str, list[str]]()
     kind, kinds = "", dict[str, list[str]]()
     for step in steps:
-        if step in words:  # pydantic inserts the name of the variant
+        if step in words:  # pydantic inserts the name of a table's variant
             kind, kinds = str(step), words
             known, words = words[step], {}
             continue
@@ -147,7 +147,7 @@ def _explain(error: Mapping[str, Any]) -> str:
     if error["type"] == "union_tag_not_found":
         return f"{path}: expected a table with a key {choice}, found {found!r}"
     reason = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error" and isinstance(found, dict):  # error of a whole table
+    if error["type"] == "value_error" and isinstance(found, dict):  # about a table, not a key
         return f"{path}: {reason}"
     shown_value = f"{found!r:.60}"
     return f"{path} is {shown_value}: {reason[0].lower()}{reason[1:]}"

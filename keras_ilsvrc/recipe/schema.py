@@ -1,4 +1,4 @@
-"""Schema of recipes: keys, types and ranges. `runs` checks the names of nets, splits etc."""
+"""Schema of recipes: keys, types and ranges. Names of networks and splits are checked in `runs`."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,7 @@ Protocol = Literal[
 
 
 class Build(Table):
-    """Arguments of `build`. Extra keys are variations of the network."""
+    """Arguments of `nets.build.build`. Extra keys are options that vary the published network."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -29,15 +29,15 @@ class Build(Table):
 
     @property
     def variations(self) -> dict[str, Any]:
-        """Extra keys, each a variation of the network."""
+        """Extra keys: options that make the network differ from the published one."""
         return dict(self.model_extra or {})
 
 
 class Data(Table):
-    """Images of a run, their preprocessing, and the global batch size.
+    """Dataset and splits of a run, the preprocessing ops, and the global batch size.
 
     If `on_bad` is "skip", up to `bad_limit` files that cannot be decoded are left out of
-    training; otherwise the first such file ends training.
+    training. Otherwise training stops with an error at the first of them.
     """
 
     dataset: str
@@ -53,18 +53,18 @@ class Data(Table):
     @model_validator(mode="after")
     def limited(self) -> "Data":
         if (self.on_bad == "skip") != (self.bad_limit is not None):
-            raise ValueError("on_bad = 'skip' and bad_limit go together; give both, or neither")
+            raise ValueError("on_bad = 'skip' and bad_limit need each other; set both, or neither")
         return self
 
 
 class BatchNorm(Table):
-    """Scope of the batch statistics: all replicas together, or each replica separately."""
+    """Batch normalization setting: statistics over all replicas together, or per replica."""
 
     statistics: Literal["synchronized", "replica"]
 
 
 class Loss(Table):
-    """Cross-entropy loss. `weights` gives the loss weight of auxiliary outputs by name."""
+    """Cross-entropy loss settings. `weights` is {name of an auxiliary output: loss weight}."""
 
     name: Literal["cross_entropy"]
     weights: dict[str, NotNegative] | None = None
@@ -72,12 +72,12 @@ class Loss(Table):
 
 
 class Optimizer(Table):
-    """Keys that all optimizers share.
+    """Settings that all optimizers share.
 
-    `l2` is the weight decay, which is added to the gradients of kernels. `rates` are factors of
-    the learning rate by name of the weight. `clip_norm` is the maximum global norm of the
-    gradients, `average` the momentum of the moving averages of the weights, and `filter_rms` the
-    maximum root mean square of a convolution's filter.
+    `l2` is the coefficient of the weight decay, which is added to the gradients of kernels.
+    `rates` multiplies the learning rate of weights by name, e.g. {"bias": 2.0}. `clip_norm` is the
+    maximum global norm of the gradients, `average` the momentum of the moving averages of the
+    weights, and `filter_rms` the maximum root mean square of a convolution's filter.
     """
 
     momentum: Annotated[float, Field(ge=0, lt=1)]
@@ -89,13 +89,13 @@ class Optimizer(Table):
 
 
 class SGDTable(Optimizer):
-    """SGD settings, with momentum and weight decay as in the papers."""
+    """SGD settings. Momentum and weight decay are applied as in Krizhevsky et al. 2012."""
 
     name: Literal["sgd"]
 
 
 class RMSpropTable(Optimizer):
-    """RMSProp settings, as in Inception-v3."""
+    """RMSProp settings. The update rule is that of Inception-v3 (Szegedy et al. 2016)."""
 
     name: Literal["rmsprop"]
     rho: Annotated[float, Field(ge=0, lt=1)]
@@ -103,10 +103,10 @@ class RMSpropTable(Optimizer):
 
 
 class Schedule(Table):
-    """Number of training steps, and the learning rate of each step.
+    """Base class of learning rate schedules: the number of training steps, and the warm-up.
 
-    `warm_up` is [steps, first rate]: the rate rises linearly over that many steps, from the
-    first rate to the rate of the schedule.
+    `warm_up` is [steps, first rate]. Over these steps, the rate rises linearly from the first rate
+    to the rate of the schedule.
     """
 
     steps: Count
@@ -116,12 +116,12 @@ class Schedule(Table):
     @classmethod
     def pair(cls, pair: list[float] | None) -> list[float] | None:
         if pair is not None and (len(pair) != 2 or pair[0] < 1 or pair[0] % 1 or pair[1] < 0):
-            raise ValueError("expected [steps, first rate]")
+            raise ValueError("expected [steps, first rate], e.g. [400, 0.01]")
         return pair
 
 
 class StepsTable(Schedule):
-    """Piecewise constant schedule. Each row of `learning_rate` is [first step, rate]."""
+    """Piecewise constant learning rate. Each row of `learning_rate` is [first step, rate]."""
 
     name: Literal["steps"]
     learning_rate: Annotated[list[list[float]], Field(min_length=1)]
@@ -130,10 +130,10 @@ class StepsTable(Schedule):
     @classmethod
     def rows(cls, rows: list[list[float]]) -> list[list[float]]:
         if any(len(row) != 2 for row in rows):
-            raise ValueError("expected rows of [first step, rate]")
+            raise ValueError("expected rows of [first step, rate], e.g. [[0, 0.1], [1000, 0.01]]")
         starts = [row[0] for row in rows]
         if starts[0] != 0 or starts != sorted(set(starts)) or any(start % 1 for start in starts):
-            raise ValueError(f"steps are {starts}; expected increasing whole numbers from 0 on")
+            raise ValueError(f"first steps are {starts}; expected increasing whole numbers from 0")
         if any(rate <= 0 for _, rate in rows):
             raise ValueError(f"rates are {[rate for _, rate in rows]}; expected numbers above 0")
         return rows
@@ -142,7 +142,7 @@ class StepsTable(Schedule):
 class PlateauTable(Schedule):
     """Schedule that multiplies the rate by `factor` when the validation error stops falling.
 
-    This happens after `patience` epochs without a new minimum, at most `times` times.
+    The rate is lowered after `patience` epochs without a new minimum, at most `times` times.
     """
 
     name: Literal["plateau"]
@@ -159,7 +159,7 @@ class PlateauTable(Schedule):
 
 
 class PolynomialTable(Schedule):
-    """Schedule learning_rate * (1 - step / steps) ^ power, which is 0 after the last step."""
+    """Polynomial schedule: the rate is learning_rate * (1 - step / steps) ^ power."""
 
     name: Literal["polynomial"]
     learning_rate: Positive
@@ -167,7 +167,7 @@ class PolynomialTable(Schedule):
 
 
 class ExponentialTable(Schedule):
-    """Schedule that multiplies the rate by `factor` after every `every` steps."""
+    """Exponential schedule: the rate is multiplied by `factor` once every `every` steps."""
 
     name: Literal["exponential"]
     learning_rate: Positive
@@ -176,10 +176,11 @@ class ExponentialTable(Schedule):
 
 
 class Expect(Table):
-    """Test errors that the run should reach, and the protocol that measures them.
+    """Expected test errors of a run, in %, and the test protocol used to measure them.
 
     `scales` are the lengths to which a multi-scale protocol resizes the shorter side of an image.
-    `measured` describes the runs that measured the errors; without it, they are the paper's.
+    `measured` describes our runs in which the errors were measured. If it is None, the errors are
+    those that the paper published.
     """
 
     protocol: Protocol
@@ -191,14 +192,15 @@ class Expect(Table):
     @model_validator(mode="after")
     def some(self) -> "Expect":
         if self.top1_error is None and self.top5_error is None:
-            raise ValueError("expected top1_error, top5_error or both")
+            raise ValueError("no error is set; expected top1_error, top5_error or both")
         return self
 
 
 class Initial(Table):
-    """Initial weights, some of them from another run.
+    """Initial weights of a run, some of them copied from another run.
 
-    The listed `layers` are copied from the run directory `weights`. `rest` sets all other layers.
+    The layers named in `layers` are copied from the run directory `weights`. `rest` is the rule,
+    run or file that sets all other layers.
     """
 
     weights: str
@@ -207,17 +209,17 @@ class Initial(Table):
 
 
 class Departure(Table):
-    """Departure from the paper, and the reason for it."""
+    """Departure of a recipe from the paper, and the reason for it."""
 
     what: str
     why: str
 
 
 class Recipe(Table):
-    """Complete recipe of a run.
+    """Complete settings of a training run, as read from a recipe file.
 
     `precision` is Keras' dtype policy, by default float32. `accumulate` is the number of pieces
-    into which each replica splits its images of a step. `keep_epochs` lists the epochs after which
+    into which each replica splits its part of a batch. `keep_epochs` lists the epochs after which
     weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
     """
 
@@ -248,7 +250,7 @@ class Recipe(Table):
         return tomli_w.dumps(self.table())
 
     def table(self) -> dict[str, Any]:
-        """Return the recipe as the dict that `tomllib` would read from its TOML text."""
+        """Return the recipe as a dict, as `tomllib` would read it from `toml()`."""
         return self.model_dump(exclude_none=True)
 
 
