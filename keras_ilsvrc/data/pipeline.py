@@ -4,6 +4,7 @@ The example at position i of epoch e, and its augmentation, are a pure function 
 So there is no shuffle buffer, and a stream can start at any step.
 """
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, fold_in, image_at, needed
-from keras_ilsvrc.data.decode import Fault
+from keras_ilsvrc.data.decode import Fault, read_header
 from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor
@@ -124,12 +125,24 @@ def readable_batches(
 ) -> tf.data.Dataset:
     """Return batches of (indices, images) of the images that can be used, in order.
 
-    An image that is damaged, or that an op rejects, is left out; its index is then missing. The
-    last batch may be smaller.
+    An image that is damaged or too large, or that an op rejects, is left out; its index is then
+    missing. The last batch may be smaller.
+
+    Args:
+        split: Encoded images, whose headers may not have been checked yet.
+        rows: Ops with their arguments, applied in order.
+        statistics: Statistics that the ops need.
+        batch_size: Number of images in a batch.
     """
+
+    def check(index: np.integer) -> np.integer:
+        read_header(io.BytesIO(split.store.read(int(split.rows[index]))))
+        return index
 
     @as_written
     def image(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.control_dependencies([tf.numpy_function(check, [index], tf.int64)]):
+            index = tf.identity(index)
         return index, tf.cast(image_at(split, index, rows, NO_SEED, statistics), tf.float32)
 
     images = tf.data.Dataset.range(len(split)).map(image, CORES).ignore_errors()

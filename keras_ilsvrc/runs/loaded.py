@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
+from keras_ilsvrc.data.decode import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
 from keras_ilsvrc.data.pipeline import first_fault, naming_the_file, readable_batches
 from keras_ilsvrc.data.preprocessing import Preprocessing
@@ -35,8 +36,18 @@ class Guess(NamedTuple):
     name: str
     probability: float
 
+    @property
+    def readable(self) -> str:
+        """Name for people, for example "tench" for `n01440764`."""
+        return readable(self.name)
+
+    @property
+    def percent(self) -> str:
+        """Probability in percent, for example "71.3 %"."""
+        return f"{100 * self.probability:.1f} %"
+
     def __str__(self) -> str:
-        return f"{readable(self.name)} {self.probability:.1%}".replace("%", " %")
+        return f"{self.readable} {self.percent}"
 
 
 class Prediction(NamedTuple):
@@ -103,8 +114,9 @@ class LoadedRun:
         if not is_whole(top, 1):
             raise InputError(f"top is {top!r}; expected a whole number of at least 1")
         listed = _listed(images)
-        if all(isinstance(one, Path) for one in listed):
-            return [x for x in self.answers(listed, top, refuse_line)]
+        paths = [one for one in listed if isinstance(one, Path)]
+        if len(paths) == len(listed):
+            return list(self.answers(paths, top, refuse_line))
         found = []
         for start in range(0, len(listed), TOGETHER):
             some = listed[start : start + TOGETHER]
@@ -133,7 +145,7 @@ class LoadedRun:
                 fault = first_fault(split, self.rows, self.statistics, [index])
                 on_fault(fault or f"{split.name(index)}: cannot be used")
 
-        with out_of_memory("use smaller images"):
+        with own_limit(), out_of_memory("use smaller images"):
             for indices, images in batches:
                 for index, row in zip(indices.numpy(), self._step(images).numpy(), strict=True):
                     leave_out(index)
