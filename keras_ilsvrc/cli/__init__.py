@@ -10,6 +10,7 @@ from keras_ilsvrc.cli import (
     data,
     doctor,
     evaluate,
+    export,
     nets,
     predict,
     report,
@@ -34,6 +35,7 @@ app.command("compare")(accounts.compare)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("results")(results.results)
 app.add_typer(visualize.app, name="visualize")

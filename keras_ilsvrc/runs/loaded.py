@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
 from keras_ilsvrc.data.decode import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
+from keras_ilsvrc.data.ops import portable
 from keras_ilsvrc.data.pipeline import first_fault, naming_the_file, readable_batches
 from keras_ilsvrc.data.preprocessing import Preprocessing
 from keras_ilsvrc.data.split import Split
@@ -153,19 +154,23 @@ class LoadedRun:
                     due = index + 1
             leave_out(len(paths))
 
-    def model_with_preprocessing(self, batch_size: int | None = None) -> keras.Model:
+    def model_with_preprocessing(
+        self, batch_size: int | None = None, other_runtimes: bool = False
+    ) -> keras.Model:
         """Return a model from raw uint8 images to probabilities, which shares the weights.
 
         It takes images of any size that the ops accept. Within a batch, all have the same size.
 
         Args:
             batch_size: Number of images in a batch, if fixed. The graph for 1 has no loop.
+            other_runtimes: Whether to use only operations that ONNX and LiteRT have too.
         """
+        rows = portable(self.rows) if other_runtimes else self.rows
         raw = keras.Input((None, None, self.channels), batch_size, dtype="uint8", name="image")
-        made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
+        made = Preprocessing(rows, self.statistics, name="preprocessing")(raw)
         if None in made.shape[1:]:  # no op sets the size, so the images must have it
             raw = keras.Input(self.model.inputs[0].shape[1:], batch_size, "uint8", name="image")
-            made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
+            made = Preprocessing(rows, self.statistics, name="preprocessing")(raw)
         return keras.Model(raw, self.model(made), name=self.model.name)
 
     @cached_property
@@ -196,18 +201,19 @@ class LoadedRun:
         return np.asarray(made, "float32")
 
 
-def load_run(path: str | Path) -> LoadedRun:
+def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
     """Load a finished run for use. Only the run's own directory is read, never its data set.
 
     Args:
         path: Path of the run directory, wherever it is now.
+        precision: Keras' dtype policy of the model; that of the recipe if None.
 
     Raises:
         InputError: If the directory contains no finished run, a file in it is damaged, or a newer
             version of the package wrote it.
     """
     directory = RunFiles(Path(path)).check_finished()
-    model = trained_model(directory)
+    model = trained_model(directory, precision)
     identity = directory.identity
     return LoadedRun(
         model, tuple(identity.classes), identity.eval_ops, directory.statistics() or {}
@@ -233,10 +239,15 @@ def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRu
     return LoadedRun(model, classes, rows_of(model.inputs[0].shape[1], preprocess), {})
 
 
-def trained_model(directory: RunFiles) -> keras.Model:
-    """Return the model of a finished run with its trained weights, without auxiliary outputs."""
+def trained_model(directory: RunFiles, precision: str | None = None) -> keras.Model:
+    """Return the model of a finished run with its trained weights, without auxiliary outputs.
+
+    Args:
+        directory: Finished run.
+        precision: Keras' dtype policy of the model; that of the recipe if None.
+    """
     recipe, weights = directory.recipe(), directory.weights()
-    model = _built(recipe)
+    model = _built(recipe, precision or recipe.precision or "float32")
     load_weights(model, weights)
     return _with_one_output(model)
 
@@ -255,11 +266,11 @@ def refuse_line(line: str) -> None:
     raise InputError(line)
 
 
-def _built(recipe: Recipe) -> keras.Model:
-    """Build the network of a recipe in its precision."""
+def _built(recipe: Recipe, precision: str) -> keras.Model:
+    """Build the network of a recipe with a dtype policy."""
     before = keras.config.dtype_policy()
     try:
-        keras.config.set_dtype_policy(recipe.precision or "float32")
+        keras.config.set_dtype_policy(precision)
         return build(recipe.net, **recipe.build.model_dump(exclude_none=True))
     finally:
         keras.config.set_dtype_policy(before)

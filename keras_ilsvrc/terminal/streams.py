@@ -1,9 +1,11 @@
 """Standard streams on which writes never fail, and a quiet import of TensorFlow."""
 
+import contextlib
 import io
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -43,18 +45,30 @@ def quiet_tensorflow() -> None:
     TensorFlow's first messages come from compiled code, before any setting can suppress them.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            import tensorflow as tf
+    with quiet():
+        import tensorflow as tf
 
-            tf.config.list_physical_devices()
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Suppress what compiled code writes to stderr in the block. Show it only if the block fails.
+
+    `sys.stderr` still shows what Python code writes to it.
+    """
+    sys.stderr.flush()
+    before, shown = sys.stderr, os.dup(2)
+    with tempfile.TemporaryFile() as messages, open(shown, "w", errors="backslashreplace") as text:
+        os.dup2(messages.fileno(), 2)
+        sys.stderr = text
+        try:
+            yield
         except Exception:
+            text.flush()
             messages.seek(0)
             os.write(shown, messages.read())
             raise
         finally:
+            sys.stderr = before
             os.dup2(shown, 2)
-            os.close(shown)

@@ -1,0 +1,109 @@
+"""Export of the trained network of a run, with its preprocessing and its class names."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from keras_ilsvrc import files
+from keras_ilsvrc.data.imagenet_names import readable
+from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.errors import InputError, printable
+from keras_ilsvrc.runs.loaded import LoadedRun, load_run
+from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.weights.export import FORMATS, export
+
+COUNT = 8  # test images that check an export
+
+
+class Exported(NamedTuple):
+    """Exported network of a run.
+
+    Attributes:
+        names: File with the names of the classes, one per line.
+        classes: Number of classes.
+        shape: Shape of a batch of images; None for sizes that may vary.
+        dtype: Data type of the images.
+        checked: Description of the images that checked the export.
+        difference: Largest difference of a probability from that of the run.
+    """
+
+    names: Path
+    classes: int
+    shape: tuple[int | None, ...]
+    dtype: str
+    checked: str
+    difference: float
+
+
+def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> Exported:
+    """Export the network of a finished run in float32, and write the names of its classes beside.
+
+    Args:
+        path: Path of the run directory.
+        name: Name of the format, one of `FORMATS`.
+        out: File to write, or folder for a SavedModel.
+        preprocessing: Whether the export takes raw uint8 images and preprocesses them itself. If
+            not, it takes float32 images as `LoadedRun.preprocess` returns them.
+
+    Raises:
+        InputError: As `load_run` and `export` do.
+    """
+    run = load_run(path, "float32")
+    form = FORMATS[name]
+    raw = run.model_with_preprocessing(
+        None if form.only_tensorflow else 1, other_runtimes=not form.only_tensorflow
+    )
+    images = test_images(RunFiles(path), run.channels)
+    checked = f"{len(images)} test images of the run"
+    if not images:
+        images = sample_images(run, raw.inputs[0].shape[1:3])
+        checked = "two photographs of scikit-learn and noise"
+    batches = [run.preprocess(image) for image in images]
+    expected = [np.asarray(run.model(batch, training=False)) for batch in batches]
+    model = raw if preprocessing else run.model
+    given = [image[None] for image in images] if preprocessing else batches
+    difference = export(model, out, name, given, expected)
+    names = out.with_suffix(".classes.txt")
+    with files.whole(names) as part:
+        part.write_text("".join(f"{_line(one)}\n" for one in run.classes), encoding="utf-8")
+    image = model.inputs[0]
+    return Exported(names, len(run.classes), image.shape, image.dtype, checked, difference)
+
+
+def test_images(run: RunFiles, channels: int) -> list[np.ndarray]:
+    """Return up to `COUNT` raw test images of a run; an empty list if its data is not there."""
+    data = run.recipe().data
+    try:
+        split = open_source(data.dataset, channels, lambda fault: None).split(data.test)
+        some = np.unique(np.linspace(0, len(split) - 1, COUNT).astype(int))
+        return [np.asarray(split.image(index)) for index in some]
+    except (InputError, OSError, tf.errors.OpError):
+        return []
+
+
+def sample_images(run: LoadedRun, size: tuple[int | None, ...]) -> list[np.ndarray]:
+    """Return two photographs, one upright, and noise, as raw images that a run can take.
+
+    Args:
+        run: Run whose ops the images must be large enough for.
+        size: Height and width; None if they may vary.
+    """
+    least = max([row.get("size", 1) for row in run.rows], default=1)
+    first, second = load_sample_images().images
+    noise = np.random.default_rng(0).integers(0, 256, (least, least, 3), "uint8")
+    made = []
+    for pixels in (first, second.transpose(1, 0, 2), noise):
+        height, width = (max(own, least) for own in pixels.shape[:2])
+        image = Image.fromarray(pixels).resize((size[1] or width, size[0] or height))
+        made.append(np.asarray(image.convert("RGB" if run.channels == 3 else "L")))
+    return [image.reshape((*image.shape[:2], run.channels)) for image in made]
+
+
+def _line(name: str) -> str:
+    """Return the name of a class, with the readable name of one of ImageNet behind a tab."""
+    own, shown = printable(name), readable(name)
+    return own if shown == name else f"{own}\t{shown}"

@@ -1,0 +1,206 @@
+"""Export to ONNX, SavedModel, LiteRT and .keras, checked by running the exported file.
+
+Keras and the other runtimes are imported only when they are needed.
+"""
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keras_ilsvrc.errors import InputError, nearest, out_of_memory, ran_out, reason
+from keras_ilsvrc.files import whole
+
+if TYPE_CHECKING:
+    import keras
+
+INPUT = "image"  # name of the input in the exported file
+TOLERANCE = 1e-4  # largest difference of a probability from the model's that is accepted
+EXTRA = "in a checkout of keras_ilsvrc, run python -m pip install '.[export]'"
+
+Run = Callable[[np.ndarray], Any]  # function from a batch of images to probabilities
+
+
+class Format(NamedTuple):
+    """Format of exported models.
+
+    Attributes:
+        suffix: Suffix of the file, or of the folder that is a SavedModel.
+        only_tensorflow: Whether TensorFlow runs the file, so that it may use all its operations.
+        needs: Packages that write or run the file, and are not installed with this package.
+        write: Function that exports a model whose input is described by a `tf.TensorSpec`.
+        read: Function that loads the file and returns a function that runs it.
+        code: Lines of Python that load {path} and run it on `images`.
+    """
+
+    suffix: str
+    only_tensorflow: bool
+    needs: tuple[str, ...]
+    write: Callable[["keras.Model", Path, Any], None]
+    read: Callable[[Path], Run]
+    code: str
+
+
+def export(
+    model: "keras.Model",
+    path: Path,
+    name: str,
+    images: Sequence[np.ndarray],
+    expected: Sequence[np.ndarray],
+) -> float:
+    """Export a model with one input and one output, and check it by running the exported file.
+
+    Args:
+        model: Built model.
+        path: File to write, or folder for a SavedModel. A file is replaced, a folder is not.
+        name: Name of the format, one of `FORMATS`.
+        images: Batches of images as the model takes them.
+        expected: Probabilities (images, classes) of each batch.
+
+    Returns:
+        The largest difference of a probability from the expected one.
+
+    Raises:
+        InputError: If the format is unknown, a package for it is missing, `path` is a folder, Keras
+            cannot export the model, or a probability differs by more than `TOLERANCE`. Nothing is
+            written then.
+    """
+    form = check_format(name, path)
+    with whole(path) as part, out_of_memory("use a machine with more memory"):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the converters, about NumPy and themselves
+                form.write(model, part, _signature(model))
+                run = form.read(part)
+                made = [np.asarray(run(batch)) for batch in images]
+        except Exception as error:
+            if ran_out(error) or isinstance(error, OSError):
+                raise
+            raise InputError(f"{path}: {name} export failed: {reason(error)}") from error
+        difference = max(
+            float(abs(ours - theirs).max()) for ours, theirs in zip(made, expected, strict=True)
+        )
+        if not difference <= TOLERANCE:  # also if it is not a number
+            raise InputError(
+                f"{path}: a probability of the {name} export differs by {difference:.1e} from the "
+                f"model's; expected at most {TOLERANCE:g}; the file is removed; use another format"
+            )
+    return difference
+
+
+def check_format(name: str, path: Path | None = None) -> Format:
+    """Return the format of a name, if its packages are installed and it can be written to `path`.
+
+    Raises:
+        InputError: If not.
+    """
+    if name not in FORMATS:
+        raise InputError(f"format is {name!r}; {nearest(name, FORMATS)}".removesuffix("; "))
+    for package in FORMATS[name].needs:
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"format {name} needs the package {package}; {EXTRA}")
+    if path is not None and path.is_dir():
+        raise InputError(f"{path}: there is a folder of this name; remove it, or choose another")
+    return FORMATS[name]
+
+
+def _signature(model: "keras.Model") -> Any:
+    import tensorflow as tf
+
+    (image,) = model.inputs
+    return [tf.TensorSpec(image.shape, image.dtype, INPUT)]
+
+
+def _write_saved_model(model: "keras.Model", path: Path, signature: Any) -> None:
+    model.export(path, verbose=False, input_signature=signature)
+
+
+def _read_saved_model(path: Path) -> Run:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    return lambda images: loaded.serve(images)
+
+
+def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
+    model.export(path, "onnx", verbose=False, input_signature=signature)
+
+
+def _read_onnx(path: Path) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path)
+    return lambda images: session.run(None, {INPUT: images})[0]
+
+
+def _write_litert(model: "keras.Model", path: Path, signature: Any) -> None:
+    import tensorflow as tf
+
+    # without TensorFlow's own operations, which LiteRT's interpreter cannot run
+    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    model.export(path, "litert", verbose=False, input_signature=signature, target_spec=target)
+
+
+def _read_litert(path: Path) -> Run:
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(str(path)).get_signature_runner()
+    return lambda images: next(iter(run(image=images).values()))
+
+
+def _write_keras(model: "keras.Model", path: Path, signature: Any) -> None:
+    model.save(path)
+
+
+def _read_keras(path: Path) -> Run:
+    import keras
+
+    loaded = keras.saving.load_model(path, compile=False)
+    return lambda images: loaded(images, training=False)
+
+
+FORMATS = {
+    "onnx": Format(
+        ".onnx",
+        False,
+        ("onnx", "tf2onnx", "onnxruntime"),
+        _write_onnx,
+        _read_onnx,
+        "import onnxruntime\n"
+        "session = onnxruntime.InferenceSession({path!r})\n"
+        'print(session.run(None, {{"image": images}})[0])',
+    ),
+    "saved_model": Format(
+        ".saved_model",
+        True,
+        (),
+        _write_saved_model,
+        _read_saved_model,
+        "import tensorflow as tf\n"
+        "model = tf.saved_model.load({path!r})\n"
+        "print(model.serve(images).numpy())",
+    ),
+    "litert": Format(
+        ".tflite",
+        False,
+        ("ai_edge_litert",),
+        _write_litert,
+        _read_litert,
+        "from ai_edge_litert.interpreter import Interpreter\n"
+        "run = Interpreter({path!r}).get_signature_runner()\n"
+        "print(*run(image=images).values())",
+    ),
+    "keras": Format(
+        ".keras",
+        True,
+        (),
+        _write_keras,
+        _read_keras,
+        "import keras_ilsvrc\n"
+        "model = keras_ilsvrc.load_model({path!r})\n"
+        "print(model(images).numpy())",
+    ),
+}
