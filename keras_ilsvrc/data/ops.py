@@ -11,10 +11,11 @@ import tensorflow as tf
 from keras_ilsvrc.data import normalise as arithmetic
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.colour import colour_jitter, pca_noise
+from keras_ilsvrc.data.portable import resampled_portably
 from keras_ilsvrc.data.types import Image, Range, Rows, Seed, Side
 from keras_ilsvrc.data.windows import Place, size_of
 
-PRODUCTS = "products"  # value of `antialias` that `portable` sets
+PORTABLE = "portable"  # value of `antialias` that `portable` sets
 INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
@@ -126,14 +127,14 @@ def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tenso
 
 
 def portable(rows: Rows) -> Rows:
-    """Return ops with the same results, up to rare roundings, for other runtimes than TensorFlow.
+    """Return ops with the same results that other runtimes than TensorFlow can run.
 
-    TensorFlow's antialiased resizing has no counterpart in ONNX and LiteRT. The ops resize by
-    matrix products instead, which take more time for large images.
+    TensorFlow's antialiased resizing has no counterpart in ONNX and LiteRT. These ops resize with
+    basic operations instead.
     """
     smooth = ("resize", "resize_shorter")
     return [
-        {**row, "antialias": PRODUCTS}
+        {**row, "antialias": PORTABLE}
         if row["op"] in smooth and row.get("antialias", True)
         else row
         for row in rows
@@ -141,34 +142,12 @@ def portable(rows: Rows) -> Rows:
 
 
 def _resized(image: Image, size: Place, antialias: bool | str) -> Image:
-    if antialias == PRODUCTS:
-        return _by_products(image, size)
+    if antialias == PORTABLE:
+        return _like(image, resampled_portably(image, size))
     if not antialias:
         return _like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
     scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
     return resampled(image, size, scale, tf.zeros(2))
-
-
-def _by_products(image: Image, size: Place) -> Image:
-    """Resize like `resampled`, with a matrix product along each axis."""
-    height, width = size_of(image)
-    channels = image.shape[-1]
-    rows, columns = _filters(height, size[0]), _filters(width, size[1])
-    made = tf.reshape(tf.cast(image, tf.float32), (height, width * channels))
-    made = tf.reshape(tf.matmul(rows, made), (size[0], width, channels))
-    return _like(image, tf.matmul(columns, made))
-
-
-def _filters(length: Side, size: Side) -> tf.Tensor:
-    """Return the weights (size, length) of `length` pixels in each of `size` resized pixels.
-
-    They are triangles, as wide as two pixels of the smaller of both images.
-    """
-    step = tf.cast(length, tf.float32) / tf.cast(size, tf.float32)
-    centres = (tf.range(tf.cast(size, tf.float32)) + 0.5) * step
-    distances = tf.abs(tf.range(tf.cast(length, tf.float32)) + 0.5 - centres[:, None])
-    weights = tf.maximum(0.0, 1 - distances / tf.maximum(step, 1.0))
-    return weights / tf.reduce_sum(weights, 1, keepdims=True)
 
 
 def _like(image: Image, made: Image) -> Image:
