@@ -11,26 +11,30 @@ import tensorflow as tf
 from keras_ilsvrc.data import normalise as arithmetic
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.colour import colour_jitter, pca_noise
-from keras_ilsvrc.data.portable import resampled_portably
+from keras_ilsvrc.data.portable import resized_portably
 from keras_ilsvrc.data.types import Image, Range, Rows, Seed, Side
 from keras_ilsvrc.data.windows import Place, size_of
 
-PORTABLE = "portable"  # value of `antialias` that `portable` sets
 INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
-def resize(image: Image, seed: Seed, size: int, antialias: bool | str = True) -> Image:
+def resize(
+    image: Image, seed: Seed, size: int, antialias: bool = True, portable: bool = False
+) -> Image:
     """Resize to size x size with bilinear interpolation, without keeping the aspect ratio.
 
     With antialiasing, the result is that of Pillow and torchvision. Without antialiasing, it is
-    that of OpenCV, which Caffe's tools use, and takes a third of the time.
+    that of OpenCV, which Caffe's tools use, and takes a third of the time. `portable_rows` sets
+    `portable`.
     """
-    return _resized(image, (size, size), antialias)
+    return _resized(image, (size, size), antialias, portable)
 
 
-def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool | str = True) -> Image:
+def resize_shorter(
+    image: Image, seed: Seed, size: int, antialias: bool = True, portable: bool = False
+) -> Image:
     """Resize like `resize`, but the shorter side to `size`. The longer side is rounded down."""
-    return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
+    return _resized(image, windows.shorter(*size_of(image), seed, size), antialias, portable)
 
 
 def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
@@ -126,24 +130,19 @@ def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tenso
     return _like(image, made[0])
 
 
-def portable(rows: Rows) -> Rows:
+def portable_rows(rows: Rows) -> Rows:
     """Return ops with the same results that other runtimes than TensorFlow can run.
 
-    TensorFlow's antialiased resizing has no counterpart in ONNX and LiteRT. These ops resize with
-    basic operations instead.
+    TensorFlow's antialiased resizing has no counterpart in ONNX and LiteRT, and resizing without
+    antialiasing rounds differently there. These ops resize with basic operations instead.
     """
-    smooth = ("resize", "resize_shorter")
-    return [
-        {**row, "antialias": PORTABLE}
-        if row["op"] in smooth and row.get("antialias", True)
-        else row
-        for row in rows
-    ]
+    own = ("resize", "resize_shorter")
+    return [{**row, "portable": True} if row["op"] in own else row for row in rows]
 
 
-def _resized(image: Image, size: Place, antialias: bool | str) -> Image:
-    if antialias == PORTABLE:
-        return _like(image, resampled_portably(image, size))
+def _resized(image: Image, size: Place, antialias: bool, portable: bool = False) -> Image:
+    if portable:
+        return _like(image, resized_portably(image, size, antialias))
     if not antialias:
         return _like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
     scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)

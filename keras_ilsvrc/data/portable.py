@@ -1,4 +1,4 @@
-"""Antialiased resizing with basic operations, for runtimes that lack TensorFlow's own."""
+"""Resizing with basic operations, for runtimes that lack TensorFlow's own."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,12 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.types import Image, Side
 
+# Function of values (length, numbers), their length and a size that returns (size, numbers).
+Resize = Callable[[tf.Tensor, tf.Tensor, Side], tf.Tensor]
 
-def resampled_portably(image: Image, size: tuple[Side, Side]) -> Image:
-    """Resize with the same float32 operations, in the same order, as `ScaleAndTranslate`.
+
+def resized_portably(image: Image, size: tuple[Side, Side], antialias: bool) -> Image:
+    """Resize with the same float32 operations, in the same order, as TensorFlow's kernels.
 
     The results are the same bits as long as no compiler merges a product and a sum. If the sums had
     another order, as in a matrix product, some values would be rounded to another grey level.
@@ -16,22 +19,44 @@ def resampled_portably(image: Image, size: tuple[Side, Side]) -> Image:
     Args:
         image: Image (height, width, channels); the number of channels is known.
         size: Height and width of the result.
+        antialias: Whether to resize like `ScaleAndTranslate` with a triangle filter, else like
+            `ResizeBilinear`.
 
     Returns:
         Image (*size, channels), float32, not rounded.
     """
+    image = tf.cast(image, tf.float32)
+    if antialias:
+        image = _rows(image, size[0], _filtered)
+        return _columns(image, size[1], _filtered)
+    image = _columns(image, size[1], _interpolated)
+    return _rows(image, size[0], _interpolated)
+
+
+def _columns(image: Image, size: Side, resize: Resize) -> Image:
+    turned = _rows(tf.transpose(image, (1, 0, 2)), size, resize)
+    return tf.transpose(turned, (1, 0, 2))
+
+
+def _rows(image: Image, size: Side, resize: Resize) -> Image:
     height, width, channels = tf.shape(image)[0], tf.shape(image)[1], image.shape[-1]
-    made = tf.reshape(tf.cast(image, tf.float32), (height, width * channels))
-    made = tf.reshape(_resized(made, height, size[0]), (size[0], width, channels))
-    made = tf.reshape(tf.transpose(made, (1, 0, 2)), (width, size[0] * channels))
-    made = tf.reshape(_resized(made, width, size[1]), (size[1], size[0], channels))
-    return tf.transpose(made, (1, 0, 2))
+    made = resize(tf.reshape(image, (height, width * channels)), height, size)
+    return tf.reshape(made, (size, width, channels))
 
 
-def _resized(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
+def _interpolated(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
+    """Resize values (length, numbers) to (size, numbers) without a filter."""
+    step = tf.cast(length, tf.float32) / (tf.cast(size, tf.float32) * _one(length))
+    places = (tf.range(tf.cast(size, tf.float32)) + 0.5) * step - 0.5
+    low = tf.floor(places)
+    before = tf.gather(values, tf.maximum(tf.cast(low, tf.int32), 0))
+    after = tf.gather(values, tf.minimum(tf.cast(tf.math.ceil(places), tf.int32), length - 1))
+    return before + (after - before) * (places - low)[:, None]
+
+
+def _filtered(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
     """Resize values (length, numbers) to (size, numbers) with a triangle filter."""
-    # A one that is not known to be constant, since TensorFlow would replace 1 / x by an estimate.
-    one = tf.cast(length > 0, tf.float32)
+    one = _one(length)
     scale = tf.cast(size, tf.float32) / tf.cast(length, tf.float32)
     step = one / scale
     reach = tf.maximum(step, 1.0)
@@ -55,6 +80,14 @@ def _resized(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
         return (weights(number) * inverse)[:, None] * pixels
 
     return _sum(count, weighted, tf.zeros((size, tf.shape(values)[1])))
+
+
+def _one(length: tf.Tensor) -> tf.Tensor:
+    """Return 1.0 in a form that compilers do not know to be constant.
+
+    Otherwise they replace 1 / x by an estimate, and x / constant by a product.
+    """
+    return tf.cast(length > 0, tf.float32)
 
 
 def _sum(count: tf.Tensor, term: Callable[[tf.Tensor], tf.Tensor], zero: tf.Tensor) -> tf.Tensor:

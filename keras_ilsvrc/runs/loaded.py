@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
 from keras_ilsvrc.data.decode import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
-from keras_ilsvrc.data.ops import portable
+from keras_ilsvrc.data.ops import portable_rows
 from keras_ilsvrc.data.pipeline import first_fault, naming_the_file, readable_batches
 from keras_ilsvrc.data.preprocessing import Preprocessing
 from keras_ilsvrc.data.split import Split
@@ -165,7 +165,7 @@ class LoadedRun:
             batch_size: Number of images in a batch, if fixed. The graph for 1 has no loop.
             other_runtimes: Whether to use only operations that ONNX and LiteRT have too.
         """
-        rows = portable(self.rows) if other_runtimes else self.rows
+        rows = portable_rows(self.rows) if other_runtimes else self.rows
         raw = keras.Input((None, None, self.channels), batch_size, dtype="uint8", name="image")
         made = Preprocessing(rows, self.statistics, name="preprocessing")(raw)
         if None in made.shape[1:]:  # no op sets the size, so the images must have it
