@@ -58,10 +58,7 @@ def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
         base = root / name if named else root
         extra = sorted(set(own) - set(classes))
         if extra:
-            raise InputError(
-                f"{base / extra[0]}: this class has no folder in {root}/train; add one there, or "
-                "remove this folder"
-            )
+            raise InputError(f"{base / extra[0]}: this class has no folder in {root}/train; add it")
         splits[name] = _with_good_headers(listed(base, classes, root, channels, on_fault), on_fault)
     if not named:
         whole = splits["all"]
