@@ -116,7 +116,7 @@ def _orientation(image: Image.Image) -> int:
         return Image.Image.getexif(image).get(ORIENTATION, 1)
     except MemoryError:
         raise
-    except Exception:  # damaged EXIF data raise any exception; the image is usable without
+    except Exception:  # damaged EXIF data can raise any exception, but the image is usable
         return 1
 
 

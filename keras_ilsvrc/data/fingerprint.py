@@ -26,7 +26,7 @@ class Fingerprint(NamedTuple):
 
 
 def same_content(one: Split, other: Split) -> bool:
-    """Return whether two splits with equal digests have equal images; this reads all bytes."""
+    """Return whether two splits with equal digests have equal images, by reading all bytes."""
     return _content(one) == _content(other)
 
 

@@ -16,7 +16,7 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
-SHARES = {"validation": 0.2, "test": 0.2}  # used if there are no folders train, ...
+SHARES = {"validation": 0.2, "test": 0.2}  # shares of the images if they are not in split folders
 KINDS: dict[int | str, str] = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -170,7 +170,7 @@ def _entries(base: Path) -> list[os.DirEntry[str]]:
 
 def _kind(entry: os.DirEntry[str]) -> int | str:
     """Return the file type of a directory entry, following links, or the error as a text."""
-    if entry.is_file(follow_symlinks=False):  # `os.scandir` has found this already
+    if entry.is_file(follow_symlinks=False):  # known from `os.scandir`, without a system call
         return stat.S_IFREG
     try:
         return stat.S_IFMT(os.stat(entry.path).st_mode)

@@ -15,7 +15,7 @@ from keras_ilsvrc.data.stores import Numbered
 from keras_ilsvrc.errors import InputError
 
 SPLITS = {"train": "train", "test": "t10k"}
-# Magic number of each kind of file: a byte 8 for uint8 values, then the number of dimensions.
+# Magic number of each kind of file: the byte 8 for uint8 values, then the number of dimensions.
 MAGIC = {"images-idx3": 0x803, "labels-idx1": 0x801}
 MAX_BYTES = 4 << 30  # maximum bytes of values in one file, without the header
 DIGITS = tuple("0123456789")
@@ -54,7 +54,7 @@ def idx(root: Path) -> Source:
         size = size or pixels.shape[1:]
         if pixels.shape[1:] != size:
             raise InputError(
-                f"{images}: images of {pixels.shape[1:]}; expected {size}, as in train"
+                f"{images}: images have shape {pixels.shape[1:]}; expected {size}, as in train"
             )
         splits[name] = Split(
             answers.astype("int32"), pixels[..., None], Numbered(f"{root.name} {name}"), channels=1
@@ -91,7 +91,9 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
             shape = struct.unpack(f">{dimensions}I", header[4:])
             size = math.prod(shape)
             if size > MAX_BYTES:
-                raise InputError(f"{path}: declares {size:,} bytes; expected at most {MAX_BYTES:,}")
+                raise InputError(
+                    f"{path}: its header declares {size:,} bytes; expected at most {MAX_BYTES:,}"
+                )
             values = file.read(size + 1)
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from error

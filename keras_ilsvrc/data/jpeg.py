@@ -30,7 +30,7 @@ def window_ops(rows: Rows) -> int:
 
 
 def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channels: int) -> Image:
-    """Apply the ops that crop an image to a JPEG, and decode only the crop.
+    """Apply cropping ops to a JPEG, decoding only the part of the image that they keep.
 
     The result is the same as if the whole image were decoded, except that the last bit of a float
     may differ, which changes fewer than one in a thousand uint8 values.

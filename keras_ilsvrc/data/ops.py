@@ -100,7 +100,7 @@ def flip(image: Image, seed: Seed) -> Image:
 
 def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
     """Resize a window to size x size. Interpolation "random" picks one of `INTERPOLATIONS`."""
-    values = tf.cast(window, tf.float32)  # same result as for uint8, but resizing is faster
+    values = tf.cast(window, tf.float32)  # resizing is faster than for uint8, with the same result
 
     def by(method: str) -> Image:
         made = tf.image.resize(values, (size, size), method)

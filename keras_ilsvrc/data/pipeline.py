@@ -21,10 +21,11 @@ from keras_ilsvrc.data.stores import tensor
 from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 
-_usable = getattr(os, "sched_getaffinity", None)  # returns the CPUs of this process; only on Linux
+# Function that returns the CPUs of this process. It exists only on Linux.
+_usable = getattr(os, "sched_getaffinity", None)
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
 READY = 2  # number of prefetched batches
-PATIENCE = 10.0  # seconds after which the search for the image that made a step fail ends
+PATIENCE = 10.0  # maximum seconds of the search for the bad image in a step that failed
 
 # Decorator that turns off autograph, which would replace a function's errors by its own.
 as_written = tf.autograph.experimental.do_not_convert

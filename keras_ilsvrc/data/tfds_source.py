@@ -120,7 +120,7 @@ def _versions(base: Path) -> list[str]:
 
 
 def _expected(dataset: str, version: str | None) -> str:
-    """Return words for a missing data set in an error message: `version 3.0.2 of mnist`."""
+    """Return a phrase for a missing data set in an error message: `version 3.0.2 of mnist`."""
     import tensorflow_datasets as tfds
 
     try:

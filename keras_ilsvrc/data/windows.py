@@ -18,13 +18,13 @@ TRIES = 10  # windows drawn by area_crop, as in fb.resnet.torch (datasets/transf
 
 
 def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return height and width after resizing the shorter side to `size`, rounded down."""
+    """Return the new height and width if the shorter side gets the length `size`, rounded down."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
 
 def shorter_between(height: Side, width: Side, seed: Seed, least: int, most: int) -> Place:
-    """Return height and width after resizing the shorter side to a random `least` to `most`."""
+    """Return the new height and width if the shorter side gets a random size, `least` to `most`."""
     _check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
@@ -61,8 +61,8 @@ def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> 
     the range `area`, and its ratio of width to height uniformly from the range `aspect`. Height and
     width are then exchanged with probability 1/2.
     """
-    _check_order("area_crop: limits of area", *area)
-    _check_order("area_crop: limits of aspect", *aspect)
+    _check_order("area_crop: area", *area)
+    _check_order("area_crop: aspect", *aspect)
     if area[1] > 1:
         raise InputError(f"area_crop: the maximum of area is {area[1]}; expected at most 1")
     draws = tf.random.stateless_uniform((3 * TRIES + 2,), seed)
@@ -118,7 +118,7 @@ def _between(uniform: tf.Tensor, least: float, most: float) -> tf.Tensor:
 def _check_order(key: str, least: float, most: float) -> None:
     if least > most:
         raise InputError(
-            f"{key} are {least}, {most}; swap them, so that the smaller number comes first"
+            f"{key} = {least}, {most}; swap them, so that the smaller comes first"
         )
 
 
