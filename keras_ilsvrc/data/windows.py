@@ -117,9 +117,7 @@ def _between(uniform: tf.Tensor, least: float, most: float) -> tf.Tensor:
 
 def _check_order(key: str, least: float, most: float) -> None:
     if least > most:
-        raise InputError(
-            f"{key} = {least}, {most}; swap them, so that the smaller comes first"
-        )
+        raise InputError(f"{key} = {least}, {most}; swap them, so that the smaller comes first")
 
 
 # For each op that resizes: the function that returns the new height and width.
