@@ -30,9 +30,9 @@ def test_windows():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ([], r"table is \[\]; expected a list of maps"),
-        (3, "table is 3; expected a list of maps"),
-        (None, "table is None; expected a list of maps"),
+        ([], r"table is \[\]; expected a list of input maps"),
+        (3, "table is 3; expected a list of input maps"),
+        (None, "table is None; expected a list of input maps"),
         ([[0], []], r"table\[1\] is \[\]; expected different input maps"),
         ([[0], [1, 1]], r"table\[1\] is \[1, 1\]; expected different input maps"),
         ([[0, -1]], r"table\[0\] is \[0, -1\]; expected different input maps"),
@@ -59,7 +59,7 @@ def test_a_bad_kernel_size_is_named(size):
         (
             TableConv2D(SMALL, 3),
             (6, 6, 3),
-            "table uses map 3; expected at most 2, the last input map",
+            "table uses input map 3, but the last input map is 2",
         ),
         (TableConv2D(SMALL, 3), (6, 4), "the input shape is .*; expected .batch, height, width, c"),
         (TableConv2D(SMALL, 3), (6, 2, 4), "the input shape is .*; expected at least 3x3 pixels"),
