@@ -15,7 +15,7 @@ LENET = Family(
     news=(
         "alternating convolutions and subsampling, trained end to end by back-propagation",
         "each kernel slides over the image: few weights, and the same response at every position",
-        "from layer to layer, more maps of a smaller size",
+        "from layer to layer, more feature maps of a smaller size",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Values printed in papers, with the layer and quantity of the built net to compare each with."""
+"""Values printed in papers, and the quantities of the built nets to compare them with."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,9 +13,9 @@ class Line(NamedTuple):
     Attributes:
         label: Name of the value in the paper.
         quantity: `size`, `cells`, or a count: `parameters`, `units`, `connections`, `macs`.
-        layers: Name of a layer (`<layers>_*` and `<layers>/*` are counted too); empty for the net.
-        printed: Text in the paper; K, M and G after a number are powers of `Printed.thousand`.
-        why: Reason why the built net has a different value.
+        layers: Layer name, which includes layers `<layers>_*` and `<layers>/*`; empty for the net.
+        printed: Value as printed; K, M and G after a number are powers of `Printed.thousand`.
+        why: Reason for the difference if the built net has a different value.
     """
 
     label: str
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table in a paper. `lines` returns its values, in which K stands for `thousand`."""
+    """Table of a paper: `lines` returns its values, and `thousand` is the meaning of K in them."""
 
     title: str
     lines: Callable[[], list[Line]]
@@ -34,7 +34,7 @@ class Printed(NamedTuple):
 
 
 # fmt: off
-# LeCun et al. 1998, section II.B: trainable parameters and connections.
+# LeCun et al. 1998, section II.B: trainable parameters and connections of each layer.
 LENET_SECTION_2B = {
     "c1": (156, 122_304), "s2": (12, 5_880), "c3": (1_516, 151_600), "s4": (32, 2_000),
     "c5": (48_120, 48_120), "f6": (10_164, 10_164), "": (60_000, 340_908),
@@ -44,7 +44,7 @@ ALEXNET_FIGURE_2 = {
     "conv1": 253_440, "conv2": 186_624, "conv3": 64_896, "conv4": 64_896, "conv5": 43_264,
     "fc6": 4_096, "fc7": 4_096, "fc8": 1_000,
 }
-# Szegedy et al., arXiv:1409.4842, table 1: output size, params, ops.
+# Szegedy et al., arXiv:1409.4842, table 1: output size, parameters and operations of each layer.
 GOOGLENET_TABLE_1 = {
     "conv1":        ("112x112x64",  "2.7K",  "34M"),
     "pool1":        ("56x56x64",    "",      ""),
@@ -63,13 +63,13 @@ GOOGLENET_TABLE_1 = {
     "inception_5b": ("7x7x1024",    "1388K", "71M"),
     "logits":       ("1000",        "1000K", "1M"),
 }
-# Simonyan and Zisserman, arXiv:1409.1556: column in table 1, and parameters in table 2.
+# Simonyan and Zisserman, arXiv:1409.1556: column of table 1, and number of parameters in table 2.
 VGG_TABLES = {
     "vgg11":     ("A", "133M"), "vgg11_lrn": ("A-LRN", "133M"), "vgg13": ("B", "133M"),
     "vgg16_1x1": ("C", "134M"), "vgg16":     ("D", "138M"),     "vgg19": ("E", "144M"),
 }
 RESNET_PAPER = "arXiv:1512.03385"
-# Its table 1, of plain and residual nets: FLOPs, by which it means multiply-adds.
+# Table 1 of arXiv:1512.03385: FLOPs by depth. The paper counts a multiply-add as one FLOP.
 RESNET_TABLE_1 = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
 SIZES = "112x112", "56x56", "28x28", "14x14", "7x7"
 RESNET_SIZES = {f"conv{stage}": size for stage, size in enumerate(SIZES, 1)}
@@ -85,7 +85,7 @@ def printed(net: Net) -> Printed | None:
     """Return the values that the paper prints about a net, or None if there are none to compare."""
     if net.name in OWN_TABLES:
         return OWN_TABLES[net.name]
-    if net.varied or RESNET_PAPER not in net.paper:  # arXiv:1603.05027 prints no such tables
+    if net.varied or RESNET_PAPER not in net.paper:  # arXiv:1603.05027 has no such tables
         return None
     depth, unit = (net.arguments.get(key) for key in ("depth", "unit"))
     if net.builder == "resnet:resnet" and depth in RESNET_TABLE_1:
@@ -126,7 +126,7 @@ def _googlenet() -> list[Line]:
 
 
 def _vgg(column: str, millions: str) -> list[Line]:
-    from keras_ilsvrc.nets.vgg import TABLE_1  # this module imports Keras
+    from keras_ilsvrc.nets.vgg import TABLE_1  # here, since it imports Keras
 
     lines = [
         Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))
@@ -137,7 +137,7 @@ def _vgg(column: str, millions: str) -> list[Line]:
 
 def _resnet(net: Net, sizes: dict[str, str], quantity: str, total: str) -> list[Line]:
     why = next((text for text in net.departures if "stride" in text), "")
-    # stages other than conv1 have several units
+    # The paper calls the stages with several units conv2_x, conv3_x and so on.
     lines = [Line(k if k == "conv1" else f"{k}_x", "size", k, x) for k, x in sizes.items()]
     return [*lines, Line("FLOPs" if quantity == "macs" else quantity, quantity, "", total, why)]
 

@@ -7,7 +7,7 @@ from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
-# The last five are option A with scaling, gating or dropout: He et al., arXiv:1603.05027, table 1.
+# The last five are option A with scaling, gating or dropout (He et al., arXiv:1603.05027, table 1).
 SHORTCUTS = Choice(
     (
         *("A", "B", "C", "none"),
@@ -28,7 +28,7 @@ RESNET = Family(
         "shortcut": SHORTCUTS.with_default("B"),
         "gate_bias": Number(-6.0, least=-10.0, below=0.5),
         "order": Choice(ORDERS),
-        "batch_norm": Choice((True, False)),  # False is ours
+        "batch_norm": Choice((True, False)),  # False is not in the papers
         "width": WIDTH,
     },
     arguments={"form": "authors"},
@@ -45,9 +45,9 @@ PLAIN = replace(
     arguments={"form": "authors", **NO_SHORTCUT},
     place="not an entry: the baseline of the residual nets of 2015",
     news=(
-        "VGG's 3x3 convolutions, with strides instead of pools, and an average for fc6 and fc7",
+        "VGG's 3x3 convolutions; strides replace pools, and average pooling replaces fc6 and fc7",
         "batch normalisation after every convolution, so that gradients do not vanish",
-        "even so, the deeper of two nets has the higher training error",
+        "deeper plain nets nevertheless have a higher training error than shallower ones",
     ),
 )
 V1_5 = replace(
@@ -55,7 +55,8 @@ V1_5 = replace(
     paper="He et al., arXiv:1512.03385, in torchvision's version",
     arguments={"form": "v1_5"},
     departures=(
-        "bottlenecks have their stride in the 3x3 convolution; the authors', in the first 1x1 one",
+        "bottlenecks have their stride in the 3x3 convolution; the authors' bottlenecks have it in "
+        "the first 1x1 convolution",
         "pool1 is padded by 1; the windows of the authors' pool1 begin at the first pixel",
     ),
     place="not an entry: torchvision's version of the winner of 2015",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from importlib import import_module
 
-# Each NAME is a module NAME_facts, whose NETS are listed in this order.
+# For each NAME, there is a module NAME_facts with a table NETS. Nets are listed in this order.
 PAPERS = (
     "lenet",
     "alexnet",

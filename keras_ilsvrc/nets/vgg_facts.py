@@ -9,7 +9,7 @@ VGG = Family(
     "Simonyan and Zisserman, arXiv:1409.1556",
     2014,
     "vgg:vgg",
-    {"batch_norm": Choice((False, True))},  # True is torchvision's
+    {"batch_norm": Choice((False, True))},  # True is from torchvision
     fixed_size=True,
     place="2014: second with 7.3 % top-5 error; first in localisation",
     news=(
