@@ -78,7 +78,8 @@ class Ledger:
             raise InputError(f"layer {call.name!r} is channels first; build it channels last")
         seen = window(call, [self.windows[id(x)] for x in call.inputs])
         for x in call.outputs:
-            self.windows.setdefault(id(x), seen)  # kept if an empty model returns its inputs
+            # If an empty nested model returns its inputs, their entries stay as they are.
+            self.windows.setdefault(id(x), seen)
         units, connections, macs = cost(call)
         above = max((self.depths.get(id(x), 0) for x in call.inputs), default=0)
         for x in call.outputs:

@@ -10,7 +10,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Span(NamedTuple):
-    """Receptive fields along one axis: unit i sees `field` pixels, first `start + i * stride`.
+    """Receptive fields along one axis: unit i sees `field` pixels from `start + i * stride` onward.
 
     Pixels are numbered from 0. Pixels with negative numbers, or beyond the image, are padding. With
     stride 0, all units have the same receptive field.
@@ -21,7 +21,7 @@ class Span(NamedTuple):
     stride: int
 
     def slide(self, kernel: int, stride: int = 1, before: int = 0) -> "Span":
-        """Return the span of the outputs of a sliding kernel whose inputs are this span's units.
+        """Return the `Span` of the outputs of a convolution or pool whose inputs have this `Span`.
 
         Args:
             kernel: Size of the kernel in units.
@@ -35,7 +35,7 @@ class Span(NamedTuple):
         )
 
     def whole(self, units: int) -> "Span":
-        """Return the span of one output that depends on the first `units` units of this span."""
+        """Return the `Span` of an output that sees the first `units` units of this `Span`."""
         return Span(self.start, self.field + (units - 1) * self.stride, 0)
 
 
@@ -176,7 +176,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # unknown for feature maps; for vectors, `window` does not call this rule
+    return None  # unknown for feature maps; `window` handles vectors without this rule
 
 
 def _rule(operation: Any) -> Rule | None:

@@ -96,7 +96,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """Group consecutive rows by feature map size, padding rows with the row that follows."""
+        """Group consecutive rows with the same map size. Padding layers join the next layer."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING_KINDS:
@@ -109,7 +109,7 @@ class Account(Numbers):
 
 
 def sums(rows: Iterable[Numbers]) -> dict[str, Any]:
-    """Return the sum of each count over the rows, by name; None if unknown in one of the rows."""
+    """Return {name of a count: sum over the rows}. A sum is None if a row's count is unknown."""
     rows = list(rows)
     columns = {name.name: [getattr(row, name.name) for row in rows] for name in fields(Numbers)}
     return {name: None if None in column else sum(column) for name, column in columns.items()}

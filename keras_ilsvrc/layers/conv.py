@@ -6,7 +6,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` that computes the gradient of its input with a convolution operation.
+    """`keras.layers.Conv2D` whose gradient with respect to its input is computed by a convolution.
 
     For stride 1 and "same" padding, the gradient with respect to the input equals a convolution of
     the gradient with respect to the output. Its kernel is rotated by 180 degrees, and its input and

@@ -29,7 +29,7 @@ class Cell(NamedTuple):
 
     @classmethod
     def parse(cls, text):
-        """Parse a text of the form `<kind><kernel>[/<stride>][-<filters>]`.
+        """Parse a text of the form `<kind><kernel>[/<stride>][-<filters>]` into a `Cell`.
 
         A `Cell` is also accepted and returned unchanged.
         """
@@ -77,7 +77,7 @@ def pad(x, cell, padding, name, dtype=None):
         return x, "valid"
     same = [size and -(-size // cell.stride) * cell.stride - size for size in sizes]
     if cell.kernel == cell.stride + 1 and after == [1, 1] and same == [0, 0]:
-        return x, "same"  # at this size the same as "ceil", but without a copy of x
+        return x, "same"  # equals "ceil" padding at this size, without copying x
     after = [(0, zeros) for zeros in after]
     return layers.ZeroPadding2D(after, **options)(x), "valid"
 

@@ -52,7 +52,8 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
             x = ops.pad(x, [(0, 0), *((0, zeros) for zeros in edge), (0, 0)])
             return ops.average_pool(x, self.pool_size, self.strides, "valid", "channels_last")
 
-        seen = averages(ops.ones_like(inputs[:1, :, :, :1]))  # share of each window in the image
+        # The average of ones is the fraction of each window that lies inside the image.
+        seen = averages(ops.ones_like(inputs[:1, :, :, :1]))
         return averages(inputs) / seen
 
     def compute_output_shape(self, input_shape):

@@ -191,7 +191,7 @@ class ResidualUnit(layers.Layer):
         return gate(x)
 
     def multiply(self, x, factor, gate, name):
-        """Apply a `factor` of `TABLE_1` to `x`: multiply by a number or the gate, or drop out."""
+        """Apply a `factor` of `TABLE_1` to `x`: multiply by a number or gate, or apply dropout."""
         options = {"dtype": self.dtype_policy, "name": f"{name}_scaled"}
         if factor is None:
             return x

@@ -43,7 +43,7 @@ def project_on_change(unit, x, target, stride):
 
 
 def project_new_maps(unit, x, target, stride):
-    """Apply the shortcut of Keras' ResNet50V2: option C to change the number of maps, else A."""
+    """Apply the shortcut of Keras' ResNet50V2: C if the number of maps changes, otherwise A."""
     return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
 
 

@@ -60,7 +60,8 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
         pool_cell={"max": "maxpool", "average": "avgpool"}[pool_kind] + pool,
         activation=activation,
         lrn={**SECTION_3_3, "groups": lrn_groups} if lrn_groups else None,
-        # The last windows extend beyond images of 224x224 pixels, as in the authors' code.
+        # For images of 224x224 pixels, the last windows of conv1 extend beyond the image, as in the
+        # authors' code.
         padding={"conv1": "ceil"},
     )
     if classes is None:

@@ -25,7 +25,7 @@ def check_arguments(
     if pooling not in (None, "avg", "max"):
         raise InputError(f"pooling is {pooling!r}; expected None, 'avg' or 'max'")
     if net.arguments.get("auxiliary") and not include_top:
-        raise InputError("auxiliary needs include_top=True; leave out one of the two")
+        raise InputError("auxiliary needs include_top=True; pass both, or leave out auxiliary")
     if weights == "imagenet":
         raise InputError(
             "weights is 'imagenet', but this package has no pretrained weights; pass the path of "
@@ -45,7 +45,9 @@ def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any
     if input_tensor is not None:
         shape = _tensor_shape(input_tensor)
         if input_shape is not None and tuple(input_shape) != shape:
-            raise InputError(f"input_shape is {input_shape}, but input_tensor has shape {shape}")
+            raise InputError(
+                f"input_shape is {input_shape}, but the shape of input_tensor is {shape}"
+            )
     shape = _as_shape(shape)
     if any(size is not None and size < net.minimum for size in shape[:2]):
         raise InputError(
@@ -61,7 +63,7 @@ def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any
 
 
 def check_keras(classifier_activation: Any) -> None:
-    """Raise an InputError if Keras is set to channels first, or has no such activation."""
+    """Raise an InputError if Keras uses channels first, or if the activation is unknown to it."""
     import keras
 
     if keras.config.image_data_format() != "channels_last":

@@ -62,7 +62,7 @@ def auxiliary_classifier(x, classes, name, pool=AVERAGE_5_3, conv_norm=None, fc_
 
 
 def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, **options):
-    """Apply Inception modules 3a to 5b and the classifier, or classifiers, of GoogLeNet.
+    """Apply GoogLeNet's Inception modules 3a to 5b and its classifiers.
 
     Returns:
         The logits, in a dict if `auxiliary`; or the 7x7 feature maps of 5b if `classes` is None.

@@ -46,7 +46,7 @@ def figure_5(x, name, projected, **options):
 
 
 def figure_6(x, name, maps, **options):
-    """Apply the Inception module for 17x17 maps, with 7x7 convolutions factorised into 1x7, 7x1."""
+    """Apply the Inception module for 17x17 maps: 1x7 and 7x1 convolutions replace each 7x7."""
     rows = (
         {"1x1": "conv1-192"},
         {"7x7_reduce": f"conv1-{maps}", "1x7": f"conv1x7-{maps}", "7x1": "conv7x1-192"},
@@ -79,7 +79,7 @@ def figure_7(x, name, **options):
 
 
 def figure_10(x, name, rows, **options):
-    """Halve the map size with convolution branches and a pool in parallel, with stride 2."""
+    """Halve the map size: apply branches of convolutions and a pool in parallel, with stride 2."""
     return parts.branches(x, (*rows, {"pool": "maxpool3/2"}), name, strided="valid", **options)
 
 

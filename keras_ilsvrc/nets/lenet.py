@@ -16,8 +16,8 @@ TABLE_1 = (
     ". . X X X . . X X X X . X X . X",
     ". . . X X X . . X X X X . X X X",
 )
-# LeCun et al. 1998, figure 3: the digits of the full ASCII set. In the codes, # is 1 and . is -1.
-# They are copied from the authors' PDF, in which each digit is an image of 7x12 pixels.
+# LeCun et al. 1998, figure 3: the digits of the full ASCII set, copied from the authors' PDF, in
+# which each digit is an image of 7x12 pixels. In the codes, ink (#) is +1 and paper (.) is -1.
 FIGURE_3 = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
 .......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###
@@ -32,7 +32,7 @@ FIGURE_3 = """
 .......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
 .......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
 """
-# LeCun et al. 1998, appendix A: uniform between -2.4 / fan-in and 2.4 / fan-in.
+# LeCun et al. 1998, appendix A: weights are uniform between -2.4 / fan-in and 2.4 / fan-in.
 INITIAL = {"kernel": ("fan_in", 2.4), "bias": {}}
 
 C3 = [
@@ -50,7 +50,7 @@ CODES = [
 
 
 def lenet5(image, classes):
-    """Return LeNet-5's output, of a `RadialBasis` layer, or the maps of C5 if `classes` is None."""
+    """Return the output of LeNet-5's `RadialBasis` layer, or maps of C5 if `classes` is None."""
     if classes not in (None, len(CODES)):
         raise InputError(
             f"lenet5 has ten codes, one per digit, but classes is {classes}: pass 10, or build "

@@ -48,7 +48,8 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     import keras
 
-    for name in ("constraints", "optimizers", "schedules"):  # compiled models need them
+    # Register the classes that a compiled model may contain.
+    for name in ("constraints", "optimizers", "schedules"):
         importlib.import_module(f"keras_ilsvrc.training.{name}")
     from keras_ilsvrc.layers.graph import synchronize
 

@@ -85,7 +85,7 @@ def printed(net: Net) -> Printed | None:
     """Return the values that the paper prints about a net, or None if there are none to compare."""
     if net.name in OWN_TABLES:
         return OWN_TABLES[net.name]
-    if net.varied or RESNET_PAPER not in net.paper:  # arXiv:1603.05027 has no such tables
+    if net.varied or RESNET_PAPER not in net.paper:  # only that paper has tables to compare
         return None
     depth, unit = (net.arguments.get(key) for key in ("depth", "unit"))
     if net.builder == "resnet:resnet" and depth in RESNET_TABLE_1:
@@ -126,7 +126,7 @@ def _googlenet() -> list[Line]:
 
 
 def _vgg(column: str, millions: str) -> list[Line]:
-    from keras_ilsvrc.nets.vgg import TABLE_1  # here, since it imports Keras
+    from keras_ilsvrc.nets.vgg import TABLE_1  # not above, as this module imports Keras
 
     lines = [
         Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))

@@ -11,7 +11,7 @@ class Choice:
     """Variation with a list of valid values, of which the first is the published one."""
 
     values: tuple[Any, ...]
-    same_net: bool = False  # whether the net counts as published with any value
+    same_net: bool = False  # whether a net with another value still counts as published
 
     @property
     def default(self) -> Any:

@@ -1,4 +1,4 @@
-"""Import of weights from pytorchcv models (pytorchcv 0.0.74), by their names in `state_dict`."""
+"""Import of weights from pytorchcv models (pytorchcv 0.0.74), by the names in `state_dict`."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ REDUCTIONS = ("3c", "4e")  # modules without the 1x1 branch
 
 
 def inception(match: re.Match[str]) -> str:
-    """Return our name for a layer in an Inception module, matched by a rule for BN-Inception."""
+    """Return our name for a matched layer in one of BN-Inception's modules."""
     stage, number, branch, rest, kind = match.groups()
     module = MODULES[stage][int(number) - 1]
     key = f"{int(branch) + (module in REDUCTIONS)}{rest}"
@@ -34,7 +34,7 @@ def inception(match: re.Match[str]) -> str:
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name for a matched layer in a residual unit; their stage 1 is our conv2."""
+    """Return our name for a matched layer in a residual unit. pytorchcv's stage 1 is our conv2."""
     stage, number, place, kind = match.groups()
     where = "shortcut" if place == "identity_conv" else place.removeprefix("body.conv")
     return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"

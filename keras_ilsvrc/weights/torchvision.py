@@ -1,4 +1,4 @@
-"""Import of weights from torchvision models (torchvision 0.29), by their names in `state_dict`."""
+"""Import of weights from torchvision models (torchvision 0.29), by the names in `state_dict`."""
 
 import re
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ INCEPTION_V3 = {
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name for a matched layer in a residual unit; their layer1.0 is our conv2_1."""
+    """Return our name for a layer in a residual unit, for example conv2_1 for layer1.0."""
     stage, number, kind, place = match.groups()
     inside = {".0": "conv_shortcut", ".1": "bn_shortcut"}.get(place, f"{kind}_{place}")
     return f"conv{int(stage) + 1}_{int(number) + 1}/{inside}"
