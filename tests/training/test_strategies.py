@@ -167,7 +167,7 @@ def test_fewer_than_one_replica_is_refused(replicas):
 def test_once_tensorflow_has_started_its_devices_are_all_there_are(without_gpus):
     tf.constant(0)
     assert [strategies.mirrored(n).num_replicas_in_sync for n in (2, 1)] == [2, 1]
-    said = "replicas is 3, but TensorFlow has started with 2 CPU devices: "
+    said = "replicas is 3, but TensorFlow has already started with 2 CPU devices; "
     with pytest.raises(InputError, match=said) as caught:
         strategies.mirrored(3)
     assert "\n" not in str(caught.value)
