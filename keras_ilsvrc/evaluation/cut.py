@@ -18,7 +18,7 @@ RESIZES = ("resize", "resize_shorter")
 
 @dataclass(frozen=True, eq=False)
 class ViewsOf:
-    """Dataset split whose images are all views of an image, (views, height, width, channels).
+    """Dataset split whose items are all views of one image, (views, height, width, channels).
 
     Attributes:
         split: Split with the images to cut the views from.
@@ -53,7 +53,8 @@ class ViewsOf:
                 f"images are {height}x{width}, but the net takes {self.size}x{self.size}; resize "
                 "them to at least that size"
             )
-        tf.debugging.assert_greater_equal(asked[:2], self.size)  # sizes may be known only here
+        # Check sizes that become known only when the graph runs.
+        tf.debugging.assert_greater_equal(asked[:2], self.size)
         views = [self._cut(image, view) for view in self.views(height, width, self.size)]
         views = [apply_ops(view, after, NO_SEED, self.statistics) for view in views]
         return tf.cast(tf.stack(views), tf.float32)

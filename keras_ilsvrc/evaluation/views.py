@@ -66,7 +66,7 @@ def square_crop(height: Any, width: Any, size: int) -> list[View]:
     bottom. Each square has six views: its corners, its centre, and the whole square. All 18 views
     are also mirrored.
     """
-    side = (height + width - abs(height - width)) // 2  # minimum of both, also for tensors
+    side = (height + width - abs(height - width)) // 2  # min(height, width), also for tensors
     rectangles = []
     for place in range(3):
         top, left = (height - side) * place // 2, (width - side) * place // 2

@@ -188,7 +188,7 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        # Delete checkpoints of later steps too: training did not resume there, as they are damaged.
+        # Delete checkpoints of later steps too: training did not resume from damaged files.
         later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:

@@ -80,7 +80,7 @@ class Cluster:
         return self.index == 0
 
     def name(self, index: int | None = None) -> str:
-        """Return the index and address of a worker as text. None stands for this worker."""
+        """Return the index and address of a worker as text, by default those of this worker."""
         index = self.index if index is None else index
         return f"worker {index} ({self.workers[index]})"
 

@@ -17,7 +17,7 @@ def compile_model(
     optimizer: keras.optimizers.Optimizer,
     loss_weights: Mapping[str, float] | None = None,
 ) -> None:
-    """Compile a model for `fit` with cross-entropy for all outputs and accuracy for the main one.
+    """Compile a model for `fit`: cross-entropy loss on all outputs, accuracy on the main output.
 
     Args:
         model: Model with one output, or a dict of outputs.

@@ -1,4 +1,4 @@
-"""Optimizers that, like Caffe's, add weight decay to gradients and have rates per weight name."""
+"""Optimizers with Caffe's weight decay in the gradient and learning rates per weight name."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

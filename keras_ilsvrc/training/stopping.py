@@ -16,7 +16,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class Diverged(Exception):
-    """Error for training that diverged: weights, or repeatedly gradients, are not finite."""
+    """Error for training that diverged: non-finite weights, or repeatedly non-finite gradients."""
 
 
 def ignore_signals() -> None:

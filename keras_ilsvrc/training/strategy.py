@@ -48,7 +48,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return the only strategy for these devices, since collectives of two would interfere."""
+    """Return the same strategy for the same devices: collectives of two would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -56,7 +56,7 @@ def _over(*devices: str) -> tf.distribute.MirroredStrategy:
 def multi_worker(
     cluster: Cluster, deadline: float = 300
 ) -> Iterator[tf.distribute.MultiWorkerMirroredStrategy]:
-    """Yield a MultiWorkerMirroredStrategy over all workers' GPUs, or one CPU device of each.
+    """Yield a MultiWorkerMirroredStrategy over all workers' GPUs, or one CPU device per worker.
 
     Enter this context before TensorFlow computes anything. If a worker is lost in the block, the
     other workers end too. At the end of the block, all workers wait for each other.

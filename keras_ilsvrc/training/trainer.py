@@ -77,7 +77,7 @@ class Trainer:
                 not match this training, for example in its number of replicas.
         """
         model = self.update.model
-        model.optimizer = self.update.optimizer  # Keras callbacks read it from the model
+        model.optimizer = self.update.optimizer  # Keras callbacks read the optimizer here
         model.stop_training = False
         calls = keras.callbacks.CallbackList(self.callbacks, model=model, add_history=False)
         calls.on_train_begin()
@@ -212,7 +212,7 @@ class Trainer:
         raise Stopped(f"stopped by {name} after step {self.step}")
 
     def _save_if_it_can_be(self) -> None:
-        """Save a checkpoint. If the disk is full, keep the previous one and continue."""
+        """Save a checkpoint. If the disk is full, keep the previous checkpoint and continue."""
         try:
             self._save()
         except OSError as error:

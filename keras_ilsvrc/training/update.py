@@ -78,7 +78,7 @@ class Update(tf.Module):
         self.strategy = tf.distribute.get_strategy()
         if batch_size % (self.strategy.num_replicas_in_sync * accumulate):
             raise ValueError(
-                f"batch_size is {batch_size}; expected a multiple of the "
+                f"batch_size is {batch_size}; expected a multiple of "
                 f"{self.strategy.num_replicas_in_sync} replicas times {accumulate} pieces"
             )
         weights = model.trainable_weights
@@ -99,7 +99,7 @@ class Update(tf.Module):
     def variables_of_training(self) -> dict[str, tf.Variable]:
         """Return {name: variable} for all variables that training changes, except random seeds."""
         named = {f"model/{x.path}": x.value for x in self.model.variables if not _is_seed(x)}
-        prefix = f"{self.optimizer.name}/"  # has a number that differs between processes
+        prefix = f"{self.optimizer.name}/"  # the name differs between processes
         for x in self.optimizer.variables:
             named[f"optimizer/{x.path.removeprefix(prefix)}"] = x.value
         own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]

@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Outputs of a net for one image of which a square is covered, at each of several positions.
+    """Outputs of a net for an image with a covered square, for several positions of the square.
 
     Attributes:
         label: Class whose probability is recorded.
@@ -131,7 +131,7 @@ class Occluder:
 
 
 def _sizes(height: int, width: int, square: int | None, stride: int | None) -> tuple[int, int]:
-    """Return the side and stride of the square, after a check; choose them if they are None."""
+    """Check the side and stride of the square and return them; replace None by the default."""
     shorter = min(height, width)
     square = min(max(2, shorter // 5), shorter) if square is None else square
     stride = max(1, square // 4) if stride is None else stride
@@ -144,7 +144,7 @@ def _sizes(height: int, width: int, square: int | None, stride: int | None) -> t
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Broadcast a number, one number for each channel, or an image to the shape of an image.
+    """Return the values that cover an image, from a number, a number per channel, or an image.
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.

@@ -13,7 +13,7 @@ from keras_ilsvrc.visualize.filters import enlarged, tile
 from keras_ilsvrc.visualize.occlusion import Occlusion
 from keras_ilsvrc.visualize.top import TopActivations, cut
 
-Picture = Callable[[int], np.ndarray]  # function that returns the image with an index
+Picture = Callable[[int], np.ndarray]  # function that returns the image at an index
 INCH = 2.2  # width of each image in a row of images, in inches
 CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # for the seven most frequent classes; others are grey
 ACROSS = 4  # number of feature maps in a row of a figure

@@ -186,7 +186,7 @@ def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp
         (["saliency", "--model", "MODEL"], "give --source, or --image"),
         (["saliency", "--model", "MODEL", "--image", "PHOTO", "--preprocess", "kafe"], "'caffe'"),
         (["occlusion", "--run", "RUN", "--square", "9"], "must fit into"),
-        (["filters", "--run", "RUN", "--layer", "conv3_1/conv_2"], "has 32 maps"),
+        (["filters", "--run", "RUN", "--layer", "conv3_1/conv_2"], "has 32 channels"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(small_run, own_model, photo, tmp_path, words, part):
