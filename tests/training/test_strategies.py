@@ -160,7 +160,7 @@ def test_a_tuner_completes_its_trials_on_two_replicas(tmp_path):
 
 @pytest.mark.parametrize("replicas", [0, -1])
 def test_fewer_than_one_replica_is_refused(replicas):
-    with pytest.raises(InputError, match=f"replicas is {replicas}; expected at least 1"):
+    with pytest.raises(InputError, match=f"replicas is {replicas}; expected 1 to"):
         strategies.mirrored(replicas)
 
 
