@@ -26,7 +26,7 @@ Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
 class Inference(NamedTuple):
-    """Settings of a run of a model over all images at one scale, with all views of each image."""
+    """Settings for running a model over all images at one scale, with all views of each image."""
 
     model: keras.Model
     split: Any

@@ -32,7 +32,7 @@ def values_of(update: Update) -> Values:
 
 
 def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
-    """Set all variables that training changes to values as returned by `values_of`.
+    """Restore the values that `values_of` returned, in all variables that training changes.
 
     Raises:
         InputError: If names or shapes do not match the variables that training changes.

@@ -1,4 +1,4 @@
-"""Import of weights from keras.applications models (Keras 3), by the weights' paths."""
+"""Import of weights from models of keras.applications (Keras 3), matched by `Variable.path`."""
 
 import re
 from collections.abc import Mapping

@@ -26,7 +26,7 @@ REDUCTIONS = ("3c", "4e")  # modules without the 1x1 branch
 
 
 def inception(match: re.Match[str]) -> str:
-    """Return our name for a matched layer in one of BN-Inception's modules."""
+    """Return our name for a layer in a module of pytorchcv's BN-Inception, given a regex match."""
     stage, number, branch, rest, kind = match.groups()
     module = MODULES[stage][int(number) - 1]
     key = f"{int(branch) + (module in REDUCTIONS)}{rest}"
