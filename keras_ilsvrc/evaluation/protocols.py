@@ -63,7 +63,7 @@ def views_of(protocol: str) -> int:
 def sides_of(
     protocol: str, own: int | None, size: int, scales: Sequence[int] | None = None
 ) -> list[tuple[Pass, list[int | None]]]:
-    """Return the passes of a protocol, and for each the lengths to which the shorter side is resized.
+    """Return the passes of a protocol, each with the lengths of the shorter side of its images.
 
     Args:
         protocol: Name of a protocol in `PROTOCOLS`.
