@@ -8,7 +8,7 @@ from typing import Any
 
 
 def open_streams() -> None:
-    """Connect closed standard streams to the null device; ignore errors of writing to the others."""
+    """Connect closed standard streams to the null device; ignore write errors on the others."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)

@@ -180,7 +180,7 @@ class Update(tf.Module):
     def _in_pieces(
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, replica: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Process a replica's batch in pieces; return the sums of [loss, accuracy] and gradients."""
+        """Process a replica's batch in pieces; return summed [loss, accuracy] and gradients."""
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
             return self.differentiate(images, labels)
