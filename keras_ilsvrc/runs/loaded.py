@@ -24,7 +24,6 @@ from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import RunFiles
 
 TOGETHER = 32  # images per step
@@ -207,8 +206,7 @@ def load_run(path: str | Path) -> LoadedRun:
             version of the package wrote it.
     """
     directory = RunFiles(Path(path)).check_finished()
-    model = trained_model(directory)
-    identity = directory.identity
+    model, identity = _with_one_output(trained_model(directory)), directory.identity
     return LoadedRun(
         model, tuple(identity.classes), identity.eval_ops, directory.statistics() or {}
     )
@@ -234,11 +232,16 @@ def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRu
 
 
 def trained_model(directory: RunFiles) -> keras.Model:
-    """Return the model of a finished run with its trained weights, without auxiliary outputs."""
+    """Return the model of a finished run with its trained weights."""
     recipe, weights = directory.recipe(), directory.weights()
-    model = _built(recipe)
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(recipe.precision or "float32")
+        model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+    finally:
+        keras.config.set_dtype_policy(before)
     load_weights(model, weights)
-    return _with_one_output(model)
+    return model
 
 
 def rows_of(side: int, preprocess: str | None) -> Rows:
@@ -253,16 +256,6 @@ def rows_of(side: int, preprocess: str | None) -> Rows:
 def refuse_line(line: str) -> None:
     """Raise an InputError with the line."""
     raise InputError(line)
-
-
-def _built(recipe: Recipe) -> keras.Model:
-    """Build the network of a recipe in its precision."""
-    before = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy(recipe.precision or "float32")
-        return build(recipe.net, **recipe.build.model_dump(exclude_none=True))
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _with_one_output(model: keras.Model) -> keras.Model:

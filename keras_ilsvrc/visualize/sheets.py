@@ -126,13 +126,26 @@ def _figure(size: tuple[float, float], title: str, down: int, across: int) -> tu
 
 
 def occlusion_sheet(
-    found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
+    found: Occlusion,
+    picture: np.ndarray,
+    classes: Sequence[str],
+    title: str,
+    caption: str | None = None,
 ) -> Figure:
-    """Return a figure of an image, and of the net's outputs by position of the square."""
+    """Return a figure of an image, and of the net's outputs by position of the square.
+
+    Args:
+        found: Occlusion to draw.
+        picture: Image before preprocessing, (height, width, channels).
+        classes: Names of the classes.
+        title: Title of the figure.
+        caption: Title of the image; by default the name of the class.
+    """
     figure, axes = _figure((13, 3.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
-    axes[0].set_title(f"{name}; the square is {found.square} pixels", fontsize=9)
+    square = f"the square is {found.square} pixels"
+    axes[0].set_title(f"{plain(caption or name, 50)}\n{square}", fontsize=9)
     height, width = picture.shape[:2]
     extent = (0, width, height, 0)
     maps = (
