@@ -15,11 +15,19 @@ from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
 from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.runs.experiment import Experiment, identify, open_data, set_up, without_optimizer
+from keras_ilsvrc.runs.experiment import (
+    Experiment,
+    NoImages,
+    identify,
+    open_data,
+    set_up,
+    without_optimizer,
+)
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.strategy import mirrored
 
+ELSEWHERE = "if the images are at another place, pass --data SOURCE"
 OnProgress = Callable[[int, int], object]  # (number of images done, total number)
 
 
@@ -49,7 +57,10 @@ def restore(
     """
     directory = RunFiles(path).check_finished()
     recipe, weights = directory.recipe(), directory.weights()
-    experiment = set_up(recipe, mirrored(replicas), directory.statistics(), dataset)
+    try:
+        experiment = set_up(recipe, mirrored(replicas), directory.statistics(), dataset)
+    except NoImages as error:
+        raise NoImages(f"{error}; {ELSEWHERE}" if dataset is None else str(error)) from error
     now = experiment.identity(["test"])
     for line in directory.check_images(now, ["test"], dataset is not None):
         log(line)
@@ -57,7 +68,7 @@ def restore(
     return experiment
 
 
-def test_images(
+def images_of_test(
     directory: RunFiles, channels: int, log: Callable[[str], object] = log_stderr
 ) -> Split:
     """Return the test images of a finished run, and no others.

@@ -20,8 +20,6 @@ from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.strategy import mirrored
 
-ELSEWHERE = "if the images are at another place, give --data SOURCE"
-
 Working = Callable[[str], AbstractContextManager[OnProgress]]
 
 
@@ -103,7 +101,7 @@ def read(
     except NoImages as error:
         if dataset is not None:
             raise
-        log(f"{error}; only what needs no images is shown; {ELSEWHERE}")
+        log(f"without images: {error}")
         experiment = _without_images(directory)
         none = np.zeros((0, len(directory.identity.classes)), "float32")
         return FinishedRun(directory, experiment, result, history, none, working)

@@ -17,10 +17,10 @@ from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.loading import load_model, load_weights
-from keras_ilsvrc.runs.evaluate import test_images
+from keras_ilsvrc.runs.evaluate import images_of_test
 from keras_ilsvrc.runs.experiment import Experiment, NoImages, without_optimizer
 from keras_ilsvrc.runs.loaded import load_run, rows_of
 from keras_ilsvrc.runs.reading import RunFiles
@@ -143,7 +143,7 @@ class Inspection:
         return list(map(readable, self.classes))
 
     def caption(self, source: int | Path, probabilities: np.ndarray) -> str:
-        """Return what an image shows: its true class if that is known, and the predicted one.
+        """Return two lines: the name of an image; its true class, if known, and the predicted one.
 
         Args:
             source: Index of the image in the split, or the path of a file.
@@ -151,9 +151,9 @@ class Inspection:
         """
         best, label = int(probabilities.argmax()), self.label(source)
         predicted = f"predicted {self.named(best, probabilities)}"
-        name = source.name if isinstance(source, Path) else str(source)
+        name = printable(source.name) if isinstance(source, Path) else f"image {source}"
         true = "" if label is None else f"true {self.names[label]}, "
-        return f"{name}: {true}{predicted}"
+        return f"{name}\n{true}{predicted}"
 
     def named(self, label: int, probabilities: np.ndarray) -> str:
         """Return the name of a class with its probability, for example "tench 71 %"."""
@@ -202,7 +202,7 @@ def of_run(path: Path, source: str | None = None) -> Inspection:
             found, split = all_of(source, run.model)
             return split, found == run.classes
         try:
-            return test_images(directory, run.channels), True
+            return images_of_test(directory, run.channels), True
         except NoImages as error:
             raise InputError(f"{error}; {ELSEWHERE}") from error
 
