@@ -43,7 +43,7 @@ class Reiterable:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Trained model with images to inspect it, both unprocessed and preprocessed for the model.
+    """Trained model, with images for inspecting it, both unprocessed and preprocessed.
 
     Attributes:
         model: Model with its weights.
@@ -181,7 +181,7 @@ class Inspection:
         raise InputError(f"--class is {text!r}; expected a class, or 0 to {most}; {hint}")
 
     def load(self, path: Path) -> None:
-        """Load the model's weights from a file, for example one of `epochs`."""
+        """Load the model's weights from a file, for example one of those listed in `epochs`."""
         load_weights(without_optimizer(self.model), path)
 
 

@@ -1,4 +1,4 @@
-"""Helpers for all figures: colours, saving as PNG, and names as plain text."""
+"""Helpers for all figures: colours, saving as PNG, and escaping of names."""
 
 import warnings
 from pathlib import Path
@@ -18,8 +18,13 @@ def save(figure: Figure, to: Path | BinaryIO) -> None:
 
 
 def plain(text: str, most: int | None = None) -> str:
+<<<<<<< HEAD
     """Shorten lines to `most` characters each, and escape `$`, which would start a formula."""
     if most is not None:
         lines = text.split("\n")
         text = "\n".join(x if len(x) <= most else x[: most - 1] + "…" for x in lines)
+=======
+    """Shorten a name to `most` characters, and escape `$`, which starts a formula in Matplotlib."""
+    text = text if most is None or len(text) <= most else text[: most - 1] + "…"
+>>>>>>> main
     return text.replace("$", r"\$")
