@@ -81,9 +81,14 @@ class LoadedRun:
     statistics: Mapping[str, np.ndarray]
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels of a preprocessed image."""
+        return tuple(self.model.inputs[0].shape[1:])
+
+    @property
     def channels(self) -> int:
         """Number of channels of the images, 1 or 3."""
-        return self.model.inputs[0].shape[-1]
+        return self.shape[-1]
 
     def preprocess(self, images: Any) -> np.ndarray:
         """Return images as the model takes them, (images, height, width, channels), float32.
@@ -97,8 +102,7 @@ class LoadedRun:
                 rejects an image.
         """
         made = [self._preprocessed(number, one) for number, one in enumerate(_listed(images))]
-        shape = (0, *self.model.inputs[0].shape[1:])
-        return np.stack(made) if made else np.zeros(shape, "float32")
+        return np.stack(made) if made else np.zeros((0, *self.shape), "float32")
 
     def predict(self, images: Any, top: int = 5) -> list[Prediction]:
         """Return the most likely classes of each image.
@@ -136,13 +140,13 @@ class LoadedRun:
         """
         names = np.array([str(path) for path in paths], object)
         split = Split(np.zeros(len(paths), "int32"), None, Files(names), self.channels)
-        batches = readable_batches(split, self.rows, self.statistics, TOGETHER)
+        batches = readable_batches(split, self.rows, self.statistics, self.shape, TOGETHER)
         due = 0  # index of the next file
 
         def leave_out(stop: int) -> None:
             for index in range(due, stop):
                 fault = first_fault(split, self.rows, self.statistics, [index])
-                on_fault(fault or f"{split.name(index)}: cannot be used")
+                on_fault(fault or f"{split.name(index)}: {self._wanted}")
 
         with own_limit(), out_of_memory("use smaller images"):
             for indices, images in batches:
@@ -163,13 +167,13 @@ class LoadedRun:
         raw = keras.Input((None, None, self.channels), batch_size, dtype="uint8", name="image")
         made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
         if None in made.shape[1:]:  # no op sets the size, so the images must have it
-            raw = keras.Input(self.model.inputs[0].shape[1:], batch_size, "uint8", name="image")
+            raw = keras.Input(self.shape, batch_size, "uint8", name="image")
             made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
         return keras.Model(raw, self.model(made), name=self.model.name)
 
     @cached_property
     def _step(self) -> Callable[[Any], tf.Tensor]:
-        shape = tf.TensorSpec((None, *self.model.inputs[0].shape[1:]), tf.float32)
+        shape = tf.TensorSpec((None, *self.shape), tf.float32)
 
         @tf.function(input_signature=[shape], jit_compile=False, autograph=False)
         def step(images: tf.Tensor) -> tf.Tensor:
@@ -192,7 +196,15 @@ class LoadedRun:
             made = apply_ops(
                 _with_channels(number, image, self.channels), self.rows, NO_SEED, self.statistics
             )
+        if tuple(made.shape) != self.shape:
+            named = str(image) if isinstance(image, Path) else f"images[{number}]"
+            raise InputError(f"{named}: {self._wanted}")
         return np.asarray(made, "float32")
+
+    @property
+    def _wanted(self) -> str:
+        size = "x".join(map(str, self.shape[:2]))
+        return f"no op makes it {size} pixels, which the net takes; resize it"
 
 
 def load_run(path: str | Path) -> LoadedRun:

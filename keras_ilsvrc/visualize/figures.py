@@ -18,13 +18,8 @@ def save(figure: Figure, to: Path | BinaryIO) -> None:
 
 
 def plain(text: str, most: int | None = None) -> str:
-<<<<<<< HEAD
-    """Shorten lines to `most` characters each, and escape `$`, which would start a formula."""
+    """Shorten each line of a text to `most` characters, and escape `$`, which starts a formula."""
     if most is not None:
         lines = text.split("\n")
         text = "\n".join(x if len(x) <= most else x[: most - 1] + "…" for x in lines)
-=======
-    """Shorten a name to `most` characters, and escape `$`, which starts a formula in Matplotlib."""
-    text = text if most is None or len(text) <= most else text[: most - 1] + "…"
->>>>>>> main
     return text.replace("$", r"\$")
