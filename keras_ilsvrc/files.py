@@ -21,8 +21,9 @@ LARGE = 100_000_000  # maximum bytes of files with results and statistics
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to, and rename it to `path` at the end of the block.
 
-    The block writes a file, or a folder if there is no folder at `path` yet. The file is flushed to the disk before it is renamed, so a kill or power cut at any moment
-    leaves either the old file or the new one.
+    The block writes a file, or a folder if there is none at `path` yet. It is flushed to the disk
+    before it is renamed, so a kill or power cut at any moment leaves either the old file or the new
+    one.
 
     Raises:
         OSError: If the file cannot be written; the partial file is removed.

@@ -7,7 +7,7 @@ So there is no shuffle buffer, and a stream can start at any step.
 import io
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -122,17 +122,22 @@ def evaluation_batches(
 
 
 def readable_batches(
-    split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], batch_size: int
+    split: Split,
+    rows: Rows,
+    statistics: Mapping[str, np.ndarray],
+    shape: Sequence[int],
+    batch_size: int,
 ) -> tf.data.Dataset:
     """Return batches of (indices, images) of the images that can be used, in order.
 
-    An image that is damaged or too large, or that an op rejects, is left out; its index is then
-    missing. The last batch may be smaller.
+    An image that is damaged or too large, that an op rejects or that does not get the expected
+    shape is left out; its index is then missing. The last batch may be smaller.
 
     Args:
         split: Encoded images, whose headers may not have been checked yet.
         rows: Ops with their arguments, applied in order.
         statistics: Statistics that the ops need.
+        shape: Expected height, width and channels after the ops.
         batch_size: Number of images in a batch.
     """
 
@@ -144,7 +149,8 @@ def readable_batches(
     def image(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.control_dependencies([tf.numpy_function(check, [index], tf.int64)]):
             index = tf.identity(index)
-        return index, tf.cast(image_at(split, index, rows, NO_SEED, statistics), tf.float32)
+        made = image_at(split, index, rows, NO_SEED, statistics)
+        return index, tf.ensure_shape(tf.cast(made, tf.float32), shape)
 
     images = tf.data.Dataset.range(len(split)).map(image, CORES).ignore_errors()
     return made_ahead(images.batch(batch_size))

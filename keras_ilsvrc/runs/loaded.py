@@ -25,7 +25,6 @@ from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import RunFiles
 
 TOGETHER = 32  # images per step
@@ -83,9 +82,14 @@ class LoadedRun:
     statistics: Mapping[str, np.ndarray]
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels of a preprocessed image."""
+        return tuple(self.model.inputs[0].shape[1:])
+
+    @property
     def channels(self) -> int:
         """Number of channels of the images, 1 or 3."""
-        return self.model.inputs[0].shape[-1]
+        return self.shape[-1]
 
     def preprocess(self, images: Any) -> np.ndarray:
         """Return images as the model takes them, (images, height, width, channels), float32.
@@ -99,8 +103,7 @@ class LoadedRun:
                 rejects an image.
         """
         made = [self._preprocessed(number, one) for number, one in enumerate(_listed(images))]
-        shape = (0, *self.model.inputs[0].shape[1:])
-        return np.stack(made) if made else np.zeros(shape, "float32")
+        return np.stack(made) if made else np.zeros((0, *self.shape), "float32")
 
     def predict(self, images: Any, top: int = 5) -> list[Prediction]:
         """Return the most likely classes of each image.
@@ -138,13 +141,13 @@ class LoadedRun:
         """
         names = np.array([str(path) for path in paths], object)
         split = Split(np.zeros(len(paths), "int32"), None, Files(names), self.channels)
-        batches = readable_batches(split, self.rows, self.statistics, TOGETHER)
+        batches = readable_batches(split, self.rows, self.statistics, self.shape, TOGETHER)
         due = 0  # index of the next file
 
         def leave_out(stop: int) -> None:
             for index in range(due, stop):
                 fault = first_fault(split, self.rows, self.statistics, [index])
-                on_fault(fault or f"{split.name(index)}: cannot be used")
+                on_fault(fault or f"{split.name(index)}: {self._wanted}")
 
         with own_limit(), out_of_memory("use smaller images"):
             for indices, images in batches:
@@ -169,13 +172,13 @@ class LoadedRun:
         raw = keras.Input((None, None, self.channels), batch_size, dtype="uint8", name="image")
         made = Preprocessing(rows, self.statistics, name="preprocessing")(raw)
         if None in made.shape[1:]:  # no op sets the size, so the images must have it
-            raw = keras.Input(self.model.inputs[0].shape[1:], batch_size, "uint8", name="image")
+            raw = keras.Input(self.shape, batch_size, "uint8", name="image")
             made = Preprocessing(rows, self.statistics, name="preprocessing")(raw)
         return keras.Model(raw, self.model(made), name=self.model.name)
 
     @cached_property
     def _step(self) -> Callable[[Any], tf.Tensor]:
-        shape = tf.TensorSpec((None, *self.model.inputs[0].shape[1:]), tf.float32)
+        shape = tf.TensorSpec((None, *self.shape), tf.float32)
 
         @tf.function(input_signature=[shape], jit_compile=False, autograph=False)
         def step(images: tf.Tensor) -> tf.Tensor:
@@ -198,7 +201,15 @@ class LoadedRun:
             made = apply_ops(
                 _with_channels(number, image, self.channels), self.rows, NO_SEED, self.statistics
             )
+        if tuple(made.shape) != self.shape:
+            named = str(image) if isinstance(image, Path) else f"images[{number}]"
+            raise InputError(f"{named}: {self._wanted}")
         return np.asarray(made, "float32")
+
+    @property
+    def _wanted(self) -> str:
+        size = "x".join(map(str, self.shape[:2]))
+        return f"no op makes it {size} pixels, which the net takes; resize it"
 
 
 def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
@@ -213,7 +224,7 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
             version of the package wrote it.
     """
     directory = RunFiles(Path(path)).check_finished()
-    model = trained_model(directory, precision)
+    model = _with_one_output(trained_model(directory, precision))
     identity = directory.identity
     return LoadedRun(
         model, tuple(identity.classes), identity.eval_ops, directory.statistics() or {}
@@ -240,16 +251,21 @@ def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRu
 
 
 def trained_model(directory: RunFiles, precision: str | None = None) -> keras.Model:
-    """Return the model of a finished run with its trained weights, without auxiliary outputs.
+    """Return the model of a finished run with its trained weights.
 
     Args:
         directory: Finished run.
         precision: Keras' dtype policy of the model; that of the recipe if None.
     """
     recipe, weights = directory.recipe(), directory.weights()
-    model = _built(recipe, precision or recipe.precision or "float32")
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(precision or recipe.precision or "float32")
+        model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+    finally:
+        keras.config.set_dtype_policy(before)
     load_weights(model, weights)
-    return _with_one_output(model)
+    return model
 
 
 def rows_of(side: int, preprocess: str | None) -> Rows:
@@ -264,16 +280,6 @@ def rows_of(side: int, preprocess: str | None) -> Rows:
 def refuse_line(line: str) -> None:
     """Raise an InputError with the line."""
     raise InputError(line)
-
-
-def _built(recipe: Recipe, precision: str) -> keras.Model:
-    """Build the network of a recipe with a dtype policy."""
-    before = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy(precision)
-        return build(recipe.net, **recipe.build.model_dump(exclude_none=True))
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _with_one_output(model: keras.Model) -> keras.Model:
