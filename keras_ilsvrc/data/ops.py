@@ -30,20 +30,14 @@ def resize(
     return _resized(image, (size, size), antialias, portable)
 
 
-<<<<<<< HEAD
 def resize_shorter(
     image: Image, seed: Seed, size: int, antialias: bool = True, portable: bool = False
 ) -> Image:
-    """Resize like `resize`, but the shorter side to `size`. The longer side is rounded down."""
-    return _resized(image, windows.shorter(*size_of(image), seed, size), antialias, portable)
-=======
-def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize the shorter side to `size`, and keep the aspect ratio.
 
-    The length of the longer side is rounded down. `antialias` is as in `resize`.
+    The longer side is rounded down. The interpolation is that of `resize`.
     """
-    return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
->>>>>>> main
+    return _resized(image, windows.shorter(*size_of(image), seed, size), antialias, portable)
 
 
 def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
