@@ -30,8 +30,8 @@ def export(
 ) -> None:
     """Export the network of a run, and check the result by running it on images."""
     form = check_format(format)
-    directory = RunFiles(run).check_finished().path
-    path = out or directory / f"{directory.name}{form.suffix}"
+    name = RunFiles(run).check_finished().path.name
+    path = out or run / f"{name}{form.suffix}"
     check_file("--out", path, form.suffix)
     check_format(format, path)
     quiet_tensorflow()
@@ -42,8 +42,8 @@ def export(
     sides = zip(("images", "height", "width"), made.shape)
     shape = ", ".join(str(side or name) for name, side in sides)
     kind = "raw images of 0 to 255" if preprocessing else "preprocessed images"
-    print(f"{printable(str(path))}")
+    print(printable(str(path)))
     print(f"input: {kind}, ({shape}, {made.shape[-1]}), {made.dtype}")
-    print(f"output: probabilities of {made.classes} classes, named in {made.names}")
+    print(f"output: probabilities of {made.classes} classes, named in {printable(str(made.names))}")
     print(f"checked on {made.checked}: largest difference {made.difference:.1e}")
-    print(f"\nTo run it on `images`:\n\n{form.code.format(path=str(path))}")
+    print(f"\nRun it in Python:\n\n{made.code}")

@@ -11,33 +11,27 @@ import tensorflow as tf
 from keras_ilsvrc.data import normalise as arithmetic
 from keras_ilsvrc.data import windows
 from keras_ilsvrc.data.colour import colour_jitter, pca_noise
-from keras_ilsvrc.data.portable import resized_portably
-from keras_ilsvrc.data.types import Image, Range, Rows, Seed, Side
+from keras_ilsvrc.data.types import Image, Range, Seed, Side
 from keras_ilsvrc.data.windows import Place, size_of
 
 INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 
 
-def resize(
-    image: Image, seed: Seed, size: int, antialias: bool = True, portable: bool = False
-) -> Image:
+def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize to size x size with bilinear interpolation, without keeping the aspect ratio.
 
     With antialiasing, the result is that of Pillow and torchvision. Without antialiasing, it is
-    that of OpenCV, which Caffe's tools use, and takes a third of the time. `portable_rows` sets
-    `portable`.
+    that of OpenCV, which Caffe's tools use, and takes a third of the time.
     """
-    return _resized(image, (size, size), antialias, portable)
+    return _resized(image, (size, size), antialias)
 
 
-def resize_shorter(
-    image: Image, seed: Seed, size: int, antialias: bool = True, portable: bool = False
-) -> Image:
+def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize the shorter side to `size`, and keep the aspect ratio.
 
-    The longer side is rounded down. The interpolation is that of `resize`.
+    The length of the longer side is rounded down. `antialias` is as in `resize`.
     """
-    return _resized(image, windows.shorter(*size_of(image), seed, size), antialias, portable)
+    return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
 def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
@@ -112,7 +106,7 @@ def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Im
         made = tf.image.resize(values, (size, size), method)
         if window.dtype == tf.uint8 and method == "bicubic":
             made = tf.clip_by_value(made, 0, 255)
-        return _like(window, made)
+        return like(window, made)
 
     if interpolation != "random":
         return by(interpolation)
@@ -135,29 +129,17 @@ def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tenso
         kernel_type="triangle",
         antialias=True,
     )
-    return _like(image, made[0])
+    return like(image, made[0])
 
 
-def portable_rows(rows: Rows) -> Rows:
-    """Return ops with the same results that other runtimes than TensorFlow can run.
-
-    TensorFlow's antialiased resizing has no counterpart in ONNX and LiteRT, and resizing without
-    antialiasing rounds differently there. These ops resize with basic operations instead.
-    """
-    own = ("resize", "resize_shorter")
-    return [{**row, "portable": True} if row["op"] in own else row for row in rows]
-
-
-def _resized(image: Image, size: Place, antialias: bool, portable: bool = False) -> Image:
-    if portable:
-        return _like(image, resized_portably(image, size, antialias))
+def _resized(image: Image, size: Place, antialias: bool) -> Image:
     if not antialias:
-        return _like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
+        return like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
     scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
     return resampled(image, size, scale, tf.zeros(2))
 
 
-def _like(image: Image, made: Image) -> Image:
+def like(image: Image, made: Image) -> Image:
     """Round `made`, a result in 0-255, to uint8 if `image` is uint8; else return it unchanged."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 

@@ -1,16 +1,33 @@
-"""Resizing with basic operations, for runtimes that lack TensorFlow's own."""
+"""Ops that other runtimes than TensorFlow can run, with the same results.
+
+TensorFlow's antialiased resizing has no counterpart in ONNX and LiteRT, and resizing without
+antialiasing rounds differently there. These ops resize with basic operations instead.
+"""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_ilsvrc.data.types import Image, Side
+from keras_ilsvrc.data import windows
+from keras_ilsvrc.data.ops import OPS, like
+from keras_ilsvrc.data.types import Image, Seed, Side
+from keras_ilsvrc.data.windows import Place, size_of
 
 # Function of values (length, numbers), their length and a size that returns (size, numbers).
 Resize = Callable[[tf.Tensor, tf.Tensor, Side], tf.Tensor]
 
 
-def resized_portably(image: Image, size: tuple[Side, Side], antialias: bool) -> Image:
+def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
+    """Resize to size x size with the same result as `ops.resize`."""
+    return like(image, resized(image, (size, size), antialias))
+
+
+def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
+    """Resize the shorter side to `size` with the same result as `ops.resize_shorter`."""
+    return like(image, resized(image, windows.shorter(*size_of(image), seed, size), antialias))
+
+
+def resized(image: Image, size: Place, antialias: bool) -> Image:
     """Resize with the same float32 operations, in the same order, as TensorFlow's kernels.
 
     The results are the same bits as long as no compiler merges a product and a sum. If the sums had
@@ -98,3 +115,6 @@ def _sum(count: tf.Tensor, term: Callable[[tf.Tensor], tf.Tensor], zero: tf.Tens
         (tf.constant(0), zero),
         (tf.TensorShape(()), tf.TensorShape([None] * len(zero.shape))),
     )[1]
+
+
+PORTABLE_OPS = {**OPS, **{op.__name__: op for op in (resize, resize_shorter)}}

@@ -1,7 +1,7 @@
 """Export of the trained network of a run, with its preprocessing and its class names."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -10,19 +10,21 @@ from sklearn.datasets import load_sample_images
 
 from keras_ilsvrc import files
 from keras_ilsvrc.data.imagenet_names import readable
-from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.errors import InputError, printable
+from keras_ilsvrc.runs.evaluate import images_of_test
 from keras_ilsvrc.runs.loaded import LoadedRun, load_run
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.weights.export import FORMATS, export
 
 COUNT = 8  # test images that check an export
+COLOURS = {1: "L", 3: "RGB"}  # Pillow's names of the colours of images, by channels
 
 
 class Exported(NamedTuple):
     """Exported network of a run.
 
     Attributes:
+        code: Lines of Python that run the export on the file photo.jpg.
         names: File with the names of the classes, one per line.
         classes: Number of classes.
         shape: Shape of a batch of images; None for sizes that may vary.
@@ -31,6 +33,7 @@ class Exported(NamedTuple):
         difference: Largest difference of a probability from that of the run.
     """
 
+    code: str
     names: Path
     classes: int
     shape: tuple[int | None, ...]
@@ -55,12 +58,12 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
     run = load_run(path, "float32")
     form = FORMATS[name]
     raw = run.model_with_preprocessing(
-        None if form.only_tensorflow else 1, other_runtimes=not form.only_tensorflow
+        None if form.only_tensorflow else 1, portable=not form.only_tensorflow
     )
-    images = test_images(RunFiles(path), run.channels)
+    images = _test_images(RunFiles(path), run.channels)
     checked = f"{len(images)} test images of the run"
     if not images:
-        images = sample_images(run, raw.inputs[0].shape[1:3])
+        images = _sample_images(run, raw.inputs[0].shape[1:3])
         checked = "two photographs of scikit-learn and noise"
     batches = [run.preprocess(image) for image in images]
     expected = [np.asarray(run.model(batch, training=False)) for batch in batches]
@@ -71,21 +74,21 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
     with files.whole(names) as part:
         part.write_text("".join(f"{_line(one)}\n" for one in run.classes), encoding="utf-8")
     image = model.inputs[0]
-    return Exported(names, len(run.classes), image.shape, image.dtype, checked, difference)
+    code = _reading(path, image.shape, preprocessing) + form.code.format(path=str(out))
+    return Exported(code, names, len(run.classes), image.shape, image.dtype, checked, difference)
 
 
-def test_images(run: RunFiles, channels: int) -> list[np.ndarray]:
-    """Return up to `COUNT` raw test images of a run; an empty list if its data is not there."""
-    data = run.recipe().data
+def _test_images(run: RunFiles, channels: int) -> list[np.ndarray]:
+    """Return up to `COUNT` raw test images of a run; none if its data is not there or damaged."""
     try:
-        split = open_source(data.dataset, channels, lambda fault: None).split(data.test)
+        split = images_of_test(run, channels)
         some = np.unique(np.linspace(0, len(split) - 1, COUNT).astype(int))
         return [np.asarray(split.image(index)) for index in some]
-    except (InputError, OSError, tf.errors.OpError):
+    except (InputError, tf.errors.OpError):
         return []
 
 
-def sample_images(run: LoadedRun, size: tuple[int | None, ...]) -> list[np.ndarray]:
+def _sample_images(run: LoadedRun, size: tuple[int | None, ...]) -> list[np.ndarray]:
     """Return two photographs, one upright, and noise, as raw images that a run can take.
 
     Args:
@@ -99,8 +102,25 @@ def sample_images(run: LoadedRun, size: tuple[int | None, ...]) -> list[np.ndarr
     for pixels in (first, second.transpose(1, 0, 2), noise):
         height, width = (max(own, least) for own in pixels.shape[:2])
         image = Image.fromarray(pixels).resize((size[1] or width, size[0] or height))
-        made.append(np.asarray(image.convert("RGB" if run.channels == 3 else "L")))
+        made.append(np.asarray(image.convert(COLOURS[run.channels])))
     return [image.reshape((*image.shape[:2], run.channels)) for image in made]
+
+
+def _reading(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str:
+    """Return lines of Python that read the file photo.jpg as the batch `images`."""
+    if not preprocessing:
+        return (
+            "import keras_ilsvrc\n"
+            f"images = keras_ilsvrc.load_run({str(run)!r}).preprocess('photo.jpg')\n"
+        )
+    _, height, width, channels = shape
+    resized = f".resize(({width}, {height}))" if width else ""
+    axis = "" if channels == 3 else ", ..., None"
+    return (
+        "import numpy, PIL.Image\n"
+        f"photo = PIL.Image.open('photo.jpg').convert({COLOURS[channels]!r}){resized}\n"
+        f"images = numpy.asarray(photo)[None{axis}]\n"
+    )
 
 
 def _line(name: str) -> str:

@@ -13,7 +13,6 @@ import tensorflow as tf
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
 from keras_ilsvrc.data.decode import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
-from keras_ilsvrc.data.ops import portable_rows
 from keras_ilsvrc.data.pipeline import first_fault, naming_the_file, readable_batches
 from keras_ilsvrc.data.preprocessing import Preprocessing
 from keras_ilsvrc.data.split import Split
@@ -158,7 +157,7 @@ class LoadedRun:
             leave_out(len(paths))
 
     def model_with_preprocessing(
-        self, batch_size: int | None = None, other_runtimes: bool = False
+        self, batch_size: int | None = None, portable: bool = False
     ) -> keras.Model:
         """Return a model from raw uint8 images to probabilities, which shares the weights.
 
@@ -166,14 +165,14 @@ class LoadedRun:
 
         Args:
             batch_size: Number of images in a batch, if fixed. The graph for 1 has no loop.
-            other_runtimes: Whether to use only operations that ONNX and LiteRT have too.
+            portable: Whether to use only operations that ONNX and LiteRT have too.
         """
-        rows = portable_rows(self.rows) if other_runtimes else self.rows
+        arguments = (self.rows, self.statistics, portable)
         raw = keras.Input((None, None, self.channels), batch_size, dtype="uint8", name="image")
-        made = Preprocessing(rows, self.statistics, name="preprocessing")(raw)
+        made = Preprocessing(*arguments, name="preprocessing")(raw)
         if None in made.shape[1:]:  # no op sets the size, so the images must have it
             raw = keras.Input(self.shape, batch_size, "uint8", name="image")
-            made = Preprocessing(rows, self.statistics, name="preprocessing")(raw)
+            made = Preprocessing(*arguments, name="preprocessing")(raw)
         return keras.Model(raw, self.model(made), name=self.model.name)
 
     @cached_property
