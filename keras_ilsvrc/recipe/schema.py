@@ -1,11 +1,32 @@
 """Schema of recipes: keys, types and ranges. `runs` checks the names of nets, splits etc."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from keras_ilsvrc.recipe.ops import OP_KEYS, Count, NotNegative, Ops, Percent, Positive, Table
+from keras_ilsvrc.recipe.ops import (
+    OP_KEYS,
+    Count,
+    NotNegative,
+    Ops,
+    Percent,
+    Positive,
+    Share,
+    Table,
+)
+from keras_ilsvrc.recipe.training import (
+    AdamTable,
+    AdamWTable,
+    CosineTable,
+    EarlyStopping,
+    ExponentialTable,
+    PlateauTable,
+    PolynomialTable,
+    RMSpropTable,
+    SGDTable,
+    StepsTable,
+)
 
 Protocol = Literal[
     "single_view",
@@ -37,7 +58,8 @@ class Data(Table):
     """Images of a run, their preprocessing, and the global batch size.
 
     If `on_bad` is "skip", up to `bad_limit` files that cannot be decoded are left out of
-    training; otherwise the first such file ends training.
+    training; otherwise the first such file ends training. `mixup` is the parameter alpha of the
+    beta distribution from which the share of the first of two mixed images is drawn.
     """
 
     dataset: str
@@ -49,6 +71,7 @@ class Data(Table):
     eval_ops: Ops
     on_bad: Literal["error", "skip"] | None = None
     bad_limit: Count | None = None
+    mixup: Positive | None = None
 
     @model_validator(mode="after")
     def limited(self) -> "Data":
@@ -64,115 +87,15 @@ class BatchNorm(Table):
 
 
 class Loss(Table):
-    """Cross-entropy loss. `weights` gives the loss weight of auxiliary outputs by name."""
+    """Cross-entropy loss. `weights` gives the loss weight of auxiliary outputs by name.
+
+    With "balanced" class weights, the training images of every class weigh the same in total.
+    """
 
     name: Literal["cross_entropy"]
     weights: dict[str, NotNegative] | None = None
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
-
-
-class Optimizer(Table):
-    """Keys that all optimizers share.
-
-    `l2` is the weight decay, which is added to the gradients of kernels. `rates` are factors of
-    the learning rate by name of the weight. `clip_norm` is the maximum global norm of the
-    gradients, `average` the momentum of the moving averages of the weights, and `filter_rms` the
-    maximum root mean square of a convolution's filter.
-    """
-
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    l2: NotNegative
-    rates: dict[str, NotNegative] | None = None
-    clip_norm: Positive | None = None
-    average: Annotated[float, Field(gt=0, lt=1)] | None = None
-    filter_rms: Positive | None = None
-
-
-class SGDTable(Optimizer):
-    """SGD settings, with momentum and weight decay as in the papers."""
-
-    name: Literal["sgd"]
-
-
-class RMSpropTable(Optimizer):
-    """RMSProp settings, as in Inception-v3."""
-
-    name: Literal["rmsprop"]
-    rho: Annotated[float, Field(ge=0, lt=1)]
-    epsilon: Positive
-
-
-class Schedule(Table):
-    """Number of training steps, and the learning rate of each step.
-
-    `warm_up` is [steps, first rate]: the rate rises linearly over that many steps, from the
-    first rate to the rate of the schedule.
-    """
-
-    steps: Count
-    warm_up: list[float] | None = None
-
-    @field_validator("warm_up")
-    @classmethod
-    def pair(cls, pair: list[float] | None) -> list[float] | None:
-        if pair is not None and (len(pair) != 2 or pair[0] < 1 or pair[0] % 1 or pair[1] < 0):
-            raise ValueError("expected [steps, first rate]")
-        return pair
-
-
-class StepsTable(Schedule):
-    """Piecewise constant schedule. Each row of `learning_rate` is [first step, rate]."""
-
-    name: Literal["steps"]
-    learning_rate: Annotated[list[list[float]], Field(min_length=1)]
-
-    @field_validator("learning_rate")
-    @classmethod
-    def rows(cls, rows: list[list[float]]) -> list[list[float]]:
-        if any(len(row) != 2 for row in rows):
-            raise ValueError("expected rows of [first step, rate]")
-        starts = [row[0] for row in rows]
-        if starts[0] != 0 or starts != sorted(set(starts)) or any(start % 1 for start in starts):
-            raise ValueError(f"steps are {starts}; expected increasing whole numbers from 0 on")
-        if any(rate <= 0 for _, rate in rows):
-            raise ValueError(f"rates are {[rate for _, rate in rows]}; expected numbers above 0")
-        return rows
-
-
-class PlateauTable(Schedule):
-    """Schedule that multiplies the rate by `factor` when the validation error stops falling.
-
-    This happens after `patience` epochs without a new minimum, at most `times` times.
-    """
-
-    name: Literal["plateau"]
-    learning_rate: Positive
-    factor: Annotated[float, Field(gt=0, lt=1)]
-    patience: Count
-    times: Count
-
-    @field_validator("warm_up")
-    @classmethod
-    def none(cls, pair: list[float] | None) -> None:
-        if pair is not None:
-            raise ValueError("the plateau schedule has no warm-up; remove this key")
-
-
-class PolynomialTable(Schedule):
-    """Schedule learning_rate * (1 - step / steps) ^ power, which is 0 after the last step."""
-
-    name: Literal["polynomial"]
-    learning_rate: Positive
-    power: Positive
-
-
-class ExponentialTable(Schedule):
-    """Schedule that multiplies the rate by `factor` after every `every` steps."""
-
-    name: Literal["exponential"]
-    learning_rate: Positive
-    factor: Annotated[float, Field(gt=0, lt=1)]
-    every: Count
+    label_smoothing: Share | None = None
+    class_weights: Literal["balanced"] | None = None
 
 
 class Expect(Table):
@@ -219,6 +142,8 @@ class Recipe(Table):
     `precision` is Keras' dtype policy, by default float32. `accumulate` is the number of pieces
     into which each replica splits its images of a step. `keep_epochs` lists the epochs after which
     weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
+    `keep` says which weights are tested and saved: the last, or those of the epoch with the lowest
+    validation error. `freeze` names a layer that, like all layers before it, is not trained.
     """
 
     net: str
@@ -232,14 +157,20 @@ class Recipe(Table):
     baseline: Literal["svm"] | None = None
     keep_epochs: Annotated[list[Count], Field(min_length=1)] | None = None
     report: bool | None = None
+    keep: Literal["best", "last"] | None = None
+    freeze: str | None = None
     build: Build
     data: Data
     batch_norm: BatchNorm
     loss: Loss
-    optimizer: Annotated[SGDTable | RMSpropTable, Field(discriminator="name")]
-    schedule: Annotated[
-        StepsTable | PlateauTable | PolynomialTable | ExponentialTable, Field(discriminator="name")
+    optimizer: Annotated[
+        SGDTable | RMSpropTable | AdamTable | AdamWTable, Field(discriminator="name")
     ]
+    schedule: Annotated[
+        StepsTable | PlateauTable | PolynomialTable | CosineTable | ExponentialTable,
+        Field(discriminator="name"),
+    ]
+    early_stopping: EarlyStopping | None = None
     expect: Expect | None = None
     departs: Annotated[list[Departure], Field(default_factory=list)]
 
@@ -252,28 +183,26 @@ class Recipe(Table):
         return self.model_dump(exclude_none=True)
 
 
+def _keys(*variants: type[Table]) -> dict[str, list[str]]:
+    """Return the keys of each variant of a table, by the value of its key `name`."""
+    return {get_args(x.model_fields["name"].annotation)[0]: [*x.model_fields] for x in variants}
+
+
 TABLES: dict[str, type[Table]] = {
     "build": Build,
     "data": Data,
     "batch_norm": BatchNorm,
     "loss": Loss,
+    "early_stopping": EarlyStopping,
     "expect": Expect,
     "departs": Departure,
 }
 # Tables with variants: {table: (the key that selects the variant, {variant: its keys})}.
 CHOICES: dict[str, tuple[str, dict[str, list[str]]]] = {
-    "optimizer": (
-        "name",
-        {"sgd": [*SGDTable.model_fields], "rmsprop": [*RMSpropTable.model_fields]},
-    ),
+    "optimizer": ("name", _keys(SGDTable, RMSpropTable, AdamTable, AdamWTable)),
     "schedule": (
         "name",
-        {
-            "steps": [*StepsTable.model_fields],
-            "plateau": [*PlateauTable.model_fields],
-            "polynomial": [*PolynomialTable.model_fields],
-            "exponential": [*ExponentialTable.model_fields],
-        },
+        _keys(StepsTable, PlateauTable, PolynomialTable, CosineTable, ExponentialTable),
     ),
     "initial": ("weights", {"word": [], "table": [*Initial.model_fields]}),
     **{
