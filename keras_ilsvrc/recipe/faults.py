@@ -91,13 +91,14 @@ def _fault(error: Mapping[str, Any]) -> Fault:
     known: Iterable[str] = Recipe.model_fields
     choice, kinds, kind = "", dict[str, list[str]](), ""
     variants = kinds
-    for step in error["loc"]:
+    *_, last = steps = list(enumerate(error["loc"]))
+    for number, step in steps:
         if step in variants:  # pydantic inserts the name of the variant
             kind, known, variants = str(step), variants[step], {}
             continue
-        if place and place[-1] in TABLES and not isinstance(step, int):
-            known, kinds, kind = TABLES[str(place[-1])].model_fields, {}, ""
         place.append(step)
+        if step in TABLES and (number, step) != last:
+            known, kinds, kind = TABLES[str(step)].model_fields, {}, ""
         if step in CHOICES:
             choice, variants = CHOICES[str(step)]
             kinds = variants

@@ -133,11 +133,11 @@ class StepsTable(Schedule):
             raise ValueError("expected rows of [first step, rate]")
         starts = [row[0] for row in rows]
         if starts[0] != 0 or starts != sorted(set(starts)):
-            raise ValueError(f"steps are {starts}; expected increasing numbers from 0 on")
+            raise ValueError("expected first steps that increase from 0 on")
         if info.data.get("epochs") is None and any(start % 1 for start in starts):
-            raise ValueError(f"steps are {starts}; expected whole numbers")
+            raise ValueError("expected whole numbers of steps")
         if any(rate <= 0 for _, rate in rows):
-            raise ValueError(f"rates are {[rate for _, rate in rows]}; expected numbers above 0")
+            raise ValueError("expected rates above 0")
         return rows
 
 
