@@ -16,7 +16,6 @@ from keras_ilsvrc.training.losses import CrossEntropy
 
 FLOAT16_SCALE = 2.0**15  # initial scale of the loss; ours, as all of float16
 FLOAT16_PATIENCE = 2000  # steps without an overflow before the scale doubles
-MIXUP = -1  # number of the random stream of mixup, beside those of random layers from 0 on
 
 
 class StepResult(NamedTuple):
@@ -229,14 +228,12 @@ class Update(tf.Module):
         """Return the share of the first image in mixup, the same on all replicas."""
         if not self.mixup:
             return tf.constant(1.0)
-        seed = tf.random.experimental.stateless_fold_in(
-            tf.constant([self.seed, MIXUP]), tf.cast(step, tf.int32)
-        )
-        # Of two gamma variables, the share of the first has a beta distribution. They are doubles,
-        # since for a small alpha both may be 0 in float32.
-        drawn = tf.random.stateless_gamma(
-            [2], seed, tf.cast(self.mixup, tf.float64), None, tf.float64
-        )
+        own = tf.constant([self.seed, -1])  # the seeds of random layers end in 0, 1, ...
+        seed = tf.random.experimental.stateless_fold_in(own, tf.cast(step, tf.int32))
+        # Of two gamma variables, the share of the first has a beta distribution. They are float64,
+        # because both may be 0 in float32 if alpha is small.
+        alpha = tf.constant(self.mixup, tf.float64)
+        drawn = tf.random.stateless_gamma([2], seed, alpha, dtype=tf.float64)
         return tf.cast(tf.math.divide_no_nan(drawn[0], tf.reduce_sum(drawn)), tf.float32)
 
     def _reseed(self, step: tf.Tensor, replica: tf.Tensor, piece: Any) -> None:
