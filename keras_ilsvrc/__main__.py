@@ -8,7 +8,7 @@ INTERRUPTED, STOPPED = 130, 75  # exit statuses
 
 
 def main() -> None:
-    """Run the command line. A signal during the imports prints no traceback."""
+    """Run the command line. A signal that arrives during the imports prints no traceback."""
     training = "train" in sys.argv
     status = STOPPED if training else INTERRUPTED
     names = ("SIGINT", "SIGTERM", "SIGHUP") if training else ("SIGINT",)
@@ -20,7 +20,7 @@ def main() -> None:
     from keras_ilsvrc.cli.workers import end_with_parent
 
     end_with_parent()
-    if not training:  # `train` replaces these handlers by its own
+    if not training:  # `train` replaces these handlers with its own
         for number, handler in before.items():
             signal.signal(number, handler)
     run()

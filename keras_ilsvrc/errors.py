@@ -1,4 +1,4 @@
-"""One-line errors for bad input and for running out of memory. Does not import TensorFlow."""
+"""One-line errors for bad input and for running out of memory, without importing TensorFlow."""
 
 import ctypes
 import difflib
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Parts of the messages of NumPy, TensorFlow, XLA and CUDA when memory runs out.
+# Phrases in the out-of-memory messages of NumPy, TensorFlow, XLA and CUDA.
 SIGNS = re.compile(
     "OOM when|out.of.memory|(failed to|unable to|cannot) alloc|bad_alloc|ALLOC_FAILED|MemoryError"
     "|Dst tensor is not initialized",
@@ -40,7 +40,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: similar known names, or all known names if 12 or fewer."""
+    """Return a hint for a mistyped name: similar known names, else all names if at most 12."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
@@ -54,7 +54,7 @@ def ran_out(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on the host or on a device."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    # Check the message too, since ResourceExhaustedError also means too many open files.
+    # Check the message too, since ResourceExhaustedError can also mean too many open files.
     of_tensorflow = hasattr(error, "error_code")
     return isinstance(error, MemoryError) or (of_tensorflow and bool(SIGNS.search(str(error))))
 
@@ -67,7 +67,7 @@ def out_of_memory(advice: str) -> Iterator[None]:
     same line and exits with status 2.
 
     Args:
-        advice: What the user can do, for the end of the message.
+        advice: Advice to the user, which is appended to the message.
     """
     message = f"out of memory: {{}}; {advice}"
     try:
@@ -83,7 +83,7 @@ def out_of_memory(advice: str) -> Iterator[None]:
 
 @contextmanager
 def _bad_alloc(line: bytes) -> Iterator[None]:
-    """Print `line` and exit with status 2 on a C++ `std::bad_alloc` that nothing catches."""
+    """Print `line` and exit with status 2 if the C++ error `std::bad_alloc` is not caught."""
     try:
         library: Any = ctypes.CDLL("libstdc++.so.6")
         set_terminate = library._ZSt13set_terminatePFvvE
@@ -96,7 +96,7 @@ def _bad_alloc(line: bytes) -> Iterator[None]:
 
     def terminate() -> None:
         found = kind()
-        # The second member of std::type_info is its name.
+        # In std::type_info, the pointer to the type's name is at offset 8.
         if found and ctypes.c_char_p.from_address(found + 8).value == b"St9bad_alloc":
             os.write(2, line)
             os._exit(2)

@@ -11,9 +11,9 @@ from filelock import FileLock, Timeout
 
 from keras_ilsvrc.errors import InputError
 
-PART = ".part-"  # prefix of a file that is not complete yet
-SMALL = 1_000_000  # bytes, upper limit for files written by hand
-LARGE = 100_000_000  # bytes, upper limit for files of results and statistics
+PART = ".part-"  # prefix of the names of incomplete files
+SMALL = 1_000_000  # maximum bytes of files written by hand, for example recipes
+LARGE = 100_000_000  # maximum bytes of files with results and statistics
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def whole(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # Windows cannot open a directory
+    if os.name == "posix":  # Windows cannot open, and so not flush, a directory
         flush(path.parent)
 
 
@@ -49,7 +49,7 @@ def flush(path: Path) -> None:
 
 
 def read(path: Path, most: int = LARGE) -> bytes:
-    """Return the content of a file of at most `most` bytes.
+    """Return the content of a file, which may have at most `most` bytes.
 
     Raises:
         InputError: If the file is missing, is not a regular file, cannot be read, or has more

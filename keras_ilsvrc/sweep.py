@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
-DEEPEST = 200  # layers; deeper nets take days to train, so a search offers them only on request
+DEEPEST = 200  # layers; deeper nets take days to train, so a search tries them only on request
 
 
 def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
@@ -44,7 +44,7 @@ def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
 
 @functools.cache
 def _hypermodel_class() -> type:
-    """Return the hypermodel class. It is defined in a function, since keras-tuner imports Keras."""
+    """Return our `HyperModel` class; only the first call imports keras-tuner, and so Keras."""
     import keras_tuner
 
     class NetHyperModel(keras_tuner.HyperModel):
@@ -66,7 +66,7 @@ def _hypermodel_class() -> type:
 
 
 def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperParameters") -> str:
-    """Return the name of the net that has the depth of a trial."""
+    """Return the name of the net with the depth that the tuner chose for a trial."""
     row = check_build(name, **arguments)
     family = depths(name, **{key: arguments[key] for key in row.variations if key in arguments})
     own = row.arguments.get("depth", 0)
@@ -81,7 +81,7 @@ def _net_of_depth(name: str, arguments: dict[str, Any], hp: "keras_tuner.HyperPa
 
 
 def _compiled(model: "keras.Model", hp: "keras_tuner.HyperParameters") -> "keras.Model":
-    """Compile the model with the hyperparameters of a trial and return it."""
+    """Compile a model with the SGD settings that the tuner chose for a trial, and return it."""
     from keras_ilsvrc.training.keras_fit import compile_model
     from keras_ilsvrc.training.optimizers import SGD
 

@@ -3,11 +3,15 @@
 import tomllib
 from pathlib import Path
 
-_TABLES = {
-    name: table
-    for path in sorted((Path(__file__).parent / "paper").glob("*.toml"))
-    for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items()
-}
+# The file of a paper has a table for each of its nets, and begins with its `departures`: how each
+# begins in the registry, and what of it can be seen in a net. `instead`: what the paper says and
+# what stands in the net, as patterns. `seen`: cells of the net. `held`: the test that holds it.
+# `unseen`: why no net shows it. Other keys replace the paper's; `source` is where what it departs
+# from, or has instead, is written.
+_TABLES = {"departures": []}
+for _path in sorted((Path(__file__).parent / "paper").glob("*.toml")):
+    for _name, _table in tomllib.loads(_path.read_text(encoding="utf-8")).items():
+        _TABLES[_name] = _TABLES["departures"] + _table if _name == "departures" else _table
 _NETS = {name: table for name, table in _TABLES.items() if "parameters" in table}
 # What papers say of more than one net: figures and rules, by name.
 FIGURES = {name: table for name, table in _TABLES.items() if name not in _NETS}

@@ -1,4 +1,4 @@
-"""Benchmark of the input pipeline against bare JPEG decoding and torchvision's loader."""
+"""Benchmark of our input pipeline against plain JPEG decoding and torchvision's data loader."""
 
 import importlib
 import statistics
@@ -21,8 +21,9 @@ from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.training.strategy import threads
 
-FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90  # the usual size of ImageNet images
-BATCH, STEPS = 128, 15  # images per batch, and batches per timed turn
+# Number of JPEGs, usual height and width of ImageNet images in pixels, and JPEG quality.
+FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90
+BATCH, STEPS = 128, 15  # images per batch, and batches per timed round
 MEAN: Rows = [
     {"op": "resize_shorter", "size": 256},
     {"op": "centre_crop", "size": 224},
@@ -51,7 +52,7 @@ DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"
 
 @dataclass(frozen=True)
 class ThroughputRatio:
-    """Ratio of the images/s of two functions: its median and quartiles over the rounds."""
+    """Images/s of one timed function divided by another's: median and quartiles over rounds."""
 
     ours: str
     over: str
@@ -62,7 +63,7 @@ class ThroughputRatio:
 
 @dataclass(frozen=True)
 class InputSpeed:
-    """Result of `measure`: median images/s of each function, ratios of these, and settings."""
+    """Result of the input benchmark: images/s of each pipeline, their ratios, and the settings."""
 
     images_per_second: dict[str, float]
     ratios: list[ThroughputRatio]
@@ -75,12 +76,12 @@ class InputSpeed:
 def measure(
     torchvision: bool = False, rounds: int = ENOUGH, progress: Progress = lambda what, share: None
 ) -> InputSpeed:
-    """Time the decoding of 1,920 JPEGs alone, and with augmentation in batches of 128.
+    """Time the decoding of 1,920 JPEGs without augmentation and with three kinds of augmentation.
 
     Args:
         torchvision: Whether to time torchvision's loader too; it must already be imported.
         rounds: Number of timed rounds.
-        progress: Function called with the current step and the share of the timing done.
+        progress: Callback that gets the current activity as text and the completed fraction.
     """
     with tempfile.TemporaryDirectory() as directory:
         progress("making images", 0)
@@ -103,7 +104,10 @@ def measure(
 
 
 def make_files(directory: Path, count: int = FILES) -> list[str]:
-    """Write 500x375 JPEGs: random crops of scikit-learn's two photographs, half mirrored."""
+    """Write JPEGs of random crops from scikit-learn's two sample photos; return the paths.
+
+    Each image has 500x375 pixels. Half of the images are mirrored.
+    """
     photos = [Image.fromarray(photo) for photo in load_sample_images().images]
     random = np.random.default_rng(0)
     (directory / "class").mkdir()
@@ -124,7 +128,7 @@ def make_files(directory: Path, count: int = FILES) -> list[str]:
 
 
 def _decoding(paths: list[str]) -> tf.data.Dataset:
-    """Return a dataset that decodes all images of one round, but yields only the last one."""
+    """Return a dataset that decodes all JPEGs of one timed round, but yields only the last."""
     numbers = tf.data.Dataset.range(BATCH * STEPS)
     files = tf.constant(paths)
 
@@ -135,7 +139,7 @@ def _decoding(paths: list[str]) -> tf.data.Dataset:
 
 
 def _torchvision_loader(directory: Path) -> Iterable[Any]:
-    """Return torchvision's loader, which crops, flips and converts to float, on all cores."""
+    """Return a torchvision data loader that crops, flips and converts images on all cores."""
     data: Any = importlib.import_module("torch.utils.data")
     transforms: Any = importlib.import_module("torchvision.transforms")
     datasets: Any = importlib.import_module("torchvision.datasets")
@@ -153,14 +157,14 @@ def _torchvision_loader(directory: Path) -> Iterable[Any]:
         sampler=data.RandomSampler(images, num_samples=BATCH * STEPS),
         num_workers=threads(),
         persistent_workers=True,
-        multiprocessing_context="spawn",  # forking TensorFlow's threads may hang
+        multiprocessing_context="spawn",  # forked workers may hang after TensorFlow starts threads
     )
 
 
 def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
     """Return a function that iterates once over a dataset.
 
-    The function keeps its iterators, because deleting an iterator of tf.data waits up to a second
+    The function keeps its iterators, because deleting a tf.data iterator can wait up to a second
     for its tuning thread.
     """
     kept = []
@@ -174,7 +178,7 @@ def _consumed(batches: Iterable[Any]) -> Callable[[], None]:
 
 
 def _ratio(ours: str, over: str, times: dict[str, list[float]]) -> ThroughputRatio:
-    """Return the median and quartiles of the first function's speed divided by the other's."""
+    """Return the throughput ratio of two functions, computed from their seconds in each round."""
     ratios = [other / own for own, other in zip(times[ours], times[over])]
     lower, median, upper = quartiles(ratios)
     return ThroughputRatio(ours, over, median, lower, upper)

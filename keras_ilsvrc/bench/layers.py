@@ -1,4 +1,4 @@
-"""Benchmark of GroupedConv2D and LocalResponseNormalization against Keras and TensorFlow."""
+"""Benchmark of our GroupedConv2D and LocalResponseNormalization against Keras and TensorFlow."""
 
 import statistics
 from collections.abc import Callable, Mapping
@@ -14,7 +14,10 @@ BATCH = 32
 
 
 class LayerTimes(NamedTuple):
-    """Times of our layer and another library's. Their ratio should be at most `limit`."""
+    """Median times of our layer and of a Keras or TensorFlow layer that is compared with it.
+
+    `ratio` is our time divided by the other; the goal is a ratio of at most `limit`.
+    """
 
     ours: str
     peer: str
@@ -25,7 +28,7 @@ class LayerTimes(NamedTuple):
 
 
 def measure(rounds: int) -> list[LayerTimes]:
-    """Time the forward and backward pass of each layer at AlexNet's sizes, float32, on the CPU."""
+    """Time our layers and the layers compared with them, at AlexNet's sizes, on the CPU."""
     with tf.device("/cpu:0"):
         ratios = _compare(
             (27, 27, 96),
@@ -68,7 +71,7 @@ def _compare(
 
 
 def _forward_backward(layer: Callable[..., Any], x: tf.Tensor) -> Callable[[], None]:
-    """Return a function that computes the outputs and all gradients of a layer in one graph."""
+    """Return a function that runs the forward and backward pass of a layer as one graph."""
     layer(x)
     weights = [weight.value for weight in getattr(layer, "trainable_weights", [])]
 

@@ -1,4 +1,4 @@
-"""Benchmark of whole networks against the same networks of another package."""
+"""Benchmark of whole networks against the same networks in another package."""
 
 import statistics
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class SpeedRatio:
-    """Ratio of our images/s to another package's, summarized over the timed steps."""
+    """Our images/s divided by another package's: quartiles and extremes over the timed steps."""
 
     median: float
     lower_quartile: float
@@ -42,7 +42,7 @@ class SpeedRatio:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Speeds of our net and of another package's, their ratio, and the benchmark's settings."""
+    """Result of a network benchmark: speeds of our net and another package's, and settings."""
 
     ours: Speed
     peer: Speed | None
@@ -56,7 +56,7 @@ class Comparison:
 
 
 class TimedNet(NamedTuple):
-    """Network to time. `form` says how it runs (graph, XLA or eager); `work` runs one step."""
+    """Network to time. `work` runs one step; `form` names how it runs, for example graph or XLA."""
 
     name: str
     form: str
@@ -73,19 +73,20 @@ def measure(
     jit: bool | None = None,
     progress: Progress = lambda what, share: None,
 ) -> Comparison:
-    """Time training steps of a net on random images: forward, backward and an SGD update.
+    """Time training steps (forward, backward, SGD update) or forward passes on random images.
 
     Args:
         name: Name of the net.
-        against: Package of `PEERS` whose version of the net is timed in turn with ours.
+        against: Package in `PEERS`; its version of the net is timed alternately with ours.
         inference: Whether to time only the forward pass, in inference mode.
         steps: Number of timed steps of each net.
         batch: Number of images per step.
-        jit: Whether XLA compiles the steps of TensorFlow; None to use XLA only on a GPU.
-        progress: Function called with the current step and the share of the timing done.
+        jit: Whether to compile TensorFlow's steps with XLA; None means only on a GPU.
+        progress: Callback that gets the current activity as text and the completed fraction.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus if against == "torchvision" else ():  # leave memory for torch
+    # By default, TensorFlow takes all GPU memory and leaves none for torch.
+    for gpu in gpus if against == "torchvision" else ():
         tf.config.experimental.set_memory_growth(gpu, True)
     jit = bool(gpus) if jit is None else jit
     progress(f"building {name}", 0)
@@ -127,7 +128,7 @@ def _speed(net: TimedNet, times: list[float], batch: int, passes: int) -> Speed:
 
 
 def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
-    """Return quartiles and extremes of our speed divided by the other package's."""
+    """Return the speed ratio of our net to another's, computed from their seconds per step."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
     lower, median, upper = quartiles(ratios)
     return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

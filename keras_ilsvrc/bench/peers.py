@@ -1,11 +1,11 @@
-"""Names of our nets in other packages. No TensorFlow is imported: bad names fail at once."""
+"""Names of our nets in other packages. TensorFlow is not imported, so bad names fail quickly."""
 
 import importlib.util
 
 from keras_ilsvrc.errors import InputError, nearest
 
-# For each package: our name of a net, and its name of a net with as many multiply-adds. The
-# ResNets of Keras are the authors' nets with a bias added to every convolution.
+# For each package: {our name for a net: its name for a net with equally many multiply-adds}.
+# Keras' ResNets are the authors' nets with a bias added to every convolution.
 # fmt: off
 PEERS = {
     "keras": {
@@ -43,7 +43,7 @@ PEERS = {
 
 
 def check_peer(name: str, package: str) -> None:
-    """Check that another package has a net and is installed.
+    """Check that a package to compare with contains a given net and is installed.
 
     Raises:
         InputError: If the package is unknown, has no such net or is not installed.
@@ -57,6 +57,8 @@ def check_peer(name: str, package: str) -> None:
 
 
 def check_installed(package: str) -> None:
-    """Raise InputError if a package is missing; the message gives the command to install it."""
+    """Raise InputError if a package is not installed; the message shows how to install it."""
     if importlib.util.find_spec(package) is None:
-        raise InputError(f"--against {package} needs {package}: python -m pip install {package}")
+        raise InputError(
+            f"--against {package}: not installed; run: python -m pip install {package}"
+        )

@@ -14,15 +14,15 @@ from keras_ilsvrc.training.strategy import threads
 
 RATE = 1e-4  # learning rate; low, so that weights hardly change
 TRIALS = 3  # number of timed rounds that decide whether a torch net runs eager or compiled
-# Build torchvision's nets without auxiliary classifiers, like ours, and without initial values,
-# which do not change the time of a step but take SciPy minutes to draw.
+# Build torchvision's nets without auxiliary classifiers, like ours, and without its initial
+# weights: they take SciPy minutes to draw, but do not change the time of a step.
 PLAIN = {"aux_logits": False, "init_weights": False}
 OPTIONS = {"googlenet": PLAIN, "inception_v3": PLAIN}
 Work = Callable[[], object]
 
 
 def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Work:
-    """Return a function that runs a training step with SGD, or only inference, as one graph."""
+    """Return a function that runs one SGD training step, or one forward pass, as one graph."""
     images = tf.random.stateless_normal((batch, *model.input_shape[1:]), seed=(0, 0))
     labels = tf.zeros(batch, "int32")
     entropy = keras.losses.sparse_categorical_crossentropy
@@ -32,7 +32,8 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
     @tf.function(jit_compile=jit)
     def train(images: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            outputs = tf.nest.flatten(model(images, training=True))  # auxiliary outputs too
+            # A net with auxiliary classifiers has several outputs, each with a loss.
+            outputs = tf.nest.flatten(model(images, training=True))
             loss = tf.add_n([tf.reduce_mean(entropy(labels, x)) for x in outputs])
         weights = model.trainable_weights
         optimizer.apply(tape.gradient(loss, weights), weights)
@@ -52,7 +53,7 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
 def torchvision_step(
     title: str, shape: tuple[int, int, int], batch: int, inference: bool
 ) -> tuple[str, Work]:
-    """Return how a net of torchvision runs, as text, and a function that runs one step of it.
+    """Return a description of a torchvision net's step, and a function that runs the step.
 
     The step is eager or compiled, whichever is faster. Images and weights are channels-last.
     """
@@ -88,10 +89,10 @@ def torchvision_step(
 
 
 def _faster(eager: Work, compiled: Work) -> tuple[str, Work]:
-    """Time a step in eager and compiled form; return the name and function of the faster."""
+    """Time the eager and the compiled step; return the name and function of the faster one."""
     try:
         compiled()
-    except Exception as error:  # most often because there is no C++ compiler
+    except Exception as error:  # usually because no C++ compiler is installed
         return f"eager (compiling raised {type(error).__name__})", eager
     times = take_turns({"eager": eager, "compiled": compiled}, TRIALS)
     if statistics.median(times["eager"]) < statistics.median(times["compiled"]):

@@ -1,4 +1,4 @@
-"""Fair timing of several functions, which take turns so that their times can be compared."""
+"""Fair timing of several functions: they run alternately, so that load affects all alike."""
 
 import statistics
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 UNCOUNTED = 2  # number of warm-up rounds, which are not timed
 ENOUGH = 10  # minimum number of rounds for meaningful quartiles of a ratio
-Progress = Callable[[str, float], None]  # (name of the current step, share of the timing done)
+Progress = Callable[[str, float], None]  # called with (current activity, completed fraction)
 
 
 def quartiles(ratios: Iterable[float]) -> tuple[float, float, float]:
@@ -20,15 +20,15 @@ def take_turns(
     rounds: int,
     progress: Progress = lambda what, share: None,
 ) -> dict[str, list[float]]:
-    """Time each function once per round, in turn, and return its seconds in every round.
+    """Time each function once per round; return {name: seconds in each round}.
 
     Because the functions take turns, other load on the machine affects all of them alike.
     `UNCOUNTED` warm-up rounds come first.
 
     Args:
-        functions: Functions by name; each must return only when its work is done, also on a GPU.
+        functions: Functions by name; each must return only after its work is done, even on a GPU.
         rounds: Number of timed rounds, at least 1.
-        progress: Function called before each function, for example with "timing fit".
+        progress: Callback, called before each timing, for example with ("timing fit", 0.5).
     """
     times: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + UNCOUNTED):

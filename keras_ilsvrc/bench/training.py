@@ -42,7 +42,7 @@ class Turns(keras.callbacks.Callback):
     def run(self) -> None:
         try:
             self.train(self)
-        except BaseException as error:  # `__call__`, which waits in the main thread, raises it
+        except BaseException as error:  # to be raised by `__call__` in the main thread
             self.error = error
             self.done.release()
 
@@ -61,7 +61,7 @@ class Turns(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Seconds per step of our trainer and of `fit`, their ratio, and the cost of checkpoints."""
+    """Result of the benchmark: our and `fit`'s seconds per step, and the cost of checkpoints."""
 
     net: str
     seconds: float
@@ -84,15 +84,15 @@ def measure(
     rounds: int = 9,
     progress: Progress = lambda what, share: None,
 ) -> TrainingCost:
-    """Time epochs of our trainer and of `fit` alternately, in float32 on random images.
+    """Time epochs of our trainer and of Keras' `fit` alternately, in float32 on random images.
 
     Args:
         name: Name of the net.
         replicas: Number of GPUs, or of logical CPU devices if there is no GPU.
         batch: Number of images per step, over all replicas.
         steps: Number of steps per epoch.
-        rounds: Number of timed epochs.
-        progress: Function called with the current step and the share of the timing done.
+        rounds: Number of timed epochs of each.
+        progress: Callback that gets the current activity as text and the completed fraction.
     """
     strategy = mirrored(replicas)
     progress(f"building {name}", 0)
@@ -150,7 +150,7 @@ def _images(batch: int, shape: tuple[int, int, int]) -> tf.data.Dataset:
 
 
 def _checkpoint(update: Update) -> tuple[int, float]:
-    """Save three checkpoints; return the bytes of one and the median seconds of saving it."""
+    """Save three checkpoints; return the size of one in bytes and the median seconds to save it."""
     times = []
     with tempfile.TemporaryDirectory() as directory:
         checkpoints = Checkpoints(Path(directory))

@@ -1,4 +1,4 @@
-"""Benchmark of the deconvnet and of the search for top activations."""
+"""Benchmark of ZFNet's deconvnet and of the search for the strongest activations of a layer."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -18,11 +18,12 @@ INFERENCE, PROJECTIONS, TOP, ONE = "inference", "projections", "top activations"
 
 @dataclass(frozen=True)
 class VisualizeCost:
-    """Seconds of the search for top activations, and their ratio to inference plus projections.
+    """Result of the benchmark: seconds of each function, and the search's time over its parts'.
 
     Attributes:
-        seconds: Median seconds by name: inference on all images, projections of as many
-            activations as are found, top activations (which do both), the deconvnet of one image.
+        seconds: Median seconds by name: inference on all images; projections of as many
+            activations as the search finds; top activations, the search, which includes
+            inference and projections; the deconvnet on one image.
         ratio: Median ratio of the time of top activations to that of inference plus projections.
         lower_quartile: Lower quartile of the ratio over the rounds.
         upper_quartile: Upper quartile of the ratio over the rounds.
@@ -41,14 +42,14 @@ class VisualizeCost:
 def measure(
     name: str, layer: str, images: int, rounds: int, progress: Progress = lambda what, share: None
 ) -> VisualizeCost:
-    """Time inference, projections, the search for top activations and the deconvnet in turn.
+    """Time the search for top activations, its parts separately, and the deconvnet on one image.
 
     Args:
         name: Name of the net.
         layer: Name of the layer whose top activations are found.
         images: Number of images.
         rounds: Number of timed rounds, at least 2.
-        progress: Function called with the current step and the share of the timing done.
+        progress: Callback that gets the current activity as text and the completed fraction.
     """
     model = build(name)
     top = Top(model, layer)
@@ -61,7 +62,7 @@ def measure(
 
 
 def _functions(model: keras.Model, top: Top, images: int) -> dict[str, Callable[[], object]]:
-    """Return the functions to time, by name. All of them run on random images."""
+    """Return {name: function to time}. All of the functions use random images."""
     shape = model.input_shape[1:]
     pool = np.random.default_rng(0).normal(0, 50, (BATCH, *shape)).astype("float32")
     look = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)

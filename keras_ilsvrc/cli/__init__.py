@@ -1,4 +1,4 @@
-"""The `keras-ilsvrc` command and its subcommands; `--help` and `list` import no TensorFlow."""
+"""The `keras-ilsvrc` command and its subcommands. `--help` and `list` run without TensorFlow."""
 
 import sys
 
@@ -42,16 +42,16 @@ app.command("doctor")(doctor.doctor)
 
 @app.callback()
 def options(
-    debug: bool = typer.Option(False, "--debug", help="Print the stack trace of an error."),
+    debug: bool = typer.Option(False, "--debug", help="Print a stack trace if an error occurs."),
 ) -> None:
     """Define the options that all commands share."""
 
 
 def main() -> None:
-    """Run a command. Print an error as one line, and exit with 2 if the input is at fault."""
+    """Run the command line. Print an error as one line; exit with status 2 if the input is bad."""
     open_streams()
     debug = "--debug" in sys.argv
-    if debug:  # accept the option at any position
+    if debug:  # accept --debug at any position
         sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
         app()

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json, check_file, table_of
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.nets import NETS, info
-from keras_ilsvrc.nets.printed import printed
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.table import PRINTED
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 WIDTH = 100
@@ -22,9 +22,9 @@ NUMBERS = ("parameters", "units", "macs", "memory")
 
 
 def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
-    """Build a net without initializing its weights, and return the model and its `Account`.
+    """Build a net without initial weights; return the model and its `Account` of costs per layer.
 
-    If `opened`, the account has the layers inside units too.
+    With `opened`, the account also has rows for the layers inside units.
     """
     quiet_tensorflow()
     with Console(stderr=True).status(f"building {name}"):
@@ -61,15 +61,15 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
         cells = [_cell(key, getattr(row, key)) for key in (*numbers, *geometry, "memory")]
         table.add_row(label, "x".join(map(str, row.size)), *cells)
     Console(width=WIDTH).print(table, markup=False)
-    print("Connections include biases; MACs (multiply-adds) do not. Memory: outputs of all layers.")
+    print(
+        "Connections include biases; MACs (multiply-adds) do not. Memory: bytes of layer outputs."
+    )
     if not by_stage:
-        print(
-            "Field (receptive field), stride and start are in pixels; start < 0 is in the padding."
-        )
+        print("Receptive field, stride and start are in pixels; a start below 0 is in the padding.")
 
 
 def _cell(quantity: str, value: Any) -> str:
-    """Return one count as the text of a table cell: empty for zero, `?` if unknown."""
+    """Format one count for a table cell: empty for zero, `?` if unknown."""
     if value is None:
         return "?"
     if isinstance(value, tuple):
@@ -80,16 +80,18 @@ def _cell(quantity: str, value: Any) -> str:
 
 
 def table(
-    name: Annotated[str, typer.Argument(help="Network, for example googlenet or lenet5.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of a network, for example googlenet or lenet5.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Print the table of a network's paper, with the values of the built network beside it."""
+    """Compare the layer table printed in a network's paper with the values of our model."""
     net = info(name)
-    paper = printed(net)
+    paper = PRINTED.get(net.name)
     if paper is None:
         raise InputError(
             f"{net.paper} prints no table of {net.name} to compare with; networks with a table: "
-            + ", ".join(other for other, row in NETS.items() if printed(row))
+            + ", ".join(PRINTED)
         )
     model, account = accounted(name, opened=True)
     rows = []
@@ -111,14 +113,15 @@ def table(
 
 
 def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
-    """Compute one entry of a table: a quantity of a layer with its sublayers, or of the net.
+    """Compute one quantity, for example parameters, of a layer and its sublayers or of the net.
 
     Args:
         model: Model of the net.
-        account: Account of the model.
+        account: Account of the model's costs.
         quantity: Attribute of the account to sum; or `size`, the output shape of the last layer;
             or `cells`, the convolutions as text, for example `conv3-64 conv1-64`.
-        layers: Name of a layer, which includes `<layers>_*` and `<layers>/*`; empty for the net.
+        layers: Name of a layer; layers named `<layers>_*` or `<layers>/*` are included. Empty for
+            the whole net.
     """
     if not layers:
         return getattr(account, quantity)
@@ -133,9 +136,9 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
 
 
 def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
-    """Return whether a value rounds to the printed one, up or down, and the value as text.
+    """Return whether a value, rounded up or down, is the printed one, and the value as text.
 
-    `thousand` is what K stands for in the paper: 1,000 or 1,024.
+    `thousand` is the value of the suffix K in the paper: 1,000 or 1,024.
     """
     if isinstance(value, str):
         return value == printed or value.startswith(f"{printed}x"), value
@@ -148,9 +151,12 @@ def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
 
 
 def compare(
-    names: Annotated[list[str], typer.Argument(help="Networks, for example alexnet vgg19.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Names of networks, for example alexnet vgg19.")
+    ],
     plot: Annotated[
-        Path | None, typer.Option(help="Also plot error against operations, to this PNG.")
+        Path | None,
+        typer.Option(help="PNG file for a plot of the error against the number of operations."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -180,7 +186,7 @@ def compare(
 
 
 def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
-    """Print one row per net. `depth` counts the layers with weights on the longest path."""
+    """Print a table of the nets. `depth` counts the layers with weights on the longest path."""
     costs = ("year", "depth", "parameters", "units", "MACs", "memory")
     headings = ("net", *costs, "top-1 %", "top-5 %", "protocol")
     table = table_of(headings, ("net", "protocol"), padding=(0, 1, 0, 0))
@@ -190,4 +196,4 @@ def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
         year, depth = str(row["year"]), str(row["depth"])
         table.add_row(row["net"], year, depth, *cost, *errors, row["protocol"] or "")
     Console(width=WIDTH).print(table, markup=False)
-    print("Errors are as published, of a single net. Memory is of all outputs for one image.")
+    print("Errors are those published for a single net. Memory: bytes of layer outputs, one image.")

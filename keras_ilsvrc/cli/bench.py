@@ -1,4 +1,4 @@
-"""The `bench` commands, which time our implementation and another library's."""
+"""The `bench` commands, which compare the speed of our code and another library's."""
 
 import importlib
 import json
@@ -22,7 +22,7 @@ from keras_ilsvrc.terminal.streams import quiet_tensorflow
 if TYPE_CHECKING:
     from keras_ilsvrc.bench.nets import Comparison
 
-app = typer.Typer(no_args_is_help=True, help="Time our implementation against another library's.")
+app = typer.Typer(no_args_is_help=True, help="Compare our speed with another library's.")
 
 
 @app.command("layers")
@@ -30,7 +30,7 @@ def layers(
     rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Time GroupedConv2D and LocalResponseNormalization, forward and backward, on the CPU."""
+    """Time our grouped convolution and LRN layers against those of Keras and TensorFlow."""
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; expected at least 1")
     quiet_tensorflow()
@@ -50,7 +50,7 @@ def layers(
 
 @contextmanager
 def _timing(name: str) -> Iterator[Callable[[str, float], None]]:
-    """Show a progress bar; yield a function that updates its text and its completed share."""
+    """Show a progress bar; yield a function that sets its text and completed fraction."""
     print("starting TensorFlow", file=sys.stderr)
     quiet_tensorflow()
     screen = Console(stderr=True)
@@ -68,17 +68,17 @@ def _timing(name: str) -> Iterator[Callable[[str, float], None]]:
 
 @app.command("net")
 def net(
-    name: Annotated[str, typer.Argument(help="Network, for example vgg16.")],
+    name: Annotated[str, typer.Argument(help="Name of a network, for example vgg16.")],
     against: Annotated[
-        str | None, typer.Option(help="Also time the net of this library: keras or torchvision.")
+        str | None, typer.Option(help="Library whose net is timed too: keras or torchvision.")
     ] = None,
     inference: Annotated[
         bool, typer.Option("--inference", help="Time only the forward pass.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Number of timed steps of each net.")] = ENOUGH,
+    steps: Annotated[int, typer.Option(help="Number of timed steps per net.")] = ENOUGH,
     batch: Annotated[int, typer.Option(help="Number of images per step.")] = 8,
     jit: Annotated[
-        bool | None, typer.Option(help="Compile with XLA; by default only on a GPU.")
+        bool | None, typer.Option(help="Compile with XLA (default: only on a GPU).")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -102,7 +102,7 @@ def net(
 
 
 def _start_torch() -> None:
-    """Import torchvision, which would crash if it were imported after TensorFlow."""
+    """Import torchvision before TensorFlow; the reverse order would crash."""
     print("starting torch", file=sys.stderr)
     importlib.import_module("torchvision")
 
@@ -125,16 +125,19 @@ def _print_comparison(result: "Comparison") -> None:
 
 @app.command("training")
 def training(
-    name: Annotated[str, typer.Argument(help="Network, for example resnet50.")],
+    name: Annotated[str, typer.Argument(help="Name of a network, for example resnet50.")],
     replicas: Annotated[
-        int, typer.Option(min=1, help="Number of GPUs, or without GPUs, of logical CPU devices.")
+        int,
+        typer.Option(min=1, help="Number of GPUs, or of logical CPU devices if there is no GPU."),
     ] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Images per step, over all replicas.")] = 32,
-    steps: Annotated[int, typer.Option(min=1, help="Steps per timed epoch.")] = 10,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Number of images per step, over all replicas.")
+    ] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Number of steps per timed epoch.")] = 10,
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed epochs.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Time epochs of our trainer and of Keras' fit in turn, and the saving of a checkpoint."""
+    """Time epochs of our trainer and of Keras' fit alternately, and the saving of a checkpoint."""
     info(name)
     if batch % replicas:
         raise InputError(f"--batch is {batch}; expected a multiple of --replicas ({replicas})")
@@ -146,10 +149,11 @@ def training(
         print(json.dumps(asdict(cost), indent=2))
         return
     print(f"trainer {cost.seconds:.4f} s per step, fit {cost.fit_seconds:.4f} s per step")
-    print(f"ratio {cost.ratio:.3f}: our time divided by that of fit; {_quartiles(cost)}")
+    print(f"ratio {cost.ratio:.3f}: trainer's time divided by fit's time; {_quartiles(cost)}")
     share = f"{100 * cost.checkpoint_share:.4f} % of the time of an ImageNet epoch"
     print(
-        f"a checkpoint of {cost.checkpoint_megabytes:.0f} MB takes {cost.checkpoint_seconds:.2f} s,"
+        f"saving a checkpoint of {cost.checkpoint_megabytes:.0f} MB takes "
+        f"{cost.checkpoint_seconds:.2f} s,"
     )
     print(f"which is {share}")
     print(f"batch {cost.batch} on {cost.replicas} replicas, {rounds} epochs of {steps} steps")
@@ -162,7 +166,7 @@ def _quartiles(ratio: Any) -> str:
 @app.command("input")
 def input_(
     against: Annotated[
-        str | None, typer.Option(help="Also time the loader of this library: torchvision.")
+        str | None, typer.Option(help="Library whose data loader is timed too: torchvision.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = ENOUGH,
     as_json: Json = False,
@@ -191,13 +195,17 @@ def input_(
 
 @app.command("visualize")
 def visualize(
-    name: Annotated[str, typer.Argument(help="Network, for example alexnet.")] = "alexnet",
-    layer: Annotated[str, typer.Option(help="Layer whose activations are searched.")] = "conv5",
-    images: Annotated[int, typer.Option(min=1, help="Number of images.")] = 1000,
+    name: Annotated[
+        str, typer.Argument(help="Name of a network, for example alexnet.")
+    ] = "alexnet",
+    layer: Annotated[
+        str, typer.Option(help="Name of the layer whose strongest activations are searched for.")
+    ] = "conv5",
+    images: Annotated[int, typer.Option(min=1, help="Number of random images.")] = 1000,
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Time the deconvnet and the search for top activations."""
+    """Time ZFNet's deconvnet and the search for the strongest activations of a layer."""
     info(name)
     with _timing(name) as progress:
         from keras_ilsvrc.bench.visualize import measure

@@ -1,4 +1,4 @@
-"""The `data check` command, which reports the images of a data set and their faults."""
+"""The `data check` command, which counts the images of a data set and reports bad files."""
 
 import json
 from dataclasses import asdict
@@ -31,7 +31,9 @@ def check(
         str,
         typer.Argument(help="Data set: digits, folder:PATH, idx:PATH, imagenet:PATH or tfds:NAME."),
     ],
-    channels: Annotated[int, typer.Option(help="Channels to decode images to: 1 or 3.")] = 3,
+    channels: Annotated[
+        int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")
+    ] = 3,
     as_json: Json = False,
 ) -> None:
     """Read and decode every image and list the bad files. Exit with 2 if any file is bad."""
@@ -50,7 +52,7 @@ def check(
 
 
 def _show(found: "Findings") -> None:
-    """Print the findings: a table of the splits, then all other findings line by line."""
+    """Print the findings about a data set: a table of its splits, then one line per finding."""
     headings = ("split", "images", "per class: least", "median", "most", "empty")
     title = printable(found.source)
     table = table_of(headings, ("split",), title=title, title_justify="left")
@@ -68,9 +70,9 @@ def _show(found: "Findings") -> None:
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     print(f"images with an EXIF rotation, which is not applied: {found.rotated:,}")
-    _list("files with the suffix of another format", found.misnamed)
+    _list("files whose suffix does not match their format", found.misnamed)
     _list("duplicates", [" = ".join(names) for names in found.duplicates])
-    print(f"groups of duplicates with several classes: {found.two_classes:,}")
+    print(f"groups of duplicates in more than one class: {found.two_classes:,}")
     for pair, count in found.shared.items():
         print(f"images that are in both of {pair}: {count:,}")
     print(f"bad: {len(found.bad):,}")
@@ -79,7 +81,7 @@ def _show(found: "Findings") -> None:
 
 
 def _list(what: str, names: list[str]) -> None:
-    """Print how many names a list has, and the first `SHOWN` of them."""
+    """Print the length of a list of names, and its first `SHOWN` names."""
     print(f"{what}: {len(names):,}")
     for name in names[:SHOWN]:
         print(f"  {printable(name)}")

@@ -25,7 +25,7 @@ GPU = "python -m pip install 'keras_ilsvrc[and-cuda]'"
 
 
 def doctor(as_json: Json = False) -> None:
-    """Show versions of Python and packages, devices, and which requirements are missing."""
+    """Show the versions of Python and packages, the devices, and missing requirements."""
     report: dict[str, str] = {"python": platform.python_version()}
     missing = []
     for package, purpose, install in NEEDED:

@@ -1,4 +1,4 @@
-"""The `evaluate` command, which tests finished runs again."""
+"""The `evaluate` command, which measures the test errors of finished runs again."""
 
 import json
 import re
@@ -17,19 +17,26 @@ from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 def evaluate(
     run: Annotated[
-        list[Path], typer.Option("--run", help="Directory of a finished run; repeatable.")
+        list[Path],
+        typer.Option(
+            "--run", help="Directory of a finished run; repeat the option for an ensemble."
+        ),
     ],
     protocol: Annotated[
-        str | None, typer.Option(help="Test protocol, e.g. ten_crop (default: the recipe's).")
+        str | None,
+        typer.Option(help="Test protocol, for example ten_crop (default: the recipe's protocol)."),
     ] = None,
     scales: Annotated[
         str | None,
-        typer.Option(help="Shorter sides in pixels, e.g. 256,384 (default: the protocol's)."),
+        typer.Option(
+            help="Image sizes to test at, as pixels of the shorter side, for example 256,384 "
+            "(default: the protocol's sizes)."
+        ),
     ] = None,
     replicas: Replicas = None,
     as_json: Json = False,
 ) -> None:
-    """Test a finished run again, or an ensemble of several, on the test images of its recipe."""
+    """Test the network of a finished run, or an ensemble of several, on the recipe's test set."""
     check_replicas(replicas)
     if protocol is not None:
         passes_of(protocol)
@@ -54,7 +61,9 @@ def _sides(scales: str | None) -> list[int] | None:
         return None
     words = scales.split(",")
     if not all(re.fullmatch(r" *0*[1-9][0-9]{0,4} *", word) for word in words):
-        raise InputError(f"--scales is {scales!r:.60}; expected pixels, 1 to 99999, e.g. 256,384")
+        raise InputError(
+            f"--scales is {scales!r:.60}; expected sizes of 1 to 99999 pixels, e.g. 256,384"
+        )
     return [int(word) for word in words]
 
 

@@ -1,4 +1,4 @@
-"""The `list` and `info` commands: facts about the networks."""
+"""The `list` and `info` commands, which print facts about the networks."""
 
 import dataclasses
 import json
@@ -18,13 +18,15 @@ from keras_ilsvrc.nets.variations import Variation
 
 
 def list_nets(
-    pattern: Annotated[str, typer.Argument(help="Shell pattern, for example 'resnet*'.")] = "*",
+    pattern: Annotated[
+        str, typer.Argument(help="Shell pattern for network names, for example 'resnet*'.")
+    ] = "*",
     as_json: Json = False,
 ) -> None:
-    """List the networks, with their parameters and published errors."""
+    """List the networks, with parameter counts and published errors."""
     rows = [NETS[name] for name in available(pattern)]
     if not rows:
-        raise InputError(f"no net matches {pattern!r}; `keras-ilsvrc list` shows all")
+        raise InputError(f"no net matches {pattern!r}; `keras-ilsvrc list` shows all nets")
     if as_json:
         print(json.dumps([_as_dict(net) for net in rows], indent=2))
         return
@@ -44,17 +46,27 @@ def list_nets(
 
 
 def show_info(
-    name: Annotated[str, typer.Argument(help="Network, e.g. alexnet\\[activation=tanh].")],
+    name: Annotated[
+        str, typer.Argument(help="Name of a network, e.g. alexnet\\[activation=tanh].")
+    ],
     account: Annotated[
-        bool, typer.Option("--account", help="Print costs and receptive fields of all layers.")
+        bool,
+        typer.Option(
+            "--account", help="Print parameter and operation counts and receptive fields."
+        ),
     ] = False,
-    by: Annotated[str, typer.Option(help="With --account: a row per layer or stage.")] = "layer",
+    by: Annotated[
+        str, typer.Option(help="With --account: print one row per 'layer' or per 'stage'.")
+    ] = "layer",
     opened: Annotated[
-        bool, typer.Option("--open", help="With --account: also the layers inside units.")
+        bool,
+        typer.Option(
+            "--open", help="With --account: also print the layers inside units and nested models."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show one network: paper, challenge result, published errors, variations and departures."""
+    """Show the paper, published results, variations and departures of one network."""
     net = facts(name)
     if by not in ("layer", "stage"):
         raise InputError(f"--by is {by!r}; expected layer or stage")
@@ -104,7 +116,7 @@ def _print_facts(net: Net) -> None:
 
 
 def _as_dict(net: Net) -> dict[str, Any]:
-    """Return the facts about a network as values that JSON can represent."""
+    """Return the facts about a network as a dict of JSON values."""
     row = dataclasses.asdict(dataclasses.replace(net, variations={}))
     row["variations"] = {key: _variation("", v).strip() for key, v in net.variations.items()}
     return {**row, "published": net.published}

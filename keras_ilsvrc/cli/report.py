@@ -1,4 +1,4 @@
-"""The `report` command: an HTML page about a finished run."""
+"""The `report` command, which writes an HTML page about a finished run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from keras_ilsvrc.terminal.streams import quiet_tensorflow
 def report(
     run: Annotated[Path, typer.Option("--run", help="Directory of a finished run.")],
     out: Annotated[
-        Path | None, typer.Option(help="HTML file (default: report.html in --run).")
+        Path | None, typer.Option(help="HTML file to write (default: report.html in --run).")
     ] = None,
     replicas: Replicas = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The `results` command: test errors of finished runs."""
+"""The `results` command, which prints the test errors of finished runs."""
 
 import dataclasses
 import json
@@ -15,9 +15,14 @@ from keras_ilsvrc.runs.results import HEADINGS, markdown, rows_of
 
 
 def results(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories, or their parent folders.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run directories, or folders that contain run directories.")
+    ],
     markdown_file: Annotated[
-        Path | None, typer.Option("--markdown", help="Write a Markdown table to this file.")
+        Path | None,
+        typer.Option(
+            "--markdown", help="Markdown file to write the table to, instead of printing it."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

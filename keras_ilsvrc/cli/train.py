@@ -29,40 +29,56 @@ from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignor
 
 
 def _path(text: str) -> Path:
-    """Parse a path. An empty text is refused: it would stand for the working directory."""
+    """Parse the path of --out; refuse an empty text, which would mean the working directory."""
     if not text:
         raise InputError("--out is empty; expected a directory, for example runs/mine")
     return Path(text)
 
 
-Out = Annotated[Path | None, Option(parser=_path, help="Run directory (default: runs/NAME).")]
-Set = Annotated[list[str] | None, Option("--set", help="Recipe change, e.g. schedule.steps=100.")]
-Resume = Annotated[bool, Option("--resume", help="Resume the run in --out, or start it.")]
+RecipeName = Annotated[
+    str, Argument(help="Recipe: a TOML file, or the name of a recipe in this package.")
+]
+Out = Annotated[
+    Path | None,
+    Option(parser=_path, help="Run directory (default: runs/NAME, with the name of the recipe)."),
+]
+Set = Annotated[
+    list[str] | None,
+    Option("--set", help="Change a recipe key, for example schedule.steps=100; repeatable."),
+]
+Resume = Annotated[
+    bool,
+    Option("--resume", help="Resume the run in the run directory, or start it if there is none."),
+]
 CheckpointSteps = Annotated[
     int | None,
     Option(
         min=1,
-        help="Also write a checkpoint every so many steps, not only every epoch "
+        help="Also write a checkpoint after every N steps; one is always written after every epoch "
         "and every ten minutes.",
     ),
 ]
 StepsPerCall = Annotated[
-    int, Option(min=1, help="Training steps per graph call; more are faster on GPUs.")
+    int, Option(min=1, help="Training steps per graph call; higher values are faster on GPUs.")
 ]
-Xla = Annotated[bool, Option("--xla", help="Compile each replica's step with XLA.")]
-Tensorboard = Annotated[bool, Option("--tensorboard", help="Also write files for TensorBoard.")]
+Xla = Annotated[bool, Option("--xla", help="Compile each replica's training step with XLA.")]
+Tensorboard = Annotated[
+    bool, Option("--tensorboard", help="Also write TensorBoard logs to the run directory.")
+]
 LocalWorkers = Annotated[
     int | None,
-    Option(min=2, max=256, help="Number of local processes to train in, each on the CPU."),
+    Option(min=2, max=256, help="Number of worker processes on this machine, all on the CPU."),
 ]
-MaxRestarts = Annotated[int, Option(min=0, help="Maximum restarts after the loss of a worker.")]
+MaxRestarts = Annotated[
+    int, Option(min=0, help="Maximum number of restarts of all local workers after one is lost.")
+]
 WaitForWorkers = Annotated[
-    float, Option(min=1, help="Seconds to wait until all workers have started.")
+    float, Option(min=1, help="Maximum seconds to wait for all workers to start.")
 ]
 
 
 def train(
-    recipe: Annotated[str, Argument(help="TOML file, or name of a recipe of this package.")],
+    recipe: RecipeName,
     out: Out = None,
     replicas: Replicas = None,
     set_: Set = None,
@@ -76,11 +92,11 @@ def train(
     wait_for_workers: WaitForWorkers = 300,
     as_json: Json = False,
 ) -> None:
-    """Train a network from a recipe, test it, and keep the run in a directory.
+    """Train a network from a recipe, test it, and save the results in a run directory.
 
-    On SIGTERM, SIGHUP or Ctrl-C, it writes a checkpoint and exits with 75; repeat the command with
-    --resume to continue. If gradients are repeatedly not finite, it exits with 76. To train on
-    several machines, start it on each one with TF_CONFIG set; if one is lost, it exits with 69.
+    On SIGTERM, SIGHUP or Ctrl-C, the command writes a checkpoint and exits with status 75; repeat
+    it with --resume to continue. If training diverges, the exit status is 76. To train on several
+    machines, run the command on each one with TF_CONFIG set; if one is lost, the status is 69.
     """
     machine = Machine(
         replicas, cluster_of(), wait_for_workers, checkpoint_steps, steps_per_call, xla, tensorboard
@@ -136,8 +152,8 @@ def _exit_status(label: object) -> Iterator[list[object]]:
 
 
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
-    """Train as a worker other than the chief. Do nothing if the run in `out` is finished."""
-    if out is None or not (out / RESULT).is_file():  # visible only if the disk is shared
+    """Train as a worker that is not the chief. Do nothing if the run in `out` is finished."""
+    if out is None or not (out / RESULT).is_file():  # visible here only on a shared disk
         _work(recipe, NoDirectory(), machine, ())
 
 
@@ -167,7 +183,7 @@ def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str
 def _train_here(
     directory: RunDirectory, machine: Machine, overrides: Sequence[str], labels: list[object]
 ) -> None:
-    """Train in this process. If the run is finished, draw only its missing pictures."""
+    """Train in this process, or if the run is finished, only draw its missing pictures."""
     if directory.finished:
         _complete(directory, machine.replicas)
         return
@@ -180,7 +196,7 @@ def _train_here(
 def _work(
     recipe: Recipe, directory: RunDirectory, machine: Machine, overrides: Sequence[str]
 ) -> None:
-    if machine.cluster:  # TensorFlow prints ten lines when a worker is lost
+    if machine.cluster:  # hide TensorFlow's ten lines about a lost worker
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     quiet_tensorflow()
     from keras_ilsvrc.report import write_page
@@ -191,7 +207,7 @@ def _work(
 
 
 def _complete(directory: RunDirectory, replicas: int | None) -> None:
-    """Draw the pictures and write the page of a finished run, unless all of them exist."""
+    """Draw the pictures and write the HTML page of a finished run, unless all of them exist."""
     directory.result()
     report = directory.recipe().report
     names = [CURVES, DOUBTFUL, *([PAGE] if report else [])]
@@ -231,13 +247,18 @@ def _check_workers(machine: Machine, local_workers: int | None, max_restarts: in
     """Raise InputError if the options for workers and devices contradict each other."""
     check_replicas(machine.replicas)
     if local_workers and machine.cluster:
-        raise InputError("TF_CONFIG is set, but --local-workers sets it too; leave out one of them")
+        raise InputError(
+            "TF_CONFIG is set, but --local-workers sets it for its workers; unset TF_CONFIG or "
+            "omit --local-workers"
+        )
     if (local_workers or machine.cluster) and machine.replicas is not None:
         raise InputError(
-            "--replicas is for one process; leave it out: a worker uses all its GPUs or one CPU "
-            "device"
+            "--replicas is for one process; leave it out, since each worker uses all its GPUs "
+            "or one CPU device"
         )
     if max_restarts and not local_workers:
-        raise InputError("--max-restarts is for --local-workers; give both, or neither")
+        raise InputError("--max-restarts needs --local-workers; add it, or leave this option out")
     if not math.isfinite(machine.deadline):
-        raise InputError(f"--wait-for-workers is {machine.deadline}; expected a finite number")
+        raise InputError(
+            f"--wait-for-workers is {machine.deadline}; expected a finite number of seconds"
+        )

@@ -18,7 +18,8 @@ from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
 POLL = 0.1
-PARENT = "KERAS_ILSVRC_PARENT"  # environment variable: a pipe that closes when the parent ends
+# Environment variable with the file descriptor of a pipe that closes when the parent ends.
+PARENT = "KERAS_ILSVRC_PARENT"
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
@@ -53,11 +54,11 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
 
 
 def end_with_parent() -> None:
-    """End this worker when its parent, `run_workers`, has ended, even by kill -9."""
+    """Make this worker process end when its parent ends, even if the parent is killed."""
 
     def end_when_closed(pipe: int) -> None:
-        os.read(pipe, 1)  # waits until the pipe is closed, since nothing is ever written
-        os._exit(LOST)  # works even while TensorFlow computes
+        os.read(pipe, 1)  # nothing is ever written, so this waits until the pipe closes
+        os._exit(LOST)  # ends the process even while TensorFlow computes
 
     if pipe := os.environ.pop(PARENT, None):
         threading.Thread(target=end_when_closed, args=(int(pipe),), daemon=True).start()
@@ -65,7 +66,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Yield a list that collects arriving signals. Signals ignored before (nohup) stay ignored."""
+    """Yield a list that collects arriving signals. Signals that nohup ignores stay ignored."""
     came: list[int] = []
     before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
@@ -79,7 +80,7 @@ def _signals() -> Iterator[list[int]]:
 
 
 def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[int]:
-    """Run all workers until they end; return their exit statuses."""
+    """Start all workers, wait until they end, and return their exit statuses."""
     addresses = loopback_addresses(count)
     processes: list[subprocess.Popen[bytes]] = []
     pipe, ours = os.pipe()
@@ -107,7 +108,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait until all workers end, until `PATIENCE` after a failure, or until a second SIGINT."""
+    """Wait for all workers, but stop `PATIENCE` seconds after a failure, or at a second SIGINT."""
     passed, failed = 0, None
     while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
         if passed < len(came):

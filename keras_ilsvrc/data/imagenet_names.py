@@ -11,9 +11,8 @@ def imagenet_names() -> dict[str, str]:
 
     For example, the first item is `"n01440764": "tench"`.
     """
-    table = files("keras_ilsvrc.data") / "imagenet_names.csv"
-    with table.open(encoding="utf-8", newline="") as file:
-        return {row["synset"]: row["name"] for row in csv.DictReader(file)}
+    text = (files("keras_ilsvrc.data") / "imagenet_names.csv").read_text(encoding="utf-8")
+    return {row["synset"]: row["name"] for row in csv.DictReader(text.splitlines())}
 
 
 def readable(name: str) -> str:

@@ -1,6 +1,7 @@
-"""Facts about AlexNet and later versions: NIPS 25; arXiv:1408.5093; arXiv:1404.5997."""
+"""Facts about AlexNet (NIPS 25), CaffeNet (arXiv:1408.5093) and alexnet_owt (arXiv:1404.5997)."""
 
 from keras_ilsvrc.nets.family import Family
+from keras_ilsvrc.nets.printed import Line, Printed
 from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
 
 ALEXNET = Family(
@@ -10,11 +11,11 @@ ALEXNET = Family(
     {
         "activation": Choice(("relu", "tanh", "sigmoid")),
         "pool": Choice(("3/2", "2/2")),
-        "pool_kind": Choice(("max", "average")),  # ours
+        "pool_kind": Choice(("max", "average")),  # "average" is not in the paper
         "lrn": Choice(("all", "tower", "none")),
-        "dropout": Number(0.5, least=0, below=1),  # other rates are ours
+        "dropout": Number(0.5, least=0, below=1),  # the paper has only 0.5
         "groups": Choice((2, 1)),
-        "conv1": Choice(("11/4", "7/2")),  # "7/2" is ZFNet's
+        "conv1": Choice(("11/4", "7/2")),  # "7/2" is from ZFNet
         "width": WIDTH,
     },
     minimum=64,
@@ -45,7 +46,7 @@ CAFFENET = Family(
     minimum=39,
     fixed_size=True,
     departures=(
-        "fc6 and fc7 start with standard deviation 0.01, as in AlexNet; in Caffe, with 0.005",
+        "fc6 and fc7 start with standard deviation 0.01, as in AlexNet; Caffe's start with 0.005",
     ),
     place="not an entry: Caffe's version of the winner of 2012, used in R-CNN",
     news=(
@@ -69,8 +70,33 @@ ONE_WEIRD_TRICK = Family(
     news=("AlexNet in one column of 64 to 384 maps", "no groups, no LRN", "conv1 padded by 2"),
 )
 
+# Caption of figure 2: units of each layer.
+FIGURE_2 = {
+    "conv1": 253_440,
+    "conv2": 186_624,
+    "conv3": 64_896,
+    "conv4": 64_896,
+    "conv5": 43_264,
+    "fc6": 4_096,
+    "fc7": 4_096,
+    "fc8": 1_000,
+}
+
 NETS = {
     "alexnet": ALEXNET.net(60_965_224, (40.7, 18.2, "ten_crop")),
     "caffenet": CAFFENET.net(60_965_224, (42.6, 19.6, "single_view")),
     "alexnet_owt": ONE_WEIRD_TRICK.net(61_100_840, (43.478, 20.934, "single_view")),
 }
+
+
+def _lines() -> list[Line]:
+    why = {"conv1": "55 * 55 * 96 is 290,400; no number of maps gives the value in the caption"}
+    lines = [Line(k, "units", k, f"{n:,}", why.get(k, "")) for k, n in FIGURE_2.items()]
+    return [
+        *lines,
+        Line("neurons", "units", "", "650K", "rounded in the abstract"),
+        Line("parameters", "parameters", "", "60M"),
+    ]
+
+
+PRINTED = {"alexnet": Printed("caption of figure 2, abstract", _lines)}

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from keras_ilsvrc.nets.family import Family
+from keras_ilsvrc.nets.printed import Line, Printed
 from keras_ilsvrc.nets.variations import AUXILIARY, WIDTH, Choice
 
 GOOGLENET = Family(
@@ -19,8 +20,8 @@ GOOGLENET = Family(
     departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
     place="2014: first with 6.67 % top-5 error (seven nets)",
     news=(
-        "22 layers, with inception modules: 1x1, 3x3, 5x5 and a pool in parallel",
-        "1x1 reductions make 3x3 and 5x5 affordable; average pooling in place of fc6 and fc7",
+        "22 layers; inception modules have 1x1, 3x3 and 5x5 convolutions and a pool in parallel",
+        "1x1 convolutions reduce the cost; average pooling replaces fc6 and fc7",
         "auxiliary classifiers feed gradients into the middle layers",
     ),
 )
@@ -37,7 +38,44 @@ GOOGLENET_BN = replace(
     ),
 )
 
+# fmt: off
+# Table 1: output size, parameters and operations of each layer.
+TABLE_1 = {
+    "conv1":        ("112x112x64",  "2.7K",  "34M"),
+    "pool1":        ("56x56x64",    "",      ""),
+    "conv2":        ("56x56x192",   "112K",  "360M"),
+    "pool2":        ("28x28x192",   "",      ""),
+    "inception_3a": ("28x28x256",   "159K",  "128M"),
+    "inception_3b": ("28x28x480",   "380K",  "304M"),
+    "pool3":        ("14x14x480",   "",      ""),
+    "inception_4a": ("14x14x512",   "364K",  "73M"),
+    "inception_4b": ("14x14x512",   "437K",  "88M"),
+    "inception_4c": ("14x14x512",   "463K",  "100M"),
+    "inception_4d": ("14x14x528",   "580K",  "119M"),
+    "inception_4e": ("14x14x832",   "840K",  "170M"),
+    "pool4":        ("7x7x832",     "",      ""),
+    "inception_5a": ("7x7x832",     "1072K", "54M"),
+    "inception_5b": ("7x7x1024",    "1388K", "71M"),
+    "logits":       ("1000",        "1000K", "1M"),
+}
+# fmt: on
+OWN_FILTERS = "the printed values do not follow from the numbers of filters in the same table"
+SEPARABLE = "printed for a depthwise separable convolution (multiplier 8), as in the authors' code"
+
 NETS = {
     "googlenet": GOOGLENET.net(6_998_552, (None, 10.07, "single_view")),
     "googlenet_bn": GOOGLENET_BN.net(6_624_904, (30.222, 10.47, "single_view")),
 }
+
+
+def _lines() -> list[Line]:
+    return [
+        Line(layer, quantity, layer, value, "" if quantity == "size" else why)
+        for layer, row in TABLE_1.items()
+        for why in [SEPARABLE if layer == "conv1" else OWN_FILTERS]
+        for quantity, value in zip(("size", "parameters", "macs"), row)
+        if value
+    ]
+
+
+PRINTED = {"googlenet": Printed("table 1 (K is 1024)", _lines, 1024)}

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from keras_ilsvrc.nets.family import Family
+from keras_ilsvrc.nets.printed import Line, Printed
 
 LENET = Family(
     "LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86",
@@ -15,9 +16,20 @@ LENET = Family(
     news=(
         "alternating convolutions and subsampling, trained end to end by back-propagation",
         "each kernel slides over the image: few weights, and the same response at every position",
-        "from layer to layer, more maps of a smaller size",
+        "from layer to layer, more feature maps of a smaller size",
     ),
 )
+
+# Section II.B: trainable parameters and connections of each layer.
+SECTION_2B = {
+    "c1": (156, 122_304),
+    "s2": (12, 5_880),
+    "c3": (1_516, 151_600),
+    "s4": (32, 2_000),
+    "c5": (48_120, 48_120),
+    "f6": (10_164, 10_164),
+    "": (60_000, 340_908),
+}
 
 NETS = {
     "lenet5": LENET.net(
@@ -35,3 +47,14 @@ NETS = {
         ),
     ),
 }
+
+
+def _lines() -> list[Line]:
+    return [
+        Line(layer.upper() or "total", quantity, layer, f"{value:,}")
+        for layer, values in SECTION_2B.items()
+        for quantity, value in zip(("parameters", "connections"), values)
+    ]
+
+
+PRINTED = {"lenet5": Printed("section II.B", _lines)}

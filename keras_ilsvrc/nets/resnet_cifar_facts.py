@@ -1,9 +1,18 @@
 """Facts about plain and residual nets for CIFAR-10: arXiv:1512.03385 and arXiv:1603.05027."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from keras_ilsvrc.nets.resnet_facts import NO_SHORTCUT, PLAIN, RESNET, SHORTCUTS, V2
+from keras_ilsvrc.nets.printed import Printed
+from keras_ilsvrc.nets.resnet_facts import (
+    NO_SHORTCUT,
+    PLAIN,
+    RESNET,
+    SHORTCUTS,
+    V2,
+    printed_lines,
+)
 from keras_ilsvrc.nets.variations import Number
 
 ON_CIFAR: dict[str, Any] = {
@@ -37,6 +46,10 @@ V2_CIFAR_ANY_DEPTH = replace(
     variations={"depth": Number(None, least=11, whole=True), **V2.variations},
 )
 
+# arXiv:1512.03385, table 6: parameters by depth; section 4.2: map sizes.
+TABLE_6 = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
+SIZES = {"conv2": 32, "conv3": 16, "conv4": 8}
+
 NETS = {
     "plain20_cifar": PLAIN_CIFAR.net(269_722, depth=20),
     "plain32_cifar": PLAIN_CIFAR.net(464_154, depth=32),
@@ -60,4 +73,12 @@ NETS = {
         10_327_706, (4.92, None, "single_view"), depth=1001
     ),
     "resnet_v2_cifar": V2_CIFAR_ANY_DEPTH.net(),
+}
+PRINTED = {
+    name: Printed(
+        "section 4.2, table 6",
+        partial(printed_lines, SIZES, "parameters", TABLE_6[net.arguments["depth"]]),
+    )
+    for name, net in NETS.items()
+    if "arXiv:1512.03385" in net.paper and "depth" in net.arguments
 }

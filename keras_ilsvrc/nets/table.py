@@ -3,7 +3,9 @@
 from dataclasses import replace
 from importlib import import_module
 
-# Each NAME is a module NAME_facts, whose NETS are listed in this order.
+from keras_ilsvrc.nets.printed import Printed
+
+# For each NAME, there is a module NAME_facts with a table NETS. Nets are listed in this order.
 PAPERS = (
     "lenet",
     "alexnet",
@@ -17,8 +19,9 @@ PAPERS = (
     "resnet",
     "resnet_cifar",
 )
-NETS = {
-    name: replace(net, name=name)
-    for paper in PAPERS
-    for name, net in import_module(f"keras_ilsvrc.nets.{paper}_facts").NETS.items()
-}
+_FACTS = [import_module(f"keras_ilsvrc.nets.{paper}_facts") for paper in PAPERS]
+NETS = {name: replace(net, name=name) for facts in _FACTS for name, net in facts.NETS.items()}
+# Tables that the papers print about their nets, by net.
+PRINTED: dict[str, Printed] = {}
+for _facts in _FACTS:
+    PRINTED |= getattr(_facts, "PRINTED", {})

@@ -1,15 +1,17 @@
 """Facts about VGG: Simonyan and Zisserman, arXiv:1409.1556v6."""
 
 from dataclasses import replace
+from functools import partial
 
 from keras_ilsvrc.nets.family import Family
+from keras_ilsvrc.nets.printed import Line, Printed
 from keras_ilsvrc.nets.variations import Choice
 
 VGG = Family(
     "Simonyan and Zisserman, arXiv:1409.1556",
     2014,
     "vgg:vgg",
-    {"batch_norm": Choice((False, True))},  # True is torchvision's
+    {"batch_norm": Choice((False, True))},  # True is from torchvision
     fixed_size=True,
     place="2014: second with 7.3 % top-5 error; first in localisation",
     news=(
@@ -25,6 +27,16 @@ VGG_BN = replace(
     departures=("batch normalisation after every convolution, which also has a bias",),
     place="not an entry: torchvision's version of VGG, second in 2014",
 )
+
+# Column of each net in table 1, and millions of parameters in table 2.
+TABLES = {
+    "vgg11": ("A", 133),
+    "vgg11_lrn": ("A-LRN", 133),
+    "vgg13": ("B", 133),
+    "vgg16_1x1": ("C", 134),
+    "vgg16": ("D", 138),
+    "vgg19": ("E", 144),
+}
 
 NETS = {
     "vgg11": VGG.net(132_863_336, (29.6, 10.4, "dense"), configuration="A"),
@@ -44,3 +56,16 @@ NETS = {
     "vgg16_bn": VGG_BN.net(138_365_992, (26.64, 8.48, "single_view"), configuration="D"),
     "vgg19_bn": VGG_BN.net(143_678_248, configuration="E"),
 }
+
+
+def _lines(column: str, millions: int) -> list[Line]:
+    from keras_ilsvrc.nets.vgg import TABLE_1  # not above, as this module imports Keras
+
+    lines = [
+        Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))
+        for stage, row in enumerate(TABLE_1[column], 1)
+    ]
+    return [*lines, Line("parameters", "parameters", "", f"{millions}M")]
+
+
+PRINTED = {net: Printed("tables 1 and 2", partial(_lines, *row)) for net, row in TABLES.items()}

@@ -1,4 +1,4 @@
-"""Recipes: one typed TOML file per run."""
+"""Recipes: TOML files, each of which describes one training run."""
 
 from keras_ilsvrc.recipe.load import find, load
 from keras_ilsvrc.recipe.schema import Recipe

@@ -1,4 +1,4 @@
-"""Functions that find, read and check recipe files, but do not look up the names in them."""
+"""Find, read and validate recipe files. Names of networks and splits are not checked here."""
 
 import re
 import tomllib
@@ -18,10 +18,10 @@ DEPTH = 16  # maximum nesting of tables and lists; a recipe needs four levels
 
 
 def find(name: str) -> Path:
-    """Return the path of a recipe.
+    """Return the path of a recipe file, found by its path or by its name in the package.
 
     Args:
-        name: Path of a recipe file, or name of a recipe in the package.
+        name: Path of a recipe file, or name of a recipe in the package, for example `alexnet`.
 
     Raises:
         InputError: If there is no such recipe; the message suggests similar names.
@@ -30,7 +30,7 @@ def find(name: str) -> Path:
         if Path(name).is_file():
             return Path(name)
     package = Path(__file__).parent.parent
-    homes = [x / "recipes" for x in (package, package.parent)]  # installed, or in a checkout
+    homes = [x / "recipes" for x in (package, package.parent)]  # installed package, Git checkout
     home = next((x for x in homes if x.is_dir()), package)
     known = {file.stem: file for file in sorted(home.glob("*.toml"))}
     if name in known:
@@ -41,12 +41,12 @@ def find(name: str) -> Path:
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read and check a recipe.
+    """Read a recipe file, apply overrides, and validate the result.
 
     Args:
         path: Path of the TOML file.
-        overrides: Changes such as `"schedule.steps=100"`: a dotted key, and a TOML value or a
-            bare word.
+        overrides: Changes such as `"schedule.steps=100"`: a dotted key, then a TOML value or a
+            word without quotes.
 
     Raises:
         InputError: If the file is not TOML, or keys are unknown, missing, of the wrong type or out
@@ -57,7 +57,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         text = content.decode("utf-8-sig")  # some editors write a byte order mark
         table = _parse(text)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8: {error}; save it as UTF-8") from error
+        raise InputError(f"{path}: not UTF-8: {error}; save the file as UTF-8") from error
     except ValueError as error:
         raise InputError(f"{path}: not TOML: {error}") from error
     for override in overrides:
@@ -114,5 +114,5 @@ def _parse(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError as error:  # replace Python's message, which is for programmers
+    except ValueError as error:  # replace Python's message, which suggests a change of code
         raise ValueError("a number of more than 4,300 digits") from error

@@ -1,4 +1,4 @@
-"""Building blocks of the recipe schema: number ranges, the base table, and one table per op."""
+"""Types for the recipe schema: number ranges, a base class, and one table per preprocessing op."""
 
 from typing import Annotated, Any, Literal, Union
 
@@ -9,17 +9,17 @@ NotNegative = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(gt=0, lt=2**31)]
-Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]  # minimum and maximum
+Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]  # [minimum, maximum]
 
 
 class Table(BaseModel):
-    """Base class of recipe tables, which rejects unknown keys and values of the wrong type."""
+    """Base class of all recipe tables. It rejects unknown keys and values of the wrong type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-ANTIALIAS = {"antialias": (bool | None, None)}  # an optional key
-# Recipe keys of every op in `data.ops`, as {op: {key: type}}.
+ANTIALIAS = {"antialias": (bool | None, None)}  # an optional key: its default is None
+# Recipe keys of each preprocessing op in the module `data.ops`, as {op: {key: type}}.
 OP_KEYS: dict[str, dict[str, Any]] = {
     "resize": {"size": Count, **ANTIALIAS},
     "resize_shorter": {"size": Count, **ANTIALIAS},

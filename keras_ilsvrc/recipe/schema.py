@@ -1,4 +1,4 @@
-"""Schema of recipes: keys, types and ranges. `runs` checks the names of nets, splits etc."""
+"""Schema of recipes: keys, types and ranges. Names of networks and splits are checked in `runs`."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -41,7 +41,7 @@ Protocol = Literal[
 
 
 class Build(Table):
-    """Arguments of `build`. Extra keys are variations of the network."""
+    """Arguments of `nets.build.build`. Extra keys are options that vary the published network."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -50,16 +50,16 @@ class Build(Table):
 
     @property
     def variations(self) -> dict[str, Any]:
-        """Extra keys, each a variation of the network."""
+        """Extra keys: options that make the network differ from the published one."""
         return dict(self.model_extra or {})
 
 
 class Data(Table):
-    """Images of a run, their preprocessing, and the global batch size.
+    """Dataset and splits of a run, the preprocessing ops, and the global batch size.
 
     If `on_bad` is "skip", up to `bad_limit` files that cannot be decoded are left out of
-    training; otherwise the first such file ends training. `mixup` is the parameter alpha of the
-    beta distribution from which the share of the first of two mixed images is drawn.
+    training. Otherwise training stops with an error at the first of them. `mixup` is the parameter
+    alpha of mixup, as in `training.update.Update`.
     """
 
     dataset: str
@@ -76,20 +76,20 @@ class Data(Table):
     @model_validator(mode="after")
     def limited(self) -> "Data":
         if (self.on_bad == "skip") != (self.bad_limit is not None):
-            raise ValueError("on_bad = 'skip' and bad_limit go together; give both, or neither")
+            raise ValueError("on_bad = 'skip' and bad_limit need each other; set both, or neither")
         return self
 
 
 class BatchNorm(Table):
-    """Scope of the batch statistics: all replicas together, or each replica separately."""
+    """Batch normalization setting: statistics over all replicas together, or per replica."""
 
     statistics: Literal["synchronized", "replica"]
 
 
 class Loss(Table):
-    """Cross-entropy loss. `weights` gives the loss weight of auxiliary outputs by name.
+    """Cross-entropy loss settings. `weights` is {name of an auxiliary output: loss weight}.
 
-    With "balanced" class weights, the training images of every class weigh the same in total.
+    If `class_weights` is "balanced", all classes have the same total weight in the loss.
     """
 
     name: Literal["cross_entropy"]
@@ -99,10 +99,11 @@ class Loss(Table):
 
 
 class Expect(Table):
-    """Test errors that the run should reach, and the protocol that measures them.
+    """Expected test errors of a run, in %, and the test protocol used to measure them.
 
     `scales` are the lengths to which a multi-scale protocol resizes the shorter side of an image.
-    `measured` describes the runs that measured the errors; without it, they are the paper's.
+    `measured` describes our runs in which the errors were measured. If it is None, the errors are
+    those that the paper published.
     """
 
     protocol: Protocol
@@ -114,14 +115,15 @@ class Expect(Table):
     @model_validator(mode="after")
     def some(self) -> "Expect":
         if self.top1_error is None and self.top5_error is None:
-            raise ValueError("expected top1_error, top5_error or both")
+            raise ValueError("no error is set; expected top1_error, top5_error or both")
         return self
 
 
 class Initial(Table):
-    """Initial weights, some of them from another run.
+    """Initial weights of a run, some of them copied from another run.
 
-    The listed `layers` are copied from the run directory `weights`. `rest` sets all other layers.
+    The layers named in `layers` are copied from the run directory `weights`. `rest` is the rule,
+    run or file that sets all other layers.
     """
 
     weights: str
@@ -130,17 +132,17 @@ class Initial(Table):
 
 
 class Departure(Table):
-    """Departure from the paper, and the reason for it."""
+    """Departure of a recipe from the paper, and the reason for it."""
 
     what: str
     why: str
 
 
 class Recipe(Table):
-    """Complete recipe of a run.
+    """Complete settings of a training run, as read from a recipe file.
 
     `precision` is Keras' dtype policy, by default float32. `accumulate` is the number of pieces
-    into which each replica splits its images of a step. `keep_epochs` lists the epochs after which
+    into which each replica splits its part of a batch. `keep_epochs` lists the epochs after which
     weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
     `keep` says which weights are tested and saved: the last, or those of the epoch with the lowest
     validation error. `freeze` names a layer that, like all layers before it, is not trained.
@@ -179,7 +181,7 @@ class Recipe(Table):
         return tomli_w.dumps(self.table())
 
     def table(self) -> dict[str, Any]:
-        """Return the recipe as the dict that `tomllib` would read from its TOML text."""
+        """Return the recipe as a dict, as `tomllib` would read it from `toml()`."""
         return self.model_dump(exclude_none=True)
 
 

@@ -12,18 +12,18 @@ Length = Annotated[float, Field(gt=0, lt=2**31), AfterValidator(lambda x: x if x
 
 
 class Momentum(Table):
-    """Momentum, and the weight decay `l2` that is added to the gradients of kernels."""
+    """Settings of optimizers with momentum; `l2` is the weight decay added to kernel gradients."""
 
     momentum: Share
     l2: NotNegative
 
 
 class Optimizer(Table):
-    """Keys that all optimizers share.
+    """Settings that all optimizers share.
 
-    `rates` are factors of the learning rate by name of the weight. `clip_norm` is the maximum
-    global norm of the gradients, `average` the momentum of the moving averages of the weights, and
-    `filter_rms` the maximum root mean square of a convolution's filter.
+    `rates` multiplies the learning rate of weights by name, e.g. {"bias": 2.0}. `clip_norm` is the
+    maximum global norm of the gradients, `average` the momentum of the moving averages of the
+    weights, and `filter_rms` the maximum root mean square of a convolution's filter.
     """
 
     rates: dict[str, NotNegative] | None = None
@@ -33,13 +33,13 @@ class Optimizer(Table):
 
 
 class SGDTable(Optimizer, Momentum):
-    """SGD settings, with momentum and weight decay as in the papers."""
+    """SGD settings. Momentum and weight decay are applied as in Krizhevsky et al. 2012."""
 
     name: Literal["sgd"]
 
 
 class RMSpropTable(Optimizer, Momentum):
-    """RMSProp settings, as in Inception-v3."""
+    """RMSProp settings. The update rule is that of Inception-v3 (Szegedy et al. 2016)."""
 
     name: Literal["rmsprop"]
     rho: Share
@@ -63,11 +63,11 @@ class AdamWTable(AdamTable):
 
 
 class Schedule(Table):
-    """Length of training in steps or in epochs, and the learning rate of each step.
+    """Base class of learning rate schedules: the length of training, and the warm-up.
 
-    With `epochs`, all other lengths of the schedule are epochs too. `warm_up` is [steps, first
-    rate]: the rate rises linearly over that many steps, from the first rate to the rate of the
-    schedule.
+    The length is either `steps` or `epochs`. With `epochs`, all other lengths of the schedule are
+    epochs too. `warm_up` is [steps, first rate]. Over these steps, the rate rises linearly from the
+    first rate to the rate of the schedule.
     """
 
     steps: Count | None = None
@@ -89,7 +89,7 @@ class Schedule(Table):
         if pair is None:
             return None
         if len(pair) != 2 or pair[0] <= 0 or pair[1] < 0 or (in_steps and pair[0] % 1):
-            raise ValueError("expected [steps, first rate]")
+            raise ValueError("expected [steps, first rate], e.g. [400, 0.01]")
         return pair
 
     @property
@@ -121,7 +121,7 @@ class Schedule(Table):
 
 
 class StepsTable(Schedule):
-    """Piecewise constant schedule. Each row of `learning_rate` is [first step, rate]."""
+    """Piecewise constant learning rate. Each row of `learning_rate` is [first step, rate]."""
 
     name: Literal["steps"]
     learning_rate: Annotated[list[list[float]], Field(min_length=1)]
@@ -130,7 +130,7 @@ class StepsTable(Schedule):
     @classmethod
     def rows(cls, rows: list[list[float]], info: ValidationInfo) -> list[list[float]]:
         if any(len(row) != 2 for row in rows):
-            raise ValueError("expected rows of [first step, rate]")
+            raise ValueError("expected rows of [first step, rate], e.g. [[0, 0.1], [1000, 0.01]]")
         starts = [row[0] for row in rows]
         if starts[0] != 0 or starts != sorted(set(starts)):
             raise ValueError("expected first steps that increase from 0 on")
@@ -144,7 +144,7 @@ class StepsTable(Schedule):
 class PlateauTable(Schedule):
     """Schedule that multiplies the rate by `factor` when the validation error stops falling.
 
-    This happens after `patience` epochs without a new minimum, at most `times` times.
+    The rate is lowered after `patience` epochs without a new minimum, at most `times` times.
     """
 
     name: Literal["plateau"]
@@ -161,7 +161,7 @@ class PlateauTable(Schedule):
 
 
 class PolynomialTable(Schedule):
-    """Schedule learning_rate * (1 - step / steps) ^ power, which is 0 after the last step."""
+    """Polynomial schedule: the rate is learning_rate * (1 - step / steps) ^ power."""
 
     name: Literal["polynomial"]
     learning_rate: Positive
@@ -169,14 +169,14 @@ class PolynomialTable(Schedule):
 
 
 class CosineTable(Schedule):
-    """Schedule learning_rate * (1 + cos(pi * step / steps)) / 2, 0 after the last step."""
+    """Cosine schedule: the rate is learning_rate * (1 + cos(pi * step / steps)) / 2."""
 
     name: Literal["cosine"]
     learning_rate: Positive
 
 
 class ExponentialTable(Schedule):
-    """Schedule that multiplies the rate by `factor` after every `every` steps."""
+    """Exponential schedule: the rate is multiplied by `factor` once every `every` steps."""
 
     name: Literal["exponential"]
     learning_rate: Positive
@@ -192,9 +192,9 @@ class ExponentialTable(Schedule):
 
 
 class EarlyStopping(Table):
-    """End of training after `patience` epochs without a lower validation error.
+    """Early stopping: training ends after `patience` epochs without a lower validation error.
 
-    An error counts as lower if it is lower by more than `min_delta` % of the images.
+    An error counts as lower only if it is lower by more than `min_delta`, in % of the images.
     """
 
     patience: Count

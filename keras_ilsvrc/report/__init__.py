@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a finished run."""
+"""HTML report: one self-contained page about a finished run."""
 
 from pathlib import Path
 
@@ -15,16 +15,16 @@ __all__ = ["SECTIONS", "FinishedRun", "Section", "picture", "report", "write_pag
 def report(
     path: Path, out: Path | None = None, working: Working = unseen, replicas: int | None = None
 ) -> Path:
-    """Write a page about a finished run: its errors, images, network and recipe.
+    """Write an HTML page about a finished run: its test errors, images, network and recipe.
 
-    The network is tested again, because a run does not keep its probabilities. The page is
-    self-contained and needs no JavaScript.
+    The network is tested again, because the run directory does not contain the class
+    probabilities of the test images. The page is self-contained and needs no JavaScript.
 
     Args:
         path: Directory of the run.
         out: Path of the page; `report.html` in the run's directory if None.
         working: Function that opens a progress bar with a label, for example `terminal.bars.bar`.
-        replicas: Number of devices, as for `training.strategy.mirrored`.
+        replicas: Number of devices, as in `training.strategy.mirrored`.
 
     Returns:
         The path of the page.
@@ -36,12 +36,12 @@ def report(
     if out is not None and not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}")
     if out is not None and out.is_dir():
-        raise InputError(f"{out}: a folder; expected a file, for example {path / PAGE}")
+        raise InputError(f"{out}: is a folder; expected a file, for example {path / PAGE}")
     return write_page(read(path, replicas, working), out)
 
 
 def write_page(run: FinishedRun, out: Path | None = None) -> Path:
-    """Write the page of a finished run that is already in memory; see `report`."""
+    """Write the HTML page about a finished run that has already been read; see `report`."""
     out = out or run.directory.path / PAGE
     sections = [section for make in SECTIONS if (section := make(run)) is not None]
     html = render("page", title=run.experiment.title, sections=sections)

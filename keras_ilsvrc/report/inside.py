@@ -1,4 +1,4 @@
-"""Sections of the report about what the net responds to: top activations and occlusion."""
+"""Report sections on what the network responds to: top activations and occlusion maps."""
 
 from markupsafe import Markup
 
@@ -17,7 +17,7 @@ SHARE = 0.75  # maximum receptive field of the shown layer, as a share of the im
 
 
 def strongest(run: FinishedRun) -> Section | None:
-    """Return the section of top activations of one layer, or None if no layer is suitable."""
+    """Return the section with the top activations of one layer; None if no layer is suitable."""
     view = of_experiment(run.experiment, run.directory)
     layer = layer_of_parts(view)
     if layer is None:
@@ -28,8 +28,8 @@ def strongest(run: FinishedRun) -> Section | None:
     images, (height, width) = min(LOOKED_AT, len(run.labels)), found.windows[0, 0, 2:]
     shown = picture(
         top_sheet(found, "", view.picture),
-        f"The strongest activations of {len(found.maps)} maps of {layer}, projected to pixels by "
-        "the deconvnet, and the image patches that caused them",
+        f"The strongest activations of {len(found.maps)} feature maps of {layer}, projected to "
+        "pixels by the deconvnet, and the image patches that caused them",
         photos=True,
     )
     note = (
@@ -41,9 +41,9 @@ def strongest(run: FinishedRun) -> Section | None:
 
 
 def layer_of_parts(view: Inspection) -> str | None:
-    """Return the name of the last ReLU whose units see only a part of the image, or None.
+    """Return the name of the last ReLU whose receptive field is only a part of the image, or None.
 
-    In a net without ReLU, return the name of the last such layer with feature maps.
+    If the network has no ReLU, all layers with feature maps are considered.
     """
     probe = Probe(view.model)
     maps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]
@@ -60,7 +60,7 @@ def layer_of_parts(view: Inspection) -> str | None:
 
 
 def covered(run: FinishedRun) -> Section:
-    """Return the section of occlusion maps of a few test images, each of a different class."""
+    """Return the section with occlusion maps of a few test images, each of a different class."""
     view = of_experiment(run.experiment, run.directory)
     firsts = {int(label): index for index, label in reversed(list(enumerate(run.labels)))}
     shown, cover, fill = Markup(), Occluder(view.model), view.grey()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from keras_ilsvrc.visualize.figures import save
 
-ENLARGED = 96  # enlarge smaller pictures to about this many pixels, without smoothing
+ENLARGED = 96  # enlarge images smaller than this to about this many pixels, unsmoothed
 
 _templates = Environment(
     loader=PackageLoader("keras_ilsvrc.report"),
@@ -27,7 +27,7 @@ _templates = Environment(
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the report.
+    """Section of the HTML report.
 
     Attributes:
         title: Heading.
@@ -43,20 +43,20 @@ class Section:
 
 
 def render(template: str, **values: Any) -> Markup:
-    """Return a template filled with values; a value that is not `Markup` is escaped."""
+    """Return a template as HTML, filled with values. Values that are not `Markup` are escaped."""
     return Markup(_templates.get_template(f"{template}.html").render(**values))
 
 
 def picture(
     shown: np.ndarray | Figure | Path, alt: str, most: int | None = None, photos: bool = False
 ) -> Markup:
-    """Return the HTML of a picture that is embedded in the page.
+    """Return the HTML of a picture, with the picture itself embedded as a PNG data URL.
 
     Args:
         shown: A figure, the path of a figure's PNG, or an image: (height, width) or (height,
             width, 1 or 3 channels), as uint8 or as floats from 0 to 1.
         alt: Description for readers who cannot see the picture.
-        most: Maximum longer side of an image in pixels; a larger image is reduced to it.
+        most: Maximum longer side of an image in pixels; a larger image is reduced to this size.
         photos: Whether a figure contains photographs; its colours are then not inverted on a
             dark page.
     """

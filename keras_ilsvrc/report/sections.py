@@ -1,4 +1,4 @@
-"""Functions that make the sections of the HTML report, and the order of the sections."""
+"""Sections of the HTML report: the functions that create them, and their order on the page."""
 
 import tempfile
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.pictures import curves, least_sure
 from keras_ilsvrc.visualize.filters import enlarged, filters, tile
 
-TABLE = 20  # maximum number of classes for which the confusions are a table
-MOST = 20  # maximum number of confusions listed
-LONG = 40  # maximum number of layers of a table that is not folded
+TABLE = 20  # maximum number of classes for which the confusion matrix is shown
+MOST = 20  # maximum number of class pairs listed when there are more classes
+LONG = 40  # a table with more layers than this is collapsed
 PHOTO = 224  # longer side of a test image in pixels
 FILTER = 44  # approximate side of a filter in pixels
 
 
 def learning(run: FinishedRun) -> Section | None:
-    """Return the section with loss and error over epochs; None if there is no history."""
+    """Return the section that plots loss and error over epochs; None if there is no history."""
     if not run.history:
         return None
     last = run.history[-1]
@@ -39,9 +39,9 @@ def learning(run: FinishedRun) -> Section | None:
 
 
 def confusion(run: FinishedRun) -> Section:
-    """Return the section of confusions: a matrix, or pairs if there are many classes."""
+    """Return the section with the confusion matrix; for many classes, with the top confusions."""
     number = len(run.classes)
-    cells = run.labels * number + run.probabilities.argmax(axis=1)  # index in the flattened matrix
+    cells = run.labels * number + run.probabilities.argmax(axis=1)  # flat matrix index
     counts = np.bincount(cells, minlength=number**2).reshape(number, number)
     wrong = counts - np.diag(np.diag(counts))
     totals = counts.sum(axis=1)
@@ -60,7 +60,7 @@ def confusion(run: FinishedRun) -> Section:
 
 
 def doubtful(run: FinishedRun) -> Section:
-    """Return the section of test images whose predicted class is least probable."""
+    """Return the section with the test images whose predicted class has the lowest probability."""
     shown = []
     for index in least_sure(run.probabilities):
         image, label = run.experiment.test.image(index).numpy(), int(run.labels[index])
@@ -68,7 +68,7 @@ def doubtful(run: FinishedRun) -> Section:
         name, taken = run.classes[label], run.classes[guess]
         share = f"{run.probabilities[index, guess]:.0%}"
         alt = f"A test image of {name}, predicted as {taken}"
-        image = 255 - image if image.shape[-1] == 1 else image  # dark on light, like ink on paper
+        image = 255 - image if image.shape[-1] == 1 else image  # show grey images dark on light
         shown.append((picture(image, alt, PHOTO), name, taken, share, guess == label))
     note = "The test images whose predicted class has the lowest probability, lowest first."
     return Section("Least certain images", "doubtful", render("doubtful", images=shown), note)
@@ -87,7 +87,7 @@ def first_filters(run: FinishedRun) -> Section | None:
 
 
 def costs(run: FinishedRun) -> Section:
-    """Return the section of parameters and operations per layer; long nets also list stages."""
+    """Return the section with parameters and operations per layer, in long nets also per stage."""
     found = account(run.experiment.model)
     note = f"{found.depth} layers with weights on the longest path, {found.parameters:,} parameters"
     if found.macs is not None:
@@ -97,7 +97,7 @@ def costs(run: FinishedRun) -> Section:
 
 
 def recipe(run: FinishedRun) -> Section:
-    """Return the section with the resolved recipe."""
+    """Return the section with the recipe, in which overrides are already applied."""
     note = "The complete recipe, overrides included. Save it as a file to repeat the run."
     shown = Markup("<pre tabindex=0><code>{}</code></pre>").format(run.experiment.recipe.toml())
     return Section("Recipe", "recipe", shown, note)

@@ -1,4 +1,4 @@
-"""First section of the HTML report: errors next to the expected ones, and facts about the run."""
+"""Summary section of the HTML report: test errors, expected errors, and facts about the run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,17 +6,18 @@ from typing import Any
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-AGREE = 0.005  # %: smaller differences between the recorded error and a new test are not shown
+# In %. The error that is measured again for the page is shown only if it differs by this or more.
+AGREE = 0.005
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Error that is marked on an axis.
+    """Error that is marked on an axis of the report.
 
     Attributes:
         name: Label, for example `this run`.
         error: Error in %.
-        ends: Ends of its confidence interval in %, if there is one.
+        ends: Lower and upper end of the confidence interval in %; None if there is none.
     """
 
     name: str
@@ -26,12 +27,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scale:
-    """Axis that shows the error of the run and the errors to compare it with.
+    """Error axis of the report: the error of the run, and the errors to compare it with.
 
     Attributes:
         name: Name of the error, for example `Test error`.
-        marks: Errors; the error of the run is the first.
-        verdict: Sentence that compares the run with the expected error, or empty if there is none.
+        marks: Errors on the axis; the first is the error of the run.
+        verdict: Sentence that compares the run with the expected error; empty if there is none.
     """
 
     name: str
@@ -44,12 +45,12 @@ class Scale:
         return min(100.0, 1.1 * max(max(m.error, *(m.ends or (0.0,))) for m in self.marks)) or 1.0
 
     def place(self, error: float) -> float:
-        """Return the position of an error on the axis, in % of the axis."""
+        """Return the position of an error on the axis, in % of the length of the axis."""
         return round(100 * error / self.end, 3)
 
 
 def summary(run: FinishedRun) -> Section:
-    """Return the section with the errors of a run, their comparison, and facts about the run."""
+    """Return the summary section: test errors, the errors to compare them with, and run facts."""
     shown = render(
         "summary",
         result=run.result,
@@ -64,7 +65,7 @@ def summary(run: FinishedRun) -> Section:
 
 
 def scale_of(result: dict[str, Any], k: int) -> Scale | None:
-    """Return the axis of the top-k error; None for top-5 if no top-5 error is expected."""
+    """Return the axis of the top-k test error; None for top-5 if no top-5 error is expected."""
     key = f"top{k}_error"
     error, expected = result.get(key), result.get("expected") or {}
     compared = expected.get(key)
@@ -83,7 +84,7 @@ def scale_of(result: dict[str, Any], k: int) -> Scale | None:
 
 
 def verdict_of(expected: float, ends: tuple[float, ...], by: str) -> str:
-    """Return a sentence that says whether the expected error is in the confidence interval."""
+    """Return a sentence that says if the expected error is in the run's confidence interval."""
     low, high = ends
     start = f"The expected error, {expected:.2f} % ({by}),"
     if expected > high:

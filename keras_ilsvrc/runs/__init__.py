@@ -1,1 +1,1 @@
-"""Training runs: their directories, and training and testing the network of a recipe."""
+"""Training runs: run directories, and the training and testing of a recipe's network."""

@@ -1,4 +1,4 @@
-"""Directory of one training run: creation, locking, writing, and cleaning up after a failure."""
+"""Run directories: creation, locking, writing, and cleanup after a failure."""
 
 import contextlib
 import errno
@@ -47,17 +47,17 @@ OWN = re.compile(
     rf"|{EPOCHS}/(?:{re.escape(files.PART)})?epoch-\d+\.weights\.h5"
     rf"|{TENSORBOARD}/events\.out\.tfevents\..*)"
 )
-STEPS = re.compile(rf"{CHECKPOINTS}/step-0*[1-9]\d*\.ckpt")  # checkpoints after step 0
+STEPS = re.compile(rf"{CHECKPOINTS}/step-0*[1-9]\d*\.ckpt")  # checkpoints of steps above 0
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 ELSEWHERE = "choose another --out"
 
 
 class RunDirectory(RunFiles):
-    """Directory of one training run, for writing.
+    """Writable directory of one training run.
 
-    As a context manager it creates and locks the directory. If the block fails before training
-    has written a checkpoint after step 0, all files and directories that the block created are
-    removed. Nothing that existed before is ever removed.
+    As a context manager, it creates and locks the directory. If the block fails while there is no
+    checkpoint of a step above 0, all files and directories that the block created are removed.
+    This cleanup removes no file that existed before the block.
 
     Args:
         path: Path of the directory.
@@ -109,7 +109,7 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
-        """Create the directory and its parents. If the block fails, remove those that are empty."""
+        """Create the directory and its parents. If the block fails, remove those left empty."""
         self.path, made = places.make(self.path, self.numbered)
         try:
             yield
@@ -119,14 +119,14 @@ class RunDirectory(RunFiles):
         self.numbered = False
 
     def recipe(self) -> Recipe:
-        """Return the recipe that was passed to the constructor."""
+        """Return the recipe that the constructor received."""
         return self._recipe
 
     def begin(self, identity: Identity) -> list[str]:
         """Write `run.json` for a new run, or compare the images with those of a resumed run.
 
         Returns:
-            Warnings; see `check_images`.
+            Warnings of `check_images`; an empty list for a new run.
 
         Raises:
             InputError: If the classes or images have changed since the run started.
@@ -137,7 +137,7 @@ class RunDirectory(RunFiles):
         return []
 
     def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:
-        """Write the statistics of the training images, unless they are already recorded."""
+        """Write the statistics of the training images, unless the run already contains them."""
         import numpy as np
 
         if STATISTICS in self.identity.files:
@@ -156,12 +156,12 @@ class RunDirectory(RunFiles):
         places.remove(self.path, [x for x in own if x.startswith((f"{CHECKPOINTS}/", f"{BEST}/"))])
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file atomically."""
+        """Write a file in the run directory atomically."""
         with files.whole(self.path / name) as part:
             part.write_bytes(content)
 
     def file(self, name: str) -> Path | None:
-        """Return the path of a file or folder to write; None on a worker that writes nothing."""
+        """Return the path of a file or folder of the run; None on a worker that writes nothing."""
         return self.path / name
 
     def _register(self, names: Sequence[str]) -> None:
@@ -175,14 +175,14 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Lock the directory within the block, so that no second process trains in it."""
+        """Lock the directory during the block, so that no other process trains in it."""
         self._check_kind(LOCK)
         path = self.path / LOCK
         try:
             taken = files.lock(path)
         except files.Timeout as error:
             raise InputError(
-                f"{self.path}: another process is training here; wait for it, or {ELSEWHERE}"
+                f"{self.path}: another process is training here; wait until it ends, or {ELSEWHERE}"
             ) from error
         except OSError as error:
             raise InputError(f"{path}: cannot be locked: {error.strerror}; remove it") from error
@@ -207,21 +207,21 @@ class RunDirectory(RunFiles):
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
 
     def _check_kind(self, name: str) -> None:
-        """Raise InputError if a file of the run is a folder, or a folder of the run is a file."""
+        """Raise InputError if `name` exists, but as a file instead of a folder or vice versa."""
         path = self.path / name
         right, kind = (path.is_dir, "folder") if name in FOLDERS else (path.is_file, "regular file")
         if self._has(name) and not right():
             raise InputError(f"{path}: not a {kind}; remove it, or {ELSEWHERE}")
 
     def _check_content(self) -> None:
-        """Raise InputError unless the directory is empty, or contains this run to resume."""
+        """Raise InputError unless the directory is empty, or contains this run to be resumed."""
         found = places.entries(self.path)
         found = [x for x in found if x != LOCK and not x.startswith(files.PART)]
         if not found:
             return
         if not self.resume:
             raise InputError(
-                f"{self.path}: not empty ({len(found)} entries); {ELSEWHERE}, or give --resume "
+                f"{self.path}: not empty ({len(found)} entries); {ELSEWHERE}, or pass --resume "
                 "if it contains this run"
             )
         path = self.path / RECIPE
@@ -231,7 +231,9 @@ class RunDirectory(RunFiles):
         if content != self._recipe.toml().encode():
             table = parsed(path, ELSEWHERE, lambda: tomllib.loads(content.decode()))
             changes = "; ".join(differences(table, self._recipe.table()))
-            raise InputError(f"{self.path}: has a run of another recipe: {changes}; {ELSEWHERE}")
+            raise InputError(
+                f"{self.path}: contains a run of another recipe: {changes}; {ELSEWHERE}"
+            )
         for name in (*FILES, *FOLDERS):
             self._check_kind(name)
         if self._has(RUN):
@@ -244,7 +246,7 @@ class RunDirectory(RunFiles):
 
 
 class NoDirectory(RunDirectory):
-    """Stand-in for the run directory on a worker that writes nothing."""
+    """Stand-in for the run directory on workers that write nothing: all except the chief."""
 
     def __init__(self) -> None:
         self.path = Path()
@@ -263,14 +265,14 @@ class NoDirectory(RunDirectory):
         return None
 
     def begin(self, identity: Identity) -> list[str]:
-        """Return no warnings: only the chief compares the images."""
+        """Return an empty list, since only the chief worker compares the images."""
         return []
 
     def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:
-        """Do nothing: the chief writes the statistics."""
+        """Do nothing, since the chief worker writes the statistics."""
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Do nothing: the chief writes the result."""
+        """Do nothing, since the chief worker writes the result."""
 
     def file(self, name: str) -> None:
         return None

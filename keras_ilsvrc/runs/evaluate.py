@@ -1,4 +1,4 @@
-"""Class probabilities and test errors of trained networks, measured by a protocol."""
+"""Class probabilities and test errors of trained networks, for a given test protocol."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,13 +23,13 @@ OnProgress = Callable[[int, int], object]  # (number of images done, total numbe
 
 
 def silent(done: int, total: int) -> None:
-    """Show no progress."""
+    """Ignore the progress. This is the default where a progress function is expected."""
 
 
 def restore(
     path: Path, replicas: int | None = None, log: Callable[[str], object] = log_stderr
 ) -> Experiment:
-    """Return the experiment of a finished run, with its trained weights.
+    """Rebuild the experiment of a finished run: its images, and its model with trained weights.
 
     Args:
         path: Path of the run directory.
@@ -56,7 +56,7 @@ def probabilities(
     scales: Sequence[int] | None = None,
     progress: OnProgress = silent,
 ) -> np.ndarray:
-    """Return the class probabilities of a split's images, (images, classes), float32."""
+    """Return the class probabilities of a split's images: float32 of shape (images, classes)."""
     return evaluate(
         experiment.model,
         split,
@@ -76,17 +76,18 @@ def errors_of(
     scales: Sequence[int] | None = None,
     progress: OnProgress = silent,
 ) -> dict[str, Any]:
-    """Return the test errors of one network, or of an ensemble with averaged probabilities.
+    """Return the test errors of one network, or of an ensemble that averages probabilities.
 
     Args:
         experiments: Experiments with the same test images; their networks may differ.
-        protocol: Test protocol; by default that of the first recipe, or else "single_view".
+        protocol: Test protocol; by default the protocol in the first recipe, or else "single_view".
         scales: Lengths in pixels to which the shorter side of each image is resized; by default
-            those of the protocol.
-        progress: Function called with the number of images done and the total, per network.
+            the scales in the recipe or of the protocol.
+        progress: Function called with the number of images done and the total, for each network.
 
     Returns:
-        The entries of `result.json` about the test, and the `probabilities` for the errors.
+        Entries of `result.json` about the test, and `probabilities`, the class probabilities from
+        which the errors were computed.
 
     Raises:
         InputError: If the test images of the experiments differ.
@@ -116,7 +117,7 @@ def _check_same_images(first: Experiment, other: Experiment) -> None:
     own, its = (x.identity(["test"]) for x in (first, other))
     changes = own.changes(its, ["test"])
     if not changes and own.touched(its) and not same_content(first.test, other.test):
-        changes = ["files of the same names and sizes contain other images"]
+        changes = ["files with the same names and sizes contain other images"]
     if changes:
         raise InputError(
             f"{other.title} and {first.title} have different test images: {'; '.join(changes)}; "
@@ -143,8 +144,8 @@ def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
     """Return the expected errors, from the recipe or else from the paper; None if there are none.
 
-    Errors in the recipe are used only for the protocol that the recipe names. There are none for
-    an ensemble, or if the recipe has no table `expect`.
+    Errors in the recipe are used only if the test protocol is the recipe's. No errors are expected
+    of an ensemble, or if the recipe has no table `expect`.
     """
     if len(experiments) > 1:
         return None
@@ -155,7 +156,8 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect.protocol == protocol:
         by = "measured" if expect.measured else "published"
         return {"by": by, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
-    if not expect.measured and net.top1_error is not None:  # the test images are the paper's
+    # Without `measured`, the test images are those of the paper, so its errors can be compared.
+    if not expect.measured and net.top1_error is not None:
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}
         return {"by": f"published, {net.protocol}", **errors}
     return None

@@ -1,4 +1,4 @@
-"""`Experiment`: a recipe with the images, model and strategy that it names."""
+"""Experiments: a recipe with the opened dataset, the model and the strategy to train it."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence, Sized
@@ -40,18 +40,20 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass
 class Experiment:
-    """Recipe with the images, model and strategy that it names. `initial` is not applied yet.
+    """Recipe with the opened dataset, the model and the distribution strategy to train it.
+
+    `set_up` does not set the initial weights; `runs.initial.set_initial` does.
 
     Attributes:
         recipe: Recipe as loaded.
         net: Registry entry of the network.
         strategy: Strategy in whose scope the model was built.
-        source: Dataset.
+        source: Opened dataset.
         train: Training images.
-        validation: Validation images; None if the recipe names none.
+        validation: Validation images; None if the recipe names no validation split.
         test: Test images.
-        statistics: Statistics of the training images that the ops need.
-        left_out: Training images that are left out; None if no image may be left out.
+        statistics: Statistics of the training images that the preprocessing ops need.
+        left_out: Register of bad training images to leave out; None if the recipe allows none.
         model: Model with its current weights.
         forward: Function that runs a model on batches, distributed over the replicas.
     """
@@ -70,12 +72,12 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """Title of plots about the experiment."""
+        """Title for plots: the names of the network and the dataset."""
         return f"{self.net.name} on {self.source.name}"
 
     @property
     def alone(self) -> bool:
-        """Whether this is the only worker, so that it can stop without telling others."""
+        """Whether there is only one worker, which can stop without waiting for others."""
         return workers_of(self.strategy)[0] == 1
 
     @property
@@ -96,12 +98,12 @@ class Experiment:
 
     @property
     def host_rows(self) -> Rows:
-        """Ops on single training images, which run on the host."""
+        """Preprocessing ops for training that run on the host, on one image at a time."""
         return device_ops(op_rows(self.recipe.data.train_ops))[0]
 
     @property
     def device_rows(self) -> Rows:
-        """Ops on batches of training images, which run on the device after `host_rows`."""
+        """Preprocessing ops for training that run on the device, on batches, after `host_rows`."""
         return device_ops(op_rows(self.recipe.data.train_ops))[1]
 
     @property
@@ -110,19 +112,19 @@ class Experiment:
         return op_rows(self.recipe.data.eval_ops)
 
     def indices(self, step: int, steps: int = 1) -> list[int]:
-        """Return the indices of the images of steps `step` to `step + steps - 1`, in order."""
+        """Return the indices of the training images of `steps` steps, starting with `step`."""
         batch, seed = self.recipe.data.batch_size, self.recipe.seed
         return indices_of_step(len(self.train), batch, seed, step, steps)
 
     def files_left_out(self) -> list[str]:
-        """Return the files that are left out of training, each with its size and the reason."""
+        """Return a line for each file left out of training, with its size and the reason."""
         return self.left_out.listed() if self.left_out else []
 
     def identity(self, splits: Sequence[str] = SPLITS) -> Identity:
-        """Return what identifies a run of this experiment, for `run.json`.
+        """Return the content of `run.json` for a new run of this experiment.
 
         Args:
-            splits: Splits whose images are identified, from "train", "validation" and "test".
+            splits: Names of the splits to include, from "train", "validation" and "test".
         """
         images = {name: getattr(self, name) for name in splits}
         return Identity(
@@ -144,7 +146,7 @@ def set_up(
     strategy: tf.distribute.Strategy,
     statistics: dict[str, np.ndarray] | None = None,
 ) -> Experiment:
-    """Return the experiment of a recipe. If `statistics` is None, measure those its ops need."""
+    """Open a recipe's dataset and build its model; measure image statistics if none are passed."""
     net = info(recipe.net, **recipe.build.variations)
     _check_batch(recipe, strategy.num_replicas_in_sync)
     keras.config.set_dtype_policy(recipe.precision or "float32")
@@ -182,7 +184,7 @@ def set_up(
 
 
 def _build(recipe: Recipe, strategy: tf.distribute.Strategy) -> keras.Model:
-    """Build the network in the strategy's scope."""
+    """Build the network of a recipe in the scope of the strategy."""
     replicas = strategy.num_replicas_in_sync
     with strategy.scope():
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
@@ -192,7 +194,7 @@ def _build(recipe: Recipe, strategy: tf.distribute.Strategy) -> keras.Model:
 
 
 def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np.ndarray]:
-    """Return the statistics of the training images that can be decoded."""
+    """Measure the statistics that the ops need on the training images that can be decoded."""
     if left_out and any(needed(row) for row in rows):
         with naming_bad_limit(left_out.limit, left_out.listed):
             train = left_out.scan()
@@ -201,7 +203,7 @@ def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np
 
 @contextmanager
 def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator[None]:
-    """Mention `data.bad_limit` in an error raised because `listed` has more than `limit` files."""
+    """Add a hint on `data.bad_limit` to an InputError if `listed()` has more than `limit` files."""
     try:
         yield
     except InputError as error:
@@ -213,17 +215,17 @@ def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:
-    """Return the model without its optimizer, for files that contain only its weights."""
+    """Return a model with the same weights but no optimizer, to read or write weight files."""
     return keras.Model(model.input, model.output)
 
 
 def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
-    """Return the ops of a recipe as dicts, as `data.pipeline` expects them."""
+    """Return the preprocessing ops of a recipe as dicts, the form that `data.pipeline` expects."""
     return [op.model_dump(exclude_none=True) for op in ops]
 
 
 def _check_batch(recipe: Recipe, replicas: int) -> None:
-    """Raise InputError if a batch cannot be split evenly."""
+    """Raise InputError if batches cannot be split evenly."""
     if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
         raise InputError(
@@ -233,13 +235,13 @@ def _check_batch(recipe: Recipe, replicas: int) -> None:
 
 
 def _check_channels(channels: int) -> None:
-    """Raise InputError unless images can have this number of channels."""
+    """Raise InputError unless the number of channels is 1 or 3."""
     if channels not in (1, 3):
         raise InputError(f"build.input_shape has {channels} channels; expected 1 or 3")
 
 
 def _check_classes(classes: int, source: Source) -> None:
-    """Raise InputError unless the network has as many classes as the source."""
+    """Raise InputError unless the network has as many classes as the dataset."""
     if classes != len(source.classes):
         raise InputError(
             f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
@@ -260,6 +262,6 @@ def _check_shapes(experiment: Experiment, shape: tuple[int, ...]) -> None:
         if not made.is_fully_defined() or tuple(made) != shape:
             found = "x".join(str(size or "?") for size in made)
             raise InputError(
-                f"data.{key} make images of {found}, but the net takes "
+                f"data.{key} make images of {found}, but the net expects "
                 f"{'x'.join(map(str, shape))}; resize or crop them, or set build.input_shape"
             )

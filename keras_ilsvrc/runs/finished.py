@@ -1,4 +1,4 @@
-"""Finished runs with their test probabilities, for plots and HTML reports."""
+"""Finished runs with the class probabilities of their test images, for plots and HTML reports."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -18,21 +18,21 @@ Working = Callable[[str], AbstractContextManager[OnProgress]]
 
 @contextmanager
 def unseen(label: str) -> Iterator[OnProgress]:
-    """Yield a progress function that shows nothing."""
+    """Yield a progress function that does nothing, instead of showing a progress bar."""
     yield silent
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """Finished run with its test probabilities.
+    """Finished run with the class probabilities of its test images.
 
     Attributes:
         directory: Files of the run.
         experiment: Images and trained model of the run.
         result: Content of `result.json`.
         history: Rows of `history.csv`; a value that was not measured in an epoch is None.
-        probabilities: Probabilities of the current test images, (images, classes).
-        working: Function of a label that returns a context manager for a progress bar.
+        probabilities: Class probabilities of the current test images, (images, classes).
+        working: Function that takes a label and returns a context manager for a progress bar.
     """
 
     directory: RunFiles
@@ -44,12 +44,12 @@ class FinishedRun:
 
     @property
     def labels(self) -> np.ndarray:
-        """True classes of the test images, (images,)."""
+        """True class indices of the test images, of shape (images,)."""
         return self.experiment.test.labels
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """Names of the classes, in the order of their indices."""
         return self.experiment.source.classes
 
     @property
@@ -59,7 +59,7 @@ class FinishedRun:
 
 
 def read(path: Path, replicas: int | None = None, working: Working = unseen) -> FinishedRun:
-    """Read a finished run and test its network by the protocol of its recipe.
+    """Read a finished run and test its network with the test protocol of its recipe.
 
     Raises:
         InputError: If the directory contains no finished run, or a file in it is damaged.

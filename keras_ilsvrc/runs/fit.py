@@ -1,4 +1,4 @@
-"""Training of a run's model, with its training images, callbacks and checkpoints."""
+"""Training of a run's model: its training images, its callbacks and its checkpoints."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
 
-OVERHEAD = 4096  # bytes per array in a weight file besides its values, at most
+OVERHEAD = 4096  # maximum bytes per array in a weight file in addition to its values
 
 
 class Fitted(NamedTuple):
@@ -53,7 +53,7 @@ def fit(
     machine: Machine,
     stop: StopRequest,
 ) -> Fitted:
-    """Train as long as the recipe says, and set the weights that the recipe keeps."""
+    """Train the model as long as the recipe says, then set the weights that the recipe keeps."""
     recipe, batch = experiment.recipe, experiment.recipe.data.batch_size
     per_epoch = experiment.steps_per_epoch
     plan = Plan(experiment.steps, per_epoch, machine.steps_per_call, machine.checkpoint_steps)
@@ -92,7 +92,7 @@ def fit(
 
 
 def _feed(experiment: Experiment) -> Feed:
-    """Return the training images of an experiment."""
+    """Return the training images of an experiment in the form that `Trainer` expects."""
     recipe, left_out = experiment.recipe, experiment.left_out
 
     def from_step(first: int, context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -122,7 +122,7 @@ def _add_measures(
     stop: StopRequest,
     best: KeepBest,
 ) -> None:
-    """Add `Validation` before the callbacks that use its values, and the last of them after it."""
+    """Insert the `Validation` callback first; append others that use the validation error."""
     recipe, schedule = experiment.recipe, experiment.recipe.schedule
     if experiment.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(experiment, update, stop)))
@@ -146,7 +146,7 @@ def _recorders(
     machine: Machine,
     history: History,
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks that write files; every worker has them, but only the chief writes."""
+    """Return the callbacks that write files. All workers call them, but only the chief writes."""
     picture, title = directory.file(CURVES), experiment.title
     events = directory.file(TENSORBOARD) if machine.tensorboard else None
 
@@ -155,7 +155,7 @@ def _recorders(
             draw_curves(history.rows, picture, title)
 
     def save(path: Path | None) -> None:
-        with as_tested(update):  # uses collectives, so every worker must enter
+        with as_tested(update):  # uses collective ops, so every worker must run it
             if path:
                 write_weights(experiment.model, path)
 
@@ -168,9 +168,9 @@ def _recorders(
 
 
 def write_weights(model: keras.Model, path: Path) -> None:
-    """Save weights, or raise OSError if the disk is too full.
+    """Save a model's weights to a file, or raise OSError if the disk has too little space.
 
-    The space is checked in advance, because a partly written file prevents a clean exit.
+    The space is checked in advance, because a partly written HDF5 file prevents a clean exit.
     """
     size = sum(weight.numpy().nbytes + OVERHEAD for weight in model.weights)
     if shutil.disk_usage(path.parent).free < size:
@@ -181,7 +181,7 @@ def write_weights(model: keras.Model, path: Path) -> None:
 def _validate(experiment: Experiment, update: Update, stop: StopRequest) -> dict[str, float]:
     """Return the validation loss, and the validation error in %."""
     if not experiment.alone:
-        stop = NEVER  # no worker may stop alone; all stop together at the next step
+        stop = NEVER  # one worker must not stop here; all stop together at the next step
     split = experiment.validation
     assert split is not None
     with as_tested(update):

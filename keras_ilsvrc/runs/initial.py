@@ -1,4 +1,4 @@
-"""Initial weights of a run, as the recipe key `initial` selects them."""
+"""Initial weights of a run, which the recipe key `initial` selects."""
 
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,7 @@ from keras_ilsvrc.training import initial
 
 
 def set_initial(model: keras.Model, recipe: Recipe, net: Net) -> None:
-    """Set a model's weights by the recipe key `initial`: by a rule, or from a run or a file."""
+    """Set a model's initial weights by a rule, or from a run or file, as `recipe.initial` says."""
     found = recipe.initial
     if isinstance(found, str):
         _set_word(model, found, recipe.seed, net)
@@ -42,8 +42,8 @@ def _set_word(model: keras.Model, word: str, seed: int, net: Net) -> None:
         path = RunFiles(path).check_finished().weights() if path.is_dir() else path
         if not path.is_file():
             raise InputError(
-                f"initial is {word!r}; expected 'paper', 'he', 'glorot', a run or a "
-                ".weights.h5 file"
+                f"initial is {word!r}; expected 'paper', 'he', 'glorot', a run directory "
+                "or a .weights.h5 file"
             )
         load_weights(without_optimizer(model), path)
 

@@ -1,4 +1,4 @@
-"""Inspection of trained networks: the model of a run or of a `.keras` file, and its images."""
+"""Trained models from a run or a `.keras` file, with images, for visualization."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
 from keras_ilsvrc.runs.reading import RunFiles
 
 MODES = ("caffe", "tf", "torch")
-GREY = 128  # pixel value of the occluding square
+GREY = 128  # pixel value of the grey occluding square
 
 
 @dataclass(frozen=True)
 class Reiterable:
-    """Iterable that restarts on every iteration."""
+    """Iterable that can be used more than once: each iteration calls `start` for an iterator."""
 
     start: Callable[[], Iterator[Any]]
 
@@ -38,17 +38,17 @@ class Reiterable:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Model, and the images to inspect it with, raw or preprocessed for the model.
+    """Trained model, with images for inspecting it, both unprocessed and preprocessed.
 
     Attributes:
         model: Model with its weights.
-        rows: Preprocessing ops of an image.
-        statistics: Statistics that the ops need.
-        split: Images; None if images are only given as files.
+        rows: Preprocessing ops for images.
+        statistics: Image statistics that the ops need.
+        split: Images of a dataset; None if images are only read from files.
         classes: Names of the model's classes.
         labelled: Whether the labels of the split are indices into `classes`.
         batch_size: Number of images per batch.
-        epochs: Files of the weights that a run kept after some epochs, by title: "epoch 5".
+        epochs: Weight files that a run kept after some epochs, as {"epoch 5": path}.
     """
 
     model: keras.Model
@@ -61,7 +61,7 @@ class Inspection:
     epochs: Mapping[str, Path]
 
     def raw(self, source: int | Path) -> Any:
-        """Return an unprocessed image. `source` is its number in the split, or the path of a file.
+        """Return an unprocessed image. `source` is its index in the split, or the path of a file.
 
         Raises:
             InputError: If there is no such image, or it cannot be read.
@@ -75,13 +75,13 @@ class Inspection:
             return split.image(source)
 
     def images(self) -> Split:
-        """Return `split`, which must not be None.
+        """Return `split`, or raise an InputError if it is None.
 
         Raises:
             InputError: If there is no split.
         """
         if self.split is None:
-            raise InputError("no dataset to take images from; give --source, or --image FILE")
+            raise InputError("there is no dataset with images; pass --source, or --image FILE")
         return self.split
 
     def picture(self, source: int | Path) -> np.ndarray:
@@ -95,28 +95,28 @@ class Inspection:
         return np.asarray(made, "float32")
 
     def grey(self) -> np.ndarray:
-        """Return a uniform grey image preprocessed like `image`, (height, width, channels)."""
+        """Return a uniform grey image, preprocessed for the model, (height, width, channels)."""
         rows = [row for row in self.rows if row["op"] not in GEOMETRY]
         shape = self.model.inputs[0].shape[1:]
         flat = np.full(shape, GREY, "uint8")
         return np.asarray(apply_ops(flat, rows, NO_SEED, self.statistics), "float32")
 
     def batches(self, count: int | None, progress: Callable[[int, int], object]) -> Iterator[Any]:
-        """Yield batches of the first `count` images (None: all), preprocessed for the model."""
+        """Yield batches of the first `count` images (all if None), preprocessed for the model."""
         split = self.images()[:count]
         done, parts = 0, (split, self.rows, self.statistics)
         with naming_the_file(*parts, lambda: range(done, min(done + self.batch_size, len(split)))):
             for batch in evaluation_batches(*parts, self.batch_size):
-                yield batch.numpy()[: len(split) - done]  # the last batch is padded
+                yield batch.numpy()[: len(split) - done]  # without padding of the last batch
                 done = min(done + self.batch_size, len(split))
                 progress(done, len(split))
 
     def repeatable(self, count: int | None) -> "Reiterable":
-        """Return an iterable over the same images as `batches`, for more than one iteration."""
+        """Return an iterable over the batches of `batches`, which can be used more than once."""
         return Reiterable(lambda: self.batches(count, lambda done, total: None))
 
     def label(self, source: int | Path) -> int | None:
-        """Return the class of an image; None if unknown, for example for a file."""
+        """Return the class index of an image; None if unknown, for example for a file."""
         if isinstance(source, Path) or not self.labelled:
             return None
         return int(self.images().labels[source])
@@ -129,12 +129,16 @@ class Inspection:
         return str(source) if label is None else f"{source}: {self.classes[label]}"
 
     def load(self, path: Path) -> None:
-        """Load weights from a file, for example those of another epoch."""
+        """Load the model's weights from a file, for example one of those listed in `epochs`."""
         load_weights(without_optimizer(self.model), path)
 
 
 def of_run(path: Path, source: str | None = None) -> Inspection:
-    """Return the inspection of a finished run, by default with its test images.
+    """Return an `Inspection` of a finished run, by default with its test images.
+
+    Args:
+        path: Path of the run directory.
+        source: Other source of images, for example `folder:PATH`.
 
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.
@@ -145,7 +149,7 @@ def of_run(path: Path, source: str | None = None) -> Inspection:
 def of_experiment(
     experiment: Experiment, directory: RunFiles, source: str | None = None
 ) -> Inspection:
-    """Return the inspection of an experiment whose model already has its trained weights."""
+    """Return an `Inspection` of an experiment whose model already has its trained weights."""
     classes, split, labelled = experiment.source.classes, experiment.test, True
     if source is not None:
         found, split = all_of(source, experiment.model)
@@ -163,10 +167,10 @@ def of_experiment(
 
 
 def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> Inspection:
-    """Return the inspection of a `.keras` model. Images are resized and cropped to its input.
+    """Return an `Inspection` of a `.keras` file. Images are resized and cropped for its model.
 
     Args:
-        path: Path of the model.
+        path: Path of the `.keras` file.
         preprocess: "caffe", "tf" or "torch", as in `keras.applications`; None if the model
             expects pixel values of 0 to 255.
         source: Source of images, for example `folder:PATH`.
@@ -177,7 +181,7 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
     model = load_model(path, compile=False)
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[1] != shape[2] or not shape[1]:
-        raise InputError(f"{path}: the input is {shape}; expected square images of a known size")
+        raise InputError(f"{path}: input shape is {shape}; expected square images of a known size")
     if preprocess is not None and preprocess not in MODES:
         raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
     rows: list[dict[str, Any]] = [
@@ -191,13 +195,14 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
     split, labelled = None, False
     if source is not None:
         found, split = all_of(source, model)
-        labelled = len(found) == len(classes)  # assumes Keras' class order: sorted folder names
+        # Assume that the model's classes are the sorted folder names, as Keras orders classes.
+        labelled = len(found) == len(classes)
         classes = found if labelled else classes
     return Inspection(model, rows, {}, split, classes, labelled, 32, {})
 
 
 def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
-    """Return the classes of a source, and its split "test" or, without one, its first split."""
+    """Return the classes of a dataset, and its split "test" or, if it has none, its first split."""
     opened = open_source(source, model.inputs[0].shape[-1])
     name = "test" if "test" in opened.splits else next(iter(opened.splits))
     return opened.classes, opened.split(name)

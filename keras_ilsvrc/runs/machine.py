@@ -1,4 +1,4 @@
-"""Settings of training that belong to the machine, not to the recipe. Imports no TensorFlow."""
+"""Training settings that depend on the machine, not the recipe. Does not import TensorFlow."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from keras_ilsvrc.training.cluster import Cluster
 
 @dataclass(frozen=True)
 class Machine:
-    """Settings that affect the speed of training. They change its result only by rounding.
+    """Machine settings for training. They affect its speed, and its result only by rounding.
 
     Args:
         replicas: Number of replicas if there is no cluster, as in `training.strategy.mirrored`.
@@ -28,4 +28,4 @@ class Machine:
     tensorboard: bool = False
 
 
-HERE = Machine()  # all GPUs of this machine, or one CPU device
+HERE = Machine()  # one process that uses all GPUs, or one CPU device if there is no GPU

@@ -39,7 +39,7 @@ def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log
 def draw_curves(
     rows: Sequence[Mapping[str, Any]], path: Path, title: str, test_error: float | None = None
 ) -> None:
-    """Write the plot of loss and error over epochs to a PNG, atomically."""
+    """Plot loss and error over epochs to a PNG file, which is written atomically."""
     with whole(path) as part:
         curves(rows, part, title, test_error)
 
@@ -65,7 +65,7 @@ def _draw_doubtful(run: FinishedRun) -> None:
 def curves(
     history: Sequence[Mapping[str, Any]], path: Path, title: str, test_error: float | None = None
 ) -> None:
-    """Plot loss and error over epochs, side by side.
+    """Plot loss and error over epochs, side by side, to a PNG file.
 
     Args:
         history: Rows with `epoch`, `loss`, `error`, and `validation_loss`, `validation_error`
@@ -89,7 +89,7 @@ def curves(
             axes.set_yscale("log")
         elif name == "loss":
             axes.set_ylim(bottom=0)
-        else:  # linear below 1 %, to show small errors
+        else:  # the scale is linear below 1 %, so that small errors are visible
             axes.set_yscale("symlog", linthresh=1)
             axes.set_ylim(0, 100)
             axes.set_yticks([0, 0.5, 1, 2, 5, 10, 20, 50, 100])
@@ -111,12 +111,12 @@ def doubtful(
     path: Path,
     title: str,
 ) -> None:
-    """Plot images with the network's predictions, wrong ones in red.
+    """Plot images to a PNG file, with the predicted classes as titles; wrong ones are red.
 
     Args:
         images: Up to 16 images of (height, width, channels), uint8.
         labels: True classes of the images.
-        probabilities: Probabilities of the images, (images, classes).
+        probabilities: Class probabilities of the images, (images, classes).
         classes: Names of the classes.
         path: Path of the PNG.
         title: Title of the figure.
@@ -140,5 +140,5 @@ def doubtful(
 
 
 def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
-    """Return the indices of the `count` images with the lowest top probability, lowest first."""
+    """Return indices of the `count` images with the least probable predictions, lowest first."""
     return np.argsort(probabilities.max(axis=1), kind="stable")[:count]

@@ -1,4 +1,4 @@
-"""Paths of run directories: resolve, check, create, list and remove them."""
+"""Functions that resolve, check, create, list and remove the paths of run directories."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def resolved(path: Path) -> Path:
-    """Return a path without links and `..`, relative to the working directory if inside it.
+    """Resolve symbolic links and `..` in a path; make it relative if in the working directory.
 
     Raises:
         InputError: If the path is a link to itself, or is too long.
@@ -17,14 +17,14 @@ def resolved(path: Path) -> Path:
     try:
         found, home = path.resolve(), Path.cwd().resolve()
         found.exists()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, in Python 3.11
+    except (OSError, RuntimeError) as error:  # Python 3.11: RuntimeError for a link loop
         reason = getattr(error, "strerror", None) or "a link to itself"
         raise InputError(f"{str(path)[:200]}: {reason}; name another directory") from error
     return found.relative_to(home) if found.is_relative_to(home) else found
 
 
 def check(path: Path, mark: str) -> None:
-    """Check that a path is not a file and not inside another run.
+    """Check that a path is neither a file nor inside the directory of another run.
 
     Args:
         path: Path, as from `resolved`.
@@ -110,7 +110,7 @@ def entries(path: Path) -> list[str]:
 
 
 def tree(path: Path) -> list[str]:
-    """Return the files in a directory and its folders, e.g. `epochs/epoch-0001.weights.h5`."""
+    """Return the files in a directory and its subfolders, e.g. `epochs/epoch-0001.weights.h5`."""
     found = []
     for name in entries(path):
         if (path / name).is_dir() and not (path / name).is_symlink():
@@ -121,15 +121,15 @@ def tree(path: Path) -> list[str]:
 
 
 def remove(path: Path, names: Sequence[str]) -> None:
-    """Remove files of a directory, and the folders that are then empty."""
+    """Remove the named files in a directory, and the folders that are empty afterwards."""
     for name in names:
-        with suppress(OSError):  # a folder of that name is kept
+        with suppress(OSError):  # if the name is a folder, it is kept
             (path / name).unlink()
     remove_empty({(path / name).parent for name in names} - {path})
 
 
 def remove_empty(directories: Iterable[Path]) -> None:
-    """Remove those of the directories that are empty."""
+    """Remove the given directories, except those that are not empty."""
     for directory in directories:
         with suppress(OSError):
             directory.rmdir()

@@ -1,4 +1,4 @@
-"""Names of the files of a run, and readers that check their schema and SHA-256."""
+"""Names of the files in a run directory, and a reader that checks their schema and SHA-256."""
 
 import csv
 import hashlib
@@ -33,7 +33,7 @@ Rows = list[dict[str, float | None]]
 
 
 class RunFiles:
-    """Files of one training run, for reading.
+    """Reader of the files of one training run.
 
     Args:
         path: Path of the run directory.
@@ -57,12 +57,12 @@ class RunFiles:
 
     @property
     def owner(self) -> dict[str, Any]:
-        """Seed, and digests of recipe and images, which every checkpoint of the run repeats."""
+        """Seed, recipe digest and image digest of the run. Every checkpoint contains a copy."""
         return self.identity.owner
 
     @property
     def finished(self) -> bool:
-        """Whether the run is recorded as finished; `result.json` itself is not checked."""
+        """Whether `run.json` records the run as finished; `result.json` itself is not read."""
         return self._has(RUN) and RESULT in self.identity.files
 
     def check_finished(self) -> Self:
@@ -85,9 +85,9 @@ class RunFiles:
         return load(self.path / RECIPE)
 
     def result(self) -> dict[str, Any]:
-        """Return the test errors of the finished run, with the keys of `Result`."""
+        """Return the content of `result.json`, checked against the schema `Result`."""
         digest = self.check_finished().identity.files[RESULT]
-        advice = f"`keras-ilsvrc evaluate --run {self.path}` tests its weights again"
+        advice = f"test the weights again with `keras-ilsvrc evaluate --run {self.path}`"
         if not self._has(RESULT):
             raise InputError(f"{self.path / RESULT}: missing; {COPY}, or {advice}")
         content = self._verified(RESULT, digest)
@@ -116,7 +116,7 @@ class RunFiles:
         """Return the rows of `history.csv`, one per epoch; an empty cell is None."""
         from keras_ilsvrc.training.records import COLUMNS
 
-        if HISTORY not in self.identity.files:  # could not be written, e.g. to a full disk
+        if HISTORY not in self.identity.files:  # writing it failed, e.g. on a full disk
             return []
         content = self._verified(HISTORY, self.identity.files[HISTORY])
 
@@ -124,7 +124,7 @@ class RunFiles:
             reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
-                raise ValueError(f"no column {missing[0]}")
+                raise ValueError(f"the column {missing[0]} is missing")
             return [
                 {name: float(value) if value else None for name, value in row.items()}
                 for row in reader
@@ -133,20 +133,20 @@ class RunFiles:
         return parsed(self.path / HISTORY, COPY, rows)
 
     def weights(self) -> Path:
-        """Return the path of the trained weights, after a check of their SHA-256."""
+        """Check the SHA-256 of the trained weights, and return the path of their file."""
         return self._verified_weights(WEIGHTS)
 
     def kept_weights(self) -> dict[int, Path]:
-        """Return the checked weight files of kept epochs, as {epoch: path} in ascending order."""
+        """Return the weight files kept after some epochs, as {epoch: path}; check their SHA-256."""
         names = self.identity.files
         found = {int(match[1]): name for name in names if (match := KEPT.search(name))}
         return {epoch: self._verified_weights(found[epoch]) for epoch in sorted(found)}
 
     def check_images(self, now: Identity, splits: Iterable[str]) -> list[str]:
-        """Compare the current images with those of the run.
+        """Check that the classes and images of the current dataset are those of the run.
 
         Args:
-            now: Identity with the current images.
+            now: Identity with the current classes and images.
             splits: Names of the splits to compare.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Table of finished runs, in which all seeds of a recipe share a row. Imports no TensorFlow."""
+"""Results table of finished runs, one row for all seeds of a recipe. Needs no TensorFlow."""
 
 import json
 import statistics
@@ -16,12 +16,12 @@ HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "
 
 @dataclass(frozen=True)
 class Row:
-    """Row of the table: one classifier on one dataset.
+    """Row of the results table: one classifier on one dataset.
 
     Attributes:
         data: Name of the dataset.
         classifier: Name of a network, or of a baseline, which is a classifier of another kind.
-        errors: Top-1 test errors in %, by seed; that of a baseline has the key 0.
+        errors: Top-1 test errors in %, as {seed: error}; the only key of a baseline is 0.
         images: Number of test images.
         protocol: Test protocol.
         seconds: Mean seconds per run; None for a baseline.
@@ -36,7 +36,7 @@ class Row:
 
     @property
     def mean(self) -> float:
-        """Mean of the errors, in %."""
+        """Mean test error over all seeds, in %."""
         return statistics.mean(self.errors.values())
 
     def cells(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class Row:
 
 
 def rows_of(directories: Iterable[Path]) -> list[Row]:
-    """Return the rows of runs, sorted by dataset and error, with baselines first.
+    """Return table rows of finished runs, sorted by dataset and mean error, baselines first.
 
     Args:
         directories: Run directories, or folders that contain run directories.
@@ -67,7 +67,7 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
         group = groups.setdefault(json.dumps(same, sort_keys=True), [])
         if recipe.seed in [other.seed for other, _ in group]:
             raise InputError(
-                f"{path}: another run has the same recipe and seed {recipe.seed}; name only one"
+                f"{path}: another run has the same recipe and seed {recipe.seed}; pass only one"
             )
         group.append((recipe, result))
         if found := result.get("baseline"):
@@ -77,11 +77,11 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
     rows = [_row(group) for group in groups.values()]
     rows.sort(key=lambda row: (row.data, row.mean))
     first = [row for _, row in sorted(baselines.items())]
-    return sorted([*first, *rows], key=lambda row: row.data)  # stable, so baselines stay first
+    return sorted([*first, *rows], key=lambda row: row.data)  # a stable sort keeps baselines first
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    """Return rows as a Markdown table."""
+    """Return the rows of the results table as Markdown text."""
     lines = [HEADINGS, ["---", "---", "---:", "---:", "---", "---:", "---", "---:"]]
     lines += [row.cells() for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Schema of the files of a run, and differences between two runs or recipes."""
+"""Schemas of the JSON files of a run, and comparisons of two runs or recipes."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ Content = TypeVar("Content")
 
 
 class Images(Table):
-    """Fingerprint of the images of one split.
+    """Fingerprint of one split: the number of images, and two SHA-256 digests.
 
     Attributes:
         number: Number of images.
@@ -43,9 +43,9 @@ class Identity(Table):
         recipe: SHA-256 of `recipe.toml`.
         seed: Seed of the recipe.
         classes: Names of the classes, in the order of the labels.
-        eval_ops: Preprocessing ops of an image in tests.
+        eval_ops: Preprocessing ops for validation and test images.
         splits: Fingerprint of each split: train, validation, test.
-        files: SHA-256 of each complete file, by name.
+        files: SHA-256 of each file that is finished, as {name: digest}.
     """
 
     version: str
@@ -58,13 +58,13 @@ class Identity(Table):
 
     @property
     def owner(self) -> dict[str, Any]:
-        """Seed, and digests of recipe and images, which every checkpoint of the run repeats."""
+        """Seed, recipe digest and image digest of the run. Every checkpoint contains a copy."""
         data = json.dumps([self.classes, [self.splits[x].digest for x in sorted(self.splits)]])
         digest = hashlib.sha256(data.encode()).hexdigest()
         return {"recipe": self.recipe, "seed": self.seed, "data": digest}
 
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
-        """List, as text, every change in classes and splits from this run to `now`."""
+        """Describe each change of the classes and splits between this run and `now` as text."""
         found = []
         if now.classes != self.classes:
             pairs = enumerate(zip_longest(self.classes, now.classes))
@@ -82,14 +82,14 @@ class Identity(Table):
         return found
 
     def touched(self, now: "Identity") -> list[str]:
-        """Return the splits that differ only in `stamp`, e.g. after a copy of the files."""
+        """Return the names of splits of which only `stamp` differs, e.g. after copying files."""
         both = self.splits.keys() & now.splits.keys()
         changed = [x for x in both if self.splits[x].stamp != now.splits[x].stamp]
         return sorted(x for x in changed if self.splits[x].digest == now.splits[x].digest)
 
 
 class Expected(Table):
-    """Published or measured errors to compare a run with."""
+    """Published or measured test errors in %, which a run is compared with."""
 
     by: str
     top1_error: Percent | None = None
@@ -104,7 +104,7 @@ class Baseline(Table):
 
 
 class Result(BaseModel):
-    """Test errors of a finished run: the content of `result.json`."""
+    """Content of `result.json`: test errors of a finished run, and how they were measured."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
@@ -133,19 +133,19 @@ def sealed(table: Mapping[str, Any]) -> bytes:
 
 
 def unsealed(content: bytes) -> dict[str, Any]:
-    """Return the table from JSON that `sealed` returned.
+    """Return the table from JSON text that `sealed` made, after checking its SHA-256.
 
     Raises:
         ValueError: If the content does not match its SHA-256.
     """
     table = json.loads(content)
     if not isinstance(table, dict) or table.pop("sha256", None) != _digest(table):
-        raise ValueError("its SHA-256 does not match")
+        raise ValueError("its SHA-256 does not match its content")
     return table
 
 
 def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
-    """Return `parse()`, or raise an InputError that says that the file is damaged.
+    """Call `parse` and return its result, or raise an InputError that the file is damaged.
 
     Raises:
         InputError: If `parse` fails. The message names `path` and ends with `advice`.
@@ -178,8 +178,8 @@ def check_version(path: Path, table: Mapping[str, Any]) -> None:
         return
     if newer:
         raise InputError(
-            f"{path}: written by keras_ilsvrc {table['version']}, but this is {own}; update the "
-            "package"
+            f"{path}: written by keras_ilsvrc {table['version']}, but this is {own}; update "
+            "the package"
         )
 
 

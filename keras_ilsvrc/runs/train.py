@@ -1,4 +1,4 @@
-"""Training and test of the network of a recipe, saved in a run directory."""
+"""Training and testing of a recipe's network, with all results saved in a run directory."""
 
 import platform
 import time
@@ -39,13 +39,13 @@ def train(
     overrides: Sequence[str] = (),
     page: Page | None = None,
 ) -> dict[str, Any]:
-    """Train and test the network of a recipe, starting from its last checkpoint if there is one.
+    """Train and test a recipe's network; resume from the run's last checkpoint if there is one.
 
     Args:
         recipe: Recipe as loaded.
         directory: Directory of the run; `NoDirectory()` on a worker that is not the chief.
         machine: Settings of this machine.
-        overrides: Changes that were made to the recipe, for `result.json`.
+        overrides: Changes that were made to the recipe, to be recorded in `result.json`.
         page: Function that writes the HTML report, called after the result is saved.
 
     Returns:
@@ -53,7 +53,7 @@ def train(
 
     Raises:
         InputError: If a name in the recipe is unknown, if the images do not fit the network, or
-            if they are not those of the run that is resumed.
+            if the images of a resumed run have changed.
         Stopped: If SIGTERM, SIGHUP or SIGINT is received.
         Diverged: If gradients are repeatedly not finite.
         LostWorker: If another worker is lost.
@@ -100,7 +100,7 @@ def _train(
 
 
 def _record(experiment: Experiment, directory: RunDirectory) -> None:
-    """Record the images and statistics of a new run; compare the images with a resumed run's."""
+    """Record images and statistics of a new run, or check the images of a resumed run."""
     if not isinstance(directory, NoDirectory):
         for line in directory.begin(experiment.identity()):
             log_stderr(line)
@@ -114,7 +114,7 @@ def _test(experiment: Experiment, directory: RunDirectory, stop: StopRequest) ->
 
         def checked(done: int, total: int) -> None:
             progress(done, total)
-            if experiment.alone:  # several workers must finish the test together
+            if experiment.alone:  # several workers must all finish the test
                 stop.check()
 
         result = errors_of([experiment], progress=checked)
@@ -125,7 +125,7 @@ def _test(experiment: Experiment, directory: RunDirectory, stop: StopRequest) ->
 
 
 def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -> dict[str, Any]:
-    """Return what `result.json` contains besides the errors."""
+    """Return the entries of `result.json` other than those about the test of the network."""
     return _baseline(experiment) | {
         "left_out": experiment.files_left_out(),
         "overrides": list(overrides),
@@ -140,16 +140,16 @@ def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -
 
 
 def _check_baseline(experiment: Experiment) -> None:
-    """Raise InputError if the recipe has a baseline, but the images are not in memory."""
+    """Raise InputError if the recipe has a baseline but the dataset is not kept in memory."""
     name, splits = experiment.recipe.baseline, (experiment.train, experiment.test)
     if name and any(split.pixels is None for split in splits):
         raise InputError(
-            f"baseline is {name!r}, which needs a dataset that is kept in memory; remove this key"
+            f"baseline is {name!r}, which needs a dataset that is kept in memory; remove baseline"
         )
 
 
 def _baseline(experiment: Experiment) -> dict[str, Any]:
-    """Return the test error of the recipe's baseline, or an empty dict without a baseline."""
+    """Train the recipe's baseline and return its test error; an empty dict if there is none."""
     name = experiment.recipe.baseline
     if name is None:
         return {}

@@ -32,11 +32,11 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
     """Return the training step of an experiment's model. Call this in the strategy's scope.
 
     Args:
-        experiment: Experiment, as from `set_up`.
+        experiment: Experiment, as returned by `set_up`.
         xla: Whether to compile with XLA, as in `training.update.Update`.
 
     Raises:
-        InputError: If a name in the recipe is unknown, or the model cannot be trained in this way.
+        InputError: If a name in the recipe is unknown, or two settings are incompatible.
     """
     recipe, model, table = experiment.recipe, experiment.model, experiment.recipe.optimizer
     if recipe.freeze is not None:
@@ -100,12 +100,12 @@ def _check_model(experiment: Experiment, xla: bool) -> None:
     if experiment.left_out and not experiment.alone:
         raise InputError(
             "data.on_bad is 'skip', which works only in a single process; remove the files that "
-            "`keras-ilsvrc data check` lists, and leave on_bad and bad_limit out"
+            "`keras-ilsvrc data check` lists, then remove the keys on_bad and bad_limit"
         )
     if xla and any(layer.synchronized for layer in batch_norms(model)):
         raise InputError(
-            "--xla: XLA cannot compile statistics that are synchronized over replicas; leave --xla "
-            "out, or set batch_norm.statistics to 'replica'"
+            "--xla: XLA cannot compile batch statistics that are synchronized over replicas; "
+            "remove --xla, or set batch_norm.statistics to 'replica'"
         )
     outputs = model.output if isinstance(model.output, dict) else ()
     weights = {weight.name for weight in model.trainable_weights}

@@ -1,4 +1,4 @@
-"""Progress bars for long work, and a thread pool that shows one."""
+"""Progress bars for long work, and a thread pool with a progress bar."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Standard streams: output that never fails, and no messages while TensorFlow starts."""
+"""Standard streams on which writes never fail, and a quiet import of TensorFlow."""
 
 import io
 import os
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def open_streams() -> None:
-    """Open all closed standard streams, and ignore errors in writing to stdout and stderr."""
+    """Connect closed standard streams to the null device; ignore write errors on the others."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is `number`
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is `number`
     sys.stdout, sys.stderr = _text(1), _text(2)
 
 

@@ -6,7 +6,7 @@ from methods import METHODS, differences, take
 
 from keras_ilsvrc.cli.accounts import accounted, agree, computed
 from keras_ilsvrc.nets import NETS
-from keras_ilsvrc.nets.printed import printed
+from keras_ilsvrc.nets.table import PRINTED
 
 TABLES = dict(METHODS["printed"])
 REASONS = TABLES.pop("reasons")
@@ -33,10 +33,10 @@ PAPERS = lines_of_papers()
 
 def test_the_tables_are_those_of_the_papers():
     """Every net with a table is here, its source is the title, and all cells are the paper's."""
-    assert not PAPERS.keys() ^ {name for name, net in NETS.items() if printed(net)}
+    assert not PAPERS.keys() ^ PRINTED.keys()
     failures = []
     for name, (source, said) in PAPERS.items():
-        table = printed(NETS[name])
+        table = PRINTED[name]
         found = {(line.layers or "net", line.quantity): line.printed for line in table.lines()}
         said = {key: text for key, (text, _) in said.items()} | {"lines": len(said)}
         title = {"title": f"{NETS[name].paper}, {table.title}", "lines": len(table.lines())}
@@ -50,7 +50,7 @@ def test_nets_compare_with_the_tables_as_is_written_there(told):
     for name, (source, said) in PAPERS.items():
         if NETS[name].arguments.get("depth", 0) > 1000:
             continue  # a net that takes 10 seconds; others have the same sizes
-        table = printed(NETS[name])
+        table = PRINTED[name]
         cells = any(quantity == "cells" for _, quantity in said)
         model, account = accounted(name) if cells else (None, told(name, opened=True))
         found = {}

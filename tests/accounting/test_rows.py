@@ -93,3 +93,11 @@ def test_a_net_deeper_than_pythons_stack_has_an_account():
         assert len(account(model).rows) == 600
     finally:
         sys.setrecursionlimit(limit)
+
+
+def test_padding_that_ends_a_net_is_a_stage_of_its_own():
+    image = keras.Input((8, 8, 3))
+    conv = layers.Conv2D(2, 3, padding="same")(image)
+    told = account(keras.Model(image, layers.ZeroPadding2D(1)(conv)))
+    assert [stage.size for stage in told.by_stage()] == [(8, 8), (10, 10)]
+    assert [len(stage.rows) for stage in told.by_stage()] == [len(told.rows) - 1, 1]

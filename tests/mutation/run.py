@@ -3,7 +3,8 @@
     python tests/mutation/run.py map                      # which tests touch which file; once
     python tests/mutation/run.py test --count 300         # test that many mutants; resumable
 
-The mutants are drawn with a fixed seed, the same number from each part of the package. Each is
+The mutants are drawn with a fixed seed, the same number from each part of the package. Of the
+recipes, only those of a paper's data set are changed: the others are no paper's. Each mutant is
 tested in a forked process that has imported TensorFlow but not the package, by the tests that
 touch the changed file, until one fails.
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +32,7 @@ from rich.progress import track
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".mutation"  # results; ignored by git
 MAP, RESULTS = HOME / "map.json", HOME / "results.jsonl"
+RULES = ROOT / "tests/paper/methods/recipes.toml"
 OPS = ("apply", "colour", "jpeg", "normalise", "ops", "order", "statistics", "windows")
 # Parts of the package, with the files that are changed.
 PARTS = {
@@ -133,15 +136,22 @@ def run(
 def draw(count: int, seed: int, part: str | None) -> list[Mutant]:
     """Return the same number of mutants from each part, drawn at random."""
     generator, drawn = random.Random(seed), []
+    of_papers = tomllib.loads(RULES.read_text(encoding="utf-8"))["images"]
     parts = [part] if part else [*PARTS]
     for number, name in enumerate(parts):
         files = sorted(ROOT.glob(PARTS[name]))
         if name == "data":
             files = [x for x in files if x.stem in OPS]
+        if name == "recipes":
+            files = [x for x in files if _dataset(x) in of_papers]
         mutants = [x for file in files for x in mutants_of(file, ROOT)]
         share = count // len(parts) + (number < count % len(parts))
         drawn += generator.sample(mutants, min(share, len(mutants)))
     return drawn
+
+
+def _dataset(recipe: Path) -> str:
+    return tomllib.loads(recipe.read_text(encoding="utf-8"))["data"]["dataset"]
 
 
 def chosen(path: str, known: dict) -> list[str]:

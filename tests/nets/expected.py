@@ -17,7 +17,7 @@ FOLLOWING = {"bn", "relu", "tanh", "scaled_tanh", "softmax", "linear"}
 
 
 def departures_of(name):
-    """The entries of tests/paper/departures.toml that the registry lists for a net, in order."""
+    """The departures in tests/paper that the registry lists for a net, in order."""
     listed = info(name).departures
     return [x for text in listed for x in FIGURES["departures"] if text.startswith(x["says"])]
 

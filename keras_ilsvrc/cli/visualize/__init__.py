@@ -30,7 +30,7 @@ from keras_ilsvrc.terminal.bars import bar
 STRONGEST = 6  # number of feature maps drawn per image if --maps is not given
 WIDEST = 12  # maximum number of feature maps drawn per image
 
-app = typer.Typer(no_args_is_help=True, help="Look inside a trained net.")
+app = typer.Typer(no_args_is_help=True, help="Draw and measure what a trained network has learned.")
 app.command("health")(tables.health)
 app.command("correspondence")(tables.correspondence)
 
@@ -47,7 +47,7 @@ def deconvnet(
     maps: Maps = None,
     out: Out = None,
 ) -> None:
-    """Project the strongest activations of a layer to the pixels with ZFNet's deconvnet."""
+    """Project the strongest activations of a layer back to pixels with ZFNet's deconvnet."""
     wanted = parse_numbers(maps)
     if len(wanted or ()) > WIDEST:
         raise InputError(f"--maps has {len(wanted or ())} indices; expected at most {WIDEST}")
@@ -81,7 +81,7 @@ def top_activations(
     images: Count = None,
     out: Out = None,
 ) -> None:
-    """Draw the nine strongest activations of each feature map, as projections and patches."""
+    """Draw each feature map's nine strongest activations, as projections and image patches."""
     save = saver("top-activations", out)
     with starting():
         view = viewed(run, model, preprocess, source)
@@ -102,15 +102,19 @@ def occlusion(
     preprocess: Preprocess = None,
     source: Source = None,
     image: Annotated[Path | None, typer.Option(help="Image file.")] = None,
-    number: Annotated[int, typer.Option(help="Index of an image of the source.")] = 0,
+    number: Annotated[
+        int, typer.Option(help="Index of an image in the data set, if there is no --image.")
+    ] = 0,
     layer: SomeLayer = None,
     square: Annotated[
         int | None,
-        typer.Option(help="Side of the square in pixels (default: a fifth of the image)."),
+        typer.Option(help="Side of the square in pixels (default: a fifth of the image's side)."),
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option(help="Step of the square in pixels (default: a fourth of its side)."),
+        typer.Option(
+            help="Pixels between positions of the square (default: a quarter of its side)."
+        ),
     ] = None,
     out: Out = None,
 ) -> None:
@@ -136,10 +140,12 @@ def occlusion(
 def filters(
     run: Run = None,
     model: Model = None,
-    layer: Annotated[str | None, typer.Option(help="Convolution (default: the first).")] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Name of a convolution layer (default: the first one).")
+    ] = None,
     out: Out = None,
 ) -> None:
-    """Draw the kernels of the first convolution, as in AlexNet's figure 3."""
+    """Draw the kernels of a convolution, as in figure 3 of the AlexNet paper."""
     save = saver("filters", out)
     with starting():
         view = viewed(run, model, None, None)
@@ -153,14 +159,17 @@ def filters(
 
 @app.command("evolution")
 def evolution(
-    run: Annotated[Path, typer.Option("--run", help="Run with keep_epochs in its recipe.")],
+    run: Annotated[
+        Path,
+        typer.Option("--run", help="Directory of a finished run whose recipe sets keep_epochs."),
+    ],
     layer: Layer,
     source: Source = None,
     maps: Maps = None,
     images: Count = None,
     out: Out = None,
 ) -> None:
-    """Draw the strongest activation of each feature map after each epoch in keep_epochs."""
+    """Draw each feature map's strongest activation after every epoch listed in keep_epochs."""
     save = saver("evolution", out)
     with starting():
         view = viewed(run, None, None, source)
@@ -169,8 +178,8 @@ def evolution(
 
         if not view.epochs:
             raise InputError(
-                f"{run}: this run kept only its final weights; to keep those of some epochs, train "
-                "with keep_epochs = [1, 2, 5] in the recipe"
+                f"{run}: this run kept only its final weights; to keep the weights of some epochs, "
+                "train with keep_epochs = [1, 2, 5] in the recipe"
             )
     with bar("epochs") as progress:
         batches, chosen = view.repeatable(images), parse_numbers(maps)
@@ -182,7 +191,7 @@ def evolution(
 
 
 def _of_images(verb: str, help_: str) -> None:
-    """Add a command that draws how much each pixel of an image matters for its class."""
+    """Add the command `verb`, which draws how much each pixel matters for the likeliest class."""
 
     def command(
         run: Run = None,

@@ -1,4 +1,4 @@
-"""Options of the `visualize` commands, and functions to open a net and to save a figure."""
+"""Options of the `visualize` commands, and functions to load a model and to save a figure."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,27 +17,37 @@ if TYPE_CHECKING:
 
 Run = Annotated[Path | None, typer.Option("--run", help="Directory of a finished run.")]
 Model = Annotated[
-    Path | None, typer.Option("--model", help="Model as a .keras file, instead of --run.")
+    Path | None, typer.Option("--model", help="Model file (.keras) to load instead of a run.")
 ]
 Preprocess = Annotated[
     str | None,
-    typer.Option(help="With --model: caffe, tf or torch (default: pixels from 0 to 255)."),
+    typer.Option(
+        help="Preprocessing for --model: caffe, tf or torch (default: none, pixels from 0 to 255)."
+    ),
 ]
 Source = Annotated[
     str | None,
-    typer.Option(help="Images, e.g. folder:PATH (default: the run's test images)."),
+    typer.Option(
+        help="Data set with the images, for example folder:PATH (default: the run's test images)."
+    ),
 ]
 Images = Annotated[list[Path] | None, typer.Option("--image", help="Image file; repeatable.")]
 Numbers = Annotated[
-    list[int] | None, typer.Option("--number", help="Index of an image of the source; repeatable.")
+    list[int] | None,
+    typer.Option("--number", help="Index of an image in the data set; repeatable."),
 ]
-Layer = Annotated[str, typer.Option(help="Layer, e.g. conv5, or in a unit conv3_1/conv_2.")]
+Layer = Annotated[
+    str, typer.Option(help="Name of a layer, for example conv5, or conv3_1/conv_2 inside a unit.")
+]
 SomeLayer = Annotated[
-    str | None, typer.Option(help="Layer (default: the last one with maps larger than 1x1).")
+    str | None,
+    typer.Option(help="Name of a layer (default: the last one with feature maps larger than 1x1)."),
 ]
 Maps = Annotated[str | None, typer.Option(help="Indices of feature maps, e.g. 0,3,17.")]
 Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images to use.")]
-Out = Annotated[Path | None, typer.Option(help="PNG file (default: named after the command).")]
+Out = Annotated[
+    Path | None, typer.Option(help="PNG file to write (default: the command's name and .png).")
+]
 
 
 def saver(verb: str, out: Path | None) -> Callable[[Any], None]:
@@ -64,11 +74,13 @@ def starting() -> Status:
 def viewed(
     run: Path | None, model: Path | None, preprocess: str | None, source: str | None
 ) -> "Inspection":
-    """Open a run or a .keras file; return its model and the images to inspect it with."""
+    """Load a run or a .keras file; return its model and the images to inspect it with."""
     if (run is None) == (model is None):
-        raise InputError("expected --run DIRECTORY or --model FILE; give one of them")
+        raise InputError("expected either --run DIRECTORY or --model FILE; give one of them")
     if run is not None and preprocess is not None:
-        raise InputError("--preprocess is for --model; a run uses the ops of its recipe")
+        raise InputError(
+            "--preprocess is for --model only; a run uses the preprocessing of its recipe"
+        )
     quiet_tensorflow()
     from keras_ilsvrc.runs import inspection
 

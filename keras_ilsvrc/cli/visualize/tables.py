@@ -25,20 +25,29 @@ from keras_ilsvrc.terminal.bars import bar
 
 WIDTH = 120
 
+Parts = Annotated[
+    Path,
+    typer.Option(
+        help="TOML file of object parts, with one box per image: "
+        "nose = \\[\\[top, left, height, width], ...]."
+    ),
+]
+PartImages = Annotated[
+    list[Path],
+    typer.Option("--image", help="Image file; repeat the option for at least two images."),
+]
+
 
 def correspondence(
     layer: Layer,
-    parts: Annotated[
-        Path,
-        typer.Option(help="Parts: nose = \\[\\[top, left, height, width], ...], a box per image."),
-    ],
-    image: Annotated[list[Path], typer.Option("--image", help="Image file; give at least two.")],
+    parts: Parts,
+    image: PartImages,
     run: Run = None,
     model: Model = None,
     preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
-    """Print whether covering a part changes the features of all images alike (ZFNet, table 1)."""
+    """Print whether covering an object part changes all images' features alike (ZFNet paper)."""
     boxes = _parts(parts, len(image))
     with starting():
         view = viewed(run, model, preprocess, None)
@@ -73,7 +82,7 @@ def health(
     images: Count = 1000,
     as_json: Json = False,
 ) -> None:
-    """Print the numbers of dead, duplicate, low- and high-frequency filters, and the aliasing."""
+    """Count dead, duplicate, low- and high-frequency filters per layer, and measure aliasing."""
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize.health import health as examine
@@ -119,6 +128,6 @@ def _parts(path: Path, images: int) -> dict[str, Any]:
         raise InputError(f"{path}: the part name random is reserved for random boxes; rename it")
     if not parts:
         raise InputError(
-            f"{path} has no object part; add one: nose = [[top, left, height, width], ...]"
+            f"{path} has no object part; add one, e.g. nose = [[top, left, height, width], ...]"
         )
     return parts
