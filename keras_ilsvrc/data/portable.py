@@ -27,6 +27,11 @@ def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) 
     return like(image, resized(image, windows.shorter(*size_of(image), seed, size), antialias))
 
 
+def pad(image: Image, seed: Seed, size: int) -> Image:
+    """Pad as `ops.pad` does. LiteRT cannot pad uint8."""
+    return tf.cast(OPS["pad"](tf.cast(image, tf.float32), seed, size), image.dtype)
+
+
 def resized(image: Image, size: Place, antialias: bool) -> Image:
     """Resize with the same float32 operations, in the same order, as TensorFlow's kernels.
 
@@ -117,4 +122,4 @@ def _sum(count: tf.Tensor, term: Callable[[tf.Tensor], tf.Tensor], zero: tf.Tens
     )[1]
 
 
-PORTABLE_OPS = {**OPS, **{op.__name__: op for op in (resize, resize_shorter)}}
+PORTABLE_OPS = {**OPS, **{op.__name__: op for op in (resize, resize_shorter, pad)}}
