@@ -10,10 +10,10 @@ from sklearn.datasets import load_sample_images
 
 from keras_ilsvrc import files
 from keras_ilsvrc.data.imagenet_names import readable
+from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, printable
-from keras_ilsvrc.runs.evaluate import images_of_test
-from keras_ilsvrc.runs.loaded import LoadedRun, load_run
-from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.runs.evaluate import restore
+from keras_ilsvrc.runs.loaded import load_run
 from keras_ilsvrc.weights.export import FORMATS, export
 
 COUNT = 8  # test images that check an export
@@ -60,10 +60,10 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
     raw = run.model_with_preprocessing(
         None if form.only_tensorflow else 1, portable=not form.only_tensorflow
     )
-    images = _test_images(RunFiles(path), run.channels)
+    images = _test_images(path)
     checked = f"{len(images)} test images of the run"
     if not images:
-        images = _sample_images(run, raw.inputs[0].shape[1:3])
+        images = _sample_images(raw.inputs[0].shape, run.rows)
         checked = "two photographs of scikit-learn and noise"
     batches = [run.preprocess(image) for image in images]
     expected = [np.asarray(run.model(batch, training=False)) for batch in batches]
@@ -78,32 +78,35 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
     return Exported(code, names, len(run.classes), image.shape, image.dtype, checked, difference)
 
 
-def _test_images(run: RunFiles, channels: int) -> list[np.ndarray]:
-    """Return up to `COUNT` raw test images of a run; none if its data is not there or damaged."""
+def _test_images(run: Path) -> list[np.ndarray]:
+    """Return up to `COUNT` raw test images of a run; none if its data is not there or changed."""
     try:
-        split = images_of_test(run, channels)
+        split = restore(run, log=lambda line: None).test
         some = np.unique(np.linspace(0, len(split) - 1, COUNT).astype(int))
         return [np.asarray(split.image(index)) for index in some]
     except (InputError, tf.errors.OpError):
         return []
 
 
-def _sample_images(run: LoadedRun, size: tuple[int | None, ...]) -> list[np.ndarray]:
-    """Return two photographs, one upright, and noise, as raw images that a run can take.
+def _sample_images(shape: tuple[Any, ...], rows: Rows) -> list[np.ndarray]:
+    """Return two photographs, one upright, and noise, as raw images (height, width, channels).
 
     Args:
-        run: Run whose ops the images must be large enough for.
-        size: Height and width; None if they may vary.
+        shape: Shape of a batch of raw images; height and width are None if they may vary.
+        rows: Ops that the images must be large enough for.
     """
-    least = max([row.get("size", 1) for row in run.rows], default=1)
+    _, *size, channels = shape
+    least = max([row.get("size", 1) for row in rows], default=1)
     first, second = load_sample_images().images
     noise = np.random.default_rng(0).integers(0, 256, (least, least, 3), "uint8")
     made = []
     for pixels in (first, second.transpose(1, 0, 2), noise):
-        height, width = (max(own, least) for own in pixels.shape[:2])
-        image = Image.fromarray(pixels).resize((size[1] or width, size[0] or height))
-        made.append(np.asarray(image.convert(COLOURS[run.channels])))
-    return [image.reshape((*image.shape[:2], run.channels)) for image in made]
+        height, width = (
+            own or max(found, least) for own, found in zip(size, pixels.shape, strict=False)
+        )
+        image = Image.fromarray(pixels).resize((width, height)).convert(COLOURS[channels])
+        made.append(np.asarray(image).reshape(height, width, channels))
+    return made
 
 
 def _reading(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str:
