@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_ilsvrc.data import windows
-from keras_ilsvrc.data.ops import OPS, like
+from keras_ilsvrc.data import ops, windows
 from keras_ilsvrc.data.types import Image, Seed, Side
 from keras_ilsvrc.data.windows import Place, size_of
 
@@ -19,17 +18,17 @@ Resize = Callable[[tf.Tensor, tf.Tensor, Side], tf.Tensor]
 
 def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize to size x size with the same result as `ops.resize`."""
-    return like(image, resized(image, (size, size), antialias))
+    return ops.like(image, resized(image, (size, size), antialias))
 
 
 def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize the shorter side to `size` with the same result as `ops.resize_shorter`."""
-    return like(image, resized(image, windows.shorter(*size_of(image), seed, size), antialias))
+    return ops.like(image, resized(image, windows.shorter(*size_of(image), seed, size), antialias))
 
 
 def pad(image: Image, seed: Seed, size: int) -> Image:
     """Pad as `ops.pad` does. LiteRT cannot pad uint8."""
-    return tf.cast(OPS["pad"](tf.cast(image, tf.float32), seed, size), image.dtype)
+    return tf.cast(ops.pad(tf.cast(image, tf.float32), seed, size), image.dtype)
 
 
 def resized(image: Image, size: Place, antialias: bool) -> Image:
@@ -122,4 +121,4 @@ def _sum(count: tf.Tensor, term: Callable[[tf.Tensor], tf.Tensor], zero: tf.Tens
     )[1]
 
 
-PORTABLE_OPS = {**OPS, **{op.__name__: op for op in (resize, resize_shorter, pad)}}
+PORTABLE_OPS = {**ops.OPS, **{op.__name__: op for op in (resize, resize_shorter, pad)}}

@@ -42,8 +42,8 @@ def test_the_values_are_the_same_bits_before_rounding(size):
 @pytest.mark.parametrize("antialias", [True, False])
 def test_ops_round_to_the_same_grey_levels(name, antialias):
     portable, own = (
-        ops[name](tf.constant(PHOTO), (0, 0), size=9, antialias=antialias)
-        for ops in (PORTABLE_OPS, OPS)
+        table[name](tf.constant(PHOTO), (0, 0), size=9, antialias=antialias)
+        for table in (PORTABLE_OPS, OPS)
     )
     assert portable.dtype == tf.uint8
     np.testing.assert_array_equal(portable, own)

@@ -52,7 +52,11 @@ def with_all_layers():
     image = keras.Input((7, 6, 4))
     parts = {(7, 6, 4): image, (3, 4): image[:, 0, :3], (4,): image[:, 0, 0]}
     parts[(3,)] = image[:, 0, 0, :3]
-    made = [case.layer(**case.arguments)(parts[case.shape[1:]]) for case in CASES.values()]
+    made = []
+    for number, case in enumerate(CASES.values()):
+        # maps of its own for each layer, as in a net
+        x = layers.Rescaling(1 + number / 64)(parts[case.shape[1:]])
+        made.append(case.layer(**case.arguments)(x))
     return keras.Model(image, layers.Concatenate()([layers.Flatten()(x) for x in made]))
 
 
