@@ -126,7 +126,48 @@ def _read_saved_model(path: Path) -> Run:
 
 
 def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
-    model.export(path, "onnx", verbose=False, input_signature=signature)
+    """Convert the model with its weights as inputs, and make them constants afterwards.
+
+    Keras' own export converts them as constants, of which tf2onnx makes about fifty copies.
+    """
+    import onnx
+    import tensorflow as tf
+    import tf2onnx
+
+    weights = [*model.trainable_variables, *model.non_trainable_variables]
+    border = len(model.trainable_variables)
+    names = [f"weight_{number}" for number in range(len(weights))]
+    specs = [tf.TensorSpec(x.shape, x.dtype, name) for x, name in zip(weights, names, strict=True)]
+
+    def call(image: Any, *values: Any) -> Any:
+        return model.stateless_call(values[:border], values[border:], image, training=False)[0]
+
+    function = tf.function(call, [*signature, *specs], autograph=False, jit_compile=False)
+    proto, _ = tf2onnx.convert.from_function(function, function.input_signature)
+    values = {name: np.asarray(x) for name, x in zip(names, weights, strict=True)}
+    _set_constants(proto.graph, values)
+    onnx.save(proto, path)
+
+
+def _set_constants(graph: Any, values: dict[str, np.ndarray]) -> None:
+    """Replace inputs of an ONNX graph by constants, and compute what transposes only them."""
+    from onnx.numpy_helper import from_array
+
+    image = next(one for one in graph.input if one.name not in values)
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "Transpose" and node.input[0] in values:
+            order = node.attribute[0].ints
+            values[node.output[0]] = np.ascontiguousarray(values[node.input[0]].transpose(order))
+        else:
+            nodes.append(node)
+    used = {name for node in nodes for name in node.input}
+    constants = [from_array(value, name) for name, value in values.items() if name in used]
+    for field, content in ((graph.input, [image]), (graph.node, nodes)):
+        kept = [type(one).FromString(one.SerializeToString()) for one in content]
+        del field[:]
+        field.extend(kept)
+    graph.initializer.extend(constants)
 
 
 def _read_onnx(path: Path) -> Run:
