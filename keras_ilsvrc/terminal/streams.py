@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from keras_ilsvrc.errors import InputError
+
 
 def open_streams() -> None:
     """Connect closed standard streams to the null device; ignore write errors on the others."""
@@ -53,9 +55,10 @@ def quiet_tensorflow() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Suppress what compiled code writes to stderr in the block. Show it only if the block fails.
+    """Suppress what compiled code writes to stderr in the block, unless an error is unexpected.
 
-    `sys.stderr` still shows what Python code writes to it.
+    `sys.stderr` still shows what Python code writes to it. After an `InputError`, whose line says
+    all, nothing else is shown.
     """
     sys.stderr.flush()
     before, shown = sys.stderr, os.dup(2)
@@ -64,6 +67,8 @@ def quiet() -> Iterator[None]:
         sys.stderr = text
         try:
             yield
+        except InputError:
+            raise
         except Exception:
             text.flush()
             messages.seek(0)
