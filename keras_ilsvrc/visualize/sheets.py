@@ -145,7 +145,7 @@ def occlusion_sheet(
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
     square = f"the square is {found.square} pixels"
-    axes[0].set_title(f"{plain(caption or name, 36)}\n{square}", fontsize=9)
+    axes[0].set_title(f"{plain(caption, 36) if caption else name}\n{square}", fontsize=9)
     height, width = picture.shape[:2]
     extent = (0, width, height, 0)
     maps = (
