@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.evaluation.errors import top_k_error
 from keras_ilsvrc.runs.evaluate import OnProgress, errors_of, restore, silent
 from keras_ilsvrc.runs.experiment import Experiment
@@ -31,7 +32,8 @@ class FinishedRun:
         experiment: Images and trained model of the run.
         result: Content of `result.json`.
         history: Rows of `history.csv`; a value that was not measured in an epoch is None.
-        probabilities: Class probabilities of the current test images, (images, classes).
+        probabilities: Class probabilities of the current test images, (images, classes); no rows
+            if the images are not there.
         working: Function that takes a label and returns a context manager for a progress bar.
     """
 
@@ -49,8 +51,13 @@ class FinishedRun:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of their indices."""
-        return self.experiment.source.classes
+        """Names of the classes for people, in the order of their indices."""
+        return tuple(map(readable, self.experiment.source.classes))
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the test images are there."""
+        return len(self.probabilities) > 0
 
     @property
     def error_now(self) -> float:

@@ -11,21 +11,27 @@ from keras_ilsvrc.visualize.evolution import Evolution
 from keras_ilsvrc.visualize.figures import DPI, GREY, plain
 from keras_ilsvrc.visualize.filters import enlarged, tile
 from keras_ilsvrc.visualize.occlusion import Occlusion
-from keras_ilsvrc.visualize.top import TopActivations, cut
+from keras_ilsvrc.visualize.top import TopActivations, cut, focused
 
 Picture = Callable[[int], np.ndarray]  # function from the index of an image to the image
 INCH = 2.2  # width of an image in a row, in inches
 CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # for the seven most frequent classes; others are grey
 ACROSS = 4  # number of maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
+BRIGHT = 99.5  # percentile of the absolute values of a signal that is drawn black or white
 ENLARGED = 48  # enlarge smaller images to about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
-    """Return a signal as an image (height, width, 3) from 0 to 1, in which 0.5 stands for zero."""
+    """Return a signal as an image (height, width, 3) from 0 to 1, in which 0.5 stands for zero.
+
+    Each signal is scaled on its own. The few largest values are cut off, so that the others are
+    not too faint to be seen.
+    """
     signal = signal if signal.shape[-1] in (1, 3) else signal.sum(-1, keepdims=True)
-    largest = np.abs(signal).max() or 1.0
-    return coloured(0.5 + signal / (2 * largest))
+    sizes = np.abs(signal)
+    largest = np.percentile(sizes, BRIGHT, method="higher") or sizes.max() or 1.0
+    return coloured(0.5 + (signal / (2 * largest)).clip(-0.5, 0.5))
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
@@ -59,12 +65,12 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
     """Return a figure that shows each map's projections beside their image patches.
 
     Args:
-        found: Top activations to draw.
+        found: Top activations to draw. Projections and patches are cut to where the signal is.
         title: Title of the figure.
         picture: Function that returns an image before preprocessing, at the input size of the net;
             if None, patches of the preprocessed images are drawn.
     """
-    blocks = []
+    found, blocks = focused(found), []
     for row in range(len(found.maps)):
         windows, indices = found.windows[row], found.indices[row]
         if picture is None:

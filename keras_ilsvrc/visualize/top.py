@@ -1,7 +1,7 @@
 """Images that most activate a feature map (Zeiler and Fergus, arXiv:1311.2901, figure 2)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,6 +14,9 @@ from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
+SIGNAL = 0.9  # share of a projection's absolute values, by rows and by columns, that is kept
+MOST = 90  # percentile of the lengths that contain this share
+SMALLEST = 8  # pixels
 SHOWN = 16  # default number of maps; our choice, not a paper's
 
 
@@ -158,6 +161,46 @@ def top_activations(
             not fit it.
     """
     return Top(model, layer, maps, count)(images, batch_size, progress)
+
+
+def focused(found: TopActivations) -> TopActivations:
+    """Cut patches and projections to the part of the receptive fields where the signal is.
+
+    The signal of a deep layer often fills only the middle of its receptive field. All parts have
+    the same size: that which contains `SIGNAL` of the signal of most projections.
+    """
+    signal = np.abs(found.projections).sum(-1)
+    sides = [_middle(signal.sum(axis)) for axis in (-1, -2)]  # of rows, of columns
+    lengths = [max(SMALLEST, int(np.percentile(high - low, MOST))) for low, high in sides]
+    if all(length >= size for length, size in zip(lengths, signal.shape[-2:])):
+        return found
+    starts, ends = [], []
+    for (low, high), length, size in zip(sides, lengths, signal.shape[-2:]):
+        length = min(length, size)
+        starts.append(((low + high - length) // 2).clip(0, size - length))
+        ends.append(np.full_like(starts[-1], length))
+    within = np.stack([*starts, *ends], -1)
+    windows = within.copy()
+    windows[..., :2] += found.windows[..., :2]
+    arrays = [
+        np.stack([cut(x, w) for x, w in zip(_flat(array), within.reshape(-1, 4))])
+        for array in (found.patches, found.projections)
+    ]
+    shape = found.indices.shape
+    patches, projections = (x.reshape(*shape, *x.shape[1:]) for x in arrays)
+    return replace(found, windows=windows, patches=patches, projections=projections)
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    return array.reshape(-1, *array.shape[2:])
+
+
+def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the middle `SIGNAL` of non-negative sums begins and ends, on the last axis."""
+    totals = np.maximum(sums.sum(-1, keepdims=True), np.finfo("float32").tiny)
+    share = np.cumsum(sums, -1) / totals
+    rest = (1 - SIGNAL) / 2
+    return (share < rest).sum(-1), np.minimum((share < 1 - rest).sum(-1) + 1, sums.shape[-1])
 
 
 class Windows:
