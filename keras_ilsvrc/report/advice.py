@@ -126,7 +126,9 @@ RULES: tuple[Rule, ...] = (
         "more test images to compare runs.",
     ),
 )
-NONE = "Nothing in these numbers calls for one change. Look at the mistakes below first."
+NONE = (
+    "Nothing in these numbers calls for a change. The mistakes themselves may show what is missing."
+)
 
 
 def advice(run: FinishedRun) -> Section | None:

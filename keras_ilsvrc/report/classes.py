@@ -11,7 +11,6 @@ from keras_ilsvrc.visualize.figures import BLUE, RED, plain
 TABLE = 12  # maximum number of classes of a table of confusions
 DRAWN = 120  # maximum number of classes of a picture of confusions
 MOST = 20  # maximum number of class pairs listed, and of classes whose recall is shown at once
-WIDTH = 10.5  # of the picture in inches, about the width of the page
 
 
 def counts_of(run: FinishedRun) -> np.ndarray:
@@ -50,11 +49,12 @@ def confusion_sheet(counts: np.ndarray, classes: tuple[str, ...]) -> Figure:
     """
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     tint = np.where(np.eye(len(counts), dtype=bool)[..., None], to_rgb(BLUE), to_rgb(RED))
-    figure = Figure(figsize=(WIDTH, WIDTH), layout="constrained")
+    side = min(4.5 + 0.12 * len(counts), 14)  # inches
+    figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(1 - np.sqrt(share)[..., None] * (1 - tint))
     names = [plain(name, 24) for name in classes]
-    size = min(9.0, 560 / len(names))  # points
+    size = min(9.0, 54 * side / len(names))  # points
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)

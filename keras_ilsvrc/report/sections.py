@@ -80,4 +80,5 @@ SECTIONS: tuple[Callable[[FinishedRun], Section | None], ...] = (
     costs,
     recipe,
 )
-NEED_IMAGES = (confusion, by_class, mistakes, doubtful, strongest, covered)
+# Sections that are left out if the images of the run are gone.
+OF_IMAGES = (confusion, by_class, mistakes, doubtful, strongest, covered)

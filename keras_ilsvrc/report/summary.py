@@ -60,17 +60,10 @@ def summary(run: FinishedRun) -> Section:
         facts=facts(run),
         departs=departures(run),
         left_out=run.result.get("left_out") or [],
-        again=error_again(run),
+        again=None if abs(run.error_now - run.result["top1_error"]) < AGREE else run.error_now,
         gone=not run.has_images,
     )
     return Section("Summary", "summary", shown)
-
-
-def error_again(run: FinishedRun) -> float | None:
-    """Return the error measured for the page, in %, if it differs from the run's; else None."""
-    if not run.has_images or abs(run.error_now - run.result["top1_error"]) < AGREE:
-        return None
-    return run.error_now
 
 
 def departures(run: FinishedRun) -> list[tuple[str, str]]:

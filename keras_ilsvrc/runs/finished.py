@@ -32,8 +32,7 @@ class FinishedRun:
         experiment: Images and trained model of the run.
         result: Content of `result.json`.
         history: Rows of `history.csv`; a value that was not measured in an epoch is None.
-        probabilities: Class probabilities of the current test images, (images, classes); no rows
-            if the images are not there.
+        probabilities: Class probabilities of the current test images, (images, classes).
         working: Function that takes a label and returns a context manager for a progress bar.
     """
 
@@ -56,12 +55,14 @@ class FinishedRun:
 
     @property
     def has_images(self) -> bool:
-        """Whether the test images are there."""
-        return len(self.probabilities) > 0
+        """Whether the test images can be used; False if the data set is gone."""
+        return len(self.labels) > 0
 
     @property
     def error_now(self) -> float:
-        """Top-1 test error in %, computed from `probabilities`."""
+        """Top-1 test error in %, computed from `probabilities`, or recorded if there are none."""
+        if not self.has_images:
+            return self.result["top1_error"]
         return top_k_error(self.probabilities, self.labels, 1)
 
 

@@ -99,25 +99,26 @@ def curves(
 
 
 def _scale(axes: Axes, linear_below: float) -> None:
-    """Scale the values of a plot: logarithmically if they differ by a factor of `WIDE` or more.
+    """Set the value axis of a plot; it is logarithmic if values differ by a factor of `WIDE`.
 
-    Values below `linear_below` are then drawn linearly, so that they may be 0.
+    Values below `linear_below` are then drawn linearly, since they may be 0.
     """
     values = np.concatenate([np.array(line.get_ydata(), float) for line in axes.get_lines()])
     values = values[np.isfinite(values)]
-    low, high = max(values.min(initial=np.inf), linear_below), values.max(initial=0)
-    if 0 < WIDE * low <= high:
-        if linear_below:
+    low, high = values.min(initial=np.inf), values.max(initial=0)
+    if 0 < WIDE * max(low, linear_below) <= high:
+        ticks = TICKS
+        if low < linear_below:
             axes.set_yscale("symlog", linthresh=linear_below)
-            axes.set_ylim(0 if values.min() < linear_below else None, 1.2 * high)
+            axes.set_ylim(0, 1.3 * high)
+            ticks = [0, *(tick for tick in TICKS if tick >= linear_below / 2)]
         else:
             axes.set_yscale("log")
-        axes.yaxis.set_major_locator(FixedLocator([0, *TICKS]))
+        axes.yaxis.set_major_locator(FixedLocator(ticks))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
-        axes.margins(y=0.08)
         bottom, top = axes.get_ylim()
-        axes.set_ylim(max(bottom, 0), top if top > 0 else 1)
+        axes.set_ylim(max(bottom, 0), max(top, 0.1))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
 
 

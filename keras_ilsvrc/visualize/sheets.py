@@ -135,19 +135,19 @@ def occlusion_sheet(
     found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
     """Return a figure of an image, and of the net's outputs by position of the square."""
-    figure, axes = _figure((13, 3.9), title, 1, 4)
+    figure, axes = _figure((13, 3.2 if title else 2.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
-    axes[0].set_title(f"{name}; the square is {found.square} pixels", fontsize=9)
+    axes[0].set_title(f"{name}\nthe square is {found.square} pixels", fontsize=9)
     height, width = picture.shape[:2]
     extent = (0, width, height, 0)
     maps = (
-        (found.probability, f"probability of {name}", (0, 1), found.whole[0]),
+        (found.probability, f"probability of {name}", (0, None), found.whole[0]),
         (found.activation, f"total of map {found.map}", (None, None), found.whole[1]),
     )
     for own, (values, what, (low, high), whole) in zip(axes[1:], maps):
         drawn = own.imshow(values, cmap="viridis", extent=extent, vmin=low, vmax=high)
-        own.set_title(f"{what}; uncovered: {whole:.3g}", fontsize=9)
+        own.set_title(f"{what}\nuncovered: {whole:.3g}", fontsize=9)
         figure.colorbar(drawn, ax=own, shrink=0.8)
     own = axes[3]
     present, counts = np.unique(found.labels, return_counts=True)
@@ -160,7 +160,7 @@ def occlusion_sheet(
     if len(present) > len(named):
         own.plot([], [], "s", color=GREY, label=f"{len(present) - len(named)} others")
     own.imshow(np.array([to_rgb(colour) for colour in colours])[places], extent=extent)
-    own.set_title("most likely class", fontsize=9)
+    own.set_title("most likely class\n", fontsize=9)
     own.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 
