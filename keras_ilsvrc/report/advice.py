@@ -73,6 +73,11 @@ class Evidence:
         return float(np.mean(last)) <= (1 - FALLING) * float(np.mean(before))
 
     @property
+    def final(self) -> float:
+        """Validation error of the last epoch."""
+        return self.validation[-1]
+
+    @property
     def lowest(self) -> tuple[int, float]:
         """Epoch with the lowest validation error, from 1, and this error."""
         epoch = int(np.argmin(self.validation))
@@ -109,9 +114,9 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         "rose",
-        lambda e: len(e.validation) > 1 and not e.best and e.validation[-1] >= e.lowest[1] + ROSE,
+        lambda e: len(e.validation) > 1 and not e.best and e.final >= e.lowest[1] + ROSE,
         "The validation error rose from {e.lowest[1]:.1f} % after epoch {e.lowest[0]} to "
-        '{e.validation[-1]:.1f} % at the end. Set `keep = "best"` and `early_stopping`.',
+        '{e.final:.1f} % at the end. Set `keep = "best"` and `early_stopping`.',
     ),
     (
         "rare",

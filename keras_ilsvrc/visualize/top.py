@@ -14,8 +14,9 @@ from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
-SIGNAL = 0.9  # share of a projection's absolute values, by rows and by columns, that is kept
+SIGNAL = 0.9  # share of a projection's squared values, by rows and by columns, that is kept
 MOST = 90  # percentile of the lengths that contain this share
+LEAST = 1 / 3  # of the side of the receptive field, so that some context is seen
 SMALLEST = 8  # pixels
 SHOWN = 16  # default number of maps; our choice, not a paper's
 
@@ -167,32 +168,28 @@ def focused(found: TopActivations) -> TopActivations:
     """Cut patches and projections to the part of the receptive fields where the signal is.
 
     The signal of a deep layer often fills only the middle of its receptive field. All parts have
-    the same size: that which contains `SIGNAL` of the signal of most projections.
+    the same size: that of `MOST` % of the signals, but at least `LEAST` of the receptive field.
     """
-    signal = np.abs(found.projections).sum(-1)
-    sides = [_middle(signal.sum(axis)) for axis in (-1, -2)]  # of rows, of columns
-    lengths = [max(SMALLEST, int(np.percentile(high - low, MOST))) for low, high in sides]
-    if all(length >= size for length, size in zip(lengths, signal.shape[-2:])):
-        return found
-    starts, ends = [], []
-    for (low, high), length, size in zip(sides, lengths, signal.shape[-2:]):
-        length = min(length, size)
-        starts.append(((low + high - length) // 2).clip(0, size - length))
-        ends.append(np.full_like(starts[-1], length))
-    within = np.stack([*starts, *ends], -1)
-    windows = within.copy()
-    windows[..., :2] += found.windows[..., :2]
-    arrays = [
-        np.stack([cut(x, w) for x, w in zip(_flat(array), within.reshape(-1, 4))])
-        for array in (found.patches, found.projections)
+    energy = np.square(found.projections).sum(-1)
+    size = energy.shape[-2:]
+    spans = [_middle(energy.sum(axis)) for axis in (-1, -2)]  # of rows, of columns
+    lengths = [
+        min(side, max(SMALLEST, round(LEAST * side), int(np.percentile(high - low, MOST))))
+        for (low, high), side in zip(spans, size)
     ]
-    shape = found.indices.shape
-    patches, projections = (x.reshape(*shape, *x.shape[1:]) for x in arrays)
+    if all(length >= SIGNAL * side for length, side in zip(lengths, size)):
+        return found
+    starts = [
+        ((low + high - length) // 2).clip(0, side - length)
+        for (low, high), length, side in zip(spans, lengths, size)
+    ]
+    inside = np.stack([*starts, *(np.full_like(starts[0], length) for length in lengths)], -1)
+    patches, projections = (
+        np.stack([[cut(x, w) for x, w in zip(*row)] for row in zip(images, inside)])
+        for images in (found.patches, found.projections)
+    )
+    windows = np.concatenate([found.windows[..., :2] + inside[..., :2], inside[..., 2:]], -1)
     return replace(found, windows=windows, patches=patches, projections=projections)
-
-
-def _flat(array: np.ndarray) -> np.ndarray:
-    return array.reshape(-1, *array.shape[2:])
 
 
 def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
