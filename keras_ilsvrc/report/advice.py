@@ -159,7 +159,7 @@ def evidence(run: FinishedRun) -> Evidence:
     result, recipe = run.result, run.experiment.recipe
     low, high = result["top1_interval"]
     rows = {
-        name: [row[name] for row in run.history if row.get(name) is not None]
+        name: [value for row in run.history if (value := row.get(name)) is not None]
         for name in ("loss", "error", "validation_loss", "validation_error")
     }
     return Evidence(

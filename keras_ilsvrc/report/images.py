@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from markupsafe import Markup
 
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.finished import FinishedRun
@@ -36,7 +37,7 @@ def doubtful(run: FinishedRun) -> Section:
     return Section("Least certain images", "doubtful", _grid(run, chosen), note)
 
 
-def _grid(run: FinishedRun, indices: Sequence[int] | np.ndarray) -> str:
+def _grid(run: FinishedRun, indices: Sequence[int] | np.ndarray) -> Markup:
     """Return test images as HTML, with predicted and true class, probability and file name."""
     shown, test = [], run.experiment.test
     for index in map(int, indices):
