@@ -68,7 +68,9 @@ def fake(expected=None, **keys):
         source=SimpleNamespace(classes=("a", "n01440764", "n01443537")),
         train=SimpleNamespace(labels=np.repeat([0, 1, 2], [8, 8, 2])),
         test=SimpleNamespace(labels=labels),
-        recipe=SimpleNamespace(**{"loss": SimpleNamespace(), **keys}),
+        recipe=SimpleNamespace(
+            **{"loss": SimpleNamespace(class_weights=None), "keep": None, **keys}
+        ),
     )
     result = {"top1_error": 33.3, "top1_interval": [30.0, 38.0], "images": 6}
     result["expected"] = expected and {"by": "published", "top1_error": expected}
@@ -84,6 +86,9 @@ def test_evidence_is_read_from_a_run():
     assert (found.test, found.spread, found.images, found.classes) == (33.3, 4.0, 6, 3)
     assert (found.train, found.losses, found.validation) == (40.0, [3.0], [42.0])
     assert (found.rare, found.best, found.balanced) == (["goldfish"], True, True)
+    kept = fake()
+    kept.result["kept_epoch"] = 1
+    assert evidence(kept).train == 50.0
     assert evidence(fake()).best is evidence(fake()).balanced is False
 
 

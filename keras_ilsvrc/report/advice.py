@@ -29,7 +29,7 @@ class Evidence:
         spread: Half the width of its 95 % confidence interval.
         images: Number of test images.
         classes: Number of classes.
-        train: Training error in the last epoch; None if unknown.
+        train: Training error in the last epoch, or that whose weights are kept; None if unknown.
         losses: Validation loss of each epoch, or training loss if there is no validation.
         validation: Validation error of each epoch; empty if there is no validation.
         rare: Names of classes with few training images and a low recall.
@@ -158,6 +158,7 @@ def evidence(run: FinishedRun) -> Evidence:
     """Return the numbers of a run from which the rules draw their advice."""
     result, recipe = run.result, run.experiment.recipe
     low, high = result["top1_interval"]
+    kept = result.get("kept_epoch") or 0  # 0: that of the last epoch
     rows = {
         name: [value for row in run.history if (value := row.get(name)) is not None]
         for name in ("loss", "error", "validation_loss", "validation_error")
@@ -167,12 +168,12 @@ def evidence(run: FinishedRun) -> Evidence:
         spread=(high - low) / 2,
         images=result["images"],
         classes=len(run.classes),
-        train=rows["error"][-1] if rows["error"] else None,
+        train=rows["error"][kept - 1] if rows["error"] else None,
         losses=rows["validation_loss"] or rows["loss"],
         validation=rows["validation_error"],
         rare=rare(run),
-        best=getattr(recipe, "keep", None) == "best",
-        balanced=getattr(recipe.loss, "class_weights", None) is not None,
+        best=recipe.keep == "best",
+        balanced=recipe.loss.class_weights is not None,
     )
 
 

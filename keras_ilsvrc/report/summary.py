@@ -116,8 +116,8 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
     counts = [f"{splits[key].number:,} {name}" for key, name in SPLITS.items() if key in splits]
     repeats = recipe.expect is not None or recipe.departs
     label, epochs = experiment.source.label, len(run.history)
-    length = f"{epochs:,} epochs" if epochs else f"{recipe.schedule.steps:,} steps"
-    top5 = result.get("top5_error")
+    length = f"{epochs:,} epochs" if epochs else f"{experiment.steps:,} steps"
+    top5, kept = result.get("top5_error"), result.get("kept_epoch")
     expect = recipe.expect
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     views = f"{result['views']} view{'s' * (result['views'] > 1)} of each image"
@@ -132,6 +132,7 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
         ("top-5 error", "" if top5 is None else f"{top5:.2f} %"),
         ("expected", expectation(expect) if expect else ""),
         ("trained for", f"{length}, seed {recipe.seed}"),
+        ("weights", f"of epoch {kept}, the best in validation" if kept else ""),
         ("finished", result.get("finished", "")[:16].replace("T", " ")),
         ("duration", f"{duration(result['seconds'])}, including tests"),
         ("replicas", f"{result['replicas']}{', XLA' if result.get('xla') else ''}"),
