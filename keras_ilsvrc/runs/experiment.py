@@ -73,7 +73,7 @@ class Experiment:
     @property
     def title(self) -> str:
         """Title for plots: the names of the network and the dataset."""
-        return f"{self.net.name} on {self.source.name}"
+        return f"{self.net.name} on {self.source.label}"
 
     @property
     def alone(self) -> bool:

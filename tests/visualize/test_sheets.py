@@ -65,6 +65,14 @@ def test_a_signal_of_zero_is_grey_in_the_middle():
     np.testing.assert_allclose(centred(np.zeros((1, 2, 3))), 0.5)
 
 
+def test_one_bright_pixel_does_not_make_a_signal_faint():
+    signal = np.full((40, 40, 1), 0.1)
+    signal[3, 4] = -100
+    made = centred(signal)
+    assert made[3, 4, 0] == 0
+    np.testing.assert_allclose(made[0, 0], 1)
+
+
 def test_images_are_stretched_unless_they_are_pictures():
     np.testing.assert_allclose(stretched(np.array([[[-3.0], [1.0]]]))[0, :, 1], [0, 1])
     np.testing.assert_allclose(stretched(np.array([[[51], [255]]], "uint8"))[0, :, 2], [0.2, 1])
