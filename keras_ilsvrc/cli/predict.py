@@ -70,7 +70,7 @@ def predict(
         from keras_ilsvrc.report.answers import write_answers
 
         title = f"{loaded.model.name}, {len(paths):,} images"
-        answers = write_answers(answers, page, title, loaded.channels)
+        answers = write_answers(answers, page, title, loaded.shape[-1])
     write: Write = _json if as_json else _csv if as_csv else _block if len(paths) == 1 else _lines
     # On a terminal, the printed lines show the progress. `out` is kept because rich replaces
     # sys.stdout while it shows a bar.

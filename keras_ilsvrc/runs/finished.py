@@ -55,11 +55,6 @@ class FinishedRun:
 
     @property
     def has_images(self) -> bool:
-        """Whether the test images can be used; False if the data set is gone."""
-        return len(self.labels) > 0
-
-    @property
-    def has_images(self) -> bool:
         """Whether there are test images; there are none if the dataset cannot be opened."""
         return len(self.labels) > 0
 

@@ -80,11 +80,6 @@ class LoadedRun:
         """Height, width and channels of a preprocessed image."""
         return tuple(self.model.inputs[0].shape[1:])
 
-    @property
-    def channels(self) -> int:
-        """Number of channels of an image, 1 or 3."""
-        return self.shape[-1]
-
     def preprocess(self, images: Any) -> np.ndarray:
         """Return images preprocessed for the model: (images, height, width, channels), float32.
 
@@ -118,7 +113,7 @@ class LoadedRun:
 
         `on_fault` is called with a line about each file that cannot be used.
         """
-        split = _split(paths, self.channels)
+        split = _split(paths, self.shape[-1])
         batches = readable_batches(split, self.rows, self.statistics, self.shape, TOGETHER)
         due = 0  # index of the next file
 
@@ -142,7 +137,7 @@ class LoadedRun:
         `batch_size` is 1, the graph contains no loop.
         """
         for size in ((None, None), self.shape[:2]):
-            raw = keras.Input((*size, self.channels), batch_size, "uint8", name="image")
+            raw = keras.Input((*size, self.shape[-1]), batch_size, "uint8", name="image")
             made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
             if None not in made.shape[1:]:
                 break
@@ -165,11 +160,11 @@ class LoadedRun:
 
     def _preprocessed(self, number: int, image: Path | np.ndarray) -> np.ndarray:
         if isinstance(image, Path):
-            split = _split([image], self.channels)
+            split = _split([image], self.shape[-1])
             with naming_the_file(split, self.rows, self.statistics):
                 made = image_at(split, 0, self.rows, NO_SEED, self.statistics)
         else:
-            raw = _with_channels(number, image, self.channels)
+            raw = _with_channels(number, image, self.shape[-1])
             made = apply_ops(raw, self.rows, NO_SEED, self.statistics)
         if tuple(made.shape) != self.shape:
             name = image if isinstance(image, Path) else f"images[{number}]"
