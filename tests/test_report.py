@@ -348,3 +348,13 @@ def test_a_browser_would_have_complained(tmp_path, opened):
     assert opened.value("Array.from(document.images, x => x.naturalWidth)") == [0, 0]
     assert len(opened.complaints()) >= 1
     assert len(opened.requests()) == 2
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_page_is_opened_in_a_browser(small_run, tmp_path, monkeypatch, opened):
+    asked, page = [], tmp_path / "my page.html"
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or opened)
+    monkeypatch.setattr(report, "report", lambda run, out, *rest: out)
+    result = CliRunner().invoke(app, ["report", str(small_run), "--out", str(page), "--open"])
+    assert (result.stdout.strip(), asked) == (str(page), [page.as_uri()])
+    assert ("no browser was found" in result.stderr) != opened
