@@ -17,7 +17,7 @@ from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import evaluation_batches
-from keras_ilsvrc.data.source import Source, refuse
+from keras_ilsvrc.data.source import OnFault, Source, refuse
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
@@ -145,6 +145,14 @@ class NoImages(InputError):
     """Error that a dataset cannot be opened, for example because it was moved."""
 
 
+def _open(dataset: str, channels: int, on_fault: OnFault) -> Source:
+    """Open a dataset, or raise `NoImages`."""
+    try:
+        return open_source(dataset, channels, on_fault)
+    except InputError as error:
+        raise NoImages(str(error)) from error
+
+
 def set_up(
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
@@ -161,10 +169,7 @@ def set_up(
     data = recipe.data
     faults: list[Fault] = []
     on_fault = faults.append if data.on_bad == "skip" else refuse
-    try:
-        source = open_source(dataset or data.dataset, shape[-1], on_fault)
-    except InputError as error:
-        raise NoImages(str(error)) from error
+    source = _open(dataset or data.dataset, shape[-1], on_fault)
     _check_classes(recipe.build.classes or net.classes, source)
     train, test = source.split(data.train), source.split(data.test)
     validation = None if data.validation is None else source.split(data.validation)

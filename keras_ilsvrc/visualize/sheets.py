@@ -140,12 +140,7 @@ def occlusion_sheet(
 ) -> Figure:
     """Return a figure of an image, and of a net's outputs for each position of the square.
 
-    Args:
-        found: Occlusion to draw.
-        picture: Image before preprocessing, (height, width, channels).
-        classes: Names of the classes.
-        title: Title of the figure.
-        caption: Title of the image; by default the name of the class.
+    `caption` is the title of the image, by default the name of the class.
     """
     figure, axes = _figure((13, 3.5 if caption else 3.2 if title else 2.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
