@@ -166,8 +166,7 @@ def set_up(
     keras.utils.set_random_seed(recipe.seed)
     shape = tuple(recipe.build.input_shape or net.input_shape)
     _check_channels(shape[-1])
-    data = recipe.data
-    faults: list[Fault] = []
+    data, faults = recipe.data, list[Fault]()
     on_fault = faults.append if data.on_bad == "skip" else refuse
     source = _open(dataset or data.dataset, shape[-1], on_fault)
     _check_classes(recipe.build.classes or net.classes, source)
