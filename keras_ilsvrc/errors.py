@@ -40,12 +40,12 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: similar known names, else all names if at most 12."""
+    """Return a hint for a mistyped name: similar known names, else all names if 1 to 12."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(repr(word) for word in close) + "?"
-    if len(known) <= 12:
+    if 0 < len(known) <= 12:
         return "known: " + ", ".join(known)
     return ""
 

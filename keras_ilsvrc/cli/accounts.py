@@ -85,7 +85,7 @@ def table(
     ],
     as_json: Json = False,
 ) -> None:
-    """Compare the layer table printed in a network's paper with the values of our model."""
+    """Compare a paper's table of layers with the network as built."""
     net = info(name)
     paper = PRINTED.get(net.name)
     if paper is None:
@@ -160,7 +160,7 @@ def compare(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the costs of networks and the errors that their papers report, side by side."""
+    """Print the costs and published errors of networks side by side."""
     nets = {name: info(name) for name in names}
     if plot is not None:
         check_file("--plot", plot, ".png")

@@ -66,7 +66,7 @@ def show_info(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the paper, published results, variations and departures of one network."""
+    """Show the paper, results, variations and departures of a network."""
     net = facts(name)
     if by not in ("layer", "stage"):
         raise InputError(f"--by is {by!r}; expected layer or stage")

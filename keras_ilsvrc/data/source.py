@@ -23,6 +23,9 @@ class Source:
     name: str
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
+    drawn: bool = (
+        False  # whether the splits are drawn from the images, which have none of their own
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))

@@ -119,6 +119,11 @@ class Schedule(Table):
             raise ValueError("expected [steps, first rate], e.g. [400, 0.01]")
         return pair
 
+    @property
+    def length(self) -> str:
+        """Length of training as text, for example "600 steps"."""
+        return f"{self.steps:,} steps"
+
 
 class StepsTable(Schedule):
     """Piecewise constant learning rate. Each row of `learning_rate` is [first step, rate]."""
