@@ -18,7 +18,10 @@ OnFault = Callable[[Fault], None]
 
 @dataclass(frozen=True)
 class Source:
-    """Data set with named splits. Unprintable characters in class names are escaped."""
+    """Data set with named splits. Unprintable characters in class names are escaped.
+
+    `drawn` tells whether the splits are drawn at random, since the images have none of their own.
+    """
 
     name: str
     splits: Mapping[str, Split]
