@@ -50,6 +50,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return ""
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, for example `1 replica` or `1,000 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def ran_out(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on the host or on a device."""
     if isinstance(error, OSError):

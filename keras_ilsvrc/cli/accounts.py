@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_ilsvrc.cli.options import Json, check_file, table_of
+from keras_ilsvrc.cli.options import Json, check_file, complete_nets, table_of
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.table import PRINTED
@@ -81,7 +81,10 @@ def _cell(quantity: str, value: Any) -> str:
 
 def table(
     name: Annotated[
-        str, typer.Argument(help="Name of a network, for example googlenet or lenet5.")
+        str,
+        typer.Argument(
+            help="Name of a network, for example googlenet or lenet5.", autocompletion=complete_nets
+        ),
     ],
     as_json: Json = False,
 ) -> None:
@@ -152,7 +155,10 @@ def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
 
 def compare(
     names: Annotated[
-        list[str], typer.Argument(help="Names of networks, for example alexnet vgg19.")
+        list[str],
+        typer.Argument(
+            help="Names of networks, for example alexnet vgg19.", autocompletion=complete_nets
+        ),
     ],
     plot: Annotated[
         Path | None,

@@ -1,5 +1,6 @@
 """The `new` command, which writes a recipe for a person's own images, or copies one."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,7 @@ def new(
         typer.Option(min=0.01, help="Most hours of training on this machine (default: 1 to 24)."),
     ] = None,
 ) -> None:
-    """Write a recipe for your own images, or copy a recipe of the package."""
+    """Write a recipe for your own images, or copy a recipe."""
     if (folder is None) == (source_recipe is None):
         raise InputError("give either a folder of images, or --from and the name of a recipe")
     if source_recipe is not None:
@@ -43,9 +44,12 @@ def new(
         _write(out, lambda: files.read(found, files.SMALL).decode())
     else:
         info(net)
-        name = (folder or "").rpartition(":")[2]
-        out = out or Path(f"{Path(name).resolve().stem or 'new'}.toml")
-        _write(out, lambda: _composed(folder or "", net, hours, out))
+        kind, colon, at = (folder or "").rpartition(":")
+        place = Path(at).resolve()  # the recipe may be used in another directory
+        name = re.sub(r"[^\w.-]+", "-", place.stem if place.is_file() else place.name) or "new"
+        source = f"{kind}{colon}{place}" if place.exists() else f"{kind}{colon}{at}"
+        out = out or Path(f"{name}.toml")
+        _write(out, lambda: _composed(source, net, hours, out))
     print_next(*_training(out))
 
 

@@ -22,7 +22,7 @@ from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
@@ -211,9 +211,11 @@ def _check_batch(recipe: Recipe, replicas: int) -> None:
     """Raise InputError if batches cannot be split evenly, or `plateau` has no validation split."""
     if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
+        shares = replicas * (recipe.accumulate or 1)
+        fitting = max(1, round(recipe.data.batch_size / shares)) * shares
         raise InputError(
-            f"data.batch_size is {recipe.data.batch_size}, which {replicas} replicas cannot share "
-            f"evenly{pieces}"
+            f"data.batch_size is {recipe.data.batch_size}, which {counted(replicas, 'replica')} cannot "
+            f"share evenly{pieces}; set it to {fitting}, for example with --set data.batch_size={fitting}"
         )
     if recipe.schedule.name == "plateau" and recipe.data.validation is None:
         raise InputError(

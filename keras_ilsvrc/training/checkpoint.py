@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.files import PART, whole
 
 NAME = "step-{:09d}.ckpt"
@@ -88,8 +88,8 @@ class Facts(BaseModel):
             ) from error
         if facts.replicas != replicas:
             raise InputError(
-                f"the checkpoints are from training on {facts.replicas} replicas, not {replicas}; "
-                f"train on {facts.replicas} replicas or workers"
+                f"the checkpoints are from training on {counted(facts.replicas, 'replica')}, not "
+                f"{replicas}; use {facts.replicas} again, as replicas or workers"
             )
         return facts
 
