@@ -156,9 +156,8 @@ def training(
         f"{cost.checkpoint_seconds:.2f} s,"
     )
     print(f"which is {share}")
-    print(
-        f"batch {cost.batch} on {counted(cost.replicas, 'replica')}, {rounds} epochs of {steps} steps"
-    )
+    replicas = counted(cost.replicas, "replica")
+    print(f"batch {cost.batch} on {replicas}, {rounds} epochs of {steps} steps")
 
 
 def _quartiles(ratio: Any) -> str:
