@@ -156,8 +156,8 @@ def training(
         f"{cost.checkpoint_seconds:.2f} s,"
     )
     print(f"which is {share}")
-    replicas = counted(cost.replicas, "replica")
-    print(f"batch {cost.batch} on {replicas}, {rounds} epochs of {steps} steps")
+    shown = counted(cost.replicas, "replica")
+    print(f"batch {cost.batch} on {shown}, {rounds} epochs of {steps} steps")
 
 
 def _quartiles(ratio: Any) -> str:

@@ -209,13 +209,13 @@ def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
 
 def _check_batch(recipe: Recipe, replicas: int) -> None:
     """Raise InputError if batches cannot be split evenly, or `plateau` has no validation split."""
-    if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
+    batch, shares = recipe.data.batch_size, replicas * (recipe.accumulate or 1)
+    if batch % shares:
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
-        shares = replicas * (recipe.accumulate or 1)
-        fitting = max(1, round(recipe.data.batch_size / shares)) * shares
+        fitting = max(1, round(batch / shares)) * shares
         raise InputError(
-            f"data.batch_size is {recipe.data.batch_size}, which {counted(replicas, 'replica')} cannot "
-            f"share evenly{pieces}; set it to {fitting}, for example with --set data.batch_size={fitting}"
+            f"data.batch_size is {batch}, which {counted(replicas, 'replica')} cannot share "
+            f"evenly{pieces}; set it to {fitting}, e.g. with --set data.batch_size={fitting}"
         )
     if recipe.schedule.name == "plateau" and recipe.data.validation is None:
         raise InputError(

@@ -89,7 +89,7 @@ class Facts(BaseModel):
         if facts.replicas != replicas:
             raise InputError(
                 f"the checkpoints are from training on {counted(facts.replicas, 'replica')}, not "
-                f"{replicas}; use {facts.replicas} again, as replicas or workers"
+                f"{replicas}; train on {counted(facts.replicas, 'replica')}, or as many workers"
             )
         return facts
 
