@@ -11,14 +11,14 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Image, Index, Row, Rows, Seed, Statistics
 from keras_ilsvrc.errors import InputError
 
-NO_SEED = (0, 0)  # seed where no op is random, for example for test images
+NO_SEED = (0, 0)  # placeholder seed for ops without randomness, such as those for test images
 fold_in = tf.random.experimental.stateless_fold_in
 
 
 def apply_ops(
     image: Image, rows: Rows, seed: Seed, statistics: Statistics, first: int = 0
 ) -> Image:
-    """Apply ops to one image of any dtype; each random op draws from a seed of its own.
+    """Apply preprocessing ops to one image of any dtype. Each random op gets its own seed.
 
     Args:
         image: Tensor (height, width, channels); arithmetic ops also take a batch.
@@ -40,10 +40,10 @@ def apply_ops(
 
 
 def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Statistics) -> Image:
-    """Return one image of a split after applying the ops to it.
+    """Return the image at an index of a split, with all ops applied.
 
-    If the first ops select a window of a JPEG, only that window is decoded. Damage elsewhere in
-    the file is then not noticed.
+    If the first ops crop a JPEG, only the crop is decoded. Damage elsewhere in the file is then not
+    noticed.
     """
     count = window_ops(rows)
     if not count or split.pixels is not None:
@@ -68,7 +68,7 @@ def needed(row: Row) -> tuple[str, ...]:
 
 
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
-    """Split ops into those to run per image on the host and those per batch on the device.
+    """Split ops into those that run per image on the host and those run per batch on the device.
 
     If only arithmetic ops follow the geometry ops, they run on the device, and images are
     transferred as uint8. Otherwise all ops run on the host, and images are transferred as float32.
@@ -81,7 +81,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
 
 
 def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
-    """Apply the ops for the device, the second part of `device_ops`, to a batch; return float32."""
+    """Apply the second part of `device_ops`, the ops for the device, to a batch; return float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 
@@ -90,7 +90,7 @@ def _arguments(row: Row, statistics: Statistics) -> dict[str, Any]:
     if missing:
         raise InputError(
             f"{row['op']} needs the {missing[0]} of the training images, but no training op "
-            f"measures it; add {row['op']} to the training ops, or remove it here"
+            f"measures it; add {row['op']} to the training ops, or remove it from these ops"
         )
     own = {key: value for key, value in row.items() if key != "op"}
     return own | {name: statistics[name] for name in needed(row)}

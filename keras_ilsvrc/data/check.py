@@ -1,4 +1,4 @@
-"""Check of a whole data source: counts, sizes and formats of images, and all bad files."""
+"""Check of a whole data source: number, sizes and formats of its images, and all bad files."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import in_threads
 
-PIXELS = "pixels"  # reported as the format of images that are not encoded
+PIXELS = "pixels"  # format reported for images that are stored as pixels, without encoding
 ENDINGS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     ".png": "PNG",
@@ -34,18 +34,19 @@ class Findings:
     Attributes:
         source: Name of the source.
         images: Number of good images, by split.
-        classes: Least, median and greatest number of good images per class, and the empty
+        classes: Minimum, median and maximum number of good images per class, and the empty
             classes, by split.
-        heights: Least, median and greatest height in pixels, over all splits.
-        widths: Least, median and greatest width in pixels, over all splits.
+        heights: Minimum, median and maximum height in pixels, over all splits.
+        widths: Minimum, median and maximum width in pixels, over all splits.
         modes: Number of images by mode: grey, RGB, CMYK, alpha, 16 bit and so on.
         formats: Number of images by actual format: JPEG, PNG and so on; `pixels` if not encoded.
-        misnamed: Images whose file name extension is that of another format. For example,
-            `PNG: image.jpg` is a PNG.
+        misnamed: Images whose file name has the extension of another format. The entry
+            `PNG: image.jpg` is a PNG, for example.
         rotated: Number of images for which EXIF asks for a rotation, which is not applied.
         duplicates: Names of images with the same content, one list per content.
-        two_classes: Number of lists in `duplicates` with images of several classes.
-        shared: Number of contents found in two splits, by their names: `train, validation`.
+        two_classes: Number of lists in `duplicates` that contain images of several classes.
+        shared: Number of images whose content is in two splits, by the names of both splits:
+            `train, validation`.
         bad: Every image, file or folder that cannot be used.
     """
 
@@ -65,9 +66,10 @@ class Findings:
 
 
 def check(name: str, channels: int = 3) -> Findings:
-    """Read and decode every image of a source, on all cores.
+    """Read and decode every image of a source, on all cores, and return the findings.
 
-    If the source cannot be opened even without its bad files, it is the last entry of `bad`.
+    If the source cannot be opened even without its bad files, it is the last entry of
+    `Findings.bad`.
 
     Args:
         name: Name of the source, as for `open_source`.
@@ -89,10 +91,10 @@ def check(name: str, channels: int = 3) -> Findings:
     for title in source.splits:
         try:
             split = source.splits[title]
-        except InputError as error:  # a split of TFDS is read only when it is first used
+        except InputError as error:  # a TFDS split is read only now, when it is first used
             found.bad.append(Fault(title, None, str(error)))
             continue
-        if split not in splits:  # one split may have two names, such as `validation` and `test`
+        if split not in splits:  # count a split with two names, `validation` and `test`, once
             splits.append(split)
             tally.add(title, split, source.classes)
     tally.close(splits)
@@ -100,14 +102,14 @@ def check(name: str, channels: int = 3) -> Findings:
 
 
 class _Tally:
-    """Accumulator that adds the images of each split to the `Findings`."""
+    """Accumulator that counts the images of each split and writes the totals to `Findings`."""
 
     def __init__(self, found: Findings):
         self.found = found
         self.modes: Counter[str] = Counter()
         self.formats: Counter[str] = Counter()
         self.sizes: list[tuple[int, int]] = []
-        # For each digest of an image's content: the images with it, as (split number, index).
+        # Images with the same content, by its digest. An image is given as (split number, index).
         self.places: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
         self.titles: list[str] = []
 
@@ -156,7 +158,7 @@ class _Tally:
 
 
 def _look(split: Split, index: int) -> tuple[bytes, Header] | Fault:
-    """Return the SHA-256 and the header of an image, or a `Fault` if it cannot be decoded."""
+    """Return the SHA-256 of an image and its header, or a `Fault` if it cannot be decoded."""
     if split.pixels is None:
         result = examined(split, index)
         if isinstance(result, Fault):
@@ -170,5 +172,5 @@ def _look(split: Split, index: int) -> tuple[bytes, Header] | Fault:
 
 
 def _three(numbers: Sequence[int] | np.ndarray) -> tuple[int, float, int]:
-    """Return the least, the median and the greatest of some numbers."""
+    """Return the minimum, the median and the maximum of some numbers."""
     return int(min(numbers)), float(np.median(numbers)), int(max(numbers))

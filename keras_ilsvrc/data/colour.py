@@ -1,4 +1,4 @@
-"""Random colour ops: functions of an RGB image on the scale 0-255 and a seed."""
+"""Random colour augmentation. Each op takes an RGB image on the scale 0-255, and a seed."""
 
 from typing import NamedTuple
 
@@ -11,30 +11,31 @@ from keras_ilsvrc.errors import InputError
 # Principal components of ImageNet's colours on the scale 0-1, from fb.resnet.torch (imagenet.lua).
 IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances of the components
 IMAGENET_VECTORS = np.array(
-    [  # one row per colour, one column per component
+    [  # rows: red, green and blue; columns: components
         [-0.5675, 0.7192, 0.4009],
         [-0.5808, -0.0045, -0.8140],
         [-0.5836, -0.6948, 0.4203],
     ]
 )
-DEVIATION = 0.1  # standard deviation of each component's random factor: AlexNet, section 4.1
-# Weights of red, green and blue in a grey image: ITU-R BT.601, as in fb.resnet.torch.
+DEVIATION = 0.1  # standard deviation of the random factors (Krizhevsky et al. 2012, section 4.1)
+# Weights of red, green and blue in the conversion to grey: ITU-R BT.601, as in fb.resnet.torch.
 GREY = (0.299, 0.587, 0.114)
 
 
 class NoiseScale(NamedTuple):
-    """Scale of the colour noise in one of the forms of `pca_noise`.
+    """Scale of the colour noise in one form (variant) of the op `pca_noise`.
 
     Attributes:
-        power: Exponent of the variance that gives the length of a component.
-        divisor: Number by which image plus noise is divided.
+        power: Exponent. The variance of a component to this power is its length in the noise.
+        divisor: Number by which the sum of image and noise is divided.
     """
 
     power: float
     divisor: float
 
 
-# AlexNet's paper scales components by eigenvalues; its code (convdata.py), by the square roots.
+# AlexNet's paper multiplies each principal component by its eigenvalue; AlexNet's code
+# (convdata.py) multiplies it by the square root of the eigenvalue.
 FORMS = {"cuda-convnet": NoiseScale(0.5, 1.1), "fb.resnet.torch": NoiseScale(1.0, 1.0)}
 
 
@@ -46,12 +47,12 @@ def pca_noise(
     pca_values: np.ndarray | None = None,
     pca_vectors: np.ndarray | None = None,
 ) -> Image:
-    """Add one random sum of the principal colour components to all pixels, as in AlexNet.
+    """Add AlexNet's colour noise: one random colour along the principal components to all pixels.
 
     Each component is multiplied by its length and by a normal random number with standard
-    deviation 0.1. In the form "cuda-convnet", lengths are standard deviations, and image plus
-    noise is divided by 1.1 (cuda-convnet subtracts the mean before). In the form
-    "fb.resnet.torch", lengths are variances on the scale 0-1.
+    deviation 0.1. In the form "cuda-convnet", the lengths are standard deviations, and the sum
+    of image and noise is divided by 1.1 (cuda-convnet subtracts the mean first). In the form
+    "fb.resnet.torch", the lengths are variances on the scale 0-1.
 
     Args:
         image: RGB image on the scale 0-255, before or after subtraction of a mean.
@@ -77,17 +78,18 @@ def pca_noise(
 def colour_jitter(
     image: Image, seed: Seed, brightness: float, contrast: float, saturation: float
 ) -> Image:
-    """Apply Howard's photometric distortions (arXiv:1312.5402), as in fb.resnet.torch.
+    """Change brightness, contrast and saturation at random (Howard 2013), as in fb.resnet.torch.
 
-    Each distortion blends the image with another one: alpha * image + (1 - alpha) * other. Alpha
-    is uniform in 1 - strength to 1 + strength. The other image is black for brightness, the mean
-    of the grey image for contrast, and the grey image for saturation. The blends are linear and
-    not clipped to 0-255. Their order makes no difference, so that no random order is drawn.
+    Each change blends the image with another one: alpha * image + (1 - alpha) * other. Alpha is
+    drawn uniformly from 1 - strength to 1 + strength (arXiv:1312.5402). The other image is black
+    for brightness, the mean of the grey image for contrast, and the grey image for saturation. The
+    blends are linear and not clipped to 0-255. Their order makes no difference, so no random order
+    is drawn.
 
     Args:
         image: RGB image on the scale 0-255.
         seed: Seed of the three alphas.
-        brightness: Strength of the brightness blend, at least 0; fb.resnet.torch has 0.4 for all
+        brightness: Strength of the brightness blend, at least 0. fb.resnet.torch uses 0.4 for all
             three strengths.
         contrast: Strength of the contrast blend, at least 0.
         saturation: Strength of the saturation blend, at least 0.
@@ -107,7 +109,7 @@ def colour_jitter(
 
 
 def _add_colour(image: Image, colour: tf.Tensor) -> Image:
-    """Add a colour to all pixels, with rows flattened: broadcasting over 3 channels is slow."""
+    """Add a colour to all pixels. Rows are flattened, since broadcasting to 3 channels is slow."""
     rows = tf.reshape(image, (tf.shape(image)[0], -1))
     made = rows + tf.tile(colour, tf.shape(image)[1:2])
     return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)
@@ -116,5 +118,5 @@ def _add_colour(image: Image, colour: tf.Tensor) -> Image:
 def _check_colours(op: str, image: Image) -> None:
     if image.shape[-1] != 3:
         raise InputError(
-            f"{op} needs images of 3 channels, not {image.shape[-1]}; remove it for grey images"
+            f"{op} needs images of 3 channels, not {image.shape[-1]}; remove the op for grey images"
         )

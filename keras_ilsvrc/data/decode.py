@@ -1,4 +1,4 @@
-"""Decoding of encoded images, and detection of bad ones."""
+"""Decoding of encoded images such as JPEGs, and detection of bad images."""
 
 import io
 import warnings
@@ -11,10 +11,10 @@ from PIL import Image, UnidentifiedImageError
 
 from keras_ilsvrc.errors import printable, ran_out, reason
 
-MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB as uint8 in colour
+MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB when decoded to RGB
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-ORIENTATION = 0x0112  # EXIF tag for the rotation of an image
-# Our names for Pillow's image modes; others, such as CMYK, keep Pillow's name.
+ORIENTATION = 0x0112  # EXIF tag that gives the rotation of an image
+# Names reported for Pillow's image modes. Modes not listed, such as CMYK, keep Pillow's name.
 MODE_NAMES = {
     "1": "grey",
     "L": "grey",
@@ -26,11 +26,11 @@ MODE_NAMES = {
 
 
 class BadImage(ValueError):
-    """Error that says in a few words what is wrong with an image."""
+    """Error for an image that cannot be used. The message says in a few words why."""
 
 
 class Fault(NamedTuple):
-    """Unusable image, file or folder. `size` is in bytes, or None for folders or if unknown."""
+    """Unusable image, file or folder, and the reason. `size` is in bytes, or None if not known."""
 
     name: str
     size: int | None
@@ -42,7 +42,10 @@ class Fault(NamedTuple):
 
 
 class Header(NamedTuple):
-    """Facts from an image's header. `rotated` tells if EXIF asks for a rotation (not applied)."""
+    """Format, size and colour mode, as read from the header of an encoded image.
+
+    `rotated` is True if EXIF data ask for a rotation, which is not applied.
+    """
 
     format: str
     height: int
@@ -63,14 +66,17 @@ def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
 
 @contextmanager
 def own_limit() -> Iterator[None]:
-    """Suppress Pillow's warnings about large images. Enter it in the main thread only."""
+    """Suppress Pillow's warnings about large images inside this context.
+
+    Use it in the main thread only, since Python's warning filters are global.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Read only the header of an encoded image.
+    """Read the header of an encoded image, without decoding the pixels.
 
     Raises:
         BadImage: If the file is not an image, or the image is too large or animated.
@@ -87,7 +93,7 @@ def read_header(file: BinaryIO) -> Header:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(f"{width}x{height} is above the limit of 100 megapixels")
-            # A JPEG with several pictures (MPO) is accepted: every decoder reads the first one.
+            # A JPEG with several pictures (MPO) is accepted: decoders read only the first picture.
             if image.format != "MPO" and getattr(image, "is_animated", False):
                 raise BadImage(f"an animated {image.format} of {image.n_frames} frames")
             mode = "16 bit" if sixteen_bits else MODE_NAMES.get(image.mode, image.mode)
@@ -106,16 +112,16 @@ def read_header(file: BinaryIO) -> Header:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        # PngImageFile.getexif would decode the whole image to find EXIF data after it.
+        # Not PngImageFile.getexif, which would decode the whole image to find EXIF data after it.
         return Image.Image.getexif(image).get(ORIENTATION, 1)
     except MemoryError:
         raise
-    except Exception:  # damaged EXIF raises any type, but the image is usable without EXIF
+    except Exception:  # damaged EXIF data can raise any exception, but the image is usable
         return 1
 
 
 def examine(content: bytes, channels: int) -> Header:
-    """Decode a whole image and return its header.
+    """Decode a whole image to find out whether it is damaged, and return its header.
 
     Raises:
         BadImage: If the image cannot be decoded.
@@ -128,7 +134,7 @@ def examine(content: bytes, channels: int) -> Header:
             raise
         if channels == 1 and header.format not in ("JPEG", "PNG"):
             raise BadImage(f"a {header.format} can only be decoded in colour") from error
-        # Zeros after the end marker are ignored, since some disks and cameras append them.
+        # Ignore zeros after the JPEG end marker, since some disks and cameras append them.
         whole = header.format != "JPEG" or content.rstrip(b"\0").endswith(b"\xff\xd9")
         raise BadImage(f"a {'damaged' if whole else 'truncated'} {header.format}") from error
     return header

@@ -1,4 +1,4 @@
-"""Development kit of ILSVRC 2012: its synsets, and the labels of the validation images."""
+"""Reader of the ILSVRC 2012 development kit: WordNet ids (synsets) and validation labels."""
 
 import gzip
 import io
@@ -13,15 +13,15 @@ from keras_ilsvrc.errors import InputError
 
 NAME = "ILSVRC2012_devkit_t12"
 META, TRUTH = "data/meta.mat", "data/ILSVRC2012_validation_ground_truth.txt"
-MAX_KIT_BYTES = 64 << 20  # maximum bytes of the unpacked kit, and of a file in it
+MAX_KIT_BYTES = 64 << 20  # maximum bytes of the unpacked kit, and of each file in it
 
 
 class Devkit(NamedTuple):
-    """Contents of the development kit.
+    """Contents of the ILSVRC 2012 development kit.
 
     Attributes:
-        synsets: WordNet ids in order of their ILSVRC2012_ID, which counts from 1.
-        truth: ILSVRC2012_ID of every validation image, in order of the image names.
+        synsets: WordNet ids of the classes, in order of their ILSVRC2012_ID, which counts from 1.
+        truth: ILSVRC2012_ID of the class of every validation image, in order of the image names.
         path: Path of the kit.
     """
 
@@ -31,7 +31,7 @@ class Devkit(NamedTuple):
 
 
 def read_devkit(root: Path) -> Devkit | None:
-    """Read the development kit in a folder, packed or unpacked; return None if it is absent.
+    """Read the ILSVRC 2012 development kit in a folder, packed or unpacked; None if it is absent.
 
     Raises:
         InputError: If the kit is damaged.
@@ -46,7 +46,7 @@ def read_devkit(root: Path) -> Devkit | None:
         read = _from_folder if path == folder else _from_archive
         meta, truth = (read(path, name) for name in (META, TRUTH))
         rows = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
-        # Synsets with children are groups of classes. No image is labelled with them.
+        # Leave out synsets with children: they are groups of classes, and label no image.
         leaves = sorted(
             (int(x["ILSVRC2012_ID"]), str(x["WNID"])) for x in rows if not x["num_children"]
         )
@@ -69,7 +69,7 @@ def _from_folder(path: Path, name: str) -> bytes:
 
 
 def _from_archive(path: Path, name: str) -> bytes:
-    # The whole archive is read, since only the end of a gzip file shows whether it is damaged.
+    # Read the whole archive: the checksum that reveals damage is at the end of a gzip file.
     with gzip.open(path) as whole:
         content = io.BytesIO(_limited(whole, path.name))
     with tarfile.open(fileobj=content) as archive:
@@ -82,5 +82,5 @@ def _from_archive(path: Path, name: str) -> bytes:
 def _limited(file: IO[bytes] | gzip.GzipFile, name: str) -> bytes:
     content = file.read(MAX_KIT_BYTES + 1)
     if len(content) > MAX_KIT_BYTES:
-        raise ValueError(f"{name} has over {MAX_KIT_BYTES:,} bytes")
+        raise ValueError(f"{name} is larger than {MAX_KIT_BYTES:,} bytes")
     return content

@@ -1,4 +1,4 @@
-"""`digits`: the handwritten digits that scikit-learn ships."""
+"""The data source `digits`: the handwritten digits that come with scikit-learn."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from keras_ilsvrc.data.stores import Numbered
 
 
 def digits() -> Source:
-    """Return the 1,797 handwritten digits of scikit-learn: 8x8, grey, ten classes.
+    """Return scikit-learn's handwritten digits as a source: 1,797 grey 8x8 images in ten classes.
 
     The splits are stratified, with seed 0: 1,077 train, 360 validation and 360 test images.
     """

@@ -1,4 +1,4 @@
-"""Fingerprints of splits, to compare two sets of images without decoding them."""
+"""Fingerprints of image sets (splits), to compare two sets without decoding the images."""
 
 import hashlib
 import os
@@ -16,8 +16,8 @@ class Fingerprint(NamedTuple):
     Attributes:
         number: Number of images.
         digest: SHA-256 of the name, size in bytes and label of each image, in order.
-        stamp: SHA-256 of what changes with the content: modification times of files, or the
-            checksums of encoded images or the pixels in memory.
+        stamp: SHA-256 of data that change with the content: modification times of files, and for
+            images in memory the checksums of encoded images, or the pixels.
     """
 
     number: int
@@ -26,7 +26,7 @@ class Fingerprint(NamedTuple):
 
 
 def same_content(one: Split, other: Split) -> bool:
-    """Read the images of two splits with equal digests; return whether the bytes are equal."""
+    """Return whether two splits with equal digests have equal images, by reading all bytes."""
     return _content(one) == _content(other)
 
 
@@ -43,7 +43,7 @@ def _content(split: Split) -> str:
 def fingerprint(split: Split) -> Fingerprint:
     """Return the fingerprint of a split's images.
 
-    Names are relative to the deepest common folder, so that moving a dataset changes nothing.
+    Names are relative to the deepest common folder, so that moving a dataset does not change it.
 
     Raises:
         InputError: If a file cannot be read.

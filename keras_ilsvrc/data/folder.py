@@ -1,4 +1,4 @@
-"""`folder:PATH`: images in one folder per class."""
+"""The data source `folder:PATH`: a folder that contains one folder of images per class."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
-SHARES = {"validation": 0.2, "test": 0.2}  # fractions of the images, if a folder has no splits
+SHARES = {"validation": 0.2, "test": 0.2}  # shares of the images if they are not in split folders
 KINDS: dict[int | str, str] = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -28,7 +28,7 @@ LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
 def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
-    """Open a folder that contains one folder of images per class.
+    """Open a folder that contains one folder of images per class, as a data source.
 
     The class folders are in `train` and, optionally, `validation` and `test`. If there are no such
     folders, the images are split with seed 0: 60 % train, 20 % validation and 20 % test.
@@ -48,7 +48,7 @@ def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
     folders = class_folders(root, on_fault)
     named = [name for name in SPLITS if name in folders]
     if named and "train" not in named:
-        raise InputError(f"{root}: found {', '.join(named)}, but no folder train; add this folder")
+        raise InputError(f"{root}: found {', '.join(named)}, but no folder train; add one")
     found = {name: class_folders(root / name, on_fault) for name in named} or {"all": folders}
     classes = found["train" if named else "all"]
     if not classes:
@@ -58,7 +58,7 @@ def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
         base = root / name if named else root
         extra = sorted(set(own) - set(classes))
         if extra:
-            raise InputError(f"{base / extra[0]}: this class has no folder in {root}/train")
+            raise InputError(f"{base / extra[0]}: this class has no folder in {root}/train; add it")
         splits[name] = _with_good_headers(listed(base, classes, root, channels, on_fault), on_fault)
     if not named:
         whole = splits["all"]
@@ -84,7 +84,7 @@ def check_folder(root: Path) -> None:
 
 
 def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[str]:
-    """Return the names of the folders inside a folder, sorted, without hidden ones.
+    """Return the sorted names of the folders inside a folder, except hidden folders.
 
     Args:
         base: Path of the folder.
@@ -110,12 +110,14 @@ def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[st
 def listed(
     base: Path, classes: Sequence[str], root: Path, channels: int, on_fault: OnFault
 ) -> Split:
-    """List the images in class folders as a split, sorted by name in each; open no image.
+    """Return the images in class folders as a split, without opening any image.
+
+    The images of each class are sorted by name.
 
     Args:
         base: Path of the folder that contains the class folders.
         classes: Names of the class folders, in the order of the labels; any may be absent.
-        root: Path of the folder; links to places outside it are left out.
+        root: Path of the data set; links that lead out of it are left out.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with everything that is left out.
     """
@@ -130,12 +132,12 @@ def listed(
 
 
 def images(base: Path, home: str, on_fault: OnFault) -> list[str]:
-    """Return the files in a folder, sorted by name, without hidden ones.
+    """Return the paths of the files in a folder, sorted by name, except hidden files.
 
     Args:
         base: Path of the folder.
-        home: Path of a folder, free of links; links to places outside it are left out.
-        on_fault: Function called with `base` if it is empty, and with everything left out.
+        home: Path of the data set, with links resolved; links that lead out of it are left out.
+        on_fault: Function called with `base` if it is empty, and with everything that is left out.
     """
     if _outside(base, home):
         on_fault(Fault(str(base), None, f"a link to {os.path.realpath(base)}, outside {home}"))
@@ -167,8 +169,8 @@ def _entries(base: Path) -> list[os.DirEntry[str]]:
 
 
 def _kind(entry: os.DirEntry[str]) -> int | str:
-    """Return the file type of an entry after following links, or the reason why this fails."""
-    if entry.is_file(follow_symlinks=False):  # `os.scandir` knows this without a system call
+    """Return the file type of a directory entry, following links, or the error as a text."""
+    if entry.is_file(follow_symlinks=False):  # known from `os.scandir`, without a system call
         return stat.S_IFREG
     try:
         return stat.S_IFMT(os.stat(entry.path).st_mode)

@@ -1,4 +1,4 @@
-"""`idx:PATH`: files in the format of MNIST, plain or compressed."""
+"""The data source `idx:PATH`: images in MNIST's file format (IDX), plain or compressed."""
 
 import gzip
 import math
@@ -15,9 +15,9 @@ from keras_ilsvrc.data.stores import Numbered
 from keras_ilsvrc.errors import InputError
 
 SPLITS = {"train": "train", "test": "t10k"}
-# Magic number of each kind of file: byte 8 for "unsigned bytes", then the number of dimensions.
+# Magic number of each kind of file: the byte 8 for uint8 values, then the number of dimensions.
 MAGIC = {"images-idx3": 0x803, "labels-idx1": 0x801}
-MAX_BYTES = 4 << 30  # maximum size of the values in a file, in bytes
+MAX_BYTES = 4 << 30  # maximum bytes of values in one file, without the header
 DIGITS = tuple("0123456789")
 FASHION = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -26,11 +26,12 @@ FASHION = (
 
 
 def idx(root: Path) -> Source:
-    """Read MNIST, or other grey images in ten classes in the same file format.
+    """Read MNIST, or other grey images with ten classes in MNIST's file format, as a data source.
 
     The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same two for `t10k`,
     with or without `.gz` (http://yann.lecun.com/exdb/mnist, "file formats"). The splits are train
-    and test. Classes are named 0 to 9, or as in Fashion-MNIST if `fashion` is in the folder's name.
+    and test. Classes are named 0 to 9, or as in Fashion-MNIST if the name of the folder contains
+    `fashion`.
 
     Args:
         root: Path of the folder that contains the four files.
@@ -53,7 +54,7 @@ def idx(root: Path) -> Source:
         size = size or pixels.shape[1:]
         if pixels.shape[1:] != size:
             raise InputError(
-                f"{images}: images of {pixels.shape[1:]}; expected {size}, as in train"
+                f"{images}: images have shape {pixels.shape[1:]}; expected {size}, as in train"
             )
         splits[name] = Split(
             answers.astype("int32"), pixels[..., None], Numbered(f"{root.name} {name}"), channels=1
@@ -66,11 +67,11 @@ def _find(root: Path, name: str) -> Path:
     for path in (root / name, root / f"{name}.gz"):
         if path.is_file():
             return path
-    raise InputError(f"{root}: found neither {name} nor {name}.gz; put one of them there")
+    raise InputError(f"{root}: found neither {name} nor {name}.gz; put one of these files there")
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:
-    """Return the uint8 values in a file of MNIST's format, in the shape that its header declares.
+    """Return the uint8 values of a file in MNIST's format, in the shape given by its header.
 
     Args:
         path: Path of the file, which is decompressed if its name ends in `.gz`.
@@ -78,7 +79,7 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
 
     Raises:
         InputError: If the file cannot be read or has another magic number, or if the number of
-            values is above `MAX_BYTES` or differs from that in the header.
+            values is above `MAX_BYTES` or differs from the number given by the header.
     """
     dimensions = magic & 0xFF
     try:
@@ -90,14 +91,15 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
             shape = struct.unpack(f">{dimensions}I", header[4:])
             size = math.prod(shape)
             if size > MAX_BYTES:
-                raise InputError(f"{path}: declares {size:,} bytes; expected at most {MAX_BYTES:,}")
+                raise InputError(
+                    f"{path}: its header declares {size:,} bytes; expected at most {MAX_BYTES:,}"
+                )
             values = file.read(size + 1)
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from error
     if len(values) != size:
         count = f"{len(values):,} bytes" if len(values) < size else "more bytes"
         raise InputError(
-            f"{path}: found {count} of values; expected {size:,}, as its header declares; download "
-            "it again"
+            f"{path}: contains {count} of values, but its header says {size:,}; download it again"
         )
     return np.frombuffer(values, "uint8").reshape(shape)

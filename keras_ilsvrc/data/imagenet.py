@@ -1,4 +1,4 @@
-"""`imagenet:PATH`: images of the ILSVRC of 2012-2015, in folders or in the official tars."""
+"""The data source `imagenet:PATH`: ILSVRC 2012, in folders or in the official tar files."""
 
 import os
 from collections.abc import Iterable, Sequence, Set
@@ -22,12 +22,13 @@ ORDERS = ("wordnet", "devkit")
 
 
 def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Source:
-    """Open ILSVRC 2012 with splits `train`, `validation`, and `test`, which equals `validation`.
+    """Open ILSVRC 2012 as a data source with the splits `train`, `validation` and `test`.
 
     The folder contains `train/SYNSET/*.JPEG` or `ILSVRC2012_img_train.tar`, and `val/*.JPEG`,
     `val/SYNSET/*.JPEG` or `ILSVRC2012_img_val.tar`. If the validation images are not in folders
     of synsets, their labels come from `ILSVRC2012_devkit_t12.tar.gz`, packed or unpacked. Tars
-    are read in place. The papers report errors on the validation images.
+    are read without unpacking. `test` is the same split as `validation`, since the papers report
+    errors on the validation images.
 
     By default, labels are positions in the sorted list of WordNet ids, as for all published
     weights. With `PATH?order=devkit`, labels are the devkit's ILSVRC2012_ID minus 1.
@@ -36,7 +37,7 @@ def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Sourc
         place: Path of the folder, optionally followed by `?order=devkit`.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with links that lead out of the folder and with empty folders,
-            which are left out. No image is opened; `data.check` opens all.
+            which are left out. No image is opened; `data.check` opens every image.
 
     Raises:
         InputError: If a file is missing, or if the images, labels or synsets do not match.
@@ -63,7 +64,7 @@ def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Sourc
 
 
 def _parsed(place: str) -> tuple[Path, str]:
-    """Split `PATH?order=ORDER` into the path and the order of the labels."""
+    """Split the text `PATH?order=ORDER` into the path and the order of the labels."""
     path, _, query = place.partition("?")
     order = query.removeprefix("order=") if query else "wordnet"
     if order not in ORDERS:
@@ -74,7 +75,9 @@ def _parsed(place: str) -> tuple[Path, str]:
 
 
 def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | None) -> list[str]:
-    """Compare synsets with `expected`, or check their number if it is None; return them sorted.
+    """Check that the found synsets are the expected synsets, and return them in sorted order.
+
+    If `expected` is None, only their number is checked.
 
     Raises:
         InputError: If synsets are missing or not expected; the message lists them.
@@ -96,7 +99,7 @@ def _few(names: Set[str]) -> str:
 
 
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
-    """Return the split in a tar of class tars. `tars` lists these in the order of the labels."""
+    """Return the split in a tar that contains one tar per class. `tars` is in label order."""
 
     def inside(tar: Member) -> list[Member]:
         found = members(path, tar.offset, tar.offset + tar.size)
@@ -128,13 +131,11 @@ def _validation(
         found = sorted(members(base))
         store, count = _store(base, found), len(found)
     if devkit is None:
-        raise InputError(
-            f"{root}: the labels of {base.name} are in {DEVKIT}.tar.gz; put it into this folder"
-        )
+        raise InputError(f"{root}: no labels for {base.name}; put {DEVKIT}.tar.gz into this folder")
     if len(devkit.truth) != count:
         raise InputError(
-            f"{devkit.path}: expected {count} labels, as many as images in {base}; found "
-            f"{len(devkit.truth)}"
+            f"{devkit.path}: found {len(devkit.truth)} labels; expected {count}, one for each "
+            f"image in {base}"
         )
     label = {name: number for number, name in enumerate(classes)}
     labels = [label[devkit.synsets[number - 1]] for number in devkit.truth]

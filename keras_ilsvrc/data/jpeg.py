@@ -1,4 +1,4 @@
-"""Partial decoding of a JPEG: only the window that the first ops cut out is decoded."""
+"""Partial decoding of JPEGs: if the first ops crop the image, only the crop is decoded."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from keras_ilsvrc.data.windows import Place, Window
 
 
 def window_ops(rows: Rows) -> int:
-    """Return how many of the first ops together cut a window out of an image.
+    """Return how many of the first ops together crop an image; 0 if they do not crop it.
 
     These ops are an `area_crop`, or one or more other crops, possibly after a `resize_shorter` or
     `scale_jitter`. If the first op resizes without antialiasing, the number is 0, since resizing
@@ -30,10 +30,10 @@ def window_ops(rows: Rows) -> int:
 
 
 def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channels: int) -> Image:
-    """Apply the ops that cut out a window to a JPEG, and decode only this window.
+    """Apply cropping ops to a JPEG, decoding only the part of the image that they keep.
 
-    The window and the interpolation are the same as if the whole image were decoded. Only the last
-    bit of a float may differ, which changes fewer than one in a thousand uint8 values.
+    The result is the same as if the whole image were decoded, except that the last bit of a float
+    may differ, which changes fewer than one in a thousand uint8 values.
 
     Args:
         content: Encoded bytes, a scalar string.
@@ -70,12 +70,12 @@ def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channel
 def _scaled(
     content: tf.Tensor, sizes: Place, scaled_sizes: Place, place: Place, shown: Place, channels: int
 ) -> Image:
-    """Resize an image to `scaled_sizes` and cut a window, but decode only the pixels needed."""
+    """Resize a JPEG to `scaled_sizes` and crop a window, but decode only the pixels needed."""
     sizes = tf.stack(sizes)
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
     place = tf.cast(tf.stack(place), tf.float32)
     start, stop = place / scale, (place + shown) / scale
-    reach = tf.maximum(1 / scale, 1) + 2  # in pixels: half the width of the filter, plus 2
+    reach = tf.maximum(1 / scale, 1) + 2  # in pixels: half the filter's width, plus a margin of 2
     first = tf.maximum(tf.cast(start - reach, tf.int32), 0)
     last = tf.minimum(tf.cast(stop + reach, tf.int32), sizes)
     window = tf.concat([first, last - first], 0)
@@ -85,10 +85,10 @@ def _scaled(
 
 
 def _decode(content: tf.Tensor, window: Window, whole_width: Side, channels: int) -> Image:
-    """Decode a window of the image to the same values as if the whole image were decoded.
+    """Decode a window of a JPEG to the same values as if the whole image were decoded.
 
     At the left and right border of a window, libjpeg-turbo upsamples colour without the pixels
-    outside. So one more column is decoded on each side.
+    outside the window. So one more column is decoded on each side, and then dropped.
     """
     top, left, height, width = window
     before = tf.minimum(left, 1)

@@ -1,4 +1,4 @@
-"""Training images that cannot be decoded, and the images that stand in for them."""
+"""Register of training images that cannot be decoded, and of the images used instead."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,15 +14,16 @@ from keras_ilsvrc.terminal.bars import in_threads
 class LeftOut:
     """Register of the bad images of a split, which training leaves out.
 
-    The next good image of the split takes the place of a bad one. All other images keep their
-    positions, so that the same images are left out wherever training begins.
+    Training uses the next good image of the split instead of a bad image. All other images keep
+    their positions, so that a resumed run trains on the same images as an uninterrupted run.
 
     Args:
         split: Training images.
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of the order.
         limit: Maximum number of files left out.
-        opening: Faults of the files left out when the source was opened; these are in no split.
+        opening: Faults of files that were left out when the source was opened, so that no split
+            contains them. They count towards the limit.
 
     Raises:
         InputError: If `opening` contains more faults than the limit.
@@ -37,14 +38,14 @@ class LeftOut:
         self._check_limit()
 
     def listed(self) -> list[str]:
-        """Return a line for each file left out, with its size and the reason."""
+        """Return one line of text for each file left out: its name, the reason and its size."""
         return [*self.opening, *self.faults.values()]
 
     def find(self, step: int, count: int) -> str | None:
-        """Decode the images of `count` steps, starting with `step`, and register the bad ones.
+        """Decode the images of `count` steps, starting at `step`, and register the bad images.
 
         Returns:
-            Message that names the first new bad image; None if there is none.
+            Message that names the first newly found bad image; None if no new one is found.
 
         Raises:
             InputError: If more files are left out than the limit.
@@ -58,12 +59,12 @@ class LeftOut:
         return f"left out ({len(self.listed())} of at most {self.limit}): {found[0]}{more}"
 
     def scan(self) -> Split:
-        """Decode all images, and return the split without those that cannot be decoded."""
+        """Decode all images, and return the split without the images that cannot be decoded."""
         self._examine(range(len(self.split)))
         return self.split[self._good()] if self.faults else self.split
 
     def stand_ins(self) -> np.ndarray | None:
-        """Return for each image its own index or its stand-in's; None if all images are good."""
+        """Return the index of the image to use for each image, or None if all images are good."""
         if not self.faults:
             return None
         good = self._good()
@@ -75,14 +76,14 @@ class LeftOut:
         return {str(index): fault for index, fault in self.faults.items()}
 
     def set_state(self, state: dict[str, str]) -> None:
-        """Register the faults in a result of `get_state`."""
+        """Register the faults in a dict that `get_state` has returned."""
         self.faults |= {int(index): fault for index, fault in state.items()}
 
     def _good(self) -> np.ndarray:
         return np.setdiff1d(np.arange(len(self.split)), list(self.faults))
 
     def _examine(self, indices: Iterable[int]) -> list[str]:
-        """Decode the images at these indices; return the faults that are not yet registered."""
+        """Decode the images at these indices; register and return the faults that are new."""
         if self.split.pixels is not None:
             return []
         new = [index for index in dict.fromkeys(indices) if index not in self.faults]
@@ -100,5 +101,6 @@ class LeftOut:
         found = self.listed()
         if len(found) > self.limit:
             raise InputError(
-                f"{found[-1]}: bad file number {len(found)}, above the limit of {self.limit}"
+                f"{found[-1]}: bad file number {len(found)}, above the limit of {self.limit}; "
+                "repair the files, or raise the limit"
             )

@@ -1,4 +1,4 @@
-"""Arithmetic ops on the values of one image or of a batch of images.
+"""Preprocessing ops that do arithmetic on one image or on a batch of images.
 
 Images are (..., height, width, channels) on the scale 0-255; results are float32. Like all ops,
 these take a seed, but they do not use it.
@@ -18,7 +18,7 @@ IMAGE = (-3, -2, -1)  # axes of height, width and channels
 
 
 class Mode(NamedTuple):
-    """Mode of `preprocess`: whether to swap RGB to BGR, a mean, and a standard deviation."""
+    """Settings of a mode of `preprocess`. `bgr` says whether RGB images are converted to BGR."""
 
     bgr: bool
     mean: list[float]
@@ -48,7 +48,7 @@ def normalise(image: Image, seed: Seed, mean: Sequence[float], std: Sequence[flo
 
 
 def preprocess(image: Image, seed: Seed, mode: str) -> Image:
-    """Preprocess as `keras.applications.imagenet_utils.preprocess_input` does in this mode.
+    """Preprocess as `keras.applications.imagenet_utils.preprocess_input` does in the same mode.
 
     Raises:
         InputError: If the mode needs 3 channels and the image has another number.
@@ -65,20 +65,20 @@ def preprocess(image: Image, seed: Seed, mode: str) -> Image:
 def standardise(
     image: Image, seed: Seed, channel_mean: np.ndarray, channel_std: np.ndarray
 ) -> Image:
-    """Subtract each channel's mean over the training images, and divide by its deviation."""
+    """Standardise each channel with its mean and standard deviation over the training images."""
     return (_float(image) - channel_mean) / channel_std
 
 
 def subtract_channel_mean(image: Image, seed: Seed, channel_mean: np.ndarray) -> Image:
-    """Subtract each channel's mean over the training images, as in VGG (section 2.1)."""
+    """Subtract each channel's mean over the training images, as in VGG."""
     return _float(image) - channel_mean
 
 
 def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Image:
     """Subtract the mean image of the training images.
 
-    If an image has another size than the mean image, for example in dense and multi-scale tests,
-    the average of the mean image per channel is subtracted.
+    If an image does not have the size of the mean image, for example in dense and multi-scale
+    tests, the mean of each channel of the mean image is subtracted instead.
     """
     image = _float(image)
     one = image.shape[-3:]
@@ -90,10 +90,10 @@ def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Ima
 
 
 def global_contrast(image: Image, seed: Seed, scale: float) -> Image:
-    """Subtract an image's own mean, and scale its norm to `scale`, as in maxout and NIN.
+    """Subtract an image's own mean, and scale the image to norm `scale`, as in maxout and NIN.
 
     The norm is the root of the sum of squares over all values of the image. Images without
-    contrast are not scaled. pylearn2, which both papers used, has a scale of 55 for CIFAR-10.
+    contrast are not scaled. pylearn2, which both papers used, uses a scale of 55 for CIFAR-10.
     """
     image = _float(image)
     image -= tf.reduce_mean(image, IMAGE, keepdims=True)
@@ -109,25 +109,25 @@ def zca(
     zca_matrix: np.ndarray,
     zca_epsilon: np.ndarray,
 ) -> Image:
-    """Whiten images as for maxout and NIN: remove the correlation between all pixel values.
+    """Apply ZCA whitening, which removes correlations between pixel values, as in maxout and NIN.
 
     Args:
         image: Image of the size of the training images, at most 64x64x3.
         seed: Not used.
         epsilon: Number added to the variances; 0.1 in pylearn2. The matrix already includes it.
         zca_mean: Mean (values,) of the training images.
-        zca_matrix: Whitening matrix (values, values), as `statistics` measures it.
-        zca_epsilon: Epsilon with which the matrix was measured.
+        zca_matrix: Whitening matrix (values, values), measured by `measure_statistics`.
+        zca_epsilon: Value of `epsilon` with which the matrix was measured.
 
     Raises:
-        InputError: If the image has another size than those measured, or another epsilon is given.
+        InputError: If the size of the image or `epsilon` is not the one used for the matrix.
     """
     shape = image.shape[-3:]
     if shape.num_elements() != len(zca_mean):
         size = "x".join(str(side or "?") for side in shape)
         raise InputError(
-            f"zca was measured on {len(zca_mean)} values, but is applied to images of {size}; "
-            "put it after the same resizing and crops as in training"
+            f"zca was measured on images of {len(zca_mean)} values, but is applied to images of "
+            f"{size}; put the same resizing and crops before it as in training"
         )
     if np.float32(epsilon) != zca_epsilon:
         raise InputError(

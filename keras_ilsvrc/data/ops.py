@@ -1,4 +1,4 @@
-"""Preprocessing ops as functions of an image and a seed, and the tables of all ops.
+"""Preprocessing ops, which are functions of an image and a seed, and tables of all ops.
 
 An image is a (height, width, channels) tensor on the scale 0-255. Geometry ops keep uint8: they
 round interpolated values to whole numbers, since the papers stored images in 8-bit files between
@@ -27,12 +27,19 @@ def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image
 
 
 def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
-    """Resize like `resize`, but the shorter side to `size`. The longer side is rounded down."""
+    """Resize the shorter side to `size`, and keep the aspect ratio.
+
+    The length of the longer side is rounded down. `antialias` is as in `resize`.
+    """
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
 
 def scale_jitter(image: Image, seed: Seed, least: int, most: int, antialias: bool = True) -> Image:
-    """Resize the shorter side to a random size, `least` to `most` (VGG 3.1, ResNet 3.4)."""
+    """Resize the shorter side to a random size from `least` to `most`, and keep the aspect ratio.
+
+    This is the scale augmentation of Simonyan and Zisserman 2014, section 3.1, and of He et al.
+    2015, section 3.4.
+    """
     return _resized(image, windows.shorter_between(*size_of(image), seed, least, most), antialias)
 
 
@@ -44,20 +51,20 @@ def pad(image: Image, seed: Seed, size: int) -> Image:
 def random_crop(image: Image, seed: Seed, size: int) -> Image:
     """Cut a size x size window at a random position.
 
-    As in AlexNet's code, 224 of 256 pixels have 33x33 positions.
+    A window of 224x224 has 33x33 positions in an image of 256x256, as in AlexNet's code.
     """
     return _cut(image, *windows.anywhere(*size_of(image), seed, size), size, size)
 
 
 def centre_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut the size x size window in the middle."""
+    """Cut the size x size window in the middle of the image."""
     return _cut(image, *windows.middle(*size_of(image), seed, size), size, size)
 
 
 def corner_crop(image: Image, seed: Seed, size: int) -> Image:
     """Cut a size x size window, at random from the four corners and the middle of the image.
 
-    Together with `flip`, it gives the ten crops of ZFNet (section 3).
+    With `flip`, there are ten possible crops, as in Zeiler and Fergus 2013, section 3.
     """
     return _cut(image, *windows.corner_or_middle(*size_of(image), seed, size), size, size)
 
@@ -65,10 +72,10 @@ def corner_crop(image: Image, seed: Seed, size: int) -> Image:
 def area_crop(
     image: Image, seed: Seed, size: int, area: Range, aspect: Range, interpolation: str
 ) -> Image:
-    """Cut a window of random area and aspect ratio, and resize it (GoogLeNet, section 6).
+    """Cut a window of random area and aspect ratio, and resize it (Szegedy et al. 2014, section 6).
 
     `windows.share` draws the window. As in fb.resnet.torch and in the input pipeline of
-    TensorFlow's Inception, interpolation is without antialiasing.
+    TensorFlow's Inception, the interpolation does not use antialiasing.
 
     Args:
         image: Image of any size.
@@ -92,8 +99,8 @@ def flip(image: Image, seed: Seed) -> Image:
 
 
 def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
-    """Resize a window to size x size. Interpolation "random" draws one of `INTERPOLATIONS`."""
-    values = tf.cast(window, tf.float32)  # same result as from uint8, but faster
+    """Resize a window to size x size. Interpolation "random" picks one of `INTERPOLATIONS`."""
+    values = tf.cast(window, tf.float32)  # resizing is faster than for uint8, with the same result
 
     def by(method: str) -> Image:
         made = tf.image.resize(values, (size, size), method)
@@ -109,9 +116,10 @@ def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Im
 
 
 def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tensor) -> Image:
-    """Resize with an antialiased bilinear filter that moves x to scale * x + translation.
+    """Scale and translate an image: a point at x moves to scale * x + translation.
 
-    Coordinates count from the corner of the image, so that pixel i has its centre at i + 0.5.
+    The filter is bilinear, with antialiasing. Coordinates count from the corner of the image, so
+    that pixel i has its centre at i + 0.5.
     """
     made = tf.raw_ops.ScaleAndTranslate(
         images=image[None],
@@ -132,7 +140,7 @@ def _resized(image: Image, size: Place, antialias: bool) -> Image:
 
 
 def _like(image: Image, made: Image) -> Image:
-    """Round a result in 0-255 to uint8 if `image` is uint8, else return it unchanged."""
+    """Round `made`, a result in 0-255, to uint8 if `image` is uint8; else return it unchanged."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 
 
@@ -143,7 +151,7 @@ def _cut(image: Image, top: Side, left: Side, height: Side, width: Side) -> Imag
 _CROPS = (random_crop, centre_crop, corner_crop, area_crop)
 _GEOMETRY = (resize, resize_shorter, scale_jitter, pad, *_CROPS, flip)
 _COLOUR = (pca_noise, colour_jitter)
-# Ops that take one image or a batch.
+# Ops that accept one image or a batch of images.
 _ARITHMETIC = (
     arithmetic.normalise,
     arithmetic.preprocess,
@@ -158,9 +166,9 @@ GEOMETRY = {op.__name__ for op in _GEOMETRY}
 ARITHMETIC = {op.__name__ for op in _ARITHMETIC}
 _RANDOM = (scale_jitter, random_crop, corner_crop, area_crop, flip, *_COLOUR)
 RANDOM = {op.__name__ for op in _RANDOM}
-# For each op: its arguments that are measured on the training images, not given by the user.
+# Arguments of each op that are measured on the training images, not given by the user.
 STATISTICS = {
-    "pca_noise": ("pca_values", "pca_vectors"),  # only if components="measured"
+    "pca_noise": ("pca_values", "pca_vectors"),  # measured only if components="measured"
     "standardise": ("channel_mean", "channel_std"),
     "subtract_channel_mean": ("channel_mean",),
     "subtract_pixel_mean": ("pixel_mean",),

@@ -1,10 +1,10 @@
-"""Image order: the image at each position in training, a function of (seed, epoch, position)."""
+"""Order of the training images, which is a pure function of (seed, epoch, position)."""
 
 import tensorflow as tf
 
 
 def place(position: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the epoch's random key and the image's index at a position in the training stream.
+    """Return the random key and the image index for a position in the training stream.
 
     Args:
         position: Position in the stream, int64, from 0.
@@ -12,7 +12,7 @@ def place(position: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Ten
         seed: Seed of the order.
 
     Returns:
-        Random key of the epoch, two int32, and index of the image.
+        Random key of the epoch at this position, two int32, and index of the image.
     """
     key = tf.stack([tf.constant(seed), tf.cast(position // count, tf.int32)])
     return key, tf.random.experimental.index_shuffle(position % count, key, count - 1)

@@ -1,4 +1,4 @@
-"""Batches of preprocessed images of a split, from one stream that runs through all epochs.
+"""Input pipeline: batches of preprocessed images, from one stream that runs through all epochs.
 
 The example at position i of epoch e, and its augmentation, are a pure function of (seed, e, i).
 So there is no shuffle buffer, and a stream can start at any step.
@@ -21,12 +21,13 @@ from keras_ilsvrc.data.stores import tensor
 from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 
-_usable = getattr(os, "sched_getaffinity", None)  # CPUs of this process; only on Linux
+# Function that returns the CPUs of this process. It exists only on Linux.
+_usable = getattr(os, "sched_getaffinity", None)
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
 READY = 2  # number of prefetched batches
-PATIENCE = 10.0  # maximum seconds to search for the image that made a step fail
+PATIENCE = 10.0  # maximum seconds of the search for the bad image in a step that failed
 
-# Decorator that turns off autograph, which would wrap a function's errors in errors of its own.
+# Decorator that turns off autograph, which would replace a function's errors by its own.
 as_written = tf.autograph.experimental.do_not_convert
 # Errors that a collective operation raises when another worker has stopped.
 GONE = (
@@ -49,7 +50,7 @@ def training_batches(
     context: tf.distribute.InputContext | None = None,
     stand_ins: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Return full batches of (images, labels); images are float32, or uint8 if all ops keep uint8.
+    """Return full batches of (images, labels). Images are float32, or uint8 if all ops keep uint8.
 
     Args:
         split: Training images.
@@ -58,9 +59,9 @@ def training_batches(
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of order and augmentation.
         first_step: First step of the stream.
-        last_step: Step before which the stream ends; None for a stream without end.
-        context: Input context of a worker; a batch is then the share of one of its replicas.
-        stand_ins: Result of `LeftOut.stand_ins`: index of the image to use for each image.
+        last_step: Step before which the stream ends; None for an endless stream.
+        context: Input context of a worker; a batch is then the part for one of its replicas.
+        stand_ins: For each image, the index of the image to use, from `LeftOut.stand_ins`.
     """
     context = context or tf.distribute.InputContext()
     own = batch_size // context.num_input_pipelines
@@ -81,7 +82,7 @@ def training_batches(
 
 
 def _position(number: tf.Tensor, batch_size: int, context: tf.distribute.InputContext) -> tf.Tensor:
-    """Convert a number in one worker's sequence of examples to a position in the stream."""
+    """Convert an example's number on one worker to its position in the stream of all workers."""
     own = batch_size // context.num_input_pipelines
     return number // own * batch_size + own * context.input_pipeline_id + number % own
 
@@ -101,7 +102,7 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """Return batches of images in order. The last batch is filled up with the last image.
 
-    With a context, each batch is the share of one of this worker's replicas. Images are float32,
+    With a context, each batch is the part for one of this worker's replicas. Images are float32,
     or uint8 if all ops keep uint8.
     """
     context = context or tf.distribute.InputContext()
@@ -120,10 +121,10 @@ def evaluation_batches(
 
 
 def untuned() -> tf.data.Options:
-    """Return options of tf.data that turn off autotuning and sharding by file.
+    """Return `tf.data.Options` that turn off autotuning and automatic sharding.
 
-    With autotuning, an iterator would end only when its tuning thread wakes up, and that thread
-    sleeps for up to a minute.
+    With autotuning, closing an iterator would wait until its tuning thread wakes up, which may take
+    a minute.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -132,7 +133,7 @@ def untuned() -> tf.data.Options:
 
 
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return a dataset with the same batches that prefetches `READY` of them."""
+    """Return the dataset with prefetching of `READY` batches, and without autotuning."""
     return batches.prefetch(READY).with_options(untuned())
 
 
@@ -143,14 +144,15 @@ def naming_the_file(
     statistics: Mapping[str, np.ndarray] = MappingProxyType({}),
     indices: Callable[[], Iterable[int]] | None = None,
 ) -> Iterator[None]:
-    """Turn a TensorFlow error that an image causes into an `InputError` that names the file.
+    """Convert a TensorFlow error caused by a bad image into an `InputError` that names the file.
 
     Args:
         split: Images that are used inside the context.
         rows: Ops that are applied to the images.
         statistics: Statistics that the ops need.
-        indices: Function that returns the indices of the images that a failed step used; None for
-            all images. These images are decoded again, for at most `PATIENCE` seconds.
+        indices: Function that returns the indices of the images in the step that failed; None
+            for all images. To find the bad image, these images are decoded again, for at most
+            `PATIENCE` seconds.
     """
     try:
         yield
@@ -164,14 +166,14 @@ def naming_the_file(
 
 
 def of_an_image(error: tf.errors.OpError) -> bool:
-    """Return whether an image may cause an error, not a lost worker or lack of memory."""
+    """Return whether an image may have caused the error, not a lost worker or lack of memory."""
     return not isinstance(error, GONE) and not ran_out(error)
 
 
 def first_fault(
     split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], indices: Iterable[int]
 ) -> str | None:
-    """Find the first image that is damaged or that an op rejects; return its name and fault."""
+    """Return name and fault of the first image that is damaged or that an op rejects, or None."""
     known = [row for row in rows if set(needed(row)) <= set(statistics)]
     end = time.monotonic() + PATIENCE
     for index in indices if split.pixels is None else ():

@@ -1,4 +1,4 @@
-"""Source of images: splits by name, and the names of the classes."""
+"""Data source: labelled images in named splits, and the names of the classes."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -54,13 +54,13 @@ class Source:
 
 
 def refuse(fault: Fault) -> NoReturn:
-    """Raise an InputError for a bad file; the default of functions that can leave files out."""
+    """Raise an `InputError` for a bad file. This is the default `on_fault`: no file is left out."""
     raise InputError(str(fault))
 
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turn any exception of another package's reader into an `InputError` that names the file.
+    """Convert any exception of a file reader into an `InputError` that names the file.
 
     Args:
         name: Name of the file, or of the data set.
@@ -82,7 +82,7 @@ def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[
         name: Name of the source in messages.
 
     Returns:
-        Indices of the images in each part, by its name.
+        Indices of the images in each part, by the name of the part.
 
     Raises:
         InputError: If a class has too few images.

@@ -1,4 +1,4 @@
-"""Table of all kinds of sources of images, by name."""
+"""Table of all kinds of data sources: digits, folder, idx, imagenet and tfds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +14,10 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 
 
 class SourceKind(NamedTuple):
-    """Kind of source, with the form of its name and the function that opens it.
+    """Kind of data source: the form of its name, such as `folder:PATH`, and a function to open it.
 
-    `open` takes the text after the colon, the channels, and a function to call with bad files.
+    `open` is called with the text after the colon, the number of channels, and a function to call
+    with bad files.
     """
 
     written: str
@@ -33,13 +34,13 @@ SOURCES = {
 
 
 def open_source(name: str, channels: int = 3, on_fault: OnFault = refuse) -> Source:
-    """Open a source by its name.
+    """Open a data source by its name.
 
     Args:
         name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; each is
-            described by the function of that name.
+            described in the docstring of the function that opens it.
         channels: Number of channels to decode to, 1 or 3.
-        on_fault: Function called with bad files, which are left out; by default raises an error.
+        on_fault: Function called with bad files, which are left out; the default raises an error.
 
     Raises:
         InputError: If the source is unknown, missing or empty, or has a file that is not an image.

@@ -1,4 +1,4 @@
-"""Split of a source: images and labels, read by index."""
+"""Split of a data source: a set of labelled images that are read by index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,15 +18,16 @@ ALL = np.arange(0)  # default of `rows`: all rows of the store in order
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled images of a source. They are pixels in memory, or encoded bytes in a store.
+    """Set of labelled images, which are either pixels in memory or encoded bytes in a store.
 
-    The methods `image`, `encoded` and `label` work eagerly and in a graph, which captures the data
-    without a copy.
+    The methods `image`, `encoded` and `label` work eagerly and in a graph. A graph captures the
+    data without a copy.
 
     Attributes:
         labels: Class indices, (images,), int32.
-        pixels: Images in memory, (images, height, width, channels), uint8; None if encoded.
-        store: Store of the encoded bytes, or only of the names if there are pixels.
+        pixels: Images in memory, (images, height, width, channels), uint8; None if the images are
+            encoded.
+        store: Store of the names and the encoded bytes; only of the names if there are pixels.
         channels: Number of channels, 1 or 3.
         rows: Row of each image in the store, (images,), int64; by default all rows in order.
     """
@@ -45,7 +46,7 @@ class Split:
         return len(self.labels)
 
     def __getitem__(self, key: slice | np.ndarray) -> "Split":
-        """Select images by a slice or an array of indices. A slice does not copy pixels."""
+        """Return the split of the images selected by a slice (a view) or by an array of indices."""
         pixels = None if self.pixels is None else self.pixels[key]
         return Split(self.labels[key], pixels, self.store, self.channels, self.rows[key])
 
@@ -56,15 +57,15 @@ class Split:
         )
 
     def label(self, index: Index) -> tf.Tensor:
-        """Return the int32 label at an index."""
+        """Return the label of the image at an index, as an int32 tensor."""
         return tf.gather(self._tensors[0], index)
 
     def encoded(self, index: Index) -> tf.Tensor:
-        """Return an image's encoded bytes as a scalar string. `pixels` must be None."""
+        """Return an image's encoded bytes as a scalar string tensor. `pixels` must be None."""
         return self.store.encoded(tf.gather(self._tensors[2], index))
 
     def image(self, index: Index) -> tf.Tensor:
-        """Return the uint8 image at an index: (height, width, channels)."""
+        """Return the image at an index, as a uint8 tensor (height, width, channels)."""
         if self.pixels is not None:
             return tf.gather(self._tensors[1], index)
         return decode_bytes(self.encoded(index), self.channels)
@@ -81,7 +82,7 @@ def joined(parts: Sequence[Split]) -> Split:
         return first
     labels = np.concatenate([part.labels for part in parts])
     pixels = None if first.pixels is None else np.concatenate([part.pixels for part in parts])
-    sizes: dict[Store, int] = {}  # number of rows of each store up to the last one in use
+    sizes: dict[Store, int] = {}  # number of rows of each store up to the last row in use
     for part in parts:
         sizes[part.store] = max(sizes.get(part.store, 0), int(part.rows.max(initial=-1)) + 1)
     ends = np.cumsum(list(sizes.values()))

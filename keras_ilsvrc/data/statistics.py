@@ -14,22 +14,22 @@ from keras_ilsvrc.data.types import Row, Rows, Statistics
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import tracked
 
-TOGETHER = 64  # images per batch, if all have the same size
+TOGETHER = 64  # batch size, if all images have the same size
 LEAST_DEVIATION = 1e-6
-MAX_ZCA_VALUES = 64 * 64 * 3  # maximum number of values in an image; the matrix then has 604 MB
+MAX_ZCA_VALUES = 64 * 64 * 3  # maximum values in an image; the whitening matrix then has 604 MB
 
 
 Sums = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
 class Measure(NamedTuple):
-    """Method to measure statistics: `sums` runs on each batch, `finish` on the overall means.
+    """Pair of functions that measure statistics: `sums` runs on each batch, `finish` on the totals.
 
     Attributes:
         sums: Function that returns sums over a float64 batch (images, height, width, channels).
-        finish: Function that returns the statistics, called with the means of the sums over all
-            images and with the op.
-        pixelwise: Whether statistics are per pixel, so that no random op may come before.
+        finish: Function that returns the statistics. Its arguments are the sums over all images,
+            each divided by the number of images, and the op that needs the statistics.
+        pixelwise: Whether the statistics are per pixel. Then no earlier op may be random.
     """
 
     sums: Sums
@@ -46,10 +46,10 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
 
     Args:
         split: Training images.
-        rows: Ops of training.
+        rows: Training ops.
 
     Returns:
-        Those of the following that an op needs, float32: `channel_mean`, `channel_std`
+        Dict with those of these float32 arrays that an op needs: `channel_mean`, `channel_std`
         (channels,), `pixel_mean` (height, width, channels), `pca_values` (3,) in descending order,
         `pca_vectors` (3, 3), `zca_mean` (values,), `zca_matrix` (values, values), `zca_epsilon`.
 
@@ -82,7 +82,7 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
 def _means(
     split: Split, rows: Rows, statistics: Statistics, sums: Sums, op: str
 ) -> list[np.ndarray]:
-    """Apply ops and `sums` to all images; return the totals divided by the number of images."""
+    """Apply the ops, then `sums`, to all images; return the totals divided by the image count."""
 
     @tf.autograph.experimental.do_not_convert
     def image_before(index: tf.Tensor) -> tf.Tensor:

@@ -12,22 +12,22 @@ import tensorflow as tf
 
 
 def tensor(values: np.ndarray) -> tf.Tensor:
-    """Return a tensor in host memory that graphs capture without a copy."""
+    """Return values as a tensor in host memory, which graphs capture without a copy."""
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.constant(values)
 
 
 class Store(Protocol):
-    """Interface of a store of encoded images; several threads may read it at once."""
+    """Interface of a store of encoded images. Several threads may read a store at once."""
 
     def name(self, row: int) -> str:
-        """Return the name of an image in messages."""
+        """Return the name of an image for use in messages."""
 
     def read(self, row: int) -> bytes:
         """Return the encoded bytes of an image."""
 
     def encoded(self, row: tf.Tensor) -> tf.Tensor:
-        """Return the encoded bytes as a scalar string tensor; works in a tf.function too."""
+        """Return the encoded bytes of an image as a string tensor, also in a `tf.function`."""
 
     def version(self, row: int) -> tuple[int, int]:
         """Return the size of an image in bytes, and a number that changes with its content."""
@@ -41,7 +41,7 @@ class _ReadByPython:
 
 
 class Files:
-    """Store of images with one file each.
+    """Store of images in files, one image per file.
 
     Args:
         paths: Paths of the files, (images,), of str.
@@ -70,7 +70,7 @@ class Files:
 
 
 class Numbered(_ReadByPython):
-    """Store that only gives names to images whose pixels are in memory.
+    """Store of the names, such as `mnist train #12`, of images whose pixels are in memory.
 
     Args:
         title: Name of the set of images, such as `mnist train`.
@@ -113,7 +113,7 @@ class Held(Numbered):
 
 
 class Records(Numbered):
-    """Store of images in a sequence with random access, such as a data source of TFDS.
+    """Store of images in a sequence with random access, such as a TFDS data source.
 
     Args:
         title: Name of the set of images, such as `imagenet2012 train`.
@@ -155,7 +155,7 @@ class Members(_ReadByPython):
 
 
 class Joined:
-    """Concatenation of several stores.
+    """Store that concatenates several stores.
 
     Args:
         stores: Stores to concatenate.

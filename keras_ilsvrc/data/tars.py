@@ -1,4 +1,4 @@
-"""Positions of the members of a tar archive, so that it is read without unpacking."""
+"""Positions of the files in a tar archive, so that they can be read without unpacking it."""
 
 import os
 import tarfile
@@ -20,7 +20,7 @@ class Member(NamedTuple):
 
 
 def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Member]:
-    """Yield the files in an uncompressed tar, in the order of the tar; read only headers.
+    """Yield the names and positions of the files in an uncompressed tar, in their order there.
 
     Args:
         path: Path of the file.
@@ -35,10 +35,10 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
         while True:
             header = os.pread(file.fileno(), max(0, min(BLOCK, end - start)), start)
             if len(header) == BLOCK and not any(header):
-                return  # blocks of zeros end an archive
+                return  # a block of zeros marks the end of an archive
             try:
                 found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-                if found.size < 0:  # it would make the loop run backwards, without end
+                if found.size < 0:  # the loop would go backwards and never end
                     raise tarfile.HeaderError("negative size")
             except tarfile.HeaderError as error:
                 raise InputError(
@@ -47,8 +47,8 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
             start += BLOCK
             if start + found.size > end:
                 raise InputError(
-                    f"{path}: ends inside member {found.name}: {end:,} bytes, expected at least "
-                    f"{start + found.size:,}; download it again"
+                    f"{path}: ends inside member {found.name}; found {end:,} bytes, expected "
+                    f"at least {start + found.size:,}; download it again"
                 )
             if found.isreg():
                 yield Member(found.name, start, found.size)

@@ -1,4 +1,4 @@
-"""`tfds:NAME`: data sets that TensorFlow Datasets has prepared on this machine."""
+"""The data source `tfds:NAME`: data sets that TensorFlow Datasets has prepared on this machine."""
 
 import os
 import re
@@ -20,7 +20,7 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 class Lazy(Mapping[str, Split]):
-    """Mapping of splits that are read when they are first used."""
+    """Mapping from split names to splits, each of which is read when it is first used."""
 
     def __init__(self, names: Iterable[str], read: Callable[[str], Split]):
         self.names, self.read = tuple(names), read
@@ -82,10 +82,10 @@ def tfds_source(name: str, channels: int = 3) -> Source:
 
 
 def find_prepared(name: str) -> Path:
-    """Return the directory of a prepared data set, by default of the newest version.
+    """Return the directory of a prepared TFDS data set, in the newest version if none is given.
 
     Raises:
-        InputError: If none is prepared; the message gives the command that prepares it.
+        InputError: If the data set is not prepared; the message gives the command that prepares it.
     """
     match = re.fullmatch(r"(\w+)(?:/([\w.-]+))?(?::([\d.]+))?", name)
     if not match:
@@ -120,7 +120,7 @@ def _versions(base: Path) -> list[str]:
 
 
 def _expected(dataset: str, version: str | None) -> str:
-    """Return the text by which an error message names a missing data set."""
+    """Return a phrase for a missing data set in an error message: `version 3.0.2 of mnist`."""
     import tensorflow_datasets as tfds
 
     try:
@@ -159,6 +159,6 @@ def _read(builder: Any, title: str, split: str, image: str, label: str, channels
         if small:
             contents.append(record[image])
     if min(labels, default=0) < 0:
-        raise InputError(f"tfds:{title}: images without labels; use another split")
+        raise InputError(f"tfds:{title}: this split has images without labels; use another split")
     store = Held(title, contents) if small else Records(title, records, image)
     return Split(np.array(labels, "int32"), None, store, channels)

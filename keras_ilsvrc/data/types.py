@@ -1,4 +1,4 @@
-"""Types of arguments that the modules of this package share."""
+"""Type aliases for arguments that several modules of this package use."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,8 +9,8 @@ import tensorflow as tf
 Row = Mapping[str, Any]  # an op with its arguments: `{"op": "pad", "size": 4}`
 Rows = Sequence[Row]
 Statistics = Mapping[str, np.ndarray]  # statistics of the training images, by name
-Image = tf.Tensor  # (height, width, channels); arithmetic ops also take a batch of them
+Image = tf.Tensor  # (height, width, channels); arithmetic ops also accept a batch
 Index = int | np.integer | tf.Tensor  # index of an image in a split
-Seed = tuple[int, int] | tf.Tensor  # two int32 numbers
-Range = Sequence[float]  # least and greatest value
+Seed = tuple[int, int] | tf.Tensor  # seed of a random op: two int32 numbers
+Range = Sequence[float]  # minimum and maximum
 Side = int | tf.Tensor  # height or width; an int32 tensor if known only when an image is read

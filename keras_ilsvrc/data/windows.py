@@ -1,4 +1,4 @@
-"""Positions of windows in an image, computed from sizes and seeds without pixels.
+"""Positions of crop windows, computed from image sizes and seeds, without the pixels.
 
 Heights, widths and positions are ints, or int32 tensors if sizes are known only when an image is
 read.
@@ -14,37 +14,37 @@ from keras_ilsvrc.errors import InputError
 Place = tuple[Side, Side]  # (height, width) or (top, left)
 Window = tuple[Side, Side, Side, Side]  # top, left, height, width
 
-TRIES = 10  # number of draws for area_crop, as in fb.resnet.torch, datasets/transforms.lua
+TRIES = 10  # windows drawn by area_crop, as in fb.resnet.torch (datasets/transforms.lua)
 
 
 def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return height and width if the shorter side becomes `size`; round the longer down."""
+    """Return the new height and width if the shorter side gets the length `size`, rounded down."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
 
 def shorter_between(height: Side, width: Side, seed: Seed, least: int, most: int) -> Place:
-    """Return height and width if the shorter side becomes a random size, `least` to `most`."""
+    """Return the new height and width if the shorter side gets a random size, `least` to `most`."""
     _check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
 
 
 def anywhere(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Draw top and left of a size x size window; all positions are equally likely."""
+    """Return a random position (top, left) of a size x size window; all are equally likely."""
     height, width = fitting(height, width, size)
     draws = tf.random.stateless_uniform((3,), seed, maxval=tf.int32.max, dtype=tf.int32)
     return draws[0] % (height - size + 1), draws[1] % (width - size + 1)
 
 
 def middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return top and left of the size x size window in the middle."""
+    """Return the position (top, left) of the size x size window in the middle of the image."""
     height, width = fitting(height, width, size)
     return (height - size) // 2, (width - size) // 2
 
 
 def corner_or_middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Draw top and left of a size x size window in one of the four corners or in the middle."""
+    """Return the position (top, left) of a size x size window: a random corner, or the middle."""
     height, width = fitting(height, width, size)
     down, right = height - size, width - size
     which = tf.random.stateless_uniform((), seed, 0, 5, tf.int32)
@@ -54,16 +54,17 @@ def corner_or_middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
 
 
 def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> Window:
-    """Draw top, left, height and width of a window with random area and aspect ratio.
+    """Return a window (top, left, height, width) of random area and aspect ratio.
 
-    The window is the first of ten draws that fits, or else the largest square in the middle. The
-    share is uniform in `area` and the ratio of width to height uniform in `aspect`; height and
+    Up to ten windows are drawn. The first that fits into the image is returned; if none fits, the
+    largest square in the middle is. The window's share of the image's area is drawn uniformly from
+    the range `area`, and its ratio of width to height uniformly from the range `aspect`. Height and
     width are then exchanged with probability 1/2.
     """
     _check_order("area_crop: area", *area)
     _check_order("area_crop: aspect", *aspect)
     if area[1] > 1:
-        raise InputError(f"area_crop: area is up to {area[1]}; expected a share of at most 1")
+        raise InputError(f"area_crop: the maximum of area is {area[1]}; expected at most 1")
     draws = tf.random.stateless_uniform((3 * TRIES + 2,), seed)
     shares, aspects, swaps = tf.unstack(tf.reshape(draws[:-2], (3, TRIES)))
     pixels = _between(shares, *area) * tf.cast(height * width, tf.float32)
@@ -83,7 +84,7 @@ def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> 
 
 
 def fitting(height: Side, width: Side, size: int) -> Place:
-    """Check that a size x size window fits into an image; return height and width unchanged.
+    """Check that a size x size window fits into an image, and return the image's height and width.
 
     Raises:
         InputError: If the window does not fit. If the sizes are unknown in a graph, TensorFlow
@@ -100,7 +101,7 @@ def fitting(height: Side, width: Side, size: int) -> Place:
 
 
 def size_of(image: Image) -> Place:
-    """Return height and width of an image, as ints if known before the image is read."""
+    """Return height and width of an image: ints if known before the image is read, else tensors."""
     height, width = image.shape[:2]
     sizes = tf.shape(image)
     return sizes[0] if height is None else height, sizes[1] if width is None else width
@@ -116,15 +117,15 @@ def _between(uniform: tf.Tensor, least: float, most: float) -> tf.Tensor:
 
 def _check_order(key: str, least: float, most: float) -> None:
     if least > most:
-        raise InputError(f"{key} are {least}, {most}; swap them: the smaller comes first")
+        raise InputError(f"{key} = {least}, {most}; swap them, so that the smaller comes first")
 
 
-# For each op: the function that returns the height and width to which the op resizes.
+# For each op that resizes: the function that returns the new height and width.
 SCALES: Mapping[str, Callable[..., Place]] = {
     "resize_shorter": shorter,
     "scale_jitter": shorter_between,
 }
-# For each op: the function that returns the top and left of the window that the op cuts out.
+# For each op that crops: the function that returns the top and left of its window.
 CROPS: Mapping[str, Callable[..., Place]] = {
     "random_crop": anywhere,
     "centre_crop": middle,

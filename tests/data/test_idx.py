@@ -148,7 +148,7 @@ def test_test_images_of_another_size_are_refused(tmp_path):
     path = write(tmp_path)["t10k-images-idx3-ubyte"]
     path.write_bytes(idx_bytes(np.zeros((7, 3, 4), "uint8"), IMAGES))
     said = refusal(tmp_path)
-    assert said.startswith(f"{path}: images of (3, 4); expected (4, 3)")
+    assert said.startswith(f"{path}: images have shape (3, 4); expected (4, 3)")
 
 
 @pytest.mark.parametrize("compressed", [False, True])

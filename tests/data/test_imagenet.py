@@ -205,7 +205,7 @@ def test_labels_and_validation_images_are_counted(tmp_path, validation, truth):
     validation(tmp_path)
     kit_as_tar(tmp_path, truth)
     said = refusal(tmp_path)
-    assert said.startswith(f"{tmp_path / KIT}.tar.gz: expected 5 labels")
+    assert said.startswith(f"{tmp_path / KIT}.tar.gz: found {len(truth)} labels; expected 5")
     assert f"found {len(truth)}" in said
 
 
