@@ -85,7 +85,7 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
     groups: dict[tuple[str, int], list[Run]] = {}
     seen: Counter[tuple[str, int]] = Counter()  # runs by recipe and seed
     baselines: dict[tuple[str, str], Row] = {}
-    for path in _runs(directories):
+    for path in dict.fromkeys(_runs(directories)):
         directory = RunFiles(path)
         recipe, result = directory.recipe(), directory.result()
         same = recipe.table() | {"seed": 0, "expect": None, "protocol": result["protocol"]}

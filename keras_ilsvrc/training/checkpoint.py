@@ -88,9 +88,10 @@ class Facts(BaseModel):
                 "directory"
             ) from error
         if facts.replicas != replicas:
+            before = counted(facts.replicas, "replica")
             raise InputError(
-                f"the checkpoints are from training on {counted(facts.replicas, 'replica')}, not "
-                f"{replicas}; train on {counted(facts.replicas, 'replica')}, or as many workers"
+                f"the checkpoints were written by training on {before}, but this run has "
+                f"{replicas}; resume it with {before} in total"
             )
         return facts
 
