@@ -1,6 +1,7 @@
 """The `new` command, which writes a recipe for a person's own images, or copies one."""
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -44,12 +45,10 @@ def new(
         _write(out, lambda: files.read(found, files.SMALL).decode())
     else:
         info(net)
-        kind, colon, at = (folder or "").rpartition(":")
-        place = Path(at).resolve()  # the recipe may be used in another directory
-        name = re.sub(r"[^\w.-]+", "-", place.stem if place.is_file() else place.name) or "new"
-        source = f"{kind}{colon}{place}" if place.exists() else f"{kind}{colon}{at}"
-        out = out or Path(f"{name}.toml")
-        _write(out, lambda: _composed(source, net, hours, out))
+        place = Path((folder or "").partition(":")[2] or folder or "").resolve()
+        name = place.stem if place.is_file() else place.name
+        out = out or Path(re.sub(r"[^\w.-]+", "-", name) + ".toml")
+        _write(out, lambda: _composed(folder or "", net, hours, out))
     print_next(*_training(out))
 
 
@@ -78,14 +77,24 @@ def _write(out: Path, text: Callable[[], str]) -> None:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
 
 
+def _absolute(name: str) -> str:
+    """Return the name of a source with an absolute path, for use in any directory."""
+    kind, colon, at = name.partition(":")
+    return f"{kind}:{Path(at).resolve()}" if at and Path(at).exists() else name
+
+
 def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
     """Return the text of a recipe for a folder, and print the choices."""
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
-        from keras_ilsvrc.data.sources import open_source
+        from keras_ilsvrc.data.source import Shares
+        from keras_ilsvrc.data.sources import open_source, source_name
         from keras_ilsvrc.runs.new import compose
 
-    source = open_source(folder, info(net).input_shape[-1])
+    name, channels = _absolute(source_name(folder)), info(net).input_shape[-1]
+    source = open_source(name, channels, split=Shares(0, 0))  # shows which splits it has
+    for note in source.notes:
+        print(note, file=sys.stderr)
     with Console(stderr=True).status(f"measuring the speed of {net}"):
         text, summary = compose(source, net, hours, command(*_training(out)))
     print(f"{out}: {summary}")

@@ -65,7 +65,7 @@ def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
         sizes = {name: round(share * len(whole)) for name, share in SHARES.items()}
         parts = stratified(whole.labels, sizes, str(root))
         splits = {name: whole[part] for name, part in parts.items()}
-    return Source(f"folder:{root}", splits, tuple(classes), drawn=not named)
+    return Source(f"folder:{root}", splits, tuple(classes))
 
 
 def check_folder(root: Path) -> None:

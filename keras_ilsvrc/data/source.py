@@ -18,17 +18,11 @@ OnFault = Callable[[Fault], None]
 
 @dataclass(frozen=True)
 class Source:
-    """Data set with named splits. Unprintable characters in class names are escaped.
-
-    `drawn` tells whether the splits are drawn at random, since the images have none of their own.
-    """
+    """Data set with named splits. Unprintable characters in class names are escaped."""
 
     name: str
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
-    drawn: bool = (
-        False  # whether the splits are drawn from the images, which have none of their own
-    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))

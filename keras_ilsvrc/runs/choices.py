@@ -124,10 +124,18 @@ class Plan(NamedTuple):
 
 
 def facts_of(source: Source) -> Facts:
-    """Return what the choices depend on; read only the headers of some training images."""
+    """Return what the choices depend on; read only the headers of some training images.
+
+    Args:
+        source: Images, opened with empty validation and test splits if it has none of its own.
+
+    Raises:
+        InputError: If there is only one class.
+    """
     train = source.splits["train"]
     total = sum(map(len, source.splits.values()))
-    share = SHARES[total < FEW] if source.drawn else None
+    empty = "validation" in source.splits and not len(source.splits["validation"])
+    share = SHARES[total < FEW] if empty else None
     counts = np.bincount(train.labels, minlength=len(source.classes))
     if len(source.classes) < 2:
         raise InputError(f"{source.name}: one class; expected two or more folders of images")
