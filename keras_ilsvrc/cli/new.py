@@ -79,7 +79,7 @@ def _write(out: Path, text: Callable[[], str]) -> None:
 
 def _absolute(name: str) -> str:
     """Return the name of a source with an absolute path, for use in any directory."""
-    kind, colon, at = name.partition(":")
+    kind, _, at = name.partition(":")
     return f"{kind}:{Path(at).resolve()}" if at and Path(at).exists() else name
 
 
