@@ -33,7 +33,7 @@ def new(
     ] = None,
     hours: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Most hours of training on this machine (default: 1 to 24)."),
+        typer.Option(min=0.01, help="Most hours of training on this machine (default: 0.5 to 24)."),
     ] = None,
 ) -> None:
     """Write a recipe for your own images, or copy a recipe."""

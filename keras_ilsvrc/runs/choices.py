@@ -44,7 +44,7 @@ class Amount(NamedTuple):
 
 
 AMOUNTS = (
-    Amount(1_000, 16, 60, 128, 1),
+    Amount(1_000, 16, 60, 128, 0.5),
     Amount(5_000, 32, 60, 128, 3),
     Amount(20_000, 64, 40, 160, 6),
     Amount(math.inf, 128, 30, 224, 24),
