@@ -78,7 +78,12 @@ def _write(out: Path, text: Callable[[], str]) -> None:
 
 
 def _absolute(name: str) -> str:
-    """Return the name of a source with an absolute path, for use in any directory."""
+    """Return the name of a source with an absolute path; a word of no kind is a folder."""
+    from keras_ilsvrc.data.sources import SOURCES, source_name
+
+    name = source_name(name)
+    if ":" not in name and not any(form.written == name for form in SOURCES.values()):
+        return f"folder:{name}"  # which does not exist: opening it names the nearest
     kind, _, at = name.partition(":")
     return f"{kind}:{Path(at).resolve()}" if at and Path(at).exists() else name
 
@@ -88,10 +93,10 @@ def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.source import Shares
-        from keras_ilsvrc.data.sources import open_source, source_name
+        from keras_ilsvrc.data.sources import open_source
         from keras_ilsvrc.runs.new import compose
 
-    name, channels = _absolute(source_name(folder)), info(net).input_shape[-1]
+    name, channels = _absolute(folder), info(net).input_shape[-1]
     source = open_source(name, channels, split=Shares(0, 0))  # shows which splits it has
     for note in source.notes:
         print(note, file=sys.stderr)

@@ -135,7 +135,7 @@ def test_images_get_smaller_before_epochs_get_fewer():
 @pytest.mark.usefixtures("speed")
 def test_nets_without_batch_normalisation_get_adamw_and_a_low_rate():
     facts = Facts(1000, None, 2, 1.0, 32)
-    without, with_bn = plan_of("vgg11", facts), plan_of("vgg11_bn", facts)
+    without, with_bn = plan_of("nin_cifar10", facts), plan_of("resnet_cifar[depth=8]", facts)
     assert (without.way.optimizer["name"], with_bn.way.optimizer["name"]) == ("adamw", "sgd")
     assert without.learning_rate < with_bn.learning_rate / 100
 
