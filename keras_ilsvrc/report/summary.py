@@ -118,7 +118,7 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
         ("protocol", f"{result['protocol']}, {views}"),
         ("top-5 error", "" if top5 is None else f"{top5:.2f} %"),
         ("expected", expectation(expect) if expect else ""),
-        ("trained for", f"{recipe.schedule.steps:,} steps, seed {recipe.seed}"),
+        ("trained for", f"{experiment.steps:,} steps, seed {recipe.seed}"),
         ("time", f"{result['seconds']:,.0f} seconds, including tests"),
         ("replicas", f"{result['replicas']}{', XLA' if result.get('xla') else ''}"),
         ("overrides", ", ".join(result.get("overrides") or [])),
