@@ -1,4 +1,4 @@
-"""Table of the costs and receptive fields of a model, one row per layer call."""
+"""The function `account`: parameters, operations and receptive fields of a model, in a table."""
 
 import math
 from collections.abc import Iterable
@@ -15,35 +15,35 @@ from keras_ilsvrc.layers.graph import Call, functional, walk
 
 
 def account(model: keras.Model, opened: bool = False) -> Account:
-    """Return the costs and the receptive fields of a functional model, layer by layer.
+    """Return parameters, operations and receptive fields of a functional model, layer by layer.
 
-    There is one row for each call of a layer or of a `keras.ops` operation. A custom layer
-    reports its cost by a method `cost(output_shape)`, which returns units, connections and
-    multiply-adds for a shape without the batch axis. A custom layer without padding reports its
-    window by a method `window()`, which returns kernel and stride, each with one number per axis.
-    From a layer without a known window on, receptive fields are None. If a layer with weights has
-    no known cost, its cost and the model's are None, but its weights are counted.
+    There is one row for each call of a layer or of a `keras.ops` operation. A custom layer can
+    define `cost(output_shape)`, which returns units, connections and multiply-adds for a shape
+    without the batch axis. If it uses no padding, it can also define `window()`, which returns the
+    kernel size and the stride, each with one number per axis. After a layer with an unknown window,
+    receptive fields are None. If a layer with weights has an unknown cost, the layer's cost and the
+    model's total cost are None, but the weights are counted.
 
     Args:
         model: Functional or Sequential model, channels last, for images of a known size.
-        opened: Whether units and nested models are replaced by the rows of the layers inside them.
+        opened: Whether to list the layers inside residual units and nested models as separate rows.
 
     Raises:
-        InputError: If the model is not a built graph of layers, if a size in it is not known, or
-            if it is channels first.
+        InputError: If the model is not functional or not built, if the size of one of its tensors
+            is unknown, or if a layer is channels first.
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model is a {type(model).__name__}; expected a keras.Model")
     if not functional(model):
         raise InputError(
-            f"{model.name} ({type(model).__name__}) is not a graph of layers; build it from "
-            "keras.Input, as a functional model or a Sequential that begins with one"
+            f"{model.name} ({type(model).__name__}) is not a built functional model; build it from "
+            "keras.Input, or as a Sequential model that begins with a keras.Input"
         )
     for x in model.inputs:
         if None in x.shape[1:]:
             raise InputError(
-                f"{model.name} takes images of {x.shape[1:]}; build it with a known size, for "
-                "example input_shape=(224, 224, 3)"
+                f"{model.name} has the input shape {x.shape[1:]}, which contains an unknown size; "
+                "build it with a known size, for example input_shape=(224, 224, 3)"
             )
     ledger = Ledger(model.inputs)
     rows: list[Row] = []
@@ -56,7 +56,7 @@ def account(model: keras.Model, opened: bool = False) -> Account:
 
 
 class Ledger:
-    """State of `account`: each tensor's receptive field and depth, and the weights counted."""
+    """Working data of `account`: each tensor's receptive field and depth, and counted weights."""
 
     def __init__(self, images: Iterable[Any]) -> None:
         self.windows: dict[int, Window | None] = {id(image): pixels(image) for image in images}
@@ -64,21 +64,22 @@ class Ledger:
         self.depths: dict[int, int] = {}
 
     def rows(self, call: Call) -> list[Row]:
-        """Return the rows of a call: one for a plain layer, several for a unit or nested model."""
+        """Return one row for a plain layer call, or a row per inner layer for a nested model."""
         if call.inside:
             return [row for part in call.inside for row in self.rows(part)]
         layer = call.operation
         for x in call.outputs:
             if None in x.shape[1:]:
                 raise InputError(
-                    f"layer {call.name!r} returns {x.shape[1:]}; build the model so that this "
-                    "size is known"
+                    f"layer {call.name!r} has the output shape {x.shape[1:]}, which contains an "
+                    "unknown size; build the model so that this size is known"
                 )
         if getattr(layer, "data_format", None) == "channels_first":
             raise InputError(f"layer {call.name!r} is channels first; build it channels last")
         seen = window(call, [self.windows[id(x)] for x in call.inputs])
         for x in call.outputs:
-            self.windows.setdefault(id(x), seen)  # an empty nested model returns its inputs
+            # If an empty nested model returns its inputs, their entries stay as they are.
+            self.windows.setdefault(id(x), seen)
         units, connections, macs = cost(call)
         above = max((self.depths.get(id(x), 0) for x in call.inputs), default=0)
         for x in call.outputs:
@@ -94,7 +95,7 @@ class Ledger:
         return [self.row(call, numbers)]
 
     def row(self, call: Call, numbers: dict[str, Any]) -> Row:
-        """Return the row of a call, made of its counts and its output's receptive field."""
+        """Return the row of a layer call, made of its counts and its output's receptive field."""
         output = call.outputs[0]
         seen = self.windows[id(output)]
         name, kind, size = call.name, type(call.operation).__name__, output.shape[1:]
@@ -104,12 +105,12 @@ class Ledger:
         )
 
     def count(self, weights: Iterable[Any]) -> int:
-        """Return the number of values in the weights that have not been counted before."""
+        """Return the number of parameters in the weights that no earlier call has counted."""
         new = [weight for weight in weights if id(weight) not in self.counted]
         self.counted.update(map(id, new))
         return sum(math.prod(weight.shape) for weight in new)
 
 
 def memory(x: Any) -> int:
-    """Return the bytes of a tensor for one image."""
+    """Return the size of a tensor in bytes, for a batch of one image."""
     return math.prod(x.shape[1:]) * np.dtype(x.dtype).itemsize

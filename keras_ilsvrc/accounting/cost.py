@@ -1,4 +1,4 @@
-"""Cost of a layer call: units, connections and multiply-adds."""
+"""Cost of a layer call: its numbers of units, connections and multiply-adds."""
 
 import math
 from collections.abc import Callable
@@ -10,11 +10,12 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Cost(NamedTuple):
-    """Units, connections (with biases) and multiply-adds of a layer call; each None if unknown.
+    """Numbers of units, connections and multiply-adds of a layer call; a number is None if unknown.
 
-    As in the papers, only convolutions, dense layers and LeNet's subsampling count. AlexNet's
-    neurons are the outputs of weight layers, LeNet's connections include biases, and the operations
-    of GoogLeNet and the FLOPs of residual nets are multiply-adds without biases.
+    As in the papers, only convolutions, dense layers and LeNet's subsampling are counted. Units are
+    the outputs of these layers: the neurons of the AlexNet paper. Connections include biases, as in
+    the LeNet paper. Multiply-adds exclude biases; the GoogLeNet paper calls them operations, and
+    the ResNet papers FLOPs.
     """
 
     units: int | None
@@ -29,10 +30,10 @@ UNKNOWN = Cost(None, None, None)
 def cost(call: Call) -> Cost:
     """Return the cost of a layer call for one image.
 
-    A layer may report its cost by a method `cost(output_shape)`, which returns the three numbers
-    for a shape without the batch axis. Otherwise the cost is known for the classes in `KINDS`, and
-    for layers whose kernel and output have the same size along the last axis. Other layers without
-    weights and `keras.ops` operations cost nothing.
+    A layer can define `cost(output_shape)`, which returns the three numbers for an output shape
+    without the batch axis. Otherwise the cost is known for the classes in `KINDS`, and for layers
+    whose kernel and output have the same size along the last axis. Other layers without weights and
+    `keras.ops` operations cost nothing; the cost of other layers with weights is unknown.
     """
     layer, size = call.operation, call.outputs[0].shape[1:]
     if callable(getattr(layer, "cost", None)):
@@ -55,7 +56,10 @@ def _by_kernel(call: Call) -> Cost:
 
 
 def _transposed(call: Call) -> Cost:
-    """Return the cost of a transposed convolution, with the multiply-adds of cropped outputs."""
+    """Return the cost of a transposed convolution, including outputs that are computed and cropped.
+
+    The multiply-adds of cropped outputs are counted, but cropped outputs are not units.
+    """
     size = call.outputs[0].shape[1:]
     macs = _products(call.inputs[0].shape[1:], call.operation.kernel)
     return _with_bias(call, math.prod(size), macs)
@@ -102,6 +106,6 @@ KINDS: dict[type, Callable[[Call], Cost]] = {
     layers.Normalization: _nothing,
     layers.PReLU: _nothing,
     layers.Embedding: _nothing,
-    layers.EinsumDense: _unknown,  # the cost depends on the equation
+    layers.EinsumDense: _unknown,  # the cost depends on the einsum equation
     layers.Wrapper: _unknown,
 }

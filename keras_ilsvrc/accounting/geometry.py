@@ -1,4 +1,4 @@
-"""Receptive fields of units in the input image, found by one function per kind of layer."""
+"""Computation of receptive fields in the input image, with one function per kind of layer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Span(NamedTuple):
-    """Receptive fields along one axis: unit i sees `field` pixels from `start + i * stride` on.
+    """Receptive fields along one axis: unit i sees `field` pixels from `start + i * stride` onward.
 
     Pixels are numbered from 0. Pixels with negative numbers, or beyond the image, are padding. With
     stride 0, all units have the same receptive field.
@@ -21,7 +21,7 @@ class Span(NamedTuple):
     stride: int
 
     def slide(self, kernel: int, stride: int = 1, before: int = 0) -> "Span":
-        """Return the span of the outputs if a kernel slides over the units of this span.
+        """Return the `Span` of the outputs of a convolution or pool whose inputs have this `Span`.
 
         Args:
             kernel: Size of the kernel in units.
@@ -35,7 +35,7 @@ class Span(NamedTuple):
         )
 
     def whole(self, units: int) -> "Span":
-        """Return the span of one output that depends on the first `units` units of this span."""
+        """Return the `Span` of an output that sees the first `units` units of this `Span`."""
         return Span(self.start, self.field + (units - 1) * self.stride, 0)
 
 
@@ -44,26 +44,26 @@ Rule = Callable[[Call, list[Window]], Window | None]
 
 
 def pixels(image: Any) -> Window:
-    """Return the window of a model's input image, where each pixel sees only itself."""
+    """Return the receptive fields of the pixels of an input image: each pixel sees only itself."""
     return (Span(0, 1, 1),) * len(image.shape[1:-1])
 
 
 def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
-    """Return the receptive fields of a call's outputs from those of its inputs, or None."""
+    """Return the receptive fields of a call's outputs, given its inputs'; None if unknown."""
     rule = _rule(call.operation)
     known = [spans for spans in windows if spans is not None]
     if rule is None or not known or len(known) < len(windows):
         return None
     if len(known) == 1 and not any(span.stride for span in known[0]):
-        return known[0]  # all units already have the same receptive field
+        return known[0]  # all inputs see the same pixels, and so do all outputs
     for x, spans in zip(call.inputs, known):
         if any(span.stride for span in spans) and len(x.shape) != len(spans) + 2:
-            return None  # the tensor has other axes than the image
+            return None  # the tensor does not have the axes of an image
     return rule(call, known)
 
 
 def _units(x: Any, spans: Window) -> tuple[int, ...]:
-    """Return the number of units along each image axis of a tensor: 1 per axis for a vector."""
+    """Return the number of a tensor's units along each image axis; for a vector, 1 on each axis."""
     sizes = x.shape[1:-1]
     return sizes if len(sizes) == len(spans) else (1,) * len(spans)
 
@@ -81,7 +81,8 @@ def _sliding(call: Call, windows: list[Window]) -> Window:
     return tuple(map(Span.slide, spans, extents, strides, before))
 
 
-# Number of zeros before the first unit. As in TensorFlow, an odd zero of "same" comes last.
+# Number of padding zeros before the first unit. If "same" padding needs an odd number of zeros, the
+# extra zero is at the end, as in TensorFlow.
 PADDING: dict[str, Callable[[int, int, int], int]] = {
     "valid": lambda size, extent, stride: 0,
     "same": lambda size, extent, stride: max(extent - ((size - 1) % stride + 1), 0) // 2,
@@ -108,12 +109,15 @@ def _cropping(call: Call, windows: list[Window]) -> Window:
 
 
 def _moved(spans: Window, amounts: Any, sign: int = 1) -> Window:
-    pairs = (amounts,) if isinstance(amounts[0], int) else amounts  # a 1D layer has a single pair
+    pairs = (amounts,) if isinstance(amounts[0], int) else amounts  # a 1D layer has only one pair
     return tuple(span.slide(1, 1, sign * before) for span, (before, _) in zip(spans, pairs))
 
 
 def _slicing(call: Call, windows: list[Window]) -> Window | None:
-    """Return the window of a slice like `x[:, ::2]`; None if it drops, adds or reverses axes."""
+    """Return the receptive fields of a slice such as `x[:, ::2]`.
+
+    Return None if the slice drops, adds or reverses an axis.
+    """
     args, kwargs = call.arguments
     key, spans = kwargs.get("key", args[-1]), windows[0]
     parts = list(key) if isinstance(key, (tuple, list)) else [key]
@@ -142,7 +146,10 @@ def _reducing(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _pointwise(call: Call, windows: list[Window]) -> Window | None:
-    """Return the union of the inputs' windows. Every unit sees all of a broadcast input."""
+    """Return the union of the receptive fields of all inputs of an elementwise operation.
+
+    Along an axis with broadcasting, every output unit sees the whole broadcast input.
+    """
     images = [(x, spans) for x, spans in zip(call.inputs, windows) if spans]
     if len({len(spans) for _, spans in images}) != 1:
         return None if images else ()
@@ -155,7 +162,8 @@ def _pointwise(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _union(spans: Sequence[Span], units: int) -> Span:
-    if len({span.stride for span in spans}) > 1:  # windows with different strides drift apart
+    if len({span.stride for span in spans}) > 1:
+        # With different strides, the union has a different size at each unit. Use the whole range.
         spans = [span.whole(units) for span in spans]
     start = min(span.start for span in spans)
     return Span(start, max(span.start + span.field for span in spans) - start, spans[0].stride)
@@ -168,7 +176,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # reached only by maps: `window` returns earlier for vectors
+    return None  # unknown for feature maps; `window` handles vectors without this rule
 
 
 def _rule(operation: Any) -> Rule | None:
@@ -181,7 +189,8 @@ def _rule(operation: Any) -> Rule | None:
     return found[0] if found else default
 
 
-# For each rule: Keras layers, then Keras operations. Random layers are treated as in inference.
+# For each rule, the names of the Keras layers and of the `keras.ops` operations that it applies to.
+# Random layers, for example RandomFlip, are treated as in inference.
 RULES: dict[Rule, tuple[str, str]] = {
     _sliding: (
         "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D "

@@ -1,4 +1,4 @@
-"""Rows of the table that `account` returns, one per layer call, and their sums."""
+"""Data classes of the table that `account` returns: a row per layer call, and sums over rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -12,15 +12,15 @@ PADDING_KINDS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Counts of one row or summed over rows. A count is None if any part of it is unknown.
+    """Counts of one row, or sums of counts over rows. A sum is None if any of its terms is unknown.
 
     Attributes:
-        parameters: Number of trainable weights; a shared layer's are counted at its first call.
-        statistics: Number of non-trainable weights, such as moving means, counted the same way.
-        units: Number of outputs of layers with weights; 0 for normalisation and other layers.
+        parameters: Number of trainable parameters; a shared layer's are counted at its first call.
+        statistics: Number of non-trainable parameters, such as moving means, counted likewise.
+        units: Number of outputs of layers with kernels; 0 for normalisation and other layers.
         connections: Number of inputs to all units, including their biases.
         macs: Number of multiply-adds of convolutions and dense layers, without biases.
-        memory: Bytes of the outputs for one image.
+        memory: Size of the outputs for one image, in bytes.
     """
 
     parameters: int
@@ -33,10 +33,10 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Numbers):
-    """Row for one layer call. A residual unit or nested model has the sums over its layers.
+    """Table row for one layer call; for a residual unit or nested model, sums over its layers.
 
     `field`, `stride` and `start` have one number per axis of the image; they are empty if the
-    model takes no image, and None if they are not known.
+    model's input is not an image, and None if they are unknown.
 
     Attributes:
         name: Name of the layer, for example `shared#2` for the second call of `shared`, or
@@ -44,8 +44,9 @@ class Row(Numbers):
         kind: Class name of the layer or operation.
         size: Shape of the (first) output without the batch axis.
         field: Number of rows and columns of pixels in the receptive field, padding included.
-        stride: Number of pixels from one unit's receptive field to the next; 0 if all are the same.
-        start: First pixel of the first unit's receptive field, from 0; negative in the padding.
+        stride: Number of pixels from one unit's receptive field to the next; 0 if all coincide.
+        start: First pixel of the first unit's receptive field, counted from 0; negative if the
+            pixel is padding.
     """
 
     name: str
@@ -58,10 +59,10 @@ class Row(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(Numbers):
-    """Group of consecutive rows whose maps have the same size, with the sums over the rows.
+    """Group of consecutive rows whose feature maps have the same size, with sums over the rows.
 
     Attributes:
-        size: Height and width of the maps; `()` for vectors.
+        size: Height and width of the feature maps; `()` for vectors.
         rows: Names of the rows.
     """
 
@@ -71,12 +72,12 @@ class Stage(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Account(Numbers):
-    """Costs and receptive fields of a model: a row per layer call, and the sums over the rows.
+    """Counts and receptive fields of a model: a row per layer call, and the sums over all rows.
 
     Attributes:
         name: Name of the model.
         depth: Number of layers with units on the longest path from an input to an output.
-        rows: Rows in an order in which the layers can run, branch by branch.
+        rows: Rows in topological order, one branch after another.
     """
 
     name: str
@@ -95,7 +96,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """Group consecutive rows by map size. Padding belongs to the group of the next layer."""
+        """Group consecutive rows with the same map size. Padding layers join the next layer."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING_KINDS:
@@ -108,7 +109,7 @@ class Account(Numbers):
 
 
 def sums(rows: Iterable[Numbers]) -> dict[str, Any]:
-    """Return each count summed over the rows; None for a count that is unknown in a row."""
+    """Return {name of a count: sum over the rows}. A sum is None if a row's count is unknown."""
     rows = list(rows)
     columns = {name.name: [getattr(row, name.name) for row in rows] for name in fields(Numbers)}
     return {name: None if None in column else sum(column) for name, column in columns.items()}

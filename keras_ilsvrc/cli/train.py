@@ -257,7 +257,7 @@ def _check_workers(machine: Machine, local_workers: int | None, max_restarts: in
             "or one CPU device"
         )
     if max_restarts and not local_workers:
-        raise InputError("--max-restarts is for --local-workers only; give both or neither")
+        raise InputError("--max-restarts needs --local-workers; add it, or leave this option out")
     if not math.isfinite(machine.deadline):
         raise InputError(
             f"--wait-for-workers is {machine.deadline}; expected a finite number of seconds"

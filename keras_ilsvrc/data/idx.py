@@ -100,7 +100,6 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
     if len(values) != size:
         count = f"{len(values):,} bytes" if len(values) < size else "more bytes"
         raise InputError(
-            f"{path}: found {count} of values; expected {size:,}, the number in its header; "
-            "download it again"
+            f"{path}: contains {count} of values, but its header says {size:,}; download it again"
         )
     return np.frombuffer(values, "uint8").reshape(shape)

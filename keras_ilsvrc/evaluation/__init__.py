@@ -1,1 +1,1 @@
-"""Evaluation of models by the papers' test protocols."""
+"""Evaluation of models with the test protocols of the papers, for example ten crops."""

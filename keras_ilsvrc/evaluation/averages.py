@@ -1,4 +1,4 @@
-"""Averages of probabilities over the views of an image, over scales and over networks."""
+"""Averages of class probabilities over the views of an image, over scales and over networks."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from keras_ilsvrc.errors import InputError
 
 
 class MeanOverViews(keras.Model):
-    """Model that averages another model's probabilities over the views of each image.
+    """Model that averages another model's probabilities over the views (crops) of each image.
 
     Shape:
         (images, views, height, width, channels) to (images, classes), float32.
@@ -30,7 +30,7 @@ class MeanOverViews(keras.Model):
 
 
 def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
-    """Average the probabilities of several networks, or of several tests of one network.
+    """Average class probabilities of several networks, or of one network tested in several ways.
 
     Args:
         members: Arrays (images, classes) for the same images in the same order. They may come
@@ -46,11 +46,11 @@ def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
     for member in members:
         if count and member.shape != total.shape:
             raise InputError(
-                f"probabilities have shape {member.shape}, earlier ones had {total.shape}; an "
-                "ensemble needs nets with the same classes, tested on the same images"
+                f"the ensemble has probabilities of shapes {total.shape} and {member.shape}; use "
+                "nets with the same classes, tested on the same images"
             )
         total = total + member if count else member.astype("float64")
         count += 1
     if not count:
-        raise InputError("the ensemble is empty; give the probabilities of at least one net")
+        raise InputError("the ensemble is empty; pass the probabilities of at least one net")
     return (total / count).astype("float32")

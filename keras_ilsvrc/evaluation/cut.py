@@ -1,4 +1,4 @@
-"""Split that cuts views, such as ten crops, out of each image of another split."""
+"""Dataset split that cuts views, for example ten crops, out of each image of another split."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ RESIZES = ("resize", "resize_shorter")
 
 @dataclass(frozen=True, eq=False)
 class ViewsOf:
-    """Split whose `image` returns all views of an image, (views, height, width, channels).
+    """Dataset split whose items are all views of one image, (views, height, width, channels).
 
     Attributes:
-        split: Images to take the views of.
-        ops: Ops on single images that give the network's input.
-        statistics: Statistics of the training images that the ops need.
+        split: Split with the images to cut the views from.
+        ops: Preprocessing ops on single images that produce the network's input.
+        statistics: Statistics of the training images, which some ops need.
         views: Function from `evaluation.views` that returns the positions of the views.
-        side: Shorter side to resize the images to; None to resize as the ops do.
+        side: Shorter side in pixels to which images are resized; None to keep the ops' own resize.
         size: Height and width of the views; not used if `views` is `whole`.
     """
 
@@ -40,10 +40,10 @@ class ViewsOf:
         return len(self.split)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.split, name)  # all else, such as names and labels, is the split's
+        return getattr(self.split, name)  # other attributes, such as labels, come from `split`
 
     def image(self, index: Index) -> tf.Tensor:
-        """Return the float32 views of the image at an index, preprocessed for the network."""
+        """Return all views of the image at `index`, preprocessed for the network, in float32."""
         before, after = parted(self.ops, self.side, self.views is whole)
         image = image_at(self.split, index, before, NO_SEED, self.statistics)
         asked, known = tf.shape(image), image.shape
@@ -53,7 +53,8 @@ class ViewsOf:
                 f"images are {height}x{width}, but the net takes {self.size}x{self.size}; resize "
                 "them to at least that size"
             )
-        tf.debugging.assert_greater_equal(asked[:2], self.size)  # for sizes unknown until run time
+        # Check sizes that become known only when the graph runs.
+        tf.debugging.assert_greater_equal(asked[:2], self.size)
         views = [self._cut(image, view) for view in self.views(height, width, self.size)]
         views = [apply_ops(view, after, NO_SEED, self.statistics) for view in views]
         return tf.cast(tf.stack(views), tf.float32)
@@ -68,11 +69,11 @@ class ViewsOf:
 
 
 def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
-    """Return the ops to apply before the views are cut out, and the ops to apply to each view.
+    """Divide preprocessing ops into those for the whole image and those for each view cut from it.
 
-    The views replace the last `centre_crop`, or follow the resize if there is none. If `side` is
-    given or `entire` is True (views of whole images), only the resize is applied before, and
-    every `centre_crop` is dropped.
+    Views are cut in place of the last `centre_crop`, or after the resize if there is none. If
+    `side` is not None or `entire` is True (each view is a whole image), only the resize applies to
+    the whole image, and every `centre_crop` is dropped.
     """
     crops = [number for number, row in enumerate(rows) if row["op"] == "centre_crop"]
     resizes = [row for row in rows if row["op"] in RESIZES][:1]
@@ -85,7 +86,7 @@ def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
 
 
 def own_side(split: Split, rows: Rows) -> int | None:
-    """Return the images' shorter side after any resize op, in pixels; None if it may vary."""
+    """Return the images' shorter side in pixels, after any resize op; None if it may vary."""
     for row in rows:
         if row["op"] in RESIZES:
             return row["size"]

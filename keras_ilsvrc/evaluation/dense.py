@@ -1,4 +1,4 @@
-"""Dense evaluation over whole images: Simonyan and Zisserman, arXiv:1409.1556, section 3.2."""
+"""Dense evaluation on whole images (Simonyan and Zisserman, arXiv:1409.1556, section 3.2)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from keras import layers, ops
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
 
-CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # allowed last layers of a head
+CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # layers that may end a model
 
 
 @dataclass(frozen=True)
 class AnySizeGraph:
-    """Graph of a model, changed so that it runs on images of any size.
+    """Graph of a Keras model, modified so that it runs on images of any size.
 
     Attributes:
         image: Input tensor of the graph.
-        steps: Calls in order, each with the function to run in its place.
-        over_windows: Whether the head is applied to every window; the scores of the windows are
-            then averaged before the last step.
+        steps: Layer calls in order, each with the function to run in place of the layer.
+        over_windows: Whether the head is applied to every window of the feature maps. If so, the
+            scores of the windows are averaged before the last step.
     """
 
     image: Any
@@ -44,8 +44,8 @@ class AnySizeGraph:
 class FullyConvolutional(keras.Model):
     """Model that applies a network to images of the network's input size or larger.
 
-    The model shares the weights of the network, and so follows later changes of them. Keras cannot
-    save this model; save the network.
+    The model shares the weights of the network, so later changes to them apply to both. Keras
+    cannot save this model; save the network instead.
     """
 
     def __init__(self, net: keras.Model, graph: AnySizeGraph):
@@ -57,7 +57,7 @@ class FullyConvolutional(keras.Model):
             if side is not None and side < (least or 1):
                 raise InputError(
                     f"images are {images.shape[1]}x{images.shape[2]}, but {self.net.name} was "
-                    f"built for {'x'.join(map(str, self.graph.image.shape[1:3]))}; give images "
+                    f"built for {'x'.join(map(str, self.graph.image.shape[1:3]))}; use images "
                     "of at least that size"
                 )
         return self.graph(images)
@@ -68,7 +68,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
 
     A head of dense layers is applied to every window of the feature maps before it. A window has
     the size of these maps in training, and neighbouring windows are one unit apart. So the first
-    dense layer acts as a convolution of that size, and the others act as 1x1 convolutions. The
+    dense layer acts as a convolution of that size, and later dense layers as 1x1 convolutions. The
     scores of all windows are averaged before the softmax. In a head with global average pooling,
     the pooling does the averaging. Dropout is inactive.
 
@@ -81,17 +81,20 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
             `GlobalAveragePooling2D`, and ends in a dense layer or an activation.
 
     Returns:
-        Model of images (batch, height, width, channels) to (batch, classes), float32 if the given
-        model's output is; for images of the training size, the outputs are the same.
+        Model that maps images (batch, height, width, channels) to (batch, classes), float32 if the
+        output of `model` is. For images of the training size, both models return the same output.
 
     Raises:
         InputError: If the model is not functional, or its head has another form.
     """
     if not functional(model):
-        raise InputError(f"{model.name} is not functional; build it from keras.Input")
+        raise InputError(f"{model.name} is not a functional model; build it from keras.Input")
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         shapes = [tuple(x.shape) for x in model.inputs]
-        raise InputError(f"{model.name} takes {shapes}; expected (batch, height, width, channels)")
+        raise InputError(
+            f"{model.name} has inputs of shapes {shapes}; expected one input of shape (batch, "
+            "height, width, channels)"
+        )
     output = output_of(model)
     if isinstance(output, dict):
         if "predictions" not in output:
@@ -102,7 +105,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
 
 
 def windows(maps: Any, height: int, width: int) -> Any:
-    """Return every height x width window of feature maps: (batch * windows, values)."""
+    """Return every `height` x `width` window of feature maps, as rows (batch * windows, values)."""
     shifted = [
         maps[:, y : (y - height + 1) or None, x : (x - width + 1) or None]
         for y in range(height)
@@ -112,10 +115,10 @@ def windows(maps: Any, height: int, width: int) -> Any:
 
 
 def _any_size(model: keras.Model) -> AnySizeGraph:
-    """Return the graph of a model, changed so that it runs on images of any size."""
+    """Return the graph of a model, modified so that it runs on images of any size."""
     root = walk(model)
     steps: list[tuple[Call, Callable[..., Any]]] = []
-    of_windows: set[int] = set()  # `id` of tensors with a row for each window
+    of_windows: set[int] = set()  # `id` of each tensor that has one row per window
     averages = flattens = 0
     mixed = False
     for call in leaf_calls(root):
@@ -137,14 +140,15 @@ def _any_size(model: keras.Model) -> AnySizeGraph:
     one = flattens == 1 or (not flattens and averages)
     if mixed or not one or not ends or len(root.outputs[0].shape) != 2:
         raise InputError(
-            f"{model.name} has no head to sweep over an image; expected one Flatten or "
-            "GlobalAveragePooling2D after the last maps, then dense layers and an activation"
+            f"{model.name} has no head that can be applied to every window of an image; expected "
+            "one Flatten or GlobalAveragePooling2D after the last feature maps, then dense layers "
+            "and an activation"
         )
     return AnySizeGraph(root.inputs[0], steps, over_windows)
 
 
 def _anchored(call: Call) -> Callable[[Any], Any]:
-    """Return a max pool whose windows begin at the same pixels at every size of the maps."""
+    """Return a max pooling function that pads feature maps of any size as at the training size."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
         return pool

@@ -1,4 +1,4 @@
-"""Test errors in %, their confidence interval, and cross-entropy, from probabilities."""
+"""Test error in %, its confidence interval, and cross-entropy, computed from probabilities."""
 
 import numpy as np
 from scipy.stats import binomtest
@@ -7,7 +7,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Return the share of images whose class is not among the k most probable ones, in %.
+    """Return the share of images, in %, whose true class is not among the k most probable classes.
 
     A class that ties with the true one counts as more probable, and an image with a non-finite
     probability counts as wrong (not in the papers), so that a broken network cannot look good.
@@ -18,19 +18,19 @@ def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
         k: Number of guesses per image, from 1 to the number of classes.
     """
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
-    not_worse = (probabilities >= own).sum(axis=1)  # includes the true class itself
+    not_worse = (probabilities >= own).sum(axis=1)  # counts the true class too
     right = (not_worse <= k) & np.isfinite(probabilities).all(axis=1)
     return float(100 * (1 - right.mean()))
 
 
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean of -log(probability of the true class), in nats."""
+    """Return the cross-entropy in nats: the mean of -log(probability of the true class)."""
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     return float(-np.log(np.maximum(own, np.finfo("float32").tiny)).mean())
 
 
 def confidence_interval(error: float, images: int, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of an error, for images drawn at random.
+    """Return Wilson's score interval for an error that was measured on randomly drawn images.
 
     Args:
         error: Share of images that are wrong, in %.

@@ -1,4 +1,4 @@
-"""Evaluation of a model on the images of a split, by a test protocol of the papers."""
+"""Evaluation of a model on a dataset split with one of the papers' test protocols."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,14 +18,15 @@ from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import passes_of, sides_of
 from keras_ilsvrc.evaluation.views import whole
 
-Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]  # returns one worker's batches
+# Function that returns one worker's batches.
+Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]
 # Function of (model, batches, after_step) that runs the model over the batches, calls `after_step`
 # after each step, and returns the outputs of all steps.
 Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
 class Inference(NamedTuple):
-    """Run of a model over all images at one scale, with the given number of views per image."""
+    """Settings for running a model over all images at one scale, with all views of each image."""
 
     model: keras.Model
     split: Any
@@ -46,7 +47,7 @@ def evaluate(
     scales: Sequence[int] | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> np.ndarray:
-    """Test a model by a protocol; return the probabilities, (images, classes), float32.
+    """Test a model with a protocol; return class probabilities (images, classes) in float32.
 
     A protocol is a list of passes over the images, each with its own kind of views and scales.
     Probabilities are averaged over the views at one scale, then over the scales of a pass, then
@@ -55,14 +56,14 @@ def evaluate(
     Args:
         model: Model whose output is probabilities, or a dict with `predictions`.
         split: Images to evaluate on.
-        rows: Ops on single images that give the network's input. The scales of the protocol
-            replace the size of the resize, and the views replace the last centre crop.
-        statistics: Statistics of the training images that the ops need.
+        rows: Preprocessing ops on single images that produce the network's input. The scales of
+            the protocol replace the size in the resize op, and the views the last centre crop.
+        statistics: Statistics of the training images, which some ops need.
         protocol: Name of a protocol in `protocols.PROTOCOLS`.
-        batch_size: Maximum number of views per step, over all replicas; more only if the views of
-            one image at one scale, which stay together, exceed a replica's share.
+        batch_size: Maximum number of views per step, over all replicas. It is exceeded only if
+            one image has more views at one scale than a replica's share; they stay together.
         forward: Function that runs a model over batches, such as `training.forward.Forward`.
-        scales: Shorter sides in pixels that replace the protocol's own.
+        scales: Shorter sides in pixels, used instead of the protocol's scales.
         progress: Function called after each step with the number of images done and the total.
 
     Raises:
@@ -95,9 +96,9 @@ def _inferences(
     protocol: str,
     scales: Sequence[int] | None,
 ) -> list[list[Inference]]:
-    """Return one list for each pass of a protocol, with one `Inference` for each scale."""
+    """Return one list per pass of a protocol, which contains one `Inference` per scale."""
     if not len(split):
-        raise InputError("the split contains no images; choose another one")
+        raise InputError("the split contains no images; choose another split")
     if protocol == "single_view" and scales is None:
         return [[Inference(model, split, rows, statistics, 1, False)]]
     size = _side_of(model, protocol)
@@ -111,13 +112,14 @@ def _inferences(
 
 
 def _side_of(model: keras.Model, protocol: str) -> int:
-    """Return the side of the square images that a model takes."""
+    """Return the side in pixels of a model's square input images."""
     passes_of(protocol)
     height, width = model.inputs[0].shape[1:3]
     if height is None or height != width:
         raise InputError(
-            f"{model.name} takes images of {height or 'any'}x{width or 'any'}, but {protocol} "
-            "needs a square; build the net with the input_shape it was trained with"
+            f"{model.name} takes images of {height or 'any'}x{width or 'any'}, but protocol "
+            f"{protocol} needs square images of a fixed size; build the net with the input_shape "
+            "that it was trained with"
         )
     return height
 
@@ -125,9 +127,9 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 def _probabilities(
     inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
-    """Run an `Inference` and return the probabilities of every image once, without repeats."""
+    """Run an `Inference`; return one row of probabilities per image, in the order of the split."""
     model, split, rows, statistics, views, entire = inference
-    images, done = 0, 0  # number of images in a step, and in all steps so far
+    images, done = 0, 0  # images per step, and images in all finished steps
 
     def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         nonlocal images
@@ -136,7 +138,7 @@ def _probabilities(
             images = share * replicas
             found = evaluation_batches(split, rows, statistics, images, context)
             if found.element_spec.shape[1:].is_fully_defined():
-                break  # otherwise sizes may differ, so each batch has one image
+                break  # if sizes may differ, each replica gets one image at a time
         return found
 
     def of_step() -> range:
@@ -157,8 +159,8 @@ def _probabilities(
         if isinstance(error, InputError) or not entire:
             raise
         raise InputError(
-            f"{model.name} cannot take images of this size; use a protocol of crops, or images "
-            "whose sides are multiples of the net's total stride"
+            f"{model.name} does not accept whole images of this size; use a protocol with crops, "
+            "for example ten_crop, or images whose sides are multiples of the net's total stride"
         ) from error
     probabilities = outputs["predictions"] if isinstance(outputs, dict) else outputs
     return probabilities[: len(split)]

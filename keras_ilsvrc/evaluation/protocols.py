@@ -1,4 +1,4 @@
-"""Table of the papers' test protocols. It needs no TensorFlow, so that listing them is fast."""
+"""Test protocols of the papers. This module does not need TensorFlow, so listing them is fast."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,17 +6,21 @@ from typing import NamedTuple
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
-# With the scale (share, pixels), images are resized to the shorter side share * S + pixels. S is
-# the shorter side to which the ops resize them. `pixels` is for crops of 224, and grows with the
-# crop size, which is ours. With the scale None, images keep the size before the last crop.
+# The scale (share, pixels) means that images are resized to the shorter side share * S + pixels,
+# where S is the shorter side after the resize of the preprocessing ops. `pixels` is valid for crops
+# of 224 pixels. For other crop sizes it is multiplied by size / 224, which is our choice.
+# The scale None means that images keep the size which they have before the last crop.
 OWN = (None,)
-AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))  # S - 32, S, S + 32: arXiv:1409.1556, section 3.2
-FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))  # ResNet: arXiv:1512.03385, 3.4
-FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))  # GoogLeNet: arXiv:1409.4842, 7
+# S - 32, S and S + 32 pixels, as for VGG (arXiv:1409.1556, section 3.2).
+AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))
+# The five shorter sides for ResNet, where S is 256 (arXiv:1512.03385, section 3.4).
+FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))
+# The four shorter sides for GoogLeNet, where S is 256 (arXiv:1409.4842, section 7).
+FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))
 
 
 class Pass(NamedTuple):
-    """Pass over all images that takes the same views of each image at one or more scales."""
+    """Pass over all images at one or more scales, with the same kind of views at each scale."""
 
     views: Callable[..., list[View]]
     scales: tuple[tuple[float, int] | None, ...]
@@ -41,7 +45,7 @@ PROTOCOLS = {
 
 
 def passes_of(protocol: str) -> tuple[Pass, ...]:
-    """Return the passes of a protocol.
+    """Return the passes over the images that a test protocol consists of.
 
     Raises:
         InputError: If the protocol is unknown.
@@ -52,23 +56,23 @@ def passes_of(protocol: str) -> tuple[Pass, ...]:
 
 
 def views_of(protocol: str) -> int:
-    """Return the number of views per image; a whole image and its mirror image are two."""
+    """Return a protocol's number of views per image. A crop and its mirror image are two views."""
     return sum(each.number * len(each.scales) for each in passes_of(protocol))
 
 
 def sides_of(
     protocol: str, own: int | None, size: int, scales: Sequence[int] | None = None
 ) -> list[tuple[Pass, list[int | None]]]:
-    """Return each pass of a protocol, with the shorter sides to which it resizes the images.
+    """Return the passes of a protocol, each with the lengths of the shorter side of its images.
 
     Args:
         protocol: Name of a protocol in `PROTOCOLS`.
         own: Shorter side S of the test images; None if it may vary.
         size: Side of the images that the network takes, in pixels.
-        scales: Shorter sides that replace the protocol's own, as many as it has.
+        scales: Shorter sides in pixels, used instead of the protocol's; the same number of them.
 
     Returns:
-        Pairs of a pass and its sides; a side of None means to resize as the ops do.
+        Pairs of a pass and its sides. The side None means to keep the ops' own resize.
 
     Raises:
         InputError: If the protocol is unknown or has another number of scales, if a scale is
@@ -78,27 +82,28 @@ def sides_of(
     for each in passes_of(protocol):
         if scales is not None and len(scales) != len(each.scales):
             raise InputError(
-                f"scales are {list(scales)}; expected {len(each.scales)}, as many as {protocol} has"
+                f"scales are {list(scales)}; expected {len(each.scales)} scales for the "
+                f"protocol {protocol}"
             )
         if scales is None and own is None and each.scales != OWN:
             raise InputError(
-                f"{protocol} derives its scales from the size to which the ops resize images, but "
-                f"no op resizes them; give {len(each.scales)} scales"
+                f"protocol {protocol} derives its scales from the size in the resize op, but "
+                f"there is no resize op; give {len(each.scales)} scales"
             )
         sides: list[int | None] = [_side(x, own, size) for x in each.scales]
         sides = sides if scales is None else list(scales)
         small = [x for x in (own if side is None else side for side in sides) if x and x < size]
         if small:
             raise InputError(
-                f"{protocol} resizes images to {small[0]}, but the net takes {size}x{size}; give "
-                f"{len(each.scales)} scales of at least {size}"
+                f"protocol {protocol} resizes images to a shorter side of {small[0]} pixels, but "
+                f"the net takes {size}x{size}; give {len(each.scales)} scales of at least {size}"
             )
         found.append((each, sides))
     return found
 
 
 def _side(scale: tuple[float, int] | None, own: int | None, size: int) -> int | None:
-    """Convert a scale to a shorter side in pixels, or to None to resize as the ops do."""
+    """Convert a scale to a shorter side in pixels, or to None for the ops' own resize."""
     if scale is None or own is None:
         return None
     share, pixels = scale

@@ -1,18 +1,18 @@
-"""Positions of the views of an image, in integer arithmetic on Python ints or tensors.
+"""Positions of the views (crops) of an image, computed with Python ints or integer tensors.
 
 Each function takes the height and width of an image and the side of the views, in pixels, and
-returns the views in order. It does not read or cut pixels.
+returns the views in order. It does not read or cut any pixels.
 """
 
 from typing import Any, NamedTuple
 
-Rectangle = tuple[Any, Any, Any, Any]  # top, left, height, width
+Rectangle = tuple[Any, Any, Any, Any]  # top, left, height, width, in pixels
 
 
 class View(NamedTuple):
-    """Rectangle of an image, and whether it is mirrored left to right.
+    """Part of an image that a network sees: a rectangle, mirrored left to right if `flip` is True.
 
-    A rectangle whose size differs from the side of the views is resized to it.
+    Rectangles of any other size are later resized to the side of the views, except in `whole`.
     """
 
     top: Any
@@ -28,24 +28,27 @@ def flipped(rectangles: list[Rectangle]) -> list[View]:
 
 
 def corners(height: Any, width: Any, size: int) -> list[Rectangle]:
-    """Return the rectangles in the four corners, then the one in the centre."""
+    """Return the square crops in the four corners of an image, then the centre crop."""
     down, right = height - size, width - size
     places = ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2))
     return [(top, left, size, size) for top, left in places]
 
 
 def centre(height: Any, width: Any, size: int) -> list[View]:
-    """Return only the view in the centre."""
+    """Return the centre crop as a list of one view."""
     return [View(*corners(height, width, size)[-1], flip=False)]
 
 
 def ten_crop(height: Any, width: Any, size: int) -> list[View]:
-    """Return the four corners, the centre and their mirror images (AlexNet, section 4.1)."""
+    """Return ten crops: the four corners, the centre and their mirror images.
+
+    AlexNet was tested with these crops (Krizhevsky et al. 2012, section 4.1).
+    """
     return flipped(corners(height, width, size))
 
 
 def grid_crop(height: Any, width: Any, size: int) -> list[View]:
-    """Return the 50 views of a 5x5 grid and their mirror images (arXiv:1409.1556, section 3.2)."""
+    """Return 25 crops on a 5x5 grid and their mirror images (VGG, arXiv:1409.1556, section 3.2)."""
     down, right = height - size, width - size
     return flipped(
         [
@@ -57,12 +60,13 @@ def grid_crop(height: Any, width: Any, size: int) -> list[View]:
 
 
 def square_crop(height: Any, width: Any, size: int) -> list[View]:
-    """Return the 36 views of GoogLeNet (section 7): six of each of three squares, also mirrored.
+    """Return 36 views of an image, cut from three squares (GoogLeNet, arXiv:1409.4842, section 7).
 
     The squares are as wide as the shorter side and lie left, centre and right, or top, centre and
-    bottom. The six views of a square are its corners, its centre, and the whole square.
+    bottom. Each square has six views: its corners, its centre, and the whole square. All 18 views
+    are also mirrored.
     """
-    side = (height + width - abs(height - width)) // 2  # the shorter side
+    side = (height + width - abs(height - width)) // 2  # min(height, width), also for tensors
     rectangles = []
     for place in range(3):
         top, left = (height - side) * place // 2, (width - side) * place // 2
@@ -72,5 +76,5 @@ def square_crop(height: Any, width: Any, size: int) -> list[View]:
 
 
 def whole(height: Any, width: Any, size: int) -> list[View]:
-    """Return the whole image, whatever its size, and its mirror image."""
+    """Return the whole image, of any size, and its mirror image."""
     return flipped([(0, 0, height, width)])

@@ -25,13 +25,13 @@ def is_number(value: Any, least: float = -math.inf) -> bool:
 
 
 def check_image(shape: Sequence[int | None], least: Sequence[int] = (1, 1)) -> None:
-    """Raise a ValueError if `shape` is not (batch, height, width, maps), or too small.
+    """Raise a ValueError if `shape` is not (batch, height, width, channels) or is too small.
 
     `least` is the smallest valid (height, width).
     """
     shape = tuple(shape)
     if len(shape) != 4 or shape[3] is None:
-        raise ValueError(f"the input is {shape}; expected (batch, height, width, maps)")
+        raise ValueError(f"the input shape is {shape}; expected (batch, height, width, channels)")
     if any(size is not None and size < few for size, few in zip(shape[1:3], least)):
         pixels = "x".join(map(str, least))
-        raise ValueError(f"the input is {shape}; expected at least {pixels} pixels")
+        raise ValueError(f"the input shape is {shape}; expected at least {pixels} pixels")

@@ -1,4 +1,4 @@
-"""Convolution whose backward pass is fast on a CPU."""
+"""Convolution layer with a fast backward pass on CPUs."""
 
 import keras
 from keras import ops
@@ -6,13 +6,13 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` whose gradient with respect to its input is a forward convolution.
+    """`keras.layers.Conv2D` whose gradient with respect to its input is computed by a convolution.
 
-    For a convolution with stride 1 and "same" padding, that gradient is itself a convolution: of
-    the gradient with respect to the outputs, with the kernel rotated by 180 degrees and its input
-    and output maps exchanged. TensorFlow's own operation is slower on a CPU when the maps are many
-    and small (`keras-ilsvrc bench net resnet50 --against keras`). All other convolutions, and all
-    convolutions on a GPU or another backend, are left to Keras.
+    For stride 1 and "same" padding, the gradient with respect to the input equals a convolution of
+    the gradient with respect to the output. Its kernel is rotated by 180 degrees, and its input and
+    output channels are exchanged. On a CPU, TensorFlow's own gradient operation is slower if there
+    are many small feature maps (`keras-ilsvrc bench net resnet50 --against keras`). In all other
+    cases, and on GPUs and other backends, this layer computes the same as Keras' layer does.
 
     Shape:
         (batch, height, width, channels), channels last, to (batch, height', width', filters).
@@ -20,7 +20,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         plain = super().convolution_op
-        inputs = ops.cast(inputs, self.compute_dtype)  # the inputs may be integers
+        inputs = ops.cast(inputs, self.compute_dtype)  # integer inputs are possible
         if not self.turns_back():
             return plain(inputs, kernel)
         import tensorflow as tf
@@ -43,7 +43,7 @@ class Conv2D(keras.layers.Conv2D):
         return convolve(inputs, tf.convert_to_tensor(kernel))
 
     def turns_back(self):
-        """Return whether the gradient with respect to the input is computed by a convolution."""
+        """Return whether to compute the gradient with respect to the input as a convolution."""
         return (
             keras.backend.backend() == "tensorflow"
             and not keras.distribution.list_devices("gpu")

@@ -14,21 +14,20 @@ from keras_ilsvrc.layers.residual import ResidualUnit
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer, of a `keras.ops` operation or of a model.
+    """One call of a layer, a `keras.ops` operation or a nested model in a functional model.
 
-    Every call has Keras tensors of its own. The output of one call and the input of the next are
-    the same object, also across the borders of nested models. Two calls of the same model share
-    no tensors.
+    An output of one call and the same tensor as an input of the next call are the same object, also
+    where a nested model begins or ends. Two calls of one nested model share no tensors inside it.
 
     Attributes:
         name: Name of the layer, or of the operation without Keras' running number. Repeated names
-            in a model are numbered, for example `shared#2`. Calls inside a nested model or unit
-            have its name as a prefix, for example `conv3_1/conv_2`.
+            in a model are numbered, for example `shared#2`. Calls inside a nested model or residual
+            unit have its name as a prefix, for example `conv3_1/conv_2`.
         operation: The layer, operation or model.
         arguments: Positional and keyword arguments of the call.
         inputs: The tensors among the arguments.
         outputs: The tensors that the call returns.
-        inside: Calls made by a nested model or unit; empty for all other operations.
+        inside: Calls inside a nested model or residual unit; empty for all other operations.
     """
 
     name: str
@@ -45,7 +44,7 @@ def body(layer: Any) -> Any:
 
 
 def functional(layer: Any) -> bool:
-    """Return whether the layer is a built functional or sequential model with Keras' `call`."""
+    """Return whether the layer is a built functional or Sequential model with Keras' own `call`."""
     return (
         isinstance(layer, keras.Model)
         and bool(getattr(layer, "outputs", None))
@@ -56,20 +55,20 @@ def functional(layer: Any) -> bool:
 def output_of(model: keras.Model) -> Any:
     """Return the output tensor of a functional model, or the list or dict of its output tensors.
 
-    The attribute `output` is not read from a `keras.Sequential`, which has it only after a call.
+    A `keras.Sequential` has no attribute `output` before its first call; its `outputs` are read.
     """
     return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
 
 
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:
-    """Return a `Call` for a functional model, with a nested `Call` for each call inside it.
+    """Return a `Call` for a functional model, with one `Call` inside for each of its layer calls.
 
     The calls are in topological order, one branch after another.
 
     Args:
         model: Model for which `functional` returns True.
-        inputs: Keras tensors to call the model with, in the order of `model.inputs`, or None for
-            `model.inputs`. Their shapes determine all shapes inside.
+        inputs: Keras tensors to call the model with, in the order of `model.inputs`. None means
+            `model.inputs`. The shapes of all tensors inside follow from their shapes.
         name: Prefix of the names of the calls inside.
     """
     inputs = list(model.inputs if inputs is None else inputs)
@@ -105,8 +104,9 @@ def run_call(call: Call, tensors: dict[int, Any], run: Callable[..., Any] | None
 
     Args:
         call: One of the calls from `leaf_calls`.
-        tensors: Values by the `id` of their Keras tensors; updated in place.
-        run: Function that replaces the call's own operation, called with the same arguments.
+        tensors: {`id` of a Keras tensor: its value}; updated in place.
+        run: Function to call instead of the call's own operation, with the same arguments; None for
+            the operation.
     """
     args, kwargs = keras.tree.map_structure(lambda x: tensors.get(id(x), x), call.arguments)
     run = run or call.operation
@@ -156,7 +156,7 @@ def _behind(tensors: Any, given: set[int]) -> list[Any]:
 
 
 def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yield every layer that contains no other layer, also inside nested models and units."""
+    """Yield every layer that contains no other layer, including those inside nested models."""
     for layer in model.layers:
         inner = body(layer)
         if isinstance(inner, keras.Model):
@@ -171,7 +171,7 @@ def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 
 def synchronize(model: keras.Model, synchronized: bool) -> None:
-    """Set whether BN computes its statistics over all replicas, or on each replica separately."""
+    """Set whether batch normalisation uses statistics of all replicas or of each one separately."""
     for layer in [*model.layers, *batch_norms(model)]:
         if hasattr(layer, "synchronized"):
             layer.synchronized = synchronized

@@ -1,4 +1,4 @@
-"""Convolution in groups: AlexNet's two towers (Krizhevsky et al. 2012, figure 2)."""
+"""Grouped convolution, for AlexNet's two towers (Krizhevsky et al. 2012, figure 2)."""
 
 import keras
 from keras import ops
@@ -8,14 +8,14 @@ from keras import ops
 class GroupedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D` that computes its groups as separate convolutions.
 
-    Same arguments, weights, names and results as `keras.layers.Conv2D(groups=...)`, with one
-    kernel of shape (rows, columns, channels / groups, filters) and output channels ordered by
-    group. On a CPU, Keras compiles a grouped convolution separately, which is several times
-    slower (`keras-ilsvrc bench layers`).
+    Arguments, weights, names and results are those of `keras.layers.Conv2D(groups=...)`. There is
+    one kernel of shape (rows, columns, channels / groups, filters), and the output channels are
+    ordered by group. On a CPU, Keras' own grouped convolution runs in an XLA-compiled function,
+    which is several times slower (`keras-ilsvrc bench layers`).
 
     Shape:
         (batch, height, width, channels), channels last, to (batch, height', width', filters).
-        Inputs with channels first are left to Keras.
+        For channels first, this layer computes as Keras' layer does.
 
     Raises:
         ValueError: If `groups` does not divide the channels and the filters evenly.
@@ -23,7 +23,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         convolve = super().convolution_op
-        inputs = ops.cast(inputs, self.compute_dtype)  # the inputs may be integers
+        inputs = ops.cast(inputs, self.compute_dtype)  # integer inputs are possible
         if self.groups == 1 or self.data_format == "channels_first":
             return convolve(inputs, kernel)
         parts = ops.split(inputs, self.groups, axis=-1)

@@ -8,34 +8,34 @@ from keras import layers, ops
 
 from keras_ilsvrc.layers.arguments import check, check_image, is_whole
 
-DEFAULT = "glorot_uniform"  # as in Keras' layers; also used if an initializer is None
+DEFAULT = "glorot_uniform"  # Keras' default; also used if an initializer is None
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 def scaled_tanh(x):
-    """Return 1.7159 tanh(2 x / 3), which maps 1 to 1 and -1 to -1 (equation 6, appendix A)."""
+    """Return 1.7159 tanh(2 x / 3), which maps 1 to 1 and -1 to -1 (LeCun et al., equation 6)."""
     return 1.7159 * ops.tanh(2 / 3 * x)
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class TableConv2D(layers.Layer):
-    """Convolution in which a table lists the input maps that each output map is computed from.
+    """Convolution with a table that lists the input feature maps of each output feature map.
 
-    Table I of LeCun et al. 1998. Each connection of an input map to an output map has a kernel (60
-    in LeNet-5), and each output map has a bias. The kernels are copied into one dense kernel that
-    is zero elsewhere, so that a single convolution computes all maps.
+    This is layer C3 of LeNet-5 (LeCun et al. 1998, table I). Each connection of an input map to an
+    output map has a kernel (60 in LeNet-5), and each output map has a bias. The kernels are copied
+    into one dense kernel that is zero elsewhere, so that a single convolution computes all maps.
 
     Args:
         table: Indices of the input maps of each output map, for example `[[0, 1, 2], [1, 2, 3]]`.
-        kernel_size: Side of every kernel; kernels are square.
-        activation: Function, or name of a Keras activation; None for none.
+        kernel_size: Height and width of every kernel, as a single number.
+        activation: Activation function or name of a Keras activation; None for no activation.
         kernel_initializer: Initializer of the kernels, each drawn with the fan-in of its own
             output map.
         bias_initializer: Initializer of the biases.
 
     Shape:
         (batch, height, width, maps), channels last, to
-        (batch, height - kernel_size + 1, width - kernel_size + 1, rows of the table).
+        (batch, height - kernel_size + 1, width - kernel_size + 1, number of rows in the table).
 
     Raises:
         ValueError: If the table is not a list of lists of distinct maps, if `kernel_size` is not a
@@ -54,12 +54,15 @@ class TableConv2D(layers.Layer):
     ):
         super().__init__(**kwargs)
         if not isinstance(table, (list, tuple)) or not table:
-            raise ValueError(f"table is {table!r}; expected a list of maps for each output map")
+            raise ValueError(
+                f"table is {table!r}; expected a list of input maps for each output map"
+            )
         for number, maps in enumerate(table):
             whole = isinstance(maps, (list, tuple)) and all(is_whole(index, 0) for index in maps)
             if not whole or not maps or len(set(maps)) < len(maps):
                 raise ValueError(
-                    f"table[{number}] is {maps!r}; expected different input maps, e.g. [0, 1, 2]"
+                    f"table[{number}] is {maps!r}; expected different input maps, for example "
+                    "[0, 1, 2]"
                 )
         check("kernel_size", kernel_size, is_whole(kernel_size, 1), "a whole number above 0")
         self.table = tuple(tuple(int(index) for index in maps) for maps in table)
@@ -74,7 +77,8 @@ class TableConv2D(layers.Layer):
         check_image(input_shape, (self.kernel_size, self.kernel_size))
         if input_shape[3] <= last:
             raise ValueError(
-                f"table uses map {last}; expected at most {input_shape[3] - 1}, the last input map"
+                f"table uses input map {last}, but the last input map is {input_shape[3] - 1}; "
+                "expected a table of existing maps, or an input with more maps"
             )
         side, connections = self.kernel_size, len(self.connected)
         self.kernel = self.add_weight(
@@ -92,11 +96,11 @@ class TableConv2D(layers.Layer):
         self.built = True
 
     def by_fan_in(self, initializer):
-        """Return an initializer that draws the kernels of an output map with that map's fan-in."""
+        """Return an initializer that draws each output map's kernels with the map's own fan-in."""
 
         def draw(shape, dtype=None):
-            # Draw a dense kernel for each number of input maps in the table. An output map takes
-            # its kernels from the dense kernel with the same number of input maps.
+            # Rows of the table differ in length. For each length, draw a dense kernel with that
+            # number of input maps. Each output map gets kernels from the one for its row's length.
             filters, counts = len(self.table), sorted({len(maps) for maps in self.table})
             dense = [initializer((*shape[:2], count, filters), dtype=dtype) for count in counts]
             dense = ops.reshape(ops.concatenate(dense, axis=2), (*shape[:2], -1))
@@ -130,7 +134,7 @@ class TableConv2D(layers.Layer):
         positions = output_shape[0] * output_shape[1]
         products = positions * self.kernel_size**2 * len(self.connected)
         units = positions * output_shape[2]
-        return units, products + units, products  # the bias of a unit is a connection
+        return units, products + units, products  # each unit's bias is a connection too
 
     def window(self):
         """Return the kernel size and the strides, each as (rows, columns)."""
@@ -149,12 +153,13 @@ class TableConv2D(layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class Subsampling2D(layers.Layer):
-    """Sum over 2x2 windows with stride 2, times one coefficient per map, plus one bias per map.
+    """Layer that sums 2x2 windows with stride 2, times a coefficient and plus a bias for each map.
 
-    Layers S2 and S4 of LeCun et al. 1998. The last row or column of an odd size is ignored.
+    These are layers S2 and S4 of LeNet-5 (LeCun et al. 1998). If the height or width is odd, the
+    last row or column is ignored.
 
     Args:
-        activation: Function, or name of a Keras activation; None for none.
+        activation: Activation function or name of a Keras activation; None for no activation.
         coefficient_initializer: Initializer of the coefficients, drawn with a fan-in of 4.
         bias_initializer: Initializer of the biases.
 
@@ -228,14 +233,14 @@ class Subsampling2D(layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class RadialBasis(layers.Layer):
-    """Negative squared distance between the input and each of several fixed codes.
+    """Layer that returns the negative squared distance of its input from each of its fixed codes.
 
-    Equation 7 of LeCun et al. 1998, y_i = sum_j (x_j - w_ij)^2, with the sign changed, so that the
-    largest output is the best match, and its softmax is the posterior of equation 9 without the
-    rubbish class. With float16 and bfloat16, distances are computed in float32.
+    This is equation 7 of LeCun et al. 1998, y_i = sum_j (x_j - w_ij)^2, with the sign changed. The
+    largest output is therefore the best match, and the softmax of the outputs is the posterior of
+    equation 9 without its rubbish class. float16 and bfloat16 inputs are cast to float32.
 
     Args:
-        codes: One code per output unit: a list of as many numbers as the input has.
+        codes: List of codes, one per output unit; a code has as many numbers as the input.
 
     Shape:
         (batch, ..., numbers in a code) to (batch, ..., number of codes).
@@ -249,7 +254,7 @@ class RadialBasis(layers.Layer):
         super().__init__(**kwargs)
         try:
             values = np.asarray(codes)
-        except ValueError:  # lists of different lengths
+        except ValueError:  # the lists have different lengths
             values = np.empty(0)
         numbers = values.dtype.kind in "iuf" and np.isfinite(values).all()
         if values.ndim != 2 or not values.size or not numbers:

@@ -1,4 +1,4 @@
-"""Local response normalisation: Krizhevsky et al. 2012, section 3.3."""
+"""Local response normalisation layer (Krizhevsky et al. 2012, section 3.3)."""
 
 import keras
 import numpy as np
@@ -13,10 +13,10 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     b_i = a_i / (k + alpha * sum_j a_j^2) ^ beta, where j runs over the `size` channels around i
     (Krizhevsky et al. 2012, section 3.3). The sum is not divided by `size`: the alpha of Caffe,
-    PyTorch and ONNX is `size` times this alpha. float16 and bfloat16 are computed in float32.
+    PyTorch and ONNX is `size` times this alpha. float16 and bfloat16 inputs are cast to float32.
 
     Args:
-        size: Number of channels in the sum, n in the paper; odd.
+        size: Number of channels in the sum (n in the paper), an odd number.
         k: Constant added to the weighted sum; keeps the divisor above zero.
         alpha: Weight of the sum.
         beta: Exponent.
@@ -47,13 +47,13 @@ class LocalResponseNormalization(keras.layers.Layer):
         channels = input_shape[-1]
         if channels is None or channels % self.groups:
             raise ValueError(
-                f"channels are {channels}; expected a multiple of groups, {self.groups}"
+                f"the input has {channels} channels; expected a multiple of groups, {self.groups}"
             )
         index = np.arange(channels)
         near = abs(index[:, None] - index) <= self.size // 2
         same_group = index[:, None] * self.groups // channels == index * self.groups // channels
-        # The sum over a window of channels is a product with a banded matrix of ones. This is
-        # the fastest form on a CPU, and it works the same on every backend.
+        # The sums over windows of channels are computed as a product with a banded matrix of ones.
+        # This is the fastest way on a CPU, and it works on every backend.
         self.window = (near & same_group).astype("float32")
         self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: channels})
         self.built = True
@@ -73,7 +73,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _normalisation(window, k, alpha, beta):
-    """Return a function that normalises. Its hand-written gradient makes training twice as fast."""
+    """Return the normalisation function. Its custom gradient makes training twice as fast."""
 
     @ops.custom_gradient
     def normalise(a):
@@ -94,7 +94,7 @@ def _normalisation(window, k, alpha, beta):
 
 def _inverse_power(x, beta):
     """Return x ** -beta."""
-    if beta == 0.75:  # two square roots are several times faster than a power
+    if beta == 0.75:  # two square roots are several times faster than `ops.power`
         root = ops.rsqrt(x)
         return root * ops.sqrt(root)
     return ops.power(x, -beta)

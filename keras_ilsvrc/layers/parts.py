@@ -9,8 +9,9 @@ from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
-# Initializer of every kernel (ours), so that any net trains as built; biases start at zero: the
-# Gaussian of He et al. (arXiv:1502.01852, section 2.2); Keras' "he_normal" truncates its tails.
+# Initializer of every kernel, whatever the net's paper says, so that every net trains as built. It
+# is the Gaussian of He et al. (arXiv:1502.01852, section 2.2); Keras' "he_normal" truncates its
+# tails. Biases start at zero.
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_in", "distribution": "untruncated_normal"},
@@ -19,28 +20,29 @@ CELL = r"(conv(?=.*-)|maxpool|avgpool)(\d+)(?:x(\d+))?(?:/(\d+))?(?:-(\d+))?"
 
 
 class Cell(NamedTuple):
-    """Entry of a paper's table, for example `conv7/2-64`, `conv1x7-192` or `maxpool3/2`."""
+    """Layer in the papers' notation, for example `conv7/2-64`, `conv1x7-192` or `maxpool3/2`."""
 
     kind: str
-    kernel: int | tuple[int, int]  # (rows, columns) if they differ
+    kernel: int | tuple[int, int]  # (rows, columns) if the two differ
     stride: int
     filters: int | None
 
     @classmethod
     def parse(cls, text):
-        """Return the cell that `<kind><kernel>[/<stride>][-<filters>]` describes.
+        """Parse a text of the form `<kind><kernel>[/<stride>][-<filters>]` into a `Cell`.
 
-        A `Cell` is also accepted and returned as it is.
+        A `Cell` is also accepted and returned unchanged.
         """
         if isinstance(text, Cell):
             return text
         match = re.fullmatch(CELL, text)
         if not match:
             raise ValueError(
-                f"{text!r} is not a cell; expected for example conv3-64, conv7/2-64, maxpool3/2"
+                f"{text!r} does not describe a layer; expected, for example, conv3-64, conv7/2-64 "
+                "or maxpool3/2"
             )
         if 0 in map(int, re.findall(r"\d+", text)):
-            raise ValueError(f"{text!r} is not a cell; expected numbers above 0")
+            raise ValueError(f"{text!r} contains a 0; expected numbers above 0")
         kind, rows, columns, stride, filters = match.groups()
         kernel = int(rows) if columns in (None, rows) else (int(rows), int(columns))
         return cls(kind, kernel, int(stride or 1), int(filters) if filters else None)
@@ -52,12 +54,12 @@ def sides(kernel):
 
 
 def pad(x, cell, padding, name, dtype=None):
-    """Apply a paper's padding to `x`. Return the result and the `padding` for the Keras layer.
+    """Pad `x` with zeros. Return the result and the `padding` argument for the next Keras layer.
 
     `padding` is `"half"` for kernel // 2 zeros on every side, a number for that many zeros on every
-    side, `"ceil"` for the `overhang` on the right and at the bottom, `"same"` for TensorFlow's
-    padding, or `"valid"` for none. For pools, padding with zeros equals that of Caffe and torch if
-    no input is negative, for example after a ReLU.
+    side, `"ceil"` for as many zeros on the right and at the bottom as `overhang` returns, `"same"`
+    for TensorFlow's padding, or `"valid"` for none. Max pools of zero-padded inputs give the same
+    result as in Caffe and PyTorch if no input is negative, for example after a ReLU.
     """
     if padding in ("valid", "same") or cell.kernel == 1:
         return x, "same" if padding == "same" else "valid"
@@ -75,7 +77,7 @@ def pad(x, cell, padding, name, dtype=None):
         return x, "valid"
     same = [size and -(-size // cell.stride) * cell.stride - size for size in sizes]
     if cell.kernel == cell.stride + 1 and after == [1, 1] and same == [0, 0]:
-        return x, "same"  # equal to "ceil" padding at this size, and does not copy x
+        return x, "same"  # equals "ceil" padding at this size, without copying x
     after = [(0, zeros) for zeros in after]
     return layers.ZeroPadding2D(after, **options)(x), "valid"
 
@@ -122,7 +124,7 @@ def normalise(x, batch_norm, activation, name, dtype=None):
 
 
 def pool(x, cell, name, padding="valid"):
-    """Apply a max or average pool."""
+    """Apply the max or average pooling layer that `cell` describes."""
     cell = Cell.parse(cell)
     if cell.kind == "avgpool" and padding == "ceil":
         return CeilAveragePooling2D(cell.kernel, cell.stride, "valid", "channels_last", name=name)(
@@ -143,18 +145,19 @@ def chain(
     border="half",
     strided_pool="ceil",
 ):
-    """Apply cells one after another, as layers named `<prefix>_<key>`.
+    """Apply convolutions and pools one after another; their names are `<prefix>_<key>`.
 
     Args:
         x: Feature maps.
-        cells: Cells by `<key>`.
+        cells: {key: layer in the papers' notation}, in the order of the layers.
         prefix: Prefix of the names of layers.
         activation: Activation of every convolution.
-        batch_norm: Constants of the batch normalisation of every convolution, or None for none.
-        strided: Padding of cells with a stride above 1. If None, convolutions are padded by half,
-            as in Caffe, and pools by `strided_pool`.
+        batch_norm: Momentum and epsilon of the batch normalisation after every convolution, or None
+            for no batch normalisation.
+        strided: Padding of layers with a stride above 1. If None, convolutions are padded by half
+            the kernel, as in Caffe, and pools as `strided_pool` says.
         border: Padding of pools with stride 1: `"half"` to leave the padding out of averages, or 1
-            to count its zeros in averages of 3x3 windows, as Caffe and torch do.
+            to count its zeros in averages of 3x3 windows, as Caffe and PyTorch do.
         strided_pool: Padding of pools with a stride above 1; `"ceil"` is Caffe's rule.
     """
     for key, text in cells.items():
@@ -169,7 +172,7 @@ def chain(
 
 
 def branches(x, rows, name, **options):
-    """Apply each of `rows` to `x` as a `chain` of cells, and concatenate the outputs."""
+    """Apply each branch of layers in `rows` to `x`, and concatenate the outputs of the branches."""
     return layers.Concatenate(name=name)([chain(x, cells, name, **options) for cells in rows])
 
 
@@ -178,13 +181,13 @@ def column(x, table, pool_cell="maxpool3/2", activation="relu", lrn=None, paddin
 
     Args:
         x: Images.
-        table: Rows by the name of the convolution, for example `conv1`. A row has the cell, the
-            number of towers, and the layers that follow, for example `"norm pool"` for layers
-            named `norm1` and `pool1`.
-        pool_cell: Cell of every pool.
+        table: {name of a convolution, for example `conv1`: row}. A row has the convolution in the
+            papers' notation, the number of towers, and the layers that follow, for example
+            `"norm pool"` for layers named `norm1` and `pool1`.
+        pool_cell: Every pooling layer, in the papers' notation.
         activation: Activation of every convolution.
-        lrn: Constants of local response normalisation; None omits every `norm`.
-        padding: Padding of convolutions by name; the default is kernel // 2 on every side.
+        lrn: Arguments of local response normalisation; None omits every `norm`.
+        padding: {name of a convolution: padding}; the default is kernel // 2 on every side.
         ceil: Whether pools round the number of windows up, as Caffe does.
     """
     for name, (cell, towers, follow) in table.items():

@@ -1,4 +1,4 @@
-"""Pooling by Caffe's rule, which rounds the number of windows up."""
+"""Average pooling by Caffe's rule, which rounds the number of windows up."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras_ilsvrc.layers.arguments import check, check_image
 
 
 def overhang(size, kernel, stride):
-    """Return the number of zeros to append so that the windows cover all `size` pixels.
+    """Return the number of zeros to append so that the pooling windows cover all `size` pixels.
 
     By Caffe's rule, the number of windows is rounded up. If `size` is None, return the largest
     number of zeros that can be needed.
@@ -20,7 +20,7 @@ def overhang(size, kernel, stride):
 class CeilAveragePooling2D(layers.AveragePooling2D):
     """Average pooling that covers every pixel and leaves padding out of the averages.
 
-    Caffe's rule: windows begin at the first pixel, their number is rounded up, and those that
+    By Caffe's rule, windows begin at the first pixel and their number is rounded up. Windows that
     extend beyond the right or lower edge are cut off there. The arguments are those of
     `keras.layers.AveragePooling2D`.
 
@@ -52,7 +52,8 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
             x = ops.pad(x, [(0, 0), *((0, zeros) for zeros in edge), (0, 0)])
             return ops.average_pool(x, self.pool_size, self.strides, "valid", "channels_last")
 
-        seen = averages(ops.ones_like(inputs[:1, :, :, :1]))  # fraction of window inside image
+        # The average of ones is the fraction of each window that lies inside the image.
+        seen = averages(ops.ones_like(inputs[:1, :, :, :1]))
         return averages(inputs) / seen
 
     def compute_output_shape(self, input_shape):
@@ -68,6 +69,9 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
 
 
 def _edge(size, kernel, stride):
-    """Return the `overhang`. If `size` is known only at run time, ensure that one window fits."""
+    """Return the number of zeros to append, for a `size` that may be known only at run time.
+
+    In that case, the number is large enough for at least one window.
+    """
     zeros = overhang(size, kernel, stride)
     return zeros if isinstance(size, int) else ops.maximum(zeros, kernel - size)

@@ -1,4 +1,4 @@
-"""The residual unit: He et al., arXiv:1512.03385 [1] and arXiv:1603.05027 [2]."""
+"""Residual unit: He et al. 2015 (arXiv:1512.03385) and He et al. 2016 (arXiv:1603.05027)."""
 
 import math
 from collections import namedtuple
@@ -15,8 +15,9 @@ from keras_ilsvrc.layers.shortcuts import SHORTCUTS, TABLE_1, zero_pad
 Order = namedtuple("Order", "before layer last after")
 
 # fmt: off
-# [2] figure 4. A unit applies `before` ahead of every weight layer, `layer` for every weight layer
-# of F except the last, `last` for the last one, and `after` behind the addition.
+# He et al. 2016, figure 4: the five orders of the layers in a unit. `before` has the steps before
+# each weight layer of F. `layer` is each weight layer with the steps after it, except the last
+# weight layer, which is `last`. `after` has the steps after the addition.
 FIGURE_4 = {
     "original":        Order("",        "conv bn relu", "conv bn",      "relu"),
     "bn_after_add":    Order("",        "conv bn relu", "conv",         "bn relu"),
@@ -25,10 +26,11 @@ FIGURE_4 = {
     "full_preact":     Order("bn relu", "conv",         "conv",         ""),
 }
 # fmt: on
-PUBLISHED_GATE = -6.0  # bias b_g of the gate, from the best gated networks in [2] table 1
+PUBLISHED_GATE = -6.0  # bias b_g of the best gated nets in He et al. 2016, table 1
 
 BATCH_NORM_KEYS = ({"momentum", "epsilon"}, {"momentum"}, {"epsilon"})
-# For each argument: a function that returns whether a value is valid, and the expected values.
+# For each argument: a function that returns whether a value is valid, and the text that names the
+# valid values in error messages.
 VALID = {
     "shortcut": (lambda x: x in list(SHORTCUTS), f"one of {', '.join(SHORTCUTS)}"),
     "order": (lambda x: x in list(FIGURE_4), f"one of {', '.join(FIGURE_4)}"),
@@ -50,30 +52,33 @@ VALID = {
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class ResidualUnit(layers.Layer):
-    """Unit F(x) + h(x), where F is a stack of weight layers and h(x) the shortcut, if any.
+    """Residual unit F(x) + h(x), where F is a stack of convolutions and h is the shortcut, if any.
 
-    If a pre-activation unit changes the size or the number of maps, its first BN-ReLU comes before
-    the split, so that its output also enters the shortcut (He et al., arXiv:1603.05027, appendix).
+    If a pre-activation unit changes the size or the number of feature maps, its first BN and ReLU
+    come before the two paths split, so that the shortcut also receives their output (He et al.,
+    arXiv:1603.05027, appendix).
 
     Args:
-        convolutions: The weight layers of F in the papers' notation (kernel, stride if it is not
+        convolutions: The convolutions of F in the papers' notation (kernel, stride if it is not
             1, filters), for example `"conv3/2-128 conv3-128"`.
         shortcut: `"none"`, `"A"`, `"B"` or `"C"` (He et al., arXiv:1512.03385, section 4.1);
             `"constant_0.5"`, `"constant_0.5_0.5"`, `"exclusive_gating"`, `"shortcut_gating"` or
             `"dropout"` (arXiv:1603.05027, table 1); `"keras"` as in Keras' ResNet50V2.
         order: `"original"`, `"bn_after_add"`, `"relu_before_add"`, `"relu_preact"` or
             `"full_preact"` (He et al., arXiv:1603.05027, figure 4).
-        activated: Whether the input is already activated, for example by the stem. The first
-            activation of a pre-activation order is then omitted.
-        batch_norm: Momentum and epsilon of BN, or None for convolutions with biases and no BN.
+        activated: Whether BN and ReLU have already been applied to the input, for example by the
+            stem. A pre-activation unit then omits its first BN and ReLU.
+        batch_norm: Momentum and epsilon of BN, as a dict, or None for convolutions with biases and
+            no BN.
         use_bias: Which convolutions have a bias if the unit has BN: None for none, True for all,
             `"bare"` for those not directly followed by BN.
-        gate_bias: Initial bias of a gate, b_g in arXiv:1603.05027, table 1.
+        gate_bias: Initial bias of a gating shortcut's gate, b_g in arXiv:1603.05027, table 1.
         synchronized: Whether BN uses the statistics of all replicas (TensorFlow only).
         seed: Seed of the shortcut `"dropout"`.
-        layer_configs: Changes to `get_config()` of layers inside the unit, by the name of the
-            layer, for example `{"bn_1": {"trainable": False}}`. Attributes changed after the unit
-            is built are added here when the unit is saved or cloned.
+        layer_configs: Changes to the configurations (`get_config()`) of layers inside the unit, by
+            layer name, for example `{"bn_1": {"trainable": False}}`. If attributes of these layers
+            are changed after the unit is built, the saved configuration of the unit includes them
+            here.
 
     Shape:
         (batch, height, width, channels), channels last, to
@@ -130,11 +135,11 @@ class ResidualUnit(layers.Layer):
         self.built = True
 
     def configured(self, body):
-        """Return a copy of the inner model whose layers are changed as `layer_configs` says."""
+        """Return a copy of the inner model with the changes of `layer_configs` to its layers."""
         for name in self.layer_configs:
             if name not in self.built_configs:
                 known = ", ".join(self.built_configs)
-                raise ValueError(f"layer_configs names {name!r}; expected one of {known}")
+                raise ValueError(f"layer_configs names layer {name!r}; expected one of {known}")
 
         def clone(layer):
             changed = self.layer_configs.get(layer.name, {})
@@ -143,7 +148,7 @@ class ResidualUnit(layers.Layer):
         return keras.models.clone_model(body, clone_function=clone)
 
     def graph(self, x):
-        """Return the output of the unit for a symbolic input."""
+        """Apply the layers of the unit to a symbolic input, and return the output."""
         stride, target = self.stride, self.cells[-1].filters
         ready = self.activated
         if not ready and self.changes(x, target, stride):
@@ -167,7 +172,7 @@ class ResidualUnit(layers.Layer):
         return self.apply(y, self.form.after, "out")
 
     def changes(self, x, target, stride):
-        """Return whether the shortcut must change the size or the number of maps."""
+        """Return whether the shortcut must change the size or the number of feature maps."""
         return x.shape[-1] != target or (stride > 1 and self.shortcut != "keras")
 
     def convolution(self, x, cell, name, normalised):
@@ -178,7 +183,7 @@ class ResidualUnit(layers.Layer):
         return parts.conv(x, cell, f"conv_{name}", **options)
 
     def gate(self, x, target, stride):
-        """Return the gate g(x) ([2] section 3.1): a 1x1 convolution followed by a sigmoid."""
+        """Return the gate g(x): a 1x1 convolution and a sigmoid (He et al. 2016, section 3.1)."""
         start = keras.initializers.Constant(self.gate_bias)
         options = {"kernel_initializer": parts.KERNEL_INITIALIZER, "bias_initializer": start}
         options |= {"data_format": "channels_last", "dtype": self.dtype_policy, "name": "gate"}
@@ -186,7 +191,7 @@ class ResidualUnit(layers.Layer):
         return gate(x)
 
     def multiply(self, x, factor, gate, name):
-        """Multiply `x`, the output of the shortcut or of F, by a `factor` of `TABLE_1`."""
+        """Apply a `factor` of `TABLE_1` to `x`: multiply by a number or gate, or apply dropout."""
         options = {"dtype": self.dtype_policy, "name": f"{name}_scaled"}
         if factor is None:
             return x
@@ -220,7 +225,8 @@ class ResidualUnit(layers.Layer):
         maps, target = input_shape[3], self.cells[-1].filters
         if SHORTCUTS[self.shortcut] is zero_pad and target < maps:
             raise ValueError(
-                f"shortcut {self.shortcut} cannot reduce {maps} maps to {target}; it only adds maps"
+                f"shortcut {self.shortcut} cannot reduce {maps} maps to {target}; it can only add "
+                "maps: use shortcut B or C, or more filters"
             )
         sizes = [size and -(-size // self.stride) for size in input_shape[1:3]]
         return (input_shape[0], *sizes, target)
@@ -236,7 +242,7 @@ class ResidualUnit(layers.Layer):
         }
 
     def changed_configs(self):
-        """Return the changed configuration values of inner layers, as {layer: {key: value}}."""
+        """Return all changes to the configurations of inner layers, as {layer: {key: value}}."""
         if not self.built:
             return _plain(self.layer_configs)
         shared = {
@@ -254,7 +260,7 @@ class ResidualUnit(layers.Layer):
 
 
 def _cells(convolutions):
-    """Return the weight layers of F as cells, or raise a ValueError if one is invalid."""
+    """Parse the `convolutions` of a residual unit, or raise a ValueError if they are invalid."""
     try:
         cells = tuple(parts.Cell.parse(text) for text in convolutions.split())
     except (AttributeError, ValueError):

@@ -1,10 +1,10 @@
-"""Shortcuts of residual units: He et al., arXiv:1512.03385 [1] and arXiv:1603.05027 [2]."""
+"""Shortcuts of residual units: He et al. 2015 (arXiv:1512.03385) and 2016 (arXiv:1603.05027)."""
 
 from keras import ops
 
 # fmt: off
-# [2] table 1, as (factor of the shortcut h(x), factor of F(x)). The gate g is the sigmoid of a 1x1
-# convolution of x. The "1x1 convolution" shortcut of that table is option C below.
+# He et al. 2016, table 1, as (factor of the shortcut h(x), factor of F(x)). The gate g is the
+# sigmoid of a 1x1 convolution of x. The table's "1x1 convolution" shortcut is `project` below.
 TABLE_1 = {
     "constant_0.5":     (0.5,       None),
     "constant_0.5_0.5": (0.5,       0.5),
@@ -16,35 +16,39 @@ TABLE_1 = {
 
 
 def no_shortcut(unit, x, target, stride):
-    """Return None: a plain network has no shortcut."""
+    """Return None, since the layers of a plain network have no shortcut."""
     return None
 
 
 def zero_pad(unit, x, target, stride):
-    """Apply option A, which has no weights: keep every `stride`-th pixel and append zero maps."""
+    """Apply shortcut option A: keep every `stride`-th pixel and append feature maps of zeros."""
     x = x[:, ::stride, ::stride, :] if stride > 1 else x
     new = target - x.shape[-1]
     return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, new)]) if new else x
 
 
 def project(unit, x, target, stride):
-    """Apply option C: a 1x1 convolution, with BN unless the unit begins with BN ([2], appendix)."""
+    """Apply shortcut option C, a 1x1 convolution.
+
+    BN follows, unless the unit begins with BN (He et al. 2016, appendix).
+    """
     normalised = "bn" not in unit.form.before
     x = unit.convolution(x, f"conv1/{stride}-{target}", "shortcut", normalised)
     return unit.apply(x, "bn", "shortcut") if normalised else x
 
 
 def project_on_change(unit, x, target, stride):
-    """Apply option B: option C if the size or the number of maps changes, else the identity."""
+    """Apply shortcut option B: C if the size or the number of maps changes, else the identity."""
     return project(unit, x, target, stride) if unit.changes(x, target, stride) else x
 
 
 def project_new_maps(unit, x, target, stride):
-    """Apply the shortcut of Keras' ResNet50V2: option C if maps are added, otherwise option A."""
+    """Apply the shortcut of Keras' ResNet50V2: C if the number of maps changes, otherwise A."""
     return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
 
 
-# [1] sections 3.3 and 4.1. Those of `TABLE_1` are option A, which the unit multiplies by a factor.
+# Options A, B and C are from He et al. 2015, sections 3.3 and 4.1. The shortcuts of `TABLE_1` are
+# option A, to which the unit applies the factors of the table.
 SHORTCUTS = {
     "none": no_shortcut,
     "A": zero_pad,

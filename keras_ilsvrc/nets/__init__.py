@@ -1,4 +1,4 @@
-"""Facts about all nets by name. Imports only the standard library, so that listing is fast."""
+"""Look-up of nets by name. Imports only the standard library, so that listing them is fast."""
 
 import fnmatch
 from typing import Any
@@ -16,16 +16,17 @@ def available(pattern: str = "*") -> list[str]:
 
 
 def info(name: str, **variations: object) -> Net:
-    """Return the registry's facts about a net, as published or with variations.
+    """Return the facts about a net (a `Net`), either as published or with variations.
 
-    All functions that take the name of a net resolve it here.
+    All functions that accept the name of a net call this function to find it.
 
     Args:
         name: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
         **variations: Variations of the net, as in `build`.
 
     Raises:
-        InputError: If the net, a variation or its value is unknown; similar names are suggested.
+        InputError: If the net, a variation or its value is unknown; the message suggests similar
+            names.
     """
     base, spelled = split_name(str(name), {key: net.variations for key, net in NETS.items()})
     if base not in NETS:
@@ -38,7 +39,7 @@ def depths(name: str, **variations: object) -> dict[int, str]:
 
     Args:
         name: Name of the net, as in `info`.
-        **variations: Variations as in `info`, applied to all nets.
+        **variations: Variations to apply to all returned nets, as in `info`.
 
     Returns:
         {depth: name}, empty for a net that has no depth argument.
@@ -52,6 +53,6 @@ def depths(name: str, **variations: object) -> dict[int, str]:
 
 
 def _family(net: Net) -> tuple[Any, ...]:
-    """Return a key that is equal for nets that differ only in depth."""
+    """Return a comparison key that is the same for all nets that differ only in depth."""
     fixed = {key: value for key, value in net.vary({}).arguments.items() if key != "depth"}
     return net.builder, net.paper, net.input_shape, dict(net.variations), fixed

@@ -1,10 +1,11 @@
-"""AlexNet and later versions: Krizhevsky, Sutskever and Hinton 2012, NIPS 25; arXiv:1404.5997."""
+"""AlexNet: Krizhevsky, Sutskever and Hinton 2012, NIPS 25; and two later versions of this net."""
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Section 3.5 and figure 2. Columns: convolution, number of towers, layers after its ReLU.
+# Krizhevsky et al. 2012, section 3.5 and figure 2. Columns: convolution, number of towers, layers
+# after its ReLU.
 SECTION_3_5 = {
     "conv1": ("conv11/4-96", 1, "norm pool"),
     "conv2": ("conv5-256",   2, "norm pool"),
@@ -12,7 +13,7 @@ SECTION_3_5 = {
     "conv4": ("conv3-384",   2, ""),
     "conv5": ("conv3-256",   2, "pool"),
 }
-# Caffe's bvlc_reference_caffenet, with pooling before normalisation.
+# Caffe's bvlc_reference_caffenet, which pools before it normalises.
 CAFFENET_TABLE = {
     "conv1": ("conv11/4-96", 1, "pool norm"),
     "conv2": ("conv5-256",   2, "pool norm"),
@@ -20,7 +21,7 @@ CAFFENET_TABLE = {
     "conv4": ("conv3-384",   2, ""),
     "conv5": ("conv3-256",   2, "pool"),
 }
-# arXiv:1404.5997, the model for one GPU, in torchvision's version.
+# Krizhevsky 2014, arXiv:1404.5997: the model for one GPU, in torchvision's version.
 ONE_WEIRD_TRICK_TABLE = {
     "conv1": ("conv11/4-64", 1, "pool"),
     "conv2": ("conv5-192",   1, "pool"),
@@ -28,18 +29,19 @@ ONE_WEIRD_TRICK_TABLE = {
     "conv4": ("conv3-256",   1, ""),
     "conv5": ("conv3-256",   1, "pool"),
 }
-# Section 5: standard deviation of the kernels, and all biases that do not start at zero.
+# Krizhevsky et al. 2012, section 5: standard deviation of all kernels, and initial values of the
+# biases that do not start at zero.
 INITIAL = {
     "kernel": ("normal", 0.01),
     "bias": {"conv2": 1.0, "conv4": 1.0, "conv5": 1.0, "fc6": 1.0, "fc7": 1.0},
 }
 # fmt: on
 SECTION_3_3 = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
-CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divides alpha by size
+CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divides alpha by 5
 
 
 def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, conv1, width):
-    """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None."""
+    """Return AlexNet's logits, or the 6x6 feature maps of pool5 if `classes` is None."""
     table = {}
     for name, (text, published_towers, follow) in SECTION_3_5.items():
         cell = parts.Cell.parse(f"conv{conv1}-96" if name == "conv1" else text)
@@ -47,7 +49,8 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
         towers = min(published_towers, groups)
         if cell.filters % towers or (lrn == "tower" and cell.filters % 2):
             raise InputError(
-                f"width is {width}: {name} has {cell.filters} maps; expected an even number of maps"
+                f"width is {width}, so that {name} has {cell.filters} maps; expected a width for "
+                "which this is an even number"
             )
         table[name] = cell, towers, follow
     lrn_groups = {"all": 1, "tower": 2, "none": None}[lrn]
@@ -57,7 +60,9 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
         pool_cell={"max": "maxpool", "average": "avgpool"}[pool_kind] + pool,
         activation=activation,
         lrn={**SECTION_3_3, "groups": lrn_groups} if lrn_groups else None,
-        padding={"conv1": "ceil"},  # at 224x224 the last windows overhang, as in the authors' code
+        # For images of 224x224 pixels, the last windows of conv1 extend beyond the image, as in the
+        # authors' code.
+        padding={"conv1": "ceil"},
     )
     if classes is None:
         return x
@@ -66,15 +71,18 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
 
 
 def caffenet(image, classes):
-    """Return the logits of fc8, or the maps of pool5 (6x6 for 227x227) if `classes` is None."""
+    """Return CaffeNet's logits, or the feature maps of pool5 if `classes` is None.
+
+    The feature maps are 6x6 for images of 227x227 pixels.
+    """
     x = parts.column(image, CAFFENET_TABLE, lrn=CAFFE_LRN, padding={"conv1": "valid"}, ceil=True)
     return x if classes is None else parts.fully_connected_head(x, classes)
 
 
 def alexnet_owt(image, classes):
-    """Return the logits of fc8, or the maps of pool5 if `classes` is None.
+    """Return the logits of arXiv:1404.5997's net, or feature maps of pool5 if `classes` is None.
 
-    Dropout precedes fc6 and fc7 here; in the other versions it follows them.
+    Dropout precedes fc6 and fc7 in this net; in AlexNet and CaffeNet, it follows them.
     """
     x = parts.column(image, ONE_WEIRD_TRICK_TABLE, padding={"conv1": 2})
     return x if classes is None else parts.fully_connected_head(x, classes, drop_first=True)

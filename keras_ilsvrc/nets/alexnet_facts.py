@@ -1,4 +1,4 @@
-"""Facts about AlexNet and later versions: NIPS 25; arXiv:1408.5093; arXiv:1404.5997."""
+"""Facts about AlexNet (NIPS 25), CaffeNet (arXiv:1408.5093) and alexnet_owt (arXiv:1404.5997)."""
 
 from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.printed import Line, Printed
@@ -11,11 +11,11 @@ ALEXNET = Family(
     {
         "activation": Choice(("relu", "tanh", "sigmoid")),
         "pool": Choice(("3/2", "2/2")),
-        "pool_kind": Choice(("max", "average")),  # ours
+        "pool_kind": Choice(("max", "average")),  # "average" is not in the paper
         "lrn": Choice(("all", "tower", "none")),
-        "dropout": Number(0.5, least=0, below=1),  # other rates are ours
+        "dropout": Number(0.5, least=0, below=1),  # the paper has only 0.5
         "groups": Choice((2, 1)),
-        "conv1": Choice(("11/4", "7/2")),  # "7/2" is ZFNet's
+        "conv1": Choice(("11/4", "7/2")),  # "7/2" is from ZFNet
         "width": WIDTH,
     },
     minimum=64,
@@ -46,7 +46,7 @@ CAFFENET = Family(
     minimum=39,
     fixed_size=True,
     departures=(
-        "fc6 and fc7 start with standard deviation 0.01, as in AlexNet; in Caffe, with 0.005",
+        "fc6 and fc7 start with standard deviation 0.01, as in AlexNet; Caffe's start with 0.005",
     ),
     place="not an entry: Caffe's version of the winner of 2012, used in R-CNN",
     news=(

@@ -17,7 +17,7 @@ def check_arguments(
     """Raise an InputError if an argument of `build` is missing, invalid or contradicts another."""
     for key, variation in net.variations.items():
         if net.arguments[key] is None:
-            raise InputError(f"{net.name}: {key} is missing; give {variation}")
+            raise InputError(f"{net.name}: {key} is missing; pass {variation}")
     if include_top not in (True, False):
         raise InputError(f"include_top is {include_top!r}; expected True or False")
     if classes is not None and not _is_positive(classes):
@@ -25,10 +25,10 @@ def check_arguments(
     if pooling not in (None, "avg", "max"):
         raise InputError(f"pooling is {pooling!r}; expected None, 'avg' or 'max'")
     if net.arguments.get("auxiliary") and not include_top:
-        raise InputError("auxiliary needs include_top=True; leave out one of the two arguments")
+        raise InputError("auxiliary needs include_top=True; pass both, or leave out auxiliary")
     if weights == "imagenet":
         raise InputError(
-            "weights is 'imagenet', but this package has no pretrained weights; give the path of "
+            "weights is 'imagenet', but this package has no pretrained weights; pass the path of "
             "a .weights.h5 file, or None"
         )
     if weights is not None:
@@ -36,32 +36,34 @@ def check_arguments(
 
 
 def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any) -> Shape:
-    """Return the input shape (height, width, channels), after a check that the net accepts it.
+    """Check that the net accepts the input shape, and return it as (height, width, channels).
 
     Raises:
-        InputError: If `input_tensor` is no Keras tensor, or the net cannot take the shape.
+        InputError: If `input_tensor` is not a Keras tensor, or the net does not accept the shape.
     """
     shape = net.input_shape if input_shape is None else input_shape
     if input_tensor is not None:
         shape = _tensor_shape(input_tensor)
         if input_shape is not None and tuple(input_shape) != shape:
-            raise InputError(f"input_shape is {input_shape}, but input_tensor has {shape}")
+            raise InputError(
+                f"input_shape is {input_shape}, but the shape of input_tensor is {shape}"
+            )
     shape = _as_shape(shape)
     if any(size is not None and size < net.minimum for size in shape[:2]):
         raise InputError(
-            f"input_shape is {shape}: too small for {net.name}, whose images need at least "
+            f"input_shape is {shape}: too small for {net.name}, which needs images of at least "
             f"{net.minimum}x{net.minimum}"
         )
     if include_top and net.needs_size and None in shape:
         raise InputError(
             f"input_shape is {shape}, but {net.name} has fully connected layers, "
-            "which need a height and a width: give both, or include_top=False"
+            "which need a height and a width: pass both, or pass include_top=False"
         )
     return shape
 
 
 def check_keras(classifier_activation: Any) -> None:
-    """Raise an InputError if Keras is set to channels first, or does not know the activation."""
+    """Raise an InputError if Keras uses channels first, or if the activation is unknown to it."""
     import keras
 
     if keras.config.image_data_format() != "channels_last":
@@ -89,7 +91,7 @@ def _tensor_shape(tensor: Any) -> tuple[int | None, ...]:
 
 
 def _as_shape(shape: Any) -> Shape:
-    """Return `shape` as (height, width, channels) in Python integers, where a size may be None."""
+    """Return `shape` as a tuple (height, width, channels) of ints; height or width may be None."""
     if not isinstance(shape, (tuple, list)):
         raise InputError(f"input_shape is {shape!r}; expected (height, width, channels)")
     valid = len(shape) == 3 and all(x is None or _is_positive(x) for x in shape)

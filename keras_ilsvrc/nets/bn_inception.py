@@ -3,8 +3,8 @@
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Figure 5. Columns:  #1x1  #3x3 reduce  #3x3  double #3x3 reduce  double #3x3  pool  proj. Modules
-# without a 1x1 branch have stride 2, and no projection after the pool.
+# Ioffe and Szegedy 2015, figure 5. Modules without a 1x1 branch have stride 2, and no projection
+# after the pool. Columns: #1x1  #3x3 reduce  #3x3  double #3x3 reduce  double #3x3  pool  proj.
 FIGURE_5 = {
     "3a": (64,   64,  64,  64,  96, "avg",  32),
     "3b": (64,   64,  96,  64,  96, "avg",  64),
@@ -18,14 +18,14 @@ FIGURE_5 = {
     "5b": (352, 192, 320, 192, 224, "max", 128),
 }
 # fmt: on
-# The paper does not give these constants; they are those of the Caffe and torch versions.
+# The paper does not give these constants; they are from the Caffe and PyTorch versions.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
 def inception(x, row):
-    """Apply a module of figure 5, in which two 3x3 convolutions replace the 5x5 convolution.
+    """Apply an Inception module with two 3x3 convolutions instead of a 5x5 convolution (figure 5).
 
-    If the module halves the maps, the last layer of each branch has stride 2.
+    In a module that halves the map size, the last layer of each branch has stride 2.
     """
     n1, n3_reduce, n3, double_reduce, double, kind, proj = FIGURE_5[row]
     stride = 1 if n1 else 2
@@ -42,15 +42,15 @@ def inception(x, row):
     kept = filter(
         None, ({key: x for key, x in cells.items() if not x.endswith("conv1-0")} for cells in rows)
     )
-    # At even sizes, "same" equals Caffe's rule. At an odd size, for example 15, it gives 8 like the
-    # parallel convolutions, but Caffe's rule gives 7.
+    # For even sizes, "same" padding of a pool equals Caffe's rule. For an odd size, for example 15,
+    # "same" gives 8, which fits the parallel convolutions, but Caffe's rule gives 7.
     return parts.branches(
         x, kept, f"inception_{row}", batch_norm=BATCH_NORM, border=1, strided_pool="same"
     )
 
 
 def bn_inception(image, classes):
-    """Return the logits, or the 7x7 maps of 5b if `classes` is None."""
+    """Return BN-Inception's logits, or the 7x7 feature maps of 5b if `classes` is None."""
     x = parts.conv(image, "conv7/2-64", "conv1", "relu", BATCH_NORM)
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
     x = parts.conv(x, "conv1-64", "conv2_reduce", "relu", BATCH_NORM)

@@ -42,13 +42,13 @@ def build(
         input_shape: (height, width, channels), channels last; the published one if None. Height
             and width may be None if no fully connected layer depends on them.
         pooling: If `include_top` is False: `"avg"` or `"max"` pooling over height and width, or
-            None to return the maps.
+            None to return the feature maps.
         classes: Number of classes; the published one if None.
         classifier_activation: Activation of the output `predictions`, which is float32 under every
             dtype policy; None for logits.
         name: Name of the model. If None, the name of the net, with brackets replaced by characters
             that TensorFlow allows.
-        **variations: Variations from the paper or its successors, as listed by `info(net)`.
+        **variations: Variations of the net, as listed in `info(net).variations`.
 
     Returns:
         A model from images (batch, height, width, channels) to probabilities (batch, classes),
@@ -97,7 +97,7 @@ def check_build(net: str, /, **arguments: Any) -> Net:
 
 
 def _builder(net: Net) -> Callable[..., Any]:
-    """Return the function that builds the graph of a net."""
+    """Import and return the function that builds the graph of a net."""
     module, function = net.builder.split(":")
     found: Callable[..., Any] = getattr(import_module(f"keras_ilsvrc.nets.{module}"), function)
     return found
@@ -116,7 +116,7 @@ def _classify(logits: Any, activation: Any) -> Any:
 
 
 def _pool(maps: Any, pooling: str) -> Any:
-    """Return the maps after global pooling, (batch, channels)."""
+    """Apply global pooling to feature maps, and return a tensor (batch, channels)."""
     from keras import layers
 
     kinds = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}

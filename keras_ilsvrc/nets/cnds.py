@@ -5,7 +5,7 @@ from keras import layers
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Convolutions of each stage, then its pool, with the number of windows rounded up as in Caffe.
+# Convolutions and pool of each stage. Pools round the number of windows up, as Caffe does.
 STAGES = (
     ("conv7/2-64",          "maxpool3/2"),
     ("conv3-128",           "maxpool2/2"),
@@ -14,7 +14,7 @@ STAGES = (
     ("conv3-512 conv3-512", "maxpool2/2"),
 )
 # fmt: on
-BRANCH_AFTER = "conv3_2"  # the fourth convolution, where the gradient fell below 1e-7
+BRANCH_AFTER = "conv3_2"  # the fourth convolution, where the authors measured gradients below 1e-7
 # Initial values of the released net; biases that are not listed start at zero.
 INITIAL = {
     "kernel": ("normal", 0.01),
@@ -39,7 +39,10 @@ def branch(x, classes):
 
 
 def cnds8(image, classes, auxiliary):
-    """Return logits (a dict if `auxiliary`), or the 4x4 maps of pool5 if `classes` is None."""
+    """Return the logits, or the 4x4 feature maps of pool5 if `classes` is None.
+
+    If `auxiliary` is True, return a dict with the logits of the net and of the auxiliary branch.
+    """
     x, supervised = image, {}
     for stage, (cells, pool) in enumerate(STAGES, 1):
         several = " " in cells

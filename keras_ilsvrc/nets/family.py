@@ -1,4 +1,4 @@
-"""`Family`, the facts that the nets of one paper share. Imports only the standard library."""
+"""`Family`: facts that several nets of one paper share. Imports only the standard library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from keras_ilsvrc.nets.variations import Variation
 
 @dataclass(frozen=True)
 class Family:
-    """Facts that the nets of one paper have in common; the attributes are those of `Net`."""
+    """Facts that several nets of one paper share; `Net` documents the attributes."""
 
     paper: str
     year: int
@@ -36,10 +36,10 @@ class Family:
 
         Args:
             parameters: Trainable parameters of the published net; None for a net of any depth.
-            errors: Published top-1 and top-5 error in %, and the protocol.
-            departures: Departures of this net, added to the family's.
-            **arguments: Arguments of the builder, added to the family's. A variation that they fix
-                is not offered.
+            errors: Published top-1 and top-5 error in %, and the evaluation protocol.
+            departures: Departures of this net, in addition to the family's.
+            **arguments: Arguments of the builder, in addition to the family's. They fix variations
+                of the same name, so that users cannot choose these.
         """
         arguments = {**self.arguments, **arguments}
         own = {

@@ -8,7 +8,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 
 # fmt: off
-# Table 1. Columns:  #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj
+# Szegedy et al. 2014, table 1. Columns: #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj.
 TABLE_1 = {
     "3a": (64,   96, 128,  16,  32,  32),
     "3b": (128, 128, 192,  32,  96,  64),
@@ -22,15 +22,15 @@ TABLE_1 = {
 }
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
-AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # section 5
-AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # section 5
-# Figure 3 has LocalRespNorm without constants; these are from Krizhevsky et al. 2012.
+AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # Szegedy et al. 2014, section 5
+AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # Szegedy et al. 2014, section 5
+# The paper's figure 3 shows LRN layers without constants; these are from Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the paper
 
 
 def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
-    """Apply the Inception module of figure 2b, or 2a (no 1x1 reductions) if `module` is "naive"."""
+    """Apply an Inception module (figure 2b), without 1x1 reductions if `module` is "naive"."""
     n1, n3_reduce, n3, n5_reduce, n5, proj = (max(1, round(n * width)) for n in TABLE_1[row])
     rows = (
         {"1x1": f"conv1-{n1}"},
@@ -50,8 +50,8 @@ def auxiliary_classifier(x, classes, name, pool=AVERAGE_5_3, conv_norm=None, fc_
     """Return the logits of an auxiliary classifier (section 5), with 70 % dropout."""
     if min(size or 5 for size in x.shape[1:3]) < 5:
         raise InputError(
-            f"auxiliary classifiers pool 5x5 windows, but the maps are {x.shape[1]}x{x.shape[2]}: "
-            "give images of at least 79x79, or leave auxiliary out"
+            "auxiliary classifiers need feature maps of at least 5x5, but these are "
+            f"{x.shape[1]}x{x.shape[2]}: use images of at least 79x79, or leave out auxiliary"
         )
     x = pool(name=f"{name}_pool")(x)
     x = parts.conv(x, "conv1-128", f"{name}_conv", "relu", conv_norm)
@@ -62,10 +62,10 @@ def auxiliary_classifier(x, classes, name, pool=AVERAGE_5_3, conv_norm=None, fc_
 
 
 def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, **options):
-    """Apply modules 3a to 5b and the classifier.
+    """Apply GoogLeNet's Inception modules 3a to 5b and its classifiers.
 
     Returns:
-        Logits (a dict if `auxiliary`), or the 7x7 maps of 5b if `classes` is None.
+        The logits, in a dict if `auxiliary`; or the 7x7 feature maps of 5b if `classes` is None.
     """
     logits = {}
     for row in TABLE_1:
@@ -83,9 +83,12 @@ def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, 
 
 
 def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
-    """Return logits (a dict if `auxiliary`), or the 7x7 maps of 5b if `classes` is None."""
+    """Return the logits, or the 7x7 feature maps of module 5b if `classes` is None.
+
+    If `auxiliary` is True, return a dict with the logits of the net and its auxiliary classifiers.
+    """
     if auxiliary_bn and not auxiliary:
-        raise InputError("auxiliary_bn needs auxiliary classifiers: give auxiliary=True too")
+        raise InputError("auxiliary_bn needs auxiliary classifiers: pass auxiliary=True too")
     maps, maps_reduce, maps_out = (max(1, round(n * width)) for n in (64, 64, 192))
     x = parts.conv(image, f"conv7/2-{maps}", "conv1", "relu")
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
@@ -100,9 +103,9 @@ def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
 
 
 def googlenet_bn(image, classes, auxiliary):
-    """Return the outputs of torchvision's GoogLeNet, in the same form as `googlenet`.
+    """Return the logits or feature maps of torchvision's GoogLeNet, as `googlenet` does.
 
-    It has BN, 3x3 convolutions instead of 5x5, a 2x2 pool4 and dropout 0.2.
+    This version has BN, 3x3 convolutions instead of 5x5, a 2x2 pool4 and a dropout rate of 0.2.
     """
     x = parts.conv(image, "conv7/2-64", "conv1", "relu", BATCH_NORM)
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")

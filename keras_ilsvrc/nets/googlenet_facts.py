@@ -20,8 +20,8 @@ GOOGLENET = Family(
     departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
     place="2014: first with 6.67 % top-5 error (seven nets)",
     news=(
-        "22 layers, with inception modules: 1x1, 3x3, 5x5 and a pool in parallel",
-        "1x1 reductions make 3x3 and 5x5 affordable; average pooling in place of fc6 and fc7",
+        "22 layers; inception modules have 1x1, 3x3 and 5x5 convolutions and a pool in parallel",
+        "1x1 convolutions reduce the cost; average pooling replaces fc6 and fc7",
         "auxiliary classifiers feed gradients into the middle layers",
     ),
 )
@@ -39,7 +39,7 @@ GOOGLENET_BN = replace(
 )
 
 # fmt: off
-# Table 1: output size, params, ops.
+# Table 1: output size, parameters and operations of each layer.
 TABLE_1 = {
     "conv1":        ("112x112x64",  "2.7K",  "34M"),
     "pool1":        ("56x56x64",    "",      ""),

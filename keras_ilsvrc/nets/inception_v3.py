@@ -1,6 +1,7 @@
 """Inception-v3: Szegedy et al., arXiv:1512.00567; layers as released by the authors.
 
-The paper's table 1 lacks the released net's 1x1 convolution to 80 maps and its second pool.
+The released net has a 1x1 convolution to 80 maps and a second pool, which table 1 of the paper
+lacks.
 """
 
 from keras import layers
@@ -9,7 +10,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Cell and padding of the layers before the first Inception module.
+# Layers before the first Inception module, in the papers' notation, and their padding.
 STEM = {
     "conv1a": ("conv3/2-32",  "valid"),
     "conv2a": ("conv3-32",    "valid"),
@@ -20,14 +21,14 @@ STEM = {
     "pool5a": ("maxpool3/2",  "valid"),
 }
 # fmt: on
-FORMS = {  # momentum of BN (not in the paper), padding of the average pools, dropout
+FORMS = {  # (momentum of BN, which the paper lacks; padding of average pools; dropout rate)
     "tensorflow": (0.99, "half", 0.2),
     "torchvision": (0.9, 1, 0.5),
 }
 
 
 def figure_5(x, name, projected, **options):
-    """Apply the module for 35x35 maps: two 3x3 convolutions replace a 5x5 convolution.
+    """Apply the Inception module for 35x35 maps: two 3x3 convolutions replace a 5x5 convolution.
 
     The released net also has a branch with a 5x5 convolution.
     """
@@ -45,7 +46,7 @@ def figure_5(x, name, projected, **options):
 
 
 def figure_6(x, name, maps, **options):
-    """Apply the module for 17x17 maps: 7x7 convolutions are factorised into 1x7 and 7x1."""
+    """Apply the Inception module for 17x17 maps: 1x7 and 7x1 convolutions replace each 7x7."""
     rows = (
         {"1x1": "conv1-192"},
         {"7x7_reduce": f"conv1-{maps}", "1x7": f"conv1x7-{maps}", "7x1": "conv7x1-192"},
@@ -62,7 +63,7 @@ def figure_6(x, name, maps, **options):
 
 
 def figure_7(x, name, **options):
-    """Apply the module for 8x8 maps: parallel 1x3 and 3x1 convolutions expand the filter bank."""
+    """Apply the Inception module for 8x8 maps, with 1x3 and 3x1 convolutions in parallel."""
     trunks = {
         "3x3": {"3x3_reduce": "conv1-384"},
         "double_3x3": {"double_3x3_reduce": "conv1-448", "double_3x3": "conv3-384"},
@@ -78,11 +79,11 @@ def figure_7(x, name, **options):
 
 
 def figure_10(x, name, rows, **options):
-    """Apply a grid reduction: convolutions with stride 2 in parallel with a pool of stride 2."""
+    """Halve the map size: apply branches of convolutions and a pool in parallel, with stride 2."""
     return parts.branches(x, (*rows, {"pool": "maxpool3/2"}), name, strided="valid", **options)
 
 
-# Branches of the two grid reductions: 35x35 to 17x17, and 17x17 to 8x8.
+# Convolution branches of the modules that halve the map size, from 35x35 to 17x17 and then to 8x8.
 MIXED_6A = (
     {"3x3": "conv3/2-384"},
     {"double_3x3_reduce": "conv1-64", "double_3x3_1": "conv3-96", "double_3x3_2": "conv3/2-96"},
@@ -99,11 +100,11 @@ MIXED_7A = (
 
 
 def auxiliary_classifier(x, classes, batch_norm):
-    """Return the logits of the auxiliary classifier on the last 17x17 maps (section 4)."""
+    """Return the logits of the auxiliary classifier, computed from the last 17x17 feature maps."""
     if min(size or 17 for size in x.shape[1:3]) < 17:
         raise InputError(
-            f"the auxiliary classifier needs 17x17 maps, but these are {x.shape[1]}x{x.shape[2]}: "
-            "give images of at least 299x299, or leave auxiliary out"
+            "the auxiliary classifier needs feature maps of at least 17x17, but these are "
+            f"{x.shape[1]}x{x.shape[2]}: use images of at least 299x299, or leave out auxiliary"
         )
     x = parts.pool(x, "avgpool5/3", "aux_pool")
     x = parts.conv(x, "conv1-128", "aux_conv1", "relu", batch_norm)
@@ -113,7 +114,10 @@ def auxiliary_classifier(x, classes, batch_norm):
 
 
 def inception_v3(image, classes, auxiliary, form):
-    """Return logits (a dict if `auxiliary`), or the 8x8 maps of 7c if `classes` is None."""
+    """Return the logits, or the 8x8 feature maps of module 7c if `classes` is None.
+
+    If `auxiliary` is True, return a dict with the logits of the net and its auxiliary classifier.
+    """
     momentum, border, dropout = FORMS[form]
     norm = {"momentum": momentum, "epsilon": 1e-3}
     options = {"batch_norm": norm, "border": border}

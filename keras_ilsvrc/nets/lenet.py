@@ -5,7 +5,8 @@ from keras import layers
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import RadialBasis, Subsampling2D, TableConv2D, parts, scaled_tanh
 
-# Table I: one row per map of S2, one column per map of C3; X is a connection.
+# LeCun et al. 1998, table I: connections (X) from feature maps of S2, one per row, to feature maps
+# of C3, one per column. The header has the last digit of each column's number.
 TABLE_1 = (
     # 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5
     "X . . . X X X . . X X X X . X X",
@@ -15,8 +16,8 @@ TABLE_1 = (
     ". . X X X . . X X X X . X X . X",
     ". . . X X X . . X X X X . X X X",
 )
-# Figure 3, the ten digits of the full ASCII set, with ink +1 and paper -1. Copied pixel by pixel
-# from the authors' PDF, in which each digit is an image of 7x12 pixels.
+# LeCun et al. 1998, figure 3: the digits of the full ASCII set, copied from the authors' PDF, in
+# which each digit is an image of 7x12 pixels. In the codes, ink (#) is +1 and paper (.) is -1.
 FIGURE_3 = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
 .......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###
@@ -31,7 +32,7 @@ FIGURE_3 = """
 .......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
 .......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
 """
-# Appendix A: uniform between -2.4 / fan-in and 2.4 / fan-in.
+# LeCun et al. 1998, appendix A: weights are uniform between -2.4 / fan-in and 2.4 / fan-in.
 INITIAL = {"kernel": ("fan_in", 2.4), "bias": {}}
 
 C3 = [
@@ -49,10 +50,10 @@ CODES = [
 
 
 def lenet5(image, classes):
-    """Return the output of the `RadialBasis` layer, or the maps of C5 if `classes` is None."""
+    """Return the output of LeNet-5's `RadialBasis` layer, or maps of C5 if `classes` is None."""
     if classes not in (None, len(CODES)):
         raise InputError(
-            f"lenet5 has ten codes, one per digit; classes is {classes}: leave it at 10, or build "
+            f"lenet5 has ten codes, one per digit, but classes is {classes}: pass 10, or build "
             "lenet5_modern"
         )
     x = parts.conv(image, "conv5-6", "c1", scaled_tanh, padding="valid")
@@ -68,7 +69,7 @@ def lenet5(image, classes):
 
 
 def lenet5_modern(image, classes):
-    """Return the logits, or the maps of S4 if `classes` is None.
+    """Return the logits of a simplified LeNet-5, or the feature maps of S4 if `classes` is None.
 
     C3 is an ordinary convolution, and S2 and S4 are average pools.
     """

@@ -16,11 +16,11 @@ LENET = Family(
     news=(
         "alternating convolutions and subsampling, trained end to end by back-propagation",
         "each kernel slides over the image: few weights, and the same response at every position",
-        "from layer to layer, more maps of a smaller size",
+        "from layer to layer, more feature maps of a smaller size",
     ),
 )
 
-# Section II.B: trainable parameters and connections.
+# Section II.B: trainable parameters and connections of each layer.
 SECTION_2B = {
     "c1": (156, 122_304),
     "s2": (12, 5_880),

@@ -1,4 +1,4 @@
-"""Weights and models from Keras' files. Keras is imported only when it is needed."""
+"""Loading of weights and models from Keras' files. Keras is imported only when it is needed."""
 
 import importlib
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def load_weights(model: "keras.Model", path: str | Path) -> None:
-    """Load the weights of a `.weights.h5` file of the same net into a model.
+    """Load weights into a model from a `.weights.h5` file of the same net.
 
     Raises:
         InputError: If the file is missing, damaged, from another net, or has values that are not
@@ -29,7 +29,7 @@ def load_weights(model: "keras.Model", path: str | Path) -> None:
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
-    """Load a model of this package from a `.keras` file. No layer has to be imported first.
+    """Load a model of this package from a `.keras` file; custom layers need not be imported first.
 
     Args:
         path: Path of a file written by `model.save`.
@@ -48,7 +48,8 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     import keras
 
-    for name in ("constraints", "optimizers", "schedules"):  # classes of compiled models
+    # Register the classes that a compiled model may contain.
+    for name in ("constraints", "optimizers", "schedules"):
         importlib.import_module(f"keras_ilsvrc.training.{name}")
     from keras_ilsvrc.layers.graph import synchronize
 
@@ -74,7 +75,7 @@ def check_exists(path: str | Path, what: str) -> None:
 def _read(path: str | Path, load: Callable[[str], Any]) -> Any:
     """Return `load(path)`, or raise an InputError that names the file if this fails."""
     try:
-        with warnings.catch_warnings():  # Keras only warns if it leaves weights as initialized
+        with warnings.catch_warnings():  # Keras only warns when it skips weights
             warnings.filterwarnings("error", "Skipping nested container")
             return load(str(path))
     except Exception as error:
@@ -89,7 +90,8 @@ def _check_finite(path: str | Path, model: "keras.Model") -> None:
         values = ops.convert_to_numpy(weight)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise InputError(
-                f"{path}: damaged: {weight.path} is not finite; restore the file from a copy"
+                f"{path}: damaged: a value of {weight.path} is not finite; restore the file from "
+                "a copy"
             )
 
 

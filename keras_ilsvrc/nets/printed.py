@@ -10,9 +10,9 @@ class Line(NamedTuple):
     Attributes:
         label: Name of the value in the paper.
         quantity: `size`, `cells`, or a count: `parameters`, `units`, `connections`, `macs`.
-        layers: Name of a layer (`<layers>_*` and `<layers>/*` are counted too); empty for the net.
-        printed: Text in the paper; K, M and G after a number are powers of `Printed.thousand`.
-        why: Reason why the built net has a different value.
+        layers: Layer name, which includes layers `<layers>_*` and `<layers>/*`; empty for the net.
+        printed: Value as printed; K, M and G after a number are powers of `Printed.thousand`.
+        why: Reason for the difference if the built net has a different value.
     """
 
     label: str
@@ -23,7 +23,7 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table in a paper. `lines` returns its values, in which K stands for `thousand`."""
+    """Table of a paper: `lines` returns its values, and `thousand` is the meaning of K in them."""
 
     title: str
     lines: Callable[[], list[Line]]

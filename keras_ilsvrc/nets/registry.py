@@ -1,4 +1,4 @@
-"""`Net`, the facts about a net in the registry. Imports only the standard library."""
+"""`Net`: the facts about one net in the registry. Imports only the standard library."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
 
 @dataclass(frozen=True)
 class Net:
-    """Facts about one net.
+    """Facts about one net, for example its paper, published errors, variations and builder.
 
     Attributes:
         name: Name of the net in `build`.
@@ -22,19 +22,21 @@ class Net:
         input_shape: Height, width, channels of the published net.
         minimum: Smallest height and width for which the net can be built.
         classes: Number of classes of the published net.
-        parameters: Trainable parameters of the published net; None for a net of any depth.
+        parameters: Number of trainable parameters of the published net; None for a net whose depth
+            the user chooses.
         top1_error: Published top-1 error of a single net in %; None if the paper gives none.
         top5_error: Published top-5 error of a single net in %; None if the paper gives none.
         protocol: Evaluation protocol of the published errors.
         variations: Keywords of `build` that change the published net, with their valid values.
-        varied: Variations that differ from the published net; empty for the published net.
+        varied: Chosen variations that differ from the published net; empty for the published net.
         departures: Differences between this implementation and the paper.
         place: Rank in the challenge; for nets that were not entries, another fact.
         news: What was new in the paper, in three lines.
         builder: Module and function that build the net, as "module:function".
         arguments: Keyword arguments of the builder.
         fixed_size: Whether the classifier needs a fixed image size, because a fully connected layer
-            depends on it. If only some variations do, a mapping from the variation to its values.
+            depends on it. If this is so only for some values of a variation, a mapping from the
+            name of the variation to these values.
     """
 
     name: str
@@ -58,7 +60,7 @@ class Net:
 
     @property
     def published(self) -> bool:
-        """Whether this is the net of the paper, without variations."""
+        """Whether this is a net of the paper, without variations and with a published depth."""
         return not self.varied and self.parameters is not None
 
     @property
@@ -70,11 +72,11 @@ class Net:
 
     @property
     def model_name(self) -> str:
-        """The name as TensorFlow allows it: `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
+        """Name in characters that TensorFlow allows: `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
         return self.name.translate(str.maketrans("[,=/", "..--", "]"))
 
     def vary(self, given: Mapping[str, Any]) -> "Net":
-        """Return this net with variations, which are added to its name.
+        """Return a copy of this net with variations, which its name lists in brackets.
 
         Raises:
             InputError: If a variation is unknown or its value is not allowed.
@@ -107,7 +109,7 @@ class Net:
         )
 
 
-# The arguments of `build` that all nets share; suggested for misspelled ones.
+# Arguments of `build` that all nets share. Errors suggest them in place of a misspelled argument.
 SHARED_ARGUMENTS = (
     "include_top",
     "weights",
@@ -121,5 +123,5 @@ SHARED_ARGUMENTS = (
 
 
 def unknown(name: str, known: Iterable[str]) -> InputError:
-    """Return an InputError for an unknown name of a net. It suggests similar names."""
+    """Return an InputError for an unknown net name; its message suggests similar names."""
     return InputError(f"no net is called {name!r}; {nearest(name, known)}".rstrip("; "))

@@ -1,4 +1,4 @@
-"""Plain and residual nets: He et al., arXiv:1512.03385 [1] and arXiv:1603.05027 [2]."""
+"""Plain and residual nets: He et al. 2015 (arXiv:1512.03385) and 2016 (arXiv:1603.05027)."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,8 @@ from keras_ilsvrc.layers import ResidualUnit, parts
 from keras_ilsvrc.layers.residual import FIGURE_4, PUBLISHED_GATE
 
 # fmt: off
-# [1] table 1: kind of unit, and number of units in conv2_x ... conv5_x. Depth 200 is from [2].
+# He et al. 2015, table 1: kind of unit, and number of units in conv2_x to conv5_x, by depth. Depth
+# 200 is from He et al. 2016.
 TABLE_1 = {
     18:  ("basic",      (2,  2,  2, 2)),
     34:  ("basic",      (3,  4,  6, 3)),
@@ -18,35 +19,35 @@ TABLE_1 = {
     152: ("bottleneck", (3,  8, 36, 3)),
     200: ("bottleneck", (3, 24, 36, 3)),
 }
-# [1] figure 5: weight layers of F. `Variant` says which layer of a bottleneck has the stride.
+# He et al. 2015, figure 5: convolutions of a unit. `Variant` chooses one of the two bottlenecks.
 UNITS = {
     "basic":           "conv3/{stride}-{maps} conv3-{maps}",
     "bottleneck":      "conv1/{stride}-{maps} conv3-{maps} conv1-{wide}",
     "bottleneck_3x3":  "conv1-{maps} conv3/{stride}-{maps} conv1-{wide}",
 }
 IMAGENET_MAPS = (64, 128, 256, 512)
-CIFAR_MAPS = (16, 32, 64)  # [1] section 4.2
+CIFAR_MAPS = (16, 32, 64)  # He et al. 2015, section 4.2
 # fmt: on
-BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # Caffe's epsilon; momentum not in the papers
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # epsilon as in Caffe; the papers give no momentum
 KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
-# [1] section 3.4: initial weights as in He et al., arXiv:1502.01852, equation 10.
+# He et al. 2015, section 3.4: initial weights as in equation 10 of arXiv:1502.01852.
 INITIAL = {"kernel": ("he",), "bias": {}}
 
 
 class Variant(NamedTuple):
-    """Properties in which published versions of the same net differ."""
+    """Settings in which published versions of the same residual net differ."""
 
-    bottleneck: str  # key in UNITS of the bottleneck unit
+    bottleneck: str  # key of the bottleneck unit in UNITS
     pool1: str  # padding of pool1
     batch_norm: dict[str, float]
-    use_bias: bool | str | None = None  # as in ResidualUnit
+    use_bias: bool | str | None = None  # argument of ResidualUnit
     stem_norm: bool = True  # whether BN and ReLU follow conv1
-    stride_last: bool = False  # whether a stage's last unit has the stride, not its first
+    stride_last: bool = False  # whether the last unit of a stage, not the first, has stride 2
 
 
 FORMS = {
     "authors": Variant("bottleneck", "ceil", BATCH_NORM),
-    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # as in torchvision, and in [2]
+    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # from torchvision, He et al. 2016
     "keras": Variant("bottleneck", "half", KERAS_BATCH_NORM, use_bias=True),
     "keras_v2": Variant(
         "bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", stem_norm=False, stride_last=True
@@ -55,7 +56,7 @@ FORMS = {
 
 
 def stages(x, unit, counts, maps, variant, unit_options):
-    """Apply conv2_x and the later stages; every stage except the first halves the size."""
+    """Apply all stages of residual units, conv2_x and so on; the map size halves between stages."""
     order, norm = unit_options["order"], unit_options["batch_norm"]
     for stage, (count, filters) in enumerate(zip(counts, maps), 2):
         last = stage == len(counts) + 1
@@ -71,7 +72,7 @@ def stages(x, unit, counts, maps, variant, unit_options):
                 **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
-    for step in FIGURE_4[order].before.split():  # BN and ReLU also precede the head
+    for step in FIGURE_4[order].before.split():  # pre-activation: BN and ReLU before the head
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
         elif norm:
@@ -83,8 +84,8 @@ def options_of_units(variant, shortcut, gate_bias, order, batch_norm):
     """Return the arguments of `ResidualUnit` that all units of a net share."""
     if gate_bias != PUBLISHED_GATE and "gating" not in shortcut:
         raise InputError(
-            f"gate_bias is {gate_bias}, but shortcut {shortcut!r} has no gate: leave it out, or "
-            "give shortcut 'exclusive_gating' or 'shortcut_gating'"
+            f"gate_bias is {gate_bias}, but shortcut {shortcut!r} has no gate: leave out "
+            "gate_bias, or pass shortcut 'exclusive_gating' or 'shortcut_gating'"
         )
     return {
         "shortcut": shortcut,
@@ -95,7 +96,7 @@ def options_of_units(variant, shortcut, gate_bias, order, batch_norm):
 
 
 def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, width):
-    """Return the logits, or the 7x7 maps of conv5_x if `classes` is None."""
+    """Return the logits of an ImageNet net, or the 7x7 maps of conv5_x if `classes` is None."""
     variant = FORMS[form]
     options = options_of_units(variant, shortcut, gate_bias, order, batch_norm)
     norm = options["batch_norm"]
@@ -116,10 +117,10 @@ def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, 
 
 
 def resnet_cifar(image, classes, depth, unit, shortcut, gate_bias, order, batch_norm, width):
-    """Return the logits of a net for 32x32 images, or its 8x8 maps if `classes` is None.
+    """Return the logits of a CIFAR-10 net, or its 8x8 feature maps if `classes` is None.
 
-    The net has three stages ([1] section 4.2). Its depth is 6n + 2 with basic units, and 9n + 2
-    with bottlenecks ([2] section 3.1).
+    The net has three stages (He et al. 2015, section 4.2). Its depth is 6n + 2 with basic units,
+    and 9n + 2 with bottlenecks (He et al. 2016, section 3.1).
     """
     layers_a_unit = len(UNITS[unit].split())
     count, rest = divmod(depth - 2, 3 * layers_a_unit)

@@ -9,7 +9,7 @@ from keras_ilsvrc.nets.printed import Line, Printed
 from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
-# The last five are option A with scaling, gating or dropout: He et al., arXiv:1603.05027, table 1.
+# The last five are option A with scaling, gating or dropout (He et al., arXiv:1603.05027, table 1).
 SHORTCUTS = Choice(
     (
         *("A", "B", "C", "none"),
@@ -21,7 +21,8 @@ MOVING_AVERAGES = (
     "statistics over many images after training"
 )
 STRIDE_IN_3X3 = (
-    "bottlenecks have their stride in the 3x3 convolution; the authors', in the first 1x1 one"
+    "bottlenecks have their stride in the 3x3 convolution; the authors' bottlenecks have it in "
+    "the first 1x1 convolution"
 )
 NO_SHORTCUT: dict[str, Any] = {"shortcut": "none", "gate_bias": -6.0}
 
@@ -33,7 +34,7 @@ RESNET = Family(
         "shortcut": SHORTCUTS.with_default("B"),
         "gate_bias": Number(-6.0, least=-10.0, below=0.5),
         "order": Choice(ORDERS),
-        "batch_norm": Choice((True, False)),  # False is ours
+        "batch_norm": Choice((True, False)),  # False is not in the papers
         "width": WIDTH,
     },
     arguments={"form": "authors"},
@@ -50,9 +51,9 @@ PLAIN = replace(
     arguments={"form": "authors", **NO_SHORTCUT},
     place="not an entry: the baseline of the residual nets of 2015",
     news=(
-        "VGG's 3x3 convolutions, with strides instead of pools, and an average for fc6 and fc7",
+        "VGG's 3x3 convolutions; strides replace pools, and average pooling replaces fc6 and fc7",
         "batch normalisation after every convolution, so that gradients do not vanish",
-        "even so, the deeper of two nets has the higher training error",
+        "deeper plain nets nevertheless have a higher training error than shallower ones",
     ),
 )
 V1_5 = replace(
@@ -100,7 +101,7 @@ V2_KERAS = replace(
     ),
 )
 
-# Table 1: FLOPs by depth, by which the paper means multiply-adds, and the map size of each stage.
+# Table 1: FLOPs by depth, where a multiply-add is one FLOP, and the map size of each stage.
 TABLE_1 = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
 SIZES = {"conv1": 112, "conv2": 56, "conv3": 28, "conv4": 14, "conv5": 7}
 
@@ -130,7 +131,7 @@ NETS = {
 
 def printed_lines(sizes: dict[str, int], quantity: str, total: str, why: str = "") -> list[Line]:
     """Return the lines of a table: the map size of each stage, and a total of the net."""
-    # stages other than conv1 have several units
+    # The paper calls the stages with several units conv2_x, conv3_x and so on.
     labels = {stage: stage if stage == "conv1" else f"{stage}_x" for stage in sizes}
     lines = [Line(labels[x], "size", x, f"{size}x{size}") for x, size in sizes.items()]
     return [*lines, Line("FLOPs" if quantity == "macs" else quantity, quantity, "", total, why)]

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from keras_ilsvrc.nets.printed import Printed
 
-# Each NAME is a module NAME_facts, whose NETS are listed in this order.
+# For each NAME, there is a module NAME_facts with a table NETS. Nets are listed in this order.
 PAPERS = (
     "lenet",
     "alexnet",

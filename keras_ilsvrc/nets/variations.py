@@ -1,4 +1,4 @@
-"""Variations of a net, and how its name lists them. Imports only the standard library."""
+"""Variations of a net, and parsing of names with them. Imports only the standard library."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Choice:
         return self.values[0]
 
     def with_default(self, value: Any) -> "Choice":
-        """Return the same choice with `value` as the published one."""
+        """Return the same choice with `value` as the published value, which is the default."""
         return replace(self, values=(value, *(x for x in self.values if x != value)))
 
     def __contains__(self, value: object) -> bool:
@@ -56,7 +56,7 @@ class Number:
 
 Variation = Choice | Number
 
-# Variations that several papers share.
+# Variations that nets of several papers share.
 AUXILIARY = Choice((False, True), same_net=True)
 WIDTH = Number(1.0, least=0.01)  # not in the papers
 

@@ -3,7 +3,8 @@
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 
 # fmt: off
-# Table 1, in the paper's notation conv<kernel>-<filters>; a maxpool follows every stage.
+# Simonyan and Zisserman 2014, table 1, in its notation conv<kernel>-<filters>. A max pool follows
+# every stage.
 TABLE_1 = {
     "A": ("conv3-64", "conv3-128", "conv3-256 conv3-256",
           "conv3-512 conv3-512", "conv3-512 conv3-512"),
@@ -17,19 +18,19 @@ TABLE_1 = {
           "conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512"),
     "E": ("conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv3-256 conv3-256",
           "conv3-512 conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512 conv3-512"),
-    # Section 4.1: B, with every pair of 3x3 convolutions replaced by one 5x5.
+    # Section 4.1: net B with a 5x5 convolution in place of every pair of 3x3 convolutions.
     "B-5x5": ("conv5-64", "conv5-128", "conv5-256", "conv5-512", "conv5-512"),
 }
 # fmt: on
-# Section 2.1: the constants of Krizhevsky et al. 2012.
+# These are the constants of Krizhevsky et al. 2012, to which section 2.1 of the VGG paper refers.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # from torchvision; not in the paper
-# Section 3.1 prints a variance of 1e-2, which is a standard deviation of 0.1.
+# Section 3.1 of the paper gives a variance of 1e-2, which is a standard deviation of 0.1.
 INITIAL = {"kernel": ("normal", 0.1), "bias": {}}
 
 
 def vgg(image, classes, configuration, batch_norm):
-    """Return the logits of fc8, or the 7x7 maps of pool5 if `classes` is None."""
+    """Return the logits of a VGG net, or the 7x7 maps of pool5 if `classes` is None."""
     x = image
     constants = BATCH_NORM if batch_norm else None
     for stage, row in enumerate(TABLE_1[configuration], 1):

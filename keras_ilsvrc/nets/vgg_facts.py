@@ -11,7 +11,7 @@ VGG = Family(
     "Simonyan and Zisserman, arXiv:1409.1556",
     2014,
     "vgg:vgg",
-    {"batch_norm": Choice((False, True))},  # True is torchvision's
+    {"batch_norm": Choice((False, True))},  # True is from torchvision
     fixed_size=True,
     place="2014: second with 7.3 % top-5 error; first in localisation",
     news=(
@@ -59,7 +59,7 @@ NETS = {
 
 
 def _lines(column: str, millions: int) -> list[Line]:
-    from keras_ilsvrc.nets.vgg import TABLE_1  # this module imports Keras
+    from keras_ilsvrc.nets.vgg import TABLE_1  # not above, as this module imports Keras
 
     lines = [
         Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))

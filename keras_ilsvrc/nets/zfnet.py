@@ -3,8 +3,8 @@
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Figure 3. Columns: convolution, number of towers (always 1), layers after its ReLU. The strides
-# of conv1 and conv2 are 2.
+# Zeiler and Fergus 2013, figure 3. Columns: convolution, number of towers (always 1), layers after
+# its ReLU. The strides of conv1 and conv2 are 2.
 FIGURE_3 = {
     "conv1": ("conv7/2-96",  1, "pool norm"),
     "conv2": ("conv5/2-256", 1, "pool norm"),
@@ -12,7 +12,7 @@ FIGURE_3 = {
     "conv4": ("conv3-384",   1, ""),
     "conv5": ("conv3-256",   1, "pool"),
 }
-# Table 2 (b): more maps in layers 3, 4 and 5.
+# Zeiler and Fergus 2013, table 2 (b): more feature maps in layers 3, 4 and 5.
 TABLE_2B = {
     **FIGURE_3,
     "conv3": ("conv3-512",   1, ""),
@@ -35,12 +35,13 @@ FORMS = {  # (table, padding of conv1, units of fc6 and fc7)
 }
 # The paper says "contrast normalized across feature maps"; the constants are Krizhevsky et al.'s.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
-# Section 3: weights initialised to 1e-2, taken as the standard deviation, and biases to zero.
+# Section 3 of the paper: weights are initialised to 1e-2, which we read as the standard deviation,
+# and biases to zero.
 INITIAL = {"kernel": ("normal", 0.01), "bias": {}}
 
 
 def zfnet(image, classes, form):
-    """Return the logits of fc8, or the 6x6 maps of pool5 if `classes` is None."""
+    """Return ZFNet's logits, or the 6x6 feature maps of pool5 if `classes` is None."""
     table, border, units = FORMS[form]
     x = parts.column(image, table, lrn=LRN, padding={"conv1": border, "conv2": "valid"}, ceil=True)
     return x if classes is None else parts.fully_connected_head(x, classes, units)

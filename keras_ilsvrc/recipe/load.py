@@ -125,7 +125,7 @@ def _explain(error: Mapping[str, Any]) -> str:
     choice, words = "", dict[str, list[str]]()
     kind, kinds = "", dict[str, list[str]]()
     for step in steps:
-        if step in words:  # pydantic inserts the name of a table's variant
+        if step in words:  # skip the name of the variant, which pydantic inserts
             kind, kinds = str(step), words
             known, words = words[step], {}
             continue

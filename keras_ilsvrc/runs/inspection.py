@@ -38,7 +38,7 @@ class Reiterable:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Trained model with images to inspect it, both unprocessed and preprocessed for the model.
+    """Trained model, with images for inspecting it, both unprocessed and preprocessed.
 
     Attributes:
         model: Model with its weights.
@@ -129,7 +129,7 @@ class Inspection:
         return str(source) if label is None else f"{source}: {self.classes[label]}"
 
     def load(self, path: Path) -> None:
-        """Load the model's weights from a file, for example one of `epochs`."""
+        """Load the model's weights from a file, for example one of those listed in `epochs`."""
         load_weights(without_optimizer(self.model), path)
 
 

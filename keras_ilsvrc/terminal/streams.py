@@ -8,7 +8,7 @@ from typing import Any
 
 
 def open_streams() -> None:
-    """Open closed standard streams on the null device; ignore write errors on stdout and stderr."""
+    """Connect closed standard streams to the null device; ignore write errors on the others."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)

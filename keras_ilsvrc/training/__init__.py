@@ -1,1 +1,1 @@
-"""Training of any `keras.Model`: strategy, optimizer, schedule, callbacks. Needs no recipe."""
+"""Training of any `keras.Model`: strategies, optimizers, schedules, callbacks and checkpoints."""

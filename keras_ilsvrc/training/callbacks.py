@@ -12,13 +12,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from keras_ilsvrc.errors import reason
 from keras_ilsvrc.training.records import Logs, error
 
-# Attributes that hold the state of Keras' `ReduceLROnPlateau`, `EarlyStopping` and
-# `ModelCheckpoint`; each is a number or None.
+# Attributes that contain the state of Keras' `ReduceLROnPlateau`, `EarlyStopping` and
+# `ModelCheckpoint`. The value of each is a number or None.
 REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
 
 
 class Validation(keras.callbacks.Callback):
-    """Callback that calls `measure` after each epoch and adds the returned values to the logs."""
+    """Callback that validates the model after each epoch and adds the results to the logs.
+
+    Args:
+        measure: Function that returns the results, for example the validation error, by name."""
 
     def __init__(self, measure: Callable[[], dict[str, float]]):
         super().__init__()
@@ -30,7 +33,7 @@ class Validation(keras.callbacks.Callback):
 
 
 class Redraw(keras.callbacks.Callback):
-    """Callback that redraws a plot after each epoch, but at most once in `seconds` seconds.
+    """Callback that redraws a plot after each epoch, but at most once every `seconds` seconds.
 
     Args:
         draw: Function that writes the plot.
@@ -54,7 +57,7 @@ class Redraw(keras.callbacks.Callback):
         try:
             self.draw()
         except Exception as error:  # a failed plot must not stop training
-            self.log(f"the curves were not drawn: {reason(error)}; training continues")
+            self.log(f"the training curves were not drawn: {reason(error)}; training continues")
         self.drawn = time.monotonic()
 
 
@@ -68,7 +71,7 @@ class ProgressBar(keras.callbacks.Callback):
         steps: Number of training steps.
         steps_per_epoch: Number of steps per epoch.
         images_per_step: Global batch size.
-        shown: Whether to print anything.
+        shown: Whether to show the bar and print lines.
     """
 
     def __init__(self, steps: int, steps_per_epoch: int, images_per_step: int, shown: bool = True):
@@ -90,7 +93,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.stop()
 
     def log(self, line: str) -> None:
-        """Print a line above the bar."""
+        """Print a line above the progress bar."""
         if self.shown:
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -98,7 +101,7 @@ class ProgressBar(keras.callbacks.Callback):
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Do nothing, since the bar has no state."""
+        """Do nothing, since a progress bar has no state to restore."""
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self.first: int | None = None
@@ -128,7 +131,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.bar.stop()
 
     def state(self, logs: Logs) -> str:
-        """Return loss, errors and speed as text."""
+        """Return the current loss, errors and speed as text."""
         words = f"loss {logs['loss']:.4f}  error {error(logs):.2f} %"
         if "validation_error" in logs:
             words += f"  validation {logs['validation_error']:.2f} %"
@@ -136,7 +139,7 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Return a callback's state from its `get_state`, or else from the `REMEMBERED` attributes."""
+    """Return the state of a callback: from its `get_state`, or else its `REMEMBERED` attributes."""
     if hasattr(callback, "get_state"):
         return callback.get_state()
     state = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}

@@ -23,7 +23,7 @@ STATE = "state.json"
 
 
 class Damaged(InputError):
-    """Error for a checkpoint file that has changed since it was written."""
+    """Error for a damaged checkpoint file, whose content does not match its checksum."""
 
 
 class NotFinite(ValueError):
@@ -36,7 +36,7 @@ class State:
 
     Args:
         arrays: Values of all variables, by name.
-        facts: Other values needed to resume, as JSON types: step, epochs, sums, callbacks.
+        facts: Other values needed to resume, as JSON types; `Facts` lists them.
     """
 
     arrays: dict[str, np.ndarray]
@@ -44,7 +44,7 @@ class State:
 
 
 class Facts(BaseModel):
-    """Content of a checkpoint other than its arrays.
+    """Values in a checkpoint other than its arrays, for example the number of steps taken.
 
     Attributes:
         step: Number of steps taken.
@@ -52,7 +52,7 @@ class Facts(BaseModel):
         replicas: Number of replicas.
         threads: Number of threads per operation, which affects the rounding of sums.
         sums: Sums over the steps of the current epoch so far: loss, accuracy, waited, steps.
-        skipped: Numbers of the steps to skip, because their gradient was not finite.
+        skipped: Numbers of the steps that are skipped because their gradient was not finite.
         left_out: State of `LeftOut`, the list of training images that are left out.
         stop_training: Whether a callback has asked training to stop.
         callbacks: State of each callback, in order.
@@ -74,7 +74,7 @@ class Facts(BaseModel):
 
     @classmethod
     def of(cls, state: State, replicas: int) -> "Facts":
-        """Return the facts of a state, after a check that `replicas` replicas can resume from it.
+        """Return the facts of a state; raise an error if `replicas` replicas cannot resume from it.
 
         Raises:
             InputError: If the facts were written by another version of the package, or by
@@ -84,18 +84,19 @@ class Facts(BaseModel):
             facts = cls.model_validate(state.facts)
         except ValidationError as error:
             raise InputError(
-                "the checkpoints are from another version of the package; choose another directory"
+                "the checkpoints were written by another version of this package; choose another "
+                "directory"
             ) from error
         if facts.replicas != replicas:
             raise InputError(
-                f"the checkpoints are from training on {facts.replicas} replicas, not {replicas}; "
-                f"train on {facts.replicas} replicas or workers"
+                f"the checkpoints were written by training on {facts.replicas} replicas, but this "
+                f"run has {replicas}; resume it with {facts.replicas} replicas in total"
             )
         return facts
 
 
 def write(path: Path, state: State) -> None:
-    """Write a checkpoint file: a zip of arrays and facts, preceded by its SHA-256.
+    """Write a checkpoint file: a SHA-256 digest, followed by a zip file of arrays and facts.
 
     Raises:
         OSError: If the file cannot be written; no partial file is left.
@@ -109,7 +110,7 @@ def write(path: Path, state: State) -> None:
 
 
 def read(path: Path) -> State:
-    """Read a file that `write` wrote.
+    """Read a checkpoint file that `write` wrote, and verify its SHA-256 digest.
 
     Raises:
         Damaged: If the content does not match its SHA-256.
@@ -125,7 +126,7 @@ def read(path: Path) -> State:
 
 
 def pack(file: Any, state: State) -> None:
-    """Write arrays and facts to a zip file, without seeking, since `_Hashed` cannot seek."""
+    """Write a training state to a zip file without seeking, because `_Hashed` cannot seek."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(STATE, json.dumps(state.facts))
         for name, array in state.arrays.items():
@@ -134,7 +135,7 @@ def pack(file: Any, state: State) -> None:
 
 
 def unpack(content: bytes | memoryview) -> State:
-    """Return the state from the content of a zip file that `pack` wrote."""
+    """Return the training state from the bytes of a zip file that `pack` wrote."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         facts = json.loads(archive.read(STATE))
         names = [name for name in archive.namelist() if name != STATE]
@@ -154,8 +155,8 @@ class Checkpoints:
         directory: Path of the directory, which is created with the first checkpoint. None on
             workers other than the chief, which write no checkpoints.
         owner: Identity of the run as JSON types, written into every checkpoint.
-        keep: Number of checkpoints to keep. With two, an older one is left if the newest is
-            damaged.
+        keep: Number of checkpoints to keep. If it is at least two, an older checkpoint is left if
+            the newest is damaged.
     """
 
     def __init__(
@@ -171,7 +172,7 @@ class Checkpoints:
         return sorted(named, reverse=True)
 
     def save(self, step: int, state: State) -> Path | None:
-        """Write the state after `step` steps, and remove all but the newest `keep` checkpoints.
+        """Write the state after `step` steps, and delete all but the newest `keep` checkpoints.
 
         Raises:
             OSError: If the state cannot be written; earlier checkpoints are untouched.
@@ -187,19 +188,19 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        # Checkpoints of later steps are damaged, since training did not resume from them.
+        # Delete checkpoints of later steps too: training did not resume from damaged files.
         later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:
-            with contextlib.suppress(OSError):  # a folder of that name is kept
+            with contextlib.suppress(OSError):  # `unlink` fails if a directory has such a name
                 old.unlink()
         return path
 
     def latest(self) -> tuple[State | None, list[str]]:
-        """Return the newest undamaged state (or None), and a message for each damaged file.
+        """Return the newest undamaged state, or None, and a message for each damaged file.
 
         Raises:
-            InputError: If the checkpoint belongs to another run.
+            InputError: If this checkpoint belongs to another run.
         """
         damaged: list[str] = []
         for path in self.paths():
@@ -212,8 +213,8 @@ class Checkpoints:
             others = [key for key in self.owner if owner.get(key) != self.owner[key]]
             if others:
                 raise InputError(
-                    f"{path}: belongs to a run with another {' and '.join(others)}; remove it, or "
-                    "choose another directory"
+                    f"{path}: belongs to a run with another {' and '.join(others)}; remove this "
+                    "file, or choose another directory"
                 )
             return state, damaged
         return None, damaged

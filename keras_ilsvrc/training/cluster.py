@@ -1,4 +1,4 @@
-"""Addresses of the workers in `TF_CONFIG`, and checks whether each worker can be reached.
+"""Addresses of the workers in `TF_CONFIG`, and checks that each worker can be reached.
 
 This module does not import TensorFlow, so that a mistake in `TF_CONFIG` is reported before
 TensorFlow starts.
@@ -21,13 +21,13 @@ from pydantic_core import PydanticCustomError
 
 from keras_ilsvrc.errors import InputError
 
-LOST = 69  # exit status after a lost worker: EX_UNAVAILABLE of sysexits.h
-PATIENCE = 5.0  # seconds of waiting for workers before a message is printed
+LOST = 69  # exit status if another worker was lost: EX_UNAVAILABLE in sysexits.h
+PATIENCE = 5.0  # seconds to wait for missing workers before a message is printed
 POLL = 0.2  # seconds between checks for missing workers at the start
 PROBE = 1.0  # seconds between checks of the other workers during training
-GRACE = 10.0  # seconds for TensorFlow to notice a lost worker itself and end cleanly
+GRACE = 10.0  # seconds in which TensorFlow may notice a lost worker itself and end cleanly
 EXPECTED = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
-LIMIT = 1_000_000  # maximum characters of TF_CONFIG
+LIMIT = 1_000_000  # maximum length of TF_CONFIG, in characters
 Log = Callable[[str], object]
 HOST_PORT = r"(?:[A-Za-z0-9._-]{1,253}|\[[A-Za-z0-9.:%]{1,99}\]):([0-9]{1,5})"
 
@@ -35,7 +35,7 @@ HOST_PORT = r"(?:[A-Za-z0-9._-]{1,253}|\[[A-Za-z0-9.:%]{1,99}\]):([0-9]{1,5})"
 def _address(text: str) -> str:
     match = re.fullmatch(HOST_PORT, text)
     if not match or not 0 < int(match[1]) < 65536:
-        raise PydanticCustomError("address", "Input should be HOST:PORT, with a port of 1 to 65535")
+        raise PydanticCustomError("address", "Input should be HOST:PORT, with PORT from 1 to 65535")
     return text
 
 
@@ -52,7 +52,7 @@ class _Task(BaseModel):
     index: Annotated[int, Field(ge=0)]
 
 
-class _Config(BaseModel):  # ignores other keys, which TensorFlow allows
+class _Config(BaseModel):  # other keys, which TensorFlow allows, are ignored
     cluster: _Addresses
     task: _Task
 
@@ -64,7 +64,7 @@ def log_stderr(line: str) -> None:
 
 
 class LostWorker(Exception):
-    """Error for a lost worker. Training ends on all workers, which must be resumed together."""
+    """Error for a lost worker. The other workers then stop too; all must be resumed together."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,12 @@ class Cluster:
         return self.index == 0
 
     def name(self, index: int | None = None) -> str:
-        """Return the index and address of a worker as text. None stands for this worker."""
+        """Return the index and address of a worker as text, by default those of this worker."""
         index = self.index if index is None else index
         return f"worker {index} ({self.workers[index]})"
 
     def absent(self, timeout: float = 3.0) -> list[str]:
-        """Return the names of the other workers whose address accepts no connection."""
+        """Return the names of the other workers that do not accept a connection."""
         return [
             self.name(index)
             for index, address in enumerate(self.workers)
@@ -94,9 +94,9 @@ class Cluster:
 
 
 def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """Return the cluster that `TF_CONFIG` describes; None if it is not set or has one worker.
+    """Return the cluster that `TF_CONFIG` describes; None if it is not set or names one worker.
 
-    If there is a task of type `chief`, it has index 0, and the workers follow.
+    If there is a task of type `chief`, it has index 0, and the workers have the next indices.
 
     Raises:
         InputError: If `TF_CONFIG` is not JSON or not in TensorFlow's format, if it contains an
@@ -108,7 +108,9 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     workers, index = _read(text)
     twice = [address for address, count in Counter(workers).items() if count > 1]
     if twice:
-        raise InputError(f"TF_CONFIG: {twice[0]} is used by two workers; give each its own address")
+        raise InputError(
+            f"TF_CONFIG: two workers have the address {twice[0]}; every worker needs its own"
+        )
     if len(workers) == 1:
         return None
     _listen(workers[index]).close()
@@ -118,7 +120,7 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
 def _read(text: str) -> tuple[tuple[str, ...], int]:
     """Return the addresses of all workers in `TF_CONFIG`, and the index of this process."""
     if len(text) > LIMIT:
-        raise InputError(f"TF_CONFIG: {len(text):,} characters; expected at most {LIMIT:,}")
+        raise InputError(f"TF_CONFIG has {len(text):,} characters; expected at most {LIMIT:,}")
     try:
         config = _Config.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -134,13 +136,13 @@ def _read(text: str) -> tuple[tuple[str, ...], int]:
     if task.index >= count:
         raise InputError(
             f"TF_CONFIG: task.index is {task.index!r:.60}, but cluster.{task.type} has {count} "
-            "addresses; expected the index of this process among them, from 0"
+            "addresses; expected the position of this process among them, counted from 0"
         )
     return tuple(workers), task.index + (len(chief) if task.type == "worker" else 0)
 
 
 def _listen(address: str) -> socket.socket:
-    """Open this worker's port, or raise InputError. TensorFlow would share a port in use."""
+    """Open this worker's port; raise an error if it is in use, since TensorFlow would share it."""
     port = int(address.rpartition(":")[2])
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -167,7 +169,7 @@ def _answers(address: str, timeout: float) -> bool:
 
 
 def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
-    """Wait, with a message, until every other worker answers. TensorFlow would wait silently.
+    """Wait until all other workers answer, and log which are missing. TensorFlow waits silently.
 
     Args:
         cluster: Workers to wait for.
@@ -186,10 +188,10 @@ def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
             if time.monotonic() > until:
                 raise InputError(
                     f"{cluster.name()}: {absent} did not answer within {deadline:g} s; start all "
-                    "workers, with the same cluster in TF_CONFIG"
+                    "workers, with the same addresses in TF_CONFIG"
                 )
             if time.monotonic() > log_at:
-                log(f"{cluster.name()}: waiting for {absent}, {deadline:g} s at most")
+                log(f"{cluster.name()}: waiting for {absent} for at most {deadline:g} s")
                 log_at = until
             time.sleep(POLL)
 
@@ -227,6 +229,6 @@ class Watch(threading.Thread):
 
 
 def lost_worker(cluster: Cluster, names: Sequence[str]) -> LostWorker:
-    """Return the error that names the lost workers."""
+    """Return a `LostWorker` error that names the lost workers."""
     who = " and ".join(names) or "another worker, which hangs or has ended with its own error"
     return LostWorker(f"{cluster.name()}: lost {who}; start all workers again with --resume")

@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class FilterRMS(keras.constraints.Constraint):
-    """Constraint that scales filters down to a root mean square of at most `most`.
+    """Constraint that limits the root mean square of the weights of each filter to `most`.
 
     Filters with a smaller root mean square are not changed. Zeiler and Fergus (arXiv:1311.2901,
     section 3) use 0.1 in all convolutions, so that a few filters of conv1 do not dominate.
@@ -29,7 +29,7 @@ class FilterRMS(keras.constraints.Constraint):
 
 
 def hold_filters(model: keras.Model, most: float) -> None:
-    """Set `FilterRMS` as the constraint of every convolution kernel of a model."""
+    """Set `FilterRMS` as the constraint of every convolution kernel in a model."""
     for weight in model.trainable_weights:
         if weight.name == "kernel" and len(weight.shape) == 4:
             weight.constraint = FilterRMS(most)

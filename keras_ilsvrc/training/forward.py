@@ -25,7 +25,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
     made = to_devices._create_device_dataset
 
     def without_tuner(*args: Any) -> tf.data.Dataset:
-        # TensorFlow makes a dataset per device here, and drops the options of our datasets.
+        # TensorFlow creates a dataset per device here, without the options of our dataset.
         return made(*args).with_options(untuned())
 
     with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):
@@ -33,7 +33,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
 
 
 class Forward:
-    """Replacement for `model.predict` that works on several workers too, where Keras' own fails.
+    """Replacement for `model.predict` that also works with several workers, where Keras' fails.
 
     Args:
         strategy: Strategy in whose scope the models are built.
@@ -47,7 +47,7 @@ class Forward:
     def __call__(
         self, model: keras.Model, batches: Batches, check: Callable[[], object] = lambda: None
     ) -> Any:
-        """Return the outputs for all images in order, as arrays that are equal on every worker.
+        """Return a model's outputs for all images, in order. Every worker gets the same arrays.
 
         Args:
             model: Model whose outputs have the images as their first axis.
@@ -70,8 +70,8 @@ class Forward:
             outputs = model(images, training=False)
             return tf.nest.map_structure(lambda x: tf.cast(x, "float32"), outputs)
 
-        # Use one graph for all image sizes: collectives are numbered when they are traced, so
-        # workers must not trace at different steps.
+        # Use one graph for all image sizes. TensorFlow numbers collectives when it traces them, so
+        # all workers must trace at the same step.
         @tf.function(jit_compile=False, input_signature=[spec])
         def step(images: Any) -> Any:
             outputs = self.strategy.run(on_replica, (images,))

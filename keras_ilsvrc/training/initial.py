@@ -1,4 +1,4 @@
-"""Initial values, as given in the papers, for the weights of a model that is already built."""
+"""Initialization of the weights of a built model with the values given in the papers."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ import keras
 
 from keras_ilsvrc.layers.graph import leaves
 
-# General rules by name, for networks whose paper gives no initial values.
+# Standard initializers by name, for networks whose paper gives no initial values.
 RULES = {
     "he": {"kernel": ("he",), "bias": {}},
     "glorot": {"kernel": ("glorot_uniform",), "bias": {}},
@@ -16,14 +16,14 @@ RULES = {
 
 
 def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) -> None:
-    """Draw new values for every kernel of a model, and set every bias.
+    """Draw new initial values for every kernel of a model, and set every bias.
 
     Args:
         model: Functional model; layers without a kernel keep their values. The coefficients of
             LeNet-5's subsampling layers are drawn like kernels.
         table: `{"kernel": rule, "bias": {layer: value}}`. The rule is `("normal", deviation)`,
-            `("fan_in", bound)` for uniform values within bound / fan-in, `("he",)` for He et al.'s
-            normal values, or `(Keras initializer,)`.
+            `("fan_in", bound)` for uniform values between -bound / fan-in and bound / fan-in,
+            `("he",)` for He et al.'s normal values, or `(name of a Keras initializer,)`.
             A bias that is not listed is set by the layer's own initializer.
         seed: Seed; the same seed gives the same values.
     """
@@ -32,7 +32,7 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
         if weight is None:
             continue
         draw = _initializer(*table["kernel"], seed=seed * 100_003 + number)
-        if hasattr(layer, "by_fan_in"):  # fan-in does not follow from the kernel's shape
+        if hasattr(layer, "by_fan_in"):  # the kernel's shape does not give the fan-in
             draw = layer.by_fan_in(draw)
         weight.assign(draw(weight.shape, dtype=weight.dtype))
         if layer.bias is not None:
@@ -43,7 +43,7 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
 
 
 def _initializer(name: str, *numbers: float, seed: int) -> Callable[..., Any]:
-    """Return a function of (shape, dtype) that draws values by the rule called `name`."""
+    """Return an initializer, a function of (shape, dtype), for the rule called `name`."""
     if name == "normal":
         return keras.initializers.RandomNormal(stddev=numbers[0], seed=seed)
     if name == "he":

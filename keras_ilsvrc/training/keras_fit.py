@@ -1,4 +1,4 @@
-"""Settings of a model for training and inference with Keras' own `fit` and `predict`."""
+"""Preparation of a model for training and inference with Keras' own `fit` and `predict`."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from keras_ilsvrc.layers.graph import leaves
 
-DEEP = 1000  # maximum Keras layers for graph optimization; ResNet-110 has 441, ResNet-1001 3673
+# Models with more Keras layers than this run without TensorFlow's graph optimizer on CPUs.
+# ResNet-110 has 441 Keras layers, and ResNet-1001 has 3673.
+DEEP = 1000
 
 
 def compile_model(
@@ -15,12 +17,12 @@ def compile_model(
     optimizer: keras.optimizers.Optimizer,
     loss_weights: Mapping[str, float] | None = None,
 ) -> None:
-    """Compile a model for `fit`: cross-entropy for every output, accuracy for the main output.
+    """Compile a model for `fit`: cross-entropy loss on all outputs, accuracy on the main output.
 
     Args:
         model: Model with one output, or a dict of outputs.
         optimizer: Optimizer that is not built yet.
-        loss_weights: Loss weight of each output by name; None for 1.
+        loss_weights: Loss weight of each output, by name; None for a weight of 1 for all outputs.
     """
     loss = "sparse_categorical_crossentropy"
     several = isinstance(model.output, dict)
@@ -36,9 +38,9 @@ def compile_model(
 def disable_slow_cpu_options(model: keras.Model) -> None:
     """Turn off optimizations that cost more time than they save, if there is no GPU.
 
-    One is XLA in the model's `fit` and `predict`. The other, for models of more than `DEEP`
-    layers, is TensorFlow's graph optimizer in the whole process. Its time grows faster than the
-    graph, and on a CPU it makes no step faster.
+    XLA is turned off in the model's `fit` and `predict`. For models with more than `DEEP` layers,
+    TensorFlow's graph optimizer is turned off in the whole process. Its running time grows faster
+    than the graph, and on a CPU it makes no step faster.
     """
     if tf.config.list_physical_devices("GPU"):
         return

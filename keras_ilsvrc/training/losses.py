@@ -1,4 +1,4 @@
-"""Loss function for training."""
+"""Cross-entropy loss for models with one output or several."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Weighted sum of the cross-entropy of all outputs, with the number of correct predictions.
+    """Loss function: the weighted sum of the cross-entropies of all outputs of a model.
 
     Args:
-        weights: Loss weights of the outputs by name, for example
-            `{"predictions": 1.0, "aux1": 0.3}`; 1 for an output that is not named.
+        weights: Loss weights of the outputs, by name, for example
+            `{"predictions": 1.0, "aux1": 0.3}`. An output that is not named has the weight 1.
         label_smoothing: Share of the label's probability that is spread evenly over all classes
             (Szegedy et al., arXiv:1512.00567, section 7); at least 0, below 1.
     """
@@ -23,7 +23,7 @@ class CrossEntropy:
     label_smoothing: float = 0.0
 
     def __call__(self, outputs: Any, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the loss summed over the images, and the number of correct predictions.
+        """Return the loss summed over the images of a batch, and the number of correct predictions.
 
         Args:
             outputs: Probabilities (batch, classes), or a dict of them by output name.
@@ -39,7 +39,7 @@ class CrossEntropy:
         return tf.add_n(losses), tf.reduce_sum(tf.cast(guesses == labels, tf.float32))
 
     def each(self, output: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Return the loss of each image, computed in float32 if the output has half precision."""
+        """Return the loss of each image. Outputs in half precision are first cast to float32."""
         if output.dtype.size < 4:
             output = tf.cast(output, "float32")
         if not self.label_smoothing:

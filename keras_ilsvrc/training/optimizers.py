@@ -1,4 +1,4 @@
-"""Optimizers with weight decay in the gradient, and learning rates by weight name, as in Caffe."""
+"""Optimizers with Caffe's weight decay in the gradient and learning rates per weight name."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -13,11 +13,10 @@ NONE: Mapping[str, float] = MappingProxyType({})
 
 
 class InGradient:
-    """Mixin that adds weight decay to the gradients, and sets learning rates by weight name.
+    """Mixin that adds weight decay to gradients, and scales the learning rate per weight name.
 
-    Only kernels decay; biases, gamma and beta do not.
-
-    Keras' own `weight_decay` is applied outside the momentum, and to all weights.
+    Only kernels decay; biases, gamma and beta do not. By contrast, Keras' own `weight_decay` is
+    applied outside the momentum, and to all weights.
     """
 
     def set_up(self, l2: float, rates: Mapping[str, float]) -> None:
@@ -43,15 +42,15 @@ class InGradient:
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class SGD(InGradient, keras.optimizers.SGD):
-    """SGD with momentum, and with weight decay inside the momentum, as in the papers and Caffe.
+    """SGD with momentum, and with weight decay added to the gradient, as in the papers and Caffe.
 
     v = momentum * v - rate * (gradient + l2 * w), w = w + v (Krizhevsky et al. 2012, section 5).
     Only kernels decay, as in Caffe's networks; biases, gamma and beta do not.
 
     Args:
         l2: Coefficient of the weight decay `l2 * w`, 0 or above.
-        rates: Factors of the learning rate by weight name, for example `{"bias": 2.0}` in
-            Caffe's networks.
+        rates: Factors by which the learning rate is multiplied, by weight name, for example
+            `{"bias": 2.0}` as in Caffe's networks.
         **kwargs: Arguments of `keras.optimizers.SGD`.
     """
 
@@ -72,11 +71,12 @@ class RMSprop(InGradient, keras.optimizers.RMSprop):
     """RMSProp with epsilon inside the square root (Szegedy et al., arXiv:1512.00567, section 8).
 
     s = rho * s + (1 - rho) * g^2, v = momentum * v + rate * g / sqrt(s + epsilon), w = w - v, for
-    g = gradient + l2 * w. The paper uses rho 0.9 and epsilon 1.0; its place is TensorFlow's.
+    g = gradient + l2 * w. The paper uses rho 0.9 and epsilon 1.0. TensorFlow, which its authors
+    used, adds epsilon inside the square root.
 
     Args:
         l2: Coefficient of the weight decay `l2 * w` of kernels, 0 or above.
-        rates: Factors of the learning rate by weight name, as in `SGD`.
+        rates: Factors by which the learning rate is multiplied, by weight name, as in `SGD`.
         **kwargs: Arguments of `keras.optimizers.RMSprop`.
     """
 

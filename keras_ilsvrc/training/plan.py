@@ -1,4 +1,4 @@
-"""Settings of a training loop: its images, its length and its checkpoints."""
+"""Settings of a training loop: images, length and checkpoints."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,14 +9,15 @@ from keras_ilsvrc.data.left_out import LeftOut
 
 
 class Feed(NamedTuple):
-    """Training images, with a function that reads them from any given step on.
+    """Source of training images, which can be read from any step on.
 
     Attributes:
         from_step: Function of (first step, input context) that returns one worker's dataset from
             that step on. Successive batches go to successive replicas of this worker.
-        describe: Function that returns the names of a step's images as text, for messages.
-        left_out: Images that `from_step` leaves out; None for none. If an image cannot be read
-            in training, it is added, and training resumes from the last checkpoint without it.
+        describe: Function from a step to the names of its images as text, for messages.
+        left_out: Record of the images that `from_step` leaves out, or None. If an image cannot be
+            read during training, it is added to this record, and training resumes from the last
+            checkpoint without this image.
     """
 
     from_step: Callable[[int, tf.distribute.InputContext], tf.data.Dataset]
@@ -25,15 +26,15 @@ class Feed(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Length of training and of its epochs, and the intervals between checkpoints.
+    """Length of a training run and of its epochs, and the intervals between checkpoints.
 
     Attributes:
         steps: Total number of steps; the last epoch may be shorter than the others.
         steps_per_epoch: Number of steps per epoch.
         steps_per_call: Number of steps in one graph call.
-        checkpoint_steps: Number of steps between checkpoints within an epoch; None for no such
-            checkpoints. The end of an epoch always writes one.
-        checkpoint_seconds: Seconds after a checkpoint until another is written within the epoch.
+        checkpoint_steps: Number of steps between checkpoints within an epoch, or None. At the end
+            of an epoch, a checkpoint is always written.
+        checkpoint_seconds: Seconds after which another checkpoint is written within an epoch.
     """
 
     steps: int
@@ -43,7 +44,7 @@ class Plan(NamedTuple):
     checkpoint_seconds: float = 600
 
     def end_of_epoch(self, epoch: int) -> int:
-        """Return the total number of steps at the end of an epoch. The first epoch is 0."""
+        """Return the total number of steps at the end of an epoch. Epochs are counted from 0."""
         return min((epoch + 1) * self.steps_per_epoch, self.steps)
 
     def next_border(self, step: int, epoch: int) -> int:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.files import whole
 
-Logs = Any  # dict of values by name; Keras declares it optional, but always passes it
+Logs = Any  # dict from names to values; Keras declares it optional, but always passes a dict
 COLUMNS = (
     "epoch",
     "step",
@@ -30,8 +30,8 @@ class History(keras.callbacks.Callback):
     """Callback that writes `history.csv`, one row per epoch.
 
     The learning rate is that of the epoch's first step. `input_wait` is the share of the time
-    spent waiting for images. Neither it nor images/s includes the first graph call, which traces
-    the graph, or steps of the epoch that were taken before training was resumed.
+    spent waiting for images. `input_wait` and images/s exclude the first graph call, which traces
+    the graph, and any steps of the epoch that were taken before training was resumed.
 
     Args:
         path: Path of the file, which is overwritten; None to keep the rows only in memory.
@@ -66,7 +66,7 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.first = self.timed = None
-        if epoch == self.epoch:  # training was resumed within this epoch
+        if epoch == self.epoch:  # resumed within the epoch: keep the learning rate from its start
             return
         self.epoch = epoch
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
@@ -118,12 +118,12 @@ class History(keras.callbacks.Callback):
 
 
 class Summaries(keras.callbacks.Callback):
-    """Callback that writes each row of a `History` to TensorBoard files, under its step number.
+    """Callback that writes each row of a `History` callback to TensorBoard event files.
 
     Args:
         history: History callback, which must come before this one in the list of callbacks.
-        directory: Directory of the event files; each resumption of a run adds one. None to write
-            nothing.
+        directory: Directory of the event files, to which each resumption of a run adds a file.
+            None to write nothing.
     """
 
     def __init__(self, history: History, directory: Path | None):
@@ -155,7 +155,7 @@ class KeptWeights(keras.callbacks.Callback):
 
     Args:
         epochs: Numbers of the epochs, counted from 1.
-        save: Function that writes the weights, as used for testing, to a path. Every worker
+        save: Function that writes the weights which are used in tests to a path. Every worker
             must call it, with None instead of a path if the worker has no directory.
         directory: Directory of the files `epoch-0001.weights.h5` etc.; None to write nothing.
         log: Function called with a message if a file cannot be written.
@@ -178,7 +178,7 @@ class KeptWeights(keras.callbacks.Callback):
             self.save(None)
             return
         try:
-            with suppress(OSError):  # fail only after `save`, which every worker must call
+            with suppress(OSError):  # do not fail before `save`, which every worker must call
                 self.directory.mkdir(exist_ok=True)
             with whole(self.directory / f"epoch-{epoch + 1:04}.weights.h5") as part:
                 self.save(part)
@@ -188,5 +188,5 @@ class KeptWeights(keras.callbacks.Callback):
 
 
 def error(logs: Mapping[str, Any]) -> float:
-    """Return the training error in %."""
+    """Return the training error in %, computed from the accuracy in the logs."""
     return 100 * (1 - logs["accuracy"])

@@ -1,7 +1,7 @@
 """Read and write the variables of all replicas, and send the chief's state to all workers.
 
-Every worker must run the same collectives in the same order. So never call one in a loop over a
-set, whose order may differ between processes.
+Every worker must run the same collectives in the same order. So never call a collective in a loop
+over a set, whose order may differ between processes.
 """
 
 import io
@@ -20,9 +20,9 @@ Values = dict[str, np.ndarray]
 
 
 def values_of(update: Update) -> Values:
-    """Return {name: value} for all variables that training changes.
+    """Return {name: value} for all variables that training changes, for example weights.
 
-    Statistics of batch normalisation that differ between replicas have one row per replica.
+    BN statistics that differ between replicas have one row per replica.
     """
     rows = _rows(update)
     return {
@@ -32,14 +32,14 @@ def values_of(update: Update) -> Values:
 
 
 def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
-    """Write values as returned by `values_of`.
+    """Restore the values that `values_of` returned, in all variables that training changes.
 
     Raises:
         InputError: If names or shapes do not match the variables that training changes.
     """
     variables, apart = update.variables_of_training(), _statistics(update)
     for names, why in (
-        (sorted(values.keys() - variables.keys()), "is not a variable that this training changes"),
+        (sorted(values.keys() - variables.keys()), "is not a variable that this run changes"),
         (sorted(variables.keys() - values.keys()), "is missing"),
     ):
         if names:
@@ -59,11 +59,10 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def as_tested(update: Update) -> Iterator[None]:
-    """Set the model's weights and BN statistics, within the block, to those used in tests.
+    """Set the model's weights and BN statistics to those used in tests, within a `with` block.
 
-    Weights are set to their moving averages, if there are any, and statistics of batch
-    normalisation to their mean over the replicas. At the end, the values of training are restored
-    bit for bit.
+    Weights are set to their moving averages, if there are any, and BN statistics to their mean
+    over the replicas. At the end of the block, the values used in training are restored exactly.
     """
     variables = update.variables_of_training()
     statistics = _rows(update)
@@ -85,7 +84,7 @@ def as_tested(update: Update) -> Iterator[None]:
 
 
 def workers_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """Return the number of workers, and the index of this one."""
+    """Return the number of workers, and the index of this worker."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.cluster_spec():
         return 1, 0
@@ -93,7 +92,7 @@ def workers_of(strategy: tf.distribute.Strategy) -> tuple[int, int]:
 
 
 def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State | None:
-    """Return the chief's state on every worker, bit for bit.
+    """Send the chief's training state to all workers, and return an exact copy on each worker.
 
     The state is sent by an all-reduce, like gradients, so the workers need no shared disk.
     """
@@ -114,7 +113,7 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
 
 @tf.function(reduce_retracing=True)
 def _of_first(strategy: tf.distribute.Strategy, words: tf.Tensor) -> tf.Tensor:
-    """Return, on every worker, the `words` that the chief passed."""
+    """Return the chief's `words` on every worker, using an all-reduce."""
 
     def on_replica() -> tf.Tensor:
         context = tf.distribute.get_replica_context()
@@ -134,7 +133,7 @@ def _statistics(update: Update) -> list[str]:
 
 @tf.function
 def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
-    """Return the rows of all workers. As a function of its own, it is traced once per model."""
+    """Return the `rows` of all workers. This is a separate function, so it is traced only once."""
     first = len(rows) * workers_of(strategy)[1]
 
     def on_replica() -> tf.Tensor:
@@ -145,7 +144,7 @@ def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
 
 
 def _rows(update: Update) -> Values:
-    """Return {name: array with a row per replica} for `_statistics`, from a single gather."""
+    """Return {name: array with a row per replica} for the BN statistics named by `_statistics`."""
     strategy, variables = update.strategy, update.variables_of_training()
     found = {
         name: np.stack([x.numpy() for x in strategy.experimental_local_results(variables[name])])
@@ -153,7 +152,7 @@ def _rows(update: Update) -> Values:
     }
     if not found or workers_of(strategy)[0] == 1:
         return found
-    # float64 represents every other float type exactly
+    # All statistics are sent in a single gather. float64 represents every float type exactly.
     local = [x.reshape(len(x), -1).astype("float64") for x in found.values()]
     rows = _gathered(strategy, tf.constant(np.concatenate(local, axis=1))).numpy()
     ends = np.cumsum([x.shape[1] for x in local])[:-1]

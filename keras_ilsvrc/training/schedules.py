@@ -11,7 +11,7 @@ Rate: TypeAlias = float | LearningRateSchedule
 
 
 def steps(rows: Sequence[Sequence[float]]) -> Rate:
-    """Return a piecewise constant learning rate.
+    """Return a piecewise constant learning rate schedule, or a number if it has only one rate.
 
     Args:
         rows: (first step, rate) pairs in rising order, the first at step 0. Each rate applies
@@ -32,15 +32,15 @@ def polynomial(rate: float, total: int, power: float = 0.5) -> LearningRateSched
 
 
 def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
-    """Return the schedule rate * factor ^ floor(step / every), for GoogLeNet and Inception-v3."""
+    """Return GoogLeNet's and Inception-v3's schedule, rate * factor ^ floor(step / every)."""
     return keras.optimizers.schedules.ExponentialDecay(rate, every, factor, staircase=True)
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class WarmUp(LearningRateSchedule):
-    """Schedule that rises linearly from `start` to `then` in `until` steps, then equals `then`.
+    """Schedule that rises linearly from `start` in `until` steps, then follows `then`.
 
-    The linear rise is ours: no paper has one.
+    The linear rise is our addition; none of the papers has one.
     """
 
     def __init__(self, then: Rate, until: float, start: float = 0.0):
@@ -74,8 +74,9 @@ class Plateau(keras.callbacks.Callback):
 
     Args:
         factor: Factor by which the learning rate is multiplied, between 0 and 1.
-        patience: Number of epochs without a new minimum before the rate is lowered; 5 is ours.
-        times: Maximum number of reductions; AlexNet's authors made 3, by hand.
+        patience: Number of epochs without a new minimum before the rate is lowered. The
+            default is our choice.
+        times: Maximum number of reductions. AlexNet's authors made 3, by hand.
     """
 
     def __init__(self, factor: float = 0.1, patience: int = 5, times: int = 3):

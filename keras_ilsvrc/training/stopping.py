@@ -1,4 +1,4 @@
-"""Early end of training after a signal (SIGTERM, SIGHUP or SIGINT), or because it diverged."""
+"""Early end of training: after SIGTERM, SIGHUP or SIGINT, or because training diverged."""
 
 import signal
 import threading
@@ -11,12 +11,12 @@ SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
 class Stopped(KeyboardInterrupt):
     """Exception that ends training or a test after a signal.
 
-    Not a subclass of `Exception`, so that no library handles it as an error.
+    It is not a subclass of `Exception`, so that no library handles it as an error.
     """
 
 
 class Diverged(Exception):
-    """Error for training whose weights are not finite, or whose gradients repeatedly are not."""
+    """Error for training that diverged: non-finite weights, or repeatedly non-finite gradients."""
 
 
 def ignore_signals() -> None:
@@ -27,7 +27,7 @@ def ignore_signals() -> None:
 
 
 class StopRequest:
-    """Context manager that records SIGTERM, SIGHUP and SIGINT. It is true after a signal.
+    """Context manager that records SIGTERM, SIGHUP and SIGINT, and is truthy after a signal.
 
     A second SIGINT raises KeyboardInterrupt. Ignored signals stay ignored, which `nohup` needs.
     Outside the main thread it handles no signal.
@@ -51,7 +51,7 @@ class StopRequest:
                 continue
             self.before[number] = signal.signal(number, self._note)
             outer = getattr(self.before[number], "__self__", None)
-            # Keep the signal of an outer request: a library may have caught its exception.
+            # Copy a signal that an outer request received: a library may have caught its exception.
             if isinstance(outer, StopRequest):
                 self.name, self.interrupted = outer.name, outer.interrupted
         return self

@@ -20,7 +20,7 @@ MOST_REPLICAS = 4096
 def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
     """Return a MirroredStrategy over the GPUs, or over logical CPU devices if there is no GPU.
 
-    Call this before TensorFlow computes anything, since it creates no logical devices afterwards.
+    Call this before TensorFlow computes anything: afterwards it cannot create logical devices.
 
     Args:
         replicas: Number of devices, at least 1; None for all GPUs, or one CPU device.
@@ -30,13 +30,16 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
             fewer logical CPU devices than replicas.
     """
     if replicas is not None and not 1 <= replicas <= MOST_REPLICAS:
-        raise InputError(f"replicas is {replicas}; expected at least 1, at most {MOST_REPLICAS}")
+        raise InputError(f"replicas is {replicas}; expected 1 to {MOST_REPLICAS}")
     if not os.environ.get("TF_CONFIG", "set"):
-        del os.environ["TF_CONFIG"]  # TensorFlow would parse an empty one as JSON
+        del os.environ["TF_CONFIG"]  # TensorFlow would fail to parse an empty value as JSON
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         if replicas and replicas > len(gpus):
-            raise InputError(f"replicas is {replicas}, but this machine has {len(gpus)} GPUs")
+            raise InputError(
+                f"replicas is {replicas}, but this machine has {len(gpus)} GPUs; use at most one "
+                "replica per GPU"
+            )
         return _over(*(f"/gpu:{i}" for i in range(replicas or len(gpus))))
     replicas = replicas or 1
     _make_logical_cpus(replicas)
@@ -45,7 +48,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return one strategy per list of devices: collectives of two strategies would interfere."""
+    """Return the same strategy for the same devices: collectives of two would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -53,7 +56,7 @@ def _over(*devices: str) -> tf.distribute.MirroredStrategy:
 def multi_worker(
     cluster: Cluster, deadline: float = 300
 ) -> Iterator[tf.distribute.MultiWorkerMirroredStrategy]:
-    """Yield a MultiWorkerMirroredStrategy over all workers' GPUs, or one CPU device of each.
+    """Yield a MultiWorkerMirroredStrategy over all workers' GPUs, or one CPU device per worker.
 
     Enter this context before TensorFlow computes anything. If a worker is lost in the block, the
     other workers end too. At the end of the block, all workers wait for each other.
@@ -80,7 +83,7 @@ def multi_worker(
                 rpc_layer="grpc",
             )
         )
-        signal.signal(signal.SIGTERM, own)  # TensorFlow's server replaced our handler
+        signal.signal(signal.SIGTERM, own)  # restore the handler that TensorFlow's server replaced
         yield strategy
         _come_together(strategy)
     except GONE as error:
@@ -115,7 +118,7 @@ def _lost(cluster: Cluster, message: str, seconds: float = 3.0) -> list[str]:
 
 
 def _make_logical_cpus(count: int) -> None:
-    """Create `count` logical CPU devices, unless at least as many exist."""
+    """Create `count` logical CPU devices, unless TensorFlow already has at least that many."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     made = tf.config.get_logical_device_configuration(cpu) or [None]
     if len(made) >= count:
@@ -126,13 +129,13 @@ def _make_logical_cpus(count: int) -> None:
         )
     except RuntimeError as error:
         raise InputError(
-            f"replicas is {count}, but TensorFlow has started with {len(made)} CPU devices: "
-            "set the number of replicas before any model is built"
+            f"replicas is {count}, but TensorFlow has already started with {len(made)} CPU "
+            "devices; set the number of replicas before any model is built"
         ) from error
 
 
 def threads() -> int:
-    """Return the number of threads per operation: TensorFlow's setting, else available cores."""
-    available = getattr(os, "sched_getaffinity", None)  # only on Linux
+    """Return TensorFlow's threads per operation: its setting, or else the available cores."""
+    available = getattr(os, "sched_getaffinity", None)  # exists only on Linux
     cores = len(available(0)) if available else os.cpu_count() or 1
     return tf.config.threading.get_intra_op_parallelism_threads() or cores

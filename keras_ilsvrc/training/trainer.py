@@ -1,7 +1,7 @@
-"""Training loop that calls Keras' callbacks, and can be resumed after any step.
+"""Training loop that calls Keras callbacks and can be resumed after any step.
 
-Keras' `fit` is not used. On several machines it fails in two private functions of Keras, and it
-cannot resume training that stopped after the last batch of an epoch, but before the epoch's end.
+Keras' `fit` is not used. With several machines `fit` fails in two private functions of Keras, and
+it cannot resume training that stopped after the last batch of an epoch, but before the epoch's end.
 """
 
 import time
@@ -24,12 +24,12 @@ from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
 from keras_ilsvrc.training.strategy import threads
 from keras_ilsvrc.training.update import StepResult, Update
 
-ROLLBACKS = 2  # maximum returns to a checkpoint; if one more is needed, training has diverged
+ROLLBACKS = 2  # maximum number of rollbacks to a checkpoint, before training counts as diverged
 NEVER = StopRequest()
 
 
 class Trainer:
-    """Training loop that can be stopped at any time and resumes exactly.
+    """Training loop that can be stopped at any time and resumed with exactly the same results.
 
     It starts from the last checkpoint in `checkpoints`, if there is one. After a step whose
     gradient is not finite, it returns to the last checkpoint and continues without that step.
@@ -40,9 +40,9 @@ class Trainer:
         update: Training step of the model.
         feed: Training images.
         plan: Length of training, and the intervals between checkpoints.
-        callbacks: Keras callbacks, called in this order. Checkpoints contain the state of each,
-            from its own `get_state` if it has one, or else its `REMEMBERED` attributes.
-        checkpoints: Checkpoints to resume from and to write; None for none.
+        callbacks: Keras callbacks, called in this order. Checkpoints contain the state of each
+            callback, from its `get_state` if it has one, or else its `REMEMBERED` attributes.
+        checkpoints: Checkpoints to resume from and to write, or None.
         initial: Function that sets the initial weights if there is no checkpoint; None to start
             from the model's current weights.
         stop: Request to stop, which is checked at every graph call.
@@ -77,7 +77,7 @@ class Trainer:
                 not match this training, for example in its number of replicas.
         """
         model = self.update.model
-        model.optimizer = self.update.optimizer  # callbacks expect it there
+        model.optimizer = self.update.optimizer  # Keras callbacks read the optimizer here
         model.stop_training = False
         calls = keras.callbacks.CallbackList(self.callbacks, model=model, add_history=False)
         calls.on_train_begin()
@@ -121,7 +121,7 @@ class Trainer:
             raise InputError(f"training cannot start: {error}") from error
 
     def _latest(self) -> tuple[State | None, list[str]]:
-        """Return the chief's newest undamaged state, and a message for each damaged file."""
+        """Return the chief's newest undamaged state, or None, and a message per damaged file."""
         state, damaged = self.checkpoints.latest() if self.checkpoints else (None, [])
         return from_chief(self.update.strategy, state), damaged
 
@@ -146,7 +146,7 @@ class Trainer:
         self.step += 1
 
     def _take_steps(self, calls: keras.callbacks.CallbackList) -> None:
-        """Take steps in one graph call, at most to the next checkpoint or the next step to skip."""
+        """Take steps in one graph call, up to the next checkpoint, skipped step or epoch's end."""
         skipped = [step for step in self.skipped if step > self.step]
         count = min([self.plan.next_border(self.step, self.epochs), *skipped]) - self.step
         first = self.step - self.epochs * self.plan.steps_per_epoch
@@ -183,27 +183,27 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self) -> bool:
-        """Leave out unreadable images and go back to a checkpoint. Return whether this was done."""
+        """Leave out unreadable images and return to a checkpoint; return whether this was done."""
         left_out = self.feed.left_out
         line = left_out and left_out.find(self.step, self.plan.steps_per_call)
         state, _ = self._latest() if line else (None, [])
         if state is None:
             return False
         self._restore(state)
-        self.log(f"{line}; returning to step {self.step} to continue without it")
+        self.log(f"{line}; returning to step {self.step} to continue without unreadable images")
         self._open()
         return True
 
     def _roll_back(self, result: StepResult) -> None:
         facts = f"loss {result.loss:.4g}, gradient norm {result.gradient_norm:.4g}"
-        what = f"{self.feed.describe(self.step)}: not finite: {facts}"
+        what = f"{self.feed.describe(self.step)}: loss or gradient is not finite: {facts}"
         state, _ = self._latest()
         if state is None or len(self.skipped) >= ROLLBACKS:
             raise Diverged(f"{what}; stopped after {len(self.skipped)} rollbacks")
         skipped = [*self.skipped, self.step]
         self._restore(state)
         self.skipped = skipped
-        self.log(f"{what}; returning to step {self.step} to continue without that step")
+        self.log(f"{what}; returning to step {self.step} to continue without the failed step")
         self._open()
 
     def _save_and_stop(self) -> None:
@@ -212,12 +212,12 @@ class Trainer:
         raise Stopped(f"stopped by {name} after step {self.step}")
 
     def _save_if_it_can_be(self) -> None:
-        """Save a checkpoint. If the disk is full, keep the previous one and continue."""
+        """Save a checkpoint. If the disk is full, keep the previous checkpoint and continue."""
         try:
             self._save()
         except OSError as error:
             self.log(
-                f"{self._directory}: no checkpoint after step {self.step}: "
+                f"{self._directory}: no checkpoint was written after step {self.step}: "
                 f"{error.strerror}; the checkpoint of step {self.saved} is kept"
             )
         except NotFinite as error:

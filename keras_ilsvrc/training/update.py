@@ -1,8 +1,8 @@
 """Training step of a model as a graph that works under every `tf.distribute` strategy.
 
-Under a strategy, Keras' own step fails with any of several steps per call, gradient accumulation
-and moving averages of the weights. It also clips by the global norm before it sums the gradients
-of the replicas, not after.
+Under a strategy, Keras' own training step fails with several steps per call, with gradient
+accumulation, and with moving averages of the weights. It also clips each replica's gradients by
+their global norm before summing them over the replicas, not the sum.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ import tensorflow as tf
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.losses import CrossEntropy
 
-FLOAT16_SCALE = 2.0**15  # initial scale of the loss; ours, as all of float16
-FLOAT16_PATIENCE = 2000  # steps without an overflow before the scale doubles
+FLOAT16_SCALE = 2.0**15  # initial loss scale; training in float16 is our addition to the papers
+FLOAT16_PATIENCE = 2000  # steps without an overflow after which the loss scale doubles
 
 
 class StepResult(NamedTuple):
-    """Results of one step over the images of all replicas."""
+    """Results of one training step over the images of all replicas."""
 
     loss: float
     accuracy: float
@@ -31,7 +31,7 @@ class StepResult(NamedTuple):
 
 
 class Update(tf.Module):
-    """Training step: forward and backward pass, sum of the gradients, update of the weights.
+    """Training step: forward and backward passes, sum of all gradients, update of the weights.
 
     The randomness of a step, for example in dropout, is a pure function of seed, step, replica and
     piece of the batch. It differs between replicas, and is the same if the step is repeated.
@@ -78,8 +78,8 @@ class Update(tf.Module):
         self.strategy = tf.distribute.get_strategy()
         if batch_size % (self.strategy.num_replicas_in_sync * accumulate):
             raise ValueError(
-                f"batch_size is {batch_size}, which {self.strategy.num_replicas_in_sync} replicas "
-                f"cannot share evenly in {accumulate} pieces each"
+                f"batch_size is {batch_size}; expected a multiple of "
+                f"{self.strategy.num_replicas_in_sync} replicas times {accumulate} pieces"
             )
         weights = model.trainable_weights
         optimizer.build(weights)
@@ -99,14 +99,15 @@ class Update(tf.Module):
     def variables_of_training(self) -> dict[str, tf.Variable]:
         """Return {name: variable} for all variables that training changes, except random seeds."""
         named = {f"model/{x.path}": x.value for x in self.model.variables if not _is_seed(x)}
-        prefix = f"{self.optimizer.name}/"  # contains a number that depends on the process
+        prefix = f"{self.optimizer.name}/"  # the name differs between processes
         for x in self.optimizer.variables:
             named[f"optimizer/{x.path.removeprefix(prefix)}"] = x.value
         own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]
         count = len(self.model.variables) - len(self.seeds) + len(self.optimizer.variables)
         if len(named) < count:
             raise InputError(
-                f"{count - len(named)} of {count} variables have duplicate names; rename layers"
+                f"{count - len(named)} of {count} variables have duplicate names; give each layer "
+                "its own name"
             )
         return named | {f"update/{x.name.split(':')[0]}": x for x in own}
 
@@ -119,14 +120,14 @@ class Update(tf.Module):
     def take(
         self, iterator: Any, first: int, count: int, stop: bool = False, save: bool = False
     ) -> Sequence[StepResult]:
-        """Take `count` steps in one graph call, and return the result of each.
+        """Take `count` training steps in one graph call, and return the result of each step.
 
         Args:
             iterator: Iterator over batches of (images, labels), distributed over the replicas.
             first: Number of the first step.
             count: Number of steps.
-            stop: Whether to ask all workers to stop; the results of every worker repeat this.
-            save: Whether to ask all workers to save a checkpoint, in the same way.
+            stop: Whether to ask all workers to stop. `stop` is then set in all workers' results.
+            save: Whether to ask all workers to save a checkpoint. `save` is set in the same way.
         """
         wishes = tf.constant([stop, save], tf.float32)
         rows = self._take(iterator, tf.constant(first, tf.int64), count, wishes)
@@ -171,7 +172,7 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:  # an overflow counts only if the scale is already 1
+        if self.scale is not None:  # accept an overflow if the scale can still be halved
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         found = tf.stack([norm, tf.cast(finite, tf.float32)])
         return tf.concat([sums[:2], found, sums[2:]], 0)
@@ -179,7 +180,7 @@ class Update(tf.Module):
     def _in_pieces(
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, replica: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return [loss, accuracy] and gradients of a replica, summed over pieces of its images."""
+        """Process a replica's batch in pieces; return summed [loss, accuracy] and gradients."""
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
             return self.differentiate(images, labels)
@@ -202,7 +203,7 @@ class Update(tf.Module):
             outputs = self.model(self.prepare(images), training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
             total = sums[0]
-            if self.model.losses:  # of regularizers; each replica and piece adds its share
+            if self.model.losses:  # regularization losses, divided among all pieces
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
                 total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
             scaled = total if self.scale is None else total * self.scale
@@ -232,7 +233,7 @@ class Update(tf.Module):
                 average.assign(momentum * average + (1 - momentum) * weight.value)
 
     def _rescale(self, finite: tf.Tensor) -> tf.Tensor:
-        """Update the scale of the float16 loss, and return the scale used in this step."""
+        """Update the loss scale of float16 training, and return the scale used in this step."""
         scale = tf.identity(self.scale)
         patient = self.good + 1 >= FLOAT16_PATIENCE
         grown = tf.where(patient, scale * 2, scale)
@@ -242,7 +243,7 @@ class Update(tf.Module):
 
 
 def _is_seed(variable: keras.Variable) -> bool:
-    """Return whether a variable is the seed of a random layer, for example `Dropout`."""
+    """Return whether a variable is the random seed of a layer, for example of `Dropout`."""
     return variable.path.endswith("seed_generator_state")
 
 

@@ -1,4 +1,4 @@
-"""Visualization of what functional models have learned (Zeiler and Fergus, arXiv:1311.2901)."""
+"""Visualizations of what functional models have learned (Zeiler and Fergus, arXiv:1311.2901)."""
 
 from keras_ilsvrc.visualize.backward import deconvnet, grad_cam, guided_backpropagation, saliency
 from keras_ilsvrc.visualize.correspondence import correspondence

@@ -1,4 +1,4 @@
-"""Projections of a layer onto pixels: deconvnet, saliency, guided backpropagation, Grad-CAM."""
+"""Projections of activations onto pixels: deconvnet, saliency, guided backprop, Grad-CAM."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ Maps = int | Sequence[int] | np.ndarray | None
 
 @dataclass(frozen=True)
 class Projections:
-    """Projections of one activation of each image onto the pixels.
+    """Projections of one activation per image onto the pixels of that image.
 
     Attributes:
         images: (images, height, width, channels), float32: the projections. A value of zero means
             that the pixel neither raises nor lowers the activation.
         maps: (images,): index of the feature map that contains the activation.
-        places: (images, 2): row and column of the activation in its map; zeros without maps.
+        places: (images, 2): row and column of the activation in its map; zeros for a dense layer.
         values: (images,): the activation.
     """
 
@@ -34,7 +34,7 @@ class Projections:
 
 
 class Deconvnet:
-    """Deconvnet of a layer, traced once as a graph and reused for many images.
+    """Callable like `deconvnet` that traces its graph once and reuses it for many images.
 
     Args:
         model: Functional model with one image as its input.
@@ -47,14 +47,14 @@ class Deconvnet:
         self._project = self.probe.graph(self._graph, tf.TensorSpec(None, tf.int32))
 
     def __call__(self, images: Any, maps: Maps = None) -> Projections:
-        """Return the projections of `images`; arguments and errors as in `deconvnet`."""
+        """Return the projections onto `images`. Arguments and errors are those of `deconvnet`."""
         images = self.probe.batch(images)
-        wanted = np.array([-1])  # stands for the map with the strongest activation
+        wanted = np.array([-1])  # -1 means the map with the strongest activation
         if maps is not None:
             wanted = numbers_of("maps", maps, self.probe.shape[-1])
         if len(images) != len(wanted) and 1 not in (len(images), len(wanted)):
             raise InputError(
-                f"maps has {len(wanted)} numbers for {len(images)} images; give one number, or "
+                f"maps has {len(wanted)} indices for {len(images)} images; pass one index, or "
                 "one for each image"
             )
         both = max(len(images), len(wanted))
@@ -95,7 +95,7 @@ def deconvnet(
     positions of the maxima, rectified, and convolved with the transposed filters.
 
     Args:
-        model: Any functional model of one image (batch, height, width, channels).
+        model: Any functional model of one input, (batch, height, width, channels).
         images: (images, height, width, channels), preprocessed for the model, or a single image.
         layer: Name of the layer, for example `conv3_1/conv_2` in a residual unit or nested model.
         maps: One index for all images, an index for each image, or several indices for a single
@@ -110,25 +110,27 @@ def deconvnet(
 
 
 def saliency(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
-    """Return how much each pixel changes the score of a class (Simonyan et al., arXiv:1312.6034).
+    """Return how much each pixel affects the score of a class (Simonyan et al., arXiv:1312.6034).
 
     Args:
-        model: Functional classifier of one image.
+        model: Functional classifier with one image as its input.
         images: (images, height, width, channels), preprocessed for the model, or a single image.
         labels: One class for all images or one for each; by default each image's most likely class.
 
     Returns:
-        (images, height, width), at least 0: the absolute gradient of the score before the softmax,
-        maximum over the channels.
+        (images, height, width), at least 0: the absolute gradient of the score before the softmax.
+        The maximum over the channels is taken.
     """
     return np.abs(_of_score(model, images, labels, "gradient")).max(-1)
 
 
 def guided_backpropagation(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
-    """Return the guided gradient of a score (Springenberg et al., arXiv:1412.6806, section 3.4).
+    """Return the guided gradient of a class score for each pixel of each image.
+
+    Guided backpropagation is by Springenberg et al., arXiv:1412.6806, section 3.4.
 
     Args:
-        model: Functional classifier of one image.
+        model: Functional classifier with one image as its input.
         images: (images, height, width, channels), preprocessed for the model, or a single image.
         labels: One class for all images or one for each; by default each image's most likely class.
 
@@ -152,7 +154,7 @@ def grad_cam(
     """Return the Grad-CAM map of a class (Selvaraju et al., arXiv:1610.02391, equations 1 and 2).
 
     Args:
-        model: Functional classifier of one image.
+        model: Functional classifier with one image as its input.
         images: (images, height, width, channels), preprocessed for the model, or a single image.
         layer: Name of a layer that returns maps; by default the last with maps larger than 1x1.
         labels: One class for all images or one for each; by default each image's most likely class.
@@ -187,7 +189,7 @@ def _labels(labels: Any, images: int, classes: int) -> np.ndarray | None:
     given = numbers_of("labels", labels, classes)
     if len(given) not in (1, images):
         raise InputError(
-            f"labels has {len(given)} numbers for {images} images; give one number, or one for "
+            f"labels has {len(given)} classes for {images} images; pass one class, or one for "
             "each image"
         )
     return np.broadcast_to(given, images)

@@ -1,4 +1,4 @@
-"""Checks of arguments of visualizations: images, and indices of maps and classes."""
+"""Checks of the arguments of visualizations: images, and indices of feature maps or classes."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,12 +11,12 @@ from keras_ilsvrc.layers.graph import Call
 
 
 def type_of(image: Any) -> str:
-    """Return the dtype to cast images to: that of the input if it is float, else float32."""
+    """Return the dtype to cast images to: that of the model input if it is float, else float32."""
     return image.dtype if "float" in image.dtype else "float32"
 
 
 def check_batch(root: Call, images: Any) -> np.ndarray:
-    """Return images as a batch for the model; a single image becomes a batch of one.
+    """Return images as a batch that fits the model; a single image becomes a batch of one.
 
     Raises:
         InputError: If there are no images, or if they do not fit the input of the model.
@@ -24,12 +24,10 @@ def check_batch(root: Call, images: Any) -> np.ndarray:
     given = array_of("images", images)
     wanted = root.inputs[0].shape[1:]
     if given.dtype.kind not in "uif":
-        raise InputError(
-            f"images have dtype {given.dtype}; expected numbers (height, width, channels)"
-        )
+        raise InputError(f"images have dtype {given.dtype}; expected an array of numbers")
     given = given[None] if given.ndim == len(wanted) else given
     if not len(given):
-        raise InputError("images is empty; give at least one image")
+        raise InputError("images is empty; pass at least one image")
     fits = given.ndim == len(wanted) + 1 and all(
         size in (None, found) for size, found in zip(wanted, given.shape[1:])
     )
@@ -42,7 +40,7 @@ def check_batch(root: Call, images: Any) -> np.ndarray:
 
 
 def array_of(name: str, value: Any) -> np.ndarray:
-    """Return a value as an array.
+    """Convert a value, for example a list of numbers, to a NumPy array.
 
     Raises:
         InputError: If its rows have different lengths.
@@ -50,11 +48,13 @@ def array_of(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise InputError(f"{name} has rows of different lengths; expected an array") from error
+        raise InputError(
+            f"{name} has rows of different lengths; expected an array with rows of equal length"
+        ) from error
 
 
 def numbers_of(name: str, value: Any, count: int) -> np.ndarray:
-    """Return one index or a sequence of indices, all from 0 to count - 1, as an array.
+    """Convert one or several indices to an array, and check that they are from 0 to `count` - 1.
 
     Raises:
         InputError: If the value is anything else.
@@ -67,7 +67,7 @@ def numbers_of(name: str, value: Any, count: int) -> np.ndarray:
 
 
 def batches_of(images: Any, batch_size: int) -> Iterator[np.ndarray]:
-    """Yield batches of images from an array or from an iterable of batches; drop any labels.
+    """Yield batches of images from an array or from an iterable of batches, without their labels.
 
     Raises:
         InputError: If `images` is neither an array nor iterable.

@@ -1,4 +1,4 @@
-"""Plot that compares networks: published error against number of operations."""
+"""Plot that compares networks: published error against the number of operations."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from keras_ilsvrc.visualize.figures import BLUE, save
 
 
 def error_against_operations(nets: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Plot published errors over multiply-adds, with discs whose areas show the parameters.
+    """Plot published errors against multiply-adds. The area of each disc shows the parameters.
 
     Args:
         nets: For each net, a mapping with the keys `net`, `macs`, `parameters`, `top1_error`,
@@ -27,7 +27,9 @@ def error_against_operations(nets: Sequence[Mapping[str, Any]], path: Path) -> N
     key = next((k for k in ("top5_error", "top1_error") if any(net[k] for net in nets)), None)
     if key is None:
         names = ", ".join(net["net"] for net in nets)
-        raise InputError(f"no published error to draw for {names}; add a net that has one")
+        raise InputError(
+            f"there is no published error to draw for {names}; add a net with a published error"
+        )
     drawn = sorted((net for net in nets if net[key]), key=lambda net: -net["parameters"])
     largest = drawn[0]["parameters"]
     figure = Figure(figsize=(9, 6), layout="constrained")
@@ -51,7 +53,7 @@ def error_against_operations(nets: Sequence[Mapping[str, Any]], path: Path) -> N
 
 
 def _draw_disc(axes: Axes, net: Mapping[str, Any], error: float, area: float) -> None:
-    """Draw a net as a disc with a label above it. `area` is in square points."""
+    """Draw a net as a disc with a label above it. `area` is the disc's area in square points."""
     place = net["macs"] / 1e9, error
     axes.scatter(*place, s=area, color=BLUE, alpha=0.35, linewidth=0)
     axes.scatter(*place, s=6, color=BLUE)

@@ -16,12 +16,12 @@ from keras_ilsvrc.visualize.probe import Probe
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Comparison of the changes in several images' features when the same part is covered.
+    """Result of `correspondence`, which compares how the features of several images change.
 
     Attributes:
-        mean: Fraction of features whose changes have different signs, mean over pairs of images,
-            where the paper's formula has a sum; 0 if the effect is the same in all images.
-        std: Standard deviation of that fraction over the pairs.
+        mean: Fraction of features whose changes have different signs in two images. It is averaged
+            over all pairs, but summed in the paper; 0 if the signs are the same in all images.
+        std: Standard deviation of this fraction over the pairs.
         pairs: Number of pairs.
     """
 
@@ -33,14 +33,14 @@ class Correspondence:
 def correspondence(
     model: keras.Model, images: Any, boxes: Any, layer: str, fill: Any = 0.0
 ) -> Correspondence:
-    """Cover the same object part in several images and compare the changes of the features.
+    """Cover the same object part in several images and compare how the features change.
 
     If x are the features of an image, and x' its features with the part covered, the change is
     e = x - x' (section 4.3). For each pair of images, the signs of e (1, 0 or -1) are compared
     feature by feature.
 
     Args:
-        model: Functional model of one image.
+        model: Functional model with one image as its input.
         images: (images, height, width, channels), at least two, preprocessed for the model.
         boxes: (images, 4): top, left, height and width of the part in pixels.
         layer: Name of the layer with the features, as in `Probe`.
@@ -53,11 +53,13 @@ def correspondence(
     images = probe.batch(images)
     boxes = array_of("boxes", boxes)
     if len(images) < 2:
-        raise InputError("images has one image; give at least two that show the same part")
+        raise InputError(
+            "images has one image; pass at least two images that show the same object part"
+        )
     if boxes.shape != (len(images), 4) or boxes.dtype.kind not in "ui":
         raise InputError(
-            f"boxes have shape {boxes.shape}; expected whole numbers (top, left, height, width) "
-            f"for each of {len(images)} images"
+            f"boxes have shape {boxes.shape} and dtype {boxes.dtype}; expected whole numbers (top, "
+            f"left, height, width) for each of {len(images)} images"
         )
     covered = _covered(images, boxes.tolist(), fill)
     whole, part = (probe.activations(x).numpy().reshape(len(x), -1) for x in (images, covered))
@@ -75,7 +77,7 @@ def _covered(images: np.ndarray, boxes: Sequence[Sequence[int]], fill: Any) -> n
         inside = 0 <= top <= size[0] - height and 0 <= left <= size[1] - width
         if not inside or min(height, width) < 1:
             raise InputError(
-                f"a box of {height}x{width} at {top}, {left} is not inside an image of "
+                f"a box of {height}x{width} at row {top}, column {left} is not inside an image of "
                 f"{size[0]}x{size[1]}; correct this box"
             )
         here = slice(top, top + height), slice(left, left + width)
@@ -84,7 +86,7 @@ def _covered(images: np.ndarray, boxes: Sequence[Sequence[int]], fill: Any) -> n
 
 
 def random_boxes(images: int, size: Sequence[int], shape: Sequence[int], seed: int) -> np.ndarray:
-    """Return boxes (images, 4) at random positions, one per image, as a baseline.
+    """Return a box at a random position for each image, (images, 4), as a baseline.
 
     Args:
         images: Number of images.
@@ -97,8 +99,8 @@ def random_boxes(images: int, size: Sequence[int], shape: Sequence[int], seed: i
     """
     if size[0] > shape[0] or size[1] > shape[1]:
         raise InputError(
-            f"a box of {size[0]}x{size[1]} is not inside an image of {shape[0]}x{shape[1]}; "
-            "give smaller boxes"
+            f"a box of {size[0]}x{size[1]} is larger than an image of {shape[0]}x{shape[1]}; "
+            "choose a smaller box"
         )
     random = np.random.default_rng(seed)
     places = [random.integers(0, whole - part + 1, images) for whole, part in zip(shape, size)]

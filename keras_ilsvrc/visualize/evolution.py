@@ -1,4 +1,4 @@
-"""Top activations of feature maps during training (Zeiler, Fergus, arXiv:1311.2901, figure 4)."""
+"""Top activations at checkpoints during training (Zeiler, Fergus, arXiv:1311.2901, figure 4)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ def evolution(
     load: Callable[[Path], object] | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Evolution:
-    """Find the strongest activations of the same feature maps at several checkpoints.
+    """Find the strongest activation of each feature map at several checkpoints of a training run.
 
     Args:
-        model: Functional model of one image. Its weights are restored afterwards.
-        weights: Weight files by the name of their checkpoint, in the order of training.
+        model: Functional model with one image as its input. Its weights are restored afterwards.
+        weights: Weight file of each checkpoint, by the checkpoint's name, in the order of training.
         images: Images or batches, as in `top_activations`, that can be iterated several times.
         layer: Name of the layer, as in `top_activations`.
         maps: Indices of the maps, as in `top_activations`.
@@ -51,9 +51,9 @@ def evolution(
         InputError: As in `top_activations`, or if `weights` is empty or `images` is an iterator.
     """
     if not weights:
-        raise InputError("weights is empty; give at least one file")
+        raise InputError("weights is empty; pass at least one weight file")
     if hasattr(images, "__next__"):
-        raise InputError("images is an iterator; give batches that can be iterated several times")
+        raise InputError("images is an iterator; pass batches that can be iterated several times")
     top = Top(model, layer, maps, count=1)
     before = model.get_weights()
     found = []

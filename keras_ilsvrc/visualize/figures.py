@@ -1,4 +1,4 @@
-"""Helpers for all figures: colours, saving as PNG, and names as plain text."""
+"""Helpers for all figures: colours, saving as PNG, and escaping of names."""
 
 import warnings
 from pathlib import Path
@@ -18,6 +18,6 @@ def save(figure: Figure, to: Path | BinaryIO) -> None:
 
 
 def plain(text: str, most: int | None = None) -> str:
-    """Shorten a name to `most` characters, and escape `$`, which would start a formula."""
+    """Shorten a name to `most` characters, and escape `$`, which starts a formula in Matplotlib."""
     text = text if most is None or len(text) <= most else text[: most - 1] + "…"
     return text.replace("$", r"\$")

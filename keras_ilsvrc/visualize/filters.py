@@ -1,4 +1,4 @@
-"""Images of the kernels of a first convolution (Krizhevsky et al. 2012, figure 3)."""
+"""Images of the filters of a model's first convolution (Krizhevsky et al. 2012, figure 3)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,15 +14,15 @@ CHANNELS = (1, 3)  # valid numbers of channels of an image
 
 
 def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
-    """Return the kernels of a convolution whose input is the image.
+    """Return the filters of a convolution, which is applied to the image itself, as pictures.
 
     Args:
-        model: Functional model of one image.
+        model: Functional model with one image as its input.
         layer: Name of the layer; by default the first convolution of the graph.
 
     Returns:
-        (filters, height, width, channels), float32 from 0 to 1: each filter divided by its own
-        largest absolute weight, with zero at 0.5.
+        (filters, height, width, channels), float32 from 0 to 1. Each filter is divided by twice
+        its largest absolute weight, and 0.5 is added, so that a weight of zero is shown as 0.5.
 
     Raises:
         InputError: If the model is not functional, has no such layer or no convolution, or if the
@@ -34,11 +34,11 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
     call, kernel = next((found for found in kernels if found[1] is not None), (root, None))
     if kernel is None:
         which = f"layer {layer!r}" if layer else model.name
-        raise InputError(f"{which} has no convolution kernel; name a convolution")
+        raise InputError(f"{which} has no convolution kernel; choose a convolution")
     if kernel.shape[2] not in CHANNELS or id(call.inputs[0]) not in _images(root):
         raise InputError(
-            f"the input of {call.name} has {call.inputs[0].shape[-1]} maps; expected an image of 1 "
-            "or 3 channels; for deeper layers, draw top activations instead"
+            f"the input of {call.name} has {call.inputs[0].shape[-1]} channels; expected the image "
+            "itself, with 1 or 3 channels; for deeper layers, draw top activations instead"
         )
     largest = np.abs(kernel).max((0, 1, 2))
     scaled = 0.5 + kernel / (2 * np.where(largest > 0, largest, 1))
@@ -46,7 +46,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
 
 def _images(root: Call) -> set[int]:
-    """Return the `id` of the inputs and of tensors that layers without kernels made from them."""
+    """Return the `id` of the inputs and of all tensors computed from them without a kernel."""
     seen = set(map(id, root.inputs))
     for call in leaf_calls(root):
         if not hasattr(call.operation, "kernel") and seen.issuperset(map(id, call.inputs)):
@@ -55,10 +55,10 @@ def _images(root: Call) -> set[int]:
 
 
 def kernel_of(call: Call) -> np.ndarray | None:
-    """Return a convolution's kernel (rows, columns, input maps, filters); None for others."""
+    """Return a convolution's kernel (rows, columns, input maps, filters); None for other layers."""
     layer = call.operation
     kernel: Any = getattr(layer, "kernel", None)
-    # The kernel of a transposed convolution is (rows, columns, filters, input maps).
+    # Skip transposed convolutions, whose kernels are (rows, columns, filters, input maps).
     transposed = isinstance(layer, keras.layers.Conv2DTranspose)
     if kernel is None or len(kernel.shape) != 4 or transposed:
         return None
@@ -74,13 +74,13 @@ def tile(
     border: int = 1,
     fill: float | Sequence[float] = 1.0,
 ) -> np.ndarray:
-    """Return a mosaic (height, width, channels) of pictures.
+    """Return a mosaic of pictures of equal size, as one array (height, width, channels).
 
     Args:
         pictures: (pictures, height, width, channels).
         columns: Number of pictures in a row; by default about as many as there are rows.
         border: Number of pixels between pictures.
-        fill: Value between pictures; a number, or one for each channel.
+        fill: Value of the pixels between pictures: a number, or one number for each channel.
     """
     count, height, width, channels = pictures.shape
     columns = columns or int(np.ceil(np.sqrt(count)))

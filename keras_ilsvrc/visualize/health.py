@@ -1,4 +1,4 @@
-"""Measures of the problems that Zeiler and Fergus saw in filters (arXiv:1311.2901, section 4.1)."""
+"""Measures of problems that Zeiler and Fergus found in filters (arXiv:1311.2901, section 4.1)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,18 +16,19 @@ from keras_ilsvrc.visualize.filters import kernel_of
 from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
 
-# All limits are ours; the paper judges by eye.
-ALIKE = 0.95  # absolute cosine between weights above which two filters are duplicates
-HALF = 0.5  # fraction of a filter's energy above which a band dominates
-SMALLEST = 5  # in smaller kernels, low and high frequencies cannot be told apart
-# Upper limit of low frequencies, in cycles per kernel size. A kernel is so small that even a
-# constant kernel has only 77 % of its energy below this limit, and a Gaussian bell has 71 %. Below
-# half a cycle, they have 53 % and 41 %. A wave of one cycle per kernel, the slowest that fits, has
-# 8 % to 25 % below the limit, depending on its phase and the kernel size.
+# All thresholds are our choice; Zeiler and Fergus judge filters by eye.
+ALIKE = 0.95  # absolute cosine similarity of weights from which two filters are duplicates
+HALF = 0.5  # fraction of a filter's energy above which a frequency band dominates
+SMALLEST = 5  # smallest kernel size at which low and high frequencies can be distinguished
+# Upper limit of low frequencies, in cycles per kernel size. Kernels are small, so their spectra are
+# wide: a constant kernel has only 77 % of its energy below this limit, and a Gaussian kernel 71 %.
+# With a limit of 0.5, they would have 53 % and 41 %. A wave of one cycle per kernel, the slowest
+# that fits, has 8 % to 25 % below this limit, depending on its phase and the kernel size.
 LOW = 0.75
 HIGH = 0.25  # lower limit of high frequencies, in cycles per pixel: half the Nyquist frequency
 POINTS = 128  # number of frequencies of a spectrum along each axis
-# Fraction of a layer's filters (for "aliased", of their energy) from which a hint is given.
+# A hint is given if at least this fraction of a layer's filters has the problem. For "aliased",
+# it is the fraction of the filters' energy.
 TELLING = {"dead": 0.1, "duplicates": 0.1, "low": 0.2, "high": 0.2, "aliased": 1 / 3}
 HINTS = {
     "dead": "{count} of {filters} maps are zero for every image: lower the learning rate, or keep "
@@ -45,7 +46,7 @@ HINTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class LayerHealth:
-    """Measures of the filters of one layer.
+    """Measures of problems in the filters of one layer.
 
     Attributes:
         layer: Name of the layer.
@@ -84,10 +85,10 @@ def health(
     batch_size: int = 32,
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[LayerHealth]:
-    """Measure the filters of each convolution and dense layer, in the order of the graph.
+    """Measure problems in the filters of each convolution and dense layer, in graph order.
 
     Args:
-        model: Functional model of one image.
+        model: Functional model with one image as its input.
         images: (images, height, width, channels), preprocessed for the model, or an iterable of
             such batches, iterated once; None to measure only the weights.
         batch_size: Batch size if `images` is an array.
@@ -109,7 +110,7 @@ def health(
 
 
 def rectified(call: Call, calls: list[Call]) -> Any:
-    """Return the output of a layer's own ReLU, or None if the layer has none.
+    """Return the output tensor of the ReLU that belongs to a layer, or None if there is none.
 
     The ReLU is the activation of the layer, or a later layer with nothing but normalisation and
     dropout in between. A ReLU after a sum with other layers does not count.
@@ -136,7 +137,7 @@ def _strongest(
     batches: Iterable[np.ndarray],
     progress: Callable[[int], object],
 ) -> dict[str, np.ndarray]:
-    """Return the strongest activation of each map over all images, by the name of the layer."""
+    """Return the strongest activation of each feature map over all images, by layer name."""
     image = root.inputs[0]
 
     @tf.function(input_signature=[tf.TensorSpec(image.shape, type_of(image))])
@@ -156,7 +157,9 @@ def _strongest(
         done += len(batch)
         progress(done)
     if not done:
-        raise InputError("images is empty; give at least one image, or None for the weights only")
+        raise InputError(
+            "images is empty; pass at least one image, or None to measure the weights only"
+        )
     return best
 
 
@@ -185,7 +188,7 @@ def duplicates(kernel: np.ndarray) -> int:
 
 
 def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
-    """Compute `low`, `high` and `aliased` of `LayerHealth` for the kernel of a convolution."""
+    """Return `low`, `high` and `aliased` (see `LayerHealth`) for the kernel of a convolution."""
     rows, columns = kernel.shape[:2]
     size = max(POINTS, rows, columns)
     down, across = np.meshgrid(*(np.abs(np.fft.fftfreq(size)),) * 2, indexing="ij")
@@ -200,7 +203,7 @@ def spectral(kernel: np.ndarray, strides: tuple[int, int]) -> dict[str, Any]:
 
 
 def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
-    """Return for each filter the fraction of its energy that lies in a band of frequencies.
+    """Return the fraction of each filter's energy that lies in a band of frequencies.
 
     By Parseval's theorem, this energy, summed over the input maps, is a quadratic form of the
     weights. So the spectra of the thousands of kernels of a deep layer need not be stored.
@@ -211,9 +214,8 @@ def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
             of `np.fft.fftfreq`.
     """
     rows, columns = np.indices(kernel.shape[:2]).reshape(2, -1)
-    apart = np.fft.ifft2(band).real.astype(
-        kernel.dtype
-    )  # filter response by the distance between two weights
+    # Response of the band filter, as a function of the distance between two weights.
+    apart = np.fft.ifft2(band).real.astype(kernel.dtype)
     form = apart[np.subtract.outer(rows, rows), np.subtract.outer(columns, columns)]
     weights = kernel.reshape(len(rows), -1, kernel.shape[-1])
     inside = (weights * np.tensordot(form, weights, 1)).sum((0, 1))

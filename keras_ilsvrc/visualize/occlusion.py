@@ -1,4 +1,4 @@
-"""Sensitivity of a net to occlusion of its image (Zeiler and Fergus, arXiv:1311.2901, figure 7)."""
+"""Sensitivity of a net to covered image parts (Zeiler and Fergus, arXiv:1311.2901, figure 7)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Outputs of a net for one image while a square covers it at each of several positions.
+    """Outputs of a net for an image with a covered square, for several positions of the square.
 
     Attributes:
         label: Class whose probability is recorded.
@@ -24,7 +24,7 @@ class Occlusion:
         tops: (down,): first row of the square, in pixels.
         lefts: (across,): first column of the square.
         square: Side of the square, in pixels.
-        probability: (down, across): probability of the class.
+        probability: (down, across): probability of the class `label`.
         labels: (down, across): the most likely class.
         activation: (down, across): total activation of the map.
         whole: Probability and total activation without the square.
@@ -52,13 +52,13 @@ def occlusion(
     batch_size: int = 32,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Occlusion:
-    """Slide a grey square over an image and record the outputs of the net for each position.
+    """Slide a grey square over an image and record the outputs of a net for each position.
 
     The paper gives neither the size of its square nor its grey. The defaults are ours: a fifth of
     the shorter side of the image, moved by a fourth of that, and 0, the mean of centred images.
 
     Args:
-        model: Functional classifier of one image.
+        model: Functional classifier with one image as its input.
         image: (height, width, channels), preprocessed for the model.
         label: The true class; by default the most likely class of the uncovered image.
         layer: Name of a layer that returns maps; by default the last with maps larger than 1x1.
@@ -77,7 +77,7 @@ def occlusion(
 
 
 class Occluder:
-    """Callable like `occlusion` that traces the graph once and reuses it for many images."""
+    """Callable like `occlusion` that traces its graph once and reuses it for many images."""
 
     def __init__(self, model: keras.Model, layer: str | None = None):
         self.probe = Probe(model)
@@ -94,11 +94,11 @@ class Occluder:
         batch_size: int = 32,
         progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> Occlusion:
-        """Return the occlusion of an image; arguments and errors as in `occlusion`."""
+        """Return the result for an image. Arguments and errors are those of `occlusion`."""
         images = self.probe.batch(image)
         check_count("batch_size", batch_size)
         if len(images) != 1:
-            raise InputError(f"image is a batch of {len(images)}; give one image")
+            raise InputError(f"image is a batch of {len(images)} images; pass a single image")
         height, width = images.shape[1:3]
         square, stride = _sizes(height, width, square, stride)
         filled = filling(fill, images.shape[1:])
@@ -124,27 +124,27 @@ class Occluder:
         return Occlusion(label, strongest, tops, lefts, square, probability, labels, sums, whole)
 
     def _graph(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return probabilities (images, classes) and the sum of each feature map (images, maps)."""
+        """Return class probabilities (images, classes) and sums of feature maps (images, maps)."""
         values = self.probe.values(images)
         totals = tf.reduce_sum(tf.cast(values[id(self.maps)], "float32"), (1, 2))
         return self.probe.probable(tf.cast(values[id(self.probe.target)], "float32")), totals
 
 
 def _sizes(height: int, width: int, square: int | None, stride: int | None) -> tuple[int, int]:
-    """Check the side and stride of the square, or choose them if they are None."""
+    """Check the side and stride of the square and return them; replace None by the default."""
     shorter = min(height, width)
     square = min(max(2, shorter // 5), shorter) if square is None else square
     stride = max(1, square // 4) if stride is None else stride
     if not is_whole(square, 1) or not is_whole(stride, 1) or square > shorter:
         raise InputError(
-            f"a square of {square} with stride {stride} does not fit {height}x{width} pixels; "
-            f"expected whole numbers, from 1 to {shorter} for the square"
+            f"square is {square} and stride is {stride}; expected whole numbers of at least 1, and "
+            f"at most {shorter} for the square, which must fit into {height}x{width} pixels"
         )
     return square, stride
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Broadcast `fill` to `shape`. It is a number, one number for each channel, or an image.
+    """Return the values that cover an image, from a number, a number per channel, or an image.
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.
@@ -153,11 +153,12 @@ def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
         return np.broadcast_to(np.asarray(fill, "float32"), shape)
     except ValueError as error:
         raise InputError(
-            f"fill has shape {np.shape(fill)}; expected a number, {shape[2]} numbers or an image"
+            f"fill has shape {np.shape(fill)}; expected a number, one number for each of "
+            f"{shape[2]} channels, or an image"
         ) from error
 
 
 def steps(size: int, square: int, stride: int) -> np.ndarray:
-    """Return the positions of a square along one axis; the last step may be shorter."""
+    """Return the positions of the square along one axis. The last step may be shorter."""
     last = size - square
     return np.unique(np.append(np.arange(0, last + 1, stride), last))

@@ -1,4 +1,4 @@
-"""`Probe`, which runs a functional model up to a layer and passes signals back to the images."""
+"""Class that runs a functional model up to a layer and passes signals back to the images."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,10 +20,10 @@ SOFTMAXES = tuple(
 
 
 class Probe:
-    """Functional model that is run up to a layer and passes signals from there back to the images.
+    """Wrapper that runs a functional model up to a layer and passes signals back to the images.
 
     Args:
-        model: Functional model of one image (batch, height, width, channels).
+        model: Functional model of one input, (batch, height, width, channels).
         layer: Name of a layer, for example `conv3_1/conv_2` in a residual unit or nested model.
             None for the scores of the classes, before the softmax.
         rule: Rule by which signals pass back through ReLU: one of `RULES`.
@@ -59,12 +59,12 @@ class Probe:
         self.activations = self.graph(lambda images: self.values(images)[id(self.target)])
 
     def graph(self, function: Callable[..., Any], *further: tf.TensorSpec) -> Any:
-        """Compile a function of images and `further` inputs, once for all batch sizes."""
+        """Compile a function of images and `further` inputs into one graph for all batch sizes."""
         images = tf.TensorSpec(self.image.shape, type_of(self.image))
         return tf.function(function, input_signature=[images, *further])
 
     def values(self, images: Any) -> dict[int, Any]:
-        """Run the model up to the layer; return each value by the `id` of its Keras tensor."""
+        """Run the model up to the layer; return all values, by the `id` of their Keras tensors."""
         tensors = {id(self.image): images}
         for call, run in self.steps:
             run_call(call, tensors, run)
@@ -86,16 +86,16 @@ class Probe:
         return activations, tape.gradient(activations, images, signal_of(activations))
 
     def batch(self, images: Any) -> np.ndarray:
-        """Return the images as a checked batch; errors as in `check_batch`."""
+        """Return the images as a batch that fits the model, as in `check_batch`."""
         return check_batch(self.root, images)
 
     def _scores(self) -> Any:
-        """Return the tensor of class scores before the softmax, which is replaced or left out."""
+        """Return the tensor of class scores, and leave any final softmax out of the graph."""
         output = output_of(self.model)
         if isinstance(output, dict):
             if "predictions" not in output:
                 hint = nearest("predictions", output)
-                raise InputError(f"{self.model.name} has no output 'predictions'; {hint}")
+                raise InputError(f"{self.model.name} has no output named 'predictions'; {hint}")
             output = output["predictions"]
         output = output[0] if isinstance(output, (list, tuple)) else output
         if not keras.backend.is_keras_tensor(output):
@@ -103,7 +103,7 @@ class Probe:
         target = self.root.outputs[list(map(id, self.model.outputs)).index(id(output))]
         if len(target.shape) != 2:
             shape = tuple(target.shape)
-            raise InputError(f"{self.model.name} returns {shape}; expected (batch, classes)")
+            raise InputError(f"{self.model.name} returns shape {shape}; expected (batch, classes)")
         call = next(x for x in leaf_calls(self.root) if any(y is target for y in x.outputs))
         layer = call.operation
         activation = getattr(layer, "activation", None)
@@ -127,16 +127,20 @@ def graph_of(model: keras.Model) -> Call:
         raise InputError(f"model is a {type(model).__name__}; expected a keras.Model")
     if not functional(model):
         raise InputError(
-            f"{model.name} ({type(model).__name__}) is not functional; build it from a keras.Input"
+            f"{model.name} ({type(model).__name__}) is not a functional model; build it from "
+            "keras.Input"
         )
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         shapes = [tuple(x.shape) for x in model.inputs]
-        raise InputError(f"{model.name} takes {shapes}; expected (batch, height, width, channels)")
+        raise InputError(
+            f"{model.name} has inputs of shapes {shapes}; expected one input of shape (batch, "
+            "height, width, channels)"
+        )
     return walk(model)
 
 
 def call_named(root: Call, name: str) -> Call:
-    """Return the call of a layer by its name, also inside residual units and nested models.
+    """Find the call of a layer by name, also inside residual units and nested models.
 
     Raises:
         InputError: If there is no such layer; the message suggests similar names.
@@ -149,7 +153,7 @@ def call_named(root: Call, name: str) -> Call:
 
 
 def maps_of(probe: Probe, layer: str | None = None) -> Any:
-    """Return the feature maps of a layer on which the probe's layer or scores depend.
+    """Return a layer's feature maps, a Keras tensor on which the output of the probe must depend.
 
     Args:
         probe: Probe of a later layer, or of the scores.
@@ -163,13 +167,18 @@ def maps_of(probe: Probe, layer: str | None = None) -> Any:
     if layer is None:
         large = [call for call in steps if call.outputs[0].shape[1:3] != (1, 1)]
         if not large:
-            raise InputError(f"{name} has no layer with maps larger than 1x1; name a layer")
+            raise InputError(
+                f"{name} has no layer with feature maps larger than 1x1; choose a layer"
+            )
         return large[-1].outputs[0]
     maps = call_named(probe.root, layer).outputs[0]
     if len(maps.shape) != 4:
-        raise InputError(f"{layer} has no maps; its output has shape {tuple(maps.shape[1:])}")
+        raise InputError(
+            f"layer {layer} returns shape {tuple(maps.shape[1:])}; expected feature maps (height, "
+            "width, maps); choose another layer"
+        )
     if not any(maps is call.outputs[0] for call in steps):
-        raise InputError(f"the scores of {name} do not depend on {layer}")
+        raise InputError(f"the scores of {name} do not depend on {layer}; choose another layer")
     return maps
 
 
@@ -180,7 +189,7 @@ def _all(call: Call) -> Iterator[Call]:
 
 
 def _needed(calls: list[Call], target: Any) -> list[Call]:
-    """Return the layer calls on which a tensor depends, in order."""
+    """Return the layer calls on which a tensor depends, in the order of the graph."""
     wanted, needed = {id(target)}, []
     for call in reversed(calls):
         if not wanted.isdisjoint(map(id, call.outputs)):

@@ -1,6 +1,6 @@
 """Rules by which signals pass back through ReLU: deconvnet, guided backpropagation, gradient.
 
-All of them run a net backwards as a vector-Jacobian product. Convolutions and dense layers then
+All of these rules run a net backwards as a vector-Jacobian product. Convolutions and dense layers
 apply their transposes, max pools send a signal to the position of the maximum (Zeiler and Fergus'
 switches), and sums, concatenations and paddings need no special treatment.
 """
@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from keras_ilsvrc.layers import LocalResponseNormalization
 
-Backward = Callable[[Any, Any], Any]  # function of the signal at a ReLU's output and its input
+Backward = Callable[[Any, Any], Any]  # function of (signal at an op's output, the op's input)
 
 
 class Rule(NamedTuple):
-    """Replacement for the gradient of ReLU, and whether signals pass LRN layers unchanged."""
+    """Backward rule: the gradient used for ReLU, and whether LRN layers pass signals unchanged."""
 
     relu: Backward | None
     past_normalization: bool
@@ -39,13 +39,13 @@ RULES = {
     # Zeiler and Fergus, arXiv:1311.2901, section 2.1. They do not say how they invert local
     # response normalisation; here and in other implementations, signals pass it unchanged.
     "deconvnet": Rule(rectified_signal, True),
-    # Springenberg et al., arXiv:1412.6806, section 3.4, for nets without normalisation.
+    # Springenberg et al., arXiv:1412.6806, section 3.4; their nets have no normalisation.
     "guided": Rule(rectified_twice, False),
 }
 
 
 def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
-    """Return an operation with the same outputs whose ReLU passes signals back by the rule.
+    """Return an operation with the same outputs, whose ReLU passes signals back as `rule` says.
 
     The rule applies to ReLU as a layer, as an operation, and as the `activation` of any layer. It
     does not apply to a ReLU in the code of a layer's `call`, or to a maximum with zero.
@@ -63,7 +63,7 @@ def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
 
 
 def twin(layer: Any, **attributes: Any) -> Any:
-    """Return a copy of a layer that shares its weights but has other attributes."""
+    """Return a copy of a layer that shares its weights but has the given attributes."""
     made = object.__new__(type(layer))
     made.__dict__.update(layer.__dict__, **attributes)
     return made
@@ -78,12 +78,12 @@ def _with_backward(forward: Callable[[Any], Any], backward: Backward) -> Callabl
 
 
 def is_relu(operation: Any) -> bool:
-    """Return whether a layer or an operation is a ReLU or has one as its activation."""
+    """Return whether a layer or an operation is a ReLU, or has ReLU as its activation."""
     return _rectifies(operation) or _rectifies(getattr(operation, "activation", None))
 
 
 def _rectifies(what: Any) -> bool:
-    """Return whether a function, layer or operation is a ReLU without a slope or a limit."""
+    """Return whether a function, layer or operation is a plain ReLU, max(x, 0)."""
     if what in RELUS:
         return True
     if type(what).__name__ == "Relu" and isinstance(what, keras.Operation):

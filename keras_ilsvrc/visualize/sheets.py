@@ -1,4 +1,4 @@
-"""Figures of the visualizations: rows and grids of images."""
+"""Figures that show the results of visualizations as rows and grids of images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,23 +13,23 @@ from keras_ilsvrc.visualize.filters import enlarged, tile
 from keras_ilsvrc.visualize.occlusion import Occlusion
 from keras_ilsvrc.visualize.top import TopActivations, cut
 
-Picture = Callable[[int], np.ndarray]  # function from the index of an image to the image
-INCH = 2.2  # width of an image in a row, in inches
+Picture = Callable[[int], np.ndarray]  # function that returns the image at an index
+INCH = 2.2  # width of each image in a row of images, in inches
 CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # for the seven most frequent classes; others are grey
-ACROSS = 4  # number of maps in a row of a figure
+ACROSS = 4  # number of feature maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
-ENLARGED = 48  # enlarge smaller images to about this many pixels
+ENLARGED = 48  # smaller images are enlarged to sides of about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
-    """Return a signal as an image (height, width, 3) from 0 to 1, in which 0.5 stands for zero."""
+    """Convert a signal to an image (height, width, 3) from 0 to 1, in which 0.5 means zero."""
     signal = signal if signal.shape[-1] in (1, 3) else signal.sum(-1, keepdims=True)
     largest = np.abs(signal).max() or 1.0
     return coloured(0.5 + signal / (2 * largest))
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Stretch an image to 0-1, with three channels. A uint8 image is only divided by 255."""
+    """Scale an image to the range 0 to 1, with three channels. Divide a uint8 image by 255."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
@@ -38,12 +38,12 @@ def stretched(image: np.ndarray) -> np.ndarray:
 
 
 def coloured(image: np.ndarray) -> np.ndarray:
-    """Return an image with three channels."""
+    """Return a greyscale image with three equal channels, and other images unchanged."""
     return np.repeat(image, 3, -1) if image.shape[-1] == 1 else image
 
 
 def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: str) -> Figure:
-    """Return a figure with rows of images. `titles` go to the images in order, row by row."""
+    """Return a figure with rows of images. `titles` are the images' titles, row by row."""
     columns = max(map(len, rows))
     size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
     figure, axes = _figure((max(size[0], 5.0), size[1]), title, len(rows), columns)
@@ -56,13 +56,13 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
 
 
 def top_sheet(found: TopActivations, title: str, picture: Picture | None = None) -> Figure:
-    """Return a figure that shows each map's projections beside their image patches.
+    """Return a figure that shows each feature map's projections beside the image patches.
 
     Args:
         found: Top activations to draw.
         title: Title of the figure.
-        picture: Function that returns an image before preprocessing, at the input size of the net;
-            if None, patches of the preprocessed images are drawn.
+        picture: Function that returns the image with an index before preprocessing, at the input
+            size of the net. If it is None, patches of the preprocessed images are drawn.
     """
     blocks = []
     for row in range(len(found.maps)):
@@ -79,7 +79,7 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
 
 
 def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Return a mosaic of images of the same size; small ones are enlarged."""
+    """Return a mosaic of images of equal size. Small images are enlarged."""
     large = enlarged(np.stack(images), ENLARGED)
     return tile(large, columns, max(1, large.shape[2] // 24), LINE)
 
@@ -94,12 +94,12 @@ def contact_sheet(images: Mapping[str, Sequence[np.ndarray]], title: str) -> Fig
 
 
 def filter_sheet(found: np.ndarray, title: str) -> Figure:
-    """Return a figure of the kernels of a layer, as returned by `filters`."""
+    """Return a figure of the filters of a layer, as returned by `filters`."""
     return _grid([coloured(tile(found))], [""], title, 1)
 
 
 def evolution_sheet(found: Evolution, title: str) -> Figure:
-    """Return a figure with a row per map that shows its top activation at each checkpoint."""
+    """Return a figure with a row per feature map: its top activation at each checkpoint."""
     names = [f"map {number}" for number in found.found[0].maps]
     rows = []
     for row in range(len(names)):
@@ -110,7 +110,7 @@ def evolution_sheet(found: Evolution, title: str) -> Figure:
 
 
 def _grid(blocks: Sequence[np.ndarray], names: Sequence[str], title: str, across: int) -> Figure:
-    """Return a figure with a grid of named images, large enough to show every pixel."""
+    """Return a figure with a grid of images and their names, large enough to show every pixel."""
     across = min(across, len(blocks))
     down = -(-len(blocks) // across)
     height, width = blocks[0].shape[:2]
@@ -137,7 +137,7 @@ def _figure(size: tuple[float, float], title: str, down: int, across: int) -> tu
 def occlusion_sheet(
     found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """Return a figure of an image, and of the net's outputs by position of the square."""
+    """Return a figure of an image, and of a net's outputs for each position of the square."""
     figure, axes = _figure((13, 3.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)

@@ -14,22 +14,22 @@ from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
-SHOWN = 16  # default number of maps; our choice, not a paper's
+SHOWN = 16  # default number of feature maps; our choice, since the paper gives none
 
 
 @dataclass(frozen=True)
 class TopActivations:
-    """Strongest activations of the maps of a layer over many images, strongest first.
+    """Strongest activations of each feature map of a layer over many images, in falling order.
 
     Attributes:
         layer: Name of the layer.
-        maps: (maps,): indices of the maps.
+        maps: (maps,): indices of the feature maps.
         values: (maps, count): the activations.
         indices: (maps, count): indices of the images with these activations, from 0.
         windows: (maps, count, 4): top, left, height and width of the receptive fields in pixels.
             All windows have the same size; they are shifted to lie inside the image.
         patches: (maps, count, height, width, channels), float32: the images in these windows.
-        projections: The deconvnet's projections in these windows; same shape and dtype.
+        projections: The deconvnet's projections in these windows, like `patches`.
     """
 
     layer: str
@@ -42,10 +42,10 @@ class TopActivations:
 
 
 class Top:
-    """Search for the top activations of a layer, which can be repeated on other images.
+    """Callable like `top_activations` that traces its graph once, for use on several image sets.
 
     Args:
-        model: Functional model of one image.
+        model: Functional model with one image as its input.
         layer: Name of the layer, as in `Probe`.
         maps: Indices of the maps; by default the first sixteen.
         count: Number of activations of each map.
@@ -73,14 +73,14 @@ class Top:
         batch_size: int = 32,
         progress: Callable[[int], object] = lambda done: None,
     ) -> TopActivations:
-        """Return the top activations over `images`; errors as in `top_activations`."""
+        """Return the top activations over `images`. Errors are those of `top_activations`."""
         values, indices, held = self._search(images, batch_size, progress)
         if not held:
-            raise InputError("images is empty; give at least one image")
+            raise InputError("images is empty; pass at least one image")
         chosen = indices.reshape(-1)
         sizes = {image.shape for image in held.values()}
         if len(sizes) > 1:
-            raise InputError(f"images have different sizes, {sizes}; resize them to one size")
+            raise InputError(f"images have different sizes: {sizes}; resize them to one size")
         maps = np.repeat(self.maps, indices.shape[1])
         shape = indices.shape
         windows, patches, projections = [], [], []
@@ -100,7 +100,7 @@ class Top:
     def _search(
         self, images: Any, batch_size: int, progress: Callable[[int], object]
     ) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
-        """Return the top activations, the indices of their images, and these images by index."""
+        """Return the top activations, the indices of their images, and a dict of these images."""
         values = np.empty((len(self.maps), 0), "float32")
         indices = np.empty((len(self.maps), 0), "int64")
         held: dict[int, np.ndarray] = {}
@@ -138,13 +138,13 @@ def top_activations(
     batch_size: int = 32,
     progress: Callable[[int], object] = lambda done: None,
 ) -> TopActivations:
-    """Find the images that activate each feature map most, and project these activations to pixels.
+    """Find the images that most activate each feature map, and project these activations to pixels.
 
     An image counts at most once for each map. The images are read once, and only those with the
     strongest activations are kept in memory.
 
     Args:
-        model: Any functional model of one image (batch, height, width, channels).
+        model: Any functional model of one input, (batch, height, width, channels).
         images: (images, height, width, channels), preprocessed for the model, or an iterable of
             batches of images or of (images, labels), for example a `tf.data.Dataset`.
         layer: Name of the layer, for example `conv3_1/conv_2` in a residual unit or nested model.
@@ -161,14 +161,14 @@ def top_activations(
 
 
 class Windows:
-    """Receptive fields of the units of a probe's layer, in pixels of the image.
+    """Receptive fields of the units of a `Probe`'s layer, in pixels of the image.
 
     Attributes:
         seen: Receptive fields of this layer and all earlier layers, by the `id` of the output.
     """
 
     def __init__(self, probe: Probe):
-        known = None not in probe.image.shape[1:3]  # otherwise the amounts of padding are unknown
+        known = None not in probe.image.shape[1:3]  # padding depends on the size of the image
         seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image) if known else None}
         for call, _ in probe.steps:
             spans = window(call, [seen.get(id(x)) for x in call.inputs])
@@ -176,7 +176,7 @@ class Windows:
         self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
     def of(self, place: Sequence[int], sizes: Sequence[int]) -> tuple[int, int, int, int]:
-        """Return a unit's receptive field (top, left, height, width), or the image if unknown.
+        """Return a unit's receptive field (top, left, height, width); the image if it is unknown.
 
         Args:
             place: Row and column of the unit.

@@ -10,7 +10,7 @@ from keras import layers
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import walk
 
-# Names of weights, torch's to Keras': first of batch normalisation, then of all other layers.
+# {name of a weight in PyTorch: its name in Keras}, for batch normalisation and for other layers.
 BATCH_NORM = {
     "weight": "gamma",
     "bias": "beta",
@@ -21,22 +21,22 @@ OTHERS = {"weight": "kernel", "bias": "bias"}
 
 
 class Array(NamedTuple):
-    """Array and its name in the source framework."""
+    """Values of a weight and its name in the source framework."""
 
     key: str
     values: np.ndarray
 
 
-Arrays = dict[str, Array]  # by the path of the weight, such as `conv2_1/conv_1/kernel`
+Arrays = dict[str, Array]  # {path of a weight, such as `conv2_1/conv_1/kernel`: Array}
 
 
 def from_keras(weights: Mapping[str, Any]) -> Arrays:
-    """Return the arrays of a Keras model by path, such as `block1_conv1/kernel`."""
+    """Convert the weights of a Keras model, {path: values}, to {path: `Array`}."""
     return {key: Array(key, np.asarray(values)) for key, values in weights.items()}
 
 
 def from_torch(state: Mapping[str, Any]) -> Arrays:
-    """Return the arrays of a torch model in Keras' layouts: `bn1.weight` becomes `bn1/gamma`.
+    """Convert a PyTorch `state_dict` to Keras' layouts and names: `bn1.weight` to `bn1/gamma`.
 
     Kernels (out, in / groups, rows, columns) become (rows, columns, in / groups, out); matrices
     (out, in) become (in, out). Batch counters are dropped, since Keras has none.
@@ -54,15 +54,15 @@ def from_torch(state: Mapping[str, Any]) -> Arrays:
 
 
 def layers_of(paths: Iterable[str]) -> list[str]:
-    """Return the names of the layers to which weight paths belong, each once, in order."""
+    """Return the names of the layers that the weight paths belong to, in order, without repeats."""
     return list(dict.fromkeys(path.rpartition("/")[0] for path in paths))
 
 
 def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
-    """Subtract biases that the model lacks from the moving mean of the normalisation after them.
+    """Fold biases that the model lacks into the moving means of the batch normalisation after them.
 
-    Batch normalisation computes gamma (w x + b - mean) / s + beta, so that b can be subtracted from
-    the mean instead. The batch normalisation after a layer `conv1` is called `conv1_bn`.
+    Batch normalisation computes gamma (w x + b - mean) / s + beta. The result is the same if b is
+    subtracted from the mean instead. The normalisation after a layer `conv1` is called `conv1_bn`.
     """
     places = {weight.path for weight in model.weights}
     folded = dict(arrays)
@@ -75,9 +75,9 @@ def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
 
 
 def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
-    """Reorder rows of dense kernels after Flatten from torch's C, H, W to Keras' H, W, C."""
+    """Reorder the rows of dense kernels after Flatten from PyTorch's (C, H, W) to (H, W, C)."""
     ordered = dict(arrays)
-    flat: dict[int, tuple[int, ...]] = {}  # (H, W, C) before flattening, by id of the flat tensor
+    flat: dict[int, tuple[int, ...]] = {}  # {id of a flattened tensor: its (H, W, C)}
     for call in walk(model).inside:
         maps = flat.get(id(call.inputs[0])) if call.inputs else None
         path = f"{call.name}/kernel"
@@ -88,7 +88,7 @@ def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
         elif maps and isinstance(call.operation, layers.Dense) and path in ordered:
             height, width, channels = maps
             matrix = ordered[path].values
-            if matrix.shape[0] == height * width * channels:  # otherwise `fill` raises the error
+            if matrix.shape[0] == height * width * channels:  # if not, `fill` raises an error
                 cube = matrix.reshape(channels, height, width, -1).transpose(1, 2, 0, 3)
                 ordered[path] = ordered[path]._replace(values=cube.reshape(matrix.shape))
     return ordered
@@ -118,6 +118,6 @@ def fill(model: keras.Model, arrays: Arrays) -> None:
 
 
 def _first(named: list[str], most: int = 3) -> str:
-    """Return the first few names and the number of the other names, as text."""
+    """Return a text with the first few names and the number of names that it leaves out."""
     more = f" and {len(named) - most} more" if len(named) > most else ""
     return ", ".join(named[:most]) + more

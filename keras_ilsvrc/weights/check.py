@@ -1,4 +1,4 @@
-"""Comparison of outputs with those of another framework, within a tolerance."""
+"""Comparison of a model's outputs with those of another framework, within a tolerance."""
 
 from typing import Any
 
@@ -8,18 +8,17 @@ from keras_ilsvrc.errors import InputError
 
 
 def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits") -> float:
-    """Return the largest deviation between two arrays, divided by the largest value of `theirs`.
+    """Return the largest difference of two arrays, relative to the largest value of `theirs`.
 
     Args:
         ours: Outputs of a model of this package.
         theirs: Outputs of another framework, for the same weights and images.
-        tolerance: Largest deviation allowed, relative to the scale, which is the largest absolute
-            value of `theirs`.
+        tolerance: Largest difference allowed, relative to the largest absolute value of `theirs`.
         what: Name of the outputs in error messages.
 
     Raises:
         InputError: If the shapes differ, if a value is not finite, if `theirs` is zero everywhere,
-            or if the deviation exceeds the tolerance; the message says where it is largest.
+            or if a difference exceeds the tolerance; the message says where it is largest.
     """
     ours, theirs = np.asarray(ours, "float64"), np.asarray(theirs, "float64")
     if ours.shape != theirs.shape:
@@ -36,7 +35,8 @@ def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits")
     largest = float(deviation[place])
     if largest > tolerance:
         raise InputError(
-            f"{what} deviate by {largest:.1e} of their scale {scale:.3g}; expected at most "
-            f"{tolerance:g}; largest at {place}: {ours[place]:.6g} instead of {theirs[place]:.6g}"
+            f"{what} differ by {largest:.1e} of their largest value, {scale:.3g}; expected at most "
+            f"{tolerance:g}; the largest difference is at {place}: {ours[place]:.6g} instead of "
+            f"{theirs[place]:.6g}"
         )
     return largest

@@ -1,4 +1,4 @@
-"""Import of weights from keras.applications models (Keras 3), by the paths of the weights."""
+"""Import of weights from models of keras.applications (Keras 3), matched by `Variable.path`."""
 
 import re
 from collections.abc import Mapping
@@ -24,13 +24,15 @@ RULES: names.Rules = {
     "predictions": "logits",
 }
 VGG = {**RULES, "predictions": "fc8"}
-# In ResNet*V2, a normalisation has the number of the convolution before it; in ours, after it.
+# In Keras' ResNet*V2, a normalisation has the number of the convolution before it. In our nets, it
+# has the number of the convolution after it.
 RESNET_V2 = {
     r"conv(\d)_block(\d+)_1_bn": r"conv\1_\2/bn_2",
     r"conv(\d)_block(\d+)_2_bn": r"conv\1_\2/bn_3",
     **RULES,
 }
-# InceptionV3's layers have automatic names. Below are our names in the order of their creation.
+# Keras numbers the layers of its InceptionV3 in the order of their creation. These are our names
+# for them, in that order.
 STEM = "conv1a conv2a conv2b conv3b conv4a"
 FIGURE_5 = "1x1 5x5_reduce 5x5 double_3x3_reduce double_3x3_1 double_3x3_2 pool_proj"
 FIGURE_6 = (
@@ -51,7 +53,7 @@ INCEPTION_V3 = {
 
 
 def inception_v3(theirs: list[str]) -> names.Rules:
-    """Return rules for InceptionV3's automatic layer names, such as `conv2d_1`, by their number."""
+    """Return rules that translate Keras' numbered layer names, such as `conv2d_1`, into ours."""
     ours = STEM.split() + [
         f"mixed_{module}_{name}" for module, row in INCEPTION_V3.items() for name in row.split()
     ]
@@ -68,11 +70,12 @@ def copy(model: keras.Model, weights: Mapping[str, Any]) -> None:
 
     The source can be `VGG16` or `VGG19` for our `vgg16` or `vgg19`, `ResNet50`, `ResNet101` or
     `ResNet152` for our `resnet*_keras`, `ResNet50V2` for `resnet50_v2_keras`, and `InceptionV3`
-    for `inception_v3`. `InceptionV3` has no gammas; those of our model are set to 1.
+    for `inception_v3`. Batch normalisation has no gammas in `InceptionV3`; those of our model are
+    set to 1.
 
     Args:
         model: Model built by this package, with the same number of classes.
-        weights: Arrays by path: `{w.path: w.numpy() for w in net.weights}`.
+        weights: {path: values} of the source: `{w.path: w.numpy() for w in source.weights}`.
 
     Raises:
         InputError: If an array has no weight, a weight has no array, or their shapes differ.

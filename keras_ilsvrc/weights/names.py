@@ -8,14 +8,15 @@ import keras
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.weights.arrays import Arrays, layers_of
 
-# Regular expression of a whole layer name: our name, as a template or function for `re.sub`.
+# {regular expression that matches a whole layer name: our name, as a replacement for `re.sub`}
 Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
 def rename(arrays: Arrays, rules: Rules) -> Arrays:
-    """Return the arrays under our names; the first rule that matches a layer renames it.
+    """Return the arrays under our layer names, by the first rule that matches each layer.
 
-    A layer that no rule matches keeps its name, and `fill` reports that it has no weight.
+    A layer that no rule matches keeps its name. `fill` then reports that the model has no weight
+    for it.
 
     Raises:
         InputError: If two arrays get the same name.
@@ -30,21 +31,21 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
         place = f"{ours[layer]}/{word}"
         if place in renamed:
             raise InputError(
-                f"{renamed[place].key} and {array.key} both map to {place}; expected one array; "
-                "use the weights of the matching net"
+                f"{renamed[place].key} and {array.key} both map to {place}; expected one array "
+                "per weight; use the weights of the matching net"
             )
         renamed[place] = array
     return renamed
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Pair the layers of two chains by position; return rules that rename theirs to ours.
+    """Return rules that rename the layers of a chain to those of `model`, paired by position.
 
     Args:
         arrays: Arrays under the names of the other framework.
-        patterns: Regular expressions of layer names, in order. Layers that match the same
-            expression are sorted by the numbers in their names.
-        model: Model to get the weights, also a chain of layers.
+        patterns: Regular expressions that match names of layers, in the order of the layers.
+            Layers that match the same expression are sorted by the numbers in their names.
+        model: Model that receives the weights; its layers also form a chain.
     """
     theirs = []
     for pattern in patterns:

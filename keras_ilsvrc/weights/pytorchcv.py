@@ -1,4 +1,4 @@
-"""Import of weights from pytorchcv models (pytorchcv 0.0.74), by their names in `state_dict`."""
+"""Import of weights from pytorchcv models (pytorchcv 0.0.74), by the names in `state_dict`."""
 
 import re
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ import keras
 
 from keras_ilsvrc.weights import arrays, names
 
-# Layers of zfnet, zfnetb and nin_cifar10, each of which is one chain of layers.
+# Names of layers in zfnet, zfnetb and nin_cifar10. Each of these nets is one chain of layers.
 CHAIN = (r"features\.stage\d\.unit\d\.conv", r"output\.\w+(\.\w+)?")
-# bninception: our modules in each stage of pytorchcv. A stage begins where maps change size.
+# Our names of the modules in each stage of bninception. pytorchcv begins a new stage where the
+# map size changes.
 MODULES = {"1": ("3a", "3b"), "2": ("3c", "4a", "4b", "4c", "4d"), "3": ("4e", "5a", "5b")}
 BRANCHES = {
     "1": "1x1",
@@ -25,7 +26,7 @@ REDUCTIONS = ("3c", "4e")  # modules without the 1x1 branch
 
 
 def inception(match: re.Match[str]) -> str:
-    """Return our name of a convolution or normalisation in a module of BN-Inception."""
+    """Return our name for a layer in a module of pytorchcv's BN-Inception, given a regex match."""
     stage, number, branch, rest, kind = match.groups()
     module = MODULES[stage][int(number) - 1]
     key = f"{int(branch) + (module in REDUCTIONS)}{rest}"
@@ -33,7 +34,7 @@ def inception(match: re.Match[str]) -> str:
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name of a layer in a residual unit. pytorchcv's stage 1 is our conv2."""
+    """Return our name for a matched layer in a residual unit. pytorchcv's stage 1 is our conv2."""
     stage, number, place, kind = match.groups()
     where = "shortcut" if place == "identity_conv" else place.removeprefix("body.conv")
     return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"
@@ -54,22 +55,23 @@ RULES: names.Rules = {
     r"features\.post_activ\.bn": "last_bn",
     "output": "logits",
 }
-# Pre-activation nets: in ours, this normalisation comes after conv1, before the paths split.
+# In our pre-activation nets, this normalisation follows conv1, before the two paths of the first
+# unit split.
 FIRST = {r"features\.stage1\.unit1\.body\.conv1\.bn": "conv1_bn"}
 
 
 def copy(model: keras.Model, state: Mapping[str, Any]) -> None:
     """Copy the weights of a pytorchcv model into our model with the same weight shapes.
 
-    The source can be `zfnet` for our `zfnet`, `zfnetb` for `zfnet_512`, `nin_cifar10` for the net
-    of that name, `bninception` for `bn_inception`, `resnet*` for `resnet*`, `resnet*_cifar10` for
+    The source can be `zfnet` for our `zfnet`, `zfnetb` for `zfnet_512`, `nin_cifar10` for
+    `nin_cifar10`, `bninception` for `bn_inception`, `resnet*` for `resnet*`, `resnet*_cifar10` for
     `resnet*_cifar[shortcut=B]`, and `preresnet*_cifar10` for `resnet*_v2_cifar[shortcut=B]`. Some
     of these nets compute other outputs than ours; tests/weights/test_frameworks.py shows the
-    differences. `preresnet*` for ImageNet are refused: they have one normalisation more than ours.
+    differences. `preresnet*` for ImageNet is refused, as it has one more normalisation than ours.
 
     Args:
         model: Model built by this package, with the same number of classes.
-        state: Arrays by name: `{k: v.numpy() for k, v in net.state_dict().items()}`.
+        state: {name: values}: `{k: v.numpy() for k, v in source.state_dict().items()}`.
 
     Raises:
         InputError: If an array has no weight, a weight has no array, or their shapes differ.

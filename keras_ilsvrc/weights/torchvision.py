@@ -1,4 +1,4 @@
-"""Import of weights from torchvision models (torchvision 0.29), by their names in `state_dict`."""
+"""Import of weights from torchvision models (torchvision 0.29), by the names in `state_dict`."""
 
 import re
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ import keras
 
 from keras_ilsvrc.weights import arrays, names
 
-# alexnet and vgg* are chains of layers.
+# Names of layers in alexnet and vgg*. Each of these nets is one chain of layers.
 CHAIN = (r"features\.\d+", r"classifier\.\d+")
-# googlenet, inception_v3: each name stands for a convolution without bias and its normalisation.
+# Names in googlenet and inception_v3, and our names. Each stands for a convolution without bias and
+# the normalisation after it.
 GOOGLENET = {
     "conv1": "conv1",
     "conv2": "conv2_reduce",
@@ -64,7 +65,7 @@ INCEPTION_V3 = {
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name of a layer in a residual unit. torchvision's layer1.0 is our conv2_1."""
+    """Return our name for a layer in a residual unit, for example conv2_1 for layer1.0."""
     stage, number, kind, place = match.groups()
     inside = {".0": "conv_shortcut", ".1": "bn_shortcut"}.get(place, f"{kind}_{place}")
     return f"conv{int(stage) + 1}_{int(number) + 1}/{inside}"
@@ -90,14 +91,14 @@ RULES: names.Rules = {
 def copy(model: keras.Model, state: Mapping[str, Any]) -> None:
     """Copy the weights of a torchvision model into our model of the same architecture.
 
-    The source can be `alexnet` for our `alexnet_owt`, `vgg*` or `vgg*_bn` for the nets of these
-    names, `googlenet` for `googlenet_bn`, `inception_v3` for `inception_v3_tv`, and `resnet*` for
+    The source can be `alexnet` for our `alexnet_owt`, `vgg*` for `vgg*`, `vgg*_bn` for `vgg*_bn`,
+    `googlenet` for `googlenet_bn`, `inception_v3` for `inception_v3_tv`, and `resnet*` for
     `resnet*_v1_5`.
 
     Args:
         model: Model built by this package, with the same number of classes; with `auxiliary=True`
             if the state contains auxiliary classifiers.
-        state: Arrays by name: `{k: v.numpy() for k, v in net.state_dict().items()}`.
+        state: {name: values}: `{k: v.numpy() for k, v in source.state_dict().items()}`.
 
     Raises:
         InputError: If an array has no weight, a weight has no array, or their shapes differ.

@@ -27,7 +27,7 @@ def start(*words):
     ("words", "environment", "message"),
     [
         (["--local-workers", 2, "--replicas", 2], "", "--replicas is for one process"),
-        (["--max-restarts", 1], "", "--max-restarts is for --local-workers"),
+        (["--max-restarts", 1], "", "--max-restarts needs --local-workers"),
         (["--local-workers", 2], process.config(["a:1", "b:2"], 1), "TF_CONFIG is set"),
         ([], "{", "TF_CONFIG: Invalid JSON"),
     ],

@@ -185,8 +185,8 @@ def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp
         (["saliency", "--run", "RUN", "--source", "digit"], "did you mean 'digits'"),
         (["saliency", "--model", "MODEL"], "give --source, or --image"),
         (["saliency", "--model", "MODEL", "--image", "PHOTO", "--preprocess", "kafe"], "'caffe'"),
-        (["occlusion", "--run", "RUN", "--square", "9"], "does not fit"),
-        (["filters", "--run", "RUN", "--layer", "conv3_1/conv_2"], "has 32 maps"),
+        (["occlusion", "--run", "RUN", "--square", "9"], "must fit into"),
+        (["filters", "--run", "RUN", "--layer", "conv3_1/conv_2"], "has 32 channels"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(small_run, own_model, photo, tmp_path, words, part):

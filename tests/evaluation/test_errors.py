@@ -181,7 +181,7 @@ def test_an_ensemble_is_as_exact_as_float64_whatever_its_order():
 
 
 def test_nets_with_other_classes_or_images_make_no_ensemble():
-    with pytest.raises(InputError, match=r"have shape \(5, 3\), earlier ones had \(4, 3\)"):
+    with pytest.raises(InputError, match=r"shapes \(4, 3\) and \(5, 3\); use"):
         ensemble([softmax(4, 3), softmax(5, 3)])
     with pytest.raises(InputError, match="the ensemble is empty"):
         ensemble([])

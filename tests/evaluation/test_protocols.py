@@ -50,14 +50,14 @@ def test_an_unknown_protocol_is_refused_with_the_nearest_name():
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_another_number_of_scales_is_refused(protocol):
     count = len(PROTOCOLS[protocol][0].scales)
-    with pytest.raises(InputError, match=rf"expected {count}, as many as {protocol} has"):
+    with pytest.raises(InputError, match=rf"expected {count} scales for the protocol {protocol}"):
         sides_of(protocol, 256, 224, [256] * (count + 1))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_scale_below_the_images_of_the_net_is_refused(protocol):
     count = len(PROTOCOLS[protocol][0].scales)
-    with pytest.raises(InputError, match="resizes images to 223, but the net takes 224x224; give"):
+    with pytest.raises(InputError, match="a shorter side of 223 pixels, but the net takes 224x224"):
         sides_of(protocol, 256, 224, [223] + [256] * (count - 1))
     assert sides_of(protocol, 256, 224, [224] * count)
 

@@ -33,7 +33,9 @@ def test_cell_reads_the_papers_notation(text, cell):
     ["", "conv3", "conv-64", "3-64", "conv3x-64", "conv3/-64", "pool2/2", "conv3-64 ", "LRN"],
 )
 def test_cell_refuses_what_is_not_the_notation(text):
-    with pytest.raises(ValueError, match="is not a cell; expected for example conv3-64"):
+    with pytest.raises(
+        ValueError, match="does not describe a layer; expected, for example, conv3-64"
+    ):
         Cell.parse(text)
 
 

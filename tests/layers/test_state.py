@@ -142,7 +142,7 @@ def test_a_frozen_net_stays_frozen_in_fit(route, tmp_path):
 
 def test_an_unknown_layer_inside_is_named():
     unit = ResidualUnit("conv3-4 conv3-4", layer_configs={"bn_9": {"trainable": False}})
-    with pytest.raises(ValueError, match="layer_configs names 'bn_9'; expected one of conv_1, "):
+    with pytest.raises(ValueError, match="layer_configs names layer 'bn_9'; expected one of co"):
         unit.build((None, *SHAPE))
 
 

@@ -135,7 +135,7 @@ def test_equals_the_equations_of_the_paper():
 
 @pytest.mark.parametrize("classes", [7, 1, 11, 1000])
 def test_other_than_ten_classes_are_refused(classes):
-    with pytest.raises(InputError, match=f"classes is {classes}: leave it at 10, or build lenet5_"):
+    with pytest.raises(InputError, match=f"classes is {classes}: pass 10, or build lenet5_"):
         build("lenet5", classes)
     assert build("lenet5_modern", classes).output_shape == (None, classes)
 

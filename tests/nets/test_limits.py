@@ -143,7 +143,7 @@ def test_auxiliary_names_the_smallest_image(name, unallocated):
     assert min(size for layer in model.layers for size in layer.output.shape[1:]) >= 1
     for shape in ((least - 1, least, 3), (least, least - 1, 3)):
         message = one_line({"auxiliary": True, "input_shape": shape}, name)
-        assert f"give images of at least {least}x{least}, or leave auxiliary out" in message
+        assert f"use images of at least {least}x{least}, or leave out auxiliary" in message
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,10 @@ def test_auxiliary_names_the_smallest_image(name, unallocated):
             {"gate_bias": -11, "shortcut": "exclusive_gating"},
             ["gate_bias is -11; expected a number of at least -10 and below 0.5"],
         ),
-        ("googlenet", {"auxiliary_bn": True}, ["give auxiliary=True too"]),
+        ("googlenet", {"auxiliary_bn": True}, ["pass auxiliary=True too"]),
         ("googlenet", {"auxiliary": True, "include_top": False}, ["auxiliary needs include_top"]),
-        ("resnet_cifar", {}, ["depth is missing; give a whole number of at least 8"]),
-        ("resnet_v2_cifar", {}, ["depth is missing; give a whole number of at least 11"]),
+        ("resnet_cifar", {}, ["depth is missing; pass a whole number of at least 8"]),
+        ("resnet_v2_cifar", {}, ["depth is missing; pass a whole number of at least 11"]),
         ("resnet_cifar", {"depth": 21}, ["depth is 21; expected 6n + 2", "example 8, 14 or 20"]),
         ("resnet_cifar", {"depth": 2}, ["depth is 2; expected a whole number of at least 8"]),
         ("resnet_cifar", {"depth": 20.0}, ["depth is 20.0; expected a whole number"]),

@@ -84,7 +84,7 @@ def test_early_stopping_is_heard_and_kept(tmp_path):
 
 def test_a_checkpoint_of_another_net_is_refused():
     values = values_of(toy.fresh())
-    with pytest.raises(ValueError, match="model/bn1/beta is not a variable that this training"):
+    with pytest.raises(ValueError, match="model/bn1/beta is not a variable that this run"):
         set_values(toy.fresh(batch_norm=False), values)
     del values["model/conv1/bias"]
     with pytest.raises(ValueError, match="model/conv1/bias is missing"):
@@ -97,7 +97,7 @@ def test_a_checkpoint_of_more_replicas_is_refused(tmp_path):
     held = checkpoints.latest()[0]
     held.facts["replicas"] = 2
     checkpoints.save(held.facts["step"], held)
-    with pytest.raises(InputError, match="on 2 replicas, not 1; train on 2 replicas"):
+    with pytest.raises(InputError, match="on 2 replicas, but this run has 1; resume"):
         run(tmp_path)
 
 

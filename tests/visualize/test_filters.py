@@ -36,7 +36,7 @@ def test_the_first_filters_of_a_net_with_units_are_its_stems():
     assert found.shape == (16, 3, 3, 3)
     stem = next(layer for layer in net.layers if hasattr(layer, "kernel"))
     np.testing.assert_array_equal(filters(net, stem.name), found)
-    with pytest.raises(InputError, match="input of conv2_1/conv_1 has 16 maps"):
+    with pytest.raises(InputError, match="input of conv2_1/conv_1 has 16 channels"):
         filters(net, "conv2_1/conv_1")
 
 
@@ -46,7 +46,7 @@ def test_maps_are_not_taken_for_colours(layer):
     x = inputs = keras.Input((9, 9, 4))
     x = layers.Conv2D(3, 1, name="mix")(x)
     x = layers.DepthwiseConv2D(3, name="apart")(x)
-    with pytest.raises(InputError, match="expected an image of 1 or 3 channels"):
+    with pytest.raises(InputError, match="expected the image itself, with 1 or 3 channels"):
         filters(keras.Model(inputs, x), layer)
 
 
@@ -78,7 +78,7 @@ def test_a_mosaic_holds_every_picture_in_its_place():
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        ("conv2", "has 2 maps; expected an image"),
+        ("conv2", "has 2 channels; expected the image"),
         ("dense", "has no convolution kernel"),
         ("convv1", "did you mean"),
     ],

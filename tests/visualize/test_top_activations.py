@@ -219,15 +219,15 @@ def test_squares_reach_both_borders(size, square, stride):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"square": 21}, "does not fit"),
-        ({"stride": 0}, "does not fit"),
+        ({"square": 21}, "must fit into"),
+        ({"stride": 0}, "must fit into"),
         ({"label": 4}, "from 0 to 3"),
         ({"label": 1.5}, "from 0 to 3"),
-        ({"square": 2.5}, "does not fit"),
-        ({"square": "a", "stride": 1}, "does not fit"),
+        ({"square": 2.5}, "must fit into"),
+        ({"square": "a", "stride": 1}, "must fit into"),
         ({"batch_size": 0}, "batch_size is 0"),
-        ({"layer": "scores"}, "has no maps"),
-        ({"fill": [1, 2]}, "3 numbers or an image"),
+        ({"layer": "scores"}, "returns shape"),
+        ({"fill": [1, 2]}, "number for each of 3 channels"),
         ({"image": np.zeros((2, SIZE, SIZE, 3))}, "a batch of 2"),
     ],
 )
