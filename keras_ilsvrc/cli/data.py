@@ -22,6 +22,7 @@ WIDTH = 100
 SHOWN = 5  # maximum number of items printed per list
 CLASSES = 40  # maximum number of classes printed; of more, the largest and smallest EDGE
 EDGE = 10
+FILES = ("folder:", "csv:")  # sources of a user's own files
 
 app = typer.Typer(no_args_is_help=True, help="Check data sets.")
 
@@ -62,6 +63,7 @@ def check(
     else:
         _show(found)
         _draw(found, sheet)
+        _show_faults(found)
         _advise(found)
     if found.bad:
         raise typer.Exit(BAD_INPUT)
@@ -86,13 +88,18 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    print(f"images turned upright, as their EXIF data asks: {found.turned:,}")
-    print(f"files with several frames or pages, of which the first is used: {found.several:,}")
+    if not found.source.startswith(FILES):  # otherwise the notes give these numbers
+        print(f"images turned upright, as their EXIF data asks: {found.turned:,}")
+        print(f"files of which only the first frame or page is used: {found.several:,}")
     _list("files whose suffix does not match their format", found.misnamed)
     _list("duplicates", [" = ".join(names) for names in found.duplicates])
     print(f"groups of duplicates in more than one class: {found.two_classes:,}")
     for pair, count in found.shared.items():
         print(f"images that are in both of {pair}: {count:,}")
+
+
+def _show_faults(found: "Findings") -> None:
+    """Print the notes about a data set, and every bad file."""
     for note in found.notes:
         print(f"note: {printable(note)}")
     print(f"bad: {len(found.bad):,}")
@@ -137,9 +144,9 @@ def _draw(found: "Findings", sheet: Path) -> None:
 
 def _advise(found: "Findings") -> None:
     """Print the command to type next, if the data set can be used to train."""
-    kind, _, path = found.source.partition(":")
-    if found.bad or len(found.counts) < 2 or kind not in ("folder", "csv"):
+    if found.bad or len(found.counts) < 2 or not found.source.startswith(FILES):
         return
+    path = found.source.partition(":")[2]
     words = [path, "--net", "resnet18", "--out", f"{Path(path).absolute().stem}.toml"]
     print(f"\nnext: keras-ilsvrc new {shlex.join(words)}")
 

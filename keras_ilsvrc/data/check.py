@@ -105,7 +105,7 @@ def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
         except InputError as error:  # a TFDS split is read only now, when it is first used
             found.bad.append(Fault(title, None, str(error)))
             continue
-        if split not in splits:  # count a split with two names, `validation` and `test`, once
+        if split not in splits and len(split):  # count a split with two names, `validation` and `test`, once
             splits.append(split)
             tally.add(title, split, source.classes)
     tally.close(splits)

@@ -49,6 +49,7 @@ def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
         content: Encoded bytes, a scalar string.
         channels: Number of channels, 1 or 3.
     """
+    content = tf.convert_to_tensor(content)
 
     def of_png() -> tf.Tensor:
         return to_channels(tf.io.decode_png(content, 3), channels)
@@ -74,7 +75,7 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cast((weighted + 0x8000) // 0x10000, tf.uint8)
 
 
-def plain_jpeg(content: bytes | tf.Tensor) -> tf.Tensor:
+def plain_jpeg(content: tf.Tensor) -> tf.Tensor:
     """Return whether bytes are a JPEG that TensorFlow decodes to the same pixels as Pillow.
 
     This is a JPEG in RGB or grey which EXIF does not ask to turn. The first bytes usually show it;
@@ -95,16 +96,21 @@ def _plain_png(content: tf.Tensor) -> tf.Tensor:
     return tf.cond(matches(content, PNG), lambda: ~matches(content, SPECIAL), lambda: False)
 
 
-def _is_plain(content: bytes) -> bool:
+def _is_plain(content: bytes | np.ndarray) -> bool:
     try:
-        with opened(io.BytesIO(content)) as image:
+        with opened(_file(content)) as image:
             return image.mode in ("L", "RGB") and orientation(image) not in TURNS
     except BadImage:  # decoding it raises the error
         return False
 
 
-def _by_pillow(content: bytes, channels: int) -> np.ndarray:
-    with opened(io.BytesIO(content)) as image:
+def _file(content: bytes | np.ndarray) -> io.BytesIO:
+    """Return a file of bytes, which TensorFlow wraps in an array outside of graphs."""
+    return io.BytesIO(content.item() if isinstance(content, np.ndarray) else content)
+
+
+def _by_pillow(content: bytes | np.ndarray, channels: int) -> np.ndarray:
+    with opened(_file(content)) as image:
         image.load()
         turn = TURNS.get(orientation(image))
         if image.mode.startswith("I;16"):

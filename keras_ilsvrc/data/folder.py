@@ -86,7 +86,7 @@ def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
 def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) -> None:
     """Add the files below a folder to a listing, each with the folder that contains it as class."""
     kinds: dict[str, list[str]] = {}
-    for place, files, folders, hidden in _walk(base, home, on_fault):
+    for place, files, fault, hidden in _walk(base, home, on_fault):
         found.hidden += hidden
         if place == base:
             found.loose += len(files)
@@ -94,8 +94,8 @@ def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) 
         kind = place.relative_to(base).as_posix()
         if files:
             kinds[kind] = files
-        elif not folders:
-            on_fault(Fault(str(place), None, EMPTY))
+        elif fault:
+            on_fault(Fault(str(place), None, fault))
             if split in ("train", ALL):
                 found.empty.add(kind)
     for kind in sorted(kinds):
@@ -105,8 +105,8 @@ def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) 
 
 def _walk(
     base: Path, home: str, on_fault: OnFault, above: tuple[str, ...] = ()
-) -> Iterator[tuple[Path, list[str], list[str], int]]:
-    """Yield every folder with its files, its folders and the number of its hidden entries."""
+) -> Iterator[tuple[Path, list[str], str, int]]:
+    """Yield each folder with its files, its fault or "", and the number of its hidden entries."""
     real = os.path.realpath(base)
     if real in above:
         on_fault(Fault(str(base), None, "a link to a folder above it"))
@@ -118,9 +118,9 @@ def _walk(
     except OSError as error:
         if not above:
             raise InputError(f"{base}: cannot be read: {reason(error)}") from error
-        on_fault(Fault(str(base), None, f"cannot be read: {reason(error)}"))
+        yield base, [], f"cannot be read: {reason(error)}", 0
         return
-    yield base, files, folders, hidden
+    yield base, files, "" if files or folders else EMPTY, hidden
     for name in folders:
         yield from _walk(Path(name), home, on_fault, (*above, real))
 

@@ -61,6 +61,11 @@ class Listing:
         self.classes.append(kind)
         self.splits.append(split)
 
+    @property
+    def where(self) -> str:
+        """Path of the folder or CSV, for messages."""
+        return self.name.partition(":")[2]
+
     def source(self, channels: int, on_fault: OnFault, shares: Shares) -> Source:
         """Read all headers, leave out what is no image, and return the rest as a source.
 
@@ -78,15 +83,18 @@ class Listing:
         kinds = zip(self.classes, self.splits, foreign)
         trained = {kind for kind, split, other in kinds if not other and split in ("train", ALL)}
         classes = sorted(trained | self.empty)
-        if not classes:
+        if not any(good):
             raise InputError(
-                f"{self.name}: no images in class folders; expected one folder of images per class"
+                f"{self.where}: no images in class folders; expected one folder of images per class"
             )
         self._keep(good)
         label = {kind: number for number, kind in enumerate(classes)}
         for path, kind, split in zip(self.paths, self.classes, self.splits):
             if kind not in label:
-                raise InputError(f"{path}: the class {kind!r} is in {split}, but not in train")
+                raise InputError(
+                    f"{self.where}: the class {kind!r} is in {split}, but not in train: {path}; "
+                    "add images of it to train, or remove it"
+                )
         labels = np.array([label[kind] for kind in self.classes], "int32")
         whole = Split(labels, None, Files(np.array(self.paths, object)), channels)
         where = np.array(self.splits)
@@ -140,7 +148,7 @@ class Listing:
         whole = parts.pop(ALL, None)
         train = parts.pop("train", whole)
         if train is None:
-            raise InputError(f"{self.name}: found {', '.join(parts)}, but no train; add it")
+            raise InputError(f"{self.where}: found {', '.join(parts)}, but no train; add it")
         if "validation" in parts and "test" not in parts:
             self.notes.append(f"{self.name}: no split test; tests use the validation images")
             return {"train": train, "test": parts["validation"], **parts}
@@ -178,7 +186,7 @@ class Listing:
         if few:
             more = f" (and {len(few) - 3} more classes)" if len(few) > 3 else ""
             raise InputError(
-                f"{self.name}: class {', '.join(few[:3])}{more} of the {needed} images that "
+                f"{self.where}: class {', '.join(few[:3])}{more} of the {needed} images that "
                 "splitting needs per class; add images, or make folders train, validation and test"
             )
 

@@ -38,7 +38,8 @@ SOURCES = {
 
 def source_name(text: str) -> str:
     """Return the name of the source that a user means: `photos/` becomes `folder:photos`."""
-    if text.partition(":")[0] in SOURCES or not (os.sep in text or os.path.exists(text)):
+    typed = os.sep in text and ":" not in text  # likely a path, though there may be no such file
+    if text.partition(":")[0] in SOURCES or not (typed or os.path.exists(text)):
         return text
     path = text.rstrip(os.sep) or os.sep
     return f"csv:{path}" if path.lower().endswith(".csv") else f"folder:{path}"
