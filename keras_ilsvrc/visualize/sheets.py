@@ -85,8 +85,8 @@ def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 
 def contact_sheet(images: Mapping[str, Sequence[np.ndarray]], title: str) -> Figure:
-    """Return a figure of uint8 images of one size, a row per class, that fits on a screen."""
-    widest = max(map(len, images.values()))
+    """Return a figure of uint8 images of one size, up to five per class, that fits on a screen."""
+    widest = max(5, *map(len, images.values()))
     blank = np.full_like(next(iter(images.values()))[0], 255)
     rows = [[*own, *[blank] * (widest - len(own))] for own in images.values()]
     blocks = [coloured(tile(np.stack(row) / 255, widest, 4, (1.0, 1.0, 1.0))) for row in rows]
