@@ -17,7 +17,7 @@ from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import evaluation_batches
-from keras_ilsvrc.data.source import Source, refuse
+from keras_ilsvrc.data.source import Shares, Source, refuse
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
@@ -28,7 +28,7 @@ from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.ops import Table
-from keras_ilsvrc.recipe.schema import Recipe
+from keras_ilsvrc.recipe.schema import Data, Recipe
 from keras_ilsvrc.recipe.training import Schedule
 from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.training.forward import Forward
@@ -156,7 +156,7 @@ def set_up(
     data = recipe.data
     faults: list[Fault] = []
     on_fault = faults.append if data.on_bad == "skip" else refuse
-    source = open_source(data.dataset, shape[-1], on_fault)
+    source = open_source(data.dataset, shape[-1], on_fault, _shares(data))
     _check_classes(recipe.build.classes or net.classes, source)
     train, test = source.split(data.train), source.split(data.test)
     validation = None if data.validation is None else source.split(data.validation)
@@ -181,6 +181,20 @@ def set_up(
     )
     _check_shapes(experiment, shape)
     return experiment
+
+
+def _shares(data: Data) -> Shares:
+    """Return the shares of the splits to make if the source has none.
+
+    By default, none are made of the splits that the recipe does not use.
+    """
+    if data.split:
+        return Shares(**data.split.model_dump())
+    used, usual = f"{data.train} {data.validation} {data.test}", Shares()
+    return Shares(
+        validation=usual.validation if "validation" in used else 0.0,
+        test=usual.test if "test" in used else 0.0,
+    )
 
 
 def _build(recipe: Recipe, strategy: tf.distribute.Strategy) -> keras.Model:
@@ -243,10 +257,14 @@ def _check_channels(channels: int) -> None:
 
 
 def _check_classes(classes: int, source: Source) -> None:
-    """Raise InputError unless the network has as many classes as the dataset."""
+    """Raise InputError unless network and dataset have the same number of classes, above 1."""
     if classes != len(source.classes):
         raise InputError(
             f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
+        )
+    if len(source.classes) == 1:
+        raise InputError(
+            f"{source.name}: only one class, {source.classes[0]!r}; training needs two or more"
         )
 
 
