@@ -171,10 +171,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
         assert isinstance(result.exception, InputError), result.output
         return str(result.exception)
 
-    assert "no finished run" in refusal("--run", tmp_path)
+    assert "no finished run" in refusal(tmp_path)
     page = tmp_path / "none" / "page.html"
-    assert refusal("--run", small_run, "--out", page) == f"{page}: there is no folder {page.parent}"
-    assert "a folder" in refusal("--run", small_run, "--out", tmp_path)
+    assert refusal(small_run, "--out", page) == f"{page}: there is no folder {page.parent}"
+    assert "a folder" in refusal(small_run, "--out", tmp_path)
     for name, content in (
         ("result.json", "{"),
         ("result.json", "[]"),
@@ -183,12 +183,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
         copy = tmp_path / "copy"
         shutil.copytree(small_run, copy)
         (copy / name).write_text(content)
-        assert refusal("--run", copy).startswith(f"{copy / name}: damaged")
+        assert refusal(copy).startswith(f"{copy / name}: damaged")
         assert not list(copy.glob("*report*"))
         shutil.rmtree(copy)
     (tmp_path / "empty").mkdir()
     shutil.copy(small_run / "result.json", tmp_path / "empty")
-    assert "recipe.toml is missing" in refusal("--run", tmp_path / "empty")
+    assert "recipe.toml is missing" in refusal(tmp_path / "empty")
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):

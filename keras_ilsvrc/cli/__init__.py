@@ -16,6 +16,7 @@ from keras_ilsvrc.cli import (
     evaluate,
     nets,
     new,
+    predict,
     recipes,
     report,
     results,
@@ -50,6 +51,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     },
     "Prepare images": {"data": data.app},
     "Train": {"new": new.new, "recipes": recipes.recipes, "train": train.train},
+    "Use": {"predict": predict.predict},
     "Look": {"report": report.report, "visualize": visualize.app},
     "Measure": {
         "evaluate": evaluate.evaluate,

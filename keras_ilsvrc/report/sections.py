@@ -114,3 +114,5 @@ SECTIONS: tuple[Callable[[FinishedRun], Section | None], ...] = (
     costs,
     recipe,
 )
+# Sections that are left out if the images of the run are gone.
+OF_IMAGES = (confusion, doubtful, strongest, covered)

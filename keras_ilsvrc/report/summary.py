@@ -98,12 +98,9 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
     """Return the facts about a run as (name, value) pairs, without empty values."""
     experiment, result = run.experiment, run.result
     recipe, net = experiment.recipe, experiment.net
-    splits = (
-        ("training", experiment.train),
-        ("validation", experiment.validation),
-        ("test", experiment.test),
-    )
-    images = ", ".join(f"{len(split):,} {name}" for name, split in splits if split is not None)
+    splits = run.directory.identity.splits
+    words = {"train": "training", "validation": "validation", "test": "test"}
+    images = ", ".join(f"{splits[x].number:,} {word}" for x, word in words.items() if x in splits)
     top5 = result.get("top5_error")
     expect = recipe.expect
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())

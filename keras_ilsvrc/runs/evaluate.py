@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_ilsvrc.data.fingerprint import same_content
+from keras_ilsvrc.data.source import refuse
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.averages import ensemble
@@ -14,11 +15,19 @@ from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
 from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.runs.experiment import Experiment, set_up, without_optimizer
+from keras_ilsvrc.runs.experiment import (
+    Experiment,
+    NoImages,
+    identify,
+    open_data,
+    set_up,
+    without_optimizer,
+)
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.strategy import mirrored
 
+ELSEWHERE = "if the images are at another place, pass --data SOURCE"
 OnProgress = Callable[[int, int], object]  # (number of images done, total number)
 
 
@@ -27,7 +36,10 @@ def silent(done: int, total: int) -> None:
 
 
 def restore(
-    path: Path, replicas: int | None = None, log: Callable[[str], object] = log_stderr
+    path: Path,
+    replicas: int | None = None,
+    log: Callable[[str], object] = log_stderr,
+    dataset: str | None = None,
 ) -> Experiment:
     """Rebuild the experiment of a finished run: its images, and its model with trained weights.
 
@@ -35,18 +47,49 @@ def restore(
         path: Path of the run directory.
         replicas: Number of replicas, as in `training.strategy.mirrored`.
         log: Function called with each warning.
+        dataset: Source to use instead of the one in the recipe, with the same classes. Other
+            images are then only a warning.
 
     Raises:
+        NoImages: If the data set cannot be opened.
         InputError: If the directory contains no finished run, a file in it is damaged, or the
             classes or test images have changed.
     """
     directory = RunFiles(path).check_finished()
-    weights = directory.weights()
-    experiment = set_up(directory.recipe(), mirrored(replicas), directory.statistics())
-    for line in directory.check_images(experiment.identity(["test"]), ["test"]):
+    recipe, weights = directory.recipe(), directory.weights()
+    try:
+        experiment = set_up(recipe, mirrored(replicas), directory.statistics(), dataset)
+    except NoImages as error:
+        raise NoImages(f"{error}; {ELSEWHERE}" if dataset is None else str(error)) from error
+    now = experiment.identity(["test"])
+    for line in directory.check_images(now, ["test"], dataset is not None):
         log(line)
     load_weights(without_optimizer(experiment.model), weights)
     return experiment
+
+
+def images_of_test(
+    directory: RunFiles, channels: int, log: Callable[[str], object] = log_stderr
+) -> Split:
+    """Return the test images of a finished run, and no others.
+
+    Args:
+        directory: Files of the run.
+        channels: Number of channels to decode to, 1 or 3.
+        log: Function called with each warning.
+
+    Raises:
+        NoImages: If the data set cannot be opened.
+        InputError: If the classes or test images have changed.
+    """
+    recipe = directory.recipe()
+    skip = recipe.data.on_bad == "skip"
+    source = open_data(recipe, channels, (lambda fault: None) if skip else refuse)
+    test = source.split(recipe.data.test)
+    now = identify(recipe, source.classes, {"test": test})
+    for line in directory.check_images(now, ["test"]):
+        log(line)
+    return test
 
 
 def probabilities(

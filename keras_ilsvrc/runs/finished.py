@@ -8,10 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from keras_ilsvrc.data.source import Source
+from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.evaluation.errors import top_k_error
+from keras_ilsvrc.nets import info
 from keras_ilsvrc.runs.evaluate import OnProgress, errors_of, restore, silent
-from keras_ilsvrc.runs.experiment import Experiment
+from keras_ilsvrc.runs.experiment import Experiment, NoImages
+from keras_ilsvrc.runs.loaded import trained_model
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.training.forward import Forward
+from keras_ilsvrc.training.strategy import mirrored
 
 Working = Callable[[str], AbstractContextManager[OnProgress]]
 
@@ -53,20 +60,69 @@ class FinishedRun:
         return self.experiment.source.classes
 
     @property
+    def has_images(self) -> bool:
+        """Whether the test images can be used; False if the data set is gone."""
+        return len(self.labels) > 0
+
+    @property
     def error_now(self) -> float:
-        """Top-1 test error in %, computed from `probabilities`."""
+        """Top-1 test error in %, computed from `probabilities`, or recorded if there are none."""
+        if not self.has_images:
+            return self.result["top1_error"]
         return top_k_error(self.probabilities, self.labels, 1)
 
 
-def read(path: Path, replicas: int | None = None, working: Working = unseen) -> FinishedRun:
+def read(
+    path: Path,
+    replicas: int | None = None,
+    working: Working = unseen,
+    dataset: str | None = None,
+    log: Callable[[str], object] = log_stderr,
+) -> FinishedRun:
     """Read a finished run and test its network with the test protocol of its recipe.
 
+    If the data set of the recipe cannot be opened, the run is returned without images.
+
+    Args:
+        path: Path of the run directory.
+        replicas: Number of replicas, as in `training.strategy.mirrored`.
+        working: Function of a label that returns a context manager for a progress bar.
+        dataset: Source to use instead of the one in the recipe.
+        log: Function called with each warning.
+
     Raises:
-        InputError: If the directory contains no finished run, or a file in it is damaged.
+        InputError: If the directory contains no finished run, a file in it is damaged, or
+            `dataset` cannot be opened.
     """
     directory = RunFiles(path).check_finished()
     result, history = directory.result(), directory.history()
-    experiment = restore(path, replicas)
+    try:
+        experiment = restore(path, replicas, log, dataset)
+    except NoImages as error:
+        if dataset is not None:
+            raise
+        log(f"without images: {error}")
+        experiment = _without_images(directory)
+        none = np.zeros((0, len(directory.identity.classes)), "float32")
+        return FinishedRun(directory, experiment, result, history, none, working)
     with working("testing") as progress:
         probabilities = errors_of([experiment], progress=progress)["probabilities"]
     return FinishedRun(directory, experiment, result, history, probabilities, working)
+
+
+def _without_images(directory: RunFiles) -> Experiment:
+    """Return the experiment of a finished run with empty splits."""
+    recipe, none, strategy = directory.recipe(), Split(np.zeros(0, "int32")), mirrored(1)
+    return Experiment(
+        recipe=recipe,
+        net=info(recipe.net, **recipe.build.variations),
+        strategy=strategy,
+        source=Source(recipe.data.dataset, {}, tuple(directory.identity.classes)),
+        train=none,
+        validation=None,
+        test=none,
+        statistics=directory.statistics() or {},
+        left_out=None,
+        model=trained_model(directory),
+        forward=Forward(strategy),
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,23 @@ import numpy as np
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
 from keras_ilsvrc.data.decode import BadImage, decode_bytes, examine
+from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.loading import load_model, load_weights
-from keras_ilsvrc.runs.evaluate import restore
-from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
+from keras_ilsvrc.runs.evaluate import images_of_test
+from keras_ilsvrc.runs.experiment import Experiment, NoImages, without_optimizer
+from keras_ilsvrc.runs.loaded import load_run, rows_of
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.visualize.probe import Probe
 
 MODES = ("caffe", "tf", "torch")
+ELSEWHERE = "pass --source SOURCE, or --image FILE"
 GREY = 128  # pixel value of the grey occluding square
 
 
@@ -44,21 +49,21 @@ class Inspection:
         model: Model with its weights.
         rows: Preprocessing ops for images.
         statistics: Image statistics that the ops need.
-        split: Images of a dataset; None if images are only read from files.
         classes: Names of the model's classes.
-        labelled: Whether the labels of the split are indices into `classes`.
         batch_size: Number of images per batch.
         epochs: Weight files that a run kept after some epochs, as {"epoch 5": path}.
+        open: Function that returns the images of a dataset, and whether their labels are indices
+            into `classes`; None if images are only read from files. It is called when the first
+            image of the dataset is used.
     """
 
     model: keras.Model
     rows: Rows
     statistics: Mapping[str, np.ndarray]
-    split: Split | None
     classes: Sequence[str]
-    labelled: bool
     batch_size: int
     epochs: Mapping[str, Path]
+    open: Callable[[], tuple[Split, bool]] | None
 
     def raw(self, source: int | Path) -> Any:
         """Return an unprocessed image. `source` is its index in the split, or the path of a file.
@@ -75,14 +80,18 @@ class Inspection:
             return split.image(source)
 
     def images(self) -> Split:
-        """Return `split`, or raise an InputError if it is None.
+        """Return the images of the dataset.
 
         Raises:
-            InputError: If there is no split.
+            InputError: If there is no dataset, or it cannot be opened.
         """
-        if self.split is None:
-            raise InputError("there is no dataset with images; pass --source, or --image FILE")
-        return self.split
+        return self._opened[0]
+
+    @cached_property
+    def _opened(self) -> tuple[Split, bool]:
+        if self.open is None:
+            raise InputError(f"there is no dataset with images; {ELSEWHERE}")
+        return self.open()
 
     def picture(self, source: int | Path) -> np.ndarray:
         """Return the part of an image that the model sees, (height, width, channels), uint8."""
@@ -117,7 +126,7 @@ class Inspection:
 
     def label(self, source: int | Path) -> int | None:
         """Return the class index of an image; None if unknown, for example for a file."""
-        if isinstance(source, Path) or not self.labelled:
+        if isinstance(source, Path) or not self._opened[1]:
             return None
         return int(self.images().labels[source])
 
@@ -126,7 +135,50 @@ class Inspection:
         if isinstance(source, Path):
             return source.name
         label = self.label(source)
-        return str(source) if label is None else f"{source}: {self.classes[label]}"
+        return str(source) if label is None else f"{source}: {self.names[label]}"
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the classes for people, for example "tench" for `n01440764`."""
+        return list(map(readable, self.classes))
+
+    def caption(self, source: int | Path, probabilities: np.ndarray) -> str:
+        """Return two lines: the name of an image; its true class, if known, and the predicted one.
+
+        Args:
+            source: Index of the image in the split, or the path of a file.
+            probabilities: Probabilities of the image, (classes,).
+        """
+        best, label = int(probabilities.argmax()), self.label(source)
+        predicted = f"predicted {self.named(best, probabilities)}"
+        name = printable(source.name) if isinstance(source, Path) else f"image {source}"
+        true = "" if label is None else f"true {self.names[label]}, "
+        return f"{name}\n{true}{predicted}"
+
+    def named(self, label: int, probabilities: np.ndarray) -> str:
+        """Return the name of a class with its probability, for example "tench 71 %"."""
+        return f"{self.names[label]} {100 * probabilities[label]:.0f} %"
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Return the class probabilities of preprocessed images, (images, classes), float32."""
+        probe = Probe(self.model)
+        scores = probe.values(keras.ops.convert_to_tensor(probe.batch(images)))[id(probe.target)]
+        return probe.probable(keras.ops.cast(scores, "float32")).numpy()
+
+    def class_index(self, text: str) -> int:
+        """Return the index of a class that is given by its name, readable name or index.
+
+        Raises:
+            InputError: If there is no such class.
+        """
+        for names in (list(self.classes), self.names):
+            if text in names:
+                return names.index(text)
+        if text.isdecimal() and int(text) < len(self.classes):
+            return int(text)
+        hint = nearest(text, [*self.classes, *self.names])
+        most = len(self.classes) - 1
+        raise InputError(f"--class is {text!r}; expected a class, or 0 to {most}; {hint}")
 
     def load(self, path: Path) -> None:
         """Load the model's weights from a file, for example one of those listed in `epochs`."""
@@ -143,27 +195,43 @@ def of_run(path: Path, source: str | None = None) -> Inspection:
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.
     """
-    return of_experiment(restore(path), RunFiles(path), source)
+    directory, run = RunFiles(path), load_run(path)
+
+    def open_images() -> tuple[Split, bool]:
+        if source is not None:
+            found, split = all_of(source, run.model)
+            return split, found == run.classes
+        try:
+            return images_of_test(directory, run.channels), True
+        except NoImages as error:
+            raise InputError(f"{error}; {ELSEWHERE}") from error
+
+    return Inspection(
+        run.model,
+        run.rows,
+        run.statistics,
+        run.classes,
+        directory.recipe().data.batch_size,
+        _epochs(directory),
+        open_images,
+    )
 
 
-def of_experiment(
-    experiment: Experiment, directory: RunFiles, source: str | None = None
-) -> Inspection:
+def of_experiment(experiment: Experiment, directory: RunFiles) -> Inspection:
     """Return an `Inspection` of an experiment whose model already has its trained weights."""
-    classes, split, labelled = experiment.source.classes, experiment.test, True
-    if source is not None:
-        found, split = all_of(source, experiment.model)
-        labelled = found == classes
     return Inspection(
         experiment.model,
         experiment.eval_rows,
         experiment.statistics,
-        split,
-        classes,
-        labelled,
+        experiment.source.classes,
         experiment.recipe.data.batch_size,
-        {f"epoch {number}": file for number, file in directory.kept_weights().items()},
+        _epochs(directory),
+        lambda: (experiment.test, True),
     )
+
+
+def _epochs(directory: RunFiles) -> dict[str, Path]:
+    return {f"epoch {number}": file for number, file in directory.kept_weights().items()}
 
 
 def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> Inspection:
@@ -184,21 +252,17 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
         raise InputError(f"{path}: input shape is {shape}; expected square images of a known size")
     if preprocess is not None and preprocess not in MODES:
         raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
-    rows: list[dict[str, Any]] = [
-        {"op": "resize_shorter", "size": shape[1]},
-        {"op": "centre_crop", "size": shape[1]},
-    ]
-    rows += [{"op": "preprocess", "mode": preprocess}] if preprocess else []
     outputs = keras.tree.flatten(output_of(model))
     most = max(x.shape[-1] or 0 for x in outputs)
     classes: Sequence[str] = [str(number) for number in range(most)]
-    split, labelled = None, False
+    open_images = None
     if source is not None:
         found, split = all_of(source, model)
         # Assume that the model's classes are the sorted folder names, as Keras orders classes.
         labelled = len(found) == len(classes)
         classes = found if labelled else classes
-    return Inspection(model, rows, {}, split, classes, labelled, 32, {})
+        open_images = lambda: (split, labelled)  # noqa: E731
+    return Inspection(model, rows_of(shape[1], preprocess), {}, classes, 32, {}, open_images)
 
 
 def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
