@@ -50,7 +50,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return ""
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: float, noun: str) -> str:
     """Return a number with its noun, for example `1 replica` or `1,000 images`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 

@@ -43,7 +43,7 @@ def _explain_classes(path: str | Path, model: "keras.Model", error: InputError) 
     try:
         with h5py.File(path) as file:
             found = file[name].shape[-1]
-    except (OSError, KeyError):  # not an HDF5 file, or of another net
+    except Exception:  # h5py raises errors of any type for damaged files
         return
     classes = layer.kernel.shape[-1]  # type: ignore[union-attr]
     if found != classes:

@@ -165,9 +165,7 @@ def open_data(
         NoImages: If the data set cannot be opened.
     """
     try:
-        return open_source(
-            dataset or recipe.data.dataset, channels, on_fault, _shares(recipe.data)
-        )
+        return open_source(dataset or recipe.data.dataset, channels, on_fault, _shares(recipe.data))
     except InputError as error:
         raise NoImages(str(error)) from error
 
