@@ -54,17 +54,14 @@ def fit(
     stop: StopRequest,
 ) -> Fitted:
     """Train the model as long as the recipe says, then set the weights that the recipe keeps."""
-    recipe, batch = experiment.recipe, experiment.recipe.data.batch_size
-    per_epoch = experiment.steps_per_epoch
+    recipe, per_epoch = experiment.recipe, experiment.steps_per_epoch
     plan = Plan(experiment.steps, per_epoch, machine.steps_per_call, machine.checkpoint_steps)
     history_file = directory.file(HISTORY)
+    batch = recipe.data.batch_size
     with ProgressBar(plan.steps, per_epoch, batch, history_file is not None) as progress:
         history = History(history_file, batch, progress.log)
-        callbacks = [
-            history,
-            progress,
-            *_recorders(experiment, update, directory, machine, history),
-        ]
+        recorders = _recorders(experiment, update, directory, machine, history)
+        callbacks = [history, progress, *recorders]
         best = KeepBest(update, Checkpoints(directory.file(BEST)), progress.log)
         _add_measures(callbacks, experiment, update, stop, best)
         trainer = Trainer(
