@@ -1,4 +1,4 @@
-"""The `predict` command: the most likely classes of image files."""
+"""The `predict` command, which prints the most likely classes of image files."""
 
 import csv
 import glob
@@ -15,17 +15,17 @@ from rich.console import Console
 from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, print_next, table_of
 from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.terminal.bars import tracked
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import LoadedRun, Prediction
 
-Write = Callable[[Iterator["Prediction"], TextIO], None]
+Write = Callable[[Iterable["Prediction"], TextIO], None]
 MODES = ("caffe", "tf", "torch", "none")
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 WIDE, NARROW = 30, 10  # characters of a bar that stands for 100 %
-SHOWN = 0.01  # least probability of a further class in a line
+SHOWN = 0.01  # minimum probability of further classes in a line
 
 
 def predict(
@@ -34,7 +34,7 @@ def predict(
         typer.Argument(
             metavar="[RUN] IMAGES...",
             help="Directory of a finished run (not with --net), then images: files, folders, "
-            "patterns such as '*.jpg', or - to read their names from standard input.",
+            "patterns such as '*.jpg', or - to read file names from standard input.",
         ),
     ],
     net: Annotated[str | None, typer.Option(help="Network to use instead of a run.")] = None,
@@ -50,8 +50,7 @@ def predict(
     ] = None,
 ) -> None:
     """Print the most likely classes of images, with their probabilities."""
-    run = None if net else Path(words[0])
-    load = _loader(run, net, weights, preprocess)
+    load = _loader(None if net else Path(words[0]), net, weights, preprocess)
     if as_json and as_csv:
         raise InputError("--json and --csv are both given; choose one")
     if page:
@@ -62,28 +61,27 @@ def predict(
     quiet_tensorflow()
     loaded, out, bad = load(), sys.stdout, []
 
-    def name(line: str) -> None:
+    def report(line: str) -> None:
         bad.append(line)
         print(printable(line), file=sys.stderr)
 
-    # While a bar is shown, rich replaces sys.stdout. On a terminal, the lines show the progress.
-    with bar("predicting", shown=not out.isatty()) as progress:
-        answers = _counted(loaded.answers(paths, top, name), len(paths), progress)
-        if page:
-            from keras_ilsvrc.report.answers import write_answers
+    answers = loaded.answers(paths, top, report)
+    if page:
+        from keras_ilsvrc.report.answers import write_answers
 
-            title = f"{loaded.model.name}, {len(paths):,} images"
-            answers = write_answers(answers, page, title, loaded.channels)
-        text = _block if len(paths) == 1 else _lines
-        write: Write = _json if as_json else _csv if as_csv else text
-        write(answers, out)
+        title = f"{loaded.model.name}, {len(paths):,} images"
+        answers = write_answers(answers, page, title, loaded.shape[-1])
+    write: Write = _json if as_json else _csv if as_csv else _block if len(paths) == 1 else _lines
+    # On a terminal, the printed lines show the progress. `out` is kept because rich replaces
+    # sys.stdout while it shows a bar.
+    write(tracked(answers, len(paths), "predicting", shown=not out.isatty()), out)
     if page:
         print(page, file=sys.stderr if as_json or as_csv else out)
     if bad:
         print(f"{len(bad):,} of {len(paths):,} files were left out", file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
-    if run is not None and not (as_json or as_csv):
-        print_next("export", run, "--format", "onnx")
+    if not (net or as_json or as_csv):
+        print_next("export", words[0], "--format", "onnx")
 
 
 def _loader(
@@ -110,7 +108,7 @@ def _loader(
 
 
 def _files(words: Iterable[str]) -> Iterator[Path]:
-    """Yield the paths of image files that words name: files, folders, patterns, or `-`."""
+    """Yield the paths of the image files that words name: files, folders, patterns, or `-`."""
     for word in words:
         if word == "-":
             text = os.fsdecode(sys.stdin.buffer.read())
@@ -126,7 +124,7 @@ def _files(words: Iterable[str]) -> Iterator[Path]:
 
 
 def _images_in(folder: str) -> Iterator[Path]:
-    """Yield the images in a folder and the folders inside it, sorted, without hidden ones."""
+    """Yield the images in a folder and its subfolders, sorted, without hidden ones."""
     others = 0
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -139,59 +137,50 @@ def _images_in(folder: str) -> Iterator[Path]:
         print(f"{printable(folder)}: {others:,} files of other kinds passed over", file=sys.stderr)
 
 
-def _counted(
-    answers: Iterable["Prediction"], total: int, progress: Callable[[int, int], None]
-) -> Iterator["Prediction"]:
-    for number, answer in enumerate(answers, 1):
-        yield answer
-        progress(number, total)
-
-
-def _json(answers: Iterator["Prediction"], out: TextIO) -> None:
-    """Print a list, one image per line, as soon as each is known."""
+def _json(answers: Iterable["Prediction"], out: TextIO) -> None:
+    """Print a list with one image per line, each as soon as it is known."""
     before = "["
     for image, guesses in answers:
         classes = [
             {"class": x.name, "name": x.readable, "probability": x.probability} for x in guesses
         ]
-        print(before, json.dumps({"image": image, "classes": classes}), sep="\n", end="", file=out)
+        line = json.dumps({"image": image, "classes": classes})
+        print(f"{before}\n{line}", end="", file=out)
         before = ","
     print("\n]" if before == "," else "[]", file=out)
 
 
-def _csv(answers: Iterator["Prediction"], out: TextIO) -> None:
+def _csv(answers: Iterable["Prediction"], out: TextIO) -> None:
     """Print a row per image, with three columns for each class."""
     rows = csv.writer(out, lineterminator="\n")
     for number, (image, guesses) in enumerate(answers):
         if number == 0:
             ranks = range(1, len(guesses) + 1)
-            header = [f"{x}_{rank}" for rank in ranks for x in ("class", "name", "probability")]
-            rows.writerow(["image", *header])
+            names = [f"{x}_{rank}" for rank in ranks for x in ("class", "name", "probability")]
+            rows.writerow(["image", *names])
         cells = [(x.name, x.readable, f"{x.probability:.6g}") for x in guesses]
         rows.writerow([image, *(cell for row in cells for cell in row)])
 
 
-def _block(answers: Iterator["Prediction"], out: TextIO) -> None:
-    """Print a table of the classes of one image."""
+def _block(answers: Iterable["Prediction"], out: TextIO) -> None:
+    """Print the name of each image, and below it a table of its classes."""
     for image, guesses in answers:
-        table = table_of(("class", "probability", ""), ("class", ""), show_header=False)
-        for one in guesses:
-            table.add_row(printable(one.readable), one.percent, _drawn(one.probability, WIDE, out))
+        table = table_of(("class", "%", "bar"), ("class", "bar"), show_header=False)
+        for x in guesses:
+            table.add_row(printable(x.readable), x.percent, _bar(x.probability, WIDE, out))
         print(printable(image), file=out)
         Console(file=out).print(table, markup=False, highlight=False)
 
 
-def _lines(answers: Iterator["Prediction"], out: TextIO) -> None:
+def _lines(answers: Iterable["Prediction"], out: TextIO) -> None:
     """Print a line per image: a bar, the most likely class, and others of at least 1 %."""
-    for image, guesses in answers:
-        first, *others = guesses
+    for image, (first, *others) in answers:
         shown = [first, *(x for x in others if x.probability >= SHOWN)]
-        text = ", ".join(f"{x.readable} {x.percent}" for x in shown)
-        made = _drawn(first.probability, NARROW, out)
-        print(f"{made:<{NARROW}} {printable(image)}: {printable(text)}", file=out)
+        text = printable(f"{image}: {', '.join(map(str, shown))}")
+        print(f"{_bar(first.probability, NARROW, out):<{NARROW}} {text}", file=out)
 
 
-def _drawn(share: float, width: int, out: TextIO) -> str:
+def _bar(share: float, width: int, out: TextIO) -> str:
     """Return a bar of block characters, or of # if the output cannot show them."""
     if not (out.encoding or "").lower().startswith("utf"):
         return "#" * round(share * width)

@@ -20,15 +20,9 @@ QUALITY = 80  # of a thumbnail as JPEG
 def write_answers(
     answers: Iterable[Prediction], out: Path, title: str, channels: int
 ) -> Iterator[Prediction]:
-    """Yield the predictions unchanged, and write each to a self-contained HTML page.
+    """Yield the predictions unchanged, and write each with a thumbnail to an HTML page.
 
-    The page is complete after the last prediction. If the iteration ends early, there is no page.
-
-    Args:
-        answers: Predictions for image files.
-        out: Path of the page.
-        title: Title of the page.
-        channels: Number of channels of the thumbnails, 1 or 3.
+    The page appears after the last prediction. If the iteration ends early, there is no page.
 
     Raises:
         InputError: If the page cannot be written.

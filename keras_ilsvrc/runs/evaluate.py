@@ -7,24 +7,20 @@ from typing import Any
 import numpy as np
 
 from keras_ilsvrc.data.fingerprint import same_content
-from keras_ilsvrc.data.source import refuse
+from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
+from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.runs.experiment import (
-    Experiment,
-    NoImages,
-    identify,
-    open_data,
-    set_up,
-    without_optimizer,
-)
+from keras_ilsvrc.runs.experiment import Experiment, NoImages, set_up, without_optimizer
+from keras_ilsvrc.runs.loaded import trained_model
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.strategy import mirrored
 
 ELSEWHERE = "if the images are at another place, pass --data SOURCE"
@@ -40,6 +36,7 @@ def restore(
     replicas: int | None = None,
     log: Callable[[str], object] = log_stderr,
     dataset: str | None = None,
+    optional: bool = False,
 ) -> Experiment:
     """Rebuild the experiment of a finished run: its images, and its model with trained weights.
 
@@ -47,20 +44,25 @@ def restore(
         path: Path of the run directory.
         replicas: Number of replicas, as in `training.strategy.mirrored`.
         log: Function called with each warning.
-        dataset: Source to use instead of the one in the recipe, with the same classes. Other
-            images are then only a warning.
+        dataset: Dataset to use instead of the recipe's, with the same classes. Other images are
+            then only a warning.
+        optional: Whether the experiment may have no images if the recipe's dataset is gone.
 
     Raises:
-        NoImages: If the data set cannot be opened.
-        InputError: If the directory contains no finished run, a file in it is damaged, or the
-            classes or test images have changed.
+        InputError: If the directory contains no finished run, a file in it is damaged, the dataset
+            cannot be opened, or the classes or test images have changed.
     """
     directory = RunFiles(path).check_finished()
     recipe, weights = directory.recipe(), directory.weights()
     try:
         experiment = set_up(recipe, mirrored(replicas), directory.statistics(), dataset)
     except NoImages as error:
-        raise NoImages(f"{error}; {ELSEWHERE}" if dataset is None else str(error)) from error
+        if dataset is not None:
+            raise
+        if not optional:
+            raise InputError(f"{error}; {ELSEWHERE}") from error
+        log(f"without images: {error}; {ELSEWHERE}")
+        return without_images(path)
     now = experiment.identity(["test"])
     for line in directory.check_images(now, ["test"], dataset is not None):
         log(line)
@@ -68,28 +70,23 @@ def restore(
     return experiment
 
 
-def images_of_test(
-    directory: RunFiles, channels: int, log: Callable[[str], object] = log_stderr
-) -> Split:
-    """Return the test images of a finished run, and no others.
-
-    Args:
-        directory: Files of the run.
-        channels: Number of channels to decode to, 1 or 3.
-        log: Function called with each warning.
-
-    Raises:
-        NoImages: If the data set cannot be opened.
-        InputError: If the classes or test images have changed.
-    """
-    recipe = directory.recipe()
-    skip = recipe.data.on_bad == "skip"
-    source = open_data(recipe, channels, (lambda fault: None) if skip else refuse)
-    test = source.split(recipe.data.test)
-    now = identify(recipe, source.classes, {"test": test})
-    for line in directory.check_images(now, ["test"]):
-        log(line)
-    return test
+def without_images(path: Path) -> Experiment:
+    """Rebuild the experiment of a finished run with empty splits, without opening its dataset."""
+    directory = RunFiles(path).check_finished()
+    recipe, none, strategy = directory.recipe(), Split(np.zeros(0, "int32")), mirrored(1)
+    return Experiment(
+        recipe=recipe,
+        net=info(recipe.net, **recipe.build.variations),
+        strategy=strategy,
+        source=Source(recipe.data.dataset, {}, tuple(directory.identity.classes)),
+        train=none,
+        validation=None,
+        test=none,
+        statistics=directory.statistics() or {},
+        left_out=None,
+        model=trained_model(directory),
+        forward=Forward(strategy),
+    )
 
 
 def probabilities(
@@ -197,7 +194,7 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect is None:
         return None
     if expect.protocol == protocol:
-        by = "measured" if expect.measured else "published"
+        by = "measured in earlier runs" if expect.measured else "published"
         return {"by": by, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
     # Without `measured`, the test images are those of the paper, so its errors can be compared.
     if not expect.measured and net.top1_error is not None:

@@ -1,7 +1,7 @@
 """Experiments: a recipe with the opened dataset, the model and the strategy to train it."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +17,7 @@ from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import evaluation_batches
-from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
+from keras_ilsvrc.data.source import Shares, Source, refuse
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
@@ -73,7 +73,7 @@ class Experiment:
     @property
     def title(self) -> str:
         """Title for plots: the names of the network and the dataset."""
-        return f"{self.net.name} on {self.source.name}"
+        return f"{self.net.name} on {self.source.label}"
 
     @property
     def alone(self) -> bool:
@@ -127,47 +127,22 @@ class Experiment:
             splits: Names of the splits to include, from "train", "validation" and "test".
         """
         images = {name: getattr(self, name) for name in splits}
-        return identify(self.recipe, self.source.classes, images)
+        return Identity(
+            version=version("keras_ilsvrc"),
+            recipe=hashlib.sha256(self.recipe.toml().encode()).hexdigest(),
+            seed=self.recipe.seed,
+            classes=list(self.source.classes),
+            eval_ops=[dict(row) for row in self.eval_rows],
+            splits={
+                name: Images(**fingerprint(x)._asdict())
+                for name, x in images.items()
+                if x is not None
+            },
+        )
 
 
 class NoImages(InputError):
-    """Error that the data set of an experiment cannot be opened, for example after a move."""
-
-
-def identify(
-    recipe: Recipe, classes: Sequence[str], images: Mapping[str, Split | None]
-) -> Identity:
-    """Return what identifies a run of a recipe with these classes and splits, for `run.json`."""
-    return Identity(
-        version=version("keras_ilsvrc"),
-        recipe=hashlib.sha256(recipe.toml().encode()).hexdigest(),
-        seed=recipe.seed,
-        classes=list(classes),
-        eval_ops=op_rows(recipe.data.eval_ops),
-        splits={
-            name: Images(**fingerprint(x)._asdict()) for name, x in images.items() if x is not None
-        },
-    )
-
-
-def open_data(
-    recipe: Recipe, channels: int, on_fault: OnFault = refuse, dataset: str | None = None
-) -> Source:
-    """Open the data set of a recipe, or a copy of it at another place.
-
-    Args:
-        recipe: Recipe that names the data set.
-        channels: Number of channels to decode to, 1 or 3.
-        on_fault: Function called with bad files, which are left out.
-        dataset: Source to open instead, for example `folder:PATH`.
-
-    Raises:
-        NoImages: If the data set cannot be opened.
-    """
-    try:
-        return open_source(dataset or recipe.data.dataset, channels, on_fault, _shares(recipe.data))
-    except InputError as error:
-        raise NoImages(str(error)) from error
+    """Error that a dataset cannot be opened, for example because it was moved."""
 
 
 def set_up(
@@ -186,7 +161,10 @@ def set_up(
     data = recipe.data
     faults: list[Fault] = []
     on_fault = faults.append if data.on_bad == "skip" else refuse
-    source = open_data(recipe, shape[-1], on_fault, dataset)
+    try:
+        source = open_source(dataset or data.dataset, shape[-1], on_fault, _shares(data))
+    except InputError as error:
+        raise NoImages(str(error)) from error
     _check_classes(recipe.build.classes or net.classes, source)
     train, test = source.split(data.train), source.split(data.test)
     validation = None if data.validation is None else source.split(data.validation)

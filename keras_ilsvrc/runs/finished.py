@@ -8,17 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_ilsvrc.data.source import Source
-from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.evaluation.errors import top_k_error
-from keras_ilsvrc.nets import info
 from keras_ilsvrc.runs.evaluate import OnProgress, errors_of, restore, silent
-from keras_ilsvrc.runs.experiment import Experiment, NoImages
-from keras_ilsvrc.runs.loaded import trained_model
+from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.training.cluster import log_stderr
-from keras_ilsvrc.training.forward import Forward
-from keras_ilsvrc.training.strategy import mirrored
 
 Working = Callable[[str], AbstractContextManager[OnProgress]]
 
@@ -56,12 +50,12 @@ class FinishedRun:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of their indices."""
-        return self.experiment.source.classes
+        """Names of the classes for people, in the order of their indices."""
+        return tuple(map(readable, self.experiment.source.classes))
 
     @property
     def has_images(self) -> bool:
-        """Whether the test images can be used; False if the data set is gone."""
+        """Whether there are test images; there are none if the dataset cannot be opened."""
         return len(self.labels) > 0
 
     @property
@@ -77,52 +71,20 @@ def read(
     replicas: int | None = None,
     working: Working = unseen,
     dataset: str | None = None,
-    log: Callable[[str], object] = log_stderr,
 ) -> FinishedRun:
     """Read a finished run and test its network with the test protocol of its recipe.
 
-    If the data set of the recipe cannot be opened, the run is returned without images.
-
-    Args:
-        path: Path of the run directory.
-        replicas: Number of replicas, as in `training.strategy.mirrored`.
-        working: Function of a label that returns a context manager for a progress bar.
-        dataset: Source to use instead of the one in the recipe.
-        log: Function called with each warning.
+    If the recipe's dataset cannot be opened, this is logged, and the run has no images.
+    `dataset` is as in `restore`.
 
     Raises:
-        InputError: If the directory contains no finished run, a file in it is damaged, or
-            `dataset` cannot be opened.
+        InputError: If the directory contains no finished run, or a file in it is damaged.
     """
     directory = RunFiles(path).check_finished()
     result, history = directory.result(), directory.history()
-    try:
-        experiment = restore(path, replicas, log, dataset)
-    except NoImages as error:
-        if dataset is not None:
-            raise
-        log(f"without images: {error}")
-        experiment = _without_images(directory)
-        none = np.zeros((0, len(directory.identity.classes)), "float32")
-        return FinishedRun(directory, experiment, result, history, none, working)
-    with working("testing") as progress:
-        probabilities = errors_of([experiment], progress=progress)["probabilities"]
+    experiment = restore(path, replicas, dataset=dataset, optional=True)
+    probabilities = np.zeros((0, len(experiment.source.classes)), "float32")
+    if len(experiment.test):
+        with working("testing") as progress:
+            probabilities = errors_of([experiment], progress=progress)["probabilities"]
     return FinishedRun(directory, experiment, result, history, probabilities, working)
-
-
-def _without_images(directory: RunFiles) -> Experiment:
-    """Return the experiment of a finished run with empty splits."""
-    recipe, none, strategy = directory.recipe(), Split(np.zeros(0, "int32")), mirrored(1)
-    return Experiment(
-        recipe=recipe,
-        net=info(recipe.net, **recipe.build.variations),
-        strategy=strategy,
-        source=Source(recipe.data.dataset, {}, tuple(directory.identity.classes)),
-        train=none,
-        validation=None,
-        test=none,
-        statistics=directory.statistics() or {},
-        left_out=None,
-        model=trained_model(directory),
-        forward=Forward(strategy),
-    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,13 @@ from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.loading import load_model, load_weights
-from keras_ilsvrc.runs.evaluate import images_of_test
-from keras_ilsvrc.runs.experiment import Experiment, NoImages, without_optimizer
-from keras_ilsvrc.runs.loaded import load_run, rows_of
+from keras_ilsvrc.runs.evaluate import restore, without_images
+from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
+from keras_ilsvrc.runs.loaded import rows_of
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.visualize.probe import Probe
 
 MODES = ("caffe", "tf", "torch")
-ELSEWHERE = "pass --source SOURCE, or --image FILE"
 GREY = 128  # pixel value of the grey occluding square
 
 
@@ -49,21 +47,21 @@ class Inspection:
         model: Model with its weights.
         rows: Preprocessing ops for images.
         statistics: Image statistics that the ops need.
+        split: Images of a dataset; None if images are only read from files.
         classes: Names of the model's classes.
+        labelled: Whether the labels of the split are indices into `classes`.
         batch_size: Number of images per batch.
         epochs: Weight files that a run kept after some epochs, as {"epoch 5": path}.
-        open: Function that returns the images of a dataset, and whether their labels are indices
-            into `classes`; None if images are only read from files. It is called when the first
-            image of the dataset is used.
     """
 
     model: keras.Model
     rows: Rows
     statistics: Mapping[str, np.ndarray]
+    split: Split | None
     classes: Sequence[str]
+    labelled: bool
     batch_size: int
     epochs: Mapping[str, Path]
-    open: Callable[[], tuple[Split, bool]] | None
 
     def raw(self, source: int | Path) -> Any:
         """Return an unprocessed image. `source` is its index in the split, or the path of a file.
@@ -80,18 +78,14 @@ class Inspection:
             return split.image(source)
 
     def images(self) -> Split:
-        """Return the images of the dataset.
+        """Return `split`, or raise an InputError if it is None.
 
         Raises:
-            InputError: If there is no dataset, or it cannot be opened.
+            InputError: If there is no split.
         """
-        return self._opened[0]
-
-    @cached_property
-    def _opened(self) -> tuple[Split, bool]:
-        if self.open is None:
-            raise InputError(f"there is no dataset with images; {ELSEWHERE}")
-        return self.open()
+        if self.split is None:
+            raise InputError("there is no dataset with images; pass --source, or --image FILE")
+        return self.split
 
     def picture(self, source: int | Path) -> np.ndarray:
         """Return the part of an image that the model sees, (height, width, channels), uint8."""
@@ -126,7 +120,7 @@ class Inspection:
 
     def label(self, source: int | Path) -> int | None:
         """Return the class index of an image; None if unknown, for example for a file."""
-        if isinstance(source, Path) or not self._opened[1]:
+        if isinstance(source, Path) or not self.labelled:
             return None
         return int(self.images().labels[source])
 
@@ -143,19 +137,18 @@ class Inspection:
         return list(map(readable, self.classes))
 
     def caption(self, source: int | Path, probabilities: np.ndarray) -> str:
-        """Return two lines: the name of an image; its true class, if known, and the predicted one.
+        """Return an image's name, and on a second line its true class, if known, and the predicted.
 
         Args:
             source: Index of the image in the split, or the path of a file.
             probabilities: Probabilities of the image, (classes,).
         """
-        best, label = int(probabilities.argmax()), self.label(source)
-        predicted = f"predicted {self.named(best, probabilities)}"
+        label = self.label(source)
         name = printable(source.name) if isinstance(source, Path) else f"image {source}"
         true = "" if label is None else f"true {self.names[label]}, "
-        return f"{name}\n{true}{predicted}"
+        return f"{name}\n{true}predicted {self.likely(int(probabilities.argmax()), probabilities)}"
 
-    def named(self, label: int, probabilities: np.ndarray) -> str:
+    def likely(self, label: int, probabilities: np.ndarray) -> str:
         """Return the name of a class with its probability, for example "tench 71 %"."""
         return f"{self.names[label]} {100 * probabilities[label]:.0f} %"
 
@@ -171,14 +164,12 @@ class Inspection:
         Raises:
             InputError: If there is no such class.
         """
-        for names in (list(self.classes), self.names):
-            if text in names:
-                return names.index(text)
-        if text.isdecimal() and int(text) < len(self.classes):
-            return int(text)
-        hint = nearest(text, [*self.classes, *self.names])
-        most = len(self.classes) - 1
-        raise InputError(f"--class is {text!r}; expected a class, or 0 to {most}; {hint}")
+        known = [*self.classes, *self.names, *map(str, range(len(self.classes)))]
+        if text not in known:
+            hint = nearest(text, known[: 2 * len(self.classes)])
+            most = len(self.classes) - 1
+            raise InputError(f"--class is {text!r}; expected a class, or 0 to {most}; {hint}")
+        return known.index(text) % len(self.classes)
 
     def load(self, path: Path) -> None:
         """Load the model's weights from a file, for example one of those listed in `epochs`."""
@@ -195,43 +186,29 @@ def of_run(path: Path, source: str | None = None) -> Inspection:
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.
     """
-    directory, run = RunFiles(path), load_run(path)
-
-    def open_images() -> tuple[Split, bool]:
-        if source is not None:
-            found, split = all_of(source, run.model)
-            return split, found == run.classes
-        try:
-            return images_of_test(directory, run.channels), True
-        except NoImages as error:
-            raise InputError(f"{error}; {ELSEWHERE}") from error
-
-    return Inspection(
-        run.model,
-        run.rows,
-        run.statistics,
-        run.classes,
-        directory.recipe().data.batch_size,
-        _epochs(directory),
-        open_images,
-    )
+    experiment = without_images(path) if source else restore(path, optional=True)
+    return of_experiment(experiment, RunFiles(path), source)
 
 
-def of_experiment(experiment: Experiment, directory: RunFiles) -> Inspection:
+def of_experiment(
+    experiment: Experiment, directory: RunFiles, source: str | None = None
+) -> Inspection:
     """Return an `Inspection` of an experiment whose model already has its trained weights."""
+    classes, labelled = experiment.source.classes, True
+    split = experiment.test if len(experiment.test) else None
+    if source is not None:
+        found, split = all_of(source, experiment.model)
+        labelled = found == classes
     return Inspection(
         experiment.model,
         experiment.eval_rows,
         experiment.statistics,
-        experiment.source.classes,
+        split,
+        classes,
+        labelled,
         experiment.recipe.data.batch_size,
-        _epochs(directory),
-        lambda: (experiment.test, True),
+        {f"epoch {number}": file for number, file in directory.kept_weights().items()},
     )
-
-
-def _epochs(directory: RunFiles) -> dict[str, Path]:
-    return {f"epoch {number}": file for number, file in directory.kept_weights().items()}
 
 
 def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> Inspection:
@@ -252,17 +229,17 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
         raise InputError(f"{path}: input shape is {shape}; expected square images of a known size")
     if preprocess is not None and preprocess not in MODES:
         raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
+    rows = rows_of(shape[1], preprocess)
     outputs = keras.tree.flatten(output_of(model))
     most = max(x.shape[-1] or 0 for x in outputs)
     classes: Sequence[str] = [str(number) for number in range(most)]
-    open_images = None
+    split, labelled = None, False
     if source is not None:
         found, split = all_of(source, model)
         # Assume that the model's classes are the sorted folder names, as Keras orders classes.
         labelled = len(found) == len(classes)
         classes = found if labelled else classes
-        open_images = lambda: (split, labelled)  # noqa: E731
-    return Inspection(model, rows_of(shape[1], preprocess), {}, classes, 32, {}, open_images)
+    return Inspection(model, rows, {}, split, classes, labelled, 32, {})
 
 
 def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:

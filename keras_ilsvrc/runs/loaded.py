@@ -1,4 +1,4 @@
-"""Use of trained networks without their data: class names, preprocessing and predictions."""
+"""Use of trained networks without any dataset: classes, preprocessing and predictions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,12 +50,7 @@ class Guess(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Most likely classes of an image, the most likely first.
-
-    Attributes:
-        image: Path of the image, or its number among the images given as arrays.
-        guesses: Classes with their probabilities.
-    """
+    """Prediction for an image, given by its path or number: the most likely classes, in order."""
 
     image: str
     guesses: tuple[Guess, ...]
@@ -71,8 +66,8 @@ class LoadedRun:
     Attributes:
         model: Functional model from preprocessed images to probabilities.
         classes: Names of the classes, as trained.
-        rows: Preprocessing ops of an image.
-        statistics: Statistics of the training images that the ops need.
+        rows: Preprocessing ops for images.
+        statistics: Image statistics that the ops need.
     """
 
     model: keras.Model
@@ -85,61 +80,40 @@ class LoadedRun:
         """Height, width and channels of a preprocessed image."""
         return tuple(self.model.inputs[0].shape[1:])
 
-    @property
-    def channels(self) -> int:
-        """Number of channels of the images, 1 or 3."""
-        return self.shape[-1]
-
     def preprocess(self, images: Any) -> np.ndarray:
-        """Return images as the model takes them, (images, height, width, channels), float32.
+        """Return images preprocessed for the model: (images, height, width, channels), float32.
 
         Args:
-            images: Path of an image, a uint8 array (height, width, channels) or (images, height,
-                width, channels), or a list of paths and arrays, which may differ in size.
+            images: Path of an image, uint8 array (height, width, channels) or (images, height,
+                width, channels), or list of paths and arrays, which may differ in size.
 
         Raises:
-            InputError: If a file is not an image, an array has another dtype or shape, or an op
-                rejects an image.
+            InputError: If something in `images` is not an image, or is rejected by an op.
         """
         made = [self._preprocessed(number, one) for number, one in enumerate(_listed(images))]
         return np.stack(made) if made else np.zeros((0, *self.shape), "float32")
 
     def predict(self, images: Any, top: int = 5) -> list[Prediction]:
-        """Return the most likely classes of each image.
-
-        Args:
-            images: Images, as for `preprocess`.
-            top: Maximum number of classes for each image.
-
-        Raises:
-            InputError: As `preprocess` does, or if `top` is less than 1.
-        """
+        """Return the `top` most likely classes of each image; `images` is as in `preprocess`."""
         if not is_whole(top, 1):
             raise InputError(f"top is {top!r}; expected a whole number of at least 1")
         listed = _listed(images)
         paths = [one for one in listed if isinstance(one, Path)]
         if len(paths) == len(listed):
-            return list(self.answers(paths, top, refuse_line))
-        found = []
+            return list(self.answers(paths, top, _refuse))
+        found: list[np.ndarray] = []
         for start in range(0, len(listed), TOGETHER):
-            some = listed[start : start + TOGETHER]
-            rows = self._step(self.preprocess(some)).numpy()
-            found += [self._prediction(str(start + n), row, top) for n, row in enumerate(rows)]
-        return found
+            found += list(self._step(self.preprocess(listed[start : start + TOGETHER])).numpy())
+        return [self._prediction(str(number), row, top) for number, row in enumerate(found)]
 
     def answers(
         self, paths: Sequence[Path], top: int, on_fault: Callable[[str], object]
     ) -> Iterator[Prediction]:
-        """Yield the prediction of each image file in order, while the next files are read.
+        """Yield the prediction for each image file in order, while the next files are read.
 
-        Args:
-            paths: Paths of the files.
-            top: Maximum number of classes for each image.
-            on_fault: Function called with a line about each file that cannot be used, which is
-                left out.
+        `on_fault` is called with a line about each file that cannot be used.
         """
-        names = np.array([str(path) for path in paths], object)
-        split = Split(np.zeros(len(paths), "int32"), None, Files(names), self.channels)
+        split = _split(paths, self.shape[-1])
         batches = readable_batches(split, self.rows, self.statistics, self.shape, TOGETHER)
         due = 0  # index of the next file
 
@@ -157,25 +131,23 @@ class LoadedRun:
             leave_out(len(paths))
 
     def model_with_preprocessing(self, batch_size: int | None = None) -> keras.Model:
-        """Return a model from raw uint8 images to probabilities, which shares the weights.
+        """Return a model from raw uint8 images to probabilities that shares this model's weights.
 
-        It takes images of any size that the ops accept. Within a batch, all have the same size.
-
-        Args:
-            batch_size: Number of images in a batch, if fixed. The graph for 1 has no loop.
+        Images may have any size if an op resizes them, but all images of a batch the same. If
+        `batch_size` is 1, the graph contains no loop.
         """
-        raw = keras.Input((None, None, self.channels), batch_size, dtype="uint8", name="image")
-        made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
-        if None in made.shape[1:]:  # no op sets the size, so the images must have it
-            raw = keras.Input(self.shape, batch_size, "uint8", name="image")
+        for size in ((None, None), self.shape[:2]):
+            raw = keras.Input((*size, self.shape[-1]), batch_size, "uint8", name="image")
             made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
+            if None not in made.shape[1:]:
+                break
         return keras.Model(raw, self.model(made), name=self.model.name)
 
     @cached_property
     def _step(self) -> Callable[[Any], tf.Tensor]:
-        shape = tf.TensorSpec((None, *self.shape), tf.float32)
+        spec = tf.TensorSpec((None, *self.shape), tf.float32)
 
-        @tf.function(input_signature=[shape], jit_compile=False, autograph=False)
+        @tf.function(input_signature=[spec], jit_compile=False, autograph=False)
         def step(images: tf.Tensor) -> tf.Tensor:
             return tf.cast(self.model(images, training=False), tf.float32)
 
@@ -183,35 +155,30 @@ class LoadedRun:
 
     def _prediction(self, image: str, probabilities: np.ndarray, top: int) -> Prediction:
         best = np.argsort(-probabilities, kind="stable")[:top]
-        guesses = tuple(Guess(self.classes[one], float(probabilities[one])) for one in best)
-        return Prediction(image, guesses)
+        guesses = (Guess(self.classes[one], float(probabilities[one])) for one in best)
+        return Prediction(image, tuple(guesses))
 
     def _preprocessed(self, number: int, image: Path | np.ndarray) -> np.ndarray:
         if isinstance(image, Path):
-            files = Files(np.array([str(image)], object))
-            split = Split(np.zeros(1, "int32"), None, files, self.channels)
+            split = _split([image], self.shape[-1])
             with naming_the_file(split, self.rows, self.statistics):
                 made = image_at(split, 0, self.rows, NO_SEED, self.statistics)
         else:
-            made = apply_ops(
-                _with_channels(number, image, self.channels), self.rows, NO_SEED, self.statistics
-            )
+            raw = _with_channels(number, image, self.shape[-1])
+            made = apply_ops(raw, self.rows, NO_SEED, self.statistics)
         if tuple(made.shape) != self.shape:
-            named = str(image) if isinstance(image, Path) else f"images[{number}]"
-            raise InputError(f"{named}: {self._wanted}")
+            name = image if isinstance(image, Path) else f"images[{number}]"
+            raise InputError(f"{name}: {self._wanted}")
         return np.asarray(made, "float32")
 
     @property
     def _wanted(self) -> str:
         size = "x".join(map(str, self.shape[:2]))
-        return f"no op makes it {size} pixels, which the net takes; resize it"
+        return f"expected {size} pixels, since no op resizes images"
 
 
 def load_run(path: str | Path) -> LoadedRun:
-    """Load a finished run for use. Only the run's own directory is read, never its data set.
-
-    Args:
-        path: Path of the run directory, wherever it is now.
+    """Load a finished run. Only the run's directory is read, which may have been moved.
 
     Raises:
         InputError: If the directory contains no finished run, a file in it is damaged, or a newer
@@ -219,25 +186,17 @@ def load_run(path: str | Path) -> LoadedRun:
     """
     directory = RunFiles(Path(path)).check_finished()
     model, identity = _with_one_output(trained_model(directory)), directory.identity
-    return LoadedRun(
-        model, tuple(identity.classes), identity.eval_ops, directory.statistics() or {}
-    )
+    statistics = directory.statistics() or {}
+    return LoadedRun(model, tuple(identity.classes), identity.eval_ops, statistics)
 
 
 def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRun:
-    """Load a network of the registry with weights from a file. Images are resized and cropped.
-
-    Args:
-        name: Name of the network, as for `build`.
-        weights: Path of a `.weights.h5` file.
-        preprocess: "caffe", "tf" or "torch", as in `keras.applications`; None if the weights
-            expect pixel values of 0 to 255.
+    """Build a network with the weights of a `.weights.h5` file; `preprocess` is as in `rows_of`.
 
     Raises:
         InputError: If the network is unknown, or the weights cannot be read or do not fit.
     """
-    model = _with_one_output(build(name, weights=str(weights)))
-    count = info(name).classes
+    model, count = _with_one_output(build(name, weights=str(weights))), info(name).classes
     names = tuple(imagenet_names())
     classes = names if count == len(names) else tuple(map(str, range(count)))
     return LoadedRun(model, classes, rows_of(model.inputs[0].shape[1], preprocess), {})
@@ -257,17 +216,12 @@ def trained_model(directory: RunFiles) -> keras.Model:
 
 
 def rows_of(side: int, preprocess: str | None) -> Rows:
-    """Return the ops that resize and crop an image to a square and preprocess it in a mode."""
+    """Return ops that resize and crop to a square, and preprocess as "caffe", "tf" or "torch"."""
     rows: list[dict[str, Any]] = [
         {"op": "resize_shorter", "size": side},
         {"op": "centre_crop", "size": side},
     ]
     return rows + ([{"op": "preprocess", "mode": preprocess}] if preprocess else [])
-
-
-def refuse_line(line: str) -> None:
-    """Raise an InputError with the line."""
-    raise InputError(line)
 
 
 def _with_one_output(model: keras.Model) -> keras.Model:
@@ -277,11 +231,18 @@ def _with_one_output(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, outputs["predictions"], name=model.name)
 
 
+def _split(paths: Sequence[Path], channels: int) -> Split:
+    files = Files(np.array(list(map(str, paths)), object))
+    return Split(np.zeros(len(paths), "int32"), None, files, channels)
+
+
+def _refuse(line: str) -> None:
+    raise InputError(line)
+
+
 def _listed(images: Any) -> list[Path | np.ndarray]:
     """Return paths and arrays of single images as a list."""
-    if isinstance(images, (str, Path)):
-        return [Path(images)]
-    if isinstance(images, np.ndarray) and images.ndim < 4:
+    if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim < 4):
         images = [images]
     if not isinstance(images, (Sequence, np.ndarray)):
         raise InputError(
@@ -291,12 +252,11 @@ def _listed(images: Any) -> list[Path | np.ndarray]:
 
 
 def _with_channels(number: int, image: np.ndarray, channels: int) -> np.ndarray:
-    """Return a raw image with the channels of the model. Grey images also become RGB."""
+    """Return a raw image with the channels of the model. A grey image becomes RGB if needed."""
     image = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, channels):
-        shape = "x".join(map(str, image.shape))
         raise InputError(
-            f"images[{number}] is {shape} of {image.dtype}; expected height x width x {channels} "
-            "of uint8, not preprocessed"
+            f"images[{number}] is {'x'.join(map(str, image.shape))} of {image.dtype}; expected "
+            f"height x width x {channels} of uint8, not preprocessed"
         )
     return np.repeat(image, channels, -1) if image.shape[-1] < channels else image

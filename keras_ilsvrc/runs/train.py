@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -130,6 +131,7 @@ def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -
         "left_out": experiment.files_left_out(),
         "overrides": list(overrides),
         "xla": machine.xla,
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "versions": {
             "keras_ilsvrc": version("keras_ilsvrc"),
             "keras": keras.__version__,

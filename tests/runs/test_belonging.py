@@ -102,7 +102,7 @@ def test_a_finished_run_is_tested_on_its_own_images_only(runs):
     fewer(photos)
     restore(out)
     (photos / "test/dark/2.jpg").unlink()
-    for use in (restore, read, lambda path: of_run(path).images()):
+    for use in (restore, read, of_run):
         with pytest.raises(InputError, match="test had 6 images and now has 5"):
             use(out)
     renamed_class(photos)

@@ -223,7 +223,7 @@ def _of_images(verb: str, help_: str) -> None:
                 made = sheets.centred(found) if signed else sheets.heat(found, picture)
                 rows.append([sheets.stretched(picture), made])
                 explained = int(share.argmax()) if label is None else label
-                titles += [view.caption(name, share), f"{verb} of {view.named(explained, share)}"]
+                titles += [view.caption(name, share), f"{verb} of {view.likely(explained, share)}"]
         save(sheets.panels(rows, titles, view.model.name))
 
     app.command(verb, help=help_)(command)

@@ -87,7 +87,7 @@ def health(
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize.health import health as examine
     with bar("looking at images") as progress:
-        batches = view.batches(images, progress) if view.open is not None else None
+        batches = view.batches(images, progress) if view.split is not None else None
         found = examine(view.model, batches, view.batch_size)
     if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in found], indent=2))
