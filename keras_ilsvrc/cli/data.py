@@ -120,9 +120,7 @@ def _show_classes(found: "Findings", console: Console) -> None:
     console.print(table)
     console.print()
     if found.imbalance:
-        print(
-            f"imbalance: the largest class has {found.imbalance:,.3g} times the smallest's images"
-        )
+        print(f"imbalance: the largest class has {found.imbalance:,.3g} times the smallest's images")
 
 
 def titled(name: str) -> str:

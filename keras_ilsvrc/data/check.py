@@ -105,9 +105,7 @@ def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
         except InputError as error:  # a TFDS split is read only now, when it is first used
             found.bad.append(Fault(title, None, str(error)))
             continue
-        if split not in splits and len(
-            split
-        ):  # count a split with two names, `validation` and `test`, once
+        if split not in splits and len(split):  # count a split with two names, `validation` and `test`, once
             splits.append(split)
             tally.add(title, split, source.classes)
     tally.close(splits)
@@ -190,9 +188,7 @@ def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
     return sorted(groups, key=lambda group: group[0])
 
 
-def _examples(
-    splits: Sequence[Split], source: Source, bad: Set[str]
-) -> dict[str, list[np.ndarray]]:
+def _examples(splits: Sequence[Split], source: Source, bad: Set[str]) -> dict[str, list[np.ndarray]]:
     """Return thumbnails of up to 20 classes, 5 of each, spread over the images of a split."""
     found: dict[str, list[np.ndarray]] = {}
     for split in splits:

@@ -108,7 +108,9 @@ def test_a_train_folder_alone_is_split(tmp_path):
         fill(tmp_path / "train" / kind, 10)
     source = folder(tmp_path)
     assert [len(source.splits[name]) for name in ("train", "validation", "test")] == [12, 4, 4]
-    assert source.notes == (f"folder:{tmp_path}: 20% validation and 20% test split off from train",)
+    assert source.notes == (
+        f"folder:{tmp_path}: 20% validation and 20% test split off from train",
+    )
 
 
 def test_two_folders_of_one_split_are_refused(tmp_path):
