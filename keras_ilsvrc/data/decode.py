@@ -13,16 +13,12 @@ from PIL import Image
 from keras_ilsvrc.data.headers import (
     TURNS,
     BadImage,
-    Fault,
     Header,
     opened,
     orientation,
-    own_limit,
     read_header,
 )
 from keras_ilsvrc.errors import ran_out
-
-__all__ = ["BadImage", "Fault", "Header", "decode_bytes", "examine", "own_limit", "read_header"]
 
 HEAD = 4096  # first bytes of a JPEG, which usually contain its whole header
 # A JPEG's header as a pattern of ASCII bytes, the only ones that TensorFlow can match: the frame
