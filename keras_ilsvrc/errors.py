@@ -21,11 +21,11 @@ class InputError(ValueError):
     """Error in the user's input: an argument, a file or a recipe key.
 
     Its message is one line: the name of the input, what was found, what was expected and what to
-    do. The command line prints it and exits with status 2.
+    do. Several arguments are several lines. The command line prints them and exits with status 2.
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return "\n".join(printable(str(line)) for line in self.args)
 
 
 def reason(error: BaseException) -> str:

@@ -74,12 +74,12 @@ def _is_input(error: Exception) -> bool:
 
 
 def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    """Return an error as one line, or as several lines if it lists several faults of its input."""
     if isinstance(error, InputError):
-        line = text
-    elif _is_input(error):
-        line = f"{error.filename}: {error.strerror}"  # type: ignore[attr-defined]
-    else:
-        name = type(error).__name__
-        line = f"{name}: {text[:300]} (an error in the package; --debug shows where)"
-    return printable(line)
+        return "\n".join(" ".join(line.split()) for line in str(error).splitlines())
+    if _is_input(error):
+        return printable(f"{error.filename}: {error.strerror}")  # type: ignore[attr-defined]
+    text = " ".join(str(error).split())[:300]
+    return printable(
+        f"{type(error).__name__}: {text} (an error in the package; --debug shows where)"
+    )

@@ -77,5 +77,5 @@ def print_errors(result: dict[str, Any]) -> None:
             continue
         line = f"{name:<12}{error:.2f} %  95 % interval {ends[0]:.2f} to {ends[1]:.2f}"
         if expected.get(key) is not None:
-            line += f"; {expected['by']}: {expected[key]:.2f}"
+            line += f"; expected {expected[key]:.2f} ({expected['by']})"
         print(line)

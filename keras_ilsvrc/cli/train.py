@@ -224,7 +224,7 @@ def _complete(directory: RunDirectory, replicas: int | None) -> None:
 
 def _print_plan(directory: RunDirectory, what: str) -> None:
     recipe = directory.recipe()
-    plan = f"{recipe.net} on {recipe.data.dataset}, {recipe.schedule.steps:,} steps"
+    plan = f"{recipe.net} on {recipe.data.dataset}, {recipe.schedule.length}"
     print(f"{plan}, in {directory.path}: starting {what}", file=sys.stderr)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -48,6 +49,12 @@ class Source:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
+
+    @property
+    def label(self) -> str:
+        """Name for people, without kind and parent folders: `cats` for `folder:/data/cats`."""
+        path = Path(self.name.partition(":")[2] or self.name)
+        return path.resolve().name if path.is_absolute() or path.exists() else str(path)
 
     def split(self, expression: str) -> Split:
         """Return the split named by an expression such as `train[:500]` or `train+validation`.

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
-from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
+from keras_ilsvrc.recipe.faults import described, explain
+from keras_ilsvrc.recipe.schema import Recipe
 
 DEPTH = 16  # maximum nesting of tables and lists; a recipe needs four levels
 
@@ -39,7 +40,7 @@ def find(name: str) -> Path:
     raise InputError(text.rstrip("; "))
 
 
-def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
+def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, apply overrides, and validate the result.
 
     Args:
@@ -48,8 +49,8 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
             word without quotes.
 
     Raises:
-        InputError: If the file is not TOML (the message gives the line), or a key is unknown (the
-            message gives similar keys), missing, of the wrong type or out of range.
+        InputError: If the file is not TOML, or keys are unknown, missing, of the wrong type or out
+            of range. The message has one line for each of them, with the line of the file.
     """
     content = read(path, SMALL)
     try:
@@ -62,13 +63,13 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     for override in overrides:
         _set(table, override)
     try:
-        return Recipe.model_validate(table)
+        recipe, errors = Recipe.model_validate(table), []
     except ValidationError as error:
-        errors = error.errors(include_url=False)
-        # Report an unknown key first, since a mistyped key causes other errors.
-        errors.sort(key=lambda each: each["type"] != "extra_forbidden")
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise InputError(f"{path}: {_explain(errors[0])}{more}") from error
+        recipe, errors = None, error.errors(include_url=False)
+    if found := explain(errors, table):
+        raise InputError(*described(found, path, text, overrides))
+    assert recipe is not None
+    return recipe
 
 
 def _set(table: dict[str, Any], override: str) -> None:
@@ -115,39 +116,3 @@ def _parse(text: str) -> dict[str, Any]:
         raise
     except ValueError as error:  # replace Python's message, which suggests a change of code
         raise ValueError("a number of more than 4,300 digits") from error
-
-
-def _explain(error: Mapping[str, Any]) -> str:
-    """Return a pydantic error as text: the full key, the value found, and the value expected."""
-    steps = list(error["loc"])
-    known: Iterable[str] = Recipe.model_fields
-    shown: list[str] = []
-    choice, words = "", dict[str, list[str]]()
-    kind, kinds = "", dict[str, list[str]]()
-    for step in steps:
-        if step in words:  # skip the name of the variant, which pydantic inserts
-            kind, kinds = str(step), words
-            known, words = words[step], {}
-            continue
-        shown.append(str(step))
-        if step in CHOICES:
-            choice, words = CHOICES[step]
-        elif step in TABLES and len(shown) < len(steps):
-            known = TABLES[step].model_fields
-    path, found = ".".join(shown), error["input"]
-    if error["type"] == "extra_forbidden":
-        of_kind = f" of {kind}" if kind else ""
-        owners = ", ".join(name for name, keys in kinds.items() if steps[-1] in keys)
-        hint = f"it is a key of {owners}" if owners else nearest(str(steps[-1]), known)
-        return f"unknown key {path}{of_kind}; {hint}".rstrip("; ")
-    if error["type"] == "missing":
-        return f"{path} is missing"
-    if error["type"] == "union_tag_invalid":
-        return f"{path}.{choice} is {found[choice]!r}; {nearest(str(found[choice]), words)}"
-    if error["type"] == "union_tag_not_found":
-        return f"{path}: expected a table with a key {choice}, found {found!r}"
-    reason = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "value_error" and isinstance(found, dict):  # about a table, not a key
-        return f"{path}: {reason}"
-    shown_value = f"{found!r:.60}"
-    return f"{path} is {shown_value}: {reason[0].lower()}{reason[1:]}"

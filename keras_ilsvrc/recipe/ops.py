@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(gt=0, lt=2**31)]
 Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]  # [minimum, maximum]
 

@@ -1,11 +1,32 @@
 """Schema of recipes: keys, types and ranges. Names of networks and splits are checked in `runs`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from keras_ilsvrc.recipe.ops import OP_KEYS, Count, NotNegative, Ops, Percent, Positive, Table
+from keras_ilsvrc.recipe.ops import (
+    OP_KEYS,
+    Count,
+    NotNegative,
+    Ops,
+    Percent,
+    Positive,
+    Share,
+    Table,
+)
+from keras_ilsvrc.recipe.training import (
+    AdamTable,
+    AdamWTable,
+    CosineTable,
+    EarlyStopping,
+    ExponentialTable,
+    PlateauTable,
+    PolynomialTable,
+    RMSpropTable,
+    SGDTable,
+    StepsTable,
+)
 
 Protocol = Literal[
     "single_view",
@@ -54,7 +75,8 @@ class Data(Table):
     """Dataset and splits of a run, the preprocessing ops, and the global batch size.
 
     If `on_bad` is "skip", up to `bad_limit` files that cannot be decoded are left out of
-    training. Otherwise training stops with an error at the first of them.
+    training. Otherwise training stops with an error at the first of them. `mixup` is the parameter
+    alpha of mixup, as in `training.update.Update`.
     """
 
     dataset: str
@@ -67,6 +89,7 @@ class Data(Table):
     eval_ops: Ops
     on_bad: Literal["error", "skip"] | None = None
     bad_limit: Count | None = None
+    mixup: Positive | None = None
 
     @model_validator(mode="after")
     def limited(self) -> "Data":
@@ -82,115 +105,15 @@ class BatchNorm(Table):
 
 
 class Loss(Table):
-    """Cross-entropy loss settings. `weights` is {name of an auxiliary output: loss weight}."""
+    """Cross-entropy loss settings. `weights` is {name of an auxiliary output: loss weight}.
+
+    If `class_weights` is "balanced", all classes have the same total weight in the loss.
+    """
 
     name: Literal["cross_entropy"]
     weights: dict[str, NotNegative] | None = None
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
-
-
-class Optimizer(Table):
-    """Settings that all optimizers share.
-
-    `l2` is the coefficient of the weight decay, which is added to the gradients of kernels.
-    `rates` multiplies the learning rate of weights by name, e.g. {"bias": 2.0}. `clip_norm` is the
-    maximum global norm of the gradients, `average` the momentum of the moving averages of the
-    weights, and `filter_rms` the maximum root mean square of a convolution's filter.
-    """
-
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    l2: NotNegative
-    rates: dict[str, NotNegative] | None = None
-    clip_norm: Positive | None = None
-    average: Annotated[float, Field(gt=0, lt=1)] | None = None
-    filter_rms: Positive | None = None
-
-
-class SGDTable(Optimizer):
-    """SGD settings. Momentum and weight decay are applied as in Krizhevsky et al. 2012."""
-
-    name: Literal["sgd"]
-
-
-class RMSpropTable(Optimizer):
-    """RMSProp settings. The update rule is that of Inception-v3 (Szegedy et al. 2016)."""
-
-    name: Literal["rmsprop"]
-    rho: Annotated[float, Field(ge=0, lt=1)]
-    epsilon: Positive
-
-
-class Schedule(Table):
-    """Base class of learning rate schedules: the number of training steps, and the warm-up.
-
-    `warm_up` is [steps, first rate]. Over these steps, the rate rises linearly from the first rate
-    to the rate of the schedule.
-    """
-
-    steps: Count
-    warm_up: list[float] | None = None
-
-    @field_validator("warm_up")
-    @classmethod
-    def pair(cls, pair: list[float] | None) -> list[float] | None:
-        if pair is not None and (len(pair) != 2 or pair[0] < 1 or pair[0] % 1 or pair[1] < 0):
-            raise ValueError("expected [steps, first rate], e.g. [400, 0.01]")
-        return pair
-
-
-class StepsTable(Schedule):
-    """Piecewise constant learning rate. Each row of `learning_rate` is [first step, rate]."""
-
-    name: Literal["steps"]
-    learning_rate: Annotated[list[list[float]], Field(min_length=1)]
-
-    @field_validator("learning_rate")
-    @classmethod
-    def rows(cls, rows: list[list[float]]) -> list[list[float]]:
-        if any(len(row) != 2 for row in rows):
-            raise ValueError("expected rows of [first step, rate], e.g. [[0, 0.1], [1000, 0.01]]")
-        starts = [row[0] for row in rows]
-        if starts[0] != 0 or starts != sorted(set(starts)) or any(start % 1 for start in starts):
-            raise ValueError(f"first steps are {starts}; expected increasing whole numbers from 0")
-        if any(rate <= 0 for _, rate in rows):
-            raise ValueError(f"rates are {[rate for _, rate in rows]}; expected numbers above 0")
-        return rows
-
-
-class PlateauTable(Schedule):
-    """Schedule that multiplies the rate by `factor` when the validation error stops falling.
-
-    The rate is lowered after `patience` epochs without a new minimum, at most `times` times.
-    """
-
-    name: Literal["plateau"]
-    learning_rate: Positive
-    factor: Annotated[float, Field(gt=0, lt=1)]
-    patience: Count
-    times: Count
-
-    @field_validator("warm_up")
-    @classmethod
-    def none(cls, pair: list[float] | None) -> None:
-        if pair is not None:
-            raise ValueError("the plateau schedule has no warm-up; remove this key")
-
-
-class PolynomialTable(Schedule):
-    """Polynomial schedule: the rate is learning_rate * (1 - step / steps) ^ power."""
-
-    name: Literal["polynomial"]
-    learning_rate: Positive
-    power: Positive
-
-
-class ExponentialTable(Schedule):
-    """Exponential schedule: the rate is multiplied by `factor` once every `every` steps."""
-
-    name: Literal["exponential"]
-    learning_rate: Positive
-    factor: Annotated[float, Field(gt=0, lt=1)]
-    every: Count
+    label_smoothing: Share | None = None
+    class_weights: Literal["balanced"] | None = None
 
 
 class Expect(Table):
@@ -239,6 +162,8 @@ class Recipe(Table):
     `precision` is Keras' dtype policy, by default float32. `accumulate` is the number of pieces
     into which each replica splits its part of a batch. `keep_epochs` lists the epochs after which
     weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
+    `keep` says which weights are tested and saved: the last, or those of the epoch with the lowest
+    validation error. `freeze` names a layer that, like all layers before it, is not trained.
     """
 
     net: str
@@ -252,14 +177,20 @@ class Recipe(Table):
     baseline: Literal["svm"] | None = None
     keep_epochs: Annotated[list[Count], Field(min_length=1)] | None = None
     report: bool | None = None
+    keep: Literal["best", "last"] | None = None
+    freeze: str | None = None
     build: Build
     data: Data
     batch_norm: BatchNorm
     loss: Loss
-    optimizer: Annotated[SGDTable | RMSpropTable, Field(discriminator="name")]
-    schedule: Annotated[
-        StepsTable | PlateauTable | PolynomialTable | ExponentialTable, Field(discriminator="name")
+    optimizer: Annotated[
+        SGDTable | RMSpropTable | AdamTable | AdamWTable, Field(discriminator="name")
     ]
+    schedule: Annotated[
+        StepsTable | PlateauTable | PolynomialTable | CosineTable | ExponentialTable,
+        Field(discriminator="name"),
+    ]
+    early_stopping: EarlyStopping | None = None
     expect: Expect | None = None
     departs: Annotated[list[Departure], Field(default_factory=list)]
 
@@ -272,29 +203,27 @@ class Recipe(Table):
         return self.model_dump(exclude_none=True)
 
 
+def _keys(*variants: type[Table]) -> dict[str, list[str]]:
+    """Return the keys of each variant of a table, by the value of its key `name`."""
+    return {get_args(x.model_fields["name"].annotation)[0]: [*x.model_fields] for x in variants}
+
+
 TABLES: dict[str, type[Table]] = {
     "build": Build,
     "data": Data,
     "split": Split,
     "batch_norm": BatchNorm,
     "loss": Loss,
+    "early_stopping": EarlyStopping,
     "expect": Expect,
     "departs": Departure,
 }
 # Tables with variants: {table: (the key that selects the variant, {variant: its keys})}.
 CHOICES: dict[str, tuple[str, dict[str, list[str]]]] = {
-    "optimizer": (
-        "name",
-        {"sgd": [*SGDTable.model_fields], "rmsprop": [*RMSpropTable.model_fields]},
-    ),
+    "optimizer": ("name", _keys(SGDTable, RMSpropTable, AdamTable, AdamWTable)),
     "schedule": (
         "name",
-        {
-            "steps": [*StepsTable.model_fields],
-            "plateau": [*PlateauTable.model_fields],
-            "polynomial": [*PolynomialTable.model_fields],
-            "exponential": [*ExponentialTable.model_fields],
-        },
+        _keys(StepsTable, PlateauTable, PolynomialTable, CosineTable, ExponentialTable),
     ),
     "initial": ("weights", {"word": [], "table": [*Initial.model_fields]}),
     **{

@@ -5,7 +5,7 @@ from pathlib import Path
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.report.page import Section, picture, render
-from keras_ilsvrc.report.sections import SECTIONS
+from keras_ilsvrc.report.sections import OF_IMAGES, SECTIONS
 from keras_ilsvrc.runs.finished import FinishedRun, Working, read, unseen
 from keras_ilsvrc.runs.reading import PAGE
 
@@ -43,7 +43,8 @@ def report(
 def write_page(run: FinishedRun, out: Path | None = None) -> Path:
     """Write the HTML page about a finished run that has already been read; see `report`."""
     out = out or run.directory.path / PAGE
-    sections = [section for make in SECTIONS if (section := make(run)) is not None]
+    makers = [make for make in SECTIONS if run.has_images or make not in OF_IMAGES]
+    sections = [section for make in makers if (section := make(run)) is not None]
     html = render("page", title=run.experiment.title, sections=sections)
     try:
         with files.whole(out) as part:

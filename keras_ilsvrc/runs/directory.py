@@ -16,6 +16,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs import places
 from keras_ilsvrc.runs.reading import (
+    BEST,
     CHECKPOINTS,
     CURVES,
     DOUBTFUL,
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 FILES = (RUN, RECIPE, STATISTICS, HISTORY, WEIGHTS, CURVES, DOUBTFUL, RESULT)
-FOLDERS = (CHECKPOINTS, EPOCHS, TENSORBOARD)
+FOLDERS = (CHECKPOINTS, BEST, EPOCHS, TENSORBOARD)
 # Pattern of every file that a run may write, relative to its directory.
 OWN = re.compile(
     rf"(?:{'|'.join(map(re.escape, (*FILES, PAGE, LOCK)))}"
-    rf"|(?:{CHECKPOINTS}/)?{re.escape(files.PART)}.*|{CHECKPOINTS}/step-\d+\.ckpt"
+    rf"|(?:(?:{CHECKPOINTS}|{BEST})/)?{re.escape(files.PART)}.*"
+    rf"|(?:{CHECKPOINTS}|{BEST})/step-\d+\.ckpt"
     rf"|{EPOCHS}/(?:{re.escape(files.PART)})?epoch-\d+\.weights\.h5"
     rf"|{TENSORBOARD}/events\.out\.tfevents\..*)"
 )
@@ -151,7 +153,7 @@ class RunDirectory(RunFiles):
         own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
         kept = [x for x in own if x.startswith(f"{EPOCHS}/epoch-")]
         self._register([HISTORY, WEIGHTS, *kept, RESULT])
-        places.remove(self.path, [x for x in own if x.startswith(f"{CHECKPOINTS}/")])
+        places.remove(self.path, [x for x in own if x.startswith((f"{CHECKPOINTS}/", f"{BEST}/"))])
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file in the run directory atomically."""

@@ -29,6 +29,7 @@ from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.ops import Table
 from keras_ilsvrc.recipe.schema import Data, Recipe
+from keras_ilsvrc.recipe.training import Schedule
 from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.keras_fit import disable_slow_cpu_options
@@ -72,12 +73,28 @@ class Experiment:
     @property
     def title(self) -> str:
         """Title for plots: the names of the network and the dataset."""
-        return f"{self.net.name} on {self.source.name}"
+        return f"{self.net.name} on {self.source.label}"
 
     @property
     def alone(self) -> bool:
         """Whether there is only one worker, which can stop without waiting for others."""
         return workers_of(self.strategy)[0] == 1
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps per epoch; the images of its last batch may be of the next epoch."""
+        return -(-len(self.train) // self.recipe.data.batch_size)
+
+    @property
+    def schedule(self) -> Schedule:
+        """Schedule of the recipe with all lengths in steps."""
+        return self.recipe.schedule.in_steps(self.steps_per_epoch)
+
+    @property
+    def steps(self) -> int:
+        """Number of training steps."""
+        assert self.schedule.steps is not None
+        return self.schedule.steps
 
     @property
     def host_rows(self) -> Rows:
@@ -222,16 +239,12 @@ def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def _check_batch(recipe: Recipe, replicas: int) -> None:
-    """Raise InputError if batches cannot be split evenly, or `plateau` has no validation split."""
+    """Raise InputError if batches cannot be split evenly."""
     if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
         raise InputError(
             f"data.batch_size is {recipe.data.batch_size}, which {replicas} replicas cannot share "
             f"evenly{pieces}"
-        )
-    if recipe.schedule.name == "plateau" and recipe.data.validation is None:
-        raise InputError(
-            "schedule.name is 'plateau', which needs data.validation; set it to the name of a split"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.evaluation.errors import top_k_error
 from keras_ilsvrc.runs.evaluate import OnProgress, errors_of, restore, silent
 from keras_ilsvrc.runs.experiment import Experiment
@@ -49,12 +50,19 @@ class FinishedRun:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of their indices."""
-        return self.experiment.source.classes
+        """Names of the classes for people, in the order of their indices."""
+        return tuple(map(readable, self.experiment.source.classes))
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the test images can be used; False if the data set is gone."""
+        return len(self.labels) > 0
 
     @property
     def error_now(self) -> float:
-        """Top-1 test error in %, computed from `probabilities`."""
+        """Top-1 test error in %, computed from `probabilities`, or recorded if there are none."""
+        if not self.has_images:
+            return self.result["top1_error"]
         return top_k_error(self.probabilities, self.labels, 1)
 
 

@@ -4,21 +4,22 @@ import errno
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
-from keras_ilsvrc.recipe.schema import PlateauTable
+from keras_ilsvrc.recipe.training import PlateauTable
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.evaluate import probabilities
 from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
 from keras_ilsvrc.runs.initial import set_initial
 from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.runs.pictures import draw_curves
-from keras_ilsvrc.runs.reading import CHECKPOINTS, CURVES, EPOCHS, HISTORY, TENSORBOARD
+from keras_ilsvrc.runs.reading import BEST, CHECKPOINTS, CURVES, EPOCHS, HISTORY, TENSORBOARD
+from keras_ilsvrc.training.best import KeepBest
 from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.plan import Feed, Plan
@@ -32,27 +33,37 @@ from keras_ilsvrc.training.update import Update
 OVERHEAD = 4096  # maximum bytes per array in a weight file in addition to its values
 
 
+class Fitted(NamedTuple):
+    """Outcome of training.
+
+    Attributes:
+        history: Rows of `history.csv`.
+        facts: Entries of `result.json`: `kept_epoch`, whose weights are tested, and
+            `stopped_epoch`, the last epoch if training stopped early.
+    """
+
+    history: list[dict[str, Any]]
+    facts: dict[str, int]
+
+
 def fit(
     experiment: Experiment,
     update: Update,
     directory: RunDirectory,
     machine: Machine,
     stop: StopRequest,
-) -> list[dict[str, Any]]:
-    """Train the model for all steps of the recipe; return the rows of `history.csv`."""
-    recipe, split = experiment.recipe, experiment.train
-    batch = recipe.data.batch_size
-    per_epoch = -(-len(split) // batch)
-    plan = Plan(recipe.schedule.steps, per_epoch, machine.steps_per_call, machine.checkpoint_steps)
+) -> Fitted:
+    """Train the model as long as the recipe says, then set the weights that the recipe keeps."""
+    recipe, per_epoch = experiment.recipe, experiment.steps_per_epoch
+    plan = Plan(experiment.steps, per_epoch, machine.steps_per_call, machine.checkpoint_steps)
     history_file = directory.file(HISTORY)
+    batch = recipe.data.batch_size
     with ProgressBar(plan.steps, per_epoch, batch, history_file is not None) as progress:
         history = History(history_file, batch, progress.log)
-        callbacks = [
-            history,
-            progress,
-            *_recorders(experiment, update, directory, machine, history),
-        ]
-        _add_measures(callbacks, experiment, update, stop)
+        recorders = _recorders(experiment, update, directory, machine, history)
+        callbacks = [history, progress, *recorders]
+        best = KeepBest(update, Checkpoints(directory.file(BEST)), progress.log)
+        _add_measures(callbacks, experiment, update, stop, best)
         trainer = Trainer(
             update,
             _feed(experiment),
@@ -67,9 +78,14 @@ def fit(
         def failed() -> list[int]:
             return experiment.indices(trainer.step, plan.steps_per_call)
 
-        with naming_the_file(split, experiment.host_rows, experiment.statistics, failed):
+        with naming_the_file(experiment.train, experiment.host_rows, experiment.statistics, failed):
             trainer.train()
-    return history.rows
+    if best in callbacks:
+        best.restore()
+    facts = {"kept_epoch": best.epoch} if best.epoch else {}
+    if trainer.step < plan.steps:
+        facts["stopped_epoch"] = trainer.epochs
+    return Fitted(history.rows, facts)
 
 
 def _feed(experiment: Experiment) -> Feed:
@@ -84,7 +100,7 @@ def _feed(experiment: Experiment) -> Feed:
             recipe.data.batch_size,
             recipe.seed,
             first_step=first,
-            last_step=recipe.schedule.steps,
+            last_step=experiment.steps,
             context=context,
             stand_ins=left_out.stand_ins() if left_out else None,
         )
@@ -101,13 +117,23 @@ def _add_measures(
     experiment: Experiment,
     update: Update,
     stop: StopRequest,
+    best: KeepBest,
 ) -> None:
-    """Insert the `Validation` callback first, since others use its values; append `Plateau`."""
-    schedule = experiment.recipe.schedule
+    """Insert the `Validation` callback first; append others that use the validation error."""
+    recipe, schedule = experiment.recipe, experiment.recipe.schedule
     if experiment.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(experiment, update, stop)))
     if isinstance(schedule, PlateauTable):
         callbacks.append(Plateau(schedule.factor, schedule.patience, schedule.times))
+    if recipe.keep == "best":
+        callbacks.append(best)
+    if recipe.early_stopping:
+        table = recipe.early_stopping
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                "validation_error", table.min_delta or 0, table.patience, mode="min"
+            )
+        )
 
 
 def _recorders(

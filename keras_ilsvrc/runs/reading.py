@@ -26,6 +26,7 @@ RUN, RECIPE, RESULT, STATISTICS = "run.json", "recipe.toml", "result.json", "sta
 HISTORY, WEIGHTS = "history.csv", "final.weights.h5"
 CURVES, DOUBTFUL, PAGE = "curves.png", "doubtful.png", "report.html"
 LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
+BEST = "best"  # like the checkpoints, only until the run is finished
 KEPT = re.compile(rf"^{EPOCHS}/epoch-(\d+)\.weights\.h5$")
 COPY = "restore it from a copy"
 Rows = list[dict[str, float | None]]

@@ -121,6 +121,9 @@ class Result(BaseModel):
     versions: dict[str, str]
     expected: Expected | None = None
     baseline: Baseline | None = None
+    kept_epoch: Number | None = None
+    finished: str = ""
+    stopped_epoch: Number | None = None
     left_out: list[str] = Field(default_factory=list)
     overrides: list[str] = Field(default_factory=list)
 

@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -83,7 +84,7 @@ def _train(
     _record(experiment, directory)
     bad_limit = naming_bad_limit(recipe.data.bad_limit, experiment.files_left_out)
     with StopRequest() as stop, bad_limit:
-        history = fit(experiment, update, directory, machine, stop)
+        fitted = fit(experiment, update, directory, machine, stop)
     with as_tested(update):
         with StopRequest() as stop:
             result = _test(experiment, directory, stop)
@@ -91,11 +92,11 @@ def _train(
             result["seconds"] = round(time.perf_counter() - started, 1)
             if isinstance(directory, NoDirectory):
                 return result
-            result |= _facts(experiment, machine, overrides)
+            result |= fitted.facts | _facts(experiment, machine, overrides)
             directory.finish(result)
         if experiment.alone:
             stop.check()
-        draw(FinishedRun(directory, experiment, result, history, found, bar), page)
+        draw(FinishedRun(directory, experiment, result, fitted.history, found, bar), page)
     return result
 
 
@@ -130,6 +131,7 @@ def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -
         "left_out": experiment.files_left_out(),
         "overrides": list(overrides),
         "xla": machine.xla,
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "versions": {
             "keras_ilsvrc": version("keras_ilsvrc"),
             "keras": keras.__version__,

@@ -3,23 +3,27 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import keras
+import numpy as np
+
 from keras_ilsvrc.data.apply import apply_to_batch
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.losses import CrossEntropy
-from keras_ilsvrc.training.optimizers import SGD, RMSprop
-from keras_ilsvrc.training.schedules import Rate, WarmUp, exponential, polynomial, steps
+from keras_ilsvrc.training.optimizers import SGD, AdamW, RMSprop
+from keras_ilsvrc.training.schedules import Rate, WarmUp, cosine, exponential, polynomial, steps
 from keras_ilsvrc.training.update import Update
 
-OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop}
+OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop, "adam": AdamW, "adamw": AdamW}
 # Keys of `[optimizer]` that are not passed to the optimizer's class.
 OURS = {"name", "clip_norm", "average", "filter_rms"}
 SCHEDULES: dict[str, Callable[[Any], Rate]] = {
     "steps": lambda table: steps(table.learning_rate),
     "plateau": lambda table: table.learning_rate,
     "polynomial": lambda table: polynomial(table.learning_rate, table.steps, table.power),
+    "cosine": lambda table: cosine(table.learning_rate, table.steps),
     "exponential": lambda table: exponential(table.learning_rate, table.factor, table.every),
 }
 
@@ -34,17 +38,19 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
     Raises:
         InputError: If a name in the recipe is unknown, or two settings are incompatible.
     """
-    _check_model(experiment, xla)
     recipe, model, table = experiment.recipe, experiment.model, experiment.recipe.optimizer
+    if recipe.freeze is not None:
+        _freeze(model, recipe.freeze)
+    _check_model(experiment, xla)
     if table.filter_rms:
         hold_filters(model, table.filter_rms)
     optimizer = OPTIMIZERS[table.name](
-        _rate(recipe.schedule), **table.model_dump(exclude=OURS, exclude_none=True)
+        _rate(experiment.schedule), **table.model_dump(exclude=OURS, exclude_none=True)
     )
     return Update(
         model,
         optimizer,
-        CrossEntropy(recipe.loss.weights, recipe.loss.label_smoothing or 0.0),
+        _loss(experiment),
         recipe.data.batch_size,
         recipe.seed,
         clip_norm=table.clip_norm,
@@ -54,7 +60,32 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
         prepare=lambda images: apply_to_batch(
             images, experiment.device_rows, experiment.statistics
         ),
+        mixup=recipe.data.mixup,
     )
+
+
+def _loss(experiment: Experiment) -> CrossEntropy:
+    """Return the loss of a recipe. Balanced weights of classes are 1 on average over the images."""
+    table, labels = experiment.recipe.loss, experiment.train.labels
+    balanced = None
+    if table.class_weights == "balanced":
+        counts = np.bincount(labels, minlength=len(experiment.source.classes))
+        # the weight of a class without training images is never used
+        balanced = tuple((len(labels) / (len(counts) * np.maximum(counts, 1))).tolist())
+    return CrossEntropy(table.weights, table.label_smoothing or 0.0, balanced)
+
+
+def _freeze(model: keras.Model, name: str) -> None:
+    """Exclude a layer and all layers before it from training; their BN runs in inference mode."""
+    known = [layer.name for layer in model.layers]
+    if name not in known:
+        raise InputError(f"freeze: {model.name} has no layer {name!r}; {nearest(name, known)}")
+    for layer in keras.Model(model.inputs, model.get_layer(name).output).layers:
+        layer.trainable = False
+    if not model.trainable_weights:
+        raise InputError(
+            f"freeze is {name!r}, which leaves no weights to train; name an earlier layer"
+        )
 
 
 def _rate(table: Any) -> Rate:

@@ -1,6 +1,6 @@
 """Cross-entropy loss for models with one output or several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,12 @@ class CrossEntropy:
             `{"predictions": 1.0, "aux1": 0.3}`. An output that is not named has the weight 1.
         label_smoothing: Share of the label's probability that is spread evenly over all classes
             (Szegedy et al., arXiv:1512.00567, section 7); at least 0, below 1.
+        class_weights: Loss weight of the images of each class; None for 1.
     """
 
     weights: Mapping[str, float] | None = None
     label_smoothing: float = 0.0
+    class_weights: Sequence[float] | None = None
 
     def __call__(self, outputs: Any, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the loss summed over the images of a batch, and the number of correct predictions.
@@ -42,9 +44,13 @@ class CrossEntropy:
         """Return the loss of each image. Outputs in half precision are first cast to float32."""
         if output.dtype.size < 4:
             output = tf.cast(output, "float32")
-        if not self.label_smoothing:
-            return keras.losses.sparse_categorical_crossentropy(labels, output)
-        wanted = tf.one_hot(labels, output.shape[-1], dtype=output.dtype)
-        return keras.losses.categorical_crossentropy(
-            wanted, output, label_smoothing=self.label_smoothing
-        )
+        if self.label_smoothing:
+            wanted = tf.one_hot(labels, output.shape[-1], dtype=output.dtype)
+            found = keras.losses.categorical_crossentropy(
+                wanted, output, label_smoothing=self.label_smoothing
+            )
+        else:
+            found = keras.losses.sparse_categorical_crossentropy(labels, output)
+        if self.class_weights is None:
+            return found
+        return found * tf.gather(tf.constant(self.class_weights, found.dtype), labels)

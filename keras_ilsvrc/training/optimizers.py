@@ -1,4 +1,4 @@
-"""Optimizers with Caffe's weight decay in the gradient and learning rates per weight name."""
+"""Optimizers with weight decay of kernels only and learning rates per weight name, as in Caffe."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -12,15 +12,17 @@ from keras_ilsvrc.training.schedules import Rate
 NONE: Mapping[str, float] = MappingProxyType({})
 
 
-class InGradient:
-    """Mixin that adds weight decay to gradients, and scales the learning rate per weight name.
+class ByName:
+    """Mixin that adds weight decay, and scales the learning rate per weight name.
 
-    Only kernels decay; biases, gamma and beta do not. By contrast, Keras' own `weight_decay` is
-    applied outside the momentum, and to all weights.
+    The decay `l2` is added to the gradient. The decay `decoupled` shrinks the weight before the
+    update. Only kernels decay; biases, gamma and beta do not. By contrast, Keras' own
+    `weight_decay` is applied to all weights, and not in `update_step`, which is the only method
+    that `training.update.Update` calls.
     """
 
-    def set_up(self, l2: float, rates: Mapping[str, float]) -> None:
-        self.l2, self.rates = l2, dict(rates)
+    def set_up(self, l2: float, rates: Mapping[str, float], decoupled: float = 0.0) -> None:
+        self.l2, self.rates, self.decoupled = l2, dict(rates), decoupled
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         super().build(variables)  # type: ignore[misc]
@@ -33,6 +35,9 @@ class InGradient:
             gradient = ops.add(gradient, ops.cast(decay, gradient.dtype))
         if name in self.rates:
             learning_rate = ops.multiply(learning_rate, self.rates[name])
+        if self.decoupled and name == "kernel":
+            share = ops.cast(ops.multiply(learning_rate, self.decoupled), variable.dtype)
+            self.assign_sub(variable, ops.multiply(share, variable))  # type: ignore[attr-defined]
         super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
@@ -41,7 +46,7 @@ class InGradient:
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
-class SGD(InGradient, keras.optimizers.SGD):
+class SGD(ByName, keras.optimizers.SGD):
     """SGD with momentum, and with weight decay added to the gradient, as in the papers and Caffe.
 
     v = momentum * v - rate * (gradient + l2 * w), w = w + v (Krizhevsky et al. 2012, section 5).
@@ -67,7 +72,7 @@ class SGD(InGradient, keras.optimizers.SGD):
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
-class RMSprop(InGradient, keras.optimizers.RMSprop):
+class RMSprop(ByName, keras.optimizers.RMSprop):
     """RMSProp with epsilon inside the square root (Szegedy et al., arXiv:1512.00567, section 8).
 
     s = rho * s + (1 - rho) * g^2, v = momentum * v + rate * g / sqrt(s + epsilon), w = w - v, for
@@ -92,3 +97,32 @@ class RMSprop(InGradient, keras.optimizers.RMSprop):
     ):
         super().__init__(learning_rate, rho, momentum, epsilon, **kwargs)
         self.set_up(l2, rates)
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class AdamW(ByName, keras.optimizers.Adam):
+    """Adam with decoupled weight decay of kernels (Loshchilov and Hutter, arXiv:1711.05101).
+
+    Before each step of Adam, a kernel loses `learning_rate * weight_decay` of itself. Without
+    weight decay it is Adam (Kingma and Ba, arXiv:1412.6980), with Keras' place of epsilon.
+
+    Args:
+        weight_decay: Coefficient of the weight decay of kernels, 0 or above.
+        rates: Factors of the learning rate by weight name, as in `SGD`.
+        **kwargs: Arguments of `keras.optimizers.Adam`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        weight_decay: float = 0.0,
+        rates: Mapping[str, float] = NONE,
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.set_up(0.0, rates, weight_decay)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["l2"]
+        return {**config, "weight_decay": self.decoupled}

@@ -31,6 +31,11 @@ def polynomial(rate: float, total: int, power: float = 0.5) -> LearningRateSched
     return keras.optimizers.schedules.PolynomialDecay(rate, total, 0.0, power)
 
 
+def cosine(rate: float, total: int) -> LearningRateSchedule:
+    """Return the schedule rate * (1 + cos(pi * step / total)) / 2; see arXiv:1608.03983."""
+    return keras.optimizers.schedules.CosineDecay(rate, total)
+
+
 def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
     """Return GoogLeNet's and Inception-v3's schedule, rate * factor ^ floor(step / every)."""
     return keras.optimizers.schedules.ExponentialDecay(rate, every, factor, staircase=True)

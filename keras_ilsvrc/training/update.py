@@ -53,6 +53,9 @@ class Update(tf.Module):
             n it is at most (1 + n) / (10 + n), as in TensorFlow; not in the papers.
         xla: Whether XLA compiles the forward and backward pass of each replica.
         prepare: Function applied to the images on the device, before the model.
+        mixup: Parameter alpha of mixup (Zhang et al., arXiv:1710.09412), above 0; None for none.
+            Each piece is mixed with itself in reversed order, all pieces of a step in the same
+            ratio, which is drawn from Beta(alpha, alpha). The accuracy is of both labels, by ratio.
 
     Raises:
         ValueError: If a replica's images cannot be divided into equal pieces.
@@ -70,11 +73,13 @@ class Update(tf.Module):
         average: float | None = None,
         xla: bool = False,
         prepare: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+        mixup: float | None = None,
     ):
         super().__init__()
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.batch_size, self.seed, self.clip_norm = batch_size, seed, clip_norm
         self.accumulate, self.average, self.prepare = accumulate, average, prepare
+        self.mixup = mixup
         self.strategy = tf.distribute.get_strategy()
         if batch_size % (self.strategy.num_replicas_in_sync * accumulate):
             raise ValueError(
@@ -181,15 +186,16 @@ class Update(tf.Module):
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, replica: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Process a replica's batch in pieces; return summed [loss, accuracy] and gradients."""
+        ratio = self._mixing_ratio(step)
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
-            return self.differentiate(images, labels)
+            return self.differentiate(images, labels, ratio)
         size = self.batch_size // self.strategy.num_replicas_in_sync // self.accumulate
 
         def add(piece: tf.Tensor, sums: tf.Tensor, gradients: list[tf.Tensor]) -> Any:
             self._reseed(step, replica, piece)
             chosen = slice(piece * size, (piece + 1) * size)
-            new_sums, new = self.differentiate(images[chosen], labels[chosen])
+            new_sums, new = self.differentiate(images[chosen], labels[chosen], ratio)
             return piece + 1, sums + new_sums, [old + each for old, each in zip(gradients, new)]
 
         zeros = [tf.zeros(x.shape, x.dtype) for x in self.model.trainable_weights]
@@ -198,10 +204,18 @@ class Update(tf.Module):
         )
         return sums, gradients
 
-    def _gradients(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _gradients(
+        self, images: tf.Tensor, labels: tf.Tensor, ratio: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        images = self.prepare(images)
+        if self.mixup:
+            images = ratio * images + (1 - ratio) * images[::-1]
         with tf.GradientTape() as tape:
-            outputs = self.model(self.prepare(images), training=True)
+            outputs = self.model(images, training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
+            if self.mixup:
+                others = tf.stack(self.loss(outputs, labels[::-1])) / self.batch_size
+                sums = ratio * sums + (1 - ratio) * others
             total = sums[0]
             if self.model.losses:  # regularization losses, divided among all pieces
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
@@ -210,6 +224,18 @@ class Update(tf.Module):
         weights = [weight.value for weight in self.model.trainable_weights]
         gradients = tape.gradient(scaled, weights, unconnected_gradients="zero")
         return tf.stack([total, sums[1]]), gradients
+
+    def _mixing_ratio(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the share of the first image in mixup, the same on all replicas."""
+        if not self.mixup:
+            return tf.constant(1.0)
+        own = tf.constant([self.seed, -1])  # the seeds of random layers end in 0, 1, ...
+        seed = tf.random.experimental.stateless_fold_in(own, tf.cast(step, tf.int32))
+        # Of two gamma variables, the share of the first has a beta distribution. They are float64,
+        # because both may be 0 in float32 if alpha is small.
+        alpha = tf.constant(self.mixup, tf.float64)
+        drawn = tf.random.stateless_gamma([2], seed, alpha, dtype=tf.float64)
+        return tf.cast(tf.math.divide_no_nan(drawn[0], tf.reduce_sum(drawn)), tf.float32)
 
     def _reseed(self, step: tf.Tensor, replica: tf.Tensor, piece: Any) -> None:
         for number, state in enumerate(self.seeds):

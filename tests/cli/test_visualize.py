@@ -183,7 +183,7 @@ def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp
         (["saliency", "--run", "RUN/epochs"], "no finished run"),
         (["saliency", "--run", "RUN", "--preprocess", "caffe"], "--preprocess is for --model"),
         (["saliency", "--run", "RUN", "--source", "digit"], "did you mean 'digits'"),
-        (["saliency", "--model", "MODEL"], "give --source, or --image"),
+        (["saliency", "--model", "MODEL"], "pass --source, or --image"),
         (["saliency", "--model", "MODEL", "--image", "PHOTO", "--preprocess", "kafe"], "'caffe'"),
         (["occlusion", "--run", "RUN", "--square", "9"], "must fit into"),
         (["filters", "--run", "RUN", "--layer", "conv3_1/conv_2"], "has 32 channels"),

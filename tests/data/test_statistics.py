@@ -110,7 +110,8 @@ def test_images_of_several_sizes_count_alike(tmp_path):
     for size, level in levels.items():
         pixels = np.full((size, size), level, "uint8")
         Image.fromarray(pixels).save(tmp_path / f"train/digit/{size}.png")
-    found = measure_statistics(folder(tmp_path, channels=1, shares=Shares(0, 0)).split("train"), [STANDARDISE])
+    split = folder(tmp_path, channels=1, shares=Shares(0, 0)).split("train")
+    found = measure_statistics(split, [STANDARDISE])
     assert found["channel_mean"] == pytest.approx(50)
     assert found["channel_std"] == pytest.approx(np.std([10, 40, 100]))
 

@@ -1,5 +1,6 @@
 """Recipes: what loads, and in which one line a bad one is refused."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -50,12 +51,10 @@ why = "they are small"
 
 
 def message(path, overrides=()):
-    """The one line in which a recipe is refused; it names the file."""
+    """The lines in which a recipe is refused."""
     with pytest.raises(InputError) as caught:
         recipes.load(path, overrides)
-    said = str(caught.value)
-    assert "\n" not in said
-    return said
+    return str(caught.value)
 
 
 @pytest.fixture
@@ -141,55 +140,55 @@ BAD = {
     "unknown op": ('op = "pad"', 'op = "padd"', ["data.train_ops.1", "'padd'", "'pad'"]),
     "op without op": ('{op = "pad", size = 1}', "{size = 1}", ["data.train_ops.1", "op"]),
     "op that is no table": ('{op = "pad", size = 1}', '"pad"', ["data.train_ops.1", "'pad'"]),
-    "missing key of an op": (", size = 1}", "}", ["data.train_ops.1.size is missing"]),
-    "zero as size of an op": ("size = 1}", "size = 0}", ["data.train_ops.1.size is 0"]),
-    "missing key": ("seed = 0", "", ["seed is missing"]),
-    "missing key of a table": ("batch_size = 32", "", ["data.batch_size is missing"]),
-    "missing table": ('[loss]\nname = "cross_entropy"', "", ["loss is missing"]),
+    "missing key of an op": (", size = 1}", "}", ["data.train_ops.1.size: missing"]),
+    "zero as size of an op": ("size = 1}", "size = 0}", ["data.train_ops.1.size: 0"]),
+    "missing key": ("seed = 0", "", ["seed: missing"]),
+    "missing key of a table": ("batch_size = 32", "", ["data.batch_size: missing"]),
+    "missing table": ('[loss]\nname = "cross_entropy"', "", ["loss: missing"]),
     "duplicate key": ("seed = 0", "seed = 0\nseed = 1", ["not TOML", "line 3"]),
     "broken TOML": ("seed = 0", "seed = = 0", ["not TOML", "line 2"]),
     "unclosed list": ("[8, 8, 1]", "[8, 8, 1", ["not TOML", "line"]),
     "text for a number": ("batch_size = 32", 'batch_size = "32"', ["data.batch_size", "'32'"]),
-    "number for a text": ('net = "resnet20_cifar"', "net = 20", ["net is 20", "string"]),
-    "part of a batch": ("batch_size = 32", "batch_size = 1.5", ["data.batch_size is 1.5"]),
-    "no batch": ("batch_size = 32", "batch_size = 0", ["data.batch_size is 0", "greater than 0"]),
-    "truth for a number": ("batch_size = 32", "batch_size = true", ["data.batch_size is True"]),
-    "truth for a seed": ("seed = 0", "seed = true", ["seed is True"]),
-    "negative seed": ("seed = 0", "seed = -1", ["seed is -1"]),
-    "seed too large": ("seed = 0", "seed = 2147483648", ["seed is 2147483648"]),
-    "table for a value": ("seed = 0", "seed = {a = 1}", ["seed is {'a': 1}"]),
+    "number for a text": ('net = "resnet20_cifar"', "net = 20", ["net: 20", "string"]),
+    "part of a batch": ("batch_size = 32", "batch_size = 1.5", ["data.batch_size: 1.5"]),
+    "no batch": ("batch_size = 32", "batch_size = 0", ["data.batch_size: 0", "greater than 0"]),
+    "truth for a number": ("batch_size = 32", "batch_size = true", ["data.batch_size: True"]),
+    "truth for a seed": ("seed = 0", "seed = true", ["seed: True"]),
+    "negative seed": ("seed = 0", "seed = -1", ["seed: -1"]),
+    "seed too large": ("seed = 0", "seed = 2147483648", ["seed: 2147483648"]),
+    "table for a value": ("seed = 0", "seed = {a = 1}", ["seed: {'a': 1}"]),
     "value for a table": (
         GOOD[GOOD.index("[build]") : GOOD.index("[data]")],
         "build = 3\n",
-        ["build is 3"],
+        ["build: 3"],
     ),
-    "no classes": ("classes = 10", "classes = 0", ["build.classes is 0"]),
-    "truth for classes": ("classes = 10", "classes = true", ["build.classes is True"]),
-    "two sizes for a shape": ("[8, 8, 1]", "[8, 8]", ["build.input_shape is [8, 8]"]),
-    "size of zero": ("[8, 8, 1]", "[8, 0, 1]", ["build.input_shape.1 is 0"]),
+    "no classes": ("classes = 10", "classes = 0", ["build.classes: 0"]),
+    "truth for classes": ("classes = 10", "classes = true", ["build.classes: True"]),
+    "two sizes for a shape": ("[8, 8, 1]", "[8, 8]", ["build.input_shape: [8, 8]"]),
+    "size of zero": ("[8, 8, 1]", "[8, 0, 1]", ["build.input_shape.1: 0"]),
     "negative rate": ("[900, 0.01]", "[900, -0.01]", ["schedule.learning_rate", "above 0"]),
     "rate of zero": ("[900, 0.01]", "[900, 0.0]", ["schedule.learning_rate", "above 0"]),
     "rate that is no number": ("[900, 0.01]", "[900, nan]", ["schedule.learning_rate.2.1"]),
-    "endless rate": ("[900, 0.01]", "[900, inf]", ["schedule.learning_rate.2.1 is inf"]),
-    "steps that do not rise": ("[900,", "[30,", ["schedule.learning_rate", "increasing"]),
-    "steps that repeat": ("[900,", "[45,", ["schedule.learning_rate", "increasing"]),
-    "steps from 1 on": ("[[0, 0.01]", "[[1, 0.01]", ["schedule.learning_rate", "increasing"]),
+    "endless rate": ("[900, 0.01]", "[900, inf]", ["schedule.learning_rate.2.1: inf"]),
+    "steps that do not rise": ("[900,", "[30,", ["schedule.learning_rate", "increase"]),
+    "steps that repeat": ("[900,", "[45,", ["schedule.learning_rate", "increase"]),
+    "steps from 1 on": ("[[0, 0.01]", "[[1, 0.01]", ["schedule.learning_rate", "increase"]),
     "part of a step": ("[900,", "[900.5,", ["schedule.learning_rate", "whole numbers"]),
     "row of one number": ("[900, 0.01]", "[900]", ["schedule.learning_rate", "[first step, rate]"]),
-    "one number for rows": ("[900, 0.01]", "900", ["schedule.learning_rate.2 is 900"]),
-    "momentum above 1": ("momentum = 0.9", "momentum = 1.5", ["optimizer.momentum is 1.5"]),
-    "momentum of 1": ("momentum = 0.9", "momentum = 1.0", ["optimizer.momentum is 1.0"]),
+    "one number for rows": ("[900, 0.01]", "900", ["schedule.learning_rate.2: 900"]),
+    "momentum above 1": ("momentum = 0.9", "momentum = 1.5", ["optimizer.momentum: 1.5"]),
+    "momentum of 1": ("momentum = 0.9", "momentum = 1.0", ["optimizer.momentum: 1.0"]),
     "momentum that is no number": ("momentum = 0.9", "momentum = nan", ["optimizer.momentum"]),
-    "negative l2": ("l2 = 1e-4", "l2 = -1e-4", ["optimizer.l2 is -0.0001"]),
-    "no steps": ("steps = 1800", "steps = 0", ["schedule.steps is 0"]),
-    "unknown optimizer": ('"sgd"', '"adam"', ["optimizer.name is 'adam'", "sgd"]),
+    "negative l2": ("l2 = 1e-4", "l2 = -1e-4", ["optimizer.l2: -0.0001"]),
+    "no steps": ("steps = 1800", "steps = 0", ["schedule.steps: 0"]),
+    "unknown optimizer": ('"sgd"', '"adm"', ["optimizer.name: unknown value 'adm'", "'adam'"]),
     "unknown statistics": ('"synchronized"', '"sync"', ["batch_norm.statistics", "'replica'"]),
     "unknown protocol": ('"single_view"', '"one_view"', ["expect.protocol", "'single_view'"]),
-    "unknown baseline": ('baseline = "svm"', 'baseline = "knn"', ["baseline is 'knn'", "'svm'"]),
+    "unknown baseline": ('baseline = "svm"', 'baseline = "knn"', ["baseline: 'knn'", "'svm'"]),
     "more than all images": (
         "top1_error = 2.0",
         "top1_error = 101.0",
-        ["expect.top1_error is 101"],
+        ["expect.top1_error: 101"],
     ),
 }
 
@@ -199,14 +198,10 @@ def test_a_bad_recipe_is_one_line_that_names_the_key(write, case):
     old, new, fragments = BAD[case]
     path = write(old, new)
     said = message(path)
-    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
+    start = re.match(rf"{re.escape(str(path))}(:\d+)?: ", said)
     for fragment in fragments:
-        assert fragment in said.removeprefix(f"{path}: ")
-
-
-def test_one_of_several_faults_is_told_with_their_number(write):
-    said = message(write(), ["seed=-1", "schedule.steps=0", "optimizer.l2=-1.0"])
-    assert said.endswith("(and 2 more)")
+        assert fragment in said[start.end() :]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", None], ids=["no text", "a folder"])
@@ -214,6 +209,7 @@ def test_what_is_no_text_file_cannot_be_read(tmp_path, content):
     path = tmp_path / "odd.toml"
     path.mkdir() if content is None else path.write_bytes(content)
     said = message(path)
+    assert "\n" not in said
     assert said.startswith((f"{path}: not UTF-8: ", f"{path}: not a regular file"))
 
 
@@ -247,16 +243,17 @@ def test_the_last_override_of_a_key_holds():
         ("schedule.steps", ["--set schedule.steps", "key=value"]),
         ("=3", ["--set =3", "key=value"]),
         ("net.depth=3", ["--set net.depth=3", "net is a value, not a table"]),
-        ("schedule.step=100", ["unknown key schedule.step", "'steps'"]),
-        ("shedule.steps=100", ["unknown key shedule", "'schedule'"]),
-        ("schedule.steps=many", ["schedule.steps is 'many'"]),
-        ("schedule.steps=1e3", ["schedule.steps is 1000.0"]),
-        ("schedule.steps=[1", ["schedule.steps is '[1'"]),
+        ("schedule.step=100", ["schedule.step: unknown key", "'steps'"]),
+        ("shedule.steps=100", ["shedule: unknown key", "'schedule'"]),
+        ("schedule.steps=many", ["schedule.steps: 'many'"]),
+        ("schedule.steps=1e3", ["schedule.steps: 1000.0"]),
+        ("schedule.steps=[1", ["schedule.steps: '[1'"]),
         ("schedule..steps=1", ["schedule"]),
     ],
 )
 def test_a_bad_override_is_one_line_that_names_it(override, fragments):
     said = message(recipes.find("quickstart"), [override])
+    assert "\n" not in said
     for fragment in fragments:
         assert fragment in said
 

@@ -23,7 +23,7 @@ BAD = {
     "a dotted table": ("[" + "a." * 100_000 + "a]", "more than 16 parts"),
     "two megabytes": ("#" * 2_000_000, "2,000,000 bytes; expected at most 1,000,000"),
     "a long line": ("a" * 900_000, "not TOML"),
-    "many dots": ("x = '" + "a." * 400_000 + "'", r"unknown key x|missing"),
+    "many dots": ("x = '" + "a." * 400_000 + "'", "x: unknown key"),
     "Latin-1": (b"net = 'r\xe9snet'", "not UTF-8"),
     "NUL": (b"net = '\0'", "not TOML"),
 }
@@ -38,7 +38,8 @@ def test_a_hostile_recipe_is_refused_within_seconds(tmp_path, name):
     with pytest.raises(InputError, match=message) as caught:
         load(path)
     assert time.monotonic() - started < 5
-    assert "\n" not in str(caught.value)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 1 or lines[0].endswith(f"{len(lines) - 1} errors:")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +49,8 @@ def test_a_hostile_recipe_is_refused_within_seconds(tmp_path, name):
         ("seed=" + "[" * 100_000, "--set seed: brackets are nested deeper than 16"),
         ("seed=1\nb=2", "--set seed: .* is more than one value"),
         ("a." * 100_000 + "a=1", "100001 parts; expected at most 16"),
-        ("schedule.steps=99999999999999", "schedule.steps is 99999999999999: "),
-        ("data.batch_size=4294967296", "data.batch_size is 4294967296: "),
+        ("schedule.steps=99999999999999", "schedule.steps: 99999999999999 should be less than"),
+        ("data.batch_size=4294967296", "data.batch_size: 4294967296 should be less than"),
     ],
 )
 def test_a_hostile_override_is_refused(override, message):

@@ -16,7 +16,11 @@ SCHEDULES = {
     "plateau": ("learning_rate = 0.1", "factor = 0.1", "patience = 5", "times = 3"),
     "polynomial": ("learning_rate = 0.1", "power = 0.5", "warm_up = [400, 0.01]"),
     "exponential": ("learning_rate = 0.1", "factor = 0.94", "every = 10"),
+    "cosine": ("learning_rate = 0.1", "warm_up = [400, 0.01]"),
 }
+
+
+VALIDATED = ["data.validation=validation"]
 
 
 def schedule(name, *rows):
@@ -25,18 +29,21 @@ def schedule(name, *rows):
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_has_keys_of_its_own(write, name):
-    recipe = recipes.load(write(STEPS, schedule(name, *SCHEDULES[name])))
+    recipe = recipes.load(write(STEPS, schedule(name, *SCHEDULES[name])), VALIDATED)
     assert (recipe.schedule.name, recipe.schedule.learning_rate) == (name, 0.1)
-    path = write(STEPS, schedule(name, *SCHEDULES[name][:-1], "gamma = 1"))
-    assert "unknown key schedule.gamma" in message(path)
+    path = write(STEPS, schedule(name, *SCHEDULES[name], "gamma = 1"))
+    assert "schedule.gamma: unknown key" in message(path, VALIDATED)
 
 
 @pytest.mark.parametrize(
     ("new", "parts"),
     [
-        (schedule("stairs", "learning_rate = 0.1"), ["schedule.name is 'stairs'", "steps"]),
-        ("steps = 1800", ["schedule: expected a table with a key name"]),
-        (schedule("plateau", "learning_rate = 0.1"), ["schedule.factor is missing"]),
+        (
+            schedule("stairs", "learning_rate = 0.1"),
+            ["schedule.name: unknown value 'stairs'", "steps"],
+        ),
+        ("steps = 1800", ["schedule: {'steps': 1800} should be a table with a key name"]),
+        (schedule("plateau", "learning_rate = 0.1"), ["schedule.factor: missing"]),
         (
             schedule("plateau", *SCHEDULES["plateau"], "warm_up = [400, 0.01]"),
             ["schedule.warm_up", "the plateau schedule has no warm-up"],
@@ -54,18 +61,51 @@ def test_a_schedule_that_cannot_be_is_refused(write, new, parts):
 @pytest.mark.parametrize(
     ("override", "part"),
     [
-        ("precision=float8", "precision is 'float8'"),
-        ("accumulate=0", "accumulate is 0"),
-        ("loss.label_smoothing=1.0", "loss.label_smoothing is 1.0"),
-        ("optimizer.average=1.0", "optimizer.average is 1.0"),
-        ("optimizer.clip_norm=0.0", "optimizer.clip_norm is 0.0"),
-        ("optimizer.rates.bias=-1.0", "optimizer.rates.bias is -1.0"),
-        ("optimizer.rho=0.9", "unknown key optimizer.rho of sgd; it is a key of rmsprop"),
-        ("optimizer.name=rmsprop", "optimizer.rho is missing"),
+        ("precision=float8", "precision: 'float8'"),
+        ("accumulate=0", "accumulate: 0"),
+        ("loss.label_smoothing=1.0", "loss.label_smoothing: 1.0"),
+        ("optimizer.average=1.0", "optimizer.average: 1.0"),
+        ("optimizer.clip_norm=0.0", "optimizer.clip_norm: 0.0"),
+        ("optimizer.rates.bias=-1.0", "optimizer.rates.bias: -1.0"),
+        ("optimizer.rho=0.9", "optimizer.rho: unknown key of sgd; it is a key of rmsprop"),
+        ("optimizer.name=rmsprop", "optimizer.rho: missing"),
+        ("optimizer.name=adam", "optimizer.momentum: unknown key of adam; it is a key of sgd"),
+        ("schedule.epochs=2", "schedule.epochs: 2: expected either steps or epochs, not both"),
+        ("keep=best", "--set keep=best: keep: needs data.validation; name a split there"),
+        ("early_stopping.patience=2", "early_stopping: needs data.validation"),
+        ("keep=first", "keep: 'first' should be 'best' or 'last'"),
+        ("loss.class_weights=even", "loss.class_weights: 'even' should be 'balanced'"),
+        ("data.mixup=0.0", "data.mixup: 0.0 should be greater than 0"),
     ],
 )
 def test_a_training_that_cannot_be_is_refused(write, override, part):
     assert part in message(write(), [override])
+
+
+EPOCHS = """\
+name = "steps"
+epochs = 2.5
+warm_up = [0.1, 0.01]
+learning_rate = [[0, 0.1], [1.5, 0.01], [1.51, 0.001]]"""
+
+
+def test_lengths_in_epochs_become_steps(write):
+    """In epochs of 45 steps, whatever part of a step is left is a step."""
+    found = recipes.load(write(STEPS, EPOCHS)).schedule.in_steps(45)
+    assert (found.steps, found.epochs, found.warm_up) == (113, None, [5, 0.01])
+    assert found.learning_rate == [[0, 0.1], [68, 0.001]]
+    every = 'name = "exponential"\nepochs = 30\nlearning_rate = 0.1\nfactor = 0.5\nevery = 0.1'
+    found = recipes.load(write(STEPS, every)).schedule.in_steps(30)
+    assert (found.steps, found.every) == (900, 3)  # 0.1 * 30 is not 3 in binary
+
+
+def test_lengths_in_steps_are_whole_and_stay_as_they_are(write):
+    schedule = recipes.load(write()).schedule
+    assert schedule.in_steps(7) == schedule
+    every = 'name = "exponential"\nsteps = 30\nlearning_rate = 0.1\nfactor = 0.5\nevery = 0.5'
+    assert "schedule.every: 0.5: expected a whole number of steps" in message(write(STEPS, every))
+    path = write(STEPS, every.replace("0.5", "1").replace("factor = 1", "factor = 0.5"))
+    assert "\nevery = 1\n" in recipes.load(path).toml()
 
 
 def test_every_key_is_in_the_table_of_its_page():

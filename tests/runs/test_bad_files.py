@@ -53,7 +53,8 @@ def test_statistics_are_measured_without_bad_files(bad):
 def test_one_bad_file_more_than_the_limit_ends_training(bad, tmp_path):
     recipe = on_photos(bad, SKIP, "data.bad_limit=1")
     with pytest.raises(
-        InputError, match=r"light/5.jpg: a truncated JPEG .* limit of 1 in data.bad_limit; list all"
+        InputError,
+        match=r"light/5.jpg: a truncated JPEG .* limit of 1; repair .* in data.bad_limit; list all",
     ):
         run(recipe, tmp_path / "run")
 

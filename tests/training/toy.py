@@ -11,7 +11,7 @@ from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD
 from keras_ilsvrc.training.plan import Feed, Plan
-from keras_ilsvrc.training.replicas import values_of
+from keras_ilsvrc.training.replicas import set_values, values_of  # noqa: F401
 from keras_ilsvrc.training.schedules import steps
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update

@@ -1,0 +1,193 @@
+"""Messages about all faults of a recipe: the line in the file, the key, and what was expected."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from keras_ilsvrc.errors import nearest
+from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
+
+MOST = 20  # maximum number of faults in a message
+TRIES = 200  # maximum number of times that a recipe is parsed again to find lines
+LONGEST = 20_000  # characters of a recipe whose lines are searched
+MARK = "_sought_"  # name that no recipe has
+# Keys that need a validation split, with the value that does; None for every value.
+NEED_VALIDATION = {("schedule", "name"): "plateau", ("keep",): "best", ("early_stopping",): None}
+Place = tuple[str | int, ...]  # keys and indices of a value in a recipe
+
+
+class Fault(NamedTuple):
+    """One fault of a recipe: where it is, and what is wrong."""
+
+    place: Place
+    what: str
+    meant: str | None = None  # known key for which an unknown key was probably meant
+
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.place))}: {self.what}"
+
+
+def explain(errors: Iterable[Any], table: Mapping[str, Any]) -> list[Fault]:
+    """Return the faults of a recipe, unknown keys first.
+
+    Args:
+        errors: Errors of pydantic.
+        table: Content of the recipe.
+    """
+    found = [_fault(error) for error in errors]
+    data = table.get("data")
+    if isinstance(data, dict) and data.get("validation") is None:
+        for place, needs in NEED_VALIDATION.items():
+            value = _value(table, place)
+            if value is not None and needs in (None, value):
+                found.append(Fault(place, "needs data.validation; name a split there"))
+    found.sort(key=lambda fault: not fault.what.startswith("unknown"))
+    meant = {(*fault.place[:-1], fault.meant) for fault in found if fault.meant}
+    # A mistyped key is one fault, although the right one is missing.
+    return [x for x in found if not (x.what.startswith("missing") and x.place in meant)]
+
+
+def described(
+    faults: Sequence[Fault], path: Path, text: str, overrides: Sequence[str]
+) -> list[str]:
+    """Return the lines of a message about faults: one line each, after a heading if several.
+
+    Args:
+        faults: At least one fault.
+        path: Path of the recipe.
+        text: Content of the recipe.
+        overrides: Changes to the recipe, as `key=value`.
+    """
+    search, numbered = _Lines(text), []
+    for fault in faults[:MOST]:
+        line, setter = search.line(fault.place), _setter(fault.place, overrides)
+        names = [str(x) for x in fault.place]
+        if setter and (line is None or names[: len(setter[0])] == setter[0]):
+            numbered.append((len(text), f"--set {setter[1]:.60}: {fault}"))
+        else:
+            numbered.append((line or 0, f"{path}{f':{line}' if line else ''}: {fault}"))
+    lines = [line for _, line in sorted(numbered, key=lambda pair: pair[0])]
+    if len(faults) > MOST:
+        lines.append(f"... and {len(faults) - MOST} more")
+    return lines if len(lines) == 1 else [f"{path} has {len(faults)} errors:", *lines]
+
+
+def _setter(place: Place, overrides: Sequence[str]) -> tuple[list[str], str] | None:
+    """Return key and text of the last override of a value, of a part of it or of its table."""
+    names = [str(x) for x in place]
+    for override in reversed(overrides):
+        key = override.partition("=")[0].strip().split(".")
+        if all(one == other for one, other in zip(key, names)):
+            return key, override
+    return None
+
+
+def _fault(error: Mapping[str, Any]) -> Fault:
+    """Return the fault that an error of pydantic describes."""
+    place: list[str | int] = []
+    known: Iterable[str] = Recipe.model_fields
+    choice, kinds, kind = "", dict[str, list[str]](), ""
+    variants = kinds
+    *_, last = steps = list(enumerate(error["loc"]))
+    for number, step in steps:
+        if step in variants:  # pydantic inserts the name of the variant
+            kind, known, variants = str(step), variants[step], {}
+            continue
+        place.append(step)
+        if step in TABLES and (number, step) != last:
+            known, kinds, kind = TABLES[str(step)].model_fields, {}, ""
+        if step in CHOICES:
+            choice, variants = CHOICES[str(step)]
+            kinds = variants
+    found, type_ = error["input"], error["type"]
+    if type_ == "extra_forbidden":
+        return _unknown(tuple(place), kind, kinds, known)
+    if type_ == "missing":
+        return Fault(tuple(place), "missing")
+    if type_ == "union_tag_invalid":
+        hint = nearest(str(found[choice]), variants)
+        return Fault((*place, choice), f"unknown value {found[choice]!r:.60}; {hint}")
+    shown = f"{found!r:.60}"
+    if type_ in ("union_tag_not_found", "model_type", "model_attributes_type", "dict_type"):
+        keys = f" with a key {choice}" if variants else ""
+        return Fault(tuple(place), f"{shown} should be a table{keys}")
+    reason = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    if found is None:  # neither of two keys, of which one is needed
+        return Fault((*place[:-1], "steps"), reason)
+    if type_ == "value_error" and isinstance(found, dict):  # error of a whole table
+        return Fault(tuple(place), reason)
+    if reason.startswith("Input "):
+        return Fault(tuple(place), f"{shown} {reason.removeprefix('Input ')}")
+    return Fault(tuple(place), f"{shown}: {reason[0].lower()}{reason[1:]}")
+
+
+def _unknown(
+    place: Place, kind: str, kinds: Mapping[str, list[str]], known: Iterable[str]
+) -> Fault:
+    """Return the fault of an unknown key: a key of another variant or table, or mistyped."""
+    key, known = str(place[-1]), list(known)
+    owners = [name for name, keys in kinds.items() if key in keys]
+    if not owners:
+        owners = [name for name, keys in _keys() if key in keys and key != "name"]
+    if owners:
+        of_kind = f" of {kind}" if kind else ""
+        return Fault(place, f"unknown key{of_kind}; it is a key of {', '.join(owners)}")
+    hint = nearest(key, known)
+    meant = re.match("did you mean '(.*?)'", hint)
+    return Fault(place, f"unknown key; {hint}".rstrip("; "), meant and meant[1])
+
+
+def _keys() -> Iterator[tuple[str, set[str]]]:
+    """Yield the name and the keys of every table that is not in a list."""
+    for name, kind in TABLES.items():
+        yield name, set(kind.model_fields)
+    for name in ("optimizer", "schedule"):
+        yield name, set().union(*CHOICES[name][1].values())
+
+
+def _value(table: Any, place: Place) -> Any:
+    """Return the value at a place of a recipe, or None if there is none."""
+    for step in place:
+        try:
+            table = table[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return table
+
+
+class _Lines:
+    """Lines of the keys of a TOML text, which are found by renaming keys and parsing again."""
+
+    def __init__(self, text: str):
+        self.text, self.left = text, TRIES
+        self.table = tomllib.loads(text) if len(text) <= LONGEST else {}
+
+    def line(self, place: Place) -> int | None:
+        """Return the line of a key, or of the table in which it is missing; None if unknown."""
+        while place:
+            value = _value(self.table, place)
+            if isinstance(place[-1], str):
+                found = self._of_key(place) if value is not None else None
+            else:  # a table in a list stands where its first key does
+                found = (
+                    self._of_key((*place, *list(value)[:1])) if isinstance(value, dict) else None
+                )
+            if found:
+                return found
+            place = place[:-1]
+        return None
+
+    def _of_key(self, place: Place) -> int | None:
+        *_, key = place
+        for match in re.finditer(rf"(?<![\w-]){re.escape(str(key))}(?![\w-])", self.text):
+            if not self.left:
+                return None
+            self.left -= 1
+            with suppress(ValueError):
+                changed = self.text[: match.start()] + MARK + self.text[match.end() :]
+                if _value(tomllib.loads(changed), (*place[:-1], MARK)) is not None:
+                    return self.text.count("\n", 0, match.start()) + 1
+        return None
