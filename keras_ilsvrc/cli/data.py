@@ -120,7 +120,8 @@ def _show_classes(found: "Findings", console: Console) -> None:
     console.print(table)
     console.print()
     if found.imbalance:
-        print(f"imbalance: the largest class has {found.imbalance:,.3g} times the smallest's images")
+        times = f"{found.imbalance:,.3g}"
+        print(f"imbalance: the largest class has {times} times as many images as the smallest")
 
 
 def titled(name: str) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from keras_ilsvrc.data.headers import ENDINGS, Fault, Header, own_limit
-from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError
@@ -105,12 +104,13 @@ def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
         except InputError as error:  # a TFDS split is read only now, when it is first used
             found.bad.append(Fault(title, None, str(error)))
             continue
-        if split not in splits and len(split):  # count a split with two names, `validation` and `test`, once
+        # Count a split with two names, `validation` and `test`, once.
+        if len(split) and split not in splits:
             splits.append(split)
             tally.add(title, split, source.classes)
     tally.close(splits)
-    if examples:
-        found.examples = _examples(splits[:1], source, {fault.name for fault in found.bad})
+    if examples and splits:
+        found.examples = _examples(splits[0], source.classes, {fault.name for fault in found.bad})
     return found
 
 
@@ -188,18 +188,22 @@ def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
     return sorted(groups, key=lambda group: group[0])
 
 
-def _examples(splits: Sequence[Split], source: Source, bad: Set[str]) -> dict[str, list[np.ndarray]]:
+def _examples(split: Split, classes: Sequence[str], bad: Set[str]) -> dict[str, list[np.ndarray]]:
     """Return thumbnails of up to 20 classes, 5 of each, spread over the images of a split."""
     found: dict[str, list[np.ndarray]] = {}
-    for split in splits:
-        labels = np.unique(split.labels)
-        spread = np.linspace(0, len(labels) - 1, min(len(labels), SHOWN_CLASSES)).astype(int)
-        for label in labels[spread]:
-            own = [x for x in np.flatnonzero(split.labels == label) if split.name(x) not in bad]
-            places = np.linspace(0, len(own) - 1, min(len(own), SHOWN_IMAGES)).astype(int)
-            images = [np.asarray(split.image(own[place])) for place in places]
-            found[source.classes[label]] = [_thumbnail(image) for image in images]
+    for label in _spread(np.unique(split.labels).tolist(), SHOWN_CLASSES):
+        own = np.flatnonzero(split.labels == label).tolist()
+        own = [index for index in own if split.name(index) not in bad]
+        images = [np.asarray(split.image(index)) for index in _spread(own, SHOWN_IMAGES)]
+        if images:
+            found[classes[label]] = [_thumbnail(image) for image in images]
     return found
+
+
+def _spread(items: Sequence[int], most: int) -> list[int]:
+    """Return at most `most` items, evenly spread."""
+    places = np.linspace(0, len(items) - 1, min(len(items), most))
+    return [items[int(place)] for place in places]
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ Pillow decodes all others: other formats and modes, and images that EXIF asks to
 """
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -13,16 +14,12 @@ from PIL import Image
 from keras_ilsvrc.data.headers import (
     TURNS,
     BadImage,
-    Fault,
     Header,
     opened,
     orientation,
-    own_limit,
     read_header,
 )
 from keras_ilsvrc.errors import ran_out
-
-__all__ = ["BadImage", "Fault", "Header", "decode_bytes", "examine", "own_limit", "read_header"]
 
 HEAD = 4096  # first bytes of a JPEG, which usually contain its whole header
 # A JPEG's header as a pattern of ASCII bytes, the only ones that TensorFlow can match: the frame
@@ -37,6 +34,7 @@ SPECIAL = r"\C*(Exif|ns\.adobe\.com|eXIf|Raw profile|XML:com|tRNS|acTL)\C*"
 # Weights of red, green and blue in Pillow's grey, in 1 / 65,536.
 GREY = (19595, 38470, 7471)
 matches = tf.strings.regex_full_match
+Decode = Callable[[], tf.Tensor]
 
 
 def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
@@ -58,8 +56,8 @@ def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
         image = tf.numpy_function(lambda x: _by_pillow(x, channels), [content], tf.uint8)
         return tf.ensure_shape(image, (None, None, channels))
 
-    image = tf.cond(
-        plain_jpeg(content),
+    image = if_plain_jpeg(
+        content,
         lambda: to_channels(tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE"), channels),
         lambda: tf.cond(_plain_png(content), of_png, by_pillow),
     )
@@ -75,20 +73,23 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cast((weighted + 0x8000) // 0x10000, tf.uint8)
 
 
-def plain_jpeg(content: tf.Tensor) -> tf.Tensor:
-    """Return whether bytes are a JPEG that TensorFlow decodes to the same pixels as Pillow.
+def if_plain_jpeg(content: tf.Tensor, then: Decode, otherwise: Decode) -> tf.Tensor:
+    """Return `then()` for a JPEG of which TensorFlow and Pillow make the same pixels.
 
     This is a JPEG in RGB or grey which EXIF does not ask to turn. The first bytes usually show it;
-    otherwise Pillow reads the header.
+    else Pillow reads the header. For all other images, `otherwise()` is returned.
     """
     head = tf.strings.substr(content, 0, HEAD)
     is_jpeg = tf.io.is_jpeg(content)
-    shown = is_jpeg & matches(head, JPEG) & ~matches(head, SPECIAL)
 
     def asked() -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(_is_plain, [content], tf.bool), ())
 
-    return tf.cond(is_jpeg & ~shown, asked, lambda: shown)
+    return tf.cond(
+        is_jpeg & matches(head, JPEG) & ~matches(head, SPECIAL),
+        then,
+        lambda: tf.cond(tf.cond(is_jpeg, asked, lambda: False), then, otherwise),
+    )
 
 
 def _plain_png(content: tf.Tensor) -> tf.Tensor:

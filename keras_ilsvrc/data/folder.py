@@ -215,7 +215,8 @@ def images(base: Path, home: str, on_fault: OnFault) -> list[str]:
 
 def _contents(base: Path, home: str, on_fault: OnFault) -> tuple[list[str], list[str], int]:
     """Return the paths of the files and folders in a folder, and the number of hidden ones."""
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     entries, hidden = _entries(base)
     for entry in entries:
         kind = _kind(entry)

@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from keras_ilsvrc.data.decode import Fault
+from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.split import Split, joined
 from keras_ilsvrc.errors import InputError, nearest, printable, reason
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_ilsvrc.data.decode import own_limit, read_header
+from keras_ilsvrc.data.headers import own_limit, read_header
 from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import device_ops, needed
-from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.fingerprint import fingerprint
+from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import evaluation_batches

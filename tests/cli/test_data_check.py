@@ -109,7 +109,7 @@ def test_classes_are_counted_and_drawn_and_the_next_command_is_shown(check, tmp_
     assert "kind 07 5 2 2" in lines
     assert "... 25 more classes" in lines
     assert sum(line.startswith("kind ") for line in lines) == 20
-    assert "imbalance: the largest class has 3 times the smallest's images" in lines
+    assert "imbalance: the largest class has 3 times as many images as the smallest" in lines
     assert f"examples of 20 classes: {check.sheet}" in done.stdout.replace("\n", "")
     name = "'my photos.toml'"
     assert lines[-1] == f"next: keras-ilsvrc new '{photos}' --net resnet18 --out {name}"

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from keras_ilsvrc.data.check import check
-from keras_ilsvrc.data.decode import BadImage, examine, own_limit
+from keras_ilsvrc.data.decode import examine
+from keras_ilsvrc.data.headers import BadImage, own_limit
 
 
 def coloured(seed, height=16, width=24, channels=3):

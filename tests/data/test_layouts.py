@@ -47,7 +47,7 @@ def test_one_folder_is_split_class_by_class_and_always_alike(tmp_path):
         for split, own in one.items()
     }
     assert counts == {"train": [6, 1, 15], "validation": [2, 1, 5], "test": [2, 1, 5]}
-    whole = sorted(sum(one.values(), []))
+    whole = sorted(name for own in one.values() for name in own)
     assert len(whole) == len(set(whole)) == 38
     assert names(folder(tmp_path / "a", shares=Shares(seed=1))) != one
 
@@ -108,9 +108,7 @@ def test_a_train_folder_alone_is_split(tmp_path):
         fill(tmp_path / "train" / kind, 10)
     source = folder(tmp_path)
     assert [len(source.splits[name]) for name in ("train", "validation", "test")] == [12, 4, 4]
-    assert source.notes == (
-        f"folder:{tmp_path}: 20% validation and 20% test split off from train",
-    )
+    assert source.notes == (f"folder:{tmp_path}: 20% validation and 20% test split off from train",)
 
 
 def test_two_folders_of_one_split_are_refused(tmp_path):
