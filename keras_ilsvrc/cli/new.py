@@ -1,5 +1,6 @@
 """The `new` command, which writes a recipe for a person's own images, or copies one."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def new(
         _write(out, lambda: files.read(found, files.SMALL).decode())
     else:
         info(net)
-        place = Path((folder or "").partition(":")[2] or folder or "").resolve()
+        place = Path(os.path.abspath((folder or "").partition(":")[2] or folder or ""))
         name = place.stem if place.is_file() else place.name
         out = out or Path(re.sub(r"[^\w.-]+", "-", name) + ".toml")
         _write(out, lambda: _composed(folder or "", net, hours, out))
@@ -85,7 +86,7 @@ def _absolute(name: str) -> str:
     if ":" not in name and not any(form.written == name for form in SOURCES.values()):
         return f"folder:{name}"  # which does not exist: opening it names the nearest
     kind, _, at = name.partition(":")
-    return f"{kind}:{Path(at).resolve()}" if at and Path(at).exists() else name
+    return f"{kind}:{os.path.abspath(at)}" if at and Path(at).exists() else name
 
 
 def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
