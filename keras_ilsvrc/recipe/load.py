@@ -32,7 +32,7 @@ def find(name: str) -> Path:
     known = published()
     if name in known:
         return known[name]
-    hint = nearest(name, known)
+    hint = nearest(name, [*map(str, Path().glob("*.toml")), *known])
     raise InputError(
         f"{name[:200]}: no such recipe file, and no such recipe in the package; "
         + f"{hint} `keras-ilsvrc recipes` lists all".strip()

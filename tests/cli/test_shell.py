@@ -104,6 +104,12 @@ def test_a_recipe_that_is_not_there_is_one_line_with_the_nearest(case):
         assert fragment in line
 
 
+def test_a_recipe_in_the_working_directory_is_named_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flowers.toml").write_text("")
+    assert "did you mean 'flowers.toml'?" in refused("train", "flowrs")
+
+
 def test_doctor_names_no_package_that_nobody_owns():
     shown = json.loads(said("doctor", "--json"))
     assert int(shown["cores"]) >= 1
