@@ -103,7 +103,7 @@ def _train(
 def _record(experiment: Experiment, directory: RunDirectory) -> None:
     """Record images and statistics of a new run, or check the images of a resumed run."""
     if not isinstance(directory, NoDirectory):
-        for line in directory.begin(experiment.identity()):
+        for line in (*experiment.source.notes, *directory.begin(experiment.identity())):
             log_stderr(line)
         directory.keep_statistics(experiment.statistics)
 

@@ -1,6 +1,6 @@
 """Figures that show the results of visualizations as rows and grids of images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,15 @@ def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
     """Return a mosaic of images of equal size. Small images are enlarged."""
     large = enlarged(np.stack(images), ENLARGED)
     return tile(large, columns, max(1, large.shape[2] // 24), LINE)
+
+
+def contact_sheet(images: Mapping[str, Sequence[np.ndarray]], title: str) -> Figure:
+    """Return a figure of uint8 images of one size, up to five per class, that fits on a screen."""
+    widest = max(5, *map(len, images.values()))
+    blank = np.full_like(next(iter(images.values()))[0], 255)
+    rows = [[*own, *[blank] * (widest - len(own))] for own in images.values()]
+    blocks = [coloured(tile(np.stack(row) / 255, widest, 4, (1.0, 1.0, 1.0))) for row in rows]
+    return _grid(blocks, [plain(name, 60) for name in images], title, -(-len(rows) // 7))
 
 
 def filter_sheet(found: np.ndarray, title: str) -> Figure:
