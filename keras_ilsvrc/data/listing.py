@@ -131,8 +131,8 @@ class Listing:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(6) if count)
         counts = {
             f"passed over files that are no images of a class: {kinds}": others.total(),
-            f"turned {turned:,} images upright, as their EXIF data asks": turned,
-            f"{several:,} files have several frames or pages; the first is used": several,
+            f"images turned upright, as their EXIF data asks: {turned:,}": turned,
+            f"files of which only the first frame or page is used: {several:,}": several,
         }
         self.notes += [f"{self.name}: {text}" for text, count in counts.items() if count]
         return good, foreign
