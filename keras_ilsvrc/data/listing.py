@@ -84,8 +84,10 @@ class Listing:
         trained = {kind for kind, split, other in kinds if not other and split in ("train", ALL)}
         classes = sorted(trained | self.empty)
         if not any(good):
+            loose = f", but {self.loose:,} files outside" if self.loose else ""
             raise InputError(
-                f"{self.where}: no images in class folders; expected one folder of images per class"
+                f"{self.where}: no images in class folders{loose}; expected one folder of images "
+                "per class"
             )
         self._keep(good)
         label = {kind: number for number, kind in enumerate(classes)}

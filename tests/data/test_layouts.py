@@ -200,7 +200,7 @@ def empty(root):
 
 def images_without_folders(root):
     fill(root, 5)
-    return "no images in class folders"
+    return "no images in class folders, but 5 files outside; expected one folder of images per"
 
 
 def three_images(root):
