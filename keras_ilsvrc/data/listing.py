@@ -79,7 +79,6 @@ class Listing:
                 class has too few images to split.
         """
         good, foreign = self._read_headers(on_fault)
-        named = set(self.splits)
         kinds = zip(self.classes, self.splits, foreign)
         trained = {kind for kind, split, other in kinds if not other and split in ("train", ALL)}
         classes = sorted(trained | self.empty)
@@ -100,7 +99,7 @@ class Listing:
         labels = np.array([label[kind] for kind in self.classes], "int32")
         whole = Split(labels, None, Files(np.array(self.paths, object)), channels)
         where = np.array(self.splits)
-        parts = {name: np.flatnonzero(where == name) for name in sorted(named)}
+        parts = {name: np.flatnonzero(where == name) for name in sorted({*self.splits})}
         parts = self._completed(parts, labels, classes, shares)
         splits = {name: whole[parts[name]] for name in SPLITS}
         if parts["test"] is parts["validation"]:
