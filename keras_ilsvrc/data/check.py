@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from keras_ilsvrc.data.headers import ENDINGS, Fault, Header, own_limit
-from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.sources import open_source, source_name
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import in_threads
@@ -93,7 +93,8 @@ def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
     except InputError as error:
         if not found.bad:
             raise
-        found.bad.append(Fault(name, None, str(error)))
+        path = source_name(name).partition(":")[2]
+        found.bad.append(Fault(name, None, str(error).removeprefix(f"{path}: ")))
         return found
     found.source, found.notes = source.name, list(source.notes)
     tally = _Tally(found)

@@ -79,13 +79,14 @@ class Listing:
                 class has too few images to split.
         """
         good, foreign = self._read_headers(on_fault)
-        named = set(self.splits)
         kinds = zip(self.classes, self.splits, foreign)
         trained = {kind for kind, split, other in kinds if not other and split in ("train", ALL)}
         classes = sorted(trained | self.empty)
         if not any(good):
+            loose = f", but {self.loose:,} files outside" if self.loose else ""
             raise InputError(
-                f"{self.where}: no images in class folders; expected one folder of images per class"
+                f"{self.where}: no images in class folders{loose}; expected one folder of images "
+                "per class"
             )
         self._keep(good)
         label = {kind: number for number, kind in enumerate(classes)}
@@ -98,7 +99,7 @@ class Listing:
         labels = np.array([label[kind] for kind in self.classes], "int32")
         whole = Split(labels, None, Files(np.array(self.paths, object)), channels)
         where = np.array(self.splits)
-        parts = {name: np.flatnonzero(where == name) for name in sorted(named)}
+        parts = {name: np.flatnonzero(where == name) for name in sorted({*self.splits})}
         parts = self._completed(parts, labels, classes, shares)
         splits = {name: whole[parts[name]] for name in SPLITS}
         if parts["test"] is parts["validation"]:
@@ -131,8 +132,8 @@ class Listing:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(6) if count)
         counts = {
             f"passed over files that are no images of a class: {kinds}": others.total(),
-            f"turned {turned:,} images upright, as their EXIF data asks": turned,
-            f"{several:,} files have several frames or pages; the first is used": several,
+            f"images turned upright, as their EXIF data asks: {turned:,}": turned,
+            f"files of which only the first frame or page is used: {several:,}": several,
         }
         self.notes += [f"{self.name}: {text}" for text, count in counts.items() if count]
         return good, foreign

@@ -189,8 +189,8 @@ def test_turned_images_and_those_with_several_frames_are_told_once(tmp_path):
     (tmp_path / "dog" / "moving.gif").write_bytes(frames("GIF"))
     source = folder(tmp_path)
     assert [note.partition(": ")[2] for note in source.notes] == [
-        "turned 1 images upright, as their EXIF data asks",
-        "1 files have several frames or pages; the first is used",
+        "images turned upright, as their EXIF data asks: 1",
+        "files of which only the first frame or page is used: 1",
     ]
 
 
@@ -200,7 +200,7 @@ def empty(root):
 
 def images_without_folders(root):
     fill(root, 5)
-    return "no images in class folders"
+    return "no images in class folders, but 5 files outside; expected one folder of images per"
 
 
 def three_images(root):
