@@ -24,8 +24,7 @@ def evaluate(
         ),
     ],
     protocol: Annotated[
-        str | None,
-        typer.Option(help="Test protocol, for example ten_crop (default: the recipe's protocol)."),
+        str | None, typer.Option(help="Test protocol, e.g. ten_crop (default: the recipe's).")
     ] = None,
     scales: Annotated[
         str | None,
