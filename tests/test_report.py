@@ -16,17 +16,23 @@ from typer.testing import CliRunner
 
 from keras_ilsvrc import InputError, build, files, report
 from keras_ilsvrc.cli import app
+from keras_ilsvrc.data.source import Source
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.report import sections
+from keras_ilsvrc.report.classes import DRAWN, TABLE
+from keras_ilsvrc.report.images import MISTAKES
 from keras_ilsvrc.report.inside import layer_of_parts
-from keras_ilsvrc.report.page import render
-from keras_ilsvrc.report.summary import scale_of
+from keras_ilsvrc.report.page import linked, render
+from keras_ilsvrc.report.summary import departures, duration, facts, scale_of
 from keras_ilsvrc.runs.finished import FinishedRun, read
 from keras_ilsvrc.runs.inspection import of_experiment
 
 pytestmark = pytest.mark.tensorflow
 TITLES = (
-    "Summary, Learning, Confusions, Least certain images, First filters, Top activations, "
-    "Occlusion, The net, layer by layer, Recipe"
+    "Summary, What to try next, Learning, Confusions, Classes, Confident mistakes, "
+    "Least certain images, First filters, Top activations, Occlusion, The net, layer by layer, "
+    "Recipe"
 )
 
 
@@ -68,7 +74,7 @@ def test_a_page_holds_all_its_pictures(page):
     assert len(found.pictures) > 16
     for picture in found.pictures:
         head, _, content = picture["src"].partition(",")
-        assert head == "data:image/png;base64"
+        assert head in ("data:image/png;base64", "data:image/jpeg;base64")
         with Image.open(io.BytesIO(base64.b64decode(content))) as image:
             image.load()
             assert int(picture["width"]) / int(picture["height"]) == pytest.approx(
@@ -80,7 +86,8 @@ def test_a_page_holds_all_its_pictures(page):
 def test_a_page_refers_to_nothing_outside_and_runs_nothing(page):
     text = page.read_text(encoding="utf-8")
     found = Page(text)
-    assert all(reference.startswith(("data:", "#")) for reference in found.references)
+    links = [x for x in found.references if not x.startswith(("data:", "#"))]
+    assert links == ["https://arxiv.org/abs/1512.03385"]  # to be followed, not loaded
     assert "script" not in found.tags
     assert "url(" not in text
     assert "@import" not in text
@@ -94,6 +101,10 @@ def test_a_page_says_what_the_run_found(page, small_run):
         f"{result['baseline']['top1_error']:.2f} %",
         "He et al., arXiv:1512.03385",
         "a mirrored digit is another sign",  # a departure of the recipe
+        "in every run of this net",  # a departure of the net
+        "expected, measured in earlier runs",
+        f"{result['finished'][:10]}",
+        f"keras {result['versions']['keras']}",
         "[[departs]]",
         "resnet_cifar[depth=8] on digits",
     ):
@@ -139,6 +150,101 @@ def test_of_a_thousand_classes_the_most_frequent_confusions_are_listed():
     assert "table" not in Page(found.html).tags
     assert words == "class 2 mistaken for class 9 3 of 5 class 777 mistaken for class 3 1 of 5"
     assert found.note.startswith("4 of 5,000")
+
+
+@pytest.mark.parametrize(("number", "tags"), [(TABLE, "table"), (TABLE + 1, "img"), (DRAWN, "img")])
+def test_many_classes_are_drawn_and_few_are_a_table(number, tags):
+    found = Page(sections.confusion(fake([0, 1, 2], [0, 2, 1], number)).html)
+    assert {"table", "img"} & set(found.tags) == {tags}
+
+
+def test_recall_and_precision_are_of_each_class_the_lowest_recall_first():
+    # class 0 has 3 images, of which 2 are right; class 1 has 1 image; class 3 has none
+    found = Page(sections.by_class(fake([0, 0, 0, 1, 2], [0, 0, 1, 1, 1], 4)).html)
+    cells = [word.strip() for word in found.words if word.strip()]
+    assert [cells[n : n + 4] for n in (5, 10, 15)] == [
+        ["class 2", "1", "0.0 %", "–"],
+        ["class 0", "3", "66.7 %", "100.0 %"],
+        ["class 1", "1", "100.0 %", "33.3 %"],
+    ]
+    assert cells[9] == cells[14] == "class 1"
+    assert cells[19:] == ["class 3", "0", "–", "–"]
+
+
+def with_images(labels, guesses, shares):
+    """A run on grey images of one pixel; `shares` are the probabilities of the guesses."""
+    run = fake(labels, guesses, 3)
+    probabilities = np.array([np.eye(3)[guess] * share for guess, share in zip(guesses, shares)])
+    store = Files(np.array([f"/home/me/photos/{n}.png" for n in range(len(labels))], object))
+    pixels = np.full((len(labels), 1, 1, 1), 200, "uint8")
+    run.experiment.test = Split(np.array(labels), pixels, store, 1)
+    return dataclasses.replace(run, probabilities=probabilities)
+
+
+def test_mistakes_are_shown_with_their_files_the_most_confident_first():
+    shown = sections.mistakes(with_images([0, 1, 2, 0], [1, 1, 0, 2], [0.6, 0.9, 0.95, 0.8]))
+    words = " ".join(" ".join(Page(shown.html).words).split())
+    assert shown.note.startswith("All 3 mistakes")
+    assert [words.index(f"{n}.png") for n in (2, 3, 0)] == sorted(
+        words.index(f"{n}.png") for n in (2, 3, 0)
+    )
+    assert "class 0 95% true class: class 2 2.png" in words
+    assert "1.png" not in words
+    assert "/home" not in words
+    assert sections.mistakes(with_images([0], [0], [0.9])) is None
+    many = with_images([0] * 30, [1] * 30, [0.5] * 30)
+    assert sections.mistakes(many).note.startswith(f"The {MISTAKES} most confident of 30 mistakes")
+
+
+def test_images_are_shown_in_one_polarity():
+    content = Page(sections.doubtful(with_images([0], [0], [0.9])).html).pictures[0]["src"]
+    with Image.open(io.BytesIO(base64.b64decode(content.partition(",")[2]))) as image:
+        assert np.asarray(image).tolist() == [[200]]
+
+
+def test_a_run_without_its_images_says_so_in_one_line(held, tmp_path):
+    gone = dataclasses.replace(held.experiment, test=held.experiment.test[:0])
+    run = dataclasses.replace(held, experiment=gone, probabilities=held.probabilities[:0])
+    found = Page(report.write_page(run, tmp_path / "page.html").read_text(encoding="utf-8"))
+    words = " ".join(" ".join(found.words).split())
+    assert "--data" in words
+    assert "First filters" in words
+    for title in ("Confusions", "Confident mistakes", "Occlusion"):
+        assert title not in words
+    assert words.count("1,437 training, 360 test images") == 1
+
+
+def test_departures_are_listed_only_for_a_recipe_of_a_paper(held):
+    assert len(departures(held)) > len(held.experiment.recipe.departs) == 4
+    recipe = held.experiment.recipe.model_copy(update={"departs": [], "expect": None})
+    own = dataclasses.replace(held, experiment=dataclasses.replace(held.experiment, recipe=recipe))
+    assert departures(own) == []
+    assert "other data" in dict(facts(own))["paper"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (3600, "1 h 0 min"), (90061, "25 h 1 min")],
+)
+def test_a_duration_is_readable(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("folder:/data/my cats", "my cats"),
+        ("digits", "digits"),
+        ("tfds:imagenet/1pct", "imagenet/1pct"),
+    ],
+)
+def test_the_label_of_a_source_has_no_folders(name, label):
+    assert Source(name, {}, ()).label == label
+
+
+def test_papers_are_links_and_other_text_is_escaped():
+    link = '<a href="https://arxiv.org/abs/1512.03385">arXiv:1512.03385</a>'
+    assert linked("<b> arXiv:1512.03385,") == f"&lt;b&gt; {link},"
 
 
 @pytest.mark.parametrize(
@@ -242,3 +348,13 @@ def test_a_browser_would_have_complained(tmp_path, opened):
     assert opened.value("Array.from(document.images, x => x.naturalWidth)") == [0, 0]
     assert len(opened.complaints()) >= 1
     assert len(opened.requests()) == 2
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_page_is_opened_in_a_browser(small_run, tmp_path, monkeypatch, opened):
+    asked, page = [], tmp_path / "my page.html"
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or opened)
+    monkeypatch.setattr(report, "report", lambda run, out, *rest: out)
+    result = CliRunner().invoke(app, ["report", str(small_run), "--out", str(page), "--open"])
+    assert (result.stdout.strip(), asked) == (str(page), [page.as_uri()])
+    assert ("no browser was found" in result.stderr) != opened

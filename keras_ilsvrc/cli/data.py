@@ -1,14 +1,18 @@
 """The `data check` command, which counts the images of a data set and reports bad files."""
 
 import json
+import shlex
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.cli.options import BAD_INPUT, Json, table_of
+from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, table_of
+from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.errors import printable
+from keras_ilsvrc.files import whole
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 SHOWN = 5  # maximum number of items printed per list
+CLASSES = 40  # maximum number of classes printed; of more, the largest and smallest EDGE
+EDGE = 10
+FILES = ("folder:", "csv:")  # sources of a user's own files
 
 app = typer.Typer(no_args_is_help=True, help="Check data sets.")
 
@@ -29,24 +36,35 @@ def data() -> None:
 def check(
     source: Annotated[
         str,
-        typer.Argument(help="Data set: digits, folder:PATH, idx:PATH, imagenet:PATH or tfds:NAME."),
+        typer.Argument(
+            help="Folder of images, CSV of files and labels, or data set: digits, folder:PATH, "
+            "csv:FILE, idx:PATH, imagenet:PATH or tfds:NAME."
+        ),
     ],
     channels: Annotated[
         int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")
     ] = 3,
+    sheet: Annotated[
+        Path, typer.Option(help="PNG of some images of each class; not written with --json.")
+    ] = Path("contact_sheet.png"),
     as_json: Json = False,
 ) -> None:
     """Read and decode every image and list the bad files. Exit with 2 if any file is bad."""
+    check_file("--sheet", sheet, ".png")
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.check import check as look_at
 
-    found = look_at(source, channels)
+    found = look_at(source, channels, examples=not as_json)
     if as_json:
-        bad = [fault._asdict() for fault in found.bad]
-        print(json.dumps({**asdict(found), "bad": bad}, indent=2))
+        table = asdict(found) | {"bad": [fault._asdict() for fault in found.bad]}
+        del table["examples"]
+        print(json.dumps(table, indent=2))
     else:
         _show(found)
+        _draw(found, sheet)
+        _show_faults(found)
+        _advise(found)
     if found.bad:
         raise typer.Exit(BAD_INPUT)
 
@@ -62,6 +80,7 @@ def _show(found: "Findings") -> None:
         table.add_row(split, *(f"{number:,.10g}" for number in numbers))
     console = Console(width=WIDTH, markup=False, highlight=False)
     console.print(table)
+    _show_classes(found, console)
     for split, row in found.classes.items():
         _list(f"empty classes of {split}", row["empty"])
     for side, three in (("height", found.heights), ("width", found.widths)):
@@ -69,15 +88,68 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    print(f"images with an EXIF rotation, which is not applied: {found.rotated:,}")
+    if not found.source.startswith(FILES):  # otherwise the notes give these numbers
+        print(f"images turned upright, as their EXIF data asks: {found.turned:,}")
+        print(f"files of which only the first frame or page is used: {found.several:,}")
     _list("files whose suffix does not match their format", found.misnamed)
     _list("duplicates", [" = ".join(names) for names in found.duplicates])
     print(f"groups of duplicates in more than one class: {found.two_classes:,}")
     for pair, count in found.shared.items():
         print(f"images that are in both of {pair}: {count:,}")
+
+
+def _show_faults(found: "Findings") -> None:
+    """Print the notes about a data set, and every bad file."""
+    for note in found.notes:
+        print(f"note: {printable(note)}")
     print(f"bad: {len(found.bad):,}")
     for fault in found.bad:
         print(f"  {fault}")
+
+
+def _show_classes(found: "Findings", console: Console) -> None:
+    """Print the number of images of each class in each split, and the imbalance."""
+    counts = sorted(found.counts.items(), key=lambda item: -sum(item[1].values()))
+    if len(counts) > CLASSES:
+        more = (f"... {len(counts) - 2 * EDGE:,} more classes", dict[str, int]())
+        counts = [*counts[:EDGE], more, *counts[-EDGE:]]
+    table = table_of(("class", *found.images), ("class",))
+    for name, own in counts:
+        table.add_row(titled(name), *(f"{count:,}" for count in own.values()))
+    console.print()
+    console.print(table)
+    console.print()
+    if found.imbalance:
+        times = f"{found.imbalance:,.3g}"
+        print(f"imbalance: the largest class has {times} times as many images as the smallest")
+
+
+def titled(name: str) -> str:
+    """Return a class name for a table; an ImageNet synset with its English name."""
+    known = readable(name)
+    return name if known == name else f"{known} ({name})"
+
+
+def _draw(found: "Findings", sheet: Path) -> None:
+    """Write the contact sheet, if there are images."""
+    if not found.examples:
+        return
+    from keras_ilsvrc.visualize.figures import save
+    from keras_ilsvrc.visualize.sheets import contact_sheet
+
+    images = {readable(name): own for name, own in found.examples.items()}
+    with whole(sheet) as part:
+        save(contact_sheet(images, printable(found.source)), part)
+    print(f"examples of {len(images):,} classes: {sheet}")
+
+
+def _advise(found: "Findings") -> None:
+    """Print the command to type next, if the data set can be used to train."""
+    if found.bad or len(found.counts) < 2 or not found.source.startswith(FILES):
+        return
+    path = found.source.partition(":")[2]
+    words = [path, "--net", "resnet18", "--out", f"{Path(path).absolute().stem}.toml"]
+    print(f"\nnext: keras-ilsvrc new {shlex.join(words)}")
 
 
 def _list(what: str, names: list[str]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, table_of
+from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, print_next, table_of
 from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.bars import tracked
@@ -59,7 +59,22 @@ def predict(
     if not paths:
         raise InputError("no images are given; name files, folders or patterns after the run")
     quiet_tensorflow()
-    loaded, out, bad = load(), sys.stdout, []
+    write: Write = _json if as_json else _csv if as_csv else _block if len(paths) == 1 else _lines
+    bad = _print(load(), paths, top, write, page)
+    if page:
+        print(page, file=sys.stderr if as_json or as_csv else sys.stdout)
+    if bad:
+        print(f"{bad:,} of {len(paths):,} files were left out", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT)
+    if not (net or as_json or as_csv):
+        print_next("export", words[0], "--format", "onnx")
+
+
+def _print(
+    loaded: "LoadedRun", paths: list[Path], top: int, write: Write, page: Path | None
+) -> int:
+    """Print the answers for all images that can be used. Return the number of the others."""
+    out, bad = sys.stdout, []
 
     def report(line: str) -> None:
         bad.append(line)
@@ -71,15 +86,10 @@ def predict(
 
         title = f"{loaded.model.name}, {len(paths):,} images"
         answers = write_answers(answers, page, title, loaded.shape[-1])
-    write: Write = _json if as_json else _csv if as_csv else _block if len(paths) == 1 else _lines
     # On a terminal, the printed lines show the progress. `out` is kept because rich replaces
     # sys.stdout while it shows a bar.
     write(tracked(answers, len(paths), "predicting", shown=not out.isatty()), out)
-    if page:
-        print(page, file=sys.stderr if as_json or as_csv else out)
-    if bad:
-        print(f"{len(bad):,} of {len(paths):,} files were left out", file=sys.stderr)
-        raise typer.Exit(BAD_INPUT)
+    return len(bad)
 
 
 def _loader(

@@ -2,29 +2,26 @@
 
 import hashlib
 import os
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from array import array
+from collections import Counter
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageOps
 
-from keras_ilsvrc.data.decode import Fault, Header, own_limit
-from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.headers import ENDINGS, Fault, Header, own_limit
+from keras_ilsvrc.data.sources import open_source, source_name
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import in_threads
 
 PIXELS = "pixels"  # format reported for images that are stored as pixels, without encoding
-ENDINGS = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    ".png": "PNG",
-    ".gif": "GIF",
-    ".bmp": "BMP",
-    ".webp": "WEBP",
-}
+THUMBNAIL = 96  # height and width of an example, in pixels
+SHOWN_CLASSES, SHOWN_IMAGES = 20, 5  # maximum number of classes with examples, and of examples
 
 
 @dataclass
@@ -36,36 +33,47 @@ class Findings:
         images: Number of good images, by split.
         classes: Minimum, median and maximum number of good images per class, and the empty
             classes, by split.
+        counts: Number of good images of each class, by split, by the name of the class.
+        imbalance: Number of images of the largest class, divided by that of the smallest that is
+            not empty; None without images.
         heights: Minimum, median and maximum height in pixels, over all splits.
         widths: Minimum, median and maximum width in pixels, over all splits.
         modes: Number of images by mode: grey, RGB, CMYK, alpha, 16 bit and so on.
         formats: Number of images by actual format: JPEG, PNG and so on; `pixels` if not encoded.
         misnamed: Images whose file name has the extension of another format. The entry
             `PNG: image.jpg` is a PNG, for example.
-        rotated: Number of images for which EXIF asks for a rotation, which is not applied.
+        turned: Number of images that are turned upright, as EXIF asks.
+        several: Number of files with several frames or pages, of which the first is used.
         duplicates: Names of images with the same content, one list per content.
         two_classes: Number of lists in `duplicates` that contain images of several classes.
         shared: Number of images whose content is in two splits, by the names of both splits:
             `train, validation`.
         bad: Every image, file or folder that cannot be used.
+        notes: Remarks about the source, one line each, for example on files passed over.
+        examples: Small images (96, 96, 3) of some classes, by the name of the class.
     """
 
     source: str
     images: dict[str, int] = field(default_factory=dict)
     classes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    imbalance: float | None = None
     heights: tuple[int, float, int] | None = None
     widths: tuple[int, float, int] | None = None
     modes: dict[str, int] = field(default_factory=dict)
     formats: dict[str, int] = field(default_factory=dict)
     misnamed: list[str] = field(default_factory=list)
-    rotated: int = 0
+    turned: int = 0
+    several: int = 0
     duplicates: list[list[str]] = field(default_factory=list)
     two_classes: int = 0
     shared: dict[str, int] = field(default_factory=dict)
     bad: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    examples: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
-def check(name: str, channels: int = 3) -> Findings:
+def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
     """Read and decode every image of a source, on all cores, and return the findings.
 
     If the source cannot be opened even without its bad files, it is the last entry of
@@ -74,6 +82,7 @@ def check(name: str, channels: int = 3) -> Findings:
     Args:
         name: Name of the source, as for `open_source`.
         channels: Number of channels to decode to, 1 or 3.
+        examples: Whether to keep small images of up to 20 classes, 5 of each.
 
     Raises:
         InputError: If the source cannot be opened and no bad file was found in it.
@@ -84,8 +93,10 @@ def check(name: str, channels: int = 3) -> Findings:
     except InputError as error:
         if not found.bad:
             raise
-        found.bad.append(Fault(name, None, str(error)))
+        path = source_name(name).partition(":")[2]
+        found.bad.append(Fault(name, None, str(error).removeprefix(f"{path}: ")))
         return found
+    found.source, found.notes = source.name, list(source.notes)
     tally = _Tally(found)
     splits: list[Split] = []
     for title in source.splits:
@@ -94,10 +105,13 @@ def check(name: str, channels: int = 3) -> Findings:
         except InputError as error:  # a TFDS split is read only now, when it is first used
             found.bad.append(Fault(title, None, str(error)))
             continue
-        if split not in splits:  # count a split with two names, `validation` and `test`, once
+        # Count a split with two names, `validation` and `test`, once.
+        if len(split) and split not in splits:
             splits.append(split)
             tally.add(title, split, source.classes)
     tally.close(splits)
+    if examples and splits:
+        found.examples = _examples(splits[0], source.classes, {fault.name for fault in found.bad})
     return found
 
 
@@ -108,9 +122,8 @@ class _Tally:
         self.found = found
         self.modes: Counter[str] = Counter()
         self.formats: Counter[str] = Counter()
-        self.sizes: list[tuple[int, int]] = []
-        # Images with the same content, by its digest. An image is given as (split number, index).
-        self.places: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
+        # One item per image: compact, since there may be millions.
+        self.sizes, self.digests, self.places = array("i"), bytearray(), array("q")
         self.titles: list[str] = []
 
     def add(self, title: str, split: Split, classes: Sequence[str]) -> None:
@@ -125,36 +138,78 @@ class _Tally:
                     continue
                 digest, header = result
                 counts[split.labels[index]] += 1
-                self.places[digest].append((number, index))
-                self.sizes.append((header.height, header.width))
-                self.modes[header.mode] += 1
-                self.formats[header.format] += 1
-                self.found.rotated += header.rotated
-                name = split.name(index)
-                ending = os.path.splitext(name)[1].lower()
-                if ENDINGS.get(ending, header.format) != header.format != PIXELS:
-                    self.found.misnamed.append(f"{header.format}: {name}")
+                self.digests += digest
+                self.places.extend((number, index))
+                self._add_header(header, split.name(index))
         self.found.images[title] = int(counts.sum())
         least, median, most = _three(counts)
         empty = [classes[label] for label in np.flatnonzero(counts == 0).tolist()]
         self.found.classes[title] = {"least": least, "median": median, "most": most, "empty": empty}
+        for name, count in zip(classes, counts.tolist()):
+            self.found.counts.setdefault(name, {})[title] = count
+
+    def _add_header(self, header: Header, name: str) -> None:
+        self.sizes.extend((header.height, header.width))
+        self.modes[header.mode] += 1
+        self.formats[header.format] += 1
+        self.found.turned += header.turned
+        self.found.several += header.several
+        ending = os.path.splitext(name)[1].lower()
+        if ENDINGS.get(ending, header.format) != header.format != PIXELS:
+            self.found.misnamed.append(f"{header.format}: {name}")
 
     def close(self, splits: Sequence[Split]) -> None:
         found = self.found
         found.modes = dict(self.modes.most_common())
         found.formats = dict(self.formats.most_common())
         if self.sizes:
-            found.heights, found.widths = map(_three, zip(*self.sizes, strict=True))
+            sizes = np.reshape(self.sizes, (-1, 2))
+            found.heights, found.widths = map(_three, sizes.T)
+        totals = [total for one in found.counts.values() if (total := sum(one.values()))]
+        found.imbalance = max(totals) / min(totals) if totals else None
+        places = np.reshape(self.places, (-1, 2))
         shared: Counter[str] = Counter()
-        for places in self.places.values():
-            if len(places) == 1:
-                continue
-            found.duplicates.append([splits[one].name(index) for one, index in places])
-            labels = {int(splits[one].labels[index]) for one, index in places}
+        for group in _equal_rows(np.frombuffer(self.digests, "uint8").reshape(-1, 32)):
+            images = places[group].tolist()
+            found.duplicates.append([splits[one].name(index) for one, index in images])
+            labels = {int(splits[one].labels[index]) for one, index in images}
             found.two_classes += len(labels) > 1
-            within = sorted({one for one, _ in places})
+            within = sorted({one for one, _ in images})
             shared.update(f"{self.titles[a]}, {self.titles[b]}" for a, b in combinations(within, 2))
         found.shared = dict(shared)
+
+
+def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
+    """Return the indices of rows that occur more than once, one array for each such row."""
+    if not len(rows):
+        return []
+    order = np.lexsort(rows.T)
+    starts = np.flatnonzero(np.any(rows[order[1:]] != rows[order[:-1]], 1)) + 1
+    groups = [np.sort(group) for group in np.split(order, starts) if len(group) > 1]
+    return sorted(groups, key=lambda group: group[0])
+
+
+def _examples(split: Split, classes: Sequence[str], bad: Set[str]) -> dict[str, list[np.ndarray]]:
+    """Return thumbnails of up to 20 classes, 5 of each, spread over the images of a split."""
+    found: dict[str, list[np.ndarray]] = {}
+    for label in _spread(np.unique(split.labels).tolist(), SHOWN_CLASSES):
+        own = np.flatnonzero(split.labels == label).tolist()
+        own = [index for index in own if split.name(index) not in bad]
+        images = [np.asarray(split.image(index)) for index in _spread(own, SHOWN_IMAGES)]
+        if images:
+            found[classes[label]] = [_thumbnail(image) for image in images]
+    return found
+
+
+def _spread(items: Sequence[int], most: int) -> list[int]:
+    """Return at most `most` items, evenly spread."""
+    places = np.linspace(0, len(items) - 1, min(len(items), most))
+    return [items[int(place)] for place in places]
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    picture = Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert("RGB")
+    return np.asarray(ImageOps.pad(picture, (THUMBNAIL, THUMBNAIL), color="white"))
 
 
 def _look(split: Split, index: int) -> tuple[bytes, Header] | Fault:
@@ -168,7 +223,7 @@ def _look(split: Split, index: int) -> tuple[bytes, Header] | Fault:
     pixels = split.pixels[index]
     height, width, channels = pixels.shape
     mode = "grey" if channels == 1 else "RGB"
-    return hashlib.sha256(pixels).digest(), Header(PIXELS, height, width, mode, False)
+    return hashlib.sha256(pixels).digest(), Header(PIXELS, height, width, mode)
 
 
 def _three(numbers: Sequence[int] | np.ndarray) -> tuple[int, float, int]:

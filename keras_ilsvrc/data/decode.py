@@ -1,127 +1,132 @@
-"""Decoding of encoded images such as JPEGs, and detection of bad images."""
+"""Decoding of encoded images to the pixels that Pillow gives.
+
+TensorFlow decodes ordinary JPEG and PNG files, since it is fast and needs no lock of Python.
+Pillow decodes all others: other formats and modes, and images that EXIF asks to turn.
+"""
 
 import io
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from keras_ilsvrc.errors import printable, ran_out, reason
+from keras_ilsvrc.data.headers import (
+    TURNS,
+    BadImage,
+    Header,
+    opened,
+    orientation,
+    read_header,
+)
+from keras_ilsvrc.errors import ran_out
 
-MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB when decoded to RGB
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-ORIENTATION = 0x0112  # EXIF tag that gives the rotation of an image
-# Names reported for Pillow's image modes. Modes not listed, such as CMYK, keep Pillow's name.
-MODE_NAMES = {
-    "1": "grey",
-    "L": "grey",
-    "P": "palette",
-    "LA": "alpha",
-    "RGBA": "alpha",
-    "PA": "alpha",
-}
-
-
-class BadImage(ValueError):
-    """Error for an image that cannot be used. The message says in a few words why."""
-
-
-class Fault(NamedTuple):
-    """Unusable image, file or folder, and the reason. `size` is in bytes, or None if not known."""
-
-    name: str
-    size: int | None
-    reason: str
-
-    def __str__(self) -> str:
-        size = "" if self.size is None else f" ({self.size} bytes)"
-        return printable(f"{self.name}: {self.reason}{size}")
-
-
-class Header(NamedTuple):
-    """Format, size and colour mode, as read from the header of an encoded image.
-
-    `rotated` is True if EXIF data ask for a rotation, which is not applied.
-    """
-
-    format: str
-    height: int
-    width: int
-    mode: str
-    rotated: bool
+HEAD = 4096  # first bytes of a JPEG, which usually contain its whole header
+# A JPEG's header as a pattern of ASCII bytes, the only ones that TensorFlow can match: the frame
+# (8 bits, 3 or 1 components), and the first scan, before which all metadata must come.
+JPEG = (
+    r"\C*\x00(\x11\x08\C{4}\x03|\x0b\x08\C{4}\x01)\C*"
+    r"\x00(\x0c\x03[\x00-\x7f]{6}|\x08\x01[\x00-\x7f]{2})\x00[\x00\x3f][\x00-\x1f]\C*"
+)
+PNG = r"\CPNG\C{20}\x08[\x00\x02]\C*"  # 8 bits per channel; grey or RGB
+# Metadata that may contain an orientation, and chunks of a PNG that change its pixels.
+SPECIAL = r"\C*(Exif|ns\.adobe\.com|eXIf|Raw profile|XML:com|tRNS|acTL)\C*"
+# Weights of red, green and blue in Pillow's grey, in 1 / 65,536.
+GREY = (19595, 38470, 7471)
+matches = tf.strings.regex_full_match
+Decode = Callable[[], tf.Tensor]
 
 
 def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
-    """Decode bytes to a uint8 image (height, width, channels) without applying EXIF rotation.
+    """Decode bytes to a uint8 image (height, width, channels), turned upright as EXIF asks.
 
-    The format is JPEG or PNG, or with 3 channels also WebP, BMP or GIF (the first frame).
+    The pixels are those of Pillow: the first frame, 16 bits reduced to their upper 8, transparent
+    pixels over white, and converted to `RGB` or `L`. The format is detected from the content.
+
+    Args:
+        content: Encoded bytes, a scalar string.
+        channels: Number of channels, 1 or 3.
     """
-    image = tf.io.decode_image(content, channels, expand_animations=False)
+    content = tf.convert_to_tensor(content)
+
+    def of_png() -> tf.Tensor:
+        return to_channels(tf.io.decode_png(content, 3), channels)
+
+    def by_pillow() -> tf.Tensor:
+        image = tf.numpy_function(lambda x: _by_pillow(x, channels), [content], tf.uint8)
+        return tf.ensure_shape(image, (None, None, channels))
+
+    image = if_plain_jpeg(
+        content,
+        lambda: to_channels(tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE"), channels),
+        lambda: tf.cond(_plain_png(content), of_png, by_pillow),
+    )
     image.set_shape((None, None, channels))
     return image
 
 
-@contextmanager
-def own_limit() -> Iterator[None]:
-    """Suppress Pillow's warnings about large images inside this context.
+def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
+    """Convert an RGB uint8 image to 1 or 3 channels, with the same greys as Pillow."""
+    if channels == 3:
+        return image
+    weighted = tf.reduce_sum(tf.cast(image, tf.int32) * GREY, -1, keepdims=True)
+    return tf.cast((weighted + 0x8000) // 0x10000, tf.uint8)
 
-    Use it in the main thread only, since Python's warning filters are global.
+
+def if_plain_jpeg(content: tf.Tensor, then: Decode, otherwise: Decode) -> tf.Tensor:
+    """Return `then()` for a JPEG of which TensorFlow and Pillow make the same pixels.
+
+    This is a JPEG in RGB or grey which EXIF does not ask to turn. The first bytes usually show it;
+    else Pillow reads the header. For all other images, `otherwise()` is returned.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        yield
+    head = tf.strings.substr(content, 0, HEAD)
+    is_jpeg = tf.io.is_jpeg(content)
+
+    def asked() -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(_is_plain, [content], tf.bool), ())
+
+    return tf.cond(
+        is_jpeg & matches(head, JPEG) & ~matches(head, SPECIAL),
+        then,
+        lambda: tf.cond(tf.cond(is_jpeg, asked, lambda: False), then, otherwise),
+    )
 
 
-def read_header(file: BinaryIO) -> Header:
-    """Read the header of an encoded image, without decoding the pixels.
+def _plain_png(content: tf.Tensor) -> tf.Tensor:
+    """Return whether bytes are a PNG that TensorFlow decodes to the same pixels as Pillow."""
+    return tf.cond(matches(content, PNG), lambda: ~matches(content, SPECIAL), lambda: False)
 
-    Raises:
-        BadImage: If the file is not an image, or the image is too large or animated.
-    """
-    start = file.read(64)
-    if not start:
-        raise BadImage("an empty file, not an image")
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        raise BadImage(f"begins with {start[:20]!r}, looks like an HTML page: failed download?")
-    sixteen_bits = start[:4] == b"\x89PNG" and start[24:25] == b"\x10"
-    file.seek(0)
+
+def _is_plain(content: bytes | np.ndarray) -> bool:
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise BadImage(f"{width}x{height} is above the limit of 100 megapixels")
-            # A JPEG with several pictures (MPO) is accepted: decoders read only the first picture.
-            if image.format != "MPO" and getattr(image, "is_animated", False):
-                raise BadImage(f"an animated {image.format} of {image.n_frames} frames")
-            mode = "16 bit" if sixteen_bits else MODE_NAMES.get(image.mode, image.mode)
-            format = "JPEG" if image.format == "MPO" else image.format
-            return Header(format, height, width, mode, _orientation(image) != 1)
-    except UnidentifiedImageError:
-        known = ", ".join(FORMATS)
-        raise BadImage(f"begins with {start[:8]!r}; not an image: expected {known}") from None
-    except Image.DecompressionBombError:
-        raise BadImage("above the limit of 100 megapixels") from None
-    except (BadImage, MemoryError):
-        raise
-    except Exception as error:  # Pillow raises exceptions of any type for damaged files
-        raise BadImage(f"a damaged image: {reason(error)}") from error
+        with opened(_file(content)) as image:
+            return image.mode in ("L", "RGB") and orientation(image) not in TURNS
+    except BadImage:  # decoding it raises the error
+        return False
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        # Not PngImageFile.getexif, which would decode the whole image to find EXIF data after it.
-        return Image.Image.getexif(image).get(ORIENTATION, 1)
-    except MemoryError:
-        raise
-    except Exception:  # damaged EXIF data can raise any exception, but the image is usable
-        return 1
+def _file(content: bytes | np.ndarray) -> io.BytesIO:
+    """Return a file of bytes, which TensorFlow wraps in an array outside of graphs."""
+    return io.BytesIO(content.item() if isinstance(content, np.ndarray) else content)
+
+
+def _by_pillow(content: bytes | np.ndarray, channels: int) -> np.ndarray:
+    with opened(_file(content)) as image:
+        image.load()
+        turn = TURNS.get(orientation(image))
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = image.convert("L" if channels == 1 else "RGB")
+        if turn is not None:
+            image = image.transpose(turn)
+        return np.asarray(image).reshape(image.height, image.width, channels)
 
 
 def examine(content: bytes, channels: int) -> Header:
-    """Decode a whole image to find out whether it is damaged, and return its header.
+    """Decode a whole image and return its header.
 
     Raises:
         BadImage: If the image cannot be decoded.
@@ -132,9 +137,7 @@ def examine(content: bytes, channels: int) -> Header:
     except Exception as error:
         if ran_out(error):
             raise
-        if channels == 1 and header.format not in ("JPEG", "PNG"):
-            raise BadImage(f"a {header.format} can only be decoded in colour") from error
-        # Ignore zeros after the JPEG end marker, since some disks and cameras append them.
+        # Zeros after the end marker are ignored, since some disks and cameras append them.
         whole = header.format != "JPEG" or content.rstrip(b"\0").endswith(b"\xff\xd9")
         raise BadImage(f"a {'damaged' if whole else 'truncated'} {header.format}") from error
     return header

@@ -1,71 +1,128 @@
-"""The data source `folder:PATH`: a folder that contains one folder of images per class."""
+"""`folder:PATH`: images in one folder per class."""
 
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from keras_ilsvrc.data.decode import BadImage, Fault, own_limit, read_header
-from keras_ilsvrc.data.source import OnFault, Source, refuse, stratified
+from keras_ilsvrc.data.headers import Fault
+from keras_ilsvrc.data.listing import ALL, SPLIT_NAMES, SPLITS, Listing
+from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.errors import InputError, nearest, reason
-from keras_ilsvrc.terminal.bars import in_threads
 
-SPLITS = ("train", "validation", "test")
-SHARES = {"validation": 0.2, "test": 0.2}  # shares of the images if they are not in split folders
+# Folders that systems add, with thumbnails or metadata; ignored like hidden ones.
+FOREIGN_FOLDERS = ("__MACOSX", "@eaDir")
 KINDS: dict[int | str, str] = {
-    stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+EMPTY = "this class folder is empty; fill it or remove it"
 LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
-def folder(root: Path, channels: int = 3, on_fault: OnFault = refuse) -> Source:
-    """Open a folder that contains one folder of images per class, as a data source.
+def folder(
+    root: Path, channels: int = 3, on_fault: OnFault = refuse, shares: Shares | None = None
+) -> Source:
+    """Open a folder of images in class folders. Every folder that contains images is a class.
 
-    The class folders are in `train` and, optionally, `validation` and `test`. If there are no such
-    folders, the images are split with seed 0: 60 % train, 20 % validation and 20 % test.
+    The class folders are in `train`, and in `validation` (or `valid`, `val`), `test` or both, in
+    any case. If there is no folder `train`, the images of each class are split by `shares`. If
+    there are only training images, they are split. If only a test folder is missing, tests use
+    the validation images.
 
     The header of every file is read, so that files that are not images are found before training.
-    Damage after the header is found when an image is used. Names that begin with a dot are skipped.
+    Damage after the header is found when an image is used. Hidden files are passed over, and also
+    files that are no images if their names do not end like those of images.
 
     Args:
         root: Path of the folder.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with every bad file and empty class folder, which are left out.
+        shares: Shares of the splits that the folder does not have.
 
     Raises:
-        InputError: If a folder is missing, or, with the default `on_fault`, if a file is bad.
+        InputError: If a folder is missing, a class is only in a split other than train, a class
+            has too few images to split, or, with the default `on_fault`, if a file is bad.
     """
     check_folder(root)
-    folders = class_folders(root, on_fault)
-    named = [name for name in SPLITS if name in folders]
-    if named and "train" not in named:
-        raise InputError(f"{root}: found {', '.join(named)}, but no folder train; add one")
-    found = {name: class_folders(root / name, on_fault) for name in named} or {"all": folders}
-    classes = found["train" if named else "all"]
-    if not classes:
-        raise InputError(f"{root}: no class folders; expected one folder of images per class")
-    splits = {}
-    for name, own in found.items():
-        base = root / name if named else root
-        extra = sorted(set(own) - set(classes))
-        if extra:
-            raise InputError(f"{base / extra[0]}: this class has no folder in {root}/train; add it")
-        splits[name] = _with_good_headers(listed(base, classes, root, channels, on_fault), on_fault)
-    if not named:
-        whole = splits["all"]
-        sizes = {name: round(share * len(whole)) for name, share in SHARES.items()}
-        parts = stratified(whole.labels, sizes, str(root))
-        splits = {name: whole[part] for name, part in parts.items()}
-    return Source(f"folder:{root}", splits, tuple(classes))
+    found = Listing(f"folder:{root}", str(root))
+    bases = _splits(root, found, on_fault)
+    for split, base in bases.items():
+        _list(base, split, found, os.path.realpath(root), on_fault)
+    return found.source(channels, on_fault, shares or Shares())
+
+
+def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
+    """Return the folders of the splits; the root itself as `ALL` if it has no such folders."""
+    names = class_folders(root)
+    named: dict[str, Path] = {}
+    for name in names:
+        split = SPLIT_NAMES.get(name.lower())
+        if split in named:
+            raise InputError(f"{root / name}: {named[split]} is the split {split} too; remove one")
+        if split:
+            named[split] = root / name
+    others = [name for name in names if root / name not in named.values()]
+    # A class may be called `train`, for photographs of trains.
+    if not named or (others and not any(class_folders(base) for base in named.values())):
+        return {ALL: root}
+    class_folders(root, on_fault)
+    if "train" not in named:
+        has = ", ".join(path.name for path in named.values())
+        raise InputError(f"{root}: found {has}, but no folder train; add this folder")
+    if others:
+        some = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+        found.notes.append(f"{found.name}: not used, since these are not splits: {some}")
+    return {split: named[split] for split in SPLITS if split in named}
+
+
+def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) -> None:
+    """Add the files below a folder to a listing, each with the folder that contains it as class."""
+    kinds: dict[str, list[str]] = {}
+    for place, files, fault, hidden in _walk(base, home, on_fault):
+        found.hidden += hidden
+        if place == base:
+            found.loose += len(files)
+            continue
+        kind = place.relative_to(base).as_posix()
+        if files:
+            kinds[kind] = files
+        elif fault:
+            on_fault(Fault(str(place), None, fault))
+            if split in ("train", ALL):
+                found.empty.add(kind)
+    for kind in sorted(kinds):
+        for path in kinds[kind]:
+            found.add(path, kind, split)
+
+
+def _walk(
+    base: Path, home: str, on_fault: OnFault, above: tuple[str, ...] = ()
+) -> Iterator[tuple[Path, list[str], str, int]]:
+    """Yield each folder with its files, its fault or "", and the number of its hidden entries."""
+    real = os.path.realpath(base)
+    if real in above:
+        on_fault(Fault(str(base), None, "a link to a folder above it"))
+        return
+    if _outside(base, home, on_fault):
+        return
+    try:
+        files, folders, hidden = _contents(base, home, on_fault)
+    except OSError as error:
+        if not above:
+            raise InputError(f"{base}: cannot be read: {reason(error)}") from error
+        yield base, [], f"cannot be read: {reason(error)}", 0
+        return
+    yield base, files, "" if files or folders else EMPTY, hidden
+    for name in folders:
+        yield from _walk(Path(name), home, on_fault, (*above, real))
 
 
 def check_folder(root: Path) -> None:
@@ -77,10 +134,13 @@ def check_folder(root: Path) -> None:
     try:
         if root.is_dir():
             return
+        if root.exists():
+            raise InputError(f"{root}: a file; expected a folder, or a list that ends in .csv")
         found = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []
     except OSError as error:
         raise InputError(f"{str(root)[:300]}: cannot be read: {reason(error)}") from error
-    raise InputError(f"{root}: no such folder; {nearest(root.name, found)}".rstrip("; "))
+    hint = nearest(root.name, found) if found else ""
+    raise InputError(f"{root}: no such folder; {hint}".removesuffix("; "))
 
 
 def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[str]:
@@ -94,7 +154,7 @@ def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[st
         InputError: If the folder cannot be read.
     """
     try:
-        entries = _entries(base)
+        entries, _ = _entries(base)
     except OSError as error:
         raise InputError(f"{base}: cannot be read: {reason(error)}") from error
     names = []
@@ -139,33 +199,42 @@ def images(base: Path, home: str, on_fault: OnFault) -> list[str]:
         home: Path of the data set, with links resolved; links that lead out of it are left out.
         on_fault: Function called with `base` if it is empty, and with everything that is left out.
     """
-    if _outside(base, home):
-        on_fault(Fault(str(base), None, f"a link to {os.path.realpath(base)}, outside {home}"))
+    if _outside(base, home, on_fault):
         return []
     try:
-        entries = _entries(base)
+        files, folders, _ = _contents(base, home, on_fault)
     except OSError as error:
         on_fault(Fault(str(base), None, f"cannot be read: {reason(error)}"))
         return []
-    if not entries:
-        on_fault(Fault(str(base), None, "this class folder is empty; fill it or remove it"))
-    paths = []
+    if not files and not folders:
+        on_fault(Fault(str(base), None, EMPTY))
+    for path in folders:
+        on_fault(Fault(path, None, "a directory, not an image"))
+    return files
+
+
+def _contents(base: Path, home: str, on_fault: OnFault) -> tuple[list[str], list[str], int]:
+    """Return the paths of the files and folders in a folder, and the number of hidden ones."""
+    files: list[str] = []
+    folders: list[str] = []
+    entries, hidden = _entries(base)
     for entry in entries:
         kind = _kind(entry)
-        if entry.is_symlink() and _outside(entry.path, home):
-            fault = f"a link to {os.path.realpath(entry.path)}, outside {home}"
-        elif kind == stat.S_IFREG:
-            paths.append(entry.path)
+        if entry.is_symlink() and _outside(entry.path, home, on_fault):
             continue
+        if kind in (stat.S_IFREG, stat.S_IFDIR):
+            (files if kind == stat.S_IFREG else folders).append(entry.path)
         else:
-            fault = f"{KINDS.get(kind, str(kind))}, not an image"
-        on_fault(Fault(entry.path, None, fault))
-    return paths
+            on_fault(Fault(entry.path, None, f"{KINDS.get(kind, str(kind))}, not an image"))
+    return files, folders, hidden
 
 
-def _entries(base: Path) -> list[os.DirEntry[str]]:
+def _entries(base: Path) -> tuple[list[os.DirEntry[str]], int]:
+    """Return what is in a folder, sorted by name, and the number of hidden entries left out."""
     with os.scandir(base) as found:
-        return sorted((x for x in found if not x.name.startswith(".")), key=lambda x: x.name)
+        entries = sorted(found, key=lambda x: x.name)
+    shown = [x for x in entries if not x.name.startswith(".") and x.name not in FOREIGN_FOLDERS]
+    return shown, len(entries) - len(shown)
 
 
 def _kind(entry: os.DirEntry[str]) -> int | str:
@@ -178,31 +247,10 @@ def _kind(entry: os.DirEntry[str]) -> int | str:
         return LINKS.get(error.errno or 0) or f"cannot be read: {reason(error)}"
 
 
-def _outside(path: str | Path, home: str) -> bool:
-    return os.path.commonpath([os.path.realpath(path), home]) != home
-
-
-def _with_good_headers(split: Split, on_fault: OnFault) -> Split:
-    kept = []
-    paths = [split.name(index) for index in range(len(split))]
-    with own_limit():
-        faults = in_threads(_bad_header, paths, "reading headers")
-        for index, fault in enumerate(faults):
-            if fault:
-                on_fault(fault)
-            else:
-                kept.append(index)
-    return split[np.array(kept, int)]
-
-
-def _bad_header(path: str) -> Fault | None:
-    size = None
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            read_header(file)
-    except BadImage as error:
-        return Fault(path, size, str(error))
-    except OSError as error:
-        return Fault(path, size, f"cannot be read: {reason(error)}")
-    return None
+def _outside(path: str | Path, home: str, on_fault: OnFault) -> bool:
+    """Return whether a path leads out of a folder; if so, report it."""
+    real = os.path.realpath(path)
+    outside = os.path.commonpath([real, home]) != home
+    if outside:
+        on_fault(Fault(str(path), None, f"a link to {real}, outside {home}"))
+    return outside

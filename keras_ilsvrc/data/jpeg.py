@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from keras_ilsvrc.data import windows
+from keras_ilsvrc.data.decode import to_channels
 from keras_ilsvrc.data.ops import interpolated, resampled
 from keras_ilsvrc.data.types import Image, Rows, Seed, Side
 from keras_ilsvrc.data.windows import Place, Window
@@ -79,7 +80,7 @@ def _scaled(
     first = tf.maximum(tf.cast(start - reach, tf.int32), 0)
     last = tf.minimum(tf.cast(stop + reach, tf.int32), sizes)
     window = tf.concat([first, last - first], 0)
-    pixels = tf.image.decode_and_crop_jpeg(content, window, channels)
+    pixels = _crop(content, window, channels)
     shift = tf.cast(first, tf.float32) * scale - place
     return resampled(pixels, shown, scale, shift)
 
@@ -94,5 +95,10 @@ def _decode(content: tf.Tensor, window: Window, whole_width: Side, channels: int
     before = tf.minimum(left, 1)
     after = tf.minimum(whole_width - left - width, 1)
     wider = tf.stack([top, left - before, height, before + width + after])
-    pixels = tf.image.decode_and_crop_jpeg(content, wider, channels)
+    pixels = _crop(content, wider, channels)
     return tf.slice(pixels, [0, before, 0], [height, width, channels])
+
+
+def _crop(content: tf.Tensor, window: tf.Tensor, channels: int) -> Image:
+    pixels = tf.image.decode_and_crop_jpeg(content, window, 3, dct_method="INTEGER_ACCURATE")
+    return to_channels(pixels, channels)

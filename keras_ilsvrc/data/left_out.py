@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from keras_ilsvrc.data.decode import Fault, own_limit
+from keras_ilsvrc.data.headers import Fault, own_limit
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.errors import InputError

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, fold_in, image_at, needed
-from keras_ilsvrc.data.decode import Fault, read_header
+from keras_ilsvrc.data.headers import Fault, read_header
 from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor

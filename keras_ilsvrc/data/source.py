@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from keras_ilsvrc.data.decode import Fault
+from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.split import Split, joined
 from keras_ilsvrc.errors import InputError, nearest, printable, reason
 
@@ -16,16 +17,44 @@ from keras_ilsvrc.errors import InputError, nearest, printable, reason
 OnFault = Callable[[Fault], None]
 
 
+class Shares(NamedTuple):
+    """Shares of each class's images that become splits, if a source has none of its own.
+
+    Attributes:
+        validation: Share of validation images, from 0 to 0.9.
+        test: Share of test images, from 0 to 0.9.
+        seed: Seed of the choice, which depends on nothing else but the names of the images.
+    """
+
+    validation: float = 0.2
+    test: float = 0.2
+    seed: int = 0
+
+
 @dataclass(frozen=True)
 class Source:
-    """Data set with named splits. Unprintable characters in class names are escaped."""
+    """Data set with named splits. Unprintable characters in class names are escaped.
+
+    Attributes:
+        name: Name of the data set, such as `folder:photos`.
+        splits: Splits by name.
+        classes: Names of the classes, in the order of the labels.
+        notes: Remarks for the user about the files, one line each.
+    """
 
     name: str
     splits: Mapping[str, Split]
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
+
+    @property
+    def label(self) -> str:
+        """Name for people, without kind and parent folders: `cats` for `folder:/data/cats`."""
+        path = Path(self.name.partition(":")[2] or self.name)
+        return path.resolve().name if path.is_absolute() or path.exists() else str(path)
 
     def split(self, expression: str) -> Split:
         """Return the split named by an expression such as `train[:500]` or `train+validation`.

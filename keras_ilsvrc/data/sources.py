@@ -1,14 +1,16 @@
-"""Table of all kinds of data sources: digits, folder, idx, imagenet and tfds."""
+"""Table of all kinds of data sources: digits, folder, csv, idx, imagenet and tfds."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_ilsvrc.data.csv_file import csv_file
 from keras_ilsvrc.data.digits import digits
 from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.idx import idx
 from keras_ilsvrc.data.imagenet import imagenet
-from keras_ilsvrc.data.source import OnFault, Source, refuse
+from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.data.tfds_source import tfds_source
 from keras_ilsvrc.errors import InputError, nearest, reason
 
@@ -16,37 +18,52 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 class SourceKind(NamedTuple):
     """Kind of data source: the form of its name, such as `folder:PATH`, and a function to open it.
 
-    `open` is called with the text after the colon, the number of channels, and a function to call
-    with bad files.
+    `open` is called with the text after the colon, the number of channels, a function to call
+    with bad files, and the shares of the splits if the source has none.
     """
 
     written: str
-    open: Callable[[str, int, OnFault], Source]
+    open: Callable[[str, int, OnFault, Shares | None], Source]
 
 
 SOURCES = {
-    "digits": SourceKind("digits", lambda _, channels, on_fault: digits()),
+    "digits": SourceKind("digits", lambda *_: digits()),
     "folder": SourceKind("folder:PATH", lambda at, *rest: folder(Path(at), *rest)),
-    "idx": SourceKind("idx:PATH", lambda at, channels, on_fault: idx(Path(at))),
-    "imagenet": SourceKind("imagenet:PATH", imagenet),
-    "tfds": SourceKind("tfds:NAME", lambda name, channels, on_fault: tfds_source(name, channels)),
+    "csv": SourceKind("csv:FILE", lambda at, *rest: csv_file(Path(at), *rest)),
+    "idx": SourceKind("idx:PATH", lambda at, *_: idx(Path(at))),
+    "imagenet": SourceKind("imagenet:PATH", lambda at, *rest: imagenet(at, *rest[:2])),
+    "tfds": SourceKind("tfds:NAME", lambda name, channels, *_: tfds_source(name, channels)),
 }
 
 
-def open_source(name: str, channels: int = 3, on_fault: OnFault = refuse) -> Source:
+def source_name(text: str) -> str:
+    """Return the name of the source that a user means: `photos/` becomes `folder:photos`."""
+    typed = os.sep in text and ":" not in text  # likely a path, though there may be no such file
+    if text.partition(":")[0] in SOURCES or not (typed or os.path.exists(text)):
+        return text
+    path = text.rstrip(os.sep) or os.sep
+    return f"csv:{path}" if path.lower().endswith(".csv") else f"folder:{path}"
+
+
+def open_source(
+    name: str, channels: int = 3, on_fault: OnFault = refuse, split: Shares | None = None
+) -> Source:
     """Open a data source by its name.
 
     Args:
-        name: `digits`, `folder:PATH`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; each is
-            described in the docstring of the function that opens it.
+        name: `digits`, `folder:PATH`, `csv:FILE`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; each
+            is described in the docstring of the function that opens it. The path of a folder or
+            of a CSV is enough.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with bad files, which are left out; the default raises an error.
+        split: Shares of the splits that a folder or a CSV does not have.
 
     Raises:
         InputError: If the source is unknown, missing or empty, or has a file that is not an image.
     """
     if channels not in (1, 3):
         raise InputError(f"channels is {channels}; expected 1 or 3")
+    name = source_name(name)
     kind, colon, at = name.partition(":")
     form = SOURCES.get(kind)
     if form is None or bool(at) != (":" in form.written) or bool(colon) != bool(at):
@@ -55,7 +72,7 @@ def open_source(name: str, channels: int = 3, on_fault: OnFault = refuse) -> Sou
         hint = f"{hint} " if hint.startswith("did") else ""
         raise InputError(f"no data set is called {name!r}; {hint}known: {known}")
     try:
-        return form.open(at, channels, on_fault)
+        return form.open(at, channels, on_fault, split)
     except OSError as error:
         at = str(error.filename or name)[:300]
         raise InputError(f"{at}: cannot be read: {reason(error)}") from error

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.decode import BadImage, Fault, Header, decode_bytes, examine
+from keras_ilsvrc.data.decode import decode_bytes, examine
+from keras_ilsvrc.data.headers import BadImage, Fault, Header
 from keras_ilsvrc.data.stores import Joined, Numbered, Store, tensor
 from keras_ilsvrc.data.types import Index
 from keras_ilsvrc.errors import ran_out, reason

@@ -54,6 +54,23 @@ class Build(Table):
         return dict(self.model_extra or {})
 
 
+class Split(Table):
+    """Shares of each class's images that become splits, if a folder or a CSV has none of its own.
+
+    `seed` chooses the images.
+    """
+
+    validation: Annotated[float, Field(ge=0, le=0.9)]
+    test: Annotated[float, Field(ge=0, le=0.9)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+
+    @model_validator(mode="after")
+    def leaving_some(self) -> "Split":
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test are 1 or more together, so none is left to train")
+        return self
+
+
 class Data(Table):
     """Dataset and splits of a run, the preprocessing ops, and the global batch size.
 
@@ -66,6 +83,7 @@ class Data(Table):
     train: str
     validation: str | None = None
     test: str
+    split: Split | None = None
     batch_size: Count
     train_ops: Ops
     eval_ops: Ops
@@ -193,6 +211,7 @@ def _keys(*variants: type[Table]) -> dict[str, list[str]]:
 TABLES: dict[str, type[Table]] = {
     "build": Build,
     "data": Data,
+    "split": Split,
     "batch_norm": BatchNorm,
     "loss": Loss,
     "early_stopping": EarlyStopping,

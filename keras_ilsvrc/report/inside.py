@@ -34,8 +34,9 @@ def strongest(run: FinishedRun) -> Section | None:
     )
     note = (
         f"The strongest activations over {images:,} test images, for each of the first "
-        f"{len(found.maps)} feature maps of {layer}. Left: the activation, projected to pixels by "
-        f"the deconvnet. Right: the unit's receptive field, {height}x{width} pixels of the image."
+        f"{len(found.maps)} feature maps of {layer}, whose receptive field is {height}x{width} "
+        "pixels. Left: the activation, projected to pixels by the deconvnet, cut to where the "
+        "signal is, and scaled. Right: this part of the image."
     )
     return Section("Top activations", "strongest", shown, note)
 

@@ -2,19 +2,21 @@
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from PIL import Image
 
 from keras_ilsvrc.visualize.figures import save
 
 ENLARGED = 96  # enlarge images smaller than this to about this many pixels, unsmoothed
+QUALITY = 85  # of JPEGs
 
 _templates = Environment(
     loader=PackageLoader("keras_ilsvrc.report"),
@@ -23,6 +25,15 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def linked(text: str) -> Markup:
+    """Return text as HTML in which numbers of arXiv papers are links."""
+    link = r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>'
+    return Markup(re.sub(r"arXiv:(\d{4}\.\d{4,5})", link, str(escape(text))))
+
+
+_templates.filters["linked"] = linked
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,9 @@ def render(template: str, **values: Any) -> Markup:
 def picture(
     shown: np.ndarray | Figure | Path, alt: str, most: int | None = None, photos: bool = False
 ) -> Markup:
-    """Return the HTML of a picture, with the picture itself embedded as a PNG data URL.
+    """Return the HTML of a picture, with the picture itself embedded as a data URL.
+
+    The picture is a PNG, or a JPEG if `most` is set and the image is not smaller than `ENLARGED`.
 
     Args:
         shown: A figure, the path of a figure's PNG, or an image: (height, width) or (height,
@@ -65,17 +78,19 @@ def picture(
         image = _image(shown)
         if most:
             image.thumbnail((most, most), Image.Resampling.LANCZOS)
-        image.save(held, format="png", optimize=True)
+        photo = most and max(image.size) >= ENLARGED
+        image.save(held, "jpeg" if photo else "png", optimize=True, quality=QUALITY)
     elif isinstance(shown, Path):
         held.write(shown.read_bytes())
     else:
         save(shown, held)
-    width, height = Image.open(held).size
+    opened = Image.open(held)
+    width, height = opened.size
     drawn = not isinstance(shown, np.ndarray)
     scale = 1 if drawn else max(1, round(ENLARGED / max(width, height)))
     return render(
         "picture",
-        source=f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}",
+        source=f"data:{opened.get_format_mimetype()};base64,{base64.b64encode(held.getvalue()).decode()}",
         alt=alt,
         width=width * scale,
         height=height * scale,

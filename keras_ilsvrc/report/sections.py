@@ -4,22 +4,21 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from markupsafe import Markup
 
 from keras_ilsvrc.accounting import account
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.report.advice import advice
+from keras_ilsvrc.report.classes import by_class, confusion
+from keras_ilsvrc.report.images import doubtful, mistakes
 from keras_ilsvrc.report.inside import covered, strongest
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.summary import summary
 from keras_ilsvrc.runs.finished import FinishedRun
-from keras_ilsvrc.runs.pictures import curves, least_sure
+from keras_ilsvrc.runs.pictures import curves
 from keras_ilsvrc.visualize.filters import enlarged, filters, tile
 
-TABLE = 20  # maximum number of classes for which the confusion matrix is shown
-MOST = 20  # maximum number of class pairs listed when there are more classes
 LONG = 40  # a table with more layers than this is collapsed
-PHOTO = 224  # longer side of a test image in pixels
 FILTER = 44  # approximate side of a filter in pixels
 
 
@@ -36,42 +35,6 @@ def learning(run: FinishedRun) -> Section | None:
         curves(run.history, path, "", run.result["top1_error"])
         shown = picture(path, f"Loss and error over epochs: {text}.")
     return Section("Learning", "learning", shown, f"{text[0].upper()}{text[1:]}.")
-
-
-def confusion(run: FinishedRun) -> Section:
-    """Return the section with the confusion matrix; for many classes, with the top confusions."""
-    number = len(run.classes)
-    cells = run.labels * number + run.probabilities.argmax(axis=1)  # flat matrix index
-    counts = np.bincount(cells, minlength=number**2).reshape(number, number)
-    wrong = counts - np.diag(np.diag(counts))
-    totals = counts.sum(axis=1)
-    places = np.argsort(-wrong, axis=None, kind="stable")[:MOST]
-    pairs = [(int(row), int(column)) for row, column in zip(*np.unravel_index(places, wrong.shape))]
-    shown = render(
-        "confusion",
-        counts=counts.tolist() if len(counts) <= TABLE else None,
-        pairs=[(*pair, int(wrong[pair])) for pair in pairs if wrong[pair]],
-        totals=totals.tolist(),
-        classes=run.classes,
-    )
-    kinds = np.count_nonzero(wrong)
-    note = f"{wrong.sum():,} of {totals.sum():,} test images are mistaken for another class"
-    return Section("Confusions", "confusions", shown, f"{note}; {kinds:,} different confusions.")
-
-
-def doubtful(run: FinishedRun) -> Section:
-    """Return the section with the test images whose predicted class has the lowest probability."""
-    shown = []
-    for index in least_sure(run.probabilities):
-        image, label = run.experiment.test.image(index).numpy(), int(run.labels[index])
-        guess = int(run.probabilities[index].argmax())
-        name, taken = run.classes[label], run.classes[guess]
-        share = f"{run.probabilities[index, guess]:.0%}"
-        alt = f"A test image of {name}, predicted as {taken}"
-        image = 255 - image if image.shape[-1] == 1 else image  # show grey images dark on light
-        shown.append((picture(image, alt, PHOTO), name, taken, share, guess == label))
-    note = "The test images whose predicted class has the lowest probability, lowest first."
-    return Section("Least certain images", "doubtful", render("doubtful", images=shown), note)
 
 
 def first_filters(run: FinishedRun) -> Section | None:
@@ -105,8 +68,11 @@ def recipe(run: FinishedRun) -> Section:
 
 SECTIONS: tuple[Callable[[FinishedRun], Section | None], ...] = (
     summary,
+    advice,
     learning,
     confusion,
+    by_class,
+    mistakes,
     doubtful,
     first_filters,
     strongest,
@@ -115,4 +81,4 @@ SECTIONS: tuple[Callable[[FinishedRun], Section | None], ...] = (
     recipe,
 )
 # Sections that are left out if the images of the run are gone.
-OF_IMAGES = (confusion, doubtful, strongest, covered)
+OF_IMAGES = (confusion, by_class, mistakes, doubtful, strongest, covered)

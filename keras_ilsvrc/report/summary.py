@@ -8,6 +8,8 @@ from keras_ilsvrc.runs.finished import FinishedRun
 
 # In %. The error that is measured again for the page is shown only if it differs by this or more.
 AGREE = 0.005
+SPLITS = {"train": "training", "validation": "validation", "test": "test"}
+REPEATS_NOT = ". The run uses its net on other data, and does not repeat its training."
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,24 @@ def summary(run: FinishedRun) -> Section:
         result=run.result,
         scales=[scale for k in (1, 5) if (scale := scale_of(run.result, k))],
         facts=facts(run),
-        departs=run.experiment.recipe.departs,
-        net=run.experiment.net,
+        departs=departures(run),
         left_out=run.result.get("left_out") or [],
         again=None if abs(run.error_now - run.result["top1_error"]) < AGREE else run.error_now,
+        gone=not run.has_images,
     )
     return Section("Summary", "summary", shown)
+
+
+def departures(run: FinishedRun) -> list[tuple[str, str]]:
+    """Return departures from the paper as (what, why) pairs; none if the recipe is no paper's.
+
+    A recipe that neither expects an error nor departs from a paper trains a net on other data.
+    """
+    recipe = run.experiment.recipe
+    if recipe.expect is None and not recipe.departs:
+        return []
+    own = [(each.what, each.why) for each in recipe.departs]
+    return own + [(each, "in every run of this net") for each in run.experiment.net.departures]
 
 
 def scale_of(result: dict[str, Any], k: int) -> Scale | None:
@@ -75,7 +89,7 @@ def scale_of(result: dict[str, Any], k: int) -> Scale | None:
     marks = [Mark("this run", error, ends)]
     verdict = ""
     if compared is not None:
-        marks.append(Mark(expected["by"], compared))
+        marks.append(Mark(f"expected, {expected['by']}", compared))
         verdict = verdict_of(compared, ends, expected["by"])
     baseline = result.get("baseline") or {}
     if baseline.get(key) is not None:
@@ -99,24 +113,28 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
     experiment, result = run.experiment, run.result
     recipe, net = experiment.recipe, experiment.net
     splits = run.directory.identity.splits
-    words = {"train": "training", "validation": "validation", "test": "test"}
-    images = ", ".join(f"{splits[x].number:,} {word}" for x, word in words.items() if x in splits)
-    top5 = result.get("top5_error")
+    counts = [f"{splits[key].number:,} {name}" for key, name in SPLITS.items() if key in splits]
+    repeats = recipe.expect is not None or recipe.departs
+    label, epochs = experiment.source.label, len(run.history)
+    length = f"{epochs:,} epochs" if epochs else f"{experiment.steps:,} steps"
+    top5, kept = result.get("top5_error"), result.get("kept_epoch")
     expect = recipe.expect
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     views = f"{result['views']} view{'s' * (result['views'] > 1)} of each image"
     size = "x".join(map(str, experiment.model.inputs[0].shape[1:]))
     found = [
         ("net", net.name),
-        ("paper", f"{net.paper} ({net.year})"),
+        ("paper", f"{net.paper} ({net.year}){'' if repeats else REPEATS_NOT}"),
         ("variations", ", ".join(f"{key} = {value!r}" for key, value in net.varied.items())),
-        ("data", f"{experiment.source.name}: {images} images, {len(run.classes):,} classes"),
+        ("data", f"{label}: {', '.join(counts)} images, {len(run.classes):,} classes"),
         ("images", f"{size}, batches of {recipe.data.batch_size}"),
         ("protocol", f"{result['protocol']}, {views}"),
         ("top-5 error", "" if top5 is None else f"{top5:.2f} %"),
         ("expected", expectation(expect) if expect else ""),
-        ("trained for", f"{experiment.steps:,} steps, seed {recipe.seed}"),
-        ("time", f"{result['seconds']:,.0f} seconds, including tests"),
+        ("trained for", f"{length}, seed {recipe.seed}"),
+        ("weights", f"of epoch {kept}, the best in validation" if kept else ""),
+        ("finished", result.get("finished", "")[:16].replace("T", " ")),
+        ("duration", f"{duration(result['seconds'])}, including tests"),
         ("replicas", f"{result['replicas']}{', XLA' if result.get('xla') else ''}"),
         ("overrides", ", ".join(result.get("overrides") or [])),
         ("versions", versions),
@@ -124,9 +142,18 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
     return [(name, value) for name, value in found if value]
 
 
+def duration(seconds: float) -> str:
+    """Return a duration as text, for example `1 h 5 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, left = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {left} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def expectation(expect: Any) -> str:
     """Return the expected errors, their protocol and their source as text."""
     errors = (("top-1", expect.top1_error), ("top-5", expect.top5_error))
     text = ", ".join(f"{name} {error:.2f} %" for name, error in errors if error is not None)
-    source = f"measured: {expect.measured}" if expect.measured else "published"
+    source = f"earlier runs: {expect.measured}" if expect.measured else "published"
     return f"{text} with {expect.protocol}; {source}"

@@ -194,7 +194,7 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect is None:
         return None
     if expect.protocol == protocol:
-        by = "measured" if expect.measured else "published"
+        by = "measured in earlier runs" if expect.measured else "published"
         return {"by": by, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
     # Without `measured`, the test images are those of the paper, so its errors can be compared.
     if not expect.measured and net.top1_error is not None:

@@ -12,23 +12,23 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import device_ops, needed
-from keras_ilsvrc.data.decode import Fault
 from keras_ilsvrc.data.fingerprint import fingerprint
+from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import evaluation_batches
-from keras_ilsvrc.data.source import Source, refuse
+from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.ops import Table
-from keras_ilsvrc.recipe.schema import Recipe
+from keras_ilsvrc.recipe.schema import Data, Recipe
 from keras_ilsvrc.recipe.training import Schedule
 from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.training.forward import Forward
@@ -73,7 +73,7 @@ class Experiment:
     @property
     def title(self) -> str:
         """Title for plots: the names of the network and the dataset."""
-        return f"{self.net.name} on {self.source.name}"
+        return f"{self.net.name} on {self.source.label}"
 
     @property
     def alone(self) -> bool:
@@ -145,6 +145,14 @@ class NoImages(InputError):
     """Error that a dataset cannot be opened, for example because it was moved."""
 
 
+def _open(dataset: str, channels: int, on_fault: OnFault, shares: Shares) -> Source:
+    """Open a dataset, or raise `NoImages`."""
+    try:
+        return open_source(dataset, channels, on_fault, shares)
+    except InputError as error:
+        raise NoImages(str(error)) from error
+
+
 def set_up(
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
@@ -158,13 +166,9 @@ def set_up(
     keras.utils.set_random_seed(recipe.seed)
     shape = tuple(recipe.build.input_shape or net.input_shape)
     _check_channels(shape[-1])
-    data = recipe.data
-    faults: list[Fault] = []
+    data, faults = recipe.data, list[Fault]()
     on_fault = faults.append if data.on_bad == "skip" else refuse
-    try:
-        source = open_source(dataset or data.dataset, shape[-1], on_fault)
-    except InputError as error:
-        raise NoImages(str(error)) from error
+    source = _open(dataset or data.dataset, shape[-1], on_fault, _shares(data))
     _check_classes(recipe.build.classes or net.classes, source)
     train, test = source.split(data.train), source.split(data.test)
     validation = None if data.validation is None else source.split(data.validation)
@@ -189,6 +193,20 @@ def set_up(
     )
     _check_shapes(experiment, shape)
     return experiment
+
+
+def _shares(data: Data) -> Shares:
+    """Return the shares of the splits to make if the source has none.
+
+    By default, none are made of the splits that the recipe does not use.
+    """
+    if data.split:
+        return Shares(**data.split.model_dump())
+    used, usual = f"{data.train} {data.validation} {data.test}", Shares()
+    return Shares(
+        validation=usual.validation if "validation" in used else 0.0,
+        test=usual.test if "test" in used else 0.0,
+    )
 
 
 def _build(recipe: Recipe, strategy: tf.distribute.Strategy) -> keras.Model:
@@ -234,11 +252,13 @@ def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
 
 def _check_batch(recipe: Recipe, replicas: int) -> None:
     """Raise InputError if batches cannot be split evenly."""
-    if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
+    batch, shares = recipe.data.batch_size, replicas * (recipe.accumulate or 1)
+    if batch % shares:
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
+        fitting = max(1, round(batch / shares)) * shares
         raise InputError(
-            f"data.batch_size is {recipe.data.batch_size}, which {replicas} replicas cannot share "
-            f"evenly{pieces}"
+            f"data.batch_size is {batch}, which {counted(replicas, 'replica')} cannot share "
+            f"evenly{pieces}; set it to {fitting}, e.g. with --set data.batch_size={fitting}"
         )
 
 
@@ -249,10 +269,14 @@ def _check_channels(channels: int) -> None:
 
 
 def _check_classes(classes: int, source: Source) -> None:
-    """Raise InputError unless the network has as many classes as the dataset."""
+    """Raise InputError unless network and dataset have the same number of classes, above 1."""
     if classes != len(source.classes):
         raise InputError(
             f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
+        )
+    if len(source.classes) == 1:
+        raise InputError(
+            f"{source.name}: only one class, {source.classes[0]!r}; training needs two or more"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.evaluation.errors import top_k_error
 from keras_ilsvrc.runs.evaluate import OnProgress, errors_of, restore, silent
 from keras_ilsvrc.runs.experiment import Experiment
@@ -49,8 +50,8 @@ class FinishedRun:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of their indices."""
-        return self.experiment.source.classes
+        """Names of the classes for people, in the order of their indices."""
+        return tuple(map(readable, self.experiment.source.classes))
 
     @property
     def has_images(self) -> bool:

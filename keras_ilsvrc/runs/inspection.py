@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
-from keras_ilsvrc.data.decode import BadImage, decode_bytes, examine
+from keras_ilsvrc.data.decode import decode_bytes, examine
+from keras_ilsvrc.data.headers import BadImage
 from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
-from keras_ilsvrc.data.decode import own_limit
+from keras_ilsvrc.data.headers import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
 from keras_ilsvrc.data.pipeline import first_fault, naming_the_file, readable_batches
 from keras_ilsvrc.data.preprocessing import Preprocessing

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from keras_ilsvrc.errors import printable, reason
 from keras_ilsvrc.files import whole
@@ -16,6 +17,8 @@ from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 Page = Callable[[FinishedRun], object]
+WIDE = 8  # largest value over smallest from which the axis of a plot is logarithmic
+TICKS = [digit * 10.0**power for power in range(-8, 5) for digit in (1, 2, 5)]
 
 
 def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log_stderr) -> None:
@@ -85,15 +88,7 @@ def curves(
         if name == "error" and test_error is not None:
             label = f"test, {test_error:.2f} %"
             axes.axhline(test_error, color=RED, linestyle="--", linewidth=1, label=label)
-        if name == "loss" and any(row[name] > 0 for row in history):
-            axes.set_yscale("log")
-        elif name == "loss":
-            axes.set_ylim(bottom=0)
-        else:  # the scale is linear below 1 %, so that small errors are visible
-            axes.set_yscale("symlog", linthresh=1)
-            axes.set_ylim(0, 100)
-            axes.set_yticks([0, 0.5, 1, 2, 5, 10, 20, 50, 100])
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+        _scale(axes, linear_below=1 if name == "error" else 0)
         axes.set_xlabel("epoch")
         axes.set_ylabel(f"{name} ({unit})")
         axes.set_xlim(left=0)
@@ -101,6 +96,30 @@ def curves(
         axes.grid(alpha=0.3)
         axes.legend()
     save(figure, path)
+
+
+def _scale(axes: Axes, linear_below: float) -> None:
+    """Set the value axis of a plot; it is logarithmic if values differ by a factor of `WIDE`.
+
+    Values below `linear_below` are then drawn linearly, since they may be 0.
+    """
+    values = np.concatenate([np.array(line.get_ydata(), float) for line in axes.get_lines()])
+    values = values[np.isfinite(values)]
+    low, high = values.min(initial=np.inf), values.max(initial=0)
+    if 0 < WIDE * max(low, linear_below) <= high:
+        ticks = TICKS
+        if low < linear_below:
+            axes.set_yscale("symlog", linthresh=linear_below)
+            axes.set_ylim(0, 1.3 * high)
+            ticks = [0, *(tick for tick in TICKS if tick >= linear_below / 2)]
+        else:
+            axes.set_yscale("log")
+        axes.yaxis.set_major_locator(FixedLocator(ticks))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, 0), max(top, 0.1))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
 
 
 def doubtful(
@@ -128,8 +147,7 @@ def doubtful(
     for axes in all_axes:
         axes.axis("off")
     for axes, image, label, row in zip(all_axes, images, labels, probabilities):
-        grey = image.shape[-1] == 1
-        axes.imshow(image[..., 0] if grey else image, cmap="gray_r" if grey else None)
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255)
         guess = int(row.argmax())
         answer = f"{plain(classes[guess], 14)} ({row[guess]:.0%})"
         if guess == label:

@@ -122,6 +122,7 @@ class Result(BaseModel):
     expected: Expected | None = None
     baseline: Baseline | None = None
     kept_epoch: Number | None = None
+    finished: str = ""
     stopped_epoch: Number | None = None
     left_out: list[str] = Field(default_factory=list)
     overrides: list[str] = Field(default_factory=list)

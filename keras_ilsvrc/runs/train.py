@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -102,7 +103,7 @@ def _train(
 def _record(experiment: Experiment, directory: RunDirectory) -> None:
     """Record images and statistics of a new run, or check the images of a resumed run."""
     if not isinstance(directory, NoDirectory):
-        for line in directory.begin(experiment.identity()):
+        for line in (*experiment.source.notes, *directory.begin(experiment.identity())):
             log_stderr(line)
         directory.keep_statistics(experiment.statistics)
 
@@ -130,6 +131,7 @@ def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -
         "left_out": experiment.files_left_out(),
         "overrides": list(overrides),
         "xla": machine.xla,
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "versions": {
             "keras_ilsvrc": version("keras_ilsvrc"),
             "keras": keras.__version__,

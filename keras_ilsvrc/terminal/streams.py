@@ -46,7 +46,7 @@ def quiet_tensorflow() -> None:
 
     TensorFlow's first messages come from compiled code, before any setting can suppress them.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet():
         import tensorflow as tf
 

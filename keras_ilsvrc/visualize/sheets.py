@@ -1,6 +1,6 @@
 """Figures that show the results of visualizations as rows and grids of images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,27 @@ from keras_ilsvrc.visualize.evolution import Evolution
 from keras_ilsvrc.visualize.figures import DPI, GREY, plain
 from keras_ilsvrc.visualize.filters import enlarged, tile
 from keras_ilsvrc.visualize.occlusion import Occlusion
-from keras_ilsvrc.visualize.top import TopActivations, cut
+from keras_ilsvrc.visualize.top import TopActivations, cut, focused
 
 Picture = Callable[[int], np.ndarray]  # function that returns the image at an index
 INCH = 2.2  # width of each image in a row of images, in inches
 CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # for the seven most frequent classes; others are grey
 ACROSS = 4  # number of feature maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
+BRIGHT = 99.5  # percentile of the absolute values of a signal that is drawn black or white
 ENLARGED = 48  # smaller images are enlarged to sides of about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
-    """Convert a signal to an image (height, width, 3) from 0 to 1, in which 0.5 means zero."""
+    """Convert a signal to an image (height, width, 3) from 0 to 1, in which 0.5 means zero.
+
+    Each signal is scaled on its own. The few largest values are cut off, so that the others are
+    not too faint to be seen.
+    """
     signal = signal if signal.shape[-1] in (1, 3) else signal.sum(-1, keepdims=True)
-    largest = np.abs(signal).max() or 1.0
-    return coloured(0.5 + signal / (2 * largest))
+    sizes = np.abs(signal)
+    largest = np.percentile(sizes, BRIGHT, method="higher") or sizes.max() or 1.0
+    return coloured(0.5 + (signal / (2 * largest)).clip(-0.5, 0.5))
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
@@ -59,12 +65,12 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
     """Return a figure that shows each feature map's projections beside the image patches.
 
     Args:
-        found: Top activations to draw.
+        found: Top activations to draw. Projections and patches are cut to where the signal is.
         title: Title of the figure.
         picture: Function that returns the image with an index before preprocessing, at the input
             size of the net. If it is None, patches of the preprocessed images are drawn.
     """
-    blocks = []
+    found, blocks = focused(found), []
     for row in range(len(found.maps)):
         windows, indices = found.windows[row], found.indices[row]
         if picture is None:
@@ -82,6 +88,15 @@ def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
     """Return a mosaic of images of equal size. Small images are enlarged."""
     large = enlarged(np.stack(images), ENLARGED)
     return tile(large, columns, max(1, large.shape[2] // 24), LINE)
+
+
+def contact_sheet(images: Mapping[str, Sequence[np.ndarray]], title: str) -> Figure:
+    """Return a figure of uint8 images of one size, up to five per class, that fits on a screen."""
+    widest = max(5, *map(len, images.values()))
+    blank = np.full_like(next(iter(images.values()))[0], 255)
+    rows = [[*own, *[blank] * (widest - len(own))] for own in images.values()]
+    blocks = [coloured(tile(np.stack(row) / 255, widest, 4, (1.0, 1.0, 1.0))) for row in rows]
+    return _grid(blocks, [plain(name, 60) for name in images], title, -(-len(rows) // 7))
 
 
 def filter_sheet(found: np.ndarray, title: str) -> Figure:
@@ -134,22 +149,17 @@ def occlusion_sheet(
 ) -> Figure:
     """Return a figure of an image, and of a net's outputs for each position of the square.
 
-    Args:
-        found: Occlusion to draw.
-        picture: Image before preprocessing, (height, width, channels).
-        classes: Names of the classes.
-        title: Title of the figure.
-        caption: Title of the image; by default the name of the class.
+    `caption` is the title of the image, by default the name of the class.
     """
-    figure, axes = _figure((13, 3.9), title, 1, 4)
+    figure, axes = _figure((13, 3.5 if caption else 3.2 if title else 2.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
     square = f"the square is {found.square} pixels"
-    axes[0].set_title(f"{plain(caption or name, 36)}\n{square}", fontsize=9)
+    axes[0].set_title(f"{plain(caption, 36) if caption else name}\n{square}", fontsize=9)
     height, width = picture.shape[:2]
     extent = (0, width, height, 0)
     maps = (
-        (found.probability, f"probability of {name}", (0, 1), found.whole[0]),
+        (found.probability, f"probability of {name}", (0, None), found.whole[0]),
         (found.activation, f"total of map {found.map}", (None, None), found.whole[1]),
     )
     for own, (values, what, (low, high), whole) in zip(axes[1:], maps):
@@ -167,7 +177,7 @@ def occlusion_sheet(
     if len(present) > len(named):
         own.plot([], [], "s", color=GREY, label=f"{len(present) - len(named)} others")
     own.imshow(np.array([to_rgb(colour) for colour in colours])[places], extent=extent)
-    own.set_title("most likely class", fontsize=9)
+    own.set_title("most likely class\n", fontsize=9)
     own.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 

@@ -1,7 +1,7 @@
 """Images that most activate a feature map (Zeiler and Fergus, arXiv:1311.2901, figure 2)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,6 +14,10 @@ from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
+SIGNAL = 0.9  # share of a projection's squared values, by rows and by columns, that is kept
+MOST = 90  # percentile of the lengths that contain this share
+LEAST = 1 / 3  # of the side of the receptive field, so that some context is seen
+SMALLEST = 8  # pixels
 SHOWN = 16  # default number of feature maps; our choice, since the paper gives none
 
 
@@ -158,6 +162,42 @@ def top_activations(
             not fit it.
     """
     return Top(model, layer, maps, count)(images, batch_size, progress)
+
+
+def focused(found: TopActivations) -> TopActivations:
+    """Cut patches and projections to the part of the receptive fields where the signal is.
+
+    The signal of a deep layer often fills only the middle of its receptive field. All parts have
+    the same size: that of `MOST` % of the signals, but at least `LEAST` of the receptive field.
+    """
+    energy = np.square(found.projections).sum(-1)
+    size = energy.shape[-2:]
+    spans = [_middle(energy.sum(axis)) for axis in (-1, -2)]  # of rows, of columns
+    lengths = [
+        min(side, max(SMALLEST, round(LEAST * side), int(np.percentile(high - low, MOST))))
+        for (low, high), side in zip(spans, size)
+    ]
+    if all(length >= SIGNAL * side for length, side in zip(lengths, size)):
+        return found
+    starts = [
+        ((low + high - length) // 2).clip(0, side - length)
+        for (low, high), length, side in zip(spans, lengths, size)
+    ]
+    inside = np.stack([*starts, *(np.full_like(starts[0], length) for length in lengths)], -1)
+    patches, projections = (
+        np.stack([[cut(x, w) for x, w in zip(*row)] for row in zip(images, inside)])
+        for images in (found.patches, found.projections)
+    )
+    windows = np.concatenate([found.windows[..., :2] + inside[..., :2], inside[..., 2:]], -1)
+    return replace(found, windows=windows, patches=patches, projections=projections)
+
+
+def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the middle `SIGNAL` of non-negative sums begins and ends, on the last axis."""
+    totals = np.maximum(sums.sum(-1, keepdims=True), np.finfo("float32").tiny)
+    share = np.cumsum(sums, -1) / totals
+    rest = (1 - SIGNAL) / 2
+    return (share < rest).sum(-1), np.minimum((share < 1 - rest).sum(-1) + 1, sums.shape[-1])
 
 
 class Windows:

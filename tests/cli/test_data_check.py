@@ -8,8 +8,16 @@ from commands import call, refused
 from PIL import Image
 
 
-def check(*words):
-    return call("data", "check", *words, columns=100)
+@pytest.fixture
+def check(tmp_path_factory):
+    """Runs `data check`; the contact sheet goes to a folder of its own."""
+    sheet = tmp_path_factory.mktemp("sheet") / "sheet.png"
+
+    def run(*words):
+        return call("data", "check", *words, "--sheet", sheet, columns=100)
+
+    run.sheet = sheet
+    return run
 
 
 @pytest.fixture
@@ -25,7 +33,7 @@ def images(tmp_path):
     return tmp_path
 
 
-def test_a_good_set_is_reported_within_100_columns_and_ends_with_status_0(images):
+def test_a_good_set_is_reported_within_100_columns_and_ends_with_status_0(check, images):
     done = check(f"folder:{images}")
     assert done.status == 0, done.stderr
     table = done.stdout.splitlines()
@@ -37,7 +45,7 @@ def test_a_good_set_is_reported_within_100_columns_and_ends_with_status_0(images
     assert "bad: 0" in table
 
 
-def test_bad_files_are_listed_behind_the_report_and_the_status_is_2(images):
+def test_bad_files_are_listed_behind_the_report_and_the_status_is_2(check, images):
     for name in ("y.png", "z.png"):
         (images / "train" / "emu" / name).write_bytes(b"<html>no such picture</html>")
     done = check(f"folder:{images}")
@@ -49,7 +57,7 @@ def test_bad_files_are_listed_behind_the_report_and_the_status_is_2(images):
         assert line.endswith("failed download? (28 bytes)")
 
 
-def test_as_json_the_report_holds_all_of_it(images):
+def test_as_json_the_report_holds_all_of_it(check, images):
     (images / "train" / "emu" / "z.png").write_bytes(b"")
     done = check(f"folder:{images}", "--json")
     assert done.status == 2
@@ -66,7 +74,7 @@ def test_what_is_no_source_is_refused_in_one_line():
     assert refused("data", "check", "folder:nowhere").startswith("nowhere: no such folder")
 
 
-def test_names_that_are_not_utf_8_are_printed_escaped(images):
+def test_names_that_are_not_utf_8_are_printed_escaped(check, images):
     odd = images.with_name("odd\udcff\n")
     images.rename(odd)
     (odd / "train" / "emu" / "copy\udcfe.png").write_bytes(
@@ -77,6 +85,51 @@ def test_names_that_are_not_utf_8_are_printed_escaped(images):
     assert done.status == 2, done.stderr
     lines = done.stdout.splitlines()
     assert f"folder:{images.parent}/odd\\udcff\\n" in done.stdout.replace("\n", "")
-    assert any("train/emu/b.png = " in line and "copy\\udcfe.png" in line for line in lines)
+    pairs = [line for line in lines if " = " in line]
+    assert any("emu/b.png" in line and "copy\\udcfe.png" in line for line in pairs)
     assert "  gnu\\udcfd" in lines
     assert "train/gnu\\udcfd: this class folder is empty" in lines[-1]
+
+
+def many_classes(path, count=45, each=3):
+    """A folder of classes with equal numbers of images, except for two."""
+    for number in range(count):
+        (path / f"kind {number:02}").mkdir(parents=True)
+        for image in range(each + (number == 7) * 6):
+            shade = Image.new("RGB", (20, 10), (5 * number, 20 * image, 99))
+            shade.save(path / f"kind {number:02}" / f"{image}.png")
+    return path
+
+
+def test_classes_are_counted_and_drawn_and_the_next_command_is_shown(check, tmp_path):
+    photos = many_classes(tmp_path / "my photos")
+    done = check(f"{photos}/")
+    assert done.status == 0, done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "kind 07 5 2 2" in lines
+    assert "... 25 more classes" in lines
+    assert sum(line.startswith("kind ") for line in lines) == 20
+    assert "imbalance: the largest class has 3 times as many images as the smallest" in lines
+    assert f"examples of 20 classes: {check.sheet}" in done.stdout.replace("\n", "")
+    name = "'my photos.toml'"
+    assert lines[-1] == f"next: keras-ilsvrc new '{photos}' --net resnet18 --out {name}"
+    with Image.open(check.sheet) as sheet:
+        assert sheet.width <= 1920
+        assert sheet.height <= 1080
+        colours = {colour[:3] for _, colour in sheet.convert("RGB").getcolors(2**20)}
+    assert any(colour[2] == 99 for colour in colours)
+
+
+def test_a_sheet_that_cannot_be_written_is_refused_before_anything_is_read():
+    assert refused("data", "check", "digits", "--sheet", "sheet.jpg").startswith("--sheet is")
+    assert "there is no folder" in refused("data", "check", "digits", "--sheet", "no/where.png")
+
+
+def test_readable_names_are_shown_for_synsets(check, tmp_path):
+    for synset in ("n01440764", "n03394916"):
+        (tmp_path / synset).mkdir()
+        for number in range(3):
+            shade = Image.new("L", (9, 9), 40 * number + ord(synset[-1]))
+            shade.save(tmp_path / synset / f"{number}.png")
+    done = check(tmp_path)
+    assert "tench (n01440764)" in done.stdout

@@ -14,8 +14,9 @@ from PIL import Image
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data import decode
 from keras_ilsvrc.data.check import check
-from keras_ilsvrc.data.decode import FORMATS, BadImage, examine, own_limit, read_header
+from keras_ilsvrc.data.decode import examine
 from keras_ilsvrc.data.folder import folder
+from keras_ilsvrc.data.headers import FORMATS, BadImage, own_limit, read_header
 
 SIZE = struct.pack(">2I5B", 7, 9, 8, 2, 0, 0, 0)
 PIXELS = zlib.compress(bytes(9 * (1 + 3 * 7)))

@@ -95,11 +95,10 @@ def test_a_class_may_be_absent_from_the_test_images(tmp_path):
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize(
-    ("suffix", "channels", "tolerance"),
-    # Two JPEG decoders round differently, and greys of colours are rounded.
-    [(".png", 1, 1), (".png", 3, 0), (".jpg", 1, 20), (".jpg", 3, 20), (".gif", 3, 0)],
+    ("suffix", "channels"),
+    [(".png", 1), (".png", 3), (".jpg", 1), (".jpg", 3), (".gif", 3), (".gif", 1)],
 )
-def test_grey_and_colour_files_decode_to_the_channels(tmp_path, mode, suffix, channels, tolerance):
+def test_grey_and_colour_files_decode_to_the_channels(tmp_path, mode, suffix, channels):
     levels = np.kron(grey(3, 0), np.ones((4, 4), "uint8"))  # 32x32: whole blocks of a JPEG
     made = levels if mode == "L" else np.stack([levels, levels.T, 255 - levels], -1)
     (tmp_path / "train" / "digit").mkdir(parents=True)
@@ -109,9 +108,7 @@ def test_grey_and_colour_files_decode_to_the_channels(tmp_path, mode, suffix, ch
     with Image.open(path) as opened:
         expected = np.asarray(opened.convert("L" if channels == 1 else "RGB"))
     assert (image.dtype, image.shape) == ("uint8", (32, 32, channels))
-    difference = np.abs(image.astype(int) - expected.reshape(image.shape))
-    assert difference.max() <= tolerance
-    assert difference.mean() < 1.5
+    np.testing.assert_array_equal(image, expected.reshape(image.shape))
 
 
 def no_folder(root):
@@ -120,13 +117,13 @@ def no_folder(root):
 
 def a_file(root):
     (root / "images").write_text("a list")
-    return root / "images", "no such folder"
+    return root / "images", "a file; expected a folder"
 
 
 def no_classes(root):
     write_class(root, 0, 1).joinpath("000.png").rename(root / "000.png")
     (root / "digit0").rmdir()
-    return root, "no class folders"
+    return root, "no images in class folders"
 
 
 def no_train(root):
@@ -141,9 +138,9 @@ def empty_class(root):
     return root / "digit2", "empty"
 
 
-def text_among_images(root):
+def text_named_image(root):
     write_class(root, 0, 5)
-    path = root / "digit0" / "notes.txt"
+    path = root / "digit0" / "notes.PNG"
     path.write_text("these are zeros\n")
     return path, "not an image"
 
@@ -154,10 +151,10 @@ def empty_file(root):
     return path, "0 bytes"
 
 
-def folder_among_images(root):
+def empty_folder_among_images(root):
     path = write_class(root, 0, 5) / "more"
     path.mkdir()
-    return path, "directory"
+    return path, "empty"
 
 
 def page_among_images(root):
@@ -172,13 +169,6 @@ def too_large(root):
     content = struct.pack(">I", 13) + content + struct.pack(">I", zlib.crc32(content))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + content + b"\0\0\0\4IDATnone")
     return path, "12000x9000 is above the limit of 100 megapixels"
-
-
-def animation(root):
-    path = write_class(root, 0, 5) / "moving.gif"
-    frames = [Image.fromarray(grey(0, number)) for number in range(3)]
-    frames[0].save(path, save_all=True, append_images=frames[1:])
-    return path, "an animated GIF of 3 frames"
 
 
 def link_out(root):
@@ -210,13 +200,14 @@ def pipe_among_images(root):
 def class_only_in_test(root):
     write_class(root / "train", 0, 2)
     write_class(root / "test", 0, 2)
-    return write_class(root / "test", 7, 2), "train"
+    write_class(root / "test", 7, 2)
+    return root, "the class 'digit7' is in test, but not in train"
 
 
 def too_few(root):
     write_class(root, 0, 9)
     write_class(root, 1, 1)
-    return root, "10 images, 1 in the smallest class, are too few"
+    return root, "class 'digit1' has 1 of the 3 images that splitting needs"
 
 
 @pytest.mark.parametrize(
@@ -227,12 +218,11 @@ def too_few(root):
         no_classes,
         no_train,
         empty_class,
-        text_among_images,
+        text_named_image,
         empty_file,
-        folder_among_images,
+        empty_folder_among_images,
         page_among_images,
         too_large,
-        animation,
         link_out,
         class_link_out,
         broken_link,
@@ -275,8 +265,8 @@ def test_whoever_is_told_of_bad_files_gets_the_rest(tmp_path):
     faults = []
     source = open_source(f"folder:{tmp_path}", 1, faults.append)
     assert [fault.name.rpartition("/")[2] for fault in faults] == ["digit1", "001.png", "002.png"]
-    kept = [name.rpartition("/")[2] for name in named(source.split("train"))]
-    assert kept == ["000.png", "003.png"]
+    kept = [name for split in source.splits.values() for name in named(split)]
+    assert sorted(os.path.basename(name) for name in kept) == ["000.png", "003.png"]
 
 
 def test_a_mistyped_folder_names_its_neighbour(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.data.decode import Fault
+from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import training_batches

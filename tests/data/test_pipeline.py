@@ -17,6 +17,7 @@ from keras_ilsvrc.data.pipeline import (
     naming_the_file,
     training_batches,
 )
+from keras_ilsvrc.data.source import Shares
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 
@@ -131,7 +132,7 @@ def test_images_of_files_come_as_those_of_memory(tmp_path):
     (tmp_path / "train" / "digit").mkdir(parents=True)
     for index in range(7):
         Image.fromarray(DIGITS[index, ..., 0]).save(tmp_path / f"train/digit/{index}.png")
-    split = folder(tmp_path, channels=1).split("train")
+    split = folder(tmp_path, channels=1, shares=Shares(0, 0)).split("train")
     found = next(iter(training_batches(split, AUGMENTED, {}, 7, 0)))[0]
     np.testing.assert_array_equal(found, stream(7, 7, 7, rows=AUGMENTED)[0])
 
@@ -218,7 +219,7 @@ def test_a_file_that_is_too_small_for_a_crop_is_named(tmp_path):
     for index, size in enumerate((40, 40, 12, 40)):
         pixels = np.resize(DIGITS[index], (size, size))
         Image.fromarray(pixels).save(tmp_path / f"train/digit/{index}.jpg")
-    split = folder(tmp_path, channels=1).split("train")
+    split = folder(tmp_path, channels=1, shares=Shares(0, 0)).split("train")
     rows = [{"op": "random_crop", "size": 20}]
     with pytest.raises(InputError) as caught, naming_the_file(split, rows):
         next(iter(training_batches(split, rows, {}, 8, 0)))

@@ -11,6 +11,7 @@ from keras_ilsvrc.data.apply import apply_ops
 from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.ops import STATISTICS
 from keras_ilsvrc.data.pipeline import evaluation_batches
+from keras_ilsvrc.data.source import Shares
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import MEASURES, measure_statistics
 
@@ -94,7 +95,7 @@ def test_a_pixel_mean_of_images_of_several_sizes_is_refused(tmp_path):
         Image.fromarray(DIGITS[0, ..., 0]).resize((size, size)).save(
             tmp_path / f"train/digit/{size}.png"
         )
-    split = folder(tmp_path, channels=1).split("train")
+    split = folder(tmp_path, channels=1, shares=Shares(0, 0)).split("train")
     with pytest.raises(InputError, match="images of one size; resize them first"):
         measure_statistics(split, [{"op": "subtract_pixel_mean"}])
     resized = measure_statistics(
@@ -109,7 +110,8 @@ def test_images_of_several_sizes_count_alike(tmp_path):
     for size, level in levels.items():
         pixels = np.full((size, size), level, "uint8")
         Image.fromarray(pixels).save(tmp_path / f"train/digit/{size}.png")
-    found = measure_statistics(folder(tmp_path, channels=1).split("train"), [STANDARDISE])
+    split = folder(tmp_path, channels=1, shares=Shares(0, 0)).split("train")
+    found = measure_statistics(split, [STANDARDISE])
     assert found["channel_mean"] == pytest.approx(50)
     assert found["channel_std"] == pytest.approx(np.std([10, 40, 100]))
 

@@ -284,7 +284,7 @@ def test_every_table_of_a_recipe_is_known_to_its_messages():
         for name, field in recipes.Recipe.model_fields.items()
         if any(kind.__name__ in repr(field.annotation) for kind in kinds(Table))
     }
-    assert {*TABLES, *CHOICES} == tables | {"train_ops", "eval_ops"}
+    assert {*TABLES, *CHOICES} == tables | {"train_ops", "eval_ops", "split"}
 
 
 def test_recipes_lie_beside_the_package():

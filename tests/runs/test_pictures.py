@@ -32,6 +32,40 @@ def test_a_picture_that_fails_costs_a_line_and_no_result(tmp_path, monkeypatch, 
     assert not (tmp_path / "run" / "doubtful.png").exists()
 
 
+def axis(values, name="error"):
+    """The limits of the value axis of a curve, and the ticks within them, as text."""
+    from keras_ilsvrc.runs import pictures
+
+    other = {"loss": "error", "error": "loss"}[name]
+    history = [{"epoch": n + 1, name: x, other: 1.0} for n, x in enumerate(values)]
+    with pytest.MonkeyPatch.context() as patch:
+        held = []
+        patch.setattr(pictures, "save", lambda figure, path: held.append(figure))
+        pictures.curves(history, None, "")
+    axes = held[0].axes[("loss", "error").index(name)]
+    held[0].draw_without_rendering()
+    low, high = axes.get_ylim()
+    labels = [text.get_text() for text in axes.get_yticklabels(which="both")]
+    ticks = axes.get_yticks()
+    return low, high, [label for label, tick in zip(labels, ticks) if low <= tick <= high]
+
+
+def test_the_axis_of_a_curve_is_as_long_as_its_values_need():
+    low, high, ticks = axis([80.0, 60.0, 50.0])
+    assert 40 < low < 50 < 80 < high < 90
+    low, high, ticks = axis([90.0, 20.0, 2.0])
+    assert 0.5 < low < 2
+    assert 90 < high < 200
+    assert ticks[-4:] == ["10", "20", "50", "100"]
+    low, high, ticks = axis([90.0, 2.0, 0.0])
+    assert low == 0
+    assert ticks == ["0", "0.5", "1", "2", "5", "10", "20", "50", "100"]
+    assert axis([0.0, 0.0])[0] == 0
+    low, high, ticks = axis([3.0, 0.2], "loss")
+    assert ticks == ["0.2", "0.5", "1", "2"]
+    assert all("e" not in tick and "10^" not in tick for tick in axis([3.0, 2.0], "loss")[2])
+
+
 NAMES = (b"caf\xe9", b"$x^{2", "犬 \u202e\x1b[31m".encode())
 
 

@@ -32,7 +32,7 @@ def test_a_name_is_no_formula(name):
     panels([[picture / 255.0]], [name], name)
     figure = occlusion_sheet(found_of([[0, 0], [0, 0]]), picture, [name], name)
     title = figure.axes[0].get_title()
-    assert title == f"{plain(name)}; the square is 1 pixels"
+    assert title == f"{plain(name)}\nthe square is 1 pixels"
     assert drawn(figure).min() < 255
 
 
@@ -63,6 +63,14 @@ def test_of_many_classes_the_most_frequent_are_named():
 def test_a_signal_of_zero_is_grey_in_the_middle():
     np.testing.assert_allclose(centred(np.array([[[-2.0], [0.0], [1.0]]]))[0, :, 0], [0, 0.5, 0.75])
     np.testing.assert_allclose(centred(np.zeros((1, 2, 3))), 0.5)
+
+
+def test_one_bright_pixel_does_not_make_a_signal_faint():
+    signal = np.full((40, 40, 1), 0.1)
+    signal[3, 4] = -100
+    made = centred(signal)
+    assert made[3, 4, 0] == 0
+    np.testing.assert_allclose(made[0, 0], 1)
 
 
 def test_images_are_stretched_unless_they_are_pictures():

@@ -1,0 +1,202 @@
+"""Headers of encoded images: format, size and mode, and reasons why a file cannot be used."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
+
+from PIL import Image, UnidentifiedImageError
+
+from keras_ilsvrc.errors import printable, reason
+
+MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB as uint8 in colour
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+# Format of each file name extension of an image.
+ENDINGS = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    ".png": "PNG",
+    ".gif": "GIF",
+    **dict.fromkeys((".bmp", ".dib"), "BMP"),
+    ".webp": "WEBP",
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+}
+ORIENTATION = 0x0112  # EXIF tag
+# Operation that turns an image upright, by its EXIF orientation; 1 is upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Our names for Pillow's image modes; others, such as CMYK, keep Pillow's name.
+MODE_NAMES = {
+    **dict.fromkeys(("1", "L"), "grey"),
+    "P": "palette",
+    **dict.fromkeys(("LA", "La", "PA", "RGBA", "RGBa"), "alpha"),
+    **dict.fromkeys(("I;16", "I;16B", "I;16L"), "16 bit"),
+    **{mode: mode for mode in ("RGB", "CMYK", "YCbCr")},
+    "RGBX": "RGB",
+}
+RAW = "a RAW file of a camera; convert it to JPEG"
+VIDEO = "a video; remove it, or save frames of it as JPEG"
+# What a file is that cannot be used, by a pattern that its first bytes match.
+OTHERS = {
+    rb"%PDF": "a PDF document; save its pictures as JPEG",
+    rb"8BPS": "a Photoshop file (PSD); save it as PNG",
+    rb"(\xef\xbb\xbf)?\s*(<\?xml.*)?<svg": "an SVG drawing; save it as PNG",
+    rb".{4}ftyp(hei|hev|mif1|msf1)": "a HEIC image; convert it to JPEG",
+    rb".{4}ftypavi": "an AVIF image; convert it to JPEG",
+    rb"\xff\x0a|.{4}JXL ": "a JPEG XL image; convert it to JPEG",
+    rb".{4}jP  |\xff\x4f\xff\x51": "a JPEG 2000 image; convert it to JPEG",
+    rb"FUJIFILMCCD-RAW|II(RO|RS|U\0)|MMOR|.{8}CR\x02|.{4}ftypcrx": RAW,
+    rb".{4}(ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF.{4}AVI |FLV|\0\0\1[\xb3\xba]": VIDEO,
+    rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf": "an archive; unpack it",
+}
+PREVIEW, DNG, REDUCED = 254, 50706, 1  # TIFF tags, and the bit of a small preview in the first
+
+
+class BadImage(ValueError):
+    """Error that says in a few words what is wrong with an image."""
+
+
+class NotAnImage(BadImage):
+    """Error for a file whose content is unlike any image, such as a text file."""
+
+
+class Fault(NamedTuple):
+    """Unusable image, file or folder. `size` is in bytes, or None for folders or if unknown."""
+
+    name: str
+    size: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        size = "" if self.size is None else f" ({self.size} bytes)"
+        return printable(f"{self.name}: {self.reason}{size}")
+
+
+class Header(NamedTuple):
+    """Facts from an image's header.
+
+    Attributes:
+        format: One of `FORMATS`.
+        height: Height in pixels, after turning.
+        width: Width in pixels, after turning.
+        mode: One of the values of `MODE_NAMES`.
+        turned: Whether EXIF asks for a rotation or reflection, which the decoder applies.
+        several: Whether there are more frames or pages, which are not used.
+    """
+
+    format: str
+    height: int
+    width: int
+    mode: str
+    turned: bool = False
+    several: bool = False
+
+
+@contextmanager
+def own_limit() -> Iterator[None]:
+    """Suppress Pillow's warnings about large images. Enter it in the main thread only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Read only the header of an encoded image.
+
+    Raises:
+        NotAnImage: If the file is unlike any image.
+        BadImage: If the image is damaged, too large, or of a kind that is not read.
+    """
+    with opened(file) as image:
+        width, height = image.size
+        turn = orientation(image)
+        # Pillow gives a TIFF's size after turning.
+        if turn in (5, 6, 7, 8) and image.format != "TIFF":
+            width, height = height, width
+        file.seek(0)
+        start = file.read(32)
+        sixteen_bits = start[:4] == b"\x89PNG" and start[24:25] == b"\x10"
+        mode = "16 bit" if sixteen_bits else MODE_NAMES[image.mode]
+        # Pillow calls a JPEG that contains several pictures MPO.
+        format = str(image.format).replace("MPO", "JPEG")
+        return Header(format, height, width, mode, turn in TURNS, _several(image))
+
+
+@contextmanager
+def opened(file: BinaryIO) -> Iterator[Image.Image]:
+    """Open an image by Pillow without decoding it, and close it after use.
+
+    Raises:
+        NotAnImage: If the file is unlike any image.
+        BadImage: If the image is damaged, too large, or of a kind that is not read. Any error of
+            Pillow in the block becomes a `BadImage` too.
+    """
+    start = file.read(512)
+    _check_start(start)
+    file.seek(0)
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            _check(image)
+            yield image
+    except UnidentifiedImageError:
+        known = ", ".join(FORMATS)
+        raise NotAnImage(f"begins with {start[:8]!r}; not an image: expected {known}") from None
+    except Image.DecompressionBombError:
+        raise BadImage("above the limit of 100 megapixels") from None
+    except (BadImage, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises exceptions of any type for damaged files
+        raise BadImage(f"a damaged image: {reason(error)}") from error
+
+
+def _check_start(start: bytes) -> None:
+    """Raise BadImage if the first bytes of a file show that it is not an image that is read."""
+    if not start:
+        raise NotAnImage("an empty file, not an image")
+    for pattern, what in OTHERS.items():
+        if re.match(pattern, start, re.DOTALL):
+            raise BadImage(f"{what}; {', '.join(FORMATS)} are read")
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise NotAnImage(f"begins with {start[:20]!r}, looks like an HTML page: failed download?")
+
+
+def _check(image: Image.Image) -> None:
+    """Raise BadImage if an image is too large, of an unknown mode, or a camera's RAW file."""
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise BadImage(f"{width}x{height} is above the limit of 100 megapixels")
+    if image.mode not in MODE_NAMES:
+        raise BadImage(
+            f"a {image.format} with pixels of type {image.mode}; expected 8 or 16 bits per channel"
+        )
+    if image.format == "TIFF":
+        tags = image.tag_v2
+        if DNG in tags or tags.get(PREVIEW, 0) & REDUCED:  # the first page is only a preview
+            raise BadImage(RAW)
+
+
+def orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of an image, 1 if there is none or EXIF is damaged."""
+    try:
+        # PngImageFile.getexif would decode the whole image to find EXIF data after it.
+        return Image.Image.getexif(image).get(ORIENTATION, 1)
+    except MemoryError:
+        raise
+    except Exception:  # damaged EXIF raises any type, but the image is usable without EXIF
+        return 1
+
+
+def _several(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except MemoryError:
+        raise
+    except Exception:  # damage in the second frame, which is not used
+        return False

@@ -1,0 +1,236 @@
+"""Lists of image files with their classes and splits, and the source that such a list makes."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+
+import numpy as np
+
+from keras_ilsvrc.data.headers import (
+    ENDINGS,
+    BadImage,
+    Fault,
+    Header,
+    NotAnImage,
+    own_limit,
+    read_header,
+)
+from keras_ilsvrc.data.source import OnFault, Shares, Source
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Files
+from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.terminal.bars import in_threads
+
+SPLITS = ("train", "validation", "test")
+# Split of each name that people give to folders, and to values of a CSV's column `split`.
+SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation"}
+ALL = "all"  # name of the split of images that are still to be split
+
+
+@dataclass
+class Listing:
+    """Image files of a source, all in one order.
+
+    Attributes:
+        name: Name of the source.
+        root: Folder to which names are relative.
+        paths: Path of each file.
+        classes: Class of each file.
+        splits: Split of each file: train, validation, test or `ALL`.
+        empty: Classes that may have no file.
+        hidden: Number of hidden files.
+        loose: Number of files that are in no class folder.
+        notes: Remarks for the user, one line each.
+    """
+
+    name: str
+    root: str
+    paths: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    empty: set[str] = field(default_factory=set)
+    hidden: int = 0
+    loose: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, path: str, kind: str, split: str) -> None:
+        self.paths.append(path)
+        self.classes.append(kind)
+        self.splits.append(split)
+
+    @property
+    def where(self) -> str:
+        """Path of the folder or CSV, for messages."""
+        return self.name.partition(":")[2]
+
+    def source(self, channels: int, on_fault: OnFault, shares: Shares) -> Source:
+        """Read all headers, leave out what is no image, and return the rest as a source.
+
+        Args:
+            channels: Number of channels to decode to, 1 or 3.
+            on_fault: Function called with every bad image, which is left out.
+            shares: Shares of the images that become splits which the listing does not name.
+
+        Raises:
+            InputError: If there are no images, a class is only in a split other than train, or a
+                class has too few images to split.
+        """
+        good, foreign = self._read_headers(on_fault)
+        kinds = zip(self.classes, self.splits, foreign)
+        trained = {kind for kind, split, other in kinds if not other and split in ("train", ALL)}
+        classes = sorted(trained | self.empty)
+        if not any(good):
+            loose = f", but {self.loose:,} files outside" if self.loose else ""
+            raise InputError(
+                f"{self.where}: no images in class folders{loose}; expected one folder of images "
+                "per class"
+            )
+        self._keep(good)
+        label = {kind: number for number, kind in enumerate(classes)}
+        for path, kind, split in zip(self.paths, self.classes, self.splits):
+            if kind not in label:
+                raise InputError(
+                    f"{self.where}: the class {kind!r} is in {split}, but not in train: {path}; "
+                    "add images of it to train, or remove it"
+                )
+        labels = np.array([label[kind] for kind in self.classes], "int32")
+        whole = Split(labels, None, Files(np.array(self.paths, object)), channels)
+        where = np.array(self.splits)
+        parts = {name: np.flatnonzero(where == name) for name in sorted({*self.splits})}
+        parts = self._completed(parts, labels, classes, shares)
+        splits = {name: whole[parts[name]] for name in SPLITS}
+        if parts["test"] is parts["validation"]:
+            splits["test"] = splits["validation"]
+        self._note_absent(splits, classes)
+        return Source(self.name, splits, tuple(classes), tuple(self.notes))
+
+    def _keep(self, good: Sequence[bool]) -> None:
+        for column in (self.paths, self.classes, self.splits):
+            column[:] = compress(column, good)
+
+    def _read_headers(self, on_fault: OnFault) -> tuple[list[bool], list[bool]]:
+        """Return for each file whether it is a good image, and whether it is none by its name."""
+        good, foreign = [], []
+        turned = several = 0
+        others: Counter[str] = Counter()
+        with own_limit():
+            found = in_threads(_header, self.paths, "reading headers")
+            for path, header in zip(self.paths, found):
+                good.append(isinstance(header, Header))
+                foreign.append(header is None)
+                if header is None:
+                    others[os.path.splitext(path)[1].lower() or "without extension"] += 1
+                elif isinstance(header, Fault):
+                    on_fault(header)
+                else:
+                    turned += header.turned
+                    several += header.several
+        others.update({"hidden": self.hidden, "in no class folder": self.loose})
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(6) if count)
+        counts = {
+            f"passed over files that are no images of a class: {kinds}": others.total(),
+            f"images turned upright, as their EXIF data asks: {turned:,}": turned,
+            f"files of which only the first frame or page is used: {several:,}": several,
+        }
+        self.notes += [f"{self.name}: {text}" for text, count in counts.items() if count]
+        return good, foreign
+
+    def _completed(
+        self,
+        parts: dict[str, np.ndarray],
+        labels: np.ndarray,
+        classes: Sequence[str],
+        shares: Shares,
+    ) -> dict[str, np.ndarray]:
+        """Return the indices of all three splits; those that are not named are split off."""
+        whole = parts.pop(ALL, None)
+        train = parts.pop("train", whole)
+        if train is None:
+            raise InputError(f"{self.where}: found {', '.join(parts)}, but no train; add it")
+        if "validation" in parts and "test" not in parts:
+            self.notes.append(f"{self.name}: no split test; tests use the validation images")
+            return {"train": train, "test": parts["validation"], **parts}
+        new = {name: getattr(shares, name) for name in SPLITS[1:] if name not in parts}
+        if not new:
+            return {"train": train, **parts}
+        if whole is not None:
+            self._check_sizes(labels, classes, new)
+        else:
+            names = " and ".join(f"{share:.0%} {name}" for name, share in new.items() if share)
+            self.notes += [f"{self.name}: {names} split off from train"] if names else []
+        keys = [f"{shares.seed}\0{os.path.relpath(self.paths[x], self.root)}" for x in train]
+        digests = [hashlib.sha256(os.fsencode(key)).digest() for key in keys]
+        made: dict[str, list[np.ndarray]] = {name: [train[:0]] for name in ("train", *new)}
+        order = np.array(sorted(range(len(train)), key=digests.__getitem__), int)
+        for label in range(len(classes)):
+            rest = train[order[labels[train[order]] == label]]
+            for name, count in _sizes(len(rest), new).items():
+                made[name].append(rest[:count])
+                rest = rest[count:]
+            made["train"].append(rest)
+        return {name: np.sort(np.concatenate(found)) for name, found in made.items()} | parts
+
+    def _check_sizes(
+        self, labels: np.ndarray, classes: Sequence[str], new: dict[str, float]
+    ) -> None:
+        """Raise InputError if a class has too few images to be in all splits."""
+        needed = 1 + sum(share > 0 for share in new.values())
+        counts = np.bincount(labels, minlength=len(classes))
+        few = [
+            f"{kind!r} has {count}"
+            for kind, count in zip(classes, counts.tolist())
+            if 0 < count < needed
+        ]
+        if few:
+            more = f" (and {len(few) - 3} more classes)" if len(few) > 3 else ""
+            raise InputError(
+                f"{self.where}: class {', '.join(few[:3])}{more} of the {needed} images that "
+                "splitting needs per class; add images, or make folders train, validation and test"
+            )
+
+    def _note_absent(self, splits: dict[str, Split], classes: Sequence[str]) -> None:
+        """Note the classes that have no images in a split."""
+        if len(classes) == 1:
+            self.notes.append(f"{self.name}: only one class, {classes[0]!r}; training needs two")
+        for name, split in splits.items():
+            absent = np.setdiff1d(np.arange(len(classes)), split.labels).tolist()
+            if absent and len(split):
+                some = ", ".join(repr(classes[label]) for label in absent[:5])
+                more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+                self.notes.append(f"{self.name}: no image in {name} of class {some}{more}")
+
+
+def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
+    """Return the images of a class in each part; train and every part get at least one if possible.
+
+    Args:
+        count: Number of images of the class.
+        shares: Share of the images in each part other than train.
+    """
+    sizes, rest, parts = {}, count, len(shares)
+    for number, (name, share) in enumerate(shares.items(), 1):
+        later = sum(other > 0 for other in list(shares.values())[number:parts])
+        wanted = max(1, round(count * share)) if share else 0
+        sizes[name] = max(0, min(wanted, rest - later - 1))
+        rest -= sizes[name]
+    return sizes
+
+
+def _header(path: str) -> Header | Fault | None:
+    """Return the header of a file, a fault, or None if it is no image, and not named like one."""
+    size = None
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            return read_header(file)
+    except NotAnImage as error:
+        if os.path.splitext(path)[1].lower() not in ENDINGS:
+            return None
+        return Fault(path, size, str(error))
+    except BadImage as error:
+        return Fault(path, size, str(error))
+    except OSError as error:
+        return Fault(path, size, f"cannot be read: {reason(error)}")

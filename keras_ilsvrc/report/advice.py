@@ -1,0 +1,190 @@
+"""Report section that suggests what to change next, from the errors of the run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_ilsvrc.report.page import Section, render
+from keras_ilsvrc.runs.finished import FinishedRun
+
+# All thresholds are ours.
+GUESSING = 0.9  # share of the error of guessing, from which a net has learned nothing
+GAP = 5.0  # points of error from training to test that mean overfitting
+HIGH = 20.0  # training error in % that is called high
+FALLING = 0.1  # relative fall of the loss over the last quarter of the epochs
+ROSE = 1.0  # points of validation error above the minimum
+FEW = 0.5  # share of the mean number of images of a class
+LOW = 10.0  # points of recall below the share of all test images that are right
+WIDE = 5.0  # points of half a confidence interval
+MOST = 3  # sentences shown
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Numbers of a run from which the rules draw their advice. Errors are in %.
+
+    Attributes:
+        test: Test error.
+        spread: Half the width of its 95 % confidence interval.
+        images: Number of test images.
+        classes: Number of classes.
+        train: Training error in the last epoch, or that whose weights are kept; None if unknown.
+        losses: Validation loss of each epoch, or training loss if there is no validation.
+        validation: Validation error of each epoch; empty if there is no validation.
+        rare: Names of classes with few training images and a low recall.
+        best: Whether the recipe already keeps the best weights.
+        balanced: Whether the recipe already has class weights.
+    """
+
+    test: float
+    spread: float
+    images: int
+    classes: int
+    train: float | None = None
+    losses: Sequence[float] = ()
+    validation: Sequence[float] = ()
+    rare: Sequence[str] = ()
+    best: bool = False
+    balanced: bool = False
+
+    @property
+    def guess(self) -> float:
+        """Error of guessing one of the classes, in %."""
+        return 100 * (1 - 1 / self.classes)
+
+    @property
+    def guessing(self) -> bool:
+        """Whether the net is hardly better than guessing."""
+        return self.test >= GUESSING * self.guess
+
+    @property
+    def overfits(self) -> bool:
+        """Whether the test error is far above the training error."""
+        return self.train is not None and self.test >= max(self.train + GAP, 2 * self.train)
+
+    @property
+    def falls(self) -> bool:
+        """Whether the loss still falls at the end. Without validation, overfitting hides it."""
+        quarter = len(self.losses) // 4
+        if not quarter or (self.overfits and not self.validation):
+            return False
+        last, before = self.losses[-quarter:], self.losses[-2 * quarter : -quarter]
+        return float(np.mean(last)) <= (1 - FALLING) * float(np.mean(before))
+
+    @property
+    def final(self) -> float:
+        """Validation error of the last epoch."""
+        return self.validation[-1]
+
+    @property
+    def lowest(self) -> tuple[int, float]:
+        """Epoch with the lowest validation error, from 1, and this error."""
+        epoch = int(np.argmin(self.validation))
+        return epoch + 1, self.validation[epoch]
+
+
+Rule = tuple[str, Callable[[Evidence], bool], str]
+RULES: tuple[Rule, ...] = (
+    (
+        "guessing",
+        lambda e: e.guessing,
+        "The test error, {e.test:.1f} %, is hardly below that of guessing, {e.guess:.1f} %. Check "
+        "the labels with `keras-ilsvrc data check`, then try another learning rate.",
+    ),
+    (
+        "overfits",
+        lambda e: e.overfits and not e.guessing,
+        "The training error, {e.train:.1f} %, is far below the test error, {e.test:.1f} %: the net "
+        "has memorised its training images. Try more augmentation (`data.train_ops`), more weight "
+        "decay (`optimizer.l2`), or start from trained weights (`initial`).",
+    ),
+    (
+        "falls",
+        lambda e: e.falls and not e.guessing,
+        "The loss was still falling at the end. Train for more epochs.",
+    ),
+    (
+        "underfits",
+        lambda e: (
+            e.train is not None and e.train >= HIGH and not (e.overfits or e.falls or e.guessing)
+        ),
+        "The training error is high too, {e.train:.1f} %. Train for longer, raise the learning "
+        "rate, or choose a larger net.",
+    ),
+    (
+        "rose",
+        lambda e: len(e.validation) > 1 and not e.best and e.final >= e.lowest[1] + ROSE,
+        "The validation error rose from {e.lowest[1]:.1f} % after epoch {e.lowest[0]} to "
+        '{e.final:.1f} % at the end. Set `keep = "best"` and `early_stopping`.',
+    ),
+    (
+        "rare",
+        lambda e: bool(e.rare) and not e.balanced,
+        "Few training images and a low recall: {names}. Add images of these classes, or set "
+        '`loss.class_weights = "balanced"`.',
+    ),
+    (
+        "few",
+        lambda e: e.spread >= WIDE,
+        "With {e.images:,} test images, differences below {e.spread:.0f} points may be chance. Use "
+        "more test images to compare runs.",
+    ),
+)
+NONE = (
+    "Nothing in these numbers calls for a change. The mistakes themselves may show what is missing."
+)
+
+
+def advice(run: FinishedRun) -> Section | None:
+    """Return the section with advice; None if the run reaches the error its recipe expects."""
+    expected = (run.result.get("expected") or {}).get("top1_error")
+    if expected is not None and expected >= run.result["top1_interval"][0]:
+        return None
+    note = "Rules of thumb, applied to the numbers of this run. Training errors are measured on "
+    note += "augmented images."
+    shown = render("advice", sentences=sentences(evidence(run)) or [NONE])
+    return Section("What to try next", "advice", shown, note)
+
+
+def sentences(e: Evidence) -> list[str]:
+    """Return the sentences of the first few rules that apply; names of keys are in backticks."""
+    names = ", ".join(e.rare[:MOST]) + (f" and {len(e.rare) - MOST} more" * (len(e.rare) > MOST))
+    texts = [text for _, applies, text in RULES if applies(e)]
+    return [text.format(e=e, names=names) for text in texts[:MOST]]
+
+
+def evidence(run: FinishedRun) -> Evidence:
+    """Return the numbers of a run from which the rules draw their advice."""
+    result, recipe = run.result, run.experiment.recipe
+    low, high = result["top1_interval"]
+    kept = result.get("kept_epoch") or 0  # 0: that of the last epoch
+    rows = {
+        name: [value for row in run.history if (value := row.get(name)) is not None]
+        for name in ("loss", "error", "validation_loss", "validation_error")
+    }
+    return Evidence(
+        test=result["top1_error"],
+        spread=(high - low) / 2,
+        images=result["images"],
+        classes=len(run.classes),
+        train=rows["error"][kept - 1] if rows["error"] else None,
+        losses=rows["validation_loss"] or rows["loss"],
+        validation=rows["validation_error"],
+        rare=rare(run),
+        best=recipe.keep == "best",
+        balanced=recipe.loss.class_weights is not None,
+    )
+
+
+def rare(run: FinishedRun) -> list[str]:
+    """Return the names of classes with few training images and a low recall, lowest first."""
+    if not run.has_images:
+        return []
+    number = len(run.classes)
+    trained = np.bincount(run.experiment.train.labels, minlength=number)
+    tested = np.bincount(run.labels, minlength=number)
+    right = run.probabilities.argmax(1) == run.labels
+    recall = 100 * np.bincount(run.labels, right, number) / np.maximum(tested, 1)
+    chosen = (trained < FEW * trained.mean()) & (tested > 0) & (recall < 100 * right.mean() - LOW)
+    return [run.classes[label] for label in np.argsort(recall, kind="stable") if chosen[label]]
