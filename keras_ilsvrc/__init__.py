@@ -1,6 +1,8 @@
 """The networks of the ImageNet challenge 2012-2015, exactly as published."""
 
+from importlib import import_module
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import available, info
@@ -9,4 +11,19 @@ from keras_ilsvrc.nets.loading import load_model
 from keras_ilsvrc.sweep import hypermodel
 
 __version__ = _version("keras_ilsvrc")
-__all__ = ["InputError", "available", "build", "hypermodel", "info", "load_model"]
+__all__ = ["InputError", "available", "build", "hypermodel", "info", "load_model", "load_run"]
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.runs.loaded import load_run
+
+# Attributes that import TensorFlow, so they are imported on first use: name to module.
+_LAZY = {"load_run": "keras_ilsvrc.runs.loaded"}
+_PACKAGES = ("accounting", "evaluation", "layers", "visualize", "weights")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -277,10 +277,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
         assert isinstance(result.exception, InputError), result.output
         return str(result.exception)
 
-    assert "no finished run" in refusal("--run", tmp_path)
+    assert "no finished run" in refusal(tmp_path)
     page = tmp_path / "none" / "page.html"
-    assert refusal("--run", small_run, "--out", page) == f"{page}: there is no folder {page.parent}"
-    assert "a folder" in refusal("--run", small_run, "--out", tmp_path)
+    assert refusal(small_run, "--out", page) == f"{page}: there is no folder {page.parent}"
+    assert "a folder" in refusal(small_run, "--out", tmp_path)
     for name, content in (
         ("result.json", "{"),
         ("result.json", "[]"),
@@ -289,12 +289,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(small_run, tmp_path):
         copy = tmp_path / "copy"
         shutil.copytree(small_run, copy)
         (copy / name).write_text(content)
-        assert refusal("--run", copy).startswith(f"{copy / name}: damaged")
+        assert refusal(copy).startswith(f"{copy / name}: damaged")
         assert not list(copy.glob("*report*"))
         shutil.rmtree(copy)
     (tmp_path / "empty").mkdir()
     shutil.copy(small_run / "result.json", tmp_path / "empty")
-    assert "recipe.toml is missing" in refusal("--run", tmp_path / "empty")
+    assert "recipe.toml is missing" in refusal(tmp_path / "empty")
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
@@ -348,3 +348,13 @@ def test_a_browser_would_have_complained(tmp_path, opened):
     assert opened.value("Array.from(document.images, x => x.naturalWidth)") == [0, 0]
     assert len(opened.complaints()) >= 1
     assert len(opened.requests()) == 2
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_page_is_opened_in_a_browser(small_run, tmp_path, monkeypatch, opened):
+    asked, page = [], tmp_path / "my page.html"
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or opened)
+    monkeypatch.setattr(report, "report", lambda run, out, *rest: out)
+    result = CliRunner().invoke(app, ["report", str(small_run), "--out", str(page), "--open"])
+    assert (result.stdout.strip(), asked) == (str(page), [page.as_uri()])
+    assert ("no browser was found" in result.stderr) != opened

@@ -11,6 +11,7 @@ from keras_ilsvrc.cli import (
     doctor,
     evaluate,
     nets,
+    predict,
     report,
     results,
     train,
@@ -32,6 +33,7 @@ app.command("table")(accounts.table)
 app.command("compare")(accounts.compare)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
 app.command("report")(report.report)
 app.command("results")(results.results)
 app.add_typer(visualize.app, name="visualize")

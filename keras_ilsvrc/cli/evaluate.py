@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_ilsvrc.cli.options import Json, Replicas, check_replicas
+from keras_ilsvrc.cli.options import Data, Json, Replicas, check_replicas
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.runs.reading import RunFiles
@@ -18,9 +18,7 @@ from keras_ilsvrc.terminal.streams import quiet_tensorflow
 def evaluate(
     run: Annotated[
         list[Path],
-        typer.Option(
-            "--run", help="Directory of a finished run; repeat the option for an ensemble."
-        ),
+        typer.Argument(help="Directory of a finished run; several runs are an ensemble."),
     ],
     protocol: Annotated[
         str | None,
@@ -33,6 +31,7 @@ def evaluate(
             "(default: the protocol's sizes)."
         ),
     ] = None,
+    data: Data = None,
     replicas: Replicas = None,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +46,8 @@ def evaluate(
     from keras_ilsvrc.runs.evaluate import errors_of, restore
 
     with bar("testing") as progress:
-        result = errors_of([restore(path, replicas) for path in run], protocol, sides, progress)
+        restored = [restore(path, replicas, dataset=data) for path in run]
+        result = errors_of(restored, protocol, sides, progress)
     del result["probabilities"]
     if as_json:
         print(json.dumps(result, indent=2))

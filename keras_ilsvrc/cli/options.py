@@ -20,6 +20,13 @@ Replicas = Annotated[
         "without GPUs, logical CPU devices (default: one).",
     ),
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="Data set to use instead of the recipe's, with the same classes, for example "
+        "folder:PATH after the images were moved."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

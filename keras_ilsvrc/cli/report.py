@@ -1,21 +1,25 @@
 """The `report` command, which writes an HTML page about a finished run."""
 
+import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keras_ilsvrc.cli.options import Replicas
+from keras_ilsvrc.cli.options import Data, Replicas
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 
 def report(
-    run: Annotated[Path, typer.Option("--run", help="Directory of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
     out: Annotated[
-        Path | None, typer.Option(help="HTML file to write (default: report.html in --run).")
+        Path | None, typer.Option(help="HTML file to write (default: report.html in the run).")
     ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    data: Data = None,
     replicas: Replicas = None,
 ) -> None:
     """Write an HTML page about a finished run: errors, images, network and recipe."""
@@ -23,4 +27,7 @@ def report(
     quiet_tensorflow()
     from keras_ilsvrc.report import report
 
-    print(report(run, out, bar, replicas))
+    page = report(run, out, bar, replicas, data)
+    print(page)
+    if open_ and not webbrowser.open(page.resolve().as_uri()):
+        print("no browser was found to open the page", file=sys.stderr)

@@ -4,9 +4,10 @@ The example at position i of epoch e, and its augmentation, are a pure function 
 So there is no shuffle buffer, and a stream can start at any step.
 """
 
+import io
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -14,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, fold_in, image_at, needed
-from keras_ilsvrc.data.headers import Fault
+from keras_ilsvrc.data.headers import BadImage, Fault, read_header
 from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor
@@ -120,6 +121,41 @@ def evaluation_batches(
     )
 
 
+def readable_batches(
+    split: Split,
+    rows: Rows,
+    statistics: Mapping[str, np.ndarray],
+    shape: Sequence[int],
+    batch_size: int,
+) -> tf.data.Dataset:
+    """Return batches of (indices, images) of the images that can be used, in order.
+
+    An image that is damaged or too large, that an op rejects or that does not get the expected
+    shape is left out; its index is then missing. The last batch may be smaller.
+
+    Args:
+        split: Encoded images, whose headers may not have been checked yet.
+        rows: Ops with their arguments, applied in order.
+        statistics: Statistics that the ops need.
+        shape: Expected height, width and channels after the ops.
+        batch_size: Number of images in a batch.
+    """
+
+    def check(index: np.integer) -> np.integer:
+        read_header(io.BytesIO(split.store.read(int(split.rows[index]))))
+        return index
+
+    @as_written
+    def image(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.control_dependencies([tf.numpy_function(check, [index], tf.int64)]):
+            index = tf.identity(index)
+        made = image_at(split, index, rows, NO_SEED, statistics)
+        return index, tf.ensure_shape(tf.cast(made, tf.float32), shape)
+
+    images = tf.data.Dataset.range(len(split)).map(image, CORES).ignore_errors()
+    return made_ahead(images.batch(batch_size))
+
+
 def untuned() -> tf.data.Options:
     """Return `tf.data.Options` that turn off autotuning and automatic sharding.
 
@@ -156,7 +192,7 @@ def naming_the_file(
     """
     try:
         yield
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, BadImage) as error:  # outside of graphs, errors come as they are
         if of_an_image(error):
             chosen = range(len(split)) if indices is None else indices()
             fault = first_fault(split, rows, statistics, chosen)
@@ -165,7 +201,7 @@ def naming_the_file(
         raise
 
 
-def of_an_image(error: tf.errors.OpError) -> bool:
+def of_an_image(error: Exception) -> bool:
     """Return whether an image may have caused the error, not a lost worker or lack of memory."""
     return not isinstance(error, GONE) and not ran_out(error)
 

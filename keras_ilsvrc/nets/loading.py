@@ -48,9 +48,11 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     import keras
 
-    # Register the classes that a compiled model may contain.
-    for name in ("constraints", "optimizers", "schedules"):
-        importlib.import_module(f"keras_ilsvrc.training.{name}")
+    # Register the classes that a compiled model, or one with its preprocessing, may contain.
+    names = ["training.constraints", "training.optimizers", "training.schedules"]
+    names += ["data.preprocessing"] * (keras.backend.backend() == "tensorflow")
+    for name in names:
+        importlib.import_module(f"keras_ilsvrc.{name}")
     from keras_ilsvrc.layers.graph import synchronize
 
     model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))

@@ -13,7 +13,11 @@ __all__ = ["SECTIONS", "FinishedRun", "Section", "picture", "report", "write_pag
 
 
 def report(
-    path: Path, out: Path | None = None, working: Working = unseen, replicas: int | None = None
+    path: Path,
+    out: Path | None = None,
+    working: Working = unseen,
+    replicas: int | None = None,
+    dataset: str | None = None,
 ) -> Path:
     """Write an HTML page about a finished run: its test errors, images, network and recipe.
 
@@ -24,6 +28,7 @@ def report(
         path: Directory of the run.
         out: Path of the page; `report.html` in the run's directory if None.
         working: Function that opens a progress bar with a label, for example `terminal.bars.bar`.
+        dataset: Source of the images instead of the one in the recipe.
         replicas: Number of devices, as in `training.strategy.mirrored`.
 
     Returns:
@@ -37,7 +42,7 @@ def report(
         raise InputError(f"{out}: there is no folder {out.parent}")
     if out is not None and out.is_dir():
         raise InputError(f"{out}: is a folder; expected a file, for example {path / PAGE}")
-    return write_page(read(path, replicas, working), out)
+    return write_page(read(path, replicas, working, dataset), out)
 
 
 def write_page(run: FinishedRun, out: Path | None = None) -> Path:

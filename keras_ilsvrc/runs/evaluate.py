@@ -7,18 +7,23 @@ from typing import Any
 import numpy as np
 
 from keras_ilsvrc.data.fingerprint import same_content
+from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
+from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.runs.experiment import Experiment, set_up, without_optimizer
+from keras_ilsvrc.runs.experiment import Experiment, NoImages, set_up, without_optimizer
+from keras_ilsvrc.runs.loaded import trained_model
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.strategy import mirrored
 
+ELSEWHERE = "if the images are at another place, pass --data SOURCE"
 OnProgress = Callable[[int, int], object]  # (number of images done, total number)
 
 
@@ -27,7 +32,11 @@ def silent(done: int, total: int) -> None:
 
 
 def restore(
-    path: Path, replicas: int | None = None, log: Callable[[str], object] = log_stderr
+    path: Path,
+    replicas: int | None = None,
+    log: Callable[[str], object] = log_stderr,
+    dataset: str | None = None,
+    optional: bool = False,
 ) -> Experiment:
     """Rebuild the experiment of a finished run: its images, and its model with trained weights.
 
@@ -35,18 +44,49 @@ def restore(
         path: Path of the run directory.
         replicas: Number of replicas, as in `training.strategy.mirrored`.
         log: Function called with each warning.
+        dataset: Dataset to use instead of the recipe's, with the same classes. Other images are
+            then only a warning.
+        optional: Whether the experiment may have no images if the recipe's dataset is gone.
 
     Raises:
-        InputError: If the directory contains no finished run, a file in it is damaged, or the
-            classes or test images have changed.
+        InputError: If the directory contains no finished run, a file in it is damaged, the dataset
+            cannot be opened, or the classes or test images have changed.
     """
     directory = RunFiles(path).check_finished()
-    weights = directory.weights()
-    experiment = set_up(directory.recipe(), mirrored(replicas), directory.statistics())
-    for line in directory.check_images(experiment.identity(["test"]), ["test"]):
+    recipe, weights = directory.recipe(), directory.weights()
+    try:
+        experiment = set_up(recipe, mirrored(replicas), directory.statistics(), dataset)
+    except NoImages as error:
+        if dataset is not None:
+            raise
+        if not optional:
+            raise InputError(f"{error}; {ELSEWHERE}") from error
+        log(f"without images: {error}; {ELSEWHERE}")
+        return without_images(path)
+    now = experiment.identity(["test"])
+    for line in directory.check_images(now, ["test"], dataset is not None):
         log(line)
     load_weights(without_optimizer(experiment.model), weights)
     return experiment
+
+
+def without_images(path: Path) -> Experiment:
+    """Rebuild the experiment of a finished run with empty splits, without opening its dataset."""
+    directory = RunFiles(path).check_finished()
+    recipe, none, strategy = directory.recipe(), Split(np.zeros(0, "int32")), mirrored(1)
+    return Experiment(
+        recipe=recipe,
+        net=info(recipe.net, **recipe.build.variations),
+        strategy=strategy,
+        source=Source(recipe.data.dataset, {}, tuple(directory.identity.classes)),
+        train=none,
+        validation=None,
+        test=none,
+        statistics=directory.statistics() or {},
+        left_out=None,
+        model=trained_model(directory),
+        forward=Forward(strategy),
+    )
 
 
 def probabilities(

@@ -17,7 +17,7 @@ from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import evaluation_batches
-from keras_ilsvrc.data.source import Shares, Source, refuse
+from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
@@ -141,10 +141,23 @@ class Experiment:
         )
 
 
+class NoImages(InputError):
+    """Error that a dataset cannot be opened, for example because it was moved."""
+
+
+def _open(dataset: str, channels: int, on_fault: OnFault, shares: Shares) -> Source:
+    """Open a dataset, or raise `NoImages`."""
+    try:
+        return open_source(dataset, channels, on_fault, shares)
+    except InputError as error:
+        raise NoImages(str(error)) from error
+
+
 def set_up(
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
     statistics: dict[str, np.ndarray] | None = None,
+    dataset: str | None = None,
 ) -> Experiment:
     """Open a recipe's dataset and build its model; measure image statistics if none are passed."""
     net = info(recipe.net, **recipe.build.variations)
@@ -153,10 +166,9 @@ def set_up(
     keras.utils.set_random_seed(recipe.seed)
     shape = tuple(recipe.build.input_shape or net.input_shape)
     _check_channels(shape[-1])
-    data = recipe.data
-    faults: list[Fault] = []
+    data, faults = recipe.data, list[Fault]()
     on_fault = faults.append if data.on_bad == "skip" else refuse
-    source = open_source(data.dataset, shape[-1], on_fault, _shares(data))
+    source = _open(dataset or data.dataset, shape[-1], on_fault, _shares(data))
     _check_classes(recipe.build.classes or net.classes, source)
     train, test = source.split(data.train), source.split(data.test)
     validation = None if data.validation is None else source.split(data.validation)

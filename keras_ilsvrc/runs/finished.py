@@ -55,7 +55,7 @@ class FinishedRun:
 
     @property
     def has_images(self) -> bool:
-        """Whether the test images can be used; False if the data set is gone."""
+        """Whether there are test images; there are none if the dataset cannot be opened."""
         return len(self.labels) > 0
 
     @property
@@ -66,15 +66,25 @@ class FinishedRun:
         return top_k_error(self.probabilities, self.labels, 1)
 
 
-def read(path: Path, replicas: int | None = None, working: Working = unseen) -> FinishedRun:
+def read(
+    path: Path,
+    replicas: int | None = None,
+    working: Working = unseen,
+    dataset: str | None = None,
+) -> FinishedRun:
     """Read a finished run and test its network with the test protocol of its recipe.
+
+    If the recipe's dataset cannot be opened, this is logged, and the run has no images.
+    `dataset` is as in `restore`.
 
     Raises:
         InputError: If the directory contains no finished run, or a file in it is damaged.
     """
     directory = RunFiles(path).check_finished()
     result, history = directory.result(), directory.history()
-    experiment = restore(path, replicas)
-    with working("testing") as progress:
-        probabilities = errors_of([experiment], progress=progress)["probabilities"]
+    experiment = restore(path, replicas, dataset=dataset, optional=True)
+    probabilities = np.zeros((0, len(experiment.source.classes)), "float32")
+    if len(experiment.test):
+        with working("testing") as progress:
+            probabilities = errors_of([experiment], progress=progress)["probabilities"]
     return FinishedRun(directory, experiment, result, history, probabilities, working)

@@ -6,11 +6,11 @@ from pathlib import Path
 import keras
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.schema import Initial, Recipe
 from keras_ilsvrc.runs.experiment import without_optimizer
+from keras_ilsvrc.runs.loaded import trained_model
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training import initial
 
@@ -51,11 +51,7 @@ def _set_word(model: keras.Model, word: str, seed: int, net: Net) -> None:
 def _model_of_run(path: Path) -> keras.Model:
     if not path.is_dir():
         raise InputError(f"initial.weights is {str(path)!r}; expected the directory of a run")
-    directory = RunFiles(path).check_finished()
-    recipe = directory.recipe()
-    model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
-    load_weights(without_optimizer(model), directory.weights())
-    return model
+    return trained_model(RunFiles(path).check_finished())
 
 
 def _copy_layers(model: keras.Model, source: keras.Model, table: Initial) -> None:

@@ -11,17 +11,20 @@ import numpy as np
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
 from keras_ilsvrc.data.decode import decode_bytes, examine
 from keras_ilsvrc.data.headers import BadImage
+from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.loading import load_model, load_weights
-from keras_ilsvrc.runs.evaluate import restore
+from keras_ilsvrc.runs.evaluate import restore, without_images
 from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
+from keras_ilsvrc.runs.loaded import rows_of
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.visualize.probe import Probe
 
 MODES = ("caffe", "tf", "torch")
 GREY = 128  # pixel value of the grey occluding square
@@ -127,7 +130,47 @@ class Inspection:
         if isinstance(source, Path):
             return source.name
         label = self.label(source)
-        return str(source) if label is None else f"{source}: {self.classes[label]}"
+        return str(source) if label is None else f"{source}: {self.names[label]}"
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the classes for people, for example "tench" for `n01440764`."""
+        return list(map(readable, self.classes))
+
+    def caption(self, source: int | Path, probabilities: np.ndarray) -> str:
+        """Return an image's name, and on a second line its true class, if known, and the predicted.
+
+        Args:
+            source: Index of the image in the split, or the path of a file.
+            probabilities: Probabilities of the image, (classes,).
+        """
+        label = self.label(source)
+        name = printable(source.name) if isinstance(source, Path) else f"image {source}"
+        true = "" if label is None else f"true {self.names[label]}, "
+        return f"{name}\n{true}predicted {self.likely(int(probabilities.argmax()), probabilities)}"
+
+    def likely(self, label: int, probabilities: np.ndarray) -> str:
+        """Return the name of a class with its probability, for example "tench 71 %"."""
+        return f"{self.names[label]} {100 * probabilities[label]:.0f} %"
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Return the class probabilities of preprocessed images, (images, classes), float32."""
+        probe = Probe(self.model)
+        scores = probe.values(keras.ops.convert_to_tensor(probe.batch(images)))[id(probe.target)]
+        return probe.probable(keras.ops.cast(scores, "float32")).numpy()
+
+    def class_index(self, text: str) -> int:
+        """Return the index of a class that is given by its name, readable name or index.
+
+        Raises:
+            InputError: If there is no such class.
+        """
+        known = [*self.classes, *self.names, *map(str, range(len(self.classes)))]
+        if text not in known:
+            hint = nearest(text, known[: 2 * len(self.classes)])
+            most = len(self.classes) - 1
+            raise InputError(f"--class is {text!r}; expected a class, or 0 to {most}; {hint}")
+        return known.index(text) % len(self.classes)
 
     def load(self, path: Path) -> None:
         """Load the model's weights from a file, for example one of those listed in `epochs`."""
@@ -144,14 +187,16 @@ def of_run(path: Path, source: str | None = None) -> Inspection:
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.
     """
-    return of_experiment(restore(path), RunFiles(path), source)
+    experiment = without_images(path) if source else restore(path, optional=True)
+    return of_experiment(experiment, RunFiles(path), source)
 
 
 def of_experiment(
     experiment: Experiment, directory: RunFiles, source: str | None = None
 ) -> Inspection:
     """Return an `Inspection` of an experiment whose model already has its trained weights."""
-    classes, split, labelled = experiment.source.classes, experiment.test, True
+    classes, labelled = experiment.source.classes, True
+    split = experiment.test if len(experiment.test) else None
     if source is not None:
         found, split = all_of(source, experiment.model)
         labelled = found == classes
@@ -185,11 +230,7 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
         raise InputError(f"{path}: input shape is {shape}; expected square images of a known size")
     if preprocess is not None and preprocess not in MODES:
         raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
-    rows: list[dict[str, Any]] = [
-        {"op": "resize_shorter", "size": shape[1]},
-        {"op": "centre_crop", "size": shape[1]},
-    ]
-    rows += [{"op": "preprocess", "mode": preprocess}] if preprocess else []
+    rows = rows_of(shape[1], preprocess)
     outputs = keras.tree.flatten(output_of(model))
     most = max(x.shape[-1] or 0 for x in outputs)
     classes: Sequence[str] = [str(number) for number in range(most)]

@@ -87,7 +87,7 @@ class RunFiles:
     def result(self) -> dict[str, Any]:
         """Return the content of `result.json`, checked against the schema `Result`."""
         digest = self.check_finished().identity.files[RESULT]
-        advice = f"test the weights again with `keras-ilsvrc evaluate --run {self.path}`"
+        advice = f"test the weights again with `keras-ilsvrc evaluate {self.path}`"
         if not self._has(RESULT):
             raise InputError(f"{self.path / RESULT}: missing; {COPY}, or {advice}")
         content = self._verified(RESULT, digest)
@@ -142,20 +142,25 @@ class RunFiles:
         found = {int(match[1]): name for name in names if (match := KEPT.search(name))}
         return {epoch: self._verified_weights(found[epoch]) for epoch in sorted(found)}
 
-    def check_images(self, now: Identity, splits: Iterable[str]) -> list[str]:
+    def check_images(self, now: Identity, splits: Iterable[str], others: bool = False) -> list[str]:
         """Check that the classes and images of the current dataset are those of the run.
 
         Args:
             now: Identity with the current classes and images.
             splits: Names of the splits to compare.
+            others: Whether other images of the same classes are accepted, with a warning.
 
         Returns:
-            A warning for each split whose files were rewritten with the same names and sizes.
+            A warning for each split whose files were rewritten with the same names and sizes, or
+            one about other images.
 
         Raises:
             InputError: If the classes, or the images of one of the splits, have changed.
         """
-        if changes := self.identity.changes(now, list(splits)):
+        changes = self.identity.changes(now, list(splits))
+        if others and changes and now.classes == self.identity.classes:
+            return [f"{self.path}: other images than in this run: {'; '.join(changes)}"]
+        if changes:
             raise InputError(
                 f"{self.path}: the images are not those of this run: {'; '.join(changes)}; "
                 f"restore them, or train a new run"

@@ -50,9 +50,9 @@ def bar(label: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
         shown_bar.stop()
 
 
-def tracked(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+def tracked(items: Iterable[Item], total: int, label: str, shown: bool = True) -> Iterator[Item]:
     """Yield the items, while a progress bar shows how many have been yielded."""
-    with bar(label) as progress:
+    with bar(label, shown) as progress:
         for number, item in enumerate(items, 1):
             yield item
             progress(number, total)

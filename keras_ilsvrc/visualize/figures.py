@@ -18,6 +18,8 @@ def save(figure: Figure, to: Path | BinaryIO) -> None:
 
 
 def plain(text: str, most: int | None = None) -> str:
-    """Shorten a name to `most` characters, and escape `$`, which starts a formula in Matplotlib."""
-    text = text if most is None or len(text) <= most else text[: most - 1] + "…"
+    """Shorten each line of a text to `most` characters, and escape `$`, which starts a formula."""
+    if most is not None:
+        lines = text.split("\n")
+        text = "\n".join(x if len(x) <= most else x[: most - 1] + "…" for x in lines)
     return text.replace("$", r"\$")

@@ -51,13 +51,13 @@ def coloured(image: np.ndarray) -> np.ndarray:
 def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: str) -> Figure:
     """Return a figure with rows of images. `titles` are the images' titles, row by row."""
     columns = max(map(len, rows))
-    size = INCH * columns, 0.5 + (INCH + 0.2) * len(rows)
+    size = INCH * columns, 0.5 + (INCH + 0.35) * len(rows)
     figure, axes = _figure((max(size[0], 5.0), size[1]), title, len(rows), columns)
     for place, image in enumerate(image for row in rows for image in row):
         own = axes[place]
         own.imshow(image, vmin=0, vmax=1, cmap="gray")
         if place < len(titles):
-            own.set_title(plain(titles[place], 40), fontsize=9)
+            own.set_title(plain(titles[place], 36), fontsize=9)
     return figure
 
 
@@ -141,13 +141,21 @@ def _figure(size: tuple[float, float], title: str, down: int, across: int) -> tu
 
 
 def occlusion_sheet(
-    found: Occlusion, picture: np.ndarray, classes: Sequence[str], title: str
+    found: Occlusion,
+    picture: np.ndarray,
+    classes: Sequence[str],
+    title: str,
+    caption: str | None = None,
 ) -> Figure:
-    """Return a figure of an image, and of a net's outputs for each position of the square."""
-    figure, axes = _figure((13, 3.2 if title else 2.9), title, 1, 4)
+    """Return a figure of an image, and of a net's outputs for each position of the square.
+
+    `caption` is the title of the image, by default the name of the class.
+    """
+    figure, axes = _figure((13, 3.5 if caption else 3.2 if title else 2.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
-    axes[0].set_title(f"{name}\nthe square is {found.square} pixels", fontsize=9)
+    square = f"the square is {found.square} pixels"
+    axes[0].set_title(f"{plain(caption, 36) if caption else name}\n{square}", fontsize=9)
     height, width = picture.shape[:2]
     extent = (0, width, height, 0)
     maps = (

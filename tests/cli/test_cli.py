@@ -113,8 +113,8 @@ def test_info_as_json_says_that_a_varied_net_is_not_the_published_one():
         (("train", "quickstart", "--set", "net=resnet21"), ["'resnet21'", "did you mean"]),
         (("train", "quickstart", "--set", "build.clases=3"), ["'clases'", "'classes'"]),
         (("train", "quickstart", "--replicas", "0"), ["--replicas is 0", "at least 1"]),
-        (("evaluate", "--run", "nowhere"), ["nowhere", "no finished run"]),
-        (("evaluate", "--run", "nowhere", "--replicas", "-2"), ["--replicas is -2"]),
+        (("evaluate", "nowhere"), ["nowhere", "no finished run"]),
+        (("evaluate", "nowhere", "--replicas", "-2"), ["--replicas is -2"]),
     ],
 )
 def test_a_wrong_word_is_refused_in_one_line_at_once(words, fragments):
@@ -185,7 +185,7 @@ def test_the_pictures_of_a_run_show_something(run, name):
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_evaluation_repeats_the_errors_of_training_on_any_replicas(run, replicas):
     path, _ = run
-    done = call("evaluate", "--run", path, "--replicas", replicas, "--json")
+    done = call("evaluate", path, "--replicas", replicas, "--json")
     kept = json.loads((path / "result.json").read_text())
     found = json.loads(done.stdout)
     assert found["replicas"] == replicas

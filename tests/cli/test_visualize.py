@@ -80,6 +80,32 @@ def test_every_verb_draws_a_picture(small_run, tmp_path, verb):
     assert len(np.unique(values.reshape(-1, 3), axis=0)) > 20
 
 
+@pytest.mark.parametrize("verb", ["grad-cam", "saliency", "occlusion"])
+def test_the_class_is_named_and_chosen(small_run, tmp_path, verb, monkeypatch):
+    """Titles of an image with a label, and of a file without one."""
+    from keras_ilsvrc.visualize import sheets
+
+    view = inspection.of_run(small_run)
+    Image.fromarray(np.asarray(view.raw(3))[..., 0]).save(tmp_path / "photo.png")
+    share = view.probabilities(view.image(3)[None])[0]
+    predicted = f"predicted {view.likely(share.argmax(), share)}"
+    drawn = []
+    monkeypatch.setattr(sheets, "panels", lambda rows, titles, title: drawn.append(titles))
+    monkeypatch.setattr(sheets, "occlusion_sheet", lambda *rest: drawn.append([rest[4], rest[0]]))
+    monkeypatch.setattr("keras_ilsvrc.visualize.figures.save", lambda *rest: None)
+    common = [verb, "--run", small_run, "--out", tmp_path / "made.png"]
+    for words, label in ((["--number", 3], None), (["--image", tmp_path / "photo.png"], 7)):
+        said(*common, *words, *(["--class", label] if label else []))
+        caption, explained = drawn.pop()
+        true = f"image 3\ntrue {view.label(3)}, " if label is None else "photo.png\n"
+        assert caption == true + predicted
+        if verb == "occlusion":
+            assert explained.label == (view.label(3) if label is None else label)
+        else:
+            of = share.argmax() if label is None else label
+            assert explained == f"{verb} of {view.likely(of, share)}"
+
+
 def test_weights_of_epochs_are_kept(small_run):
     files = sorted(path.name for path in (small_run / "epochs").iterdir())
     assert files == ["epoch-0001.weights.h5", "epoch-0003.weights.h5"]

@@ -7,6 +7,7 @@ import typer
 
 from keras_ilsvrc.cli.visualize import tables
 from keras_ilsvrc.cli.visualize.options import (
+    Class,
     Count,
     Images,
     Layer,
@@ -105,6 +106,7 @@ def occlusion(
     number: Annotated[
         int, typer.Option(help="Index of an image in the data set, if there is no --image.")
     ] = 0,
+    class_: Class = None,
     layer: SomeLayer = None,
     square: Annotated[
         int | None,
@@ -128,12 +130,12 @@ def occlusion(
         cover = Occluder(view.model, layer)
         name = number if image is None else image
         taken, picture = view.image(name), view.picture(name)
+        label = view.label(name) if class_ is None else view.class_index(class_)
+        caption = view.caption(name, view.probabilities(taken)[0])
     with bar("covering the image") as progress:
-        found = cover(
-            taken, view.label(name), square, stride, view.grey(), view.batch_size, progress
-        )
+        found = cover(taken, label, square, stride, view.grey(), view.batch_size, progress)
     title = f"{view.model.name}: what covering a part of the image changes"
-    save(sheets.occlusion_sheet(found, picture, view.classes, title))
+    save(sheets.occlusion_sheet(found, picture, view.names, title, caption))
 
 
 @app.command("filters")
@@ -200,6 +202,7 @@ def _of_images(verb: str, help_: str) -> None:
         source: Source = None,
         image: Images = None,
         number: Numbers = None,
+        class_: Class = None,
         out: Out = None,
     ) -> None:
         save = saver(verb, out)
@@ -211,13 +214,16 @@ def _of_images(verb: str, help_: str) -> None:
 
             names = sources_of(image, number)
             function = getattr(backward, verb.replace("-", "_"))
-            all_found = function(view.model, np.stack([view.image(name) for name in names]))
+            label = None if class_ is None else view.class_index(class_)
+            images = np.stack([view.image(name) for name in names])
+            all_found = function(view.model, images, labels=label)
             rows, titles = [], []
-            for name, found in zip(names, all_found):
+            for name, found, share in zip(names, all_found, view.probabilities(images)):
                 picture, signed = view.picture(name), found.ndim == 3
                 made = sheets.centred(found) if signed else sheets.heat(found, picture)
                 rows.append([sheets.stretched(picture), made])
-                titles += [view.title(name), verb]
+                explained = int(share.argmax()) if label is None else label
+                titles += [view.caption(name, share), f"{verb} of {view.likely(explained, share)}"]
         save(sheets.panels(rows, titles, view.model.name))
 
     app.command(verb, help=help_)(command)

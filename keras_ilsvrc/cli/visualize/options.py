@@ -44,6 +44,10 @@ SomeLayer = Annotated[
     typer.Option(help="Name of a layer (default: the last one with feature maps larger than 1x1)."),
 ]
 Maps = Annotated[str | None, typer.Option(help="Indices of feature maps, e.g. 0,3,17.")]
+Class = Annotated[
+    str | None,
+    typer.Option("--class", help="Name or index of the class to explain (default: the predicted)."),
+]
 Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images to use.")]
 Out = Annotated[
     Path | None, typer.Option(help="PNG file to write (default: the command's name and .png).")

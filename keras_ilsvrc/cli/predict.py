@@ -1,0 +1,194 @@
+"""The `predict` command, which prints the most likely classes of image files."""
+
+import csv
+import glob
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+from rich.console import Console
+
+from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, table_of
+from keras_ilsvrc.errors import InputError, nearest, printable
+from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.terminal.bars import tracked
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.runs.loaded import LoadedRun, Prediction
+
+Write = Callable[[Iterable["Prediction"], TextIO], None]
+MODES = ("caffe", "tf", "torch", "none")
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+WIDE, NARROW = 30, 10  # characters of a bar that stands for 100 %
+SHOWN = 0.01  # minimum probability of further classes in a line
+
+
+def predict(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] IMAGES...",
+            help="Directory of a finished run (not with --net), then images: files, folders, "
+            "patterns such as '*.jpg', or - to read file names from standard input.",
+        ),
+    ],
+    net: Annotated[str | None, typer.Option(help="Network to use instead of a run.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="With --net: .weights.h5 file.")] = None,
+    preprocess: Annotated[
+        str | None, typer.Option(help="With --net: caffe, tf, torch, or none (pixels 0 to 255).")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Maximum number of classes per image.")] = 5,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    page: Annotated[
+        Path | None, typer.Option(help="HTML file to write, with a thumbnail of each image.")
+    ] = None,
+) -> None:
+    """Print the most likely classes of images, with their probabilities."""
+    load = _loader(None if net else Path(words[0]), net, weights, preprocess)
+    if as_json and as_csv:
+        raise InputError("--json and --csv are both given; choose one")
+    if page:
+        check_file("--page", page, ".html")
+    paths = list(_files(words if net else words[1:]))
+    if not paths:
+        raise InputError("no images are given; name files, folders or patterns after the run")
+    quiet_tensorflow()
+    write: Write = _json if as_json else _csv if as_csv else _block if len(paths) == 1 else _lines
+    bad = _print(load(), paths, top, write, page)
+    if page:
+        print(page, file=sys.stderr if as_json or as_csv else sys.stdout)
+    if bad:
+        print(f"{bad:,} of {len(paths):,} files were left out", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT)
+
+
+def _print(
+    loaded: "LoadedRun", paths: list[Path], top: int, write: Write, page: Path | None
+) -> int:
+    """Print the answers for all images that can be used. Return the number of the others."""
+    out, bad = sys.stdout, []
+
+    def report(line: str) -> None:
+        bad.append(line)
+        print(printable(line), file=sys.stderr)
+
+    answers = loaded.answers(paths, top, report)
+    if page:
+        from keras_ilsvrc.report.answers import write_answers
+
+        title = f"{loaded.model.name}, {len(paths):,} images"
+        answers = write_answers(answers, page, title, loaded.shape[-1])
+    # On a terminal, the printed lines show the progress. `out` is kept because rich replaces
+    # sys.stdout while it shows a bar.
+    write(tracked(answers, len(paths), "predicting", shown=not out.isatty()), out)
+    return len(bad)
+
+
+def _loader(
+    run: Path | None, net: str | None, weights: Path | None, preprocess: str | None
+) -> Callable[[], "LoadedRun"]:
+    """Check which network to use, and return a function that loads it with TensorFlow."""
+    if run is not None:
+        if weights or preprocess:
+            raise InputError("--weights and --preprocess are for --net; a run has its own")
+        RunFiles(run).check_finished()
+    elif weights is None or preprocess is None:
+        raise InputError("--net needs --weights FILE and --preprocess MODE; give both")
+    elif preprocess not in MODES:
+        raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
+
+    def load() -> "LoadedRun":
+        from keras_ilsvrc.runs import loaded
+
+        if run is not None:
+            return loaded.load_run(run)
+        return loaded.load_net(str(net), str(weights), None if preprocess == "none" else preprocess)
+
+    return load
+
+
+def _files(words: Iterable[str]) -> Iterator[Path]:
+    """Yield the paths of the image files that words name: files, folders, patterns, or `-`."""
+    for word in words:
+        if word == "-":
+            text = os.fsdecode(sys.stdin.buffer.read())
+            yield from map(Path, filter(None, text.split("\0" if "\0" in text else "\n")))
+        elif os.path.isdir(word):
+            yield from _images_in(word)
+        elif os.path.lexists(word) or not glob.has_magic(word):
+            yield Path(word)
+        elif found := sorted(glob.glob(word, recursive=True)):
+            yield from (Path(path) for path in found if os.path.isfile(path))
+        else:
+            raise InputError(f"{word}: no file matches this pattern")
+
+
+def _images_in(folder: str) -> Iterator[Path]:
+    """Yield the images in a folder and its subfolders, sorted, without hidden ones."""
+    others = 0
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            if os.path.splitext(name)[1].lower() in SUFFIXES:
+                yield Path(base, name)
+            else:
+                others += 1
+    if others:
+        print(f"{printable(folder)}: {others:,} files of other kinds passed over", file=sys.stderr)
+
+
+def _json(answers: Iterable["Prediction"], out: TextIO) -> None:
+    """Print a list with one image per line, each as soon as it is known."""
+    before = "["
+    for image, guesses in answers:
+        classes = [
+            {"class": x.name, "name": x.readable, "probability": x.probability} for x in guesses
+        ]
+        line = json.dumps({"image": image, "classes": classes})
+        print(f"{before}\n{line}", end="", file=out)
+        before = ","
+    print("\n]" if before == "," else "[]", file=out)
+
+
+def _csv(answers: Iterable["Prediction"], out: TextIO) -> None:
+    """Print a row per image, with three columns for each class."""
+    rows = csv.writer(out, lineterminator="\n")
+    for number, (image, guesses) in enumerate(answers):
+        if number == 0:
+            ranks = range(1, len(guesses) + 1)
+            names = [f"{x}_{rank}" for rank in ranks for x in ("class", "name", "probability")]
+            rows.writerow(["image", *names])
+        cells = [(x.name, x.readable, f"{x.probability:.6g}") for x in guesses]
+        rows.writerow([image, *(cell for row in cells for cell in row)])
+
+
+def _block(answers: Iterable["Prediction"], out: TextIO) -> None:
+    """Print the name of each image, and below it a table of its classes."""
+    for image, guesses in answers:
+        table = table_of(("class", "%", "bar"), ("class", "bar"), show_header=False)
+        for x in guesses:
+            table.add_row(printable(x.readable), x.percent, _bar(x.probability, WIDE, out))
+        print(printable(image), file=out)
+        Console(file=out).print(table, markup=False, highlight=False)
+
+
+def _lines(answers: Iterable["Prediction"], out: TextIO) -> None:
+    """Print a line per image: a bar, the most likely class, and others of at least 1 %."""
+    for image, (first, *others) in answers:
+        shown = [first, *(x for x in others if x.probability >= SHOWN)]
+        text = printable(f"{image}: {', '.join(map(str, shown))}")
+        print(f"{_bar(first.probability, NARROW, out):<{NARROW}} {text}", file=out)
+
+
+def _bar(share: float, width: int, out: TextIO) -> str:
+    """Return a bar of block characters, or of # if the output cannot show them."""
+    if not (out.encoding or "").lower().startswith("utf"):
+        return "#" * round(share * width)
+    eighths = round(share * width * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()

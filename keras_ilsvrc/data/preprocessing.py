@@ -1,0 +1,61 @@
+"""Keras layer that preprocesses raw images, to put in front of a network."""
+
+import base64
+import io
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops
+from keras_ilsvrc.data.types import Rows, Statistics
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class Preprocessing(keras.layers.Layer):
+    """Layer that applies the preprocessing ops of a test image to each image of a batch.
+
+    Shape:
+        (batch, height, width, channels), uint8, to (batch, size, size, channels), float32.
+
+    Args:
+        rows: Ops with their arguments, applied in order; none is random.
+        statistics: Statistics of the training images that the ops need, or the text that
+            `get_config` returns for them.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, rows: Rows, statistics: Statistics | str, **kwargs: Any):
+        super().__init__(trainable=False, **{"dtype": "float32", **kwargs})
+        self.rows = [dict(row) for row in rows]
+        self.statistics = _decoded(statistics) if isinstance(statistics, str) else statistics
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the preprocessed images. A batch known to have one image needs no loop."""
+        if images.shape[0] == 1:
+            return self._one(images[0])[None]
+        one = self._traced.get_concrete_function(tf.TensorSpec(images.shape[1:], images.dtype))
+        made = tf.TensorSpec(one.output_shapes, tf.float32)
+        return tf.map_fn(one, images, fn_output_signature=made)
+
+    def _one(self, image: tf.Tensor) -> tf.Tensor:
+        return tf.cast(apply_ops(image, self.rows, NO_SEED, self.statistics), tf.float32)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _traced(self, image: tf.Tensor) -> tf.Tensor:
+        return self._one(image)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments. The statistics are an .npz file as text in base 64."""
+        held = io.BytesIO()
+        np.savez_compressed(held, **dict(self.statistics))  # type: ignore[arg-type]
+        statistics = base64.b64encode(held.getvalue()).decode()
+        own = super().get_config()
+        del own["trainable"]
+        return {**own, "rows": self.rows, "statistics": statistics}
+
+
+def _decoded(text: str) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as file:
+        return dict(file)

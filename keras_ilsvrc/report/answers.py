@@ -1,0 +1,52 @@
+"""HTML page with the predictions for image files: a thumbnail and the likely classes of each."""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from keras_ilsvrc import files
+from keras_ilsvrc.data.decode import decode_bytes
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.report.page import render
+from keras_ilsvrc.runs.loaded import Prediction
+
+SIDE = 200  # longer side of a thumbnail, in pixels
+QUALITY = 80  # of a thumbnail as JPEG
+
+
+def write_answers(
+    answers: Iterable[Prediction], out: Path, title: str, channels: int
+) -> Iterator[Prediction]:
+    """Yield the predictions unchanged, and write each with a thumbnail to an HTML page.
+
+    The page appears after the last prediction. If the iteration ends early, there is no page.
+
+    Raises:
+        InputError: If the page cannot be written.
+    """
+    try:
+        with (
+            files.whole(out) as part,
+            part.open("w", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            head, foot = render("answers", title=title).split("<!-- answers -->")
+            file.write(head)
+            for answer in answers:
+                file.write(render("answer", answer=answer, source=_thumbnail(answer, channels)))
+                yield answer
+            file.write(foot)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+def _thumbnail(answer: Prediction, channels: int) -> str:
+    """Return the image as a small JPEG in a data URI."""
+    pixels = decode_bytes(Path(answer.image).read_bytes(), channels).numpy()
+    image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    image.thumbnail((SIDE, SIDE))
+    held = io.BytesIO()
+    image.save(held, "jpeg", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode()}"

@@ -1,0 +1,262 @@
+"""Use of trained networks without any dataset: classes, preprocessing and predictions."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
+from keras_ilsvrc.data.headers import own_limit
+from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
+from keras_ilsvrc.data.pipeline import first_fault, naming_the_file, readable_batches
+from keras_ilsvrc.data.preprocessing import Preprocessing
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Files
+from keras_ilsvrc.data.types import Rows
+from keras_ilsvrc.errors import InputError, out_of_memory
+from keras_ilsvrc.layers.arguments import is_whole
+from keras_ilsvrc.layers.graph import output_of
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.build import build
+from keras_ilsvrc.nets.loading import load_weights
+from keras_ilsvrc.runs.reading import RunFiles
+
+TOGETHER = 32  # images per step
+
+
+class Guess(NamedTuple):
+    """Possible class of an image: its name as trained, and its probability from 0 to 1."""
+
+    name: str
+    probability: float
+
+    @property
+    def readable(self) -> str:
+        """Name for people, for example "tench" for `n01440764`."""
+        return readable(self.name)
+
+    @property
+    def percent(self) -> str:
+        """Probability in percent, for example "71.3 %"."""
+        return f"{100 * self.probability:.1f} %"
+
+    def __str__(self) -> str:
+        return f"{self.readable} {self.percent}"
+
+
+class Prediction(NamedTuple):
+    """Prediction for an image, given by its path or number: the most likely classes, in order."""
+
+    image: str
+    guesses: tuple[Guess, ...]
+
+    def __str__(self) -> str:
+        return f"{self.image}: {', '.join(map(str, self.guesses))}"
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """Trained network with the names of its classes and its preprocessing.
+
+    Attributes:
+        model: Functional model from preprocessed images to probabilities.
+        classes: Names of the classes, as trained.
+        rows: Preprocessing ops for images.
+        statistics: Image statistics that the ops need.
+    """
+
+    model: keras.Model
+    classes: tuple[str, ...]
+    rows: Rows
+    statistics: Mapping[str, np.ndarray]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels of a preprocessed image."""
+        return tuple(self.model.inputs[0].shape[1:])
+
+    def preprocess(self, images: Any) -> np.ndarray:
+        """Return images preprocessed for the model: (images, height, width, channels), float32.
+
+        Args:
+            images: Path of an image, uint8 array (height, width, channels) or (images, height,
+                width, channels), or list of paths and arrays, which may differ in size.
+
+        Raises:
+            InputError: If something in `images` is not an image, or is rejected by an op.
+        """
+        made = [self._preprocessed(number, one) for number, one in enumerate(_listed(images))]
+        return np.stack(made) if made else np.zeros((0, *self.shape), "float32")
+
+    def predict(self, images: Any, top: int = 5) -> list[Prediction]:
+        """Return the `top` most likely classes of each image; `images` is as in `preprocess`."""
+        if not is_whole(top, 1):
+            raise InputError(f"top is {top!r}; expected a whole number of at least 1")
+        listed = _listed(images)
+        paths = [one for one in listed if isinstance(one, Path)]
+        if len(paths) == len(listed):
+            return list(self.answers(paths, top, _refuse))
+        found: list[np.ndarray] = []
+        for start in range(0, len(listed), TOGETHER):
+            found += list(self._step(self.preprocess(listed[start : start + TOGETHER])).numpy())
+        return [self._prediction(str(number), row, top) for number, row in enumerate(found)]
+
+    def answers(
+        self, paths: Sequence[Path], top: int, on_fault: Callable[[str], object]
+    ) -> Iterator[Prediction]:
+        """Yield the prediction for each image file in order, while the next files are read.
+
+        `on_fault` is called with a line about each file that cannot be used.
+        """
+        split = _split(paths, self.shape[-1])
+        batches = readable_batches(split, self.rows, self.statistics, self.shape, TOGETHER)
+        due = 0  # index of the next file
+
+        def leave_out(stop: int) -> None:
+            for index in range(due, stop):
+                fault = first_fault(split, self.rows, self.statistics, [index])
+                on_fault(fault or f"{split.name(index)}: {self._wanted}")
+
+        with own_limit(), out_of_memory("use smaller images"):
+            for indices, images in batches:
+                for index, row in zip(indices.numpy(), self._step(images).numpy(), strict=True):
+                    leave_out(index)
+                    yield self._prediction(split.name(index), row, top)
+                    due = index + 1
+            leave_out(len(paths))
+
+    def model_with_preprocessing(self, batch_size: int | None = None) -> keras.Model:
+        """Return a model from raw uint8 images to probabilities that shares this model's weights.
+
+        Images may have any size if an op resizes them, but all images of a batch the same. If
+        `batch_size` is 1, the graph contains no loop.
+        """
+        for size in ((None, None), self.shape[:2]):
+            raw = keras.Input((*size, self.shape[-1]), batch_size, "uint8", name="image")
+            made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
+            if None not in made.shape[1:]:
+                break
+        return keras.Model(raw, self.model(made), name=self.model.name)
+
+    @cached_property
+    def _step(self) -> Callable[[Any], tf.Tensor]:
+        spec = tf.TensorSpec((None, *self.shape), tf.float32)
+
+        @tf.function(input_signature=[spec], jit_compile=False, autograph=False)
+        def step(images: tf.Tensor) -> tf.Tensor:
+            return tf.cast(self.model(images, training=False), tf.float32)
+
+        return step
+
+    def _prediction(self, image: str, probabilities: np.ndarray, top: int) -> Prediction:
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        guesses = (Guess(self.classes[one], float(probabilities[one])) for one in best)
+        return Prediction(image, tuple(guesses))
+
+    def _preprocessed(self, number: int, image: Path | np.ndarray) -> np.ndarray:
+        if isinstance(image, Path):
+            split = _split([image], self.shape[-1])
+            with naming_the_file(split, self.rows, self.statistics):
+                made = image_at(split, 0, self.rows, NO_SEED, self.statistics)
+        else:
+            raw = _with_channels(number, image, self.shape[-1])
+            made = apply_ops(raw, self.rows, NO_SEED, self.statistics)
+        if tuple(made.shape) != self.shape:
+            name = image if isinstance(image, Path) else f"images[{number}]"
+            raise InputError(f"{name}: {self._wanted}")
+        return np.asarray(made, "float32")
+
+    @property
+    def _wanted(self) -> str:
+        size = "x".join(map(str, self.shape[:2]))
+        return f"expected {size} pixels, since no op resizes images"
+
+
+def load_run(path: str | Path) -> LoadedRun:
+    """Load a finished run. Only the run's directory is read, which may have been moved.
+
+    Raises:
+        InputError: If the directory contains no finished run, a file in it is damaged, or a newer
+            version of the package wrote it.
+    """
+    directory = RunFiles(Path(path)).check_finished()
+    model, identity = _with_one_output(trained_model(directory)), directory.identity
+    statistics = directory.statistics() or {}
+    return LoadedRun(model, tuple(identity.classes), identity.eval_ops, statistics)
+
+
+def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRun:
+    """Build a network with the weights of a `.weights.h5` file; `preprocess` is as in `rows_of`.
+
+    Raises:
+        InputError: If the network is unknown, or the weights cannot be read or do not fit.
+    """
+    model, count = _with_one_output(build(name, weights=str(weights))), info(name).classes
+    names = tuple(imagenet_names())
+    classes = names if count == len(names) else tuple(map(str, range(count)))
+    return LoadedRun(model, classes, rows_of(model.inputs[0].shape[1], preprocess), {})
+
+
+def trained_model(directory: RunFiles) -> keras.Model:
+    """Return the model of a finished run with its trained weights."""
+    recipe, weights = directory.recipe(), directory.weights()
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(recipe.precision or "float32")
+        model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+    finally:
+        keras.config.set_dtype_policy(before)
+    load_weights(model, weights)
+    return model
+
+
+def rows_of(side: int, preprocess: str | None) -> Rows:
+    """Return ops that resize and crop to a square, and preprocess as "caffe", "tf" or "torch"."""
+    rows: list[dict[str, Any]] = [
+        {"op": "resize_shorter", "size": side},
+        {"op": "centre_crop", "size": side},
+    ]
+    return rows + ([{"op": "preprocess", "mode": preprocess}] if preprocess else [])
+
+
+def _with_one_output(model: keras.Model) -> keras.Model:
+    outputs = output_of(model)
+    if not isinstance(outputs, dict):
+        return model
+    return keras.Model(model.input, outputs["predictions"], name=model.name)
+
+
+def _split(paths: Sequence[Path], channels: int) -> Split:
+    files = Files(np.array(list(map(str, paths)), object))
+    return Split(np.zeros(len(paths), "int32"), None, files, channels)
+
+
+def _refuse(line: str) -> None:
+    raise InputError(line)
+
+
+def _listed(images: Any) -> list[Path | np.ndarray]:
+    """Return paths and arrays of single images as a list."""
+    if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        images = [images]
+    if not isinstance(images, (Sequence, np.ndarray)):
+        raise InputError(
+            f"images is a {type(images).__name__}; expected a path, a uint8 array or a list of them"
+        )
+    return [Path(one) if isinstance(one, (str, Path)) else np.asarray(one) for one in images]
+
+
+def _with_channels(number: int, image: np.ndarray, channels: int) -> np.ndarray:
+    """Return a raw image with the channels of the model. A grey image becomes RGB if needed."""
+    image = image[..., None] if image.ndim == 2 else image
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, channels):
+        raise InputError(
+            f"images[{number}] is {'x'.join(map(str, image.shape))} of {image.dtype}; expected "
+            f"height x width x {channels} of uint8, not preprocessed"
+        )
+    return np.repeat(image, channels, -1) if image.shape[-1] < channels else image
