@@ -40,14 +40,19 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: similar known names, else all names if at most 12."""
+    """Return a hint for a mistyped name: similar known names, else all names if 1 to 12."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(repr(word) for word in close) + "?"
-    if len(known) <= 12:
+    if 0 < len(known) <= 12:
         return "known: " + ", ".join(known)
     return ""
+
+
+def counted(count: float, noun: str) -> str:
+    """Return a number with its noun, for example `1 replica` or `1,000 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def ran_out(error: BaseException) -> bool:

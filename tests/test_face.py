@@ -48,6 +48,8 @@ STATEMENTS = (
     "refused(keras_ilsvrc.hypermodel, 'resnet5')",
     "refused(keras_ilsvrc.load_model, 'nowhere.keras')",
     "command('--help')",
+    "command('--version')",
+    "command('recipes', '*_digits')",
     "command('list')",
     "command('info', 'vgg19', '--json')",
 )
@@ -183,6 +185,25 @@ def test_a_missing_model_names_its_neighbour(saved):
     said = message(load_model, path.with_name("alexnett.keras"))
     assert said.startswith(f"{path.with_name('alexnett.keras')}: no such model file")
     assert "'alexnet.keras'" in said
+
+
+def test_weights_of_other_classes_say_how_many_they_have(tmp_path):
+    path = tmp_path / "two.weights.h5"
+    build("alexnet", **TINY | {"classes": 2}).save_weights(path)
+    said = message(build, "alexnet", **TINY, weights=path)
+    assert said.startswith(f"{path}: has 2 classes, 10 asked; use include_top=False")
+    build("alexnet", **TINY, include_top=False, weights=path)
+
+
+def test_a_notebook_shows_a_net_as_a_short_table():
+    page = info("alexnet[activation=tanh]")._repr_html_()
+    assert "alexnet[activation=tanh]" in page
+    assert "Krizhevsky" in page
+    assert page.count("<tr>") <= 6
+    assert (
+        "<th>published error</th><td>top-1 40.7 %, top-5 18.2 %</td>"
+        in info("alexnet")._repr_html_()
+    )
 
 
 @pytest.mark.parametrize("name", ["model.h5", "model.weights.h5", "model", "model.keras.zip"])

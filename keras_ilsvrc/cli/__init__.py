@@ -1,8 +1,12 @@
 """The `keras-ilsvrc` command and its subcommands. `--help` and `list` run without TensorFlow."""
 
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from keras_ilsvrc.cli import (
     accounts,
@@ -11,7 +15,9 @@ from keras_ilsvrc.cli import (
     doctor,
     evaluate,
     nets,
+    new,
     predict,
+    recipes,
     report,
     results,
     train,
@@ -21,30 +27,59 @@ from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
 from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.terminal.streams import open_streams
 
+
+class _Group(TyperGroup):
+    """Group of commands, listed in the order of `PANELS`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for commands in PANELS.values() for name in commands]
+
+
 app = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="The networks of the ImageNet challenge 2012-2015, exactly as published.",
 )
-app.command("list")(nets.list_nets)
-app.command("info")(nets.show_info)
-app.command("table")(accounts.table)
-app.command("compare")(accounts.compare)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("report")(report.report)
-app.command("results")(results.results)
-app.add_typer(visualize.app, name="visualize")
-app.add_typer(data.app, name="data")
-app.add_typer(bench.app, name="bench")
-app.command("doctor")(doctor.doctor)
+# Commands by what one wants to do, in the order of --help.
+PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "Build a network": {
+        "list": nets.list_nets,
+        "info": nets.show_info,
+        "table": accounts.table,
+        "compare": accounts.compare,
+    },
+    "Prepare images": {"data": data.app},
+    "Train": {"new": new.new, "recipes": recipes.recipes, "train": train.train},
+    "Use": {"predict": predict.predict},
+    "Look": {"report": report.report, "visualize": visualize.app},
+    "Measure": {
+        "evaluate": evaluate.evaluate,
+        "results": results.results,
+        "bench": bench.app,
+        "doctor": doctor.doctor,
+    },
+}
+for _panel, _commands in PANELS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            app.command(_name, rich_help_panel=_panel)(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"keras-ilsvrc {version('keras_ilsvrc')}")
+        raise typer.Exit
 
 
 @app.callback()
 def options(
     debug: bool = typer.Option(False, "--debug", help="Print a stack trace if an error occurs."),
+    show_version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     """Define the options that all commands share."""
 
@@ -56,7 +91,7 @@ def main() -> None:
     if debug:  # accept --debug at any position
         sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
-        app()
+        app(prog_name="keras-ilsvrc")  # the name that completion scripts use
     except KeyboardInterrupt:
         if debug:
             raise

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_ilsvrc.cli.options import Json, check_file, table_of
+from keras_ilsvrc.cli.options import Json, check_file, complete_nets, table_of
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.table import PRINTED
@@ -81,11 +81,14 @@ def _cell(quantity: str, value: Any) -> str:
 
 def table(
     name: Annotated[
-        str, typer.Argument(help="Name of a network, for example googlenet or lenet5.")
+        str,
+        typer.Argument(
+            help="Name of a network, for example googlenet or lenet5.", autocompletion=complete_nets
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Compare the layer table printed in a network's paper with the values of our model."""
+    """Compare a paper's table of layers with the network as built."""
     net = info(name)
     paper = PRINTED.get(net.name)
     if paper is None:
@@ -152,7 +155,10 @@ def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
 
 def compare(
     names: Annotated[
-        list[str], typer.Argument(help="Names of networks, for example alexnet vgg19.")
+        list[str],
+        typer.Argument(
+            help="Names of networks, for example alexnet vgg19.", autocompletion=complete_nets
+        ),
     ],
     plot: Annotated[
         Path | None,
@@ -160,7 +166,7 @@ def compare(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the costs of networks and the errors that their papers report, side by side."""
+    """Print the costs and published errors of networks side by side."""
     nets = {name: info(name) for name in names}
     if plot is not None:
         check_file("--plot", plot, ".png")

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from keras_ilsvrc.bench.peers import check_installed, check_peer
 from keras_ilsvrc.bench.timing import ENOUGH
 from keras_ilsvrc.cli.options import Json, table_of
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
@@ -156,7 +156,8 @@ def training(
         f"{cost.checkpoint_seconds:.2f} s,"
     )
     print(f"which is {share}")
-    print(f"batch {cost.batch} on {cost.replicas} replicas, {rounds} epochs of {steps} steps")
+    shown = counted(cost.replicas, "replica")
+    print(f"batch {cost.batch} on {shown}, {rounds} epochs of {steps} steps")
 
 
 def _quartiles(ratio: Any) -> str:

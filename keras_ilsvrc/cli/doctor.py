@@ -1,9 +1,13 @@
-"""The `doctor` command, which shows versions, devices and missing requirements."""
+"""The `doctor` command, which shows versions, devices, memory and missing requirements."""
 
 import importlib.metadata
 import json
+import os
 import platform
+import re
+import shutil
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -11,21 +15,26 @@ from rich.table import Table
 from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
+HOME = "in the folder of this package"
+INSTALL = f"python -m pip install . {HOME}"
 # Rows of (package, what needs the package, command that installs it).
 NEEDED = (
-    ("tensorflow", "every command that computes", "python -m pip install keras_ilsvrc"),
-    ("keras", "every command that computes", "python -m pip install keras_ilsvrc"),
-    ("keras-tuner", "hypermodel", "python -m pip install keras_ilsvrc"),
-    ("tensorboard", "keras-tuner, which imports it", "python -m pip install keras_ilsvrc"),
-    ("tensorflow-datasets", "data sets tfds:NAME", "python -m pip install keras_ilsvrc"),
-    ("importlib_resources", "tensorflow-datasets", "python -m pip install keras_ilsvrc"),
-    ("scikit-learn", "the digits and the SVM baseline", "python -m pip install keras_ilsvrc"),
+    ("keras_ilsvrc", "every command", INSTALL),
+    ("tensorflow", "every command that computes", INSTALL),
+    ("keras", "every command that computes", INSTALL),
+    ("keras-tuner", "hypermodel", INSTALL),
+    ("tensorboard", "keras-tuner, which imports it", INSTALL),
+    ("tensorflow-datasets", "data sets tfds:NAME", INSTALL),
+    ("importlib_resources", "tensorflow-datasets", INSTALL),
+    ("scikit-learn", "the digits and the SVM baseline", INSTALL),
 )
-GPU = "python -m pip install 'keras_ilsvrc[and-cuda]'"
+GPU = f"python -m pip install '.[and-cuda]' {HOME}"
+EXTRAS = ("export",)  # extras for users, who may do without; `and-cuda` is seen by the devices
+EXTRA = f"; python -m pip install '.[{{}}]' {HOME}"
 
 
 def doctor(as_json: Json = False) -> None:
-    """Show the versions of Python and packages, the devices, and missing requirements."""
+    """Show versions, devices, memory and missing packages."""
     report: dict[str, str] = {"python": platform.python_version()}
     missing = []
     for package, purpose, install in NEEDED:
@@ -33,6 +42,7 @@ def doctor(as_json: Json = False) -> None:
             report[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             missing.append(f"{package}: needed for {purpose}; {install}")
+    report |= _optional() | _machine()
     devices = []
     if "tensorflow" in report and "keras" in report:
         quiet_tensorflow()
@@ -57,3 +67,34 @@ def doctor(as_json: Json = False) -> None:
     table.add_row("devices", ", ".join(devices) or "none")
     table.add_row("missing", "\n".join(missing) or "nothing")
     Console().print(table, markup=False)
+
+
+def _optional() -> dict[str, str]:
+    """Return the packages of each optional extra, with their versions, by extra."""
+    found: dict[str, str] = {}
+    for text in importlib.metadata.requires("keras_ilsvrc") or ():
+        package, _, extra = text.partition("; extra == ")
+        extra = extra.strip("\"'")
+        if extra not in EXTRAS:
+            continue
+        name = re.split(r"[^\w.-]", package)[0]
+        try:
+            state = f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            state = f"{name} missing"
+        found[extra] = ", ".join(filter(None, (found.get(extra), state)))
+    return {
+        f"for {extra}": states + EXTRA.format(extra) * ("missing" in states)
+        for extra, states in found.items()
+    }
+
+
+def _machine() -> dict[str, str]:
+    """Return cores, memory and free disk space; what the system does not tell is left out."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    found, gigabyte = {"cores": str(cores)}, 10**9
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        found["memory"] = f"{memory / gigabyte:.1f} GB"
+    free = shutil.disk_usage(Path()).free
+    return {**found, "free disk here": f"{free / gigabyte:.1f} GB"}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_ilsvrc.cli.options import Data, Json, Replicas, check_replicas
+from keras_ilsvrc.cli.options import Data, Json, Replicas, check_replicas, complete_runs
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.runs.reading import RunFiles
@@ -18,11 +18,13 @@ from keras_ilsvrc.terminal.streams import quiet_tensorflow
 def evaluate(
     run: Annotated[
         list[Path],
-        typer.Argument(help="Directory of a finished run; several runs are an ensemble."),
+        typer.Argument(
+            help="Directory of a finished run; several runs are an ensemble.",
+            autocompletion=complete_runs,
+        ),
     ],
     protocol: Annotated[
-        str | None,
-        typer.Option(help="Test protocol, for example ten_crop (default: the recipe's protocol)."),
+        str | None, typer.Option(help="Test protocol, e.g. ten_crop (default: the recipe's).")
     ] = None,
     scales: Annotated[
         str | None,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from keras_ilsvrc.cli.options import Json, table_of
+from keras_ilsvrc.cli.options import Json, complete_nets, table_of
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
@@ -19,7 +19,11 @@ from keras_ilsvrc.nets.variations import Variation
 
 def list_nets(
     pattern: Annotated[
-        str, typer.Argument(help="Shell pattern for network names, for example 'resnet*'.")
+        str,
+        typer.Argument(
+            help="Shell pattern for network names, for example 'resnet*'.",
+            autocompletion=complete_nets,
+        ),
     ] = "*",
     as_json: Json = False,
 ) -> None:
@@ -47,7 +51,11 @@ def list_nets(
 
 def show_info(
     name: Annotated[
-        str, typer.Argument(help="Name of a network, e.g. alexnet\\[activation=tanh].")
+        str,
+        typer.Argument(
+            help="Name of a network, e.g. alexnet\\[activation=tanh].",
+            autocompletion=complete_nets,
+        ),
     ],
     account: Annotated[
         bool,
@@ -66,7 +74,7 @@ def show_info(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the paper, published results, variations and departures of one network."""
+    """Show the paper, results, variations and departures of a network."""
     net = facts(name)
     if by not in ("layer", "stage"):
         raise InputError(f"--by is {by!r}; expected layer or stage")

@@ -1,5 +1,6 @@
 """Exit statuses, options and checks that several commands share."""
 
+import shlex
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, printable
+from keras_ilsvrc.nets import NETS
+from keras_ilsvrc.recipe import published
+from keras_ilsvrc.runs.reading import RUN
 
 # Exit statuses. 75 is EX_TEMPFAIL of sysexits.h, and means: run again with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
@@ -49,3 +53,28 @@ def check_file(option: str, path: Path, suffix: str) -> None:
 def check_replicas(replicas: int | None) -> None:
     if replicas is not None and replicas < 1:
         raise InputError(f"--replicas is {replicas}; expected at least 1")
+
+
+def command(*words: object) -> str:
+    """Return a `keras-ilsvrc` command as a line for a shell."""
+    return printable(shlex.join(["keras-ilsvrc", *map(str, words)]))
+
+
+def print_next(*words: object) -> None:
+    """Print the command that the user may want to type next."""
+    print(f"next: {command(*words)}")
+
+
+def complete_nets() -> list[str]:
+    """Return the names of networks, for shell completion."""
+    return list(NETS)
+
+
+def complete_recipes() -> list[str]:
+    """Return the names of recipes and of TOML files in the working directory, for completion."""
+    return [*map(str, Path().glob("*.toml")), *published()]
+
+
+def complete_runs() -> list[str]:
+    """Return the run directories in the folder `runs`, for completion."""
+    return [str(path.parent) for path in Path().glob(f"runs/*/{RUN}")]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, table_of
+from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, print_next, table_of
 from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.bars import tracked
@@ -66,6 +66,8 @@ def predict(
     if bad:
         print(f"{bad:,} of {len(paths):,} files were left out", file=sys.stderr)
         raise typer.Exit(BAD_INPUT)
+    if not (net or as_json or as_csv):
+        print_next("export", words[0], "--format", "onnx")
 
 
 def _print(

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from keras_ilsvrc.cli.options import Data, Replicas
+from keras_ilsvrc.cli.options import Data, Replicas, complete_runs, print_next
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
+    run: Annotated[
+        Path, typer.Argument(help="Directory of a finished run.", autocompletion=complete_runs)
+    ],
     out: Annotated[
         Path | None, typer.Option(help="HTML file to write (default: report.html in the run).")
     ] = None,
@@ -31,3 +33,4 @@ def report(
     print(page)
     if open_ and not webbrowser.open(page.resolve().as_uri()):
         print("no browser was found to open the page", file=sys.stderr)
+    print_next("predict", run, "photo.jpg")

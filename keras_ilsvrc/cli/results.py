@@ -26,7 +26,7 @@ def results(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the test errors of finished runs. Runs that differ only in the seed share a row."""
+    """Print the test errors of finished runs; runs that differ only in the seed share a row."""
     rows = rows_of(runs)
     if markdown_file:
         try:

@@ -14,9 +14,17 @@ from typer import Argument, Option
 
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.evaluate import print_errors
-from keras_ilsvrc.cli.options import DIVERGED, STOPPED, Json, Replicas, check_replicas
+from keras_ilsvrc.cli.options import (
+    DIVERGED,
+    STOPPED,
+    Json,
+    Replicas,
+    check_replicas,
+    complete_recipes,
+    print_next,
+)
 from keras_ilsvrc.cli.workers import run_workers
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
@@ -36,7 +44,11 @@ def _path(text: str) -> Path:
 
 
 RecipeName = Annotated[
-    str, Argument(help="Recipe: a TOML file, or the name of a recipe in this package.")
+    str,
+    Argument(
+        help="Recipe: a TOML file, or the name of a recipe in this package.",
+        autocompletion=complete_recipes,
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -237,10 +249,11 @@ def _print_result(path: Path, as_json: bool) -> None:
     if "baseline" in result:
         baseline = result["baseline"]
         print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
-    print(f"{'seconds':<12}{result['seconds']:.0f}, on {result['replicas']} replicas")
+    print(f"{'seconds':<12}{result['seconds']:.0f}, on {counted(result['replicas'], 'replica')}")
     for name, label in ((CURVES, "pictures"), (DOUBTFUL, ""), (PAGE, "page")):
         if (path / name).is_file():
             print(f"{label:<12}{path / name}")
+    print_next("report", path, "--open")
 
 
 def _check_workers(machine: Machine, local_workers: int | None, max_restarts: int) -> None:

@@ -24,8 +24,33 @@ def load_weights(model: "keras.Model", path: str | Path) -> None:
     check_exists(path, "weights")
     if not str(path).endswith(".weights.h5"):
         raise InputError(f"weights is {path}; expected a file that ends in .weights.h5")
-    _read(path, model.load_weights)
+    try:
+        _read(path, model.load_weights)
+    except InputError as error:
+        _explain_classes(path, model, error)
+        raise
     _check_finite(path, model)
+
+
+def _explain_classes(path: str | Path, model: "keras.Model", error: InputError) -> None:
+    """Raise an InputError if a file does not fit a model because of its number of classes."""
+    import h5py
+
+    layer = next((x for x in model.layers if x.name in ("logits", "fc8")), None)
+    kind = type(layer).__name__
+    before = [x for x in model.layers if type(x).__name__ == kind].index(layer) if layer else 0
+    name = f"layers/{kind.lower()}{f'_{before}' if before else ''}/vars/0"  # as Keras names it
+    try:
+        with h5py.File(path) as file:
+            found = file[name].shape[-1]
+    except Exception:  # h5py raises errors of any type for damaged files
+        return
+    classes = layer.kernel.shape[-1]  # type: ignore[union-attr]
+    if found != classes:
+        raise InputError(
+            f"{path}: has {found} classes, {classes} asked; use include_top=False, or "
+            f"classes={found}"
+        ) from error
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":

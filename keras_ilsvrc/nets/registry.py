@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
 
 from keras_ilsvrc.errors import InputError, nearest
@@ -74,6 +75,24 @@ class Net:
     def model_name(self) -> str:
         """Name in characters that TensorFlow allows: `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
         return self.name.translate(str.maketrans("[,=/", "..--", "]"))
+
+    def _repr_html_(self) -> str:
+        """Return the facts as a short HTML table, for notebooks."""
+        errors = zip(("top-1", "top-5"), (self.top1_error, self.top5_error))
+        rows = {
+            "paper": f"{self.paper} ({self.year})",
+            "input": " x ".join(map(str, self.input_shape)),
+            "parameters": f"{self.parameters:,}" if self.parameters else "build it to count them",
+            "published error": ", ".join(f"{k} {error:g} %" for k, error in errors if error),
+            "variations": ", ".join(self.variations),
+            "departs from the paper": "; ".join(self.departures) or "nowhere",
+        }
+        cells = (
+            f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>"
+            for key, value in rows.items()
+            if value
+        )
+        return f"<table><caption>{escape(self.name)}</caption>{''.join(cells)}</table>"
 
     def vary(self, given: Mapping[str, Any]) -> "Net":
         """Return a copy of this net with variations, which its name lists in brackets.

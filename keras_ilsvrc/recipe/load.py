@@ -29,15 +29,22 @@ def find(name: str) -> Path:
     with suppress(OSError):  # the name may be too long for a path
         if Path(name).is_file():
             return Path(name)
+    known = published()
+    if name in known:
+        return known[name]
+    hint = nearest(name, [*map(str, Path().glob("*.toml")), *known])
+    raise InputError(
+        f"{name[:200]}: no such recipe file, and no such recipe in the package; "
+        + f"{hint} `keras-ilsvrc recipes` lists all".strip()
+    )
+
+
+def published() -> dict[str, Path]:
+    """Return the files of all recipes in the package, by name."""
     package = Path(__file__).parent.parent
     homes = [x / "recipes" for x in (package, package.parent)]  # installed package, Git checkout
     home = next((x for x in homes if x.is_dir()), package)
-    known = {file.stem: file for file in sorted(home.glob("*.toml"))}
-    if name in known:
-        return known[name]
-    hint = nearest(name, known)
-    text = f"{name[:200]}: no such recipe file, and no such recipe in the package; {hint}"
-    raise InputError(text.rstrip("; "))
+    return {file.stem: file for file in sorted(home.glob("*.toml"))}
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:

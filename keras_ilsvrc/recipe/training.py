@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from keras_ilsvrc.errors import counted
 from keras_ilsvrc.recipe.ops import Count, NotNegative, Positive, Share, Table
 
 # Steps or epochs. A whole number stays an integer, so that a saved recipe says what its file said.
@@ -95,7 +96,7 @@ class Schedule(Table):
     @property
     def length(self) -> str:
         """Length of training as text, for example "600 steps"."""
-        return f"{self.steps:,} steps" if self.steps else f"{self.epochs:,} epochs"
+        return counted(self.steps, "step") if self.steps else counted(self.epochs or 0, "epoch")
 
     def in_steps(self, per_epoch: int) -> Self:
         """Return the schedule with all lengths in steps.

@@ -22,7 +22,7 @@ from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
@@ -252,11 +252,13 @@ def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
 
 def _check_batch(recipe: Recipe, replicas: int) -> None:
     """Raise InputError if batches cannot be split evenly."""
-    if recipe.data.batch_size % (replicas * (recipe.accumulate or 1)):
+    batch, shares = recipe.data.batch_size, replicas * (recipe.accumulate or 1)
+    if batch % shares:
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
+        fitting = max(1, round(batch / shares)) * shares
         raise InputError(
-            f"data.batch_size is {recipe.data.batch_size}, which {replicas} replicas cannot share "
-            f"evenly{pieces}"
+            f"data.batch_size is {batch}, which {counted(replicas, 'replica')} cannot share "
+            f"evenly{pieces}; set it to {fitting}, e.g. with --set data.batch_size={fitting}"
         )
 
 

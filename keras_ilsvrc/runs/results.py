@@ -2,16 +2,32 @@
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import RESULT, RunFiles
 
+UNSAID = {"seed", "expect", "departs"}  # keys that do not make another arm of an experiment
+MOST = 120  # characters of the text that says what differs
 HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "protocol", "s/run")
+
+
+class Run(NamedTuple):
+    """Directory, recipe and result of a finished run."""
+
+    path: Path
+    recipe: Recipe
+    result: dict[str, Any]
+
+    @property
+    def title(self) -> tuple[str, str]:
+        """Names of the dataset and of the network."""
+        return self.recipe.data.dataset, self.result["net"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,8 @@ class Row:
         images: Number of test images.
         protocol: Test protocol.
         seconds: Mean seconds per run; None for a baseline.
+        arm: What distinguishes these runs from others of the same net on the same data.
+        runs: Directories of the runs.
     """
 
     data: str
@@ -33,6 +51,8 @@ class Row:
     images: int
     protocol: str
     seconds: float | None = None
+    arm: str = ""
+    runs: tuple[str, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -46,35 +66,40 @@ class Row:
         seeds = "" if self.seconds is None else ", ".join(map(str, sorted(self.errors)))
         seconds = "" if self.seconds is None else f"{self.seconds:.0f}"
         shown = (f"{self.mean:.2f}", spread, seeds, f"{self.images:,}", self.protocol, seconds)
-        return (self.data, self.classifier, *shown)
+        classifier = f"{self.classifier} ({self.arm})" if self.arm else self.classifier
+        return (self.data, classifier, *shown)
 
 
 def rows_of(directories: Iterable[Path]) -> list[Row]:
     """Return table rows of finished runs, sorted by dataset and mean error, baselines first.
 
+    Runs that differ only in the seed share a row. If a run has been repeated with its seed, the
+    repetition is in a row of its own, and the rows of its recipe name their directories.
+
     Args:
         directories: Run directories, or folders that contain run directories.
 
     Raises:
-        InputError: If a directory contains no finished run, or two runs share recipe and seed.
+        InputError: If a directory contains no finished run.
     """
-    groups: dict[str, list[tuple[Recipe, dict[str, Any]]]] = {}
+    groups: dict[tuple[str, int], list[Run]] = {}
+    seen: Counter[tuple[str, int]] = Counter()  # runs by recipe and seed
     baselines: dict[tuple[str, str], Row] = {}
-    for path in _runs(directories):
+    for path in dict.fromkeys(_runs(directories)):
         directory = RunFiles(path)
         recipe, result = directory.recipe(), directory.result()
         same = recipe.table() | {"seed": 0, "expect": None, "protocol": result["protocol"]}
-        group = groups.setdefault(json.dumps(same, sort_keys=True), [])
-        if recipe.seed in [other.seed for other, _ in group]:
-            raise InputError(
-                f"{path}: another run has the same recipe and seed {recipe.seed}; pass only one"
-            )
-        group.append((recipe, result))
+        key = json.dumps(same, sort_keys=True)
+        groups.setdefault((key, seen[key, recipe.seed]), []).append(Run(path, recipe, result))
+        seen[key, recipe.seed] += 1
         if found := result.get("baseline"):
-            key = recipe.data.dataset, found["name"]
+            of = recipe.data.dataset, found["name"]
             errors = {0: found["top1_error"]}
-            baselines[key] = Row(*key, errors, result["images"], "its pixels")
-    rows = [_row(group) for group in groups.values()]
+            baselines[of] = Row(*of, errors, result["images"], "its pixels")
+    rows = [
+        _row(group, arm, (key, 1) in groups)
+        for (key, _), group, arm in zip(groups, groups.values(), _arms(groups.values()))
+    ]
     rows.sort(key=lambda row: (row.data, row.mean))
     first = [row for _, row in sorted(baselines.items())]
     return sorted([*first, *rows], key=lambda row: row.data)  # a stable sort keeps baselines first
@@ -95,13 +120,36 @@ def _runs(directories: Iterable[Path]) -> Iterator[Path]:
         yield from found
 
 
-def _row(group: list[tuple[Recipe, dict[str, Any]]]) -> Row:
-    recipe, result = group[0]
+def _arms(groups: Iterable[list[Run]]) -> list[str]:
+    """Return what distinguishes each group from others of the same net and data, as text."""
+    tables = [(group[0].title, _flat(group[0].recipe.table())) for group in groups]
+    arms = []
+    for title, table in tables:
+        others = [other for same, other in tables if same == title]
+        keys = {key for other in others for key in other.keys() | table.keys()} - UNSAID
+        differing = sorted(key for key in keys if len({repr(x.get(key)) for x in others}) > 1)
+        arms.append(", ".join(f"{key}={table.get(key, 'none')}" for key in differing)[:MOST])
+    return arms
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of a recipe by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        inner = isinstance(value, dict)
+        found |= _flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return found
+
+
+def _row(group: list[Run], arm: str, repeated: bool) -> Row:
+    first = group[0]
+    paths = tuple(str(run.path) for run in group)
     return Row(
-        recipe.data.dataset,
-        result["net"],
-        {recipe.seed: result["top1_error"] for recipe, result in group},
-        result["images"],
-        result["protocol"],
-        statistics.mean(result["seconds"] for _, result in group),
+        *first.title,
+        {run.recipe.seed: run.result["top1_error"] for run in group},
+        first.result["images"],
+        first.result["protocol"],
+        statistics.mean(run.result["seconds"] for run in group),
+        "; ".join(filter(None, (arm, ", ".join(paths) if repeated else ""))),
+        paths,
     )

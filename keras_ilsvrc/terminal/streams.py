@@ -42,7 +42,7 @@ def quiet_tensorflow() -> None:
 
     TensorFlow's first messages come from compiled code, before any setting can suppress them.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as messages:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.files import PART, whole
 
 NAME = "step-{:09d}.ckpt"
@@ -88,9 +88,10 @@ class Facts(BaseModel):
                 "directory"
             ) from error
         if facts.replicas != replicas:
+            before = counted(facts.replicas, "replica")
             raise InputError(
-                f"the checkpoints were written by training on {facts.replicas} replicas, but this "
-                f"run has {replicas}; resume it with {facts.replicas} replicas in total"
+                f"the checkpoints were written by training on {before}, but this run has "
+                f"{replicas}; resume it with {before} in total"
             )
         return facts
 

@@ -44,7 +44,7 @@ def test_a_mistake_that_workers_find_is_one_line_of_each(tmp_path):
     _, errors = done.communicate(timeout=100)
     assert done.returncode == 2
     assert [x for x in errors.splitlines() if x][-1].startswith("error: ")
-    assert "data.batch_size is 128, which 3 replicas cannot share" in errors
+    assert "data.batch_size is 128, which 3 replicas cannot share evenly; set it to 129" in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "run").exists()
 

@@ -12,15 +12,21 @@ ERRORS = {0: 1.5, 1: 2.5, 2: 2.0}
 
 
 @pytest.fixture
-def runs(tmp_path):
-    """Three seeds of one recipe with a baseline, and one run of a deeper net."""
+def write(tmp_path):
+    """Write a finished run: its name, changes of the quickstart, and keys of its result."""
 
-    def write(name, overrides, **result):
+    def run(name, overrides, **result):
         recipe = load(find("quickstart"), overrides)
         with RunDirectory(tmp_path / name, recipe) as directory:
             directory.begin(identity(recipe))
             directory.finish(RESULT | {"net": recipe.net} | result)
 
+    return run
+
+
+@pytest.fixture
+def runs(tmp_path, write):
+    """Three seeds of one recipe with a baseline, and one run of a deeper net."""
     svm = {"name": "svm", "top1_error": 1.6667}
     for seed, error in ERRORS.items():
         write(f"run-{seed}", [f"seed={seed}"], top1_error=error, baseline=svm)
@@ -44,9 +50,24 @@ def test_a_page_shows_mean_spread_and_seeds(runs):
     )
 
 
-def test_a_run_that_comes_twice_is_refused(runs):
-    with pytest.raises(InputError, match=r"run-0: another run has the same recipe and seed 0"):
-        rows_of([runs, runs / "run-0"])
+def test_a_repeated_run_is_a_row_of_its_own_and_both_name_their_directories(runs, write):
+    write("the same", ["seed=2"], top1_error=4.0)
+    _, _, three, repeated = sorted(rows_of([runs]), key=lambda row: row.runs)
+    assert (repeated.errors, repeated.runs) == ({2: 4.0}, (str(runs / "the same"),))
+    assert repeated.cells()[1] == f"resnet20_cifar ({runs / 'the same'})"
+    assert str(runs / "run-1") in three.cells()[1]
+
+
+def test_a_directory_given_twice_is_counted_once(runs):
+    assert rows_of([runs, runs / "run-0"]) == rows_of([runs])
+
+
+def test_runs_of_one_net_are_named_by_the_keys_in_which_they_differ(runs, write):
+    write("more", ["optimizer.l2=0.01", "build.width=0.5"], net="resnet20_cifar", top1_error=5.0)
+    shown = {row.runs[-1]: row.arm for row in rows_of([runs]) if row.runs}
+    assert shown[str(runs / "more")] == "build.width=0.5, optimizer.l2=0.01"
+    assert shown[str(runs / "run-2")] == "build.width=none, optimizer.l2=0.001"
+    assert shown[str(runs / "deeper")] == ""
 
 
 def test_a_folder_without_a_finished_run_is_refused(tmp_path):

@@ -1,0 +1,107 @@
+"""The `new` command, which writes a recipe for a person's own images, or copies one."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from keras_ilsvrc import files
+from keras_ilsvrc import recipe as recipes
+from keras_ilsvrc.cli.options import command, complete_nets, complete_recipes, print_next
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
+
+
+def new(
+    folder: Annotated[
+        str | None, typer.Argument(help="Folder of images or CSV file, or another data set.")
+    ] = None,
+    net: Annotated[
+        str, typer.Option(help="Network to train.", autocompletion=complete_nets)
+    ] = "resnet18",
+    source_recipe: Annotated[
+        str | None,
+        typer.Option("--from", help="Copy this recipe.", autocompletion=complete_recipes),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="TOML file to write (default: NAME.toml, here).")
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Most hours of training on this machine (default: 0.5 to 24)."),
+    ] = None,
+) -> None:
+    """Write a recipe for your own images, or copy a recipe."""
+    if (folder is None) == (source_recipe is None):
+        raise InputError("give either a folder of images, or --from and the name of a recipe")
+    if source_recipe is not None:
+        found = recipes.find(source_recipe)
+        out = out or Path(f"{found.stem}.toml")
+        _write(out, lambda: files.read(found, files.SMALL).decode())
+    else:
+        info(net)
+        place = Path(os.path.abspath((folder or "").partition(":")[2] or folder or ""))
+        name = place.stem if place.is_file() else place.name
+        out = out or Path(re.sub(r"[^\w.-]+", "-", name) + ".toml")
+        _write(out, lambda: _composed(folder or "", net, hours, out))
+    print_next(*_training(out))
+
+
+def _training(out: Path) -> list[object]:
+    """Return the words of the command that trains a recipe."""
+    return ["train", out, "--out", Path("runs") / out.stem]
+
+
+def _write(out: Path, text: Callable[[], str]) -> None:
+    """Write a new file with the text that a function returns.
+
+    Raises:
+        InputError: If the file exists, or cannot be written.
+    """
+    if out.suffix != ".toml":
+        raise InputError(f"--out is {out}; expected a file that ends in .toml")
+    if out.exists() or out.is_symlink():
+        raise InputError(f"{out}: exists already; choose another --out, or remove it")
+    if not out.parent.is_dir():
+        raise InputError(f"--out is {out}; there is no folder {out.parent}")
+    content = text()
+    try:
+        with files.whole(out) as part:
+            part.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+def _absolute(name: str) -> str:
+    """Return the name of a source with an absolute path; a word of no kind is a folder."""
+    from keras_ilsvrc.data.sources import SOURCES, source_name
+
+    name = source_name(name)
+    if ":" not in name and not any(form.written == name for form in SOURCES.values()):
+        return f"folder:{name}"  # which does not exist: opening it names the nearest
+    kind, _, at = name.partition(":")
+    return f"{kind}:{os.path.abspath(at)}" if at and Path(at).exists() else name
+
+
+def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
+    """Return the text of a recipe for a folder, and print the choices."""
+    with Console(stderr=True).status("starting TensorFlow"):
+        quiet_tensorflow()
+        from keras_ilsvrc.data.source import Shares
+        from keras_ilsvrc.data.sources import open_source
+        from keras_ilsvrc.runs.new import compose
+
+    name, channels = _absolute(folder), info(net).input_shape[-1]
+    source = open_source(name, channels, split=Shares(0, 0))  # shows which splits it has
+    for note in source.notes:
+        print(note, file=sys.stderr)
+    with Console(stderr=True).status(f"measuring the speed of {net}"):
+        text, summary = compose(source, net, hours, command(*_training(out)))
+    print(f"{out}: {summary}")
+    return text

@@ -1,0 +1,216 @@
+"""Choices for a new recipe: what trains well on images of this number and these sizes."""
+
+import io
+import math
+import time
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_ilsvrc.data.headers import own_limit, read_header
+from keras_ilsvrc.data.source import Source
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.graph import batch_norms
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.build import build
+
+SAMPLED = 300  # images whose sizes are looked at
+LEAST_STEPS = 2000  # with fewer, a network does not learn, however few the images
+SIDE = 32  # image sizes are multiples of this, as all strides of a network multiplied
+SMALLEST = 96  # pixels; in smaller photographs, objects can hardly be recognised
+
+FEW = 1000  # images, below which a larger share is needed to measure an error
+SHARES = (0.15, 0.2)  # shares for validation and for test of many images, and of few
+
+
+class Amount(NamedTuple):
+    """Choices that depend on the number of training images. All numbers are ours.
+
+    Attributes:
+        images: Maximum number of training images for these choices.
+        batch_size: Images per step: few, so that a small epoch still has several steps.
+        epochs: Least number of epochs: the fewer images, the more often each must be seen.
+        size: Largest image size: a network needs many images to learn from fine details.
+        hours: Most hours of training, for which smaller images and then fewer epochs are chosen.
+    """
+
+    images: float
+    batch_size: int
+    epochs: int
+    size: int
+    hours: float
+
+
+AMOUNTS = (
+    Amount(1_000, 16, 60, 128, 0.5),
+    Amount(5_000, 32, 60, 128, 3),
+    Amount(20_000, 64, 40, 160, 6),
+    Amount(math.inf, 128, 30, 224, 24),
+)
+
+
+class Way(NamedTuple):
+    """Optimizer for one kind of network: its reason, its keys, and the rate at `per` images."""
+
+    why: str
+    optimizer: dict[str, object]
+    learning_rate: float
+    per: int
+
+
+# By whether a network has batch normalisation. All numbers are ours.
+WAYS = {
+    True: Way(
+        "batch normalisation allows the high rates with which SGD finds the best minima",
+        {"name": "sgd", "momentum": 0.9, "l2": 5e-4},
+        0.05,
+        64,
+    ),
+    False: Way(
+        "without batch normalisation, AdamW fits the step to each layer; higher rates diverge",
+        {
+            "name": "adamw",
+            "beta_1": 0.9,
+            "beta_2": 0.999,
+            "epsilon": 1e-8,
+            "weight_decay": 0.05,
+            "clip_norm": 1.0,
+        },
+        1e-4,
+        64,
+    ),
+}
+
+
+class Facts(NamedTuple):
+    """What the choices depend on.
+
+    Attributes:
+        train: Number of training images.
+        share: Share of the images for validation, and for test; None if the source has splits.
+        classes: Number of classes.
+        imbalance: Training images of the largest class, divided by those of the smallest.
+        shorter: Median of the shorter sides, in pixels.
+    """
+
+    train: int
+    share: float | None
+    classes: int
+    imbalance: float
+    shorter: int
+
+
+class Plan(NamedTuple):
+    """Choices for one network and one source of images."""
+
+    size: int
+    batch_size: int
+    epochs: int
+    hours: float
+    way: Way
+
+    @property
+    def time(self) -> str:
+        """Time of training on this machine, as text."""
+        minutes = max(1, round(60 * self.hours))
+        return f"{minutes} minutes" if minutes < 90 else f"{self.hours:.1f} hours"
+
+    @property
+    def learning_rate(self) -> float:
+        """Highest learning rate, in proportion to the images per step."""
+        return float(f"{self.way.learning_rate * self.batch_size / self.way.per:.2g}")
+
+
+def facts_of(source: Source) -> Facts:
+    """Return what the choices depend on; read only the headers of some training images.
+
+    Args:
+        source: Images, opened with empty validation and test splits if it has none of its own.
+
+    Raises:
+        InputError: If there is only one class.
+    """
+    train = source.splits["train"]
+    total = sum(map(len, source.splits.values()))
+    empty = "validation" in source.splits and not len(source.splits["validation"])
+    share = SHARES[total < FEW] if empty else None
+    counts = np.bincount(train.labels, minlength=len(source.classes))
+    if len(source.classes) < 2:
+        raise InputError(f"{source.name}: one class; expected two or more folders of images")
+    smallest = max(1, int(counts.min()))
+    images = len(train) if share is None else round(total * (1 - 2 * share))
+    return Facts(images, share, len(counts), int(counts.max()) / smallest, _shorter(train))
+
+
+def _shorter(split: Split) -> int:
+    """Return the median of the shorter sides of some images, in pixels."""
+    sides = []
+    with own_limit():
+        for index in np.linspace(0, len(split) - 1, min(len(split), SAMPLED)).astype(int):
+            if split.pixels is not None:
+                sides.append(min(split.pixels[index].shape[:2]))
+                continue
+            header = read_header(io.BytesIO(split.store.read(int(split.rows[index]))))
+            sides.append(min(header.height, header.width))
+    return int(np.median(sides))
+
+
+def plan_of(name: str, facts: Facts, hours: float | None = None) -> Plan:
+    """Choose image size, batch size, epochs and optimizer for a network.
+
+    Args:
+        name: Name of the network.
+        facts: Facts about the images.
+        hours: Most hours of training on this machine; by default those of `AMOUNTS`.
+
+    Raises:
+        InputError: If there is no such network, or the images are too small for it.
+    """
+    amount = next(row for row in AMOUNTS if facts.train <= row.images)
+    sizes = _sizes(name, min(amount.size, facts.shorter))
+    channels = info(name).input_shape[-1]
+    model = build(name, input_shape=(sizes[0], sizes[0], channels), classes=facts.classes)
+    seconds = _seconds(model) * facts.train / 3600 / sizes[0] ** 2  # hours per epoch and pixel
+    batch = min(amount.batch_size, 2 ** int(math.log2(facts.train)))
+    least = math.ceil(LEAST_STEPS / math.ceil(facts.train / batch))
+    epochs = max(amount.epochs, least)
+    most = amount.hours if hours is None else hours
+    size = next((x for x in sizes if seconds * x**2 * epochs <= most), sizes[-1])
+    fitting = int(most / (seconds * size**2))
+    epochs = min(epochs, max(least, fitting))
+    way = WAYS[bool(batch_norms(model))]
+    return Plan(size, batch, epochs, seconds * size**2 * epochs, way)
+
+
+def _sizes(name: str, largest: int) -> list[int]:
+    """Return the image sizes to choose from, from the largest down.
+
+    Raises:
+        InputError: If images of the largest size are too small for the network.
+    """
+    net = info(name)
+    largest = min(largest, *net.input_shape[:2])
+    if largest < net.minimum:
+        raise InputError(
+            f"half of the images are smaller than {largest + 1} pixels, but {net.name} needs at "
+            f"least {net.minimum}; choose a network for small images, for example resnet20_cifar"
+        )
+    least = max(SMALLEST, math.ceil(net.minimum / SIDE) * SIDE)
+    return list(range(largest // SIDE * SIDE, least - 1, -SIDE)) or [
+        largest if largest < SIDE else max(net.minimum, largest // SIDE * SIDE)
+    ]
+
+
+def _seconds(model: keras.Model) -> float:
+    """Measure the seconds of one training image, about four times those of its forward pass."""
+    height, width, channels = model.input_shape[1:]
+    count = min(64, max(8, 2**18 // (height * width)))  # of small ones more, for a steady time
+    images = np.zeros((count, height, width, channels), "float32")
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        keras.ops.convert_to_numpy(model(images, training=True))
+        taken.append(time.perf_counter() - start)
+    return 4 * min(taken) / count

@@ -1,0 +1,67 @@
+"""New recipes, with comments, for a person's own images."""
+
+import tomllib
+
+import tomli_w
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from keras_ilsvrc.data.source import Source
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.recipe import Recipe
+from keras_ilsvrc.runs.choices import facts_of, plan_of
+
+IMBALANCE = 2  # largest class / smallest class, above which classes are weighted
+
+
+def compose(source: Source, net: str, hours: float | None, command: str) -> tuple[str, str]:
+    """Return the text of a recipe for a network on a person's images, and a line about it.
+
+    Args:
+        source: Images.
+        net: Name of the network.
+        hours: Most hours of training on this machine; by default those of `choices.AMOUNTS`.
+        command: Command that trains the recipe, for its first line.
+
+    Raises:
+        InputError: If the images do not fit the network.
+    """
+    facts = facts_of(source)
+    plan = plan_of(net, facts, hours)
+    environment = Environment(
+        loader=PackageLoader("keras_ilsvrc.runs", "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # the text is TOML
+    )
+    environment.filters["toml"] = _toml
+    text = environment.get_template("new.toml.jinja").render(
+        command=command,
+        net=net,
+        source=source,
+        facts=facts,
+        plan=plan,
+        channels=info(net).input_shape[-1],
+        balanced=facts.imbalance > IMBALANCE,
+    )
+    Recipe.model_validate(tomllib.loads(text))
+    return text, (
+        f"{net} on {facts.train:,} images of {facts.classes} classes, at {plan.size} pixels, "
+        f"{plan.epochs} epochs, about {plan.time} on this machine"
+    )
+
+
+def _toml(value: str | dict[str, object]) -> str:
+    """Return a string, or the rows of a table, as TOML.
+
+    Raises:
+        InputError: If a string is a file name that is not UTF-8, which TOML cannot contain.
+    """
+    if isinstance(value, dict):
+        return tomli_w.dumps(value).rstrip()
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{value}: the name is not UTF-8; rename the folder") from error
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
