@@ -153,7 +153,7 @@ class TableConv2D(layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class Subsampling2D(layers.Layer):
-    """Layer that sums 2x2 windows with stride 2, times a coefficient and plus a bias for each map.
+    """Layer that sums 2x2 windows (stride 2), with a trainable coefficient and bias for each map.
 
     These are layers S2 and S4 of LeNet-5 (LeCun et al. 1998). If the height or width is odd, the
     last row or column is ignored.

@@ -135,7 +135,7 @@ class ResidualUnit(layers.Layer):
         self.built = True
 
     def configured(self, body):
-        """Return a copy of the inner model with the changes of `layer_configs` to its layers."""
+        """Return a copy of the inner model in which `layer_configs` has changed layer settings."""
         for name in self.layer_configs:
             if name not in self.built_configs:
                 known = ", ".join(self.built_configs)
