@@ -7,9 +7,9 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
 # The scale (share, pixels) means that images are resized to the shorter side share * S + pixels,
-# where S is the shorter side after the resize of the preprocessing ops. `pixels` is valid for crops
-# of 224 pixels. For other crop sizes it is multiplied by size / 224, which is our choice.
-# The scale None means that images keep the size which they have before the last crop.
+# where S is the shorter side after the resize of the preprocessing ops. `pixels` is for crops of
+# 224 pixels. For other crop sizes it is multiplied by size / 224, which is our choice.
+# The scale None means that images keep the size that they have just before the last crop.
 OWN = (None,)
 # S - 32, S and S + 32 pixels, as for VGG (arXiv:1409.1556, section 3.2).
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))

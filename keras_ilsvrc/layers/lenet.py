@@ -99,8 +99,8 @@ class TableConv2D(layers.Layer):
         """Return an initializer that draws each output map's kernels with the map's own fan-in."""
 
         def draw(shape, dtype=None):
-            # Rows of the table differ in length. For each length, draw a dense kernel with that
-            # number of input maps. Each output map gets kernels from the one for its row's length.
+            # Rows of the table differ in length. Draw one dense kernel per length, with that number
+            # of input maps. An output map uses its part of the dense kernel for its row length.
             filters, counts = len(self.table), sorted({len(maps) for maps in self.table})
             dense = [initializer((*shape[:2], count, filters), dtype=dtype) for count in counts]
             dense = ops.reshape(ops.concatenate(dense, axis=2), (*shape[:2], -1))
