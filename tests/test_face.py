@@ -191,7 +191,8 @@ def test_weights_of_other_classes_say_how_many_they_have(tmp_path):
     path = tmp_path / "two.weights.h5"
     build("alexnet", **TINY | {"classes": 2}).save_weights(path)
     said = message(build, "alexnet", **TINY, weights=path)
-    assert said.startswith(f"{path}: has 2 classes, 10 asked; use include_top=False")
+    assert said.startswith(f"{path}: has weights for 2 classes, but the model has 10; use ")
+    assert said.endswith("include_top=False, or classes=2")
     build("alexnet", **TINY, include_top=False, weights=path)
 
 

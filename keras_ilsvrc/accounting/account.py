@@ -30,7 +30,7 @@ def account(model: keras.Model, opened: bool = False) -> Account:
 
     Raises:
         InputError: If the model is not functional or not built, if the size of one of its tensors
-            is unknown, or if a layer is channels first.
+            is unknown, or if a layer uses channels_first.
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model is a {type(model).__name__}; expected a keras.Model")
@@ -75,10 +75,13 @@ class Ledger:
                     "unknown size; build the model so that this size is known"
                 )
         if getattr(layer, "data_format", None) == "channels_first":
-            raise InputError(f"layer {call.name!r} is channels first; build it channels last")
+            raise InputError(
+                f"layer {call.name!r} has data_format='channels_first'; build it with "
+                "data_format='channels_last'"
+            )
         seen = window(call, [self.windows[id(x)] for x in call.inputs])
         for x in call.outputs:
-            # If an empty nested model returns its inputs, their entries stay as they are.
+            # Keep existing entries: a nested model without layers returns its input tensors.
             self.windows.setdefault(id(x), seen)
         units, connections, macs = cost(call)
         above = max((self.depths.get(id(x), 0) for x in call.inputs), default=0)

@@ -49,7 +49,7 @@ def pixels(image: Any) -> Window:
 
 
 def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
-    """Return the receptive fields of a call's outputs, given its inputs'; None if unknown."""
+    """Compute the receptive fields of the outputs from those of the inputs; None if unknown."""
     rule = _rule(call.operation)
     known = [spans for spans in windows if spans is not None]
     if rule is None or not known or len(known) < len(windows):
@@ -163,7 +163,7 @@ def _pointwise(call: Call, windows: list[Window]) -> Window | None:
 
 def _union(spans: Sequence[Span], units: int) -> Span:
     if len({span.stride for span in spans}) > 1:
-        # With different strides, the union has a different size at each unit. Use the whole range.
+        # With different strides, no field size fits all units. Let each unit see the whole range.
         spans = [span.whole(units) for span in spans]
     start = min(span.start for span in spans)
     return Span(start, max(span.start + span.field for span in spans) - start, spans[0].stride)

@@ -79,15 +79,14 @@ class Listing:
                 class has too few images to split.
         """
         good, foreign = self._read_headers(on_fault)
+        named = sorted({*self.splits})  # also those of which all images are bad
         kinds = zip(self.classes, self.splits, foreign)
         trained = {kind for kind, split, other in kinds if not other and split in ("train", ALL)}
         classes = sorted(trained | self.empty)
         if not any(good):
             loose = f", but {self.loose:,} files outside" if self.loose else ""
-            raise InputError(
-                f"{self.where}: no images in class folders{loose}; expected one folder of images "
-                "per class"
-            )
+            expected = "expected one folder of images per class"
+            raise InputError(f"{self.where}: no images in class folders{loose}; {expected}")
         self._keep(good)
         label = {kind: number for number, kind in enumerate(classes)}
         for path, kind, split in zip(self.paths, self.classes, self.splits):
@@ -99,7 +98,7 @@ class Listing:
         labels = np.array([label[kind] for kind in self.classes], "int32")
         whole = Split(labels, None, Files(np.array(self.paths, object)), channels)
         where = np.array(self.splits)
-        parts = {name: np.flatnonzero(where == name) for name in sorted({*self.splits})}
+        parts = {name: np.flatnonzero(where == name) for name in named}
         parts = self._completed(parts, labels, classes, shares)
         splits = {name: whole[parts[name]] for name in SPLITS}
         if parts["test"] is parts["validation"]:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, fold_in, image_at, needed
-from keras_ilsvrc.data.headers import Fault, read_header
+from keras_ilsvrc.data.headers import BadImage, Fault, read_header
 from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor
@@ -192,7 +192,7 @@ def naming_the_file(
     """
     try:
         yield
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, BadImage) as error:  # outside of graphs, errors come as they are
         if of_an_image(error):
             chosen = range(len(split)) if indices is None else indices()
             fault = first_fault(split, rows, statistics, chosen)
@@ -201,7 +201,7 @@ def naming_the_file(
         raise
 
 
-def of_an_image(error: tf.errors.OpError) -> bool:
+def of_an_image(error: Exception) -> bool:
     """Return whether an image may have caused the error, not a lost worker or lack of memory."""
     return not isinstance(error, GONE) and not ran_out(error)
 

@@ -69,7 +69,7 @@ class ViewsOf:
 
 
 def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
-    """Divide preprocessing ops into those for the whole image and those for each view cut from it.
+    """Split preprocessing ops into those applied before views are cut and those applied to views.
 
     Views are cut in place of the last `centre_crop`, or after the resize if there is none. If
     `side` is not None or `entire` is True (each view is a whole image), only the resize applies to

@@ -148,7 +148,7 @@ def _any_size(model: keras.Model) -> AnySizeGraph:
 
 
 def _anchored(call: Call) -> Callable[[Any], Any]:
-    """Return a max pooling function that pads feature maps of any size as at the training size."""
+    """Return a max pooling function that always pads by the amounts needed at the training size."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
         return pool

@@ -26,7 +26,7 @@ Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
 class Inference(NamedTuple):
-    """Settings for running a model over all images at one scale, with all views of each image."""
+    """Settings for running a model on all views of all images at one scale."""
 
     model: keras.Model
     split: Any
@@ -96,7 +96,7 @@ def _inferences(
     protocol: str,
     scales: Sequence[int] | None,
 ) -> list[list[Inference]]:
-    """Return one list per pass of a protocol, which contains one `Inference` per scale."""
+    """Return a list for each pass of a protocol. Each list contains one `Inference` per scale."""
     if not len(split):
         raise InputError("the split contains no images; choose another split")
     if protocol == "single_view" and scales is None:

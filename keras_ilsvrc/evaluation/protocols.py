@@ -7,9 +7,9 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
 # The scale (share, pixels) means that images are resized to the shorter side share * S + pixels,
-# where S is the shorter side after the resize of the preprocessing ops. `pixels` is valid for crops
-# of 224 pixels. For other crop sizes it is multiplied by size / 224, which is our choice.
-# The scale None means that images keep the size which they have before the last crop.
+# where S is the shorter side after the resize of the preprocessing ops. `pixels` is for crops of
+# 224 pixels. For other crop sizes it is multiplied by size / 224, which is our choice.
+# The scale None means that images keep the size that they have just before the last crop.
 OWN = (None,)
 # S - 32, S and S + 32 pixels, as for VGG (arXiv:1409.1556, section 3.2).
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))
@@ -63,16 +63,16 @@ def views_of(protocol: str) -> int:
 def sides_of(
     protocol: str, own: int | None, size: int, scales: Sequence[int] | None = None
 ) -> list[tuple[Pass, list[int | None]]]:
-    """Return the passes of a protocol, each with the lengths of the shorter side of its images.
+    """Return a protocol's passes, and the shorter image side in pixels for each scale of each pass.
 
     Args:
         protocol: Name of a protocol in `PROTOCOLS`.
         own: Shorter side S of the test images; None if it may vary.
         size: Side of the images that the network takes, in pixels.
-        scales: Shorter sides in pixels, used instead of the protocol's; the same number of them.
+        scales: Shorter sides in pixels, which replace all of the protocol's own scales.
 
     Returns:
-        Pairs of a pass and its sides. The side None means to keep the ops' own resize.
+        Pairs (pass, sides). The side None means that the preprocessing ops set the image size.
 
     Raises:
         InputError: If the protocol is unknown or has another number of scales, if a scale is
@@ -103,7 +103,7 @@ def sides_of(
 
 
 def _side(scale: tuple[float, int] | None, own: int | None, size: int) -> int | None:
-    """Convert a scale to a shorter side in pixels, or to None for the ops' own resize."""
+    """Return the shorter side for a scale, in pixels; None if the preprocessing ops set it."""
     if scale is None or own is None:
         return None
     share, pixels = scale

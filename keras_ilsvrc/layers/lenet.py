@@ -99,8 +99,8 @@ class TableConv2D(layers.Layer):
         """Return an initializer that draws each output map's kernels with the map's own fan-in."""
 
         def draw(shape, dtype=None):
-            # Rows of the table differ in length. For each length, draw a dense kernel with that
-            # number of input maps. Each output map gets kernels from the one for its row's length.
+            # Rows of the table differ in length. Draw one dense kernel per length, with that number
+            # of input maps. An output map uses its part of the dense kernel for its row length.
             filters, counts = len(self.table), sorted({len(maps) for maps in self.table})
             dense = [initializer((*shape[:2], count, filters), dtype=dtype) for count in counts]
             dense = ops.reshape(ops.concatenate(dense, axis=2), (*shape[:2], -1))
@@ -153,7 +153,7 @@ class TableConv2D(layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class Subsampling2D(layers.Layer):
-    """Layer that sums 2x2 windows with stride 2, times a coefficient and plus a bias for each map.
+    """Layer that sums 2x2 windows (stride 2), with a trainable coefficient and bias for each map.
 
     These are layers S2 and S4 of LeNet-5 (LeCun et al. 1998). If the height or width is odd, the
     last row or column is ignored.

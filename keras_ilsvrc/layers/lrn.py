@@ -47,7 +47,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         channels = input_shape[-1]
         if channels is None or channels % self.groups:
             raise ValueError(
-                f"the input has {channels} channels; expected a multiple of groups, {self.groups}"
+                f"the input has {channels} channels; expected a multiple of groups={self.groups}"
             )
         index = np.arange(channels)
         near = abs(index[:, None] - index) <= self.size // 2

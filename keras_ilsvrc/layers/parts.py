@@ -9,9 +9,9 @@ from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
-# Initializer of every kernel, whatever the net's paper says, so that every net trains as built. It
-# is the Gaussian of He et al. (arXiv:1502.01852, section 2.2); Keras' "he_normal" truncates its
-# tails. Biases start at zero.
+# Default initializer of the kernels of all nets. The papers' own initial values are set separately.
+# It is the Gaussian of He et al. (arXiv:1502.01852, section 2.2), whose tails Keras' "he_normal"
+# truncates. Biases start at zero.
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_in", "distribution": "untruncated_normal"},

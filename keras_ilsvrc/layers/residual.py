@@ -15,9 +15,9 @@ from keras_ilsvrc.layers.shortcuts import SHORTCUTS, TABLE_1, zero_pad
 Order = namedtuple("Order", "before layer last after")
 
 # fmt: off
-# He et al. 2016, figure 4: the five orders of the layers in a unit. `before` has the steps before
-# each weight layer of F. `layer` is each weight layer with the steps after it, except the last
-# weight layer, which is `last`. `after` has the steps after the addition.
+# He et al. 2016, figure 4: the five orders of the layers in a unit. `before`: steps before each
+# convolution of F. `layer`: a convolution and the steps after it. `last`: the same for the last
+# convolution. `after`: steps after the addition.
 FIGURE_4 = {
     "original":        Order("",        "conv bn relu", "conv bn",      "relu"),
     "bn_after_add":    Order("",        "conv bn relu", "conv",         "bn relu"),
@@ -135,7 +135,7 @@ class ResidualUnit(layers.Layer):
         self.built = True
 
     def configured(self, body):
-        """Return a copy of the inner model with the changes of `layer_configs` to its layers."""
+        """Return a copy of the inner model in which `layer_configs` has changed layer settings."""
         for name in self.layer_configs:
             if name not in self.built_configs:
                 known = ", ".join(self.built_configs)

@@ -80,7 +80,7 @@ def caffenet(image, classes):
 
 
 def alexnet_owt(image, classes):
-    """Return the logits of arXiv:1404.5997's net, or feature maps of pool5 if `classes` is None.
+    """Return the one-GPU AlexNet's logits (arXiv:1404.5997), or pool5's maps if `classes` is None.
 
     Dropout precedes fc6 and fc7 in this net; in AlexNet and CaffeNet, it follows them.
     """

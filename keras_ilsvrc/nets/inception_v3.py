@@ -21,7 +21,7 @@ STEM = {
     "pool5a": ("maxpool3/2",  "valid"),
 }
 # fmt: on
-FORMS = {  # (momentum of BN, which the paper lacks; padding of average pools; dropout rate)
+FORMS = {  # (BN momentum, not in the paper; padding of average pools; dropout rate)
     "tensorflow": (0.99, "half", 0.2),
     "torchvision": (0.9, 1, 0.5),
 }

@@ -39,7 +39,7 @@ def _explain_classes(path: str | Path, model: "keras.Model", error: InputError) 
     layer = next((x for x in model.layers if x.name in ("logits", "fc8")), None)
     kind = type(layer).__name__
     before = [x for x in model.layers if type(x).__name__ == kind].index(layer) if layer else 0
-    name = f"layers/{kind.lower()}{f'_{before}' if before else ''}/vars/0"  # as Keras names it
+    name = f"layers/{kind.lower()}{f'_{before}' if before else ''}/vars/0"  # Keras' name
     try:
         with h5py.File(path) as file:
             found = file[name].shape[-1]
@@ -48,8 +48,8 @@ def _explain_classes(path: str | Path, model: "keras.Model", error: InputError) 
     classes = layer.kernel.shape[-1]  # type: ignore[union-attr]
     if found != classes:
         raise InputError(
-            f"{path}: has {found} classes, {classes} asked; use include_top=False, or "
-            f"classes={found}"
+            f"{path}: has weights for {found} classes, but the model has {classes}; use "
+            f"include_top=False, or classes={found}"
         ) from error
 
 

@@ -23,7 +23,7 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table of a paper: `lines` returns its values, and `thousand` is the meaning of K in them."""
+    """Table printed in a paper. `lines` returns its values, in which K means `thousand`."""
 
     title: str
     lines: Callable[[], list[Line]]

@@ -130,7 +130,7 @@ NETS = {
 
 
 def printed_lines(sizes: dict[str, int], quantity: str, total: str, why: str = "") -> list[Line]:
-    """Return the lines of a table: the map size of each stage, and a total of the net."""
+    """Return the values printed in a table: each stage's map size, and `total` for the net."""
     # The paper calls the stages with several units conv2_x, conv3_x and so on.
     labels = {stage: stage if stage == "conv1" else f"{stage}_x" for stage in sizes}
     lines = [Line(labels[x], "size", x, f"{size}x{size}") for x, size in sizes.items()]

@@ -48,10 +48,10 @@ class KeepBest(keras.callbacks.Callback):
         values = values_of(self.update)  # uses collectives, so every worker must call it
         try:
             self.checkpoints.save(step, State(values))
-        except NotFinite:  # the trainer ends training
+        except NotFinite:  # the trainer then reports the error and ends training
             return
         except OSError as error_:
-            lost = f"best weights, of epoch {epoch + 1}, not saved: {error_.strerror}"
+            lost = f"best weights (epoch {epoch + 1}) not saved: {error_.strerror}"
             self.log(f"{self.checkpoints.directory}: {lost}; training continues")
             return
         self.state = {"error": error, "epoch": epoch + 1, "step": step}
@@ -68,8 +68,8 @@ class KeepBest(keras.callbacks.Callback):
                 state = read(directory / NAME.format(self.state["step"]))
             except InputError as error:
                 raise InputError(
-                    f"{error}; it has the best weights, of epoch {self.epoch}: restore it from a "
-                    "copy, or train again"
+                    f"{error}; this file has the best weights (epoch {self.epoch}): restore it "
+                    "from a copy, or train again"
                 ) from error
         state = from_chief(self.update.strategy, state)
         if state:

@@ -74,7 +74,7 @@ class Facts(BaseModel):
 
     @classmethod
     def of(cls, state: State, replicas: int) -> "Facts":
-        """Return the facts of a state; raise an error if `replicas` replicas cannot resume from it.
+        """Return the facts of a state, after a check that `replicas` replicas can resume from it.
 
         Raises:
             InputError: If the facts were written by another version of the package, or by
@@ -189,7 +189,8 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        # Delete checkpoints of later steps too: training did not resume from damaged files.
+        # Delete checkpoints of later steps too. They are damaged, so training resumed from an
+        # earlier one.
         later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:

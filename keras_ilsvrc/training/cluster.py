@@ -169,7 +169,7 @@ def _answers(address: str, timeout: float) -> bool:
 
 
 def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
-    """Wait until all other workers answer, and log which are missing. TensorFlow waits silently.
+    """Wait until all other workers answer, and log the missing ones, as TensorFlow does not.
 
     Args:
         cluster: Workers to wait for.

@@ -25,7 +25,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
     made = to_devices._create_device_dataset
 
     def without_tuner(*args: Any) -> tf.data.Dataset:
-        # TensorFlow creates a dataset per device here, without the options of our dataset.
+        # The dataset that TensorFlow creates here for each device lacks the options of ours.
         return made(*args).with_options(untuned())
 
     with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):
@@ -33,7 +33,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
 
 
 class Forward:
-    """Replacement for `model.predict` that also works with several workers, where Keras' fails.
+    """Replacement for `model.predict`, which fails if there are several workers.
 
     Args:
         strategy: Strategy in whose scope the models are built.

@@ -1,4 +1,4 @@
-"""Optimizers with weight decay of kernels only and learning rates per weight name, as in Caffe."""
+"""Optimizers as in Caffe: only kernels decay, and biases can have their own learning rate."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -13,7 +13,7 @@ NONE: Mapping[str, float] = MappingProxyType({})
 
 
 class ByName:
-    """Mixin that adds weight decay, and scales the learning rate per weight name.
+    """Mixin for optimizers: weight decay of kernels, and learning rate factors by weight name.
 
     The decay `l2` is added to the gradient. The decay `decoupled` shrinks the weight before the
     update. Only kernels decay; biases, gamma and beta do not. By contrast, Keras' own

@@ -48,7 +48,7 @@ class Plan(NamedTuple):
         return min((epoch + 1) * self.steps_per_epoch, self.steps)
 
     def next_border(self, step: int, epoch: int) -> int:
-        """Return the total number of steps at the end of the graph call that begins at `step`."""
+        """Return the step at which the graph call that begins at `step` must end."""
         borders = [self.end_of_epoch(epoch), step + self.steps_per_call]
         if self.checkpoint_steps:
             borders.append((step // self.checkpoint_steps + 1) * self.checkpoint_steps)

@@ -43,7 +43,7 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
         (sorted(variables.keys() - values.keys()), "is missing"),
     ):
         if names:
-            raise InputError(f"{names[0]} {why} ({len(names)} such variables)")
+            raise InputError(f"{names[0]} {why} (variables with this error: {len(names)})")
     replicas = update.strategy.num_replicas_in_sync
     for name, variable in variables.items():
         shape = (replicas,) * (name in apart) + tuple(variable.shape)
@@ -59,7 +59,7 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def as_tested(update: Update) -> Iterator[None]:
-    """Set the model's weights and BN statistics to those used in tests, within a `with` block.
+    """Give the model the weights and BN statistics that tests use, within a `with` block.
 
     Weights are set to their moving averages, if there are any, and BN statistics to their mean
     over the replicas. At the end of the block, the values used in training are restored exactly.
@@ -113,7 +113,7 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
 
 @tf.function(reduce_retracing=True)
 def _of_first(strategy: tf.distribute.Strategy, words: tf.Tensor) -> tf.Tensor:
-    """Return the chief's `words` on every worker, using an all-reduce."""
+    """Return the chief's value of the tensor `words` on every worker, using an all-reduce."""
 
     def on_replica() -> tf.Tensor:
         context = tf.distribute.get_replica_context()

@@ -20,7 +20,7 @@ def steps(rows: Sequence[Sequence[float]]) -> Rate:
     starts, rates = zip(*rows)
     if len(rates) == 1:
         return rates[0]
-    # Keras expects the last step of each rate, not the first step of the next rate.
+    # Keras expects the last step at which each rate applies, not the first step of the next one.
     return keras.optimizers.schedules.PiecewiseConstantDecay(
         [int(start) - 1 for start in starts[1:]], list(rates)
     )
@@ -43,7 +43,7 @@ def exponential(rate: float, factor: float, every: int) -> LearningRateSchedule:
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class WarmUp(LearningRateSchedule):
-    """Schedule that rises linearly from `start` in `until` steps, then follows `then`.
+    """Schedule that rises linearly from `start` for `until` steps and then follows schedule `then`.
 
     The linear rise is our addition; none of the papers has one.
     """

@@ -51,7 +51,7 @@ class StopRequest:
                 continue
             self.before[number] = signal.signal(number, self._note)
             outer = getattr(self.before[number], "__self__", None)
-            # Copy a signal that an outer request received: a library may have caught its exception.
+            # Copy the outer request's signal: a library may have swallowed its `Stopped` exception.
             if isinstance(outer, StopRequest):
                 self.name, self.interrupted = outer.name, outer.interrupted
         return self

@@ -48,7 +48,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return the same strategy for the same devices: collectives of two would interfere."""
+    """Return the cached strategy for devices: collectives of two strategies would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 

@@ -81,10 +81,11 @@ class Update(tf.Module):
         self.accumulate, self.average, self.prepare = accumulate, average, prepare
         self.mixup = mixup
         self.strategy = tf.distribute.get_strategy()
-        if batch_size % (self.strategy.num_replicas_in_sync * accumulate):
+        replicas = self.strategy.num_replicas_in_sync
+        if batch_size % (replicas * accumulate):
             raise ValueError(
-                f"batch_size is {batch_size}; expected a multiple of "
-                f"{self.strategy.num_replicas_in_sync} replicas times {accumulate} pieces"
+                f"batch_size is {batch_size}; expected a multiple of {replicas * accumulate} "
+                f"({replicas} replicas, accumulate = {accumulate})"
             )
         weights = model.trainable_weights
         optimizer.build(weights)
@@ -226,12 +227,12 @@ class Update(tf.Module):
         return tf.stack([total, sums[1]]), gradients
 
     def _mixing_ratio(self, step: tf.Tensor) -> tf.Tensor:
-        """Return the share of the first image in mixup, the same on all replicas."""
+        """Return the weight of the first of two mixed images (mixup), the same on all replicas."""
         if not self.mixup:
             return tf.constant(1.0)
-        own = tf.constant([self.seed, -1])  # the seeds of random layers end in 0, 1, ...
+        own = tf.constant([self.seed, -1])  # -1 differs from all layer numbers in `_reseed`
         seed = tf.random.experimental.stateless_fold_in(own, tf.cast(step, tf.int32))
-        # Of two gamma variables, the share of the first has a beta distribution. They are float64,
+        # If a and b are gamma variables, a / (a + b) has a beta distribution. They are float64,
         # because both may be 0 in float32 if alpha is small.
         alpha = tf.constant(self.mixup, tf.float64)
         drawn = tf.random.stateless_gamma([2], seed, alpha, dtype=tf.float64)

@@ -59,7 +59,7 @@ def layers_of(paths: Iterable[str]) -> list[str]:
 
 
 def fold_biases(arrays: Arrays, model: keras.Model) -> Arrays:
-    """Fold biases that the model lacks into the moving means of the batch normalisation after them.
+    """Remove biases that the model lacks, and subtract them from the moving means of BN instead.
 
     Batch normalisation computes gamma (w x + b - mean) / s + beta. The result is the same if b is
     subtracted from the mean instead. The normalisation after a layer `conv1` is called `conv1_bn`.

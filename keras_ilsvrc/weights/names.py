@@ -13,7 +13,7 @@ Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
 def rename(arrays: Arrays, rules: Rules) -> Arrays:
-    """Return the arrays under our layer names, by the first rule that matches each layer.
+    """Rename the layers of arrays to our names. The first rule that matches a layer applies.
 
     A layer that no rule matches keeps its name. `fill` then reports that the model has no weight
     for it.
@@ -39,7 +39,7 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Return rules that rename the layers of a chain to those of `model`, paired by position.
+    """Return rules that rename the n-th layer of a chain to the n-th layer of `model`.
 
     Args:
         arrays: Arrays under the names of the other framework.

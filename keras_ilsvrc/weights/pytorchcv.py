@@ -26,7 +26,7 @@ REDUCTIONS = ("3c", "4e")  # modules without the 1x1 branch
 
 
 def inception(match: re.Match[str]) -> str:
-    """Return our name for a layer in a module of pytorchcv's BN-Inception, given a regex match."""
+    """Convert a regex match of a BN-Inception layer name in pytorchcv to our layer name."""
     stage, number, branch, rest, kind = match.groups()
     module = MODULES[stage][int(number) - 1]
     key = f"{int(branch) + (module in REDUCTIONS)}{rest}"
@@ -34,10 +34,10 @@ def inception(match: re.Match[str]) -> str:
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name for a matched layer in a residual unit. pytorchcv's stage 1 is our conv2."""
+    """Convert a regex match of a layer name in a residual unit to our layer name."""
     stage, number, place, kind = match.groups()
     where = "shortcut" if place == "identity_conv" else place.removeprefix("body.conv")
-    return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"
+    return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"  # stage 1 is our conv2
 
 
 RULES: names.Rules = {

@@ -10,8 +10,8 @@ from keras_ilsvrc.weights import arrays, names
 
 # Names of layers in alexnet and vgg*. Each of these nets is one chain of layers.
 CHAIN = (r"features\.\d+", r"classifier\.\d+")
-# Names in googlenet and inception_v3, and our names. Each stands for a convolution without bias and
-# the normalisation after it.
+# {module name in torchvision: our layer name}, for googlenet and inception_v3. Each module consists
+# of a convolution without bias and a batch normalisation.
 GOOGLENET = {
     "conv1": "conv1",
     "conv2": "conv2_reduce",

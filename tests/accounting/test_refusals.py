@@ -65,7 +65,7 @@ WRONG = {
     ),
     "any width": (lambda: small((8, None, 3)), ["small", "(8, None, 3)", "input_shape"]),
     "an unknown size inside": (unknown_inside, ["'cut'", "(None, 8, 3)"]),
-    "channels first": (lambda: small(data_format="channels_first"), ["'first'", "channels last"]),
+    "channels first": (lambda: small(data_format="channels_first"), ["'first'", "'channels_last'"]),
 }
 
 

@@ -157,7 +157,7 @@ def test_groups_must_be_positive(groups):
 
 
 def test_groups_must_divide_the_channels():
-    with pytest.raises(ValueError, match="has 8 channels; expected a multiple of groups, 3"):
+    with pytest.raises(ValueError, match="has 8 channels; expected a multiple of groups=3"):
         LocalResponseNormalization(groups=3)(normal(1, 2, 2, 8))
 
 

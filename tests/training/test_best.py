@@ -99,7 +99,9 @@ def test_damage_to_the_best_weights_is_named(tmp_path):
     best, _, _ = train(tmp_path)
     path = tmp_path / "best" / "step-000000008.ckpt"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=f"^{path}: damaged: .* best weights, of epoch 4: restore"):
+    with pytest.raises(
+        InputError, match=f"^{path}: damaged: .* best weights \\(epoch 4\\): restore"
+    ):
         best.restore()
 
 
@@ -114,7 +116,7 @@ def test_a_disk_without_room_keeps_the_best_epoch_that_was_saved(tmp_path, monke
     monkeypatch.setattr(Checkpoints, "save", full)
     best, seen, _ = train(tmp_path, log=lines.append)
     assert lines == [
-        f"{tmp_path / 'best'}: best weights, of epoch 4, not saved: No space left on device; "
+        f"{tmp_path / 'best'}: best weights (epoch 4) not saved: No space left on device; "
         "training continues"
     ]
     assert best.epoch == 2

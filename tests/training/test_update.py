@@ -33,7 +33,9 @@ def test_pieces_add_up_to_the_batch(pieces):
 
 
 def test_pieces_must_be_equally_large():
-    with pytest.raises(ValueError, match=r"expected a multiple of \d replicas times 3"):
+    with pytest.raises(
+        ValueError, match=r"expected a multiple of \d+ \(\d replicas, accumulate = 3\)"
+    ):
         one_step(accumulate=3)
 
 
