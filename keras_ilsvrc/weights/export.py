@@ -71,24 +71,33 @@ def export(
     form = check_format(name, path)
     with whole(path) as part, out_of_memory("use a machine with more memory"):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the converters, about NumPy and themselves
-                form.write(model, part, _signature(model))
-                run = form.read(part)
-                made = [np.asarray(run(batch)) for batch in images]
+            made = _answers(form, model, part, images)
         except Exception as error:
             if ran_out(error) or isinstance(error, OSError):
                 raise
             raise InputError(f"{path}: {name} export failed: {reason(error)}") from error
-        difference = max(
-            float(abs(ours - theirs).max()) for ours, theirs in zip(made, expected, strict=True)
-        )
+        pairs = zip(made, expected, strict=True)
+        difference = float(np.max([abs(ours - theirs).max() for ours, theirs in pairs]))
         if not difference <= TOLERANCE:  # also if it is not a number
             raise InputError(
                 f"{path}: a probability of the {name} export differs by {difference:.1e} from the "
                 f"model's; expected at most {TOLERANCE:g}; the file is removed; use another format"
             )
     return difference
+
+
+def _answers(
+    form: Format, model: "keras.Model", path: Path, images: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Write an export, run it, and return its outputs for each batch of images."""
+    import tensorflow as tf
+
+    (image,) = model.inputs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the converters, about NumPy and themselves
+        form.write(model, path, [tf.TensorSpec(image.shape, image.dtype, INPUT)])
+        run = form.read(path)
+        return [np.asarray(run(batch)) for batch in images]
 
 
 def check_format(name: str, path: Path | None = None) -> Format:
@@ -105,17 +114,6 @@ def check_format(name: str, path: Path | None = None) -> Format:
     if path is not None and path.is_dir():
         raise InputError(f"{path}: there is a folder of this name; remove it, or choose another")
     return FORMATS[name]
-
-
-def _signature(model: "keras.Model") -> Any:
-    import tensorflow as tf
-
-    (image,) = model.inputs
-    return [tf.TensorSpec(image.shape, image.dtype, INPUT)]
-
-
-def _write_saved_model(model: "keras.Model", path: Path, signature: Any) -> None:
-    model.export(path, verbose=False, input_signature=signature)
 
 
 def _read_saved_model(path: Path) -> Run:
@@ -192,10 +190,6 @@ def _read_litert(path: Path) -> Run:
     return lambda images: next(iter(run(image=images).values()))
 
 
-def _write_keras(model: "keras.Model", path: Path, signature: Any) -> None:
-    model.save(path)
-
-
 def _read_keras(path: Path) -> Run:
     import keras
 
@@ -218,7 +212,7 @@ FORMATS = {
         ".saved_model",
         True,
         (),
-        _write_saved_model,
+        lambda model, path, signature: model.export(path, verbose=False, input_signature=signature),
         _read_saved_model,
         "import tensorflow as tf\n"
         "model = tf.saved_model.load({path!r})\n"
@@ -238,7 +232,7 @@ FORMATS = {
         ".keras",
         True,
         (),
-        _write_keras,
+        lambda model, path, signature: model.save(path),
         _read_keras,
         "import keras_ilsvrc\n"
         "model = keras_ilsvrc.load_model({path!r})\n"

@@ -127,7 +127,7 @@ def test_a_wrong_export_leaves_the_old_file(tmp_path):
     with pytest.raises(InputError, match=r"differs by 2\.0e-04 .* at most 0\.0001"):
         export(model, path, "keras", [batch], [expected + np.float32(2e-4)])
     with pytest.raises(InputError, match="differs by nan"):
-        export(model, path, "keras", [batch], [expected * np.float32("nan")])
+        export(model, path, "keras", [batch] * 2, [expected, expected * np.float32("nan")])
     assert [one.name for one in tmp_path.iterdir()] == ["model.keras"]
     assert path.read_text() == "old"
 
