@@ -37,7 +37,7 @@ def recipes(
         return
     table = table_of(HEADINGS, ("recipe", "net", "images", "from"))
     for column in table.columns[:2]:
-        column.no_wrap, column.overflow = True, "ignore"  # names are copied
+        column.no_wrap, column.overflow = True, "ignore"  # users copy names
     for row in rows:
         errors = ("" if row[key] is None else f"{row[key]:.2f}" for key in ERRORS)
         source = "our runs" if row["measured"] else "the paper" if row["protocol"] else ""
