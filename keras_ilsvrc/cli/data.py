@@ -45,7 +45,7 @@ def check(
         int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")
     ] = 3,
     sheet: Annotated[
-        Path, typer.Option(help="PNG file for some images of each class; unused with --json.")
+        Path, typer.Option(help="PNG file of images of each class; not written with --json.")
     ] = Path("contact_sheet.png"),
     as_json: Json = False,
 ) -> None:
@@ -88,7 +88,7 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    if not found.source.startswith(FILES):  # for these, notes give the two numbers
+    if not found.source.startswith(FILES):  # the notes on FILES give both counts
         print(f"images turned upright, as their EXIF data asks: {found.turned:,}")
         print(f"files of which only the first frame or page is used: {found.several:,}")
     _list("files whose suffix does not match their format", found.misnamed)

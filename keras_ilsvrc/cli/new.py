@@ -102,7 +102,8 @@ def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
         from keras_ilsvrc.runs.new import compose
 
     name, channels = _absolute(folder), info(net).input_shape[-1]
-    source = open_source(name, channels, split=Shares(0, 0))  # shows its own splits only
+    # Split nothing off, so that `source` has only the splits of the data set itself.
+    source = open_source(name, channels, split=Shares(0, 0))
     for note in source.notes:
         print(note, file=sys.stderr)
     with Console(stderr=True).status(f"measuring the speed of {net}"):
