@@ -40,7 +40,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: similar known names, else all names if 1 to 12."""
+    """Return a hint for a mistyped name: similar known names, or else all names if at most 12."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:

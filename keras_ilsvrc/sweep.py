@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
-DEEPEST = 200  # layers; deeper nets take days to train, so a search tries them only on request
+DEEPEST = 200  # maximum number of layers that a search tries by default; deeper nets train for days
 
 
 def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
@@ -44,7 +44,7 @@ def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
 
 @functools.cache
 def _hypermodel_class() -> type:
-    """Return our `HyperModel` class; only the first call imports keras-tuner, and so Keras."""
+    """Return our `HyperModel` class. Its first call imports keras-tuner, which imports Keras."""
     import keras_tuner
 
     class NetHyperModel(keras_tuner.HyperModel):

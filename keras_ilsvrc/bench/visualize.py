@@ -18,7 +18,7 @@ INFERENCE, PROJECTIONS, TOP, ONE = "inference", "projections", "top activations"
 
 @dataclass(frozen=True)
 class VisualizeCost:
-    """Result of the benchmark: seconds of each function, and the search's time over its parts'.
+    """Result of the benchmark: seconds of each function, and the overhead of the activation search.
 
     Attributes:
         seconds: Median seconds by name: inference on all images; projections of as many

@@ -42,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The networks of the ImageNet challenge 2012-2015, exactly as published.",
 )
-# Commands by what one wants to do, in the order of --help.
+# Commands grouped by purpose, in the order in which --help lists them.
 PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Build a network": {
         "list": nets.list_nets,

@@ -139,7 +139,7 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
 
 
 def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
-    """Return whether a value, rounded up or down, is the printed one, and the value as text.
+    """Return whether a value rounds up or down to the printed one, and return the value as text.
 
     `thousand` is the value of the suffix K in the paper: 1,000 or 1,024.
     """

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 SHOWN = 5  # maximum number of items printed per list
-CLASSES = 40  # maximum number of classes printed; of more, the largest and smallest EDGE
-EDGE = 10
+# Up to CLASSES classes are printed; of more classes, only the EDGE largest and EDGE smallest.
+CLASSES, EDGE = 40, 10
 FILES = ("folder:", "csv:")  # sources of a user's own files
 
 app = typer.Typer(no_args_is_help=True, help="Check data sets.")
@@ -45,7 +45,7 @@ def check(
         int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")
     ] = 3,
     sheet: Annotated[
-        Path, typer.Option(help="PNG of some images of each class; not written with --json.")
+        Path, typer.Option(help="PNG file of images of each class; not written with --json.")
     ] = Path("contact_sheet.png"),
     as_json: Json = False,
 ) -> None:
@@ -88,7 +88,7 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    if not found.source.startswith(FILES):  # otherwise the notes give these numbers
+    if not found.source.startswith(FILES):  # the notes on FILES give both counts
         print(f"images turned upright, as their EXIF data asks: {found.turned:,}")
         print(f"files of which only the first frame or page is used: {found.several:,}")
     _list("files whose suffix does not match their format", found.misnamed)
@@ -125,7 +125,7 @@ def _show_classes(found: "Findings", console: Console) -> None:
 
 
 def titled(name: str) -> str:
-    """Return a class name for a table; an ImageNet synset with its English name."""
+    """Return a class name for a table, in which synsets of ImageNet have their English names."""
     known = readable(name)
     return name if known == name else f"{known} ({name})"
 

@@ -29,7 +29,8 @@ NEEDED = (
     ("scikit-learn", "the digits and the SVM baseline", INSTALL),
 )
 GPU = f"python -m pip install '.[and-cuda]' {HOME}"
-EXTRAS = ("export",)  # extras for users, who may do without; `and-cuda` is seen by the devices
+# Optional extras to report. `and-cuda` is not needed here: the list of devices shows the GPUs.
+EXTRAS = ("export",)
 EXTRA = f"; python -m pip install '.[{{}}]' {HOME}"
 
 
@@ -70,7 +71,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _optional() -> dict[str, str]:
-    """Return the packages of each optional extra, with their versions, by extra."""
+    """Return {"for EXTRA": versions of its packages}, for each extra in `EXTRAS`."""
     found: dict[str, str] = {}
     for text in importlib.metadata.requires("keras_ilsvrc") or ():
         package, _, extra = text.partition("; extra == ")
@@ -90,7 +91,7 @@ def _optional() -> dict[str, str]:
 
 
 def _machine() -> dict[str, str]:
-    """Return cores, memory and free disk space; what the system does not tell is left out."""
+    """Return cores, memory (if the system gives it) and free disk space, as {name: text}."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     found, gigabyte = {"cores": str(cores)}, 10**9
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):

@@ -1,4 +1,4 @@
-"""The `new` command, which writes a recipe for a person's own images, or copies one."""
+"""The `new` command, which writes a recipe for the user's own images, or copies a recipe."""
 
 import os
 import re
@@ -30,11 +30,15 @@ def new(
         typer.Option("--from", help="Copy this recipe.", autocompletion=complete_recipes),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="TOML file to write (default: NAME.toml, here).")
+        Path | None, typer.Option(help="TOML file to write (default: ./NAME.toml).")
     ] = None,
     hours: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Most hours of training on this machine (default: 0.5 to 24)."),
+        typer.Option(
+            min=0.01,
+            help="Maximum hours of training on this machine (default: 0.5 to 24, depending on the "
+            "number of images).",
+        ),
     ] = None,
 ) -> None:
     """Write a recipe for your own images, or copy a recipe."""
@@ -54,12 +58,12 @@ def new(
 
 
 def _training(out: Path) -> list[object]:
-    """Return the words of the command that trains a recipe."""
+    """Return the arguments of the `keras-ilsvrc` command that trains a recipe."""
     return ["train", out, "--out", Path("runs") / out.stem]
 
 
 def _write(out: Path, text: Callable[[], str]) -> None:
-    """Write a new file with the text that a function returns.
+    """Call a function that returns the text of a recipe, and write the text to a new file.
 
     Raises:
         InputError: If the file exists, or cannot be written.
@@ -79,18 +83,18 @@ def _write(out: Path, text: Callable[[], str]) -> None:
 
 
 def _absolute(name: str) -> str:
-    """Return the name of a source with an absolute path; a word of no kind is a folder."""
+    """Return a source's name with an absolute path. An unknown name is taken for a folder."""
     from keras_ilsvrc.data.sources import SOURCES, source_name
 
     name = source_name(name)
     if ":" not in name and not any(form.written == name for form in SOURCES.values()):
-        return f"folder:{name}"  # which does not exist: opening it names the nearest
+        return f"folder:{name}"  # opening it fails, and names similar folders
     kind, _, at = name.partition(":")
     return f"{kind}:{os.path.abspath(at)}" if at and Path(at).exists() else name
 
 
 def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
-    """Return the text of a recipe for a folder, and print the choices."""
+    """Return the text of a recipe for a data set, and print the chosen settings."""
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.source import Shares
@@ -98,7 +102,8 @@ def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
         from keras_ilsvrc.runs.new import compose
 
     name, channels = _absolute(folder), info(net).input_shape[-1]
-    source = open_source(name, channels, split=Shares(0, 0))  # shows which splits it has
+    # Split nothing off, so that `source` has only the splits of the data set itself.
+    source = open_source(name, channels, split=Shares(0, 0))
     for note in source.notes:
         print(note, file=sys.stderr)
     with Console(stderr=True).status(f"measuring the speed of {net}"):

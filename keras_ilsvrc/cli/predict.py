@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Write = Callable[[Iterable["Prediction"], TextIO], None]
 MODES = ("caffe", "tf", "torch", "none")
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-WIDE, NARROW = 30, 10  # characters of a bar that stands for 100 %
-SHOWN = 0.01  # minimum probability of further classes in a line
+WIDE, NARROW = 30, 10  # width of a bar for 100 %, in characters
+SHOWN = 0.01  # minimum probability at which a further class is printed on a line
 
 
 def predict(
@@ -73,7 +73,7 @@ def predict(
 def _print(
     loaded: "LoadedRun", paths: list[Path], top: int, write: Write, page: Path | None
 ) -> int:
-    """Print the answers for all images that can be used. Return the number of the others."""
+    """Print the predictions for all usable images. Return the number of unusable ones."""
     out, bad = sys.stdout, []
 
     def report(line: str) -> None:
@@ -116,7 +116,7 @@ def _loader(
 
 
 def _files(words: Iterable[str]) -> Iterator[Path]:
-    """Yield the paths of the image files that words name: files, folders, patterns, or `-`."""
+    """Yield the paths of image files. Each word is a file, a folder, a pattern, or `-` (stdin)."""
     for word in words:
         if word == "-":
             text = os.fsdecode(sys.stdin.buffer.read())
@@ -132,7 +132,7 @@ def _files(words: Iterable[str]) -> Iterator[Path]:
 
 
 def _images_in(folder: str) -> Iterator[Path]:
-    """Yield the images in a folder and its subfolders, sorted, without hidden ones."""
+    """Yield the paths of the images in a folder and its subfolders, sorted, except hidden ones."""
     others = 0
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -142,11 +142,11 @@ def _images_in(folder: str) -> Iterator[Path]:
             else:
                 others += 1
     if others:
-        print(f"{printable(folder)}: {others:,} files of other kinds passed over", file=sys.stderr)
+        print(f"{printable(folder)}: skipped {others:,} files of other kinds", file=sys.stderr)
 
 
 def _json(answers: Iterable["Prediction"], out: TextIO) -> None:
-    """Print a list with one image per line, each as soon as it is known."""
+    """Print the predictions as a JSON list, one image per line, each as soon as it is known."""
     before = "["
     for image, guesses in answers:
         classes = [
@@ -159,7 +159,7 @@ def _json(answers: Iterable["Prediction"], out: TextIO) -> None:
 
 
 def _csv(answers: Iterable["Prediction"], out: TextIO) -> None:
-    """Print a row per image, with three columns for each class."""
+    """Print the predictions as CSV: a row per image, with three columns for each class."""
     rows = csv.writer(out, lineterminator="\n")
     for number, (image, guesses) in enumerate(answers):
         if number == 0:

@@ -36,8 +36,8 @@ def recipes(
         print(json.dumps(rows, indent=2))
         return
     table = table_of(HEADINGS, ("recipe", "net", "images", "from"))
-    for column in table.columns[:2]:
-        column.no_wrap, column.overflow = True, "ignore"  # names are copied
+    for column in table.columns[:2]:  # never wrap or shorten names that users may copy
+        column.no_wrap, column.overflow = True, "ignore"
     for row in rows:
         errors = ("" if row[key] is None else f"{row[key]:.2f}" for key in ERRORS)
         source = "our runs" if row["measured"] else "the paper" if row["protocol"] else ""

@@ -165,7 +165,8 @@ def _exit_status(label: object) -> Iterator[list[object]]:
 
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
     """Train as a worker that is not the chief. Do nothing if the run in `out` is finished."""
-    if out is None or not (out / RESULT).is_file():  # visible here only on a shared disk
+    # The chief writes the result; workers on other machines see it only on a shared disk.
+    if out is None or not (out / RESULT).is_file():
         _work(recipe, NoDirectory(), machine, ())
 
 

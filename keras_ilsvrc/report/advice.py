@@ -8,16 +8,17 @@ import numpy as np
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-# All thresholds are ours.
-GUESSING = 0.9  # share of the error of guessing, from which a net has learned nothing
-GAP = 5.0  # points of error from training to test that mean overfitting
-HIGH = 20.0  # training error in % that is called high
-FALLING = 0.1  # relative fall of the loss over the last quarter of the epochs
-ROSE = 1.0  # points of validation error above the minimum
-FEW = 0.5  # share of the mean number of images of a class
-LOW = 10.0  # points of recall below the share of all test images that are right
-WIDE = 5.0  # points of half a confidence interval
-MOST = 3  # sentences shown
+# Minimum values at which a rule applies, except where noted. All are our choice. "Points" are
+# percentage points.
+GUESSING = 0.9  # test error, as a fraction of the error of random guessing
+GAP = 5.0  # difference of test and training error, in points
+HIGH = 20.0  # training error, in %
+FALLING = 0.1  # relative decrease of the mean loss from the third to the last quarter of the epochs
+ROSE = 1.0  # difference of the last and the lowest validation error, in points
+FEW = 0.5  # maximum training images of a rare class, as a fraction of the mean over classes
+LOW = 10.0  # difference of the accuracy on all test images and the recall of a class, in points
+WIDE = 5.0  # half the width of the confidence interval, in points
+MOST = 3  # maximum number of sentences shown
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Evidence:
 
     @property
     def guess(self) -> float:
-        """Error of guessing one of the classes, in %."""
+        """Expected error of guessing a class at random, in %."""
         return 100 * (1 - 1 / self.classes)
 
     @property
@@ -65,7 +66,7 @@ class Evidence:
 
     @property
     def falls(self) -> bool:
-        """Whether the loss still falls at the end. Without validation, overfitting hides it."""
+        """Whether the loss still falls at the end. False if the net overfits without validation."""
         quarter = len(self.losses) // 4
         if not quarter or (self.overfits and not self.validation):
             return False
@@ -79,7 +80,7 @@ class Evidence:
 
     @property
     def lowest(self) -> tuple[int, float]:
-        """Epoch with the lowest validation error, from 1, and this error."""
+        """Number of the epoch with the lowest validation error (the first is 1), and this error."""
         epoch = int(np.argmin(self.validation))
         return epoch + 1, self.validation[epoch]
 
@@ -158,7 +159,7 @@ def evidence(run: FinishedRun) -> Evidence:
     """Return the numbers of a run from which the rules draw their advice."""
     result, recipe = run.result, run.experiment.recipe
     low, high = result["top1_interval"]
-    kept = result.get("kept_epoch") or 0  # 0: that of the last epoch
+    kept = result.get("kept_epoch") or 0  # 0: the weights are those of the last epoch
     rows = {
         name: [value for row in run.history if (value := row.get(name)) is not None]
         for name in ("loss", "error", "validation_loss", "validation_error")
@@ -178,7 +179,7 @@ def evidence(run: FinishedRun) -> Evidence:
 
 
 def rare(run: FinishedRun) -> list[str]:
-    """Return the names of classes with few training images and a low recall, lowest first."""
+    """Return the names of classes with few training images and a low recall, sorted by recall."""
     if not run.has_images:
         return []
     number = len(run.classes)

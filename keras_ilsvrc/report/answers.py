@@ -14,7 +14,7 @@ from keras_ilsvrc.report.page import render
 from keras_ilsvrc.runs.loaded import Prediction
 
 SIDE = 200  # longer side of a thumbnail, in pixels
-QUALITY = 80  # of a thumbnail as JPEG
+QUALITY = 80  # JPEG quality of thumbnails
 
 
 def write_answers(

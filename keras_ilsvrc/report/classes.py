@@ -1,4 +1,4 @@
-"""Report sections on the classes: what is mistaken for what, and the recall of each class."""
+"""Report sections on the classes: the confusion matrix, and the recall of each class."""
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -8,8 +8,8 @@ from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.visualize.figures import BLUE, RED, plain
 
-TABLE = 12  # maximum number of classes of a table of confusions
-DRAWN = 120  # maximum number of classes of a picture of confusions
+TABLE = 12  # maximum number of classes for which the confusion matrix is a table
+DRAWN = 120  # maximum number of classes for which it is a picture; for more, it is omitted
 MOST = 20  # maximum number of class pairs listed, and of classes whose recall is shown at once
 
 
@@ -21,7 +21,7 @@ def counts_of(run: FinishedRun) -> np.ndarray:
 
 
 def confusion(run: FinishedRun) -> Section:
-    """Return the section with the confusions as a table, or as a picture if classes are many."""
+    """Return the section with the confusion matrix and the most frequent confusions."""
     counts = counts_of(run)
     wrong = counts - np.diag(np.diag(counts))
     totals = counts.sum(axis=1)
@@ -43,7 +43,7 @@ def confusion(run: FinishedRun) -> Section:
 
 
 def confusion_sheet(counts: np.ndarray, classes: tuple[str, ...]) -> Figure:
-    """Return a figure of confusions: blue for images that are right, red for those mistaken.
+    """Return a figure of a confusion matrix: correct predictions blue, wrong ones red.
 
     The colour of a cell is darker the larger its share of the true class is.
     """

@@ -14,7 +14,7 @@ PHOTO = 224  # longer side of a test image in pixels
 
 
 def mistakes(run: FinishedRun) -> Section | None:
-    """Return the section with the wrong predictions, the most confident first; None without any."""
+    """Return the section with the most confident wrong predictions; None if all are right."""
     best = run.probabilities.max(axis=1)
     wrong = np.flatnonzero(run.probabilities.argmax(axis=1) != run.labels)
     if not len(wrong):

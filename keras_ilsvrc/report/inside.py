@@ -11,8 +11,8 @@ from keras_ilsvrc.visualize.rules import is_relu
 from keras_ilsvrc.visualize.sheets import occlusion_sheet, top_sheet
 from keras_ilsvrc.visualize.top import Top, Windows
 
-LOOKED_AT = 1000  # test images searched for the strongest activations
-COVERED = 3  # test images shown with their occlusion maps
+LOOKED_AT = 1000  # maximum number of test images searched for the strongest activations
+COVERED = 3  # number of test images shown with occlusion maps
 SHARE = 0.75  # maximum receptive field of the shown layer, as a share of the image's side
 
 

@@ -80,5 +80,5 @@ SECTIONS: tuple[Callable[[FinishedRun], Section | None], ...] = (
     costs,
     recipe,
 )
-# Sections that are left out if the images of the run are gone.
+# Sections that are left out if the images of the run cannot be found.
 OF_IMAGES = (confusion, by_class, mistakes, doubtful, strongest, covered)

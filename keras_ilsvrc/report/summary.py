@@ -6,7 +6,7 @@ from typing import Any
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-# In %. The error that is measured again for the page is shown only if it differs by this or more.
+# The page measures the error again, and shows it only if it differs by at least this, in points.
 AGREE = 0.005
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 REPEATS_NOT = ". The run uses its net on other data, and does not repeat its training."
@@ -67,7 +67,7 @@ def summary(run: FinishedRun) -> Section:
 
 
 def departures(run: FinishedRun) -> list[tuple[str, str]]:
-    """Return departures from the paper as (what, why) pairs; none if the recipe is no paper's.
+    """Return departures from the paper as (what, why) pairs; none if it is not a paper's run.
 
     A recipe that neither expects an error nor departs from a paper trains a net on other data.
     """

@@ -14,7 +14,7 @@ CHANNELS = (1, 3)  # valid numbers of channels of an image
 
 
 def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
-    """Return the filters of a convolution, which is applied to the image itself, as pictures.
+    """Return pictures of the filters of a convolution whose input is the image itself.
 
     Args:
         model: Functional model with one image as its input.
@@ -46,7 +46,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
 
 def _images(root: Call) -> set[int]:
-    """Return the `id` of the inputs and of all tensors computed from them without a kernel."""
+    """Return the `id` of the inputs, and of tensors computed from them by layers without kernel."""
     seen = set(map(id, root.inputs))
     for call in leaf_calls(root):
         if not hasattr(call.operation, "kernel") and seen.issuperset(map(id, call.inputs)):

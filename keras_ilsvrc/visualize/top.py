@@ -14,10 +14,10 @@ from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
-SIGNAL = 0.9  # share of a projection's squared values, by rows and by columns, that is kept
-MOST = 90  # percentile of the lengths that contain this share
-LEAST = 1 / 3  # of the side of the receptive field, so that some context is seen
-SMALLEST = 8  # pixels
+SIGNAL = 0.9  # fraction of a projection's energy (squared values) kept along each axis
+MOST = 90  # percentage of the projections of which at least this fraction is kept
+LEAST = 1 / 3  # minimum side of a cut image, as a fraction of the receptive field, to show context
+SMALLEST = 8  # minimum side of a cut image, in pixels
 SHOWN = 16  # default number of feature maps; our choice, since the paper gives none
 
 
@@ -172,7 +172,7 @@ def focused(found: TopActivations) -> TopActivations:
     """
     energy = np.square(found.projections).sum(-1)
     size = energy.shape[-2:]
-    spans = [_middle(energy.sum(axis)) for axis in (-1, -2)]  # of rows, of columns
+    spans = [_middle(energy.sum(axis)) for axis in (-1, -2)]  # along rows, along columns
     lengths = [
         min(side, max(SMALLEST, round(LEAST * side), int(np.percentile(high - low, MOST))))
         for (low, high), side in zip(spans, size)
@@ -193,7 +193,7 @@ def focused(found: TopActivations) -> TopActivations:
 
 
 def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the middle `SIGNAL` of non-negative sums begins and ends, on the last axis."""
+    """Return (begin, end) of the middle part of the last axis that has `SIGNAL` of the total."""
     totals = np.maximum(sums.sum(-1, keepdims=True), np.finfo("float32").tiny)
     share = np.cumsum(sums, -1) / totals
     rest = (1 - SIGNAL) / 2

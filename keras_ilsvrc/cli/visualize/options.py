@@ -46,7 +46,9 @@ SomeLayer = Annotated[
 Maps = Annotated[str | None, typer.Option(help="Indices of feature maps, e.g. 0,3,17.")]
 Class = Annotated[
     str | None,
-    typer.Option("--class", help="Name or index of the class to explain (default: the predicted)."),
+    typer.Option(
+        "--class", help="Name or index of the class to explain (default: the predicted class)."
+    ),
 ]
 Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images to use.")]
 Out = Annotated[
