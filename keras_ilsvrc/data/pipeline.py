@@ -201,13 +201,8 @@ def naming_the_file(
         raise
 
 
-<<<<<<< HEAD
 def of_an_image(error: Exception) -> bool:
-    """Return whether an image may have caused the error, not a lost worker or lack of memory."""
-=======
-def of_an_image(error: tf.errors.OpError) -> bool:
     """Return whether an image may have caused an error; a lost worker or full memory did not."""
->>>>>>> w-s1
     return not isinstance(error, GONE) and not ran_out(error)
 
 
