@@ -81,7 +81,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
 
 
 def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
-    """Apply the second part of `device_ops`, the ops for the device, to a batch; return float32."""
+    """Apply the ops for the device, as `device_ops` returns them, to a batch; return float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 

@@ -21,7 +21,7 @@ from keras_ilsvrc.terminal.bars import in_threads
 
 PIXELS = "pixels"  # format reported for images that are stored as pixels, without encoding
 THUMBNAIL = 96  # height and width of an example, in pixels
-SHOWN_CLASSES, SHOWN_IMAGES = 20, 5  # maximum number of classes with examples, and of examples
+SHOWN_CLASSES, SHOWN_IMAGES = 20, 5  # maximum number of classes, and of examples per class
 
 
 @dataclass
@@ -105,7 +105,7 @@ def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
         except InputError as error:  # a TFDS split is read only now, when it is first used
             found.bad.append(Fault(title, None, str(error)))
             continue
-        # Count a split with two names, `validation` and `test`, once.
+        # `validation` and `test` may be the same split; it is counted once.
         if len(split) and split not in splits:
             splits.append(split)
             tally.add(title, split, source.classes)
@@ -202,7 +202,7 @@ def _examples(split: Split, classes: Sequence[str], bad: Set[str]) -> dict[str, 
 
 
 def _spread(items: Sequence[int], most: int) -> list[int]:
-    """Return at most `most` items, evenly spread."""
+    """Return up to `most` of the items, evenly spaced."""
     places = np.linspace(0, len(items) - 1, min(len(items), most))
     return [items[int(place)] for place in places]
 

@@ -23,7 +23,7 @@ GREY = (0.299, 0.587, 0.114)
 
 
 class NoiseScale(NamedTuple):
-    """Scale of the colour noise in one form (variant) of the op `pca_noise`.
+    """Scale of the colour noise in one variant of the op `pca_noise`.
 
     Attributes:
         power: Exponent. The variance of a component to this power is its length in the noise.

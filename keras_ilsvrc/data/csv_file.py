@@ -10,7 +10,7 @@ from keras_ilsvrc.data.listing import ALL, SPLIT_NAMES, Listing
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.errors import InputError, nearest, reason
 
-# Names that people give to the columns, in any case.
+# Accepted names of each column, in upper or lower case.
 COLUMNS = {
     "file": ("file", "filename", "path", "image"),
     "label": ("label", "class"),
@@ -21,7 +21,7 @@ COLUMNS = {
 def csv_file(
     path: Path, channels: int = 3, on_fault: OnFault = refuse, shares: Shares | None = None
 ) -> Source:
-    """Open the images that a CSV lists, in columns file, label and, optionally, split.
+    """Open the images listed in a CSV file with columns file, label and, optionally, split.
 
     The columns may also be called filename, path, image and class. Paths are relative to the
     folder of the CSV. Columns are separated by commas, semicolons or tabs.
@@ -45,12 +45,12 @@ def csv_file(
                 if fault:
                     on_fault(Fault(f"{path}, line {line}", None, fault))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV in UTF-8: {reason(error)}") from error
+        raise InputError(f"{path}: not a CSV file in UTF-8: {reason(error)}") from error
     return found.source(channels, on_fault, shares or Shares())
 
 
 def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number and the values of each line that is not empty, by our names of columns.
+    """Yield (line number, {key of `COLUMNS`: value}) for each line that is not empty.
 
     Raises:
         InputError: If there is no column of files or of labels.

@@ -22,8 +22,8 @@ from keras_ilsvrc.data.headers import (
 from keras_ilsvrc.errors import ran_out
 
 HEAD = 4096  # first bytes of a JPEG, which usually contain its whole header
-# A JPEG's header as a pattern of ASCII bytes, the only ones that TensorFlow can match: the frame
-# (8 bits, 3 or 1 components), and the first scan, before which all metadata must come.
+# Pattern of a JPEG's header up to its first scan, before which all metadata must come. It requires
+# 8 bits and 3 or 1 components, and names only ASCII bytes, since TensorFlow matches no others.
 JPEG = (
     r"\C*\x00(\x11\x08\C{4}\x03|\x0b\x08\C{4}\x01)\C*"
     r"\x00(\x0c\x03[\x00-\x7f]{6}|\x08\x01[\x00-\x7f]{2})\x00[\x00\x3f][\x00-\x1f]\C*"
@@ -31,7 +31,7 @@ JPEG = (
 PNG = r"\CPNG\C{20}\x08[\x00\x02]\C*"  # 8 bits per channel; grey or RGB
 # Metadata that may contain an orientation, and chunks of a PNG that change its pixels.
 SPECIAL = r"\C*(Exif|ns\.adobe\.com|eXIf|Raw profile|XML:com|tRNS|acTL)\C*"
-# Weights of red, green and blue in Pillow's grey, in 1 / 65,536.
+# Weights of red, green and blue in Pillow's conversion to grey, in units of 1 / 65,536.
 GREY = (19595, 38470, 7471)
 matches = tf.strings.regex_full_match
 Decode = Callable[[], tf.Tensor]
@@ -74,10 +74,10 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def if_plain_jpeg(content: tf.Tensor, then: Decode, otherwise: Decode) -> tf.Tensor:
-    """Return `then()` for a JPEG of which TensorFlow and Pillow make the same pixels.
+    """Return `then()` for a JPEG that TensorFlow decodes as Pillow does, else `otherwise()`.
 
-    This is a JPEG in RGB or grey which EXIF does not ask to turn. The first bytes usually show it;
-    else Pillow reads the header. For all other images, `otherwise()` is returned.
+    Both give the same pixels for a JPEG in RGB or grey that EXIF does not ask to turn. Usually its
+    first bytes show that it is of this kind; if they do not, Pillow reads the header.
     """
     head = tf.strings.substr(content, 0, HEAD)
     is_jpeg = tf.io.is_jpeg(content)
@@ -101,12 +101,12 @@ def _is_plain(content: bytes | np.ndarray) -> bool:
     try:
         with opened(_file(content)) as image:
             return image.mode in ("L", "RGB") and orientation(image) not in TURNS
-    except BadImage:  # decoding it raises the error
+    except BadImage:  # the image is decoded later, which raises the error
         return False
 
 
 def _file(content: bytes | np.ndarray) -> io.BytesIO:
-    """Return a file of bytes, which TensorFlow wraps in an array outside of graphs."""
+    """Return bytes as a file object. In eager mode, TensorFlow passes them in a NumPy array."""
     return io.BytesIO(content.item() if isinstance(content, np.ndarray) else content)
 
 

@@ -60,13 +60,14 @@ def folder(
 
 
 def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
-    """Return the folders of the splits; the root itself as `ALL` if it has no such folders."""
+    """Return {split: folder}, or {`ALL`: root} if the root contains no split folders."""
     names = class_folders(root)
     named: dict[str, Path] = {}
     for name in names:
         split = SPLIT_NAMES.get(name.lower())
         if split in named:
-            raise InputError(f"{root / name}: {named[split]} is the split {split} too; remove one")
+            both = f"{named[split].name} and {name}"
+            raise InputError(f"{root}: {both} are both the split {split}; remove one")
         if split:
             named[split] = root / name
     others = [name for name in names if root / name not in named.values()]
@@ -84,7 +85,7 @@ def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
 
 
 def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) -> None:
-    """Add the files below a folder to a listing, each with the folder that contains it as class."""
+    """Add all files in the class folders below a split's folder to a listing."""
     kinds: dict[str, list[str]] = {}
     for place, files, fault, hidden in _walk(base, home, on_fault):
         found.hidden += hidden
@@ -106,7 +107,7 @@ def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) 
 def _walk(
     base: Path, home: str, on_fault: OnFault, above: tuple[str, ...] = ()
 ) -> Iterator[tuple[Path, list[str], str, int]]:
-    """Yield each folder with its files, its fault or "", and the number of its hidden entries."""
+    """Yield (folder, files, fault or "", number of hidden entries) for all folders in a tree."""
     real = os.path.realpath(base)
     if real in above:
         on_fault(Fault(str(base), None, "a link to a folder above it"))
@@ -135,7 +136,7 @@ def check_folder(root: Path) -> None:
         if root.is_dir():
             return
         if root.exists():
-            raise InputError(f"{root}: a file; expected a folder, or a list that ends in .csv")
+            raise InputError(f"{root}: a file; expected a folder or a .csv file")
         found = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []
     except OSError as error:
         raise InputError(f"{str(root)[:300]}: cannot be read: {reason(error)}") from error
@@ -230,7 +231,7 @@ def _contents(base: Path, home: str, on_fault: OnFault) -> tuple[list[str], list
 
 
 def _entries(base: Path) -> tuple[list[os.DirEntry[str]], int]:
-    """Return what is in a folder, sorted by name, and the number of hidden entries left out."""
+    """Return the visible entries of a folder, sorted by name, and the number of hidden entries."""
     with os.scandir(base) as found:
         entries = sorted(found, key=lambda x: x.name)
     shown = [x for x in entries if not x.name.startswith(".") and x.name not in FOREIGN_FOLDERS]

@@ -43,7 +43,7 @@ MODE_NAMES = {
 }
 RAW = "a RAW file of a camera; convert it to JPEG"
 VIDEO = "a video; remove it, or save frames of it as JPEG"
-# What a file is that cannot be used, by a pattern that its first bytes match.
+# {pattern of a file's first bytes: what the file is, and what to do, since it cannot be used}.
 OTHERS = {
     rb"%PDF": "a PDF document; save its pictures as JPEG",
     rb"8BPS": "a Photoshop file (PSD); save it as PNG",
@@ -56,7 +56,7 @@ OTHERS = {
     rb".{4}(ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF.{4}AVI |FLV|\0\0\1[\xb3\xba]": VIDEO,
     rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf": "an archive; unpack it",
 }
-PREVIEW, DNG, REDUCED = 254, 50706, 1  # TIFF tags, and the bit of a small preview in the first
+PREVIEW, DNG, REDUCED = 254, 50706, 1  # two TIFF tags, and the bit of PREVIEW for a preview
 
 
 class BadImage(ValueError):
@@ -101,7 +101,7 @@ class Header(NamedTuple):
 
 @contextmanager
 def own_limit() -> Iterator[None]:
-    """Suppress Pillow's warnings about large images. Enter it in the main thread only."""
+    """Suppress Pillow's warnings about large images in a block. Call in the main thread only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
@@ -117,7 +117,7 @@ def read_header(file: BinaryIO) -> Header:
     with opened(file) as image:
         width, height = image.size
         turn = orientation(image)
-        # Pillow gives a TIFF's size after turning.
+        # For a TIFF, Pillow returns the size after turning.
         if turn in (5, 6, 7, 8) and image.format != "TIFF":
             width, height = height, width
         file.seek(0)
@@ -157,12 +157,12 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
 
 
 def _check_start(start: bytes) -> None:
-    """Raise BadImage if the first bytes of a file show that it is not an image that is read."""
+    """Raise BadImage if the first bytes of a file show that its format is not supported."""
     if not start:
         raise NotAnImage("an empty file, not an image")
     for pattern, what in OTHERS.items():
         if re.match(pattern, start, re.DOTALL):
-            raise BadImage(f"{what}; {', '.join(FORMATS)} are read")
+            raise BadImage(f"{what}; supported: {', '.join(FORMATS)}")
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise NotAnImage(f"begins with {start[:20]!r}, looks like an HTML page: failed download?")
 

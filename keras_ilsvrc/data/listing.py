@@ -25,14 +25,14 @@ from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.terminal.bars import in_threads
 
 SPLITS = ("train", "validation", "test")
-# Split of each name that people give to folders, and to values of a CSV's column `split`.
+# {accepted name: split}, for names of folders and for values of a CSV's column `split`.
 SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation"}
 ALL = "all"  # name of the split of images that are still to be split
 
 
 @dataclass
 class Listing:
-    """Image files of a source, all in one order.
+    """Image files of a source with their classes and splits, in lists of the same order.
 
     Attributes:
         name: Name of the source.
@@ -67,7 +67,7 @@ class Listing:
         return self.name.partition(":")[2]
 
     def source(self, channels: int, on_fault: OnFault, shares: Shares) -> Source:
-        """Read all headers, leave out what is no image, and return the rest as a source.
+        """Read all headers, leave out files that are not images, and return the rest as a source.
 
         Args:
             channels: Number of channels to decode to, 1 or 3.
@@ -111,7 +111,7 @@ class Listing:
             column[:] = compress(column, good)
 
     def _read_headers(self, on_fault: OnFault) -> tuple[list[bool], list[bool]]:
-        """Return for each file whether it is a good image, and whether it is none by its name."""
+        """Return two flags per file, as lists: it is a usable image; it is no image and ignored."""
         good, foreign = [], []
         turned = several = 0
         others: Counter[str] = Counter()
@@ -130,7 +130,7 @@ class Listing:
         others.update({"hidden": self.hidden, "in no class folder": self.loose})
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(6) if count)
         counts = {
-            f"passed over files that are no images of a class: {kinds}": others.total(),
+            f"ignored files that are not images of a class: {kinds}": others.total(),
             f"images turned upright, as their EXIF data asks: {turned:,}": turned,
             f"files of which only the first frame or page is used: {several:,}": several,
         }
@@ -144,7 +144,7 @@ class Listing:
         classes: Sequence[str],
         shares: Shares,
     ) -> dict[str, np.ndarray]:
-        """Return the indices of all three splits; those that are not named are split off."""
+        """Return {split: indices} for all three splits, after making those that are missing."""
         whole = parts.pop(ALL, None)
         train = parts.pop("train", whole)
         if train is None:
@@ -203,11 +203,13 @@ class Listing:
 
 
 def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
-    """Return the images of a class in each part; train and every part get at least one if possible.
+    """Return the number of images of a class in each split other than train.
+
+    If possible, train and every split with a share above 0 get at least one image.
 
     Args:
         count: Number of images of the class.
-        shares: Share of the images in each part other than train.
+        shares: Share of the images in each split other than train.
     """
     sizes, rest, parts = {}, count, len(shares)
     for number, (name, share) in enumerate(shares.items(), 1):
@@ -219,7 +221,7 @@ def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _header(path: str) -> Header | Fault | None:
-    """Return the header of a file, a fault, or None if it is no image, and not named like one."""
+    """Return a file's header or its fault; None if neither content nor name is an image's."""
     size = None
     try:
         with open(path, "rb") as file:

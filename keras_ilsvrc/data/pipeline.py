@@ -202,7 +202,7 @@ def naming_the_file(
 
 
 def of_an_image(error: Exception) -> bool:
-    """Return whether an image may have caused the error, not a lost worker or lack of memory."""
+    """Return whether an image may have caused an error; a lost worker or full memory did not."""
     return not isinstance(error, GONE) and not ran_out(error)
 
 

@@ -18,7 +18,7 @@ OnFault = Callable[[Fault], None]
 
 
 class Shares(NamedTuple):
-    """Shares of each class's images that become splits, if a source has none of its own.
+    """Shares of each class's images for validation and test, if a source lacks these splits.
 
     Attributes:
         validation: Share of validation images, from 0 to 0.9.

@@ -70,7 +70,7 @@ class Files:
 
 
 class Numbered(_ReadByPython):
-    """Store of the names, such as `mnist train #12`, of images whose pixels are in memory.
+    """Store that only names images, e.g. `mnist train #12`, since their pixels are in memory.
 
     Args:
         title: Name of the set of images, such as `mnist train`.

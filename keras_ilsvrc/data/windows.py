@@ -14,7 +14,7 @@ from keras_ilsvrc.errors import InputError
 Place = tuple[Side, Side]  # (height, width) or (top, left)
 Window = tuple[Side, Side, Side, Side]  # top, left, height, width
 
-TRIES = 10  # windows drawn by area_crop, as in fb.resnet.torch (datasets/transforms.lua)
+TRIES = 10  # random windows that area_crop tries, as fb.resnet.torch (datasets/transforms.lua)
 
 
 def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:

@@ -12,9 +12,9 @@ from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
 
 MOST = 20  # maximum number of faults in a message
 TRIES = 200  # maximum number of times that a recipe is parsed again to find lines
-LONGEST = 20_000  # characters of a recipe whose lines are searched
-MARK = "_sought_"  # name that no recipe has
-# Keys that need a validation split, with the value that does; None for every value.
+LONGEST = 20_000  # maximum characters of a recipe for which messages give lines
+MARK = "_sought_"  # key that no recipe has, inserted to find the line of another key
+# {key: value that needs a validation split}; None if every value needs one.
 NEED_VALIDATION = {("schedule", "name"): "plateau", ("keep",): "best", ("early_stopping",): None}
 Place = tuple[str | int, ...]  # keys and indices of a value in a recipe
 
@@ -53,7 +53,7 @@ def explain(errors: Iterable[Any], table: Mapping[str, Any]) -> list[Fault]:
 def described(
     faults: Sequence[Fault], path: Path, text: str, overrides: Sequence[str]
 ) -> list[str]:
-    """Return the lines of a message about faults: one line each, after a heading if several.
+    """Return the lines of an error message: a heading if there are several faults, and one each.
 
     Args:
         faults: At least one fault.
@@ -76,7 +76,7 @@ def described(
 
 
 def _setter(place: Place, overrides: Sequence[str]) -> tuple[list[str], str] | None:
-    """Return key and text of the last override of a value, of a part of it or of its table."""
+    """Return (key, text) of the last override that sets a value, a part of it or its table."""
     names = [str(x) for x in place]
     for override in reversed(overrides):
         key = override.partition("=")[0].strip().split(".")
@@ -115,7 +115,7 @@ def _fault(error: Mapping[str, Any]) -> Fault:
         keys = f" with a key {choice}" if variants else ""
         return Fault(tuple(place), f"{shown} should be a table{keys}")
     reason = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
-    if found is None:  # neither of two keys, of which one is needed
+    if found is None:  # one of two keys is needed, but neither is set
         return Fault((*place[:-1], "steps"), reason)
     if type_ == "value_error" and isinstance(found, dict):  # error of a whole table
         return Fault(tuple(place), reason)
@@ -127,7 +127,7 @@ def _fault(error: Mapping[str, Any]) -> Fault:
 def _unknown(
     place: Place, kind: str, kinds: Mapping[str, list[str]], known: Iterable[str]
 ) -> Fault:
-    """Return the fault of an unknown key: a key of another variant or table, or mistyped."""
+    """Return the fault of a key that is mistyped or belongs to another variant or table."""
     key, known = str(place[-1]), list(known)
     owners = [name for name, keys in kinds.items() if key in keys]
     if not owners:
@@ -171,7 +171,7 @@ class _Lines:
             value = _value(self.table, place)
             if isinstance(place[-1], str):
                 found = self._of_key(place) if value is not None else None
-            else:  # a table in a list stands where its first key does
+            else:  # a table in a list has the line of its first key
                 found = (
                     self._of_key((*place, *list(value)[:1])) if isinstance(value, dict) else None
                 )

@@ -55,9 +55,9 @@ class Build(Table):
 
 
 class Split(Table):
-    """Shares of each class's images that become splits, if a folder or a CSV has none of its own.
+    """Shares of each class's images for validation and test, if a folder or CSV lacks these splits.
 
-    `seed` chooses the images.
+    `seed` determines which images are chosen.
     """
 
     validation: Annotated[float, Field(ge=0, le=0.9)]
@@ -67,7 +67,7 @@ class Split(Table):
     @model_validator(mode="after")
     def leaving_some(self) -> "Split":
         if self.validation + self.test >= 1:
-            raise ValueError("validation and test are 1 or more together, so none is left to train")
+            raise ValueError("validation and test add up to 1 or more; leave images for training")
         return self
 
 

@@ -134,7 +134,7 @@ class StepsTable(Schedule):
             raise ValueError("expected rows of [first step, rate], e.g. [[0, 0.1], [1000, 0.01]]")
         starts = [row[0] for row in rows]
         if starts[0] != 0 or starts != sorted(set(starts)):
-            raise ValueError("expected first steps that increase from 0 on")
+            raise ValueError("expected first steps in increasing order, starting at 0")
         if info.data.get("epochs") is None and any(start % 1 for start in starts):
             raise ValueError("expected whole numbers of steps")
         if any(rate <= 0 for _, rate in rows):

@@ -1,4 +1,4 @@
-"""Choices for a new recipe: what trains well on images of this number and these sizes."""
+"""Settings for a new recipe, chosen by the number and the sizes of the training images."""
 
 import io
 import math
@@ -16,24 +16,24 @@ from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 
-SAMPLED = 300  # images whose sizes are looked at
-LEAST_STEPS = 2000  # with fewer, a network does not learn, however few the images
-SIDE = 32  # image sizes are multiples of this, as all strides of a network multiplied
-SMALLEST = 96  # pixels; in smaller photographs, objects can hardly be recognised
+SAMPLED = 300  # maximum number of images whose sizes are read
+LEAST_STEPS = 2000  # minimum training steps; with fewer, a network does not learn
+SIDE = 32  # image sizes are multiples of this, the product of all strides of many networks
+SMALLEST = 96  # minimum size in pixels; objects in smaller photographs are hard to recognise
 
-FEW = 1000  # images, below which a larger share is needed to measure an error
-SHARES = (0.15, 0.2)  # shares for validation and for test of many images, and of few
+FEW = 1000  # with fewer images, validation and test need larger shares
+SHARES = (0.15, 0.2)  # share for validation and for test: of many images, and of fewer than `FEW`
 
 
 class Amount(NamedTuple):
-    """Choices that depend on the number of training images. All numbers are ours.
+    """Settings for datasets up to a number of training images. The values are our own choice.
 
     Attributes:
-        images: Maximum number of training images for these choices.
+        images: Maximum number of training images for these settings.
         batch_size: Images per step: few, so that a small epoch still has several steps.
-        epochs: Least number of epochs: the fewer images, the more often each must be seen.
+        epochs: Minimum number of epochs: the fewer images, the more often each must be seen.
         size: Largest image size: a network needs many images to learn from fine details.
-        hours: Most hours of training, for which smaller images and then fewer epochs are chosen.
+        hours: Maximum hours of training. Images are made smaller, then epochs fewer, to meet it.
     """
 
     images: float
@@ -52,7 +52,7 @@ AMOUNTS = (
 
 
 class Way(NamedTuple):
-    """Optimizer for one kind of network: its reason, its keys, and the rate at `per` images."""
+    """Optimizer for one kind of network, with a learning rate for batches of `per` images."""
 
     why: str
     optimizer: dict[str, object]
@@ -60,7 +60,7 @@ class Way(NamedTuple):
     per: int
 
 
-# By whether a network has batch normalisation. All numbers are ours.
+# {whether the network has batch normalisation: optimizer}. The values are our own choice.
 WAYS = {
     True: Way(
         "batch normalisation allows the high rates with which SGD finds the best minima",
@@ -85,7 +85,7 @@ WAYS = {
 
 
 class Facts(NamedTuple):
-    """What the choices depend on.
+    """Facts about images, on which the settings of a new recipe depend.
 
     Attributes:
         train: Number of training images.
@@ -103,7 +103,7 @@ class Facts(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Choices for one network and one source of images."""
+    """Settings chosen for one network and one source of images."""
 
     size: int
     batch_size: int
@@ -119,12 +119,12 @@ class Plan(NamedTuple):
 
     @property
     def learning_rate(self) -> float:
-        """Highest learning rate, in proportion to the images per step."""
+        """Highest learning rate of the schedule, proportional to the batch size."""
         return float(f"{self.way.learning_rate * self.batch_size / self.way.per:.2g}")
 
 
 def facts_of(source: Source) -> Facts:
-    """Return what the choices depend on; read only the headers of some training images.
+    """Return the facts about a source's images; read only the headers of some of them.
 
     Args:
         source: Images, opened with empty validation and test splits if it has none of its own.
@@ -138,7 +138,7 @@ def facts_of(source: Source) -> Facts:
     share = SHARES[total < FEW] if empty else None
     counts = np.bincount(train.labels, minlength=len(source.classes))
     if len(source.classes) < 2:
-        raise InputError(f"{source.name}: one class; expected two or more folders of images")
+        raise InputError(f"{source.name}: only one class; expected two or more folders of images")
     smallest = max(1, int(counts.min()))
     images = len(train) if share is None else round(total * (1 - 2 * share))
     return Facts(images, share, len(counts), int(counts.max()) / smallest, _shorter(train))
@@ -163,7 +163,7 @@ def plan_of(name: str, facts: Facts, hours: float | None = None) -> Plan:
     Args:
         name: Name of the network.
         facts: Facts about the images.
-        hours: Most hours of training on this machine; by default those of `AMOUNTS`.
+        hours: Maximum hours of training on this machine; by default those of `AMOUNTS`.
 
     Raises:
         InputError: If there is no such network, or the images are too small for it.
@@ -172,16 +172,17 @@ def plan_of(name: str, facts: Facts, hours: float | None = None) -> Plan:
     sizes = _sizes(name, min(amount.size, facts.shorter))
     channels = info(name).input_shape[-1]
     model = build(name, input_shape=(sizes[0], sizes[0], channels), classes=facts.classes)
-    seconds = _seconds(model) * facts.train / 3600 / sizes[0] ** 2  # hours per epoch and pixel
+    # Hours per epoch, divided by the number of pixels of an image.
+    per_pixel = _seconds(model) * facts.train / 3600 / sizes[0] ** 2
     batch = min(amount.batch_size, 2 ** int(math.log2(facts.train)))
     least = math.ceil(LEAST_STEPS / math.ceil(facts.train / batch))
     epochs = max(amount.epochs, least)
     most = amount.hours if hours is None else hours
-    size = next((x for x in sizes if seconds * x**2 * epochs <= most), sizes[-1])
-    fitting = int(most / (seconds * size**2))
+    size = next((x for x in sizes if per_pixel * x**2 * epochs <= most), sizes[-1])
+    fitting = int(most / (per_pixel * size**2))
     epochs = min(epochs, max(least, fitting))
     way = WAYS[bool(batch_norms(model))]
-    return Plan(size, batch, epochs, seconds * size**2 * epochs, way)
+    return Plan(size, batch, epochs, per_pixel * size**2 * epochs, way)
 
 
 def _sizes(name: str, largest: int) -> list[int]:
@@ -204,9 +205,9 @@ def _sizes(name: str, largest: int) -> list[int]:
 
 
 def _seconds(model: keras.Model) -> float:
-    """Measure the seconds of one training image, about four times those of its forward pass."""
+    """Estimate the training seconds per image as four times those of a timed forward pass."""
     height, width, channels = model.input_shape[1:]
-    count = min(64, max(8, 2**18 // (height * width)))  # of small ones more, for a steady time
+    count = min(64, max(8, 2**18 // (height * width)))  # more if small, for steady timing
     images = np.zeros((count, height, width, channels), "float32")
     taken = []
     for _ in range(3):

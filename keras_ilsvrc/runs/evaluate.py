@@ -61,7 +61,7 @@ def restore(
             raise
         if not optional:
             raise InputError(f"{error}; {ELSEWHERE}") from error
-        log(f"without images: {error}; {ELSEWHERE}")
+        log(f"continuing without images: {error}; {ELSEWHERE}")
         return without_images(path)
     now = experiment.identity(["test"])
     for line in directory.check_images(now, ["test"], dataset is not None):

@@ -196,9 +196,9 @@ def set_up(
 
 
 def _shares(data: Data) -> Shares:
-    """Return the shares of the splits to make if the source has none.
+    """Return the shares of images for the splits that the source lacks.
 
-    By default, none are made of the splits that the recipe does not use.
+    By default, a split that the recipe does not use gets no images.
     """
     if data.split:
         return Shares(**data.split.model_dump())

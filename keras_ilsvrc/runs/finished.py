@@ -60,7 +60,7 @@ class FinishedRun:
 
     @property
     def error_now(self) -> float:
-        """Top-1 test error in %, computed from `probabilities`, or recorded if there are none."""
+        """Top-1 test error in %, from `probabilities`, or as recorded if there are no images."""
         if not self.has_images:
             return self.result["top1_error"]
         return top_k_error(self.probabilities, self.labels, 1)

@@ -26,7 +26,7 @@ from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.runs.reading import RunFiles
 
-TOGETHER = 32  # images per step
+TOGETHER = 32  # batch size of predictions
 
 
 class Guess(NamedTuple):

@@ -7,7 +7,7 @@ from keras_ilsvrc.training.cluster import Cluster
 
 @dataclass(frozen=True)
 class Machine:
-    """Machine settings for training. They affect its speed, and its result only by rounding.
+    """Machine settings for training. They change its speed; results differ only by rounding.
 
     Args:
         replicas: Number of replicas if there is no cluster, as in `training.strategy.mirrored`.

@@ -1,4 +1,4 @@
-"""New recipes, with comments, for a person's own images."""
+"""Composition of new recipes, with comments, for a user's own images."""
 
 import tomllib
 
@@ -11,16 +11,16 @@ from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs.choices import facts_of, plan_of
 
-IMBALANCE = 2  # largest class / smallest class, above which classes are weighted
+IMBALANCE = 2  # classes are weighted if the largest has over this many times the smallest
 
 
 def compose(source: Source, net: str, hours: float | None, command: str) -> tuple[str, str]:
-    """Return the text of a recipe for a network on a person's images, and a line about it.
+    """Return the text of a new recipe for a user's images, and a one-line summary of it.
 
     Args:
         source: Images.
         net: Name of the network.
-        hours: Most hours of training on this machine; by default those of `choices.AMOUNTS`.
+        hours: Maximum hours of training on this machine; by default those of `choices.AMOUNTS`.
         command: Command that trains the recipe, for its first line.
 
     Raises:
@@ -33,7 +33,7 @@ def compose(source: Source, net: str, hours: float | None, command: str) -> tupl
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # the text is TOML
+        autoescape=False,  # no HTML escapes, since the text is TOML
     )
     environment.filters["toml"] = _toml
     text = environment.get_template("new.toml.jinja").render(

@@ -12,8 +12,8 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import RESULT, RunFiles
 
-UNSAID = {"seed", "expect", "departs"}  # keys that do not make another arm of an experiment
-MOST = 120  # characters of the text that says what differs
+UNSAID = {"seed", "expect", "departs"}  # keys that are not shown when runs differ in them
+MOST = 120  # maximum characters of the text about differences
 HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "protocol", "s/run")
 
 
@@ -121,7 +121,7 @@ def _runs(directories: Iterable[Path]) -> Iterator[Path]:
 
 
 def _arms(groups: Iterable[list[Run]]) -> list[str]:
-    """Return what distinguishes each group from others of the same net and data, as text."""
+    """Return for each group, as text, the settings that differ among runs of its net and data."""
     tables = [(group[0].title, _flat(group[0].recipe.table())) for group in groups]
     arms = []
     for title, table in tables:
@@ -133,7 +133,7 @@ def _arms(groups: Iterable[list[Run]]) -> list[str]:
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the values of a recipe by dotted key."""
+    """Return the values of a recipe as {dotted key: value}."""
     found: dict[str, Any] = {}
     for key, value in table.items():
         inner = isinstance(value, dict)

@@ -81,7 +81,7 @@ def test_what_is_wrong_with_a_list_is_said_in_one_line(write, rows, said):
 
 def test_a_list_in_another_encoding_or_absent_is_refused(write):
     path = write("file,label", *lines(), encoding="utf-16")
-    with pytest.raises(InputError, match=r"labels.csv: not a CSV in UTF-8"):
+    with pytest.raises(InputError, match=r"labels.csv: not a CSV file in UTF-8"):
         open_source(str(path))
     with pytest.raises(InputError, match=r"gone.csv: .*No such file"):
         open_source(f"csv:{path.with_name('gone.csv')}")

@@ -114,7 +114,7 @@ def test_a_train_folder_alone_is_split(tmp_path):
 def test_two_folders_of_one_split_are_refused(tmp_path):
     for split in ("train", "val", "validation"):
         fill(tmp_path / split / "cat", 2)
-    assert "val is the split validation too; remove one" in refusal(tmp_path)
+    assert "are both the split validation; remove one" in refusal(tmp_path)
 
 
 def test_trains_may_be_a_class(tmp_path):
@@ -155,7 +155,7 @@ def test_hidden_and_foreign_files_are_passed_over_and_counted(tmp_path):
     assert source.classes == ("cat", "dog")
     assert sum(map(len, source.splits.values())) == 6
     (note,) = source.notes
-    assert note.startswith(f"folder:{tmp_path}: passed over files that are no images of a class: ")
+    assert note.startswith(f"folder:{tmp_path}: ignored files that are not images of a class: ")
     counts = dict(part.split(" ", 1)[::-1] for part in note.rpartition(": ")[2].split(", "))
     assert counts["hidden"] == "3"
 
