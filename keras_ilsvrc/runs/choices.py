@@ -173,16 +173,16 @@ def plan_of(name: str, facts: Facts, hours: float | None = None) -> Plan:
     channels = info(name).input_shape[-1]
     model = build(name, input_shape=(sizes[0], sizes[0], channels), classes=facts.classes)
     # Hours per epoch, divided by the number of pixels of an image.
-    seconds = _seconds(model) * facts.train / 3600 / sizes[0] ** 2
+    per_pixel = _seconds(model) * facts.train / 3600 / sizes[0] ** 2
     batch = min(amount.batch_size, 2 ** int(math.log2(facts.train)))
     least = math.ceil(LEAST_STEPS / math.ceil(facts.train / batch))
     epochs = max(amount.epochs, least)
     most = amount.hours if hours is None else hours
-    size = next((x for x in sizes if seconds * x**2 * epochs <= most), sizes[-1])
-    fitting = int(most / (seconds * size**2))
+    size = next((x for x in sizes if per_pixel * x**2 * epochs <= most), sizes[-1])
+    fitting = int(most / (per_pixel * size**2))
     epochs = min(epochs, max(least, fitting))
     way = WAYS[bool(batch_norms(model))]
-    return Plan(size, batch, epochs, seconds * size**2 * epochs, way)
+    return Plan(size, batch, epochs, per_pixel * size**2 * epochs, way)
 
 
 def _sizes(name: str, largest: int) -> list[int]:
