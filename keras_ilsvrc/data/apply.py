@@ -97,7 +97,7 @@ def _arguments(row: Row, statistics: Statistics) -> dict[str, Any]:
     if missing:
         raise InputError(
             f"{row['op']} needs the {missing[0]} of the training images, but no training op "
-            f"measures it; add {row['op']} to the training ops, or remove it from these ops"
+            f"measures it; add {row['op']} to the training ops, or remove it from the ops for tests"
         )
     own = {key: value for key, value in row.items() if key != "op"}
     return own | {name: statistics[name] for name in needed(row)}
