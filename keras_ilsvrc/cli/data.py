@@ -1,6 +1,7 @@
 """The `data check` command, which counts the images of a data set and reports bad files."""
 
 import json
+import os
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from keras_ilsvrc.data.check import Findings
 
 WIDTH = 100
+SHEET = Path("contact_sheet.png")
 SHOWN = 5  # maximum number of items printed per list
 # Up to CLASSES classes are printed; of more classes, only the EDGE largest and EDGE smallest.
 CLASSES, EDGE = 40, 10
@@ -45,12 +47,15 @@ def check(
         int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")
     ] = 3,
     sheet: Annotated[
-        Path, typer.Option(help="PNG file of images of each class; not written with --json.")
-    ] = Path("contact_sheet.png"),
+        Path | None,
+        typer.Option(
+            help=f"PNG file of images of each class, by default {SHEET}; not written with --json."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Read and decode every image and list the bad files. Exit with 2 if any file is bad."""
-    check_file("--sheet", sheet, ".png")
+    check_file("--sheet", sheet or SHEET, ".png")
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.check import check as look_at
@@ -62,8 +67,8 @@ def check(
         print(json.dumps(table, indent=2))
     else:
         _show(found)
-        _draw(found, sheet)
         _show_faults(found)
+        _draw(found, sheet)
         _advise(found)
     if found.bad:
         raise typer.Exit(BAD_INPUT)
@@ -130,13 +135,17 @@ def titled(name: str) -> str:
     return name if known == name else f"{known} ({name})"
 
 
-def _draw(found: "Findings", sheet: Path) -> None:
-    """Write the contact sheet, if there are images."""
+def _draw(found: "Findings", sheet: Path | None) -> None:
+    """Write the contact sheet, if there are images; overwrite `SHEET` only if it is ours."""
     if not found.examples:
         return
-    from keras_ilsvrc.visualize.figures import save
+    from keras_ilsvrc.visualize.figures import is_ours, save
     from keras_ilsvrc.visualize.sheets import contact_sheet
 
+    if sheet is None and os.path.lexists(SHEET) and not is_ours(SHEET):
+        print(f"no contact sheet: {SHEET} is another file; pass --sheet FILE")
+        return
+    sheet = sheet or SHEET
     images = {readable(name): own for name, own in found.examples.items()}
     with whole(sheet) as part:
         save(contact_sheet(images, printable(found.source)), part)
@@ -148,7 +157,9 @@ def _advise(found: "Findings") -> None:
     if found.bad or len(found.counts) < 2 or not found.source.startswith(FILES):
         return
     path = found.source.partition(":")[2]
-    words = [path, "--net", "resnet18", "--out", f"{Path(path).absolute().stem}.toml"]
+    place = Path(os.path.abspath(path))
+    name = place.stem if place.is_file() else place.name
+    words = [path, "--net", "resnet18", "--out", f"{name}.toml"]
     print(f"\nnext: keras-ilsvrc new {shlex.join(words)}")
 
 

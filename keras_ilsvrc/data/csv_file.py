@@ -93,7 +93,8 @@ def _add(
     image = os.path.join(path.parent, row["file"])
     if not os.path.isfile(image):
         return f"no such file: {image}"
-    first = lines.setdefault(image, line)
+    # The key is normalised, since `a.jpg` and `./a.jpg` are the same file.
+    first = lines.setdefault(os.path.normpath(image), line)
     if first != line:
         return f"{image} is in line {first} already"
     found.add(image, row["label"], split)

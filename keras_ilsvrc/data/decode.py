@@ -112,8 +112,9 @@ def _file(content: bytes | np.ndarray) -> io.BytesIO:
 
 def _by_pillow(content: bytes | np.ndarray, channels: int) -> np.ndarray:
     with opened(_file(content)) as image:
+        # As in `read_header`, before loading. Pillow turns a TIFF itself.
+        turn = TURNS.get(orientation(image)) if image.format != "TIFF" else None
         image.load()
-        turn = TURNS.get(orientation(image))
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) >> 8).astype("uint8"))
         if image.has_transparency_data:

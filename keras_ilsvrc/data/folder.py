@@ -3,16 +3,12 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.listing import ALL, SPLIT_NAMES, SPLITS, Listing
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
-from keras_ilsvrc.data.split import Split
-from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.errors import InputError, nearest, reason
 
 # Folders that systems add, with thumbnails or metadata; ignored like hidden ones.
@@ -87,7 +83,7 @@ def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
 def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) -> None:
     """Add all files in the class folders below a split's folder to a listing."""
     kinds: dict[str, list[str]] = {}
-    for place, files, fault, hidden in _walk(base, home, on_fault):
+    for place, files, fault, hidden in walk(base, home, on_fault):
         found.hidden += hidden
         if place == base:
             found.loose += len(files)
@@ -104,10 +100,20 @@ def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) 
             found.add(path, kind, split)
 
 
-def _walk(
+def walk(
     base: Path, home: str, on_fault: OnFault, above: tuple[str, ...] = ()
 ) -> Iterator[tuple[Path, list[str], str, int]]:
-    """Yield (folder, files, fault or "", number of hidden entries) for all folders in a tree."""
+    """Yield (folder, files, fault or "", number of hidden entries) for all folders in a tree.
+
+    Args:
+        base: Path of the tree; folders and files are sorted by name.
+        home: Path of the data set, with links resolved; links that lead out of it are left out.
+        on_fault: Function called with everything that is left out.
+        above: Paths of the folders above `base` in the tree, with links resolved.
+
+    Raises:
+        InputError: If `base` cannot be read.
+    """
     real = os.path.realpath(base)
     if real in above:
         on_fault(Fault(str(base), None, "a link to a folder above it"))
@@ -123,7 +129,7 @@ def _walk(
         return
     yield base, files, "" if files or folders else EMPTY, hidden
     for name in folders:
-        yield from _walk(Path(name), home, on_fault, (*above, real))
+        yield from walk(Path(name), home, on_fault, (*above, real))
 
 
 def check_folder(root: Path) -> None:
@@ -166,52 +172,6 @@ def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[st
         elif isinstance(kind, str):
             on_fault(Fault(entry.path, None, f"{kind}, not a folder"))
     return names
-
-
-def listed(
-    base: Path, classes: Sequence[str], root: Path, channels: int, on_fault: OnFault
-) -> Split:
-    """Return the images in class folders as a split, without opening any image.
-
-    The images of each class are sorted by name.
-
-    Args:
-        base: Path of the folder that contains the class folders.
-        classes: Names of the class folders, in the order of the labels; any may be absent.
-        root: Path of the data set; links that lead out of it are left out.
-        channels: Number of channels to decode to, 1 or 3.
-        on_fault: Function called with everything that is left out.
-    """
-    paths: list[str] = []
-    labels: list[int] = []
-    home = os.path.realpath(root)
-    for label, name in enumerate(classes):
-        found = images(base / name, home, on_fault) if (base / name).is_dir() else []
-        paths += found
-        labels += [label] * len(found)
-    return Split(np.array(labels, "int32"), None, Files(np.array(paths, object)), channels)
-
-
-def images(base: Path, home: str, on_fault: OnFault) -> list[str]:
-    """Return the paths of the files in a folder, sorted by name, except hidden files.
-
-    Args:
-        base: Path of the folder.
-        home: Path of the data set, with links resolved; links that lead out of it are left out.
-        on_fault: Function called with `base` if it is empty, and with everything that is left out.
-    """
-    if _outside(base, home, on_fault):
-        return []
-    try:
-        files, folders, _ = _contents(base, home, on_fault)
-    except OSError as error:
-        on_fault(Fault(str(base), None, f"cannot be read: {reason(error)}"))
-        return []
-    if not files and not folders:
-        on_fault(Fault(str(base), None, EMPTY))
-    for path in folders:
-        on_fault(Fault(path, None, "a directory, not an image"))
-    return files
 
 
 def _contents(base: Path, home: str, on_fault: OnFault) -> tuple[list[str], list[str], int]:

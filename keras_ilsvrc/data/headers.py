@@ -2,9 +2,9 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
@@ -21,6 +21,7 @@ ENDINGS = {
     ".webp": "WEBP",
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
 }
+Default = TypeVar("Default")
 ORIENTATION = 0x0112  # EXIF tag
 # Operation that turns an image upright, by its EXIF orientation; 1 is upright.
 TURNS = {
@@ -124,9 +125,10 @@ def read_header(file: BinaryIO) -> Header:
         start = file.read(32)
         sixteen_bits = start[:4] == b"\x89PNG" and start[24:25] == b"\x10"
         mode = "16 bit" if sixteen_bits else MODE_NAMES[image.mode]
+        several = _or_if_damaged(False, lambda: bool(getattr(image, "is_animated", False)))
         # Pillow calls a JPEG that contains several pictures MPO.
         format = str(image.format).replace("MPO", "JPEG")
-        return Header(format, height, width, mode, turn in TURNS, _several(image))
+        return Header(format, height, width, mode, turn in TURNS, several)
 
 
 @contextmanager
@@ -148,8 +150,9 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         known = ", ".join(FORMATS)
         raise NotAnImage(f"begins with {start[:8]!r}; not an image: expected {known}") from None
-    except Image.DecompressionBombError:
-        raise BadImage("above the limit of 100 megapixels") from None
+    except Image.DecompressionBombError as error:
+        size = str(error).partition("(")[2].partition(")")[0]  # as in "Image size (9 pixels) ..."
+        raise BadImage(f"{size or 'size'} above the limit of 100 megapixels") from None
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # Pillow raises exceptions of any type for damaged files
@@ -184,19 +187,15 @@ def _check(image: Image.Image) -> None:
 
 def orientation(image: Image.Image) -> int:
     """Return the EXIF orientation of an image, 1 if there is none or EXIF is damaged."""
-    try:
-        # PngImageFile.getexif would decode the whole image to find EXIF data after it.
-        return Image.Image.getexif(image).get(ORIENTATION, 1)
-    except MemoryError:
-        raise
-    except Exception:  # damaged EXIF raises any type, but the image is usable without EXIF
-        return 1
+    # PngImageFile.getexif would decode the whole image to find EXIF data after it.
+    return _or_if_damaged(1, lambda: Image.Image.getexif(image).get(ORIENTATION, 1))
 
 
-def _several(image: Image.Image) -> bool:
+def _or_if_damaged(default: Default, read: Callable[[], Default]) -> Default:
+    """Return `read()`, or a default if the part of an image that it reads is damaged."""
     try:
-        return bool(getattr(image, "is_animated", False))
+        return read()
     except MemoryError:
         raise
-    except Exception:  # damage in the second frame, which is not used
-        return False
+    except Exception:  # Pillow raises exceptions of any type, but the image is usable
+        return default

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterable, Sequence, Set
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from keras_ilsvrc.data.devkit import NAME as DEVKIT
 from keras_ilsvrc.data.devkit import Devkit, read_devkit
-from keras_ilsvrc.data.folder import check_folder, class_folders, images, listed
+from keras_ilsvrc.data.folder import check_folder, class_folders, walk
+from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.source import OnFault, Source, refuse
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files, Members, Store
@@ -55,7 +57,7 @@ def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Sourc
     synsets = check_synsets(base, class_folders(base) if tars is None else tars, expected)
     classes = expected if expected and order == "devkit" else synsets
     if tars is None:
-        train = listed(base, classes, root, channels, on_fault)
+        train = _listed(base, classes, root, channels, on_fault)
     else:
         train = _from_tars(base, [tars[name] for name in classes], channels)
     validation = _validation(root, classes, devkit, channels, on_fault)
@@ -98,6 +100,22 @@ def _few(names: Set[str]) -> str:
     return ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else "") or "none"
 
 
+def _listed(
+    base: Path, classes: Sequence[str], root: Path, channels: int, on_fault: OnFault
+) -> Split:
+    """Return the images in class folders as a split, without opening any image."""
+    found: dict[str, list[str]] = {}
+    for place, files, fault, _ in walk(base, os.path.realpath(root), on_fault):
+        name = place.relative_to(base).as_posix()
+        if fault or "/" in name:
+            on_fault(Fault(str(place), None, fault or "a directory, not an image"))
+        else:
+            found[name] = files
+    paths = [found.get(name, []) for name in classes]
+    labels = np.repeat(np.arange(len(classes), dtype="int32"), list(map(len, paths)))
+    return Split(labels, None, Files(np.array(list(chain(*paths)), object)), channels)
+
+
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
     """Return the split in a tar that contains one tar per class. `tars` is in label order."""
 
@@ -121,15 +139,16 @@ def _validation(
     base = root / "val"
     if base.is_dir() and class_folders(base):
         check_synsets(base, class_folders(base), classes)
-        return listed(base, classes, root, channels, on_fault)
+        return _listed(base, classes, root, channels, on_fault)
     if base.is_dir():
-        paths = images(base, os.path.realpath(root), on_fault)
+        found = walk(base, os.path.realpath(root), on_fault)
+        paths = [path for _, files, *_ in found for path in files]
         store: Store = Files(np.array(paths, object))
         count = len(paths)
     else:
         base = _file(root, VALIDATION, "val")
-        found = sorted(members(base))
-        store, count = _store(base, found), len(found)
+        tars = sorted(members(base))
+        store, count = _store(base, tars), len(tars)
     if devkit is None:
         raise InputError(f"{root}: no labels for {base.name}; put {DEVKIT}.tar.gz into this folder")
     if len(devkit.truth) != count:

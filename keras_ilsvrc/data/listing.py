@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,25 @@ SPLITS = ("train", "validation", "test")
 # {accepted name: split}, for names of folders and for values of a CSV's column `split`.
 SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation"}
 ALL = "all"  # name of the split of images that are still to be split
+
+
+class Words(NamedTuple):
+    """Words of messages for one kind of source."""
+
+    none: str  # error if there are no images
+    split: str  # how to give a source splits of its own
+
+
+WORDS = {
+    "folder": Words(
+        "no images in class folders{loose}; expected one folder of images per class",
+        "make folders train, validation and test",
+    ),
+    "csv": Words(
+        "lists no images; expected a line with file and label for each image",
+        "add a column split with train, validation and test",
+    ),
+}
 
 
 @dataclass
@@ -62,6 +82,10 @@ class Listing:
         self.splits.append(split)
 
     @property
+    def words(self) -> Words:
+        return WORDS[self.name.partition(":")[0]]
+
+    @property
     def where(self) -> str:
         """Path of the folder or CSV, for messages."""
         return self.name.partition(":")[2]
@@ -85,8 +109,7 @@ class Listing:
         classes = sorted(trained | self.empty)
         if not any(good):
             loose = f", but {self.loose:,} files outside" if self.loose else ""
-            expected = "expected one folder of images per class"
-            raise InputError(f"{self.where}: no images in class folders{loose}; {expected}")
+            raise InputError(f"{self.where}: {self.words.none.format(loose=loose)}")
         self._keep(good)
         label = {kind: number for number, kind in enumerate(classes)}
         for path, kind, split in zip(self.paths, self.classes, self.splits):
@@ -187,7 +210,7 @@ class Listing:
             more = f" (and {len(few) - 3} more classes)" if len(few) > 3 else ""
             raise InputError(
                 f"{self.where}: class {', '.join(few[:3])}{more} of the {needed} images that "
-                "splitting needs per class; add images, or make folders train, validation and test"
+                f"splitting needs per class; add images, or {self.words.split}"
             )
 
     def _note_absent(self, splits: dict[str, Split], classes: Sequence[str]) -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-import numpy as np
-
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.split import Split, joined
 from keras_ilsvrc.errors import InputError, nearest, printable, reason
@@ -94,36 +92,3 @@ def reading(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(f"{name} cannot be read: {reason(error)}; download it again") from error
-
-
-def stratified(labels: np.ndarray, sizes: Mapping[str, int], name: str) -> dict[str, np.ndarray]:
-    """Split images at random (seed 0) into `train` and other parts with equal class proportions.
-
-    Args:
-        labels: Class indices, (images,).
-        sizes: Number of images in each part other than `train`.
-        name: Name of the source in messages.
-
-    Returns:
-        Indices of the images in each part, by the name of the part.
-
-    Raises:
-        InputError: If a class has too few images.
-    """
-    from sklearn.model_selection import train_test_split
-
-    rest = np.arange(len(labels))
-    parts: dict[str, np.ndarray] = {}
-    for part, size in reversed(list(sizes.items())):
-        try:
-            rest, taken = train_test_split(
-                rest, test_size=size, random_state=0, stratify=labels[rest]
-            )
-        except ValueError as error:
-            smallest = min(np.bincount(labels), default=0)
-            raise InputError(
-                f"{name}: {len(labels)} images, {smallest} in the smallest class, are too few to "
-                "split; make folders train, validation and test"
-            ) from error
-        parts[part] = np.sort(taken)
-    return {"train": np.sort(rest), **parts}

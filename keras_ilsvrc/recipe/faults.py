@@ -2,8 +2,8 @@
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +11,8 @@ from keras_ilsvrc.errors import nearest
 from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
 
 MOST = 20  # maximum number of faults in a message
-TRIES = 200  # maximum number of times that a recipe is parsed again to find lines
-LONGEST = 20_000  # maximum characters of a recipe for which messages give lines
-MARK = "_sought_"  # key that no recipe has, inserted to find the line of another key
+# Line that begins with a heading, as `[data]` or `[[departs]]`, or with a key, as `seed = 0`.
+START = re.compile(r"(\[\[?)([\w\s.\"'-]+)\]{1,2}\s*(?:#.*)?$|([\w\s.\"'-]+)=")
 # {key: value that needs a validation split}; None if every value needs one.
 NEED_VALIDATION = {("schedule", "name"): "plateau", ("keep",): "best", ("early_stopping",): None}
 Place = tuple[str | int, ...]  # keys and indices of a value in a recipe
@@ -61,9 +60,12 @@ def described(
         text: Content of the recipe.
         overrides: Changes to the recipe, as `key=value`.
     """
-    search, numbered = _Lines(text), []
+    known, numbered = _lines(text), []
     for fault in faults[:MOST]:
-        line, setter = search.line(fault.place), _setter(fault.place, overrides)
+        places = [fault.place[:length] for length in range(len(fault.place), 0, -1)]
+        # A missing key has the line of its table.
+        line = next((known[place] for place in places if place in known), None)
+        setter = _setter(fault.place, overrides)
         names = [str(x) for x in fault.place]
         if setter and (line is None or names[: len(setter[0])] == setter[0]):
             numbered.append((len(text), f"--set {setter[1]:.60}: {fault}"))
@@ -158,36 +160,27 @@ def _value(table: Any, place: Place) -> Any:
     return table
 
 
-class _Lines:
-    """Lines of the keys of a TOML text, which are found by renaming keys and parsing again."""
+def _lines(text: str) -> dict[Place, int]:
+    """Return {place: line} for the headings, keys and tables in lists of a TOML text."""
+    content, found, count = tomllib.loads(text), dict[Place, int](), Counter[Place]()
+    table, key = Place(), Place()
+    for number, line in enumerate(text.split("\n"), 1):
+        place = Place()
+        if match := START.match(line.strip()):
+            own = _parts(match[2] or match[3])
+            place = {"[[": (*own, count[own]), "[": own}.get(match[1], (*table, *own))
+        # Lines of long strings and lists may look like headings or keys.
+        if match and _value(content, place) is not None:
+            key = place
+            if match[1]:
+                table, count[own] = place, count[own] + 1
+            for length in range(1, len(place) + 1):
+                found.setdefault(place[:length], number)
+        for _ in range(line.partition("#")[0].count("{")):
+            found.setdefault((*key, count[key]), number)
+            count[key] += 1
+    return found
 
-    def __init__(self, text: str):
-        self.text, self.left = text, TRIES
-        self.table = tomllib.loads(text) if len(text) <= LONGEST else {}
 
-    def line(self, place: Place) -> int | None:
-        """Return the line of a key, or of the table in which it is missing; None if unknown."""
-        while place:
-            value = _value(self.table, place)
-            if isinstance(place[-1], str):
-                found = self._of_key(place) if value is not None else None
-            else:  # a table in a list has the line of its first key
-                found = (
-                    self._of_key((*place, *list(value)[:1])) if isinstance(value, dict) else None
-                )
-            if found:
-                return found
-            place = place[:-1]
-        return None
-
-    def _of_key(self, place: Place) -> int | None:
-        *_, key = place
-        for match in re.finditer(rf"(?<![\w-]){re.escape(str(key))}(?![\w-])", self.text):
-            if not self.left:
-                return None
-            self.left -= 1
-            with suppress(ValueError):
-                changed = self.text[: match.start()] + MARK + self.text[match.end() :]
-                if _value(tomllib.loads(changed), (*place[:-1], MARK)) is not None:
-                    return self.text.count("\n", 0, match.start()) + 1
-        return None
+def _parts(key: str) -> Place:
+    return tuple(x.strip("\"'") for x in re.findall(r"\"[^\"]*\"|'[^']*'|[\w-]+", key))

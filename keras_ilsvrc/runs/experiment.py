@@ -1,6 +1,7 @@
 """Experiments: a recipe with the opened dataset, the model and the strategy to train it."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.pipeline import evaluation_batches
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
-from keras_ilsvrc.data.sources import open_source
+from keras_ilsvrc.data.sources import open_source, source_name
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.types import Rows
@@ -146,10 +147,12 @@ class NoImages(InputError):
 
 
 def _open(dataset: str, channels: int, on_fault: OnFault, shares: Shares) -> Source:
-    """Open a dataset, or raise `NoImages`."""
+    """Open a dataset, or raise `NoImages` if its path does not exist."""
     try:
         return open_source(dataset, channels, on_fault, shares)
     except InputError as error:
+        if os.path.exists(source_name(dataset).partition(":")[2].partition("?")[0]):
+            raise
         raise NoImages(str(error)) from error
 
 

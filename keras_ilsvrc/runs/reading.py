@@ -29,6 +29,15 @@ LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tens
 BEST = "best"  # folder that, like the checkpoints, is emptied when the run is finished
 KEPT = re.compile(rf"^{EPOCHS}/epoch-(\d+)\.weights\.h5$")
 COPY = "restore it from a copy"
+PIXELS = ("digits", "idx:")  # datasets whose images are not encoded
+DECODED = (
+    "{}: images are decoded differently since version 0.2.0, which trains on more exact pixels "
+    "than those of this run; errors may differ slightly"
+)
+SPLIT_OTHERWISE = (
+    "since version 0.2.0, folders without folders validation and test are split in another way; "
+    "pass --data SOURCE with folders train, validation and test, or train again"
+)
 Rows = list[dict[str, float | None]]
 
 
@@ -151,8 +160,8 @@ class RunFiles:
             others: Whether other images of the same classes are accepted, with a warning.
 
         Returns:
-            A warning for each split whose files were rewritten with the same names and sizes, or
-            one about other images.
+            A warning if a version before 0.2.0 decoded the images, and one for each split whose
+            files were rewritten with the same names and sizes, or one about other images.
 
         Raises:
             InputError: If the classes, or the images of one of the splits, have changed.
@@ -163,13 +172,25 @@ class RunFiles:
         if changes:
             raise InputError(
                 f"{self.path}: the images are not those of this run: {'; '.join(changes)}; "
-                f"restore them, or train a new run"
+                f"{self._advice(now)}"
             )
-        return [
+        decoded = self.identity.before_0_2 and not self.recipe().data.dataset.startswith(PIXELS)
+        return [DECODED.format(self.path)] * decoded + [
             f"{self.path}: files of {name} were rewritten since this run started, with the same "
             "names and sizes; if their pixels have changed, the results will change"
             for name in self.identity.touched(now)
         ]
+
+    def _advice(self, now: Identity) -> str:
+        """Return what to do if the images are not those of the run."""
+        counts = [
+            self.identity.splits[name].number == now.splits[name].number
+            for name in self.identity.splits.keys() & now.splits.keys()
+        ]
+        same = now.classes == self.identity.classes and all(counts)
+        if same and self.identity.before_0_2:
+            return SPLIT_OTHERWISE
+        return "restore them, or train a new run"
 
     def _verified(self, name: str, digest: str | None) -> bytes:
         content = files.read(self.path / name)

@@ -63,6 +63,14 @@ class Identity(Table):
         digest = hashlib.sha256(data.encode()).hexdigest()
         return {"recipe": self.recipe, "seed": self.seed, "data": digest}
 
+    @property
+    def before_0_2(self) -> bool:
+        """Whether version 0.1 wrote the run, which decoded and split images in another way."""
+        try:
+            return Version(self.version) < Version("0.2.0")
+        except InvalidVersion:
+            return False
+
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
         """Describe each change of the classes and splits between this run and `now` as text."""
         found = []

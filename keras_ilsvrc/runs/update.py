@@ -107,6 +107,13 @@ def _check_model(experiment: Experiment, xla: bool) -> None:
             "--xla: XLA cannot compile batch statistics that are synchronized over replicas; "
             "remove --xla, or set batch_norm.statistics to 'replica'"
         )
+    pieces = experiment.strategy.num_replicas_in_sync * (recipe.accumulate or 1)
+    if recipe.data.mixup and recipe.data.batch_size < 2 * pieces:
+        raise InputError(
+            f"data.mixup mixes images of the same piece of a batch, but {pieces} pieces of "
+            f"data.batch_size {recipe.data.batch_size} have only one image each; use a larger "
+            "batch, or remove data.mixup"
+        )
     outputs = model.output if isinstance(model.output, dict) else ()
     weights = {weight.name for weight in model.trainable_weights}
     _check_names("optimizer.rates", recipe.optimizer.rates or (), weights, experiment.net.name)

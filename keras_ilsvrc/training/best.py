@@ -45,6 +45,8 @@ class KeepBest(keras.callbacks.Callback):
         error, step = float(logs["validation_error"]), int(logs["step"])
         if self.state["error"] is not None and error >= self.state["error"]:
             return
+        # The workers must agree on the lowest error, also if only the chief fails to save.
+        self.state["error"] = error
         values = values_of(self.update)  # uses collectives, so every worker must call it
         try:
             self.checkpoints.save(step, State(values))
@@ -54,7 +56,7 @@ class KeepBest(keras.callbacks.Callback):
             lost = f"best weights (epoch {epoch + 1}) not saved: {error_.strerror}"
             self.log(f"{self.checkpoints.directory}: {lost}; training continues")
             return
-        self.state = {"error": error, "epoch": epoch + 1, "step": step}
+        self.state |= {"epoch": epoch + 1, "step": step}
 
     def restore(self) -> None:
         """Set all variables to those of the best epoch. Every worker must call this.

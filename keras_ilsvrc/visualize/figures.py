@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 DPI = 120
+SOFTWARE = "keras_ilsvrc"  # in the metadata of each PNG, to recognise our own files
 BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
 
 
@@ -14,7 +16,16 @@ def save(figure: Figure, to: Path | BinaryIO) -> None:
     """Write a figure as a PNG, without warnings about characters that the font lacks."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.savefig(to, format="png", dpi=DPI)
+        figure.savefig(to, format="png", dpi=DPI, metadata={"Software": SOFTWARE})
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether a file is a PNG that `save` wrote."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get("Software") == SOFTWARE
+    except Exception:  # Pillow raises exceptions of any type for damaged files
+        return False
 
 
 def plain(text: str, most: int | None = None) -> str:

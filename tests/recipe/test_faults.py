@@ -63,7 +63,7 @@ FILE:27: optimizer.learning_rate: unknown key of sgd; it is a key of schedule
 FILE:28: optimizer.rho: unknown key of sgd; it is a key of rmsprop
 FILE:29: schedule.steps: missing; give steps, or epochs
 FILE:31: schedule.learning_rate: [[0, 0.01], [45, -0.1]]: expected rates above 0
-FILE:36: departs.1.why: missing
+FILE:35: departs.1.why: missing
 FILE:37: expect: no error is set; expected top1_error, top5_error or both
 --set schedule.patience=3: schedule.patience: unknown key of steps; it is a key of plateau
 --set shedule.x=3: shedule: unknown key; did you mean 'schedule' or 'seed' or 'baseline'?

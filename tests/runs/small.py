@@ -1,6 +1,7 @@
 """Runs of seconds: a small net on digits, or on a folder of small photographs."""
 
 import hashlib
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def identity(recipe, **changes):
     """What a run of a recipe belongs to."""
     images = Images(number=9, digest="a" * 64, stamp="b" * 64)
     known = {
-        "version": "0.1.0",
+        "version": version("keras_ilsvrc"),
         "recipe": hashlib.sha256(recipe.toml().encode()).hexdigest(),
         "seed": recipe.seed,
         "classes": ["cat", "dog"],
