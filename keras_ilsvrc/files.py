@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +21,9 @@ LARGE = 100_000_000  # maximum bytes of files with results and statistics
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to, and rename it to `path` at the end of the block.
 
-    The file is flushed to the disk before it is renamed, so a kill or power cut at any moment
-    leaves either the old file or the new one.
+    The block writes a file, or a folder if there is none at `path` yet. It is flushed to the disk
+    before it is renamed, so a kill or power cut at any moment leaves either the old file or the new
+    one.
 
     Raises:
         OSError: If the file cannot be written; the partial file is removed.
@@ -29,11 +31,12 @@ def whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f"{PART}{path.name}")
     try:
         yield part
-        flush(part)
+        for one in (part, *part.rglob("*")):
+            flush(one)
         os.replace(part, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
         raise
     if os.name == "posix":  # Windows cannot open, and so not flush, a directory
         flush(path.parent)

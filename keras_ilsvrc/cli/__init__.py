@@ -14,6 +14,7 @@ from keras_ilsvrc.cli import (
     data,
     doctor,
     evaluate,
+    export,
     nets,
     new,
     predict,
@@ -51,7 +52,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     },
     "Prepare images": {"data": data.app},
     "Train": {"new": new.new, "recipes": recipes.recipes, "train": train.train},
-    "Use": {"predict": predict.predict},
+    "Use": {"predict": predict.predict, "export": export.export},
     "Look": {"report": report.report, "visualize": visualize.app},
     "Measure": {
         "evaluate": evaluate.evaluate,

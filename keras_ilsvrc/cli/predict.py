@@ -40,7 +40,7 @@ def predict(
     net: Annotated[str | None, typer.Option(help="Network to use instead of a run.")] = None,
     weights: Annotated[Path | None, typer.Option(help="With --net: .weights.h5 file.")] = None,
     preprocess: Annotated[
-        str | None, typer.Option(help="With --net: caffe, tf, torch, or none (pixels 0 to 255).")
+        str | None, typer.Option(help="Preprocessing for --net: caffe, tf, torch or none.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Maximum number of classes per image.")] = 5,
     as_json: Json = False,

@@ -1,5 +1,6 @@
 """Application of preprocessing ops, such as `[{"op": "pad", "size": 4}, ...]`, to images."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +17,12 @@ fold_in = tf.random.experimental.stateless_fold_in
 
 
 def apply_ops(
-    image: Image, rows: Rows, seed: Seed, statistics: Statistics, first: int = 0
+    image: Image,
+    rows: Rows,
+    seed: Seed,
+    statistics: Statistics,
+    first: int = 0,
+    ops: Mapping[str, Callable[..., Image]] = OPS,
 ) -> Image:
     """Apply preprocessing ops to one image of any dtype. Each random op gets its own seed.
 
@@ -26,6 +32,7 @@ def apply_ops(
         seed: Two int32; not used if no op is random.
         statistics: Result of `measure_statistics`.
         first: Index of the first op to apply.
+        ops: Functions of the ops by name.
 
     Returns:
         Image, uint8 if it was uint8 and only geometry ops have been applied, else float32.
@@ -35,7 +42,7 @@ def apply_ops(
     """
     for number, row in list(enumerate(rows))[first:]:
         own_seed = fold_in(seed, number) if row["op"] in RANDOM else seed
-        image = OPS[row["op"]](image, own_seed, **_arguments(row, statistics))
+        image = ops[row["op"]](image, own_seed, **_arguments(row, statistics))
     return image
 
 
@@ -90,7 +97,7 @@ def _arguments(row: Row, statistics: Statistics) -> dict[str, Any]:
     if missing:
         raise InputError(
             f"{row['op']} needs the {missing[0]} of the training images, but no training op "
-            f"measures it; add {row['op']} to the training ops, or remove it from these ops"
+            f"measures it; add {row['op']} to the training ops, or remove it from the ops for tests"
         )
     own = {key: value for key, value in row.items() if key != "op"}
     return own | {name: statistics[name] for name in needed(row)}

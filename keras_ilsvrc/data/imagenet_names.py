@@ -16,5 +16,5 @@ def imagenet_names() -> dict[str, str]:
 
 
 def readable(name: str) -> str:
-    """Return a class name for people: the English name of an ImageNet synset, else `name`."""
+    """Return the English name if `name` is an ImageNet synset, otherwise `name` itself."""
     return imagenet_names().get(name, name)

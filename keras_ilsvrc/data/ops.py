@@ -106,7 +106,7 @@ def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Im
         made = tf.image.resize(values, (size, size), method)
         if window.dtype == tf.uint8 and method == "bicubic":
             made = tf.clip_by_value(made, 0, 255)
-        return _like(window, made)
+        return like(window, made)
 
     if interpolation != "random":
         return by(interpolation)
@@ -129,17 +129,17 @@ def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tenso
         kernel_type="triangle",
         antialias=True,
     )
-    return _like(image, made[0])
+    return like(image, made[0])
 
 
 def _resized(image: Image, size: Place, antialias: bool) -> Image:
     if not antialias:
-        return _like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
+        return like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
     scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
     return resampled(image, size, scale, tf.zeros(2))
 
 
-def _like(image: Image, made: Image) -> Image:
+def like(image: Image, made: Image) -> Image:
     """Round `made`, a result in 0-255, to uint8 if `image` is uint8; else return it unchanged."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 

@@ -202,7 +202,7 @@ def naming_the_file(
 
 
 def of_an_image(error: Exception) -> bool:
-    """Return whether an image may have caused an error; a lost worker or full memory did not."""
+    """Return whether an image, not a lost worker or lack of memory, may have caused an error."""
     return not isinstance(error, GONE) and not ran_out(error)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
+from keras_ilsvrc.data.ops import OPS
+from keras_ilsvrc.data.portable import PORTABLE_OPS
 from keras_ilsvrc.data.types import Rows, Statistics
 
 
@@ -23,11 +25,15 @@ class Preprocessing(keras.layers.Layer):
         rows: Ops with their arguments, applied in order; none is random.
         statistics: Statistics of the training images that the ops need, or the text that
             `get_config` returns for them.
+        portable: Whether to use only operations that ONNX and LiteRT have too.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, rows: Rows, statistics: Statistics | str, **kwargs: Any):
+    def __init__(
+        self, rows: Rows, statistics: Statistics | str, portable: bool = False, **kwargs: Any
+    ):
         super().__init__(trainable=False, **{"dtype": "float32", **kwargs})
+        self.portable = portable
         self.rows = [dict(row) for row in rows]
         self.statistics = _decoded(statistics) if isinstance(statistics, str) else statistics
 
@@ -40,7 +46,9 @@ class Preprocessing(keras.layers.Layer):
         return tf.map_fn(one, images, fn_output_signature=made)
 
     def _one(self, image: tf.Tensor) -> tf.Tensor:
-        return tf.cast(apply_ops(image, self.rows, NO_SEED, self.statistics), tf.float32)
+        ops = PORTABLE_OPS if self.portable else OPS
+        made = apply_ops(image, self.rows, NO_SEED, self.statistics, ops=ops)
+        return tf.cast(made, tf.float32)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _traced(self, image: tf.Tensor) -> tf.Tensor:
@@ -53,7 +61,8 @@ class Preprocessing(keras.layers.Layer):
         statistics = base64.b64encode(held.getvalue()).decode()
         own = super().get_config()
         del own["trainable"]
-        return {**own, "rows": self.rows, "statistics": statistics}
+        arguments = {"rows": self.rows, "statistics": statistics, "portable": self.portable}
+        return {**own, **arguments}
 
 
 def _decoded(text: str) -> dict[str, np.ndarray]:

@@ -75,7 +75,7 @@ def split_name(
 
 
 def _read(text: str, variation: Variation | None) -> Any:
-    """Return `text` as a value of the variation, or unchanged if it cannot be converted."""
+    """Convert `text` to the type of the variation's values; return it unchanged if that fails."""
     if isinstance(variation, Choice):
         return next((value for value in variation.values if str(value) == text), text)
     try:

@@ -141,7 +141,7 @@ def _unknown(
 
 
 def _keys() -> Iterator[tuple[str, set[str]]]:
-    """Yield the name and the keys of every table that is not in a list."""
+    """Yield the name and the keys of every TOML table, except those in arrays of tables."""
     for name, kind in TABLES.items():
         yield name, set(kind.model_fields)
     for name in ("optimizer", "schedule"):

@@ -147,15 +147,19 @@ class LoadedRun:
                     due = index + 1
             leave_out(len(paths))
 
-    def model_with_preprocessing(self, batch_size: int | None = None) -> keras.Model:
+    def model_with_preprocessing(
+        self, batch_size: int | None = None, portable: bool = False
+    ) -> keras.Model:
         """Return a model from raw uint8 images to probabilities that shares this model's weights.
 
         Images may have any size if an op resizes them, but all images of a batch the same. If
-        `batch_size` is 1, the graph contains no loop.
+        `batch_size` is 1, the graph contains no loop over images. If `portable` is True, it uses
+        only operations that ONNX and LiteRT have too.
         """
         for size in ((None, None), self.shape[:2]):
             raw = keras.Input((*size, self.shape[-1]), batch_size, "uint8", name="image")
-            made = Preprocessing(self.rows, self.statistics, name="preprocessing")(raw)
+            layer = Preprocessing(self.rows, self.statistics, portable, name="preprocessing")
+            made = layer(raw)
             if None not in made.shape[1:]:
                 break
         return keras.Model(raw, self.model(made), name=self.model.name)
@@ -194,15 +198,20 @@ class LoadedRun:
         return f"expected {size} pixels, since no op resizes images"
 
 
-def load_run(path: str | Path) -> LoadedRun:
+def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
     """Load a finished run. Only the run's directory is read, which may have been moved.
+
+    Args:
+        path: Path of the run directory.
+        precision: Keras' dtype policy of the model, or None for that of the recipe.
 
     Raises:
         InputError: If the directory contains no finished run, a file in it is damaged, or a newer
             version of the package wrote it.
     """
     directory = RunFiles(Path(path)).check_finished()
-    model, identity = _with_one_output(trained_model(directory)), directory.identity
+    model = _with_one_output(trained_model(directory, precision))
+    identity = directory.identity
     statistics = directory.statistics() or {}
     error = directory.result()["top1_error"]
     return LoadedRun(model, tuple(identity.classes), identity.eval_ops, statistics, error)
@@ -220,12 +229,12 @@ def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRu
     return LoadedRun(model, classes, rows_of(model.inputs[0].shape[1], preprocess), {})
 
 
-def trained_model(directory: RunFiles) -> keras.Model:
-    """Return the model of a finished run with its trained weights."""
+def trained_model(directory: RunFiles, precision: str | None = None) -> keras.Model:
+    """Return the model of a finished run with its weights, by default in the run's precision."""
     recipe, weights = directory.recipe(), directory.weights()
     before = keras.config.dtype_policy()
     try:
-        keras.config.set_dtype_policy(recipe.precision or "float32")
+        keras.config.set_dtype_policy(precision or recipe.precision or "float32")
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
     finally:
         keras.config.set_dtype_policy(before)

@@ -1,10 +1,14 @@
 """Standard streams on which writes never fail, and a quiet import of TensorFlow."""
 
+import contextlib
 import io
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from typing import Any
+
+from keras_ilsvrc.errors import InputError
 
 
 def open_streams() -> None:
@@ -48,18 +52,33 @@ def quiet_tensorflow() -> None:
     TensorFlow's first messages come from compiled code, before any setting can suppress them.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            import tensorflow as tf
+    with quiet():
+        import tensorflow as tf
 
-            tf.config.list_physical_devices()
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Suppress what compiled code writes to stderr in the block, unless an error is unexpected.
+
+    `sys.stderr` still shows what Python code writes to it. After an `InputError`, whose line says
+    all, nothing else is shown.
+    """
+    sys.stderr.flush()
+    before, shown = sys.stderr, os.dup(2)
+    with tempfile.TemporaryFile() as messages, open(shown, "w", errors="backslashreplace") as text:
+        os.dup2(messages.fileno(), 2)
+        sys.stderr = text
+        try:
+            yield
+        except InputError:
+            raise
         except Exception:
+            text.flush()
             messages.seek(0)
             os.write(shown, messages.read())
             raise
         finally:
+            sys.stderr = before
             os.dup2(shown, 2)
-            os.close(shown)

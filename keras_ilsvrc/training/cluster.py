@@ -169,7 +169,7 @@ def _answers(address: str, timeout: float) -> bool:
 
 
 def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
-    """Wait until all other workers answer, and log the missing ones, as TensorFlow does not.
+    """Wait until all other workers answer; log those that have not, which TensorFlow does not do.
 
     Args:
         cluster: Workers to wait for.

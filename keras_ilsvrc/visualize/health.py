@@ -17,7 +17,7 @@ from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
 
 # All thresholds are our choice; Zeiler and Fergus judge filters by eye.
-ALIKE = 0.95  # absolute cosine similarity of weights from which two filters are duplicates
+ALIKE = 0.95  # cosine similarity of weights at and above which two filters are duplicates
 HALF = 0.5  # fraction of a filter's energy above which a frequency band dominates
 SMALLEST = 5  # smallest kernel size at which low and high frequencies can be distinguished
 # Upper limit of low frequencies, in cycles per kernel size. Kernels are small, so their spectra are

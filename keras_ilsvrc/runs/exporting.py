@@ -1,0 +1,132 @@
+"""Export of the trained network of a run, with its preprocessing and its class names."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from keras_ilsvrc import files
+from keras_ilsvrc.data.imagenet_names import readable
+from keras_ilsvrc.data.types import Rows
+from keras_ilsvrc.errors import InputError, printable
+from keras_ilsvrc.runs.evaluate import restore
+from keras_ilsvrc.runs.loaded import load_run
+from keras_ilsvrc.weights.export import FORMATS, export
+
+COUNT = 8  # test images that check an export
+COLOURS = {1: "L", 3: "RGB"}  # Pillow's names of the colours of images, by channels
+
+
+class Exported(NamedTuple):
+    """Exported network of a run.
+
+    Attributes:
+        code: Lines of Python that run the export on the file photo.jpg.
+        names: File with the names of the classes, one per line.
+        classes: Number of classes.
+        shape: Shape of a batch of images; None for sizes that may vary.
+        dtype: Data type of the images.
+        checked: Description of the images that checked the export.
+        difference: Largest difference of a probability from that of the run.
+    """
+
+    code: str
+    names: Path
+    classes: int
+    shape: tuple[int | None, ...]
+    dtype: str
+    checked: str
+    difference: float
+
+
+def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> Exported:
+    """Export the network of a finished run in float32, and write the names of its classes beside.
+
+    Args:
+        path: Path of the run directory.
+        name: Name of the format, one of `FORMATS`.
+        out: File to write, or folder for a SavedModel.
+        preprocessing: Whether the export takes raw uint8 images and preprocesses them itself. If
+            not, it takes float32 images as `LoadedRun.preprocess` returns them.
+
+    Raises:
+        InputError: As `load_run` and `export` do.
+    """
+    run = load_run(path, "float32")
+    form = FORMATS[name]
+    raw = run.model_with_preprocessing(
+        None if form.only_tensorflow else 1, portable=not form.only_tensorflow
+    )
+    images = _test_images(path)
+    checked = f"{len(images)} test images of the run"
+    if not images:
+        images = _sample_images(raw.inputs[0].shape, run.rows)
+        checked = "two photographs of scikit-learn and noise"
+    batches = [run.preprocess(image) for image in images]
+    expected = [np.asarray(run.model(batch, training=False)) for batch in batches]
+    model = raw if preprocessing else run.model
+    given = [image[None] for image in images] if preprocessing else batches
+    difference = export(model, out, name, given, expected)
+    names = out.with_suffix(".classes.txt")
+    with files.whole(names) as part:
+        part.write_text("".join(f"{_line(one)}\n" for one in run.classes), encoding="utf-8")
+    image = model.inputs[0]
+    code = _reading(path, image.shape, preprocessing) + form.code.format(path=str(out))
+    return Exported(code, names, len(run.classes), image.shape, image.dtype, checked, difference)
+
+
+def _test_images(run: Path) -> list[np.ndarray]:
+    """Return up to `COUNT` raw test images of a run; none if its data is not there or changed."""
+    try:
+        split = restore(run, log=lambda line: None).test
+        some = np.unique(np.linspace(0, len(split) - 1, COUNT).astype(int))
+        return [np.asarray(split.image(index)) for index in some]
+    except (InputError, tf.errors.OpError):
+        return []
+
+
+def _sample_images(shape: tuple[Any, ...], rows: Rows) -> list[np.ndarray]:
+    """Return two photographs, one upright, and noise, as raw images (height, width, channels).
+
+    Args:
+        shape: Shape of a batch of raw images; height and width are None if they may vary.
+        rows: Ops that the images must be large enough for.
+    """
+    _, *size, channels = shape
+    least = max([row.get("size", 1) for row in rows], default=1)
+    first, second = load_sample_images().images
+    noise = np.random.default_rng(0).integers(0, 256, (least, least, 3), "uint8")
+    made = []
+    for pixels in (first, second.transpose(1, 0, 2), noise):
+        height, width = (
+            own or max(found, least) for own, found in zip(size, pixels.shape, strict=False)
+        )
+        image = Image.fromarray(pixels).resize((width, height)).convert(COLOURS[channels])
+        made.append(np.asarray(image).reshape(height, width, channels))
+    return made
+
+
+def _reading(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str:
+    """Return lines of Python that read the file photo.jpg as the batch `images`."""
+    if not preprocessing:
+        return (
+            "import keras_ilsvrc\n"
+            f"images = keras_ilsvrc.load_run({str(run)!r}).preprocess('photo.jpg')\n"
+        )
+    _, height, width, channels = shape
+    resized = f".resize(({width}, {height}))" if width else ""
+    axis = "" if channels == 3 else ", ..., None"
+    return (
+        "import numpy, PIL.Image\n"
+        f"photo = PIL.Image.open('photo.jpg').convert({COLOURS[channels]!r}){resized}\n"
+        f"images = numpy.asarray(photo)[None{axis}]\n"
+    )
+
+
+def _line(name: str) -> str:
+    """Return the name of a class, with the readable name of one of ImageNet behind a tab."""
+    own, shown = printable(name), readable(name)
+    return own if shown == name else f"{own}\t{shown}"

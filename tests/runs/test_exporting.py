@@ -1,0 +1,88 @@
+"""Exports of a run: used without this package, with the probabilities and classes of the run."""
+
+import shutil
+
+import numpy as np
+import pytest
+from commands import call, refused, said
+from PIL import Image
+from small import STANDARDISE, draw_photos, on_photos, run
+
+import keras_ilsvrc
+from keras_ilsvrc.weights import export as exports
+
+pytestmark = pytest.mark.tensorflow
+RESIZE = '{op = "resize_shorter", size = 10}, {op = "centre_crop", size = 8}'
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run in half precision on photographs, of which one class has the name of a synset."""
+    folder = tmp_path_factory.mktemp("it's here")
+    photos = draw_photos(folder / "photos")
+    for light in photos.glob("*/light"):
+        light.rename(light.with_name("n01440764"))
+    ops = f"[{RESIZE}, {STANDARDISE}]"
+    recipe = on_photos(
+        photos,
+        *(
+            f"data.train_ops={ops}",
+            f"data.eval_ops={ops}",
+            "precision=mixed_bfloat16",
+            "schedule.steps=2",
+        ),
+        op=STANDARDISE,
+    )
+    run(recipe, folder / "run")
+    return folder / "run", photos
+
+
+def code_of(printed):
+    return printed.split("Run it in Python:\n\n")[1]
+
+
+@pytest.mark.parametrize("name", exports.FORMATS)
+def test_the_printed_lines_run_the_export_on_a_photograph(name, trained, tmp_path, monkeypatch):
+    path = tmp_path / f"a b{exports.FORMATS[name].suffix}"
+    printed = said("export", trained[0], "--format", name, "--out", path)
+    assert printed.startswith(f"{path}\n")
+    assert "height, width, 3), uint8" in printed
+    assert "checked on 6 test images of the run: largest difference" in printed
+    assert (tmp_path / "a b.classes.txt").read_text() == "dark\nn01440764\ttench\n"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 23, 3), "uint8")
+    Image.fromarray(noise).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    values = []
+    code = code_of(printed).replace("photo.jpg", "photo.png")
+    exec(code, {"print": lambda *x: values.extend(x)})
+    loaded = keras_ilsvrc.load_run(trained[0], "float32")
+    expected = loaded.model(loaded.preprocess(tmp_path / "photo.png"))
+    np.testing.assert_allclose(values[0], expected, atol=1e-5)
+
+
+def test_a_run_without_its_images_is_checked_on_others(trained, tmp_path, monkeypatch):
+    path = shutil.copytree(trained[0], tmp_path / "moved")
+    trained[1].rename(trained[1].with_name("gone"))
+    try:
+        printed = said("export", path, "--format", "keras", "--no-preprocessing")
+    finally:
+        trained[1].with_name("gone").rename(trained[1])
+    assert printed.startswith(f"{path}/moved.keras\ninput: preprocessed images, (images, 8, 8, 3)")
+    assert "checked on two photographs of scikit-learn and noise" in printed
+    Image.new("RGB", (20, 30)).save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    shown = []
+    exec(code_of(printed), {"print": shown.append})
+    assert shown[0].shape == (1, 2)
+
+
+def test_bad_exports_are_refused_before_anything_is_written(trained, tmp_path):
+    run, (folder := tmp_path / "a.saved_model").mkdir()
+    assert "did you mean 'onnx'?" in refused("export", trained[0], "--format", "onx")
+    line = refused("export", trained[0], "--format", "onnx", "--out", tmp_path / "a.pb")
+    assert line.endswith("expected a file that ends in .onnx")
+    line = refused("export", trained[0], "--format", "saved_model", "--out", folder)
+    assert "there is a folder of this name" in line
+    assert "contains no finished run" in refused("export", tmp_path, "--format", "onnx")
+    assert call("export", trained[0]).status == 2
+    assert [one.name for one in tmp_path.iterdir()] == ["a.saved_model"]
