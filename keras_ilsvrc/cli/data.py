@@ -67,8 +67,10 @@ def check(
         print(json.dumps(table, indent=2))
     else:
         _show(found)
-        _show_faults(found)
-        _draw(found, sheet)
+        try:
+            _draw(found, sheet)
+        finally:  # also if the sheet cannot be written
+            _show_faults(found)
         _advise(found)
     if found.bad:
         raise typer.Exit(BAD_INPUT)

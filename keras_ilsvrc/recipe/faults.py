@@ -11,6 +11,7 @@ from keras_ilsvrc.errors import nearest
 from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
 
 MOST = 20  # maximum number of faults in a message
+LONG = re.compile(r"(\"{3}|'{3}).*?\1", re.DOTALL)  # strings of several lines
 # Line that begins with a heading, as `[data]` or `[[departs]]`, or with a key, as `seed = 0`.
 START = re.compile(r"(\[\[?)([\w\s.\"'-]+)\]{1,2}\s*(?:#.*)?$|([\w\s.\"'-]+)=")
 # {key: value that needs a validation split}; None if every value needs one.
@@ -163,13 +164,14 @@ def _value(table: Any, place: Place) -> Any:
 def _lines(text: str) -> dict[Place, int]:
     """Return {place: line} for the headings, keys and tables in lists of a TOML text."""
     content, found, count = tomllib.loads(text), dict[Place, int](), Counter[Place]()
+    text = LONG.sub(lambda match: "\n" * match[0].count("\n"), text)
     table, key = Place(), Place()
     for number, line in enumerate(text.split("\n"), 1):
         place = Place()
         if match := START.match(line.strip()):
             own = _parts(match[2] or match[3])
             place = {"[[": (*own, count[own]), "[": own}.get(match[1], (*table, *own))
-        # Lines of long strings and lists may look like headings or keys.
+        # Lines of long lists may look like headings.
         if match and _value(content, place) is not None:
             key = place
             if match[1]:

@@ -36,7 +36,7 @@ DECODED = (
 )
 SPLIT_OTHERWISE = (
     "since version 0.2.0, folders without folders validation and test are split in another way; "
-    "pass --data SOURCE with folders train, validation and test, or train again"
+    "train again, or pass `--data SOURCE` with folders train, validation and test to evaluate"
 )
 Rows = list[dict[str, float | None]]
 

@@ -1,6 +1,7 @@
 """`data check` as a person runs it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -118,6 +119,33 @@ def test_classes_are_counted_and_drawn_and_the_next_command_is_shown(check, tmp_
         assert sheet.height <= 1080
         colours = {colour[:3] for _, colour in sheet.convert("RGB").getcolors(2**20)}
     assert any(colour[2] == 99 for colour in colours)
+
+
+def test_a_file_of_the_user_is_not_overwritten_by_the_sheet(images, monkeypatch):
+    monkeypatch.chdir(images / "test")
+    for _ in range(2):  # the second time, the sheet is ours
+        assert "examples of 2 classes" in call("data", "check", "..").stdout
+    sheet = images / "test" / "contact_sheet.png"
+    Image.new("L", (3, 3)).save(sheet)
+    before = sheet.read_bytes()
+    assert "no contact sheet: contact_sheet.png is another" in call("data", "check", "..").stdout
+    assert sheet.read_bytes() == before
+
+
+def test_bad_files_are_listed_although_the_sheet_cannot_be_written(check, images, monkeypatch):
+    (images / "train" / "emu" / "z.png").write_bytes(b"")
+    check.sheet.mkdir()
+    done = check(images)
+    assert done.status == 2
+    assert "emu/z.png: an empty file" in done.stdout.splitlines()[-1]
+
+
+def test_the_next_command_has_the_name_of_the_folder(check, images, monkeypatch):
+    monkeypatch.chdir(images / "test" / "ape")
+    for split in ("train", "test"):
+        shutil.rmtree(images / split / "emu", ignore_errors=True)
+        shutil.copytree(images / split / "ape", images / split / "emu")
+    assert f"--out {images.name}.toml" in check("../..").stdout.splitlines()[-1]
 
 
 def test_a_sheet_that_cannot_be_written_is_refused_before_anything_is_read():

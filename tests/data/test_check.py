@@ -44,7 +44,7 @@ BAD = {
     "page.jpg": (b"\n <!DOCTYPE html><p>404", "looks like an HTML page: failed download?"),
     "error.jpg": (b"<?xml version='1.0'?><Error/>", "looks like an HTML page"),
     "garbage.png": (bytes(range(200)), "not an image"),
-    "bomb.png": (png_header(20_000, 20_000), "above the limit of 100 megapixels"),
+    "bomb.png": (png_header(20_000, 20_000), "400000000 pixels above the limit of 100 megapixels"),
     "large.png": (png_header(10_001, 10_000), "10001x10000 is above the limit of 100 megapixels"),
     "damaged.png": (encoded(coloured(0), "PNG")[:-40], "damaged"),
     "burnt.jpg": (WHOLE[:20] + b"\xff\xd8\xff\xe0" * 20 + WHOLE[100:], "damaged"),

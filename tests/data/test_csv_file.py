@@ -63,7 +63,10 @@ def test_a_column_of_splits_is_followed(write):
         (["file,label", *lines("images/0.png,")], ", line 14: the column label is empty"),
         (["file,label", *lines("", "gone.png,cat")], ", line 15: no such file: "),
         (["file,label", *lines("images/3.png,cat")], "images/3.png is in line 5 already"),
-        (["file,label"], "no images"),
+        (["file,label", *lines("./images/3.png,dog")], "images/3.png is in line 5 already"),
+        (["file,label"], "labels.csv: lists no images; expected a line with file and label"),
+        (["file,label", *lines()[:7]], "'größer, als' has 1 of the 3 images that splitting needs"),
+        (["file,label", *lines()[:7]], "or add a column split with train, validation and test"),
         (
             ["file,label,split", "images/0.png,a,train", "images/1.png,b,test"],
             "the class 'b' is in test, but not in train",

@@ -157,6 +157,19 @@ def test_labels_in_the_order_of_the_devkit_are_its_ids_less_one(tmp_path):
     ]
 
 
+def test_folders_give_the_labels_of_the_devkit_and_folders_in_classes_are_named(tmp_path):
+    for write in (train_as_folders, validation_as_folders, kit_as_tar):
+        write(tmp_path)
+    put(tmp_path / "train" / SORTED[0] / "more" / "1.JPEG", b"")
+    faults: list = []
+    source = open_source(f"imagenet:{tmp_path}?order=devkit", 3, faults.append)
+    assert names(source.split("train")) == [
+        name for synset in DEVKIT_ORDER for name in train_names(synset)
+    ]
+    assert [fault.name for fault in faults] == [str(tmp_path / "train" / SORTED[0] / "more")]
+    assert faults[0].reason == "a directory, not an image"
+
+
 def test_images_in_tars_are_named_by_archive_and_member(tmp_path):
     for write in (train_as_tar, validation_as_tar, kit_as_tar):
         write(tmp_path)

@@ -83,6 +83,17 @@ def test_every_fault_is_told_with_its_line_and_the_nearest_key(tmp_path):
     assert found == FAULTS.replace("FILE", str(path)).splitlines()
 
 
+def test_comments_and_long_texts_are_not_taken_for_keys(tmp_path):
+    path = tmp_path / "bad.toml"
+    text = BAD.replace("eval_ops", '  # {op = "flip"},\neval_ops').replace(
+        '  {op = "pad"},', '  # {op = "flip"},\n  {op = "pad"},'
+    )
+    path.write_text(text.replace('"they are small"', '"""\n[data]\nbatchsize = 3\n[expect]\n"""'))
+    lines = refused(path)
+    for line in ("12: data.batchsize: u", "16: data.train_ops.1.size: m", "43: expect: no error"):
+        assert any(found.startswith(f"{path}:{line}") for found in lines), (line, lines)
+
+
 def test_a_thousand_faults_are_twenty_lines_and_a_number(tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("".join(f"key{number} = 1\n" for number in range(1000)) + BAD)

@@ -41,6 +41,13 @@ def recipe(tmp_path_factory):
     return on_photos(folder, *KEYS)
 
 
+def test_mixup_of_single_images_is_refused(recipe):
+    recipe = recipe.model_copy(update={"accumulate": 4})
+    experiment = set_up(recipe, mirrored(1))
+    with pytest.raises(InputError, match=r"^data.mixup .* 4 pieces of data.batch_size 4 have only"):
+        make_update(experiment)
+
+
 def trained(recipe, path, stops=()):
     """Train with the errors of `ERRORS`, after stops at the end of some epochs."""
 

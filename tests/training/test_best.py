@@ -9,7 +9,7 @@ from toy_runs import StopAt, untrained
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.best import KeepBest
 from keras_ilsvrc.training.callbacks import Validation
-from keras_ilsvrc.training.checkpoint import Checkpoints
+from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.replicas import values_of
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
 
@@ -103,6 +103,24 @@ def test_damage_to_the_best_weights_is_named(tmp_path):
         InputError, match=f"^{path}: damaged: .* best weights \\(epoch 4\\): restore"
     ):
         best.restore()
+
+
+def test_workers_agree_on_the_lowest_error_though_only_the_chief_fails(tmp_path, monkeypatch):
+    def full(self, step, state):
+        raise OSError(28, "No space left on device")
+
+    chief, other = (KeepBest(untrained(), Checkpoints(x), print) for x in (tmp_path, None))
+    for epoch, error in enumerate(ERRORS[:3]):
+        for best in (chief, other):
+            with monkeypatch.context() as patch:
+                if best is chief and epoch == 1:
+                    patch.setattr(Checkpoints, "save", full)
+                calls = []
+                patch.setattr("keras_ilsvrc.training.best.values_of", calls.append)
+                patch.setattr("keras_ilsvrc.training.best.State", lambda _: State({}))
+                best.on_epoch_end(epoch, {"validation_error": error, "step": 2 * epoch + 2})
+            assert len(calls) == (epoch < 2)  # collectives, which all workers must call together
+    assert (chief.epoch, other.epoch) == (1, 2)
 
 
 def test_a_disk_without_room_keeps_the_best_epoch_that_was_saved(tmp_path, monkeypatch):
