@@ -176,7 +176,7 @@ class ResidualUnit(layers.Layer):
         return x.shape[-1] != target or (stride > 1 and self.shortcut != "keras")
 
     def convolution(self, x, cell, name, normalised):
-        """Apply a convolution. `normalised` says whether the caller adds BN directly after it."""
+        """Apply a convolution. `normalised` says whether BN directly follows the convolution."""
         bare = not (normalised and self.batch_norm)
         bias = {None: not self.batch_norm, True: True, "bare": bare}[self.use_bias]
         options = {"use_bias": bias, "dtype": self.dtype_policy, "kind": Conv2D}
