@@ -135,7 +135,7 @@ class ResidualUnit(layers.Layer):
         self.built = True
 
     def configured(self, body):
-        """Return a copy of the inner model in which `layer_configs` has changed layer settings."""
+        """Return a copy of the inner model with the layer settings that `layer_configs` changes."""
         for name in self.layer_configs:
             if name not in self.built_configs:
                 known = ", ".join(self.built_configs)

@@ -25,7 +25,7 @@ TABLE_1 = {
 # Section 2.1 of the VGG paper takes its LRN constants from Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # from torchvision; not in the paper
-# Section 3.1 of the paper gives a variance of 1e-2, which is a standard deviation of 0.1.
+# Section 3.1 of the paper: initial kernels have variance 1e-2, so standard deviation 0.1.
 INITIAL = {"kernel": ("normal", 0.1), "bias": {}}
 
 

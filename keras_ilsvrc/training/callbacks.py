@@ -139,7 +139,7 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Return the state of a callback: from its `get_state`, or else its `REMEMBERED` attributes."""
+    """Return a callback's state, from its method `get_state` or its attributes in `REMEMBERED`."""
     if hasattr(callback, "get_state"):
         return callback.get_state()
     state = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}
