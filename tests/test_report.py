@@ -220,6 +220,8 @@ def test_departures_are_listed_only_for_a_recipe_of_a_paper(held):
     own = dataclasses.replace(held, experiment=dataclasses.replace(held.experiment, recipe=recipe))
     assert departures(own) == []
     assert "other data" in dict(facts(own))["paper"]
+    gone = dataclasses.replace(own, history=[])
+    assert dict(facts(gone))["trained for"].startswith(f"{recipe.schedule.length}, seed")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A run in use: its answers wherever it is, on whatever images, and what it refuses."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from small import STANDARDISE, draw_photos, on_photos, run
 
@@ -138,6 +140,27 @@ def test_images_of_another_size_are_refused_if_no_op_resizes_them(small_run):
     with pytest.raises(InputError, match=r"images\[1\]: expected 8x8 pixels"):
         digits.predict([np.zeros((8, 8), "uint8"), np.zeros((9, 8), "uint8")])
     assert digits.model_with_preprocessing().input_shape == (None, 8, 8, 1)
+
+
+def test_what_an_op_rejects_or_does_not_resize_enough_is_said(loaded, tmp_path):
+    crop = [{"op": "centre_crop", "size": 8}]
+    wide = [{"op": "resize_shorter", "size": 8}]
+    for rows, part in ((crop, "crop"), (wide, r"expected 8x8 pixels .* found 8x16")):
+        net = dataclasses.replace(loaded, rows=rows)
+        image = np.zeros((4, 8, 3), "uint8")
+        Image.fromarray(image).save(tmp_path / "small.png")
+        for one in (image, tmp_path / "small.png"):
+            with pytest.raises(InputError, match=part):
+                net.predict(one)
+
+
+def test_a_file_that_can_be_read_only_later_is_not_blamed_for_its_size(loaded, files, monkeypatch):
+    """The batches leave it out, for example because its disk did not answer."""
+    none = tf.data.Dataset.from_tensors((np.zeros(0, int), np.zeros((0, *loaded.shape), "float32")))
+    monkeypatch.setattr("keras_ilsvrc.runs.loaded.readable_batches", lambda *rest: none)
+    lines = []
+    assert list(loaded.answers(files[:1], 1, lines.append)) == []
+    assert lines == [f"{files[0]}: could not be read, but can be now; try again"]
 
 
 def test_a_global_precision_is_left_as_it_is(moved, set_policy):

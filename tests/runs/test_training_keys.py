@@ -135,6 +135,10 @@ def test_a_frozen_layer_and_all_before_it_are_not_trained():
     ("name", "message"),
     [
         ("conv3_11", "freeze: .* has no layer 'conv3_11'; did you mean 'conv3_1'"),
+        (
+            "nosuch",
+            r"freeze: .* has no layer 'nosuch'; `keras-ilsvrc info '.*' --account` lists all",
+        ),
         ("predictions", "freeze is 'predictions', which leaves no weights to train"),
     ],
 )
