@@ -1,11 +1,16 @@
 """Sphinx settings, and pages that are generated from the registry, the recipes and the imports."""
 
 import ast
+import functools
+import hashlib
 import inspect
+import os
 import re
 import subprocess
 from importlib.metadata import version as installed_version
 from pathlib import Path
+
+from nbclient import NotebookClient
 
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.recipe import load
@@ -13,10 +18,12 @@ from keras_ilsvrc.recipe import load
 project = "keras_ilsvrc"
 author = "the keras_ilsvrc authors"
 version = release = installed_version("keras_ilsvrc")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "results_table.md"]
 default_role = "code"
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["notebooks.css"]
 html_show_copyright = False
 html_title = f"keras_ilsvrc {version}"
 autodoc_member_order = "bysource"
@@ -24,6 +31,21 @@ autodoc_typehints = "none"
 napoleon_custom_sections = [("Shape", "notes_style")]
 myst_heading_anchors = 2
 HERE = Path(__file__).parent
+PACKAGE = HERE.parent / "keras_ilsvrc"
+
+# The html build runs the notebooks, and only again if a notebook or the package has changed.
+CODE = b"".join(path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(HERE / "_build" / "notebooks" / hashlib.sha256(CODE).hexdigest()[:16])
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300  # seconds for one cell
+nb_merge_streams = True
+nb_output_stderr = "remove"  # TensorFlow's log
+# Commands' output arrives in pieces of 100 characters; MyST-NB would put a newline after each.
+NotebookClient.__init__ = functools.partialmethod(NotebookClient.__init__, coalesce_streams=True)
+# The notebooks' output is the same on machines with and without GPUs.
+os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 SIDE_BY_SIDE = (
     *("alexnet", "zfnet", "googlenet", "vgg19"),
     *("bn_inception", "inception_v3", "resnet34", "resnet152"),
@@ -89,9 +111,8 @@ def recipes_page():
 
 def map_page():
     """Return the page of all parts of the package, with the content and imports of each."""
-    package = HERE.parent / "keras_ilsvrc"
-    faces = {x.parent.name: x for x in package.glob("*/__init__.py")}
-    faces |= {x.stem: x for x in package.glob("*.py") if not x.stem.startswith("__")}
+    faces = {x.parent.name: x for x in PACKAGE.glob("*/__init__.py")}
+    faces |= {x.stem: x for x in PACKAGE.glob("*.py") if not x.stem.startswith("__")}
     imported = re.compile(r"(?:from|import) keras_ilsvrc\.(\w+)")
     lines = ["# The map\n", "Every part of the package, and the parts that it imports.\n"]
     lines += ["| part | content | imports | lines |", "|---|---|---|---:|"]

@@ -25,7 +25,7 @@ def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:
 
 def shorter_between(height: Side, width: Side, seed: Seed, least: int, most: int) -> Place:
     """Return the new height and width if the shorter side gets a random size, `least` to `most`."""
-    _check_order("scale_jitter: least, most", least, most)
+    check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
 
@@ -61,8 +61,8 @@ def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> 
     the range `area`, and its ratio of width to height uniformly from the range `aspect`. Height and
     width are then exchanged with probability 1/2.
     """
-    _check_order("area_crop: area", *area)
-    _check_order("area_crop: aspect", *aspect)
+    check_order("area_crop: area", *area)
+    check_order("area_crop: aspect", *aspect)
     if area[1] > 1:
         raise InputError(f"area_crop: the maximum of area is {area[1]}; expected at most 1")
     draws = tf.random.stateless_uniform((3 * TRIES + 2,), seed)
@@ -115,7 +115,8 @@ def _between(uniform: tf.Tensor, least: float, most: float) -> tf.Tensor:
     return least + (most - least) * uniform
 
 
-def _check_order(key: str, least: float, most: float) -> None:
+def check_order(key: str, least: float, most: float) -> None:
+    """Raise an InputError if the first of two numbers is the larger one."""
     if least > most:
         raise InputError(f"{key} = {least}, {most}; swap them, so that the smaller comes first")
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import Any
 
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets.variations import Variation
+from keras_ilsvrc.terminal.notebook import facts_table
 
 # Facts that are true only for the net exactly as published; they are None if the net is varied.
 MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
@@ -87,12 +87,7 @@ class Net:
             "variations": ", ".join(self.variations),
             "departs from the paper": "; ".join(self.departures) or "nowhere",
         }
-        cells = (
-            f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>"
-            for key, value in rows.items()
-            if value
-        )
-        return f"<table><caption>{escape(self.name)}</caption>{''.join(cells)}</table>"
+        return facts_table(self.name, rows)
 
     def vary(self, given: Mapping[str, Any]) -> "Net":
         """Return a copy of this net with variations, which its name lists in brackets.

@@ -26,8 +26,10 @@ from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.terminal.notebook import facts_table
 
 TOGETHER = 32  # batch size of predictions
+SHOWN = 10  # number of class names in a notebook
 
 
 class Guess(NamedTuple):
@@ -69,17 +71,32 @@ class LoadedRun:
         classes: Names of the classes, as trained.
         rows: Preprocessing ops for images.
         statistics: Image statistics that the ops need.
+        error: Top-1 test error of the run in percent; None for a network without a run.
     """
 
     model: keras.Model
     classes: tuple[str, ...]
     rows: Rows
     statistics: Mapping[str, np.ndarray]
+    error: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Height, width and channels of a preprocessed image."""
         return tuple(self.model.inputs[0].shape[1:])
+
+    def _repr_html_(self) -> str:
+        """Return the network, classes, ops and test error as a short HTML table, for notebooks."""
+        names = [readable(name) for name in self.classes]
+        some = ", ".join(names[:SHOWN] + ["..."] * (len(names) > SHOWN))
+        facts = {
+            "input": " x ".join(map(str, self.shape)),
+            "preprocessing": ", ".join(row["op"] for row in self.rows),
+            "classes": f"{len(names)}: {some}",
+            "parameters": f"{self.model.count_params():,}",
+            "test error": "" if self.error is None else f"{self.error:.2f} %",
+        }
+        return facts_table(self.model.name, facts)
 
     def preprocess(self, images: Any) -> np.ndarray:
         """Return images preprocessed for the model: (images, height, width, channels), float32.
@@ -204,7 +221,8 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
     model = _with_one_output(trained_model(directory, precision))
     identity = directory.identity
     statistics = directory.statistics() or {}
-    return LoadedRun(model, tuple(identity.classes), identity.eval_ops, statistics)
+    error = directory.result()["top1_error"]
+    return LoadedRun(model, tuple(identity.classes), identity.eval_ops, statistics, error)
 
 
 def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRun:

@@ -12,13 +12,18 @@ from keras_ilsvrc.errors import InputError
 
 
 def open_streams() -> None:
-    """Connect closed standard streams to the null device; ignore write errors on the others."""
+    """Connect closed standard streams to the null device; ignore write errors on the others.
+
+    Without a terminal there are no bars and colours, even if FORCE_COLOR is set, as in notebooks.
+    """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is `number`
     sys.stdout, sys.stderr = _text(1), _text(2)
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TTY_COMPATIBLE", "0")  # read by rich
 
 
 class _Output(io.FileIO):

@@ -54,6 +54,16 @@ def arrays(files):
     return [np.array(Image.open(file)) for file in files]
 
 
+def test_a_notebook_shows_a_run_as_a_short_table(moved, loaded):
+    page, error = loaded._repr_html_(), moved[2]["top1_error"]
+    assert "<th>classes</th><td>2: dark, light</td>" in page
+    assert f"<th>test error</th><td>{error:.2f} %</td>" in page
+    assert page.count("<tr>") == 5
+    many = dataclasses.replace(loaded, classes=tuple(map("<{}>".format, range(1000))), error=None)
+    assert "&lt;9&gt;, ...</td>" in many._repr_html_()
+    assert many._repr_html_().count("<tr>") == 4
+
+
 def test_a_moved_run_gives_the_probabilities_that_it_was_tested_with(moved, loaded, files):
     expected = moved[2]["probabilities"]
     assert loaded.classes == ("dark", "light")

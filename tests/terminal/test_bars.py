@@ -1,6 +1,9 @@
 """Work in threads keeps its order; the bar is for people who would have to wait."""
 
 import io
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -53,3 +56,11 @@ def test_threads_share_the_work_and_results_keep_its_order():
 def test_an_error_in_a_thread_reaches_the_caller():
     with pytest.raises(ZeroDivisionError):
         list(bars.in_threads(lambda number: 1 / number, [2, 1, 0], "dividing"))
+
+
+def test_colours_that_a_notebook_asks_for_draw_no_bars():
+    code = "from keras_ilsvrc.terminal import streams; streams.open_streams()"
+    code += "; from rich.console import Console; print(Console(stderr=True).is_terminal)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**os.environ, "FORCE_COLOR": "1"}, capture_output=True)
+    assert done.stdout == b"False\n"
