@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
+from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
@@ -20,7 +21,7 @@ from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.loading import load_model, load_weights
 from keras_ilsvrc.runs.evaluate import restore, without_images
 from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
-from keras_ilsvrc.runs.loaded import read_image, rows_of
+from keras_ilsvrc.runs.loaded import rows_of
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.visualize.probe import Probe
 

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
-from keras_ilsvrc.data.decode import decode_bytes, examine
-from keras_ilsvrc.data.headers import BadImage, own_limit
+from keras_ilsvrc.data.decode import read_image
+from keras_ilsvrc.data.headers import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
 from keras_ilsvrc.data.pipeline import readable_batches
 from keras_ilsvrc.data.preprocessing import Preprocessing
@@ -257,22 +257,6 @@ def rows_of(side: int, preprocess: str | None) -> Rows:
         {"op": "centre_crop", "size": side},
     ]
     return rows + ([{"op": "preprocess", "mode": preprocess}] if preprocess else [])
-
-
-def read_image(path: Path, channels: int) -> Any:
-    """Return the image in a file, (height, width, channels), uint8.
-
-    Raises:
-        InputError: If the file cannot be read, or is not an image.
-    """
-    try:
-        content = path.read_bytes()
-        examine(content, channels)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except BadImage as error:
-        raise InputError(f"{path}: {error}") from error
-    return decode_bytes(content, channels)
 
 
 def _with_one_output(model: keras.Model) -> keras.Model:
