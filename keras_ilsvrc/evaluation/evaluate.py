@@ -127,7 +127,7 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 def _probabilities(
     inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
-    """Run an `Inference`; return one row of probabilities per image, in the order of the split."""
+    """Run the model on all images; return a row of probabilities per image, in split order."""
     model, split, rows, statistics, views, entire = inference
     images, done = 0, 0  # images per step, and images in all finished steps
 

@@ -103,7 +103,7 @@ def sides_of(
 
 
 def _side(scale: tuple[float, int] | None, own: int | None, size: int) -> int | None:
-    """Return the shorter side for a scale, in pixels; None if the preprocessing ops set it."""
+    """Return a scale's shorter side in pixels, or None if the preprocessing ops determine it."""
     if scale is None or own is None:
         return None
     share, pixels = scale

@@ -144,7 +144,7 @@ def _sizes(height: int, width: int, square: int | None, stride: int | None) -> t
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Return the values that cover an image, from a number, a number per channel, or an image.
+    """Return covering values of an image's shape from a number, one per channel, or an image.
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.

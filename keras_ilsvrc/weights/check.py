@@ -8,7 +8,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits") -> float:
-    """Return the largest difference of two arrays, relative to the largest value of `theirs`.
+    """Return the largest difference between two arrays, relative to the largest value in `theirs`.
 
     Args:
         ours: Outputs of a model of this package.

@@ -13,7 +13,7 @@ Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
 def rename(arrays: Arrays, rules: Rules) -> Arrays:
-    """Rename the layers of arrays to our names. The first rule that matches a layer applies.
+    """Replace layer names in the arrays' paths by our names. The first rule that matches applies.
 
     A layer that no rule matches keeps its name. `fill` then reports that the model has no weight
     for it.
