@@ -61,7 +61,10 @@ def torchvision_step(
     models: Any = importlib.import_module("torchvision.models")
     gpu = bool(tf.config.list_physical_devices("GPU"))
     if gpu and not torch.cuda.is_available():
-        raise InputError("TensorFlow sees a GPU, but torch does not; set CUDA_VISIBLE_DEVICES=-1")
+        raise InputError(
+            "TensorFlow sees a GPU, but torch does not; to compare them on the CPU, set "
+            "CUDA_VISIBLE_DEVICES=-1"
+        )
     torch.set_num_threads(threads())
     last = {"device": "cuda" if gpu else "cpu", "memory_format": torch.channels_last}
     model = getattr(models, title)(weights=None, **OPTIONS.get(title, {})).to(**last)

@@ -77,7 +77,7 @@ def occlusion(
 
 
 class Occluder:
-    """Callable like `occlusion` that traces its graph once and reuses it for many images."""
+    """Reusable version of `occlusion`: a callable whose graph is traced once for many images."""
 
     def __init__(self, model: keras.Model, layer: str | None = None):
         self.probe = Probe(model)

@@ -23,7 +23,7 @@ ENLARGED = 48  # smaller images are enlarged to sides of about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
-    """Convert a signal to an image (height, width, 3) from 0 to 1, in which 0.5 means zero.
+    """Convert a signal to an image (height, width, 3) with values from 0 to 1; 0.5 means zero.
 
     Each signal is scaled on its own. The few largest values are cut off, so that the others are
     not too faint to be seen.
@@ -35,7 +35,7 @@ def centred(signal: np.ndarray) -> np.ndarray:
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Scale an image to the range 0 to 1, with three channels. Divide a uint8 image by 255."""
+    """Scale an image's values to 0 to 1 (uint8 values by 1/255), and return three channels."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)

@@ -23,7 +23,7 @@ SHOWN = 16  # default number of feature maps; our choice, since the paper gives 
 
 @dataclass(frozen=True)
 class TopActivations:
-    """Strongest activations of each feature map of a layer over many images, in falling order.
+    """Strongest activations of each feature map of a layer over many images, strongest first.
 
     Attributes:
         layer: Name of the layer.
@@ -46,7 +46,7 @@ class TopActivations:
 
 
 class Top:
-    """Callable like `top_activations` that traces its graph once, for use on several image sets.
+    """Reusable version of `top_activations`, whose graph is traced once for several image sets.
 
     Args:
         model: Functional model with one image as its input.

@@ -1,4 +1,4 @@
-"""Rules that translate the layer names of another framework into ours."""
+"""Rules that translate another framework's layer names into our layer names."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +39,7 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Return rules that rename the n-th layer of a chain to the n-th layer of `model`.
+    """Return rules that give the n-th layer of a chain the name of the n-th layer of `model`.
 
     Args:
         arrays: Arrays under the names of the other framework.
