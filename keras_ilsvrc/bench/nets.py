@@ -42,7 +42,7 @@ class SpeedRatio:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of a network benchmark: speeds of our net and of another package's net, settings."""
+    """Result of a network benchmark: speeds of our net and another package's net, and settings."""
 
     ours: Speed
     peer: Speed | None

@@ -1,4 +1,4 @@
-"""Names of our nets in other packages. TensorFlow is not imported, so wrong names fail fast."""
+"""Names of our nets in other packages. TensorFlow is not imported, so wrong names fail soon."""
 
 import importlib.util
 
@@ -43,7 +43,7 @@ PEERS = {
 
 
 def check_peer(name: str, package: str) -> None:
-    """Check that another package is installed and contains a net with which ours is compared.
+    """Check that the other package of a comparison is installed and contains the given net.
 
     Raises:
         InputError: If the package is unknown, has no such net or is not installed.

@@ -42,7 +42,7 @@ class Turns(keras.callbacks.Callback):
     def run(self) -> None:
         try:
             self.train(self)
-        except BaseException as error:  # `__call__` raises it in the main thread
+        except BaseException as error:  # `__call__` raises the error in the main thread
             self.error = error
             self.done.release()
 
@@ -61,7 +61,7 @@ class Turns(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Benchmark result: seconds per step of our trainer and of `fit`, cost of a checkpoint."""
+    """Benchmark result: seconds per step of our trainer and of `fit`, and checkpoint costs."""
 
     net: str
     seconds: float

@@ -42,7 +42,7 @@ class VisualizeCost:
 def measure(
     name: str, layer: str, images: int, rounds: int, progress: Progress = lambda what, share: None
 ) -> VisualizeCost:
-    """Time the search for top activations, each part of the search, and one deconvnet image.
+    """Time the search for top activations, each part of the search, and a deconvnet of one image.
 
     Args:
         name: Name of the net.

@@ -144,7 +144,7 @@ def _sizes(height: int, width: int, square: int | None, stride: int | None) -> t
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Return covering values of an image's shape from a number, one per channel, or an image.
+    """Return an image of covering values from a number, a number per channel, or an image.
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.

@@ -15,7 +15,7 @@ from keras_ilsvrc.visualize.top import TopActivations, cut, focused
 
 Picture = Callable[[int], np.ndarray]  # function that returns the image at an index
 INCH = 2.2  # width of each image in a row of images, in inches
-CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # of the seven most frequent classes; all others are grey
+CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # for the seven most frequent classes; others are grey
 ACROSS = 4  # number of feature maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
 BRIGHT = 99.5  # percentile of a signal's absolute values; larger values are black or white
@@ -35,7 +35,7 @@ def centred(signal: np.ndarray) -> np.ndarray:
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Scale an image's values to 0 to 1 (uint8 values by 1/255), and return three channels."""
+    """Scale pixel values to 0 to 1 (uint8 by 1/255), and return an image with three channels."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)

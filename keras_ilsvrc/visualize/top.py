@@ -193,7 +193,7 @@ def focused(found: TopActivations) -> TopActivations:
 
 
 def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (begin, end) of the middle of the last axis with the share `SIGNAL` of the sum."""
+    """Return (begin, end) of the middle part of each row that has `SIGNAL` of the row's sum."""
     totals = np.maximum(sums.sum(-1, keepdims=True), np.finfo("float32").tiny)
     share = np.cumsum(sums, -1) / totals
     rest = (1 - SIGNAL) / 2
@@ -216,7 +216,7 @@ class Windows:
         self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
     def of(self, place: Sequence[int], sizes: Sequence[int]) -> tuple[int, int, int, int]:
-        """Return a unit's receptive field (top, left, height, width), or the image if unknown.
+        """Return a unit's receptive field (top, left, height, width); if unknown, the whole image.
 
         Args:
             place: Row and column of the unit.

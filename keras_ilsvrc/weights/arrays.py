@@ -88,7 +88,8 @@ def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
         elif maps and isinstance(call.operation, layers.Dense) and path in ordered:
             height, width, channels = maps
             matrix = ordered[path].values
-            if matrix.shape[0] == height * width * channels:  # else `fill` raises an error
+            # A kernel with another number of rows is left as it is; `fill` then raises an error.
+            if matrix.shape[0] == height * width * channels:
                 cube = matrix.reshape(channels, height, width, -1).transpose(1, 2, 0, 3)
                 ordered[path] = ordered[path]._replace(values=cube.reshape(matrix.shape))
     return ordered

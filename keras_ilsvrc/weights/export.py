@@ -94,7 +94,7 @@ def _answers(
 
     (image,) = model.inputs
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # converters' warnings about NumPy
+        warnings.simplefilter("ignore")  # converters warn about NumPy and their own code
         form.write(model, path, [tf.TensorSpec(image.shape, image.dtype, INPUT)])
         run = form.read(path)
         return [np.asarray(run(batch)) for batch in images]
