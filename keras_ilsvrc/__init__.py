@@ -16,7 +16,7 @@ __all__ = ["InputError", "available", "build", "hypermodel", "info", "load_model
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import load_run
 
-# Attributes that import TensorFlow, so they are imported on first use: name to module.
+# {attribute: its module}. These modules import TensorFlow, so they are imported on first use.
 _LAZY = {"load_run": "keras_ilsvrc.runs.loaded"}
 _PACKAGES = ("accounting", "evaluation", "layers", "visualize", "weights")
 

@@ -1,4 +1,4 @@
-"""One-line errors for bad input and for running out of memory, without importing TensorFlow."""
+"""One-line errors for bad input and for lack of memory. TensorFlow is not imported here."""
 
 import ctypes
 import difflib
@@ -40,7 +40,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: similar known names, or else all names if at most 12."""
+    """Return a hint for a mistyped name: similar names, else all names if at most 12."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
@@ -66,7 +66,7 @@ def ran_out(error: BaseException) -> bool:
 
 @contextmanager
 def out_of_memory(advice: str) -> Iterator[None]:
-    """Convert every out-of-memory error in the block into an `InputError`.
+    """Convert every out-of-memory error in the `with` block into an `InputError`.
 
     If a TensorFlow thread terminates the process with `std::bad_alloc`, the process prints the
     same line and exits with status 2.

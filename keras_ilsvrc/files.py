@@ -19,7 +19,7 @@ LARGE = 100_000_000  # maximum bytes of files with results and statistics
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to, and rename it to `path` at the end of the block.
+    """Yield a temporary path to write to; at the end of the block, rename the file to `path`.
 
     The block writes a file, or a folder if there is none at `path` yet. It is flushed to the disk
     before it is renamed, so a kill or power cut at any moment leaves either the old file or the new
@@ -38,7 +38,7 @@ def whole(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # Windows cannot open, and so not flush, a directory
+    if os.name == "posix":  # Windows cannot open a directory to flush it
         flush(path.parent)
 
 
@@ -61,7 +61,7 @@ def read(path: Path, most: int = LARGE) -> bytes:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path}: not a regular file; remove it, or name another one")
+            raise InputError(f"{path}: not a regular file; remove it, or name another file")
         if found.st_size > most:
             raise InputError(f"{path}: {found.st_size:,} bytes; expected at most {most:,}")
         return path.read_bytes()

@@ -44,7 +44,7 @@ def hypermodel(name: str, **arguments: Any) -> "keras_tuner.HyperModel":
 
 @functools.cache
 def _hypermodel_class() -> type:
-    """Return our `HyperModel` class. Its first call imports keras-tuner, which imports Keras."""
+    """Return our `HyperModel` class. keras-tuner, which imports Keras, is imported only here."""
     import keras_tuner
 
     class NetHyperModel(keras_tuner.HyperModel):

@@ -8,10 +8,19 @@ from pathlib import Path
 # what stands in the net, as patterns. `seen`: cells of the net. `held`: the test that holds it.
 # `unseen`: why no net shows it. Other keys replace the paper's; `source` is where what it departs
 # from, or has instead, is written.
-_TABLES = {"departures": []}
+# `printed` are the tables with sizes or counts that the paper prints, by source, and how the built
+# nets compare: equal, unless a verdict follows `>`. "cut": equal if the value is rounded down, as
+# printed. Others are keys of `reasons`, with words of the reason. One `net`: a row is a layer, a
+# column a quantity. Many nets: a row is a net, a column a layer and a quantity. Cells may be empty.
+# `conv3-256 x2` is short for `conv3-256 conv3-256`.
+_TABLES = {"departures": [], "printed": {}}
 for _path in sorted((Path(__file__).parent / "paper").glob("*.toml")):
     for _name, _table in tomllib.loads(_path.read_text(encoding="utf-8")).items():
-        _TABLES[_name] = _TABLES["departures"] + _table if _name == "departures" else _table
+        if _name == "departures":
+            _table = _TABLES[_name] + _table
+        elif _name == "printed":
+            _table = _TABLES[_name] | _table
+        _TABLES[_name] = _table
 _NETS = {name: table for name, table in _TABLES.items() if "parameters" in table}
 # What papers say of more than one net: figures and rules, by name.
 FIGURES = {name: table for name, table in _TABLES.items() if name not in _NETS}

@@ -25,7 +25,7 @@ from keras_ilsvrc.visualize.rules import RULES, by_rule
 
 pytestmark = pytest.mark.tensorflow
 CONSTANTS, TESTING, TRAINING, LOOKING, *_ = take(
-    METHODS, "constants protocols training looking printed recipes"
+    METHODS, "constants protocols training looking recipes"
 )
 take(TESTING, "protocols places averages top_errors")
 take(TRAINING, "weights rates losses")

@@ -56,7 +56,7 @@ def account(model: keras.Model, opened: bool = False) -> Account:
 
 
 class Ledger:
-    """Working data of `account`: each tensor's receptive field and depth, and counted weights."""
+    """Intermediate results of `account`: receptive fields, depths, and weights already counted."""
 
     def __init__(self, images: Iterable[Any]) -> None:
         self.windows: dict[int, Window | None] = {id(image): pixels(image) for image in images}
@@ -64,7 +64,7 @@ class Ledger:
         self.depths: dict[int, int] = {}
 
     def rows(self, call: Call) -> list[Row]:
-        """Return one row for a plain layer call, or a row per inner layer for a nested model."""
+        """Return the table rows of a call: one row, or a row per inner layer of a nested model."""
         if call.inside:
             return [row for part in call.inside for row in self.rows(part)]
         layer = call.operation
@@ -81,7 +81,7 @@ class Ledger:
             )
         seen = window(call, [self.windows[id(x)] for x in call.inputs])
         for x in call.outputs:
-            # Keep existing entries: a nested model without layers returns its input tensors.
+            # Keep existing entries: an output can be an input tensor of a model without layers.
             self.windows.setdefault(id(x), seen)
         units, connections, macs = cost(call)
         above = max((self.depths.get(id(x), 0) for x in call.inputs), default=0)
@@ -98,7 +98,7 @@ class Ledger:
         return [self.row(call, numbers)]
 
     def row(self, call: Call, numbers: dict[str, Any]) -> Row:
-        """Return the row of a layer call, made of its counts and its output's receptive field."""
+        """Return the table row of a layer call, with `numbers` and the output's receptive field."""
         output = call.outputs[0]
         seen = self.windows[id(output)]
         name, kind, size = call.name, type(call.operation).__name__, output.shape[1:]
@@ -108,7 +108,7 @@ class Ledger:
         )
 
     def count(self, weights: Iterable[Any]) -> int:
-        """Return the number of parameters in the weights that no earlier call has counted."""
+        """Return the number of parameters in `weights`, except in weights counted before."""
         new = [weight for weight in weights if id(weight) not in self.counted]
         self.counted.update(map(id, new))
         return sum(math.prod(weight.shape) for weight in new)

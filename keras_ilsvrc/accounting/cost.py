@@ -10,7 +10,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Cost(NamedTuple):
-    """Numbers of units, connections and multiply-adds of a layer call; a number is None if unknown.
+    """Numbers of units, connections and multiply-adds of a layer call, or None where unknown.
 
     As in the papers, only convolutions, dense layers and LeNet's subsampling are counted. Units are
     the outputs of these layers: the neurons of the AlexNet paper. Connections include biases, as in

@@ -49,13 +49,13 @@ def pixels(image: Any) -> Window:
 
 
 def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
-    """Compute the receptive fields of the outputs from those of the inputs; None if unknown."""
+    """Return the receptive fields of a layer's outputs, or None if they cannot be computed."""
     rule = _rule(call.operation)
     known = [spans for spans in windows if spans is not None]
     if rule is None or not known or len(known) < len(windows):
         return None
     if len(known) == 1 and not any(span.stride for span in known[0]):
-        return known[0]  # all inputs see the same pixels, and so do all outputs
+        return known[0]  # every input unit sees the same pixels, so every output unit does
     for x, spans in zip(call.inputs, known):
         if any(span.stride for span in spans) and len(x.shape) != len(spans) + 2:
             return None  # the tensor does not have the axes of an image
@@ -109,7 +109,8 @@ def _cropping(call: Call, windows: list[Window]) -> Window:
 
 
 def _moved(spans: Window, amounts: Any, sign: int = 1) -> Window:
-    pairs = (amounts,) if isinstance(amounts[0], int) else amounts  # a 1D layer has only one pair
+    # A 1D layer has a single pair (before, after), the other layers have one pair per axis.
+    pairs = (amounts,) if isinstance(amounts[0], int) else amounts
     return tuple(span.slide(1, 1, sign * before) for span, (before, _) in zip(spans, pairs))
 
 
@@ -163,7 +164,7 @@ def _pointwise(call: Call, windows: list[Window]) -> Window | None:
 
 def _union(spans: Sequence[Span], units: int) -> Span:
     if len({span.stride for span in spans}) > 1:
-        # With different strides, no field size fits all units. Let each unit see the whole range.
+        # Field sizes differ between the units. Let every unit see all pixels that any unit sees.
         spans = [span.whole(units) for span in spans]
     start = min(span.start for span in spans)
     return Span(start, max(span.start + span.field for span in spans) - start, spans[0].stride)
@@ -176,7 +177,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # unknown for feature maps; `window` handles vectors without this rule
+    return None  # unknown for feature maps; for vectors, `window` does not call this
 
 
 def _rule(operation: Any) -> Rule | None:

@@ -12,7 +12,7 @@ PADDING_KINDS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Counts of one row, or sums of counts over rows. A sum is None if any of its terms is unknown.
+    """Counts for a layer call, or sums over several calls. A sum is None if any count is unknown.
 
     Attributes:
         parameters: Number of trainable parameters; a shared layer's are counted at its first call.
@@ -96,7 +96,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """Group consecutive rows with the same map size. Padding layers join the next layer."""
+        """Group consecutive rows by map size. A padding layer is in the group of the next layer."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING_KINDS:

@@ -52,7 +52,7 @@ DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"
 
 @dataclass(frozen=True)
 class ThroughputRatio:
-    """Images/s of one timed function divided by another's: median and quartiles over rounds."""
+    """Ratio of the images/s of two timed functions: median and quartiles over the timed rounds."""
 
     ours: str
     over: str
@@ -128,7 +128,7 @@ def make_files(directory: Path, count: int = FILES) -> list[str]:
 
 
 def _decoding(paths: list[str]) -> tf.data.Dataset:
-    """Return a dataset that decodes all JPEGs of one timed round, but yields only the last."""
+    """Return a dataset that decodes all JPEGs of a timed round, but yields only the last image."""
     numbers = tf.data.Dataset.range(BATCH * STEPS)
     files = tf.constant(paths)
 

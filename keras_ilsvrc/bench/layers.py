@@ -14,7 +14,7 @@ BATCH = 32
 
 
 class LayerTimes(NamedTuple):
-    """Median times of our layer and of a Keras or TensorFlow layer that is compared with it.
+    """Median times of one of our layers and of the Keras or TensorFlow layer compared with it.
 
     `ratio` is our time divided by the other; the goal is a ratio of at most `limit`.
     """
@@ -28,7 +28,7 @@ class LayerTimes(NamedTuple):
 
 
 def measure(rounds: int) -> list[LayerTimes]:
-    """Time our layers and the layers compared with them, at AlexNet's sizes, on the CPU."""
+    """Time our layers and the Keras or TensorFlow layers that do the same, at AlexNet's sizes."""
     with tf.device("/cpu:0"):
         ratios = _compare(
             (27, 27, 96),

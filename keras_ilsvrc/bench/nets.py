@@ -42,7 +42,7 @@ class SpeedRatio:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of a network benchmark: speeds of our net and another package's, and settings."""
+    """Result of a network benchmark: speeds of our net and another package's net, and settings."""
 
     ours: Speed
     peer: Speed | None
@@ -56,7 +56,7 @@ class Comparison:
 
 
 class TimedNet(NamedTuple):
-    """Network to time. `work` runs one step; `form` names how it runs, for example graph or XLA."""
+    """Network to time. `work` runs one step; `form` is the mode, for example graph or XLA."""
 
     name: str
     form: str
@@ -85,7 +85,7 @@ def measure(
         progress: Callback that gets the current activity as text and the completed fraction.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    # By default, TensorFlow takes all GPU memory and leaves none for torch.
+    # By default, TensorFlow reserves all GPU memory, so torch would have none.
     for gpu in gpus if against == "torchvision" else ():
         tf.config.experimental.set_memory_growth(gpu, True)
     jit = bool(gpus) if jit is None else jit
@@ -128,7 +128,7 @@ def _speed(net: TimedNet, times: list[float], batch: int, passes: int) -> Speed:
 
 
 def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
-    """Return the speed ratio of our net to another's, computed from their seconds per step."""
+    """Return our net's speed divided by another net's, from the seconds of each of their steps."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
     lower, median, upper = quartiles(ratios)
     return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

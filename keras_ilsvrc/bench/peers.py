@@ -1,10 +1,10 @@
-"""Names of our nets in other packages. TensorFlow is not imported, so bad names fail quickly."""
+"""Names of our nets in other packages. TensorFlow is not imported, so wrong names fail soon."""
 
 import importlib.util
 
 from keras_ilsvrc.errors import InputError, nearest
 
-# For each package: {our name for a net: its name for a net with equally many multiply-adds}.
+# For each package: {our net: the package's net with the same number of multiply-adds}.
 # Keras' ResNets are the authors' nets with a bias added to every convolution.
 # fmt: off
 PEERS = {
@@ -43,7 +43,7 @@ PEERS = {
 
 
 def check_peer(name: str, package: str) -> None:
-    """Check that a package to compare with contains a given net and is installed.
+    """Check that the other package of a comparison is installed and contains the given net.
 
     Raises:
         InputError: If the package is unknown, has no such net or is not installed.

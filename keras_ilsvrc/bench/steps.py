@@ -14,8 +14,8 @@ from keras_ilsvrc.training.strategy import threads
 
 RATE = 1e-4  # learning rate; low, so that weights hardly change
 TRIALS = 3  # number of timed rounds that decide whether a torch net runs eager or compiled
-# Build torchvision's nets without auxiliary classifiers, like ours, and without its initial
-# weights: they take SciPy minutes to draw, but do not change the time of a step.
+# Build torchvision's nets without auxiliary classifiers, as our nets are built here. Skip
+# torchvision's initialization, which takes minutes and does not change the time of a step.
 PLAIN = {"aux_logits": False, "init_weights": False}
 OPTIONS = {"googlenet": PLAIN, "inception_v3": PLAIN}
 Work = Callable[[], object]
@@ -53,7 +53,7 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
 def torchvision_step(
     title: str, shape: tuple[int, int, int], batch: int, inference: bool
 ) -> tuple[str, Work]:
-    """Return a description of a torchvision net's step, and a function that runs the step.
+    """Return (description, function) for a step of a torchvision net. The function runs the step.
 
     The step is eager or compiled, whichever is faster. Images and weights are channels-last.
     """
@@ -61,7 +61,10 @@ def torchvision_step(
     models: Any = importlib.import_module("torchvision.models")
     gpu = bool(tf.config.list_physical_devices("GPU"))
     if gpu and not torch.cuda.is_available():
-        raise InputError("TensorFlow sees a GPU, but torch does not; set CUDA_VISIBLE_DEVICES=-1")
+        raise InputError(
+            "TensorFlow sees a GPU, but torch does not; to compare them on the CPU, set "
+            "CUDA_VISIBLE_DEVICES=-1"
+        )
     torch.set_num_threads(threads())
     last = {"device": "cuda" if gpu else "cpu", "memory_format": torch.channels_last}
     model = getattr(models, title)(weights=None, **OPTIONS.get(title, {})).to(**last)

@@ -1,4 +1,4 @@
-"""Fair timing of several functions: they run alternately, so that load affects all alike."""
+"""Fair timing of several functions: they alternate, so that other load affects all equally."""
 
 import statistics
 import time
@@ -20,7 +20,7 @@ def take_turns(
     rounds: int,
     progress: Progress = lambda what, share: None,
 ) -> dict[str, list[float]]:
-    """Time each function once per round; return {name: seconds in each round}.
+    """Time each function once per round; return {function name: its seconds in each round}.
 
     Because the functions take turns, other load on the machine affects all of them alike.
     `UNCOUNTED` warm-up rounds come first.

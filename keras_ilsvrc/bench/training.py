@@ -30,7 +30,7 @@ TRAINER, FIT = "our trainer", "fit"
 
 
 class Turns(keras.callbacks.Callback):
-    """Callback that starts training in a thread and lets it run one epoch per call."""
+    """Callback that trains in a thread. Each call lets the training run for one epoch."""
 
     def __init__(self, train: Callable[["Turns"], None]):
         super().__init__()
@@ -42,7 +42,7 @@ class Turns(keras.callbacks.Callback):
     def run(self) -> None:
         try:
             self.train(self)
-        except BaseException as error:  # to be raised by `__call__` in the main thread
+        except BaseException as error:  # `__call__` raises the error in the main thread
             self.error = error
             self.done.release()
 
@@ -61,7 +61,7 @@ class Turns(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Result of the benchmark: our and `fit`'s seconds per step, and the cost of checkpoints."""
+    """Benchmark result: seconds per step of our trainer and of `fit`, and checkpoint costs."""
 
     net: str
     seconds: float
@@ -150,7 +150,7 @@ def _images(batch: int, shape: tuple[int, int, int]) -> tf.data.Dataset:
 
 
 def _checkpoint(update: Update) -> tuple[int, float]:
-    """Save three checkpoints; return the size of one in bytes and the median seconds to save it."""
+    """Save three checkpoints; return a checkpoint's size in bytes and the median saving time."""
     times = []
     with tempfile.TemporaryDirectory() as directory:
         checkpoints = Checkpoints(Path(directory))

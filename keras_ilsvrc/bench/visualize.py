@@ -18,7 +18,7 @@ INFERENCE, PROJECTIONS, TOP, ONE = "inference", "projections", "top activations"
 
 @dataclass(frozen=True)
 class VisualizeCost:
-    """Result of the benchmark: seconds of each function, and the overhead of the activation search.
+    """Seconds of the activation search, of its parts and of the deconvnet; overhead of the search.
 
     Attributes:
         seconds: Median seconds by name: inference on all images; projections of as many
@@ -42,7 +42,7 @@ class VisualizeCost:
 def measure(
     name: str, layer: str, images: int, rounds: int, progress: Progress = lambda what, share: None
 ) -> VisualizeCost:
-    """Time the search for top activations, its parts separately, and the deconvnet on one image.
+    """Time the search for top activations, each part of the search, and a deconvnet of one image.
 
     Args:
         name: Name of the net.

@@ -4,6 +4,7 @@ import csv
 import glob
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 Write = Callable[[Iterable["Prediction"], TextIO], None]
 MODES = ("caffe", "tf", "torch", "none")
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 WIDE, NARROW = 30, 10  # width of a bar for 100 %, in characters
 SHOWN = 0.01  # minimum probability at which a further class is printed on a line
 
@@ -120,7 +120,8 @@ def _files(words: Iterable[str]) -> Iterator[Path]:
     for word in words:
         if word == "-":
             text = os.fsdecode(sys.stdin.buffer.read())
-            yield from map(Path, filter(None, text.split("\0" if "\0" in text else "\n")))
+            names = text.split("\0") if "\0" in text else re.split("\r?\n", text)
+            yield from map(Path, filter(None, names))
         elif os.path.isdir(word):
             yield from _images_in(word)
         elif os.path.lexists(word) or not glob.has_magic(word):
@@ -133,11 +134,13 @@ def _files(words: Iterable[str]) -> Iterator[Path]:
 
 def _images_in(folder: str) -> Iterator[Path]:
     """Yield the paths of the images in a folder and its subfolders, sorted, except hidden ones."""
+    from keras_ilsvrc.data.headers import ENDINGS
+
     others = 0
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):
-            if os.path.splitext(name)[1].lower() in SUFFIXES:
+            if os.path.splitext(name)[1].lower() in ENDINGS:
                 yield Path(base, name)
             else:
                 others += 1

@@ -6,6 +6,7 @@ Pillow decodes all others: other formats and modes, and images that EXIF asks to
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +20,7 @@ from keras_ilsvrc.data.headers import (
     orientation,
     read_header,
 )
-from keras_ilsvrc.errors import ran_out
+from keras_ilsvrc.errors import InputError, ran_out
 
 HEAD = 4096  # first bytes of a JPEG, which usually contain its whole header
 # Pattern of a JPEG's header up to its first scan, before which all metadata must come. It requires
@@ -142,3 +143,19 @@ def examine(content: bytes, channels: int) -> Header:
         whole = header.format != "JPEG" or content.rstrip(b"\0").endswith(b"\xff\xd9")
         raise BadImage(f"a {'damaged' if whole else 'truncated'} {header.format}") from error
     return header
+
+
+def read_image(path: Path, channels: int) -> tf.Tensor:
+    """Return the image in a file, (height, width, channels), uint8.
+
+    Raises:
+        InputError: If the file cannot be read, or is not an image.
+    """
+    try:
+        content = path.read_bytes()
+        examine(content, channels)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except BadImage as error:
+        raise InputError(f"{path}: {error}") from error
+    return decode_bytes(content, channels)

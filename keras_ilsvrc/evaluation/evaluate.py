@@ -96,7 +96,7 @@ def _inferences(
     protocol: str,
     scales: Sequence[int] | None,
 ) -> list[list[Inference]]:
-    """Return a list for each pass of a protocol. Each list contains one `Inference` per scale."""
+    """Return a list for each pass of a protocol: the settings for inference at each scale."""
     if not len(split):
         raise InputError("the split contains no images; choose another split")
     if protocol == "single_view" and scales is None:
@@ -127,7 +127,7 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 def _probabilities(
     inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
-    """Run an `Inference`; return one row of probabilities per image, in the order of the split."""
+    """Run the model on all images; return a row of probabilities per image, in split order."""
     model, split, rows, statistics, views, entire = inference
     images, done = 0, 0  # images per step, and images in all finished steps
 

@@ -20,7 +20,7 @@ FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))
 
 
 class Pass(NamedTuple):
-    """Pass over all images at one or more scales, with the same kind of views at each scale."""
+    """Part of a test protocol: all images are tested with one kind of view, at some scales."""
 
     views: Callable[..., list[View]]
     scales: tuple[tuple[float, int] | None, ...]
@@ -31,7 +31,7 @@ class Pass(NamedTuple):
         return len(self.views(2, 2, 1))
 
 
-# Probabilities are averaged over the views at one scale, then over scales, then over passes.
+# Probabilities are averaged over the views at each scale, then over scales, then over passes.
 PROTOCOLS = {
     "single_view": (Pass(centre, OWN),),
     "ten_crop": (Pass(ten_crop, OWN),),
@@ -45,7 +45,7 @@ PROTOCOLS = {
 
 
 def passes_of(protocol: str) -> tuple[Pass, ...]:
-    """Return the passes over the images that a test protocol consists of.
+    """Return the passes of a test protocol. In each pass, all images are tested.
 
     Raises:
         InputError: If the protocol is unknown.
@@ -103,7 +103,7 @@ def sides_of(
 
 
 def _side(scale: tuple[float, int] | None, own: int | None, size: int) -> int | None:
-    """Return the shorter side for a scale, in pixels; None if the preprocessing ops set it."""
+    """Return a scale's shorter side in pixels, or None if the preprocessing ops determine it."""
     if scale is None or own is None:
         return None
     share, pixels = scale

@@ -44,7 +44,7 @@ def body(layer: Any) -> Any:
 
 
 def functional(layer: Any) -> bool:
-    """Return whether the layer is a built functional or Sequential model with Keras' own `call`."""
+    """Return whether a layer is a built functional or Sequential model without a custom `call`."""
     return (
         isinstance(layer, keras.Model)
         and bool(getattr(layer, "outputs", None))
@@ -171,7 +171,7 @@ def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 
 def synchronize(model: keras.Model, synchronized: bool) -> None:
-    """Set whether batch normalisation uses statistics of all replicas or of each one separately."""
+    """Let batch normalisation use statistics of all replicas together, or of each separately."""
     for layer in [*model.layers, *batch_norms(model)]:
         if hasattr(layer, "synchronized"):
             layer.synchronized = synchronized

@@ -61,7 +61,7 @@ class TableConv2D(layers.Layer):
             whole = isinstance(maps, (list, tuple)) and all(is_whole(index, 0) for index in maps)
             if not whole or not maps or len(set(maps)) < len(maps):
                 raise ValueError(
-                    f"table[{number}] is {maps!r}; expected different input maps, for example "
+                    f"table[{number}] is {maps!r}; expected distinct input maps, for example "
                     "[0, 1, 2]"
                 )
         check("kernel_size", kernel_size, is_whole(kernel_size, 1), "a whole number above 0")
@@ -96,11 +96,11 @@ class TableConv2D(layers.Layer):
         self.built = True
 
     def by_fan_in(self, initializer):
-        """Return an initializer that draws each output map's kernels with the map's own fan-in."""
+        """Return an initializer that draws each output map's kernels for the fan-in of this map."""
 
         def draw(shape, dtype=None):
-            # Rows of the table differ in length. Draw one dense kernel per length, with that number
-            # of input maps. An output map uses its part of the dense kernel for its row length.
+            # The rows of the table have several lengths. For each length n, draw a dense kernel
+            # with n input maps. A row of length n then uses its output map's part of this kernel.
             filters, counts = len(self.table), sorted({len(maps) for maps in self.table})
             dense = [initializer((*shape[:2], count, filters), dtype=dtype) for count in counts]
             dense = ops.reshape(ops.concatenate(dense, axis=2), (*shape[:2], -1))

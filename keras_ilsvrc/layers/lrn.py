@@ -73,7 +73,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _normalisation(window, k, alpha, beta):
-    """Return the normalisation function. Its custom gradient makes training twice as fast."""
+    """Return the normalisation function. The function's custom gradient speeds up training."""
 
     @ops.custom_gradient
     def normalise(a):
@@ -82,7 +82,7 @@ def _normalisation(window, k, alpha, beta):
         b = a * divisor
 
         def gradient(*args, upstream=None):
-            if upstream is None:  # TensorFlow and JAX pass `upstream` by position
+            if upstream is None:  # TensorFlow and JAX pass the gradient by position
                 (upstream,) = args
             through = ops.matmul(upstream * b / energy, window)
             return upstream * divisor - (2 * alpha * beta) * a * through

@@ -9,9 +9,9 @@ from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
-# Default initializer of the kernels of all nets. The papers' own initial values are set separately.
-# It is the Gaussian of He et al. (arXiv:1502.01852, section 2.2), whose tails Keras' "he_normal"
-# truncates. Biases start at zero.
+# Default initializer of all kernels: the Gaussian of He et al. (arXiv:1502.01852, section 2.2),
+# without truncation, unlike Keras' "he_normal". Biases start at zero. `training/initial.py` sets
+# the initial values that a paper gives for its own nets.
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_in", "distribution": "untruncated_normal"},
@@ -23,7 +23,7 @@ class Cell(NamedTuple):
     """Layer in the papers' notation, for example `conv7/2-64`, `conv1x7-192` or `maxpool3/2`."""
 
     kind: str
-    kernel: int | tuple[int, int]  # (rows, columns) if the two differ
+    kernel: int | tuple[int, int]  # one number for a square kernel, or (rows, columns)
     stride: int
     filters: int | None
 
@@ -77,7 +77,7 @@ def pad(x, cell, padding, name, dtype=None):
         return x, "valid"
     same = [size and -(-size // cell.stride) * cell.stride - size for size in sizes]
     if cell.kernel == cell.stride + 1 and after == [1, 1] and same == [0, 0]:
-        return x, "same"  # equals "ceil" padding at this size, without copying x
+        return x, "same"  # at this size, "same" and "ceil" are equal; "same" is faster
     after = [(0, zeros) for zeros in after]
     return layers.ZeroPadding2D(after, **options)(x), "valid"
 
@@ -145,7 +145,7 @@ def chain(
     border="half",
     strided_pool="ceil",
 ):
-    """Apply convolutions and pools one after another; their names are `<prefix>_<key>`.
+    """Apply convolutions and pools one after another, as layers called `<prefix>_<key>`.
 
     Args:
         x: Feature maps.

@@ -135,7 +135,7 @@ class ResidualUnit(layers.Layer):
         self.built = True
 
     def configured(self, body):
-        """Return a copy of the inner model in which `layer_configs` has changed layer settings."""
+        """Return a copy of the inner model with the layer settings that `layer_configs` changes."""
         for name in self.layer_configs:
             if name not in self.built_configs:
                 known = ", ".join(self.built_configs)
@@ -176,7 +176,7 @@ class ResidualUnit(layers.Layer):
         return x.shape[-1] != target or (stride > 1 and self.shortcut != "keras")
 
     def convolution(self, x, cell, name, normalised):
-        """Apply a convolution. `normalised` says whether the caller adds BN directly after it."""
+        """Apply a convolution. `normalised` says whether BN directly follows the convolution."""
         bare = not (normalised and self.batch_norm)
         bias = {None: not self.batch_norm, True: True, "bare": bare}[self.use_bias]
         options = {"use_bias": bias, "dtype": self.dtype_policy, "kind": Conv2D}

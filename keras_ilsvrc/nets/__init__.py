@@ -35,7 +35,7 @@ def info(name: str, **variations: object) -> Net:
 
 
 def depths(name: str, **variations: object) -> dict[int, str]:
-    """Return the net and all nets that differ from it only in depth, as {depth: name}.
+    """Return {depth: name} for this net and all nets that differ from this net only in depth.
 
     Args:
         name: Name of the net, as in `info`.

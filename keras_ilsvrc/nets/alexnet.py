@@ -37,7 +37,7 @@ INITIAL = {
 }
 # fmt: on
 SECTION_3_3 = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
-CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divides alpha by 5
+CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divides alpha by size
 
 
 def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, conv1, width):
@@ -49,8 +49,8 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
         towers = min(published_towers, groups)
         if cell.filters % towers or (lrn == "tower" and cell.filters % 2):
             raise InputError(
-                f"width is {width}, so that {name} has {cell.filters} maps; expected a width for "
-                "which this is an even number"
+                f"width is {width}, so that {name} has {cell.filters} maps; expected a width that "
+                "gives an even number of maps"
             )
         table[name] = cell, towers, follow
     lrn_groups = {"all": 1, "tower": 2, "none": None}[lrn]

@@ -13,7 +13,7 @@ ALEXNET = Family(
         "pool": Choice(("3/2", "2/2")),
         "pool_kind": Choice(("max", "average")),  # "average" is not in the paper
         "lrn": Choice(("all", "tower", "none")),
-        "dropout": Number(0.5, least=0, below=1),  # the paper has only 0.5
+        "dropout": Number(0.5, least=0, below=1),  # the paper uses only 0.5
         "groups": Choice((2, 1)),
         "conv1": Choice(("11/4", "7/2")),  # "7/2" is from ZFNet
         "width": WIDTH,
@@ -70,7 +70,7 @@ ONE_WEIRD_TRICK = Family(
     news=("AlexNet in one column of 64 to 384 maps", "no groups, no LRN", "conv1 padded by 2"),
 )
 
-# Caption of figure 2: units of each layer.
+# Krizhevsky et al. 2012, caption of figure 2: number of units of each layer.
 FIGURE_2 = {
     "conv1": 253_440,
     "conv2": 186_624,

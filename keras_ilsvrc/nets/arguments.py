@@ -63,7 +63,7 @@ def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any
 
 
 def check_keras(classifier_activation: Any) -> None:
-    """Raise an InputError if Keras uses channels first, or if the activation is unknown to it."""
+    """Raise an InputError if Keras uses channels first or does not know the output activation."""
     import keras
 
     if keras.config.image_data_format() != "channels_last":

@@ -23,8 +23,8 @@ TABLE_1 = {
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
 AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # Szegedy et al. 2014, section 5
-AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # Szegedy et al. 2014, section 5
-# The paper's figure 3 shows LRN layers without constants; these are from Krizhevsky et al. 2012.
+AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # of an auxiliary classifier (section 5)
+# The paper gives no LRN constants (figure 3). The values are those of Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the paper
 
@@ -103,7 +103,7 @@ def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
 
 
 def googlenet_bn(image, classes, auxiliary):
-    """Return the logits or feature maps of torchvision's GoogLeNet, as `googlenet` does.
+    """Return the logits of torchvision's GoogLeNet, or the maps of 5b if `classes` is None.
 
     This version has BN, 3x3 convolutions instead of 5x5, a 2x2 pool4 and a dropout rate of 0.2.
     """

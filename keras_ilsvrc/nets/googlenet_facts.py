@@ -39,7 +39,7 @@ GOOGLENET_BN = replace(
 )
 
 # fmt: off
-# Table 1: output size, parameters and operations of each layer.
+# Szegedy et al. 2014, table 1: output size, parameters and operations of each layer.
 TABLE_1 = {
     "conv1":        ("112x112x64",  "2.7K",  "34M"),
     "pool1":        ("56x56x64",    "",      ""),

@@ -10,7 +10,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Layers before the first Inception module, in the papers' notation, and their padding.
+# Layers before the first Inception module: (layer in the papers' notation, padding).
 STEM = {
     "conv1a": ("conv3/2-32",  "valid"),
     "conv2a": ("conv3-32",    "valid"),
@@ -21,7 +21,7 @@ STEM = {
     "pool5a": ("maxpool3/2",  "valid"),
 }
 # fmt: on
-FORMS = {  # (BN momentum, not in the paper; padding of average pools; dropout rate)
+FORMS = {  # (BN momentum, which the paper does not give; padding of average pools; dropout rate)
     "tensorflow": (0.99, "half", 0.2),
     "torchvision": (0.9, 1, 0.5),
 }
@@ -46,7 +46,7 @@ def figure_5(x, name, projected, **options):
 
 
 def figure_6(x, name, maps, **options):
-    """Apply the Inception module for 17x17 maps: 1x7 and 7x1 convolutions replace each 7x7."""
+    """Apply the Inception module for 17x17 maps; 1x7 and 7x1 kernels replace each 7x7 kernel."""
     rows = (
         {"1x1": "conv1-192"},
         {"7x7_reduce": f"conv1-{maps}", "1x7": f"conv1x7-{maps}", "7x1": "conv7x1-192"},

@@ -50,7 +50,7 @@ CODES = [
 
 
 def lenet5(image, classes):
-    """Return the output of LeNet-5's `RadialBasis` layer, or maps of C5 if `classes` is None."""
+    """Return the output of LeNet-5's `RadialBasis` layer, or C5's maps if `classes` is None."""
     if classes not in (None, len(CODES)):
         raise InputError(
             f"lenet5 has ten codes, one per digit, but classes is {classes}: pass 10, or build "

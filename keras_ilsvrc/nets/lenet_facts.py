@@ -20,7 +20,7 @@ LENET = Family(
     ),
 )
 
-# Section II.B: trainable parameters and connections of each layer.
+# LeCun et al. 1998, section II.B: trainable parameters and connections of each layer.
 SECTION_2B = {
     "c1": (156, 122_304),
     "s2": (12, 5_880),

@@ -73,7 +73,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     import keras
 
-    # Register the classes that a compiled model, or one with its preprocessing, may contain.
+    # Register the custom classes of compiled models and of models with preprocessing layers.
     names = ["training.constraints", "training.optimizers", "training.schedules"]
     names += ["data.preprocessing"] * (keras.backend.backend() == "tensorflow")
     for name in names:
@@ -100,9 +100,10 @@ def check_exists(path: str | Path, what: str) -> None:
 
 
 def _read(path: str | Path, load: Callable[[str], Any]) -> Any:
-    """Return `load(path)`, or raise an InputError that names the file if this fails."""
+    """Return `load(path)`. If loading fails, raise an InputError that names the file."""
     try:
-        with warnings.catch_warnings():  # Keras only warns when it skips weights
+        with warnings.catch_warnings():
+            # Turn Keras' warning that it skips weights into an error.
             warnings.filterwarnings("error", "Skipping nested container")
             return load(str(path))
     except Exception as error:

@@ -66,7 +66,7 @@ def nin_cifar10(image, classes, head):
         return x
     if head == "average":
         return average(x)
-    x = layers.Flatten(name="flatten")(x)  # section 4.6 compares dense layers with averages
+    x = layers.Flatten(name="flatten")(x)  # compared with average pooling in section 4.6
     if head == "dense_dropout":
         x = layers.Dropout(0.5, name="drop3")(x)
     return parts.dense(x, classes, "logits")

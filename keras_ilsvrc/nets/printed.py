@@ -23,7 +23,7 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table printed in a paper. `lines` returns its values, in which K means `thousand`."""
+    """Table printed in a paper. `lines` returns its values; K in a value stands for `thousand`."""
 
     title: str
     lines: Callable[[], list[Line]]

@@ -90,7 +90,7 @@ class Net:
         return facts_table(self.name, rows)
 
     def vary(self, given: Mapping[str, Any]) -> "Net":
-        """Return a copy of this net with variations, which its name lists in brackets.
+        """Return a copy of this net with variations. The copy's name lists them in brackets.
 
         Raises:
             InputError: If a variation is unknown or its value is not allowed.
@@ -123,7 +123,7 @@ class Net:
         )
 
 
-# Arguments of `build` that all nets share. Errors suggest them in place of a misspelled argument.
+# Arguments of `build` that all nets share. Errors for a misspelled argument suggest similar ones.
 SHARED_ARGUMENTS = (
     "include_top",
     "weights",

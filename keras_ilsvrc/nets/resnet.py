@@ -35,19 +35,19 @@ INITIAL = {"kernel": ("he",), "bias": {}}
 
 
 class Variant(NamedTuple):
-    """Settings in which published versions of the same residual net differ."""
+    """Settings that distinguish one published version of the residual nets from the others."""
 
     bottleneck: str  # key of the bottleneck unit in UNITS
     pool1: str  # padding of pool1
     batch_norm: dict[str, float]
-    use_bias: bool | str | None = None  # argument of ResidualUnit
+    use_bias: bool | str | None = None  # argument of `ResidualUnit`, where None is the default
     stem_norm: bool = True  # whether BN and ReLU follow conv1
     stride_last: bool = False  # whether the last unit of a stage, not the first, has stride 2
 
 
 FORMS = {
     "authors": Variant("bottleneck", "ceil", BATCH_NORM),
-    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # in torchvision and He et al. 2016
+    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # of torchvision and He et al. 2016
     "keras": Variant("bottleneck", "half", KERAS_BATCH_NORM, use_bias=True),
     "keras_v2": Variant(
         "bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", stem_norm=False, stride_last=True

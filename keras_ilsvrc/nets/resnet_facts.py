@@ -9,7 +9,7 @@ from keras_ilsvrc.nets.printed import Line, Printed
 from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
 
 ORDERS = ("original", "bn_after_add", "relu_before_add", "relu_preact", "full_preact")
-# The last five are option A with scaling, gating or dropout (He et al., arXiv:1603.05027, table 1).
+# The last five shortcuts are option A with scaling, gating or dropout (arXiv:1603.05027, table 1).
 SHORTCUTS = Choice(
     (
         *("A", "B", "C", "none"),
@@ -101,7 +101,7 @@ V2_KERAS = replace(
     ),
 )
 
-# Table 1: FLOPs by depth, where a multiply-add is one FLOP, and the map size of each stage.
+# arXiv:1512.03385, table 1: FLOPs by depth (multiply-adds), and the map size of each stage.
 TABLE_1 = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
 SIZES = {"conv1": 112, "conv2": 56, "conv3": 28, "conv4": 14, "conv5": 7}
 
@@ -130,7 +130,7 @@ NETS = {
 
 
 def printed_lines(sizes: dict[str, int], quantity: str, total: str, why: str = "") -> list[Line]:
-    """Return the values printed in a table: each stage's map size, and `total` for the net."""
+    """Return the printed map size of each stage, and the net's `total`, for example its FLOPs."""
     # The paper calls the stages with several units conv2_x, conv3_x and so on.
     labels = {stage: stage if stage == "conv1" else f"{stage}_x" for stage in sizes}
     lines = [Line(labels[x], "size", x, f"{size}x{size}") for x, size in sizes.items()]

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from keras_ilsvrc.nets.printed import Printed
 
-# For each NAME, there is a module NAME_facts with a table NETS. Nets are listed in this order.
+# For each NAME, the module NAME_facts has a table NETS. `available` lists nets in this order.
 PAPERS = (
     "lenet",
     "alexnet",
@@ -21,7 +21,7 @@ PAPERS = (
 )
 _FACTS = [import_module(f"keras_ilsvrc.nets.{paper}_facts") for paper in PAPERS]
 NETS = {name: replace(net, name=name) for facts in _FACTS for name, net in facts.NETS.items()}
-# Tables that the papers print about their nets, by net.
+# {name of a net: table that its paper prints about it}, for comparison with the built net.
 PRINTED: dict[str, Printed] = {}
 for _facts in _FACTS:
     PRINTED |= getattr(_facts, "PRINTED", {})

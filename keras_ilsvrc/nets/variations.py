@@ -11,14 +11,14 @@ class Choice:
     """Variation with a list of valid values, of which the first is the published one."""
 
     values: tuple[Any, ...]
-    same_net: bool = False  # whether a net with another value still counts as published
+    same_net: bool = False  # whether nets with any of the values count as published
 
     @property
     def default(self) -> Any:
         return self.values[0]
 
     def with_default(self, value: Any) -> "Choice":
-        """Return the same choice with `value` as the published value, which is the default."""
+        """Return a copy of this choice whose published value, and so its default, is `value`."""
         return replace(self, values=(value, *(x for x in self.values if x != value)))
 
     def __contains__(self, value: object) -> bool:
@@ -58,7 +58,7 @@ Variation = Choice | Number
 
 # Variations that nets of several papers share.
 AUXILIARY = Choice((False, True), same_net=True)
-WIDTH = Number(1.0, least=0.01)  # not in the papers
+WIDTH = Number(1.0, least=0.01)  # factor for all numbers of filters; not in the papers
 
 
 def split_name(
@@ -75,7 +75,7 @@ def split_name(
 
 
 def _read(text: str, variation: Variation | None) -> Any:
-    """Convert `text` to the type of the variation's values; return it unchanged if that fails."""
+    """Convert `text` to the type of the variation's values; return `text` if this is impossible."""
     if isinstance(variation, Choice):
         return next((value for value in variation.values if str(value) == text), text)
     try:

@@ -28,7 +28,7 @@ VGG_BN = replace(
     place="not an entry: torchvision's version of VGG, second in 2014",
 )
 
-# Column of each net in table 1, and millions of parameters in table 2.
+# Simonyan and Zisserman 2014: column in table 1, and millions of parameters in table 2.
 TABLES = {
     "vgg11": ("A", 133),
     "vgg11_lrn": ("A-LRN", 133),
@@ -59,7 +59,7 @@ NETS = {
 
 
 def _lines(column: str, millions: int) -> list[Line]:
-    from keras_ilsvrc.nets.vgg import TABLE_1  # not above, as this module imports Keras
+    from keras_ilsvrc.nets.vgg import TABLE_1  # imports Keras, so not at the top
 
     lines = [
         Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))

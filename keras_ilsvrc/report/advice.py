@@ -74,39 +74,30 @@ class Evidence:
         return float(np.mean(last)) <= (1 - FALLING) * float(np.mean(before))
 
     @property
-    def final(self) -> float:
-        """Validation error of the last epoch."""
-        return self.validation[-1]
-
-    @property
     def lowest(self) -> tuple[int, float]:
         """Number of the epoch with the lowest validation error (the first is 1), and this error."""
         epoch = int(np.argmin(self.validation))
         return epoch + 1, self.validation[epoch]
 
 
-Rule = tuple[str, Callable[[Evidence], bool], str]
-RULES: tuple[Rule, ...] = (
+# What each rule asks of the evidence, and its sentence.
+RULES: tuple[tuple[Callable[[Evidence], bool], str], ...] = (
     (
-        "guessing",
         lambda e: e.guessing,
         "The test error, {e.test:.1f} %, is hardly below that of guessing, {e.guess:.1f} %. Check "
         "the labels with `keras-ilsvrc data check`, then try another learning rate.",
     ),
     (
-        "overfits",
         lambda e: e.overfits and not e.guessing,
         "The training error, {e.train:.1f} %, is far below the test error, {e.test:.1f} %: the net "
         "has memorised its training images. Try more augmentation (`data.train_ops`), more weight "
-        "decay (`optimizer.l2`), or start from trained weights (`initial`).",
+        "decay, or start from trained weights (`initial`).",
     ),
     (
-        "falls",
         lambda e: e.falls and not e.guessing,
         "The loss was still falling at the end. Train for more epochs.",
     ),
     (
-        "underfits",
         lambda e: (
             e.train is not None and e.train >= HIGH and not (e.overfits or e.falls or e.guessing)
         ),
@@ -114,19 +105,16 @@ RULES: tuple[Rule, ...] = (
         "rate, or choose a larger net.",
     ),
     (
-        "rose",
-        lambda e: len(e.validation) > 1 and not e.best and e.final >= e.lowest[1] + ROSE,
+        lambda e: len(e.validation) > 1 and not e.best and e.validation[-1] >= e.lowest[1] + ROSE,
         "The validation error rose from {e.lowest[1]:.1f} % after epoch {e.lowest[0]} to "
-        '{e.final:.1f} % at the end. Set `keep = "best"` and `early_stopping`.',
+        '{final:.1f} % at the end. Set `keep = "best"` and `early_stopping`.',
     ),
     (
-        "rare",
         lambda e: bool(e.rare) and not e.balanced,
         "Few training images and a low recall: {names}. Add images of these classes, or set "
         '`loss.class_weights = "balanced"`.',
     ),
     (
-        "few",
         lambda e: e.spread >= WIDE,
         "With {e.images:,} test images, differences below {e.spread:.0f} points may be chance. Use "
         "more test images to compare runs.",
@@ -151,8 +139,9 @@ def advice(run: FinishedRun) -> Section | None:
 def sentences(e: Evidence) -> list[str]:
     """Return the sentences of the first few rules that apply; names of keys are in backticks."""
     names = ", ".join(e.rare[:MOST]) + (f" and {len(e.rare) - MOST} more" * (len(e.rare) > MOST))
-    texts = [text for _, applies, text in RULES if applies(e)]
-    return [text.format(e=e, names=names) for text in texts[:MOST]]
+    final = e.validation[-1] if e.validation else None
+    texts = [text for applies, text in RULES if applies(e)]
+    return [text.format(e=e, names=names, final=final) for text in texts[:MOST]]
 
 
 def evidence(run: FinishedRun) -> Evidence:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def write_answers(
 
 def _thumbnail(answer: Prediction, channels: int) -> str:
     """Return the image as a small JPEG in a data URI."""
-    pixels = decode_bytes(Path(answer.image).read_bytes(), channels).numpy()
+    content = files.read(Path(answer.image), sys.maxsize)  # the file may be gone by now
+    pixels = decode_bytes(content, channels).numpy()
     image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     image.thumbnail((SIDE, SIDE))
     held = io.BytesIO()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from keras_ilsvrc.errors import counted
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
@@ -116,7 +117,7 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
     counts = [f"{splits[key].number:,} {name}" for key, name in SPLITS.items() if key in splits]
     repeats = recipe.expect is not None or recipe.departs
     label, epochs = experiment.source.label, len(run.history)
-    length = f"{epochs:,} epochs" if epochs else f"{experiment.steps:,} steps"
+    length = counted(epochs, "epoch") if epochs else recipe.schedule.length
     top5, kept = result.get("top5_error"), result.get("kept_epoch")
     expect = recipe.expect
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())

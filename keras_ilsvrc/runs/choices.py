@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from keras_ilsvrc.data.headers import own_limit, read_header
-from keras_ilsvrc.data.source import Source
+from keras_ilsvrc.data.source import Shares, Source
 from keras_ilsvrc.data.split import Split
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
@@ -20,9 +20,7 @@ SAMPLED = 300  # maximum number of images whose sizes are read
 LEAST_STEPS = 2000  # minimum training steps; with fewer, a network does not learn
 SIDE = 32  # image sizes are multiples of this, the product of all strides of many networks
 SMALLEST = 96  # minimum size in pixels; objects in smaller photographs are hard to recognise
-
-FEW = 1000  # with fewer images, validation and test need larger shares
-SHARES = (0.15, 0.2)  # share for validation and for test: of many images, and of fewer than `FEW`
+PER = 64  # batch size to which the learning rates of `WAYS` belong
 
 
 class Amount(NamedTuple):
@@ -52,12 +50,11 @@ AMOUNTS = (
 
 
 class Way(NamedTuple):
-    """Optimizer for one kind of network, with a learning rate for batches of `per` images."""
+    """Optimizer for one kind of network, with a learning rate for batches of `PER` images."""
 
     why: str
     optimizer: dict[str, object]
     learning_rate: float
-    per: int
 
 
 # {whether the network has batch normalisation: optimizer}. The values are our own choice.
@@ -66,7 +63,6 @@ WAYS = {
         "batch normalisation allows the high rates with which SGD finds the best minima",
         {"name": "sgd", "momentum": 0.9, "l2": 5e-4},
         0.05,
-        64,
     ),
     False: Way(
         "without batch normalisation, AdamW fits the step to each layer; higher rates diverge",
@@ -79,7 +75,6 @@ WAYS = {
             "clip_norm": 1.0,
         },
         1e-4,
-        64,
     ),
 }
 
@@ -89,14 +84,15 @@ class Facts(NamedTuple):
 
     Attributes:
         train: Number of training images.
-        share: Share of the images for validation, and for test; None if the source has splits.
+        made: Splits, of "validation" and "test", that are made from the training images, because
+            the source lacks them.
         classes: Number of classes.
         imbalance: Training images of the largest class, divided by those of the smallest.
         shorter: Median of the shorter sides, in pixels.
     """
 
     train: int
-    share: float | None
+    made: tuple[str, ...]
     classes: int
     imbalance: float
     shorter: int
@@ -115,12 +111,12 @@ class Plan(NamedTuple):
     def time(self) -> str:
         """Time of training on this machine, as text."""
         minutes = max(1, round(60 * self.hours))
-        return f"{minutes} minutes" if minutes < 90 else f"{self.hours:.1f} hours"
+        return counted(minutes, "minute") if minutes < 90 else f"{self.hours:.1f} hours"
 
     @property
     def learning_rate(self) -> float:
         """Highest learning rate of the schedule, proportional to the batch size."""
-        return float(f"{self.way.learning_rate * self.batch_size / self.way.per:.2g}")
+        return float(f"{self.way.learning_rate * self.batch_size / PER:.2g}")
 
 
 def facts_of(source: Source) -> Facts:
@@ -130,18 +126,34 @@ def facts_of(source: Source) -> Facts:
         source: Images, opened with empty validation and test splits if it has none of its own.
 
     Raises:
-        InputError: If there is only one class.
+        InputError: If there is only one class, a split is missing and cannot be made, or a class
+            has too few images to make it.
     """
+    if "train" not in source.splits or not {"validation", "test"} & {*source.splits}:
+        raise InputError(
+            f"{source.name} has the splits {', '.join(source.splits)}; expected train, and "
+            "validation or test; write a recipe that uses parts of them, such as train[:500]"
+        )
     train = source.splits["train"]
-    total = sum(map(len, source.splits.values()))
-    empty = "validation" in source.splits and not len(source.splits["validation"])
-    share = SHARES[total < FEW] if empty else None
     counts = np.bincount(train.labels, minlength=len(source.classes))
     if len(source.classes) < 2:
         raise InputError(f"{source.name}: only one class; expected two or more folders of images")
-    smallest = max(1, int(counts.min()))
-    images = len(train) if share is None else round(total * (1 - 2 * share))
-    return Facts(images, share, len(counts), int(counts.max()) / smallest, _shorter(train))
+    # Only these sources can lack splits; a split of another source is not read to find out.
+    listed = source.name.startswith(("folder:", "csv:"))
+    shares = {
+        name: share
+        for name, share in Shares()._asdict().items()
+        if listed and name in source.splits and not len(source.splits[name])
+    }
+    least, needed = int(counts.min()), 1 + len(shares)
+    if shares and least < needed:
+        raise InputError(
+            f"{source.name}: class {source.classes[counts.argmin()]!r} has {least} of the {needed} "
+            "images that splitting needs per class; add images"
+        )
+    taken = sum(int(np.maximum(1, np.round(counts * share)).sum()) for share in shares.values())
+    imbalance = int(counts.max()) / max(1, least)
+    return Facts(len(train) - taken, tuple(shares), len(counts), imbalance, _shorter(train))
 
 
 def _shorter(split: Split) -> int:

@@ -9,8 +9,7 @@ import keras
 import numpy as np
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
-from keras_ilsvrc.data.decode import decode_bytes, examine
-from keras_ilsvrc.data.headers import BadImage
+from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
@@ -168,8 +167,8 @@ class Inspection:
         known = [*self.classes, *self.names, *map(str, range(len(self.classes)))]
         if text not in known:
             hint = nearest(text, known[: 2 * len(self.classes)])
-            most = len(self.classes) - 1
-            raise InputError(f"--class is {text!r}; expected a class, or 0 to {most}; {hint}")
+            expected = f"expected a class, or 0 to {len(self.classes) - 1}; {hint}".rstrip("; ")
+            raise InputError(f"--class is {text!r}; {expected}")
         return known.index(text) % len(self.classes)
 
     def load(self, path: Path) -> None:
@@ -248,19 +247,3 @@ def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
     opened = open_source(source, model.inputs[0].shape[-1])
     name = "test" if "test" in opened.splits else next(iter(opened.splits))
     return opened.classes, opened.split(name)
-
-
-def read_image(path: Path, channels: int) -> Any:
-    """Return the image in a file, (height, width, channels), uint8.
-
-    Raises:
-        InputError: If the file cannot be read, or is not an image.
-    """
-    try:
-        content = path.read_bytes()
-        examine(content, channels)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except BadImage as error:
-        raise InputError(f"{path}: {error}") from error
-    return decode_bytes(content, channels)

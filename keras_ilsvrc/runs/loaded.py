@@ -10,15 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops
+from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.headers import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
-from keras_ilsvrc.data.pipeline import first_fault, naming_the_file, readable_batches
+from keras_ilsvrc.data.pipeline import readable_batches
 from keras_ilsvrc.data.preprocessing import Preprocessing
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, out_of_memory
+from keras_ilsvrc.errors import InputError, out_of_memory, reason
 from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets import info
@@ -107,7 +108,8 @@ class LoadedRun:
         Raises:
             InputError: If something in `images` is not an image, or is rejected by an op.
         """
-        made = [self._preprocessed(number, one) for number, one in enumerate(_listed(images))]
+        with own_limit():
+            made = [self._preprocessed(number, one) for number, one in enumerate(_listed(images))]
         return np.stack(made) if made else np.zeros((0, *self.shape), "float32")
 
     def predict(self, images: Any, top: int = 5) -> list[Prediction]:
@@ -135,9 +137,8 @@ class LoadedRun:
         due = 0  # index of the next file
 
         def leave_out(stop: int) -> None:
-            for index in range(due, stop):
-                fault = first_fault(split, self.rows, self.statistics, [index])
-                on_fault(fault or f"{split.name(index)}: {self._wanted}")
+            for path in paths[due:stop]:
+                on_fault(self._fault(path))
 
         with own_limit(), out_of_memory("use smaller images"):
             for indices, images in batches:
@@ -181,21 +182,28 @@ class LoadedRun:
 
     def _preprocessed(self, number: int, image: Path | np.ndarray) -> np.ndarray:
         if isinstance(image, Path):
-            split = _split([image], self.shape[-1])
-            with naming_the_file(split, self.rows, self.statistics):
-                made = image_at(split, 0, self.rows, NO_SEED, self.statistics)
+            name, raw = str(image), read_image(image, self.shape[-1])
         else:
-            raw = _with_channels(number, image, self.shape[-1])
+            name = f"images[{number}]"
+            raw = _with_channels(name, image, self.shape[-1])
+        try:
             made = apply_ops(raw, self.rows, NO_SEED, self.statistics)
+        except (InputError, tf.errors.InvalidArgumentError) as error:
+            raise InputError(f"{name}: {reason(error)}") from error
         if tuple(made.shape) != self.shape:
-            name = image if isinstance(image, Path) else f"images[{number}]"
-            raise InputError(f"{name}: {self._wanted}")
+            found, expected = ("x".join(map(str, x[:2])) for x in (made.shape, self.shape))
+            raise InputError(
+                f"{name}: expected {expected} pixels after preprocessing, found {found}; resize it"
+            )
         return np.asarray(made, "float32")
 
-    @property
-    def _wanted(self) -> str:
-        size = "x".join(map(str, self.shape[:2]))
-        return f"expected {size} pixels, since no op resizes images"
+    def _fault(self, path: Path) -> str:
+        """Return what is wrong with an image file that was left out."""
+        try:
+            self._preprocessed(0, path)
+        except InputError as error:
+            return str(error)
+        return f"{path}: could not be read, but can be now; try again"
 
 
 def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
@@ -278,12 +286,12 @@ def _listed(images: Any) -> list[Path | np.ndarray]:
     return [Path(one) if isinstance(one, (str, Path)) else np.asarray(one) for one in images]
 
 
-def _with_channels(number: int, image: np.ndarray, channels: int) -> np.ndarray:
+def _with_channels(name: str, image: np.ndarray, channels: int) -> np.ndarray:
     """Return a raw image with the channels of the model. A grey image becomes RGB if needed."""
     image = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, channels):
         raise InputError(
-            f"images[{number}] is {'x'.join(map(str, image.shape))} of {image.dtype}; expected "
+            f"{name} is {'x'.join(map(str, image.shape))} of {image.dtype}; expected "
             f"height x width x {channels} of uint8, not preprocessed"
         )
     return np.repeat(image, channels, -1) if image.shape[-1] < channels else image

@@ -5,7 +5,7 @@ import tomllib
 import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from keras_ilsvrc.data.source import Source
+from keras_ilsvrc.data.source import Shares, Source
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe import Recipe
@@ -41,6 +41,7 @@ def compose(source: Source, net: str, hours: float | None, command: str) -> tupl
         net=net,
         source=source,
         facts=facts,
+        shares=Shares(),
         plan=plan,
         channels=info(net).input_shape[-1],
         balanced=facts.imbalance > IMBALANCE,

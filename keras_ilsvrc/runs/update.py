@@ -40,7 +40,7 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
     """
     recipe, model, table = experiment.recipe, experiment.model, experiment.recipe.optimizer
     if recipe.freeze is not None:
-        _freeze(model, recipe.freeze)
+        _freeze(model, recipe.freeze, recipe.net)
     _check_model(experiment, xla)
     if table.filter_rms:
         hold_filters(model, table.filter_rms)
@@ -75,11 +75,12 @@ def _loss(experiment: Experiment) -> CrossEntropy:
     return CrossEntropy(table.weights, table.label_smoothing or 0.0, balanced)
 
 
-def _freeze(model: keras.Model, name: str) -> None:
+def _freeze(model: keras.Model, name: str, net: str) -> None:
     """Exclude a layer and all layers before it from training; their BN runs in inference mode."""
     known = [layer.name for layer in model.layers]
     if name not in known:
-        raise InputError(f"freeze: {model.name} has no layer {name!r}; {nearest(name, known)}")
+        hint = nearest(name, known) or f"`keras-ilsvrc info '{net}' --account` lists all"
+        raise InputError(f"freeze: {net} has no layer {name!r}; {hint}")
     for layer in keras.Model(model.inputs, model.get_layer(name).output).layers:
         layer.trainable = False
     if not model.trainable_weights:
@@ -123,4 +124,5 @@ def _check_model(experiment: Experiment, xla: bool) -> None:
 def _check_names(key: str, names: Iterable[str], known: Iterable[str], net: str) -> None:
     for name in names:
         if name not in known:
-            raise InputError(f"{key}.{name}: {net} has no {name!r}; {nearest(name, known)}")
+            hint = nearest(name, known) or "correct or remove it"
+            raise InputError(f"{key}.{name}: {net} has no {name!r}; {hint}")

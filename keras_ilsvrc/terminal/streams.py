@@ -12,7 +12,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def open_streams() -> None:
-    """Connect closed standard streams to the null device; ignore write errors on the others.
+    """Connect closed standard streams to the null device; ignore write errors on open streams.
 
     Without a terminal there are no bars and colours, even if FORCE_COLOR is set, as in notebooks.
     """
@@ -23,7 +23,7 @@ def open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is `number`
     sys.stdout, sys.stderr = _text(1), _text(2)
     if not sys.stderr.isatty():
-        os.environ.setdefault("TTY_COMPATIBLE", "0")  # read by rich
+        os.environ.setdefault("TTY_COMPATIBLE", "0")  # tells rich: no terminal
 
 
 class _Output(io.FileIO):
@@ -40,14 +40,14 @@ class _Output(io.FileIO):
 
 
 def _text(number: int) -> io.TextIOWrapper:
-    """Return a line-buffered stream that escapes characters not in its encoding."""
+    """Return a line-buffered stream that escapes characters which its encoding lacks."""
     output = io.BufferedWriter(_Output(number, "w", closefd=False))
     encoding = getattr((sys.stdout, sys.stderr)[number - 1], "encoding", None) or "utf-8"
     return io.TextIOWrapper(output, encoding, "backslashreplace", line_buffering=True)
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow and list its devices. Show its messages only if this fails.
+    """Import TensorFlow and list its devices. Show TensorFlow's messages only if this fails.
 
     TensorFlow's first messages come from compiled code, before any setting can suppress them.
     """
@@ -60,7 +60,7 @@ def quiet_tensorflow() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Suppress what compiled code writes to stderr in the block, unless an error is unexpected.
+    """Hide what compiled code writes to stderr. Show it after errors other than `InputError`.
 
     `sys.stderr` still shows what Python code writes to it. After an `InputError`, whose line says
     all, nothing else is shown.

@@ -50,7 +50,7 @@ class KeepBest(keras.callbacks.Callback):
         values = values_of(self.update)  # uses collectives, so every worker must call it
         try:
             self.checkpoints.save(step, State(values))
-        except NotFinite:  # the trainer then reports the error and ends training
+        except NotFinite:  # the trainer finds the same values, reports them and ends training
             return
         except OSError as error_:
             lost = f"best weights (epoch {epoch + 1}) not saved: {error_.strerror}"

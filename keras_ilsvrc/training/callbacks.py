@@ -114,7 +114,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         done = int(logs["step"])
-        if self.first is None:  # the first graph call includes tracing, so do not time it
+        if self.first is None:  # do not time the first graph call, which includes tracing
             self.first, self.started = done, time.perf_counter()
         elif done > self.first:
             passed = time.perf_counter() - self.started
@@ -139,7 +139,7 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 def get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Return the state of a callback: from its `get_state`, or else its `REMEMBERED` attributes."""
+    """Return a callback's state, from its method `get_state` or its attributes in `REMEMBERED`."""
     if hasattr(callback, "get_state"):
         return callback.get_state()
     state = {name: vars(callback)[name] for name in REMEMBERED if name in vars(callback)}

@@ -74,7 +74,7 @@ class Facts(BaseModel):
 
     @classmethod
     def of(cls, state: State, replicas: int) -> "Facts":
-        """Return the facts of a state, after a check that `replicas` replicas can resume from it.
+        """Return the facts of a state, or raise an error if this run cannot resume from the state.
 
         Raises:
             InputError: If the facts were written by another version of the package, or by
@@ -127,7 +127,7 @@ def read(path: Path) -> State:
 
 
 def pack(file: Any, state: State) -> None:
-    """Write a training state to a zip file without seeking, because `_Hashed` cannot seek."""
+    """Write a training state in zip format to `file`, which need not support seeking."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(STATE, json.dumps(state.facts))
         for name, array in state.arrays.items():
@@ -189,17 +189,17 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        # Delete checkpoints of later steps too. They are damaged, so training resumed from an
-        # earlier one.
+        # Delete checkpoints of later steps too: they are damaged, which is why training resumed
+        # from an earlier step.
         later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:
-            with contextlib.suppress(OSError):  # `unlink` fails if a directory has such a name
+            with contextlib.suppress(OSError):  # `unlink` fails if the path is a directory
                 old.unlink()
         return path
 
     def latest(self) -> tuple[State | None, list[str]]:
-        """Return the newest undamaged state, or None, and a message for each damaged file.
+        """Return (newest undamaged state or None, list with a message for each damaged file).
 
         Raises:
             InputError: If this checkpoint belongs to another run.

@@ -25,7 +25,7 @@ LOST = 69  # exit status if another worker was lost: EX_UNAVAILABLE in sysexits.
 PATIENCE = 5.0  # seconds to wait for missing workers before a message is printed
 POLL = 0.2  # seconds between checks for missing workers at the start
 PROBE = 1.0  # seconds between checks of the other workers during training
-GRACE = 10.0  # seconds in which TensorFlow may notice a lost worker itself and end cleanly
+GRACE = 10.0  # seconds that TensorFlow has to notice a lost worker, before we end the process
 EXPECTED = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
 LIMIT = 1_000_000  # maximum length of TF_CONFIG, in characters
 Log = Callable[[str], object]
@@ -52,7 +52,7 @@ class _Task(BaseModel):
     index: Annotated[int, Field(ge=0)]
 
 
-class _Config(BaseModel):  # other keys, which TensorFlow allows, are ignored
+class _Config(BaseModel):  # any further keys are ignored, since TensorFlow allows them
     cluster: _Addresses
     task: _Task
 
@@ -94,7 +94,7 @@ class Cluster:
 
 
 def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """Return the cluster that `TF_CONFIG` describes; None if it is not set or names one worker.
+    """Return the cluster in `TF_CONFIG`, or None if this variable is unset or has only one worker.
 
     If there is a task of type `chief`, it has index 0, and the workers have the next indices.
 
@@ -109,7 +109,7 @@ def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     twice = [address for address, count in Counter(workers).items() if count > 1]
     if twice:
         raise InputError(
-            f"TF_CONFIG: two workers have the address {twice[0]}; every worker needs its own"
+            f"TF_CONFIG: two workers have the address {twice[0]}; give each worker its own address"
         )
     if len(workers) == 1:
         return None
@@ -136,13 +136,16 @@ def _read(text: str) -> tuple[tuple[str, ...], int]:
     if task.index >= count:
         raise InputError(
             f"TF_CONFIG: task.index is {task.index!r:.60}, but cluster.{task.type} has {count} "
-            "addresses; expected the position of this process among them, counted from 0"
+            "addresses; expected the position of this process in that list, counted from 0"
         )
     return tuple(workers), task.index + (len(chief) if task.type == "worker" else 0)
 
 
 def _listen(address: str) -> socket.socket:
-    """Open this worker's port; raise an error if it is in use, since TensorFlow would share it."""
+    """Open this worker's port. Raise an error if another process uses the port.
+
+    TensorFlow would not report this error, but share the port with the other process.
+    """
     port = int(address.rpartition(":")[2])
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -169,7 +172,7 @@ def _answers(address: str, timeout: float) -> bool:
 
 
 def meet(cluster: Cluster, deadline: float, log: Log = log_stderr) -> None:
-    """Wait until all other workers answer; log those that have not, which TensorFlow does not do.
+    """Wait until all other workers answer. After a few seconds, log the names of missing workers.
 
     Args:
         cluster: Workers to wait for.

@@ -25,7 +25,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
     made = to_devices._create_device_dataset
 
     def without_tuner(*args: Any) -> tf.data.Dataset:
-        # The dataset that TensorFlow creates here for each device lacks the options of ours.
+        # TensorFlow creates a dataset for each device here, without the options of our dataset.
         return made(*args).with_options(untuned())
 
     with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):
@@ -70,8 +70,8 @@ class Forward:
             outputs = model(images, training=False)
             return tf.nest.map_structure(lambda x: tf.cast(x, "float32"), outputs)
 
-        # Use one graph for all image sizes. TensorFlow numbers collectives when it traces them, so
-        # all workers must trace at the same step.
+        # Use one graph for all image sizes, because all workers must trace a graph at the same
+        # step: TensorFlow numbers collective operations during tracing.
         @tf.function(jit_compile=False, input_signature=[spec])
         def step(images: Any) -> Any:
             outputs = self.strategy.run(on_replica, (images,))

@@ -32,7 +32,7 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
         if weight is None:
             continue
         draw = _initializer(*table["kernel"], seed=seed * 100_003 + number)
-        if hasattr(layer, "by_fan_in"):  # the kernel's shape does not give the fan-in
+        if hasattr(layer, "by_fan_in"):  # the kernel's shape is not enough to compute the fan-in
             draw = layer.by_fan_in(draw)
         weight.assign(draw(weight.shape, dtype=weight.dtype))
         if layer.bias is not None:
@@ -43,7 +43,13 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
 
 
 def _initializer(name: str, *numbers: float, seed: int) -> Callable[..., Any]:
-    """Return an initializer, a function of (shape, dtype), for the rule called `name`."""
+    """Return an initializer: a function that draws weights, given their shape and dtype.
+
+    Args:
+        name: First entry of a rule of `set_initial_values`, for example "normal".
+        *numbers: Other entries of the rule, for example the standard deviation.
+        seed: Seed; the same seed gives the same values.
+    """
     if name == "normal":
         return keras.initializers.RandomNormal(stddev=numbers[0], seed=seed)
     if name == "he":

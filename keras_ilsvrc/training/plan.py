@@ -9,7 +9,7 @@ from keras_ilsvrc.data.left_out import LeftOut
 
 
 class Feed(NamedTuple):
-    """Source of training images, which can be read from any step on.
+    """Source of training images that can start at any training step.
 
     Attributes:
         from_step: Function of (first step, input context) that returns one worker's dataset from

@@ -66,7 +66,7 @@ class History(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self.first = self.timed = None
-        if epoch == self.epoch:  # resumed mid-epoch: keep the learning rate of its first step
+        if epoch == self.epoch:  # resumed mid-epoch: keep the rate of the epoch's first step
             return
         self.epoch = epoch
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))

@@ -59,7 +59,7 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def as_tested(update: Update) -> Iterator[None]:
-    """Give the model the weights and BN statistics that tests use, within a `with` block.
+    """Within a `with` block, set the weights and BN statistics to their values for evaluation.
 
     Weights are set to their moving averages, if there are any, and BN statistics to their mean
     over the replicas. At the end of the block, the values used in training are restored exactly.
@@ -133,7 +133,10 @@ def _statistics(update: Update) -> list[str]:
 
 @tf.function
 def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
-    """Return the `rows` of all workers. This is a separate function, so it is traced only once."""
+    """Gather `rows` from all workers.
+
+    This function does not depend on a model, so that TensorFlow traces it only once.
+    """
     first = len(rows) * workers_of(strategy)[1]
 
     def on_replica() -> tf.Tensor:
@@ -152,7 +155,7 @@ def _rows(update: Update) -> Values:
     }
     if not found or workers_of(strategy)[0] == 1:
         return found
-    # All statistics are sent in a single gather. float64 represents every float type exactly.
+    # Gather all statistics at once, as float64, which can represent every float type exactly.
     local = [x.reshape(len(x), -1).astype("float64") for x in found.values()]
     rows = _gathered(strategy, tf.constant(np.concatenate(local, axis=1))).numpy()
     ends = np.cumsum([x.shape[1] for x in local])[:-1]

@@ -11,7 +11,7 @@ Rate: TypeAlias = float | LearningRateSchedule
 
 
 def steps(rows: Sequence[Sequence[float]]) -> Rate:
-    """Return a piecewise constant learning rate schedule, or a number if it has only one rate.
+    """Return a piecewise constant learning rate schedule, or the rate itself if there is only one.
 
     Args:
         rows: (first step, rate) pairs in rising order, the first at step 0. Each rate applies
@@ -20,14 +20,14 @@ def steps(rows: Sequence[Sequence[float]]) -> Rate:
     starts, rates = zip(*rows)
     if len(rates) == 1:
         return rates[0]
-    # Keras expects the last step at which each rate applies, not the first step of the next one.
+    # Keras expects the last step of each rate, and `rows` has the first step of each rate.
     return keras.optimizers.schedules.PiecewiseConstantDecay(
         [int(start) - 1 for start in starts[1:]], list(rates)
     )
 
 
 def polynomial(rate: float, total: int, power: float = 0.5) -> LearningRateSchedule:
-    """Return Caffe's schedule rate * (1 - step / total) ^ power. It is 0 from step `total` on."""
+    """Return Caffe's schedule, rate * (1 - step / total) ^ power, and 0 from step `total` on."""
     return keras.optimizers.schedules.PolynomialDecay(rate, total, 0.0, power)
 
 

@@ -9,7 +9,7 @@ SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
 
 
 class Stopped(KeyboardInterrupt):
-    """Exception that ends training or a test after a signal.
+    """Exception that ends training or evaluation after a signal, for example SIGTERM.
 
     It is not a subclass of `Exception`, so that no library handles it as an error.
     """
@@ -51,7 +51,8 @@ class StopRequest:
                 continue
             self.before[number] = signal.signal(number, self._note)
             outer = getattr(self.before[number], "__self__", None)
-            # Copy the outer request's signal: a library may have swallowed its `Stopped` exception.
+            # Copy the signal that an outer StopRequest has recorded. A library may have caught the
+            # `Stopped` exception that the outer one raised.
             if isinstance(outer, StopRequest):
                 self.name, self.interrupted = outer.name, outer.interrupted
         return self

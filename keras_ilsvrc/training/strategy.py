@@ -48,7 +48,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return the cached strategy for devices: collectives of two strategies would interfere."""
+    """Return the shared strategy for these devices: collectives of two strategies interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -56,7 +56,7 @@ def _over(*devices: str) -> tf.distribute.MirroredStrategy:
 def multi_worker(
     cluster: Cluster, deadline: float = 300
 ) -> Iterator[tf.distribute.MultiWorkerMirroredStrategy]:
-    """Yield a MultiWorkerMirroredStrategy over all workers' GPUs, or one CPU device per worker.
+    """Yield a MultiWorkerMirroredStrategy over all GPUs of all workers, or over their CPUs.
 
     Enter this context before TensorFlow computes anything. If a worker is lost in the block, the
     other workers end too. At the end of the block, all workers wait for each other.
@@ -101,7 +101,7 @@ def _come_together(strategy: tf.distribute.Strategy) -> tf.Tensor:
 
 
 def _lost(cluster: Cluster, message: str, seconds: float = 3.0) -> list[str]:
-    """Return the names of the lost workers. Wait up to `seconds` until one stops answering.
+    """Wait up to `seconds` until a worker stops answering, and return the names of lost workers.
 
     A worker that hangs still answers. If all answer, return the workers that TensorFlow's error
     message names, or the only other worker.
@@ -135,7 +135,7 @@ def _make_logical_cpus(count: int) -> None:
 
 
 def threads() -> int:
-    """Return TensorFlow's threads per operation: its setting, or else the available cores."""
-    available = getattr(os, "sched_getaffinity", None)  # exists only on Linux
+    """Return TensorFlow's number of threads per operation, by default one per available core."""
+    available = getattr(os, "sched_getaffinity", None)  # this function exists only on Linux
     cores = len(available(0)) if available else os.cpu_count() or 1
     return tf.config.threading.get_intra_op_parallelism_threads() or cores

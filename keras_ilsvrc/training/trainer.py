@@ -77,7 +77,7 @@ class Trainer:
                 not match this training, for example in its number of replicas.
         """
         model = self.update.model
-        model.optimizer = self.update.optimizer  # Keras callbacks read the optimizer here
+        model.optimizer = self.update.optimizer  # Keras callbacks read this attribute
         model.stop_training = False
         calls = keras.callbacks.CallbackList(self.callbacks, model=model, add_history=False)
         calls.on_train_begin()
@@ -121,7 +121,7 @@ class Trainer:
             raise InputError(f"training cannot start: {error}") from error
 
     def _latest(self) -> tuple[State | None, list[str]]:
-        """Return the chief's newest undamaged state, or None, and a message per damaged file."""
+        """Return (chief's newest undamaged state or None, list of messages on damaged files)."""
         state, damaged = self.checkpoints.latest() if self.checkpoints else (None, [])
         return from_chief(self.update.strategy, state), damaged
 
@@ -146,7 +146,7 @@ class Trainer:
         self.step += 1
 
     def _take_steps(self, calls: keras.callbacks.CallbackList) -> None:
-        """Run one graph call, up to the next checkpoint, end of epoch or step to be skipped."""
+        """Run one graph call, until a checkpoint, the end of the epoch or a skipped step is due."""
         skipped = [step for step in self.skipped if step > self.step]
         count = min([self.plan.next_border(self.step, self.epochs), *skipped]) - self.step
         first = self.step - self.epochs * self.plan.steps_per_epoch
@@ -183,7 +183,7 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self) -> bool:
-        """Leave out unreadable images and return to a checkpoint; return whether this was done."""
+        """Go back to a checkpoint to leave out unreadable images; return False if this fails."""
         left_out = self.feed.left_out
         line = left_out and left_out.find(self.step, self.plan.steps_per_call)
         state, _ = self._latest() if line else (None, [])
@@ -212,7 +212,7 @@ class Trainer:
         raise Stopped(f"stopped by {name} after step {self.step}")
 
     def _save_if_it_can_be(self) -> None:
-        """Save a checkpoint. If the disk is full, keep the previous checkpoint and continue."""
+        """Save a checkpoint. If it cannot be written, keep the previous checkpoint and continue."""
         try:
             self._save()
         except OSError as error:

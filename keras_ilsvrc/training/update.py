@@ -105,7 +105,7 @@ class Update(tf.Module):
     def variables_of_training(self) -> dict[str, tf.Variable]:
         """Return {name: variable} for all variables that training changes, except random seeds."""
         named = {f"model/{x.path}": x.value for x in self.model.variables if not _is_seed(x)}
-        prefix = f"{self.optimizer.name}/"  # the name differs between processes
+        prefix = f"{self.optimizer.name}/"  # an optimizer's name may differ between processes
         for x in self.optimizer.variables:
             named[f"optimizer/{x.path.removeprefix(prefix)}"] = x.value
         own = [*self.averages, *(x for x in (self.scale, self.good) if x is not None)]
@@ -186,7 +186,7 @@ class Update(tf.Module):
     def _in_pieces(
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, replica: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Process a replica's batch in pieces; return summed [loss, accuracy] and gradients."""
+        """Process a replica's batch in smaller batches; return metrics and gradients, summed."""
         ratio = self._mixing_ratio(step)
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
@@ -218,7 +218,7 @@ class Update(tf.Module):
                 others = tf.stack(self.loss(outputs, labels[::-1])) / self.batch_size
                 sums = ratio * sums + (1 - ratio) * others
             total = sums[0]
-            if self.model.losses:  # regularization losses, divided among all pieces
+            if self.model.losses:  # regularization losses, divided among all the smaller batches
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
                 total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
             scaled = total if self.scale is None else total * self.scale
@@ -227,13 +227,13 @@ class Update(tf.Module):
         return tf.stack([total, sums[1]]), gradients
 
     def _mixing_ratio(self, step: tf.Tensor) -> tf.Tensor:
-        """Return the weight of the first of two mixed images (mixup), the same on all replicas."""
+        """Draw the weight of the first of two images for mixup. It is the same on all replicas."""
         if not self.mixup:
             return tf.constant(1.0)
-        own = tf.constant([self.seed, -1])  # -1 differs from all layer numbers in `_reseed`
+        own = tf.constant([self.seed, -1])  # -1, since `_reseed` uses numbers from 0 up
         seed = tf.random.experimental.stateless_fold_in(own, tf.cast(step, tf.int32))
-        # If a and b are gamma variables, a / (a + b) has a beta distribution. They are float64,
-        # because both may be 0 in float32 if alpha is small.
+        # If a and b have gamma distributions, a / (a + b) has a beta distribution. Draw a and b in
+        # float64, because in float32 both may be 0 if alpha is small.
         alpha = tf.constant(self.mixup, tf.float64)
         drawn = tf.random.stateless_gamma([2], seed, alpha, dtype=tf.float64)
         return tf.cast(tf.math.divide_no_nan(drawn[0], tf.reduce_sum(drawn)), tf.float32)

@@ -34,7 +34,7 @@ class Projections:
 
 
 class Deconvnet:
-    """Callable like `deconvnet` that traces its graph once and reuses it for many images.
+    """Reusable version of `deconvnet`: a callable whose graph is traced once for many images.
 
     Args:
         model: Functional model with one image as its input.

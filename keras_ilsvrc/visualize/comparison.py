@@ -13,7 +13,7 @@ from keras_ilsvrc.visualize.figures import BLUE, save
 
 
 def error_against_operations(nets: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Plot published errors against multiply-adds. The area of each disc shows the parameters.
+    """Plot published errors against multiply-adds. Disc areas show the numbers of parameters.
 
     Args:
         nets: For each net, a mapping with the keys `net`, `macs`, `parameters`, `top1_error`,

@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Result of `correspondence`, which compares how the features of several images change.
+    """Comparison of how the features of several images change when the same part is covered.
 
     Attributes:
         mean: Fraction of features whose changes have different signs in two images. It is averaged
@@ -86,7 +86,7 @@ def _covered(images: np.ndarray, boxes: Sequence[Sequence[int]], fill: Any) -> n
 
 
 def random_boxes(images: int, size: Sequence[int], shape: Sequence[int], seed: int) -> np.ndarray:
-    """Return a box at a random position for each image, (images, 4), as a baseline.
+    """Return one randomly placed box per image, as an array (images, 4), for a baseline.
 
     Args:
         images: Number of images.

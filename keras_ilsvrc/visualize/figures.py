@@ -29,7 +29,7 @@ def is_ours(path: Path) -> bool:
 
 
 def plain(text: str, most: int | None = None) -> str:
-    """Shorten each line of a text to `most` characters, and escape `$`, which starts a formula."""
+    """Shorten each line to `most` characters; escape `$`, which starts a formula in Matplotlib."""
     if most is not None:
         lines = text.split("\n")
         text = "\n".join(x if len(x) <= most else x[: most - 1] + "…" for x in lines)

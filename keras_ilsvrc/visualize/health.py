@@ -17,9 +17,9 @@ from keras_ilsvrc.visualize.probe import graph_of
 from keras_ilsvrc.visualize.rules import is_relu
 
 # All thresholds are our choice; Zeiler and Fergus judge filters by eye.
-ALIKE = 0.95  # cosine similarity of weights at and above which two filters are duplicates
-HALF = 0.5  # fraction of a filter's energy above which a frequency band dominates
-SMALLEST = 5  # smallest kernel size at which low and high frequencies can be distinguished
+ALIKE = 0.95  # minimum cosine similarity of two filters that count as duplicates
+HALF = 0.5  # a frequency band dominates if it has more than this share of the energy
+SMALLEST = 5  # in kernels below this size, low and high frequencies are not distinguished
 # Upper limit of low frequencies, in cycles per kernel size. Kernels are small, so their spectra are
 # wide: a constant kernel has only 77 % of its energy below this limit, and a Gaussian kernel 71 %.
 # With a limit of 0.5, they would have 53 % and 41 %. A wave of one cycle per kernel, the slowest
@@ -137,7 +137,7 @@ def _strongest(
     batches: Iterable[np.ndarray],
     progress: Callable[[int], object],
 ) -> dict[str, np.ndarray]:
-    """Return the strongest activation of each feature map over all images, by layer name."""
+    """Return {layer name: strongest activation of each feature map over all images}."""
     image = root.inputs[0]
 
     @tf.function(input_signature=[tf.TensorSpec(image.shape, type_of(image))])
@@ -214,7 +214,7 @@ def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
             of `np.fft.fftfreq`.
     """
     rows, columns = np.indices(kernel.shape[:2]).reshape(2, -1)
-    # Response of the band filter, as a function of the distance between two weights.
+    # Impulse response of the band-pass filter: its value for each distance between two weights.
     apart = np.fft.ifft2(band).real.astype(kernel.dtype)
     form = apart[np.subtract.outer(rows, rows), np.subtract.outer(columns, columns)]
     weights = kernel.reshape(len(rows), -1, kernel.shape[-1])

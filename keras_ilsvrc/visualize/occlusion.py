@@ -77,7 +77,7 @@ def occlusion(
 
 
 class Occluder:
-    """Callable like `occlusion` that traces its graph once and reuses it for many images."""
+    """Reusable version of `occlusion`: a callable whose graph is traced once for many images."""
 
     def __init__(self, model: keras.Model, layer: str | None = None):
         self.probe = Probe(model)
@@ -144,7 +144,7 @@ def _sizes(height: int, width: int, square: int | None, stride: int | None) -> t
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Return the values that cover an image, from a number, a number per channel, or an image.
+    """Return an image of covering values from a number, a number per channel, or an image.
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.

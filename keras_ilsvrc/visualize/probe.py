@@ -153,7 +153,7 @@ def call_named(root: Call, name: str) -> Call:
 
 
 def maps_of(probe: Probe, layer: str | None = None) -> Any:
-    """Return a layer's feature maps, a Keras tensor on which the output of the probe must depend.
+    """Return the Keras tensor of a layer's feature maps, if the probe's output depends on it.
 
     Args:
         probe: Probe of a later layer, or of the scores.

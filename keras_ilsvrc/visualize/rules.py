@@ -45,7 +45,7 @@ RULES = {
 
 
 def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
-    """Return an operation with the same outputs, whose ReLU passes signals back as `rule` says.
+    """Return an operation equal to the given one, except that ReLU and LRN backpropagate by `rule`.
 
     The rule applies to ReLU as a layer, as an operation, and as the `activation` of any layer. It
     does not apply to a ReLU in the code of a layer's `call`, or to a maximum with zero.
@@ -63,7 +63,7 @@ def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
 
 
 def twin(layer: Any, **attributes: Any) -> Any:
-    """Return a copy of a layer that shares its weights but has the given attributes."""
+    """Return a copy of a layer with other attributes. The layer and its copy share weights."""
     made = object.__new__(type(layer))
     made.__dict__.update(layer.__dict__, **attributes)
     return made

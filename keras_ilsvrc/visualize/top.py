@@ -15,7 +15,7 @@ from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
 SIGNAL = 0.9  # fraction of a projection's energy (squared values) kept along each axis
-MOST = 90  # percentage of the projections of which at least this fraction is kept
+MOST = 90  # percentage of the projections that keep at least the fraction `SIGNAL`
 LEAST = 1 / 3  # minimum side of a cut image, as a fraction of the receptive field, to show context
 SMALLEST = 8  # minimum side of a cut image, in pixels
 SHOWN = 16  # default number of feature maps; our choice, since the paper gives none
@@ -23,7 +23,7 @@ SHOWN = 16  # default number of feature maps; our choice, since the paper gives 
 
 @dataclass(frozen=True)
 class TopActivations:
-    """Strongest activations of each feature map of a layer over many images, in falling order.
+    """Strongest activations of each feature map of a layer over many images, strongest first.
 
     Attributes:
         layer: Name of the layer.
@@ -46,7 +46,7 @@ class TopActivations:
 
 
 class Top:
-    """Callable like `top_activations` that traces its graph once, for use on several image sets.
+    """Reusable version of `top_activations`, whose graph is traced once for several image sets.
 
     Args:
         model: Functional model with one image as its input.
@@ -165,14 +165,14 @@ def top_activations(
 
 
 def focused(found: TopActivations) -> TopActivations:
-    """Cut patches and projections to the part of the receptive fields where the signal is.
+    """Crop patches and projections to the part of the receptive field with most of the signal.
 
     The signal of a deep layer often fills only the middle of its receptive field. All parts have
     the same size: that of `MOST` % of the signals, but at least `LEAST` of the receptive field.
     """
     energy = np.square(found.projections).sum(-1)
     size = energy.shape[-2:]
-    spans = [_middle(energy.sum(axis)) for axis in (-1, -2)]  # along rows, along columns
+    spans = [_middle(energy.sum(axis)) for axis in (-1, -2)]  # range of rows, range of columns
     lengths = [
         min(side, max(SMALLEST, round(LEAST * side), int(np.percentile(high - low, MOST))))
         for (low, high), side in zip(spans, size)
@@ -193,7 +193,7 @@ def focused(found: TopActivations) -> TopActivations:
 
 
 def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (begin, end) of the middle part of the last axis that has `SIGNAL` of the total."""
+    """Return (begin, end) of the middle part of each row that has `SIGNAL` of the row's sum."""
     totals = np.maximum(sums.sum(-1, keepdims=True), np.finfo("float32").tiny)
     share = np.cumsum(sums, -1) / totals
     rest = (1 - SIGNAL) / 2
@@ -216,7 +216,7 @@ class Windows:
         self.seen, self.spans, self.probe = seen, seen[id(probe.target)], probe
 
     def of(self, place: Sequence[int], sizes: Sequence[int]) -> tuple[int, int, int, int]:
-        """Return a unit's receptive field (top, left, height, width); the image if it is unknown.
+        """Return a unit's receptive field (top, left, height, width); if unknown, the whole image.
 
         Args:
             place: Row and column of the unit.

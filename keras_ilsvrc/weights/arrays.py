@@ -54,7 +54,7 @@ def from_torch(state: Mapping[str, Any]) -> Arrays:
 
 
 def layers_of(paths: Iterable[str]) -> list[str]:
-    """Return the names of the layers that the weight paths belong to, in order, without repeats."""
+    """Return the layer names in a list of weight paths, in the order of the paths, each once."""
     return list(dict.fromkeys(path.rpartition("/")[0] for path in paths))
 
 
@@ -88,14 +88,15 @@ def reorder(arrays: Arrays, model: keras.Model) -> Arrays:
         elif maps and isinstance(call.operation, layers.Dense) and path in ordered:
             height, width, channels = maps
             matrix = ordered[path].values
-            if matrix.shape[0] == height * width * channels:  # if not, `fill` raises an error
+            # A kernel with another number of rows is left as it is; `fill` then raises an error.
+            if matrix.shape[0] == height * width * channels:
                 cube = matrix.reshape(channels, height, width, -1).transpose(1, 2, 0, 3)
                 ordered[path] = ordered[path]._replace(values=cube.reshape(matrix.shape))
     return ordered
 
 
 def fill(model: keras.Model, arrays: Arrays) -> None:
-    """Set every weight of a model from the array with its path. On an error, set none.
+    """Set every weight of a model from the array with the weight's path. On an error, set none.
 
     Raises:
         InputError: If a weight has no array, an array has no weight, or their shapes differ.
@@ -118,6 +119,6 @@ def fill(model: keras.Model, arrays: Arrays) -> None:
 
 
 def _first(named: list[str], most: int = 3) -> str:
-    """Return a text with the first few names and the number of names that it leaves out."""
+    """Return a text with the first few names and the number of the remaining names."""
     more = f" and {len(named) - most} more" if len(named) > most else ""
     return ", ".join(named[:most]) + more

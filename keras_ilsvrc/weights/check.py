@@ -8,7 +8,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits") -> float:
-    """Return the largest difference of two arrays, relative to the largest value of `theirs`.
+    """Return the largest difference between two arrays, relative to the largest value in `theirs`.
 
     Args:
         ours: Outputs of a model of this package.
@@ -35,8 +35,8 @@ def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits")
     largest = float(deviation[place])
     if largest > tolerance:
         raise InputError(
-            f"{what} differ by {largest:.1e} of their largest value, {scale:.3g}; expected at most "
-            f"{tolerance:g}; the largest difference is at {place}: {ours[place]:.6g} instead of "
-            f"{theirs[place]:.6g}"
+            f"{what} differ by {largest:.1e} times the largest value, {scale:.3g}; expected at "
+            f"most {tolerance:g}; the largest difference is at {place}: {ours[place]:.6g} instead "
+            f"of {theirs[place]:.6g}"
         )
     return largest

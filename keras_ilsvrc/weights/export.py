@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 INPUT = "image"  # name of the input in the exported file
-TOLERANCE = 1e-4  # largest difference of a probability from the model's that is accepted
+TOLERANCE = 1e-4  # largest accepted difference between the export's and the model's probabilities
 EXTRA = "in a checkout of keras_ilsvrc, run python -m pip install '.[export]'"
 
 Run = Callable[[np.ndarray], Any]  # function from a batch of images to probabilities
@@ -78,7 +78,7 @@ def export(
             raise InputError(f"{path}: {name} export failed: {reason(error)}") from error
         pairs = zip(made, expected, strict=True)
         difference = float(np.max([abs(ours - theirs).max() for ours, theirs in pairs]))
-        if not difference <= TOLERANCE:  # also if it is not a number
+        if not difference <= TOLERANCE:  # also true if the difference is NaN
             raise InputError(
                 f"{path}: a probability of the {name} export differs by {difference:.1e} from the "
                 f"model's; expected at most {TOLERANCE:g}; the file is removed; use another format"
@@ -94,17 +94,17 @@ def _answers(
 
     (image,) = model.inputs
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the converters, about NumPy and themselves
+        warnings.simplefilter("ignore")  # converters warn about NumPy and their own code
         form.write(model, path, [tf.TensorSpec(image.shape, image.dtype, INPUT)])
         run = form.read(path)
         return [np.asarray(run(batch)) for batch in images]
 
 
 def check_format(name: str, path: Path | None = None) -> Format:
-    """Return the format of a name, if its packages are installed and it can be written to `path`.
+    """Return the format called `name`, after checks of the packages it needs and of `path`.
 
     Raises:
-        InputError: If not.
+        InputError: If the format is unknown, a package is missing or `path` is a folder.
     """
     if name not in FORMATS:
         raise InputError(f"format is {name!r}; {nearest(name, FORMATS)}".removesuffix("; "))
@@ -112,7 +112,7 @@ def check_format(name: str, path: Path | None = None) -> Format:
         if importlib.util.find_spec(package) is None:
             raise InputError(f"format {name} needs the package {package}; {EXTRA}")
     if path is not None and path.is_dir():
-        raise InputError(f"{path}: there is a folder of this name; remove it, or choose another")
+        raise InputError(f"{path}: there is a folder of this name; remove it, or use another name")
     return FORMATS[name]
 
 
@@ -124,7 +124,7 @@ def _read_saved_model(path: Path) -> Run:
 
 
 def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
-    """Convert the model with its weights as inputs, and make them constants afterwards.
+    """Convert a model to ONNX with its weights as inputs, then turn these inputs into constants.
 
     Keras' own export converts them as constants, of which tf2onnx makes about fifty copies.
     """
@@ -148,7 +148,7 @@ def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
 
 
 def _set_constants(graph: Any, values: dict[str, np.ndarray]) -> None:
-    """Replace inputs of an ONNX graph by constants, and compute what transposes only them."""
+    """Replace inputs of an ONNX graph by constants, and transpose these constants in advance."""
     from onnx.numpy_helper import from_array
 
     image = next(one for one in graph.input if one.name not in values)

@@ -1,4 +1,4 @@
-"""Rules that translate the layer names of another framework into ours."""
+"""Rules that translate another framework's layer names into our layer names."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
 def rename(arrays: Arrays, rules: Rules) -> Arrays:
-    """Rename the layers of arrays to our names. The first rule that matches a layer applies.
+    """Replace layer names in the arrays' paths by our names. The first rule that matches applies.
 
     A layer that no rule matches keeps its name. `fill` then reports that the model has no weight
     for it.
@@ -39,7 +39,7 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Return rules that rename the n-th layer of a chain to the n-th layer of `model`.
+    """Return rules that give the n-th layer of a chain the name of the n-th layer of `model`.
 
     Args:
         arrays: Arrays under the names of the other framework.

@@ -65,7 +65,7 @@ INCEPTION_V3 = {
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name for a layer in a residual unit, for example conv2_1 for layer1.0."""
+    """Return our name for a layer in a residual unit: conv2_1/conv_1 for layer1.0.conv1."""
     stage, number, kind, place = match.groups()
     inside = {".0": "conv_shortcut", ".1": "bn_shortcut"}.get(place, f"{kind}_{place}")
     return f"conv{int(stage) + 1}_{int(number) + 1}/{inside}"

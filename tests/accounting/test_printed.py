@@ -1,27 +1,30 @@
-"""The tables of tests/paper/methods/printed.toml, and how the built nets compare."""
+"""The tables that papers print, `printed` in tests/paper, and how the built nets compare."""
 
 import re
 
-from methods import METHODS, differences, take
+from methods import differences, take
+from papers import FIGURES
 
 from keras_ilsvrc.cli.accounts import accounted, agree, computed
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.nets.table import PRINTED
 
-TABLES = dict(METHODS["printed"])
-REASONS = TABLES.pop("reasons")
+TABLES = FIGURES["printed"]
+REASONS = {key: x for table in TABLES.values() for key, x in table.get("reasons", {}).items()}
 
 
 def lines_of_papers():
     """The printed cells by net: its source, and (printed, verdict) by (layer, quantity)."""
     nets = {}
     for source, table in TABLES.items():
-        columns, rows, net = take(table, "columns rows", "net")
+        columns, rows, net, _ = take(table, "columns rows", "net reasons")
         for row in rows.strip().splitlines():
             first, *cells = map(str.strip, row.split("|"))
             _, lines = nets.setdefault(net or first, (source, {}))
             for column, cell in zip(columns.split("|"), cells):
                 cell = re.sub(r"(\S+) x(\d)", lambda m: " ".join([m[1]] * int(m[2])), cell)
+                if not cell:
+                    continue
                 text, _, verdict = cell.partition(" > ")
                 key = (first, column.strip()) if net else tuple(column.split())
                 lines[key] = text, verdict or "equal"

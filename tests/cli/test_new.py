@@ -1,5 +1,6 @@
 """The `new` command, from a folder of images to a recipe that loads."""
 
+import dataclasses
 import tomllib
 
 import numpy as np
@@ -8,8 +9,12 @@ from commands import refused, said
 from PIL import Image
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.data.source import Shares
+from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.runs.choices import AMOUNTS, Facts, plan_of
+from keras_ilsvrc.runs.choices import AMOUNTS, WAYS, Facts, Plan, facts_of, plan_of
+from keras_ilsvrc.runs.experiment import set_up
+from keras_ilsvrc.training.strategy import mirrored
 
 RNG = np.random.default_rng(0)
 
@@ -63,6 +68,33 @@ def test_new_takes_the_splits_of_a_folder_as_they_are(tmp_path):
     assert (table["data"]["validation"], table["data"]["test"]) == ("validation", "test")
 
 
+def test_a_missing_validation_split_is_taken_from_the_training_images(tmp_path):
+    for split, count in (("train", 3), ("test", 16)):
+        folder_of(tmp_path / "photos" / split, {"cats": count, "dogs": count})
+    out = tmp_path / "photos.toml"
+    shown = said("new", tmp_path / "photos", "--net", "resnet20_cifar", "--out", out)
+    recipe = load(out)
+    experiment = set_up(recipe, mirrored(1))
+    assert f"on {len(experiment.train)} images" in shown
+    assert (len(experiment.train), len(experiment.validation), len(experiment.test)) == (4, 2, 32)
+    assert recipe.data.split.model_dump() == {"validation": 0.2, "test": 0.0, "seed": 0}
+
+
+@pytest.mark.parametrize("count", [3, 4, 7, 13, 26])
+def test_the_number_of_training_images_is_that_which_splitting_leaves(tmp_path, count):
+    name = f"folder:{folder_of(tmp_path / 'x', {'cats': count, 'dogs': 3})}"
+    facts = facts_of(open_source(name, split=Shares(0, 0)))
+    assert facts.train == len(open_source(name).splits["train"])
+
+
+def test_a_source_without_train_or_anything_to_test_on_is_refused():
+    digits = open_source("digits", 1)
+    for names in (("test",), ("train",)):
+        splits = {name: digits.splits[name] for name in names}
+        with pytest.raises(InputError, match=f"has the splits {names[0]}; expected train, and"):
+            facts_of(dataclasses.replace(digits, splits=splits))
+
+
 def test_new_copies_a_recipe_with_its_comments(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shown = said("new", "--from", "quickstart")
@@ -84,12 +116,14 @@ def test_new_copies_a_recipe_with_its_comments(tmp_path, monkeypatch):
         (("photoes",), ["photoes", "'photos'"]),
         (("photos", "--net", "resnet18"), ["smaller than 13 pixels", "32", "resnet20_cifar"]),
         (("one",), ["one class"]),
+        (("few",), ["class 'dogs' has 2 of the 3 images", "add images"]),
     ],
 )
 def test_what_cannot_be_written_is_one_line_and_no_file(tmp_path, monkeypatch, words, fragments):
     monkeypatch.chdir(tmp_path)
     folder_of(tmp_path / "photos", {"cats": 5, "dogs": 5}, [(12, 12)])
     folder_of(tmp_path / "one", {"cats": 8}, [(40, 40)])
+    folder_of(tmp_path / "few", {"cats": 8, "dogs": 2}, [(40, 40)])
     (tmp_path / "old.toml").write_text("old")
     before = sorted(tmp_path.rglob("*"))
     line = refused("new", *words)
@@ -121,26 +155,31 @@ def speed(monkeypatch):
 def test_size_batch_and_epochs_follow_from_number_size_and_time(
     net, images, shorter, hours, expected
 ):
-    plan = plan_of(net, Facts(images, None, 2, 1.0, shorter), hours)
+    plan = plan_of(net, Facts(images, (), 2, 1.0, shorter), hours)
     assert (plan.size, plan.batch_size, plan.epochs) == expected
 
 
 @pytest.mark.usefixtures("speed")
 def test_images_get_smaller_before_epochs_get_fewer():
-    facts = Facts(1000, None, 2, 1.0, 400)
+    facts = Facts(1000, (), 2, 1.0, 400)
     sizes = [plan_of("nin", facts, hours).size for hours in (10, 0.2, 0.01)]
     assert sizes == [128, 96, 96]
 
 
 @pytest.mark.usefixtures("speed")
 def test_nets_without_batch_normalisation_get_adamw_and_a_low_rate():
-    facts = Facts(1000, None, 2, 1.0, 32)
+    facts = Facts(1000, (), 2, 1.0, 32)
     without, with_bn = plan_of("nin_cifar10", facts), plan_of("resnet_cifar[depth=8]", facts)
     assert (without.way.optimizer["name"], with_bn.way.optimizer["name"]) == ("adamw", "sgd")
     assert without.learning_rate < with_bn.learning_rate / 100
 
 
+def test_one_minute_is_not_plural():
+    times = [Plan(32, 16, 60, minutes / 60, WAYS[True]).time for minutes in (0.1, 2, 120)]
+    assert times == ["1 minute", "2 minutes", "2.0 hours"]
+
+
 def test_amounts_are_in_order():
     assert [row.images for row in AMOUNTS] == sorted(row.images for row in AMOUNTS)
     with pytest.raises(InputError, match="no net is called"):
-        plan_of("nonet", Facts(10, None, 2, 1.0, 32))
+        plan_of("nonet", Facts(10, (), 2, 1.0, 32))

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import keras_ilsvrc
 from keras_ilsvrc import InputError
 from keras_ilsvrc.cli import app
+from keras_ilsvrc.runs.loaded import Prediction
 
 pytestmark = pytest.mark.tensorflow
 ODD = ["ä b.png", 'it\'s "one".PNG', "two\nlines.png", "dollar$[1].png"]
@@ -55,12 +56,13 @@ def said(*words, **options):
 def test_one_image_is_a_block_and_many_are_lines(small_run, digits, loaded_once):
     path = digits / ODD[0]
     (expected,) = loaded_once.predict(path)
-    lines = said(small_run, path).splitlines()
+    *lines, following = said(small_run, path).splitlines()
+    assert following == f"next: keras-ilsvrc export {small_run} --format onnx"
     assert [lines[0], len(lines)] == [str(path), 6]
     for line, guess in zip(lines[1:], expected.guesses, strict=True):
         assert line.split("%")[0].split() == [guess.name, guess.percent.split()[0]]
     assert lines[1].count("█") >= lines[2].count("█")
-    lines = said(small_run, path, digits / "inside").splitlines()
+    lines = said(small_run, path, digits / "inside").splitlines()[:-1]
     assert [line.split(" ", 1)[1].split(": ")[0].strip() for line in lines] == [
         str(path),
         str(digits / "inside/5.png"),
@@ -94,8 +96,17 @@ def test_folders_patterns_and_standard_input_name_images(small_run, digits):
     assert named(digits / ODD[3]) == [ODD[3]]  # a file whose name looks like a pattern
     lines = "\n".join(str(digits / name) for name in (ODD[0], ODD[1]))
     assert named("-", input=lines) == ODD[:2]
+    assert named("-", input=lines.replace("\n", "\r\n") + "\r\n") == ODD[:2]
     zeros = "".join(f"{digits / name}\0" for name in ODD)
     assert named("-", input=zeros) == ODD
+
+
+def test_a_folder_is_searched_for_all_endings_of_images(small_run, tmp_path):
+    for name in ("a.JFIF", "b.jpe", "c.dib"):
+        kind = "BMP" if name == "c.dib" else "JPEG"
+        Image.new("L", (8, 8)).save(tmp_path / name, kind)
+    found = json.loads(said(small_run, tmp_path, "--json"))
+    assert [os.path.basename(x["image"]) for x in found] == ["a.JFIF", "b.jpe", "c.dib"]
 
 
 def test_other_files_are_named_and_the_images_answered(small_run, digits, tmp_path):
@@ -141,7 +152,7 @@ def test_what_cannot_be_is_refused_in_one_line(small_run, digits, words, part):
 
 def test_a_page_has_all_images_and_loads_nothing(small_run, digits, tmp_path):
     page = tmp_path / "sheet.html"
-    assert said(small_run, digits, "--page", page).splitlines()[-1] == str(page)
+    assert said(small_run, digits, "--page", page).splitlines()[-2] == str(page)
     text = page.read_text()
     assert text.count('src="data:image/jpeg;base64,') == text.count("<figure>") == 5
     assert text.count('class="guess"') == 25
@@ -155,6 +166,15 @@ def test_a_page_has_all_images_and_loads_nothing(small_run, digits, tmp_path):
             assert window.value("[...document.images].every(x => x.naturalWidth > 0)")
             assert not window.complaints()
             assert window.requests() == [page.as_uri()]
+
+
+def test_an_image_that_is_gone_before_its_thumbnail_is_named(tmp_path):
+    from keras_ilsvrc.report.answers import write_answers
+
+    gone = str(tmp_path / "gone.png")
+    with pytest.raises(InputError, match=r"gone\.png: cannot be read"):
+        list(write_answers([Prediction(gone, ())], tmp_path / "page.html", "title", 3))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_page_that_fails_leaves_no_file(small_run, digits, tmp_path, monkeypatch):

@@ -33,12 +33,12 @@ def test_windows():
         ([], r"table is \[\]; expected a list of input maps"),
         (3, "table is 3; expected a list of input maps"),
         (None, "table is None; expected a list of input maps"),
-        ([[0], []], r"table\[1\] is \[\]; expected different input maps"),
-        ([[0], [1, 1]], r"table\[1\] is \[1, 1\]; expected different input maps"),
-        ([[0, -1]], r"table\[0\] is \[0, -1\]; expected different input maps"),
-        ([[0, 1.5]], r"table\[0\] is \[0, 1.5\]; expected different input maps"),
-        ([[True]], r"table\[0\] is \[True\]; expected different input maps"),
-        ([0, 1], r"table\[0\] is 0; expected different input maps"),
+        ([[0], []], r"table\[1\] is \[\]; expected distinct input maps"),
+        ([[0], [1, 1]], r"table\[1\] is \[1, 1\]; expected distinct input maps"),
+        ([[0, -1]], r"table\[0\] is \[0, -1\]; expected distinct input maps"),
+        ([[0, 1.5]], r"table\[0\] is \[0, 1.5\]; expected distinct input maps"),
+        ([[True]], r"table\[0\] is \[True\]; expected distinct input maps"),
+        ([0, 1], r"table\[0\] is 0; expected distinct input maps"),
     ],
 )
 def test_a_bad_table_is_named(table, message):

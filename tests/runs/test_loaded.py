@@ -151,6 +151,26 @@ def test_images_of_another_size_are_refused_if_no_op_resizes_them(small_run):
     assert digits.model_with_preprocessing().input_shape == (None, 8, 8, 1)
 
 
+def test_what_an_op_rejects_or_does_not_resize_enough_is_said(loaded, tmp_path):
+    crop = [{"op": "centre_crop", "size": 8}]
+    wide = [{"op": "resize_shorter", "size": 8}]
+    for rows, part in ((crop, "crop"), (wide, r"expected 8x8 pixels .* found 8x16")):
+        net = dataclasses.replace(loaded, rows=rows)
+        image = np.zeros((4, 8, 3), "uint8")
+        Image.fromarray(image).save(tmp_path / "small.png")
+        for one in (image, tmp_path / "small.png"):
+            with pytest.raises(InputError, match=part):
+                net.predict(one)
+
+
+def test_a_file_that_can_be_read_only_later_is_not_blamed_for_its_size(loaded, files, monkeypatch):
+    """The batches leave it out, for example because its disk did not answer."""
+    monkeypatch.setattr("keras_ilsvrc.runs.loaded.readable_batches", lambda *rest: ())
+    lines = []
+    assert list(loaded.answers(files[:1], 1, lines.append)) == []
+    assert lines == [f"{files[0]}: could not be read, but can be now; try again"]
+
+
 def test_a_global_precision_is_left_as_it_is(moved, set_policy):
     set_policy("mixed_float16")
     assert keras_ilsvrc.load_run(moved[0]).model.get_layer("conv1").compute_dtype == "float32"
