@@ -172,7 +172,10 @@ def chain(
 
 
 def branches(x, rows, name, **options):
-    """Apply each branch of layers in `rows` to `x`, and concatenate the outputs of the branches."""
+    """Apply each branch of layers in `rows` to `x`, and concatenate their outputs.
+
+    The layers are named `<name>_<key>`, with the key from `rows`.
+    """
     return layers.Concatenate(name=name)([chain(x, cells, name, **options) for cells in rows])
 
 
