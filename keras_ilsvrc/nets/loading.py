@@ -87,6 +87,13 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
     return model
 
 
+def without_optimizer(model: "keras.Model") -> "keras.Model":
+    """Return a model with the same weights but no optimizer, to read or write weight files."""
+    import keras
+
+    return keras.Model(model.input, model.output)
+
+
 def check_exists(path: str | Path, what: str) -> None:
     """Raise an InputError that suggests similar names if there is no file at `path`."""
     path = Path(path)

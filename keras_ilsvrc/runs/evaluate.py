@@ -15,8 +15,8 @@ from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
 from keras_ilsvrc.evaluation.protocols import views_of
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.runs.experiment import Experiment, NoImages, set_up, without_optimizer
+from keras_ilsvrc.nets.loading import load_weights, without_optimizer
+from keras_ilsvrc.runs.experiment import Experiment, NoImages, set_up
 from keras_ilsvrc.runs.loaded import trained_model
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr

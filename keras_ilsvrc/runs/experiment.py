@@ -243,11 +243,6 @@ def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator
         ) from error
 
 
-def without_optimizer(model: keras.Model) -> keras.Model:
-    """Return a model with the same weights but no optimizer, to read or write weight files."""
-    return keras.Model(model.input, model.output)
-
-
 def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
     """Return the preprocessing ops of a recipe as dicts, the form that `data.pipeline` expects."""
     return [op.model_dump(exclude_none=True) for op in ops]

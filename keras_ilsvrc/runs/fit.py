@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
 from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
+from keras_ilsvrc.nets.loading import without_optimizer
 from keras_ilsvrc.recipe.training import PlateauTable
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.evaluate import probabilities
-from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
+from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.runs.initial import set_initial
 from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.runs.pictures import draw_curves

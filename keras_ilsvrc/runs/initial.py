@@ -6,10 +6,9 @@ from pathlib import Path
 import keras
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.nets.loading import load_weights
+from keras_ilsvrc.nets.loading import load_weights, without_optimizer
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.schema import Initial, Recipe
-from keras_ilsvrc.runs.experiment import without_optimizer
 from keras_ilsvrc.runs.loaded import trained_model
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training import initial

@@ -18,9 +18,9 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.layers.graph import output_of
-from keras_ilsvrc.nets.loading import load_model, load_weights
+from keras_ilsvrc.nets.loading import load_model, load_weights, without_optimizer
 from keras_ilsvrc.runs.evaluate import restore, without_images
-from keras_ilsvrc.runs.experiment import Experiment, without_optimizer
+from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.runs.loaded import rows_of
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.visualize.probe import Probe

@@ -9,19 +9,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from keras_ilsvrc.errors import InputError, nearest, out_of_memory, ran_out, reason
 from keras_ilsvrc.files import whole
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 INPUT = "image"  # name of the input in the exported file
 TOLERANCE = 1e-4  # largest accepted difference between the export's and the model's probabilities
 EXTRA = "in a checkout of keras_ilsvrc, run python -m pip install '.[export]'"
 
-Run = Callable[[np.ndarray], Any]  # function from a batch of images to probabilities
+Run = Callable[["np.ndarray"], Any]  # function from a batch of images to probabilities
 
 
 class Format(NamedTuple):
@@ -48,8 +47,8 @@ def export(
     model: "keras.Model",
     path: Path,
     name: str,
-    images: Sequence[np.ndarray],
-    expected: Sequence[np.ndarray],
+    images: Sequence["np.ndarray"],
+    expected: Sequence["np.ndarray"],
 ) -> float:
     """Export a model with one input and one output, and check it by running the exported file.
 
@@ -64,10 +63,11 @@ def export(
         The largest difference of a probability from the expected one.
 
     Raises:
-        InputError: If the format is unknown, a package for it is missing, `path` is a folder, Keras
-            cannot export the model, or a probability differs by more than `TOLERANCE`. Nothing is
-            written then.
+        InputError: If the format is unknown, a package is missing, `path` is a folder, Keras cannot
+            export the model, or a probability differs by more than `TOLERANCE`. No file is left.
     """
+    import numpy as np
+
     form = check_format(name, path)
     with whole(path) as part, out_of_memory("use a machine with more memory"):
         try:
@@ -76,8 +76,7 @@ def export(
             if ran_out(error) or isinstance(error, OSError):
                 raise
             raise InputError(f"{path}: {name} export failed: {reason(error)}") from error
-        pairs = zip(made, expected, strict=True)
-        difference = float(np.max([abs(ours - theirs).max() for ours, theirs in pairs]))
+        difference = float(np.max([abs(x - y).max() for x, y in zip(made, expected, strict=True)]))
         if not difference <= TOLERANCE:  # also true if the difference is NaN
             raise InputError(
                 f"{path}: a probability of the {name} export differs by {difference:.1e} from the "
@@ -87,9 +86,10 @@ def export(
 
 
 def _answers(
-    form: Format, model: "keras.Model", path: Path, images: Sequence[np.ndarray]
-) -> list[np.ndarray]:
+    form: Format, model: "keras.Model", path: Path, images: Sequence["np.ndarray"]
+) -> "list[np.ndarray]":
     """Write an export, run it, and return its outputs for each batch of images."""
+    import numpy as np
     import tensorflow as tf
 
     (image,) = model.inputs
@@ -128,6 +128,7 @@ def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
 
     Keras' own export converts them as constants, of which tf2onnx makes about fifty copies.
     """
+    import numpy as np
     import onnx
     import tensorflow as tf
     import tf2onnx
@@ -147,8 +148,9 @@ def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
     onnx.save(proto, path)
 
 
-def _set_constants(graph: Any, values: dict[str, np.ndarray]) -> None:
+def _set_constants(graph: Any, values: "dict[str, np.ndarray]") -> None:
     """Replace inputs of an ONNX graph by constants, and transpose these constants in advance."""
+    import numpy as np
     from onnx.numpy_helper import from_array
 
     image = next(one for one in graph.input if one.name not in values)

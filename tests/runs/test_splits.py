@@ -43,7 +43,7 @@ def test_no_images_are_split_off_for_a_split_that_is_not_used(tmp_path):
 
 
 def test_shares_that_leave_no_training_images_are_refused(flat):
-    with pytest.raises(InputError, match=r"data.split.*none is left to train"):
+    with pytest.raises(InputError, match=r"data.split.*leave images for training"):
         on_photos(flat, "data.split={validation=0.5, test=0.5, seed=3}")
     with pytest.raises(InputError, match=r"data\.split\.seed"):
         on_photos(flat, "data.split={validation=0.5, test=0.25}")

@@ -70,7 +70,7 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
     [
         ("optimizer.rates={biases=2.0}", r"optimizer.rates.biases: .* has no 'biases'.*'bias'"),
         ("loss.weights={aux1=0.3}", "loss.weights.aux1: .* has no 'aux1'"),
-        ("accumulate=3", "data.batch_size is 128, which 1 replicas .* in 3 pieces"),
+        ("accumulate=3", "data.batch_size is 128, which 1 replica .* in 3 pieces"),
     ],
 )
 def test_what_the_net_does_not_have_is_refused(tmp_path, override, part):
