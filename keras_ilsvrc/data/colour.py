@@ -9,7 +9,7 @@ from keras_ilsvrc.data.types import Image, Seed
 from keras_ilsvrc.errors import InputError
 
 # Principal components of ImageNet's colours on the scale 0-1, from fb.resnet.torch (imagenet.lua).
-IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances of the components
+IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances of the principal components
 IMAGENET_VECTORS = np.array(
     [  # rows: red, green and blue; columns: components
         [-0.5675, 0.7192, 0.4009],

@@ -96,7 +96,7 @@ def _inferences(
     protocol: str,
     scales: Sequence[int] | None,
 ) -> list[list[Inference]]:
-    """Return a list for each pass of a protocol: the settings for inference at each scale."""
+    """Return, for each pass of a protocol, a list of inference settings, one per scale."""
     if not len(split):
         raise InputError("the split contains no images; choose another split")
     if protocol == "single_view" and scales is None:

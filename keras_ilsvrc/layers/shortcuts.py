@@ -43,7 +43,7 @@ def project_on_change(unit, x, target, stride):
 
 
 def project_new_maps(unit, x, target, stride):
-    """Apply the shortcut of Keras' ResNet50V2: C if the number of maps changes, otherwise A."""
+    """Apply the shortcut of Keras' ResNet50V2: option C if the number of maps changes, else A."""
     return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
 
 

@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe
 
 SIGNAL = 0.9  # fraction of a projection's energy (squared values) kept along each axis
 MOST = 90  # percentage of the projections that keep at least the fraction `SIGNAL`
-LEAST = 1 / 3  # minimum side of a cut image, as a fraction of the receptive field, to show context
+LEAST = 1 / 3  # minimum side of a patch cut from an image, as a fraction of the receptive field
 SMALLEST = 8  # minimum side of a cut image, in pixels
 SHOWN = 16  # default number of feature maps; our choice, since the paper gives none
 
