@@ -185,7 +185,9 @@ class RunDirectory(RunFiles):
                 f"{self.path}: another process is training here; wait until it ends, or {ELSEWHERE}"
             ) from error
         except OSError as error:
-            raise InputError(f"{path}: this lock file cannot be locked: {error.strerror}; remove it") from error
+            raise InputError(
+                f"{path}: this file cannot be locked: {error.strerror}; remove it"
+            ) from error
         try:
             yield
         finally:

@@ -72,7 +72,7 @@ class Identity(Table):
             return False
 
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
-        """List as texts the changes of classes and splits from this run to `now`, another run or dataset."""
+        """List, as texts, all differences in classes and splits between this run and `now`."""
         found = []
         if now.classes != self.classes:
             pairs = enumerate(zip_longest(self.classes, now.classes))
