@@ -39,10 +39,11 @@ FLAT = [1.0] * 8
         ({"test": 25.0, "train": 20.0}, "underfits"),
         ({"test": 25.0, "train": 19.9}, ""),
         ({"losses": FLAT}, ""),
-        ({"losses": [1.0] * 6 + [0.9] * 2}, "falls"),
-        ({"losses": [1.0] * 6 + [0.91] * 2}, ""),
+        ({"losses": [1.0] * 14 + [0.95] * 2}, "falls"),
+        ({"losses": [1.0] * 14 + [0.96] * 2}, ""),
+        ({"losses": [1.0] * 12 + [0.5] * 4}, ""),  # fell before the end
         ({"losses": [1.0, 0.5, 0.2]}, ""),  # too few epochs
-        ({"losses": [1.0] * 6 + [0.5] * 2, "test": 8.0}, "overfits"),  # of the training images
+        ({"losses": [1.0] * 14 + [0.5] * 2, "test": 8.0}, "overfits"),  # of the training images
         ({"losses": [2, 1, 1, 0.5], "test": 8.0, "validation": [9, 8, 8, 8]}, "overfits falls"),
         ({"losses": [2, 1, 1, 0.5], "test": 30.0, "train": 25.0}, "falls"),
         ({"validation": [9.0, 5.0, 6.0]}, "rose"),

@@ -13,7 +13,7 @@ from keras_ilsvrc.runs.finished import FinishedRun
 GUESSING = 0.9  # test error, as a fraction of the error of random guessing
 GAP = 5.0  # difference of test and training error, in points
 HIGH = 20.0  # training error, in %
-FALLING = 0.1  # relative decrease of the mean loss from the third to the last quarter of the epochs
+FALLING = 0.05  # relative decrease of the mean loss from the last eighth but one to the last eighth
 ROSE = 1.0  # difference of the last and the lowest validation error, in points
 FEW = 0.5  # maximum training images of a rare class, as a fraction of the mean over classes
 LOW = 10.0  # difference of the accuracy on all test images and the recall of a class, in points
@@ -67,10 +67,10 @@ class Evidence:
     @property
     def falls(self) -> bool:
         """Whether the loss still falls at the end. False if the net overfits without validation."""
-        quarter = len(self.losses) // 4
-        if not quarter or (self.overfits and not self.validation):
+        if len(self.losses) < 4 or (self.overfits and not self.validation):
             return False
-        last, before = self.losses[-quarter:], self.losses[-2 * quarter : -quarter]
+        eighth = max(1, len(self.losses) // 8)
+        last, before = self.losses[-eighth:], self.losses[-2 * eighth : -eighth]
         return float(np.mean(last)) <= (1 - FALLING) * float(np.mean(before))
 
     @property
