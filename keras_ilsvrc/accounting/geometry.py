@@ -177,7 +177,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # unknown for feature maps; for vectors, `window` does not call this
+    return None  # unknown for layers with feature maps; other layers are not passed
 
 
 def _rule(operation: Any) -> Rule | None:

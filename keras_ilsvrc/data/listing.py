@@ -244,7 +244,7 @@ def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _header(path: str) -> Header | Fault | None:
-    """Return a file's header or its fault; None if neither content nor name is an image's."""
+    """Return a file's header or fault; None if neither its content nor its name is of an image."""
     size = None
     try:
         with open(path, "rb") as file:

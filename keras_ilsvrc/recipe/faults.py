@@ -24,7 +24,7 @@ class Fault(NamedTuple):
 
     place: Place
     what: str
-    meant: str | None = None  # known key for which an unknown key was probably meant
+    meant: str | None = None  # the known key that was probably meant, if the key is unknown
 
     def __str__(self) -> str:
         return f"{'.'.join(map(str, self.place))}: {self.what}"
@@ -46,7 +46,7 @@ def explain(errors: Iterable[Any], table: Mapping[str, Any]) -> list[Fault]:
                 found.append(Fault(place, "needs data.validation; name a split there"))
     found.sort(key=lambda fault: not fault.what.startswith("unknown"))
     meant = {(*fault.place[:-1], fault.meant) for fault in found if fault.meant}
-    # A mistyped key is one fault, although the right one is missing.
+    # A mistyped key counts as one fault: the right key is not reported as missing too.
     return [x for x in found if not (x.what.startswith("missing") and x.place in meant)]
 
 

@@ -66,7 +66,10 @@ class Evidence:
 
     @property
     def falls(self) -> bool:
-        """Whether the loss still falls at the end. False if the net overfits without validation."""
+        """Whether the loss still falls at the end.
+
+        False for a net that overfits in a run without validation images.
+        """
         if len(self.losses) < 4 or (self.overfits and not self.validation):
             return False
         eighth = max(1, len(self.losses) // 8)

@@ -15,7 +15,7 @@ REPEATS_NOT = ". The run uses its net on other data, and does not repeat its tra
 
 @dataclass(frozen=True)
 class Mark:
-    """Error that is marked on an axis of the report.
+    """Error rate that is marked on an axis of the report.
 
     Attributes:
         name: Label, for example `this run`.

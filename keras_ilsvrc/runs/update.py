@@ -65,7 +65,7 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
 
 
 def _loss(experiment: Experiment) -> CrossEntropy:
-    """Return the loss of a recipe. Balanced weights of classes are 1 on average over the images."""
+    """Return the loss of a recipe. Balanced class weights are 1 on average over the images."""
     table, labels = experiment.recipe.loss, experiment.train.labels
     balanced = None
     if table.class_weights == "balanced":
@@ -111,9 +111,9 @@ def _check_model(experiment: Experiment, xla: bool) -> None:
     pieces = experiment.strategy.num_replicas_in_sync * (recipe.accumulate or 1)
     if recipe.data.mixup and recipe.data.batch_size < 2 * pieces:
         raise InputError(
-            f"data.mixup mixes images of the same piece of a batch, but {pieces} pieces of "
-            f"data.batch_size {recipe.data.batch_size} have only one image each; use a larger "
-            "batch, or remove data.mixup"
+            "data.mixup needs two images in each piece of a batch, but data.batch_size = "
+            f"{recipe.data.batch_size} is divided into {pieces} pieces; use a larger batch, or "
+            "remove data.mixup"
         )
     outputs = model.output if isinstance(model.output, dict) else ()
     weights = {weight.name for weight in model.trainable_weights}

@@ -8,7 +8,7 @@ import keras
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.weights.arrays import Arrays, layers_of
 
-# {regular expression that matches a whole layer name: our name, as a replacement for `re.sub`}
+# {regular expression that matches a whole layer name: our name, as the argument `repl` of `re.sub`}
 Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
@@ -39,7 +39,7 @@ def rename(arrays: Arrays, rules: Rules) -> Arrays:
 
 
 def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Return rules that give the n-th layer of a chain the name of the n-th layer of `model`.
+    """Return rules that rename the n-th layer of a sequential model as the n-th layer of `model`.
 
     Args:
         arrays: Arrays under the names of the other framework.
