@@ -21,9 +21,9 @@ ALIKE = 0.95  # minimum cosine similarity of two filters that count as duplicate
 HALF = 0.5  # a frequency band dominates if it has more than this share of the energy
 SMALLEST = 5  # in kernels below this size, low and high frequencies are not distinguished
 # Upper limit of low frequencies, in cycles per kernel size. Smooth kernels have most of their
-# energy below it (a constant one 77 %, a Gaussian one 71 %). A wave of one cycle per kernel, the slowest
-# that fits, has little (8 % to 25 %, depending on its phase and the kernel size). With 0.5 as the
-# limit, the smooth kernels would have only 53 % and 41 % below it.
+# energy below it (a constant one 77 %, a Gaussian one 71 %). A wave of one cycle per kernel, the
+# slowest that fits, has little (8 % to 25 %, depending on its phase and the kernel size). With 0.5
+# as the limit, the smooth kernels would have only 53 % and 41 % below it.
 LOW = 0.75
 HIGH = 0.25  # lower limit of high frequencies, in cycles per pixel: half the Nyquist frequency
 POINTS = 128  # number of frequencies of a spectrum along each axis
