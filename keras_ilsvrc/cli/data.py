@@ -89,7 +89,8 @@ def _show(found: "Findings") -> None:
     console.print(table)
     _show_classes(found, console)
     for split, row in found.classes.items():
-        _list(f"empty classes of {split}", row["empty"])
+        if row["empty"]:
+            _list(f"empty classes of {split}", row["empty"])
     for side, three in (("height", found.heights), ("width", found.widths)):
         if three:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
@@ -126,7 +127,7 @@ def _show_classes(found: "Findings", console: Console) -> None:
     console.print()
     console.print(table)
     console.print()
-    if found.imbalance:
+    if found.imbalance and found.imbalance > 1:
         times = f"{found.imbalance:,.3g}"
         print(f"imbalance: the largest class has {times} times as many images as the smallest")
 
