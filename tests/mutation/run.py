@@ -21,7 +21,7 @@ import time
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -122,7 +122,9 @@ def run(
                 trees.append(tree)
             return Verdict(names[mutant], test, round(time.monotonic() - started, 1))
 
-        for verdict in track(pool.map(judge, left), "mutants", total=len(left)):
+        tested = as_completed([pool.submit(judge, mutant) for mutant in left])
+        for future in track(tested, "mutants", total=len(left)):
+            verdict = future.result()
             with RESULTS.open("a") as file:
                 file.write(json.dumps(verdict) + "\n")
             done[verdict.mutant] = verdict
