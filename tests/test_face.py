@@ -151,14 +151,25 @@ print(json.dumps([tried, found]))
         np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-7)
 
 
-def test_a_compiled_model_is_loaded_with_its_optimizer(tmp_path):
+def test_a_compiled_model_is_loaded_with_all_its_parts_in_a_fresh_process(tmp_path):
+    from keras_ilsvrc.training.constraints import FilterRMS
     from keras_ilsvrc.training.optimizers import SGD
+    from keras_ilsvrc.training.schedules import WarmUp
 
-    model = build("resnet20_cifar", **DIGITS)
-    model.compile(SGD(0.1, 0.9, l2=0.25), "sparse_categorical_crossentropy")
+    image = keras.Input((8, 8, 1))
+    maps = keras.layers.Conv2D(2, 3, kernel_constraint=FilterRMS(0.5))(image)
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(maps))
+    model.compile(SGD(WarmUp(0.1, 8), 0.9, l2=0.25), "sparse_categorical_crossentropy")
     model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "compiled.keras")
-    assert load_model(tmp_path / "compiled.keras").optimizer.l2 == 0.25
+    script = """
+import sys, keras_ilsvrc
+model = keras_ilsvrc.load_model(sys.argv[1])
+config = model.optimizer.get_config()["learning_rate"]
+print(model.optimizer.l2, config["class_name"], model.layers[1].kernel_constraint.most)
+"""
+    said = run(script, tmp_path / "compiled.keras").splitlines()[-1]
+    assert said == "0.25 WarmUp 0.5"
     assert not load_model(tmp_path / "compiled.keras", compile=False).compiled
 
 

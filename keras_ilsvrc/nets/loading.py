@@ -74,7 +74,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
     import keras
 
     # Register the custom classes of compiled models and of models with preprocessing layers.
-    names = ["training.constraints", "training.optimizers", "training.schedules"]
+    names = ["training.constraints", "training.optimizers"]  # the latter imports the schedules
     names += ["data.preprocessing"] * (keras.backend.backend() == "tensorflow")
     for name in names:
         importlib.import_module(f"keras_ilsvrc.{name}")
