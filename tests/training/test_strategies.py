@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 import keras_ilsvrc
 from keras_ilsvrc import InputError
+from keras_ilsvrc.layers import ResidualUnit
 from keras_ilsvrc.layers.graph import batch_norms, synchronize
 from keras_ilsvrc.training import strategy as strategies
 from keras_ilsvrc.training.replicas import as_tested
@@ -124,6 +125,8 @@ def test_build_in_a_scope_synchronizes_batch_normalisation():
     assert {layer.synchronized for layer in batch_norms(model)} == {True}
     synchronize(model, False)
     assert {layer.synchronized for layer in batch_norms(model)} == {False}
+    units = [layer.get_config() for layer in model.layers if isinstance(layer, ResidualUnit)]
+    assert {unit["synchronized"] for unit in units} == {False}  # so that a saved model keeps it
 
 
 def test_statistics_of_each_replica_are_averaged_where_the_net_is_tested():
