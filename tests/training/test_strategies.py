@@ -123,10 +123,12 @@ def test_build_in_a_scope_synchronizes_batch_normalisation():
     with mirrored(2).scope():
         model = keras_ilsvrc.build("resnet_cifar", classes=10, **DIGITS)
     assert {layer.synchronized for layer in batch_norms(model)} == {True}
-    synchronize(model, False)
-    assert {layer.synchronized for layer in batch_norms(model)} == {False}
-    units = [layer.get_config() for layer in model.layers if isinstance(layer, ResidualUnit)]
-    assert {unit["synchronized"] for unit in units} == {False}  # so that a saved model keeps it
+    # the configuration of a unit keeps the choice in a saved model
+    units = [layer for layer in model.layers if isinstance(layer, ResidualUnit)]
+    for chosen in (True, False):
+        synchronize(model, chosen)
+        assert {layer.synchronized for layer in batch_norms(model)} == {chosen}
+        assert {unit.get_config()["synchronized"] for unit in units} == {chosen}
 
 
 def test_statistics_of_each_replica_are_averaged_where_the_net_is_tested():
