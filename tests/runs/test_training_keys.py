@@ -45,7 +45,9 @@ def recipe(tmp_path_factory):
 def test_mixup_of_single_images_is_refused(recipe):
     recipe = recipe.model_copy(update={"accumulate": 4})
     experiment = set_up(recipe, mirrored(1))
-    with pytest.raises(InputError, match=r"^data.mixup .* data.batch_size = 4 is divided into 4 pieces;"):
+    with pytest.raises(
+        InputError, match=r"^data.mixup .* data.batch_size = 4 is divided into 4 pieces;"
+    ):
         make_update(experiment)
 
 
