@@ -185,3 +185,10 @@ def test_nets_with_other_classes_or_images_make_no_ensemble():
         ensemble([softmax(4, 3), softmax(5, 3)])
     with pytest.raises(InputError, match="the ensemble is empty"):
         ensemble([])
+
+
+def test_the_error_of_the_baseline_is_in_percent():
+    images = np.repeat(np.uint8([0, 255]), 4).reshape(8, 1, 1, 1)
+    labels = np.repeat([0, 1], 4)
+    assert svm(images, labels, images, labels) == 0
+    assert svm(images, labels, images[[0, 7, 0, 7]], np.array([0, 1, 1, 1])) == 25
