@@ -34,7 +34,7 @@ KINDS = [
     ("sum", "mean"),
 ]
 # Calls whose texts are messages or names, and keywords and keys whose values are texts for people.
-MESSAGES = re.compile(r"(Error|BadImage|Fault|log|print|nearest|[gs]etattr|hasattr|Option)$")
+MESSAGES = re.compile(r"(Error|dataclass|BadImage|Fault|log|print|nearest|[gs]etattr|hasattr|Option)$")
 TEXTS = {"place", "news", "departures", "departs", "paper", "name", "help", "title", "measured"}
 TEXTS |= {"why", "what", "seed", "keep_epochs", "report"}
 
@@ -126,6 +126,10 @@ class _Literals(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self.visit(node.args)
         for each in node.body:
+            self.visit(each)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        for each in node.body:  # the order of the errors that are caught means nothing
             self.visit(each)
 
     def visit_Assign(self, node: ast.Assign) -> None:
