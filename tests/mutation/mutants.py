@@ -34,7 +34,9 @@ KINDS = [
     ("sum", "mean"),
 ]
 # Calls whose texts are messages or names, and keywords and keys whose values are texts for people.
-MESSAGES = re.compile(r"(Error|dataclass|BadImage|Fault|log|print|nearest|[gs]etattr|hasattr|Option)$")
+MESSAGES = re.compile(
+    r"(Error|dataclass|BadImage|Fault|log|print|nearest|[gs]etattr|hasattr|Option)$"
+)
 TEXTS = {"place", "news", "departures", "departs", "paper", "name", "help", "title", "measured"}
 TEXTS |= {"why", "what", "seed", "keep_epochs", "report"}
 
