@@ -15,7 +15,7 @@ from keras_ilsvrc.training.update import Update
 
 
 def test_adamw_is_that_of_keras_for_kernels(small_net):
-    """Keras' own decays all weights, unless it is told which to leave out."""
+    """Keras' AdamW decays all weights, except those that `exclude_from_weight_decay` names."""
     nets = [small_net(), small_net()]
     nets[1].set_weights(nets[0].get_weights())
     settings = {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3}
