@@ -1,0 +1,1 @@
+"""Readers of weight files, one module per format. They need no framework, and run no code."""

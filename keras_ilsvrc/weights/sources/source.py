@@ -1,0 +1,45 @@
+"""`Source`: published weights of one network. Imports only the standard library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """Published weights of one network: the file, its layout, and what is known about it.
+
+    Attributes:
+        name: Name in `build(weights=...)`, for example "torchvision".
+        net: Name of the network in `build`.
+        layout: Name of the row in `LAYOUTS` that says how the file names and stores weights.
+        file: Name of the file.
+        url: HTTPS address of the file; None if there is none that is stable.
+        sha256: SHA-256 of the file in hexadecimal digits; None if it is not known. Such a file is
+            not downloaded by name.
+        preprocessing: Ops for raw RGB images, as rows of a recipe. Models take RGB: the first
+            filters of a network trained on BGR images are reversed when they are loaded.
+        input_shape: Height, width, channels for which the weights were trained; None for the
+            network's own.
+        options: Variations of the network that these weights need.
+        top1_accuracy: Published top-1 accuracy in %, by `protocol`; None if there is none.
+        top5_accuracy: Published top-5 accuracy in %, by `protocol`; None if there is none.
+        protocol: How the accuracy was measured.
+        licence: Licence of the file; None if none is stated.
+        notes: Differences between this and the original, for example in preprocessing.
+    """
+
+    name: str
+    net: str
+    layout: str
+    file: str
+    preprocessing: tuple[Mapping[str, Any], ...]
+    url: str | None = None
+    sha256: str | None = None
+    input_shape: tuple[int, int, int] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    top1_accuracy: float | None = None
+    top5_accuracy: float | None = None
+    protocol: str | None = None
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
