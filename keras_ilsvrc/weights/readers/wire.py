@@ -75,8 +75,9 @@ class Message:
 
     def integers(self, field: int) -> list[int]:
         """Return the integers of a field, packed or not."""
-        packed = [varints(np.frombuffer(data, "u1"), np.dtype("u8")) for data in self._short(field)]
-        return [int(value) for part in (self.ints[field], *packed) for value in part]
+        packed = [np.frombuffer(data, "u1") for data in self._short(field)]
+        numbers = [varints(data, np.dtype("u8")).tolist() for data in packed]
+        return sum(numbers, self.ints[field])
 
     def text(self, field: int) -> str:
         """Return the text of a field; it is empty if there is none, as in protobuf."""
