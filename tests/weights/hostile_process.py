@@ -16,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
+
 from keras_ilsvrc import InputError
 from keras_ilsvrc.weights import read
 
@@ -68,6 +70,23 @@ def attempt(path):
     return "no error"
 
 
+def check(record, descriptor, path):
+    """Check that what must not happen would be seen: code, other files, and too much memory."""
+    record.path = ""
+    exec("path.exists()")
+    record.path = None
+    assert "exec" in record.events[-1]
+    with h5py.File(path) as file:
+        assert file["w"].shape
+    assert select.select([descriptor], [], [], 0)[0]
+    limit(path)
+    try:
+        bytes(2 * MORE)
+    except MemoryError:
+        return
+    raise AssertionError("no limit of memory")
+
+
 def main():
     folder, good, outside = map(Path, sys.argv[1:])
     for path in sorted(good.iterdir()):
@@ -83,6 +102,7 @@ def main():
         if select.select([descriptor], [], [], 0)[0]:
             record.events.append(f"inotify {os.read(descriptor, 4096)[:60]}")
         found[path.name] = said, seconds, record.events
+    check(record, descriptor, folder / "external_link.h5")
     json.dump(found, sys.stdout)
 
 
