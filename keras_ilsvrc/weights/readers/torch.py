@@ -6,13 +6,14 @@ pickle are interpreted one by one, to built-in types and the records below. Othe
 and functions are errors.
 """
 
+import io
 import math
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from pickletools import genops
-from typing import Any, NamedTuple, cast
+from pickletools import opcodes
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,8 +98,7 @@ def interpret(content: bytes) -> Any:
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
-    for opcode, argument, _ in islice(genops(content), OPCODES):
-        name, given = opcode.name, cast(Any, argument)
+    for name, given in islice(_opcodes(content), OPCODES):
         if name in LITERALS:
             stack.append(given)
         elif name in ("BINGET", "LONG_BINGET"):
@@ -108,7 +108,7 @@ def interpret(content: bytes) -> Any:
         elif name == "MARK":
             marks.append(len(stack))
         elif name == "GLOBAL":
-            stack.append(_name(*given.split(" ")))
+            stack.append(_name(*given))
         elif name == "STOP":
             return stack.pop()
         elif name in ACTIONS:
@@ -119,9 +119,20 @@ def interpret(content: bytes) -> Any:
             if kind and type(values[0]) is not kind:
                 raise ValueError(f"the opcode {name} of a {type(values[0]).__name__} in data.pkl")
             stack.append(action(*values))
-        elif name not in ("PROTO", "FRAME"):
-            raise ValueError(f"the opcode {name} in data.pkl, which tensors do not need")
-    raise ValueError(f"more than {OPCODES:,} opcodes in data.pkl")
+    raise ValueError(f"data.pkl has no end, or more than {OPCODES:,} opcodes")
+
+
+def _opcodes(content: bytes) -> Iterator[tuple[str, Any]]:
+    """Yield the names of the opcodes in a pickle with their arguments."""
+    file = io.BytesIO(content)
+    while code := file.read(1):
+        opcode = CODES[code]
+        if opcode.name not in OTHERS and opcode.name not in LITERALS and opcode.name not in ACTIONS:
+            raise ValueError(f"the opcode {opcode.name} in data.pkl, which tensors do not need")
+        if opcode.name == "GLOBAL":
+            yield opcode.name, [file.readline().decode().rstrip("\n") for _ in range(2)]
+        else:
+            yield opcode.name, opcode.arg.reader(file) if opcode.arg else None
 
 
 def _name(module: str, name: str) -> Name:
@@ -215,6 +226,9 @@ def _stored(name: str, path: Path, view: View, files: dict[str, Member]) -> Stor
 
 LITERALS = {f"BIN{kind}" for kind in ("UNICODE", "INT", "INT1", "INT2", "FLOAT")}
 LITERALS |= {"SHORT_BINUNICODE", "LONG1"}
+CODES = {opcode.code.encode("latin-1"): opcode for opcode in opcodes}
+OTHERS = {"BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK", "GLOBAL", "STOP"}
+OTHERS |= {"PROTO", "FRAME"}
 # {opcode: whether it takes all values since the last mark; how many values it takes before these;
 # type of the first of the values, if it matters; function of the values, whose result is put back}
 ACTIONS: dict[str, tuple[bool, int, type | None, Callable[..., Any]]] = {
