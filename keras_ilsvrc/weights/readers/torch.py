@@ -157,12 +157,6 @@ def _set(target: dict[Any, Any], *items: Any) -> dict[Any, Any]:
     return target
 
 
-def _append(target: list[Any], *items: Any) -> list[Any]:
-    """Add items to a list."""
-    target.extend(items)
-    return target
-
-
 def _storage(reference: tuple[Any, ...]) -> Storage:
     """Return a storage from the values with which the pickle refers to it."""
     kind, name, key, _, length = reference
@@ -244,8 +238,8 @@ ACTIONS: dict[str, tuple[bool, int, type | None, Callable[..., Any]]] = {
     "TUPLE3": (False, 3, None, lambda *values: values),
     "SETITEM": (False, 3, dict, _set),
     "SETITEMS": (True, 1, dict, _set),
-    "APPEND": (False, 2, list, _append),
-    "APPENDS": (True, 1, list, _append),
+    "APPEND": (False, 2, list, lambda target, *items: target.__iadd__(items)),
+    "APPENDS": (True, 1, list, lambda target, *items: target.__iadd__(items)),
     "BUILD": (False, 2, dict, lambda target, state: target),  # a state has versions of modules
     "STACK_GLOBAL": (False, 2, str, _name),
     "BINPERSID": (False, 1, tuple, _storage),
