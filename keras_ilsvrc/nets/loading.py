@@ -4,6 +4,7 @@ import importlib
 import os
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,44 +14,78 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 if TYPE_CHECKING:
     import keras
 
+    from keras_ilsvrc.weights.tensors import Tensors
+
+OWN = (".weights.h5", ".keras")  # suffixes of weight files that Keras writes
+
 
 def load_weights(model: "keras.Model", path: str | Path) -> None:
-    """Load weights into a model from a `.weights.h5` file of the same net.
+    """Load weights into a model from a file that Keras wrote for the same net.
+
+    The file is opened by the package's own reader first, which refuses links, bombs and code.
+
+    Args:
+        model: Model of the same architecture as the one that was saved.
+        path: Path of a `.weights.h5` or `.keras` file. Only the weights in it are read.
 
     Raises:
         InputError: If the file is missing, damaged, from another net, or has values that are not
             finite.
     """
     check_exists(path, "weights")
-    if not str(path).endswith(".weights.h5"):
-        raise InputError(f"weights is {path}; expected a file that ends in .weights.h5")
+    if not str(path).endswith(OWN):
+        raise InputError(f"weights is {path}; expected a file that ends in {' or '.join(OWN)}")
+    from keras_ilsvrc.weights.readers import read
+
+    tensors = read(path)
     try:
         _read(path, model.load_weights)
     except InputError as error:
-        _explain_classes(path, model, error)
-        raise
+        raise _explained(tensors, model, error) from error
     _check_finite(path, model)
 
 
-def _explain_classes(path: str | Path, model: "keras.Model", error: InputError) -> None:
-    """Raise an InputError if a file does not fit a model because of its number of classes."""
-    import h5py
+def classes_in(tensors: "Tensors", model: "keras.Model") -> int | None:
+    """Return the number of classes of a file of weights of this package's nets.
 
-    layer = next((x for x in model.layers if x.name in ("logits", "fc8")), None)
+    Args:
+        tensors: File that Keras wrote, or arrays by the paths of our weights.
+        model: Model of the same net with its classifier, which may have other classes.
+
+    Returns:
+        None if the file has no classifier.
+    """
+    layer = [x for x in model.layers if x.weights and not x.name.startswith("aux")][-1]
     kind = type(layer).__name__
-    before = [x for x in model.layers if type(x).__name__ == kind].index(layer) if layer else 0
+    before = [x for x in model.layers if type(x).__name__ == kind].index(layer)
     name = f"layers/{kind.lower()}{f'_{before}' if before else ''}/vars/0"  # Keras' name
-    try:
-        with h5py.File(path) as file:
-            found = file[name].shape[-1]
-    except Exception:  # h5py raises errors of any type for damaged files
-        return
-    classes = layer.kernel.shape[-1]  # type: ignore[union-attr]
-    if found != classes:
-        raise InputError(
-            f"{path}: has weights for {found} classes, but the model has {classes}; use "
-            f"include_top=False, or classes={found}"
-        ) from error
+    shapes = [tensors.shape(one) for one in (name, f"{layer.name}/kernel") if one in tensors]
+    return shapes[0][-1] if shapes and len(shapes[0]) == len(layer.kernel.shape) else None
+
+
+def _explained(tensors: "Tensors", model: "keras.Model", error: InputError) -> InputError:
+    """Return the error for a file whose arrays do not fit a model, or `error` if they do."""
+    own = Counter(tuple(weight.shape) for weight in model.weights)
+    theirs = Counter(
+        one.shape
+        for name, one in tensors.stored.items()
+        if name.startswith("layers/") and "seed_generator" not in name
+    )
+    if own == theirs:
+        return error
+    if model.layers[-1].name == "predictions":
+        found, classes = classes_in(tensors, model), model.outputs[0].shape[-1]
+        if found not in (None, classes) and own.total() == theirs.total():
+            return InputError(
+                f"{tensors.path}: has weights for {found} classes, but the model has {classes}; "
+                f"use include_top=False, or classes={found}"
+            )
+    extra, lacking = list(theirs - own), list(own - theirs)
+    shapes = f"an array of shape {extra[0]}" if extra else f"no array of shape {lacking[0]}"
+    return InputError(
+        f"{tensors.path}: {theirs.total()} arrays, and {shapes}, which do not fit the "
+        f"{own.total()} of {model.name}; use the weights of the same net, width and input size"
+    )
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
@@ -100,6 +135,8 @@ def check_exists(path: str | Path, what: str) -> None:
     try:
         if path.is_file():
             return
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; expected a {what} file")
         found = os.listdir(path.parent) if path.parent.is_dir() else []
     except OSError as error:
         raise InputError(f"{str(path)[:200]}: cannot be read: {error.strerror}") from error
