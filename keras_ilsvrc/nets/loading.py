@@ -5,7 +5,7 @@ import os
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,7 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 if TYPE_CHECKING:
     import keras
 
-    from keras_ilsvrc.weights.tensors import Tensors
-
+Shapes = Mapping[str, tuple[int, ...]]  # {name of an array in a file: its shape}
 OWN = (".weights.h5", ".keras")  # suffixes of weight files that Keras writes
 
 
@@ -35,21 +34,31 @@ def load_weights(model: "keras.Model", path: str | Path) -> None:
     check_exists(path, "weights")
     if not str(path).endswith(OWN):
         raise InputError(f"weights is {path}; expected a file that ends in {' or '.join(OWN)}")
-    from keras_ilsvrc.weights.readers import read
-
-    tensors = read(path)
+    shapes = shapes_in(path)
     try:
         _read(path, model.load_weights)
-    except InputError as error:
-        raise _explained(tensors, model, error) from error
+    except InputError:
+        check_shapes(path, shapes, model)  # its error says more
+        raise
     _check_finite(path, model)
 
 
-def classes_in(tensors: "Tensors", model: "keras.Model") -> int | None:
+def shapes_in(path: str | Path) -> Shapes:
+    """Return {name: shape} of the arrays in a file. The file is closed, so that Keras can open it.
+
+    Raises:
+        InputError: If the file cannot be read, or is hostile.
+    """
+    from keras_ilsvrc.weights.readers import read
+
+    return {name: one.shape for name, one in read(path).stored.items()}
+
+
+def classes_in(shapes: Shapes, model: "keras.Model") -> int | None:
     """Return the number of classes of a file of weights of this package's nets.
 
     Args:
-        tensors: File that Keras wrote, or arrays by the paths of our weights.
+        shapes: Shapes in a file that Keras wrote, or by the paths of our weights.
         model: Model of the same net with its classifier, which may have other classes.
 
     Returns:
@@ -59,33 +68,42 @@ def classes_in(tensors: "Tensors", model: "keras.Model") -> int | None:
     kind = type(layer).__name__
     before = [x for x in model.layers if type(x).__name__ == kind].index(layer)
     name = f"layers/{kind.lower()}{f'_{before}' if before else ''}/vars/0"  # Keras' name
-    shapes = [tensors.shape(one) for one in (name, f"{layer.name}/kernel") if one in tensors]
-    return shapes[0][-1] if shapes and len(shapes[0]) == len(layer.kernel.shape) else None
+    found = shapes.get(name, shapes.get(f"{layer.name}/kernel"))
+    return found[-1] if found and len(found) == len(layer.kernel.shape) else None
 
 
-def _explained(tensors: "Tensors", model: "keras.Model", error: InputError) -> InputError:
-    """Return the error for a file whose arrays do not fit a model, or `error` if they do."""
-    own = Counter(tuple(weight.shape) for weight in model.weights)
+def check_shapes(
+    path: str | Path, shapes: Shapes, model: "keras.Model", classes: int | None = None
+) -> None:
+    """Raise an InputError if the arrays in a file that Keras wrote are not those of a model.
+
+    Args:
+        path: Path of the file, for messages.
+        shapes: Shapes of the arrays in the file.
+        model: Model of any kind.
+        classes: Number of classes of the file, if it may differ from that of the model.
+    """
+    from keras_ilsvrc.weights.layouts import LAYOUTS
+
+    is_classifier = LAYOUTS["ours"].is_classifier
+    own = Counter(
+        (*weight.shape[:-1], classes)
+        if classes and is_classifier(weight.path) and weight.shape[-1] == model.outputs[0].shape[-1]
+        else tuple(weight.shape)
+        for weight in model.weights
+    )
     theirs = Counter(
-        one.shape
-        for name, one in tensors.stored.items()
+        shape
+        for name, shape in shapes.items()
         if name.startswith("layers/") and "seed_generator" not in name
     )
-    if own == theirs:
-        return error
-    if model.layers[-1].name == "predictions":
-        found, classes = classes_in(tensors, model), model.outputs[0].shape[-1]
-        if found not in (None, classes) and own.total() == theirs.total():
-            return InputError(
-                f"{tensors.path}: has weights for {found} classes, but the model has {classes}; "
-                f"use include_top=False, or classes={found}"
-            )
     extra, lacking = list(theirs - own), list(own - theirs)
-    shapes = f"an array of shape {extra[0]}" if extra else f"no array of shape {lacking[0]}"
-    return InputError(
-        f"{tensors.path}: {theirs.total()} arrays, and {shapes}, which do not fit the "
-        f"{own.total()} of {model.name}; use the weights of the same net, width and input size"
-    )
+    if extra or lacking:
+        odd = f"an array of shape {extra[0]}" if extra else f"no array of shape {lacking[0]}"
+        raise InputError(
+            f"{path}: has {theirs.total()} arrays, and {odd}, which do not fit the {own.total()} of "
+            f"{model.name}; use weights of the same net, width, classes and input size"
+        )
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":

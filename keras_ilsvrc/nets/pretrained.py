@@ -7,12 +7,18 @@ import difflib
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.nets.loading import check_exists, classes_in, load_weights
+from keras_ilsvrc.nets.loading import (
+    Shapes,
+    check_exists,
+    check_shapes,
+    classes_in,
+    load_weights,
+)
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.weights.sources import RECOMMENDED, SOURCES, sources_of
 from keras_ilsvrc.weights.sources.source import Source
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
     from keras_ilsvrc.weights.tensors import Tensors
 
-KERAS, PATHS = "keras file", "ours"  # layouts of files of this package
+OURS = "ours"  # layout of arrays with the paths of our weights
 log = logging.getLogger("keras_ilsvrc")
 
 
@@ -31,15 +37,18 @@ class Found:
     """File of weights for a net.
 
     Attributes:
-        tensors: The arrays of the file.
-        layout: Name of its layout: one of `LAYOUTS`, or "keras file" if Keras wrote the file for a
-            net of this package.
+        path: Path of the file.
+        shapes: {name: shape} of the arrays in the file.
+        tensors: The arrays of the file; None if Keras wrote it for a net of this package.
+        layout: Name of the layout of the arrays, one of `LAYOUTS`.
         source: Published weights as which the file is recognised; None for a file of this package.
         classes: Number of classes of a recognised file; None if it has no classifier.
     """
 
-    tensors: "Tensors"
-    layout: str
+    path: Path
+    shapes: Shapes
+    tensors: "Tensors | None" = None
+    layout: str = OURS
     source: Source | None = None
     classes: int | None = None
 
@@ -84,32 +93,35 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
     Raises:
         InputError: If the file cannot be had or read, or is not one of weights for this net.
     """
+    name = net.name.partition("[")[0]
+    source = find_source(name, weights)
+
     from keras_ilsvrc.weights.download import fetch
     from keras_ilsvrc.weights.readers import read
     from keras_ilsvrc.weights.recognise import recognise
 
-    name = net.name.partition("[")[0]
-    source = find_source(name, weights)
     tensors = read(weights, sha256) if source is None else read(fetch(source, sha256))
-    if any(one.startswith("layers/") for one in tensors):
-        return Found(tensors, KERAS)
+    found = Found(tensors.path, {key: one.shape for key, one in tensors.stored.items()}, tensors)
+    if any(key.startswith("layers/") for key in tensors):
+        return replace(found, tensors=None)  # closes the file, so that Keras can open it
     matches = [one for one in recognise(tensors, name) if source in (None, one.source)]
     matches.sort(key=lambda one: one.source.file != tensors.path.name)
-    if not matches:
-        return _unrecognised(net, tensors, source)
-    found = matches[0]
-    log.info("%s: recognised as %s weights of %s", tensors.path, found.source.name, name)
-    return Found(tensors, found.source.layout, *found)
+    if tensors.format == "npz" and not matches and all("/" in key for key in tensors):
+        return found
+    source, classes = matches[0] if matches else (_by_names(name, tensors, source), net.classes)
+    log.info("%s: %s weights of %s", tensors.path, source.name, name)
+    return replace(found, layout=source.layout, source=source, classes=classes)
 
 
-def _unrecognised(net: Net, tensors: "Tensors", source: Source | None) -> Found:
-    """Return a file for a net whose size differs from the published one, if its names fit."""
+def _by_names(name: str, tensors: "Tensors", source: Source | None) -> Source:
+    """Return the source of a net whose names fit a file, although the number of values differs.
+
+    Raises:
+        InputError: If the file is that of another net, or no names fit.
+    """
     from keras_ilsvrc.weights.layouts import LAYOUTS
     from keras_ilsvrc.weights.recognise import recognise
 
-    if tensors.format == "npz" and all("/" in one for one in tensors):
-        return Found(tensors, PATHS)
-    name = net.name.partition("[")[0]
     others = dict.fromkeys(f"{one.source.net} ({one.source.name})" for one in recognise(tensors))
     if others:
         raise InputError(
@@ -118,7 +130,7 @@ def _unrecognised(net: Net, tensors: "Tensors", source: Source | None) -> Found:
         )
     for one in [source] if source else sources_of(name).values():
         if None not in LAYOUTS[one.layout].paths(tensors).values():
-            return Found(tensors, one.layout, one, net.classes)
+            return one
     raise InputError(
         f"{tensors.path}: the names of its tensors, such as {next(iter(tensors))}, are of no known "
         f"weights of {name}; `keras-ilsvrc weights inspect` shows what is in it"
@@ -169,30 +181,32 @@ def load(
 
     stored = found.classes
     if found.source is None and classes is not None:
-        stored = classes_in(found.tensors, model)
+        stored = classes_in(found.shapes, model)
+        if found.tensors is None and stored is not None:
+            check_shapes(found.path, found.shapes, model, stored)
     if classes is not None:
         _check_classes(model, found, classes, stored, chosen)
     head = classes is not None and stored == classes
     report = None
-    if found.layout != KERAS:
+    if found.tensors is not None:
         report = assign(model, found.tensors, found.layout, head)
     elif head or classes is None:
-        load_weights(model, found.tensors.path)
+        load_weights(model, found.path)
     else:
         twin = make(stored)
-        load_weights(twin, found.tensors.path)
-        report = assign(model, {one.path: one for one in twin.weights}, PATHS, head=False)
+        load_weights(twin, found.path)
+        report = assign(model, {one.path: one for one in twin.weights}, OURS, head=False)
     remember(model, found.source, report)
     if report is not None:
         level = logging.WARNING if report.kept else logging.INFO
-        log.log(level, "%s: %s, %s", model.name, found.tensors.path, report)
+        log.log(level, "%s: %s, %s", model.name, found.path, report)
 
 
 def _check_classes(
     model: "keras.Model", found: Found, classes: int, stored: int | None, chosen: bool
 ) -> None:
     """Raise an InputError if the classifier of a file does not fit and may not be left out."""
-    path = found.tensors.path
+    path = found.path
     has = "no classifier" if stored is None else f"a classifier of {stored} classes"
     if stored != classes and not chosen:
         advice = "" if stored is None else f"classes={stored} to load it too, "
