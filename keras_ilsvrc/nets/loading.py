@@ -101,8 +101,8 @@ def check_shapes(
     if extra or lacking:
         odd = f"an array of shape {extra[0]}" if extra else f"no array of shape {lacking[0]}"
         raise InputError(
-            f"{path}: has {theirs.total()} arrays, and {odd}, which do not fit the {own.total()} of "
-            f"{model.name}; use weights of the same net, width, classes and input size"
+            f"{path}: has {theirs.total()} arrays, and {odd}, which do not fit the {own.total()} "
+            f"of {model.name}; use weights of the same net, width, classes and input size"
         )
 
 
