@@ -4,17 +4,19 @@ Only datasets whose values are in the file itself are read. Attributes, in which
 model, are not.
 """
 
+import io
 import math
 import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import numpy as np
 from h5py import h5d, h5l, h5o, h5z
 
+from keras_ilsvrc.weights.readers.values import Run
 from keras_ilsvrc.weights.tensors import Stored
 
 LINKS, DEEP, LONG = 20_000, 32, 500  # maximum of objects, of groups in one another, of characters
@@ -22,6 +24,29 @@ LINKS, DEEP, LONG = 20_000, 32, 500  # maximum of objects, of groups in one anot
 # have about 1.
 RATIO, SMALL = 20, 2**16
 FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
+
+
+class _Part(io.FileIO):
+    """Part of a file as a file of its own.
+
+    HDF5 does not open the file itself: it would refuse to write to a file that is open elsewhere in
+    the process, and would share what it knows of a file that has changed.
+    """
+
+    def __init__(self, path: Path, run: Run):
+        super().__init__(path)
+        self.run = run
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        bases = (self.run.start, super().tell(), self.run.stop)
+        return super().seek(bases[whence] + offset) - self.run.start
+
+    def readinto(self, buffer: Any, /) -> int:
+        left = max(self.run.stop - super().tell(), 0)
+        return super().readinto(memoryview(buffer)[:left]) or 0
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def read(path: Path) -> dict[str, Stored]:
@@ -35,12 +60,12 @@ def read(path: Path) -> dict[str, Stored]:
         Exception: If the file is damaged; if it contains links to other places, values outside the
             file or that are no numbers, or datasets that are far larger than the file.
     """
-    return tensors(path)
+    return tensors(path, Run(0, path.stat().st_size))
 
 
-def tensors(source: Path | BinaryIO) -> dict[str, Stored]:
-    """Return the datasets of an HDF5 file as `read` does; the file can be open."""
-    file = h5py.File(source, "r", locking=False)
+def tensors(path: Path, run: Run) -> dict[str, Stored]:
+    """Return the datasets of an HDF5 file that is a part of the file at `path`; see `read`."""
+    file = h5py.File(_Part(path, run), "r")
     whole_model = b"model_weights" in list(file.id)
     top = _child(file, "model_weights") if whole_model else file
     found = {name: node for name, node in _walk(top) if isinstance(node, h5py.Dataset)}

@@ -13,7 +13,7 @@ from keras_ilsvrc.weights.readers.values import Run
 # A hostile file can expand to a thousand times its size. Files of weights hardly shrink by more
 # than this: the size of the file twice, and 256 MB.
 TIMES, MORE = 2, 2**28
-OUTSIDE = re.compile(r"(^|.*[/\\])\.\.([/\\]|$)|[/\\]|[A-Za-z]:[/\\]")  # paths out of a folder
+OUTSIDE = re.compile(r"(.*[/\\])?\.\.([/\\]|$)|[/\\]|[A-Za-z]:[/\\]")  # paths out of a folder
 LIST = 2**22  # maximum bytes of the list of members; `zipfile` needs ten times as much memory
 HEADER = struct.Struct("<4s22xHH")  # before a member; the name and more of these lengths follow it
 
@@ -46,8 +46,9 @@ def members(path: Path) -> dict[str, Member]:
 
     Raises:
         ValueError, BadZipFile: If the file is damaged; if a name is repeated or leads out of the
-            folder; if a member is encrypted or a link, or overlaps another; if the members are
-            much larger than the file.
+            folder; if a member is a link, encrypted, or compressed by another method than
+            deflate, whose memory Python does not limit; if members overlap, or are much larger
+            than the file.
     """
     found: dict[str, Member] = {}
     with _Short(path) as file, ZipFile(file) as archive:
@@ -58,10 +59,10 @@ def members(path: Path) -> dict[str, Member]:
                 raise ValueError("a zip file in which a name occurs twice")
             if OUTSIDE.match(info.orig_filename):
                 raise ValueError(f"a zip file with the path {name!r}, which leads elsewhere")
-            if info.flag_bits & 1 or stat.S_ISLNK(info.external_attr >> 16):
-                raise ValueError(f"a zip file with the encrypted member or link {name!r}")
-            if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-                raise ValueError(f"{name!r} is not compressed by deflate")
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise ValueError(f"a zip file with the link {name!r}")
+            if info.flag_bits & 1 or info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+                raise ValueError(f"{name!r} is encrypted, or not compressed by deflate")
             if info.header_offset < end or run.stop > archive.start_dir:
                 raise ValueError(f"a zip file whose member {name!r} overlaps others")
             end = run.stop
