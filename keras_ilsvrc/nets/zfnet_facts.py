@@ -25,8 +25,8 @@ ZFNET_ONNX = replace(
     # pool5 has kernel 2 and stride 2. The LRN in that file has bias 2 and alpha 5e-4. ONNX divides
     # alpha by the 5 channels of the sum, so that alpha is 1e-4 in our definition.
     departures=(
-        "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 2x2 windows in pool5, "
-        "1024 units in fc7",
+        "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 2x2 windows in "
+        "pool5, 1024 units in fc7",
     ),
     place="not an entry: the ONNX model zoo's version of ZFNet",
 )

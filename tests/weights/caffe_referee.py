@@ -23,8 +23,8 @@ class Referee:
         self.blobs, self.random = {}, np.random.default_rng(seed)
 
     def __call__(self, data):
-        """Returns {layer: output} for a batch (images, channels, rows, columns)."""
-        tops, last = {"data": data.astype("float32")}, "data"
+        """Returns {layer: output} for a batch (images, channels, rows, columns), in float64."""
+        tops, last = {"data": data.astype("float64")}, "data"
         for name, kind, options, bottoms in self.layers:
             xs = [tops[bottom] for bottom in bottoms or [last]]
             if kind in BLOBS and name not in self.blobs:
@@ -40,6 +40,43 @@ def parse(line):
     name, kind, *options = said.split()
     pairs = (option.split("=") for option in options)
     return name, kind, {key: _value(text) for key, text in pairs}, bottoms.split()
+
+
+def shapes_of(text, size):
+    """{layer: shapes of its blobs} for images of a size, without any arithmetic."""
+    tops, last, found = {"data": (3, size)}, "data", {}
+    for name, kind, options, bottoms in map(parse, text.strip().splitlines()):
+        maps, side = tops[(bottoms or [last])[0]]
+        inside = {"Convolution": maps // options.get("group", 1), "InnerProduct": maps * side**2}
+        made, kernel = options.get("num_output"), options.get("kernel_size")
+        if kind == "Concat":
+            maps = sum(tops[bottom][0] for bottom in bottoms)
+        elif kind == "Pooling":
+            side = 1 if kernel is None else _pooled(side, kernel, **_places(options))
+        elif kind in inside:
+            square = (kernel, kernel) if kind == "Convolution" else ()
+            found[name] = [(made, inside[kind], *square)]
+            found[name] += [(made,)] if options.get("bias_term") != "false" else []
+            maps, side = made, _convolved(side, kernel, **_places(options)) if square else 1
+        elif kind in ("BatchNorm", "Scale", "FullNorm"):
+            count = {"BatchNorm": 2, "Scale": 2, "FullNorm": 4}[kind]
+            found[name] = [(maps,)] * count + [(1,)] * (kind == "BatchNorm")
+        tops[name], last = (maps, side), name
+    return found
+
+
+def _places(options):
+    return {key: options[key] for key in ("stride", "pad") if key in options}
+
+
+def _convolved(side, kernel, stride=1, pad=0):
+    return (side + 2 * pad - kernel) // stride + 1
+
+
+def _pooled(side, kernel, stride=1, pad=0):
+    """The number of windows is rounded up, without any that begins in the padding behind."""
+    count = -(-(side + 2 * pad - kernel) // stride) + 1
+    return count - (pad > 0 and (count - 1) * stride >= side + pad)
 
 
 def _value(text):
@@ -75,7 +112,8 @@ def _bias(random, options):
 def _statistics(random, x):
     mean, std = x.mean((0, 2, 3)), x.std((0, 2, 3))
     variance = std**2 * random.uniform(0.6, 1.5, len(mean)) + 1e-3
-    return mean + 0.3 * std * _normal(random, len(mean)), variance.astype("float32")
+    mean = mean + 0.3 * std * _normal(random, len(mean))
+    return mean.astype("float32"), variance.astype("float32")
 
 
 def _norm_blobs(random, x, options):
@@ -114,19 +152,17 @@ def convolution(x, blobs, num_output, kernel_size, stride=1, pad=0, group=1, bia
 
 
 def pooling(x, blobs, pool, kernel_size=None, stride=1, pad=0, global_pooling="false"):
-    """The number of windows is rounded up, without any that begins in the padding behind."""
+    """Maxima, or means whose windows are cut off at the end of the padding."""
     height, size = x.shape[2], kernel_size or x.shape[2]
-    count = -(-(height + 2 * pad - size) // stride) + 1
-    if pad and (count - 1) * stride >= height + pad:
-        count -= 1
+    count = _pooled(height, size, stride, pad)
     after = max(0, (count - 1) * stride + size - height - pad)
     fill = -np.inf if pool == "MAX" else 0.0
     windows = _windows(_padded(x, pad, after, fill), size, stride)[:, :, :count, :count]
     if pool == "MAX":
         return windows.max((4, 5))
-    begins = np.arange(count) * stride - pad  # a mean's divisor counts padding on both sides, once
+    begins = np.arange(count) * stride - pad  # a mean counts the zeros of the padding
     sides = np.minimum(begins + size, height + pad) - begins
-    return windows.sum((4, 5)) / np.outer(sides, sides).astype("float32")
+    return windows.sum((4, 5)) / np.outer(sides, sides)
 
 
 def lrn(x, blobs, local_size, alpha, beta, k=1.0):
