@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 
 # {suffix: format, the name of its module}. The content is recognised first, then the suffix.
@@ -113,8 +114,6 @@ def _format(path: Path) -> str:
 
 def _of_zip(path: Path) -> str:
     """Return the format of a zip file."""
-    from keras_ilsvrc.weights.readers.zips import members
-
     names = members(path)
     if "model.weights.h5" in names:
         return "keras"
@@ -150,9 +149,8 @@ def _named(path: Path, what: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        # The operating system's errors have a number; those of packages for damaged files do not.
-        of_system = isinstance(error, OSError) and error.errno
-        advice = "check path and permissions" if of_system else "download the file again"
+        of_path = isinstance(error, FileNotFoundError | PermissionError)
+        advice = "check path and permissions" if of_path else "download the file again"
         raise InputError(
             f"{path} cannot be read as {what}: {reason(error)}; {advice}, or name another file"
         ) from error
