@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# (mean, standard deviation) of each channel in RGB order, or of all, on the scale 0-255
+Constants = tuple[tuple[float, ...], tuple[float, ...]]
+IMAGENET: Constants = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # PyTorch
+CAFFE: Constants = ((123.68, 116.779, 103.939), (1.0,))  # VGG
+ONE_TO_ONE: Constants = ((127.5,), (127.5,))  # pixels from -1 to 1
+
 
 @dataclass(frozen=True)
 class Source:
@@ -50,3 +56,22 @@ class Source:
     protocol: str | None = None
     licence: str | None = None
     notes: tuple[str, ...] = ()
+
+
+def normalised(
+    constants: Constants, resize: int | None = None, crop: int | None = None
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the rows of ops that resize the shorter side, cut out the centre and normalise.
+
+    Args:
+        constants: Mean and standard deviation.
+        resize: Size of the shorter side; None to leave the size as it is.
+        crop: Size of the centre crop; None for no crop.
+    """
+    rows: list[Mapping[str, Any]] = []
+    if resize:
+        rows.append({"op": "resize_shorter", "size": resize})
+    if crop:
+        rows.append({"op": "centre_crop", "size": crop})
+    mean, std = map(list, constants)
+    return (*rows, {"op": "normalise", "mean": mean, "std": std})
