@@ -10,16 +10,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import NO_SEED, apply_ops
-from keras_ilsvrc.data.decode import read_image
+from keras_ilsvrc.data.images import listed, preprocess_image, preprocess_images
 from keras_ilsvrc.data.headers import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
 from keras_ilsvrc.data.pipeline import readable_batches
-from keras_ilsvrc.data.preprocessing import Preprocessing
+from keras_ilsvrc.data.preprocessing import with_preprocessing
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, out_of_memory, reason
+from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets import info
@@ -108,21 +107,19 @@ class LoadedRun:
         Raises:
             InputError: If something in `images` is not an image, or is rejected by an op.
         """
-        with own_limit():
-            made = [self._preprocessed(number, one) for number, one in enumerate(_listed(images))]
-        return np.stack(made) if made else np.zeros((0, *self.shape), "float32")
+        return preprocess_images(images, self.rows, self.statistics, self.shape)
 
     def predict(self, images: Any, top: int = 5) -> list[Prediction]:
         """Return the `top` most likely classes of each image; `images` is as in `preprocess`."""
         if not is_whole(top, 1):
             raise InputError(f"top is {top!r}; expected a whole number of at least 1")
-        listed = _listed(images)
-        paths = [one for one in listed if isinstance(one, Path)]
-        if len(paths) == len(listed):
+        given = listed(images)
+        paths = [one for one in given if isinstance(one, Path)]
+        if len(paths) == len(given):
             return list(self.answers(paths, top, _refuse))
         found: list[np.ndarray] = []
-        for start in range(0, len(listed), TOGETHER):
-            found += list(self._step(self.preprocess(listed[start : start + TOGETHER])).numpy())
+        for start in range(0, len(given), TOGETHER):
+            found += list(self._step(self.preprocess(given[start : start + TOGETHER])).numpy())
         return [self._prediction(str(number), row, top) for number, row in enumerate(found)]
 
     def answers(
@@ -157,13 +154,7 @@ class LoadedRun:
         `batch_size` is 1, the graph contains no loop over images. If `portable` is True, it uses
         only operations that ONNX and LiteRT have too.
         """
-        for size in ((None, None), self.shape[:2]):
-            raw = keras.Input((*size, self.shape[-1]), batch_size, "uint8", name="image")
-            layer = Preprocessing(self.rows, self.statistics, portable, name="preprocessing")
-            made = layer(raw)
-            if None not in made.shape[1:]:
-                break
-        return keras.Model(raw, self.model(made), name=self.model.name)
+        return with_preprocessing(self.model, self.rows, self.statistics, batch_size, portable)
 
     @cached_property
     def _step(self) -> Callable[[Any], tf.Tensor]:
@@ -180,27 +171,10 @@ class LoadedRun:
         guesses = (Guess(self.classes[one], float(probabilities[one])) for one in best)
         return Prediction(image, tuple(guesses))
 
-    def _preprocessed(self, number: int, image: Path | np.ndarray) -> np.ndarray:
-        if isinstance(image, Path):
-            name, raw = str(image), read_image(image, self.shape[-1])
-        else:
-            name = f"images[{number}]"
-            raw = _with_channels(name, image, self.shape[-1])
-        try:
-            made = apply_ops(raw, self.rows, NO_SEED, self.statistics)
-        except (InputError, tf.errors.InvalidArgumentError) as error:
-            raise InputError(f"{name}: {reason(error)}") from error
-        if tuple(made.shape) != self.shape:
-            found, expected = ("x".join(map(str, x[:2])) for x in (made.shape, self.shape))
-            raise InputError(
-                f"{name}: expected {expected} pixels after preprocessing, found {found}; resize it"
-            )
-        return np.asarray(made, "float32")
-
     def _fault(self, path: Path) -> str:
         """Return what is wrong with an image file that was left out."""
         try:
-            self._preprocessed(0, path)
+            preprocess_image(0, path, self.rows, self.statistics, self.shape)
         except InputError as error:
             return str(error)
         return f"{path}: could not be read, but can be now; try again"
@@ -273,25 +247,3 @@ def _split(paths: Sequence[Path], channels: int) -> Split:
 
 def _refuse(line: str) -> None:
     raise InputError(line)
-
-
-def _listed(images: Any) -> list[Path | np.ndarray]:
-    """Return paths and arrays of single images as a list."""
-    if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim < 4):
-        images = [images]
-    if not isinstance(images, (Sequence, np.ndarray)):
-        raise InputError(
-            f"images is a {type(images).__name__}; expected a path, a uint8 array or a list of them"
-        )
-    return [Path(one) if isinstance(one, (str, Path)) else np.asarray(one) for one in images]
-
-
-def _with_channels(name: str, image: np.ndarray, channels: int) -> np.ndarray:
-    """Return a raw image with the channels of the model. A grey image becomes RGB if needed."""
-    image = image[..., None] if image.ndim == 2 else image
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, channels):
-        raise InputError(
-            f"{name} is {'x'.join(map(str, image.shape))} of {image.dtype}; expected "
-            f"height x width x {channels} of uint8, not preprocessed"
-        )
-    return np.repeat(image, channels, -1) if image.shape[-1] < channels else image

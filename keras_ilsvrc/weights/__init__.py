@@ -1,1 +1,5 @@
-"""Copying of weights from other frameworks into a model by name; one module per framework."""
+"""Weights of other frameworks: readers of files, and copying into a model by name."""
+
+from keras_ilsvrc.weights.readers import read
+
+__all__ = ["read"]

@@ -14,6 +14,10 @@ class Source:
         net: Name of the network in `build`.
         layout: Name of the row in `LAYOUTS` that says how the file names and stores weights.
         file: Name of the file.
+        values: Number of values in all tensors of the file but the classifiers, auxiliary parts,
+            Caffe's factors and ignored tensors. A file is recognised by this number.
+        dense: Number of these values in fc6 and fc7, which a file without top lacks.
+        dataset: Name of the dataset on which the weights were trained.
         url: HTTPS address of the file; None if there is none that is stable.
         sha256: SHA-256 of the file in hexadecimal digits; None if it is not known. Such a file is
             not downloaded by name.
@@ -34,6 +38,9 @@ class Source:
     layout: str
     file: str
     preprocessing: tuple[Mapping[str, Any], ...]
+    values: int
+    dense: int = 0
+    dataset: str = "ImageNet"
     url: str | None = None
     sha256: str | None = None
     input_shape: tuple[int, int, int] | None = None

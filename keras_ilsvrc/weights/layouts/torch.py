@@ -1,15 +1,20 @@
-"""Import of weights from torchvision models (torchvision 0.29), by the names in `state_dict`."""
+"""Layouts of PyTorch's files: torchvision 0.29, timm 1.0, pytorchcv 0.0.74 and akamaster's nets.
+
+timm's `resnetv2_50` has no net here: no normalisation follows its first convolution.
+"""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
-import keras
+from keras_ilsvrc.weights.layouts.layout import Layout
+from keras_ilsvrc.weights.names import Rules
 
-from keras_ilsvrc.weights import arrays, names
+TENSORS: Rules = {
+    r"(.+)\.(weight|bias)": r"\1/\2",
+    r"(.+)\.running_mean": r"\1/moving_mean",
+    r"(.+)\.running_var": r"\1/moving_variance",
+}
+FULLY_CONNECTED = ("fc6", "fc7", "fc8")
 
-# Names of layers in alexnet and vgg*. Each of these nets is one chain of layers.
-CHAIN = (r"features\.\d+", r"classifier\.\d+")
 # {module name in torchvision: our layer name}, for googlenet and inception_v3. Each module consists
 # of a convolution without bias and a batch normalisation.
 GOOGLENET = {
@@ -71,7 +76,13 @@ def unit(match: re.Match[str]) -> str:
     return f"conv{int(stage) + 1}_{int(number) + 1}/{inside}"
 
 
-RULES: names.Rules = {
+RESNET: Rules = {
+    "conv1": "conv1",
+    "bn1": "conv1_bn",
+    r"layer(\d)\.(\d+)\.(conv|bn|downsample)(\d|\.[01])": unit,
+    "fc": "logits",
+}
+TORCHVISION: Rules = {
     **{
         rf"{theirs}\.{kind}": ours + end
         for theirs, ours in {**GOOGLENET, **INCEPTION_V3}.items()
@@ -80,30 +91,14 @@ RULES: names.Rules = {
     r"(aux\d)\.fc1": r"\1_fc",
     r"(aux\d)\.fc2": r"\1_logits",
     r"AuxLogits\.fc": "aux_logits",
-    # layers of resnet*
-    "conv1": "conv1",
-    "bn1": "conv1_bn",
-    r"layer(\d)\.(\d+)\.(conv|bn|downsample)(\d|\.[01])": unit,
-    "fc": "logits",
+    **RESNET,
 }
 
-
-def copy(model: keras.Model, state: Mapping[str, Any]) -> None:
-    """Copy the weights of a torchvision model into our model of the same architecture.
-
-    The source can be `alexnet` for our `alexnet_owt`, `vgg*` for `vgg*`, `vgg*_bn` for `vgg*_bn`,
-    `googlenet` for `googlenet_bn`, `inception_v3` for `inception_v3_tv`, and `resnet*` for
-    `resnet*_v1_5`.
-
-    Args:
-        model: Model built by this package, with the same number of classes; with `auxiliary=True`
-            if the state contains auxiliary classifiers.
-        state: {name: values}: `{k: v.numpy() for k, v in source.state_dict().items()}`.
-
-    Raises:
-        InputError: If an array has no weight, a weight has no array, or their shapes differ.
-    """
-    named = arrays.from_torch(state)
-    chain = any(re.fullmatch(CHAIN[0], name) for name in arrays.layers_of(named))
-    rules = names.in_order(named, CHAIN, model) if chain else RULES
-    arrays.fill(model, arrays.reorder(names.rename(named, rules), model))
+LAYOUTS = {
+    # The layers of alexnet and vgg* are numbered in their order.
+    "torchvision": Layout(
+        TENSORS,
+        TORCHVISION,
+        chains={r"features\.\d+": (), r"classifier\.\d+": FULLY_CONNECTED},
+    ),
+}
