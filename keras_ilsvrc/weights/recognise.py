@@ -56,6 +56,45 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list
     return matches
 
 
+class Closest(NamedTuple):
+    """The source that a file is most like.
+
+    Attributes:
+        source: The source.
+        reason: Why the file does not fit it, or is not recognised.
+    """
+
+    source: Source
+    reason: str
+
+
+def closest(tensors: Mapping[str, np.ndarray], net: str | None = None) -> Closest:
+    """Return the source with the most names of the file's tensors, then the nearest in values.
+
+    Args:
+        tensors: `Tensors` of a file, or a mapping of names to arrays.
+        net: Name of a net with sources, to look only at these.
+    """
+    known: dict[str, tuple[list[str], int]] = {}  # {layout: unknown names, number of values}
+    for name, layout in LAYOUTS.items():
+        paths = layout.paths(tensors)
+        body = (key for key, path in paths.items() if path and not _is_left_out(path, layout))
+        unknown = [key for key, path in paths.items() if path is None]
+        known[name] = unknown, _count(shape_of(tensors, key) for key in body)
+
+    def distance(source: Source) -> tuple[int, int]:
+        unknown, values = known[source.layout]
+        return len(unknown), abs(values - source.values)
+
+    source = min((one for one in SOURCES if net in (None, one.net)), key=distance)
+    unknown, values = known[source.layout]
+    if unknown:
+        part = f"{len(unknown):,} of {len(tensors):,} names of tensors are unknown: {unknown[0]}"
+    else:
+        part = f"it has {source.values:,} values without its classifier, found {values:,}"
+    return Closest(source, f"nearest is {source.net} as {source.name}, but {part}")
+
+
 def _content(tensors: Mapping[str, np.ndarray], layout: Layout) -> _Content | None:
     """Return what the tensors contain, or None if a name is not one of the layout."""
     paths = layout.paths(tensors)
