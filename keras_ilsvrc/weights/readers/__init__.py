@@ -150,9 +150,8 @@ def _named(path: Path, what: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        # The operating system's errors have a number; those of packages for damaged files do not.
-        of_system = isinstance(error, OSError) and error.errno
-        advice = "check path and permissions" if of_system else "download the file again"
+        of_path = isinstance(error, FileNotFoundError | PermissionError)
+        advice = "check path and permissions" if of_path else "download the file again"
         raise InputError(
             f"{path} cannot be read as {what}: {reason(error)}; {advice}, or name another file"
         ) from error

@@ -17,7 +17,7 @@ from keras_ilsvrc.weights.readers.values import Run
 # The wire types: a number of variable length; a run of bytes: text, message or packed values; and
 # {wire type: bytes} of numbers of fixed length, which are skipped.
 INT, BYTES, FIXED = 0, 2, {1: 8, 5: 4}
-FIELDS = 500_000  # maximum of fields scanned in a file; a scan takes about 2 s for so many
+FIELDS = 200_000  # maximum number of fields scanned in a file, which takes about a second
 SHORT = 1_000  # maximum bytes of a name or of a list of dimensions
 CHUNK = 1_000_000  # bytes of numbers of variable length that are decoded at a time
 

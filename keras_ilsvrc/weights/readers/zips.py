@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 # A hostile file can expand to a thousand times its size. Files of weights hardly shrink by more
 # than this: the size of the file twice, and 256 MB.
 TIMES, MORE = 2, 2**28
-OUTSIDE = re.compile(r"(^|.*[/\\])\.\.([/\\]|$)|[/\\]|[A-Za-z]:[/\\]")  # paths out of a folder
+OUTSIDE = re.compile(r"(.*[/\\])?\.\.([/\\]|$)|[/\\]|[A-Za-z]:[/\\]")  # paths out of a folder
 
 
 def members(path: Path) -> list[str]:
@@ -15,7 +15,8 @@ def members(path: Path) -> list[str]:
 
     Raises:
         ValueError, BadZipFile: If the file is damaged; if a name is repeated or leads out of the
-            folder; if a member is encrypted; if the members are much larger than the file.
+            folder; if a member is encrypted, or compressed by another method than deflate, whose
+            memory Python does not limit; if the members are much larger than the file.
     """
     with ZipFile(path) as archive:
         infos = archive.infolist()
@@ -25,8 +26,8 @@ def members(path: Path) -> list[str]:
     for info in infos:
         if OUTSIDE.match(info.filename):
             raise ValueError(f"a zip file with the path {info.filename!r}, which leads elsewhere")
-        if info.flag_bits & 1:
-            raise ValueError(f"a zip file with the encrypted member {info.filename!r}")
+        if info.flag_bits & 1 or info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise ValueError(f"{info.filename!r} is encrypted, or not compressed by deflate")
     total, most = sum(info.file_size for info in infos), TIMES * path.stat().st_size + MORE
     if total > most:
         raise ValueError(
