@@ -2,7 +2,9 @@
 
 import json
 import struct
+import zipfile
 
+import h5py
 import numpy as np
 
 # {dtype of NumPy: data type of ONNX}
@@ -96,4 +98,90 @@ def write_npz(path, arrays):
     """Write an `.npz` file: {key: array}."""
     with open(path, "wb") as file:
         np.savez(file, **arrays)
+    return path
+
+
+class Code(bytes):
+    """A part of a pickle."""
+
+
+def pickled(value):
+    """Return a value as a part of a pickle of protocol 2, by hand."""
+    if isinstance(value, Code):
+        return value
+    if value is None or isinstance(value, bool):
+        return {None: b"N", True: b"\x88", False: b"\x89"}[value]
+    if isinstance(value, str):
+        return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
+    if isinstance(value, int):
+        return b"\x8a\x09" + value.to_bytes(9, "little", signed=True)
+    if isinstance(value, float):
+        return b"G" + struct.pack(">d", value)
+    start, end = {tuple: (b"(", b"t"), list: (b"](", b"e"), dict: (b"}(", b"u")}[type(value)]
+    items = [one for pair in value.items() for one in pair] if isinstance(value, dict) else value
+    return start + b"".join(map(pickled, items)) + end
+
+
+def called(function, *values):
+    """Return a call of a function, `module.name`, as a part of a pickle."""
+    return Code(named(function) + pickled(values) + b"R")
+
+
+def named(name):
+    """Return a class or function, `module.name`, as a part of a pickle."""
+    module, _, name = name.rpartition(".")
+    return Code(f"c{module}\n{name}\n".encode())
+
+
+def tensor(key, shape, strides=None, offset=0, kind="Float", length=None):
+    """Return a tensor of torch as a part of a pickle, by default with the strides of C."""
+    if strides is None:
+        strides = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
+    length = int(np.prod(shape)) if length is None else length
+    storage = pickled(("storage", named(f"torch.{kind}Storage"), key, "cuda:0", length)) + b"Q"
+    hooks = called("collections.OrderedDict")
+    rest = (offset, shape, strides, False, hooks)
+    return called("torch._utils._rebuild_tensor_v2", Code(storage), *rest)
+
+
+# {dtype of NumPy: class of a storage of torch}
+TORCH = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long"}
+TORCH |= {"int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
+
+
+def write_torch(path, arrays, wrap=lambda tensors: tensors):
+    """Write a torch file: {name: array}; `wrap` makes the dictionary that is saved of tensors."""
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    tensors = {
+        name: tensor(str(key), array.shape, kind=TORCH[str(array.dtype)])
+        for key, (name, array) in enumerate(arrays.items())
+    }
+    storages = {f"data/{key}": one.tobytes() for key, one in enumerate(arrays.values())}
+    return torch_of(path, wrap(tensors), storages)
+
+
+def torch_of(path, saved, members, folder="archive"):
+    """Write a torch file of what is saved, and of other members of the zip file."""
+    members = {"data.pkl": b"\x80\x02" + pickled(saved) + b".", "byteorder": b"little", **members}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(f"{folder}/{name}", content)
+    return path
+
+
+def write_hdf5(path, arrays, **options):
+    """Write an HDF5 file: {path: array}, with options of datasets."""
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, **options)
+    return path
+
+
+def write_keras(path, arrays):
+    """Write a `.keras` file: {path: array}."""
+    weights = write_hdf5(path.with_suffix(".part"), arrays)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", '{"class_name": "Functional"}')
+        archive.write(weights, "model.weights.h5")
+    weights.unlink()
     return path

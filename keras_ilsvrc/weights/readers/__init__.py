@@ -115,7 +115,7 @@ def _of_zip(path: Path) -> str:
     """Return the format of a zip file."""
     from keras_ilsvrc.weights.readers.zips import members
 
-    names = members(path)
+    names = list(members(path))
     if "model.weights.h5" in names:
         return "keras"
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):
