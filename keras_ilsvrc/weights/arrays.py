@@ -74,8 +74,6 @@ class Array(NamedTuple):
 
     def ordered(self, axis: int, order: Sequence[int]) -> "Array":
         """Return the array with the entries along an axis in another order."""
-        if axis >= len(self.shape) or self.shape[axis] != len(order):
-            return self
         backward = list(order) == list(range(len(order)))[::-1]
         what = "channels reversed" if backward else "channels permuted"
         return self.then(what, lambda x: np.take(x, order, axis))

@@ -1,8 +1,8 @@
 """`LAYOUTS`: how other frameworks name and store weights, one row per framework and family."""
 
-from keras_ilsvrc.weights.layouts import torch
+from keras_ilsvrc.weights.layouts import keras, torch
 from keras_ilsvrc.weights.layouts.layout import BGR, Layout, is_auxiliary
 
 __all__ = ["BGR", "LAYOUTS", "Layout", "is_auxiliary"]
 
-LAYOUTS: dict[str, Layout] = {**torch.LAYOUTS}
+LAYOUTS: dict[str, Layout] = {**torch.LAYOUTS, **keras.LAYOUTS}

@@ -1,7 +1,7 @@
 """`Layout`: how the files of a framework name and store the weights of a family of networks."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keras_ilsvrc.weights.arrays import Array
@@ -9,7 +9,10 @@ from keras_ilsvrc.weights.names import Rules, in_order, layers_of, translate
 
 NORM = re.compile(r"(?:.*[_/])?bn(?:_\w+)?")  # names of our batch normalisation layers
 NORM_WORDS = {"weight": "gamma", "bias": "beta"}
-BGR: Mapping[str, tuple[int, Sequence[int]]] = {r"conv1(_1|a)?/kernel": (2, (2, 1, 0))}
+# {regular expression of a weight path of ours: (axis, function from the size of the axis to the
+# numbers of their entries in our order)}
+Orders = Mapping[str, tuple[int, Callable[[int], Sequence[int]]]]
+BGR: Orders = {r"conv1(_1|a)?/kernel": (2, lambda channels: range(channels)[::-1])}
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Layout:
         ignored: Regular expression of tensor names without a weight of ours.
         channels_first: Whether kernels are (out, in, rows, columns) and matrices (out, in), with
             the rows of a flattened map in the order (C, H, W). False: as in Keras.
-        orders: {regular expression of a weight path of ours: (axis, order)}, to permute the
-            entries of an axis; `BGR` reverses the first filters of a network trained on BGR images.
+        orders: Axes of weights whose entries are in another order than ours; `BGR` reverses the
+            channels of the first filters of a network trained on BGR images.
         biases_folded: Whether biases that our convolutions lack are folded into the means of BN.
         gammas: Whether batch normalisation has gammas; if not, ours are set to 1.
         classifier: Regular expression of our layer names that make up the classifier.
@@ -39,7 +42,7 @@ class Layout:
     chains: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ignored: str = r".*\bnum_batches_tracked"
     channels_first: bool = True
-    orders: Mapping[str, tuple[int, Sequence[int]]] = field(default_factory=dict)
+    orders: Orders = field(default_factory=dict)
     biases_folded: bool = False
     gammas: bool = True
     classifier: str = "logits|fc8"
@@ -76,8 +79,8 @@ class Layout:
     def permuted(self, path: str, array: Array) -> Array:
         """Return an array with the entries of its axes in our order."""
         for pattern, (axis, order) in self.orders.items():
-            if re.fullmatch(pattern, path):
-                array = array.ordered(axis, order)
+            if axis < len(array.shape) and re.fullmatch(pattern, path):
+                array = array.ordered(axis, order(array.shape[axis]))
         return array
 
     def is_classifier(self, path: str) -> bool:

@@ -5,7 +5,7 @@ timm's `resnetv2_50` has no net here: no normalisation follows its first convolu
 
 import re
 
-from keras_ilsvrc.weights.layouts.layout import Layout
+from keras_ilsvrc.weights.layouts.layout import Layout, Orders
 from keras_ilsvrc.weights.names import Rules
 
 TENSORS: Rules = {
@@ -94,11 +94,107 @@ TORCHVISION: Rules = {
     **RESNET,
 }
 
+# pytorchcv begins a new stage of bninception where the map size changes.
+MODULES = {"1": ("3a", "3b"), "2": ("3c", "4a", "4b", "4c", "4d"), "3": ("4e", "5a", "5b")}
+BRANCHES = {
+    "1": "1x1",
+    "2.conv1": "3x3_reduce",
+    "2.conv2": "3x3",
+    "3.conv1": "double_3x3_reduce",
+    "3.conv2": "double_3x3_1",
+    "3.conv3": "double_3x3_2",
+    "4.conv": "pool_proj",
+}
+REDUCTIONS = ("3c", "4e")  # modules without the 1x1 branch
+
+
+def inception(match: re.Match[str]) -> str:
+    """Convert a regex match of a BN-Inception layer name in pytorchcv to our layer name."""
+    stage, number, branch, rest, kind = match.groups()
+    module = MODULES[stage][int(number) - 1]
+    key = f"{int(branch) + (module in REDUCTIONS)}{rest}"
+    return f"inception_{module}_{BRANCHES.get(key, key)}{'_bn' if kind == 'bn' else ''}"
+
+
+def pytorchcv_unit(match: re.Match[str]) -> str:
+    """Convert a regex match of a layer name in a residual unit to our layer name."""
+    stage, number, place, kind = match.groups()
+    where = "shortcut" if place == "identity_conv" else place.removeprefix("body.conv")
+    return f"conv{int(stage) + 1}_{number}/{kind or 'conv'}_{where}"  # stage 1 is our conv2
+
+
+PYTORCHCV: Rules = {
+    r"features\.init_block\.conv1\.conv": "conv1",
+    r"features\.init_block\.conv1\.bn": "conv1_bn",
+    r"features\.init_block\.conv2\.conv1\.conv": "conv2_reduce",
+    r"features\.init_block\.conv2\.conv1\.bn": "conv2_reduce_bn",
+    r"features\.init_block\.conv2\.conv2\.conv": "conv2",
+    r"features\.init_block\.conv2\.conv2\.bn": "conv2_bn",
+    r"features\.stage([123])\.unit(\d)\.branches\.branch(\d)(.*)\.(conv|bn)": inception,
+    # layers of resnet* and preresnet*
+    r"features\.init_block(\.conv)*": "conv1",
+    r"features\.init_block(\.conv)?\.bn": "conv1_bn",
+    r"features\.stage(\d)\.unit(\d+)\.(body\.conv\d|identity_conv)(?:\.(conv|bn))?": pytorchcv_unit,
+    "output": "logits",
+}
+PREACT: Rules = {
+    # In our pre-activation nets, this normalisation follows conv1, before the two paths of the
+    # first unit split.
+    r"features\.stage1\.unit1\.body\.conv1\.bn": "conv1_bn",
+    r"features\.post_activ\.bn": "last_bn",
+    **PYTORCHCV,
+}
+
+
+def from_middle(maps: int) -> list[int]:
+    """Return the order in which the middle half of feature maps comes before the outer quarters.
+
+    akamaster's option A adds a quarter of the maps of a stage before those of the stage before it,
+    and a quarter after them. Ours adds all new maps after them.
+    """
+    quarter = maps // 4
+    return [*range(quarter, maps - quarter), *range(quarter), *range(maps - quarter, maps)]
+
+
+def from_middle_twice(maps: int) -> list[int]:
+    """Return the order of the maps of stage 3, the middle half of which are those of stage 2."""
+    middle = from_middle(maps)
+    return [middle[number] for number in from_middle(maps // 2)] + middle[maps // 2 :]
+
+
+OPTION_A: Orders = {
+    r"conv3_\d+/conv_2/kernel": (3, from_middle),
+    r"conv3_\d+/bn_2/\w+": (0, from_middle),
+    r"(conv3_(?!1/)\d+|conv4_1)/conv_1/kernel": (2, from_middle),
+    r"conv4_\d+/conv_2/kernel": (3, from_middle_twice),
+    r"conv4_\d+/bn_2/\w+": (0, from_middle_twice),
+    r"conv4_(?!1/)\d+/conv_1/kernel": (2, from_middle_twice),
+    r"logits/kernel": (0, from_middle_twice),
+}
+
 LAYOUTS = {
-    # The layers of alexnet and vgg* are numbered in their order.
+    # The layers of alexnet, vgg*, zfnet* and nin_cifar10 are numbered in their order.
     "torchvision": Layout(
         TENSORS,
         TORCHVISION,
         chains={r"features\.\d+": (), r"classifier\.\d+": FULLY_CONNECTED},
     ),
+    # Only vgg* has other names in timm.
+    "timm_vgg": Layout(
+        TENSORS,
+        chains={r"features\.\d+": (), r"pre_logits\.fc[12]|head\.fc": FULLY_CONNECTED},
+    ),
+    "pytorchcv": Layout(
+        TENSORS,
+        PYTORCHCV,
+        chains={
+            r"features\.stage\d\.unit\d\.conv": (),
+            r"output\.fc\d(\.fc)?": FULLY_CONNECTED,
+            r"output\.final_conv\.conv": ("cccp6",),
+        },
+        biases_folded=True,
+        classifier="logits|fc8|cccp6",
+    ),
+    "pytorchcv_preact": Layout(TENSORS, PREACT),
+    "akamaster": Layout(TENSORS, {**RESNET, "linear": "logits"}, orders=OPTION_A),
 }

@@ -1,15 +1,27 @@
 """Published weights, one module per ecosystem. Imports neither Keras nor TensorFlow."""
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.weights.sources import torchvision
+from keras_ilsvrc.weights.sources import (
+    akamaster,
+    keras_applications,
+    pytorchcv,
+    timm,
+    torchvision,
+)
 from keras_ilsvrc.weights.sources.source import Source
 
 __all__ = ["RECOMMENDED", "SOURCES", "Source", "source_named", "sources_of"]
 
 RECOMMENDED = "imagenet"  # name of the recommended weights of a net, as in keras.applications
 
-# The first row of a net whose dataset is ImageNet is the recommended one.
-SOURCES: tuple[Source, ...] = (*torchvision.SOURCES,)
+# Of the rows of a net whose dataset is ImageNet, the first one is recommended.
+SOURCES: tuple[Source, ...] = (
+    *torchvision.SOURCES,
+    *keras_applications.SOURCES,
+    *timm.SOURCES,
+    *pytorchcv.SOURCES,
+    *akamaster.SOURCES,
+)
 
 
 def sources_of(net: str) -> dict[str, Source]:
