@@ -15,6 +15,8 @@ from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.nets.variations import Variation
+from keras_ilsvrc.weights.sources.facts import facts as source_facts
+from keras_ilsvrc.weights.sources.source import Source
 
 
 def list_nets(
@@ -74,7 +76,7 @@ def show_info(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the paper, results, variations and departures of a network."""
+    """Show the paper, results, variations, departures and published weights of a network."""
     net = facts(name)
     if by not in ("layer", "stage"):
         raise InputError(f"--by is {by!r}; expected layer or stage")
@@ -114,6 +116,7 @@ def _print_facts(net: Net) -> None:
         "published": f"{', '.join(errors)} ({net.protocol})" if errors else "none",
         "variations": "\n".join(_variation(k, v) for k, v in net.variations.items()) or "none",
         "departs": "\n".join(f"- {line}" for line in net.departures) or "nowhere",
+        "weights": "\n".join(map(_source, _published(net))) or "no published weights are known",
     }
     table = Table(
         box=None, show_header=False, pad_edge=False, title=Text(net.name), title_justify="left"
@@ -127,7 +130,19 @@ def _as_dict(net: Net) -> dict[str, Any]:
     """Return the facts about a network as a dict of JSON values."""
     row = dataclasses.asdict(dataclasses.replace(net, variations={}))
     row["variations"] = {key: _variation("", v).strip() for key, v in net.variations.items()}
+    row["sources"] = [dataclasses.asdict(source) for source in _published(net)]
     return {**row, "published": net.published}
+
+
+def _published(net: Net) -> list[Source]:
+    """Return the published weights of a net, each once."""
+    return [source for name, source in net.sources.items() if name == source.name]
+
+
+def _source(source: Source) -> str:
+    """Return what is known about published weights, the first line without indent."""
+    known = [f"  {key}: {text}" for key, text in source_facts(source).items() if text]
+    return "\n".join([source.name, *known])
 
 
 def _variation(key: str, variation: Variation) -> str:

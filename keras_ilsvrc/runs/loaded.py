@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.images import listed, preprocess_image, preprocess_images
 from keras_ilsvrc.data.headers import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
+from keras_ilsvrc.data.images import listed, preprocess_image, preprocess_images
+from keras_ilsvrc.data.normalise import MODES
 from keras_ilsvrc.data.pipeline import readable_batches
 from keras_ilsvrc.data.preprocessing import with_preprocessing
 from keras_ilsvrc.data.split import Split
@@ -21,11 +22,11 @@ from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.layers.graph import output_of
-from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.notebook import facts_table
+from keras_ilsvrc.weights.preprocessing import rows_for, source_of
 
 TOGETHER = 32  # batch size of predictions
 SHOWN = 10  # number of class names in a notebook
@@ -199,16 +200,37 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
     return LoadedRun(model, tuple(identity.classes), identity.eval_ops, statistics, error)
 
 
-def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRun:
-    """Build a network with the weights of a `.weights.h5` file; `preprocess` is as in `rows_of`.
+def load_net(
+    name: str, weights: str | Path, preprocess: str | None = None, sha256: str | None = None
+) -> LoadedRun:
+    """Build a network with published weights, or with weights from a file.
+
+    Args:
+        name: Name of the network.
+        weights: Name of a source, or path of a file, as in `build`.
+        preprocess: "caffe", "tf" or "torch", as in `rows_of`, "none" for pixel values from 0 to
+            255, or None for the preprocessing that belongs to the weights.
+        sha256: SHA-256 that the file must have.
 
     Raises:
-        InputError: If the network is unknown, or the weights cannot be read or do not fit.
+        InputError: If the network is unknown, the weights cannot be read or do not fit, or
+            `preprocess` is None and no preprocessing belongs to the weights.
     """
-    model, count = _with_one_output(build(name, weights=str(weights))), info(name).classes
-    names = tuple(imagenet_names())
-    classes = names if count == len(names) else tuple(map(str, range(count)))
-    return LoadedRun(model, classes, rows_of(model.inputs[0].shape[1], preprocess), {})
+    built = build(name, weights=weights, sha256=sha256)
+    model = _with_one_output(built)
+    count, names = model.output.shape[-1], tuple(imagenet_names())
+    if preprocess is not None:
+        rows = rows_of(model.inputs[0].shape[1], None if preprocess == "none" else preprocess)
+    elif source_of(built) is not None:
+        rows = rows_for(built)
+    else:
+        raise InputError(
+            f"{weights}: no preprocessing belongs to this file; give one of {', '.join(MODES)}, "
+            "or none (--preprocess)"
+        )
+    return LoadedRun(
+        model, names if count == len(names) else tuple(map(str, range(count))), rows, {}
+    )
 
 
 def trained_model(directory: RunFiles, precision: str | None = None) -> keras.Model:
