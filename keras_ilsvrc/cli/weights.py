@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from keras_ilsvrc.weights.tensors import Tensors
 
 SHOWN = 12  # maximum number of tensors printed without --all
+WIDE = 300  # width of tables in characters, if the output is no terminal
 SUFFIX = ".weights.h5"
 TOLERANCE = 1e-4  # largest accepted difference from the original, relative to the scale
 
@@ -72,7 +73,7 @@ def inspect(
         "values": sum(math.prod(one.shape) for one in stored.values()),
         "tensors": [(name, _shape(one.shape), str(one.dtype)) for name, one in stored.items()],
         "fits": [_source(one) for one in matches],
-        "reason": None if matches else f"fits no network: {closest(tensors).reason}",
+        "reason": None if matches else closest(tensors).reason,
     }
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -84,11 +85,13 @@ def inspect(
     _print(("tensor", "shape", "dtype"), shown)
     if len(shown) < len(stored):
         print(f"... {counted(len(stored) - len(shown), 'more tensor')} (--all shows all)")
+    print()
     if not matches:
-        print(f"\n{printable(facts['reason'])}")
+        print(f"fits no network: {printable(facts['reason'])}")
         return
     for one in matches:
-        print(f"\nfits {_fits(one)}:\n{printable(_code(file, one, {}))}")
+        print(f"fits {_fits(one)}")
+    print(f"\n{printable(_code(file, matches[0], {}))}")
     net = matches[0].source.net
     print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
 
@@ -228,7 +231,10 @@ def _print(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     table = table_of(headings, headings)
     for row in rows:
         table.add_row(*map(printable, row))
-    Console().print(table, markup=False, highlight=False)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE  # a line per row, for other programs
+    console.print(table, markup=False, highlight=False)
 
 
 def _source(match: Match) -> dict[str, Any]:

@@ -88,10 +88,9 @@ def closest(tensors: Mapping[str, np.ndarray], net: str | None = None) -> Closes
 
     source = min((one for one in SOURCES if net in (None, one.net)), key=distance)
     unknown, values = known[source.layout]
+    part = f"it has {source.values:,} values without its classifier, found {values:,}"
     if unknown:
-        part = f"{len(unknown):,} of {len(tensors):,} names of tensors are unknown: {unknown[0]}"
-    else:
-        part = f"it has {source.values:,} values without its classifier, found {values:,}"
+        part = f"{len(unknown):,} of {len(tensors):,} names are unknown to it: {unknown[0]}"
     return Closest(source, f"nearest is {source.net} as {source.name}, but {part}")
 
 
