@@ -42,8 +42,14 @@ class _Part(io.FileIO):
         return super().seek(bases[whence] + offset) - self.run.start
 
     def readinto(self, buffer: Any, /) -> int:
-        left = max(self.run.stop - super().tell(), 0)
-        return super().readinto(memoryview(buffer)[:left]) or 0
+        view = memoryview(buffer)
+        done, left = 0, self.run.stop - super().tell()
+        while done < len(view):
+            count = super().readinto(view[done:]) if len(view) <= left else 0
+            if not count:  # HDF5 would take the bytes that are missing from memory
+                raise ValueError("the file ends within its values")
+            done += count
+        return done
 
     def __del__(self) -> None:
         self.close()
