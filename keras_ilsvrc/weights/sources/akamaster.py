@@ -11,7 +11,7 @@ FILES = {
     44: ("014dd6541728a1c700b1642ab640e211dc6eb8ed507d70697458dc8f8a0ae2e4", 661_104, 6.90),
     56: ("4bfd97631478d6b638d2764fd2baff3edb1d7d82252d54439343b6596b9b5367", 856_432, 6.61),
     110: ("1d1ed7c27571399c1fef66969bc4df68d6a92c8e6c41170f444e120e5354e3bc", 1_735_408, 6.32),
-    1202: ("f3b1deed382cd4c986ff8aa090c805d99a646e99d1f9227d7178183648844f62", 19_498_544, 6.18),
+    1202: ("f3b1deed382cd4c986ff8aa090c805d99a646e99d1f9227d7178183648844f62", 19_510_256, 6.18),
 }
 
 
@@ -23,7 +23,7 @@ def _source(depth: int, sha256: str, values: int, error: float) -> Source:
         f"resnet{depth}_cifar",
         "akamaster",
         file,
-        normalised(*IMAGENET),
+        normalised(IMAGENET),
         values,
         dataset="CIFAR-10",
         url=f"{HOST}{REVISION}/pretrained_models/{file}",

@@ -33,7 +33,7 @@ FILES = {
     "resnet101_keras": Row("resnet", "resnet101", "keras_resnet", 42_658_176, 76.4, 92.8, 0, "MIT"),
     "resnet152_keras": Row("resnet", "resnet152", "keras_resnet", 58_370_944, 76.6, 93.1, 0, "MIT"),
     "resnet50_v2_keras": Row("resnet", "resnet50v2", "keras_resnet_v2", 23_564_800, 76.0, 93.0),
-    "inception_v3": Row("inception_v3", "inception_v3", "keras_inception_v3", 21_785_568,
+    "inception_v3": Row("inception_v3", "inception_v3", "keras_inception_v3", 21_802_784,
         77.9, 93.7, 0, "MIT", "00c9ea4e4762f716ac4d300d6d9c2935639cc5e4d139b5790d765dcbeea539d0"),
 }
 # fmt: on
@@ -48,7 +48,7 @@ def _source(net: str, row: Row) -> Source:
         net,
         row.layout,
         f"{row.file}{END}",
-        normalised(*(CAFFE if caffe else ONE_TO_ONE), resize, crop),
+        normalised((CAFFE if caffe else ONE_TO_ONE), resize, crop),
         row.values,
         row.dense,
         url=f"{HOST}{row.folder}/{row.file}{END}",

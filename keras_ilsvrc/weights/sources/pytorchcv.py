@@ -30,7 +30,8 @@ class Row(NamedTuple):
 # fmt: off
 FILES = {
     "zfnet": Row("395", "zfnet-1727-d010ddca", 58_260_608, 39.79, 17.27, 54_534_144, {}, ZFNET),
-    "zfnet_512": Row("400", "zfnetb-1490-f6bec24e", 103_530_624, 36.37, 14.90, 92_282_880, {}, ZFNET),
+    "zfnet_512":
+        Row("400", "zfnetb-1490-f6bec24e", 103_530_624, 36.37, 14.90, 92_282_880, {}, ZFNET),
     "bn_inception": Row("405", "bninception-0774-d79ba5f5", 10_290_272, 25.37, 7.74),
     "resnet18_v1_5": Row("478", "resnet18-0896-77a56f15", 11_186_112, 26.94, 8.96),
     "resnet34_v1_5": Row("291", "resnet34-0780-3f775482", 21_301_696, 24.84, 7.80),
@@ -62,7 +63,7 @@ def _source(net: str, row: Row) -> Source:
         net,
         "pytorchcv_preact" if row.file.startswith("preresnet") else "pytorchcv",
         f"{row.file}.pth",
-        normalised(*CIFAR) if cifar else normalised(*IMAGENET, 256, 224),
+        normalised(CIFAR) if cifar else normalised(IMAGENET, 256, 224),
         row.values,
         row.dense,
         dataset="CIFAR-10" if cifar else "ImageNet",

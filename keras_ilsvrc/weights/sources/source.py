@@ -1,13 +1,14 @@
 """`Source`: published weights of one network. Imports only the standard library."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Constants of preprocessing for RGB images on the scale 0-255: (mean, standard deviation)
-IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # PyTorch
-CAFFE = ((123.68, 116.779, 103.939), (1.0,))  # VGG
-ONE_TO_ONE = ((127.5,), (127.5,))  # pixels from -1 to 1
+# (mean, standard deviation) of each channel in RGB order, or of all, on the scale 0-255
+Constants = tuple[tuple[float, ...], tuple[float, ...]]
+IMAGENET: Constants = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # PyTorch
+CAFFE: Constants = ((123.68, 116.779, 103.939), (1.0,))  # VGG
+ONE_TO_ONE: Constants = ((127.5,), (127.5,))  # pixels from -1 to 1
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,12 @@ class Source:
 
 
 def normalised(
-    mean: Sequence[float], std: Sequence[float], resize: int | None = None, crop: int | None = None
+    constants: Constants, resize: int | None = None, crop: int | None = None
 ) -> tuple[Mapping[str, Any], ...]:
     """Return the rows of ops that resize the shorter side, cut out the centre and normalise.
 
     Args:
-        mean: Mean of each channel in RGB order, on the scale 0-255.
-        std: Standard deviation of each channel.
+        constants: Mean and standard deviation.
         resize: Size of the shorter side; None to leave the size as it is.
         crop: Size of the centre crop; None for no crop.
     """
@@ -73,4 +73,5 @@ def normalised(
         rows.append({"op": "resize_shorter", "size": resize})
     if crop:
         rows.append({"op": "centre_crop", "size": crop})
-    return (*rows, {"op": "normalise", "mean": list(mean), "std": list(std)})
+    mean, std = map(list, constants)
+    return (*rows, {"op": "normalise", "mean": mean, "std": std})

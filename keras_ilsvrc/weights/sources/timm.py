@@ -44,9 +44,9 @@ def _source(net: str) -> Source:
         name="timm",
         layout="timm_vgg" if net.startswith("vgg") else "torchvision",
         file=f"{name}.safetensors",
-        preprocessing=normalised(*ONE_TO_ONE, 342, 299)
+        preprocessing=normalised(ONE_TO_ONE, 342, 299)
         if inception
-        else normalised(*IMAGENET, 256, 224),
+        else normalised(IMAGENET, 256, 224),
         url=f"{HOST}{name}/resolve/{revision}/model.safetensors",
         sha256=sha256,
         top1_accuracy=top1,

@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from keras_ilsvrc.weights.sources.source import IMAGENET, ONE_TO_ONE, Source, normalised
+from keras_ilsvrc.weights.sources.source import (
+    IMAGENET,
+    ONE_TO_ONE,
+    Constants,
+    Source,
+    normalised,
+)
 
 HOST = "https://download.pytorch.org/models/"
 VGG_DENSE = 119_545_856
@@ -54,7 +60,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
 
 def _source(
     net: str,
-    constants: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET,
+    constants: Constants = IMAGENET,
     resize: int = 256,
     crop: int = 224,
     notes: tuple[str, ...] = (),
@@ -66,7 +72,7 @@ def _source(
         net,
         "torchvision",
         f"{file}.pth",
-        normalised(*constants, resize, crop),
+        normalised(constants, resize, crop),
         values,
         dense,
         url=f"{HOST}{file}.pth",
