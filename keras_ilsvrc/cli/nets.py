@@ -116,13 +116,17 @@ def _print_facts(net: Net) -> None:
         "published": f"{', '.join(errors)} ({net.protocol})" if errors else "none",
         "variations": "\n".join(_variation(k, v) for k, v in net.variations.items()) or "none",
         "departs": "\n".join(f"- {line}" for line in net.departures) or "nowhere",
-        "weights": "\n".join(map(_source, _published(net))) or "no published weights are known",
     }
     table = Table(
         box=None, show_header=False, pad_edge=False, title=Text(net.name), title_justify="left"
     )
     for key, value in rows.items():
         table.add_row(key, value)
+    for source in _published(net):
+        table.add_row("weights", source.name)
+        for key, value in source_facts(source).items():
+            if value:
+                table.add_row(f"- {key}", value)
     Console().print(table, markup=False)
 
 
@@ -137,12 +141,6 @@ def _as_dict(net: Net) -> dict[str, Any]:
 def _published(net: Net) -> list[Source]:
     """Return the published weights of a net, each once."""
     return [source for name, source in net.sources.items() if name == source.name]
-
-
-def _source(source: Source) -> str:
-    """Return what is known about published weights, the first line without indent."""
-    known = [f"  {key}: {text}" for key, text in source_facts(source).items() if text]
-    return "\n".join([source.name, *known])
 
 
 def _variation(key: str, variation: Variation) -> str:

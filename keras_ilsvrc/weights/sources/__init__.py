@@ -3,7 +3,9 @@
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.weights.sources import (
     akamaster,
+    caffe,
     keras_applications,
+    onnx,
     pytorchcv,
     timm,
     torchvision,
@@ -17,8 +19,10 @@ RECOMMENDED = "imagenet"  # name of the recommended weights of a net, as in kera
 # Of the rows of a net whose dataset is ImageNet, the first one is recommended.
 SOURCES: tuple[Source, ...] = (
     *torchvision.SOURCES,
+    *caffe.SOURCES,
     *keras_applications.SOURCES,
     *timm.SOURCES,
+    *onnx.SOURCES,
     *pytorchcv.SOURCES,
     *akamaster.SOURCES,
 )
