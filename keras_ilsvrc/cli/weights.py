@@ -16,20 +16,16 @@ from keras_ilsvrc.cli.options import FAULT, Json, check_file, complete_nets, pri
 from keras_ilsvrc.errors import InputError, counted, nearest, printable
 from keras_ilsvrc.nets import NETS, info
 from keras_ilsvrc.terminal.streams import quiet, quiet_tensorflow
-from keras_ilsvrc.weights import read
-from keras_ilsvrc.weights.recognise import Match, closest, recognise
-from keras_ilsvrc.weights.reference import Original, check_runtime, compare
-from keras_ilsvrc.weights.sources import SOURCES, source_named
+from keras_ilsvrc.weights.sources import SOURCES, Source, source_named
 from keras_ilsvrc.weights.sources.facts import facts as texts
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_ilsvrc.weights.load import Report
+    from keras_ilsvrc.weights.reference import Original
     from keras_ilsvrc.weights.tensors import Tensors
 
 SHOWN = 12  # maximum number of tensors printed without --all
-WIDE = 300  # width of tables in characters, if the output is no terminal
+WIDE = 300  # width of tables if the output is no terminal, so that each row is one line
 SUFFIX = ".weights.h5"
 TOLERANCE = 1e-4  # largest accepted difference from the original, relative to the scale
 
@@ -50,10 +46,8 @@ def list_sources(
         known = sorted({source.net for source in SOURCES})
         raise InputError(f"no published weights of {net!r} are known; {nearest(net, known)}")
     keys = ("file", "accuracy", "licence", "download")
-    _print(
-        ("net", "source", *keys),
-        ((one.net, one.name, *(texts(one)[key] for key in keys)) for one in rows),
-    )
+    cells = ((one.net, one.name, *map(texts(one).get, keys)) for one in rows)
+    _print(("net", "source", *keys), cells)
 
 
 @app.command("inspect")
@@ -64,6 +58,9 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Show what a weight file contains and which networks it fits."""
+    from keras_ilsvrc.weights.readers import read
+    from keras_ilsvrc.weights.recognise import closest, recognise
+
     tensors = read(file, sha256)
     stored, matches = tensors.stored, recognise(tensors)
     facts: dict[str, Any] = {
@@ -72,8 +69,8 @@ def inspect(
         "bytes": file.stat().st_size,
         "values": sum(math.prod(one.shape) for one in stored.values()),
         "tensors": [(name, _shape(one.shape), str(one.dtype)) for name, one in stored.items()],
-        "fits": [_source(one) for one in matches],
-        "reason": None if matches else closest(tensors).reason,
+        "fits": [(one.source.net, one.source.name, one.classes) for one in matches],
+        "reason": None if matches else closest(tensors),
     }
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -86,14 +83,14 @@ def inspect(
     if len(shown) < len(stored):
         print(f"... {counted(len(stored) - len(shown), 'more tensor')} (--all shows all)")
     print()
-    if not matches:
-        print(f"fits no network: {printable(facts['reason'])}")
-        return
     for one in matches:
-        print(f"fits {_fits(one)}")
-    print(f"\n{printable(_code(file, matches[0], {}))}")
-    net = matches[0].source.net
-    print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
+        print(f"fits {_described(one.source, one.classes)}")
+    if matches:
+        net = matches[0].source.net
+        print(_code(file, net, matches[0].classes, {}))
+        print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
+    else:
+        print(f"fits no network: {printable(facts['reason'])}")
 
 
 @app.command("convert")
@@ -117,73 +114,65 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert a weight file for a network. Nothing is written if a tensor does not fit."""
+    from keras_ilsvrc.nets.pretrained import find
+    from keras_ilsvrc.weights.reference import check_runtime
+
     check_file("--out", out, ".h5")
     if not out.name.endswith(SUFFIX):
         raise InputError(f"--out is {out}; expected a file that ends in {SUFFIX}")
-    default = info(net).classes
-    tensors = read(file, sha256)
+    wanted = None if source is None else source_named(source, net)
+    found = find(info(net), file, sha256)
+    origin = wanted or found.source
+    if found.tensors is None or origin is None:
+        raise InputError(f"{file}: is of this package already; pass it to build({net!r}, weights=)")
+    if classes not in (None, found.classes):
+        described = _described(origin, found.classes)
+        raise InputError(f"{file}: {described}, but --classes is {classes}; leave it out")
     if out.exists() and out.samefile(file):
         raise InputError(f"--out is {out}, the file to convert; choose another name")
-    match = _match(tensors, net, source, classes, default)
     if reference is not None:
         check_runtime(reference)
     quiet_tensorflow()
     with quiet(), Console(stderr=True).status(f"converting {printable(str(file))}"):
-        model, report = _loaded(tensors, match)
-        found = dict[str, float]()
-        if reference is not None:
-            layers = {row.theirs: row.ours.rpartition("/")[0] for row in report.rows}
-            original = Original(model, tensors, match.source, layers)
-            found = _compared(original, report, reference, image)
-        worst = max(found, key=lambda layer: found[layer], default="")
-        failed = found.get(worst, 0.0) > TOLERANCE
+        original, report = _loaded(found.tensors, origin, found.classes)
+        differences = _compared(original, report, reference, image) if reference else {}
+        worst = max(differences, key=lambda layer: differences[layer], default="")
+        failed = differences.get(worst, 0.0) > TOLERANCE
         if not failed:
             with files.whole(out) as part:
-                model.save_weights(part)
+                original.model.save_weights(part)
+    rows = [row._asdict() for row in report.rows]
     if as_json:
-        facts = {"file": str(file), **_source(match), "out": None if failed else str(out)}
-        facts |= {"rows": [row._asdict() for row in report.rows], "left_out": report.left_out}
-        print(json.dumps(facts | {"differences": found}, indent=2))
+        facts: dict[str, Any] = {
+            "net": net,
+            "source": origin.name,
+            "classes": found.classes,
+            "rows": rows,
+        }
+        facts |= {"left_out": report.left_out, "differences": differences}
+        print(json.dumps(facts, indent=2))
     else:
-        _print_report(report, found)
+        _print_report(report, differences, origin)
     if failed:
-        line = f"{file}: {worst} differs from the original's by {found[worst]:.1e} of its scale"
+        line = (
+            f"{file}: {worst} differs by {differences[worst]:.1e}; expected at most {TOLERANCE:g}"
+        )
         print(f"error: {printable(line)}; nothing is written", file=sys.stderr)
         raise typer.Exit(FAULT)
     if not as_json:
-        size = counted(out.stat().st_size, "byte")
-        print(f"\n{printable(str(out))}: {_fits(match)}, {size}")
-        print(printable(_code(out, match, match.source.options)))
+        print(f"\n{printable(str(out))}: {_described(origin, found.classes)}")
+        print(_code(out, net, found.classes, origin.options))
 
 
-def _match(
-    tensors: "Tensors", net: str, name: str | None, classes: int | None, default: int
-) -> Match:
-    """Return the source of a file for a net; if none fits, the one that the file is most like.
-
-    Raises:
-        InputError: If the source is unknown, or the file has another number of classes.
-    """
-    wanted = None if name is None else source_named(name, net)
-    found = [one for one in recognise(tensors, net) if wanted in (None, one.source)]
-    found = found or [Match(wanted or closest(tensors, net).source, classes or default)]
-    if classes not in (None, found[0].classes):
-        raise InputError(
-            f"{tensors.path}: {_fits(found[0])}, but --classes is {classes}; leave out --classes, "
-            f"and build the net with classes={classes} and the converted weights"
-        )
-    return found[0]
-
-
-def _loaded(tensors: "Tensors", match: Match) -> "tuple[keras.Model, Report]":
-    """Return the net of a match with the weights of the file, and the report about them."""
+def _loaded(tensors: "Tensors", source: Source, classes: int | None) -> "tuple[Original, Report]":
+    """Return the net of a source with the weights of a file, and the report about them."""
     from keras_ilsvrc.nets.build import build
     from keras_ilsvrc.weights.load import assign
     from keras_ilsvrc.weights.preprocessing import remember
+    from keras_ilsvrc.weights.reference import Original
 
-    source, head = match.source, match.classes is not None
-    shape, classes = source.input_shape, match.classes
-    options = {"classifier_activation": None, "input_shape": shape, **source.options}
+    head = classes is not None
+    options = {"classifier_activation": None, "input_shape": source.input_shape, **source.options}
     model = build(source.net, include_top=head, classes=classes, **options)
     try:
         report = assign(model, tensors, source.layout, head)
@@ -192,7 +181,8 @@ def _loaded(tensors: "Tensors", match: Match) -> "tuple[keras.Model, Report]":
             print(printable(line), file=sys.stderr)
         raise
     remember(model, source, report)
-    return model, report
+    layers = {row.theirs: row.ours.rpartition("/")[0] for row in report.rows}
+    return Original(model, tensors, source, layers), report
 
 
 def _compared(
@@ -201,6 +191,7 @@ def _compared(
     """Return the differences of a model's layers from the original's, on images."""
     from keras_ilsvrc.runs.exporting import sample_images
     from keras_ilsvrc.weights.preprocessing import preprocess
+    from keras_ilsvrc.weights.reference import compare
 
     model, rows = original.model, original.source.preprocessing
     shape = model.inputs[0].shape
@@ -210,52 +201,48 @@ def _compared(
     return compare(original, [preprocess(one, model) for one in paths or samples], bgr, runtime)
 
 
-def _print_report(report: "Report", differences: dict[str, float]) -> None:
-    """Print a row for each tensor, totals, and the difference of each layer from the original."""
-    headings = ("theirs", "shape", "done", "ours", "shape of ours")
+def _print_report(report: "Report", differences: dict[str, float], source: Source) -> None:
+    """Print a row for each tensor, totals, notes, and the difference of each layer."""
     rows = (
-        (x.theirs, _shape(x.stored_shape), ", ".join(x.steps), x.ours, _shape(x.shape))
-        for x in report.rows
+        (row.theirs, _shape(row.stored_shape), ", ".join(row.steps), row.ours, _shape(row.shape))
+        for row in report.rows
     )
-    _print(headings, rows)
+    _print(("theirs", "shape", "done", "ours", "shape of ours"), rows)
     values = sum(math.prod(row.shape) for row in report.rows)
     print(f"\n{counted(len(report.rows), 'tensor')}, {counted(values, 'value')}")
     if report.left_out:
         print(f"left out: {printable(', '.join(report.left_out))}")
+    for note in source.notes:
+        print(f"note: {note}")
     if differences:
         print("\nlargest difference of outputs from the original's, relative to the scale:")
         _print(("layer", "difference"), ((layer, f"{x:.1e}") for layer, x in differences.items()))
 
 
-def _print(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+def _print(headings: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
     table = table_of(headings, headings)
     for row in rows:
-        table.add_row(*map(printable, row))
+        table.add_row(*(printable(str(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
-        console.width = WIDE  # a line per row, for other programs
+        console.width = WIDE
     console.print(table, markup=False, highlight=False)
 
 
-def _source(match: Match) -> dict[str, Any]:
-    return {"net": match.source.net, "source": match.source.name, "classes": match.classes}
+def _described(source: Source, classes: int | None) -> str:
+    what = "without classifier" if classes is None else f"{classes:,} classes"
+    return f"{source.net} as {source.name}, {what}"
 
 
-def _fits(match: Match) -> str:
-    """Return the network, source and number of classes of a match, in words."""
-    classes = "without classifier" if match.classes is None else f"{match.classes:,} classes"
-    return f"{match.source.net} as {match.source.name}, {classes}"
-
-
-def _code(path: Path, match: Match, options: Mapping[str, Any]) -> str:
-    """Return the line of Python that builds a network with a file."""
-    arguments: dict[str, Any] = {"weights": str(path)}
-    if match.classes is None:
-        arguments["include_top"] = False
-    elif match.classes != NETS[match.source.net].classes:
-        arguments["classes"] = match.classes
-    words = [f"{key}={value!r}" for key, value in {**arguments, **options}.items()]
-    return f"keras_ilsvrc.build({', '.join([repr(match.source.net), *words])})"
+def _code(path: Path, net: str, classes: int | None, options: Mapping[str, Any]) -> str:
+    """Return the line of Python that builds a network with the weights of a file."""
+    given = {"weights": str(path), **options}
+    if classes is None:
+        given["include_top"] = False
+    elif classes != NETS[net].classes:
+        given["classes"] = classes
+    words = [f"{key}={value!r}" for key, value in given.items()]
+    return printable(f"keras_ilsvrc.build({', '.join([repr(net), *words])})")
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -56,25 +56,12 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list
     return matches
 
 
-class Closest(NamedTuple):
-    """The source that a file is most like.
-
-    Attributes:
-        source: The source.
-        reason: Why the file does not fit it, or is not recognised.
-    """
-
-    source: Source
-    reason: str
-
-
-def closest(tensors: Mapping[str, np.ndarray], net: str | None = None) -> Closest:
-    """Return the source with the most names of the file's tensors, then the nearest in values.
-
-    Args:
-        tensors: `Tensors` of a file, or a mapping of names to arrays.
-        net: Name of a net with sources, to look only at these.
-    """
+def closest(tensors: Mapping[str, np.ndarray]) -> str:
+    """Return a line about why a file fits no source, not even the one that it is most like."""
+    if all(name.startswith("layers/") for name in tensors):
+        return (
+            "Keras wrote it for one network, whose name is not in it; pass it to build of this one"
+        )
     known: dict[str, tuple[list[str], int]] = {}  # {layout: unknown names, number of values}
     for name, layout in LAYOUTS.items():
         paths = layout.paths(tensors)
@@ -86,12 +73,12 @@ def closest(tensors: Mapping[str, np.ndarray], net: str | None = None) -> Closes
         unknown, values = known[source.layout]
         return len(unknown), abs(values - source.values)
 
-    source = min((one for one in SOURCES if net in (None, one.net)), key=distance)
+    source = min(SOURCES, key=distance)
     unknown, values = known[source.layout]
     part = f"it has {source.values:,} values without its classifier, found {values:,}"
     if unknown:
         part = f"{len(unknown):,} of {len(tensors):,} names are unknown to it: {unknown[0]}"
-    return Closest(source, f"nearest is {source.net} as {source.name}, but {part}")
+    return f"nearest is {source.net} as {source.name}, but {part}"
 
 
 def _content(tensors: Mapping[str, np.ndarray], layout: Layout) -> _Content | None:

@@ -4,6 +4,8 @@ Keras and the other runtimes are imported only when they are needed.
 """
 
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 OUTPUT = "predictions"  # our name of the last layer
 # Nodes of ONNX files between the logits and the output.
 AFTER = {"Softmax", "Reshape", "Flatten", "Identity", "Squeeze", "Dropout"}
+AUTOMATIC = r"(conv2d|batch_normalization)(_\d+)?"  # names of layers that Keras makes up
 # {source: module that has its models, function that returns a model by name}
 TORCH = {
     "torchvision": ("torchvision.models", "get_model"),
@@ -98,8 +101,10 @@ def compare(
     axes = (0, 3, 1, 2) if channels_first else (0, 1, 2, 3)
     given = [(image[..., ::-1] if bgr else image).transpose(axes) for image in images]
     try:
-        run = load(original)
-        theirs = [dict(run(np.ascontiguousarray(image))) for image in given]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other versions of the framework
+            run = load(original)
+            theirs = [dict(run(np.ascontiguousarray(image))) for image in given]
     except InputError:
         raise
     except Exception as error:
@@ -180,6 +185,7 @@ def _onnx(original: Original) -> Run:
 
 def _torch(original: Original) -> Run:
     """Return a function that runs the model of torchvision, timm or pytorchcv."""
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type] # ends a process with TensorFlow
     import torch
 
     source, outputs = original.source, dict[str, Any]()
@@ -225,9 +231,10 @@ def _keras(original: Original) -> Run:
         classifier_activation=None,
     )
     theirs.load_weights(original.tensors.path)
-    names = {layer.name for layer in theirs.layers}
     places = original.places(lambda name: name.partition("/")[0])
-    found = {ours: theirs.get_layer(name).output for name, ours in places.items() if name in names}
+    # the numbers in Keras' own names depend on the models before
+    named = {x.name: x.output for x in theirs.layers if not re.fullmatch(AUTOMATIC, x.name)}
+    found = {ours: named[name] for name, ours in places.items() if name in named}
     return keras.Model(theirs.input, found | {OUTPUT: theirs.output})
 
 
