@@ -75,6 +75,8 @@ def closest(tensors: Mapping[str, np.ndarray]) -> str:
 
     source = min(SOURCES, key=distance)
     unknown, values = known[source.layout]
+    if len(unknown) == len(tensors):
+        return f"no known weights have names of tensors such as {unknown[0]}"
     part = f"it has {source.values:,} values without its classifier, found {values:,}"
     if unknown:
         part = f"{len(unknown):,} of {len(tensors):,} names are unknown to it: {unknown[0]}"
