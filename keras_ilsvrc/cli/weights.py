@@ -21,6 +21,7 @@ from keras_ilsvrc.weights.sources.facts import facts as texts
 
 if TYPE_CHECKING:
     from keras_ilsvrc.weights.load import Report
+    from keras_ilsvrc.weights.recognise import Match
     from keras_ilsvrc.weights.reference import Original
     from keras_ilsvrc.weights.tensors import Tensors
 
@@ -36,9 +37,7 @@ app = typer.Typer(no_args_is_help=True, help="List, inspect and convert files of
 
 @app.command("list")
 def list_sources(
-    net: Annotated[
-        str, typer.Argument(help="Network or pattern.", autocompletion=complete_nets)
-    ] = "*",
+    net: Annotated[str, typer.Argument(help="Network.", autocompletion=complete_nets)] = "*",
 ) -> None:
     """List the published weights of networks."""
     rows = [source for source in SOURCES if fnmatchcase(source.net, net)]
@@ -84,10 +83,10 @@ def inspect(
         print(f"... {counted(len(stored) - len(shown), 'more tensor')} (--all shows all)")
     print()
     for one in matches:
-        print(f"fits {_described(one.source, one.classes)}")
+        print(f"fits {_described(one)}")
     if matches:
         net = matches[0].source.net
-        print(_code(file, net, matches[0].classes, {}))
+        print(_code(file, matches[0], {}))
         print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
     else:
         print(f"fits no network: {printable(facts['reason'])}")
@@ -98,82 +97,81 @@ def convert(
     file: File,
     net: Annotated[str, typer.Option(help="Network.", autocompletion=complete_nets)],
     out: Annotated[Path, typer.Option(help=f"File to write, which ends in {SUFFIX}.")],
-    source: Annotated[
-        str | None, typer.Option(help="Source of the weights (default: recognised).")
-    ] = None,
+    source: Annotated[str | None, typer.Option(help="Source (default: recognised).")] = None,
     classes: Annotated[int | None, typer.Option(help="Expected number of classes.")] = None,
     reference: Annotated[
-        str | None,
-        typer.Option(help="Compare layers with the original, run by onnx, torch or keras."),
+        str | None, typer.Option(help="Compare with the original in onnx, torch or keras.")
     ] = None,
-    image: Annotated[
-        list[Path] | None,
-        typer.Option(help="With --reference: image file; repeatable (default: photographs)."),
-    ] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="Image to compare on.")] = None,
     sha256: Sha256 = None,
     as_json: Json = False,
 ) -> None:
     """Convert a weight file for a network. Nothing is written if a tensor does not fit."""
-    from keras_ilsvrc.nets.pretrained import find
     from keras_ilsvrc.weights.reference import check_runtime
 
-    check_file("--out", out, ".h5")
-    if not out.name.endswith(SUFFIX):
-        raise InputError(f"--out is {out}; expected a file that ends in {SUFFIX}")
-    wanted = None if source is None else source_named(source, net)
-    found = find(info(net), file, sha256)
-    origin = wanted or found.source
-    if found.tensors is None or origin is None:
-        raise InputError(f"{file}: is of this package already; pass it to build({net!r}, weights=)")
-    if classes not in (None, found.classes):
-        described = _described(origin, found.classes)
-        raise InputError(f"{file}: {described}, but --classes is {classes}; leave it out")
-    if out.exists() and out.samefile(file):
-        raise InputError(f"--out is {out}, the file to convert; choose another name")
+    check_file("--out", out, SUFFIX)
     if reference is not None:
         check_runtime(reference)
+    tensors, found = _found(file, net, source, classes, sha256)
+    if out.exists() and out.samefile(file):
+        raise InputError(f"--out is {out}, the file to convert; choose another name")
     quiet_tensorflow()
     with quiet(), Console(stderr=True).status(f"converting {printable(str(file))}"):
-        original, report = _loaded(found.tensors, origin, found.classes)
+        original, report = _loaded(tensors, found)
         differences = _compared(original, report, reference, image) if reference else {}
-        worst = max(differences, key=lambda layer: differences[layer], default="")
-        failed = differences.get(worst, 0.0) > TOLERANCE
-        if not failed:
+        wrong = [f"{name} by {x:.1e}" for name, x in differences.items() if x > TOLERANCE]
+        if not wrong:
             with files.whole(out) as part:
                 original.model.save_weights(part)
-    rows = [row._asdict() for row in report.rows]
     if as_json:
-        facts: dict[str, Any] = {
-            "net": net,
-            "source": origin.name,
-            "classes": found.classes,
-            "rows": rows,
-        }
-        facts |= {"left_out": report.left_out, "differences": differences}
-        print(json.dumps(facts, indent=2))
+        facts = {"net": net, "source": found.source.name, "classes": found.classes}
+        table = {"rows": [row._asdict() for row in report.rows], "left_out": report.left_out}
+        print(json.dumps({**facts, **table, "differences": differences}, indent=2))
     else:
-        _print_report(report, differences, origin)
-    if failed:
-        line = (
-            f"{file}: {worst} differs by {differences[worst]:.1e}; expected at most {TOLERANCE:g}"
-        )
-        print(f"error: {printable(line)}; nothing is written", file=sys.stderr)
+        _print_report(report, differences, found.source)
+    if wrong:
+        line = f"{file}: outputs differ from the original's, first of {wrong[0]} of the scale"
+        line += f"; expected at most {TOLERANCE:g}; nothing is written"
+        print(printable(f"error: {line}"), file=sys.stderr)
         raise typer.Exit(FAULT)
     if not as_json:
-        print(f"\n{printable(str(out))}: {_described(origin, found.classes)}")
-        print(_code(out, net, found.classes, origin.options))
+        print(f"\n{printable(str(out))}: {_described(found)}")
+        print(_code(out, found, found.source.options))
 
 
-def _loaded(tensors: "Tensors", source: Source, classes: int | None) -> "tuple[Original, Report]":
+def _found(
+    file: Path, net: str, name: str | None, classes: int | None, sha256: str | None
+) -> "tuple[Tensors, Match]":
+    """Return the tensors of a file, its source for a net, and its number of classes.
+
+    Raises:
+        InputError: If the file cannot be read, is of another net or has other classes, or if the
+            source is unknown.
+    """
+    from keras_ilsvrc.nets.pretrained import find
+    from keras_ilsvrc.weights.recognise import Match
+
+    named = None if name is None else source_named(name, net)
+    found = find(info(net), file, sha256)
+    source = named or found.source
+    if found.tensors is None or source is None:
+        raise InputError(f"{file}: is of this package already; pass it to build({net!r}, weights=)")
+    match = Match(source, found.classes)
+    if classes not in (None, found.classes):
+        raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; leave it out")
+    return found.tensors, match
+
+
+def _loaded(tensors: "Tensors", found: "Match") -> "tuple[Original, Report]":
     """Return the net of a source with the weights of a file, and the report about them."""
     from keras_ilsvrc.nets.build import build
     from keras_ilsvrc.weights.load import assign
     from keras_ilsvrc.weights.preprocessing import remember
     from keras_ilsvrc.weights.reference import Original
 
-    head = classes is not None
+    source, head = found.source, found.classes is not None
     options = {"classifier_activation": None, "input_shape": source.input_shape, **source.options}
-    model = build(source.net, include_top=head, classes=classes, **options)
+    model = build(source.net, include_top=head, classes=found.classes, **options)
     try:
         report = assign(model, tensors, source.layout, head)
     except InputError as error:
@@ -229,18 +227,18 @@ def _print(headings: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
     console.print(table, markup=False, highlight=False)
 
 
-def _described(source: Source, classes: int | None) -> str:
-    what = "without classifier" if classes is None else f"{classes:,} classes"
-    return f"{source.net} as {source.name}, {what}"
+def _described(found: "Match") -> str:
+    what = "without classifier" if found.classes is None else f"{found.classes:,} classes"
+    return f"{found.source.net} as {found.source.name}, {what}"
 
 
-def _code(path: Path, net: str, classes: int | None, options: Mapping[str, Any]) -> str:
+def _code(path: Path, found: "Match", options: Mapping[str, Any]) -> str:
     """Return the line of Python that builds a network with the weights of a file."""
-    given = {"weights": str(path), **options}
-    if classes is None:
+    net, given = found.source.net, {"weights": str(path), **options}
+    if found.classes is None:
         given["include_top"] = False
-    elif classes != NETS[net].classes:
-        given["classes"] = classes
+    elif found.classes != NETS[net].classes:
+        given["classes"] = found.classes
     words = [f"{key}={value!r}" for key, value in given.items()]
     return printable(f"keras_ilsvrc.build({', '.join([repr(net), *words])})")
 

@@ -58,10 +58,9 @@ class Original(NamedTuple):
         return shape[-1] if len(shape) == 2 else None
 
     def places(self, place_of: Callable[[str], str]) -> dict[str, str]:
-        """Return {layer of the original: our layer}, if all tensors of the first go to the second.
+        """Return {layer of the original: our layer}, if all its tensors go to this layer.
 
-        Args:
-            place_of: Function from the name of a tensor to the name of its layer.
+        `place_of` is a function from the name of a tensor to the name of the original's layer.
         """
         found: dict[str, set[str]] = {}
         for name, stored in self.tensors.stored.items():
@@ -97,6 +96,29 @@ def compare(
     """
     from keras_ilsvrc.layers.graph import leaf_calls, run_call, walk
 
+    channels_first, net = RUNTIMES[name][1], walk(original.model)
+    found: dict[str, float] = {}
+    for image, outputs in zip(images, _outputs(original, images, bgr, name), strict=True):
+        values = {id(net.inputs[0]): image}
+        for call in leaf_calls(net):
+            run_call(call, values)
+            if call.name in outputs:
+                activation = getattr(call.operation, "activation", None) or np.asarray
+                theirs = np.asarray(activation(np.asarray(outputs[call.name])))
+                if channels_first and theirs.ndim == 4:
+                    theirs = theirs.transpose(0, 2, 3, 1)
+                ours = np.asarray(values[id(call.outputs[0])])
+                if theirs.size == ours.size:
+                    theirs = theirs.reshape(ours.shape)  # a convolution, not a dense layer
+                difference = check(ours, theirs, float("inf"), call.name)
+                found[call.name] = max(found.get(call.name, 0.0), difference)
+    return found
+
+
+def _outputs(
+    original: Original, images: Sequence[np.ndarray], bgr: bool, name: str
+) -> list[Mapping[str, Any]]:
+    """Return {our layer: outputs of the original's layer} for each image."""
     _, channels_first, load = RUNTIMES[name]
     axes = (0, 3, 1, 2) if channels_first else (0, 1, 2, 3)
     given = [(image[..., ::-1] if bgr else image).transpose(axes) for image in images]
@@ -104,28 +126,12 @@ def compare(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about other versions of the framework
             run = load(original)
-            theirs = [dict(run(np.ascontiguousarray(image))) for image in given]
+            return [dict(run(np.ascontiguousarray(image))) for image in given]
     except InputError:
         raise
     except Exception as error:
         path = original.tensors.path
         raise InputError(f"{path}: {name} cannot run the original: {reason(error)}") from error
-    net, found = walk(original.model), dict[str, float]()
-    for image, outputs in zip(images, theirs, strict=True):
-        values = {id(net.inputs[0]): image}
-        for call in leaf_calls(net):
-            run_call(call, values)
-            if call.name in outputs:
-                activation = getattr(call.operation, "activation", None) or np.asarray
-                expected = np.asarray(activation(np.asarray(outputs[call.name])))
-                if channels_first and expected.ndim == 4:
-                    expected = expected.transpose(0, 2, 3, 1)
-                ours = np.asarray(values[id(call.outputs[0])])
-                if expected.size == ours.size:
-                    expected = expected.reshape(ours.shape)  # a convolution, not a dense layer
-                difference = check(ours, expected, float("inf"), call.name)
-                found[call.name] = max(found.get(call.name, 0.0), difference)
-    return found
 
 
 def _check_packages(*names: str) -> None:
