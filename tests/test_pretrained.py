@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 import keras_ilsvrc
 from keras_ilsvrc import InputError, build
 from keras_ilsvrc.cli import app
-from keras_ilsvrc.nets import pretrained
 from keras_ilsvrc.weights import recognise, sources
 from keras_ilsvrc.weights.preprocessing import origin_of, source_of
 
@@ -103,7 +102,7 @@ def message(call, *arguments, **keywords):
 def know(monkeypatch, **changes):
     """Have the pytorchcv row of `NET` changed, as the only source."""
     changed = dataclasses.replace(SOURCE, **changes)
-    for module in (sources, recognise, pretrained):
+    for module in (sources, recognise):
         monkeypatch.setattr(module, "SOURCES", (changed,))
 
 
@@ -260,7 +259,7 @@ def test_a_file_that_does_not_fit_is_one_line_that_names_it(folder, net, argumen
         ("resnet50", "torchvision", ["known for resnet50:", "resnet50_v1_5", "path of a file"]),
         (NET, "imagenet", [f"known for {NET}: caffe, pytorchcv"]),
         ("vgg16", "torchvison", ["neither a file nor a source", "'torchvision'"]),
-        ("lenet5_modern", "keras", ["no such weights are known for lenet5_modern"]),
+        ("lenet5_modern", "keras", ["for lenet5_modern", "resnet50_keras"]),
     ],
 )
 def test_a_source_that_is_not_known_is_one_line_with_those_that_are(net, weights, parts):
