@@ -207,7 +207,7 @@ CONVERT = ("convert", "{}/net.safetensors", "--net", NET, "--out", "{}/x.weights
         ((*CONVERT[:3], "vgg16", *CONVERT[4:]), "resnet20_cifar (akamaster), not of vgg16"),
         ((*CONVERT[:-1], "{}/no/x.weights.h5"), "there is no folder"),
         ((*CONVERT[:-1], "{}/x.h5"), "expected a file that ends in .weights.h5"),
-        ((*CONVERT, "--source", "caffee"), "'caffee', which is no source of weights for"),
+        ((*CONVERT, "--source", "caffee"), "'caffee'"),
         ((*CONVERT, "--source", "pytorchcv"), "no weight for"),
         ((*CONVERT, "--classes", "7"), "10 classes, but --classes is 7"),
         ((*CONVERT, "--sha256", "0" * 64), "expected 0000"),
