@@ -21,9 +21,9 @@ RECOMMENDED = "imagenet"  # name of the recommended weights of a net, as in kera
 # Of the rows of a net whose dataset is ImageNet, the first one is recommended.
 SOURCES: tuple[Source, ...] = (
     *torchvision.SOURCES,
-    *caffe.SOURCES,
     *keras_applications.SOURCES,
     *timm.SOURCES,
+    *caffe.SOURCES,
     *onnx.SOURCES,
     *pytorchcv.SOURCES,
     *akamaster.SOURCES,
