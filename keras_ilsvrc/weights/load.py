@@ -1,8 +1,8 @@
 """Assignment of a file's tensors to the weights of a model. Keras is imported when it is needed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -65,8 +65,7 @@ def assign(
     """Set all weights of a model from the tensors of another framework.
 
     Names, shapes and values are checked before the first weight is set: if an error is raised, the
-    model is unchanged. For this purpose, each tensor is read twice. At most one tensor is in memory
-    at a time.
+    model is unchanged. Until then, the new values are in memory beside those of the model.
 
     Args:
         model: Model built by this package.
@@ -93,14 +92,12 @@ def assign(
     kept = plan.kept(found, head)
     plan.check(tensors, found, kept)
     found = _after_flatten(model, found) if LAYOUTS[layout].channels_first else found
-    _check_finite([found[path] for path in weights if path in found], where)
-    for path, weight in weights.items():
-        if path in found:
-            weight.assign(found[path].load())
+    used = {path: weight for path, weight in weights.items() if path in found}
+    for path, values in _values(found, used, where).items():
+        used[path].assign(values)
     rows = (
         Row(found[path].key, found[path].stored_shape, path, shapes[path], found[path].steps)
-        for path in weights
-        if path in found
+        for path in used
     )
     return Report(tuple(rows), tuple(left_out.values()), tuple(kept))
 
@@ -231,18 +228,38 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
     return ordered
 
 
-def _check_finite(found: Iterable[Array], where: str) -> None:
-    """Raise the first error of `check_finite`, with all errors as notes."""
-    errors = []
-    for array in found:
+def _values(found: Arrays, weights: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return {path: tensor} of the new values of weights, each read once.
+
+    Raises:
+        InputError: The first error of `_value`, with all errors as notes.
+    """
+    values, errors = {}, []
+    for path, weight in weights.items():
         try:
-            arrays.check_finite(array, where)
+            values[path] = _value(found[path], where, weight.dtype)
         except InputError as error:
             errors.append(error)
     for other in errors:
         errors[0].add_note(str(other))
     if errors:
         raise errors[0]
+    return values
+
+
+def _value(array: Array, where: str, dtype: str) -> Any:
+    """Return the values of an array as a tensor, or raise an InputError if one is not finite.
+
+    The array is converted in parts, and freed before the parts are joined, so that at most two
+    copies are in memory. TensorFlow copies an array twice, and keeps one copy until an operation
+    runs, which here is `copy`.
+    """
+    from keras import ops
+
+    values = arrays.finite(array, where)
+    parts = [ops.copy(ops.convert_to_tensor(part, dtype)) for part in arrays.blocks(values)]
+    del values
+    return ops.concatenate(parts, -1) if len(parts) > 1 else parts[0]
 
 
 def _first(names: "list[str] | tuple[str, ...]", most: int = 3) -> str:
