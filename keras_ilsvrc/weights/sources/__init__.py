@@ -3,7 +3,9 @@
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.weights.sources import (
     akamaster,
+    caffe,
     keras_applications,
+    onnx,
     pytorchcv,
     timm,
     torchvision,
@@ -19,6 +21,8 @@ SOURCES: tuple[Source, ...] = (
     *torchvision.SOURCES,
     *keras_applications.SOURCES,
     *timm.SOURCES,
+    *caffe.SOURCES,
+    *onnx.SOURCES,
     *pytorchcv.SOURCES,
     *akamaster.SOURCES,
 )
