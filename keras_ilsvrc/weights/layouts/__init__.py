@@ -5,7 +5,12 @@ from keras_ilsvrc.weights.layouts.layout import BGR, Layout, is_auxiliary
 
 __all__ = ["BGR", "LAYOUTS", "Layout", "is_auxiliary"]
 
+# Arrays by the paths of our weights, for example `conv1/kernel`.
+OURS = Layout(
+    {r"(.+/\w+)": r"\1"}, {"(.+)": r"\1"}, channels_first=False, classifier="logits|fc8|cccp[68]"
+)
 LAYOUTS: dict[str, Layout] = {
+    "ours": OURS,
     **torch.LAYOUTS,
     **keras.LAYOUTS,
     **caffe.LAYOUTS,
