@@ -191,7 +191,7 @@ def with_gammas(arrays: Arrays) -> Arrays:
         layer, _, word = path.rpartition("/")
         gamma = f"{layer}/gamma"
         if word == "beta" and gamma not in arrays:
-            filled[gamma] = beta.then("set to 1", np.ones_like)
+            filled[gamma] = beta.then("set to 1", np.ones_like)._replace(key="(none)")
     return filled
 
 

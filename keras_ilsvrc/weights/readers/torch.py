@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_ilsvrc.weights.readers.values import BFLOAT16, stored
+from keras_ilsvrc.weights.readers.values import BFLOAT16, Run, stored
 from keras_ilsvrc.weights.readers.zips import Member, members
 from keras_ilsvrc.weights.tensors import Stored
 
@@ -222,7 +222,13 @@ def _stored(
         steps = [stride * dtype.itemsize for stride in strides]
         return np.lib.stride_tricks.as_strided(data.view(dtype)[offset:], shape, steps)
 
-    return stored(name, path, shape, storage.code, [member.run], decode)
+    whole = stored(name, path, shape, storage.code, [member.run], decode)
+    if list(strides) != [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]:
+        return whole
+    size = np.dtype("<u2" if storage.code == BFLOAT16 else storage.code).itemsize
+    start = member.run.start + offset * size
+    run = Run(start, start + math.prod(shape) * size)
+    return whole._replace(rows=stored(name, path, shape, storage.code, [run]).rows)
 
 
 LITERALS = {f"BIN{kind}" for kind in ("UNICODE", "INT", "INT1", "INT2", "FLOAT")}
