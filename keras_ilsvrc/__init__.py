@@ -11,13 +11,29 @@ from keras_ilsvrc.nets.loading import load_model
 from keras_ilsvrc.sweep import hypermodel
 
 __version__ = _version("keras_ilsvrc")
-__all__ = ["InputError", "available", "build", "hypermodel", "info", "load_model", "load_run"]
+__all__ = [
+    "InputError",
+    "available",
+    "build",
+    "decode_predictions",
+    "hypermodel",
+    "info",
+    "load_model",
+    "load_run",
+    "preprocess",
+]
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import load_run
+    from keras_ilsvrc.weights.preprocessing import decode_predictions, preprocess
 
-# {attribute: its module}. These modules import TensorFlow, so they are imported on first use.
-_LAZY = {"load_run": "keras_ilsvrc.runs.loaded"}
+# {attribute: its module}. These modules import NumPy or TensorFlow, so they are imported on first
+# use.
+_LAZY = {
+    "decode_predictions": "keras_ilsvrc.weights.preprocessing",
+    "load_run": "keras_ilsvrc.runs.loaded",
+    "preprocess": "keras_ilsvrc.weights.preprocessing",
+}
 _PACKAGES = ("accounting", "evaluation", "layers", "visualize", "weights")
 
 

@@ -1,5 +1,16 @@
 """Weights of other frameworks: readers of files, and copying into a model by name."""
 
-from keras_ilsvrc.weights.readers import read
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.weights.readers import read
 
 __all__ = ["read"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "read":  # imports NumPy, so it is imported on first use
+        from keras_ilsvrc.weights.readers import read
+
+        return read
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

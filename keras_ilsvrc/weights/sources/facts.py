@@ -1,0 +1,34 @@
+"""Facts about published weights as texts, for people. Imports only the standard library."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from keras_ilsvrc.weights.sources.source import Source
+
+
+def facts(source: Source) -> dict[str, str]:
+    """Return what is known about published weights, as {heading: text}; a text may be empty."""
+    pairs = (("top-1", source.top1_accuracy), ("top-5", source.top5_accuracy))
+    accuracy = ", ".join(f"{k} {value:g} %" for k, value in pairs if value is not None)
+    needs = [f"{key}={value}" for key, value in source.options.items()]
+    return {
+        "file": source.file,
+        "download": "by name" if source.sha256 and source.url else "by hand: no known SHA-256",
+        "accuracy": " ".join(filter(None, (accuracy, source.protocol and f"({source.protocol})"))),
+        "preprocessing": in_words(source.preprocessing),
+        "needs": ", ".join(needs),
+        "licence": source.licence or "none stated",
+        "notes": "; ".join(source.notes),
+    }
+
+
+def in_words(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return preprocessing ops as a text, for example "resize_shorter size 256, flip"."""
+    return ", ".join(
+        " ".join([row["op"], *(f"{key} {_text(x)}" for key, x in row.items() if key != "op")])
+        for row in rows
+    )
+
+
+def _text(value: Any) -> str:
+    return "/".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
