@@ -22,6 +22,8 @@ from keras_ilsvrc.weights.tensors import Stored, Tensors
 FORMATS = dict.fromkeys((".pth", ".pt", ".th"), "torch") | dict.fromkeys((".h5", ".hdf5"), "hdf5")
 FORMATS |= {f".{one}": one for one in ("onnx", "safetensors", "npz", "keras")}
 FORMATS[".caffemodel"] = "caffe"
+# What torch files in the legacy form begin with: the pickle of a number
+LEGACY = rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."
 # What files without readable weights begin with: a pattern, what they are, what to do.
 OTHERS = (
     (
@@ -34,8 +36,13 @@ OTHERS = (
     ),
     (
         rb"\x80[\x02-\x05]",
-        "is a legacy torch file or another pickle, which is not read because it can run code; if "
-        "it is torch's, save it again with `torch.save(torch.load(F, weights_only=True), F2)`",
+        "is a pickle that torch did not write, which is not read because it can run code; save its "
+        "arrays with `numpy.savez`",
+    ),
+    (
+        rb"(?=(sys_info|pickle|tensors|storages)\0).{257}ustar",
+        "is a torch file of 2016, which is not read because it can run code; if you trust it, save "
+        "it again with `torch.save(torch.load(F, weights_only=False), F2)`",
     ),
     (rb"\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar", "is an archive; unpack it and name a file in it"),
     (rb"\x93NUMPY", "is one array without a name; save the arrays with `numpy.savez`"),
@@ -97,6 +104,8 @@ def _format(path: Path) -> str:
     # first, since the size of the header can look like the first bytes of other files
     if head[8:9] == b"{" and head[4:8] == bytes(4):
         return "safetensors"
+    if re.match(LEGACY, head, re.DOTALL):
+        return "torch"
     for pattern, what in OTHERS:
         if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
             raise InputError(f"{path} {what}")

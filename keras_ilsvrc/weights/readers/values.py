@@ -20,6 +20,11 @@ class Run(NamedTuple):
     stop: int
 
 
+def width_of(code: str) -> int:
+    """Return the number of bytes of a stored value."""
+    return 2 if code == BFLOAT16 else np.dtype(code).itemsize
+
+
 def stored(
     name: str,
     path: Path,
