@@ -7,10 +7,12 @@ from keras import layers, ops
 
 from keras_ilsvrc import InputError, build
 from keras_ilsvrc.layers import GroupedConv2D
+from keras_ilsvrc.weights import arrays
 from keras_ilsvrc.weights.check import check
 from keras_ilsvrc.weights.layouts import LAYOUTS, Layout
 from keras_ilsvrc.weights.layouts.torch import TENSORS
 from keras_ilsvrc.weights.load import assign
+from keras_ilsvrc.weights.tensors import Stored
 
 EPSILON = 1e-3
 SAME_NAMES = Layout(TENSORS, {"(.+)": r"\1"}, biases_folded=True)
@@ -76,6 +78,27 @@ def test_a_matrix_behind_a_flatten_layer_takes_maps_one_by_one(between, fill):
     ]
     expected = matrices[1] @ (matrices[0] @ x.ravel())
     np.testing.assert_allclose(first(model, x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_a_large_tensor_is_converted_in_parts(by_rows, monkeypatch):
+    monkeypatch.setattr(arrays, "PART", 1000)
+    matrix, read = normal(7, 80), []
+
+    def rows(start, stop):
+        read.append((start, stop))
+        return matrix[start:stop]
+
+    stored = Stored((7, 80), matrix.dtype, lambda: matrix, rows if by_rows else None)
+    array = arrays.Array("fc", stored, (7, 80)).transposed().rows_last((5, 4, 4))
+    expected = matrix.reshape(7, 4, 5, 4).transpose(2, 3, 1, 0).reshape(80, 7)
+    np.testing.assert_array_equal(array.load(), expected)
+    assert read == ([(0, 3), (3, 6), (6, 7)] if by_rows else [])
+    backward = array.ordered(0, range(80)[::-1])  # still in parts
+    np.testing.assert_array_equal(backward.load(), expected[::-1])
+    array = array.ordered(1, range(7)[::-1])  # needs all rows
+    np.testing.assert_array_equal(array.load(), expected[:, ::-1])
+    assert array.steps == ("transposed", "rows to (H, W, C)", "channels reversed")
 
 
 def test_a_bias_that_the_model_leaves_out_is_folded_into_the_mean(fill):
