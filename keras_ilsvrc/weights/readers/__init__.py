@@ -138,7 +138,7 @@ def _of_zip(path: Path) -> str:
 
 
 def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
-    """Return an array whose `load` raises only documented errors."""
+    """Return an array whose functions raise only documented errors."""
 
     def load() -> np.ndarray:
         with _named(path, format):
@@ -147,7 +147,12 @@ def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
                 raise ValueError(f"{name} has shape {values.shape}, expected {stored.shape}")
             return values
 
-    return stored._replace(load=load)
+    def rows(start: int, stop: int) -> np.ndarray:
+        assert stored.rows is not None
+        with _named(path, format):
+            return stored.rows(start, stop)
+
+    return stored._replace(load=load, rows=stored.rows and rows)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ pickle is `data.pkl`, and `data/KEY` are the values of a storage.
 """
 
 import io
+import math
 import zlib
 from collections.abc import Iterator
 from itertools import islice
@@ -149,4 +150,10 @@ def _stored(
         steps = [stride * dtype.itemsize for stride in strides]
         return np.lib.stride_tricks.as_strided(data.view(dtype)[offset:], shape, steps)
 
-    return stored(name, path, shape, storage.code, [member.run], decode)
+    whole = stored(name, path, shape, storage.code, [member.run], decode)
+    if list(strides) != [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]:
+        return whole
+    size = width_of(storage.code)
+    start = member.run.start + offset * size
+    run = Run(start, start + math.prod(shape) * size)
+    return whole._replace(rows=stored(name, path, shape, storage.code, [run]).rows)
