@@ -117,7 +117,10 @@ def state_of(found):
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(x, marks=[pytest.mark.slow] if x in ("vgg_bn", "zfnet") else []) for x in CASES],
+    [
+        pytest.param(x, marks=[pytest.mark.slow] if x in ("vgg_bn", "zfnet", "resnet50") else [])
+        for x in CASES
+    ],
 )
 def test_each_value_goes_to_its_place(case):
     layout, net, size, tensors, maps, variations = CASES[case]
