@@ -11,13 +11,23 @@ from keras_ilsvrc.nets.loading import load_model
 from keras_ilsvrc.sweep import hypermodel
 
 __version__ = _version("keras_ilsvrc")
-__all__ = ["InputError", "available", "build", "hypermodel", "info", "load_model", "load_run"]
+__all__ = [
+    "InputError",
+    "available",
+    "build",
+    "freeze",
+    "hypermodel",
+    "info",
+    "load_model",
+    "load_run",
+]
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import load_run
+    from keras_ilsvrc.training.groups import freeze
 
-# {attribute: its module}. These modules import TensorFlow, so they are imported on first use.
-_LAZY = {"load_run": "keras_ilsvrc.runs.loaded"}
+# {attribute: its module}. These modules import Keras, so they are imported on first use.
+_LAZY = {"freeze": "keras_ilsvrc.training.groups", "load_run": "keras_ilsvrc.runs.loaded"}
 _PACKAGES = ("accounting", "evaluation", "layers", "visualize", "weights")
 
 
