@@ -15,19 +15,28 @@ __all__ = [
     "InputError",
     "available",
     "build",
+    "decode_predictions",
     "freeze",
     "hypermodel",
     "info",
     "load_model",
     "load_run",
+    "preprocess",
 ]
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import load_run
     from keras_ilsvrc.training.groups import freeze
+    from keras_ilsvrc.weights.preprocessing import decode_predictions, preprocess
 
-# {attribute: its module}. These modules import Keras, so they are imported on first use.
-_LAZY = {"freeze": "keras_ilsvrc.training.groups", "load_run": "keras_ilsvrc.runs.loaded"}
+# {attribute: its module}. These modules import NumPy, Keras or TensorFlow, so they are imported on
+# first use.
+_LAZY = {
+    "decode_predictions": "keras_ilsvrc.weights.preprocessing",
+    "freeze": "keras_ilsvrc.training.groups",
+    "load_run": "keras_ilsvrc.runs.loaded",
+    "preprocess": "keras_ilsvrc.weights.preprocessing",
+}
 _PACKAGES = ("accounting", "evaluation", "layers", "visualize", "weights")
 
 

@@ -15,6 +15,8 @@ from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.nets.variations import Variation
+from keras_ilsvrc.weights.sources.facts import facts as source_facts
+from keras_ilsvrc.weights.sources.source import Source
 
 
 def list_nets(
@@ -74,7 +76,7 @@ def show_info(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the paper, results, variations and departures of a network."""
+    """Show the paper, results, variations, departures and published weights of a network."""
     net = facts(name)
     if by not in ("layer", "stage"):
         raise InputError(f"--by is {by!r}; expected layer or stage")
@@ -120,6 +122,11 @@ def _print_facts(net: Net) -> None:
     )
     for key, value in rows.items():
         table.add_row(key, value)
+    for source in _published(net):
+        table.add_row("weights", source.name)
+        for key, value in source_facts(source).items():
+            if value:
+                table.add_row(f"- {key}", value)
     Console().print(table, markup=False)
 
 
@@ -127,7 +134,13 @@ def _as_dict(net: Net) -> dict[str, Any]:
     """Return the facts about a network as a dict of JSON values."""
     row = dataclasses.asdict(dataclasses.replace(net, variations={}))
     row["variations"] = {key: _variation("", v).strip() for key, v in net.variations.items()}
+    row["sources"] = [dataclasses.asdict(source) for source in _published(net)]
     return {**row, "published": net.published}
+
+
+def _published(net: Net) -> list[Source]:
+    """Return the published weights of a net, each once."""
+    return [source for name, source in net.sources.items() if name == source.name]
 
 
 def _variation(key: str, variation: Variation) -> str:

@@ -38,9 +38,18 @@ def predict(
         ),
     ],
     net: Annotated[str | None, typer.Option(help="Network to use instead of a run.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="With --net: .weights.h5 file.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="With --net: weight file, or source of weights as in `info NET`."),
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="With --weights: SHA-256 that the file must have.")
+    ] = None,
     preprocess: Annotated[
-        str | None, typer.Option(help="Preprocessing for --net: caffe, tf, torch or none.")
+        str | None,
+        typer.Option(
+            help="Preprocessing for --net: caffe, tf, torch or none (default: that of the weights)."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Maximum number of classes per image.")] = 5,
     as_json: Json = False,
@@ -50,7 +59,7 @@ def predict(
     ] = None,
 ) -> None:
     """Print the most likely classes of images, with their probabilities."""
-    load = _loader(None if net else Path(words[0]), net, weights, preprocess)
+    load = _loader(None if net else Path(words[0]), net, weights, preprocess, sha256)
     if as_json and as_csv:
         raise InputError("--json and --csv are both given; choose one")
     if page:
@@ -93,16 +102,20 @@ def _print(
 
 
 def _loader(
-    run: Path | None, net: str | None, weights: Path | None, preprocess: str | None
+    run: Path | None,
+    net: str | None,
+    weights: str | None,
+    preprocess: str | None,
+    sha256: str | None,
 ) -> Callable[[], "LoadedRun"]:
     """Check which network to use, and return a function that loads it with TensorFlow."""
     if run is not None:
-        if weights or preprocess:
-            raise InputError("--weights and --preprocess are for --net; a run has its own")
+        if weights or preprocess or sha256:
+            raise InputError("--weights, --sha256 and --preprocess are for --net, not for a run")
         RunFiles(run).check_finished()
-    elif weights is None or preprocess is None:
-        raise InputError("--net needs --weights FILE and --preprocess MODE; give both")
-    elif preprocess not in MODES:
+    elif weights is None:
+        raise InputError("--net needs --weights, the path of a file or the name of a source")
+    elif preprocess is not None and preprocess not in MODES:
         raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
 
     def load() -> "LoadedRun":
@@ -110,7 +123,7 @@ def _loader(
 
         if run is not None:
             return loaded.load_run(run)
-        return loaded.load_net(str(net), str(weights), None if preprocess == "none" else preprocess)
+        return loaded.load_net(str(net), str(weights), preprocess, sha256)
 
     return load
 

@@ -65,6 +65,34 @@ class Preprocessing(keras.layers.Layer):
         return {**own, **arguments}
 
 
+def with_preprocessing(
+    model: keras.Model,
+    rows: Rows,
+    statistics: Statistics,
+    batch_size: int | None = None,
+    portable: bool = False,
+) -> keras.Model:
+    """Return a model from raw uint8 images to the outputs of `model`, whose weights it shares.
+
+    Images may have any size if an op resizes them, but all images of a batch the same.
+
+    Args:
+        model: Functional model with one input.
+        rows: Ops with their arguments, applied in order; none is random.
+        statistics: Statistics of the training images that the ops need.
+        batch_size: Size of all batches, or None. If it is 1, the graph contains no loop over
+            images.
+        portable: Whether to use only operations that ONNX and LiteRT have too.
+    """
+    shape = model.inputs[0].shape[1:]
+    for size in ((None, None), shape[:2]):
+        raw = keras.Input((*size, shape[-1]), batch_size, "uint8", name="image")
+        made = Preprocessing(rows, statistics, portable, name="preprocessing")(raw)
+        if None not in made.shape[1:]:
+            break
+    return keras.Model(raw, model(made), name=model.name)
+
+
 def _decoded(text: str) -> dict[str, np.ndarray]:
     with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as file:
         return dict(file)

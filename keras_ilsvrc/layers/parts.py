@@ -186,8 +186,8 @@ def column(x, table, pool_cell="maxpool3/2", activation="relu", lrn=None, paddin
         x: Images.
         table: {name of a convolution, for example `conv1`: row}. A row has the convolution in the
             papers' notation, the number of towers, and the layers that follow, for example
-            `"norm pool"` for layers named `norm1` and `pool1`.
-        pool_cell: Every pooling layer, in the papers' notation.
+            `"norm pool"` for layers named `norm1` and `pool1`, or a pool in the papers' notation.
+        pool_cell: Pooling layers called `pool` in `table`, in the papers' notation.
         activation: Activation of every convolution.
         lrn: Arguments of local response normalisation; None omits every `norm`.
         padding: {name of a convolution: padding}; the default is kernel // 2 on every side.
@@ -197,11 +197,11 @@ def column(x, table, pool_cell="maxpool3/2", activation="relu", lrn=None, paddin
         around = (padding or {}).get(name, "half")
         x = conv(x, cell, name, activation, padding=around, groups=towers)
         for step in follow.split():
-            below = name.replace("conv", step)
-            if step == "pool":
-                x = pool(x, pool_cell, below, "ceil" if ceil else "valid")
+            if step != "norm":
+                below, cell = name.replace("conv", "pool"), pool_cell if step == "pool" else step
+                x = pool(x, cell, below, "ceil" if ceil else "valid")
             elif lrn:
-                x = LocalResponseNormalization(**lrn, name=below)(x)
+                x = LocalResponseNormalization(**lrn, name=name.replace("conv", "norm"))(x)
     return x
 
 

@@ -1,13 +1,14 @@
 """Look-up of nets by name. Imports only the standard library, so that listing them is fast."""
 
 import fnmatch
+from collections.abc import Mapping
 from typing import Any
 
 from keras_ilsvrc.nets.registry import Net, unknown
 from keras_ilsvrc.nets.table import NETS
 from keras_ilsvrc.nets.variations import split_name
 
-__all__ = ["NETS", "available", "depths", "info"]
+__all__ = ["NETS", "available", "chosen", "depths", "info"]
 
 
 def available(pattern: str = "*") -> list[str]:
@@ -28,10 +29,19 @@ def info(name: str, **variations: object) -> Net:
         InputError: If the net, a variation or its value is unknown; the message suggests similar
             names.
     """
-    base, spelled = split_name(str(name), {key: net.variations for key, net in NETS.items()})
+    base, _ = _split(name)
     if base not in NETS:
         raise unknown(base, NETS)
-    return NETS[base].vary({**spelled, **variations})
+    return NETS[base].vary(chosen(name, variations))
+
+
+def chosen(name: str, variations: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variations in the brackets of a net's name together with further ones."""
+    return {**_split(name)[1], **variations}
+
+
+def _split(name: str) -> tuple[str, dict[str, Any]]:
+    return split_name(str(name), {key: net.variations for key, net in NETS.items()})
 
 
 def depths(name: str, **variations: object) -> dict[int, str]:

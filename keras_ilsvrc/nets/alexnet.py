@@ -38,6 +38,12 @@ INITIAL = {
 # fmt: on
 SECTION_3_3 = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divides alpha by size
+LRN = {  # variation `lrn`: arguments of local response normalisation
+    "all": SECTION_3_3,
+    "tower": {**SECTION_3_3, "groups": 2},
+    "none": None,
+    "caffe": CAFFE_LRN,  # of bvlc_alexnet
+}
 
 
 def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, conv1, width):
@@ -53,13 +59,12 @@ def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, c
                 "gives an even number of maps"
             )
         table[name] = cell, towers, follow
-    lrn_groups = {"all": 1, "tower": 2, "none": None}[lrn]
     x = parts.column(
         image,
         table,
         pool_cell={"max": "maxpool", "average": "avgpool"}[pool_kind] + pool,
         activation=activation,
-        lrn={**SECTION_3_3, "groups": lrn_groups} if lrn_groups else None,
+        lrn=LRN[lrn],
         # For images of 224x224 pixels, the last windows of conv1 extend beyond the image, as in the
         # authors' code.
         padding={"conv1": "ceil"},

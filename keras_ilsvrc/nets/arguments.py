@@ -1,19 +1,15 @@
 """Checks of the arguments of `build`. Keras is imported only when it is needed."""
 
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.nets.loading import check_exists
 from keras_ilsvrc.nets.registry import Net
 
 Shape = tuple[int | None, int | None, int]  # height, width, channels
 
 
-def check_arguments(
-    net: Net, include_top: bool, weights: str | Path | None, pooling: str | None, classes: Any
-) -> None:
+def check_arguments(net: Net, include_top: bool, pooling: str | None, classes: Any) -> None:
     """Raise an InputError if an argument of `build` is missing, invalid or contradicts another."""
     for key, variation in net.variations.items():
         if net.arguments[key] is None:
@@ -26,13 +22,17 @@ def check_arguments(
         raise InputError(f"pooling is {pooling!r}; expected None, 'avg' or 'max'")
     if net.arguments.get("auxiliary") and not include_top:
         raise InputError("auxiliary needs include_top=True; pass both, or leave out auxiliary")
-    if weights == "imagenet":
+
+
+def check_preprocessing(preprocessing: bool, weights: Any, input_tensor: Any) -> None:
+    """Raise an InputError if a model with these arguments cannot contain its preprocessing."""
+    if preprocessing not in (True, False):
+        raise InputError(f"preprocessing is {preprocessing!r}; expected True or False")
+    if preprocessing and (weights is None or input_tensor is not None):
         raise InputError(
-            "weights is 'imagenet', but this package has no pretrained weights; pass the path of "
-            "a .weights.h5 file, or None"
+            "preprocessing=True needs weights, to which the preprocessing belongs, and no "
+            "input_tensor, since the model gets a new input for raw images"
         )
-    if weights is not None:
-        check_exists(weights, "weights")
 
 
 def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any) -> Shape:

@@ -6,9 +6,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.nets import info
-from keras_ilsvrc.nets.arguments import check_arguments, check_keras, check_shape
-from keras_ilsvrc.nets.loading import load_weights, replica_count
+from keras_ilsvrc.nets import chosen, info, pretrained
+from keras_ilsvrc.nets.arguments import (
+    Shape,
+    check_arguments,
+    check_keras,
+    check_preprocessing,
+    check_shape,
+)
+from keras_ilsvrc.nets.loading import replica_count
 from keras_ilsvrc.nets.registry import Net
 
 if TYPE_CHECKING:
@@ -26,6 +32,8 @@ def build(
     classes: int | None = None,
     classifier_activation: str | None = "softmax",
     name: str | None = None,
+    preprocessing: bool = False,
+    sha256: str | None = None,
     **variations: Any,
 ) -> "keras.Model":
     """Return a network of the ImageNet challenge, exactly as published, as a functional model.
@@ -37,7 +45,10 @@ def build(
     Args:
         net: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
         include_top: Whether to include the classifier; if not, the model returns feature maps.
-        weights: Path of a `.weights.h5` file of the same net, or None.
+        weights: Name of published weights, one of `info(net).sources` or `"imagenet"` for the
+            recommended ones; or path of a file in any of the formats of `weights.read`. Variations
+            that the weights need, and their input shape, are the default. If `classes` differs
+            from that of the file, or `include_top` is False, all but the classifier is loaded.
         input_tensor: Keras tensor to build on, in place of a new input.
         input_shape: (height, width, channels), channels last; the published one if None. Height
             and width may be None if no fully connected layer depends on them.
@@ -48,6 +59,8 @@ def build(
             dtype policy; None for logits.
         name: Name of the model. If None, the name of the net, with brackets replaced by characters
             that TensorFlow allows.
+        preprocessing: Whether the model preprocesses raw uint8 images as its weights need.
+        sha256: SHA-256 that the file of weights must have, in hexadecimal digits.
         **variations: Variations of the net, as listed in `info(net).variations`.
 
     Returns:
@@ -58,26 +71,26 @@ def build(
         InputError: If a name, value or size is invalid; the message says which are valid.
     """
     row = info(net, **variations)
-    check_arguments(row, include_top, weights, pooling, classes)
+    check_arguments(row, include_top, pooling, classes)
+    check_preprocessing(preprocessing, weights, input_tensor)
+    found = None if weights is None else pretrained.find(row, weights, sha256)
+    row = info(net, **pretrained.options_for(found, chosen(net, variations)))
+    if found and found.source and input_shape is None and input_tensor is None:
+        input_shape = found.source.input_shape
     shape = check_shape(row, include_top, input_tensor, input_shape)
     check_keras(classifier_activation)
 
-    import keras
+    def make(count: int | None, image: Any = None) -> "keras.Model":
+        return _model(row, shape, image, count, pooling, classifier_activation, name)
 
-    from keras_ilsvrc.layers.graph import synchronize
+    count = int(classes or row.classes) if include_top else None
+    model = make(count, input_tensor)
+    if found:
+        pretrained.load(model, found, count, classes is not None, make)
+    if preprocessing:
+        from keras_ilsvrc.weights.preprocessing import with_preprocessing
 
-    image = keras.Input(shape, name="image") if input_tensor is None else input_tensor
-    classes = int(classes or row.classes) if include_top else None
-    outputs = _builder(row)(image, classes, **row.arguments)
-    if include_top:
-        outputs = _classify(outputs, classifier_activation)
-    elif pooling is not None:
-        outputs = _pool(outputs, pooling)
-    model = keras.Model(_source(image), outputs, name=name or row.model_name)
-    if replica_count() > 1:
-        synchronize(model, True)
-    if weights is not None:
-        load_weights(model, weights)
+        model = with_preprocessing(model)
     return model
 
 
@@ -91,9 +104,38 @@ def check_build(net: str, /, **arguments: Any) -> Net:
     bound.apply_defaults()
     given = bound.arguments
     row, include_top = info(net, **given["variations"]), given["include_top"]
-    check_arguments(row, include_top, given["weights"], given["pooling"], given["classes"])
+    check_arguments(row, include_top, given["pooling"], given["classes"])
+    check_preprocessing(given["preprocessing"], given["weights"], given["input_tensor"])
+    if given["weights"] is not None:
+        pretrained.find_source(row.name.partition("[")[0], given["weights"])
     check_shape(row, include_top, given["input_tensor"], given["input_shape"])
     return row
+
+
+def _model(
+    net: Net,
+    shape: Shape,
+    image: Any,
+    classes: int | None,
+    pooling: str | None,
+    activation: str | None,
+    name: str | None,
+) -> "keras.Model":
+    """Build the graph of a net on a Keras tensor, or on a new input if `image` is None."""
+    import keras
+
+    from keras_ilsvrc.layers.graph import synchronize
+
+    image = keras.Input(shape, name="image") if image is None else image
+    outputs = _builder(net)(image, classes, **net.arguments)
+    if classes is not None:
+        outputs = _classify(outputs, activation)
+    elif pooling is not None:
+        outputs = _pool(outputs, pooling)
+    model = keras.Model(_source(image), outputs, name=name or net.model_name)
+    if replica_count() > 1:
+        synchronize(model, True)
+    return model
 
 
 def _builder(net: Net) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from keras import layers
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
+from keras_ilsvrc.nets.alexnet import CAFFE_LRN, SECTION_3_3
 
 # fmt: off
 # Szegedy et al. 2014, table 1. Columns: #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj.
@@ -24,8 +25,9 @@ TABLE_1 = {
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
 AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # Szegedy et al. 2014, section 5
 AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # of an auxiliary classifier (section 5)
-# The paper gives no LRN constants (figure 3). The values are those of Krizhevsky et al. 2012.
-LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
+# The paper gives no LRN constants (figure 3). The values are those of Krizhevsky et al. 2012, or of
+# Caffe's bvlc_googlenet.
+LRN = {"alexnet": SECTION_3_3, "caffe": CAFFE_LRN}
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the paper
 
 
@@ -82,7 +84,7 @@ def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, 
     return {"predictions": main, **logits} if auxiliary else main
 
 
-def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
+def googlenet(image, classes, auxiliary, auxiliary_bn, module, lrn, width):
     """Return the logits, or the 7x7 feature maps of module 5b if `classes` is None.
 
     If `auxiliary` is True, return a dict with the logits of the net and its auxiliary classifiers.
@@ -92,10 +94,10 @@ def googlenet(image, classes, auxiliary, auxiliary_bn, module, width):
     maps, maps_reduce, maps_out = (max(1, round(n * width)) for n in (64, 64, 192))
     x = parts.conv(image, f"conv7/2-{maps}", "conv1", "relu")
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")
-    x = LocalResponseNormalization(**LRN, name="norm1")(x)
+    x = LocalResponseNormalization(**LRN[lrn], name="norm1")(x)
     x = parts.conv(x, f"conv1-{maps_reduce}", "conv2_reduce", "relu")
     x = parts.conv(x, f"conv3-{maps_out}", "conv2", "relu")
-    x = LocalResponseNormalization(**LRN, name="norm2")(x)
+    x = LocalResponseNormalization(**LRN[lrn], name="norm2")(x)
     x = parts.pool(x, "maxpool3/2", "pool2", "ceil")
     norm = BATCH_NORM if auxiliary_bn else None
     classifier = partial(auxiliary_classifier, conv_norm=norm, fc_norm=norm)

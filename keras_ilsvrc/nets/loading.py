@@ -4,7 +4,8 @@ import importlib
 import os
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,44 +14,96 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 if TYPE_CHECKING:
     import keras
 
+Shapes = Mapping[str, tuple[int, ...]]  # {name of an array in a file: its shape}
+OWN = (".weights.h5", ".keras")  # suffixes of weight files that Keras writes
+
 
 def load_weights(model: "keras.Model", path: str | Path) -> None:
-    """Load weights into a model from a `.weights.h5` file of the same net.
+    """Load weights into a model from a file that Keras wrote for the same net.
+
+    The file is opened by the package's own reader first, which refuses links, bombs and code.
+
+    Args:
+        model: Model of the same architecture as the one that was saved.
+        path: Path of a `.weights.h5` or `.keras` file. Only the weights in it are read.
 
     Raises:
         InputError: If the file is missing, damaged, from another net, or has values that are not
             finite.
     """
     check_exists(path, "weights")
-    if not str(path).endswith(".weights.h5"):
-        raise InputError(f"weights is {path}; expected a file that ends in .weights.h5")
+    if not str(path).endswith(OWN):
+        raise InputError(f"weights is {path}; expected a file that ends in {' or '.join(OWN)}")
+    shapes = shapes_in(path)
     try:
         _read(path, model.load_weights)
-    except InputError as error:
-        _explain_classes(path, model, error)
+    except InputError:
+        check_shapes(path, shapes, model)  # its error says more
         raise
     _check_finite(path, model)
 
 
-def _explain_classes(path: str | Path, model: "keras.Model", error: InputError) -> None:
-    """Raise an InputError if a file does not fit a model because of its number of classes."""
-    import h5py
+def shapes_in(path: str | Path) -> Shapes:
+    """Return {name: shape} of the arrays in a file. The file is closed, so that Keras can open it.
 
-    layer = next((x for x in model.layers if x.name in ("logits", "fc8")), None)
+    Raises:
+        InputError: If the file cannot be read, or is hostile.
+    """
+    from keras_ilsvrc.weights.readers import read
+
+    return {name: one.shape for name, one in read(path).stored.items()}
+
+
+def classes_in(shapes: Shapes, model: "keras.Model") -> int | None:
+    """Return the number of classes of a file of weights of this package's nets.
+
+    Args:
+        shapes: Shapes in a file that Keras wrote, or by the paths of our weights.
+        model: Model of the same net with its classifier, which may have other classes.
+
+    Returns:
+        None if the file has no classifier.
+    """
+    layer = [x for x in model.layers if x.weights and not x.name.startswith("aux")][-1]
     kind = type(layer).__name__
-    before = [x for x in model.layers if type(x).__name__ == kind].index(layer) if layer else 0
+    before = [x for x in model.layers if type(x).__name__ == kind].index(layer)
     name = f"layers/{kind.lower()}{f'_{before}' if before else ''}/vars/0"  # Keras' name
-    try:
-        with h5py.File(path) as file:
-            found = file[name].shape[-1]
-    except Exception:  # h5py raises errors of any type for damaged files
-        return
-    classes = layer.kernel.shape[-1]  # type: ignore[union-attr]
-    if found != classes:
+    found = shapes.get(name, shapes.get(f"{layer.name}/kernel"))
+    return found[-1] if found and len(found) == len(layer.kernel.shape) else None
+
+
+def check_shapes(
+    path: str | Path, shapes: Shapes, model: "keras.Model", classes: int | None = None
+) -> None:
+    """Raise an InputError if the arrays in a file that Keras wrote are not those of a model.
+
+    Args:
+        path: Path of the file, for messages.
+        shapes: Shapes of the arrays in the file.
+        model: Model of any kind.
+        classes: Number of classes of the file, if it may differ from that of the model.
+    """
+    from keras_ilsvrc.weights.layouts import LAYOUTS
+
+    is_classifier = LAYOUTS["ours"].is_classifier
+    own = Counter(
+        (*weight.shape[:-1], classes)
+        if classes and is_classifier(weight.path) and weight.shape[-1] == model.outputs[0].shape[-1]
+        else tuple(weight.shape)
+        for weight in model.weights
+    )
+    theirs = Counter(
+        shape
+        for name, shape in shapes.items()
+        if name.startswith("layers/") and "seed_generator" not in name
+    )
+    extra, lacking = list(theirs - own), list(own - theirs)
+    if extra or lacking:
+        odd = f"an array of shape {extra[0]}" if extra else f"no array of shape {lacking[0]}"
         raise InputError(
-            f"{path}: has weights for {found} classes, but the model has {classes}; use "
-            f"include_top=False, or classes={found}"
-        ) from error
+            f"{path}: has {theirs.total()} arrays, and {odd}, which do not fit the {own.total()} "
+            f"of {model.name}; use weights of the same net, width, classes and input size"
+        )
 
 
 def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
@@ -91,7 +144,7 @@ def without_optimizer(model: "keras.Model") -> "keras.Model":
     """Return a model with the same weights but no optimizer, to read or write weight files."""
     import keras
 
-    return keras.Model(model.input, model.output)
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def check_exists(path: str | Path, what: str) -> None:
@@ -100,6 +153,8 @@ def check_exists(path: str | Path, what: str) -> None:
     try:
         if path.is_file():
             return
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; expected a {what} file")
         found = os.listdir(path.parent) if path.parent.is_dir() else []
     except OSError as error:
         raise InputError(f"{str(path)[:200]}: cannot be read: {error.strerror}") from error

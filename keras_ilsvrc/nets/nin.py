@@ -12,6 +12,7 @@ CIFAR10 = (
     {"conv2": "conv5-192", "cccp3": "conv1-192", "cccp4": "conv1-192", "pool2": "maxpool3/2"},
     {"conv3": "conv3-192", "cccp5": "conv1-192", "cccp6": "conv1-{classes}"},
 )
+CIFAR10_AVERAGE = (CIFAR10[0], {**CIFAR10[1], "pool2": "avgpool3/2"}, CIFAR10[2])  # Caffe's release
 IMAGENET = (
     {"conv1": "conv11/4-96", "cccp1": "conv1-96",   "cccp2": "conv1-96",  "pool0": "maxpool3/2"},
     {"conv2": "conv5-256",   "cccp3": "conv1-256",  "cccp4": "conv1-256", "pool2": "maxpool3/2"},
@@ -59,9 +60,10 @@ def nin(image, classes):
     return x if classes is None else average(x)
 
 
-def nin_cifar10(image, classes, head):
+def nin_cifar10(image, classes, head, pool2):
     """Return the logits of the CIFAR-10 net, or the 8x8 maps of cccp5 if `classes` is None."""
-    x = mlpconv_layers(image, classes, CIFAR10, dropout_after=(1, 2))
+    table = {"max": CIFAR10, "average": CIFAR10_AVERAGE}[pool2]
+    x = mlpconv_layers(image, classes, table, dropout_after=(1, 2))
     if classes is None:
         return x
     if head == "average":

@@ -25,14 +25,18 @@ NIN_CIFAR = replace(
     NIN,
     paper="Lin, Chen and Yan, arXiv:1312.4400",
     builder="nin:nin_cifar10",
-    variations={"head": Choice(("average", "dense", "dense_dropout"))},
+    variations={
+        "head": Choice(("average", "dense", "dense_dropout")),
+        "pool2": Choice(("max", "average")),
+    },
     input_shape=(32, 32, 3),
     minimum=4,
     classes=10,
     fixed_size={"head": ("dense", "dense_dropout")},
     departures=(
         "as in the authors' release for cuda-convnet (NIN/cifar-10_def), pool2 takes maxima; their "
-        "release for Caffe (cifar10_nin.caffemodel) averages there",
+        "release for Caffe (cifar10_nin.caffemodel) averages there "
+        '(pool2="average")',
     ),
 )
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets.variations import Variation
 from keras_ilsvrc.terminal.notebook import facts_table
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.weights.sources.source import Source
 
 # Facts that are true only for the net exactly as published; they are None if the net is varied.
 MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
@@ -72,6 +75,13 @@ class Net:
         return any(self.arguments.get(key) in values for key, values in self.fixed_size.items())
 
     @property
+    def sources(self) -> "dict[str, Source]":
+        """Published weights of the net by their name in `build`; "imagenet" is the recommended."""
+        from keras_ilsvrc.weights.sources import sources_of
+
+        return sources_of(self.name.partition("[")[0])
+
+    @property
     def model_name(self) -> str:
         """Name in characters that TensorFlow allows: `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
         return self.name.translate(str.maketrans("[,=/", "..--", "]"))
@@ -133,6 +143,8 @@ SHARED_ARGUMENTS = (
     "classes",
     "classifier_activation",
     "name",
+    "preprocessing",
+    "sha256",
 )
 
 

@@ -95,7 +95,7 @@ def options_of_units(variant, shortcut, gate_bias, order, batch_norm):
     }
 
 
-def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, width):
+def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, width, pool1=None):
     """Return the logits of an ImageNet net, or the 7x7 maps of conv5_x if `classes` is None."""
     variant = FORMS[form]
     options = options_of_units(variant, shortcut, gate_bias, order, batch_norm)
@@ -109,7 +109,7 @@ def resnet(image, classes, depth, form, shortcut, gate_bias, order, batch_norm, 
         norm if variant.stem_norm else None,
         use_bias=True if variant.use_bias else None,
     )
-    x = parts.pool(x, "maxpool3/2", "pool1", variant.pool1)
+    x = parts.pool(x, "maxpool3/2", "pool1", pool1 or variant.pool1)
     unit, counts = TABLE_1[depth]
     unit = variant.bottleneck if unit == "bottleneck" else unit
     x = stages(x, unit, counts, maps, variant, options)

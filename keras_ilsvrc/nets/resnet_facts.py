@@ -46,6 +46,8 @@ RESNET = Family(
         "showed the degradation problem: deeper plain nets have a higher training error",
     ),
 )
+# "half" is from the nets of MXNet's Gluon: pool1 is padded by 1.
+AUTHORS = replace(RESNET, variations={**RESNET.variations, "pool1": Choice(("ceil", "half"))})
 PLAIN = replace(
     RESNET,
     arguments={"form": "authors", **NO_SHORTCUT},
@@ -108,11 +110,11 @@ SIZES = {"conv1": 112, "conv2": 56, "conv3": 28, "conv4": 14, "conv5": 7}
 NETS = {
     "plain18": PLAIN.net(11_515_688, (27.94, None, "ten_crop"), depth=18),
     "plain34": PLAIN.net(21_623_848, (28.54, 10.02, "ten_crop"), depth=34),
-    "resnet18": RESNET.net(11_689_512, depth=18),
-    "resnet34": RESNET.net(21_797_672, (24.52, 7.46, "ten_crop"), depth=34),
-    "resnet50": RESNET.net(25_557_032, (22.85, 6.71, "ten_crop"), depth=50),
-    "resnet101": RESNET.net(44_549_160, (21.75, 6.05, "ten_crop"), depth=101),
-    "resnet152": RESNET.net(60_192_808, (21.43, 5.71, "ten_crop"), depth=152),
+    "resnet18": AUTHORS.net(11_689_512, depth=18),
+    "resnet34": AUTHORS.net(21_797_672, (24.52, 7.46, "ten_crop"), depth=34),
+    "resnet50": AUTHORS.net(25_557_032, (22.85, 6.71, "ten_crop"), depth=50),
+    "resnet101": AUTHORS.net(44_549_160, (21.75, 6.05, "ten_crop"), depth=101),
+    "resnet152": AUTHORS.net(60_192_808, (21.43, 5.71, "ten_crop"), depth=152),
     "resnet18_v1_5": V1_5.net(11_689_512, (30.242, None, "single_view"), depth=18),
     "resnet34_v1_5": V1_5.net(21_797_672, (26.686, None, "single_view"), depth=34),
     "resnet50_v1_5": V1_5.net(25_557_032, (23.870, None, "single_view"), depth=50),

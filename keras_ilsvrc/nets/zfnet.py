@@ -19,13 +19,14 @@ TABLE_2B = {
     "conv4": ("conv3-1024",  1, ""),
     "conv5": ("conv3-512",   1, "pool"),
 }
-# The ONNX model zoo's zfnet512 normalises before pooling and does not pad conv1.
+# The ONNX model zoo's zfnet512 normalises before pooling and does not pad conv1. Its pool5 has
+# windows of 2x2.
 ONNX = {
     "conv1": ("conv7/2-96",  1, "norm pool"),
     "conv2": ("conv5/2-256", 1, "norm pool"),
     "conv3": ("conv3-512",   1, ""),
     "conv4": ("conv3-512",   1, ""),
-    "conv5": ("conv3-512",   1, "pool"),
+    "conv5": ("conv3-512",   1, "maxpool2/2"),
 }
 # fmt: on
 FORMS = {  # (table, padding of conv1, units of fc6 and fc7)

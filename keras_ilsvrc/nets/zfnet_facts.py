@@ -21,12 +21,12 @@ ZFNET = Family(
 ZFNET_ONNX = replace(
     ZFNET,
     paper="Zeiler and Fergus, arXiv:1311.2901, in the ONNX model zoo's version",
-    # The model zoo's file was made from zfnet512/predict_net.pbtxt of facebookarchive/models. The
-    # LRN in that file has bias 2 and alpha 5e-4. ONNX divides alpha by the 5 channels of the sum,
-    # so that alpha is 1e-4 in our definition.
+    # The model zoo's file was made from zfnet512/predict_net.pbtxt of facebookarchive/models, whose
+    # pool5 has kernel 2 and stride 2. The LRN in that file has bias 2 and alpha 5e-4. ONNX divides
+    # alpha by the 5 channels of the sum, so that alpha is 1e-4 in our definition.
     departures=(
-        "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 1024 units in fc7",
-        "pool5 has windows of 3x3; the zoo's pool5 has windows of 2x2, with the same stride",
+        "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 2x2 windows in "
+        "pool5, 1024 units in fc7",
     ),
     place="not an entry: the ONNX model zoo's version of ZFNet",
 )

@@ -71,7 +71,7 @@ def fit(
             plan,
             callbacks,
             Checkpoints(directory.file(CHECKPOINTS), directory.owner),
-            initial=lambda: start(experiment, directory, progress.log),
+            initial=lambda: start(experiment, directory),
             stop=stop,
             log=progress.log,
         )

@@ -10,23 +10,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import NO_SEED, apply_ops
-from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.headers import own_limit
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
+from keras_ilsvrc.data.images import listed, preprocess_image, preprocess_images
+from keras_ilsvrc.data.normalise import MODES
 from keras_ilsvrc.data.pipeline import readable_batches
-from keras_ilsvrc.data.preprocessing import Preprocessing
+from keras_ilsvrc.data.preprocessing import with_preprocessing
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, out_of_memory, reason
+from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.layers.graph import output_of
-from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.notebook import facts_table
+from keras_ilsvrc.weights.preprocessing import rows_for, source_of
 
 TOGETHER = 32  # batch size of predictions
 SHOWN = 10  # number of class names in a notebook
@@ -108,21 +108,19 @@ class LoadedRun:
         Raises:
             InputError: If something in `images` is not an image, or is rejected by an op.
         """
-        with own_limit():
-            made = [self._preprocessed(number, one) for number, one in enumerate(_listed(images))]
-        return np.stack(made) if made else np.zeros((0, *self.shape), "float32")
+        return preprocess_images(images, self.rows, self.statistics, self.shape)
 
     def predict(self, images: Any, top: int = 5) -> list[Prediction]:
         """Return the `top` most likely classes of each image; `images` is as in `preprocess`."""
         if not is_whole(top, 1):
             raise InputError(f"top is {top!r}; expected a whole number of at least 1")
-        listed = _listed(images)
-        paths = [one for one in listed if isinstance(one, Path)]
-        if len(paths) == len(listed):
+        given = listed(images)
+        paths = [one for one in given if isinstance(one, Path)]
+        if len(paths) == len(given):
             return list(self.answers(paths, top, _refuse))
         found: list[np.ndarray] = []
-        for start in range(0, len(listed), TOGETHER):
-            found += list(self._step(self.preprocess(listed[start : start + TOGETHER])).numpy())
+        for start in range(0, len(given), TOGETHER):
+            found += list(self._step(self.preprocess(given[start : start + TOGETHER])).numpy())
         return [self._prediction(str(number), row, top) for number, row in enumerate(found)]
 
     def answers(
@@ -157,13 +155,7 @@ class LoadedRun:
         `batch_size` is 1, the graph contains no loop over images. If `portable` is True, it uses
         only operations that ONNX and LiteRT have too.
         """
-        for size in ((None, None), self.shape[:2]):
-            raw = keras.Input((*size, self.shape[-1]), batch_size, "uint8", name="image")
-            layer = Preprocessing(self.rows, self.statistics, portable, name="preprocessing")
-            made = layer(raw)
-            if None not in made.shape[1:]:
-                break
-        return keras.Model(raw, self.model(made), name=self.model.name)
+        return with_preprocessing(self.model, self.rows, self.statistics, batch_size, portable)
 
     @cached_property
     def _step(self) -> Callable[[Any], tf.Tensor]:
@@ -180,27 +172,10 @@ class LoadedRun:
         guesses = (Guess(self.classes[one], float(probabilities[one])) for one in best)
         return Prediction(image, tuple(guesses))
 
-    def _preprocessed(self, number: int, image: Path | np.ndarray) -> np.ndarray:
-        if isinstance(image, Path):
-            name, raw = str(image), read_image(image, self.shape[-1])
-        else:
-            name = f"images[{number}]"
-            raw = _with_channels(name, image, self.shape[-1])
-        try:
-            made = apply_ops(raw, self.rows, NO_SEED, self.statistics)
-        except (InputError, tf.errors.InvalidArgumentError) as error:
-            raise InputError(f"{name}: {reason(error)}") from error
-        if tuple(made.shape) != self.shape:
-            found, expected = ("x".join(map(str, x[:2])) for x in (made.shape, self.shape))
-            raise InputError(
-                f"{name}: expected {expected} pixels after preprocessing, found {found}; resize it"
-            )
-        return np.asarray(made, "float32")
-
     def _fault(self, path: Path) -> str:
         """Return what is wrong with an image file that was left out."""
         try:
-            self._preprocessed(0, path)
+            preprocess_image(0, path, self.rows, self.statistics, self.shape)
         except InputError as error:
             return str(error)
         return f"{path}: could not be read, but can be now; try again"
@@ -225,16 +200,37 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
     return LoadedRun(model, tuple(identity.classes), identity.eval_ops, statistics, error)
 
 
-def load_net(name: str, weights: str | Path, preprocess: str | None) -> LoadedRun:
-    """Build a network with the weights of a `.weights.h5` file; `preprocess` is as in `rows_of`.
+def load_net(
+    name: str, weights: str | Path, preprocess: str | None = None, sha256: str | None = None
+) -> LoadedRun:
+    """Build a network with published weights, or with weights from a file.
+
+    Args:
+        name: Name of the network.
+        weights: Name of a source, or path of a file, as in `build`.
+        preprocess: "caffe", "tf" or "torch", as in `rows_of`, "none" for pixel values from 0 to
+            255, or None for the preprocessing that belongs to the weights.
+        sha256: SHA-256 that the file must have.
 
     Raises:
-        InputError: If the network is unknown, or the weights cannot be read or do not fit.
+        InputError: If the network is unknown, the weights cannot be read or do not fit, or
+            `preprocess` is None and no preprocessing belongs to the weights.
     """
-    model, count = _with_one_output(build(name, weights=str(weights))), info(name).classes
-    names = tuple(imagenet_names())
-    classes = names if count == len(names) else tuple(map(str, range(count)))
-    return LoadedRun(model, classes, rows_of(model.inputs[0].shape[1], preprocess), {})
+    built = build(name, weights=weights, sha256=sha256)
+    model = _with_one_output(built)
+    count, names = model.output.shape[-1], tuple(imagenet_names())
+    if preprocess is not None:
+        rows = rows_of(model.inputs[0].shape[1], None if preprocess == "none" else preprocess)
+    elif source_of(built) is not None:
+        rows = rows_for(built)
+    else:
+        raise InputError(
+            f"{weights}: no preprocessing belongs to this file; give one of {', '.join(MODES)}, "
+            "or none (--preprocess)"
+        )
+    return LoadedRun(
+        model, names if count == len(names) else tuple(map(str, range(count))), rows, {}
+    )
 
 
 def trained_model(directory: RunFiles, precision: str | None = None) -> keras.Model:
@@ -273,25 +269,3 @@ def _split(paths: Sequence[Path], channels: int) -> Split:
 
 def _refuse(line: str) -> None:
     raise InputError(line)
-
-
-def _listed(images: Any) -> list[Path | np.ndarray]:
-    """Return paths and arrays of single images as a list."""
-    if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim < 4):
-        images = [images]
-    if not isinstance(images, (Sequence, np.ndarray)):
-        raise InputError(
-            f"images is a {type(images).__name__}; expected a path, a uint8 array or a list of them"
-        )
-    return [Path(one) if isinstance(one, (str, Path)) else np.asarray(one) for one in images]
-
-
-def _with_channels(name: str, image: np.ndarray, channels: int) -> np.ndarray:
-    """Return a raw image with the channels of the model. A grey image becomes RGB if needed."""
-    image = image[..., None] if image.ndim == 2 else image
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, channels):
-        raise InputError(
-            f"{name} is {'x'.join(map(str, image.shape))} of {image.dtype}; expected "
-            f"height x width x {channels} of uint8, not preprocessed"
-        )
-    return np.repeat(image, channels, -1) if image.shape[-1] < channels else image

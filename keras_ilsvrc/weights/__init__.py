@@ -1,1 +1,16 @@
-"""Copying of weights from other frameworks into a model by name; one module per framework."""
+"""Weights of other frameworks: readers of files, and copying into a model by name."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.weights.readers import read
+
+__all__ = ["read"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "read":  # imports NumPy, so it is imported on first use
+        from keras_ilsvrc.weights.readers import read
+
+        return read
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,57 +1,45 @@
-"""Rules that translate another framework's layer names into our layer names."""
+"""Rules that translate another framework's tensor and layer names into ours."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import keras
-
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.weights.arrays import Arrays, layers_of
-
-# {regular expression that matches a whole layer name: our name, as the argument `repl` of `re.sub`}
+# {regular expression that matches a whole name: our name, as the argument `repl` of `re.sub`}
 Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
-def rename(arrays: Arrays, rules: Rules) -> Arrays:
-    """Replace layer names in the arrays' paths by our names. The first rule that matches applies.
-
-    A layer that no rule matches keeps its name. `fill` then reports that the model has no weight
-    for it.
-
-    Raises:
-        InputError: If two arrays get the same name.
-    """
-    ours: dict[str, str] = {}
-    for layer in layers_of(arrays):
-        pattern = next((pattern for pattern in rules if re.fullmatch(pattern, layer)), None)
-        ours[layer] = re.sub(f"^{pattern}$", rules[pattern], layer) if pattern else layer
-    renamed: Arrays = {}
-    for path, array in arrays.items():
-        layer, _, word = path.rpartition("/")
-        place = f"{ours[layer]}/{word}"
-        if place in renamed:
-            raise InputError(
-                f"{renamed[place].key} and {array.key} both map to {place}; expected one array "
-                "per weight; use the weights of the matching net"
-            )
-        renamed[place] = array
-    return renamed
+def translate(name: str, rules: Rules) -> str | None:
+    """Return our name for a name, by the first rule that matches; None if no rule matches."""
+    for pattern, ours in rules.items():
+        match = re.fullmatch(pattern, name)
+        if match:
+            return match.expand(ours) if isinstance(ours, str) else ours(match)
+    return None
 
 
-def in_order(arrays: Arrays, patterns: Iterable[str], model: keras.Model) -> Rules:
-    """Return rules that rename the n-th layer of a sequential model as the n-th layer of `model`.
+def layers_of(paths: Iterable[str]) -> list[str]:
+    """Return the layer names in a list of weight paths, in the order of the paths, each once."""
+    return list(dict.fromkeys(path.rpartition("/")[0] for path in paths))
+
+
+def in_order(
+    layers: Iterable[str], chains: Mapping[str, Sequence[str]], own: Sequence[str]
+) -> dict[str, str]:
+    """Return {their layer name: our layer name} for layers that are matched by their order.
 
     Args:
-        arrays: Arrays under the names of the other framework.
-        patterns: Regular expressions that match names of layers, in the order of the layers.
-            Layers that match the same expression are sorted by the numbers in their names.
-        model: Model that receives the weights; its layers also form a chain.
+        layers: Layer names of the other framework.
+        chains: {regular expression: our names}. Layers that match the same expression are sorted
+            by the numbers in their names, and get our names in this order. No names stand for the
+            layers in `own` that no other chain names.
+        own: Layer names of our model, in its order.
     """
-    theirs = []
-    for pattern in patterns:
-        found = (name for name in layers_of(arrays) if re.fullmatch(pattern, name))
-        theirs += sorted(found, key=_numbers)
-    return dict(zip(map(re.escape, theirs), layers_of(weight.path for weight in model.weights)))
+    layers = list(layers)
+    found: dict[str, str] = {}
+    listed = {name for names in chains.values() for name in names}
+    for pattern, names in chains.items():
+        theirs = sorted((name for name in layers if re.fullmatch(pattern, name)), key=_numbers)
+        found.update(zip(theirs, names or [name for name in own if name not in listed]))
+    return found
 
 
 def _numbers(name: str) -> list[int]:

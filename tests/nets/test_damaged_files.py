@@ -44,7 +44,7 @@ def test_damage_is_one_line_that_names_the_file(model, tmp_path, name):
         except InputError as error:
             message = str(error)
         refused += 1
-        assert message.startswith(f"{path}: ")
+        assert message.startswith(str(path))
         assert "\n" not in message
     assert refused > 20
 

@@ -7,7 +7,7 @@ import pytest
 
 from keras_ilsvrc import build
 from keras_ilsvrc.visualize.backward import Deconvnet, guided_backpropagation
-from keras_ilsvrc.weights import torchvision
+from keras_ilsvrc.weights.load import assign
 
 pytestmark = [
     pytest.mark.parity,
@@ -30,7 +30,7 @@ def pair():
         if isinstance(module, torch.nn.ReLU):
             module.inplace = False  # Captum hooks what comes back
     ours = build("vgg16", classes=10)
-    torchvision.copy(ours, theirs.state_dict())
+    assign(ours, theirs.state_dict(), "torchvision")
     images = np.random.default_rng(0).normal(size=(2, 224, 224, 3)).astype("float32")
     return theirs, ours, images
 

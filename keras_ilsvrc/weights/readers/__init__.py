@@ -1,1 +1,157 @@
-"""Readers of weight files, one module per format. They need no framework, and run no code."""
+"""Readers of weight files, one module per format. They need no framework, and run no code.
+
+The module of a format has a function `read(path) -> {name: Stored}`, which opens no other file. It
+may raise any exception if the file is damaged: `read` here converts it to an `InputError`.
+"""
+
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from keras_ilsvrc import files
+from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.weights.tensors import Stored, Tensors
+
+# {suffix: format, the name of its module}. The content is recognised first, then the suffix.
+FORMATS = dict.fromkeys((".pth", ".pt", ".th"), "torch") | dict.fromkeys((".h5", ".hdf5"), "hdf5")
+FORMATS |= {f".{one}": one for one in ("onnx", "safetensors", "npz", "keras")}
+FORMATS[".caffemodel"] = "caffe"
+# What files without readable weights begin with: a pattern, what they are, what to do.
+OTHERS = (
+    (
+        rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml)",
+        "is a web page; download the file itself, and look at the page for what went wrong",
+    ),
+    (
+        rb"version https://git-lfs",
+        "is a Git LFS pointer, a text that stands for the file; get the file with `git lfs pull`",
+    ),
+    (
+        rb"\x80[\x02-\x05]",
+        "is a legacy torch file or another pickle, which is not read because it can run code; if "
+        "it is torch's, save it again with `torch.save(torch.load(F, weights_only=True), F2)`",
+    ),
+    (rb"\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar", "is an archive; unpack it and name a file in it"),
+    (rb"\x93NUMPY", "is one array without a name; save the arrays with `numpy.savez`"),
+)
+
+
+def read(path: str | Path, sha256: str | None = None) -> Tensors:
+    """Open a weight file, and return its arrays by name; each is read when it is used.
+
+    The format is recognised by the content of the file, then by its suffix. Names are those in the
+    file: `conv1/0` (layer and index of the blob) in Caffe files, names of initializers in ONNX
+    files, keys of the state dict in torch files, paths of datasets in HDF5 files.
+
+    Args:
+        path: A `.caffemodel`, `.onnx`, `.safetensors`, `.npz`, `.pth`, `.pt`, `.h5`, `.weights.h5`
+            or `.keras` file.
+        sha256: Expected SHA-256 of the file in hexadecimal digits; None to check none.
+
+    Raises:
+        InputError: If there is no such file, it has another SHA-256, it is no weight file, it is
+            damaged, or it could run code. Reading an array later can raise this error, too.
+    """
+    path = Path(path)
+    with _named(path, "weights"):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            raise InputError(f"{path} is {what}; name a weight file")
+        _check(path, sha256)
+        format = _format(path)
+    with _named(path, format):
+        stored = import_module(f"{__name__}.{format}").read(path)
+        if not stored:
+            raise ValueError("no arrays")
+    guarded = {name: _guarded(path, format, name, one) for name, one in stored.items()}
+    return Tensors(path, format, guarded)
+
+
+def _check(path: Path, sha256: str | None) -> None:
+    """Raise an error if the file has another SHA-256."""
+    if sha256 is None:
+        return
+    if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise InputError(f"sha256 is {sha256!r}, expected 64 hexadecimal digits")
+    found = files.sha256(path)
+    if found != sha256.lower():
+        raise InputError(
+            f"{path} has SHA-256 {found}, expected {sha256.lower()}; the file is another version "
+            "or damaged: download it again, or check the digits"
+        )
+
+
+def _format(path: Path) -> str:
+    """Return the format of a file; raise an error that says what the file is if it has none."""
+    with open(path, "rb") as file:
+        head = file.read(512)
+    if not head:
+        raise InputError(f"{path} is empty; download it again")
+    # first, since the size of the header can look like the first bytes of other files
+    if head[8:9] == b"{" and head[4:8] == bytes(4):
+        return "safetensors"
+    for pattern, what in OTHERS:
+        if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
+            raise InputError(f"{path} {what}")
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "hdf5"
+    if head.startswith(b"PK"):
+        return _of_zip(path)
+    if path.suffix.lower() in FORMATS:
+        return FORMATS[path.suffix.lower()]
+    raise InputError(
+        f"{path}: the format is not recognised by the content or by the suffix {path.suffix!r}, "
+        f"expected one of {', '.join(FORMATS)}; rename the file if it is one of them"
+    )
+
+
+def _of_zip(path: Path) -> str:
+    """Return the format of a zip file."""
+    from keras_ilsvrc.weights.readers.zips import members
+
+    names = list(members(path))
+    if "model.weights.h5" in names:
+        return "keras"
+    if any(name.rpartition("/")[2] == "data.pkl" for name in names):
+        return "torch"
+    if names and all(name.endswith(".npy") for name in names):
+        return "npz"
+    found = ", ".join(names[:3]) or "no members"
+    raise InputError(
+        f"{path} is a zip file with {found}, expected a torch, .keras or .npz file; unpack it and "
+        "name a file in it"
+    )
+
+
+def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
+    """Return an array whose `load` raises only documented errors."""
+
+    def load() -> np.ndarray:
+        with _named(path, format):
+            values = stored.load()
+            if values.shape != stored.shape:
+                raise ValueError(f"{name} has shape {values.shape}, expected {stored.shape}")
+            return values
+
+    return stored._replace(load=load)
+
+
+@contextmanager
+def _named(path: Path, what: str) -> Iterator[None]:
+    """Convert the errors of readers to an `InputError` with the name of the file."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        of_path = isinstance(error, FileNotFoundError | PermissionError)
+        advice = "check path and permissions" if of_path else "download the file again"
+        raise InputError(
+            f"{path} cannot be read as {what}: {reason(error)}; {advice}, or name another file"
+        ) from error

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# (mean, standard deviation) of each channel in RGB order, or of all, on the scale 0-255
+Constants = tuple[tuple[float, ...], tuple[float, ...]]
+IMAGENET: Constants = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # PyTorch
+CAFFE: Constants = ((123.68, 116.779, 103.939), (1.0,))  # VGG
+ONE_TO_ONE: Constants = ((127.5,), (127.5,))  # pixels from -1 to 1
+
 
 @dataclass(frozen=True)
 class Source:
@@ -14,6 +20,10 @@ class Source:
         net: Name of the network in `build`.
         layout: Name of the row in `LAYOUTS` that says how the file names and stores weights.
         file: Name of the file.
+        values: Number of values in all tensors of the file but the classifiers, auxiliary parts,
+            Caffe's factors and ignored tensors. A file is recognised by this number.
+        dense: Number of these values in fc6 and fc7, which a file without top lacks.
+        dataset: Name of the dataset on which the weights were trained.
         url: HTTPS address of the file; None if there is none that is stable.
         sha256: SHA-256 of the file in hexadecimal digits; None if it is not known. Such a file is
             not downloaded by name.
@@ -34,6 +44,9 @@ class Source:
     layout: str
     file: str
     preprocessing: tuple[Mapping[str, Any], ...]
+    values: int
+    dense: int = 0
+    dataset: str = "ImageNet"
     url: str | None = None
     sha256: str | None = None
     input_shape: tuple[int, int, int] | None = None
@@ -43,3 +56,22 @@ class Source:
     protocol: str | None = None
     licence: str | None = None
     notes: tuple[str, ...] = ()
+
+
+def normalised(
+    constants: Constants, resize: int | None = None, crop: int | None = None
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the rows of ops that resize the shorter side, cut out the centre and normalise.
+
+    Args:
+        constants: Mean and standard deviation.
+        resize: Size of the shorter side; None to leave the size as it is.
+        crop: Size of the centre crop; None for no crop.
+    """
+    rows: list[Mapping[str, Any]] = []
+    if resize:
+        rows.append({"op": "resize_shorter", "size": resize})
+    if crop:
+        rows.append({"op": "centre_crop", "size": crop})
+    mean, std = map(list, constants)
+    return (*rows, {"op": "normalise", "mean": mean, "std": std})

@@ -1,0 +1,130 @@
+"""Download of published weight files into a cache folder. Every use checks the SHA-256."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.weights.sources.source import Source
+
+if TYPE_CHECKING:
+    from pooch.typing import Downloader
+
+OFFLINE, CACHE = "KERAS_ILSVRC_OFFLINE", "KERAS_ILSVRC_CACHE"  # environment variables
+RETRIES = 2
+CHUNK = 1 << 20  # bytes
+
+
+class _Progress:
+    """Progress of a download, as pooch counts it, passed on to a bar that counts megabytes."""
+
+    def __init__(self, show: Callable[[int, int], None]):
+        self.show, self.total, self.done = show, 0, 0
+
+    def update(self, count: int) -> None:
+        self.done += count
+        self.show(self.done >> 20, max(self.done, self.total) >> 20)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        """Do nothing, since the bar is closed where it was opened."""
+
+
+def fetch(source: Source, sha256: str | None = None) -> Path:
+    """Return the path of a published file in the cache folder, after a download if needed.
+
+    The folder is the environment variable KERAS_ILSVRC_CACHE, or the user's cache folder. If
+    KERAS_ILSVRC_OFFLINE is set to anything but 0, nothing is downloaded.
+
+    Args:
+        source: The weights.
+        sha256: SHA-256 of the file, if `source` has none; 64 hexadecimal digits.
+
+    Raises:
+        InputError: If the SHA-256 or the address is not known, the download fails, or the file has
+            another SHA-256. No part of such a download is kept.
+    """
+    known = _check_hash(source, sha256)
+    folder = cache_folder()
+    if _has(folder / source.file, known):
+        return folder / source.file
+    if os.environ.get(OFFLINE, "0") not in ("", "0"):
+        raise InputError(
+            f"{source.file}: not in {folder}, or not the file with SHA-256 {known}, and {OFFLINE} "
+            f"is set; get it from {source.url or 'its publisher'} and put it into {folder}"
+        )
+    if source.url is None or not source.url.startswith("https://"):
+        raise InputError(
+            f"{source.file}: no HTTPS address is known from which to download it; put the file into"
+            f" {folder}, or pass weights=PATH"
+        )
+    with bar(f"{source.file} (MB)") as show:
+        return _download(source.file, source.url, known, folder, downloader(_Progress(show)))
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloaded files."""
+    import pooch
+
+    return Path(os.environ.get(CACHE) or pooch.os_cache("keras_ilsvrc"))
+
+
+def downloader(progress: _Progress) -> "Downloader":
+    """Return the function that pooch calls to download a file."""
+    import pooch
+
+    made: Downloader = pooch.HTTPDownloader(progress, CHUNK)
+    return made
+
+
+def _check_hash(source: Source, sha256: str | None) -> str:
+    """Return the SHA-256 that a file must have. Raise an InputError if there is none."""
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise InputError(f"sha256 is {sha256!r}; expected 64 hexadecimal digits")
+    known = source.sha256 or sha256
+    if known is None:
+        where = f" from {source.url}" if source.url else ""
+        raise InputError(
+            f"{source.name} weights of {source.net} are not downloaded by name, because the SHA-256"
+            f" of {source.file} is not known: get the file{where} and pass weights=PATH, with "
+            "sha256= (--sha256) to pin it"
+        )
+    if sha256 is not None and sha256.lower() != known.lower():
+        raise InputError(f"sha256 is {sha256}; the SHA-256 of {source.file} is {known}")
+    return known.lower()
+
+
+def _has(path: Path, known: str) -> bool:
+    """Return whether there is a file with this SHA-256."""
+    import pooch
+
+    try:
+        return path.is_file() and pooch.file_hash(path) == known
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def _download(file: str, url: str, known: str, folder: Path, by: "Downloader") -> Path:
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")  # the bar and our errors say all
+    store = pooch.create(
+        folder, "", registry={file: f"sha256:{known}"}, urls={file: url}, retry_if_failed=RETRIES
+    )
+    try:
+        return Path(store.fetch(file, downloader=by))
+    except ValueError as error:  # pooch has compared the SHA-256
+        raise InputError(
+            f"{file}: what {url} sends does not have the SHA-256 {known}, and was deleted; try "
+            "again later, or get the file elsewhere and pass weights=PATH"
+        ) from error
+    except OSError as error:  # includes the errors of requests
+        raise InputError(
+            f"{file}: cannot be downloaded from {url} into {folder}: {reason(error)}; try again, "
+            "or get the file elsewhere and pass weights=PATH"
+        ) from error

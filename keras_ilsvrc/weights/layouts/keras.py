@@ -1,0 +1,74 @@
+"""Layouts of keras.applications: legacy .h5 files, and {w.path: w} for the weights w of a model."""
+
+from typing import Any
+
+from keras_ilsvrc.weights.layouts.layout import BGR, Layout
+from keras_ilsvrc.weights.names import Rules
+
+TENSORS: Rules = {
+    r"(?:.+/)?([^/]+)/(kernel|bias|gamma|beta|moving_mean|moving_variance)(?::0)?": r"\1/\2",
+    # in the files of VGG, which are from 2016
+    r"(?:.+/)?([^/]+)_W(?:_1)?:0": r"\1/kernel",
+    r"(?:.+/)?([^/]+)_b(?:_1)?:0": r"\1/bias",
+}
+VGG: Rules = {
+    r"block(\d)_conv(\d)": r"conv\1_\2",
+    "fc1": "fc6",
+    "fc2": "fc7",
+    "predictions": "fc8",
+}
+RESNET: Rules = {
+    "conv1_conv": "conv1",
+    "conv1_bn": "conv1_bn",
+    r"conv(\d)_block(\d+)_0_(conv|bn)": r"conv\1_\2/\3_shortcut",
+    r"conv(\d)_block(\d+)_(\d)_(conv|bn)": r"conv\1_\2/\4_\3",
+    "predictions": "logits",
+}
+# In Keras' ResNet*V2, a normalisation has the number of the convolution before it. In our nets, it
+# has the number of the convolution after it.
+RESNET_V2: Rules = {
+    r"conv(\d)_block(\d+)_preact_bn": r"conv\1_\2/bn_1",
+    r"conv(\d)_block(\d+)_1_bn": r"conv\1_\2/bn_2",
+    r"conv(\d)_block(\d+)_2_bn": r"conv\1_\2/bn_3",
+    "post_bn": "last_bn",
+    **RESNET,
+}
+# Keras numbers the layers of its InceptionV3 in the order of their creation. These are our names
+# for them, in that order.
+STEM = "conv1a conv2a conv2b conv3b conv4a"
+FIGURE_5 = "1x1 5x5_reduce 5x5 double_3x3_reduce double_3x3_1 double_3x3_2 pool_proj"
+FIGURE_6 = (
+    "1x1 7x7_reduce 1x7 7x1 double_7x7_reduce double_7x1_1 double_1x7_1 double_7x1_2 double_1x7_2 "
+    "pool_proj"
+)
+FIGURE_7 = (
+    "1x1 3x3_reduce 3x3_1x3 3x3_3x1 double_3x3_reduce double_3x3 double_3x3_1x3 double_3x3_3x1 "
+    "pool_proj"
+)
+INCEPTION_V3 = {
+    **dict.fromkeys(("5b", "5c", "5d"), FIGURE_5),
+    "6a": "3x3 double_3x3_reduce double_3x3_1 double_3x3_2",
+    **dict.fromkeys(("6b", "6c", "6d", "6e"), FIGURE_6),
+    "7a": "3x3_reduce 3x3 7x7x3_reduce 7x7x3_1x7 7x7x3_7x1 7x7x3_3x3",
+    **dict.fromkeys(("7b", "7c"), FIGURE_7),
+}
+CONVOLUTIONS = (
+    *STEM.split(),
+    *(f"mixed_{module}_{name}" for module, row in INCEPTION_V3.items() for name in row.split()),
+)
+
+KERAS: dict[str, Any] = {"tensors": TENSORS, "channels_first": False}
+LAYOUTS = {
+    "keras_vgg": Layout(layers=VGG, orders=BGR, **KERAS),
+    "keras_resnet": Layout(layers=RESNET, orders=BGR, **KERAS),
+    "keras_resnet_v2": Layout(layers=RESNET_V2, **KERAS),
+    "keras_inception_v3": Layout(
+        layers={"predictions": "logits"},
+        chains={
+            r"conv2d(_\d+)?": CONVOLUTIONS,
+            r"batch_normalization(_\d+)?": tuple(f"{name}_bn" for name in CONVOLUTIONS),
+        },
+        gammas=False,
+        **KERAS,
+    ),
+}

@@ -1,0 +1,93 @@
+"""`Layout`: how the files of a framework name and store the weights of a family of networks."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from keras_ilsvrc.weights.arrays import Array
+from keras_ilsvrc.weights.names import Rules, in_order, layers_of, translate
+
+NORM = re.compile(r"(?:.*[_/])?bn(?:_\w+)?")  # names of our batch normalisation layers
+NORM_WORDS = {"weight": "gamma", "bias": "beta"}
+# {regular expression of a weight path of ours: (axis, function from the size of the axis to the
+# numbers of their entries in our order)}
+Orders = Mapping[str, tuple[int, Callable[[int], Sequence[int]]]]
+BGR: Orders = {r"conv1(_1|a)?/kernel": (2, lambda channels: range(channels)[::-1])}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How files name and store weights. All regular expressions match whole names.
+
+    Attributes:
+        tensors: {regular expression of a tensor name: `layer/word` in their layer name and our
+            word}. Words are kernel, bias, gamma, beta, moving_mean, moving_variance; `weight`
+            stands for a kernel or a gamma, `bias` also for a beta, and `factor` for the number by
+            which Caffe's statistics are to be divided.
+        layers: {regular expression of a layer name of theirs: our layer name}.
+        chains: {regular expression of layer names of theirs: our layer names in the order of
+            their numbers}; no names stand for all other layers of the model, in its order.
+        ignored: Regular expression of tensor names without a weight of ours.
+        channels_first: Whether kernels are (out, in, rows, columns) and matrices (out, in), with
+            the rows of a flattened map in the order (C, H, W). False: as in Keras.
+        orders: Axes of weights whose entries are in another order than ours; `BGR` reverses the
+            channels of the first filters of a network trained on BGR images.
+        biases_folded: Whether biases that our convolutions lack are folded into the means of BN.
+        gammas: Whether batch normalisation has gammas; if not, ours are set to 1.
+        classifier: Regular expression of our layer names that make up the classifier.
+    """
+
+    tensors: Rules
+    layers: Rules = field(default_factory=dict)
+    chains: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ignored: str = r".*\bnum_batches_tracked"
+    channels_first: bool = True
+    orders: Orders = field(default_factory=dict)
+    biases_folded: bool = False
+    gammas: bool = True
+    classifier: str = "logits|fc8"
+
+    def paths(self, names: Iterable[str], own: Sequence[str] = ()) -> dict[str, str | None]:
+        """Return {tensor name: path of our weight}, without ignored tensors.
+
+        The path is None if no rule matches. The prefix `module.` of torch's DataParallel is left
+        out.
+
+        Args:
+            names: Names of the tensors.
+            own: Layer names of our model, for chains without names. Without a model, layers of
+                such a chain keep their names.
+        """
+        spelled: dict[str, str | None] = {}
+        for name in names:
+            bare = name.removeprefix("module.")
+            if not re.fullmatch(self.ignored, bare):
+                spelled[name] = translate(bare, self.tensors)
+        theirs = layers_of(path for path in spelled.values() if path)
+        ours: dict[str, str | None] = {layer: translate(layer, self.layers) for layer in theirs}
+        ours |= in_order(theirs, self.chains, own or theirs)
+        return {name: path and self._path(path, ours) for name, path in spelled.items()}
+
+    def _path(self, path: str, ours: Mapping[str, str | None]) -> str | None:
+        layer, _, word = path.rpartition("/")
+        place = ours[layer]
+        if place is None:
+            return None
+        words = NORM_WORDS if NORM.fullmatch(place) else {"weight": "kernel"}
+        return f"{place}/{words.get(word, word)}"
+
+    def permuted(self, path: str, array: Array) -> Array:
+        """Return an array with the entries of its axes in our order."""
+        for pattern, (axis, order) in self.orders.items():
+            if axis < len(array.shape) and re.fullmatch(pattern, path):
+                array = array.ordered(axis, order(array.shape[axis]))
+        return array
+
+    def is_classifier(self, path: str) -> bool:
+        """Return whether a weight of ours belongs to a classifier, main or auxiliary."""
+        return bool(re.fullmatch(rf"({self.classifier}|aux\w*logits)/\w+", path))
+
+
+def is_auxiliary(path: str) -> bool:
+    """Return whether a weight of ours belongs to an auxiliary classifier and its layers."""
+    return path.startswith("aux")

@@ -1,0 +1,248 @@
+"""Assignment of a file's tensors to the weights of a model. Keras is imported when it is needed."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from keras_ilsvrc.errors import InputError, counted, nearest
+from keras_ilsvrc.weights import arrays
+from keras_ilsvrc.weights.arrays import Array, Arrays
+from keras_ilsvrc.weights.layouts import LAYOUTS, Layout, is_auxiliary
+from keras_ilsvrc.weights.names import layers_of
+from keras_ilsvrc.weights.recognise import recognise
+from keras_ilsvrc.weights.tensors import Tensors
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Row(NamedTuple):
+    """One weight of a model and the tensor from which it is set.
+
+    Attributes:
+        theirs: Name of the tensor in the file.
+        stored_shape: Shape of the tensor in the file.
+        ours: Path of the weight in the model.
+        shape: Shape of the weight.
+        steps: What is done to the values, in words, for example "transposed".
+    """
+
+    theirs: str
+    stored_shape: tuple[int, ...]
+    ours: str
+    shape: tuple[int, ...]
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Result of an assignment of tensors to a model.
+
+    Attributes:
+        rows: A `Row` for each weight that is set, in the order of the model.
+        left_out: Names of the tensors that are not used.
+        kept: Paths of the weights that keep their initial values.
+    """
+
+    rows: tuple[Row, ...]
+    left_out: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = f"{counted(len(self.rows), 'weight')} set"
+        if self.left_out:
+            text += f"; left out of the file: {_first(self.left_out)}"
+        if self.kept:
+            text += f"; initial values kept: {_first(self.kept)}"
+        return text
+
+
+def assign(
+    model: "keras.Model",
+    tensors: Mapping[str, np.ndarray],
+    layout: str,
+    head: bool = True,
+    skip: Collection[str] = (),
+) -> Report:
+    """Set all weights of a model from the tensors of another framework.
+
+    Names, shapes and values are checked before the first weight is set: if an error is raised, the
+    model is unchanged. For this purpose, each tensor is read twice. At most one tensor is in memory
+    at a time.
+
+    Args:
+        model: Model built by this package.
+        tensors: `Tensors` of a file, or a mapping of names to arrays, for example a `state_dict`.
+            Prefixes `module.` of torch's DataParallel are left out.
+        layout: Name of a row of `LAYOUTS`.
+        head: Whether the classifiers must be set too. If False, a classifier with another number
+            of classes keeps its initial values, and tensors of layers that the model lacks are
+            left out. Tensors of auxiliary classifiers that the model lacks are always left out.
+        skip: Paths of weights that keep their initial values, whatever the tensors are.
+
+    Raises:
+        InputError: If a tensor has no weight, a weight has no tensor, their shapes differ, or a
+            value is not finite.
+    """
+    if layout not in LAYOUTS:
+        raise InputError(f"layout is {layout!r}; {nearest(layout, LAYOUTS)}")
+    where = f"{tensors.path}" if isinstance(tensors, Tensors) else model.name
+    weights = {weight.path: weight for weight in model.weights}
+    shapes = {path: tuple(weight.shape) for path, weight in weights.items()}
+    plan = _Plan(where, model.name, LAYOUTS[layout], shapes)
+    found = plan.arrays(tensors)
+    left_out = plan.left_out(found, head, skip)
+    found = {path: array for path, array in found.items() if path not in left_out}
+    kept = plan.kept(found, head, skip)
+    plan.check(tensors, found, kept)
+    found = _after_flatten(model, found) if LAYOUTS[layout].channels_first else found
+    for path in weights:
+        if path in found:
+            arrays.check_finite(found[path], where)
+    for path, weight in weights.items():
+        if path in found:
+            weight.assign(found[path].load())
+    rows = (
+        Row(found[path].key, found[path].stored_shape, path, shapes[path], found[path].steps)
+        for path in weights
+        if path in found
+    )
+    return Report(tuple(rows), tuple(left_out.values()), tuple(kept))
+
+
+class _Plan(NamedTuple):
+    """Names and shapes on both sides of an assignment.
+
+    Attributes:
+        where: Name of the file or model, at the beginning of error messages.
+        model: Name of the model.
+        layout: How the tensors are named and stored.
+        shapes: {path of a weight of the model: its shape}.
+    """
+
+    where: str
+    model: str
+    layout: Layout
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def arrays(self, tensors: Mapping[str, np.ndarray]) -> Arrays:
+        """Return the tensors under the paths of our weights, in Keras' order of axes."""
+        layout, shapes = self.layout, self.shapes
+        found: Arrays = {}
+        for name, path in layout.paths(tensors, layers_of(shapes)).items():
+            array = arrays.array_of(tensors, name)
+            path = path or f"{name}?"  # no weight has this path
+            if path in found:
+                raise InputError(
+                    f"{self.where}: {found[path].key} and {name} both map to {path}; expected one "
+                    "tensor per weight: use the weights of the matching net"
+                )
+            found[path] = self._laid_out(array, path) if layout.channels_first else array
+        found = arrays.divide_by_factors(found)
+        found = arrays.fold_biases(found, shapes) if layout.biases_folded else found
+        found = found if layout.gammas else arrays.with_gammas(found)
+        for path, array in found.items():
+            found[path] = layout.permuted(path, array)
+        return found
+
+    def _laid_out(self, array: Array, path: str) -> Array:
+        """Return an array in Keras' order of axes and with the rank of the weight."""
+        rank = len(self.shapes.get(path, array.shape))
+        if rank == 1 and len(array.shape) > 1:  # as in old Caffe files
+            return array.flattened()
+        if rank == 2 and array.shape[:2] == (1, 1) and len(array.shape) == 4:
+            array = array.then("flattened", lambda x: x[0, 0], array.shape[2:])
+        array = array.transposed()
+        return array.flattened(keep=1) if rank == 2 and len(array.shape) == 4 else array
+
+    def left_out(self, found: Arrays, head: bool, skip: Collection[str]) -> dict[str, str]:
+        """Return {path: tensor name} of tensors that are not used."""
+        own = set(layers_of(self.shapes))
+        left = {}
+        for path, array in found.items():
+            lacking = path.rpartition("/")[0] not in own and not path.endswith("?")
+            optional = is_auxiliary(path) or not head
+            other = not head and self._other_classes(path, found)
+            if (lacking and optional) or other or path in skip:
+                left[path] = array.key
+        return left
+
+    def kept(self, found: Arrays, head: bool, skip: Collection[str]) -> list[str]:
+        """Return the paths of the weights that have no tensor, if they need none."""
+        missing = (path for path in self.shapes if path not in found)
+        free = self.layout.is_classifier
+        return [path for path in missing if path in skip or (not head and free(path))]
+
+    def _other_classes(self, path: str, found: Arrays) -> bool:
+        """Return whether a weight is of a classifier with another number of classes."""
+        if not self.layout.is_classifier(path):
+            return False
+        layer = path.rpartition("/")[0]
+        both = [x for x in found if x.startswith(f"{layer}/") and x in self.shapes]
+        return any(
+            found[x].shape[:-1] == self.shapes[x][:-1] and found[x].shape != self.shapes[x]
+            for x in both
+        )
+
+    def check(self, tensors: Mapping[str, np.ndarray], found: Arrays, kept: list[str]) -> None:
+        """Raise an InputError if tensors and weights do not fit one another."""
+        missing = [path for path in self.shapes if path not in found and path not in kept]
+        extra = [array.key for path, array in found.items() if path not in self.shapes]
+        differ = [
+            f"{array.key} {array.shape}, expected {self.shapes[path]} of {path}"
+            for path, array in found.items()
+            if path in self.shapes and array.shape != self.shapes[path]
+        ]
+        faults = [
+            f"{what} {_first(names)}"
+            for what, names in (
+                ("no tensor for", missing),
+                ("no weight for", extra),
+                ("shapes differ:", differ),
+            )
+            if names
+        ]
+        if faults:
+            raise InputError(f"{self.where}: {'; '.join(faults)}{self._advice(tensors, found)}")
+
+    def _advice(self, tensors: Mapping[str, np.ndarray], found: Arrays) -> str:
+        """Return what to do about a file that does not fit."""
+        for path, array in found.items():
+            if path.endswith("/bias") and self._other_classes(path, found):
+                return (
+                    f"; weights of {array.shape[-1]} classes, but {self.model} has "
+                    f"{self.shapes[path][-1]}: leave out the classifier, or build the net with "
+                    f"classes={array.shape[-1]}"
+                )
+        nets = list(dict.fromkeys(match.source.net for match in recognise(tensors)))
+        if nets:
+            return f"; the tensors are those of {' or '.join(nets)}, the model is {self.model}"
+        return "; use the weights of the same net"
+
+
+def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
+    """Reorder the rows of dense kernels that follow Flatten from (C, H, W) to (H, W, C)."""
+    from keras import layers
+
+    from keras_ilsvrc.layers.graph import walk
+
+    ordered = dict(found)
+    flat: dict[int, tuple[int, int, int]] = {}  # {id of a flattened tensor: its (H, W, C)}
+    for call in walk(model).inside:
+        maps = flat.get(id(call.inputs[0])) if call.inputs else None
+        path = f"{call.name}/kernel"
+        if isinstance(call.operation, layers.Flatten):
+            flat[id(call.outputs[0])] = call.inputs[0].shape[1:]
+        elif maps and isinstance(call.operation, layers.Dropout):
+            flat[id(call.outputs[0])] = maps
+        elif maps and isinstance(call.operation, layers.Dense) and path in ordered:
+            ordered[path] = ordered[path].rows_last(maps)
+    return ordered
+
+
+def _first(names: "list[str] | tuple[str, ...]", most: int = 3) -> str:
+    """Return a text with the first few names and the number of the remaining names."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

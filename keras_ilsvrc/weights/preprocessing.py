@@ -1,0 +1,142 @@
+"""Preprocessing and class names that belong to weights, and the record of a model's weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from keras_ilsvrc.data.imagenet_names import imagenet_names
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.weights.sources.source import Source
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from keras_ilsvrc.data.types import Rows
+
+_ATTRIBUTE = "_published_weights"  # Keras neither tracks nor saves it; a clone does not have it
+_SIZED = ("resize", "resize_shorter", "centre_crop")  # ops whose size follows the model's input
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the weights of a model come from.
+
+    Attributes:
+        source: Published weights; None for a file that carries no preprocessing.
+        report: Line about what was loaded and what was left out.
+        preprocessed: Whether the model preprocesses images itself.
+    """
+
+    source: Source | None
+    report: Any = None
+    preprocessed: bool = False
+
+
+def remember(
+    model: "keras.Model", source: Source | None, report: Any = None, preprocessed: bool = False
+) -> None:
+    """Record in a model where its weights come from. A copy or saved model has no record."""
+    setattr(model, _ATTRIBUTE, Origin(source, report, preprocessed))
+
+
+def origin_of(model: "keras.Model") -> Origin:
+    """Return the record that `remember` made, or an empty one."""
+    return getattr(model, _ATTRIBUTE, Origin(None))
+
+
+def source_of(model: "keras.Model") -> Source | None:
+    """Return the published weights with which a model was built, or None."""
+    return origin_of(model).source
+
+
+def rows_for(model: "keras.Model") -> "Rows":
+    """Return the preprocessing ops of a model's weights, with sizes scaled to the model's input.
+
+    Raises:
+        InputError: If the model was not built with weights whose preprocessing is known.
+    """
+    source = source_of(model)
+    if source is None:
+        raise InputError(
+            f"{model.name}: no preprocessing is known, since the model was not built with published"
+            " weights; pass weights to build, or preprocess the images as in the model's training"
+        )
+    sizes = [row["size"] for row in source.preprocessing if row["op"] in _SIZED]
+    side = model.inputs[0].shape[1]
+    if not sizes or side in (None, sizes[-1]):
+        return source.preprocessing
+    return [
+        {**row, "size": round(row["size"] * side / sizes[-1])} if row["op"] in _SIZED else row
+        for row in source.preprocessing
+    ]
+
+
+def preprocess(images: Any, model: "keras.Model") -> "np.ndarray":
+    """Return images preprocessed as the weights of a model need.
+
+    Resizing and cropping are scaled if the input of the model has another size than the published
+    network.
+
+    Args:
+        images: Path of an image, uint8 array (height, width, channels) or (images, height,
+            width, channels), or list of paths and arrays, which may differ in size.
+        model: Model from `build(..., weights=...)`.
+
+    Returns:
+        Array (images, height, width, channels), float32.
+
+    Raises:
+        InputError: If the preprocessing of the model is not known, if the model preprocesses images
+            itself, or if something in `images` is not an image.
+    """
+    if origin_of(model).preprocessed:
+        raise InputError(f"{model.name} preprocesses images itself; call it on raw uint8 images")
+    rows = rows_for(model)
+    from keras_ilsvrc.data.images import preprocess_images
+
+    return preprocess_images(images, rows, {}, model.inputs[0].shape[1:])
+
+
+def with_preprocessing(model: "keras.Model") -> "keras.Model":
+    """Return a model from raw uint8 images that preprocesses them as its weights need.
+
+    Raises:
+        InputError: If the preprocessing of the model is not known.
+    """
+    rows, origin = rows_for(model), origin_of(model)
+    from keras_ilsvrc.data import preprocessing
+
+    made = preprocessing.with_preprocessing(model, rows, {})
+    remember(made, origin.source, origin.report, preprocessed=True)
+    return made
+
+
+def decode_predictions(
+    probabilities: "np.ndarray | Sequence[Sequence[float]]", top: int = 5
+) -> list[list[tuple[str, str, float]]]:
+    """Return the most likely ImageNet classes of each image: (synset, English name, probability).
+
+    Args:
+        probabilities: Array (images, 1000), in the usual order of the classes: sorted by synset.
+        top: Number of classes per image.
+
+    Raises:
+        InputError: If the array has another shape, or `top` is not a whole number from 1 to 1,000.
+    """
+    import numpy as np
+
+    names = list(imagenet_names().items())
+    values = np.asarray(probabilities)
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise InputError(
+            f"probabilities has shape {values.shape}; expected (images, {len(names)}), one column "
+            "for each ImageNet class"
+        )
+    if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= len(names):
+        raise InputError(f"top is {top!r}; expected a whole number from 1 to {len(names)}")
+    best = np.argsort(-values, axis=1, kind="stable")[:, :top]
+    return [
+        [(*names[index], float(row[index])) for index in order]
+        for row, order in zip(values, best, strict=True)
+    ]

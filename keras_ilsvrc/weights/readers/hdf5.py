@@ -1,0 +1,168 @@
+"""Reader of HDF5 files of numbers: Keras' legacy `.h5`, its `.weights.h5`, and others.
+
+Only datasets whose values are in the file itself are read. Attributes, in which Keras describes the
+model, are not.
+"""
+
+import io
+import math
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5d, h5l, h5o, h5z
+
+from keras_ilsvrc.weights.readers.values import Run
+from keras_ilsvrc.weights.tensors import Stored
+
+LINKS, DEEP, LONG = 20_000, 32, 500  # maximum of objects, of groups in one another, of characters
+# Maximum ratio of a dataset's size to its size in the file, from `SMALL` bytes on. Trained weights
+# have about 1.
+RATIO, SMALL = 20, 2**16
+FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
+
+
+class _Part(io.FileIO):
+    """Part of a file as a file of its own.
+
+    HDF5 does not open the file itself: it would refuse to write to a file that is open elsewhere in
+    the process, and would share what it knows of a file that has changed.
+    """
+
+    def __init__(self, path: Path, run: Run):
+        super().__init__(path)
+        self.run = run
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        bases = (self.run.start, super().tell(), self.run.stop)
+        return super().seek(bases[whence] + offset) - self.run.start
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer)
+        done, left = 0, self.run.stop - super().tell()
+        while done < len(view):
+            count = super().readinto(view[done:]) if len(view) <= left else 0
+            if not count:  # HDF5 would take the bytes that are missing from memory
+                raise ValueError("the file ends within its values")
+            done += count
+        return done
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def read(path: Path) -> dict[str, Stored]:
+    """Return the datasets, {path without the first slash: array}.
+
+    If there is a group `model_weights`, as in whole models of legacy Keras, only the datasets in it
+    are returned, by their paths in it. They are in the order of names, `conv2d_2` before
+    `conv2d_10`. The file stays open as long as they are in use.
+
+    Raises:
+        Exception: If the file is damaged; if it contains links to other places, values outside the
+            file or that are no numbers, or datasets that are far larger than the file.
+    """
+    return tensors(path, Run(0, path.stat().st_size))
+
+
+def tensors(path: Path, run: Run) -> dict[str, Stored]:
+    """Return the datasets of an HDF5 file that is a part of the file at `path`; see `read`."""
+    file = h5py.File(_Part(path, run), "r")
+    whole_model = b"model_weights" in list(file.id)
+    top = _child(file, "model_weights") if whole_model else file
+    found = {name: node for name, node in _walk(top) if isinstance(node, h5py.Dataset)}
+    size = sum(_size(name, dataset) for name, dataset in found.items())
+    if size > file.id.get_filesize():
+        raise ValueError(f"datasets of {size:,} bytes, more than the file has")
+    return {name: Stored(one.shape, one.dtype, _loader(one)) for name, one in found.items()}
+
+
+def _walk(top: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the groups and datasets in a group with their paths."""
+    todo, seen, links = [("", "", top, 0)], set(), 0
+    while todo:
+        path, name, parent, depth = todo.pop()
+        node = _child(parent, name) if depth else parent
+        address = h5o.get_info(node.id).addr
+        if address in seen or depth > DEEP or len(path) > LONG:
+            raise ValueError(f"{path[:200]} is too deep, or is another object by a second name")
+        seen.add(address)
+        yield path, node
+        if isinstance(node, h5py.Group):
+            links += len(node)
+            if links > LINKS:
+                raise ValueError(f"more than {LINKS:,} groups and datasets")
+            names = sorted((raw.decode() for raw in node.id), key=_natural, reverse=True)
+            todo += [(f"{path}/{one}".lstrip("/"), one, node, depth + 1) for one in names]
+        elif not isinstance(node, h5py.Dataset):
+            raise ValueError(f"{path} is neither a group nor a dataset")
+
+
+def _child(group: Any, name: str) -> Any:
+    """Return the object with a name in a group, after a check that the name is no other link."""
+    if "/" in name or group.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
+        raise ValueError(f"{name[:200]!r} is a link to another place")
+    return group[name]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a key for sorting: the numbers in a name by their lengths, then by their digits."""
+    return [(len(part) * part.isdigit(), part) for part in re.split(r"(\d+)", name)]
+
+
+def _filters(dataset: Any) -> list[int]:
+    plan = dataset.id.get_create_plist()
+    return [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
+
+
+def _size(name: str, dataset: Any) -> int:
+    """Return the bytes of a dataset in the file, after checks of how they are stored."""
+    plan = dataset.id.get_create_plist()
+    layout = plan.get_layout()
+    if layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED) or plan.get_external_count():
+        raise ValueError(f"{name} has its values in other files")
+    if not FILTERS.issuperset(_filters(dataset)):
+        raise ValueError(f"{name} has a filter other than gzip, shuffle and fletcher32")
+    shape, dtype = dataset.shape, dataset.dtype
+    if dtype.kind not in "fiu" or dtype.itemsize > 8 or shape is None:
+        raise ValueError(f"{name} has dtype {dtype}, expected numbers")
+    shapes = [shape, plan.get_chunk()] if layout == h5d.CHUNKED else [shape]
+    size = max(math.prod(one) for one in shapes) * dtype.itemsize
+    found: int = dataset.id.get_storage_size()
+    if size > RATIO * found + SMALL or (found != size and layout != h5d.CHUNKED):
+        raise ValueError(f"{name} has {size:,} bytes of values, but {found:,} bytes in the file")
+    return found
+
+
+def _loader(dataset: Any) -> Callable[[], np.ndarray]:
+    """Return a function that reads a dataset."""
+
+    def load() -> np.ndarray:
+        _check_chunks(dataset)
+        return np.asarray(dataset[()])
+
+    return load
+
+
+def _check_chunks(dataset: Any) -> None:
+    """Raise a `ValueError` if a chunk expands to more bytes than it should have.
+
+    HDF5 would expand the chunk to the end first, whatever size it has.
+    """
+    if h5z.FILTER_DEFLATE not in (filters := _filters(dataset)):
+        return
+    skipped = 1 << filters.index(h5z.FILTER_DEFLATE)
+    most = math.prod(dataset.chunks) * dataset.dtype.itemsize + 4  # 4 bytes of fletcher32
+    chunks: list[Any] = []
+    dataset.id.chunk_iter(chunks.append)
+    for chunk in chunks:
+        if chunk.byte_offset + chunk.size > dataset.file.id.get_filesize():
+            raise ValueError(f"{dataset.name} has a chunk after the end of the file")
+        if not chunk.filter_mask & skipped:
+            _, raw = dataset.id.read_direct_chunk(chunk.chunk_offset)
+            if len(zlib.decompressobj().decompress(raw, most + 1)) > most:
+                raise ValueError(f"{dataset.name} has a chunk of more than {most:,} bytes")

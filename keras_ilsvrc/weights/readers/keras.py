@@ -1,0 +1,31 @@
+"""Reader of `.keras` files: the weights only. The description of the model is not read."""
+
+import zlib
+from pathlib import Path
+
+from keras_ilsvrc.weights.readers import hdf5
+from keras_ilsvrc.weights.readers.values import Run
+from keras_ilsvrc.weights.readers.zips import members
+from keras_ilsvrc.weights.tensors import Stored
+
+WEIGHTS, BLOCK = "model.weights.h5", 2**20
+
+
+def read(path: Path) -> dict[str, Stored]:
+    """Return the datasets of the member `model.weights.h5`, {path: array}; see `hdf5.read`.
+
+    Raises:
+        ValueError, KeyError, BadZipFile: If the file is damaged.
+        Exception: As in `hdf5.read`.
+    """
+    (start, stop), expected, plain = members(path)[WEIGHTS]
+    if not plain:
+        raise ValueError(f"{WEIGHTS} is compressed; unpack the file, and name {WEIGHTS} in it")
+    checksum = 0
+    with open(path, "rb") as file:
+        file.seek(start)
+        for at in range(start, stop, BLOCK):
+            checksum = zlib.crc32(file.read(min(BLOCK, stop - at)), checksum)
+    if checksum != expected:
+        raise ValueError(f"{WEIGHTS} is damaged: its checksum is wrong")
+    return hdf5.tensors(path, Run(start, stop))

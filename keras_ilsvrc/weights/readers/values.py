@@ -1,0 +1,66 @@
+"""Values of arrays that lie in ranges of bytes of a file, read when they are used."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_ilsvrc.weights.tensors import Stored
+
+BFLOAT16 = "bfloat16"  # NumPy has no such dtype; the values are read as float32, all exactly
+
+
+class Run(NamedTuple):
+    """A range of bytes of a file."""
+
+    start: int
+    stop: int
+
+
+def stored(
+    name: str,
+    path: Path,
+    shape: tuple[int, ...],
+    code: str,
+    runs: Sequence[Run],
+    decode: Callable[[np.ndarray, np.dtype], np.ndarray] | None = None,
+) -> Stored:
+    """Return the array whose values are the bytes of the runs, one run after the other.
+
+    Args:
+        name: Name of the array, for errors.
+        path: Path of the file.
+        shape: Declared shape.
+        code: Type of the values: a dtype of NumPy, or `BFLOAT16`.
+        runs: Ranges in the file.
+        decode: Function that converts the bytes, at least one for each value, to values of a
+            dtype; None if the bytes are those of the values.
+
+    Raises:
+        ValueError: If the runs have more or fewer bytes than values of this shape need.
+    """
+    dtype = np.dtype("<u2" if code == BFLOAT16 else code)
+    size, count = sum(stop - start for start, stop in runs), math.prod(shape)
+    expected = count if decode else count * dtype.itemsize
+    if size < expected or (size > expected and not decode):
+        raise ValueError(f"{name} has {size:,} bytes, expected {expected:,} for shape {shape}")
+
+    def load() -> np.ndarray:
+        data = np.empty(size, "u1")
+        with open(path, "rb") as file:
+            at = 0
+            for start, stop in runs:
+                file.seek(start)
+                at += file.readinto(data[at : at + stop - start])  # type: ignore[arg-type]
+        if at < size:
+            raise ValueError(f"{name} ends after {at:,} bytes, expected {size:,}")
+        values = decode(data, dtype) if decode else data.view(dtype)
+        if code == BFLOAT16:  # the upper half of a float32
+            values = values.astype("<u4")
+            values <<= 16
+            values = values.view("<f4")
+        return values.reshape(shape)
+
+    return Stored(shape, np.dtype("<f4") if code == BFLOAT16 else dtype, load)

@@ -1,0 +1,136 @@
+"""Scan of a protobuf file: where its fields are, without reading their values.
+
+The protobuf package would hold the file and a parsed copy of it in memory. A scan reads only the
+few bytes before each field, which give its number and length. The numbers of fields in the readers
+are the schema. Messages are nested to a fixed depth there, so nothing is recursive.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from keras_ilsvrc.weights.readers.values import Run
+
+# The wire types: a number of variable length; a run of bytes: text, message or packed values; and
+# {wire type: bytes} of numbers of fixed length, which are skipped.
+INT, BYTES, FIXED = 0, 2, {1: 8, 5: 4}
+FIELDS = 200_000  # maximum number of fields scanned in a file, which takes about a second
+SHORT = 1_000  # maximum bytes of a name or of a list of dimensions
+CHUNK = 1_000_000  # bytes of numbers of variable length that are decoded at a time
+
+
+class Message:
+    """A message in a file: its integers, and the places of its other fields, by field number.
+
+    Attributes:
+        ints: {number of a field: its integers}.
+        runs: {number of a field: ranges of its texts, messages or packed values in the file}.
+    """
+
+    def __init__(self, file: BinaryIO, run: Run, left: Iterator[int] | None = None):
+        """Scan a message.
+
+        Args:
+            file: The open file.
+            run: Range of the message in the file.
+            left: Iterator with one item for each field that may still be scanned in this file.
+
+        Raises:
+            ValueError: If the bytes are no message.
+        """
+        self.ints: defaultdict[int, list[int]] = defaultdict(list)
+        self.runs: defaultdict[int, list[Run]] = defaultdict(list)
+        self._file, self._left = file, left or iter(range(FIELDS))
+        at = run.start
+        while at < run.stop:
+            at = self._field(at, run.stop)
+
+    def _field(self, at: int, stop: int) -> int:
+        """Scan the field at an offset, and return the offset after it."""
+        if next(self._left, None) is None:
+            raise ValueError(f"more than {FIELDS:,} fields")
+        head = _read(self._file, Run(at, min(at + 20, stop)))
+        key, used = _varint(head, 0)
+        field, kind = key >> 3, key & 7
+        if kind in (INT, BYTES):
+            value, used = _varint(head, used)
+        elif kind not in FIXED:
+            raise ValueError(f"byte {at:,} is no start of a field")
+        at += used
+        end = at + (value if kind == BYTES else FIXED.get(kind, 0))
+        if end > stop:
+            raise ValueError(f"field {field} ends at byte {end:,}, after its message at {stop:,}")
+        if kind == INT:
+            self.ints[field].append(value)
+        elif kind == BYTES:
+            self.runs[field].append(Run(at, end))
+        return end
+
+    def messages(self, field: int) -> list["Message"]:
+        """Return the messages of a field."""
+        return [Message(self._file, run, self._left) for run in self.runs[field]]
+
+    def integers(self, field: int) -> list[int]:
+        """Return the integers of a field, packed or not."""
+        packed = [np.frombuffer(data, "u1") for data in self._short(field)]
+        numbers = [varints(data, np.dtype("u8")).tolist() for data in packed]
+        return sum(numbers, self.ints[field])
+
+    def text(self, field: int) -> str:
+        """Return the text of a field; it is empty if there is none, as in protobuf."""
+        return b"".join(self._short(field)[-1:]).decode()
+
+    def _short(self, field: int) -> list[bytes]:
+        if any(stop - start > SHORT for start, stop in self.runs[field]):
+            raise ValueError(f"a name or shape of more than {SHORT:,} bytes")
+        return [_read(self._file, run) for run in self.runs[field]]
+
+
+def whole(path: Path, file: BinaryIO) -> Message:
+    """Return the message that is the whole file."""
+    return Message(file, Run(0, path.stat().st_size))
+
+
+def varints(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Decode integers of variable length: 7 bits a byte, the lowest first.
+
+    Args:
+        data: Bytes.
+        dtype: Dtype of the result; its bits are the lowest bits of the integers.
+
+    Raises:
+        ValueError: If an integer does not end, or has more than 10 bytes.
+    """
+    parts, at = [np.empty(0, dtype)], 0
+    while at < len(data):
+        chunk = data[at : at + CHUNK]
+        ends = np.flatnonzero(chunk < 128) + 1
+        starts = np.append(0, ends)[:-1]
+        lengths = ends - starts
+        if not 0 < lengths.max(initial=0) <= 10:
+            raise ValueError("a number that does not end")
+        values = np.zeros(len(ends), "u8")
+        for index in range(lengths.max()):
+            longer = lengths > index
+            values[longer] |= (chunk[starts[longer] + index].astype("u8") & 127) << 7 * index
+        parts.append(values.astype(f"u{dtype.itemsize}").view(dtype))
+        at += ends[-1]
+    return np.concatenate(parts)
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the integer of variable length at an offset, and the offset after it."""
+    value = 0
+    for shift, byte in enumerate(data[at : at + 10]):
+        value |= (byte & 127) << 7 * shift
+        if byte < 128:
+            return value, at + shift + 1
+    raise ValueError("a number that does not end")
+
+
+def _read(file: BinaryIO, run: Run) -> bytes:
+    file.seek(run.start)
+    return file.read(run.stop - run.start)

@@ -1,0 +1,274 @@
+"""Weights by the name of a source or by path: all of them, all but the classifier, or one line."""
+
+import dataclasses
+import logging
+import re
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import keras_ilsvrc
+from keras_ilsvrc import InputError, build
+from keras_ilsvrc.nets import pretrained
+from keras_ilsvrc.weights import recognise, sources
+from keras_ilsvrc.weights.preprocessing import origin_of, source_of
+
+NET = "resnet20_cifar"
+SOURCE = keras_ilsvrc.info(NET).sources["akamaster"]
+WORDS = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+    "kernel": "weight",
+}
+FILES = ("net.safetensors", "net.weights.h5", "net.keras", "net.npz")
+
+
+def values_of(model):
+    return {weight.path: np.array(weight) for weight in model.weights}
+
+
+def theirs(path):
+    """The name that akamaster gives to a weight of ours."""
+    layer, word = path.rsplit("/", 1)
+    layer = re.sub(r"conv(\d)_(\d)/(\w+)_(\d)", _unit, layer)
+    return f"{ {'conv1_bn': 'bn1', 'logits': 'linear'}.get(layer, layer) }.{WORDS.get(word, word)}"
+
+
+def _unit(found):
+    stage, unit, kind, place = found.groups()
+    return f"layer{int(stage) - 1}.{int(unit) - 1}.{kind}{place}"
+
+
+def write(path, values):
+    """A file as akamaster's in the format of safetensors, but for the order of the channels."""
+    axes = {4: (3, 2, 0, 1), 2: (1, 0)}
+    save_file(
+        {
+            theirs(name): np.ascontiguousarray(one.transpose(axes.get(one.ndim)))
+            for name, one in values.items()
+        },
+        path,
+    )
+
+
+def random_values(model, seed=0):
+    draw = np.random.default_rng(seed)
+    for weight in model.weights:
+        weight.assign(draw.uniform(0.1, 0.3, weight.shape))
+    return values_of(model)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The same weights of `NET` in four formats, and those of other nets."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    model = build(NET)
+    values = random_values(model)
+    write(folder / "net.safetensors", values)
+    np.savez(folder / "net.npz", **values)
+    model.save_weights(folder / "net.weights.h5")
+    model.save(folder / "net.keras")
+    write(folder / "deeper.safetensors", values_of(build("resnet32_cifar")))
+    write(folder / "wide.safetensors", values_of(build(NET, width=2)))
+    build(NET, include_top=False).save_weights(folder / "top.weights.h5")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def values(folder):
+    return dict(np.load(folder / "net.npz"))
+
+
+def same(model, values, but=()):
+    """Whether weights are those of the file; in stages 2 and 3 akamaster's channels are ordered."""
+    found = {
+        path: np.sort(x, axis=None)
+        for path, x in values_of(model).items()
+        if not path.startswith(but)
+    }
+    assert found
+    return all(np.array_equal(x, np.sort(values[path], axis=None)) for path, x in found.items())
+
+
+def message(call, *arguments, **keywords):
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **keywords)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def know(monkeypatch, **changes):
+    """Have the akamaster row of `NET` changed, as the only source."""
+    changed = dataclasses.replace(SOURCE, **changes)
+    for module in (sources, recognise, pretrained):
+        monkeypatch.setattr(module, "SOURCES", (changed,))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_is_recognised_and_loaded(folder, values, file, caplog):
+    with caplog.at_level(logging.INFO, "keras_ilsvrc"):
+        model = build(NET, weights=folder / file)
+    assert same(model, values)
+    known = file == "net.safetensors"
+    assert source_of(model) == (SOURCE if known else None)
+    assert (f"{folder / file}: akamaster weights of {NET}" in caplog.text) == known
+    if file.endswith(("npz", "safetensors")):
+        assert len(origin_of(model).report.rows) == len(model.weights)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_all_but_the_classifier_is_loaded_and_said(folder, values, file, caplog):
+    model = build(NET, weights=folder / file, classes=5)
+    assert same(model, values, "logits")
+    assert model.output_shape == (None, 5)
+    assert "initial values kept: logits/kernel, logits/bias" in caplog.text
+    assert origin_of(model).report.kept == ("logits/kernel", "logits/bias")
+    assert same(build(NET, weights=folder / file, include_top=False), values)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_another_class_count_is_refused_if_none_was_asked_for(folder, values, file, tmp_path):
+    model = build(NET, classes=7)
+    path = tmp_path / file
+    if file == "net.safetensors":
+        write(path, values_of(model))
+    elif file == "net.npz":
+        np.savez(path, **values_of(model))
+    else:
+        model.save_weights(path) if file.endswith("h5") else model.save(path)
+    said = message(build, NET, weights=path)
+    assert said.startswith(f"{path}: has a classifier of 7 classes, but {NET} has 10 classes")
+    assert "classes=7" in said
+    assert same(build(NET, weights=path, classes=7), values_of(model))
+
+
+def test_a_file_without_classifier_needs_a_word(folder):
+    path = folder / "top.weights.h5"
+    said = message(build, NET, weights=path)
+    assert said.startswith(f"{path}: has no classifier")
+    assert origin_of(build(NET, weights=path, classes=10)).report.kept[0] == "logits/kernel"
+
+
+TINY = {"input_shape": (64, 64, 3), "width": 0.125}
+
+
+@pytest.mark.parametrize(
+    ("net", "arguments", "head"),
+    [
+        ("nin_cifar10", {}, "cccp6"),
+        ("alexnet", TINY, "fc8"),
+        ("googlenet", {"input_shape": (96, 96, 3), "width": 0.125, "auxiliary": True}, "logits"),
+        ("vgg11", {"input_shape": (32, 32, 3), "include_top": False}, None),
+    ],
+)
+def test_a_net_takes_its_own_weights_for_other_classes(net, arguments, head, tmp_path):
+    topped = arguments.get("include_top", True)
+    path = tmp_path / "own.weights.h5"
+    model = build(net, **arguments, **({"classes": 3} if topped else {}))
+    model.save_weights(path)
+    made = build(net, **arguments, weights=path, **({"classes": 4} if topped else {}))
+    heads = (f"{head}/", "aux1_logits/", "aux2_logits/") if head else ()
+    assert same(made, values_of(model), heads)
+
+
+def test_a_source_is_loaded_by_its_name(folder, values, monkeypatch):
+    asked = []
+
+    def fetch(source, sha256):
+        asked.append((source, sha256))
+        return folder / "net.safetensors"
+
+    monkeypatch.setattr("keras_ilsvrc.weights.download.fetch", fetch)
+    model = build(NET, weights="akamaster", sha256="0" * 64)
+    assert asked == [(SOURCE, "0" * 64)]
+    assert (source_of(model), same(model, values)) == (SOURCE, True)
+
+
+def test_what_a_source_needs_is_the_default_and_not_contradicted(folder, values, monkeypatch):
+    know(monkeypatch, options={"order": "bn_after_add"}, input_shape=(48, 40, 3))
+    path = folder / "net.safetensors"
+    model = build(NET, weights=path)
+    assert model.name == f"{NET}.order-bn_after_add"
+    assert model.input_shape == (None, 48, 40, 3)
+    assert build(NET, weights=path, input_shape=(32, 32, 3)).input_shape == (None, 32, 32, 3)
+    assert build(f"{NET}[order=bn_after_add]", weights=path).name == model.name
+    for net, given in ((NET, {"order": "original"}), (f"{NET}[order=original]", {})):
+        said = message(build, net, weights=path, **given)
+        assert "order is 'original', but the akamaster weights" in said
+        assert "need 'bn_after_add'" in said
+
+
+BAD = {
+    "lfs.pth": b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 9\n",
+    "page.pth": b"<!DOCTYPE html><html><body>404</body></html>",
+    "empty.safetensors": b"",
+    "notes.txt": b"weights",
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_weight_file_is_one_line(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(BAD[name])
+    assert message(build, NET, weights=path).startswith(str(path))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_half_download_is_one_line(folder, tmp_path, file):
+    content = (folder / file).read_bytes()
+    (tmp_path / file).write_bytes(content[: len(content) // 2])
+    assert message(build, NET, weights=tmp_path / file).startswith(str(tmp_path / file))
+
+
+def test_a_file_without_permission_is_one_line(folder, monkeypatch):
+    path = folder / "net.safetensors"
+
+    def refuse(*arguments, **keywords):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("keras_ilsvrc.weights.readers.open", refuse, raising=False)
+    said = message(build, NET, weights=path)
+    assert said.startswith(str(path))
+    assert "Permission denied" in said
+
+
+@pytest.mark.parametrize(
+    ("net", "arguments", "parts"),
+    [
+        (NET, {"weights": "deeper.safetensors"}, ["are those of resnet32_cifar (akamaster)"]),
+        (NET, {"weights": "wide.safetensors"}, ["shapes differ", "(3, 3, 3, 32)"]),
+        (NET, {"weights": "net.safetensors", "width": 2}, ["shapes differ"]),
+        (NET, {"weights": "net.keras", "width": 2}, ["do not fit", "same net, width"]),
+        ("resnet32_cifar", {"weights": "net.weights.h5"}, ["do not fit the", "resnet32_cifar"]),
+        ("alexnet", {"weights": "net.npz"}, ["alexnet"]),
+        ("lenet5_modern", {"weights": "net.safetensors"}, ["are those of resnet20_cifar"]),
+        (NET, {"weights": "."}, ["is a folder"]),
+        (NET, {"weights": "none.pth"}, ["no such weights file"]),
+        (NET, {"weights": "net.npz", "sha256": "0" * 64}, ["SHA-256"]),
+        (NET, {"weights": "net.npz", "sha256": "12"}, ["sha256 is '12'"]),
+    ],
+)
+def test_a_file_that_does_not_fit_is_one_line_that_names_it(folder, net, arguments, parts):
+    path = folder / arguments["weights"]
+    said = message(build, net, **{**arguments, "weights": path})
+    for part in parts:
+        assert part in said
+    assert str(path) in said or "sha256" in said
+
+
+@pytest.mark.parametrize(
+    ("net", "weights", "parts"),
+    [
+        ("resnet50", "torchvision", ["known for resnet50:", "resnet50_v1_5", "path of a file"]),
+        (NET, "imagenet", [f"known for {NET}: pytorchcv, akamaster"]),
+        ("vgg16", "torchvison", ["neither a file nor a source", "'torchvision'"]),
+        ("lenet5_modern", "keras", ["no such weights are known for lenet5_modern"]),
+    ],
+)
+def test_a_source_that_is_not_known_is_one_line_with_those_that_are(net, weights, parts):
+    said = message(build, net, weights=weights)
+    for part in [f"weights is {weights!r}", *parts]:
+        assert part in said
