@@ -96,6 +96,7 @@ REFUSED = {
     "few.caffemodel": (caffe(shape(3) + field(5, PAIR)), r"conv/0 has 8 bytes, expected 12 for"),
     "many.caffemodel": (caffe(field(1, 1) + field(5, PAIR)), r"expected 0 for shape \(1, 0, 0, 0"),
     "huge.caffemodel": (caffe(shape(2**40, 2**40) + field(5, PAIR)), "conv/0 has 8 bytes"),
+    "deep.caffemodel": (caffe(shape(*[1] * 33) + field(5, PAIR)), "33 dimensions, expected at m"),
     "minus.caffemodel": (caffe(shape(2**64 - 2) + field(5, PAIR)), "conv/0 has 8 bytes"),
     "width.caffemodel": (caffe(shape(2) + field(8, PAIR[:4])), "conv/0 has 4 bytes, expected 16"),
     "long.caffemodel": (field(100, bytes(9))[:-1], "field 100 ends at byte 12, after its message"),

@@ -10,6 +10,7 @@ import numpy as np
 from keras_ilsvrc.weights.tensors import Stored
 
 BFLOAT16 = "bfloat16"  # NumPy has no such dtype; the values are read as float32, all exactly
+DIMENSIONS = 32  # maximum number of dimensions of an array
 
 
 class Run(NamedTuple):
@@ -39,9 +40,12 @@ def stored(
             dtype; None if the bytes are those of the values.
 
     Raises:
-        ValueError: If the runs have more or fewer bytes than values of this shape need.
+        ValueError: If the runs have more or fewer bytes than values of this shape need, or the
+            shape has more than 32 dimensions.
     """
     dtype = np.dtype("<u2" if code == BFLOAT16 else code)
+    if len(shape) > DIMENSIONS:
+        raise ValueError(f"{name} has {len(shape):,} dimensions, expected at most {DIMENSIONS}")
     size, count = sum(stop - start for start, stop in runs), math.prod(shape)
     expected = count if decode else count * dtype.itemsize
     if size < expected or (size > expected and not decode):
