@@ -1,8 +1,8 @@
 """Weights by the name of a source or by path: all of them, all but the classifier, or one line."""
 
 import dataclasses
+import itertools
 import logging
-import re
 
 import numpy as np
 import pytest
@@ -14,15 +14,9 @@ from keras_ilsvrc.nets import pretrained
 from keras_ilsvrc.weights import recognise, sources
 from keras_ilsvrc.weights.preprocessing import origin_of, source_of
 
-NET = "resnet20_cifar"
-SOURCE = keras_ilsvrc.info(NET).sources["akamaster"]
-WORDS = {
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-    "kernel": "weight",
-}
+NET = "nin_cifar10"
+SOURCE = keras_ilsvrc.info(NET).sources["pytorchcv"]
+TINY = {"input_shape": (64, 64, 3), "width": 0.125}
 FILES = ("net.safetensors", "net.weights.h5", "net.keras", "net.npz")
 
 
@@ -30,34 +24,38 @@ def values_of(model):
     return {weight.path: np.array(weight) for weight in model.weights}
 
 
-def theirs(path):
-    """The name that akamaster gives to a weight of ours."""
-    layer, word = path.rsplit("/", 1)
-    layer = re.sub(r"conv(\d)_(\d)/(\w+)_(\d)", _unit, layer)
-    return f"{ {'conv1_bn': 'bn1', 'logits': 'linear'}.get(layer, layer) }.{WORDS.get(word, word)}"
-
-
-def _unit(found):
-    stage, unit, kind, place = found.groups()
-    return f"layer{int(stage) - 1}.{int(unit) - 1}.{kind}{place}"
-
-
 def write(path, values):
-    """A file as akamaster's in the format of safetensors, but for the order of the channels."""
-    axes = {4: (3, 2, 0, 1), 2: (1, 0)}
-    save_file(
-        {
-            theirs(name): np.ascontiguousarray(one.transpose(axes.get(one.ndim)))
-            for name, one in values.items()
-        },
-        path,
-    )
+    """Write a file as pytorchcv's for `NET`, in the format of safetensors."""
+    tensors = {}
+    for number, (name, one) in enumerate(values.items()):
+        unit, word = number // 2, {"kernel": "weight"}.get(name.split("/")[1], "bias")
+        layer = f"features.stage{unit // 3 + 1}.unit{unit % 3 + 1}.conv"
+        layer = "output.final_conv.conv" if name.startswith("cccp6/") else layer
+        axes = (3, 2, 0, 1) if one.ndim == 4 else None
+        tensors[f"{layer}.{word}"] = np.ascontiguousarray(one.transpose(axes))
+    save_file(tensors, path)
+
+
+def write_other(path):
+    """Write a file with the names and shapes of akamaster's ResNet-20, with zeros."""
+    shapes = {"conv1.weight": (16, 3, 3, 3), "linear.weight": (10, 64), "linear.bias": (10,)}
+    norms = ["bn1"]
+    for stage, unit, place in itertools.product((1, 2, 3), (0, 1, 2), (1, 2)):
+        maps = 8 * 2**stage
+        before = maps // 2 if stage > 1 and (unit, place) == (0, 1) else maps
+        shapes[f"layer{stage}.{unit}.conv{place}.weight"] = (maps, before, 3, 3)
+        norms.append(f"layer{stage}.{unit}.bn{place}")
+    for norm in norms:
+        maps = shapes[f"{norm.replace('bn', 'conv')}.weight"][0]
+        for word in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{word}"] = (maps,)
+    save_file({name: np.zeros(shape, "float32") for name, shape in shapes.items()}, path)
 
 
 def random_values(model, seed=0):
     draw = np.random.default_rng(seed)
     for weight in model.weights:
-        weight.assign(draw.uniform(0.1, 0.3, weight.shape))
+        weight.assign(draw.uniform(-0.1, 0.1, weight.shape))
     return values_of(model)
 
 
@@ -71,8 +69,9 @@ def folder(tmp_path_factory):
     np.savez(folder / "net.npz", **values)
     model.save_weights(folder / "net.weights.h5")
     model.save(folder / "net.keras")
-    write(folder / "deeper.safetensors", values_of(build("resnet32_cifar")))
-    write(folder / "wide.safetensors", values_of(build(NET, width=2)))
+    wide = {name: np.concatenate([one, one], -1) for name, one in values.items()}
+    write(folder / "wide.safetensors", wide)
+    write_other(folder / "other.safetensors")
     build(NET, include_top=False).save_weights(folder / "top.weights.h5")
     return folder
 
@@ -83,14 +82,10 @@ def values(folder):
 
 
 def same(model, values, but=()):
-    """Whether weights are those of the file; in stages 2 and 3 akamaster's channels are ordered."""
-    found = {
-        path: np.sort(x, axis=None)
-        for path, x in values_of(model).items()
-        if not path.startswith(but)
-    }
+    """Return whether all weights of a model but some are those of a file."""
+    found = {path: x for path, x in values_of(model).items() if not path.startswith(but)}
     assert found
-    return all(np.array_equal(x, np.sort(values[path], axis=None)) for path, x in found.items())
+    return all(np.array_equal(x, values[path]) for path, x in found.items())
 
 
 def message(call, *arguments, **keywords):
@@ -101,7 +96,7 @@ def message(call, *arguments, **keywords):
 
 
 def know(monkeypatch, **changes):
-    """Have the akamaster row of `NET` changed, as the only source."""
+    """Have the pytorchcv row of `NET` changed, as the only source."""
     changed = dataclasses.replace(SOURCE, **changes)
     for module in (sources, recognise, pretrained):
         monkeypatch.setattr(module, "SOURCES", (changed,))
@@ -114,7 +109,7 @@ def test_a_file_is_recognised_and_loaded(folder, values, file, caplog):
     assert same(model, values)
     known = file == "net.safetensors"
     assert source_of(model) == (SOURCE if known else None)
-    assert (f"{folder / file}: akamaster weights of {NET}" in caplog.text) == known
+    assert (f"{folder / file}: pytorchcv weights of {NET}" in caplog.text) == known
     if file.endswith(("npz", "safetensors")):
         assert len(origin_of(model).report.rows) == len(model.weights)
 
@@ -122,10 +117,10 @@ def test_a_file_is_recognised_and_loaded(folder, values, file, caplog):
 @pytest.mark.parametrize("file", FILES)
 def test_all_but_the_classifier_is_loaded_and_said(folder, values, file, caplog):
     model = build(NET, weights=folder / file, classes=5)
-    assert same(model, values, "logits")
+    assert same(model, values, "cccp6")
     assert model.output_shape == (None, 5)
-    assert "initial values kept: logits/kernel, logits/bias" in caplog.text
-    assert origin_of(model).report.kept == ("logits/kernel", "logits/bias")
+    assert "initial values kept: cccp6/kernel, cccp6/bias" in caplog.text
+    assert origin_of(model).report.kept == ("cccp6/kernel", "cccp6/bias")
     assert same(build(NET, weights=folder / file, include_top=False), values)
 
 
@@ -149,19 +144,15 @@ def test_a_file_without_classifier_needs_a_word(folder):
     path = folder / "top.weights.h5"
     said = message(build, NET, weights=path)
     assert said.startswith(f"{path}: has no classifier")
-    assert origin_of(build(NET, weights=path, classes=10)).report.kept[0] == "logits/kernel"
-
-
-TINY = {"input_shape": (64, 64, 3), "width": 0.125}
+    assert origin_of(build(NET, weights=path, classes=10)).report.kept[0] == "cccp6/kernel"
 
 
 @pytest.mark.parametrize(
     ("net", "arguments", "head"),
     [
-        ("nin_cifar10", {}, "cccp6"),
         ("alexnet", TINY, "fc8"),
+        ("alexnet", {**TINY, "width": 0.25, "include_top": False}, None),
         ("googlenet", {"input_shape": (96, 96, 3), "width": 0.125, "auxiliary": True}, "logits"),
-        ("vgg11", {"input_shape": (32, 32, 3), "include_top": False}, None),
     ],
 )
 def test_a_net_takes_its_own_weights_for_other_classes(net, arguments, head, tmp_path):
@@ -182,23 +173,23 @@ def test_a_source_is_loaded_by_its_name(folder, values, monkeypatch):
         return folder / "net.safetensors"
 
     monkeypatch.setattr("keras_ilsvrc.weights.download.fetch", fetch)
-    model = build(NET, weights="akamaster", sha256="0" * 64)
+    model = build(NET, weights="pytorchcv", sha256="0" * 64)
     assert asked == [(SOURCE, "0" * 64)]
     assert (source_of(model), same(model, values)) == (SOURCE, True)
 
 
 def test_what_a_source_needs_is_the_default_and_not_contradicted(folder, values, monkeypatch):
-    know(monkeypatch, options={"order": "bn_after_add"}, input_shape=(48, 40, 3))
+    know(monkeypatch, options={"pool2": "average"}, input_shape=(48, 40, 3))
     path = folder / "net.safetensors"
     model = build(NET, weights=path)
-    assert model.name == f"{NET}.order-bn_after_add"
+    assert model.name == f"{NET}.pool2-average"
     assert model.input_shape == (None, 48, 40, 3)
     assert build(NET, weights=path, input_shape=(32, 32, 3)).input_shape == (None, 32, 32, 3)
-    assert build(f"{NET}[order=bn_after_add]", weights=path).name == model.name
-    for net, given in ((NET, {"order": "original"}), (f"{NET}[order=original]", {})):
+    assert build(f"{NET}[pool2=average]", weights=path).name == model.name
+    for net, given in ((NET, {"pool2": "max"}), (f"{NET}[pool2=max]", {})):
         said = message(build, net, weights=path, **given)
-        assert "order is 'original', but the akamaster weights" in said
-        assert "need 'bn_after_add'" in said
+        assert "pool2 is 'max', but the pytorchcv weights" in said
+        assert "need 'average'" in said
 
 
 BAD = {
@@ -238,13 +229,12 @@ def test_a_file_without_permission_is_one_line(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("net", "arguments", "parts"),
     [
-        (NET, {"weights": "deeper.safetensors"}, ["are those of resnet32_cifar (akamaster)"]),
-        (NET, {"weights": "wide.safetensors"}, ["shapes differ", "(3, 3, 3, 32)"]),
-        (NET, {"weights": "net.safetensors", "width": 2}, ["shapes differ"]),
-        (NET, {"weights": "net.keras", "width": 2}, ["do not fit", "same net, width"]),
-        ("resnet32_cifar", {"weights": "net.weights.h5"}, ["do not fit the", "resnet32_cifar"]),
+        (NET, {"weights": "other.safetensors"}, ["are those of resnet20_cifar (akamaster)"]),
+        (NET, {"weights": "wide.safetensors"}, ["shapes differ", "(384,), expected (192,)"]),
+        (NET, {"weights": "wide.safetensors", "classes": 20}, ["shapes differ"]),
         ("alexnet", {"weights": "net.npz"}, ["alexnet"]),
-        ("lenet5_modern", {"weights": "net.safetensors"}, ["are those of resnet20_cifar"]),
+        ("alexnet", {"weights": "net.keras", **TINY}, ["do not fit the 16 of alexnet"]),
+        ("lenet5_modern", {"weights": "net.safetensors"}, ["are those of nin_cifar10"]),
         (NET, {"weights": "."}, ["is a folder"]),
         (NET, {"weights": "none.pth"}, ["no such weights file"]),
         (NET, {"weights": "net.npz", "sha256": "0" * 64}, ["SHA-256"]),
@@ -263,7 +253,7 @@ def test_a_file_that_does_not_fit_is_one_line_that_names_it(folder, net, argumen
     ("net", "weights", "parts"),
     [
         ("resnet50", "torchvision", ["known for resnet50:", "resnet50_v1_5", "path of a file"]),
-        (NET, "imagenet", [f"known for {NET}: pytorchcv, akamaster"]),
+        (NET, "imagenet", [f"known for {NET}: caffe, pytorchcv"]),
         ("vgg16", "torchvison", ["neither a file nor a source", "'torchvision'"]),
         ("lenet5_modern", "keras", ["no such weights are known for lenet5_modern"]),
     ],

@@ -73,7 +73,11 @@ def classes_in(shapes: Shapes, model: "keras.Model") -> int | None:
 
 
 def check_shapes(
-    path: str | Path, shapes: Shapes, model: "keras.Model", classes: int | None = None
+    path: str | Path,
+    shapes: Shapes,
+    model: "keras.Model",
+    classes: int | None = None,
+    part: bool = False,
 ) -> None:
     """Raise an InputError if the arrays in a file that Keras wrote are not those of a model.
 
@@ -82,6 +86,7 @@ def check_shapes(
         shapes: Shapes of the arrays in the file.
         model: Model of any kind.
         classes: Number of classes of the file, if it may differ from that of the model.
+        part: Whether the model may have more arrays, as those of a classifier.
     """
     from keras_ilsvrc.weights.layouts import LAYOUTS
 
@@ -98,7 +103,7 @@ def check_shapes(
         if name.startswith("layers/") and "seed_generator" not in name
     )
     extra, lacking = list(theirs - own), list(own - theirs)
-    if extra or lacking:
+    if extra or (lacking and not part):
         odd = f"an array of shape {extra[0]}" if extra else f"no array of shape {lacking[0]}"
         raise InputError(
             f"{path}: has {theirs.total()} arrays, and {odd}, which do not fit the {own.total()} "

@@ -105,7 +105,10 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
     if any(key.startswith("layers/") for key in tensors):
         return replace(found, tensors=None)  # closes the file, so that Keras can open it
     matches = [one for one in recognise(tensors, name) if source in (None, one.source)]
-    matches.sort(key=lambda one: one.source.file != tensors.path.name)
+    file = tensors.path
+    matches.sort(
+        key=lambda x: (x.source.file != file.name, Path(x.source.file).suffix != file.suffix)
+    )
     if tensors.format == "npz" and not matches and all("/" in key for key in tensors):
         return found
     source, classes = matches[0] if matches else (_by_names(name, tensors, source), net.classes)
@@ -184,8 +187,8 @@ def load(
     stored = found.classes
     if found.source is None and classes is not None:
         stored = classes_in(found.shapes, model)
-        if found.tensors is None and stored is not None:
-            check_shapes(found.path, found.shapes, model, stored)
+        if found.tensors is None:
+            check_shapes(found.path, found.shapes, model, stored, part=stored is None)
     if classes is not None:
         _check_classes(model, found, classes, stored, chosen, skip)
     head = classes is not None and stored == classes
