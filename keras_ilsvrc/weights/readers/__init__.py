@@ -15,7 +15,6 @@ import numpy as np
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError, reason
-from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 
 # {suffix: format, the name of its module}. The content is recognised first, then the suffix.
@@ -114,7 +113,9 @@ def _format(path: Path) -> str:
 
 def _of_zip(path: Path) -> str:
     """Return the format of a zip file."""
-    names = members(path)
+    from keras_ilsvrc.weights.readers.zips import members
+
+    names = list(members(path))
     if "model.weights.h5" in names:
         return "keras"
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):
