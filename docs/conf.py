@@ -14,6 +14,8 @@ from nbclient import NotebookClient
 
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.recipe import load
+from keras_ilsvrc.weights.sources import SOURCES, sources_of
+from keras_ilsvrc.weights.sources.facts import facts
 
 project = "keras_ilsvrc"
 author = "the keras_ilsvrc authors"
@@ -84,6 +86,19 @@ def nets_page():
     return "\n".join(lines)
 
 
+def weights_page():
+    """Return the page of all published weights, with what is known about them."""
+    lines = ["# Published weights\n"]
+    lines.append("Accuracies are those published, in %, by the protocol in brackets.\n")
+    for net in dict.fromkeys(source.net for source in SOURCES):
+        lines.append(f"## {net}\n")
+        for name, source in sources_of(net).items():
+            if name == source.name:
+                known = [f"{key}: {text}" for key, text in facts(source).items() if text]
+                lines += [f"`{name}`\n", *(f"- {line}" for line in known), ""]
+    return "\n".join(lines)
+
+
 def recipes_page():
     """Return the page of all recipes, with expected errors and departures from the papers."""
     recipes = {path: load(path) for path in sorted((HERE.parent / "recipes").glob("*.toml"))}
@@ -133,7 +148,8 @@ def write_pages(app):
     if not (folder / "compare.png").is_file():
         command = "keras-ilsvrc", "compare", *SIDE_BY_SIDE, "--plot", str(folder / "compare.png")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    for name, page in (("nets", nets_page), ("recipes", recipes_page), ("map", map_page)):
+    pages = {"nets": nets_page, "weights": weights_page, "recipes": recipes_page, "map": map_page}
+    for name, page in pages.items():
         path, text = folder / f"{name}.md", page()
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

@@ -152,7 +152,7 @@ def test_without_a_top_it_is_not_compiled():
         ("vgg16", {"include_top": "no"}, "include_top is 'no'; expected True or False"),
         ("vgg16", {"input_shape": (8, 8, 3)}, "too small for vgg16"),
         ("vgg16", {"input_shape": "small"}, "input_shape is 'small'"),
-        ("vgg16", {"weights": "imagenet"}, "weights is 'imagenet'"),
+        ("vgg16", {"weights": "imagenett"}, "weights is 'imagenett'"),
         ("vgg16", {"classifier_activation": None}, "classifier_activation is None"),
         ("vgg16", {"classifier_activation": "sigmoid"}, "classifier_activation is 'sigmoid'"),
     ],

@@ -1,16 +1,20 @@
 """Weights by the name of a source or by path: all of them, all but the classifier, or one line."""
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import logging
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save_file
+from typer.testing import CliRunner
 
 import keras_ilsvrc
 from keras_ilsvrc import InputError, build
-from keras_ilsvrc.nets import pretrained
+from keras_ilsvrc.cli import app
 from keras_ilsvrc.weights import recognise, sources
 from keras_ilsvrc.weights.preprocessing import origin_of, source_of
 
@@ -98,7 +102,7 @@ def message(call, *arguments, **keywords):
 def know(monkeypatch, **changes):
     """Have the pytorchcv row of `NET` changed, as the only source."""
     changed = dataclasses.replace(SOURCE, **changes)
-    for module in (sources, recognise, pretrained):
+    for module in (sources, recognise):
         monkeypatch.setattr(module, "SOURCES", (changed,))
 
 
@@ -255,10 +259,32 @@ def test_a_file_that_does_not_fit_is_one_line_that_names_it(folder, net, argumen
         ("resnet50", "torchvision", ["known for resnet50:", "resnet50_v1_5", "path of a file"]),
         (NET, "imagenet", [f"known for {NET}: caffe, pytorchcv"]),
         ("vgg16", "torchvison", ["neither a file nor a source", "'torchvision'"]),
-        ("lenet5_modern", "keras", ["no such weights are known for lenet5_modern"]),
+        ("lenet5_modern", "keras", ["for lenet5_modern", "resnet50_keras"]),
     ],
 )
 def test_a_source_that_is_not_known_is_one_line_with_those_that_are(net, weights, parts):
     said = message(build, net, weights=weights)
     for part in [f"weights is {weights!r}", *parts]:
         assert part in said
+
+
+def test_a_file_predicts_with_its_own_preprocessing(folder, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+
+    def predict(*words):
+        command = ["predict", "--net", NET, "--json", *words, str(tmp_path / "photo.png")]
+        return CliRunner().invoke(app, list(map(str, command)))
+
+    path = folder / "net.safetensors"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    result = predict("--weights", path, "--sha256", digest)
+    assert result.exit_code == 0, result.exception
+    model = build(NET, weights=path)
+    probabilities = model.predict(keras_ilsvrc.preprocess(pixels, model), verbose=0)[0]
+    (best, *_) = json.loads(result.stdout)[0]["classes"]
+    assert best["class"] == str(probabilities.argmax())
+    assert best["probability"] == pytest.approx(probabilities.max(), rel=1e-4)
+    bare = folder / "net.weights.h5"
+    assert "no preprocessing belongs to this file" in str(predict("--weights", bare).exception)
+    assert predict("--weights", bare, "--preprocess", "none").exit_code == 0

@@ -26,7 +26,7 @@ from keras_ilsvrc.cli import (
 )
 from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
 from keras_ilsvrc.errors import InputError, printable
-from keras_ilsvrc.terminal.streams import open_streams
+from keras_ilsvrc.terminal.streams import open_streams, show_log
 
 
 class _Group(TyperGroup):
@@ -88,6 +88,7 @@ def options(
 def main() -> None:
     """Run the command line. Print an error as one line; exit with status 2 if the input is bad."""
     open_streams()
+    show_log()
     debug = "--debug" in sys.argv
     if debug:  # accept --debug at any position
         sys.argv = [word for word in sys.argv if word != "--debug"]

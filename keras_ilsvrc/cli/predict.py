@@ -15,6 +15,7 @@ from rich.console import Console
 
 from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, print_next, table_of
 from keras_ilsvrc.errors import InputError, nearest, printable
+from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.bars import tracked
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
@@ -117,6 +118,8 @@ def _loader(
         raise InputError("--net needs --weights, the path of a file or the name of a source")
     elif preprocess is not None and preprocess not in MODES:
         raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
+    else:
+        check_build(str(net), weights=weights)
 
     def load() -> "LoadedRun":
         from keras_ilsvrc.runs import loaded

@@ -3,15 +3,13 @@
 Keras is imported only when weights are set.
 """
 
-import difflib
 import logging
-import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets.loading import (
     Shapes,
     check_exists,
@@ -20,7 +18,7 @@ from keras_ilsvrc.nets.loading import (
     load_weights,
 )
 from keras_ilsvrc.nets.registry import Net
-from keras_ilsvrc.weights.sources import RECOMMENDED, SOURCES, sources_of
+from keras_ilsvrc.weights.sources import source_named, sources_of
 from keras_ilsvrc.weights.sources.source import Source
 
 if TYPE_CHECKING:
@@ -59,27 +57,12 @@ def find_source(net: str, weights: str | Path) -> Source | None:
     Raises:
         InputError: If it is neither the name of a source for this net nor a file.
     """
-    names = {source.name for source in SOURCES} | {RECOMMENDED}
-    word = isinstance(weights, str) and not (Path(weights).suffix or os.sep in weights)
-    if weights not in names and (not word or os.path.exists(weights)):
-        check_exists(weights, "weights")
-        return None
-    known = sources_of(net)
-    if weights in known:
-        return known[str(weights)]
-    if weights not in names:
-        raise InputError(
-            f"weights is {weights!r}, which is neither a file nor a source; "
-            f"{nearest(str(weights), names) or 'known: ' + ', '.join(sorted(names))}"
-        )
-    nets = [source.net for source in SOURCES if weights in (source.name, RECOMMENDED)]
-    close = difflib.get_close_matches(net, nets, n=3, cutoff=0.5)
-    raise InputError(
-        f"weights is {weights!r}, but no such weights are known for {net}; "
-        + (f"known for {net}: {', '.join(known)}; " if known else "")
-        + (f"{weights} has weights for {', '.join(close)}; " if close else "")
-        + "or pass the path of a file"
-    )
+    path = Path(weights)
+    word = isinstance(weights, str) and len(path.parts) == 1 and not path.suffix
+    if word and not path.is_file():
+        return source_named(str(weights), net)
+    check_exists(path, "weights")
+    return None
 
 
 def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:

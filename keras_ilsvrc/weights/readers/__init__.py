@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 
 # {suffix: format, the name of its module}. The content is recognised first, then the suffix.
@@ -113,8 +114,6 @@ def _format(path: Path) -> str:
 
 def _of_zip(path: Path) -> str:
     """Return the format of a zip file."""
-    from keras_ilsvrc.weights.readers.zips import members
-
     names = list(members(path))
     if "model.weights.h5" in names:
         return "keras"

@@ -89,7 +89,7 @@ def _walk(top: Any) -> Iterator[tuple[str, Any]]:
         node = _child(parent, name) if depth else parent
         address = h5o.get_info(node.id).addr
         if address in seen or depth > DEEP or len(path) > LONG:
-            raise ValueError(f"{path[:200]} is too deep, or is another object by a second name")
+            raise ValueError(f"too deep, or a second name of an object: {path[:100]!r}")
         seen.add(address)
         yield path, node
         if isinstance(node, h5py.Group):

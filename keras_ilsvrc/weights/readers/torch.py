@@ -20,8 +20,8 @@ from keras_ilsvrc.weights.readers.values import BFLOAT16, stored
 from keras_ilsvrc.weights.readers.zips import Member, members
 from keras_ilsvrc.weights.tensors import Stored
 
-PICKLE, OPCODES = 2**24, 1_000_000  # maximum bytes of data.pkl, and maximum of opcodes in it
-TENSORS = 20_000  # maximum of tensors
+PICKLE, OPCODES = 2**24, 500_000  # maximum bytes of data.pkl, and maximum of opcodes in it
+TENSORS = 10_000  # maximum of tensors
 LONG, DEEP = 500, 8  # maximum characters of a name, maximum of axes and of nested dictionaries
 # {class of a storage: dtype}
 STORAGES = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "BFloat16": BFLOAT16, "Bool": "?"}
@@ -75,8 +75,9 @@ def read(path: Path) -> dict[str, Stored]:
     if "byteorder" in files and _bytes(path, files["byteorder"], LONG) != b"little":
         raise ValueError("the byte order is not little")
     tree = interpret(_bytes(path, files["data.pkl"], PICKLE))
-    named = _named(tree.get("state_dict", tree) if type(tree) is dict else tree)
-    views = list(islice(named, TENSORS + 1))
+    if type(tree) is not dict:
+        raise ValueError("expected a dictionary of tensors")
+    views = list(islice(_named(tree.get("state_dict", tree)), TENSORS + 1))
     arrays = {name: _stored(name, path, view, files) for name, view in views}
     used = [files[view.storage.member].run for _, view in views]
     if len(arrays) < len(views) or len(views) > TENSORS:
@@ -137,8 +138,10 @@ def _name(module: str, name: str) -> Name:
 def _set(target: dict[Any, Any], *items: Any) -> dict[Any, Any]:
     """Add keys and values to a dictionary."""
     for key, value in zip(items[::2], items[1::2], strict=True):
-        if type(key) not in (int, str) or len(str(key)) > LONG or key in target:
-            raise ValueError(f"the key {str(key)[:100]!r}, which occurs twice or is no name")
+        if type(key) not in (int, str) or len(str(key)) > LONG:
+            raise ValueError(f"a {type(key).__name__} that is no name, or a long name in data.pkl")
+        if key in target:
+            raise ValueError(f"the name {key!r} occurs twice")
         target[key] = value
     return target
 

@@ -1,5 +1,7 @@
 """Published weights, one module per ecosystem. Imports neither Keras nor TensorFlow."""
 
+import difflib
+
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.weights.sources import (
     akamaster,
@@ -19,9 +21,9 @@ RECOMMENDED = "imagenet"  # name of the recommended weights of a net, as in kera
 # Of the rows of a net whose dataset is ImageNet, the first one is recommended.
 SOURCES: tuple[Source, ...] = (
     *torchvision.SOURCES,
-    *caffe.SOURCES,
     *keras_applications.SOURCES,
     *timm.SOURCES,
+    *caffe.SOURCES,
     *onnx.SOURCES,
     *pytorchcv.SOURCES,
     *akamaster.SOURCES,
@@ -39,13 +41,17 @@ def source_named(name: str, net: str) -> Source:
     """Return a source of a net by its name.
 
     Raises:
-        InputError: If the net has no source of this name; the message lists those it has.
+        InputError: If the net has no source of this name; the message lists those it has, and nets
+            with similar names that have this source.
     """
     found = sources_of(net)
-    if name not in found:
-        known = nearest(name, found) or "there are no published weights for this net"
-        raise InputError(
-            f"weights is {name!r}, which is no source of weights for {net}; {known}; or give the "
-            "path of a file"
-        )
-    return found[name]
+    if name in found:
+        return found[name]
+    every = dict.fromkeys([RECOMMENDED, *(source.name for source in SOURCES)])
+    parts = [f"weights is {name!r}, which is neither a file nor a source of weights for {net}"]
+    parts += [nearest(name, every)] if name not in every else []
+    parts += [f"known for {net}: {', '.join(found)}"] if found else []
+    nets = [source.net for source in SOURCES if source.name == name]
+    close = difflib.get_close_matches(net, nets, cutoff=0.5)
+    parts += [f"{name} has weights for {', '.join(close)}"] if close else []
+    raise InputError("; ".join(filter(None, [*parts, "or give the path of a file"])))

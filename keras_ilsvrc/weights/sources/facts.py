@@ -5,15 +5,6 @@ from typing import Any
 
 from keras_ilsvrc.weights.sources.source import Source
 
-# {op: its text, with the names of its arguments}
-WORDS = {
-    "resize": "resize to {size}x{size}",
-    "resize_shorter": "resize the shorter side to {size}",
-    "centre_crop": "cut {size}x{size} from the middle",
-    "normalise": "subtract {mean}, divide by {std}",
-    "global_contrast": "normalise each image's contrast",
-}
-
 
 def facts(source: Source) -> dict[str, str]:
     """Return what is known about published weights, as {heading: text}; a text may be empty."""
@@ -32,19 +23,12 @@ def facts(source: Source) -> dict[str, str]:
 
 
 def in_words(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return preprocessing ops as a text, for example "resize the shorter side to 256, ..."."""
-    return ", ".join(map(_in_words, rows))
-
-
-def _in_words(row: Mapping[str, Any]) -> str:
-    texts = {key: _text(value) for key, value in row.items()}
-    op = texts.pop("op")
-    pattern = WORDS.get(op, op)
-    others = [f"{key} {x}" for key, x in texts.items() if f"{{{key}}}" not in pattern]
-    return " ".join([pattern.format(**texts), *([f"({', '.join(others)})"] if others else [])])
+    """Return preprocessing ops as a text, for example "resize_shorter size 256, flip"."""
+    return ", ".join(
+        " ".join([row["op"], *(f"{key} {_text(x)}" for key, x in row.items() if key != "op")])
+        for row in rows
+    )
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return "/".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return "/".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

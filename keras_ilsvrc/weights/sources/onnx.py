@@ -9,7 +9,7 @@ The zoo's accuracies are of the graphs in the files. Files without a row:
 """
 
 from keras_ilsvrc.weights.sources import caffe
-from keras_ilsvrc.weights.sources.caffe import CAFFE_LRN, VGG_MEAN, Row, source
+from keras_ilsvrc.weights.sources.caffe import CAFFE_LRN, VGG_MEAN, Row, sources
 
 ZOO = "https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main/"
 ZOO += "validated/vision/classification/"
@@ -28,7 +28,11 @@ GLUON: Row = {
 VGG: Row = {**GLUON, "layout": "gluon_vgg", "dense": caffe.VGG["dense"]}
 BASIC: Row = {**GLUON, "layout": "gluon_basic"}
 BOTTLENECK: Row = {**GLUON, "layout": "gluon_bottleneck", "options": {"pool1": "half"}}
-INTEL: Row = {**GLUON, "layout": "caffe2", "protocol": f"{GLUON['protocol']}, in Open Model Zoo"}
+OPEN_MODEL_ZOO: Row = {
+    **GLUON,
+    "layout": "caffe2",
+    "protocol": f"{GLUON['protocol']}, in Open Model Zoo",
+}
 CAFFE2: Row = {
     "layout": "caffe2",
     "preprocessing": ({"op": "resize", "size": 224}, VGG_MEAN),
@@ -92,13 +96,10 @@ FILES = (
     ("resnet152", "resnet", "resnet152-v1-7", 58_355_072, 77.11, 93.61,
      "b0ec92437bf8c9d0739bf9bafdea9638e13f9e3c1e2fb766ad546cc182fd3f6d", BOTTLENECK),
     ("resnet50_v1_5", "resnet", "resnet50-caffe2-v1-9", 23_561_152, 76.38, 93.188,
-     "822daa93e11ecd505f282eb16e02d7fa6d7a88a4db0c9f832320798e508ba0dd", INTEL),
+     "822daa93e11ecd505f282eb16e02d7fa6d7a88a4db0c9f832320798e508ba0dd", OPEN_MODEL_ZOO),
 )
 # fmt: on
 
-SOURCES = tuple(
-    source(
-        "onnx", net, f"{ZOO}{folder}/model/", f"{file}.onnx", *accuracy, {**row, "values": values}
-    )
-    for net, folder, file, values, *accuracy, row in FILES
+SOURCES = sources(
+    "onnx", ".onnx", ((net, f"{ZOO}{folder}/model/", *rest) for net, folder, *rest in FILES)
 )
