@@ -103,7 +103,7 @@ def test_a_run_of_other_classes_lends_all_but_its_head(small_run, word, caplog):
             ["initial=hee"],
             "initial: weights is 'hee', which is neither .*'paper', 'he' or 'glorot'",
         ),
-        (["initial=torchvision"], "initial: weights is 'torchvision', but no such weights"),
+        (["initial=torchvision"], "initial: weights is 'torchvision', which is neither"),
         (["initial=nowhere.pth"], "initial: nowhere.pth: no such weights file"),
         (["initial=FILE", "build.head=dense"], "shapes|no tensor"),
     ],
