@@ -84,7 +84,7 @@ def found(net, source, classes=1000):
 
 
 @pytest.mark.parametrize(
-    ("images", "freeze"), [(1000, "conv4_1"), (5000, "conv3_1"), (20_000, "conv2_1"), (10**6, None)]
+    ("images", "freeze"), [(1000, "conv3_3"), (5000, "conv3_1"), (20_000, "conv2_1"), (10**6, None)]
 )
 def test_the_fewer_images_the_more_is_frozen(monkeypatch, images, freeze):
     monkeypatch.setattr(choices, "_seconds", lambda model: 1e-3)
