@@ -23,6 +23,7 @@ from keras_ilsvrc.cli import (
     results,
     train,
     visualize,
+    weights,
 )
 from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
 from keras_ilsvrc.errors import InputError, printable
@@ -49,6 +50,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "info": nets.show_info,
         "table": accounts.table,
         "compare": accounts.compare,
+        "weights": weights.app,
     },
     "Prepare images": {"data": data.app},
     "Train": {"new": new.new, "recipes": recipes.recipes, "train": train.train},

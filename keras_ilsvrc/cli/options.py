@@ -44,7 +44,7 @@ def table_of(headings: Iterable[str], left: Collection[str], **options: Any) -> 
 
 def check_file(option: str, path: Path, suffix: str) -> None:
     """Raise InputError if an output file has the wrong suffix or its folder does not exist."""
-    if path.suffix != suffix:
+    if not path.name.endswith(suffix) or path.name == suffix:
         raise InputError(f"{option} is {path}; expected a file that ends in {suffix}")
     if not path.parent.is_dir():
         raise InputError(f"{option} is {path}; there is no folder {path.parent}")

@@ -100,10 +100,10 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
 
 
 def _by_names(name: str, tensors: "Tensors", source: Source | None) -> Source:
-    """Return the source of a net whose names fit a file, although the number of values differs.
+    """Return the source of a net whose names fit a file best, although the file does not fit.
 
     Raises:
-        InputError: If the file is that of another net, or no names fit.
+        InputError: If the file is that of another net, or most names are unknown.
     """
     from keras_ilsvrc.weights.layouts import LAYOUTS
     from keras_ilsvrc.weights.recognise import recognise
@@ -114,9 +114,13 @@ def _by_names(name: str, tensors: "Tensors", source: Source | None) -> Source:
             f"{tensors.path}: its tensors are those of {' or '.join(others)}, not of {name}; "
             "build that net, or use a file for this one"
         )
-    for one in [source] if source else sources_of(name).values():
-        if None not in LAYOUTS[one.layout].paths(tensors).values():
-            return one
+    unknown = {
+        one.name: (list(LAYOUTS[one.layout].paths(tensors).values()).count(None), one)
+        for one in ([source] if source else sources_of(name).values())
+    }
+    count, one = min(unknown.values(), key=lambda pair: pair[0], default=(len(tensors), None))
+    if one and count < len(tensors) / 2:
+        return one
     raise InputError(
         f"{tensors.path}: the names of its tensors, such as {next(iter(tensors))}, are of no known "
         f"weights of {name}; `keras-ilsvrc weights inspect` shows what is in it"

@@ -63,7 +63,7 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
     images = _test_images(path)
     checked = f"{len(images)} test images of the run"
     if not images:
-        images = _sample_images(raw.inputs[0].shape, run.rows)
+        images = sample_images(raw.inputs[0].shape, run.rows)
         checked = "two photographs of scikit-learn and noise"
     batches = [run.preprocess(image) for image in images]
     expected = [np.asarray(run.model(batch, training=False)) for batch in batches]
@@ -88,7 +88,7 @@ def _test_images(run: Path) -> list[np.ndarray]:
         return []
 
 
-def _sample_images(shape: tuple[Any, ...], rows: Rows) -> list[np.ndarray]:
+def sample_images(shape: tuple[Any, ...], rows: Rows) -> list[np.ndarray]:
     """Return two photographs, one upright, and noise, as raw images (height, width, channels).
 
     Args:

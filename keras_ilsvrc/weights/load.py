@@ -1,6 +1,6 @@
 """Assignment of a file's tensors to the weights of a model. Keras is imported when it is needed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,7 +84,7 @@ def assign(
 
     Raises:
         InputError: If a tensor has no weight, a weight has no tensor, their shapes differ, or a
-            value is not finite.
+            value is not finite. Each fault is a note of the error, in its `__notes__`.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout is {layout!r}; {nearest(layout, LAYOUTS)}")
@@ -98,9 +98,7 @@ def assign(
     kept = plan.kept(found, head, skip)
     plan.check(tensors, found, kept)
     found = _after_flatten(model, found) if LAYOUTS[layout].channels_first else found
-    for path in weights:
-        if path in found:
-            arrays.check_finite(found[path], where)
+    _check_finite([found[path] for path in weights if path in found], where)
     for path, weight in weights.items():
         if path in found:
             weight.assign(found[path].load())
@@ -195,17 +193,15 @@ class _Plan(NamedTuple):
             for path, array in found.items()
             if path in self.shapes and array.shape != self.shapes[path]
         ]
-        faults = [
-            f"{what} {_first(names)}"
-            for what, names in (
-                ("no tensor for", missing),
-                ("no weight for", extra),
-                ("shapes differ:", differ),
-            )
-            if names
-        ]
+        wrong = {"no tensor for": missing, "no weight for": extra, "shapes differ:": differ}
+        faults = [f"{what} {_first(names)}" for what, names in wrong.items() if names]
         if faults:
-            raise InputError(f"{self.where}: {'; '.join(faults)}{self._advice(tensors, found)}")
+            advice = self._advice(tensors, found)
+            error = InputError(f"{self.where}: {'; '.join(faults)}{advice}")
+            for what, names in wrong.items():
+                for name in names:
+                    error.add_note(f"{what} {name}")
+            raise error
 
     def _advice(self, tensors: Mapping[str, np.ndarray], found: Arrays) -> str:
         """Return what to do about a file that does not fit."""
@@ -240,6 +236,20 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
         elif maps and isinstance(call.operation, layers.Dense) and path in ordered:
             ordered[path] = ordered[path].rows_last(maps)
     return ordered
+
+
+def _check_finite(found: Iterable[Array], where: str) -> None:
+    """Raise the first error of `check_finite`, with all errors as notes."""
+    errors = []
+    for array in found:
+        try:
+            arrays.check_finite(array, where)
+        except InputError as error:
+            errors.append(error)
+    for other in errors:
+        errors[0].add_note(str(other))
+    if errors:
+        raise errors[0]
 
 
 def _first(names: "list[str] | tuple[str, ...]", most: int = 3) -> str:

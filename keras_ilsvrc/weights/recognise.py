@@ -56,6 +56,33 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list
     return matches
 
 
+def closest(tensors: Mapping[str, np.ndarray]) -> str:
+    """Return a line about why a file fits no source, not even the one that it is most like."""
+    if all(name.startswith("layers/") for name in tensors):
+        return (
+            "Keras wrote it for one network, whose name is not in it; pass it to build of this one"
+        )
+    known: dict[str, tuple[list[str], int]] = {}  # {layout: unknown names, number of values}
+    for name, layout in LAYOUTS.items():
+        paths = layout.paths(tensors)
+        body = (key for key, path in paths.items() if path and not _is_left_out(path, layout))
+        unknown = [key for key, path in paths.items() if path is None]
+        known[name] = unknown, _count(shape_of(tensors, key) for key in body)
+
+    def distance(source: Source) -> tuple[int, int]:
+        unknown, values = known[source.layout]
+        return len(unknown), abs(values - source.values)
+
+    source = min(SOURCES, key=distance)
+    unknown, values = known[source.layout]
+    if len(unknown) == len(tensors):
+        return f"no known weights have names of tensors such as {unknown[0]}"
+    part = f"it has {source.values:,} values without its classifier, found {values:,}"
+    if unknown:
+        part = f"{len(unknown):,} of {len(tensors):,} names are unknown to it: {unknown[0]}"
+    return f"nearest is {source.net} as {source.name}, but {part}"
+
+
 def _content(tensors: Mapping[str, np.ndarray], layout: Layout) -> _Content | None:
     """Return what the tensors contain, or None if a name is not one of the layout."""
     paths = layout.paths(tensors)

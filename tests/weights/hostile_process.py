@@ -72,7 +72,7 @@ def attempt(path):
 
 def check(record, descriptor, path):
     """Check that what must not happen would be seen: code, other files, and too much memory."""
-    record.path = ""
+    record.path, record.events = "", []
     exec("path.exists()")
     record.path = None
     assert "exec" in record.events[-1]

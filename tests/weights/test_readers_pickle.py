@@ -150,7 +150,7 @@ def test_limits(tmp_path, monkeypatch):
     assert len(read(path)) == 2
     for name, words in {
         "TENSORS": "more than 1 tensors",
-        "OPCODES": "more than 1 opcodes in data.pkl",
+        "OPCODES": "or more than 1 opcodes",
         "PICKLE": "or more than 1",
     }.items():
         with monkeypatch.context() as patch:

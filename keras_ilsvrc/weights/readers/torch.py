@@ -6,13 +6,14 @@ pickle are interpreted one by one, to built-in types and the records below. Othe
 and functions are errors.
 """
 
+import io
 import math
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from pickletools import genops
-from typing import Any, NamedTuple, cast
+from pickletools import opcodes
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,7 +79,8 @@ def read(path: Path) -> dict[str, Stored]:
     if type(tree) is not dict:
         raise ValueError("expected a dictionary of tensors")
     views = list(islice(_named(tree.get("state_dict", tree)), TENSORS + 1))
-    arrays = {name: _stored(name, path, view, files) for name, view in views}
+    right: set[Member] = set()
+    arrays = {name: _stored(name, path, view, files, right) for name, view in views}
     used = [files[view.storage.member].run for _, view in views]
     if len(arrays) < len(views) or len(views) > TENSORS:
         raise ValueError(f"a name that occurs twice, or more than {TENSORS:,} tensors")
@@ -97,8 +99,7 @@ def interpret(content: bytes) -> Any:
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
-    for opcode, argument, _ in islice(genops(content), OPCODES):
-        name, given = opcode.name, cast(Any, argument)
+    for name, given in islice(_opcodes(content), OPCODES):
         if name in LITERALS:
             stack.append(given)
         elif name in ("BINGET", "LONG_BINGET"):
@@ -108,7 +109,7 @@ def interpret(content: bytes) -> Any:
         elif name == "MARK":
             marks.append(len(stack))
         elif name == "GLOBAL":
-            stack.append(_name(*given.split(" ")))
+            stack.append(_name(*given))
         elif name == "STOP":
             return stack.pop()
         elif name in ACTIONS:
@@ -119,9 +120,20 @@ def interpret(content: bytes) -> Any:
             if kind and type(values[0]) is not kind:
                 raise ValueError(f"the opcode {name} of a {type(values[0]).__name__} in data.pkl")
             stack.append(action(*values))
-        elif name not in ("PROTO", "FRAME"):
-            raise ValueError(f"the opcode {name} in data.pkl, which tensors do not need")
-    raise ValueError(f"more than {OPCODES:,} opcodes in data.pkl")
+    raise ValueError(f"data.pkl has no end, or more than {OPCODES:,} opcodes")
+
+
+def _opcodes(content: bytes) -> Iterator[tuple[str, Any]]:
+    """Yield the names of the opcodes in a pickle with their arguments."""
+    file = io.BytesIO(content)
+    while code := file.read(1):
+        opcode = CODES[code]
+        if opcode.name not in OTHERS and opcode.name not in LITERALS and opcode.name not in ACTIONS:
+            raise ValueError(f"the opcode {opcode.name} in data.pkl, which tensors do not need")
+        if opcode.name == "GLOBAL":
+            yield opcode.name, [file.readline().decode().rstrip("\n") for _ in range(2)]
+        else:
+            yield opcode.name, opcode.arg.reader(file) if opcode.arg else None
 
 
 def _name(module: str, name: str) -> Name:
@@ -143,12 +155,6 @@ def _set(target: dict[Any, Any], *items: Any) -> dict[Any, Any]:
         if key in target:
             raise ValueError(f"the name {key!r} occurs twice")
         target[key] = value
-    return target
-
-
-def _append(target: list[Any], *items: Any) -> list[Any]:
-    """Add items to a list."""
-    target.extend(items)
     return target
 
 
@@ -199,14 +205,20 @@ def _bytes(path: Path, member: Member, most: int) -> bytes:
     return content
 
 
-def _stored(name: str, path: Path, view: View, files: dict[str, Member]) -> Stored:
-    """Return a tensor as an array that is read when it is used."""
+def _stored(
+    name: str, path: Path, view: View, files: dict[str, Member], right: set[Member]
+) -> Stored:
+    """Return a tensor as an array that is read when it is used.
+
+    Members in `right` have the right checksums. A member is added to it when it is first read.
+    """
     (storage, offset, shape, strides), member = view, files[view.storage.member]
     stored(storage.member, path, (storage.length,), storage.code, [member.run])  # checks its size
 
     def decode(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        if zlib.crc32(data.data) != member.checksum:
+        if member not in right and zlib.crc32(data.data) != member.checksum:
             raise ValueError(f"{name} is damaged: its checksum is wrong")
+        right.add(member)
         steps = [stride * dtype.itemsize for stride in strides]
         return np.lib.stride_tricks.as_strided(data.view(dtype)[offset:], shape, steps)
 
@@ -215,6 +227,9 @@ def _stored(name: str, path: Path, view: View, files: dict[str, Member]) -> Stor
 
 LITERALS = {f"BIN{kind}" for kind in ("UNICODE", "INT", "INT1", "INT2", "FLOAT")}
 LITERALS |= {"SHORT_BINUNICODE", "LONG1"}
+CODES = {opcode.code.encode("latin-1"): opcode for opcode in opcodes}
+OTHERS = {"BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK", "GLOBAL", "STOP"}
+OTHERS |= {"PROTO", "FRAME"}
 # {opcode: whether it takes all values since the last mark; how many values it takes before these;
 # type of the first of the values, if it matters; function of the values, whose result is put back}
 ACTIONS: dict[str, tuple[bool, int, type | None, Callable[..., Any]]] = {
@@ -230,8 +245,8 @@ ACTIONS: dict[str, tuple[bool, int, type | None, Callable[..., Any]]] = {
     "TUPLE3": (False, 3, None, lambda *values: values),
     "SETITEM": (False, 3, dict, _set),
     "SETITEMS": (True, 1, dict, _set),
-    "APPEND": (False, 2, list, _append),
-    "APPENDS": (True, 1, list, _append),
+    "APPEND": (False, 2, list, lambda target, *items: target.__iadd__(items)),
+    "APPENDS": (True, 1, list, lambda target, *items: target.__iadd__(items)),
     "BUILD": (False, 2, dict, lambda target, state: target),  # a state has versions of modules
     "STACK_GLOBAL": (False, 2, str, _name),
     "BINPERSID": (False, 1, tuple, _storage),

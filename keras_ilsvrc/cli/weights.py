@@ -1,0 +1,247 @@
+"""The `weights` commands, which list, inspect and convert files of trained weights."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from keras_ilsvrc import files
+from keras_ilsvrc.cli.options import FAULT, Json, check_file, complete_nets, print_next, table_of
+from keras_ilsvrc.errors import InputError, counted, nearest, printable
+from keras_ilsvrc.nets import NETS, info
+from keras_ilsvrc.terminal.streams import quiet, quiet_tensorflow
+from keras_ilsvrc.weights.sources import SOURCES, Source, source_named
+from keras_ilsvrc.weights.sources.facts import facts as texts
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.weights.load import Report
+    from keras_ilsvrc.weights.recognise import Match
+    from keras_ilsvrc.weights.reference import Original
+    from keras_ilsvrc.weights.tensors import Tensors
+
+SHOWN = 12  # maximum number of tensors printed without --all
+WIDE = 300  # width of tables if the output is no terminal, so that each row is one line
+SUFFIX = ".weights.h5"
+TOLERANCE = 1e-4  # largest accepted difference from the original, relative to the scale
+
+File = Annotated[Path, typer.Argument(help="Weight file.")]
+Sha256 = Annotated[str | None, typer.Option("--sha256", help="SHA-256 that the file must have.")]
+app = typer.Typer(no_args_is_help=True, help="List, inspect and convert files of trained weights.")
+
+
+@app.command("list")
+def list_sources(
+    net: Annotated[str, typer.Argument(help="Network.", autocompletion=complete_nets)] = "*",
+) -> None:
+    """List the published weights of networks."""
+    rows = [source for source in SOURCES if fnmatchcase(source.net, net)]
+    if not rows:
+        known = sorted({source.net for source in SOURCES})
+        raise InputError(f"no published weights of {net!r} are known; {nearest(net, known)}")
+    keys = ("file", "accuracy", "licence", "download")
+    cells = ((one.net, one.name, *map(texts(one).get, keys)) for one in rows)
+    _print(("net", "source", *keys), cells)
+
+
+@app.command("inspect")
+def inspect(
+    file: File,
+    sha256: Sha256 = None,
+    everything: Annotated[bool, typer.Option("--all", help="Print every tensor.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a weight file contains and which networks it fits."""
+    from keras_ilsvrc.weights.readers import read
+    from keras_ilsvrc.weights.recognise import closest, recognise
+
+    tensors = read(file, sha256)
+    stored, matches = tensors.stored, recognise(tensors)
+    facts: dict[str, Any] = {
+        "file": str(file),
+        "format": tensors.format,
+        "bytes": file.stat().st_size,
+        "values": sum(math.prod(one.shape) for one in stored.values()),
+        "tensors": [(name, _shape(one.shape), str(one.dtype)) for name, one in stored.items()],
+        "fits": [(one.source.net, one.source.name, one.classes) for one in matches],
+        "reason": None if matches else closest(tensors),
+    }
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    totals = [counted(facts["bytes"], "byte"), counted(len(stored), "tensor")]
+    totals += [counted(facts["values"], "value"), *sorted({row[2] for row in facts["tensors"]})]
+    print(f"{printable(str(file))}: {', '.join([tensors.format, *totals])}\n")
+    shown = facts["tensors"][: None if everything else SHOWN]
+    _print(("tensor", "shape", "dtype"), shown)
+    if len(shown) < len(stored):
+        print(f"... {counted(len(stored) - len(shown), 'more tensor')} (--all shows all)")
+    print()
+    for one in matches:
+        print(f"fits {_described(one)}")
+    if matches:
+        net = matches[0].source.net
+        print(_code(file, matches[0], {}))
+        print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
+    else:
+        print(f"fits no network: {printable(facts['reason'])}")
+
+
+@app.command("convert")
+def convert(
+    file: File,
+    net: Annotated[str, typer.Option(help="Network.", autocompletion=complete_nets)],
+    out: Annotated[Path, typer.Option(help=f"File to write, which ends in {SUFFIX}.")],
+    source: Annotated[str | None, typer.Option(help="Source (default: recognised).")] = None,
+    classes: Annotated[int | None, typer.Option(help="Expected number of classes.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Compare with the original in onnx, torch or keras.")
+    ] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="Image to compare on.")] = None,
+    sha256: Sha256 = None,
+    as_json: Json = False,
+) -> None:
+    """Convert a weight file for a network. Nothing is written if a tensor does not fit."""
+    from keras_ilsvrc.weights.reference import check_runtime
+
+    check_file("--out", out, SUFFIX)
+    if reference is not None:
+        check_runtime(reference)
+    tensors, found = _found(file, net, source, classes, sha256)
+    if out.exists() and out.samefile(file):
+        raise InputError(f"--out is {out}, the file to convert; choose another name")
+    quiet_tensorflow()
+    with quiet(), Console(stderr=True).status(f"converting {printable(str(file))}"):
+        original, report = _loaded(tensors, found)
+        differences = _compared(original, report, reference, image) if reference else {}
+        wrong = [f"{name} by {x:.1e}" for name, x in differences.items() if x > TOLERANCE]
+        if not wrong:
+            with files.whole(out) as part:
+                original.model.save_weights(part)
+    if as_json:
+        facts = {"net": net, "source": found.source.name, "classes": found.classes}
+        table = {"rows": [row._asdict() for row in report.rows], "left_out": report.left_out}
+        print(json.dumps({**facts, **table, "differences": differences}, indent=2))
+    else:
+        _print_report(report, differences, found.source)
+    if wrong:
+        line = f"{file}: outputs differ from the original's, first of {wrong[0]} of the scale"
+        line += f"; expected at most {TOLERANCE:g}; nothing is written"
+        print(printable(f"error: {line}"), file=sys.stderr)
+        raise typer.Exit(FAULT)
+    if not as_json:
+        print(f"\n{printable(str(out))}: {_described(found)}")
+        print(_code(out, found, found.source.options))
+
+
+def _found(
+    file: Path, net: str, name: str | None, classes: int | None, sha256: str | None
+) -> "tuple[Tensors, Match]":
+    """Return the tensors of a file, its source for a net, and its number of classes.
+
+    Raises:
+        InputError: If the file cannot be read, is of another net or has other classes, or if the
+            source is unknown.
+    """
+    from keras_ilsvrc.nets.pretrained import find
+    from keras_ilsvrc.weights.recognise import Match
+
+    named = None if name is None else source_named(name, net)
+    found = find(info(net), file, sha256)
+    source = named or found.source
+    if found.tensors is None or source is None:
+        raise InputError(f"{file}: is of this package already; pass it to build({net!r}, weights=)")
+    match = Match(source, found.classes)
+    if classes not in (None, found.classes):
+        raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; leave it out")
+    return found.tensors, match
+
+
+def _loaded(tensors: "Tensors", found: "Match") -> "tuple[Original, Report]":
+    """Return the net of a source with the weights of a file, and the report about them."""
+    from keras_ilsvrc.nets.build import build
+    from keras_ilsvrc.weights.load import assign
+    from keras_ilsvrc.weights.preprocessing import remember
+    from keras_ilsvrc.weights.reference import Original
+
+    source, head = found.source, found.classes is not None
+    options = {"classifier_activation": None, "input_shape": source.input_shape, **source.options}
+    model = build(source.net, include_top=head, classes=found.classes, **options)
+    try:
+        report = assign(model, tensors, source.layout, head)
+    except InputError as error:
+        for line in getattr(error, "__notes__", ()):
+            print(printable(line), file=sys.stderr)
+        raise
+    remember(model, source, report)
+    layers = {row.theirs: row.ours.rpartition("/")[0] for row in report.rows}
+    return Original(model, tensors, source, layers), report
+
+
+def _compared(
+    original: "Original", report: "Report", runtime: str, paths: list[Path] | None
+) -> dict[str, float]:
+    """Return the differences of a model's layers from the original's, on images."""
+    from keras_ilsvrc.runs.exporting import sample_images
+    from keras_ilsvrc.weights.preprocessing import preprocess
+    from keras_ilsvrc.weights.reference import compare
+
+    model, rows = original.model, original.source.preprocessing
+    shape = model.inputs[0].shape
+    resized = any(row["op"].startswith("resize") for row in rows)
+    samples = sample_images((1, None, None, shape[-1]) if resized else shape, rows)
+    bgr = any("channels reversed" in row.steps for row in report.rows)
+    return compare(original, [preprocess(one, model) for one in paths or samples], bgr, runtime)
+
+
+def _print_report(report: "Report", differences: dict[str, float], source: Source) -> None:
+    """Print a row for each tensor, totals, notes, and the difference of each layer."""
+    rows = (
+        (row.theirs, _shape(row.stored_shape), ", ".join(row.steps), row.ours, _shape(row.shape))
+        for row in report.rows
+    )
+    _print(("theirs", "shape", "done", "ours", "shape of ours"), rows)
+    values = sum(math.prod(row.shape) for row in report.rows)
+    print(f"\n{counted(len(report.rows), 'tensor')}, {counted(values, 'value')}")
+    if report.left_out:
+        print(f"left out: {printable(', '.join(report.left_out))}")
+    for note in source.notes:
+        print(f"note: {note}")
+    if differences:
+        print("\nlargest difference of outputs from the original's, relative to the scale:")
+        _print(("layer", "difference"), ((layer, f"{x:.1e}") for layer, x in differences.items()))
+
+
+def _print(headings: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
+    table = table_of(headings, headings)
+    for row in rows:
+        table.add_row(*(printable(str(cell)) for cell in row))
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table, markup=False, highlight=False)
+
+
+def _described(found: "Match") -> str:
+    what = "without classifier" if found.classes is None else f"{found.classes:,} classes"
+    return f"{found.source.net} as {found.source.name}, {what}"
+
+
+def _code(path: Path, found: "Match", options: Mapping[str, Any]) -> str:
+    """Return the line of Python that builds a network with the weights of a file."""
+    net, given = found.source.net, {"weights": str(path), **options}
+    if found.classes is None:
+        given["include_top"] = False
+    elif found.classes != NETS[net].classes:
+        given["classes"] = found.classes
+    words = [f"{key}={value!r}" for key, value in given.items()]
+    return printable(f"keras_ilsvrc.build({', '.join([repr(net), *words])})")
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "one value"

@@ -1,0 +1,253 @@
+"""Comparison of a model, layer by layer, with the original of its weights in another runtime.
+
+Keras and the other runtimes are imported only when they are needed.
+"""
+
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import getmembers, isfunction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keras_ilsvrc.errors import InputError, nearest, reason
+from keras_ilsvrc.weights.check import check
+from keras_ilsvrc.weights.sources.source import Source
+from keras_ilsvrc.weights.tensors import Tensors
+
+if TYPE_CHECKING:
+    import keras
+
+OUTPUT = "predictions"  # our name of the last layer
+# Nodes of ONNX files between the logits and the output.
+AFTER = {"Softmax", "Reshape", "Flatten", "Identity", "Squeeze", "Dropout"}
+AUTOMATIC = r"(conv2d|batch_normalization)(_\d+)?"  # names of layers that Keras makes up
+# {source: module that has its models, function that returns a model by name}
+TORCH = {
+    "torchvision": ("torchvision.models", "get_model"),
+    "timm": ("timm", "create_model"),
+    "pytorchcv": ("pytorchcv.model_provider", "get_model"),
+}
+
+Run = Callable[[np.ndarray], Mapping[str, Any]]  # from images to {our layer: outputs}
+
+
+class Original(NamedTuple):
+    """Original of a model's weights.
+
+    Attributes:
+        model: Our model.
+        tensors: The file of the weights.
+        source: The source of the weights.
+        layers: {name of a tensor: our layer that takes its values}; others are left out.
+    """
+
+    model: "keras.Model"
+    tensors: Tensors
+    source: Source
+    layers: Mapping[str, str]
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None without a classifier."""
+        shape = self.model.outputs[0].shape
+        return shape[-1] if len(shape) == 2 else None
+
+    def places(self, place_of: Callable[[str], str]) -> dict[str, str]:
+        """Return {layer of the original: our layer}, if all its tensors go to this layer.
+
+        `place_of` is a function from the name of a tensor to the name of the original's layer.
+        """
+        found: dict[str, set[str]] = {}
+        for name, stored in self.tensors.stored.items():
+            if stored.shape:  # a counter has no effect on outputs
+                found.setdefault(place_of(name), set()).add(self.layers.get(name, ""))
+        return {place: min(ours) for place, ours in found.items() if len(ours) == 1 and any(ours)}
+
+
+def check_runtime(name: str) -> None:
+    """Raise an InputError if a runtime is unknown, or a package that it needs is missing."""
+    if name not in RUNTIMES:
+        raise InputError(f"reference is {name!r}; {nearest(name, RUNTIMES)}")
+    _check_packages(*RUNTIMES[name][0])
+
+
+def compare(
+    original: Original, images: Sequence[np.ndarray], bgr: bool, name: str
+) -> dict[str, float]:
+    """Return {our layer: largest difference from the original's output, relative to the scale}.
+
+    The activation of a layer is applied to the original's output too, since many frameworks have
+    activations in layers of their own.
+
+    Args:
+        original: The original, and our model with its weights, without softmax.
+        images: Preprocessed images (1, height, width, channels), RGB.
+        bgr: Whether the original takes BGR.
+        name: Name of the runtime, one of `RUNTIMES`.
+
+    Raises:
+        InputError: If the runtime cannot run the original, or an output is not finite or has
+            another shape.
+    """
+    from keras_ilsvrc.layers.graph import leaf_calls, run_call, walk
+
+    channels_first, net = RUNTIMES[name][1], walk(original.model)
+    found: dict[str, float] = {}
+    for image, outputs in zip(images, _outputs(original, images, bgr, name), strict=True):
+        values = {id(net.inputs[0]): image}
+        for call in leaf_calls(net):
+            run_call(call, values)
+            if call.name in outputs:
+                activation = getattr(call.operation, "activation", None) or np.asarray
+                theirs = np.asarray(activation(np.asarray(outputs[call.name])))
+                if channels_first and theirs.ndim == 4:
+                    theirs = theirs.transpose(0, 2, 3, 1)
+                ours = np.asarray(values[id(call.outputs[0])])
+                if theirs.size == ours.size:
+                    theirs = theirs.reshape(ours.shape)  # a convolution, not a dense layer
+                difference = check(ours, theirs, float("inf"), call.name)
+                found[call.name] = max(found.get(call.name, 0.0), difference)
+    return found
+
+
+def _outputs(
+    original: Original, images: Sequence[np.ndarray], bgr: bool, name: str
+) -> list[Mapping[str, Any]]:
+    """Return {our layer: outputs of the original's layer} for each image."""
+    _, channels_first, load = RUNTIMES[name]
+    axes = (0, 3, 1, 2) if channels_first else (0, 1, 2, 3)
+    given = [(image[..., ::-1] if bgr else image).transpose(axes) for image in images]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other versions of the framework
+            run = load(original)
+            return [dict(run(np.ascontiguousarray(image))) for image in given]
+    except InputError:
+        raise
+    except Exception as error:
+        path = original.tensors.path
+        raise InputError(f"{path}: {name} cannot run the original: {reason(error)}") from error
+
+
+def _check_packages(*names: str) -> None:
+    if any(find_spec(name) is None for name in names):
+        packages = " ".join(names)
+        raise InputError(f"the reference needs {packages}; run python -m pip install {packages}")
+
+
+def _called(file: str, known: Iterable[str]) -> str:
+    """Return the longest of the known names of models with which the name of a file begins."""
+
+    def letters(text: str) -> str:
+        return re.sub(r"[\W_]", "", text).lower()
+
+    found = [name for name in known if letters(file).startswith(letters(name))]
+    if not found:
+        raise InputError(f"the reference has no model for the file {file}; use another reference")
+    return max(found, key=len)
+
+
+def _onnx(original: Original) -> Run:
+    """Return a function that runs the file itself, with outputs of all nodes with weights."""
+    import onnx
+    import onnxruntime
+
+    proto = onnx.load(original.tensors.path, load_external_data=False)
+    graph = proto.graph
+    # {name of a constant: our layers whose weights it depends on}
+    owners = {one.name: {original.layers.get(one.name, "")} for one in graph.initializer}
+    (image,) = (one.name for one in graph.input if one.name not in owners)
+    nodes, made = dict[str, Any](), dict[str, str]()
+    for node in graph.node:  # in topological order
+        used = [owners[name] for name in node.input if name in owners]
+        layers = set[str]().union(*used)
+        nodes |= dict.fromkeys(node.output, node)
+        if len(used) == len(node.input):  # for example a transposed kernel
+            owners |= dict.fromkeys(node.output, layers)
+        elif len(layers) == 1 and any(layers):
+            made[min(layers)] = node.output[0]
+    last = graph.output[0].name
+    while last in nodes and nodes[last].op_type in AFTER:
+        last = nodes[last].input[0]
+    made[OUTPUT] = last
+    del graph.output[:]
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(made.values()))
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+
+    def run(images: np.ndarray) -> Mapping[str, Any]:
+        outputs = session.run(None, {image: images})
+        named = dict(zip((one.name for one in graph.output), outputs, strict=True))
+        return {layer: named[name] for layer, name in made.items()}
+
+    return run
+
+
+def _torch(original: Original) -> Run:
+    """Return a function that runs the model of torchvision, timm or pytorchcv."""
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type] # ends a process with TensorFlow
+    import torch
+
+    source, outputs = original.source, dict[str, Any]()
+    if source.name not in TORCH:
+        raise InputError(f"torch has no models of {source.name}; use another reference")
+    _check_packages(source.name)
+    module, make = import_module(TORCH[source.name][0]), TORCH[source.name][1]
+    known = getattr(module, "list_models", lambda: [source.file.partition("-")[0]])()
+    model = getattr(module, make)(_called(source.file, known), num_classes=original.classes or 1000)
+    model.eval()
+    if original.tensors.format == "torch":
+        state = torch.load(original.tensors.path, "cpu", weights_only=True)
+        state = state.get("state_dict", state)
+    else:
+        state = {name: torch.from_numpy(values) for name, values in original.tensors.items()}
+    model.load_state_dict(state, strict=False)  # auxiliary classifiers may be missing
+
+    def keep(layer: str) -> Callable[..., None]:
+        # copied, because the activation that follows may overwrite its input
+        return lambda module, given, made: outputs.update({layer: made.numpy().copy()})
+
+    for place, ours in original.places(lambda name: name.rpartition(".")[0]).items():
+        model.get_submodule(place).register_forward_hook(keep(ours))
+
+    def run(images: np.ndarray) -> Mapping[str, Any]:
+        with torch.inference_mode():
+            made = model(torch.from_numpy(images))
+        return outputs | {OUTPUT: made.numpy()}
+
+    return run
+
+
+def _keras(original: Original) -> Run:
+    """Return a function that runs the model of keras.applications."""
+    import keras
+
+    makers = dict(getmembers(keras.applications, isfunction))
+    theirs = makers[_called(original.source.file, makers)](
+        include_top=original.classes is not None,
+        weights=None,
+        input_shape=tuple(original.model.inputs[0].shape[1:]),
+        classes=original.classes or 1000,
+        classifier_activation=None,
+    )
+    theirs.load_weights(original.tensors.path)
+    places = original.places(lambda name: name.partition("/")[0])
+    # the numbers in Keras' own names depend on the models before
+    named = {x.name: x.output for x in theirs.layers if not re.fullmatch(AUTOMATIC, x.name)}
+    found = {ours: named[name] for name, ours in places.items() if name in named}
+    return keras.Model(theirs.input, found | {OUTPUT: theirs.output})
+
+
+# {runtime: packages that it needs, whether images and maps are (images, channels, height, width),
+# function that loads the original and returns a function that runs it}
+RUNTIMES: dict[str, tuple[tuple[str, ...], bool, Callable[[Original], Run]]] = {
+    "onnx": (("onnx", "onnxruntime"), True, _onnx),
+    "torch": (("torch",), True, _torch),
+    "keras": ((), False, _keras),
+}
