@@ -162,6 +162,7 @@ ALLOWED = {
     ("nets/loading.py", "load_model"),
     ("runs/inspection.py", "load_model"),
     ("weights/export.py", "load_model"),
+    ("weights/reference.py", "eval"),  # `model.eval()` of torch
 }
 
 

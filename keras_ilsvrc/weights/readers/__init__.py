@@ -57,8 +57,8 @@ def read(path: str | Path, sha256: str | None = None) -> Tensors:
     files, keys of the state dict in torch files, paths of datasets in HDF5 files.
 
     Args:
-        path: A `.caffemodel`, `.onnx`, `.safetensors`, `.npz`, `.pth`, `.pt`, `.h5`, `.weights.h5`
-            or `.keras` file.
+        path: A `.caffemodel`, `.onnx`, `.safetensors`, `.npz`, `.pth`, `.pt`, `.th`, `.h5`,
+            `.weights.h5` or `.keras` file.
         sha256: Expected SHA-256 of the file in hexadecimal digits; None to check none.
 
     Raises:
