@@ -27,7 +27,9 @@ def same(tensors, arrays):
         assert tensors.shape(name) == values.shape == tensors[name].shape
         np.testing.assert_array_equal(tensors[name], values)
         if tensors.stored[name].rows:
-            np.testing.assert_array_equal(tensors.stored[name].rows(len(values) // 2, len(values)), values[len(values) // 2 :])
+            np.testing.assert_array_equal(
+                tensors.stored[name].rows(len(values) // 2, len(values)), values[len(values) // 2 :]
+            )
     return True
 
 

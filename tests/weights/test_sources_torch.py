@@ -276,3 +276,17 @@ def test_an_unknown_layout_is_named():
         InputError, match="layout is 'torch'; did you mean 'pytorchcv' or 'torchvision'"
     ):
         assign(None, {}, "torch")
+
+
+RECOMMENDED = {
+    **dict.fromkeys(("vgg16", "vgg19_bn", "googlenet_bn", "inception_v3_tv"), "torchvision"),
+    **dict.fromkeys(("alexnet_owt", "resnet50_v1_5"), "torchvision"),
+    **dict.fromkeys(("alexnet", "caffenet", "googlenet", "resnet50", "resnet152", "nin"), "caffe"),
+    **dict.fromkeys(("resnet50_keras", "resnet50_v2_keras", "inception_v3"), "keras"),
+}
+
+
+@pytest.mark.parametrize("net", [*RECOMMENDED, "resnet20_cifar", "vgg13_5x5"])
+def test_the_recommended_weights_are_those_of_the_original_or_a_framework(net):
+    found = sources_of(net).get("imagenet")
+    assert (found and found.name) == RECOMMENDED.get(net)
