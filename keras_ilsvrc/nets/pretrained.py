@@ -4,7 +4,7 @@ Keras is imported only when weights are set.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,6 +150,7 @@ def load(
     found: Found,
     classes: int | None,
     chosen: bool,
+    skip: Collection[str] = (),
 ) -> None:
     """Set the weights of a model, all but the classifier if the file has another or none.
 
@@ -160,6 +161,7 @@ def load(
         found: The file.
         classes: Number of classes of the model; None if it has no classifier.
         chosen: Whether the user chose this number, so that a file with another number is accepted.
+        skip: Paths of weights that keep their values, whatever is in the file.
 
     Raises:
         InputError: If the file does not fit. The weights of the model are then those before.
@@ -175,9 +177,9 @@ def load(
             shapes = _shapes(found.tensors)
             check_shapes(found.path, shapes, model, stored, part=stored is None)
     if classes is not None:
-        _check_classes(model, found, classes, stored, chosen)
+        _check_classes(model, found, classes, stored, chosen, skip)
     head = classes is not None and stored == classes
-    report = assign(model, tensors, found.layout, head)
+    report = assign(model, tensors, found.layout, head and not skip, skip)
     remember(model, found.source, report)
     level = logging.WARNING if report.kept else logging.INFO
     log.log(level, "%s: %s, %s", model.name, found.path, report)
@@ -188,7 +190,12 @@ def _shapes(tensors: "Tensors") -> Shapes:
 
 
 def _check_classes(
-    model: "keras.Model", found: Found, classes: int, stored: int | None, chosen: bool
+    model: "keras.Model",
+    found: Found,
+    classes: int,
+    stored: int | None,
+    chosen: bool,
+    skip: Collection[str],
 ) -> None:
     """Raise an InputError if the classifier of a file does not fit and may not be left out."""
     path = found.path
@@ -199,7 +206,8 @@ def _check_classes(
             f"{path}: has {has}, but {model.name} has {classes} classes; pass {advice}classes=N "
             "for a new classifier, or include_top=False"
         )
-    if stored is None and any(layer.name == "fc6" for layer in model.layers):
+    dense = any(weight.path == "fc6/kernel" for weight in model.weights)
+    if stored is None and dense and "fc6/kernel" not in skip:
         raise InputError(
             f"{path}: has no fully connected layers, which {model.name} needs; pass "
             "include_top=False"
