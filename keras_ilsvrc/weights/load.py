@@ -1,6 +1,6 @@
 """Assignment of a file's tensors to the weights of a model. Keras is imported when it is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -60,12 +60,17 @@ class Report:
 
 
 def assign(
-    model: "keras.Model", tensors: Mapping[str, np.ndarray], layout: str, head: bool = True
+    model: "keras.Model",
+    tensors: Mapping[str, np.ndarray],
+    layout: str,
+    head: bool = True,
+    skip: Collection[str] = (),
 ) -> Report:
     """Set all weights of a model from the tensors of another framework.
 
-    Names, shapes and values are checked before the first weight is set: if an error is raised, the
-    model is unchanged. Until then, the new values are in memory beside those of the model.
+    Names, shapes and values are checked before the first weight is set: if a check fails, the model
+    is unchanged. For this purpose, each tensor is read twice. At most one tensor is in memory at a
+    time.
 
     Args:
         model: Model built by this package.
@@ -75,6 +80,7 @@ def assign(
         head: Whether the classifiers must be set too. If False, a classifier with another number
             of classes keeps its initial values, and tensors of layers that the model lacks are
             left out. Tensors of auxiliary classifiers that the model lacks are always left out.
+        skip: Paths of weights that keep their initial values, whatever the tensors are.
 
     Raises:
         InputError: If a tensor has no weight, a weight has no tensor, their shapes differ, or a
@@ -87,17 +93,21 @@ def assign(
     shapes = {path: tuple(weight.shape) for path, weight in weights.items()}
     plan = _Plan(where, model.name, LAYOUTS[layout], shapes)
     found = plan.arrays(tensors)
-    left_out = plan.left_out(found, head)
+    left_out = plan.left_out(found, head, skip)
     found = {path: array for path, array in found.items() if path not in left_out}
-    kept = plan.kept(found, head)
+    kept = plan.kept(found, head, skip)
     plan.check(tensors, found, kept)
-    found = _after_flatten(model, found) if LAYOUTS[layout].channels_first else found
-    used = {path: weight for path, weight in weights.items() if path in found}
-    for path, values in _values(found, used, where).items():
-        used[path].assign(values)
+    if plan.layout.channels_first and plan.layout.matrices_first:
+        found = _after_flatten(model, found)
+    _check_finite([found[path] for path in weights if path in found], where)
+    tensor = _tensors()
+    for path, weight in weights.items():
+        if path in found:
+            weight.assign(tensor(found[path].load()))
     rows = (
-        Row(found[path].key, found[path].stored_shape, path, shapes[path], found[path].steps)
-        for path in used
+        Row(found[path].key, found[path].stored.shape, path, shapes[path], found[path].steps)
+        for path in weights
+        if path in found
     )
     return Report(tuple(rows), tuple(left_out.values()), tuple(kept))
 
@@ -139,29 +149,28 @@ class _Plan(NamedTuple):
 
     def _laid_out(self, array: Array, path: str) -> Array:
         """Return an array in Keras' order of axes and with the rank of the weight."""
-        rank = len(self.shapes.get(path, array.shape))
-        if rank == 1 and len(array.shape) > 1:  # as in old Caffe files
-            return array.flattened()
-        if rank == 2 and array.shape[:2] == (1, 1) and len(array.shape) == 4:
-            array = array.then("flattened", lambda x: x[0, 0], array.shape[2:])
-        array = array.transposed()
-        return array.flattened(keep=1) if rank == 2 and len(array.shape) == 4 else array
+        if len(array.shape) == 2 and not self.layout.matrices_first:
+            return array
+        matrix = len(self.shapes.get(path, ())) == 2 and len(array.shape) == 4
+        return array.transposed().flattened() if matrix else array.transposed()
 
-    def left_out(self, found: Arrays, head: bool) -> dict[str, str]:
+    def left_out(self, found: Arrays, head: bool, skip: Collection[str]) -> dict[str, str]:
         """Return {path: tensor name} of tensors that are not used."""
         own = set(layers_of(self.shapes))
         left = {}
         for path, array in found.items():
             lacking = path.rpartition("/")[0] not in own and not path.endswith("?")
             optional = is_auxiliary(path) or not head
-            if (lacking and optional) or (not head and self._other_classes(path, found)):
+            other = not head and self._other_classes(path, found)
+            if (lacking and optional) or other or path in skip:
                 left[path] = array.key
         return left
 
-    def kept(self, found: Arrays, head: bool) -> list[str]:
-        """Return the paths of the classifiers' weights that have no tensor, if they need none."""
+    def kept(self, found: Arrays, head: bool, skip: Collection[str]) -> list[str]:
+        """Return the paths of the weights that have no tensor, if they need none."""
         missing = (path for path in self.shapes if path not in found)
-        return [path for path in missing if not head and self.layout.is_classifier(path)]
+        free = self.layout.is_classifier
+        return [path for path in missing if path in skip or (not head and free(path))]
 
     def _other_classes(self, path: str, found: Arrays) -> bool:
         """Return whether a weight is of a classifier with another number of classes."""
@@ -228,38 +237,32 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
     return ordered
 
 
-def _values(found: Arrays, weights: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return {path: tensor} of the new values of weights, each read once.
+def _tensors() -> Callable[[np.ndarray], Any]:
+    """Return a function that makes a tensor of the backend from an array that is not used again.
 
-    Raises:
-        InputError: The first error of `_value`, with all errors as notes.
+    In TensorFlow, the tensor has no memory of its own; other functions would copy the array twice.
     """
-    values, errors = {}, []
-    for path, weight in weights.items():
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return lambda values: values
+    import tensorflow as tf
+
+    return lambda values: tf.experimental.dlpack.from_dlpack(values.__dlpack__())
+
+
+def _check_finite(found: Iterable[Array], where: str) -> None:
+    """Raise the first error of `check_finite`, with all errors as notes."""
+    errors = []
+    for array in found:
         try:
-            values[path] = _value(found[path], where, weight.dtype)
+            arrays.check_finite(array, where)
         except InputError as error:
             errors.append(error)
     for other in errors:
         errors[0].add_note(str(other))
     if errors:
         raise errors[0]
-    return values
-
-
-def _value(array: Array, where: str, dtype: str) -> Any:
-    """Return the values of an array as a tensor, or raise an InputError if one is not finite.
-
-    The array is converted in parts, and freed before the parts are joined, so that at most two
-    copies are in memory. TensorFlow copies an array twice, and keeps one copy until an operation
-    runs, which here is `copy`.
-    """
-    from keras import ops
-
-    values = arrays.finite(array, where)
-    parts = [ops.copy(ops.convert_to_tensor(part, dtype)) for part in arrays.blocks(values)]
-    del values
-    return ops.concatenate(parts, -1) if len(parts) > 1 else parts[0]
 
 
 def _first(names: "list[str] | tuple[str, ...]", most: int = 3) -> str:
