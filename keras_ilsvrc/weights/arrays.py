@@ -1,15 +1,17 @@
 """`Array`: a tensor on its way from a file to a weight, and the steps that convert its values."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.weights.tensors import Tensors
+from keras_ilsvrc.weights.tensors import Stored, Tensors
 
 Values = np.ndarray
+PART = 2**21  # bytes of a tensor that are converted at a time, so that they fit into a cache
+ALIGNMENT = 64  # TensorFlow's, in bytes
 
 
 class Array(NamedTuple):
@@ -17,26 +19,34 @@ class Array(NamedTuple):
 
     Attributes:
         key: Name of the tensor in the file.
-        stored_shape: Shape of the tensor in the file.
+        stored: The tensor in the file.
         shape: Shape after all steps.
-        load: Function that reads the tensor and applies all steps.
         steps: The steps in words, for example "transposed".
+        changes: The steps as functions.
+        axis: Axis of the values along which the rows of the tensor lie, 0 or -1; None if the steps
+            need all rows.
     """
 
     key: str
-    stored_shape: tuple[int, ...]
+    stored: Stored
     shape: tuple[int, ...]
-    load: Callable[[], Values]
     steps: tuple[str, ...] = ()
+    changes: tuple[Callable[[Values], Values], ...] = ()
+    axis: int | None = 0
 
     def then(
-        self, step: str, change: Callable[[Values], Values], shape: Sequence[int] | None = None
+        self,
+        step: str,
+        change: Callable[[Values], Values],
+        shape: Sequence[int] | None = None,
+        axis: int | None = None,
     ) -> "Array":
         """Return this array with one more step; `shape` is the shape after it, if it differs."""
-        after = self.shape if shape is None else tuple(shape)
-        load = self.load
         return self._replace(
-            shape=after, load=lambda: change(load()), steps=(*self.steps, *([step] * bool(step)))
+            shape=self.shape if shape is None else tuple(shape),
+            steps=(*self.steps, step),
+            changes=(*self.changes, change),
+            axis=axis,
         )
 
     def transposed(self) -> "Array":
@@ -44,39 +54,61 @@ class Array(NamedTuple):
         axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(len(self.shape))
         if axes is None:
             return self
-        return self.then(
-            "transposed", lambda x: x.transpose(axes), [self.shape[axis] for axis in axes]
-        )
+        shape = [self.shape[axis] for axis in axes]
+        return self.then("transposed", lambda x: x.transpose(axes), shape, -1)
 
-    def flattened(self, keep: int = 0) -> "Array":
-        """Return the array with all axes but the last `keep` as one axis."""
-        kept = self.shape[len(self.shape) - keep :]
-        shape = (math.prod(self.shape[: len(self.shape) - keep]), *kept)
-        return self.then("flattened", lambda x: x.reshape(shape), shape)
+    def flattened(self) -> "Array":
+        """Return a kernel (rows, columns, in, out) as a matrix."""
+        shape = (math.prod(self.shape[:-1]), self.shape[-1])
+        return self.then("flattened", lambda x: x.reshape(shape[0], -1), shape, self.axis)
 
     def rows_last(self, maps: tuple[int, int, int]) -> "Array":
         """Return a matrix whose rows are in the order (H, W, C) of a flattened map, not (C, H, W).
 
-        A matrix with another number of rows is returned as it is, and so is one that was stored as
-        a kernel of rows and columns.
+        A matrix that was stored as a kernel, or has another number of rows, is returned as it is.
         """
         height, width, channels = maps
-        spatial = len(self.stored_shape) == 4 and self.stored_shape[:2] != (1, 1)
-        if spatial or self.shape[0] != height * width * channels or maps[:2] == (1, 1):
+        rows = height * width * channels
+        if len(self.stored.shape) != 2 or self.shape[0] != rows or maps[:2] == (1, 1):
             return self
-        shape = self.shape
 
         def reorder(x: Values) -> Values:
             cube = x.reshape(channels, height, width, -1)
-            return cube.transpose(1, 2, 0, 3).reshape(shape)
+            return cube.transpose(1, 2, 0, 3).reshape(rows, -1)
 
-        return self.then("rows to (H, W, C)", reorder)
+        return self.then("rows to (H, W, C)", reorder, axis=self.axis)
 
     def ordered(self, axis: int, order: Sequence[int]) -> "Array":
         """Return the array with the entries along an axis in another order."""
         backward = list(order) == list(range(len(order)))[::-1]
         what = "channels reversed" if backward else "channels permuted"
-        return self.then(what, lambda x: np.take(x, order, axis))
+        along = self.axis is not None and axis == self.axis % len(self.shape)
+        return self.then(what, lambda x: np.take(x, order, axis), axis=None if along else self.axis)
+
+    def load(self) -> Values:
+        """Return all values after all steps, as float32."""
+        values = np.empty(math.prod(self.shape) * 4 + ALIGNMENT, "u1")
+        start = -values.ctypes.data % ALIGNMENT
+        values = values[start : start - ALIGNMENT].view("float32").reshape(self.shape)
+        for place, part in self._parts():
+            for change in self.changes:
+                part = change(part)
+            values[place] = part
+        return values
+
+    def _parts(self) -> Iterator[tuple[Any, Values]]:
+        """Yield parts of the tensor, and the place of each in the converted values."""
+        read, shape = self.stored.rows, self.stored.shape
+        if self.axis is None or not shape:
+            yield ..., self.stored.load()
+            return
+        if read is None:
+            values = self.stored.load()
+            read = lambda start, stop: values[start:stop]  # noqa: E731
+        count = max(1, PART // (math.prod(shape[1:]) * self.stored.dtype.itemsize))
+        for start in range(0, shape[0], count):
+            part = slice(start, min(start + count, shape[0]))
+            yield (part if self.axis == 0 else (..., part)), read(part.start, part.stop)
 
 
 Arrays = dict[str, Array]  # {path of a weight, such as `conv2_1/conv_1/kernel`: Array}
@@ -90,9 +122,11 @@ def shape_of(tensors: Mapping[str, Values], key: str) -> tuple[int, ...]:
 
 
 def array_of(tensors: Mapping[str, Values], key: str) -> Array:
-    """Return the `Array` of a tensor, before any step. The tensor is not read."""
-    shape = shape_of(tensors, key)
-    return Array(key, shape, shape, lambda: np.asarray(tensors[key]))
+    """Return the `Array` of a tensor, before any step. The tensors of a file are not read."""
+    if isinstance(tensors, Tensors):
+        return Array(key, tensors.stored[key], tensors.shape(key))
+    values = np.asarray(tensors[key])
+    return Array(key, Stored(values.shape, values.dtype, lambda: values), values.shape)
 
 
 def divide_by_factors(arrays: Arrays) -> Arrays:
@@ -113,7 +147,7 @@ def divide_by_factors(arrays: Arrays) -> Arrays:
 
 def _divided(array: Array, factor: Array) -> Array:
     def change(values: Values) -> Values:
-        (by,) = factor.load().ravel()
+        by = float(factor.load().ravel()[0])
         return values / by if by else np.zeros_like(values)
 
     return array.then("divided by factor", change)
@@ -157,24 +191,22 @@ def with_gammas(arrays: Arrays) -> Arrays:
         layer, _, word = path.rpartition("/")
         gamma = f"{layer}/gamma"
         if word == "beta" and gamma not in arrays:
-            one = beta._replace(key="(none)", stored_shape=())
-            filled[gamma] = one.then("set to 1", np.ones_like)
+            filled[gamma] = beta.then("set to 1", np.ones_like)._replace(key="(none)")
     return filled
 
 
 def check_finite(array: Array, where: str) -> None:
-    """Raise an InputError that names the tensor if one of its values is not finite."""
-    values = array.load()
-    if values.dtype.kind not in "fiu":
+    """Raise an InputError that names the tensor if one of its values is not finite in float32."""
+    if array.stored.dtype.kind not in "fiu":
         raise InputError(
-            f"{where}: {array.key} has values of type {values.dtype}; expected numbers: convert "
-            "the file"
+            f"{where}: {array.key} has values of type {array.stored.dtype}, expected numbers: "
+            "convert the file"
         )
-    # A sum is faster than a look at each value, and is finite only if each value is.
     with np.errstate(all="ignore"):
-        if np.isfinite(values.sum(dtype="float32")) or np.isfinite(values).all():
+        values = array.load() if array.axis is None else array.stored.load()
+        # A sum is faster than a look at each value, and is finite only if each value is.
+        if np.isfinite(values.sum(dtype="float32")):
             return
-    raise InputError(
-        f"{where}: a value of {array.key} is not finite; expected finite values: use another copy "
-        "of the file"
-    )
+        if np.isfinite(values.astype("float32", copy=False)).all():
+            return
+    raise InputError(f"{where}: a value of {array.key} is not finite; use another copy of the file")

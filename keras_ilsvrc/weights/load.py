@@ -1,8 +1,8 @@
 """Assignment of a file's tensors to the weights of a model. Keras is imported when it is needed."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -68,9 +68,9 @@ def assign(
 ) -> Report:
     """Set all weights of a model from the tensors of another framework.
 
-    Names, shapes and values are checked before the first weight is set: if an error is raised, the
-    model is unchanged. For this purpose, each tensor is read twice. At most one tensor is in memory
-    at a time.
+    Names, shapes and values are checked before the first weight is set: if a check fails, the model
+    is unchanged. For this purpose, each tensor is read twice. At most one tensor is in memory at a
+    time.
 
     Args:
         model: Model built by this package.
@@ -99,11 +99,12 @@ def assign(
     plan.check(tensors, found, kept)
     found = _after_flatten(model, found) if LAYOUTS[layout].channels_first else found
     _check_finite([found[path] for path in weights if path in found], where)
+    tensor = _tensors()
     for path, weight in weights.items():
         if path in found:
-            weight.assign(found[path].load())
+            weight.assign(tensor(found[path].load()))
     rows = (
-        Row(found[path].key, found[path].stored_shape, path, shapes[path], found[path].steps)
+        Row(found[path].key, found[path].stored.shape, path, shapes[path], found[path].steps)
         for path in weights
         if path in found
     )
@@ -147,13 +148,8 @@ class _Plan(NamedTuple):
 
     def _laid_out(self, array: Array, path: str) -> Array:
         """Return an array in Keras' order of axes and with the rank of the weight."""
-        rank = len(self.shapes.get(path, array.shape))
-        if rank == 1 and len(array.shape) > 1:  # as in old Caffe files
-            return array.flattened()
-        if rank == 2 and array.shape[:2] == (1, 1) and len(array.shape) == 4:
-            array = array.then("flattened", lambda x: x[0, 0], array.shape[2:])
-        array = array.transposed()
-        return array.flattened(keep=1) if rank == 2 and len(array.shape) == 4 else array
+        matrix = len(self.shapes.get(path, ())) == 2 and len(array.shape) == 4
+        return array.transposed().flattened() if matrix else array.transposed()
 
     def left_out(self, found: Arrays, head: bool, skip: Collection[str]) -> dict[str, str]:
         """Return {path: tensor name} of tensors that are not used."""
@@ -236,6 +232,20 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
         elif maps and isinstance(call.operation, layers.Dense) and path in ordered:
             ordered[path] = ordered[path].rows_last(maps)
     return ordered
+
+
+def _tensors() -> Callable[[np.ndarray], Any]:
+    """Return a function that makes a tensor of the backend from an array that is not used again.
+
+    In TensorFlow, the tensor has no memory of its own; other functions would copy the array twice.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return lambda values: values
+    import tensorflow as tf
+
+    return lambda values: tf.experimental.dlpack.from_dlpack(values.__dlpack__())
 
 
 def _check_finite(found: Iterable[Array], where: str) -> None:

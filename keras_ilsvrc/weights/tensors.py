@@ -8,11 +8,20 @@ import numpy as np
 
 
 class Stored(NamedTuple):
-    """One array in a file: its shape and dtype, and a function that reads its values."""
+    """One array in a file: its shape and dtype, and a function that reads its values.
+
+    Attributes:
+        shape: Shape of the array.
+        dtype: Data type of the array.
+        load: Function that reads all values, and checks them if the format has checksums.
+        rows: Function that reads the entries from `start` to before `stop` of the first axis; None
+            if the format does not allow it, for example because the values are compressed.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     load: Callable[[], np.ndarray]
+    rows: Callable[[int, int], np.ndarray] | None = None
 
 
 class Tensors(Mapping[str, np.ndarray]):

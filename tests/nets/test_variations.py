@@ -259,3 +259,9 @@ def test_variations_keep_the_count_where_they_must_and_only_there():
         for key, value in given.items()
     }
     assert found == keeping
+
+
+@pytest.mark.parametrize("fact", ["parameters", "top1_error", "top5_error", "protocol"])
+def test_a_varied_net_has_none_of_the_published_figures(fact):
+    assert getattr(info("alexnet"), fact) is not None
+    assert getattr(info("alexnet", lrn="none"), fact) is None

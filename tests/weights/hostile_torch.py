@@ -104,8 +104,24 @@ CALLED = called("collections.OrderedDict")
 
 OPCODES = {
     "instance": (b"(X\1\0\0\0aios\nsystem\n", "opcode INST"),
-    "object": (b"(" + INSTANCE + b"X\1\0\0\0ao", "'os.system' in data.pkl"),
-    "new": (named("torch.FloatStorage") + b")\x81", "opcode NEWOBJ"),
+    "object": (b"(" + INSTANCE + b"X\1\0\0\0ao", "'os.system' in the pickle"),
+    "new": (named("torch.FloatStorage") + b")\x81", "torch.FloatStorage"),
+    "new_gadget": (INSTANCE + pickled((COMMAND,)) + b"\x81", "'os.system' in the pickle"),
+    "unknown": (b"\xff", "the opcode ff in the pickle"),
+    "equal_hashes": (
+        b"}(" + b"".join(pickled(k * (2**61 - 1)) + b"N" for k in range(50_000)) + b"u",
+        "a int that is no name",
+    ),
+    "many_arguments": (
+        called("torch._utils._rebuild_parameter", GOOD["w"], *range(9)),
+        "_rebuild_parameter with more than 8 arguments",
+    ),
+    "pairs": (called("collections.OrderedDict", [["w"], [None]]), "other than pairs"),
+    "pairs_of_text": (called("collections.OrderedDict", "ab"), "other than pairs"),
+    "long_key": (
+        pickled(("storage", named("torch.FloatStorage"), "0" * 501, "", 2)) + b"Q",
+        "refe",
+    ),
     "new_ex": (b"\x92", "opcode NEWOBJ_EX"),
     "extension": (b"\x82\1", "opcode EXT1"),
     "extension4": (b"\x84\1\0\0\0", "opcode EXT4"),
@@ -121,7 +137,7 @@ OPCODES = {
     "folded_name": (folded(60) + pickled("system") + b"\x93", "STACK_GLOBAL of a tuple"),
     "folded_key": (b"}" + folded(60) + b"NsN", "no name, or a long name"),
     "deep_key": (b"}" + b")" + b"\x85" * 200_000 + b"Ns", "no name, or a long name"),
-    "deep_items": (called("collections.OrderedDict", [(Code(folded(60)), 1)]), "zip|argument"),
+    "deep_items": (called("collections.OrderedDict", [(Code(folded(60)), 1)]), "other than pairs"),
     "itself": (b"}q\0X\1\0\0\0ah\0s", "dictionaries that are too deep, or one"),
     "deep": (b"}X\1\0\0\0a" * 30 + b"}" + b"s" * 30, "dictionaries that are too deep"),
     "long_name": (pickled({"a" * 501: GOOD["w"]}), "no name, or a long name"),
@@ -153,11 +169,12 @@ OPCODES = {
     "not_a_tensor": (called("torch._utils._rebuild_tensor_v2", {}, 0, (2,), (1,)), "without a sto"),
 }
 TENSORS = {
-    "outside": (views("../../outside/secret", (2,)), "data/../../outside/secret"),
-    "no_storage": (views("1", (2,)), "'data/1'"),
-    "short": (views("0", (2,), length=3), "data/0 has 8 bytes, expected 12"),
-    "kind": (views("0", (2,), kind="Double"), "data/0 has 8 bytes, expected 16"),
-    "quantized": (views("0", (2,), kind="QInt8"), "'torch.QInt8Storage' in data.pkl"),
+    "outside": (views("../../outside/secret", (2,)), "no storage '../../outside/secret'"),
+    "no_storage": (views("1", (2,)), "w has no values: there is no storage '1'"),
+    "not_data": (views("data.pkl", (2,)), "no storage 'data.pkl'"),
+    "short": (views("0", (2,), length=3), "storage 0 has 8 bytes, expected 12"),
+    "kind": (views("0", (2,), kind="Double"), "storage 0 has 8 bytes, expected 16"),
+    "quantized": (views("0", (2,), kind="QInt8"), "'torch.QInt8Storage' in the pickle"),
     "shape": (views("0", (3,), length=2), r"shape \(3,\) for 2 values"),
     "offset": (views("0", (2,), offset=1, length=2), r"shape \(2,\) for 2 values"),
     "stride": (views("0", (2,), (2,)), r"shape \(2,\) for 2 values"),
@@ -175,7 +192,7 @@ TENSORS = {
 ZIPS = {
     "big_pickle": (saved(Code(bytes(2**24))), "or more than 16,777,216"),
     "script": (pickle_of(constants_pkl=b"\x80\x02)."), "TorchScript, which is code"),
-    "unended": (pickle_of(data_pkl=b"\x80\x02}"), "data.pkl has no end"),
+    "unended": (pickle_of(data_pkl=b"\x80\x02}"), "the pickle has no end"),
     "big_endian": (pickle_of(byteorder=b"big"), "byte order is not little"),
     "two_folders": (archive(PICKLE, STORAGE, ("b/data.pkl", b"N.")), "expected one folder"),
     "no_folder": (archive(("data.pkl", PICKLE[1]), ("data/0", bytes(8))), "expected one folder"),
@@ -204,14 +221,10 @@ ZIPS = {
     "half": (archive(PICKLE, STORAGE, change=lambda x: x[: len(x) // 2]), "not a zip file"),
     "no_end": (archive(PICKLE, STORAGE, change=lambda x: x[:-9]), "not a zip file"),
     "tar": (lambda path: path.write_bytes(bytes(257) + b"ustar" + bytes(762)), "is an archive"),
-    "legacy": (
-        lambda path: path.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."),
-        "is a legacy torch file",
-    ),
 }
 FILES = {
     **{
-        f"gadget_{name}.pth": (saved({"w": called(name, COMMAND)}), f"'{name}' in data.pkl")
+        f"gadget_{name}.pth": (saved({"w": called(name, COMMAND)}), f"'{name}' in the pickle")
         for name in (f"{module}.{name}" for module, names in GADGETS.items() for name in names)
     },
     **{f"opcode_{name}.pt": (opcodes(code), words) for name, (code, words) in OPCODES.items()},

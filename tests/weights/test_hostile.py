@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import hostile_hdf5
+import hostile_legacy
 import hostile_torch
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from writers import (
     write_caffe,
     write_hdf5,
     write_keras,
+    write_legacy,
     write_npz,
     write_onnx,
     write_safetensors,
@@ -38,9 +40,10 @@ GOOD = {
     "a.npz": write_npz,
     "a.onnx": write_onnx,
     "a.pth": write_torch,
+    "a.th": write_legacy,
     "a.safetensors": write_safetensors,
 }
-WRITTEN = {**hostile_torch.FILES, **hostile_hdf5.FILES}
+WRITTEN = {**hostile_torch.FILES, **hostile_legacy.FILES, **hostile_hdf5.FILES}
 WORDS = {name: words for name, (_, words) in {**WRITTEN, **REFUSED}.items()}
 
 
@@ -133,7 +136,7 @@ def resnet20():
     return build("resnet20_cifar")
 
 
-@pytest.mark.parametrize("suffix", ["pth", "h5", "keras", "npz", "onnx", "safetensors"])
+@pytest.mark.parametrize("suffix", ["pth", "th", "h5", "keras", "npz", "onnx", "safetensors"])
 @pytest.mark.parametrize("fault", UNFIT)
 def test_tensors_that_do_not_fit_change_nothing(tmp_path, resnet20, suffix, fault):
     changes, words = UNFIT[fault]
@@ -159,6 +162,7 @@ ALLOWED = {
     ("nets/loading.py", "load_model"),
     ("runs/inspection.py", "load_model"),
     ("weights/export.py", "load_model"),
+    ("weights/reference.py", "eval"),  # `model.eval()` of torch
 }
 
 

@@ -8,7 +8,9 @@ from keras import layers, ops
 from keras_ilsvrc import build
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.weights.check import check
+from keras_ilsvrc.weights.layouts import LAYOUTS
 from keras_ilsvrc.weights.load import assign
+from keras_ilsvrc.weights.recognise import recognise
 from keras_ilsvrc.weights.sources import sources_of
 
 pytestmark = pytest.mark.tensorflow
@@ -36,6 +38,32 @@ def randomise(net, x):
         norm.moving_variance.assign(deviation**2 * random.uniform(0.5, 1.5, deviation.shape))
 
 
+def as_legacy(net):
+    """The weights of a model under the names of datasets in a legacy .h5 file."""
+    named = [(layer.name, weight) for layer in net.layers for weight in layer.weights]
+    return {f"{layer}/{layer}/{weight.name}:0": weight for layer, weight in named}
+
+
+VGG = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+
+
+@pytest.mark.parametrize("net", VGG)
+def test_files_of_vgg_are_recognised_by_their_old_names(net):
+    shapes, inner = {}, 3
+    for block, (count, maps) in enumerate(zip(VGG[net], (64, 128, 256, 512, 512)), 1):
+        for number in range(1, count + 1):
+            shapes[f"block{block}_conv{number}"] = (3, 3, inner, maps)
+            inner = maps
+    dense = {"fc1": (25088, 4096), "fc2": (4096, 4096), "predictions": (4096, 1000)}
+    source = sources_of(net)["keras"]
+    for classes, kernels in ((1000, {**shapes, **dense}), (None, shapes)):
+        tensors = {}
+        for layer, shape in kernels.items():
+            tensors[f"{layer}/{layer}_W_1:0"] = np.broadcast_to(np.float32(0), shape)
+            tensors[f"{layer}/{layer}_b_1:0"] = np.broadcast_to(np.float32(0), shape[-1:])
+        assert recognise(tensors) == [(source, classes)]
+
+
 @pytest.mark.parametrize(
     ("name", "theirs", "size"),
     [
@@ -61,8 +89,13 @@ def test_equals_keras_applications(name, theirs, size):
     x = np.random.default_rng(0).normal(0, 50, (4, size, size, 3)).astype("float32")
     x *= np.array([0.3, 1, 2, 1], "float32").reshape(4, 1, 1, 1)
     randomise(net, x)
-    layout = sources_of(name)["keras"].layout
-    assign(model, {weight.path: weight for weight in net.weights}, layout)
+    source = sources_of(name)["keras"]
+    layout, legacy = source.layout, as_legacy(net)
+    if not name.startswith("vgg"):  # at this size, their dense layers are smaller
+        assert recognise(legacy) == [(source, 10)]
+    assign(model, legacy, layout)
+    given = {weight.path: weight for weight in net.weights}
+    assert [*LAYOUTS[layout].paths(given).values()] == [*LAYOUTS[layout].paths(legacy).values()]
     bgr = layout in ("keras_vgg", "keras_resnet")  # ours takes RGB
     expected = ops.convert_to_numpy(net(x[..., ::-1] if bgr else x, training=False))
     ground, what = expected.mean(0), f"logits of {name} at {size}"

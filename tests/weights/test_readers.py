@@ -47,6 +47,10 @@ def same(tensors, arrays, format):
         assert tensors.shape(name) == values.shape == tensors[name].shape
         assert tensors.stored[name].dtype == values.dtype == tensors[name].dtype
         np.testing.assert_array_equal(tensors[name], values)
+        if tensors.stored[name].rows:
+            np.testing.assert_array_equal(
+                tensors.stored[name].rows(len(values) // 2, len(values)), values[len(values) // 2 :]
+            )
     return True
 
 

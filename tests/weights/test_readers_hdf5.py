@@ -26,6 +26,10 @@ def same(tensors, arrays):
         assert tensors.stored[name].dtype == values.dtype == tensors[name].dtype
         assert tensors.shape(name) == values.shape == tensors[name].shape
         np.testing.assert_array_equal(tensors[name], values)
+        if tensors.stored[name].rows:
+            np.testing.assert_array_equal(
+                tensors.stored[name].rows(len(values) // 2, len(values)), values[len(values) // 2 :]
+            )
     return True
 
 

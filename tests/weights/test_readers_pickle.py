@@ -14,6 +14,7 @@ from writers import Code, called, named, pickled, tensor, torch_of, write_torch
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.weights import read
+from keras_ilsvrc.weights.readers import pickles
 from keras_ilsvrc.weights.readers import torch as reader
 
 DTYPES = ["float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"]
@@ -28,6 +29,10 @@ def same(tensors, arrays):
         assert tensors.stored[name].dtype == values.dtype == tensors[name].dtype
         assert tensors.shape(name) == values.shape == tensors[name].shape
         np.testing.assert_array_equal(tensors[name], values)
+        if tensors.stored[name].rows:
+            np.testing.assert_array_equal(
+                tensors.stored[name].rows(len(values) // 2, len(values)), values[len(values) // 2 :]
+            )
     return True
 
 
@@ -94,16 +99,17 @@ def test_state_dict_of_modules(tmp_path):
 class Saver(pickle.Pickler):
     """Writes arrays as torch does; `modules` stand for those of torch."""
 
-    def __init__(self, file, protocol, modules):
+    def __init__(self, file, protocol, modules, legacy):
         super().__init__(file, protocol)
-        self.modules, self.storages = modules, []
+        self.modules, self.storages, self.legacy = modules, [], legacy
 
     def persistent_id(self, value):
         if not isinstance(value, memoryview):
             return None
         self.storages.append(value)
         key = str(len(self.storages) - 1)
-        return ("storage", self.modules["torch"].FloatStorage, key, "cpu", value.nbytes // 4)
+        kind, view = self.modules["torch"].FloatStorage, (None,) * self.legacy
+        return ("storage", kind, key, "cpu", value.nbytes // 4, *view)
 
     def reducer_override(self, value):
         if not isinstance(value, np.ndarray):
@@ -113,8 +119,9 @@ class Saver(pickle.Pickler):
         return self.modules["torch._utils"]._rebuild_tensor_v2, arguments
 
 
+@pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_protocols_of_pickle(tmp_path, monkeypatch, protocol):
+def test_protocols_of_pickle(tmp_path, monkeypatch, protocol, legacy):
     names = {"torch": "FloatStorage", "torch._utils": "_rebuild_tensor_v2"}
     modules = {name: types.ModuleType(name) for name in names}
     for module, name in names.items():
@@ -122,8 +129,17 @@ def test_protocols_of_pickle(tmp_path, monkeypatch, protocol):
         monkeypatch.setitem(sys.modules, module, modules[module])
     arrays = {f"layer{n}.weight": np.full((n, 3), n, "f4") for n in range(1, 300)}
     file = io.BytesIO()
-    saver = Saver(file, protocol, modules)
+    for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}) if legacy else ():
+        pickle.dump(part, file, protocol)
+    saver = Saver(file, protocol, modules, legacy)
     saver.dump(collections.OrderedDict(arrays))
+    if legacy:
+        pickle.dump([str(key) for key in range(len(arrays))], file, protocol)
+        for one in saver.storages:
+            file.write((one.nbytes // 4).to_bytes(8, "little") + one)
+        (tmp_path / "a.pth").write_bytes(file.getvalue())
+        assert same(read(tmp_path / "a.pth"), arrays)
+        return
     storages = {f"data/{key}": bytes(one) for key, one in enumerate(saver.storages)}
     content = {"data.pkl": file.getvalue(), **storages}
     assert same(read(torch_of(tmp_path / "a.pth", {}, content)), arrays)
@@ -148,13 +164,13 @@ def test_values_are_read_when_they_are_used(tmp_path):
 def test_limits(tmp_path, monkeypatch):
     path = write_torch(tmp_path / "a.pth", {"w": VALUES.astype("f4"), "v": np.zeros(3, "f4")})
     assert len(read(path)) == 2
-    for name, words in {
-        "TENSORS": "more than 1 tensors",
-        "OPCODES": "or more than 1 opcodes",
-        "PICKLE": "or more than 1",
-    }.items():
+    for module, name, words in (
+        (reader, "TENSORS", "more than 1 tensors"),
+        (pickles, "OPCODES", "or more than 1 opcodes"),
+        (reader, "PICKLE", "or more than 1"),
+    ):
         with monkeypatch.context() as patch:
-            patch.setattr(reader, name, 1)
+            patch.setattr(module, name, 1)
             with pytest.raises(InputError, match=words):
                 read(path)
 
@@ -180,7 +196,7 @@ def test_random_damage_of_the_pickle(count):
         for place in random.integers(len(content), size=random.integers(1, 4)):
             damaged[place] = random.integers(256)
         try:
-            reader.interpret(bytes(damaged))
+            pickles.interpret(pickles.opcodes_in(io.BytesIO(damaged)), set())
         except (ValueError, IndexError, KeyError, TypeError):
             continue
 
@@ -194,8 +210,9 @@ def test_files_of_torch(tmp_path):
     optimizer = torch.optim.SGD(module.parameters(), 0.1, momentum=0.9)
     state = {**module.state_dict(), "half": torch.randn(3, 4).half().t(), "e": torch.zeros(0, 3)}
     saved = {"state_dict": state, "optimizer": optimizer.state_dict(), "epoch": 3}
-    for protocol in (2, 4):
-        torch.save(saved, tmp_path / "a.pth", pickle_protocol=protocol)
+    for protocol, zipped in ((2, True), (4, True), (2, False), (4, False)):
+        options = {"pickle_protocol": protocol, "_use_new_zipfile_serialization": zipped}
+        torch.save(saved, tmp_path / "a.pth", **options)
         assert same(read(tmp_path / "a.pth"), {key: one.numpy() for key, one in state.items()})
     torch.save({"w": (wide := torch.randn(5, 7).bfloat16())}, tmp_path / "a.pth")
     assert same(read(tmp_path / "a.pth"), {"w": wide.float().numpy()})

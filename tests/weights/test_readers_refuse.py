@@ -83,7 +83,11 @@ REFUSED = {
     "empty.npz": (b"", "is empty; download it again"),
     "page.pth": (HTML, "is a web page"),
     "pointer.h5": (LFS, "is a Git LFS pointer.*`git lfs pull`"),
-    "legacy.pth": (pickle.dumps(0x1950A86A20F9469CFC6C, 2), "legacy torch.*weights_only=True"),
+    "pickle.pth": (
+        pickle.dumps({"w": 1}, 2),
+        r"is a pickle .* can run code; save .* `numpy\.savez`",
+    ),
+    "sys_info.pth": (b"sys_info\0" + bytes(248) + b"ustar\0", "is a torch file of 2016.*; if you"),
     "packed.caffemodel": (b"\x1f\x8b\x08" + bytes(90), "is an archive; unpack it"),
     "one.npz": (npy(2), r"is one array without a name.*numpy\.savez"),
     "weights.pb": (caffe(), r"not recognised.*suffix '\.pb', expected one of .*\.caffemodel"),

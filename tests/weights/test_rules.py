@@ -7,10 +7,15 @@ from keras import layers, ops
 
 from keras_ilsvrc import InputError, build
 from keras_ilsvrc.layers import GroupedConv2D
-from keras_ilsvrc.weights import arrays, keras_applications, names, pytorchcv, torchvision
+from keras_ilsvrc.weights import arrays
 from keras_ilsvrc.weights.check import check
+from keras_ilsvrc.weights.layouts import LAYOUTS, Layout
+from keras_ilsvrc.weights.layouts.torch import TENSORS
+from keras_ilsvrc.weights.load import assign
+from keras_ilsvrc.weights.tensors import Stored
 
 EPSILON = 1e-3
+SAME_NAMES = Layout(TENSORS, {"(.+)": r"\1"}, biases_folded=True)
 
 
 def normal(*shape, seed=0):
@@ -39,10 +44,11 @@ def convolved(x, kernel, groups=1):
     return y
 
 
-def fill(model, state):
-    """From torch's layout, with names as they are."""
-    named = arrays.fold_biases(arrays.from_torch(state), model)
-    arrays.fill(model, arrays.reorder(named, model))
+@pytest.fixture
+def fill(monkeypatch):
+    """A function that sets a model's weights from torch's layout, with names as they are."""
+    monkeypatch.setitem(LAYOUTS, "same_names", SAME_NAMES)
+    return lambda model, state: assign(model, state, "same_names")
 
 
 def first(model, x):
@@ -52,7 +58,7 @@ def first(model, x):
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-def test_a_kernel_of_torch_convolves_alike(groups):
+def test_a_kernel_of_torch_convolves_alike(groups, fill):
     x, kernel, bias = normal(4, 5, 4), normal(6, 4 // groups, 3, 2), normal(6, seed=1)
     model = chain(GroupedConv2D(6, (3, 2), groups=groups, name="conv"))
     fill(model, {"conv.weight": kernel, "conv.bias": bias})
@@ -61,16 +67,41 @@ def test_a_kernel_of_torch_convolves_alike(groups):
 
 
 @pytest.mark.parametrize("between", [[], [layers.Dropout(0.5)]])
-def test_a_matrix_behind_a_flatten_layer_takes_maps_one_by_one(between):
+def test_a_matrix_behind_a_flatten_layer_takes_maps_one_by_one(between, fill):
     x, matrices = normal(4, 5, 4), [normal(7, 80), normal(3, 7)]
     dense = [layers.Dense(len(m), use_bias=False, name=f"fc{i}") for i, m in enumerate(matrices)]
     model = chain(layers.Flatten(), *between, *dense)
-    fill(model, {f"fc{i}.weight": matrix for i, matrix in enumerate(matrices)})
+    report = fill(model, {f"fc{i}.weight": matrix for i, matrix in enumerate(matrices)})
+    assert [row.steps for row in report.rows] == [
+        ("transposed", "rows to (H, W, C)"),
+        ("transposed",),
+    ]
     expected = matrices[1] @ (matrices[0] @ x.ravel())
     np.testing.assert_allclose(first(model, x), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_bias_that_the_model_leaves_out_is_folded_into_the_mean():
+@pytest.mark.parametrize("by_rows", [False, True])
+def test_a_large_tensor_is_converted_in_parts(by_rows, monkeypatch):
+    monkeypatch.setattr(arrays, "PART", 1000)
+    matrix, read = normal(7, 80), []
+
+    def rows(start, stop):
+        read.append((start, stop))
+        return matrix[start:stop]
+
+    stored = Stored((7, 80), matrix.dtype, lambda: matrix, rows if by_rows else None)
+    array = arrays.Array("fc", stored, (7, 80)).transposed().rows_last((5, 4, 4))
+    expected = matrix.reshape(7, 4, 5, 4).transpose(2, 3, 1, 0).reshape(80, 7)
+    np.testing.assert_array_equal(array.load(), expected)
+    assert read == ([(0, 3), (3, 6), (6, 7)] if by_rows else [])
+    backward = array.ordered(0, range(80)[::-1])  # still in parts
+    np.testing.assert_array_equal(backward.load(), expected[::-1])
+    array = array.ordered(1, range(7)[::-1])  # needs all rows
+    np.testing.assert_array_equal(array.load(), expected[:, ::-1])
+    assert array.steps == ("transposed", "rows to (H, W, C)", "channels reversed")
+
+
+def test_a_bias_that_the_model_leaves_out_is_folded_into_the_mean(fill):
     x, kernel = normal(4, 5, 4), normal(3, 4, 1, 1)
     bias, gamma, beta, mean = (normal(3, 1, 1, seed=seed) for seed in range(1, 5))
     variance = abs(normal(3, 1, 1, seed=5)) + 0.1
@@ -92,50 +123,47 @@ def test_a_bias_that_the_model_leaves_out_is_folded_into_the_mean():
     np.testing.assert_allclose(first(model, x), expected, rtol=1e-4, atol=1e-5)
 
 
-def renamed(layer, rules):
-    (path,) = names.rename({f"{layer}/kernel": arrays.Array("", np.zeros(1))}, rules)
-    return path.removesuffix("/kernel")
-
-
 # fmt: off
 LAYERS = [
-    (torchvision.RULES, "conv3.conv", "conv2"),
-    (torchvision.RULES, "conv3.bn", "conv2_bn"),
-    (torchvision.RULES, "inception4e.branch3.0.bn", "inception_4e_5x5_reduce_bn"),
-    (torchvision.RULES, "aux2.fc1", "aux2_fc"),
-    (torchvision.RULES, "Conv2d_3b_1x1.conv", "conv3b"),
-    (torchvision.RULES, "Mixed_5d.branch3x3dbl_2.conv", "mixed_5d_double_3x3_1"),
-    (torchvision.RULES, "Mixed_7b.branch3x3dbl_2.conv", "mixed_7b_double_3x3"),
-    (torchvision.RULES, "Mixed_7b.branch3x3dbl_3b.bn", "mixed_7b_double_3x3_3x1_bn"),
-    (torchvision.RULES, "Mixed_6e.branch_pool.conv", "mixed_6e_pool_proj"),
-    (torchvision.RULES, "AuxLogits.conv1.conv", "aux_conv2"),
-    (torchvision.RULES, "layer1.0.conv1", "conv2_1/conv_1"),
-    (torchvision.RULES, "layer3.22.bn3", "conv4_23/bn_3"),
-    (torchvision.RULES, "layer4.0.downsample.0", "conv5_1/conv_shortcut"),
-    (torchvision.RULES, "layer4.0.downsample.1", "conv5_1/bn_shortcut"),
-    (pytorchcv.RULES, "features.init_block.conv2.conv1.bn", "conv2_reduce_bn"),
-    (pytorchcv.RULES, "features.stage1.unit2.branches.branch1.conv", "inception_3b_1x1"),
-    (pytorchcv.RULES, "features.stage2.unit1.branches.branch2.conv3.bn",
+    ("torchvision", "conv3.conv", "conv2"),
+    ("torchvision", "conv3.bn", "conv2_bn"),
+    ("torchvision", "inception4e.branch3.0.bn", "inception_4e_5x5_reduce_bn"),
+    ("torchvision", "aux2.fc1", "aux2_fc"),
+    ("torchvision", "Conv2d_3b_1x1.conv", "conv3b"),
+    ("torchvision", "Mixed_5d.branch3x3dbl_2.conv", "mixed_5d_double_3x3_1"),
+    ("torchvision", "Mixed_7b.branch3x3dbl_2.conv", "mixed_7b_double_3x3"),
+    ("torchvision", "Mixed_7b.branch3x3dbl_3b.bn", "mixed_7b_double_3x3_3x1_bn"),
+    ("torchvision", "Mixed_6e.branch_pool.conv", "mixed_6e_pool_proj"),
+    ("torchvision", "AuxLogits.conv1.conv", "aux_conv2"),
+    ("torchvision", "layer1.0.conv1", "conv2_1/conv_1"),
+    ("torchvision", "layer3.22.bn3", "conv4_23/bn_3"),
+    ("torchvision", "layer4.0.downsample.0", "conv5_1/conv_shortcut"),
+    ("torchvision", "layer4.0.downsample.1", "conv5_1/bn_shortcut"),
+    ("pytorchcv", "features.init_block.conv2.conv1.bn", "conv2_reduce_bn"),
+    ("pytorchcv", "features.stage1.unit2.branches.branch1.conv", "inception_3b_1x1"),
+    ("pytorchcv", "features.stage2.unit1.branches.branch2.conv3.bn",
      "inception_3c_double_3x3_2_bn"),
-    (pytorchcv.RULES, "features.stage3.unit3.branches.branch4.conv.conv",
+    ("pytorchcv", "features.stage3.unit3.branches.branch4.conv.conv",
      "inception_5b_pool_proj"),
-    (pytorchcv.RULES, "features.stage3.unit18.body.conv2.bn", "conv4_18/bn_2"),
-    (pytorchcv.RULES, "features.stage2.unit1.identity_conv.bn", "conv3_1/bn_shortcut"),
-    (pytorchcv.RULES, "features.stage2.unit1.identity_conv", "conv3_1/conv_shortcut"),
-    (keras_applications.VGG, "block3_conv2", "conv3_2"),
-    (keras_applications.VGG, "predictions", "fc8"),
-    (keras_applications.RULES, "conv4_block23_2_bn", "conv4_23/bn_2"),
-    (keras_applications.RESNET_V2, "conv4_block6_2_bn", "conv4_6/bn_3"),
-    (keras_applications.RESNET_V2, "conv4_block6_preact_bn", "conv4_6/bn_1"),
-    (keras_applications.RESNET_V2, "conv4_block1_0_conv", "conv4_1/conv_shortcut"),
-    (torchvision.RULES, "layer1.0.attention", "layer1.0.attention"),
+    ("pytorchcv", "features.stage3.unit18.body.conv2.bn", "conv4_18/bn_2"),
+    ("pytorchcv", "features.stage2.unit1.identity_conv.bn", "conv3_1/bn_shortcut"),
+    ("pytorchcv", "features.stage2.unit1.identity_conv", "conv3_1/conv_shortcut"),
+    ("keras_vgg", "block3_conv2", "conv3_2"),
+    ("keras_vgg", "predictions", "fc8"),
+    ("keras_resnet", "conv4_block23_2_bn", "conv4_23/bn_2"),
+    ("keras_resnet_v2", "conv4_block6_2_bn", "conv4_6/bn_3"),
+    ("keras_resnet_v2", "conv4_block6_preact_bn", "conv4_6/bn_1"),
+    ("keras_resnet_v2", "conv4_block1_0_conv", "conv4_1/conv_shortcut"),
+    ("torchvision", "layer1.0.attention", None),
 ]
 # fmt: on
 
 
-@pytest.mark.parametrize(("rules", "theirs", "ours"), LAYERS)
-def test_a_layer_of_theirs_is_ours(rules, theirs, ours):
-    assert renamed(theirs, rules) == ours
+@pytest.mark.parametrize(("layout", "theirs", "ours"), LAYERS)
+def test_a_layer_of_theirs_is_ours(layout, theirs, ours):
+    end = "/bias" if layout.startswith("keras") else ".bias"
+    (path,) = LAYOUTS[layout].paths([theirs + end]).values()
+    assert (path and path.rpartition("/")[0]) == ours
 
 
 ALEXNET = {
@@ -158,7 +186,7 @@ def alexnet():
 
 def test_a_chain_is_copied_layer_by_layer_in_whatever_order_it_comes(alexnet):
     model, state = alexnet
-    torchvision.copy(model, state)
+    assign(model, state, "torchvision")
     for theirs, ours in ALEXNET.items():
         kernel = ops.convert_to_numpy(model.get_layer(ours).kernel)
         axes = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
@@ -172,8 +200,8 @@ def without(state, key):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: without(s, "features.8.bias"), "no array for conv4/bias"),
-        (lambda s: without(s, "classifier.6.bias"), "no array for fc8/bias"),
+        (lambda s: without(s, "features.8.bias"), "no tensor for conv4/bias; use the weights of"),
+        (lambda s: without(s, "classifier.6.bias"), "no tensor for fc8/bias"),
         (lambda s: {**s, "extra.weight": normal(2, 2)}, "no weight for extra.weight"),
         (
             lambda s: {**s, "classifier.6.weight": normal(5, 4096)},
@@ -181,9 +209,9 @@ def without(state, key):
         ),
         (
             lambda s: {k: v for k, v in s.items() if k.startswith("features")},
-            "no array for fc6/kernel, fc6/bias, fc7/kernel and 3 more",
+            "no tensor for fc6/kernel, fc6/bias, fc7/kernel and 3 more",
         ),
-        (lambda s: {}, "no array for conv1/kernel, conv1/bias, conv2/kernel and 13 more"),
+        (lambda s: {}, "no tensor for conv1/kernel, conv1/bias, conv2/kernel and 13 more"),
     ],
 )
 def test_what_does_not_fit_is_named_in_one_line_and_changes_nothing(alexnet, change, message):
@@ -191,7 +219,7 @@ def test_what_does_not_fit_is_named_in_one_line_and_changes_nothing(alexnet, cha
     before = [ops.convert_to_numpy(weight) for weight in model.weights]
     altered = {key: values + 1 for key, values in change(state).items()}
     with pytest.raises(InputError, match=message) as caught:
-        torchvision.copy(model, altered)
+        assign(model, altered, "torchvision")
     assert str(caught.value).startswith("alexnet_owt: ")
     assert "\n" not in str(caught.value)
     for old, weight in zip(before, model.weights):
@@ -207,7 +235,7 @@ def test_two_arrays_for_one_place_are_named():
     }
     message = r"init_block.bn.weight and \S+unit1.body.conv1.bn.weight both map to conv1_bn/gamma"
     with pytest.raises(InputError, match=message):
-        pytorchcv.copy(chain(layers.BatchNormalization(name="conv1_bn")), state)
+        assign(chain(layers.BatchNormalization(name="conv1_bn")), state, "pytorchcv_preact")
 
 
 def test_equal_outputs_have_a_deviation():

@@ -114,7 +114,7 @@ def pickled(value):
     if isinstance(value, str):
         return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
     if isinstance(value, int):
-        return b"\x8a\x09" + value.to_bytes(9, "little", signed=True)
+        return b"\x8a\x10" + value.to_bytes(16, "little", signed=True)
     if isinstance(value, float):
         return b"G" + struct.pack(">d", value)
     start, end = {tuple: (b"(", b"t"), list: (b"](", b"e"), dict: (b"}(", b"u")}[type(value)]
@@ -133,15 +133,22 @@ def named(name):
     return Code(f"c{module}\n{name}\n".encode())
 
 
-def tensor(key, shape, strides=None, offset=0, kind="Float", length=None):
-    """Return a tensor of torch as a part of a pickle, by default with the strides of C."""
+def tensor(key, shape, strides=None, offset=0, kind="Float", length=None, legacy=False):
+    """Return a tensor of torch as a part of a pickle, by default with the strides of C.
+
+    In legacy files, a reference to a storage has one value more, and old files have other tensors.
+    """
     if strides is None:
         strides = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
     length = int(np.prod(shape)) if length is None else length
-    storage = pickled(("storage", named(f"torch.{kind}Storage"), key, "cuda:0", length)) + b"Q"
+    view = (None,) * legacy
+    storage = ("storage", named(f"torch.{kind}Storage"), key, "cuda:0", length, *view)
+    storage = Code(pickled(storage) + b"Q")
+    if legacy:
+        return called("torch._utils._rebuild_tensor", storage, offset, shape, strides)
     hooks = called("collections.OrderedDict")
     rest = (offset, shape, strides, False, hooks)
-    return called("torch._utils._rebuild_tensor_v2", Code(storage), *rest)
+    return called("torch._utils._rebuild_tensor_v2", storage, *rest)
 
 
 # {dtype of NumPy: class of a storage of torch}
@@ -166,6 +173,40 @@ def torch_of(path, saved, members, folder="archive"):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(f"{folder}/{name}", content)
+    return path
+
+
+MAGIC = Code(b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19")  # the number that legacy torch files begin with
+FACTS = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4, "long": 8}}
+
+
+def write_legacy(path, arrays, wrap=lambda tensors: tensors):
+    """Write a torch file in the legacy form: {name: array}; `wrap` as in `write_torch`."""
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    kinds = [TORCH[str(array.dtype)] for array in arrays.values()]
+    tensors = {
+        name: tensor(str(key), array.shape, kind=kinds[key], legacy=True)
+        for key, (name, array) in enumerate(arrays.items())
+    }
+    values = {str(key): (one.size, one.tobytes()) for key, one in enumerate(arrays.values())}
+    return legacy_of(path, wrap(tensors), dict(sorted(values.items())))
+
+
+def legacy_of(path, saved, storages, keys=None, version=1001, facts=FACTS):
+    """Write a torch file in the legacy form.
+
+    Args:
+        path: Path of the file.
+        saved: What is saved.
+        storages: {key: (number of values, bytes of the values)}.
+        keys: List of keys in the file; None for those of `storages`.
+        version: Version of the form.
+        facts: Facts of the machine.
+    """
+    parts = [MAGIC, version, facts, saved, list(storages) if keys is None else keys]
+    with open(path, "wb") as file:
+        file.writelines(b"\x80\x02" + pickled(part) + b"." for part in parts)
+        file.writelines(struct.pack("<q", count) + data for count, data in storages.values())
     return path
 
 

@@ -182,7 +182,11 @@ LAYOUTS = {
     # Only vgg* has other names in timm.
     "timm_vgg": Layout(
         TENSORS,
-        chains={r"features\.\d+": (), r"pre_logits\.fc[12]|head\.fc": FULLY_CONNECTED},
+        chains={
+            r"features\.\d+": (),
+            r"pre_logits\.fc[12]": FULLY_CONNECTED[:2],
+            r"head\.fc": FULLY_CONNECTED[2:],
+        },
     ),
     "pytorchcv": Layout(
         TENSORS,

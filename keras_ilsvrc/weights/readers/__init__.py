@@ -22,6 +22,8 @@ from keras_ilsvrc.weights.tensors import Stored, Tensors
 FORMATS = dict.fromkeys((".pth", ".pt", ".th"), "torch") | dict.fromkeys((".h5", ".hdf5"), "hdf5")
 FORMATS |= {f".{one}": one for one in ("onnx", "safetensors", "npz", "keras")}
 FORMATS[".caffemodel"] = "caffe"
+# What torch files in the legacy form begin with: the pickle of a number
+LEGACY = rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."
 # What files without readable weights begin with: a pattern, what they are, what to do.
 OTHERS = (
     (
@@ -34,8 +36,13 @@ OTHERS = (
     ),
     (
         rb"\x80[\x02-\x05]",
-        "is a legacy torch file or another pickle, which is not read because it can run code; if "
-        "it is torch's, save it again with `torch.save(torch.load(F, weights_only=True), F2)`",
+        "is a pickle that torch did not write, which is not read because it can run code; save its "
+        "arrays with `numpy.savez`",
+    ),
+    (
+        rb"(?=(sys_info|pickle|tensors|storages)\0).{257}ustar",
+        "is a torch file of 2016, which is not read because it can run code; if you trust it, save "
+        "it again with `torch.save(torch.load(F, weights_only=False), F2)`",
     ),
     (rb"\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar", "is an archive; unpack it and name a file in it"),
     (rb"\x93NUMPY", "is one array without a name; save the arrays with `numpy.savez`"),
@@ -50,8 +57,8 @@ def read(path: str | Path, sha256: str | None = None) -> Tensors:
     files, keys of the state dict in torch files, paths of datasets in HDF5 files.
 
     Args:
-        path: A `.caffemodel`, `.onnx`, `.safetensors`, `.npz`, `.pth`, `.pt`, `.h5`, `.weights.h5`
-            or `.keras` file.
+        path: A `.caffemodel`, `.onnx`, `.safetensors`, `.npz`, `.pth`, `.pt`, `.th`, `.h5`,
+            `.weights.h5` or `.keras` file.
         sha256: Expected SHA-256 of the file in hexadecimal digits; None to check none.
 
     Raises:
@@ -97,6 +104,8 @@ def _format(path: Path) -> str:
     # first, since the size of the header can look like the first bytes of other files
     if head[8:9] == b"{" and head[4:8] == bytes(4):
         return "safetensors"
+    if re.match(LEGACY, head, re.DOTALL):
+        return "torch"
     for pattern, what in OTHERS:
         if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
             raise InputError(f"{path} {what}")
@@ -129,7 +138,7 @@ def _of_zip(path: Path) -> str:
 
 
 def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
-    """Return an array whose `load` raises only documented errors."""
+    """Return an array whose functions raise only documented errors."""
 
     def load() -> np.ndarray:
         with _named(path, format):
@@ -138,7 +147,12 @@ def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
                 raise ValueError(f"{name} has shape {values.shape}, expected {stored.shape}")
             return values
 
-    return stored._replace(load=load)
+    def rows(start: int, stop: int) -> np.ndarray:
+        assert stored.rows is not None
+        with _named(path, format):
+            return stored.rows(start, stop)
+
+    return stored._replace(load=load, rows=stored.rows and rows)
 
 
 @contextmanager

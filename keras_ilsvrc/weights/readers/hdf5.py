@@ -8,7 +8,7 @@ import io
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def tensors(path: Path, run: Run) -> dict[str, Stored]:
     size = sum(_size(name, dataset) for name, dataset in found.items())
     if size > file.id.get_filesize():
         raise ValueError(f"datasets of {size:,} bytes, more than the file has")
-    return {name: Stored(one.shape, one.dtype, _loader(one)) for name, one in found.items()}
+    return {name: _stored(one) for name, one in found.items()}
 
 
 def _walk(top: Any) -> Iterator[tuple[str, Any]]:
@@ -138,14 +138,18 @@ def _size(name: str, dataset: Any) -> int:
     return found
 
 
-def _loader(dataset: Any) -> Callable[[], np.ndarray]:
-    """Return a function that reads a dataset."""
+def _stored(dataset: Any) -> Stored:
+    """Return a dataset as an array that is read when it is used."""
 
     def load() -> np.ndarray:
         _check_chunks(dataset)
         return np.asarray(dataset[()])
 
-    return load
+    def rows(start: int, stop: int) -> np.ndarray:
+        return np.asarray(dataset[start:stop])
+
+    plain = dataset.shape and dataset.chunks is None
+    return Stored(dataset.shape, dataset.dtype, load, rows if plain else None)
 
 
 def _check_chunks(dataset: Any) -> None:

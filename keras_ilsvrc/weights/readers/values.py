@@ -20,6 +20,11 @@ class Run(NamedTuple):
     stop: int
 
 
+def width_of(code: str) -> int:
+    """Return the number of bytes of a stored value."""
+    return 2 if code == BFLOAT16 else np.dtype(code).itemsize
+
+
 def stored(
     name: str,
     path: Path,
@@ -52,19 +57,33 @@ def stored(
         raise ValueError(f"{name} has {size:,} bytes, expected {expected:,} for shape {shape}")
 
     def load() -> np.ndarray:
-        data = np.empty(size, "u1")
-        with open(path, "rb") as file:
-            at = 0
-            for start, stop in runs:
-                file.seek(start)
-                at += file.readinto(data[at : at + stop - start])  # type: ignore[arg-type]
-        if at < size:
-            raise ValueError(f"{name} ends after {at:,} bytes, expected {size:,}")
-        values = decode(data, dtype) if decode else data.view(dtype)
+        data = _bytes(name, path, runs)
+        return widened(decode(data, dtype) if decode else data.view(dtype)).reshape(shape)
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        row, first = math.prod(shape[1:]) * dtype.itemsize, runs[0].start
+        data = _bytes(name, path, [Run(first + start * row, first + stop * row)])
+        return widened(data.view(dtype)).reshape(stop - start, *shape[1:])
+
+    def widened(values: np.ndarray) -> np.ndarray:
         if code == BFLOAT16:  # the upper half of a float32
             values = values.astype("<u4")
             values <<= 16
             values = values.view("<f4")
-        return values.reshape(shape)
+        return values
 
-    return Stored(shape, np.dtype("<f4") if code == BFLOAT16 else dtype, load)
+    final = np.dtype("<f4") if code == BFLOAT16 else dtype
+    return Stored(shape, final, load, rows if shape and len(runs) == 1 and not decode else None)
+
+
+def _bytes(name: str, path: Path, runs: Sequence[Run]) -> np.ndarray:
+    """Return the bytes of the runs of an array."""
+    size, at = sum(stop - start for start, stop in runs), 0
+    data = np.empty(size, "u1")
+    with open(path, "rb") as file:
+        for start, stop in runs:
+            file.seek(start)
+            at += file.readinto(data[at : at + stop - start])  # type: ignore[arg-type]
+    if at < size:
+        raise ValueError(f"{name} ends after {at:,} bytes, expected {size:,}")
+    return data

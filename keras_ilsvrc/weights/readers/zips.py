@@ -23,12 +23,12 @@ class Member(NamedTuple):
 
     Attributes:
         run: Range of the bytes in the file.
-        checksum: CRC-32 of the member.
+        checksum: CRC-32 of the member; None if the file has none.
         plain: Whether the bytes are not compressed.
     """
 
     run: Run
-    checksum: int
+    checksum: int | None
     plain: bool
 
 

@@ -1,0 +1,217 @@
+"""Interpreter of the pickles in torch files. Nothing is called.
+
+The opcodes of a pickle are interpreted one by one, to built-in types and the records below. Other
+opcodes, classes and functions are errors.
+"""
+
+import math
+import pickletools
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
+
+from keras_ilsvrc.weights.readers.values import BFLOAT16
+
+OPCODES = 500_000  # maximum of opcodes in the pickles of a file
+LONG = 500  # maximum characters of a name
+DEEP = 8  # maximum of axes, of nested dictionaries, and of arguments of a function
+# {class of a storage: dtype}
+STORAGES = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "BFloat16": BFLOAT16, "Bool": "?"}
+STORAGES |= {"Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1", "Byte": "u1"}
+STORAGES = {f"torch.{name}Storage": code for name, code in STORAGES.items()}
+DTYPES = [f"torch.{kind}{bits}" for kind in ("float", "int") for bits in (16, 32, 64)]
+
+
+class Storage(NamedTuple):
+    """Values of one dtype that tensors view: their key in the file, dtype and number."""
+
+    key: str
+    code: str
+    length: int
+
+
+class View(NamedTuple):
+    """Tensor as a view of a storage. Offset and strides count values."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class Name(NamedTuple):
+    """Name of a class or function in a pickle."""
+
+    name: str
+
+
+def interpret(steps: Iterator[tuple[str, Any]], storages: set[Storage]) -> Any:
+    """Return what the next pickle of a file describes, as built-in types and records.
+
+    Args:
+        steps: Result of `opcodes_in`.
+        storages: Set to which the storages are added that the pickle refers to.
+
+    Raises:
+        ValueError, IndexError, KeyError, TypeError: If the pickle is damaged, or contains an
+            opcode, class or function that a dictionary of tensors does not need.
+    """
+    stack: list[Any] = []
+    marks: list[int] = []
+    memo: dict[int, Any] = {}
+    for name, given in steps:
+        if name in LITERALS:
+            stack.append(given)
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memo[given])
+        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if given is None else given] = stack[-1]
+        elif name == "MARK":
+            marks.append(len(stack))
+        elif name == "GLOBAL":
+            stack.append(_name(*given))
+        elif name == "STOP":
+            return stack.pop()
+        elif name in ACTIONS:
+            marked, count, kinds, action = ACTIONS[name]
+            start = max((marks.pop() if marked else len(stack)) - count, 0)
+            values = stack[start:]
+            del stack[start:]
+            if kinds and type(values[0]) not in kinds:
+                raise ValueError(f"the opcode {name} of a {type(values[0]).__name__} in the pickle")
+            stack.append(action(*values))
+            if name == "BINPERSID":
+                storages.add(stack[-1])
+    raise ValueError(f"the pickle has no end, or more than {OPCODES:,} opcodes")
+
+
+def opcodes_in(file: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Yield the names of the opcodes in pickles with their arguments.
+
+    Args:
+        file: File of limited length with one or more pickles, one after the other.
+    """
+    for code in islice(iter(lambda: file.read(1), b""), OPCODES):
+        if code not in CODES:
+            names = {one.code: one.name for one in pickletools.opcodes}
+            name = names.get(code.decode("latin-1"), code.hex())
+            raise ValueError(f"the opcode {name} in the pickle, which tensors do not need")
+        name, argument = CODES[code]
+        if name == "GLOBAL":
+            lines = file.readline(), file.readline()
+            if not lines[1].endswith(b"\n"):
+                raise ValueError("the end of the file in a name")
+            yield name, [line.decode().rstrip("\n") for line in lines]
+        else:
+            yield name, argument.reader(file) if argument else None
+
+
+def _name(module: str, name: str) -> Name:
+    """Return the name of a class or function, after a check that tensors need it."""
+    full = f"{module}.{name}" if type(module) is type(name) is str else ""
+    if full not in CALLS and full not in STORAGES and full not in DTYPES:
+        raise ValueError(
+            f"{full[:100]!r} in the pickle, expected tensors alone; if you trust the file, load it "
+            "in torch, and save model.state_dict() by torch.save"
+        )
+    return Name(full)
+
+
+def _set(target: dict[Any, Any], *items: Any) -> dict[Any, Any]:
+    """Add keys and values to a dictionary."""
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        # Many integers above 2**60 can have the same hash. A dictionary of them is slow.
+        usable = len(key) <= LONG if type(key) is str else type(key) is int and abs(key) < 2**60
+        if not usable:
+            what = type(key).__name__
+            raise ValueError(f"a {what} that is no name, or a long name in the pickle")
+        if key in target:
+            raise ValueError(f"the name {key!r} occurs twice")
+        target[key] = value
+    return target
+
+
+def _storage(reference: tuple[Any, ...]) -> Storage:
+    """Return a storage from the values with which the pickle refers to it."""
+    kind, name, key, _, length, *view = reference[:DEEP]
+    if kind != "storage" or type(name) is not Name or type(key) is not str or len(key) > LONG:
+        raise ValueError("a reference to something other than a storage in the pickle")
+    if type(length) is not int or length < 0 or any(part is not None for part in view):
+        raise ValueError("a storage with a negative size, or one that is part of another storage")
+    return Storage(key, STORAGES[name.name], length)
+
+
+def _ordered(pairs: Any = None) -> dict[Any, Any]:
+    """Return a dictionary of a list of pairs, as Python 2 writes ordered dictionaries."""
+    pairs = [] if pairs is None else pairs
+    if type(pairs) is not list or any(type(one) is not list or len(one) != 2 for one in pairs):
+        raise ValueError("a dictionary of something other than pairs in the pickle")
+    items = [item for pair in pairs for item in pair]
+    pairs.clear()  # a pickle cannot use a large list many times
+    return _set({}, *items)
+
+
+def _call(function: Name, values: tuple[Any, ...]) -> Any:
+    """Return what stands for the result of a function or class."""
+    if type(values) is not tuple or len(values) > DEEP:
+        raise ValueError(f"a call of {function.name} with more than {DEEP} arguments")
+    return CALLS[function.name](*values)
+
+
+def _view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
+    """Return a tensor, after a check that its values are in its storage."""
+    if type(storage) is not Storage or not type(shape) is type(strides) is tuple:
+        raise ValueError("a tensor without a storage or shape in the pickle")
+    numbers = [offset, *shape[:DEEP], *strides[:DEEP]]
+    if max(len(shape), len(strides)) > DEEP or any(type(n) is not int or n < 0 for n in numbers):
+        raise ValueError(f"a tensor with more than {DEEP} axes, or with a negative size")
+    last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    if math.prod(shape) > storage.length or (last >= storage.length and all(shape)):
+        raise ValueError(f"shape {shape} for {storage.length:,} values with these strides")
+    return View(storage, offset, shape, strides)
+
+
+LITERALS = {f"BIN{kind}" for kind in ("UNICODE", "INT", "INT1", "INT2", "FLOAT")}
+LITERALS |= {"SHORT_BINUNICODE", "LONG1", "BINSTRING", "SHORT_BINSTRING"}
+OTHERS = {"BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK", "GLOBAL", "STOP"}
+OTHERS |= {"PROTO", "FRAME"}
+# {opcode: whether it takes all values since the last mark; how many values it takes before these;
+# types that the first of the values may have, if they matter; function of the values, whose result
+# is put back}
+ACTIONS: dict[str, tuple[bool, int, tuple[type, ...], Callable[..., Any]]] = {
+    "NONE": (False, 0, (), lambda: None),
+    "NEWTRUE": (False, 0, (), lambda: True),
+    "NEWFALSE": (False, 0, (), lambda: False),
+    "EMPTY_DICT": (False, 0, (), dict),
+    "EMPTY_LIST": (False, 0, (), list),
+    "EMPTY_TUPLE": (False, 0, (), tuple),
+    "TUPLE": (True, 0, (), lambda *values: values),
+    "TUPLE1": (False, 1, (), lambda *values: values),
+    "TUPLE2": (False, 2, (), lambda *values: values),
+    "TUPLE3": (False, 3, (), lambda *values: values),
+    "SETITEM": (False, 3, (dict,), _set),
+    "SETITEMS": (True, 1, (dict,), _set),
+    "APPEND": (False, 2, (list,), lambda target, *items: target.__iadd__(items)),
+    "APPENDS": (True, 1, (list,), lambda target, *items: target.__iadd__(items)),
+    # A state has versions of modules, or facts of a parameter.
+    "BUILD": (False, 2, (dict, View), lambda target, state: target),
+    "STACK_GLOBAL": (False, 2, (str,), _name),
+    "BINPERSID": (False, 1, (tuple,), _storage),
+    "REDUCE": (False, 2, (Name,), _call),
+    "NEWOBJ": (False, 2, (Name,), _call),
+}
+CODES = {
+    one.code.encode("latin-1"): (one.name, one.arg)
+    for one in pickletools.opcodes
+    if one.name in LITERALS | OTHERS or one.name in ACTIONS
+}
+# {function: function that returns what stands for its result}
+CALLS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _ordered,
+    "torch.Size": lambda sizes: sizes,
+    "torch._utils._rebuild_tensor": _view,
+    "torch._utils._rebuild_tensor_v2": _view,
+    "torch.nn.parameter.Parameter": lambda data, *_: data,
+    "torch._utils._rebuild_parameter": lambda data, *_: data,
+    "torch._utils._rebuild_parameter_with_state": lambda data, *_: data,
+}
