@@ -76,7 +76,7 @@ def find_source(net: str, weights: str | Path) -> Source | None:
     """
     path = Path(weights)
     if isinstance(weights, str):
-        word = len(path.parts) == 1 and not path.suffix and not path.is_file()
+        word = weights == path.name and not path.suffix and not path.is_file()
         if word or weights in sources_of(net):
             return source_named(weights, net)
     check_exists(path, "weights")

@@ -67,13 +67,15 @@ def _source(net: str, row: Row) -> Source:
         row.values,
         row.dense,
         dataset="CIFAR-10" if cifar else "ImageNet",
-        url=f"{HOST}v0.0.{row.release}/{row.file}.pth.zip",
         options=row.options,
         top1_accuracy=round(100 - row.top1_error, 2),
         top5_accuracy=row.top5_error and round(100 - row.top5_error, 2),
         protocol="single view" if cifar else "centre crop of 224 pixels, shorter side 256",
         licence="MIT",
-        notes=(row.note,) if row.note else (),
+        notes=(
+            *filter(None, [row.note]),
+            f"packed in {HOST}v0.0.{row.release}/{row.file}.pth.zip",
+        ),
     )
 
 

@@ -1,4 +1,8 @@
-"""Weights published with torchvision 0.29 (the first version of each net's weights)."""
+"""Weights published with torchvision 0.29.
+
+"torchvision" is the first version of each net's weights, "torchvision_v2" the second one, and
+"amdegroot" the VGG-16 without trained classifier, which begins SSD.
+"""
 
 from typing import Any
 
@@ -12,6 +16,7 @@ from keras_ilsvrc.weights.sources.source import (
 
 HOST = "https://download.pytorch.org/models/"
 VGG_DENSE = 119_545_856
+NO_CLASSIFIER = "the values of the classifier in the file are not numbers"
 NO_AUXILIARY = "the auxiliary classifiers in the file are not trained"
 
 # fmt: off
@@ -51,6 +56,18 @@ SHA256 = {
     "resnet101_v1_5": "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
     "resnet152_v1_5": "394f9c45966e3651a89bbb78a48410a6755854ce4a5ab64927cf1c7247f85e58",
 }
+SECOND = {  # as FILES
+    "resnet50_v1_5": ("resnet50-11ad3fa6", 23_561_152, 0, 80.858, 95.434),
+    "resnet101_v1_5": ("resnet101-cd907fc2", 42_605_504, 0, 81.886, 95.780),
+    "resnet152_v1_5": ("resnet152-f82ba261", 58_295_232, 0, 82.284, 96.002),
+}
+SECOND_SHA256 = {
+    "resnet50_v1_5": "11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca",
+    "resnet101_v1_5": "cd907fc2a0de2292b2ba2b27d2216bc672d84632d1cf20058d01c0c03b5e020e",
+}
+FEATURES = ("vgg16_features-amdegroot-88682ab5", 134_260_544, VGG_DENSE, None, None)
+# Caffe's mean colour, in torchvision's digits
+CAFFE_MEAN: Constants = ((122.99925, 116.9991, 103.9992), (1.0,))
 # {our net: what differs from the other rows}. Both nets take pixels from -1 to 1.
 DIFFERENT: dict[str, dict[str, Any]] = {
     "googlenet_bn": {"constants": ONE_TO_ONE, "notes": (NO_AUXILIARY,)},
@@ -60,15 +77,18 @@ DIFFERENT: dict[str, dict[str, Any]] = {
 
 def _source(
     net: str,
+    row: tuple[str, int, int, float | None, float | None],
+    sha256: str | None,
+    name: str = "torchvision",
     constants: Constants = IMAGENET,
     resize: int = 256,
     crop: int = 224,
     notes: tuple[str, ...] = (),
 ) -> Source:
-    """Return the source of a net of ours."""
-    file, values, dense, top1, top5 = FILES[net]
+    """Return the source of a net of ours, from a row as in FILES."""
+    file, values, dense, top1, top5 = row
     return Source(
-        "torchvision",
+        name,
         net,
         "torchvision",
         f"{file}.pth",
@@ -76,12 +96,19 @@ def _source(
         values,
         dense,
         url=f"{HOST}{file}.pth",
-        sha256=SHA256.get(net),
+        sha256=sha256,
         top1_accuracy=top1,
         top5_accuracy=top5,
-        protocol=f"centre crop of {crop} pixels, shorter side {resize}",
+        protocol=f"centre crop of {crop} pixels, shorter side {resize}" if top1 else None,
         notes=notes,
     )
 
 
-SOURCES = tuple(_source(net, **DIFFERENT.get(net, {})) for net in FILES)
+SOURCES = (
+    *(_source(net, row, SHA256.get(net), **DIFFERENT.get(net, {})) for net, row in FILES.items()),
+    *(
+        _source(net, row, SECOND_SHA256.get(net), "torchvision_v2", resize=232)
+        for net, row in SECOND.items()
+    ),
+    _source("vgg16", FEATURES, None, "amdegroot", CAFFE_MEAN, notes=(NO_CLASSIFIER,)),
+)
