@@ -219,8 +219,9 @@ class _Plan(NamedTuple):
                     f"leave out the classifier, or build the net with classes={count}"
                 )
         nets = list(dict.fromkeys(match.source.net for match in recognise(tensors)))
-        if self.model.partition(".")[0] in nets:
-            return "; build the net with the input_shape, width and other variations of the weights"
+        net = self.model.partition(".")[0]
+        if net in nets:
+            return f"; the tensors are those of {net} with other variations, input_shape or top"
         if nets:
             return f"; the tensors are those of {' or '.join(nets)}, the model is {self.model}"
         return "; use the weights of the same net"

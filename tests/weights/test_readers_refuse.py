@@ -206,7 +206,7 @@ def test_sha256(tmp_path):
     assert set(read(path, digits.upper())) == set(ARRAYS)
     with pytest.raises(InputError, match=f"a.npz has SHA-256 {digits}, expected 000.*download"):
         read(path, "0" * 64)
-    with pytest.raises(InputError, match="sha256 is 'abc', expected 64 hexadecimal digits"):
+    with pytest.raises(InputError, match="sha256 is 'abc'; expected 64 hexadecimal digits"):
         read(path, "abc")
 
 

@@ -82,7 +82,7 @@ def test_a_file_that_fits_no_source_is_not_loaded():
     with pytest.raises(InputError, match=r"resnet20_cifar: nearest is"):
         assign(model, state, "akamaster", misfit="nearest is another")
     assert same(model, before)
-    line = "build the net with the input_shape, width and other variations"
+    line = "the tensors are those of resnet20_cifar with other variations, input_shape or top"
     with pytest.raises(InputError, match=line):
         assign(build("resnet20_cifar", shortcut="B"), state, "akamaster")
 

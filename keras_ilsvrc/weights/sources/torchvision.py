@@ -16,7 +16,7 @@ from keras_ilsvrc.weights.sources.source import (
 
 HOST = "https://download.pytorch.org/models/"
 VGG_DENSE = 119_545_856
-NO_CLASSIFIER = "the values of the classifier in the file are not numbers"
+NO_CLASSIFIER = "the values of fc6 to fc8 in the file are not numbers: build with include_top=False"
 NO_AUXILIARY = "the auxiliary classifiers in the file are not trained"
 
 # fmt: off
