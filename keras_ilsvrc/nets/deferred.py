@@ -14,7 +14,13 @@ class Deferred(keras.StatelessScope):
     """
 
     def add_update(self, update: tuple[Any, Any]) -> None:
-        """Make an assigned value the initial value of its variable."""
+        """Make an assigned value the initial value of its variable.
+
+        Raises:
+            ValueError: If the variable was not made in the scope.
+        """
         variable, value = update
+        if variable._initializer is None:
+            raise ValueError(f"{variable.path} has a value already")
         variable._initializer = lambda *_, **__: value
         super().add_update(update)
