@@ -154,7 +154,7 @@ def _found(
     named = None if name is None else source_named(name, net)
     found = find(info(net), file, sha256)
     source = named or found.source
-    if found.tensors is None or source is None:
+    if found.by_keras or source is None:
         raise InputError(f"{file}: is of this package already; pass it to build({net!r}, weights=)")
     match = Match(source, found.classes)
     if classes not in (None, found.classes):

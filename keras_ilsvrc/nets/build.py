@@ -80,13 +80,16 @@ def build(
     shape = check_shape(row, include_top, input_tensor, input_shape)
     check_keras(classifier_activation)
 
-    def make(count: int | None, image: Any = None) -> "keras.Model":
-        return _model(row, shape, image, count, pooling, classifier_activation, name)
-
     count = int(classes or row.classes) if include_top else None
-    model = make(count, input_tensor)
-    if found:
-        pretrained.load(model, found, count, classes is not None, make)
+    given = row, shape, input_tensor, count, pooling, classifier_activation, name
+    if found is None:
+        model = _model(*given)
+    else:
+        from keras_ilsvrc.nets.deferred import Deferred
+
+        with Deferred():
+            model = _model(*given)
+            pretrained.load(model, found, count, classes is not None)
     if preprocessing:
         from keras_ilsvrc.weights.preprocessing import with_preprocessing
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import tempfile
 import warnings
 import zipfile
 from collections import Counter
@@ -13,6 +14,8 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 
 if TYPE_CHECKING:
     import keras
+
+    from keras_ilsvrc.weights.tensors import Tensors
 
 Shapes = Mapping[str, tuple[int, ...]]  # {name of an array in a file: its shape}
 OWN = (".weights.h5", ".keras")  # suffixes of weight files that Keras writes
@@ -54,21 +57,49 @@ def shapes_in(path: str | Path) -> Shapes:
     return {name: one.shape for name, one in read(path).stored.items()}
 
 
+def with_paths(tensors: "Tensors", model: "keras.Model") -> "Tensors":
+    """Return the arrays in a file that Keras wrote, by the paths of a model's weights.
+
+    Keras names arrays after the classes and attributes of layers. To know these names, a file is
+    written in which each weight of the model is its number. Other arrays are left out.
+
+    Args:
+        tensors: `Tensors` of the file.
+        model: Model of the same net, perhaps with other classes or without classifier.
+    """
+    import keras
+    import numpy as np
+
+    from keras_ilsvrc.weights.readers import read
+    from keras_ilsvrc.weights.tensors import Tensors
+
+    with keras.StatelessScope() as scope, tempfile.TemporaryDirectory() as folder:
+        for number, weight in enumerate(model.weights):
+            scope.add_update((weight, np.array(number)))
+        path = f"{folder}/numbers.weights.h5"
+        model.save_weights(path)
+        numbered = read(path)
+        names = {name: int(numbered[name]) for name in numbered if not numbered.shape(name)}
+    paths = [weight.path for weight in model.weights]
+    return Tensors(
+        tensors.path,
+        tensors.format,
+        {paths[number]: tensors.stored[name] for name, number in names.items() if name in tensors},
+    )
+
+
 def classes_in(shapes: Shapes, model: "keras.Model") -> int | None:
     """Return the number of classes of a file of weights of this package's nets.
 
     Args:
-        shapes: Shapes in a file that Keras wrote, or by the paths of our weights.
+        shapes: Shapes by the paths of our weights.
         model: Model of the same net with its classifier, which may have other classes.
 
     Returns:
         None if the file has no classifier.
     """
     layer = [x for x in model.layers if x.weights and not x.name.startswith("aux")][-1]
-    kind = type(layer).__name__
-    before = [x for x in model.layers if type(x).__name__ == kind].index(layer)
-    name = f"layers/{kind.lower()}{f'_{before}' if before else ''}/vars/0"  # Keras' name
-    found = shapes.get(name, shapes.get(f"{layer.name}/kernel"))
+    found = shapes.get(f"{layer.name}/kernel")
     return found[-1] if found and len(found) == len(layer.kernel.shape) else None
 
 

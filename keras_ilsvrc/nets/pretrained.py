@@ -4,7 +4,7 @@ Keras is imported only when weights are set.
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from keras_ilsvrc.nets.loading import (
     check_exists,
     check_shapes,
     classes_in,
-    load_weights,
+    with_paths,
 )
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.weights.sources import source_named, sources_of
@@ -36,16 +36,16 @@ class Found:
 
     Attributes:
         path: Path of the file.
-        shapes: {name: shape} of the arrays in the file.
-        tensors: The arrays of the file; None if Keras wrote it for a net of this package.
+        tensors: The arrays of the file.
+        by_keras: Whether Keras wrote it for a net of this package.
         layout: Name of the layout of the arrays, one of `LAYOUTS`.
         source: Published weights as which the file is recognised; None for a file of this package.
         classes: Number of classes of a recognised file; None if it has no classifier.
     """
 
     path: Path
-    shapes: Shapes
-    tensors: "Tensors | None" = None
+    tensors: "Tensors"
+    by_keras: bool = False
     layout: str = OURS
     source: Source | None = None
     classes: int | None = None
@@ -84,9 +84,9 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
     from keras_ilsvrc.weights.recognise import recognise
 
     tensors = read(weights, sha256) if source is None else read(fetch(source, sha256))
-    found = Found(tensors.path, {key: one.shape for key, one in tensors.stored.items()}, tensors)
-    if any(key.startswith("layers/") for key in tensors):
-        return replace(found, tensors=None)  # closes the file, so that Keras can open it
+    found = Found(tensors.path, tensors, any(key.startswith("layers/") for key in tensors))
+    if found.by_keras:
+        return found
     matches = [one for one in recognise(tensors, name) if source in (None, one.source)]
     file = tensors.path
     matches.sort(
@@ -150,7 +150,6 @@ def load(
     found: Found,
     classes: int | None,
     chosen: bool,
-    make: Callable[[int | None], "keras.Model"],
     skip: Collection[str] = (),
 ) -> None:
     """Set the weights of a model, all but the classifier if the file has another or none.
@@ -162,7 +161,6 @@ def load(
         found: The file.
         classes: Number of classes of the model; None if it has no classifier.
         chosen: Whether the user chose this number, so that a file with another number is accepted.
-        make: Function that builds the same net with another number of classes, or None for none.
         skip: Paths of weights that keep their values, whatever is in the file.
 
     Raises:
@@ -171,27 +169,24 @@ def load(
     from keras_ilsvrc.weights.load import assign
     from keras_ilsvrc.weights.preprocessing import remember
 
+    tensors = with_paths(found.tensors, model) if found.by_keras else found.tensors
     stored = found.classes
     if found.source is None and classes is not None:
-        stored = classes_in(found.shapes, model)
-        if found.tensors is None:
-            check_shapes(found.path, found.shapes, model, stored, part=stored is None)
+        stored = classes_in(_shapes(tensors), model)
+        if found.by_keras:
+            shapes = _shapes(found.tensors)
+            check_shapes(found.path, shapes, model, stored, part=stored is None)
     if classes is not None:
         _check_classes(model, found, classes, stored, chosen, skip)
     head = classes is not None and stored == classes
-    report = None
-    if found.tensors is not None:
-        report = assign(model, found.tensors, found.layout, head and not skip, skip)
-    elif (head or classes is None) and not skip:
-        load_weights(model, found.path)
-    else:
-        twin = make(stored)
-        load_weights(twin, found.path)
-        report = assign(model, {one.path: one for one in twin.weights}, OURS, False, skip)
+    report = assign(model, tensors, found.layout, head and not skip, skip)
     remember(model, found.source, report)
-    if report is not None:
-        level = logging.WARNING if report.kept else logging.INFO
-        log.log(level, "%s: %s, %s", model.name, found.path, report)
+    level = logging.WARNING if report.kept else logging.INFO
+    log.log(level, "%s: %s, %s", model.name, found.path, report)
+
+
+def _shapes(tensors: "Tensors") -> Shapes:
+    return {name: one.shape for name, one in tensors.stored.items()}
 
 
 def _check_classes(

@@ -8,7 +8,6 @@ import keras
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import pretrained
-from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights, without_optimizer
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.schema import Initial, Recipe
@@ -110,9 +109,4 @@ def _load(model: keras.Model, weights: str, recipe: Recipe, net: Net, skip: set[
     for key, value in (found.source.options if found.source else {}).items():
         if net.arguments[key] != value:
             raise InputError(f"build.{key}: {weights} needs {value!r}; set build.{key} to it")
-
-    def make(classes: int | None) -> keras.Model:
-        arguments = recipe.build.model_dump(exclude_none=True) | {"classes": classes}
-        return build(recipe.net, include_top=classes is not None, **arguments)
-
-    pretrained.load(model, found, recipe.build.classes or net.classes, True, make, skip)
+    pretrained.load(model, found, recipe.build.classes or net.classes, True, skip)

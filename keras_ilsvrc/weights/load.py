@@ -97,7 +97,8 @@ def assign(
     found = {path: array for path, array in found.items() if path not in left_out}
     kept = plan.kept(found, head, skip)
     plan.check(tensors, found, kept)
-    found = _after_flatten(model, found) if LAYOUTS[layout].channels_first else found
+    if plan.layout.channels_first and plan.layout.matrices_first:
+        found = _after_flatten(model, found)
     _check_finite([found[path] for path in weights if path in found], where)
     tensor = _tensors()
     for path, weight in weights.items():
@@ -148,6 +149,8 @@ class _Plan(NamedTuple):
 
     def _laid_out(self, array: Array, path: str) -> Array:
         """Return an array in Keras' order of axes and with the rank of the weight."""
+        if len(array.shape) == 2 and not self.layout.matrices_first:
+            return array
         matrix = len(self.shapes.get(path, ())) == 2 and len(array.shape) == 4
         return array.transposed().flattened() if matrix else array.transposed()
 

@@ -57,10 +57,11 @@ def rows_for(model: "keras.Model") -> "Rows":
         InputError: If the model was not built with weights whose preprocessing is known.
     """
     source = source_of(model)
-    if source is None:
+    if source is None or not source.preprocessing:
+        known = "published weights" if source is None else "weights whose preprocessing is known"
         raise InputError(
-            f"{model.name}: no preprocessing is known, since the model was not built with published"
-            " weights; pass weights to build, or preprocess the images as in the model's training"
+            f"{model.name}: no preprocessing is known, since the model was not built with {known}; "
+            "pass such weights to build, or preprocess the images as in the model's training"
         )
     sizes = [row["size"] for row in source.preprocessing if row["op"] in _SIZED]
     side = model.inputs[0].shape[1]

@@ -1,4 +1,8 @@
-"""Layouts of keras.applications: legacy .h5 files, and {w.path: w} for the weights w of a model."""
+"""Layouts of keras.applications: legacy .h5 files, and {w.path: w} for the weights w of a model.
+
+`keras_onnx_vgg` is the layout of ONNX files that tf2onnx made of a VGG net of keras.applications.
+Such a file does not tell whether its filters take BGR or RGB: their channels keep their order.
+"""
 
 from typing import Any
 
@@ -57,9 +61,22 @@ CONVOLUTIONS = (
     *(f"mixed_{module}_{name}" for module, row in INCEPTION_V3.items() for name in row.split()),
 )
 
+# A tensor of tf2onnx is named after an operation. A layer may have a number of its run, `fc1_1`.
+# Tensors of a batch normalisation are products of its weights.
+ONNX_TENSORS: Rules = {
+    r"(?:.+/)?(\w+)/(?:convolution|Conv2D|Cast|MatMul)/ReadVariableOp(?::0)?": r"\1/kernel",
+    r"(?:.+/)?(\w+)/(?:Squeeze|BiasAdd/ReadVariableOp)(?::0)?": r"\1/bias",
+    r"(?:.+/)?(\w+)/batchnorm/(mul|sub)(?::0)?": r"\1/\2",
+}
+ONNX_VGG: Rules = {
+    **{rf"{theirs}(?:_\d+)?": ours for theirs, ours in VGG.items()},
+    r"(\w+)": r"aux_\1",  # layers of another classifier are left out, as auxiliary ones are
+}
+
 KERAS: dict[str, Any] = {"tensors": TENSORS, "channels_first": False}
 LAYOUTS = {
     "keras_vgg": Layout(layers=VGG, orders=BGR, **KERAS),
+    "keras_onnx_vgg": Layout(ONNX_TENSORS, ONNX_VGG, ignored=r".*__\d+", matrices_first=False),
     "keras_resnet": Layout(layers=RESNET, orders=BGR, **KERAS),
     "keras_resnet_v2": Layout(layers=RESNET_V2, **KERAS),
     "keras_inception_v3": Layout(

@@ -30,6 +30,7 @@ class Layout:
         ignored: Regular expression of tensor names without a weight of ours.
         channels_first: Whether kernels are (out, in, rows, columns) and matrices (out, in), with
             the rows of a flattened map in the order (C, H, W). False: as in Keras.
+        matrices_first: Whether matrices are (out, in), if kernels are; False: as in Keras.
         orders: Axes of weights whose entries are in another order than ours; `BGR` reverses the
             channels of the first filters of a network trained on BGR images.
         biases_folded: Whether biases that our convolutions lack are folded into the means of BN.
@@ -42,6 +43,7 @@ class Layout:
     chains: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ignored: str = r".*\bnum_batches_tracked"
     channels_first: bool = True
+    matrices_first: bool = True
     orders: Orders = field(default_factory=dict)
     biases_folded: bool = False
     gammas: bool = True

@@ -30,7 +30,7 @@ VGG: Row = {
     "dense": 119_545_856,
     "preprocessing": (SHORTER, CROP_224, VGG_MEAN),
     "protocol": "centre crop of 224 pixels, shorter side 256, in TF-slim",
-    "licence": "CC BY 4.0",
+    "licence": "CC-BY-4.0",
 }
 RESNET: Row = {
     "preprocessing": (SHORTER, CROP_224, MEAN),

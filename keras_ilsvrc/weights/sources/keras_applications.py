@@ -1,4 +1,4 @@
-"""Weights published with keras.applications (Keras 3)."""
+"""Weights published with keras.applications (Keras 3), and exports of its VGG nets to ONNX."""
 
 from typing import NamedTuple
 
@@ -61,4 +61,25 @@ def _source(net: str, row: Row) -> Source:
     )
 
 
-SOURCES = tuple(_source(net, row) for net, row in FILES.items())
+def _exported(net: str) -> Source:
+    """Return the source that stands for exports of Keras' version of a net by tf2onnx."""
+    return Source(
+        "keras_onnx",
+        net,
+        "keras_onnx_vgg",
+        f"{net}.onnx",
+        (),
+        FILES[net].values,
+        VGG_DENSE,
+        dataset="any",
+        notes=(
+            "any export of Keras' net by tf2onnx, perhaps with another classifier",
+            "the file does not tell whether the filters take BGR or RGB; they are not reversed",
+        ),
+    )
+
+
+SOURCES = (
+    *(_source(net, row) for net, row in FILES.items()),
+    *(_exported(net) for net in ("vgg16", "vgg19")),
+)

@@ -27,8 +27,9 @@ class Source:
         url: HTTPS address of the file; None if there is none that is stable.
         sha256: SHA-256 of the file in hexadecimal digits; None if it is not known. Such a file is
             not downloaded by name.
-        preprocessing: Ops for raw RGB images, as rows of a recipe. Models take RGB: the first
-            filters of a network trained on BGR images are reversed when they are loaded.
+        preprocessing: Ops for raw RGB images, as rows of a recipe; empty if not known. Models
+            take RGB: the first filters of a network trained on BGR images are reversed when they
+            are loaded.
         input_shape: Height, width, channels for which the weights were trained; None for the
             network's own.
         options: Variations of the network that these weights need.
