@@ -210,5 +210,5 @@ def _check_classes(
     if stored is None and dense and "fc6/kernel" not in skip:
         raise InputError(
             f"{path}: has no fully connected layers, which {model.name} needs; pass "
-            "include_top=False"
+            "include_top=False, or in a recipe, name fc6, fc7 and head in initial.skip"
         )
