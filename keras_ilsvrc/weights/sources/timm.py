@@ -9,6 +9,7 @@ INCEPTION_V3 = {
     "preprocessing": THEIRS["inception_v3_tv"].preprocessing,
     "protocol": f"{THEIRS['inception_v3_tv'].protocol}, bicubic",
     "licence": "Apache-2.0",
+    "notes": ("torchvision's weights", "resized bilinearly here"),
 }
 # fmt: off
 # Net of ours, name in timm, revision, top-1 and top-5 accuracy, SHA-256, other arguments of
