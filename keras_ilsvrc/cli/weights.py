@@ -21,10 +21,10 @@ from keras_ilsvrc.weights.sources import SOURCES, Source, source_named
 from keras_ilsvrc.weights.sources.facts import facts as texts
 
 if TYPE_CHECKING:
+    from keras_ilsvrc.nets.pretrained import Found
     from keras_ilsvrc.weights.load import Report
     from keras_ilsvrc.weights.recognise import Match
     from keras_ilsvrc.weights.reference import Original
-    from keras_ilsvrc.weights.tensors import Tensors
 
 SHOWN = 12  # maximum number of tensors printed without --all
 WIDE = 300  # width of tables if the output is no terminal, so that each row is one line
@@ -59,7 +59,7 @@ def inspect(
 ) -> None:
     """Show what a weight file contains and which networks it fits."""
     from keras_ilsvrc.weights.readers import read
-    from keras_ilsvrc.weights.recognise import closest, recognise
+    from keras_ilsvrc.weights.recognise import closest, identified, recognise
 
     tensors = read(file, sha256)
     stored, matches = tensors.stored, recognise(tensors)
@@ -70,7 +70,7 @@ def inspect(
         "values": sum(math.prod(one.shape) for one in stored.values()),
         "tensors": [(name, _shape(one.shape), str(one.dtype)) for name, one in stored.items()],
         "fits": [(one.source.net, one.source.name, one.classes) for one in matches],
-        "reason": None if matches else closest(tensors),
+        "reason": None if matches else closest(tensors)[1],
     }
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -85,11 +85,17 @@ def inspect(
     print()
     for one in matches:
         print(f"fits {_described(one)}")
-    if matches:
-        net = matches[0].source.net
-        print(_code(file, matches[0], {}))
-        print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
-    else:
+    nets = {one.source.net for one in matches}
+    known = identified(tensors, matches) if len(nets) > 1 else None
+    for one in matches:
+        if len(nets) == 1 or one.source == known:
+            net = one.source.net
+            print(_code(file, one, {}))
+            print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
+            break
+    if len(nets) > 1 and not known:
+        print(f"which of the {len(nets)} networks it is of, names and shapes do not tell")
+    if not matches:
         print(f"fits no network: {printable(facts['reason'])}")
 
 
@@ -113,12 +119,12 @@ def convert(
     check_file("--out", out, SUFFIX)
     if reference is not None:
         check_runtime(reference)
-    tensors, found, options = _found(file, net, source, classes, sha256)
+    opened, found, options = _found(file, net, source, classes, sha256)
     if out.exists() and out.samefile(file):
         raise InputError(f"--out is {out}, the file to convert; choose another name")
     quiet_tensorflow()
     with quiet(), Console(stderr=True).status(f"converting {printable(str(file))}"):
-        original, report = _loaded(tensors, found, options)
+        original, report = _loaded(opened, found, options)
         differences = _compared(original, report, reference, image) if reference else {}
         wrong = [f"{name} by {x:.1e}" for name, x in differences.items() if x > TOLERANCE]
         if not wrong:
@@ -142,8 +148,8 @@ def convert(
 
 def _found(
     file: Path, net: str, name: str | None, classes: int | None, sha256: str | None
-) -> "tuple[Tensors, Match, dict[str, Any]]":
-    """Return the tensors of a file, its source for a net and its classes, and the variations.
+) -> "tuple[Found, Match, dict[str, Any]]":
+    """Return an opened file, its source and classes for a net, and the variations of the net.
 
     Raises:
         InputError: If the file cannot be read, is of another net or has other classes, or if the
@@ -160,11 +166,11 @@ def _found(
     match = Match(source, found.classes)
     if classes not in (None, found.classes):
         raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; leave it out")
-    return found.tensors, match, options_for(replace(found, source=source), chosen(net, {}))
+    return found, match, options_for(replace(found, source=source), chosen(net, {}))
 
 
 def _loaded(
-    tensors: "Tensors", found: "Match", options: Mapping[str, Any]
+    opened: "Found", found: "Match", options: Mapping[str, Any]
 ) -> "tuple[Original, Report]":
     """Return the net of a source with the weights of a file, and the report about them."""
     from keras_ilsvrc.nets.build import build
@@ -176,14 +182,14 @@ def _loaded(
     given = {"classifier_activation": None, "input_shape": source.input_shape, **options}
     model = build(source.net, include_top=head, classes=found.classes, **given)
     try:
-        report = assign(model, tensors, source.layout, head)
+        report = assign(model, opened.tensors, source.layout, head, misfit=opened.misfit)
     except InputError as error:
         for line in getattr(error, "__notes__", ()):
             print(printable(line), file=sys.stderr)
         raise
-    remember(model, source, report)
+    remember(model, source)
     layers = {row.theirs: row.ours.rpartition("/")[0] for row in report.rows}
-    return Original(model, tensors, source, layers), report
+    return Original(model, opened.tensors, source, layers), report
 
 
 def _compared(

@@ -48,7 +48,7 @@ FILES = (
 # fmt: on
 
 SOURCES = tuple(
-    replace(source, url=f"{source.url}.zip")
+    replace(source, url=None, notes=(*source.notes, f"packed in {source.url}.zip"))
     for source in sources(
         "pytorchcv",
         "pytorchcv",

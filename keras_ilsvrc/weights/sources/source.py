@@ -60,6 +60,11 @@ class Source:
     licence: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def downloadable(self) -> bool:
+        """Whether the file can be downloaded by name: its address and SHA-256 are known."""
+        return bool(self.url and self.sha256)
+
 
 def normalised(
     constants: Constants, resize: int | None = None, crop: int | None = None

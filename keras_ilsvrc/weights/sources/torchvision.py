@@ -1,4 +1,8 @@
-"""Weights published with torchvision 0.29 (the first version of each net's weights)."""
+"""Weights published with torchvision 0.29.
+
+"torchvision" is the first version of each net's weights, "torchvision_v2" the second one, and
+"amdegroot" the VGG-16 without trained classifier, which begins SSD.
+"""
 
 from keras_ilsvrc.weights.sources.source import (
     ALEXNET_DENSE,
@@ -17,6 +21,20 @@ GOOGLENET = {
 INCEPTION_V3 = {
     "preprocessing": normalised(ONE_TO_ONE, 342, 299),
     "protocol": "centre crop of 299 pixels, shorter side 342",
+}
+SECOND = {
+    "name": "torchvision_v2",
+    "preprocessing": normalised(IMAGENET, 232, 224),
+    "protocol": "centre crop of 224 pixels, shorter side 232",
+}
+# The mean colour is Caffe's, in torchvision's digits.
+AMDEGROOT = {
+    "name": "amdegroot",
+    "preprocessing": normalised(((122.99925, 116.9991, 103.9992), (1.0,)), 256, 224),
+    "protocol": None,
+    "notes": (
+        "the values of fc6 to fc8 in the file are not numbers: build with include_top=False",
+    ),
 }
 # fmt: off
 # Rows of `sources`
@@ -50,6 +68,13 @@ FILES = (
      "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a"),
     ("resnet152_v1_5", "resnet152-394f9c45", 58_295_232, 78.312, 94.046,
      "394f9c45966e3651a89bbb78a48410a6755854ce4a5ab64927cf1c7247f85e58"),
+    ("resnet50_v1_5", "resnet50-11ad3fa6", 23_561_152, 80.858, 95.434,
+     "11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca", SECOND),
+    ("resnet101_v1_5", "resnet101-cd907fc2", 42_605_504, 81.886, 95.780,
+     "cd907fc2a0de2292b2ba2b27d2216bc672d84632d1cf20058d01c0c03b5e020e", SECOND),
+    ("resnet152_v1_5", "resnet152-f82ba261", 58_295_232, 82.284, 96.002, None, SECOND),
+    ("vgg16", "vgg16_features-amdegroot-88682ab5", 134_260_544, None, None, None, VGG_DENSE,
+     AMDEGROOT),
 )
 # fmt: on
 
