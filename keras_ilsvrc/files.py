@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -67,6 +68,13 @@ def read(path: Path, most: int = LARGE) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def check_sha256(digits: str) -> str:
+    """Return a SHA-256 in lower case. Raise an InputError if it is not one."""
+    if not isinstance(digits, str) or not re.fullmatch("[0-9a-fA-F]{64}", digits):
+        raise InputError(f"sha256 is {digits!r}; expected 64 hexadecimal digits")
+    return digits.lower()
 
 
 def sha256(path: Path) -> str:

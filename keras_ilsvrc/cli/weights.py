@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,16 +15,16 @@ from rich.console import Console
 from keras_ilsvrc import files
 from keras_ilsvrc.cli.options import FAULT, Json, check_file, complete_nets, print_next, table_of
 from keras_ilsvrc.errors import InputError, counted, nearest, printable
-from keras_ilsvrc.nets import NETS, info
+from keras_ilsvrc.nets import NETS, chosen, info
 from keras_ilsvrc.terminal.streams import quiet, quiet_tensorflow
 from keras_ilsvrc.weights.sources import SOURCES, Source, source_named
 from keras_ilsvrc.weights.sources.facts import facts as texts
 
 if TYPE_CHECKING:
+    from keras_ilsvrc.nets.pretrained import Found
     from keras_ilsvrc.weights.load import Report
     from keras_ilsvrc.weights.recognise import Match
     from keras_ilsvrc.weights.reference import Original
-    from keras_ilsvrc.weights.tensors import Tensors
 
 SHOWN = 12  # maximum number of tensors printed without --all
 WIDE = 300  # width of tables if the output is no terminal, so that each row is one line
@@ -58,7 +59,7 @@ def inspect(
 ) -> None:
     """Show what a weight file contains and which networks it fits."""
     from keras_ilsvrc.weights.readers import read
-    from keras_ilsvrc.weights.recognise import closest, recognise
+    from keras_ilsvrc.weights.recognise import closest, identified, recognise
 
     tensors = read(file, sha256)
     stored, matches = tensors.stored, recognise(tensors)
@@ -69,7 +70,7 @@ def inspect(
         "values": sum(math.prod(one.shape) for one in stored.values()),
         "tensors": [(name, _shape(one.shape), str(one.dtype)) for name, one in stored.items()],
         "fits": [(one.source.net, one.source.name, one.classes) for one in matches],
-        "reason": None if matches else closest(tensors),
+        "reason": None if matches else closest(tensors)[1],
     }
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -84,11 +85,17 @@ def inspect(
     print()
     for one in matches:
         print(f"fits {_described(one)}")
-    if matches:
-        net = matches[0].source.net
-        print(_code(file, matches[0], {}))
-        print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
-    else:
+    nets = {one.source.net for one in matches}
+    known = identified(tensors, matches) if len(nets) > 1 else None
+    for one in matches:
+        if len(nets) == 1 or one.source == known:
+            net = one.source.net
+            print(_code(file, one, {}))
+            print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
+            break
+    if len(nets) > 1 and not known:
+        print(f"which of the {len(nets)} networks it is of, names and shapes do not tell")
+    if not matches:
         print(f"fits no network: {printable(facts['reason'])}")
 
 
@@ -112,12 +119,12 @@ def convert(
     check_file("--out", out, SUFFIX)
     if reference is not None:
         check_runtime(reference)
-    tensors, found = _found(file, net, source, classes, sha256)
+    opened, found, options = _found(file, net, source, classes, sha256)
     if out.exists() and out.samefile(file):
         raise InputError(f"--out is {out}, the file to convert; choose another name")
     quiet_tensorflow()
     with quiet(), Console(stderr=True).status(f"converting {printable(str(file))}"):
-        original, report = _loaded(tensors, found)
+        original, report = _loaded(opened, found, options)
         differences = _compared(original, report, reference, image) if reference else {}
         wrong = [f"{name} by {x:.1e}" for name, x in differences.items() if x > TOLERANCE]
         if not wrong:
@@ -136,22 +143,22 @@ def convert(
         raise typer.Exit(FAULT)
     if not as_json:
         print(f"\n{printable(str(out))}: {_described(found)}")
-        print(_code(out, found, found.source.options))
+        print(_code(out, found, options))
 
 
 def _found(
     file: Path, net: str, name: str | None, classes: int | None, sha256: str | None
-) -> "tuple[Tensors, Match]":
-    """Return the tensors of a file, its source for a net, and its number of classes.
+) -> "tuple[Found, Match, dict[str, Any]]":
+    """Return an opened file, its source and classes for a net, and the variations of the net.
 
     Raises:
         InputError: If the file cannot be read, is of another net or has other classes, or if the
             source is unknown.
     """
-    from keras_ilsvrc.nets.pretrained import find
+    from keras_ilsvrc.nets.pretrained import find, options_for
     from keras_ilsvrc.weights.recognise import Match
 
-    named = None if name is None else source_named(name, net)
+    named = None if name is None else source_named(name, net.partition("[")[0])
     found = find(info(net), file, sha256)
     source = named or found.source
     if found.by_keras or source is None:
@@ -159,10 +166,12 @@ def _found(
     match = Match(source, found.classes)
     if classes not in (None, found.classes):
         raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; leave it out")
-    return found.tensors, match
+    return found, match, options_for(replace(found, source=source), chosen(net, {}))
 
 
-def _loaded(tensors: "Tensors", found: "Match") -> "tuple[Original, Report]":
+def _loaded(
+    opened: "Found", found: "Match", options: Mapping[str, Any]
+) -> "tuple[Original, Report]":
     """Return the net of a source with the weights of a file, and the report about them."""
     from keras_ilsvrc.nets.build import build
     from keras_ilsvrc.nets.deferred import Deferred
@@ -171,18 +180,18 @@ def _loaded(tensors: "Tensors", found: "Match") -> "tuple[Original, Report]":
     from keras_ilsvrc.weights.reference import Original
 
     source, head = found.source, found.classes is not None
-    options = {"classifier_activation": None, "input_shape": source.input_shape, **source.options}
+    given = {"classifier_activation": None, "input_shape": source.input_shape, **options}
     try:
         with Deferred():
-            model = build(source.net, include_top=head, classes=found.classes, **options)
-            report = assign(model, tensors, source.layout, head)
+            model = build(source.net, include_top=head, classes=found.classes, **given)
+            report = assign(model, opened.tensors, source.layout, head, misfit=opened.misfit)
     except InputError as error:
         for line in getattr(error, "__notes__", ()):
             print(printable(line), file=sys.stderr)
         raise
-    remember(model, source, report)
+    remember(model, source)
     layers = {row.theirs: row.ours.rpartition("/")[0] for row in report.rows}
-    return Original(model, tensors, source, layers), report
+    return Original(model, opened.tensors, source, layers), report
 
 
 def _compared(

@@ -1,6 +1,7 @@
 """Checks of the arguments of `build`. Keras is imported only when it is needed."""
 
 from numbers import Integral
+from os import PathLike
 from typing import Any
 
 from keras_ilsvrc.errors import InputError
@@ -24,8 +25,14 @@ def check_arguments(net: Net, include_top: bool, pooling: str | None, classes: A
         raise InputError("auxiliary needs include_top=True; pass both, or leave out auxiliary")
 
 
-def check_preprocessing(preprocessing: bool, weights: Any, input_tensor: Any) -> None:
-    """Raise an InputError if a model with these arguments cannot contain its preprocessing."""
+def check_weights(weights: Any, sha256: Any, preprocessing: bool, input_tensor: Any) -> None:
+    """Raise an InputError if `weights`, or an argument that depends on it, cannot be right."""
+    if weights is not None and (not isinstance(weights, str | PathLike) or weights == ""):
+        raise InputError(
+            f"weights is {weights!r}; expected the name of a source or the path of a file"
+        )
+    if sha256 is not None and weights is None:
+        raise InputError("sha256 is given without weights; pass the weights that have it")
     if preprocessing not in (True, False):
         raise InputError(f"preprocessing is {preprocessing!r}; expected True or False")
     if preprocessing and (weights is None or input_tensor is not None):

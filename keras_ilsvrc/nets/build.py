@@ -11,8 +11,8 @@ from keras_ilsvrc.nets.arguments import (
     Shape,
     check_arguments,
     check_keras,
-    check_preprocessing,
     check_shape,
+    check_weights,
 )
 from keras_ilsvrc.nets.loading import replica_count
 from keras_ilsvrc.nets.registry import Net
@@ -46,9 +46,10 @@ def build(
         net: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
         include_top: Whether to include the classifier; if not, the model returns feature maps.
         weights: Name of published weights, one of `info(net).sources` or `"imagenet"` for the
-            recommended ones; or path of a file in any of the formats of `weights.read`. Variations
-            that the weights need, and their input shape, are the default. If `classes` differs
-            from that of the file, or `include_top` is False, all but the classifier is loaded.
+            recommended ones; or path of a file in any of the formats of `weights.read`, with its
+            folder (`./caffe`) if it has the name of a source. Variations that the weights need,
+            and their input shape, are the default. If `classes` differs from that of the file, or
+            `include_top` is False, all but the classifier is loaded.
         input_tensor: Keras tensor to build on, in place of a new input.
         input_shape: (height, width, channels), channels last; the published one if None. Height
             and width may be None if no fully connected layer depends on them.
@@ -72,7 +73,7 @@ def build(
     """
     row = info(net, **variations)
     check_arguments(row, include_top, pooling, classes)
-    check_preprocessing(preprocessing, weights, input_tensor)
+    check_weights(weights, sha256, preprocessing, input_tensor)
     found = None if weights is None else pretrained.find(row, weights, sha256)
     row = info(net, **pretrained.options_for(found, chosen(net, variations)))
     if found and found.source and input_shape is None and input_tensor is None:
@@ -108,7 +109,8 @@ def check_build(net: str, /, **arguments: Any) -> Net:
     given = bound.arguments
     row, include_top = info(net, **given["variations"]), given["include_top"]
     check_arguments(row, include_top, given["pooling"], given["classes"])
-    check_preprocessing(given["preprocessing"], given["weights"], given["input_tensor"])
+    told = given["weights"], given["sha256"], given["preprocessing"], given["input_tensor"]
+    check_weights(*told)
     if given["weights"] is not None:
         pretrained.find_source(row.name.partition("[")[0], given["weights"])
     check_shape(row, include_top, given["input_tensor"], given["input_shape"])

@@ -24,10 +24,23 @@ from keras_ilsvrc.weights.sources.source import Source
 if TYPE_CHECKING:
     import keras
 
+    from keras_ilsvrc.weights.recognise import Match
     from keras_ilsvrc.weights.tensors import Tensors
 
 OURS = "ours"  # layout of arrays with the paths of our weights
 log = logging.getLogger("keras_ilsvrc")
+
+
+class OtherClasses(InputError):
+    """Error about a file whose classifier has another number of classes, or that has none.
+
+    Attributes:
+        classes: Number of classes of the file; None if it has no classifier.
+    """
+
+    def __init__(self, line: str, classes: int | None):
+        super().__init__(line)
+        self.classes = classes
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,7 @@ class Found:
         layout: Name of the layout of the arrays, one of `LAYOUTS`.
         source: Published weights as which the file is recognised; None for a file of this package.
         classes: Number of classes of a recognised file; None if it has no classifier.
+        misfit: Why the file fits none of the sources, so that it must not be loaded.
     """
 
     path: Path
@@ -49,18 +63,22 @@ class Found:
     layout: str = OURS
     source: Source | None = None
     classes: int | None = None
+    misfit: str = ""
 
 
 def find_source(net: str, weights: str | Path) -> Source | None:
     """Return the source that `weights` names, or None if it is the path of a file.
 
+    A file with the name of a source needs a path with a folder, for example `./caffe`.
+
     Raises:
         InputError: If it is neither the name of a source for this net nor a file.
     """
     path = Path(weights)
-    word = isinstance(weights, str) and len(path.parts) == 1 and not path.suffix
-    if word and not path.is_file():
-        return source_named(str(weights), net)
+    if isinstance(weights, str):
+        word = weights == path.name and not path.suffix and not path.is_file()
+        if word or weights in sources_of(net):
+            return source_named(weights, net)
     check_exists(path, "weights")
     return None
 
@@ -87,44 +105,77 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
     found = Found(tensors.path, tensors, any(key.startswith("layers/") for key in tensors))
     if found.by_keras:
         return found
-    matches = [one for one in recognise(tensors, name) if source in (None, one.source)]
-    file = tensors.path
-    matches.sort(
-        key=lambda x: (x.source.file != file.name, Path(x.source.file).suffix != file.suffix)
-    )
+    matches = recognise(tensors)
     if tensors.format == "npz" and not matches and all("/" in key for key in tensors):
         return found
-    source, classes = matches[0] if matches else (_by_names(name, tensors, source), net.classes)
-    log.info("%s: %s weights of %s", tensors.path, source.name, name)
-    return replace(found, layout=source.layout, source=source, classes=classes)
+    if not any(match.source.net == name for match in matches):
+        return _misfit(found, name, matches, source, net.classes)
+    return _matched(found, name, matches, source)
 
 
-def _by_names(name: str, tensors: "Tensors", source: Source | None) -> Source:
-    """Return the source of a net whose names fit a file best, although the file does not fit.
+def _matched(found: Found, name: str, matches: "list[Match]", source: Source | None) -> Found:
+    """Return a file with its source, of those that fit it, and say in the log how it is known.
+
+    Args:
+        found: The file.
+        name: Name of the net.
+        matches: The sources that fit, at least one of the net.
+        source: Source that the user named; None if the user gave a path.
+
+    Raises:
+        InputError: If the file is that of another net with the same names and shapes, or not one
+            of the source.
+    """
+    from keras_ilsvrc.weights.recognise import identified
+
+    path, own = found.path, [match for match in matches if match.source.net == name]
+    if source and source not in (match.source for match in own):
+        raise InputError(f"{path}: its tensors are not those of the {source.name} weights")
+    known = source or identified(found.tensors, matches)
+    if known and known.net != name:
+        raise InputError(
+            f"{path}: is the {known.name} file of {known.net}, whose tensors have the shapes of "
+            f"those of {name}; build {known.net}, or rename the file if it is another one"
+        )
+    match = next((match for match in own if match.source == known), own[0])
+    label = match.source.name
+    if known:
+        log.info("%s: %s weights of %s", path, label, name)
+    else:
+        line = "%s: laid out as %s's weights of %s; its preprocessing is assumed"
+        nets = dict.fromkeys(match.source.net for match in matches)
+        if len(nets) > 1:
+            log.warning(f"{line}, and it fits {', '.join(nets)} alike", path, label, name)
+        else:
+            log.info(line, path, label, name)
+    return replace(found, layout=match.source.layout, source=match.source, classes=match.classes)
+
+
+def _misfit(
+    found: Found, name: str, matches: "list[Match]", source: Source | None, classes: int
+) -> Found:
+    """Return a file that fits no source of a net, to find the tensors that are to blame.
 
     Raises:
         InputError: If the file is that of another net, or most names are unknown.
     """
-    from keras_ilsvrc.weights.layouts import LAYOUTS
-    from keras_ilsvrc.weights.recognise import recognise
+    from keras_ilsvrc.weights.recognise import closest
 
-    others = dict.fromkeys(f"{one.source.net} ({one.source.name})" for one in recognise(tensors))
+    others = dict.fromkeys(f"{one.source.net} ({one.source.name})" for one in matches)
     if others:
         raise InputError(
-            f"{tensors.path}: its tensors are those of {' or '.join(others)}, not of {name}; "
+            f"{found.path}: its tensors are those of {' or '.join(others)}, not of {name}; "
             "build that net, or use a file for this one"
         )
-    unknown = {
-        one.name: (list(LAYOUTS[one.layout].paths(tensors).values()).count(None), one)
-        for one in ([source] if source else sources_of(name).values())
-    }
-    count, one = min(unknown.values(), key=lambda pair: pair[0], default=(len(tensors), None))
-    if one and count < len(tensors) / 2:
-        return one
-    raise InputError(
-        f"{tensors.path}: the names of its tensors, such as {next(iter(tensors))}, are of no known "
-        f"weights of {name}; `keras-ilsvrc weights inspect` shows what is in it"
-    )
+    own = [source] if source else list(sources_of(name).values())
+    one, line = closest(found.tensors, own)
+    if one is None or not own:
+        raise InputError(
+            f"{found.path}: {line if own else f'no weights of {name} are known'}; "
+            "`keras-ilsvrc weights inspect` shows what is in it"
+        )
+    line = f"{line}; use the file of a source, or one that this package wrote"
+    return replace(found, layout=one.layout, source=one, classes=classes, misfit=line)
 
 
 def options_for(found: Found | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,7 +205,7 @@ def load(
 ) -> None:
     """Set the weights of a model, all but the classifier if the file has another or none.
 
-    The model remembers the source and the report of what was set.
+    The model remembers the source.
 
     Args:
         model: Model of the net.
@@ -166,6 +217,7 @@ def load(
     Raises:
         InputError: If the file does not fit. The weights of the model are then those before.
     """
+    from keras_ilsvrc.weights.layouts import LAYOUTS
     from keras_ilsvrc.weights.load import assign
     from keras_ilsvrc.weights.preprocessing import remember
 
@@ -177,10 +229,11 @@ def load(
             shapes = _shapes(found.tensors)
             check_shapes(found.path, shapes, model, stored, part=stored is None)
     if classes is not None:
-        _check_classes(model, found, classes, stored, chosen, skip)
+        dense = "fc6/kernel" in LAYOUTS[found.layout].paths(tensors).values()
+        _check_classes(model, found, classes, stored, chosen, dense or "fc6/kernel" in skip)
     head = classes is not None and stored == classes
-    report = assign(model, tensors, found.layout, head and not skip, skip)
-    remember(model, found.source, report)
+    report = assign(model, tensors, found.layout, head and not skip, skip, found.misfit)
+    remember(model, found.source)
     level = logging.WARNING if report.kept else logging.INFO
     log.log(level, "%s: %s, %s", model.name, found.path, report)
 
@@ -195,19 +248,23 @@ def _check_classes(
     classes: int,
     stored: int | None,
     chosen: bool,
-    skip: Collection[str],
+    dense: bool,
 ) -> None:
-    """Raise an InputError if the classifier of a file does not fit and may not be left out."""
+    """Raise an InputError if the classifier of a file does not fit and may not be left out.
+
+    `dense` says whether the file has the dense layers before the classifier, or needs none.
+    """
     path = found.path
     has = "no classifier" if stored is None else f"a classifier of {stored} classes"
     if stored != classes and not chosen:
         advice = "" if stored is None else f"classes={stored} to load it too, "
-        raise InputError(
+        raise OtherClasses(
             f"{path}: has {has}, but {model.name} has {classes} classes; pass {advice}classes=N "
-            "for a new classifier, or include_top=False"
+            "for a new classifier, or include_top=False",
+            stored,
         )
-    dense = any(weight.path == "fc6/kernel" for weight in model.weights)
-    if stored is None and dense and "fc6/kernel" not in skip:
+    needed = any(weight.path == "fc6/kernel" for weight in model.weights)
+    if stored is None and needed and not dense:
         raise InputError(
             f"{path}: has no fully connected layers, which {model.name} needs; pass "
             "include_top=False, or in a recipe, name fc6, fc7 and head in initial.skip"

@@ -20,6 +20,7 @@ from keras_ilsvrc.training.checkpoint import State
 from keras_ilsvrc.training.groups import check_name
 from keras_ilsvrc.training.replicas import from_chief
 from keras_ilsvrc.weights.load import assign
+from keras_ilsvrc.weights.sources import sources_of
 
 log = logging.getLogger("keras_ilsvrc")
 
@@ -52,7 +53,7 @@ def set_initial(model: keras.Model, recipe: Recipe, net: Net) -> None:
         return
     skip = _skipped(model, found)
     _set_word(model, found.rest, recipe, net)
-    _load(model, found.weights, recipe, net, skip)
+    _load(model, found.weights, recipe, net, skip, bool(found.layers))
 
 
 def _skipped(model: keras.Model, table: Initial) -> set[str]:
@@ -80,7 +81,9 @@ def _set_word(model: keras.Model, word: str, recipe: Recipe, net: Net) -> None:
         _load(model, word, recipe, net, set())
 
 
-def _load(model: keras.Model, weights: str, recipe: Recipe, net: Net, skip: set[str]) -> None:
+def _load(
+    model: keras.Model, weights: str, recipe: Recipe, net: Net, skip: set[str], some: bool = False
+) -> None:
     """Set a model's weights from a run, a file or a source.
 
     A classifier keeps its values if that of the source has another number of classes.
@@ -91,18 +94,22 @@ def _load(model: keras.Model, weights: str, recipe: Recipe, net: Net, skip: set[
         recipe: Recipe of the model.
         net: Facts about the network.
         skip: Paths of weights that keep their values.
+        some: Whether layers are named, so that a run may have layers that the model lacks.
     """
     model = without_optimizer(model)
-    if Path(weights).is_dir():
+    name = net.name.partition("[")[0]
+    if weights not in sources_of(name) and Path(weights).is_dir():
         run = trained_model(RunFiles(Path(weights)).check_finished())
+        own = {weight.path for weight in model.weights}
+        lent = {x.path: x for x in run.weights if x.path in own or not some}
         try:
-            report = assign(model, {x.path: x for x in run.weights}, pretrained.OURS, False, skip)
+            report = assign(model, lent, pretrained.OURS, False, skip)
         except InputError as error:
             raise InputError(f"initial: {weights}: {error}, or name them in skip") from error
         log.log(logging.WARNING if report.kept else logging.INFO, "%s: %s", weights, report)
         return
     try:
-        pretrained.find_source(net.name.partition("[")[0], weights)
+        pretrained.find_source(name, weights)
     except InputError as error:
         raise InputError(f"initial: {error}; or 'paper', 'he' or 'glorot'") from error
     found = pretrained.find(net, weights)

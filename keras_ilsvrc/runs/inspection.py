@@ -11,6 +11,7 @@ import numpy as np
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
 from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.imagenet_names import readable
+from keras_ilsvrc.data.normalise import MODES
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.sources import open_source
@@ -25,7 +26,6 @@ from keras_ilsvrc.runs.loaded import rows_of
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.visualize.probe import Probe
 
-MODES = ("caffe", "tf", "torch")
 GREY = 128  # pixel value of the grey occluding square
 
 

@@ -24,6 +24,7 @@ from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
+from keras_ilsvrc.nets.pretrained import OtherClasses
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.notebook import facts_table
 from keras_ilsvrc.weights.preprocessing import rows_for, source_of
@@ -203,7 +204,7 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
 def load_net(
     name: str, weights: str | Path, preprocess: str | None = None, sha256: str | None = None
 ) -> LoadedRun:
-    """Build a network with published weights, or with weights from a file.
+    """Build a network with published weights, or with weights from a file, for its classes.
 
     Args:
         name: Name of the network.
@@ -213,10 +214,17 @@ def load_net(
         sha256: SHA-256 that the file must have.
 
     Raises:
-        InputError: If the network is unknown, the weights cannot be read or do not fit, or
-            `preprocess` is None and no preprocessing belongs to the weights.
+        InputError: If the network is unknown, the weights cannot be read, do not fit or have no
+            classifier, or `preprocess` is None and no preprocessing belongs to the weights.
     """
-    built = build(name, weights=weights, sha256=sha256)
+    try:
+        built = build(name, weights=weights, sha256=sha256)
+    except OtherClasses as error:
+        if error.classes is None:
+            raise InputError(
+                f"{weights}: has no classifier, so it predicts no classes; name a file with one"
+            ) from error
+        built = build(name, weights=weights, sha256=sha256, classes=error.classes)
     model = _with_one_output(built)
     count, names = model.output.shape[-1], tuple(imagenet_names())
     if preprocess is not None:

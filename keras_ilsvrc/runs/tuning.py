@@ -1,7 +1,6 @@
 """Choice of the layers of a trained network that get new weights, and of those that are frozen."""
 
 import math
-import re
 from typing import NamedTuple
 
 import keras
@@ -9,11 +8,8 @@ import keras
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.pretrained import Found
-from keras_ilsvrc.training.groups import HEAD, named
+from keras_ilsvrc.training.groups import HEAD, named, unit_of
 from keras_ilsvrc.weights.sources.source import Source
-
-# Unit of a network: a layer, or an inception module, whose layers' names begin with its name.
-UNIT = re.compile(r"(?:inception|mixed)_\d[a-z]|.+?(?=_bn$|$)")
 
 
 class Tuning(NamedTuple):
@@ -50,7 +46,7 @@ def tuning_of(model: keras.Model, weights: Found, frozen: float, epochs: float) 
         skip = [x.name for x in model.layers if x.weights and x.name not in kept]
     new = [layer for name in skip for layer in named(model, name)]
     old = [x.name for x in model.layers if x.weights and x not in new]
-    units = list(dict.fromkeys(found[0] for name in old if (found := UNIT.match(name))))
+    units = list(dict.fromkeys(map(unit_of, old)))
     count = int(frozen * len(units))
     last = units[count - 1] if count else None
     return Tuning(source, skip, last, units[-1], max(2, math.ceil(epochs)))

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, printable
 
 
 def open_streams() -> None:
@@ -29,9 +29,17 @@ def open_streams() -> None:
 
 def show_log() -> None:
     """Print lines of the package's log to stderr, for example which weights were recognised."""
-    log = logging.getLogger("keras_ilsvrc")
-    log.handlers = [logging.StreamHandler()]
+    log, handler = logging.getLogger("keras_ilsvrc"), logging.StreamHandler()
+    handler.setFormatter(_Printable())
+    log.handlers = [handler]
     log.setLevel(logging.INFO)
+
+
+class _Printable(logging.Formatter):
+    """Formatter that escapes unprintable characters, for example in names from weight files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 class _Output(io.FileIO):

@@ -74,6 +74,15 @@ def named(model: keras.Model, name: str) -> list[keras.Layer]:
     return [layer for layer in model.layers if begins.match(layer.name)]
 
 
+def unit_of(layer: str) -> str:
+    """Return the name of the smallest unit or module, as in `named`, that a layer belongs to.
+
+    A layer with its normalisation is a unit, and an inception module is one.
+    """
+    module = re.match(r"(?:inception|mixed)_\d[a-z]", layer)
+    return module[0] if module else layer.removesuffix("_bn")
+
+
 def heads(model: keras.Model) -> list[keras.Layer]:
     """Return the classifiers: the last layer with weights before each output of the model."""
     root = walk(model)

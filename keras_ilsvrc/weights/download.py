@@ -1,11 +1,11 @@
 """Download of published weight files into a cache folder. Every use checks the SHA-256."""
 
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.weights.sources.source import Source
@@ -43,7 +43,7 @@ def fetch(source: Source, sha256: str | None = None) -> Path:
 
     Args:
         source: The weights.
-        sha256: SHA-256 of the file, if `source` has none; 64 hexadecimal digits.
+        sha256: SHA-256 that the user expects; it must be that of `source`.
 
     Raises:
         InputError: If the SHA-256 or the address is not known, the download fails, or the file has
@@ -83,10 +83,8 @@ def downloader(progress: _Progress) -> "Downloader":
 
 
 def _check_hash(source: Source, sha256: str | None) -> str:
-    """Return the SHA-256 that a file must have. Raise an InputError if there is none."""
-    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        raise InputError(f"sha256 is {sha256!r}; expected 64 hexadecimal digits")
-    known = source.sha256 or sha256
+    """Return the SHA-256 that a file must have. Raise an InputError if it is not known."""
+    given, known = sha256 and files.check_sha256(sha256), source.sha256
     if known is None:
         where = f" from {source.url}" if source.url else ""
         raise InputError(
@@ -94,9 +92,9 @@ def _check_hash(source: Source, sha256: str | None) -> str:
             f" of {source.file} is not known: get the file{where} and pass weights=PATH, with "
             "sha256= (--sha256) to pin it"
         )
-    if sha256 is not None and sha256.lower() != known.lower():
+    if given not in (None, known):
         raise InputError(f"sha256 is {sha256}; the SHA-256 of {source.file} is {known}")
-    return known.lower()
+    return known
 
 
 def _has(path: Path, known: str) -> bool:

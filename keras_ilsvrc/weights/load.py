@@ -65,6 +65,7 @@ def assign(
     layout: str,
     head: bool = True,
     skip: Collection[str] = (),
+    misfit: str = "",
 ) -> Report:
     """Set all weights of a model from the tensors of another framework.
 
@@ -78,13 +79,17 @@ def assign(
             Prefixes `module.` of torch's DataParallel are left out.
         layout: Name of a row of `LAYOUTS`.
         head: Whether the classifiers must be set too. If False, a classifier with another number
-            of classes keeps its initial values, and tensors of layers that the model lacks are
-            left out. Tensors of auxiliary classifiers that the model lacks are always left out.
+            of classes, or without a tensor for each of its weights, keeps its initial values, and
+            tensors of classifiers and of the dense layers before them are left out if the model
+            lacks these layers. Tensors of auxiliary classifiers that the model lacks are always
+            left out.
         skip: Paths of weights that keep their initial values, whatever the tensors are.
+        misfit: Why the tensors must not be loaded even if each one has a weight.
 
     Raises:
         InputError: If a tensor has no weight, a weight has no tensor, their shapes differ, or a
-            value is not finite. Each fault is a note of the error, in its `__notes__`.
+            value is not finite. Each fault is a note of the error, in its `__notes__`. Also if
+            there is a `misfit`.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout is {layout!r}; {nearest(layout, LAYOUTS)}")
@@ -97,6 +102,8 @@ def assign(
     found = {path: array for path, array in found.items() if path not in left_out}
     kept = plan.kept(found, head, skip)
     plan.check(tensors, found, kept)
+    if misfit:
+        raise InputError(f"{where}: {misfit}")
     if plan.layout.channels_first and plan.layout.matrices_first:
         found = _after_flatten(model, found)
     _check_finite([found[path] for path in weights if path in found], where)
@@ -156,13 +163,14 @@ class _Plan(NamedTuple):
 
     def left_out(self, found: Arrays, head: bool, skip: Collection[str]) -> dict[str, str]:
         """Return {path: tensor name} of tensors that are not used."""
-        own = set(layers_of(self.shapes))
+        layout, own = self.layout, set(layers_of(self.shapes))
+        topless = not any(map(layout.is_classifier, self.shapes))
         left = {}
         for path, array in found.items():
-            lacking = path.rpartition("/")[0] not in own and not path.endswith("?")
-            optional = is_auxiliary(path) or not head
-            other = not head and self._other_classes(path, found)
-            if (lacking and optional) or other or path in skip:
+            top = layout.is_classifier(path) or (topless and layout.is_dense(path))
+            optional = not path.endswith("?") if is_auxiliary(path) else top and not head
+            lacking = optional and path.rpartition("/")[0] not in own
+            if lacking or (not head and self._other_classes(path, found)) or path in skip:
                 left[path] = array.key
         return left
 
@@ -173,14 +181,13 @@ class _Plan(NamedTuple):
         return [path for path in missing if path in skip or (not head and free(path))]
 
     def _other_classes(self, path: str, found: Arrays) -> bool:
-        """Return whether a weight is of a classifier with another number of classes."""
+        """Return whether a weight is of a classifier with other classes, or a tensor lacks."""
         if not self.layout.is_classifier(path):
             return False
-        layer = path.rpartition("/")[0]
-        both = [x for x in found if x.startswith(f"{layer}/") and x in self.shapes]
+        own = {x: y for x, y in self.shapes.items() if x.startswith(f"{path.rpartition('/')[0]}/")}
         return any(
-            found[x].shape[:-1] == self.shapes[x][:-1] and found[x].shape != self.shapes[x]
-            for x in both
+            x not in found or (found[x].shape[:-1] == y[:-1] and found[x].shape != y)
+            for x, y in own.items()
         )
 
     def check(self, tensors: Mapping[str, np.ndarray], found: Arrays, kept: list[str]) -> None:
@@ -205,13 +212,15 @@ class _Plan(NamedTuple):
     def _advice(self, tensors: Mapping[str, np.ndarray], found: Arrays) -> str:
         """Return what to do about a file that does not fit."""
         for path, array in found.items():
-            if path.endswith("/bias") and self._other_classes(path, found):
+            count = array.shape[-1]
+            if self._other_classes(path, found) and count != self.shapes[path][-1]:
                 return (
-                    f"; weights of {array.shape[-1]} classes, but {self.model} has "
-                    f"{self.shapes[path][-1]}: leave out the classifier, or build the net with "
-                    f"classes={array.shape[-1]}"
+                    f"; weights of {count} classes, but {self.model} has {self.shapes[path][-1]}: "
+                    f"leave out the classifier, or build the net with classes={count}"
                 )
         nets = list(dict.fromkeys(match.source.net for match in recognise(tensors)))
+        if self.model.partition(".")[0] in nets:
+            return "; build the net with the input_shape, width and other variations of the weights"
         if nets:
             return f"; the tensors are those of {' or '.join(nets)}, the model is {self.model}"
         return "; use the weights of the same net"

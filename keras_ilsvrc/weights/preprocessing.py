@@ -24,20 +24,16 @@ class Origin:
 
     Attributes:
         source: Published weights; None for a file that carries no preprocessing.
-        report: Line about what was loaded and what was left out.
         preprocessed: Whether the model preprocesses images itself.
     """
 
     source: Source | None
-    report: Any = None
     preprocessed: bool = False
 
 
-def remember(
-    model: "keras.Model", source: Source | None, report: Any = None, preprocessed: bool = False
-) -> None:
+def remember(model: "keras.Model", source: Source | None, preprocessed: bool = False) -> None:
     """Record in a model where its weights come from. A copy or saved model has no record."""
-    setattr(model, _ATTRIBUTE, Origin(source, report, preprocessed))
+    setattr(model, _ATTRIBUTE, Origin(source, preprocessed))
 
 
 def origin_of(model: "keras.Model") -> Origin:
@@ -63,6 +59,15 @@ def rows_for(model: "keras.Model") -> "Rows":
             f"{model.name}: no preprocessing is known, since the model was not built with {known}; "
             "pass such weights to build, or preprocess the images as in the model's training"
         )
+    from keras_ilsvrc.data.apply import needed
+
+    for row in source.preprocessing:
+        if needed(row):
+            raise InputError(
+                f"{model.name}: the statistics of the training images that its {source.name} "
+                f"weights need for {row['op']} are not published; whiten your images yourself, for "
+                "example with this op in a recipe"
+            )
     sizes = [row["size"] for row in source.preprocessing if row["op"] in _SIZED]
     side = model.inputs[0].shape[1]
     if not sizes or side in (None, sizes[-1]):
@@ -105,11 +110,11 @@ def with_preprocessing(model: "keras.Model") -> "keras.Model":
     Raises:
         InputError: If the preprocessing of the model is not known.
     """
-    rows, origin = rows_for(model), origin_of(model)
+    rows = rows_for(model)
     from keras_ilsvrc.data import preprocessing
 
     made = preprocessing.with_preprocessing(model, rows, {})
-    remember(made, origin.source, origin.report, preprocessed=True)
+    remember(made, source_of(model), preprocessed=True)
     return made
 
 

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_ilsvrc import files
 from keras_ilsvrc.weights.arrays import shape_of
 from keras_ilsvrc.weights.layouts import LAYOUTS, Layout, is_auxiliary
 from keras_ilsvrc.weights.sources import SOURCES
 from keras_ilsvrc.weights.sources.source import Source
+from keras_ilsvrc.weights.tensors import Tensors
 
 
 class Match(NamedTuple):
@@ -33,10 +36,11 @@ class _Content(NamedTuple):
 
 
 def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list[Match]:
-    """Return the sources whose weights a file may contain, in the order of `SOURCES`.
+    """Return the sources whose weights a file may contain, that with the name of the file first.
 
     A source fits if all names of tensors are names of its layout, and if the number of values,
-    without those of the classifiers, is that of the source. Values are not read.
+    without those of the classifiers, is that of the source. Values are not read. The order is that
+    of `SOURCES`, after sources whose file has the name, and then the suffix, of the tensors' file.
 
     Args:
         tensors: `Tensors` of a file, or a mapping of names to arrays.
@@ -53,16 +57,38 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list
         without_top = not content.dense and content.classes is None
         if content.values == source.values - (source.dense if without_top else 0):
             matches.append(Match(source, content.classes))
+    file = tensors.path if isinstance(tensors, Tensors) else Path()
+    matches.sort(
+        key=lambda x: (x.source.file != file.name, Path(x.source.file).suffix != file.suffix)
+    )
     return matches
 
 
-def closest(tensors: Mapping[str, np.ndarray]) -> str:
-    """Return a line about why a file fits no source, not even the one that it is most like."""
+def identified(tensors: Tensors, matches: Iterable[Match]) -> Source | None:
+    """Return the source, of those that fit, whose file has the name or SHA-256 of a file."""
+    hashes = {}
+    for match in matches:
+        if match.source.file == tensors.path.name:
+            return match.source
+        hashes[match.source.sha256] = match.source
+    return hashes.get(files.sha256(tensors.path)) if any(hashes) else None
+
+
+def closest(
+    tensors: Mapping[str, np.ndarray], sources: Iterable[Source] = ()
+) -> tuple[Source | None, str]:
+    """Return the source that a file is most like, and a line about why the file does not fit it.
+
+    The source is None if at least half of the names are unknown to it.
+
+    Args:
+        tensors: `Tensors` of a file, or a mapping of names to arrays, which fits no source.
+        sources: Sources to choose from; all if empty.
+    """
     if all(name.startswith("layers/") for name in tensors):
-        return (
-            "Keras wrote it for one network, whose name is not in it; pass it to build of this one"
-        )
-    known: dict[str, tuple[list[str], int]] = {}  # {layout: unknown names, number of values}
+        line = "Keras wrote it for one network, whose name is not in it; pass it to build of this"
+        return None, f"{line} one"
+    known = {}  # {layout: unknown names, number of values}
     for name, layout in LAYOUTS.items():
         paths = layout.paths(tensors)
         body = (key for key, path in paths.items() if path and not _is_left_out(path, layout))
@@ -73,14 +99,15 @@ def closest(tensors: Mapping[str, np.ndarray]) -> str:
         unknown, values = known[source.layout]
         return len(unknown), abs(values - source.values)
 
-    source = min(SOURCES, key=distance)
+    source = min(sources or SOURCES, key=distance)
     unknown, values = known[source.layout]
-    if len(unknown) == len(tensors):
-        return f"no known weights have names of tensors such as {unknown[0]}"
+    if len(unknown) >= len(tensors) / 2:
+        first = next(iter(tensors), "none")
+        return None, f"the names of its tensors, such as {first}, are of no known weights"
     part = f"it has {source.values:,} values without its classifier, found {values:,}"
     if unknown:
         part = f"{len(unknown):,} of {len(tensors):,} names are unknown to it: {unknown[0]}"
-    return f"nearest is {source.net} as {source.name}, but {part}"
+    return source, f"nearest is {source.net} as {source.name}, but {part}"
 
 
 def _content(tensors: Mapping[str, np.ndarray], layout: Layout) -> _Content | None:
@@ -94,8 +121,16 @@ def _content(tensors: Mapping[str, np.ndarray], layout: Layout) -> _Content | No
     body = [path for path in shapes if not _is_left_out(path, layout)]
     dense = _count(shapes[path] for path in body if path.startswith(("fc6/", "fc7/")))
     values = _count(shapes[path] for path in body)
-    biases = [math.prod(shapes[path]) for path in heads if path.endswith("/bias")]
-    return _Content(values, dense, biases[0] if biases else None)
+    classes = _outputs(min(heads), shapes[min(heads)], layout) if heads else None
+    return _Content(values, dense, classes)
+
+
+def _outputs(path: str, shape: tuple[int, ...], layout: Layout) -> int:
+    """Return the number of outputs of a layer, from the shape of its bias or kernel."""
+    if path.endswith("/bias"):
+        return math.prod(shape)
+    matrix = len(shape) == 2 and not layout.matrices_first
+    return shape[-1] if matrix or not layout.channels_first else shape[0]
 
 
 def _is_left_out(path: str, layout: Layout) -> bool:

@@ -88,6 +88,13 @@ def test_a_model_without_published_weights_has_no_preprocessing():
     assert "expected True or False" in message(build, "nin_cifar10", preprocessing="yes")
 
 
+def test_statistics_that_are_not_published_are_one_line():
+    whitened = build("nin_cifar10")
+    remember(whitened, info("nin_cifar10").sources["caffe"])
+    for call in (lambda: preprocess(RAW, whitened), lambda: with_preprocessing(whitened)):
+        assert "caffe weights need for zca are not published; whiten" in message(call)
+
+
 def test_predictions_are_named():
     probabilities = np.zeros((2, 1000), "float32")
     probabilities[0, [0, 999]] = 0.25, 0.75
@@ -125,4 +132,4 @@ def test_all_sources_have_facts():
         for source in info(net).sources.values():
             said = facts(source)
             assert said["file"]
-            assert said["preprocessing"]
+            assert bool(said["preprocessing"]) == bool(source.preprocessing)

@@ -7,7 +7,11 @@ __all__ = ["BGR", "LAYOUTS", "Layout", "is_auxiliary"]
 
 # Arrays by the paths of our weights, for example `conv1/kernel`.
 OURS = Layout(
-    {r"(.+/\w+)": r"\1"}, {"(.+)": r"\1"}, channels_first=False, classifier="logits|fc8|cccp[68]"
+    {r"(.+/\w+)": r"\1"},
+    {"(.+)": r"\1"},
+    channels_first=False,
+    classifier="logits|fc8|cccp[68]",
+    dense="fc6|fc7|c5|f6",
 )
 LAYOUTS: dict[str, Layout] = {
     "ours": OURS,

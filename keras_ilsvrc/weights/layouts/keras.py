@@ -70,7 +70,8 @@ ONNX_TENSORS: Rules = {
 }
 ONNX_VGG: Rules = {
     **{rf"{theirs}(?:_\d+)?": ours for theirs, ours in VGG.items()},
-    r"(\w+)": r"aux_\1",  # layers of another classifier are left out, as auxiliary ones are
+    # dense layers of another classifier are left out, as auxiliary ones are
+    r"((?!block\d|fc\d|predictions|\w*conv)\w+)": r"aux_\1",
 }
 
 KERAS: dict[str, Any] = {"tensors": TENSORS, "channels_first": False}

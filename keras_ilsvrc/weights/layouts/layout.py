@@ -36,6 +36,7 @@ class Layout:
         biases_folded: Whether biases that our convolutions lack are folded into the means of BN.
         gammas: Whether batch normalisation has gammas; if not, ours are set to 1.
         classifier: Regular expression of our layer names that make up the classifier.
+        dense: Regular expression of our other layer names that a net without top lacks.
     """
 
     tensors: Rules
@@ -48,6 +49,7 @@ class Layout:
     biases_folded: bool = False
     gammas: bool = True
     classifier: str = "logits|fc8"
+    dense: str = "fc6|fc7"
 
     def paths(self, names: Iterable[str], own: Sequence[str] = ()) -> dict[str, str | None]:
         """Return {tensor name: path of our weight}, without ignored tensors.
@@ -88,6 +90,10 @@ class Layout:
     def is_classifier(self, path: str) -> bool:
         """Return whether a weight of ours belongs to a classifier, main or auxiliary."""
         return bool(re.fullmatch(rf"({self.classifier}|aux\w*logits)/\w+", path))
+
+    def is_dense(self, path: str) -> bool:
+        """Return whether a weight of ours belongs to a dense layer before the classifier."""
+        return bool(re.fullmatch(rf"({self.dense})/\w+", path))
 
 
 def is_auxiliary(path: str) -> bool:

@@ -85,12 +85,10 @@ def _check(path: Path, sha256: str | None) -> None:
     """Raise an error if the file has another SHA-256."""
     if sha256 is None:
         return
-    if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        raise InputError(f"sha256 is {sha256!r}, expected 64 hexadecimal digits")
-    found = files.sha256(path)
-    if found != sha256.lower():
+    expected, found = files.check_sha256(sha256), files.sha256(path)
+    if found != expected:
         raise InputError(
-            f"{path} has SHA-256 {found}, expected {sha256.lower()}; the file is another version "
+            f"{path} has SHA-256 {found}, expected {expected}; the file is another version "
             "or damaged: download it again, or check the digits"
         )
 

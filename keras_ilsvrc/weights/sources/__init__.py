@@ -18,7 +18,8 @@ __all__ = ["RECOMMENDED", "SOURCES", "Source", "source_named", "sources_of"]
 
 RECOMMENDED = "imagenet"  # name of the recommended weights of a net, as in keras.applications
 
-# Of the rows of a net whose dataset is ImageNet, the first one is recommended.
+# Of the rows of a net whose dataset is ImageNet, the first one that can be downloaded by name is
+# recommended, or the first one if none can be.
 SOURCES: tuple[Source, ...] = (
     *torchvision.SOURCES,
     *keras_applications.SOURCES,
@@ -31,10 +32,11 @@ SOURCES: tuple[Source, ...] = (
 
 
 def sources_of(net: str) -> dict[str, Source]:
-    """Return {name: source} of a net; "imagenet" is its first source trained on ImageNet."""
+    """Return {name: source} of a net; "imagenet" is the recommended one."""
     found = {source.name: source for source in SOURCES if source.net == net}
-    first = next((source for source in found.values() if source.dataset == "ImageNet"), None)
-    return {**found, RECOMMENDED: first} if first else found
+    known = [source for source in found.values() if source.dataset == "ImageNet"]
+    known.sort(key=lambda source: not source.downloadable)
+    return {**found, RECOMMENDED: known[0]} if known else found
 
 
 def source_named(name: str, net: str) -> Source:

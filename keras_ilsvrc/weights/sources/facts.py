@@ -13,7 +13,7 @@ def facts(source: Source) -> dict[str, str]:
     needs = [f"{key}={value}" for key, value in source.options.items()]
     return {
         "file": source.file,
-        "download": "by name" if source.sha256 and source.url else "by hand: no known SHA-256",
+        "download": "by name" if source.downloadable else "by hand: no known SHA-256",
         "accuracy": " ".join(filter(None, (accuracy, source.protocol and f"({source.protocol})"))),
         "preprocessing": in_words(source.preprocessing) or "not known",
         "needs": ", ".join(needs),
