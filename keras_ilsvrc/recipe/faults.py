@@ -14,7 +14,7 @@ MOST = 20  # maximum number of faults in a message
 LONG = re.compile(r"(\"{3}|'{3}).*?\1", re.DOTALL)  # multi-line TOML strings
 # Line that begins with a heading such as `[data]` or `[[departs]]`, or a key as in `seed = 0`.
 START = re.compile(r"(\[\[?)([\w\s.\"'-]+)\]{1,2}\s*(?:#.*)?$|([\w\s.\"'-]+)=")
-# {key: value that needs a validation split}; None if every value needs one.
+# {key: value that needs a validation split, or None if every value of the key needs one}
 NEED_VALIDATION = {("schedule", "name"): "plateau", ("keep",): "best", ("early_stopping",): None}
 Place = tuple[str | int, ...]  # path to a value in a recipe: keys and list indices
 
@@ -120,7 +120,7 @@ def _fault(error: Mapping[str, Any]) -> Fault:
     reason = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
     if found is None:  # one of two keys is needed, but neither is set
         return Fault((*place[:-1], "steps"), reason)
-    if type_ == "value_error" and isinstance(found, dict):  # error of a whole table
+    if type_ == "value_error" and isinstance(found, dict):  # an error about a whole table
         return Fault(tuple(place), reason)
     if reason.startswith("Input "):
         return Fault(tuple(place), f"{shown} {reason.removeprefix('Input ')}")

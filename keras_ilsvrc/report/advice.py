@@ -8,16 +8,15 @@ import numpy as np
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-# Thresholds of the rules: minimum values, unless a comment says "maximum". All are our choice.
-# "Points" are percentage points.
-GUESSING = 0.9  # test error, as a fraction of the error of random guessing
-GAP = 5.0  # test error minus training error, in points
-HIGH = 20.0  # training error, in %
-FALLING = 0.05  # relative decrease of the mean loss between the last two eighths of the epochs
-ROSE = 1.0  # last validation error minus the lowest, in points
+# Thresholds at which a rule applies. All are our choice.
+GUESSING = 0.9  # minimum test error, as a fraction of the error of random guessing
+GAP = 5.0  # minimum of test error minus training error, in percentage points
+HIGH = 20.0  # minimum training error, in %
+FALLING = 0.05  # minimum relative decrease of the loss between the last two eighths of the epochs
+ROSE = 1.0  # minimum of last minus lowest validation error, in percentage points
 FEW = 0.5  # maximum training images of a rare class, as a fraction of the mean over classes
-LOW = 10.0  # accuracy on all test images minus the recall of a rare class, in points
-WIDE = 5.0  # half the width of the confidence interval, in points
+LOW = 10.0  # minimum of overall accuracy minus the recall of a rare class, in percentage points
+WIDE = 5.0  # minimum of half the width of the confidence interval, in percentage points
 MOST = 3  # maximum number of sentences of advice
 
 

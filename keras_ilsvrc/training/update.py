@@ -197,7 +197,7 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:  # accept an overflow if the scale can still be halved
+        if self.scale is not None:  # an overflow is no failure while the scale can be halved
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         found = tf.stack([norm, tf.cast(finite, tf.float32)])
         return tf.concat([sums[:2], found, sums[2:]], 0)
@@ -250,7 +250,7 @@ class Update(tf.Module):
         """Draw the mixup weight of the first of two images. All replicas draw the same weight."""
         if not self.mixup:
             return tf.constant(1.0)
-        own = tf.constant([self.seed, -1])  # `_reseed` uses the numbers 0, 1, 2, ...
+        own = tf.constant([self.seed, -1])  # -1 differs from the numbers in `_reseed`: 0, 1, ...
         seed = tf.random.experimental.stateless_fold_in(own, tf.cast(step, tf.int32))
         # If a and b have gamma distributions, a / (a + b) has a beta distribution. Draw a and b in
         # float64, because in float32 both may be 0 if alpha is small.
