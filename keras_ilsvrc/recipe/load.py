@@ -122,7 +122,7 @@ def _parse(text: str) -> dict[str, Any]:
     for bracket in re.findall(r"[\[\]{}]", text):
         depth += 1 if bracket in "[{" else -1
         if depth > DEPTH:
-            raise ValueError(f"brackets are nested deeper than {DEPTH}")
+            raise ValueError(f"brackets are nested deeper than {DEPTH} levels")
     pieces = re.split(r"[\n,\[\]{}]", text)
     if any(piece.partition("=")[0].count(".") > DEPTH for piece in pieces):
         raise ValueError(f"a key has more than {DEPTH} parts")
@@ -131,4 +131,4 @@ def _parse(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError:
         raise
     except ValueError as error:  # replace Python's message, which suggests a change of code
-        raise ValueError("a number of more than 4,300 digits") from error
+        raise ValueError("a number has more than 4,300 digits") from error

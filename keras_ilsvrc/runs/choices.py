@@ -168,7 +168,8 @@ def facts_of(source: Source) -> Facts:
     if "train" not in source.splits or not {"validation", "test"} & {*source.splits}:
         raise InputError(
             f"{source.name} has the splits {', '.join(source.splits)}; expected train, and "
-            "validation or test; write a recipe that uses parts of them, such as train[:500]"
+            "validation or test; write a recipe by hand, with parts of these splits, such as "
+            "train[:500]"
         )
     train = source.splits["train"]
     counts = np.bincount(train.labels, minlength=len(source.classes))

@@ -73,7 +73,7 @@ class Inspection:
             return read_image(source, self.model.inputs[0].shape[-1])
         split = self.images()
         if not 0 <= source < len(split):
-            raise InputError(f"image {source} does not exist; expected 0 to {len(split) - 1}")
+            raise InputError(f"there is no image {source}; expected 0 to {len(split) - 1}")
         with naming_the_file(split, (), {}, lambda: [source]):
             return split.image(source)
 

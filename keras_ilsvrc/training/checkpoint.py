@@ -181,7 +181,7 @@ class Checkpoints:
         """
         for name, array in state.arrays.items():
             if not np.isfinite(array).all():
-                raise NotFinite(f"{name} is not finite after step {step}")
+                raise NotFinite(f"{name} contains NaN or infinite values after step {step}")
         if self.directory is None:
             return None
         self.directory.mkdir(parents=True, exist_ok=True)
