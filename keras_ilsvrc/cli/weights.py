@@ -165,15 +165,17 @@ def _found(
 def _loaded(tensors: "Tensors", found: "Match") -> "tuple[Original, Report]":
     """Return the net of a source with the weights of a file, and the report about them."""
     from keras_ilsvrc.nets.build import build
+    from keras_ilsvrc.nets.deferred import Deferred
     from keras_ilsvrc.weights.load import assign
     from keras_ilsvrc.weights.preprocessing import remember
     from keras_ilsvrc.weights.reference import Original
 
     source, head = found.source, found.classes is not None
     options = {"classifier_activation": None, "input_shape": source.input_shape, **source.options}
-    model = build(source.net, include_top=head, classes=found.classes, **options)
     try:
-        report = assign(model, tensors, source.layout, head)
+        with Deferred():
+            model = build(source.net, include_top=head, classes=found.classes, **options)
+            report = assign(model, tensors, source.layout, head)
     except InputError as error:
         for line in getattr(error, "__notes__", ()):
             print(printable(line), file=sys.stderr)
