@@ -1,4 +1,4 @@
-"""Benchmark of loading weights: time and peak memory of a new process for each file."""
+"""Benchmark of loading weight files: time and peak memory, measured in a new process per file."""
 
 import json
 import resource
@@ -13,12 +13,12 @@ from statistics import median
 from keras_ilsvrc.bench.timing import Progress
 from keras_ilsvrc.errors import InputError
 
-UNIT = 1 if sys.platform == "darwin" else 1024  # bytes, in which the system counts peak memory
+UNIT = 1 if sys.platform == "darwin" else 1024  # bytes per unit of `ru_maxrss`, the peak memory
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Medians over the rounds for one file.
+    """Cost of loading one file: medians over the rounds.
 
     Attributes:
         file: Path of the file; None if the net is built without weights.
@@ -43,7 +43,7 @@ class Cost:
 def measure(
     net: str, files: Sequence[Path], rounds: int, progress: Progress = lambda what, share: None
 ) -> list[Cost]:
-    """Build a net without weights and with those of each file, in turn, each in a new process.
+    """Measure building a net without weights and with each file, each time in a new process.
 
     Raises:
         InputError: If the net cannot be built with the weights of a file.
@@ -64,7 +64,7 @@ def measure(
 
 
 def _in_process(net: str, file: str | None) -> list[float]:
-    """Return what `_once` measures in a new process."""
+    """Run `_once` in a new process, and return its measurements."""
     words = [sys.executable, "-m", __name__, net, *([file] if file else [])]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""Choice of the layers of a trained network that get new weights, and of those that are frozen."""
+"""Settings for fine-tuning: which layers get new weights, and which are frozen."""
 
 import math
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from keras_ilsvrc.weights.sources.source import Source
 
 
 class Tuning(NamedTuple):
-    """Settings for a network with trained weights.
+    """Settings for fine-tuning a network with trained weights.
 
     Attributes:
         source: The published weights.
@@ -31,7 +31,7 @@ class Tuning(NamedTuple):
 
 
 def tuning_of(model: keras.Model, weights: Found, frozen: float, epochs: float) -> Tuning:
-    """Choose the settings for a network with trained weights.
+    """Choose the settings for fine-tuning a network with trained weights.
 
     Args:
         model: The network.
@@ -41,7 +41,7 @@ def tuning_of(model: keras.Model, weights: Found, frozen: float, epochs: float) 
     """
     source, skip = weights.source, [HEAD]
     assert source
-    if weights.classes is None:  # the file may lack other layers of the classifier too
+    if weights.classes is None:  # without a classifier, the file may lack fc6 and fc7 too
         kept = {x.name for x in build(source.net, include_top=False, **source.options).layers}
         skip = [x.name for x in model.layers if x.weights and x.name not in kept]
     new = [layer for name in skip for layer in named(model, name)]
@@ -53,6 +53,6 @@ def tuning_of(model: keras.Model, weights: Found, frozen: float, epochs: float) 
 
 
 def size_of(source: Source) -> int:
-    """Return the image size for which weights were trained."""
+    """Return the image size with which the weights of a source were trained."""
     sizes = [row["size"] for row in source.preprocessing if "size" in row]
     return int(sizes[-1] if sizes else (source.input_shape or info(source.net).input_shape)[0])
