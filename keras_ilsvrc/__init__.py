@@ -16,6 +16,7 @@ __all__ = [
     "available",
     "build",
     "decode_predictions",
+    "freeze",
     "hypermodel",
     "info",
     "load_model",
@@ -25,12 +26,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import load_run
+    from keras_ilsvrc.training.groups import freeze
     from keras_ilsvrc.weights.preprocessing import decode_predictions, preprocess
 
-# {attribute: its module}. These modules import NumPy or TensorFlow, so they are imported on first
-# use.
+# {attribute: its module}. These modules import NumPy, Keras or TensorFlow, so they are imported on
+# first use.
 _LAZY = {
     "decode_predictions": "keras_ilsvrc.weights.preprocessing",
+    "freeze": "keras_ilsvrc.training.groups",
     "load_run": "keras_ilsvrc.runs.loaded",
     "preprocess": "keras_ilsvrc.weights.preprocessing",
 }

@@ -15,6 +15,7 @@ from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.options import command, complete_nets, complete_recipes, print_next
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.pretrained import find_source
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 
@@ -25,6 +26,10 @@ def new(
     net: Annotated[
         str, typer.Option(help="Network to train.", autocompletion=complete_nets)
     ] = "resnet18",
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights to fine-tune: a file, or a source that `info NET` lists."),
+    ] = None,
     source_recipe: Annotated[
         str | None,
         typer.Option("--from", help="Copy this recipe.", autocompletion=complete_recipes),
@@ -41,7 +46,13 @@ def new(
         ),
     ] = None,
 ) -> None:
-    """Write a recipe for your own images, or copy a recipe."""
+    """Write a recipe for your own images, or copy a recipe.
+
+    With --weights, the recipe fine-tunes trained weights: first only the new classifier, then all
+    layers, or with few images the last ones.
+    """
+    if weights is not None and folder is None:
+        raise InputError("--weights is for a folder of images; add it, or leave this option out")
     if (folder is None) == (source_recipe is None):
         raise InputError("give either a folder of images, or --from and the name of a recipe")
     if source_recipe is not None:
@@ -53,7 +64,9 @@ def new(
         place = Path(os.path.abspath((folder or "").partition(":")[2] or folder or ""))
         name = place.stem if place.is_file() else place.name
         out = out or Path(re.sub(r"[^\w.-]+", "-", name) + ".toml")
-        _write(out, lambda: _composed(folder or "", net, hours, out))
+        if weights is not None and find_source(info(net).name.partition("[")[0], weights) is None:
+            weights = os.path.abspath(weights)
+        _write(out, lambda: _composed(folder or "", net, hours, out, weights))
     print_next(*_training(out))
 
 
@@ -93,7 +106,7 @@ def _absolute(name: str) -> str:
     return f"{kind}:{os.path.abspath(at)}" if at and Path(at).exists() else name
 
 
-def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
+def _composed(folder: str, net: str, hours: float | None, out: Path, weights: str | None) -> str:
     """Return the text of a recipe for a data set, and print the chosen settings."""
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
@@ -107,6 +120,6 @@ def _composed(folder: str, net: str, hours: float | None, out: Path) -> str:
     for note in source.notes:
         print(note, file=sys.stderr)
     with Console(stderr=True).status(f"measuring the speed of {net}"):
-        text, summary = compose(source, net, hours, command(*_training(out)))
+        text, summary = compose(source, net, hours, command(*_training(out)), weights)
     print(f"{out}: {summary}")
     return text

@@ -149,7 +149,7 @@ def without_optimizer(model: "keras.Model") -> "keras.Model":
     """Return a model with the same weights but no optimizer, to read or write weight files."""
     import keras
 
-    return keras.Model(model.input, model.output)
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def check_exists(path: str | Path, what: str) -> None:

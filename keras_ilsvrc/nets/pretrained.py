@@ -4,7 +4,7 @@ Keras is imported only when weights are set.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +147,7 @@ def load(
     classes: int | None,
     chosen: bool,
     make: Callable[[int | None], "keras.Model"],
+    skip: Collection[str] = (),
 ) -> None:
     """Set the weights of a model, all but the classifier if the file has another or none.
 
@@ -158,6 +159,7 @@ def load(
         classes: Number of classes of the model; None if it has no classifier.
         chosen: Whether the user chose this number, so that a file with another number is accepted.
         make: Function that builds the same net with another number of classes, or None for none.
+        skip: Paths of weights that keep their values, whatever is in the file.
 
     Raises:
         InputError: If the file does not fit. The weights of the model are then those before.
@@ -171,17 +173,17 @@ def load(
         if found.tensors is None:
             check_shapes(found.path, found.shapes, model, stored, part=stored is None)
     if classes is not None:
-        _check_classes(model, found, classes, stored, chosen)
+        _check_classes(model, found, classes, stored, chosen, skip)
     head = classes is not None and stored == classes
     report = None
     if found.tensors is not None:
-        report = assign(model, found.tensors, found.layout, head)
-    elif head or classes is None:
+        report = assign(model, found.tensors, found.layout, head and not skip, skip)
+    elif (head or classes is None) and not skip:
         load_weights(model, found.path)
     else:
         twin = make(stored)
         load_weights(twin, found.path)
-        report = assign(model, {one.path: one for one in twin.weights}, OURS, head=False)
+        report = assign(model, {one.path: one for one in twin.weights}, OURS, False, skip)
     remember(model, found.source, report)
     if report is not None:
         level = logging.WARNING if report.kept else logging.INFO
@@ -189,7 +191,12 @@ def load(
 
 
 def _check_classes(
-    model: "keras.Model", found: Found, classes: int, stored: int | None, chosen: bool
+    model: "keras.Model",
+    found: Found,
+    classes: int,
+    stored: int | None,
+    chosen: bool,
+    skip: Collection[str],
 ) -> None:
     """Raise an InputError if the classifier of a file does not fit and may not be left out."""
     path = found.path
@@ -200,7 +207,8 @@ def _check_classes(
             f"{path}: has {has}, but {model.name} has {classes} classes; pass {advice}classes=N "
             "for a new classifier, or include_top=False"
         )
-    if stored is None and any(layer.name == "fc6" for layer in model.layers):
+    dense = any(weight.path == "fc6/kernel" for weight in model.weights)
+    if stored is None and dense and "fc6/kernel" not in skip:
         raise InputError(
             f"{path}: has no fully connected layers, which {model.name} needs; pass "
             "include_top=False"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
-from keras_ilsvrc.recipe.faults import described, explain
+from keras_ilsvrc.recipe.faults import Fault, described, explain
 from keras_ilsvrc.recipe.schema import Recipe
 
 DEPTH = 16  # maximum nesting of tables and lists; a recipe needs four levels
@@ -69,14 +69,23 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise InputError(f"{path}: not TOML: {error}") from error
     for override in overrides:
         _set(table, override)
+    recipe, found = _validated(table)
+    if recipe and recipe.first:
+        _, faults = _validated(recipe.first_table())
+        found = [fault._replace(place=("first", *fault.place)) for fault in faults]
+    if found or not recipe:
+        raise InputError(*described(found, path, text, overrides))
+    return recipe
+
+
+def _validated(table: dict[str, Any]) -> tuple[Recipe | None, list[Fault]]:
+    """Return the recipe in a table, or None if the table has faults, and the faults."""
     try:
         recipe, errors = Recipe.model_validate(table), []
     except ValidationError as error:
         recipe, errors = None, error.errors(include_url=False)
-    if found := explain(errors, table):
-        raise InputError(*described(found, path, text, overrides))
-    assert recipe is not None
-    return recipe
+    found = explain(errors, table)
+    return None if found else recipe, found
 
 
 def _set(table: dict[str, Any], override: str) -> None:

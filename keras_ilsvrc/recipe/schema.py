@@ -137,16 +137,42 @@ class Expect(Table):
         return self
 
 
-class Initial(Table):
-    """Initial weights of a run, some of them copied from another run.
+Names = Annotated[list[str], Field(min_length=1)]
 
-    The layers named in `layers` are copied from the run directory `weights`. `rest` is the rule,
-    run or file that sets all other layers.
+
+class Initial(Table):
+    """Initial weights of a run, some of them from another run, a file or a source.
+
+    Either the layers named in `layers` are copied from the run directory `weights`, or all layers
+    but those named in `skip` are set from `weights`, a run directory, file or source. `rest` is the
+    rule, run or file that sets all other layers.
     """
 
     weights: str
-    layers: Annotated[list[str], Field(min_length=1)]
-    rest: str
+    layers: Names | None = None
+    skip: Names | None = None
+    rest: str = "he"
+
+    @model_validator(mode="after")
+    def one_of_two(self) -> "Initial":
+        if (self.layers is None) == (self.skip is None):
+            raise ValueError("expected either layers or skip, for example skip = ['head']")
+        return self
+
+
+class First(Table):
+    """Keys that differ in a first stage of training, after which all of the recipe is trained.
+
+    A table with `name` replaces that of the recipe; one without changes only the keys that it has.
+    """
+
+    accumulate: Count | None = None
+    early_stopping: dict[str, Any] | None = None
+    freeze: str | None = None
+    keep: Literal["best", "last"] | None = None
+    loss: dict[str, Any] | None = None
+    optimizer: dict[str, Any] | None = None
+    schedule: dict[str, Any] | None = None
 
 
 class Departure(Table):
@@ -164,6 +190,7 @@ class Recipe(Table):
     weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
     `keep` says which weights are tested and saved: the last, or those of the epoch with the lowest
     validation error. `freeze` names a layer that, like all layers before it, is not trained.
+    If there is a table `first`, a first stage of training sets the initial weights.
     """
 
     net: str
@@ -191,6 +218,7 @@ class Recipe(Table):
         Field(discriminator="name"),
     ]
     early_stopping: EarlyStopping | None = None
+    first: First | None = None
     expect: Expect | None = None
     departs: Annotated[list[Departure], Field(default_factory=list)]
 
@@ -201,6 +229,16 @@ class Recipe(Table):
     def table(self) -> dict[str, Any]:
         """Return the recipe as a dict, as `tomllib` would read it from `toml()`."""
         return self.model_dump(exclude_none=True)
+
+    def first_table(self) -> dict[str, Any]:
+        """Return the recipe of the first stage as a dict; `first` must not be None."""
+        assert self.first is not None
+        left_out = {"first", "expect", "baseline", "keep_epochs", "report"}
+        table = {key: value for key, value in self.table().items() if key not in left_out}
+        for key, value in self.first.model_dump(exclude_none=True).items():
+            part = isinstance(value, dict) and "name" not in value
+            table[key] = {**table.get(key, {}), **value} if part else value
+        return table
 
 
 def _keys(*variants: type[Table]) -> dict[str, list[str]]:
@@ -215,6 +253,7 @@ TABLES: dict[str, type[Table]] = {
     "batch_norm": BatchNorm,
     "loss": Loss,
     "early_stopping": EarlyStopping,
+    "first": First,
     "expect": Expect,
     "departs": Departure,
 }

@@ -11,13 +11,15 @@ import numpy as np
 from keras_ilsvrc.data.headers import own_limit, read_header
 from keras_ilsvrc.data.source import Shares, Source
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
+from keras_ilsvrc.nets.pretrained import Found
+from keras_ilsvrc.runs.tuning import Tuning, size_of, tuning_of
 
 SAMPLED = 300  # maximum number of images whose sizes are read
-LEAST_STEPS = 2000  # minimum training steps; with fewer, a network does not learn
 SIDE = 32  # image sizes are multiples of this, the product of all strides of many networks
 SMALLEST = 96  # minimum size in pixels; objects in smaller photographs are hard to recognise
 PER = 64  # batch size to which the learning rates of `WAYS` belong
@@ -32,6 +34,8 @@ class Amount(NamedTuple):
         epochs: Minimum number of epochs: the fewer images, the more often each must be seen.
         size: Largest image size: a network needs many images to learn from fine details.
         hours: Maximum hours of training. Images are made smaller, then epochs fewer, to meet it.
+        steps: Minimum number of steps; with fewer, a network does not learn.
+        frozen: Share of the units of a trained network that are frozen: with few images, more.
     """
 
     images: float
@@ -39,6 +43,8 @@ class Amount(NamedTuple):
     epochs: int
     size: int
     hours: float
+    steps: int = 2000
+    frozen: float = 0.0
 
 
 AMOUNTS = (
@@ -47,6 +53,14 @@ AMOUNTS = (
     Amount(20_000, 64, 40, 160, 6),
     Amount(math.inf, 128, 30, 224, 24),
 )
+# The same for trained weights, whose own image size is used.
+TUNED = (
+    Amount(1_000, 16, 20, 0, 0.5, 400, 0.75),
+    Amount(5_000, 32, 20, 0, 3, 400, 0.5),
+    Amount(20_000, 64, 15, 0, 6, 400, 0.25),
+    Amount(math.inf, 128, 10, 0, 24, 400),
+)
+FIRST = 0.25  # epochs of the first stage, in which only new layers are trained, per epoch after it
 
 
 class Way(NamedTuple):
@@ -77,6 +91,12 @@ WAYS = {
         1e-4,
     ),
 }
+# Optimizer for trained weights. In the first stage, the rate is ten times as high.
+TUNING = Way(
+    "SGD at a low rate, as in Caffe's fine-tuning examples, changes trained weights little",
+    {"name": "sgd", "momentum": 0.9, "l2": 5e-4},
+    2e-3,
+)
 
 
 class Facts(NamedTuple):
@@ -106,6 +126,7 @@ class Plan(NamedTuple):
     epochs: int
     hours: float
     way: Way
+    tuning: Tuning | None = None
 
     @property
     def time(self) -> str:
@@ -117,6 +138,21 @@ class Plan(NamedTuple):
     def learning_rate(self) -> float:
         """Highest learning rate of the schedule, proportional to the batch size."""
         return float(f"{self.way.learning_rate * self.batch_size / PER:.2g}")
+
+    @property
+    def train_rows(self) -> Rows:
+        """Ops for training images that follow the random crop."""
+        rows = self.tuning.source.preprocessing if self.tuning else [{"op": "standardise"}]
+        return [row for row in rows if "size" not in row]
+
+    @property
+    def eval_rows(self) -> Rows:
+        """Ops for validation and test images."""
+        size, source = self.size, self.tuning and self.tuning.source
+        if source and any("size" in row for row in source.preprocessing):
+            return source.preprocessing
+        crop = {"op": "centre_crop", "size": size}
+        return [{"op": "resize_shorter", "size": size * 8 // 7}, crop, *self.train_rows]
 
 
 def facts_of(source: Source) -> Facts:
@@ -169,32 +205,39 @@ def _shorter(split: Split) -> int:
     return int(np.median(sides))
 
 
-def plan_of(name: str, facts: Facts, hours: float | None = None) -> Plan:
+def plan_of(
+    name: str, facts: Facts, hours: float | None = None, weights: Found | None = None
+) -> Plan:
     """Choose image size, batch size, epochs and optimizer for a network.
 
     Args:
         name: Name of the network.
         facts: Facts about the images.
         hours: Maximum hours of training on this machine; by default those of `AMOUNTS`.
+        weights: Trained weights with a known source, or None to train from random weights.
 
     Raises:
         InputError: If there is no such network, or the images are too small for it.
     """
-    amount = next(row for row in AMOUNTS if facts.train <= row.images)
-    sizes = _sizes(name, min(amount.size, facts.shorter))
-    channels = info(name).input_shape[-1]
-    model = build(name, input_shape=(sizes[0], sizes[0], channels), classes=facts.classes)
+    source = weights.source if weights else None
+    amount = next(row for row in (TUNED if source else AMOUNTS) if facts.train <= row.images)
+    sizes = [size_of(source)] if source else _sizes(name, min(amount.size, facts.shorter))
+    shape, options = (sizes[0], sizes[0], info(name).input_shape[-1]), source and source.options
+    model = build(name, input_shape=shape, classes=facts.classes, **(options or {}))
     # Hours per epoch, divided by the number of pixels of an image.
     per_pixel = _seconds(model) * facts.train / 3600 / sizes[0] ** 2
+    if source:  # a quarter of the time is the forward pass, which frozen layers need too
+        per_pixel *= 1 - 0.75 * amount.frozen + 0.25 * FIRST
     batch = min(amount.batch_size, 2 ** int(math.log2(facts.train)))
-    least = math.ceil(LEAST_STEPS / math.ceil(facts.train / batch))
+    least = math.ceil(amount.steps / math.ceil(facts.train / batch))
     epochs = max(amount.epochs, least)
     most = amount.hours if hours is None else hours
     size = next((x for x in sizes if per_pixel * x**2 * epochs <= most), sizes[-1])
     fitting = int(most / (per_pixel * size**2))
     epochs = min(epochs, max(least, fitting))
-    way = WAYS[bool(batch_norms(model))]
-    return Plan(size, batch, epochs, per_pixel * size**2 * epochs, way)
+    way = TUNING if weights else WAYS[bool(batch_norms(model))]
+    tuning = tuning_of(model, weights, amount.frozen, epochs * FIRST) if weights else None
+    return Plan(size, batch, epochs, per_pixel * size**2 * epochs, way, tuning)
 
 
 def _sizes(name: str, largest: int) -> list[int]:

@@ -21,6 +21,7 @@ from keras_ilsvrc.runs.reading import (
     CURVES,
     DOUBTFUL,
     EPOCHS,
+    FIRST,
     HISTORY,
     LOCK,
     PAGE,
@@ -122,6 +123,15 @@ class RunDirectory(RunFiles):
         """Return the recipe that the constructor received."""
         return self._recipe
 
+    @property
+    def past_first(self) -> bool:
+        """Whether the first stage of training is finished."""
+        return self._has(RUN) or self.first.finished
+
+    def of_first(self, recipe: Recipe) -> "RunDirectory":
+        """Return the directory of the first stage of training, to begin or resume it."""
+        return RunDirectory(self.path / FIRST, recipe, resume=True)
+
     def begin(self, identity: Identity) -> list[str]:
         """Write `run.json` for a new run, or compare the images with those of a resumed run.
 
@@ -200,7 +210,7 @@ class RunDirectory(RunFiles):
         if error is None or self.finished:
             return
         own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
-        has_steps = any(STEPS.fullmatch(x) for x in own)
+        has_steps = any(STEPS.fullmatch(x) for x in own) or self._has(f"{FIRST}/{RUN}")
         if not has_steps:
             places.remove(self.path, [x for x in own if x not in self.before])
             places.remove_empty(self.path / name for name in FOLDERS)
@@ -262,6 +272,13 @@ class NoDirectory(RunDirectory):
     @property
     def owner(self) -> dict[str, Any]:
         return {}
+
+    @property
+    def past_first(self) -> bool:
+        return False
+
+    def of_first(self, recipe: Recipe) -> "RunDirectory":
+        return self
 
     def statistics(self) -> None:
         return None

@@ -16,7 +16,7 @@ from keras_ilsvrc.recipe.training import PlateauTable
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.evaluate import probabilities
 from keras_ilsvrc.runs.experiment import Experiment
-from keras_ilsvrc.runs.initial import set_initial
+from keras_ilsvrc.runs.initial import start
 from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.runs.pictures import draw_curves
 from keras_ilsvrc.runs.reading import BEST, CHECKPOINTS, CURVES, EPOCHS, HISTORY, TENSORBOARD
@@ -71,7 +71,7 @@ def fit(
             plan,
             callbacks,
             Checkpoints(directory.file(CHECKPOINTS), directory.owner),
-            initial=lambda: set_initial(experiment.model, recipe, experiment.net),
+            initial=lambda: start(experiment, directory),
             stop=stop,
             log=progress.log,
         )

@@ -1,30 +1,70 @@
-"""Initial weights of a run, which the recipe key `initial` selects."""
+"""Initial weights of a run, which the recipe keys `initial` and `first` select."""
 
+import logging
 from importlib import import_module
 from pathlib import Path
 
 import keras
 
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import pretrained
+from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights, without_optimizer
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.schema import Initial, Recipe
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.runs.loaded import trained_model
-from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.runs.reading import WEIGHTS, RunFiles
 from keras_ilsvrc.training import initial
+from keras_ilsvrc.training.checkpoint import State
+from keras_ilsvrc.training.groups import check_name
+from keras_ilsvrc.training.replicas import from_chief
+from keras_ilsvrc.weights.load import assign
+
+log = logging.getLogger("keras_ilsvrc")
+
+
+def start(experiment: Experiment, directory: RunDirectory) -> None:
+    """Set the initial weights of a run: those of its first stage, or as `initial` says.
+
+    Args:
+        experiment: Experiment, whose model is changed.
+        directory: Directory of the run. Only that of the chief has the first stage.
+    """
+    model = experiment.model
+    if experiment.recipe.first is None:
+        set_initial(model, experiment.recipe, experiment.net)
+        return
+    if directory.file(WEIGHTS):
+        load_weights(without_optimizer(model), directory.first.check_finished().weights())
+    own = State({weight.path: weight.numpy() for weight in model.weights})
+    sent = from_chief(experiment.strategy, own)
+    assert sent is not None
+    for weight in model.weights:
+        weight.assign(sent.arrays[weight.path])
 
 
 def set_initial(model: keras.Model, recipe: Recipe, net: Net) -> None:
-    """Set a model's initial weights by a rule, or from a run or file, as `recipe.initial` says."""
+    """Set a model's initial weights by a rule, or from a run, file or source, as `initial` says."""
     found = recipe.initial
     if isinstance(found, str):
-        _set_word(model, found, recipe.seed, net)
-    else:
-        _set_word(model, found.rest, recipe.seed, net)
-        _copy_layers(model, _model_of_run(Path(found.weights)), found)
+        _set_word(model, found, recipe, net)
+        return
+    skip = _skipped(model, found)
+    _set_word(model, found.rest, recipe, net)
+    _load(model, found.weights, recipe, net, skip)
 
 
-def _set_word(model: keras.Model, word: str, seed: int, net: Net) -> None:
+def _skipped(model: keras.Model, table: Initial) -> set[str]:
+    """Return the paths of the weights that are not loaded."""
+    key, names = ("layers", table.layers) if table.layers else ("skip", table.skip or [])
+    layers = [x for name in names for x in check_name(f"initial.{key}", model, name)]
+    named = {weight.path for layer in layers for weight in layer.weights}
+    return {weight.path for weight in model.weights} - named if table.layers else named
+
+
+def _set_word(model: keras.Model, word: str, recipe: Recipe, net: Net) -> None:
     if word == "paper":
         module = import_module(f"keras_ilsvrc.nets.{net.builder.split(':')[0]}")
         table = getattr(module, "INITIAL", None)
@@ -33,38 +73,46 @@ def _set_word(model: keras.Model, word: str, seed: int, net: Net) -> None:
                 f"initial is 'paper', but the paper of {net.name} gives no initial values; "
                 "use 'he' or 'glorot'"
             )
-        initial.set_initial_values(model, table, seed)
+        initial.set_initial_values(model, table, recipe.seed)
     elif word in initial.RULES:
-        initial.set_initial_values(model, initial.RULES[word], seed)
+        initial.set_initial_values(model, initial.RULES[word], recipe.seed)
     else:
-        path = Path(word)
-        path = RunFiles(path).check_finished().weights() if path.is_dir() else path
-        if not path.is_file():
-            raise InputError(
-                f"initial is {word!r}; expected 'paper', 'he', 'glorot', a run directory "
-                "or a .weights.h5 file"
-            )
-        load_weights(without_optimizer(model), path)
+        initial.set_initial_values(model, initial.RULES["he"], recipe.seed)  # for a new classifier
+        _load(model, word, recipe, net, set())
 
 
-def _model_of_run(path: Path) -> keras.Model:
-    if not path.is_dir():
-        raise InputError(f"initial.weights is {str(path)!r}; expected the directory of a run")
-    return trained_model(RunFiles(path).check_finished())
+def _load(model: keras.Model, weights: str, recipe: Recipe, net: Net, skip: set[str]) -> None:
+    """Set a model's weights from a run, a file or a source.
 
+    A classifier keeps its values if that of the source has another number of classes.
 
-def _copy_layers(model: keras.Model, source: keras.Model, table: Initial) -> None:
-    for name in table.layers:
-        for each, owner in ((model, model.name), (source, table.weights)):
-            known = [layer.name for layer in each.layers if layer.weights]
-            if name not in known:
-                hint = nearest(name, known)
-                raise InputError(f"initial.layers: {owner} has no layer {name!r}; {hint}")
-        own, values = model.get_layer(name), source.get_layer(name).get_weights()
-        shapes = [tuple(x.shape) for x in own.weights], [x.shape for x in values]
-        if shapes[0] != shapes[1]:
-            raise InputError(
-                f"initial.layers: {name} of {table.weights} has weights of shape {shapes[1]}; "
-                f"{model.name} needs {shapes[0]}"
-            )
-        own.set_weights(values)
+    Args:
+        model: Model of the recipe's network.
+        weights: Run directory, path of a file, or name of a source.
+        recipe: Recipe of the model.
+        net: Facts about the network.
+        skip: Paths of weights that keep their values.
+    """
+    model = without_optimizer(model)
+    if Path(weights).is_dir():
+        run = trained_model(RunFiles(Path(weights)).check_finished())
+        try:
+            report = assign(model, {x.path: x for x in run.weights}, pretrained.OURS, False, skip)
+        except InputError as error:
+            raise InputError(f"initial: {weights}: {error}, or name them in skip") from error
+        log.log(logging.WARNING if report.kept else logging.INFO, "%s: %s", weights, report)
+        return
+    try:
+        pretrained.find_source(net.name.partition("[")[0], weights)
+    except InputError as error:
+        raise InputError(f"initial: {error}; or 'paper', 'he' or 'glorot'") from error
+    found = pretrained.find(net, weights)
+    for key, value in (found.source.options if found.source else {}).items():
+        if net.arguments[key] != value:
+            raise InputError(f"build.{key}: {weights} needs {value!r}; set build.{key} to it")
+
+    def make(classes: int | None) -> keras.Model:
+        arguments = recipe.build.model_dump(exclude_none=True) | {"classes": classes}
+        return build(recipe.net, include_top=classes is not None, **arguments)
+
+    pretrained.load(model, found, recipe.build.classes or net.classes, True, make, skip)

@@ -1,6 +1,10 @@
 """Composition of new recipes, with comments, for a user's own images."""
 
+import json
 import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -8,13 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from keras_ilsvrc.data.source import Shares, Source
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.pretrained import find
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs.choices import facts_of, plan_of
 
 IMBALANCE = 2  # classes are weighted if the largest has over this many times the smallest
 
 
-def compose(source: Source, net: str, hours: float | None, command: str) -> tuple[str, str]:
+def compose(
+    source: Source, net: str, hours: float | None, command: str, weights: Path | str | None = None
+) -> tuple[str, str]:
     """Return the text of a new recipe for a user's images, and a one-line summary of it.
 
     Args:
@@ -22,12 +29,20 @@ def compose(source: Source, net: str, hours: float | None, command: str) -> tupl
         net: Name of the network.
         hours: Maximum hours of training on this machine; by default those of `choices.AMOUNTS`.
         command: Command that trains the recipe, for its first line.
+        weights: Weights to fine-tune: path of a file, or name of a source; None for random ones.
 
     Raises:
-        InputError: If the images do not fit the network.
+        InputError: If the images or the weights do not fit the network, or the preprocessing of
+            the weights is not known.
     """
+    found = None if weights is None else find(info(net), weights)
+    if found and found.source is None:
+        raise InputError(
+            f"{weights}: not published weights, so the preprocessing is not known; write a recipe "
+            f"without --weights, and set initial = {str(weights)!r} in it"
+        )
     facts = facts_of(source)
-    plan = plan_of(net, facts, hours)
+    plan = plan_of(net, facts, hours, found)
     environment = Environment(
         loader=PackageLoader("keras_ilsvrc.runs", "."),
         undefined=StrictUndefined,
@@ -35,7 +50,7 @@ def compose(source: Source, net: str, hours: float | None, command: str) -> tupl
         keep_trailing_newline=True,
         autoescape=False,  # no HTML escapes, since the text is TOML
     )
-    environment.filters["toml"] = _toml
+    environment.filters |= {"toml": _toml, "inline": _inline}
     text = environment.get_template("new.toml.jinja").render(
         command=command,
         net=net,
@@ -43,6 +58,7 @@ def compose(source: Source, net: str, hours: float | None, command: str) -> tupl
         facts=facts,
         shares=Shares(),
         plan=plan,
+        weights=weights,
         channels=info(net).input_shape[-1],
         balanced=facts.imbalance > IMBALANCE,
     )
@@ -50,7 +66,13 @@ def compose(source: Source, net: str, hours: float | None, command: str) -> tupl
     return text, (
         f"{net} on {facts.train:,} images of {facts.classes} classes, at {plan.size} pixels, "
         f"{plan.epochs} epochs, about {plan.time} on this machine"
+        + (f", from the {found.source.name} weights" if found and found.source else "")
     )
+
+
+def _inline(row: Mapping[str, Any]) -> str:
+    """Return an op, or another row of words, numbers and lists of these, as an inline table."""
+    return f"{{{', '.join(f'{key} = {json.dumps(value)}' for key, value in row.items())}}}"
 
 
 def _toml(value: str | dict[str, object]) -> str:

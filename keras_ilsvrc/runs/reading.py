@@ -26,6 +26,7 @@ RUN, RECIPE, RESULT, STATISTICS = "run.json", "recipe.toml", "result.json", "sta
 HISTORY, WEIGHTS = "history.csv", "final.weights.h5"
 CURVES, DOUBTFUL, PAGE = "curves.png", "doubtful.png", "report.html"
 LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
+FIRST = "first"  # directory of the run that is the first stage of training
 BEST = "best"  # folder that, like the checkpoints, is emptied when the run is finished
 KEPT = re.compile(rf"^{EPOCHS}/epoch-(\d+)\.weights\.h5$")
 COPY = "restore it from a copy"
@@ -73,6 +74,11 @@ class RunFiles:
     def finished(self) -> bool:
         """Whether `run.json` records the run as finished; `result.json` itself is not read."""
         return self._has(RUN) and RESULT in self.identity.files
+
+    @property
+    def first(self) -> "RunFiles":
+        """Files of the first stage of training, which is a run of its own."""
+        return RunFiles(self.path / FIRST)
 
     def check_finished(self) -> Self:
         """Return this object, or raise an InputError if the run is not finished.

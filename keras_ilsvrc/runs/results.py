@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
-from keras_ilsvrc.runs.reading import RESULT, RunFiles
+from keras_ilsvrc.runs.reading import FIRST, RECIPE, RESULT, RunFiles
 
 UNSAID = {"seed", "expect", "departs"}  # keys that are not shown when runs differ in them
 MOST = 120  # maximum characters of the text about differences
@@ -115,6 +115,8 @@ def markdown(rows: Iterable[Row]) -> str:
 def _runs(directories: Iterable[Path]) -> Iterator[Path]:
     for directory in directories:
         found = sorted(path.parent for path in directory.glob(f"**/{RESULT}"))
+        # the first stage of a run is not a result of its own
+        found = [x for x in found if x.name != FIRST or not (x.parent / RECIPE).exists()]
         if not found:
             raise InputError(f"{directory}: contains no finished run; expected a {RESULT}")
         yield from found

@@ -1,8 +1,10 @@
 """Training and testing of a recipe's network, with all results saved in a run directory."""
 
+import gc
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -22,10 +24,11 @@ from keras_ilsvrc.runs.fit import fit, write_weights
 from keras_ilsvrc.runs.machine import HERE, Machine
 from keras_ilsvrc.runs.pictures import Page, draw
 from keras_ilsvrc.runs.reading import WEIGHTS
-from keras_ilsvrc.runs.update import make_update
+from keras_ilsvrc.runs.update import check_update, make_update
 from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.training.checkpoint import State
 from keras_ilsvrc.training.cluster import log_stderr
-from keras_ilsvrc.training.replicas import as_tested
+from keras_ilsvrc.training.replicas import as_tested, from_chief
 from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.strategy import mirrored, multi_worker
 
@@ -63,9 +66,30 @@ def train(
         if machine.cluster is None:
             with out_of_memory(ADVICE):
                 strategy = mirrored(machine.replicas)
-                return _train(recipe, directory, machine, strategy, overrides, page)
+                return _in_stages(recipe, directory, machine, strategy, overrides, page)
         with multi_worker(machine.cluster, machine.deadline) as strategy, out_of_memory(ADVICE):
-            return _train(recipe, directory, machine, strategy, overrides, page)
+            return _in_stages(recipe, directory, machine, strategy, overrides, page)
+
+
+def _in_stages(
+    recipe: Recipe,
+    directory: RunDirectory,
+    machine: Machine,
+    strategy: tf.distribute.Strategy,
+    overrides: Sequence[str],
+    page: Page | None,
+) -> dict[str, Any]:
+    """Train the first stage of a recipe, if it has one that is not finished, then the recipe."""
+    if recipe.first:
+        past = from_chief(strategy, State({}) if directory.past_first else None)
+        if past is None:
+            first = Recipe.model_validate(recipe.first_table())
+            with directory.of_first(first) as inside:
+                if not isinstance(inside, NoDirectory):
+                    log_stderr(f"first stage, {first.schedule.length}, in {inside.path}")
+                _train(first, inside, machine, strategy, overrides, later=recipe)
+            gc.collect()  # free the model and the optimizer
+    return _train(recipe, directory, machine, strategy, overrides, page)
 
 
 def _train(
@@ -74,11 +98,15 @@ def _train(
     machine: Machine,
     strategy: tf.distribute.Strategy,
     overrides: Sequence[str],
-    page: Page | None,
+    page: Page | None = None,
+    later: Recipe | None = None,
 ) -> dict[str, Any]:
+    """Train and test one stage, and check the recipe of a `later` stage in advance."""
     started = time.perf_counter()
     experiment = set_up(recipe, strategy, directory.statistics())
     _check_baseline(experiment)
+    if later:
+        check_update(replace(experiment, recipe=later), machine.xla)
     with strategy.scope():
         update = make_update(experiment, machine.xla)
     _record(experiment, directory)
@@ -96,7 +124,8 @@ def _train(
             directory.finish(result)
         if experiment.alone:
             stop.check()
-        draw(FinishedRun(directory, experiment, result, fitted.history, found, bar), page)
+        if later is None:
+            draw(FinishedRun(directory, experiment, result, fitted.history, found, bar), page)
     return result
 
 

@@ -1,9 +1,8 @@
 """Training step of an experiment, with the optimizer, schedule and loss of its recipe."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_ilsvrc.data.apply import apply_to_batch
@@ -11,6 +10,7 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.training.constraints import hold_filters
+from keras_ilsvrc.training.groups import freeze, layers_until, rates_by_weight
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.optimizers import SGD, AdamW, RMSprop
 from keras_ilsvrc.training.schedules import Rate, WarmUp, cosine, exponential, polynomial, steps
@@ -39,14 +39,15 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
         InputError: If a name in the recipe is unknown, or two settings are incompatible.
     """
     recipe, model, table = experiment.recipe, experiment.model, experiment.recipe.optimizer
+    check_update(experiment, xla)
     if recipe.freeze is not None:
-        _freeze(model, recipe.freeze, recipe.net)
-    _check_model(experiment, xla)
+        freeze(model, recipe.freeze)
     if table.filter_rms:
         hold_filters(model, table.filter_rms)
-    optimizer = OPTIMIZERS[table.name](
-        _rate(experiment.schedule), **table.model_dump(exclude=OURS, exclude_none=True)
-    )
+    options = table.model_dump(exclude=OURS, exclude_none=True)
+    if table.rates:
+        options["rates"] = rates_by_weight("optimizer.rates", model, table.rates)
+    optimizer = OPTIMIZERS[table.name](_rate(experiment.schedule), **options)
     return Update(
         model,
         optimizer,
@@ -75,28 +76,18 @@ def _loss(experiment: Experiment) -> CrossEntropy:
     return CrossEntropy(table.weights, table.label_smoothing or 0.0, balanced)
 
 
-def _freeze(model: keras.Model, name: str, net: str) -> None:
-    """Exclude a layer and all layers before it from training; their BN runs in inference mode."""
-    known = [layer.name for layer in model.layers]
-    if name not in known:
-        hint = nearest(name, known) or f"`keras-ilsvrc info '{net}' --account` lists all"
-        raise InputError(f"freeze: {net} has no layer {name!r}; {hint}")
-    for layer in keras.Model(model.inputs, model.get_layer(name).output).layers:
-        layer.trainable = False
-    if not model.trainable_weights:
-        raise InputError(
-            f"freeze is {name!r}, which leaves no weights to train; name an earlier layer"
-        )
-
-
 def _rate(table: Any) -> Rate:
     """Return the learning rate of a recipe: a number, or a schedule with a rate for each step."""
     rate = SCHEDULES[table.name](table)
     return WarmUp(rate, *table.warm_up) if table.warm_up else rate
 
 
-def _check_model(experiment: Experiment, xla: bool) -> None:
-    """Raise InputError if a name in the recipe is unknown, or two settings are incompatible."""
+def check_update(experiment: Experiment, xla: bool = False) -> None:
+    """Raise the errors of `make_update`, without a change of the model.
+
+    Raises:
+        InputError: If a name in the recipe is unknown, or two settings are incompatible.
+    """
     recipe, model = experiment.recipe, experiment.model
     if experiment.left_out and not experiment.alone:
         raise InputError(
@@ -116,13 +107,15 @@ def _check_model(experiment: Experiment, xla: bool) -> None:
             "remove data.mixup"
         )
     outputs = model.output if isinstance(model.output, dict) else ()
-    weights = {weight.name for weight in model.trainable_weights}
-    _check_names("optimizer.rates", recipe.optimizer.rates or (), weights, experiment.net.name)
-    _check_names("loss.weights", recipe.loss.weights or (), outputs, experiment.net.name)
-
-
-def _check_names(key: str, names: Iterable[str], known: Iterable[str], net: str) -> None:
-    for name in names:
-        if name not in known:
-            hint = nearest(name, known) or "correct or remove it"
-            raise InputError(f"{key}.{name}: {net} has no {name!r}; {hint}")
+    for name in recipe.loss.weights or ():
+        if name not in outputs:
+            hint = nearest(name, outputs) or "correct or remove it"
+            raise InputError(f"loss.weights.{name}: {model.name} has no {name!r}; {hint}")
+    rates_by_weight("optimizer.rates", model, recipe.optimizer.rates or {})
+    if recipe.freeze is not None:
+        frozen = layers_until("freeze", model, recipe.freeze)
+        if all(layer in frozen for layer in model.layers if layer.trainable_weights):
+            raise InputError(
+                f"freeze is {recipe.freeze!r}, which leaves no weights to train; name an earlier "
+                "layer"
+            )

@@ -13,7 +13,7 @@ NONE: Mapping[str, float] = MappingProxyType({})
 
 
 class ByName:
-    """Mixin for optimizers: weight decay of kernels, and learning rate factors by weight name.
+    """Mixin for optimizers: weight decay of kernels, and learning rate factors by weight.
 
     The decay `l2` is added to the gradient. The decay `decoupled` shrinks the weight before the
     update. Only kernels decay; biases, gamma and beta do not. By contrast, Keras' own
@@ -27,14 +27,17 @@ class ByName:
     def build(self, variables: Sequence[keras.Variable]) -> None:
         super().build(variables)  # type: ignore[misc]
         self._names = [variable.name for variable in variables]
+        named = [(self.rates.get(x.name, 1.0), x.path) for x in variables]
+        self._factors = [self.rates.get(path, factor) for factor, path in named]
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        name = self._names[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        name, factor = self._names[index], self._factors[index]
         if self.l2 and name == "kernel":
             decay = ops.multiply(ops.cast(self.l2, variable.dtype), variable)
             gradient = ops.add(gradient, ops.cast(decay, gradient.dtype))
-        if name in self.rates:
-            learning_rate = ops.multiply(learning_rate, self.rates[name])
+        if factor != 1:
+            learning_rate = ops.multiply(learning_rate, factor)
         if self.decoupled and name == "kernel":
             share = ops.cast(ops.multiply(learning_rate, self.decoupled), variable.dtype)
             self.assign_sub(variable, ops.multiply(share, variable))  # type: ignore[attr-defined]
@@ -55,7 +58,8 @@ class SGD(ByName, keras.optimizers.SGD):
     Args:
         l2: Coefficient of the weight decay `l2 * w`, 0 or above.
         rates: Factors by which the learning rate is multiplied, by weight name, for example
-            `{"bias": 2.0}` as in Caffe's networks.
+            `{"bias": 2.0}` as in Caffe's networks, or by weight path, for example
+            `{"fc8/kernel": 10.0}`. If both are given for a weight, the path counts.
         **kwargs: Arguments of `keras.optimizers.SGD`.
     """
 
@@ -81,7 +85,7 @@ class RMSprop(ByName, keras.optimizers.RMSprop):
 
     Args:
         l2: Coefficient of the weight decay `l2 * w` of kernels, 0 or above.
-        rates: Factors by which the learning rate is multiplied, by weight name, as in `SGD`.
+        rates: Factors by which the learning rate is multiplied, as in `SGD`.
         **kwargs: Arguments of `keras.optimizers.RMSprop`.
     """
 
@@ -108,7 +112,7 @@ class AdamW(ByName, keras.optimizers.Adam):
 
     Args:
         weight_decay: Coefficient of the weight decay of kernels, 0 or above.
-        rates: Factors of the learning rate by weight name, as in `SGD`.
+        rates: Factors of the learning rate, as in `SGD`.
         **kwargs: Arguments of `keras.optimizers.Adam`.
     """
 

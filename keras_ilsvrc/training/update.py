@@ -5,13 +5,15 @@ accumulation, and with moving averages of the weights. It also clips each replic
 their global norm before summing them over the replicas, not the sum.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.graph import leaves
 from keras_ilsvrc.training.losses import CrossEntropy
 
 FLOAT16_SCALE = 2.0**15  # initial loss scale; training in float16 is our addition to the papers
@@ -39,6 +41,9 @@ class Update(tf.Module):
     A step whose loss or gradient is not finite changes no weight, but it does change the
     statistics of batch normalisation. In float16, if only the gradient is not finite, the scale
     of the loss is halved; the step counts as not finite only if the scale is already 1.
+
+    Layers that are not trainable run as in inference: Keras' batch normalisation does, and so does
+    dropout here.
 
     Args:
         model: Model built in the strategy's scope.
@@ -158,10 +163,24 @@ class Update(tf.Module):
             images, labels = next(iterator)
         with tf.control_dependencies(self.strategy.experimental_local_results(labels)):
             waited = tf.cast(tf.timestamp() - before, tf.float32)
-        row = self.strategy.run(self._on_replica, (images, labels, step, wishes))
+        with self._frozen_dropout_off():
+            row = self.strategy.run(self._on_replica, (images, labels, step, wishes))
         row = self.strategy.experimental_local_results(row)[0]
         self.optimizer.iterations.assign_add(1)
         return tf.concat([row, waited[None]], 0)
+
+    @contextmanager
+    def _frozen_dropout_off(self) -> Iterator[None]:
+        """Set the rate of dropout in frozen layers to 0 while the graph of a step is made."""
+        kinds = (x for x in leaves(self.model) if isinstance(x, keras.layers.Dropout))
+        rates = {layer: layer.rate for layer in kinds if not layer.trainable}
+        try:
+            for layer in rates:
+                layer.rate = 0.0
+            yield
+        finally:
+            for layer, rate in rates.items():
+                layer.rate = rate
 
     def _on_replica(
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor
@@ -211,7 +230,9 @@ class Update(tf.Module):
         images = self.prepare(images)
         if self.mixup:
             images = ratio * images + (1 - ratio) * images[::-1]
-        with tf.GradientTape() as tape:
+        weights = [weight.value for weight in self.model.trainable_weights]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
             outputs = self.model(images, training=True)
             sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
             if self.mixup:
@@ -222,7 +243,6 @@ class Update(tf.Module):
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
                 total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
             scaled = total if self.scale is None else total * self.scale
-        weights = [weight.value for weight in self.model.trainable_weights]
         gradients = tape.gradient(scaled, weights, unconnected_gradients="zero")
         return tf.stack([total, sums[1]]), gradients
 

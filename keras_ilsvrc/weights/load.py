@@ -1,6 +1,6 @@
 """Assignment of a file's tensors to the weights of a model. Keras is imported when it is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,7 +60,11 @@ class Report:
 
 
 def assign(
-    model: "keras.Model", tensors: Mapping[str, np.ndarray], layout: str, head: bool = True
+    model: "keras.Model",
+    tensors: Mapping[str, np.ndarray],
+    layout: str,
+    head: bool = True,
+    skip: Collection[str] = (),
 ) -> Report:
     """Set all weights of a model from the tensors of another framework.
 
@@ -76,6 +80,7 @@ def assign(
         head: Whether the classifiers must be set too. If False, a classifier with another number
             of classes keeps its initial values, and tensors of layers that the model lacks are
             left out. Tensors of auxiliary classifiers that the model lacks are always left out.
+        skip: Paths of weights that keep their initial values, whatever the tensors are.
 
     Raises:
         InputError: If a tensor has no weight, a weight has no tensor, their shapes differ, or a
@@ -88,9 +93,9 @@ def assign(
     shapes = {path: tuple(weight.shape) for path, weight in weights.items()}
     plan = _Plan(where, model.name, LAYOUTS[layout], shapes)
     found = plan.arrays(tensors)
-    left_out = plan.left_out(found, head)
+    left_out = plan.left_out(found, head, skip)
     found = {path: array for path, array in found.items() if path not in left_out}
-    kept = plan.kept(found, head)
+    kept = plan.kept(found, head, skip)
     plan.check(tensors, found, kept)
     found = _after_flatten(model, found) if LAYOUTS[layout].channels_first else found
     for path in weights:
@@ -152,21 +157,23 @@ class _Plan(NamedTuple):
         array = array.transposed()
         return array.flattened(keep=1) if rank == 2 and len(array.shape) == 4 else array
 
-    def left_out(self, found: Arrays, head: bool) -> dict[str, str]:
+    def left_out(self, found: Arrays, head: bool, skip: Collection[str]) -> dict[str, str]:
         """Return {path: tensor name} of tensors that are not used."""
         own = set(layers_of(self.shapes))
         left = {}
         for path, array in found.items():
             lacking = path.rpartition("/")[0] not in own and not path.endswith("?")
             optional = is_auxiliary(path) or not head
-            if (lacking and optional) or (not head and self._other_classes(path, found)):
+            other = not head and self._other_classes(path, found)
+            if (lacking and optional) or other or path in skip:
                 left[path] = array.key
         return left
 
-    def kept(self, found: Arrays, head: bool) -> list[str]:
-        """Return the paths of the classifiers' weights that have no tensor, if they need none."""
+    def kept(self, found: Arrays, head: bool, skip: Collection[str]) -> list[str]:
+        """Return the paths of the weights that have no tensor, if they need none."""
         missing = (path for path in self.shapes if path not in found)
-        return [path for path in missing if not head and self.layout.is_classifier(path)]
+        free = self.layout.is_classifier
+        return [path for path in missing if path in skip or (not head and free(path))]
 
     def _other_classes(self, path: str, found: Arrays) -> bool:
         """Return whether a weight is of a classifier with another number of classes."""

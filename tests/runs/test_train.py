@@ -60,7 +60,7 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
     start = tmp_path / "start.weights.h5"
     start.write_bytes(b"not HDF5")
     recipe = short(f"initial={start}")
-    with pytest.raises(InputError, match=f"^{start}: cannot be read: "):
+    with pytest.raises(InputError, match=f"^{start}: is damaged|^{start} cannot be read"):
         run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -68,7 +68,10 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("override", "part"),
     [
-        ("optimizer.rates={biases=2.0}", r"optimizer.rates.biases: .* has no 'biases'.*'bias'"),
+        (
+            "optimizer.rates={biases=2.0}",
+            r"optimizer.rates.biases: .* has no layer 'biases'.*'bias'",
+        ),
         ("loss.weights={aux1=0.3}", "loss.weights.aux1: .* has no 'aux1'"),
         ("accumulate=3", "data.batch_size is 128, which 1 replica .* in 3 pieces"),
     ],
@@ -141,11 +144,11 @@ def test_a_run_lends_the_named_layers_to_another_net(small_run):
 def test_layers_that_cannot_be_lent_are_refused(small_run):
     stage = set_up(short("build.width=0.5"), mirrored(1))
     for table, part in (
-        ('weights="nowhere", layers=["conv1"]', "initial.weights is 'nowhere'; expected the dir"),
+        ('weights="nowhere", layers=["conv1"]', "weights is 'nowhere', which is neither a file"),
         ('weights="RUN", layers=["conv11"]', "has no layer 'conv11'; did you mean 'conv1'"),
         (
             'weights="RUN", layers=["logits"]',
-            r"logits of .*run has weights of shape \[\(64, 10\), .* needs",
+            r"shapes differ: logits/kernel \(64, 10\), expected \(32, 10\)",
         ),
     ):
         table = table.replace("RUN", str(small_run))

@@ -1,7 +1,6 @@
 """Keys of recipes that change how a run trains: their effect, and that it resumes exactly."""
 
 import h5py
-import keras
 import numpy as np
 import pytest
 from small import draw_photos, on_photos, run, short
@@ -11,7 +10,7 @@ from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.runs import fit
 from keras_ilsvrc.runs.experiment import set_up
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.runs.update import _freeze, make_update
+from keras_ilsvrc.runs.update import make_update
 from keras_ilsvrc.training.records import History
 from keras_ilsvrc.training.stopping import Stopped
 from keras_ilsvrc.training.strategy import mirrored
@@ -152,10 +151,3 @@ def test_what_cannot_be_frozen_is_refused(name, message):
     stage = set_up(short(f"freeze={name}"), mirrored(1))
     with pytest.raises(InputError, match=message):
         make_update(stage)
-
-
-def test_a_net_with_too_many_layers_to_name_names_the_command_that_lists_them():
-    many = [keras.layers.Identity() for _ in range(13)]
-    model = keras.Sequential([keras.Input((1,)), *many])
-    with pytest.raises(InputError, match=r"'nosuch'; `keras-ilsvrc info 'x' --account` lists all"):
-        _freeze(model, "nosuch", "x")

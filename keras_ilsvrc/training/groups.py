@@ -1,0 +1,140 @@
+"""Layers of a model by the name of a unit, module or group: frozen ones, and rates of their own."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import keras
+
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.layers.graph import body, leaves, walk
+
+HEAD = "head"  # name of the classifiers
+
+
+def freeze(model: keras.Model, until: str, bn: str = "inference") -> list[str]:
+    """Exclude layers from training: those with a name, and all layers before them.
+
+    Call this before the model is compiled. In training with the recipes of this package, frozen
+    layers run as in inference, dropout included, and no gradients are computed for them.
+
+    Args:
+        model: Functional model, for example from `build`.
+        until: Name of the last frozen layer. The name of a unit, for example `"conv4_3"`, or of a
+            module, for example `"inception_4b"`, means all layers whose names begin with it.
+        bn: `"inference"` if frozen batch normalisation uses its moving statistics and keeps its
+            weights, or `"train"` if it is trained, with the statistics of each batch.
+
+    Returns:
+        The names of the frozen layers, in topological order. Layers that are not before `until`
+        remain as they were.
+
+    Raises:
+        InputError: If the model has no such layer, or `bn` is another word.
+    """
+    if bn not in ("inference", "train"):
+        raise InputError(f"bn is {bn!r}; expected 'inference' or 'train'")
+    frozen = layers_until("freeze", model, until)
+    for layer in frozen:
+        inner = body(layer)
+        if bn == "inference" or not isinstance(inner, keras.Model):
+            norm = isinstance(layer, keras.layers.BatchNormalization)
+            layer.trainable = norm and bn == "train"
+            continue
+        for leaf in leaves(inner):  # a frozen unit would also freeze the layers in it
+            leaf.trainable = isinstance(leaf, keras.layers.BatchNormalization)
+    return [layer.name for layer in frozen]
+
+
+def layers_until(key: str, model: keras.Model, name: str) -> list[keras.Layer]:
+    """Return the layers that a name means and all layers before them, in topological order.
+
+    Raises:
+        InputError: If the name means no layer; the message begins with `key`.
+    """
+    last = check_name(key, model, name)
+    needed: set[int] = set()
+    found: dict[keras.Layer, None] = {}  # used as an ordered set
+    for call in reversed(walk(model).inside):
+        if call.operation in last or needed & set(map(id, call.outputs)):
+            needed.update(map(id, call.inputs))
+            if isinstance(call.operation, keras.Layer):
+                found[call.operation] = None
+    return [*reversed(found)]
+
+
+def named(model: keras.Model, name: str) -> list[keras.Layer]:
+    """Return the layers that a name means: a layer, a unit or module, or the classifiers "head".
+
+    A unit or module consists of all layers whose names begin with its name: "conv4_1" means
+    "conv4_1" and "conv4_1_bn", but not "conv4_10".
+    """
+    if name == HEAD:
+        return heads(model)
+    begins = re.compile(rf"{re.escape(name)}(?:$|[^a-zA-Z0-9]|(?<=\d)[a-zA-Z])")
+    return [layer for layer in model.layers if begins.match(layer.name)]
+
+
+def heads(model: keras.Model) -> list[keras.Layer]:
+    """Return the classifiers: the last layer with weights before each output of the model."""
+    root = walk(model)
+    made = {id(tensor): call for call in root.inside for tensor in call.outputs}
+    found = []
+    for tensor in root.outputs:
+        call = made.get(id(tensor))
+        while call and not getattr(call.operation, "weights", None):
+            call = made.get(id(call.inputs[0]))
+        found += [call.operation] if call else []
+    return found
+
+
+def check_name(
+    key: str, model: keras.Model, name: str, others: Iterable[str] = ()
+) -> list[keras.Layer]:
+    """Return the layers that a name means.
+
+    Raises:
+        InputError: If there are none; the message begins with `key`, and suggests similar names
+            of layers and those among `others`.
+    """
+    found = named(model, name)
+    if not found:
+        layers = (x.name for x in model.layers if not isinstance(x, keras.layers.InputLayer))
+        hint = nearest(name, [*others, *layers, HEAD])
+        hint = hint or "`keras-ilsvrc info NET --account` and model.summary() list all"
+        raise InputError(f"{key}: {model.name} has no layer {name!r}; {hint}")
+    return found
+
+
+def rates_by_weight(
+    key: str, model: keras.Model, rates: Mapping[str, float]
+) -> Mapping[str, float]:
+    """Return factors of the learning rate in the form that the optimizers expect.
+
+    The factor of a weight is that of its name, for example "bias", times that of its layer. Of
+    several names that mean a layer, "head" has precedence, then the longest.
+
+    Args:
+        key: Name of the recipe key, for messages.
+        model: Model.
+        rates: Factors by weight name, and by names of layers as in `named`.
+
+    Returns:
+        `rates` if it has only names of weights, otherwise factors by weight path.
+
+    Raises:
+        InputError: If the model has neither a weight nor a layer of a name.
+    """
+    weights = {weight.name for weight in model.weights}
+    groups = {
+        name: check_name(f"{key}.{name}", model, name, sorted(weights))
+        for name in rates
+        if name not in weights
+    }
+    if not groups:
+        return rates
+    found: dict[str, float] = {}
+    for layer in model.layers:
+        names = [name for name, layers in groups.items() if layer in layers]
+        own = rates[max(names, key=lambda x: (x == HEAD, len(x)))] if names else 1.0
+        found |= {x.path: own * rates.get(x.name, 1.0) for x in layer.weights}
+    return found

@@ -1,0 +1,129 @@
+"""Runs in two stages: the first is a run of its own, from which the second starts."""
+
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from small import on_photos, run
+
+from keras_ilsvrc import InputError
+from keras_ilsvrc.recipe import find, load
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.experiment import set_up
+from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.runs.results import rows_of
+from keras_ilsvrc.training.records import History
+from keras_ilsvrc.training.stopping import Stopped
+from keras_ilsvrc.training.strategy import mirrored
+
+pytestmark = pytest.mark.tensorflow
+FIRST = 'first={freeze="conv4_1", schedule={steps=6, learning_rate=[[0, 0.05]]}}'
+TWO = [FIRST, "optimizer.average=0.9", "optimizer.rates={head=2.0}", "data.batch_size=4"]
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    from small import draw_photos
+
+    return on_photos(draw_photos(tmp_path_factory.mktemp("stages") / "photos"), *TWO)
+
+
+def values(path):
+    """The values of a file of weights, by name."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, x: found.update({name: x[()]} if isinstance(x, h5py.Dataset) else {})
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, tmp_path_factory):
+    path = tmp_path_factory.mktemp("stages") / "whole"
+    run(recipe, path)
+    return path
+
+
+def stopped(recipe, path, count):
+    """Train until the end of an epoch, counted over both stages."""
+    left = [count]
+
+    def stop(self, epoch, logs=None):
+        left[0] -= 1
+        if left[0] == 0:
+            raise Stopped("stopped")
+        written(self, epoch, logs)
+
+    written = History.on_epoch_end
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(History, "on_epoch_end", stop)
+        with pytest.raises(Stopped):
+            run(recipe, path)
+
+
+def test_a_second_stage_starts_from_the_weights_of_the_first(recipe, whole):
+    first, second = RunFiles(whole).first, RunFiles(whole)
+    assert first.recipe() == recipe.model_validate(recipe.first_table())
+    assert (first.recipe().freeze, second.recipe().freeze) == ("conv4_1", None)
+    assert second.recipe() == recipe
+    start = values(set_up(recipe, mirrored(1)) and first.weights())
+    end = values(second.weights())
+    assert all((start[name] != end[name]).any() for name in start if "/vars/0" in name)
+    assert [row.runs for row in rows_of([whole])] == [(str(whole),)]
+
+
+@pytest.mark.parametrize("count", [1, 2])  # epochs, of one in the first stage and two then
+def test_a_run_that_stops_in_either_stage_ends_in_the_same_bits(recipe, whole, tmp_path, count):
+    stopped(recipe, tmp_path / "parts", count)
+    assert RunFiles(tmp_path / "parts").first.finished == (count > 1)
+    run(recipe, tmp_path / "parts")
+    for files in (lambda x: x, lambda x: x.first):
+        one, other = (values(files(RunFiles(x)).weights()) for x in (whole, tmp_path / "parts"))
+        for name, value in one.items():
+            np.testing.assert_array_equal(value, other[name])
+
+
+def test_a_first_stage_that_is_finished_is_not_trained_again(recipe, whole, tmp_path):
+    shutil.copytree(whole / "first", tmp_path / "run" / "first")
+    shutil.copy(whole / "recipe.toml", tmp_path / "run")
+    stopped(recipe, tmp_path / "run", 1)
+    assert (tmp_path / "run" / "checkpoints").is_dir()
+
+
+def test_the_second_stage_is_checked_before_the_first_is_trained(recipe, tmp_path):
+    wrong = recipe.model_copy(update={"freeze": "conv5_1"})
+    with pytest.raises(InputError, match=r"freeze: .* has no layer 'conv5_1'; did you mean"):
+        run(wrong, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ('first.frezee="conv1"', "first.frezee: unknown key; did you mean 'freeze'?"),
+        ("first.schedule={epochs=3}", "first.schedule.epochs: 3: expected either steps or epochs"),
+        ("first.optimizer={moment=0.1}", "first.optimizer.moment: unknown key; did you mean"),
+        ("first.keep=best", "first.keep: needs data.validation"),
+        ("first.schedule=3", "first.schedule: 3 should be a table"),
+    ],
+)
+def test_wrong_keys_of_the_first_stage_are_named(override, message):
+    with pytest.raises(InputError) as caught:
+        load(find("quickstart"), [override])
+    assert str(caught.value).startswith(f"--set {override}: {message}")
+
+
+def test_a_table_with_a_name_replaces_that_of_the_recipe():
+    adam = 'first.optimizer={name="adam", beta_1=0.9, beta_2=0.999, epsilon=1e-7}'
+    table = load(find("quickstart"), [adam, "first.loss={label_smoothing=0.1}"]).first_table()
+    assert set(table["optimizer"]) == {"name", "beta_1", "beta_2", "epsilon"}
+    assert table["loss"] == {"name": "cross_entropy", "label_smoothing": 0.1}
+    assert not {"first", "expect", "baseline", "report"} & table.keys()
+
+
+def test_the_directory_of_a_worker_has_no_stages(recipe, tmp_path):
+    directory = RunDirectory(tmp_path / "x", recipe)
+    assert not directory.past_first
+    assert directory.of_first(recipe).path.name == "first"
