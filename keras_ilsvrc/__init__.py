@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from keras_ilsvrc.training.groups import freeze
     from keras_ilsvrc.weights.preprocessing import decode_predictions, preprocess
 
-# {attribute: its module}. These modules import NumPy, Keras or TensorFlow, so they are imported on
-# first use.
+# {attribute: module that defines it}. These modules import NumPy, Keras or TensorFlow, so they are
+# imported on first use.
 _LAZY = {
     "decode_predictions": "keras_ilsvrc.weights.preprocessing",
     "freeze": "keras_ilsvrc.training.groups",

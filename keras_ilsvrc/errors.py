@@ -20,8 +20,9 @@ SIGNS = re.compile(
 class InputError(ValueError):
     """Error in the user's input: an argument, a file or a recipe key.
 
-    Its message is one line: the name of the input, what was found, what was expected and what to
-    do. Several arguments are several lines. The command line prints them and exits with status 2.
+    The message is one line: the name of the input, what was found, what was expected and what to
+    do. With several arguments, each is one line. The command line interface prints the message and
+    exits with status 2.
     """
 
     def __str__(self) -> str:
@@ -29,7 +30,7 @@ class InputError(ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """Return an error's message, or its class name, as one line of at most 200 characters."""
+    """Return an error's message, or its class if empty, as one line of at most 200 characters."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return text[:200] or type(error).__name__
 
@@ -40,7 +41,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: similar names, else all names if at most 12."""
+    """Return a hint for a mistyped name: similar names, else all names if there are at most 12."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:

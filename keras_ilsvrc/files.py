@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 from keras_ilsvrc.errors import InputError
 
 PART = ".part-"  # prefix of the names of incomplete files
-SMALL = 1_000_000  # maximum bytes of files written by hand, for example recipes
-LARGE = 100_000_000  # maximum bytes of files with results and statistics
+SMALL = 1_000_000  # maximum size in bytes of files written by hand, for example recipes
+LARGE = 100_000_000  # maximum size in bytes of files with results and statistics
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def flush(path: Path) -> None:
 
 
 def read(path: Path, most: int = LARGE) -> bytes:
-    """Return the content of a file, which may have at most `most` bytes.
+    """Return the content of a file of at most `most` bytes.
 
     Raises:
         InputError: If the file is missing, is not a regular file, cannot be read, or has more

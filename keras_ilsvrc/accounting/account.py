@@ -98,7 +98,7 @@ class Ledger:
         return [self.row(call, numbers)]
 
     def row(self, call: Call, numbers: dict[str, Any]) -> Row:
-        """Return the table row of a layer call, with `numbers` and the output's receptive field."""
+        """Return the table row of a layer call: its counts `numbers` and its receptive field."""
         output = call.outputs[0]
         seen = self.windows[id(output)]
         name, kind, size = call.name, type(call.operation).__name__, output.shape[1:]
@@ -108,7 +108,7 @@ class Ledger:
         )
 
     def count(self, weights: Iterable[Any]) -> int:
-        """Return the number of parameters in `weights`, except in weights counted before."""
+        """Count the parameters in `weights`, without weights that have been counted before."""
         new = [weight for weight in weights if id(weight) not in self.counted]
         self.counted.update(map(id, new))
         return sum(math.prod(weight.shape) for weight in new)

@@ -56,7 +56,7 @@ def _by_kernel(call: Call) -> Cost:
 
 
 def _transposed(call: Call) -> Cost:
-    """Return the cost of a transposed convolution, including outputs that are computed and cropped.
+    """Return the cost of a transposed convolution, including the computation of cropped outputs.
 
     The multiply-adds of cropped outputs are counted, but cropped outputs are not units.
     """

@@ -63,7 +63,7 @@ def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
 
 
 def _units(x: Any, spans: Window) -> tuple[int, ...]:
-    """Return the number of a tensor's units along each image axis; for a vector, 1 on each axis."""
+    """Return the number of units along each image axis; for a vector, 1 for each axis."""
     sizes = x.shape[1:-1]
     return sizes if len(sizes) == len(spans) else (1,) * len(spans)
 
@@ -177,7 +177,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # unknown for layers with feature maps; other layers are not passed
+    return None  # unknown for feature maps; `window` itself handles vectors
 
 
 def _rule(operation: Any) -> Rule | None:

@@ -15,7 +15,7 @@ class Numbers:
     """Counts for a layer call, or sums over several calls. A sum is None if any count is unknown.
 
     Attributes:
-        parameters: Number of trainable parameters; a shared layer's are counted at its first call.
+        parameters: Number of trainable parameters; a shared layer counts at its first call.
         statistics: Number of non-trainable parameters, such as moving means, counted likewise.
         units: Number of outputs of layers with kernels; 0 for normalisation and other layers.
         connections: Number of inputs to all units, including their biases.

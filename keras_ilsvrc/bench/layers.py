@@ -16,7 +16,7 @@ BATCH = 32
 class LayerTimes(NamedTuple):
     """Median times of one of our layers and of the Keras or TensorFlow layer compared with it.
 
-    `ratio` is our time divided by the other; the goal is a ratio of at most `limit`.
+    `ratio` is our time divided by the other layer's; the goal is a ratio of at most `limit`.
     """
 
     ours: str

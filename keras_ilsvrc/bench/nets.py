@@ -31,7 +31,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class SpeedRatio:
-    """Our images/s divided by another package's: quartiles and extremes over the timed steps."""
+    """Ratio of our images/s to another package's: quartiles and extremes over the timed steps."""
 
     median: float
     lower_quartile: float
@@ -128,7 +128,7 @@ def _speed(net: TimedNet, times: list[float], batch: int, passes: int) -> Speed:
 
 
 def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
-    """Return our net's speed divided by another net's, from the seconds of each of their steps."""
+    """Return our net's speed divided by the other net's, given the seconds of every step."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
     lower, median, upper = quartiles(ratios)
     return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

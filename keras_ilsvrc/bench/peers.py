@@ -1,4 +1,4 @@
-"""Names of our nets in other packages. TensorFlow is not imported, so wrong names fail soon."""
+"""Names of our nets in other packages. Names are checked without importing TensorFlow."""
 
 import importlib.util
 

@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def _is_input(error: Exception) -> bool:
-    """Return whether an error comes from bad input, a file or a disk, not from this package."""
+    """Return whether an error is due to bad input, a file or a disk, and not to a bug."""
     return isinstance(error, InputError) or (
         isinstance(error, OSError) and error.filename is not None
     )

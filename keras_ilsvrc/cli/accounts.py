@@ -116,7 +116,7 @@ def table(
 
 
 def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
-    """Compute one quantity, for example parameters, of a layer and its sublayers or of the net.
+    """Compute one quantity, such as parameters, of the net or of one layer with its sublayers.
 
     Args:
         model: Model of the net.
@@ -139,7 +139,7 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
 
 
 def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
-    """Return whether a value rounds up or down to the printed one, and return the value as text.
+    """Return (whether a value rounds up or down to the printed value, the value as text).
 
     `thousand` is the value of the suffix K in the paper: 1,000 or 1,024.
     """

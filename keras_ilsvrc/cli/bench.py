@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,9 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keras_ilsvrc.bench.peers import check_installed, check_peer
 from keras_ilsvrc.bench.timing import ENOUGH
-from keras_ilsvrc.cli.options import Json, table_of
-from keras_ilsvrc.errors import InputError, counted
+from keras_ilsvrc.cli.options import Json, complete_nets, table_of
+from keras_ilsvrc.errors import InputError, counted, printable
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.pretrained import find
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -220,3 +222,32 @@ def visualize(
     spread = _quartiles(cost)
     print(f"ratio {cost.ratio:.3f}: top activations / (inference + projections); {spread}")
     print(f"{name}, {layer}: {cost.images:,} images, {cost.activations} activations projected")
+
+
+@app.command("weights")
+def weights(
+    files: Annotated[list[Path], typer.Argument(help="Weight files of the network.")],
+    name: Annotated[str, typer.Option("--net", help="Network.", autocompletion=complete_nets)],
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Measure time and peak memory of building a network with weights, in new processes."""
+    for file in files:
+        find(info(name), file)
+    with _timing(name) as progress:
+        from keras_ilsvrc.bench.weights import measure
+
+        costs = measure(name, files, rounds, progress)
+    if as_json:
+        print(json.dumps([asdict(cost) for cost in costs], indent=2))
+        return
+    left = ("weights",)
+    table = table_of(("weights", "read s", "build s", "CPU s", "ratio", "MB", "limit"), left)
+    for cost in costs:
+        what = printable(Path(cost.file).name) if cost.file else "none"
+        seconds = (cost.read_seconds, cost.build_seconds, cost.processor_seconds, cost.ratio)
+        sizes = (cost.peak_megabytes, cost.limit_megabytes)
+        table.add_row(what, *(f"{x:.2f}" for x in seconds), *(f"{x:,.0f}" for x in sizes))
+    Console(width=100).print(table, markup=False, highlight=False)
+    print("ratio: build / (read + build without weights)")
+    print("MB: peak memory above that after the imports; limit: model + 1.2 file")

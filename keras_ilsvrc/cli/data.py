@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 SHEET = Path("contact_sheet.png")
 SHOWN = 5  # maximum number of items printed per list
-# Up to CLASSES classes are printed; of more classes, only the EDGE largest and EDGE smallest.
+# If there are more than CLASSES classes, only the EDGE largest and the EDGE smallest are printed.
 CLASSES, EDGE = 40, 10
-FILES = ("folder:", "csv:")  # sources of a user's own files
+FILES = ("folder:", "csv:")  # prefixes of sources that contain a user's own files
 
 app = typer.Typer(no_args_is_help=True, help="Check data sets.")
 
@@ -69,7 +69,7 @@ def check(
         _show(found)
         try:
             _draw(found, sheet)
-        finally:  # also if the sheet cannot be written
+        finally:  # print the faults even if the sheet cannot be written
             _show_faults(found)
         _advise(found)
     if found.bad:
@@ -96,7 +96,7 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    if not found.source.startswith(FILES):  # the notes on FILES give both counts
+    if not found.source.startswith(FILES):  # the notes about FILES contain these counts
         print(f"images turned upright, as their EXIF data asks: {found.turned:,}")
         print(f"files of which only the first frame or page is used: {found.several:,}")
     _list("files whose suffix does not match their format", found.misnamed)
@@ -133,13 +133,13 @@ def _show_classes(found: "Findings", console: Console) -> None:
 
 
 def titled(name: str) -> str:
-    """Return a class name for a table, in which synsets of ImageNet have their English names."""
+    """Return the name of a class for a table. Synsets of ImageNet get their English names."""
     known = readable(name)
     return name if known == name else f"{known} ({name})"
 
 
 def _draw(found: "Findings", sheet: Path | None) -> None:
-    """Write the contact sheet, if there are images; overwrite `SHEET` only if it is ours."""
+    """Write the contact sheet, if there are images. Overwrite `SHEET` only if we wrote it."""
     if not found.examples:
         return
     from keras_ilsvrc.visualize.figures import is_ours, save

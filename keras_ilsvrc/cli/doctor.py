@@ -91,7 +91,7 @@ def _optional() -> dict[str, str]:
 
 
 def _machine() -> dict[str, str]:
-    """Return cores, memory (if the system gives it) and free disk space, as {name: text}."""
+    """Return cores, memory (if the system reports it) and free disk space, as {name: text}."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     found, gigabyte = {"cores": str(cores)}, 10**9
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):

@@ -139,7 +139,7 @@ def _as_dict(net: Net) -> dict[str, Any]:
 
 
 def _published(net: Net) -> list[Source]:
-    """Return the published weights of a net, each once."""
+    """Return the published weights of a net, without duplicates."""
     return [source for name, source in net.sources.items() if name == source.name]
 
 

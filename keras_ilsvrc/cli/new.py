@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.pretrained import find_source
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.weights.sources.source import Source
 
 
 def new(
@@ -64,9 +67,11 @@ def new(
         place = Path(os.path.abspath((folder or "").partition(":")[2] or folder or ""))
         name = place.stem if place.is_file() else place.name
         out = out or Path(re.sub(r"[^\w.-]+", "-", name) + ".toml")
-        if weights is not None and find_source(info(net).name.partition("[")[0], weights) is None:
-            weights = os.path.abspath(weights)
-        _write(out, lambda: _composed(folder or "", net, hours, out, weights))
+        published = None
+        if weights is not None:
+            published = find_source(info(net).name.partition("[")[0], weights)
+            weights = weights if published else os.path.abspath(weights)
+        _write(out, lambda: _composed(folder or "", net, hours, out, weights, published))
     print_next(*_training(out))
 
 
@@ -106,19 +111,29 @@ def _absolute(name: str) -> str:
     return f"{kind}:{os.path.abspath(at)}" if at and Path(at).exists() else name
 
 
-def _composed(folder: str, net: str, hours: float | None, out: Path, weights: str | None) -> str:
+def _composed(
+    folder: str,
+    net: str,
+    hours: float | None,
+    out: Path,
+    weights: str | None,
+    published: "Source | None",
+) -> str:
     """Return the text of a recipe for a data set, and print the chosen settings."""
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.source import Shares
         from keras_ilsvrc.data.sources import open_source
         from keras_ilsvrc.runs.new import compose
+        from keras_ilsvrc.weights.download import fetch
 
     name, channels = _absolute(folder), info(net).input_shape[-1]
     # Split nothing off, so that `source` has only the splits of the data set itself.
     source = open_source(name, channels, split=Shares(0, 0))
     for note in source.notes:
         print(note, file=sys.stderr)
+    if published:
+        fetch(published)
     with Console(stderr=True).status(f"measuring the speed of {net}"):
         text, summary = compose(source, net, hours, command(*_training(out)), weights)
     print(f"{out}: {summary}")

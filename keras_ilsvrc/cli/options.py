@@ -56,7 +56,7 @@ def check_replicas(replicas: int | None) -> None:
 
 
 def command(*words: object) -> str:
-    """Return a `keras-ilsvrc` command as a line for a shell."""
+    """Return a `keras-ilsvrc` command as a line of shell code."""
     return printable(shlex.join(["keras-ilsvrc", *map(str, words)]))
 
 

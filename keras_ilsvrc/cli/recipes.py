@@ -50,7 +50,7 @@ def recipes(
 
 
 def _row(name: str, recipe: Recipe) -> dict[str, Any]:
-    """Return the facts about a recipe; errors are in %, and None if the recipe expects none."""
+    """Return facts about a recipe. Expected errors are in %, or None if the recipe has none."""
     expect = recipe.expect
     return {
         "recipe": name,

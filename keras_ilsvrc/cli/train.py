@@ -262,8 +262,8 @@ def _check_workers(machine: Machine, local_workers: int | None, max_restarts: in
     check_replicas(machine.replicas)
     if local_workers and machine.cluster:
         raise InputError(
-            "TF_CONFIG is set, but --local-workers sets it for its workers; unset TF_CONFIG or "
-            "omit --local-workers"
+            "TF_CONFIG is set, but --local-workers gives each worker its own TF_CONFIG; unset "
+            "TF_CONFIG, or leave out --local-workers"
         )
     if (local_workers or machine.cluster) and machine.replicas is not None:
         raise InputError(

@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,16 +15,16 @@ from rich.console import Console
 from keras_ilsvrc import files
 from keras_ilsvrc.cli.options import FAULT, Json, check_file, complete_nets, print_next, table_of
 from keras_ilsvrc.errors import InputError, counted, nearest, printable
-from keras_ilsvrc.nets import NETS, info
+from keras_ilsvrc.nets import NETS, chosen, info
 from keras_ilsvrc.terminal.streams import quiet, quiet_tensorflow
 from keras_ilsvrc.weights.sources import SOURCES, Source, source_named
 from keras_ilsvrc.weights.sources.facts import facts as texts
 
 if TYPE_CHECKING:
+    from keras_ilsvrc.nets.pretrained import Found
     from keras_ilsvrc.weights.load import Report
     from keras_ilsvrc.weights.recognise import Match
     from keras_ilsvrc.weights.reference import Original
-    from keras_ilsvrc.weights.tensors import Tensors
 
 SHOWN = 12  # maximum number of tensors printed without --all
 WIDE = 300  # width of tables if the output is no terminal, so that each row is one line
@@ -118,12 +119,12 @@ def convert(
     check_file("--out", out, SUFFIX)
     if reference is not None:
         check_runtime(reference)
-    tensors, found, misfit = _found(file, net, source, classes, sha256)
+    opened, found, options = _found(file, net, source, classes, sha256)
     if out.exists() and out.samefile(file):
         raise InputError(f"--out is {out}, the file to convert; choose another name")
     quiet_tensorflow()
     with quiet(), Console(stderr=True).status(f"converting {printable(str(file))}"):
-        original, report = _loaded(tensors, found, misfit)
+        original, report = _loaded(opened, found, options)
         differences = _compared(original, report, reference, image) if reference else {}
         wrong = [f"{name} by {x:.1e}" for name, x in differences.items() if x > TOLERANCE]
         if not wrong:
@@ -142,22 +143,22 @@ def convert(
         raise typer.Exit(FAULT)
     if not as_json:
         print(f"\n{printable(str(out))}: {_described(found)}")
-        print(_code(out, found, found.source.options))
+        print(_code(out, found, options))
 
 
 def _found(
     file: Path, net: str, name: str | None, classes: int | None, sha256: str | None
-) -> "tuple[Tensors, Match, str]":
-    """Return the tensors of a file, its source and classes for a net, and why it does not fit.
+) -> "tuple[Found, Match, dict[str, Any]]":
+    """Return an opened file, its source and classes for a net, and the variations of the net.
 
     Raises:
         InputError: If the file cannot be read, is of another net or has other classes, or if the
             source is unknown.
     """
-    from keras_ilsvrc.nets.pretrained import find
+    from keras_ilsvrc.nets.pretrained import find, options_for
     from keras_ilsvrc.weights.recognise import Match
 
-    named = None if name is None else source_named(name, net)
+    named = None if name is None else source_named(name, net.partition("[")[0])
     found = find(info(net), file, sha256)
     source = named or found.source
     if found.by_keras or source is None:
@@ -165,28 +166,32 @@ def _found(
     match = Match(source, found.classes)
     if classes not in (None, found.classes):
         raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; leave it out")
-    return found.tensors, match, found.misfit
+    return found, match, options_for(replace(found, source=source), chosen(net, {}))
 
 
-def _loaded(tensors: "Tensors", found: "Match", misfit: str) -> "tuple[Original, Report]":
+def _loaded(
+    opened: "Found", found: "Match", options: Mapping[str, Any]
+) -> "tuple[Original, Report]":
     """Return the net of a source with the weights of a file, and the report about them."""
     from keras_ilsvrc.nets.build import build
+    from keras_ilsvrc.nets.deferred import Deferred
     from keras_ilsvrc.weights.load import assign
     from keras_ilsvrc.weights.preprocessing import remember
     from keras_ilsvrc.weights.reference import Original
 
     source, head = found.source, found.classes is not None
-    options = {"classifier_activation": None, "input_shape": source.input_shape, **source.options}
-    model = build(source.net, include_top=head, classes=found.classes, **options)
+    given = {"classifier_activation": None, "input_shape": source.input_shape, **options}
     try:
-        report = assign(model, tensors, source.layout, head, misfit=misfit)
+        with Deferred():
+            model = build(source.net, include_top=head, classes=found.classes, **given)
+            report = assign(model, opened.tensors, source.layout, head, misfit=opened.misfit)
     except InputError as error:
         for line in getattr(error, "__notes__", ()):
             print(printable(line), file=sys.stderr)
         raise
     remember(model, source)
     layers = {row.theirs: row.ours.rpartition("/")[0] for row in report.rows}
-    return Original(model, tensors, source, layers), report
+    return Original(model, opened.tensors, source, layers), report
 
 
 def _compared(

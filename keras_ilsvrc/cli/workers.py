@@ -108,7 +108,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait for all workers, but stop `PATIENCE` seconds after a failure, or at a second SIGINT."""
+    """Wait for all workers. Give up `PATIENCE` seconds after a failure, or at a second SIGINT."""
     passed, failed = 0, None
     while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
         if passed < len(came):

@@ -1,1 +1,1 @@
-"""Image data: sources read by index, preprocessing ops, and batches in a reproducible order."""
+"""Image data: sources with access by index, preprocessing ops, and reproducible batches."""

@@ -75,7 +75,7 @@ def needed(row: Row) -> tuple[str, ...]:
 
 
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
-    """Split ops into those that run per image on the host and those run per batch on the device.
+    """Split ops into a host part, which runs per image, and a device part, which runs per batch.
 
     If only arithmetic ops follow the geometry ops, they run on the device, and images are
     transferred as uint8. Otherwise all ops run on the host, and images are transferred as float32.
@@ -88,7 +88,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
 
 
 def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
-    """Apply the ops for the device, as `device_ops` returns them, to a batch; return float32."""
+    """Apply the device part of the ops (see `device_ops`) to a batch, and return float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 
@@ -97,7 +97,7 @@ def _arguments(row: Row, statistics: Statistics) -> dict[str, Any]:
     if missing:
         raise InputError(
             f"{row['op']} needs the {missing[0]} of the training images, but no training op "
-            f"measures it; add {row['op']} to the training ops, or remove it from the ops for tests"
+            f"measures it; add {row['op']} to the training ops, or remove it from the test ops"
         )
     own = {key: value for key, value in row.items() if key != "op"}
     return own | {name: statistics[name] for name in needed(row)}

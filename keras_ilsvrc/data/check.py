@@ -20,8 +20,8 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import in_threads
 
 PIXELS = "pixels"  # format reported for images that are stored as pixels, without encoding
-THUMBNAIL = 96  # height and width of an example, in pixels
-SHOWN_CLASSES, SHOWN_IMAGES = 20, 5  # maximum number of classes, and of examples per class
+THUMBNAIL = 96  # height and width of an example image, in pixels
+SHOWN_CLASSES, SHOWN_IMAGES = 20, 5  # maximum number of example classes, and of images per class
 
 
 @dataclass
@@ -122,7 +122,7 @@ class _Tally:
         self.found = found
         self.modes: Counter[str] = Counter()
         self.formats: Counter[str] = Counter()
-        # One item per image: compact, since there may be millions.
+        # Compact arrays with one item per image, since there may be millions of images.
         self.sizes, self.digests, self.places = array("i"), bytearray(), array("q")
         self.titles: list[str] = []
 
@@ -180,7 +180,7 @@ class _Tally:
 
 
 def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
-    """Return the indices of rows that occur more than once, one array for each such row."""
+    """Return, for each row that occurs more than once, the array of its indices."""
     if not len(rows):
         return []
     order = np.lexsort(rows.T)
@@ -190,7 +190,7 @@ def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
 
 
 def _examples(split: Split, classes: Sequence[str], bad: Set[str]) -> dict[str, list[np.ndarray]]:
-    """Return thumbnails of up to 20 classes, 5 of each, spread over the images of a split."""
+    """Return up to 5 thumbnails for each of up to 20 classes, spread evenly over a split."""
     found: dict[str, list[np.ndarray]] = {}
     for label in _spread(np.unique(split.labels).tolist(), SHOWN_CLASSES):
         own = np.flatnonzero(split.labels == label).tolist()
@@ -227,5 +227,5 @@ def _look(split: Split, index: int) -> tuple[bytes, Header] | Fault:
 
 
 def _three(numbers: Sequence[int] | np.ndarray) -> tuple[int, float, int]:
-    """Return the minimum, the median and the maximum of some numbers."""
+    """Return the minimum, median and maximum of the numbers."""
     return int(min(numbers)), float(np.median(numbers)), int(max(numbers))

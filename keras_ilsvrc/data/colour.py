@@ -26,7 +26,7 @@ class NoiseScale(NamedTuple):
     """Scale of the colour noise in one variant of the op `pca_noise`.
 
     Attributes:
-        power: Exponent. The variance of a component to this power is its length in the noise.
+        power: Exponent. A component with variance v has length v ** power in the noise.
         divisor: Number by which the sum of image and noise is divided.
     """
 
@@ -47,7 +47,7 @@ def pca_noise(
     pca_values: np.ndarray | None = None,
     pca_vectors: np.ndarray | None = None,
 ) -> Image:
-    """Add AlexNet's colour noise: one random colour along the principal components to all pixels.
+    """Add AlexNet's colour noise: a random mix of principal components, the same for all pixels.
 
     Each component is multiplied by its length and by a normal random number with standard
     deviation 0.1. In the form "cuda-convnet", the lengths are standard deviations, and the sum

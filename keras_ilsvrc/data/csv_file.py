@@ -10,7 +10,7 @@ from keras_ilsvrc.data.listing import ALL, SPLIT_NAMES, Listing
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.errors import InputError, nearest, reason
 
-# Accepted names of each column, in upper or lower case.
+# Accepted names of each column; case is ignored.
 COLUMNS = {
     "file": ("file", "filename", "path", "image"),
     "label": ("label", "class"),
@@ -81,7 +81,7 @@ def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]
 def _add(
     row: Mapping[str, str], path: Path, line: int, lines: dict[str, int], found: Listing
 ) -> str | None:
-    """Add the image of a line to a listing, or return what is wrong with the line."""
+    """Add the image named in a CSV line to a listing. Return an error text if the line is bad."""
     for column, value in row.items():
         if not value:
             return f"the column {column} is empty"

@@ -1,7 +1,7 @@
-"""Decoding of encoded images to the pixels that Pillow gives.
+"""Decoding of image files to exactly the pixels that Pillow returns.
 
-TensorFlow decodes ordinary JPEG and PNG files, since it is fast and needs no lock of Python.
-Pillow decodes all others: other formats and modes, and images that EXIF asks to turn.
+TensorFlow decodes ordinary JPEG and PNG files, since it is fast and does not hold Python's global
+lock. Pillow decodes all other formats and modes, and images with an EXIF rotation.
 """
 
 import io
@@ -23,14 +23,14 @@ from keras_ilsvrc.data.headers import (
 from keras_ilsvrc.errors import InputError, ran_out
 
 HEAD = 4096  # first bytes of a JPEG, which usually contain its whole header
-# Pattern of a JPEG's header up to its first scan, before which all metadata must come. It requires
-# 8 bits and 3 or 1 components, and names only ASCII bytes, since TensorFlow matches no others.
+# Pattern of a JPEG's header up to the first scan, which includes all metadata. It matches 8-bit
+# images with 3 or 1 components. It contains only ASCII bytes, since TensorFlow cannot match others.
 JPEG = (
     r"\C*\x00(\x11\x08\C{4}\x03|\x0b\x08\C{4}\x01)\C*"
     r"\x00(\x0c\x03[\x00-\x7f]{6}|\x08\x01[\x00-\x7f]{2})\x00[\x00\x3f][\x00-\x1f]\C*"
 )
 PNG = r"\CPNG\C{20}\x08[\x00\x02]\C*"  # 8 bits per channel; grey or RGB
-# Metadata that may contain an orientation, and chunks of a PNG that change its pixels.
+# Pattern of metadata that may contain an orientation, and of PNG chunks that change pixels.
 SPECIAL = r"\C*(Exif|ns\.adobe\.com|eXIf|Raw profile|XML:com|tRNS|acTL)\C*"
 # Weights of red, green and blue in Pillow's conversion to grey, in units of 1 / 65,536.
 GREY = (19595, 38470, 7471)
@@ -77,8 +77,8 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
 def if_plain_jpeg(content: tf.Tensor, then: Decode, otherwise: Decode) -> tf.Tensor:
     """Return `then()` for a JPEG that TensorFlow decodes as Pillow does, else `otherwise()`.
 
-    Both give the same pixels for a JPEG in RGB or grey that EXIF does not ask to turn. Usually its
-    first bytes show that it is of this kind; if they do not, Pillow reads the header.
+    TensorFlow and Pillow return the same pixels for an RGB or grey JPEG without EXIF rotation.
+    Usually the first bytes of the file identify such a JPEG; otherwise, Pillow reads the header.
     """
     head = tf.strings.substr(content, 0, HEAD)
     is_jpeg = tf.io.is_jpeg(content)
@@ -94,7 +94,7 @@ def if_plain_jpeg(content: tf.Tensor, then: Decode, otherwise: Decode) -> tf.Ten
 
 
 def _plain_png(content: tf.Tensor) -> tf.Tensor:
-    """Return whether bytes are a PNG that TensorFlow decodes to the same pixels as Pillow."""
+    """Return whether the bytes are a PNG that TensorFlow decodes to the same pixels as Pillow."""
     return tf.cond(matches(content, PNG), lambda: ~matches(content, SPECIAL), lambda: False)
 
 
@@ -113,7 +113,7 @@ def _file(content: bytes | np.ndarray) -> io.BytesIO:
 
 def _by_pillow(content: bytes | np.ndarray, channels: int) -> np.ndarray:
     with opened(_file(content)) as image:
-        # As in `read_header`, before loading. Pillow turns a TIFF itself.
+        # Read the orientation before loading, as `read_header` does. Pillow itself turns a TIFF.
         turn = TURNS.get(orientation(image)) if image.format != "TIFF" else None
         image.load()
         if image.mode.startswith("I;16"):

@@ -26,7 +26,7 @@ class Fingerprint(NamedTuple):
 
 
 def same_content(one: Split, other: Split) -> bool:
-    """Return whether two splits with equal digests have equal images, by reading all bytes."""
+    """Compare all image bytes of two splits with equal digests; return whether they are equal."""
     return _content(one) == _content(other)
 
 
@@ -43,7 +43,8 @@ def _content(split: Split) -> str:
 def fingerprint(split: Split) -> Fingerprint:
     """Return the fingerprint of a split's images.
 
-    Names are relative to the deepest common folder, so that moving a dataset does not change it.
+    Image names are relative to their deepest common folder, so that moving a dataset does not
+    change its fingerprint.
 
     Raises:
         InputError: If a file cannot be read.

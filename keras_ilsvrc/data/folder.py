@@ -11,7 +11,7 @@ from keras_ilsvrc.data.listing import ALL, SPLIT_NAMES, SPLITS, Listing
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.errors import InputError, nearest, reason
 
-# Folders that systems add, with thumbnails or metadata; ignored like hidden ones.
+# Folders of thumbnails or metadata that operating systems add; ignored, as hidden folders are.
 FOREIGN_FOLDERS = ("__MACOSX", "@eaDir")
 KINDS: dict[int | str, str] = {
     stat.S_IFIFO: "a FIFO",
@@ -28,14 +28,14 @@ def folder(
 ) -> Source:
     """Open a folder of images in class folders. Every folder that contains images is a class.
 
-    The class folders are in `train`, and in `validation` (or `valid`, `val`), `test` or both, in
-    any case. If there is no folder `train`, the images of each class are split by `shares`. If
-    there are only training images, they are split. If only a test folder is missing, tests use
-    the validation images.
+    The class folders may be in split folders: `train`, and `validation` (or `valid`, `val`),
+    `test` or both; case is ignored. Without split folders, the images of each class are split by
+    `shares`. If only `test` is missing, tests use the validation images. Other missing splits are
+    split off from `train`, also by `shares`.
 
     The header of every file is read, so that files that are not images are found before training.
-    Damage after the header is found when an image is used. Hidden files are passed over, and also
-    files that are no images if their names do not end like those of images.
+    Damage after the header is found when an image is used. Hidden files are ignored, and so are
+    files that are not images and do not have the extension of an image.
 
     Args:
         root: Path of the folder.
@@ -63,7 +63,7 @@ def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
         split = SPLIT_NAMES.get(name.lower())
         if split in named:
             both = f"{named[split].name} and {name}"
-            raise InputError(f"{root}: {both} are both the split {split}; remove one")
+            raise InputError(f"{root}: {both} both mean the split {split}; remove one")
         if split:
             named[split] = root / name
     others = [name for name in names if root / name not in named.values()]
@@ -142,7 +142,7 @@ def check_folder(root: Path) -> None:
         if root.is_dir():
             return
         if root.exists():
-            raise InputError(f"{root}: a file; expected a folder or a .csv file")
+            raise InputError(f"{root}: this is a file; expected a folder or a .csv file")
         found = [x.name for x in root.parent.iterdir()] if root.parent.is_dir() else []
     except OSError as error:
         raise InputError(f"{str(root)[:300]}: cannot be read: {reason(error)}") from error
@@ -209,7 +209,7 @@ def _kind(entry: os.DirEntry[str]) -> int | str:
 
 
 def _outside(path: str | Path, home: str, on_fault: OnFault) -> bool:
-    """Return whether a path leads out of a folder; if so, report it."""
+    """Return whether a path leads out of the folder `home`; if so, call `on_fault`."""
     real = os.path.realpath(path)
     outside = os.path.commonpath([real, home]) != home
     if outside:

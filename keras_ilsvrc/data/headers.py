@@ -12,7 +12,7 @@ from keras_ilsvrc.errors import printable, reason
 
 MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB as uint8 in colour
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
-# Format of each file name extension of an image.
+# {file name extension: image format}.
 ENDINGS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     ".png": "PNG",
@@ -23,7 +23,7 @@ ENDINGS = {
 }
 Default = TypeVar("Default")
 ORIENTATION = 0x0112  # EXIF tag
-# Operation that turns an image upright, by its EXIF orientation; 1 is upright.
+# {EXIF orientation: operation that turns the image upright}; orientation 1 is upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,7 +44,7 @@ MODE_NAMES = {
 }
 RAW = "a RAW file of a camera; convert it to JPEG"
 VIDEO = "a video; remove it, or save frames of it as JPEG"
-# {pattern of a file's first bytes: what the file is, and what to do, since it cannot be used}.
+# Unsupported files, as {pattern of the first bytes: kind of file, and advice for the user}.
 OTHERS = {
     rb"%PDF": "a PDF document; save its pictures as JPEG",
     rb"8BPS": "a Photoshop file (PSD); save it as PNG",
@@ -57,7 +57,7 @@ OTHERS = {
     rb".{4}(ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF.{4}AVI |FLV|\0\0\1[\xb3\xba]": VIDEO,
     rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf": "an archive; unpack it",
 }
-PREVIEW, DNG, REDUCED = 254, 50706, 1  # two TIFF tags, and the bit of PREVIEW for a preview
+PREVIEW, DNG, REDUCED = 254, 50706, 1  # two TIFF tags; bit of PREVIEW that marks a preview
 
 
 class BadImage(ValueError):
@@ -69,7 +69,7 @@ class NotAnImage(BadImage):
 
 
 class Fault(NamedTuple):
-    """Unusable image, file or folder. `size` is in bytes, or None for folders or if unknown."""
+    """Unusable image, file or folder. `size` is in bytes; None for folders or if unknown."""
 
     name: str
     size: int | None
@@ -81,7 +81,7 @@ class Fault(NamedTuple):
 
 
 class Header(NamedTuple):
-    """Facts from an image's header.
+    """Metadata from the header of an image file.
 
     Attributes:
         format: One of `FORMATS`.
@@ -102,7 +102,7 @@ class Header(NamedTuple):
 
 @contextmanager
 def own_limit() -> Iterator[None]:
-    """Suppress Pillow's warnings about large images in a block. Call in the main thread only."""
+    """Suppress Pillow's warnings about large images inside a `with` block (main thread only)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
@@ -118,7 +118,7 @@ def read_header(file: BinaryIO) -> Header:
     with opened(file) as image:
         width, height = image.size
         turn = orientation(image)
-        # For a TIFF, Pillow returns the size after turning.
+        # For a TIFF, Pillow already returns the size of the turned image.
         if turn in (5, 6, 7, 8) and image.format != "TIFF":
             width, height = height, width
         file.seek(0)
@@ -133,7 +133,7 @@ def read_header(file: BinaryIO) -> Header:
 
 @contextmanager
 def opened(file: BinaryIO) -> Iterator[Image.Image]:
-    """Open an image by Pillow without decoding it, and close it after use.
+    """Open an image with Pillow for a `with` block, without decoding it.
 
     Raises:
         NotAnImage: If the file is unlike any image.
@@ -187,15 +187,15 @@ def _check(image: Image.Image) -> None:
 
 def orientation(image: Image.Image) -> int:
     """Return the EXIF orientation of an image, 1 if there is none or EXIF is damaged."""
-    # PngImageFile.getexif would decode the whole image to find EXIF data after it.
+    # PngImageFile.getexif would decode the whole image to find EXIF data after the pixels.
     return _or_if_damaged(1, lambda: Image.Image.getexif(image).get(ORIENTATION, 1))
 
 
 def _or_if_damaged(default: Default, read: Callable[[], Default]) -> Default:
-    """Return `read()`, or a default if the part of an image that it reads is damaged."""
+    """Return `read()`, or the default if `read` fails on damaged metadata."""
     try:
         return read()
     except MemoryError:
         raise
-    except Exception:  # Pillow raises exceptions of any type, but the image is usable
+    except Exception:  # Pillow raises exceptions of any type; the image itself is usable
         return default

@@ -100,6 +100,7 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
     if len(values) != size:
         count = f"{len(values):,} bytes" if len(values) < size else "more bytes"
         raise InputError(
-            f"{path}: contains {count} of values, but its header says {size:,}; download it again"
+            f"{path}: contains {count} of values, but its header declares "
+            f"{size:,} bytes; download it again"
         )
     return np.frombuffer(values, "uint8").reshape(shape)

@@ -1,4 +1,4 @@
-"""Images that a user gives as paths or arrays, preprocessed for a network."""
+"""Preprocessing of images that a user passes as paths or arrays."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +45,7 @@ def preprocess_images(images: Any, rows: Rows, statistics: Statistics, shape: Sh
 def preprocess_image(
     number: int, image: Path | np.ndarray, rows: Rows, statistics: Statistics, shape: Shape
 ) -> np.ndarray:
-    """Return one image preprocessed, float32; `number` is its place in the user's list."""
+    """Preprocess one image to float32; `number` is its index in the user's list."""
     channels = shape[-1]
     assert channels is not None
     if isinstance(image, Path):
@@ -66,7 +66,7 @@ def preprocess_image(
 
 
 def listed(images: Any) -> list[Path | np.ndarray]:
-    """Return paths and arrays of single images as a list."""
+    """Convert the user's images to a list. Each item is a path or an array of one image."""
     if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim < 4):
         images = [images]
     if not isinstance(images, (Sequence, np.ndarray)):

@@ -12,7 +12,7 @@ from keras_ilsvrc.data.windows import Place, Window
 
 
 def window_ops(rows: Rows) -> int:
-    """Return how many of the first ops together crop an image; 0 if they do not crop it.
+    """Count the ops at the start of `rows` that together crop an image; 0 if they do not.
 
     These ops are an `area_crop`, or one or more other crops, possibly after a `resize_shorter` or
     `scale_jitter`. If the first op resizes without antialiasing, the number is 0, since resizing
@@ -71,7 +71,7 @@ def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channel
 def _scaled(
     content: tf.Tensor, sizes: Place, scaled_sizes: Place, place: Place, shown: Place, channels: int
 ) -> Image:
-    """Resize a JPEG to `scaled_sizes` and crop a window, but decode only the pixels needed."""
+    """Resize a JPEG to `scaled_sizes` and crop it, decoding only the pixels that are needed."""
     sizes = tf.stack(sizes)
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
     place = tf.cast(tf.stack(place), tf.float32)
@@ -86,7 +86,7 @@ def _scaled(
 
 
 def _decode(content: tf.Tensor, window: Window, whole_width: Side, channels: int) -> Image:
-    """Decode a window of a JPEG to the same values as if the whole image were decoded.
+    """Decode a window of a JPEG to the values that decoding the whole image would give.
 
     At the left and right border of a window, libjpeg-turbo upsamples colour without the pixels
     outside the window. So one more column is decoded on each side, and then dropped.

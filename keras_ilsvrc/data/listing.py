@@ -1,4 +1,4 @@
-"""Lists of image files with their classes and splits, and the source that such a list makes."""
+"""Lists of image files with classes and splits, and their conversion to a data source."""
 
 import hashlib
 import os
@@ -28,14 +28,14 @@ from keras_ilsvrc.terminal.bars import in_threads
 SPLITS = ("train", "validation", "test")
 # {accepted name: split}, for names of folders and for values of a CSV's column `split`.
 SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation"}
-ALL = "all"  # name of the split of images that are still to be split
+ALL = "all"  # split name of images that are not yet divided into splits
 
 
 class Words(NamedTuple):
-    """Words of messages for one kind of source."""
+    """Phrases in error messages for one kind of source."""
 
-    none: str  # error if there are no images
-    split: str  # how to give a source splits of its own
+    none: str  # error text if there are no images
+    split: str  # advice on how to define the splits explicitly
 
 
 WORDS = {
@@ -96,14 +96,14 @@ class Listing:
         Args:
             channels: Number of channels to decode to, 1 or 3.
             on_fault: Function called with every bad image, which is left out.
-            shares: Shares of the images that become splits which the listing does not name.
+            shares: Shares of the images for splits that are not in the listing.
 
         Raises:
             InputError: If there are no images, a class is only in a split other than train, or a
                 class has too few images to split.
         """
         good, foreign = self._read_headers(on_fault)
-        named = sorted({*self.splits})  # also those of which all images are bad
+        named = sorted({*self.splits})  # including splits whose images are all bad
         kinds = zip(self.classes, self.splits, foreign)
         trained = {kind for kind, split, other in kinds if not other and split in ("train", ALL)}
         classes = sorted(trained | self.empty)
@@ -116,7 +116,7 @@ class Listing:
             if kind not in label:
                 raise InputError(
                     f"{self.where}: the class {kind!r} is in {split}, but not in train: {path}; "
-                    "add images of it to train, or remove it"
+                    "add images of it to train, or remove this class"
                 )
         labels = np.array([label[kind] for kind in self.classes], "int32")
         whole = Split(labels, None, Files(np.array(self.paths, object)), channels)
@@ -134,7 +134,7 @@ class Listing:
             column[:] = compress(column, good)
 
     def _read_headers(self, on_fault: OnFault) -> tuple[list[bool], list[bool]]:
-        """Return two flags per file, as lists: it is a usable image; it is no image and ignored."""
+        """Return two lists with a flag per file: whether it is used, and whether it is ignored."""
         good, foreign = [], []
         turned = several = 0
         others: Counter[str] = Counter()
@@ -167,7 +167,7 @@ class Listing:
         classes: Sequence[str],
         shares: Shares,
     ) -> dict[str, np.ndarray]:
-        """Return {split: indices} for all three splits, after making those that are missing."""
+        """Create the splits that are missing, and return {split: indices} for all three splits."""
         whole = parts.pop(ALL, None)
         train = parts.pop("train", whole)
         if train is None:
@@ -214,7 +214,7 @@ class Listing:
             )
 
     def _note_absent(self, splits: dict[str, Split], classes: Sequence[str]) -> None:
-        """Note the classes that have no images in a split."""
+        """Add notes on classes that have no images in a split."""
         if len(classes) == 1:
             self.notes.append(f"{self.name}: only one class, {classes[0]!r}; training needs two")
         for name, split in splits.items():
@@ -244,7 +244,7 @@ def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _header(path: str) -> Header | Fault | None:
-    """Return a file's header or fault; None if neither its content nor its name is of an image."""
+    """Return a file's header or fault; None if neither content nor extension is of an image."""
     size = None
     try:
         with open(path, "rb") as file:

@@ -62,7 +62,7 @@ def centre_crop(image: Image, seed: Seed, size: int) -> Image:
 
 
 def corner_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut a size x size window, at random from the four corners and the middle of the image.
+    """Cut a size x size window at a random position: one of the four corners, or the middle.
 
     With `flip`, there are ten possible crops, as in Zeiler and Fergus 2013, section 3.
     """
@@ -140,7 +140,7 @@ def _resized(image: Image, size: Place, antialias: bool) -> Image:
 
 
 def like(image: Image, made: Image) -> Image:
-    """Round `made`, a result in 0-255, to uint8 if `image` is uint8; else return it unchanged."""
+    """Round `made` (values 0-255) to uint8 if `image` is uint8; else return `made` unchanged."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 
 

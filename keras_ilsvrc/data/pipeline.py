@@ -26,9 +26,9 @@ from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 _usable = getattr(os, "sched_getaffinity", None)
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
 READY = 2  # number of prefetched batches
-PATIENCE = 10.0  # maximum seconds of the search for the bad image in a step that failed
+PATIENCE = 10.0  # maximum seconds to search a failed step for its bad image
 
-# Decorator that turns off autograph, which would replace a function's errors by its own.
+# Decorator that turns off autograph, which replaces errors raised in a function by its own errors.
 as_written = tf.autograph.experimental.do_not_convert
 # Errors that a collective operation raises when another worker has stopped.
 GONE = (
@@ -101,7 +101,7 @@ def evaluation_batches(
     batch_size: int,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Return batches of images in order. The last batch is filled up with the last image.
+    """Return batches of images in order. The last batch is padded with the last image.
 
     With a context, each batch is the part for one of this worker's replicas. Images are float32,
     or uint8 if all ops keep uint8.
@@ -130,8 +130,8 @@ def readable_batches(
 ) -> tf.data.Dataset:
     """Return batches of (indices, images) of the images that can be used, in order.
 
-    An image that is damaged or too large, that an op rejects or that does not get the expected
-    shape is left out; its index is then missing. The last batch may be smaller.
+    Bad images and their indices are left out: those that are damaged or too large, that an op
+    rejects, or that have another shape than expected after the ops. The last batch may be smaller.
 
     Args:
         split: Encoded images, whose headers may not have been checked yet.
@@ -169,7 +169,7 @@ def untuned() -> tf.data.Options:
 
 
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return the dataset with prefetching of `READY` batches, and without autotuning."""
+    """Return the dataset with `READY` batches prefetched, and without autotuning."""
     return batches.prefetch(READY).with_options(untuned())
 
 
@@ -192,7 +192,7 @@ def naming_the_file(
     """
     try:
         yield
-    except (tf.errors.OpError, BadImage) as error:  # outside of graphs, errors come as they are
+    except (tf.errors.OpError, BadImage) as error:  # BadImage only in eager mode
         if of_an_image(error):
             chosen = range(len(split)) if indices is None else indices()
             fault = first_fault(split, rows, statistics, chosen)
@@ -202,14 +202,14 @@ def naming_the_file(
 
 
 def of_an_image(error: Exception) -> bool:
-    """Return whether an image, not a lost worker or lack of memory, may have caused an error."""
+    """Return whether an error may be due to an image, not to a lost worker or lack of memory."""
     return not isinstance(error, GONE) and not ran_out(error)
 
 
 def first_fault(
     split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], indices: Iterable[int]
 ) -> str | None:
-    """Return name and fault of the first image that is damaged or that an op rejects, or None."""
+    """Return the name and fault of the first image that cannot be used; None if none is found."""
     known = [row for row in rows if set(needed(row)) <= set(statistics)]
     end = time.monotonic() + PATIENCE
     for index in indices if split.pixels is None else ():

@@ -1,4 +1,4 @@
-"""Ops that other runtimes than TensorFlow can run, with the same results.
+"""Ops that runtimes other than TensorFlow can run with the same results.
 
 TensorFlow's antialiased resizing has no counterpart in ONNX and LiteRT, and resizing without
 antialiasing rounds differently there. These ops resize with basic operations instead.
@@ -12,7 +12,7 @@ from keras_ilsvrc.data import ops, windows
 from keras_ilsvrc.data.types import Image, Seed, Side
 from keras_ilsvrc.data.windows import Place, size_of
 
-# Function of values (length, numbers), their length and a size that returns (size, numbers).
+# Function (values, length, size) that resizes values of shape (length, n) to shape (size, n).
 Resize = Callable[[tf.Tensor, tf.Tensor, Side], tf.Tensor]
 
 
@@ -27,15 +27,15 @@ def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) 
 
 
 def pad(image: Image, seed: Seed, size: int) -> Image:
-    """Pad as `ops.pad` does. LiteRT cannot pad uint8."""
+    """Pad as `ops.pad` does, but in float32, since LiteRT cannot pad uint8."""
     return tf.cast(ops.pad(tf.cast(image, tf.float32), seed, size), image.dtype)
 
 
 def resized(image: Image, size: Place, antialias: bool) -> Image:
     """Resize with the same float32 operations, in the same order, as TensorFlow's kernels.
 
-    The results are the same bits as long as no compiler merges a product and a sum. If the sums had
-    another order, as in a matrix product, some values would be rounded to another grey level.
+    The results are the same bits as long as no compiler fuses a product with a sum. With another
+    order of the sums, as in a matrix product, some values would be rounded to another grey level.
 
     Args:
         image: Image (height, width, channels); the number of channels is known.
@@ -66,7 +66,7 @@ def _rows(image: Image, size: Side, resize: Resize) -> Image:
 
 
 def _interpolated(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
-    """Resize values (length, numbers) to (size, numbers) without a filter."""
+    """Resize values from shape (length, n) to (size, n) by linear interpolation."""
     step = tf.cast(length, tf.float32) / (tf.cast(size, tf.float32) * _one(length))
     places = (tf.range(tf.cast(size, tf.float32)) + 0.5) * step - 0.5
     low = tf.floor(places)
@@ -76,7 +76,7 @@ def _interpolated(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor
 
 
 def _filtered(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
-    """Resize values (length, numbers) to (size, numbers) with a triangle filter."""
+    """Resize values from shape (length, n) to (size, n) with a triangle filter."""
     one = _one(length)
     scale = tf.cast(size, tf.float32) / tf.cast(length, tf.float32)
     step = one / scale
@@ -88,7 +88,7 @@ def _filtered(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
     count = tf.cast(tf.reduce_max(stop - start), tf.int32) + 1
 
     def weights(number: tf.Tensor) -> tf.Tensor:
-        """Return the weight of the pixel of this number, from `start`, in each resized pixel."""
+        """Return, for each output pixel, the weight of the input pixel at `start + number`."""
         index = start + tf.cast(number, tf.float32)
         distances = tf.abs((index + 0.5 - centres) * (one / reach))
         return tf.where(index > stop, 0.0, tf.maximum(0.0, 1.0 - distances))

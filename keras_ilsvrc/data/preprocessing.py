@@ -16,7 +16,7 @@ from keras_ilsvrc.data.types import Rows, Statistics
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class Preprocessing(keras.layers.Layer):
-    """Layer that applies the preprocessing ops of a test image to each image of a batch.
+    """Layer that applies the preprocessing ops for test images to each image of a batch.
 
     Shape:
         (batch, height, width, channels), uint8, to (batch, size, size, channels), float32.
@@ -74,7 +74,7 @@ def with_preprocessing(
 ) -> keras.Model:
     """Return a model from raw uint8 images to the outputs of `model`, whose weights it shares.
 
-    Images may have any size if an op resizes them, but all images of a batch the same.
+    If an op resizes the images, they may have any size, but the same size within a batch.
 
     Args:
         model: Functional model with one input.

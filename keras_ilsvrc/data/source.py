@@ -16,7 +16,7 @@ OnFault = Callable[[Fault], None]
 
 
 class Shares(NamedTuple):
-    """Shares of each class's images for validation and test, if a source lacks these splits.
+    """Shares of each class to split off for validation and test if a source lacks these splits.
 
     Attributes:
         validation: Share of validation images, from 0 to 0.9.
@@ -50,7 +50,7 @@ class Source:
 
     @property
     def label(self) -> str:
-        """Name for people, without kind and parent folders: `cats` for `folder:/data/cats`."""
+        """Short name without kind and parent folders: `cats` for `folder:/data/cats`."""
         path = Path(self.name.partition(":")[2] or self.name)
         return path.resolve().name if path.is_absolute() or path.exists() else str(path)
 

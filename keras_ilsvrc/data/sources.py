@@ -38,7 +38,7 @@ SOURCES = {
 
 def source_name(text: str) -> str:
     """Return the name of the source that a user means: `photos/` becomes `folder:photos`."""
-    typed = os.sep in text and ":" not in text  # likely a path, though there may be no such file
+    typed = os.sep in text and ":" not in text  # looks like a path, even if no such file exists
     if text.partition(":")[0] in SOURCES or not (typed or os.path.exists(text)):
         return text
     path = text.rstrip(os.sep) or os.sep

@@ -47,7 +47,7 @@ class Split:
         return len(self.labels)
 
     def __getitem__(self, key: slice | np.ndarray) -> "Split":
-        """Return the split of the images selected by a slice (a view) or by an array of indices."""
+        """Return a split of the images selected by a slice (as a view) or an array of indices."""
         pixels = None if self.pixels is None else self.pixels[key]
         return Split(self.labels[key], pixels, self.store, self.channels, self.rows[key])
 

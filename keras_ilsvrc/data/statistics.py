@@ -14,7 +14,7 @@ from keras_ilsvrc.data.types import Row, Rows, Statistics
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import tracked
 
-TOGETHER = 64  # batch size, if all images have the same size
+TOGETHER = 64  # batch size if all images have the same size
 LEAST_DEVIATION = 1e-6
 MAX_ZCA_VALUES = 64 * 64 * 3  # maximum values in an image; the whitening matrix then has 604 MB
 
@@ -49,7 +49,7 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
         rows: Training ops.
 
     Returns:
-        Dict with those of these float32 arrays that an op needs: `channel_mean`, `channel_std`
+        Dict of float32 arrays, only those that an op needs: `channel_mean`, `channel_std`
         (channels,), `pixel_mean` (height, width, channels), `pca_values` (3,) in descending order,
         `pca_vectors` (3, 3), `zca_mean` (values,), `zca_matrix` (values, values), `zca_epsilon`.
 

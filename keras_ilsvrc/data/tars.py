@@ -20,7 +20,7 @@ class Member(NamedTuple):
 
 
 def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Member]:
-    """Yield the names and positions of the files in an uncompressed tar, in their order there.
+    """Yield the names and positions of the files in an uncompressed tar, in archive order.
 
     Args:
         path: Path of the file.
@@ -38,7 +38,7 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
                 return  # a block of zeros marks the end of an archive
             try:
                 found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-                if found.size < 0:  # the loop would go backwards and never end
+                if found.size < 0:  # else the loop would go backwards and never end
                     raise tarfile.HeaderError("negative size")
             except tarfile.HeaderError as error:
                 raise InputError(

@@ -14,17 +14,18 @@ from keras_ilsvrc.errors import InputError
 Place = tuple[Side, Side]  # (height, width) or (top, left)
 Window = tuple[Side, Side, Side, Side]  # top, left, height, width
 
-TRIES = 10  # random windows that area_crop tries, as fb.resnet.torch (datasets/transforms.lua)
+# Maximum number of random windows that area_crop tries, as in fb.resnet.torch (transforms.lua).
+TRIES = 10
 
 
 def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return the new height and width if the shorter side gets the length `size`, rounded down."""
+    """Return (height, width), rounded down, after resizing the shorter side to `size`."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
 
 def shorter_between(height: Side, width: Side, seed: Seed, least: int, most: int) -> Place:
-    """Return the new height and width if the shorter side gets a random size, `least` to `most`."""
+    """Return (height, width) after resizing the shorter side to a random size in [least, most]."""
     check_order("scale_jitter: least, most", least, most)
     size = tf.random.stateless_uniform((), seed, least, most + 1, tf.int32)
     return shorter(height, width, seed, size)
@@ -57,9 +58,9 @@ def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> 
     """Return a window (top, left, height, width) of random area and aspect ratio.
 
     Up to ten windows are drawn. The first that fits into the image is returned; if none fits, the
-    largest square in the middle is. The window's share of the image's area is drawn uniformly from
-    the range `area`, and its ratio of width to height uniformly from the range `aspect`. Height and
-    width are then exchanged with probability 1/2.
+    largest centred square is returned. The window's share of the image's area is drawn uniformly
+    from the range `area`, and its ratio of width to height uniformly from the range `aspect`.
+    Height and width are then exchanged with probability 1/2.
     """
     check_order("area_crop: area", *area)
     check_order("area_crop: aspect", *aspect)

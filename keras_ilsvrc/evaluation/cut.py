@@ -18,7 +18,7 @@ RESIZES = ("resize", "resize_shorter")
 
 @dataclass(frozen=True, eq=False)
 class ViewsOf:
-    """Dataset split. Each item is all views of one image, as (views, height, width, channels).
+    """Dataset split whose items contain all views of an image: (views, height, width, channels).
 
     Attributes:
         split: Split with the images to cut the views from.

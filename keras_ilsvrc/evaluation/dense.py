@@ -105,7 +105,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
 
 
 def windows(maps: Any, height: int, width: int) -> Any:
-    """Return every `height` x `width` window of feature maps, as rows (batch * windows, values)."""
+    """Return all windows of feature maps, each flattened to a row: (batch * windows, values)."""
     shifted = [
         maps[:, y : (y - height + 1) or None, x : (x - width + 1) or None]
         for y in range(height)

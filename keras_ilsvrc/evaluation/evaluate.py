@@ -60,8 +60,8 @@ def evaluate(
             the protocol replace the size in the resize op, and the views the last centre crop.
         statistics: Statistics of the training images, which some ops need.
         protocol: Name of a protocol in `protocols.PROTOCOLS`.
-        batch_size: Maximum number of views per step, over all replicas. It is exceeded only if
-            one image has more views at one scale than a replica's share; they stay together.
+        batch_size: Maximum number of views per step, over all replicas. The views of an
+            image at one scale stay together, even if there are more than a replica's share.
         forward: Function that runs a model over batches, such as `training.forward.Forward`.
         scales: Shorter sides in pixels, used instead of the protocol's scales.
         progress: Function called after each step with the number of images done and the total.

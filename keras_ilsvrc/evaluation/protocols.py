@@ -6,10 +6,10 @@ from typing import NamedTuple
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
-# The scale (share, pixels) means that images are resized to the shorter side share * S + pixels,
-# where S is the shorter side after the resize of the preprocessing ops. `pixels` is for crops of
-# 224 pixels. For other crop sizes it is multiplied by size / 224, which is our choice.
-# The scale None means that images keep the size that they have just before the last crop.
+# A scale (share, pixels) resizes the shorter side of an image to share * S + pixels, where S is the
+# shorter side after the resize of the preprocessing ops. `pixels` applies to crops of 224 pixels;
+# for other crop sizes, we multiply it by size / 224. With the scale None, images keep the size that
+# they have just before the last crop.
 OWN = (None,)
 # S - 32, S and S + 32 pixels, as for VGG (arXiv:1409.1556, section 3.2).
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))
@@ -103,7 +103,7 @@ def sides_of(
 
 
 def _side(scale: tuple[float, int] | None, own: int | None, size: int) -> int | None:
-    """Return a scale's shorter side in pixels, or None if the preprocessing ops determine it."""
+    """Return the shorter image side at a scale, in pixels; None if the preprocessing ops set it."""
     if scale is None or own is None:
         return None
     share, pixels = scale

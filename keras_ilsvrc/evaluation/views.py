@@ -12,7 +12,8 @@ Rectangle = tuple[Any, Any, Any, Any]  # top, left, height, width, in pixels
 class View(NamedTuple):
     """Part of an image that a network sees: a rectangle, mirrored left to right if `flip` is True.
 
-    Rectangles of any other size are later resized to the side of the views, except in `whole`.
+    A rectangle that is larger or smaller than the views is later resized to their size, except in
+    `whole`.
     """
 
     top: Any

@@ -16,8 +16,9 @@ from keras_ilsvrc.layers.residual import ResidualUnit
 class Call:
     """One call of a layer, a `keras.ops` operation or a nested model in a functional model.
 
-    An output of one call and the same tensor as an input of the next call are the same object, also
-    where a nested model begins or ends. Two calls of one nested model share no tensors inside it.
+    A tensor that connects two calls is the same object as an output of one and as an input of the
+    other, also where a nested model begins or ends. Two calls of one nested model share no tensors
+    inside it.
 
     Attributes:
         name: Name of the layer, or of the operation without Keras' running number. Repeated names
@@ -68,7 +69,7 @@ def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = ""
     Args:
         model: Model for which `functional` returns True.
         inputs: Keras tensors to call the model with, in the order of `model.inputs`. None means
-            `model.inputs`. The shapes of all tensors inside follow from their shapes.
+            `model.inputs`. Their shapes determine the shapes of all tensors inside.
         name: Prefix of the names of the calls inside.
     """
     inputs = list(model.inputs if inputs is None else inputs)
@@ -171,7 +172,7 @@ def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 
 def synchronize(model: keras.Model, synchronized: bool) -> None:
-    """Let batch normalisation use statistics of all replicas together, or of each separately."""
+    """Set whether batch normalisation uses statistics of all replicas or of each replica alone."""
     for layer in [*model.layers, *batch_norms(model)]:
         if hasattr(layer, "synchronized"):
             layer.synchronized = synchronized

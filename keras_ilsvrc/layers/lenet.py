@@ -96,10 +96,10 @@ class TableConv2D(layers.Layer):
         self.built = True
 
     def by_fan_in(self, initializer):
-        """Return an initializer that draws each output map's kernels for the fan-in of this map."""
+        """Return an initializer that draws the kernels of each output map with its own fan-in."""
 
         def draw(shape, dtype=None):
-            # The rows of the table have several lengths. For each length n, draw a dense kernel
+            # The rows of the table differ in length. For each length n, draw a dense kernel
             # with n input maps. A row of length n then uses its output map's part of this kernel.
             filters, counts = len(self.table), sorted({len(maps) for maps in self.table})
             dense = [initializer((*shape[:2], count, filters), dtype=dtype) for count in counts]
@@ -233,7 +233,7 @@ class Subsampling2D(layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class RadialBasis(layers.Layer):
-    """Layer that returns the negative squared distance of its input from each of its fixed codes.
+    """Layer that returns the negative squared distances between its input and its fixed codes.
 
     This is equation 7 of LeCun et al. 1998, y_i = sum_j (x_j - w_ij)^2, with the sign changed. The
     largest output is therefore the best match, and the softmax of the outputs is the posterior of

@@ -69,9 +69,9 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
 
 
 def _edge(size, kernel, stride):
-    """Return the number of zeros to append, for a `size` that may be known only at run time.
+    """Return the number of zeros to append; `size` is an int, or a tensor if it is not known yet.
 
-    In that case, the number is large enough for at least one window.
+    For a tensor, the number is large enough for at least one window.
     """
     zeros = overhang(size, kernel, stride)
     return zeros if isinstance(size, int) else ops.maximum(zeros, kernel - size)

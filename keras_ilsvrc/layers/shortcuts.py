@@ -38,12 +38,12 @@ def project(unit, x, target, stride):
 
 
 def project_on_change(unit, x, target, stride):
-    """Apply shortcut option B: C if the size or the number of maps changes, else the identity."""
+    """Apply shortcut option B: option C if size or number of maps changes, else the identity."""
     return project(unit, x, target, stride) if unit.changes(x, target, stride) else x
 
 
 def project_new_maps(unit, x, target, stride):
-    """Apply the shortcut of Keras' ResNet50V2: option C if the number of maps changes, else A."""
+    """Apply the shortcut of Keras' ResNet50V2: option C for another number of maps, else A."""
     return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
 
 

@@ -1,4 +1,4 @@
-"""Look-up of nets by name. Imports only the standard library, so that listing them is fast."""
+"""Look-up of nets by name. Imports only the standard library, so that listing nets is fast."""
 
 import fnmatch
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def info(name: str, **variations: object) -> Net:
 
 
 def chosen(name: str, variations: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variations in the brackets of a net's name together with further ones."""
+    """Return the variations in brackets in a net's name, updated by `variations`."""
     return {**_split(name)[1], **variations}
 
 

@@ -38,7 +38,7 @@ INITIAL = {
 # fmt: on
 SECTION_3_3 = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 CAFFE_LRN = {"size": 5, "k": 1.0, "alpha": 1e-4 / 5, "beta": 0.75}  # Caffe divides alpha by size
-LRN = {  # variation `lrn`: arguments of local response normalisation
+LRN = {  # {value of the variation `lrn`: arguments of local response normalisation}
     "all": SECTION_3_3,
     "tower": {**SECTION_3_3, "groups": 2},
     "none": None,

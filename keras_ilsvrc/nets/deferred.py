@@ -1,4 +1,4 @@
-"""Building of models that get weights at once, without initial values first."""
+"""Building of models without initial values, for weights that are loaded right afterwards."""
 
 from typing import Any
 
@@ -6,15 +6,21 @@ import keras
 
 
 class Deferred(keras.StatelessScope):
-    """Scope in which the variables of new models get no values before its end.
+    """Scope that postpones the initial values of new variables until its end.
 
-    At its end, each variable starts with the value that was last assigned to it in the scope, or
-    with that of its initializer if there is none. Random values that would be replaced are neither
-    computed nor in memory.
+    At its end, each variable gets the value that was last assigned to it in the scope. A variable
+    without such a value gets the value of its initializer. So no random values that would be
+    replaced are computed or kept in memory.
     """
 
     def add_update(self, update: tuple[Any, Any]) -> None:
-        """Make an assigned value the initial value of its variable."""
+        """Make an assigned value the initial value of its variable.
+
+        Raises:
+            ValueError: If the variable was not made in the scope.
+        """
         variable, value = update
+        if variable._initializer is None:
+            raise ValueError(f"{variable.path} has a value already")
         variable._initializer = lambda *_, **__: value
         super().add_update(update)

@@ -24,7 +24,7 @@ TABLE_1 = {
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
 AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # Szegedy et al. 2014, section 5
-AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # of an auxiliary classifier (section 5)
+AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # in auxiliary classifiers (section 5)
 # The paper gives no LRN constants (figure 3). The values are those of Krizhevsky et al. 2012, or of
 # Caffe's bvlc_googlenet.
 LRN = {"alexnet": SECTION_3_3, "caffe": CAFFE_LRN}

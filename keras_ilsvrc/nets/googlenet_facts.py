@@ -14,7 +14,7 @@ GOOGLENET = Family(
         "auxiliary": AUXILIARY,
         "auxiliary_bn": Choice((False, True)),
         "module": Choice(("reduced", "naive")),
-        "lrn": Choice(("alexnet", "caffe")),  # constants; "caffe": those of bvlc_googlenet
+        "lrn": Choice(("alexnet", "caffe")),  # "caffe": constants of bvlc_googlenet
         "width": WIDTH,
     },
     fixed_size={"auxiliary": (True,)},

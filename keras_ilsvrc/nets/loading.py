@@ -119,9 +119,9 @@ def check_shapes(
         classes: Number of classes of the file, if it may differ from that of the model.
         part: Whether the model may have more arrays, as those of a classifier.
     """
-    from keras_ilsvrc.weights.layouts import LAYOUTS
+    from keras_ilsvrc.weights.layouts import LAYOUTS, layout_of
 
-    is_classifier = LAYOUTS["ours"].is_classifier
+    is_classifier = LAYOUTS[layout_of(model.name.partition(".")[0])].is_classifier
     own = Counter(
         (*weight.shape[:-1], classes)
         if classes and is_classifier(weight.path) and weight.shape[-1] == model.outputs[0].shape[-1]

@@ -12,7 +12,8 @@ CIFAR10 = (
     {"conv2": "conv5-192", "cccp3": "conv1-192", "cccp4": "conv1-192", "pool2": "maxpool3/2"},
     {"conv3": "conv3-192", "cccp5": "conv1-192", "cccp6": "conv1-{classes}"},
 )
-CIFAR10_AVERAGE = (CIFAR10[0], {**CIFAR10[1], "pool2": "avgpool3/2"}, CIFAR10[2])  # Caffe's release
+# The net as released for Caffe, in which pool2 is an average pool.
+CIFAR10_AVERAGE = (CIFAR10[0], {**CIFAR10[1], "pool2": "avgpool3/2"}, CIFAR10[2])
 IMAGENET = (
     {"conv1": "conv11/4-96", "cccp1": "conv1-96",   "cccp2": "conv1-96",  "pool0": "maxpool3/2"},
     {"conv2": "conv5-256",   "cccp3": "conv1-256",  "cccp4": "conv1-256", "pool2": "maxpool3/2"},
@@ -20,8 +21,8 @@ IMAGENET = (
     {"conv4": "conv3-1024",  "cccp7": "conv1-1024", "cccp8": "conv1-{classes}"},
 )
 # fmt: on
-# The released CIFAR-10 net has standard deviation 0.05 for all kernels. In the released ImageNet
-# net, conv1, conv3 and cccp8 have 0.01.
+# Standard deviation of initial kernels: 0.05 for all layers of the released CIFAR-10 net. In the
+# released ImageNet net, it is 0.01 for conv1, conv3 and cccp8.
 INITIAL = {"kernel": ("normal", 0.05), "bias": {}}
 
 
@@ -68,7 +69,7 @@ def nin_cifar10(image, classes, head, pool2):
         return x
     if head == "average":
         return average(x)
-    x = layers.Flatten(name="flatten")(x)  # compared with average pooling in section 4.6
+    x = layers.Flatten(name="flatten")(x)  # dense head, as in section 4.6
     if head == "dense_dropout":
         x = layers.Dropout(0.5, name="drop3")(x)
     return parts.dense(x, classes, "logits")

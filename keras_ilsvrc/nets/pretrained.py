@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from keras_ilsvrc.weights.recognise import Match
     from keras_ilsvrc.weights.tensors import Tensors
 
-OURS = "ours"  # layout of arrays with the paths of our weights
 log = logging.getLogger("keras_ilsvrc")
 
 
@@ -60,7 +59,7 @@ class Found:
     path: Path
     tensors: "Tensors"
     by_keras: bool = False
-    layout: str = OURS
+    layout: str = "ours"
     source: Source | None = None
     classes: int | None = None
     misfit: str = ""
@@ -98,11 +97,13 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
     source = find_source(name, weights)
 
     from keras_ilsvrc.weights.download import fetch
+    from keras_ilsvrc.weights.layouts import layout_of
     from keras_ilsvrc.weights.readers import read
     from keras_ilsvrc.weights.recognise import recognise
 
     tensors = read(weights, sha256) if source is None else read(fetch(source, sha256))
-    found = Found(tensors.path, tensors, any(key.startswith("layers/") for key in tensors))
+    by_keras = any(key.startswith("layers/") for key in tensors)
+    found = Found(tensors.path, tensors, by_keras, layout_of(name))
     if found.by_keras:
         return found
     matches = recognise(tensors)
@@ -267,5 +268,5 @@ def _check_classes(
     if stored is None and needed and not dense:
         raise InputError(
             f"{path}: has no fully connected layers, which {model.name} needs; pass "
-            "include_top=False"
+            "include_top=False, or in a recipe, name fc6, fc7 and head in initial.skip"
         )

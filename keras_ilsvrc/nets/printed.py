@@ -10,7 +10,8 @@ class Line(NamedTuple):
     Attributes:
         label: Name of the value in the paper.
         quantity: `size`, `cells`, or a count: `parameters`, `units`, `connections`, `macs`.
-        layers: Layer name, which includes layers `<layers>_*` and `<layers>/*`; empty for the net.
+        layers: Name of the layer, or prefix of layers `<layers>_*` and `<layers>/*`; empty for the
+            whole net.
         printed: Value as printed; K, M and G after a number are powers of `Printed.thousand`.
         why: Reason for the difference if the built net has a different value.
     """
@@ -23,7 +24,7 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table printed in a paper. `lines` returns its values; K in a value stands for `thousand`."""
+    """Table printed in a paper. `lines` returns its values, in which K stands for `thousand`."""
 
     title: str
     lines: Callable[[], list[Line]]

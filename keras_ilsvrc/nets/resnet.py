@@ -47,7 +47,7 @@ class Variant(NamedTuple):
 
 FORMS = {
     "authors": Variant("bottleneck", "ceil", BATCH_NORM),
-    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # of torchvision and He et al. 2016
+    "v1_5": Variant("bottleneck_3x3", "half", BATCH_NORM),  # as in torchvision and He et al. 2016
     "keras": Variant("bottleneck", "half", KERAS_BATCH_NORM, use_bias=True),
     "keras_v2": Variant(
         "bottleneck_3x3", "half", KERAS_BATCH_NORM, "bare", stem_norm=False, stride_last=True

@@ -11,7 +11,7 @@ class Choice:
     """Variation with a list of valid values, of which the first is the published one."""
 
     values: tuple[Any, ...]
-    same_net: bool = False  # whether nets with any of the values count as published
+    same_net: bool = False  # whether a net with any of these values counts as published
 
     @property
     def default(self) -> Any:

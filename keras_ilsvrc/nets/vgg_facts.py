@@ -59,7 +59,7 @@ NETS = {
 
 
 def _lines(column: str, millions: int) -> list[Line]:
-    from keras_ilsvrc.nets.vgg import TABLE_1  # imports Keras, so not at the top
+    from keras_ilsvrc.nets.vgg import TABLE_1  # here, since it imports Keras
 
     lines = [
         Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))

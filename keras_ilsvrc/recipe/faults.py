@@ -11,12 +11,12 @@ from keras_ilsvrc.errors import nearest
 from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
 
 MOST = 20  # maximum number of faults in a message
-LONG = re.compile(r"(\"{3}|'{3}).*?\1", re.DOTALL)  # strings of several lines
-# Line that begins with a heading, as `[data]` or `[[departs]]`, or with a key, as `seed = 0`.
+LONG = re.compile(r"(\"{3}|'{3}).*?\1", re.DOTALL)  # multi-line TOML strings
+# Line that begins with a heading such as `[data]` or `[[departs]]`, or a key as in `seed = 0`.
 START = re.compile(r"(\[\[?)([\w\s.\"'-]+)\]{1,2}\s*(?:#.*)?$|([\w\s.\"'-]+)=")
-# {key: value that needs a validation split}; None if every value needs one.
+# {key: value that needs a validation split, or None if every value of the key needs one}
 NEED_VALIDATION = {("schedule", "name"): "plateau", ("keep",): "best", ("early_stopping",): None}
-Place = tuple[str | int, ...]  # keys and indices of a value in a recipe
+Place = tuple[str | int, ...]  # path to a value in a recipe: keys and list indices
 
 
 class Fault(NamedTuple):
@@ -53,7 +53,7 @@ def explain(errors: Iterable[Any], table: Mapping[str, Any]) -> list[Fault]:
 def described(
     faults: Sequence[Fault], path: Path, text: str, overrides: Sequence[str]
 ) -> list[str]:
-    """Return the lines of an error message: a heading if there are several faults, and one each.
+    """Return the lines of an error message: one per fault, below a heading if there are several.
 
     Args:
         faults: At least one fault.
@@ -64,7 +64,7 @@ def described(
     known, numbered = _lines(text), []
     for fault in faults[:MOST]:
         places = [fault.place[:length] for length in range(len(fault.place), 0, -1)]
-        # A missing key has the line of its table.
+        # For a missing key, use the line of its table.
         line = next((known[place] for place in places if place in known), None)
         setter = _setter(fault.place, overrides)
         names = [str(x) for x in fault.place]
@@ -79,7 +79,7 @@ def described(
 
 
 def _setter(place: Place, overrides: Sequence[str]) -> tuple[list[str], str] | None:
-    """Return (key, text) of the last override that sets a value, a part of it or its table."""
+    """Return (key, text) of the last override that sets a place, a part of it or its table."""
     names = [str(x) for x in place]
     for override in reversed(overrides):
         key = override.partition("=")[0].strip().split(".")
@@ -89,14 +89,14 @@ def _setter(place: Place, overrides: Sequence[str]) -> tuple[list[str], str] | N
 
 
 def _fault(error: Mapping[str, Any]) -> Fault:
-    """Return the fault that an error of pydantic describes."""
+    """Convert an error of pydantic into a fault."""
     place: list[str | int] = []
     known: Iterable[str] = Recipe.model_fields
     choice, kinds, kind = "", dict[str, list[str]](), ""
     variants = kinds
     *_, last = steps = list(enumerate(error["loc"]))
     for number, step in steps:
-        if step in variants:  # pydantic inserts the name of the variant
+        if step in variants:  # pydantic inserts the name of the variant into the path
             kind, known, variants = str(step), variants[step], {}
             continue
         place.append(step)
@@ -120,7 +120,7 @@ def _fault(error: Mapping[str, Any]) -> Fault:
     reason = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
     if found is None:  # one of two keys is needed, but neither is set
         return Fault((*place[:-1], "steps"), reason)
-    if type_ == "value_error" and isinstance(found, dict):  # error of a whole table
+    if type_ == "value_error" and isinstance(found, dict):  # an error about a whole table
         return Fault(tuple(place), reason)
     if reason.startswith("Input "):
         return Fault(tuple(place), f"{shown} {reason.removeprefix('Input ')}")
@@ -130,7 +130,7 @@ def _fault(error: Mapping[str, Any]) -> Fault:
 def _unknown(
     place: Place, kind: str, kinds: Mapping[str, list[str]], known: Iterable[str]
 ) -> Fault:
-    """Return the fault of a key that is mistyped or belongs to another variant or table."""
+    """Return the fault for an unknown key: a mistyped key, or one of another variant or table."""
     key, known = str(place[-1]), list(known)
     owners = [name for name, keys in kinds.items() if key in keys]
     if not owners:
@@ -152,7 +152,7 @@ def _keys() -> Iterator[tuple[str, set[str]]]:
 
 
 def _value(table: Any, place: Place) -> Any:
-    """Return the value at a place of a recipe, or None if there is none."""
+    """Return the value at a place in a recipe, or None if there is none."""
     for step in place:
         try:
             table = table[step]
@@ -162,7 +162,7 @@ def _value(table: Any, place: Place) -> Any:
 
 
 def _lines(text: str) -> dict[Place, int]:
-    """Return {place: line} for the headings, keys and tables in lists of a TOML text."""
+    """Return {place: line number} for the headings, keys and inline tables in a TOML text."""
     content, found, count = tomllib.loads(text), dict[Place, int](), Counter[Place]()
     text = LONG.sub(lambda match: "\n" * match[0].count("\n"), text)
     table, key = Place(), Place()
@@ -171,7 +171,7 @@ def _lines(text: str) -> dict[Place, int]:
         if match := START.match(line.strip()):
             own = _parts(match[2] or match[3])
             place = {"[[": (*own, count[own]), "[": own}.get(match[1], (*table, *own))
-        # Lines of long lists may look like headings.
+        # Look the place up in the content: a line inside a long list may look like a heading.
         if match and _value(content, place) is not None:
             key = place
             if match[1]:

@@ -18,7 +18,7 @@ DEPTH = 16  # maximum nesting of tables and lists; a recipe needs four levels
 
 
 def find(name: str) -> Path:
-    """Return the path of a recipe file, found by its path or by its name in the package.
+    """Find a recipe file by its path, or a recipe of the package by its name.
 
     Args:
         name: Path of a recipe file, or name of a recipe in the package, for example `alexnet`.
@@ -79,7 +79,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _validated(table: dict[str, Any]) -> tuple[Recipe | None, list[Fault]]:
-    """Return the recipe in a table, or None if the table has faults, and the faults."""
+    """Parse a table; return (recipe, faults). The recipe is None if there are faults."""
     try:
         recipe, errors = Recipe.model_validate(table), []
     except ValidationError as error:
@@ -122,7 +122,7 @@ def _parse(text: str) -> dict[str, Any]:
     for bracket in re.findall(r"[\[\]{}]", text):
         depth += 1 if bracket in "[{" else -1
         if depth > DEPTH:
-            raise ValueError(f"brackets are nested deeper than {DEPTH}")
+            raise ValueError(f"brackets are nested deeper than {DEPTH} levels")
     pieces = re.split(r"[\n,\[\]{}]", text)
     if any(piece.partition("=")[0].count(".") > DEPTH for piece in pieces):
         raise ValueError(f"a key has more than {DEPTH} parts")
@@ -131,4 +131,4 @@ def _parse(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError:
         raise
     except ValueError as error:  # replace Python's message, which suggests a change of code
-        raise ValueError("a number of more than 4,300 digits") from error
+        raise ValueError("a number has more than 4,300 digits") from error

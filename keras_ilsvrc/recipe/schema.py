@@ -55,9 +55,9 @@ class Build(Table):
 
 
 class Split(Table):
-    """Shares of each class's images for validation and test, if a folder or CSV lacks these splits.
+    """Shares of images that become validation and test splits, if a folder or CSV lacks them.
 
-    `seed` determines which images are chosen.
+    The shares apply to each class. `seed` determines which images are chosen.
     """
 
     validation: Annotated[float, Field(ge=0, le=0.9)]
@@ -141,7 +141,7 @@ Names = Annotated[list[str], Field(min_length=1)]
 
 
 class Initial(Table):
-    """Initial weights of a run, some of them from another run, a file or a source.
+    """Initial weights of a run that come, at least in part, from another run, a file or a source.
 
     Either the layers named in `layers` are copied from the run directory `weights`, or all layers
     but those named in `skip` are set from `weights`, a run directory, file or source. `rest` is the
@@ -161,9 +161,10 @@ class Initial(Table):
 
 
 class First(Table):
-    """Keys that differ in a first stage of training, after which all of the recipe is trained.
+    """First stage of training: the recipe keys that have other values than in the main stage.
 
-    A table with `name` replaces that of the recipe; one without changes only the keys that it has.
+    A table with the key `name` replaces the table of the recipe. A table without it changes only
+    the keys that it contains.
     """
 
     accumulate: Count | None = None
@@ -242,7 +243,7 @@ class Recipe(Table):
 
 
 def _keys(*variants: type[Table]) -> dict[str, list[str]]:
-    """Return the keys of each variant of a table, by the value of its key `name`."""
+    """Return {name: keys} for the variants of a table, which are named by their key `name`."""
     return {get_args(x.model_fields["name"].annotation)[0]: [*x.model_fields] for x in variants}
 
 

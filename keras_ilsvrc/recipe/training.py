@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from keras_ilsvrc.errors import counted
 from keras_ilsvrc.recipe.ops import Count, NotNegative, Positive, Share, Table
 
-# Steps or epochs. A whole number stays an integer, so that a saved recipe says what its file said.
+# Number of steps or epochs. Whole numbers become integers, so that saved recipes have no `5.0`.
 Length = Annotated[float, Field(gt=0, lt=2**31), AfterValidator(lambda x: x if x % 1 else int(x))]
 
 
@@ -57,7 +57,7 @@ class AdamTable(Optimizer):
 
 
 class AdamWTable(AdamTable):
-    """AdamW settings. `weight_decay` shrinks kernels, apart from the gradient."""
+    """AdamW settings. `weight_decay` shrinks kernels directly, not through the gradient."""
 
     name: Literal["adamw"]  # type: ignore[assignment]
     weight_decay: NotNegative
@@ -108,7 +108,7 @@ class Schedule(Table):
             return self
 
         def steps(epochs: float) -> int:
-            return ceil(round(epochs * per_epoch, 6))  # 0.1 * 30 is a little more than 3
+            return ceil(round(epochs * per_epoch, 6))  # without `round`, 0.1 * 30 gives 4
 
         changed: dict[str, Any] = {"epochs": None, "steps": steps(self.epochs)}
         if self.warm_up:

@@ -1,4 +1,4 @@
-"""Report section that suggests what to change next, from the errors of the run."""
+"""Report section with advice on what to change next, based on the errors of the run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,16 @@ import numpy as np
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-# Minimum values at which a rule applies, except where noted. All are our choice. "Points" are
-# percentage points.
-GUESSING = 0.9  # test error, as a fraction of the error of random guessing
-GAP = 5.0  # difference of test and training error, in points
-HIGH = 20.0  # training error, in %
-FALLING = 0.05  # relative decrease of the mean loss from the last eighth but one to the last eighth
-ROSE = 1.0  # difference of the last and the lowest validation error, in points
+# Thresholds at which a rule applies. All are our choice.
+GUESSING = 0.9  # minimum test error, as a fraction of the error of random guessing
+GAP = 5.0  # minimum of test error minus training error, in percentage points
+HIGH = 20.0  # minimum training error, in %
+FALLING = 0.05  # minimum relative decrease of the loss between the last two eighths of the epochs
+ROSE = 1.0  # minimum of last minus lowest validation error, in percentage points
 FEW = 0.5  # maximum training images of a rare class, as a fraction of the mean over classes
-LOW = 10.0  # difference of the accuracy on all test images and the recall of a class, in points
-WIDE = 5.0  # half the width of the confidence interval, in points
-MOST = 3  # maximum number of sentences shown
+LOW = 10.0  # minimum of overall accuracy minus the recall of a rare class, in percentage points
+WIDE = 5.0  # minimum of half the width of the confidence interval, in percentage points
+MOST = 3  # maximum number of sentences of advice
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Evidence:
 
     @property
     def falls(self) -> bool:
-        """Whether the loss still falls at the end.
+        """Whether the loss was still falling at the end of training.
 
         False for a net that overfits in a run without validation images.
         """
@@ -78,12 +77,12 @@ class Evidence:
 
     @property
     def lowest(self) -> tuple[int, float]:
-        """Number of the epoch with the lowest validation error (the first is 1), and this error."""
+        """Epoch with the lowest validation error, counted from 1, and this error in %."""
         epoch = int(np.argmin(self.validation))
         return epoch + 1, self.validation[epoch]
 
 
-# What each rule asks of the evidence, and its sentence.
+# For each rule: the condition under which it applies, and its sentence of advice.
 RULES: tuple[tuple[Callable[[Evidence], bool], str], ...] = (
     (
         lambda e: e.guessing,
@@ -129,7 +128,7 @@ NONE = (
 
 
 def advice(run: FinishedRun) -> Section | None:
-    """Return the section with advice; None if the run reaches the error its recipe expects."""
+    """Return the section with advice, or None if the run reaches its expected error."""
     expected = (run.result.get("expected") or {}).get("top1_error")
     if expected is not None and expected >= run.result["top1_interval"][0]:
         return None
@@ -140,7 +139,7 @@ def advice(run: FinishedRun) -> Section | None:
 
 
 def sentences(e: Evidence) -> list[str]:
-    """Return the sentences of the first few rules that apply; names of keys are in backticks."""
+    """Return the sentences of the first `MOST` rules that apply, with recipe keys in backticks."""
     names = ", ".join(e.rare[:MOST]) + (f" and {len(e.rare) - MOST} more" * (len(e.rare) > MOST))
     final = e.validation[-1] if e.validation else None
     texts = [text for applies, text in RULES if applies(e)]

@@ -8,15 +8,15 @@ from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.visualize.figures import BLUE, RED, plain
 
-TABLE = 12  # maximum number of classes for which the confusion matrix is a table
-DRAWN = 120  # maximum number of classes for which it is a picture; for more, it is omitted
-MOST = 20  # maximum number of class pairs listed, and of classes whose recall is shown at once
+TABLE = 12  # maximum number of classes for a confusion matrix that is a table
+DRAWN = 120  # maximum number of classes for a confusion matrix that is a picture
+MOST = 20  # maximum number of confusions, and of classes in the part that is not collapsed
 
 
 def counts_of(run: FinishedRun) -> np.ndarray:
     """Return the number of test images by true class (rows) and predicted class (columns)."""
     number = len(run.classes)
-    cells = run.labels * number + run.probabilities.argmax(axis=1)  # flat matrix index
+    cells = run.labels * number + run.probabilities.argmax(axis=1)  # row * number + column
     return np.bincount(cells, minlength=number**2).reshape(number, number)
 
 
@@ -45,16 +45,16 @@ def confusion(run: FinishedRun) -> Section:
 def confusion_sheet(counts: np.ndarray, classes: tuple[str, ...]) -> Figure:
     """Return a figure of a confusion matrix: correct predictions blue, wrong ones red.
 
-    The colour of a cell is darker the larger its share of the true class is.
+    A cell that contains a larger share of the images of its true class is darker.
     """
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     tint = np.where(np.eye(len(counts), dtype=bool)[..., None], to_rgb(BLUE), to_rgb(RED))
-    side = min(4.5 + 0.12 * len(counts), 14)  # inches
+    side = min(4.5 + 0.12 * len(counts), 14)  # side of the figure in inches
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(1 - np.sqrt(share)[..., None] * (1 - tint))
     names = [plain(name, 24) for name in classes]
-    size = min(9.0, 54 * side / len(names))  # points
+    size = min(9.0, 54 * side / len(names))  # font size in points
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
@@ -65,7 +65,7 @@ def confusion_sheet(counts: np.ndarray, classes: tuple[str, ...]) -> Figure:
 
 
 def by_class(run: FinishedRun) -> Section:
-    """Return the section with images, recall and precision of each class, lowest recall first."""
+    """Return the section with number of images, recall and precision by class, by rising recall."""
     counts = counts_of(run)
     right, tested, taken = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     wrong = counts - np.diag(right)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from keras_ilsvrc.visualize.figures import save
 
-ENLARGED = 96  # enlarge images smaller than this to about this many pixels, unsmoothed
-QUALITY = 85  # of JPEGs
+ENLARGED = 96  # smaller images are enlarged to about this many pixels, without smoothing
+QUALITY = 85  # JPEG quality of pictures
 
 _templates = Environment(
     loader=PackageLoader("keras_ilsvrc.report"),
@@ -28,7 +28,7 @@ _templates = Environment(
 
 
 def linked(text: str) -> Markup:
-    """Return text as HTML in which numbers of arXiv papers are links."""
+    """Return text as HTML. Numbers of arXiv papers become links."""
     link = r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>'
     return Markup(re.sub(r"arXiv:(\d{4}\.\d{4,5})", link, str(escape(text))))
 
@@ -54,7 +54,7 @@ class Section:
 
 
 def render(template: str, **values: Any) -> Markup:
-    """Return a template as HTML, filled with values. Values that are not `Markup` are escaped."""
+    """Fill a template with values and return the HTML. Escape values that are not `Markup`."""
     return Markup(_templates.get_template(f"{template}.html").render(**values))
 
 

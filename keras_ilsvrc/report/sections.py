@@ -18,7 +18,7 @@ from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.pictures import curves
 from keras_ilsvrc.visualize.filters import enlarged, filters, tile
 
-LONG = 40  # a table with more layers than this is collapsed
+LONG = 40  # maximum number of layers in a table that is not collapsed
 FILTER = 44  # approximate side of a filter in pixels
 
 

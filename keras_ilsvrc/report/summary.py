@@ -7,7 +7,8 @@ from keras_ilsvrc.errors import counted
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
 
-# The page measures the error again, and shows it only if it differs by at least this, in points.
+# The report measures the test error again. It shows the new error only if it differs from the
+# recorded error by at least this many percentage points.
 AGREE = 0.005
 SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 REPEATS_NOT = ". The run uses its net on other data, and does not repeat its training."
@@ -68,7 +69,7 @@ def summary(run: FinishedRun) -> Section:
 
 
 def departures(run: FinishedRun) -> list[tuple[str, str]]:
-    """Return departures from the paper as (what, why) pairs; none if it is not a paper's run.
+    """Return departures from the paper as (what, why) pairs; none if the run follows no paper.
 
     A recipe that neither expects an error nor departs from a paper trains a net on other data.
     """
@@ -99,7 +100,7 @@ def scale_of(result: dict[str, Any], k: int) -> Scale | None:
 
 
 def verdict_of(expected: float, ends: tuple[float, ...], by: str) -> str:
-    """Return a sentence that says if the expected error is in the run's confidence interval."""
+    """Return a sentence that says whether the expected error is in the confidence interval."""
     low, high = ends
     start = f"The expected error, {expected:.2f} % ({by}),"
     if expected > high:

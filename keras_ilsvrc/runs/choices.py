@@ -22,11 +22,11 @@ from keras_ilsvrc.runs.tuning import Tuning, size_of, tuning_of
 SAMPLED = 300  # maximum number of images whose sizes are read
 SIDE = 32  # image sizes are multiples of this, the product of all strides of many networks
 SMALLEST = 96  # minimum size in pixels; objects in smaller photographs are hard to recognise
-PER = 64  # batch size to which the learning rates of `WAYS` belong
+PER = 64  # batch size for which the learning rates in `WAYS` are given
 
 
 class Amount(NamedTuple):
-    """Settings for datasets up to a number of training images. The values are our own choice.
+    """Settings for datasets with at most `images` training images. The values are our own choice.
 
     Attributes:
         images: Maximum number of training images for these settings.
@@ -53,14 +53,14 @@ AMOUNTS = (
     Amount(20_000, 64, 40, 160, 6),
     Amount(math.inf, 128, 30, 224, 24),
 )
-# The same for trained weights, whose own image size is used.
+# Settings for fine-tuning. The size is 0, because the weights determine the image size.
 TUNED = (
     Amount(1_000, 16, 20, 0, 0.5, 400, 0.75),
     Amount(5_000, 32, 20, 0, 3, 400, 0.5),
     Amount(20_000, 64, 15, 0, 6, 400, 0.25),
     Amount(math.inf, 128, 10, 0, 24, 400),
 )
-FIRST = 0.25  # epochs of the first stage, in which only new layers are trained, per epoch after it
+FIRST = 0.25  # epochs of the first stage, which trains only new layers, per epoch of the second
 
 
 class Way(NamedTuple):
@@ -100,7 +100,7 @@ TUNING = Way(
 
 
 class Facts(NamedTuple):
-    """Facts about images, on which the settings of a new recipe depend.
+    """Facts about the images of a source that determine the settings of a new recipe.
 
     Attributes:
         train: Number of training images.
@@ -141,13 +141,13 @@ class Plan(NamedTuple):
 
     @property
     def train_rows(self) -> Rows:
-        """Ops for training images that follow the random crop."""
+        """Preprocessing ops for training images, without the random crop that comes first."""
         rows = self.tuning.source.preprocessing if self.tuning else [{"op": "standardise"}]
         return [row for row in rows if "size" not in row]
 
     @property
     def eval_rows(self) -> Rows:
-        """Ops for validation and test images."""
+        """Preprocessing ops for validation and test images."""
         size, source = self.size, self.tuning and self.tuning.source
         if source and any("size" in row for row in source.preprocessing):
             return source.preprocessing
@@ -168,13 +168,14 @@ def facts_of(source: Source) -> Facts:
     if "train" not in source.splits or not {"validation", "test"} & {*source.splits}:
         raise InputError(
             f"{source.name} has the splits {', '.join(source.splits)}; expected train, and "
-            "validation or test; write a recipe that uses parts of them, such as train[:500]"
+            "validation or test; write a recipe by hand, with parts of these splits, such as "
+            "train[:500]"
         )
     train = source.splits["train"]
     counts = np.bincount(train.labels, minlength=len(source.classes))
     if len(source.classes) < 2:
         raise InputError(f"{source.name}: only one class; expected two or more folders of images")
-    # Only these sources can lack splits; a split of another source is not read to find out.
+    # Only these sources can lack splits. Do not read a split of another source to check this.
     listed = source.name.startswith(("folder:", "csv:"))
     shares = {
         name: share
@@ -224,9 +225,9 @@ def plan_of(
     sizes = [size_of(source)] if source else _sizes(name, min(amount.size, facts.shorter))
     shape, options = (sizes[0], sizes[0], info(name).input_shape[-1]), source and source.options
     model = build(name, input_shape=shape, classes=facts.classes, **(options or {}))
-    # Hours per epoch, divided by the number of pixels of an image.
+    # Hours per epoch and per pixel of an image.
     per_pixel = _seconds(model) * facts.train / 3600 / sizes[0] ** 2
-    if source:  # a quarter of the time is the forward pass, which frozen layers need too
+    if source:  # frozen layers still need the forward pass, a quarter of the time
         per_pixel *= 1 - 0.75 * amount.frozen + 0.25 * FIRST
     batch = min(amount.batch_size, 2 ** int(math.log2(facts.train)))
     least = math.ceil(amount.steps / math.ceil(facts.train / batch))
@@ -241,7 +242,7 @@ def plan_of(
 
 
 def _sizes(name: str, largest: int) -> list[int]:
-    """Return the image sizes to choose from, from the largest down.
+    """Return the image sizes to choose from, largest first.
 
     Raises:
         InputError: If images of the largest size are too small for the network.
@@ -262,7 +263,7 @@ def _sizes(name: str, largest: int) -> list[int]:
 def _seconds(model: keras.Model) -> float:
     """Estimate the training seconds per image as four times those of a timed forward pass."""
     height, width, channels = model.input_shape[1:]
-    count = min(64, max(8, 2**18 // (height * width)))  # more if small, for steady timing
+    count = min(64, max(8, 2**18 // (height * width)))  # more small images, for steady timing
     images = np.zeros((count, height, width, channels), "float32")
     taken = []
     for _ in range(3):

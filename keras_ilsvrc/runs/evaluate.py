@@ -24,11 +24,11 @@ from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.strategy import mirrored
 
 ELSEWHERE = "if the images are at another place, pass --data SOURCE"
-OnProgress = Callable[[int, int], object]  # (number of images done, total number)
+OnProgress = Callable[[int, int], object]  # called with (number of images done, total number)
 
 
 def silent(done: int, total: int) -> None:
-    """Ignore the progress. This is the default where a progress function is expected."""
+    """Do nothing. This is the default progress function."""
 
 
 def restore(
@@ -182,7 +182,7 @@ def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
-    """Return the expected errors, from the recipe or else from the paper; None if there are none.
+    """Return the expected errors of the recipe, or else of the paper; None if there are none.
 
     Errors in the recipe are used only if the test protocol is the recipe's. No errors are expected
     of an ensemble, or if the recipe has no table `expect`.

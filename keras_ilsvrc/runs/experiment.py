@@ -83,7 +83,7 @@ class Experiment:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Number of steps per epoch; the images of its last batch may be of the next epoch."""
+        """Number of steps per epoch. The last batch may contain images of the next epoch."""
         return -(-len(self.train) // self.recipe.data.batch_size)
 
     @property
@@ -113,7 +113,7 @@ class Experiment:
         return op_rows(self.recipe.data.eval_ops)
 
     def indices(self, step: int, steps: int = 1) -> list[int]:
-        """Return the indices of the training images of `steps` steps, starting with `step`."""
+        """Return the indices of the training images used in `steps` steps, starting with `step`."""
         batch, seed = self.recipe.data.batch_size, self.recipe.seed
         return indices_of_step(len(self.train), batch, seed, step, steps)
 
@@ -143,7 +143,7 @@ class Experiment:
 
 
 class NoImages(InputError):
-    """Error that a dataset cannot be opened, for example because it was moved."""
+    """Error for a dataset that cannot be opened, for example because it was moved."""
 
 
 def _open(dataset: str, channels: int, on_fault: OnFault, shares: Shares) -> Source:
@@ -223,7 +223,7 @@ def _build(recipe: Recipe, strategy: tf.distribute.Strategy) -> keras.Model:
 
 
 def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np.ndarray]:
-    """Measure the statistics that the ops need on the training images that can be decoded."""
+    """Measure the statistics that the ops need, on all training images that can be decoded."""
     if left_out and any(needed(row) for row in rows):
         with naming_bad_limit(left_out.limit, left_out.listed):
             train = left_out.scan()
@@ -232,7 +232,9 @@ def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np
 
 @contextmanager
 def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator[None]:
-    """Add a hint on `data.bad_limit` to an InputError if `listed()` has more than `limit` files."""
+    """Add a hint on `data.bad_limit` to an error for too many bad files, in a `with` block.
+
+    There are too many if `listed()` returns more than `limit` files."""
     try:
         yield
     except InputError as error:

@@ -16,8 +16,8 @@ from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.loaded import load_run
 from keras_ilsvrc.weights.export import FORMATS, export
 
-COUNT = 8  # test images that check an export
-COLOURS = {1: "L", 3: "RGB"}  # Pillow's names of the colours of images, by channels
+COUNT = 8  # number of test images on which an export is checked
+COLOURS = {1: "L", 3: "RGB"}  # Pillow's image mode for each number of channels
 
 
 class Exported(NamedTuple):
@@ -43,7 +43,7 @@ class Exported(NamedTuple):
 
 
 def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> Exported:
-    """Export the network of a finished run in float32, and write the names of its classes beside.
+    """Export the network of a finished run in float32, and write a file with its class names.
 
     Args:
         path: Path of the run directory.
@@ -79,7 +79,7 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
 
 
 def _test_images(run: Path) -> list[np.ndarray]:
-    """Return up to `COUNT` raw test images of a run; none if its data is not there or changed."""
+    """Return up to `COUNT` raw test images of a run; none if its dataset is missing or changed."""
     try:
         split = restore(run, log=lambda line: None).test
         some = np.unique(np.linspace(0, len(split) - 1, COUNT).astype(int))
@@ -110,7 +110,7 @@ def sample_images(shape: tuple[Any, ...], rows: Rows) -> list[np.ndarray]:
 
 
 def _reading(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str:
-    """Return lines of Python that read the file photo.jpg as the batch `images`."""
+    """Return Python code that reads the file photo.jpg as the batch `images`."""
     if not preprocessing:
         return (
             "import keras_ilsvrc\n"
@@ -127,6 +127,6 @@ def _reading(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str:
 
 
 def _line(name: str) -> str:
-    """Return the name of a class, with the readable name of one of ImageNet behind a tab."""
+    """Return a class name. For a class of ImageNet, a tab and its readable name follow."""
     own, shown = printable(name), readable(name)
     return own if shown == name else f"{own}\t{shown}"

@@ -50,7 +50,7 @@ class FinishedRun:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes for people, in the order of their indices."""
+        """Human-readable class names, in the order of the class indices."""
         return tuple(map(readable, self.experiment.source.classes))
 
     @property
@@ -60,7 +60,7 @@ class FinishedRun:
 
     @property
     def error_now(self) -> float:
-        """Top-1 test error in %, from `probabilities`, or as recorded if there are no images."""
+        """Top-1 test error in %, from `probabilities`; without images, the recorded error."""
         if not self.has_images:
             return self.result["top1_error"]
         return top_k_error(self.probabilities, self.labels, 1)

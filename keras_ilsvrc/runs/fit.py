@@ -31,7 +31,7 @@ from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
 
-OVERHEAD = 4096  # maximum bytes per array in a weight file in addition to its values
+OVERHEAD = 4096  # maximum bytes that a weight file needs per array, in addition to the values
 
 
 class Fitted(NamedTuple):
@@ -54,7 +54,7 @@ def fit(
     machine: Machine,
     stop: StopRequest,
 ) -> Fitted:
-    """Train the model as long as the recipe says, then set the weights that the recipe keeps."""
+    """Train the model as the recipe says, then set the weights that its key `keep` selects."""
     recipe, per_epoch = experiment.recipe, experiment.steps_per_epoch
     plan = Plan(experiment.steps, per_epoch, machine.steps_per_call, machine.checkpoint_steps)
     history_file = directory.file(HISTORY)
@@ -120,7 +120,7 @@ def _add_measures(
     stop: StopRequest,
     best: KeepBest,
 ) -> None:
-    """Insert the `Validation` callback first; append others that use the validation error."""
+    """Insert `Validation` as the first callback; append callbacks that use the validation error."""
     recipe, schedule = experiment.recipe, experiment.recipe.schedule
     if experiment.validation is not None:
         callbacks.insert(0, Validation(lambda: _validate(experiment, update, stop)))

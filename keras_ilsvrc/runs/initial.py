@@ -19,6 +19,7 @@ from keras_ilsvrc.training import initial
 from keras_ilsvrc.training.checkpoint import State
 from keras_ilsvrc.training.groups import check_name
 from keras_ilsvrc.training.replicas import from_chief
+from keras_ilsvrc.weights.layouts import layout_of
 from keras_ilsvrc.weights.load import assign
 from keras_ilsvrc.weights.sources import sources_of
 
@@ -103,7 +104,7 @@ def _load(
         own = {weight.path for weight in model.weights}
         lent = {x.path: x for x in run.weights if x.path in own or not some}
         try:
-            report = assign(model, lent, pretrained.OURS, False, skip)
+            report = assign(model, lent, layout_of(name), False, skip)
         except InputError as error:
             raise InputError(f"initial: {weights}: {error}, or name them in skip") from error
         log.log(logging.WARNING if report.kept else logging.INFO, "%s: %s", weights, report)

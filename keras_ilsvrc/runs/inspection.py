@@ -1,4 +1,4 @@
-"""Trained models from a run or a `.keras` file, with images, for visualization."""
+"""Trained models, and images to inspect them with, from a run or a `.keras` file."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
 from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.imagenet_names import readable
+from keras_ilsvrc.data.normalise import MODES
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.sources import open_source
@@ -25,13 +26,12 @@ from keras_ilsvrc.runs.loaded import rows_of
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.visualize.probe import Probe
 
-MODES = ("caffe", "tf", "torch")
 GREY = 128  # pixel value of the grey occluding square
 
 
 @dataclass(frozen=True)
 class Reiterable:
-    """Iterable that can be used more than once: each iteration calls `start` for an iterator."""
+    """Iterable that can be used repeatedly: each iteration calls `start` to make an iterator."""
 
     start: Callable[[], Iterator[Any]]
 
@@ -73,7 +73,7 @@ class Inspection:
             return read_image(source, self.model.inputs[0].shape[-1])
         split = self.images()
         if not 0 <= source < len(split):
-            raise InputError(f"image {source} does not exist; expected 0 to {len(split) - 1}")
+            raise InputError(f"there is no image {source}; expected 0 to {len(split) - 1}")
         with naming_the_file(split, (), {}, lambda: [source]):
             return split.image(source)
 
@@ -110,12 +110,12 @@ class Inspection:
         done, parts = 0, (split, self.rows, self.statistics)
         with naming_the_file(*parts, lambda: range(done, min(done + self.batch_size, len(split)))):
             for batch in evaluation_batches(*parts, self.batch_size):
-                yield batch.numpy()[: len(split) - done]  # without padding of the last batch
+                yield batch.numpy()[: len(split) - done]  # drop the padding of the last batch
                 done = min(done + self.batch_size, len(split))
                 progress(done, len(split))
 
     def repeatable(self, count: int | None) -> "Reiterable":
-        """Return an iterable over the batches of `batches`, which can be used more than once."""
+        """Return an iterable over the batches of `batches`. It can be used repeatedly."""
         return Reiterable(lambda: self.batches(count, lambda done, total: None))
 
     def label(self, source: int | Path) -> int | None:
@@ -133,11 +133,11 @@ class Inspection:
 
     @property
     def names(self) -> list[str]:
-        """Names of the classes for people, for example "tench" for `n01440764`."""
+        """Human-readable class names, for example "tench" for `n01440764`."""
         return list(map(readable, self.classes))
 
     def caption(self, source: int | Path, probabilities: np.ndarray) -> str:
-        """Return an image's name, and on a second line its true class, if known, and the predicted.
+        """Return an image's name, and on a second line its true class (if known) and prediction.
 
         Args:
             source: Index of the image in the split, or the path of a file.
@@ -243,7 +243,7 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
 
 
 def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
-    """Return the classes of a dataset, and its split "test" or, if it has none, its first split."""
+    """Return the classes of a dataset, and its test split, or its first split if it has none."""
     opened = open_source(source, model.inputs[0].shape[-1])
     name = "test" if "test" in opened.splits else next(iter(opened.splits))
     return opened.classes, opened.split(name)

@@ -17,7 +17,7 @@ from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 Page = Callable[[FinishedRun], object]
-WIDE = 8  # largest value over smallest from which the axis of a plot is logarithmic
+WIDE = 8  # minimum ratio of the largest value to the smallest for a logarithmic axis
 TICKS = [digit * 10.0**power for power in range(-8, 5) for digit in (1, 2, 5)]
 
 

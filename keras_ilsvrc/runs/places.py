@@ -9,7 +9,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def resolved(path: Path) -> Path:
-    """Resolve symbolic links and `..` in a path; make it relative if in the working directory.
+    """Resolve links and `..` in a path. A path in the working directory becomes relative to it.
 
     Raises:
         InputError: If the path is a link to itself, or is too long.
@@ -123,7 +123,7 @@ def tree(path: Path) -> list[str]:
 def remove(path: Path, names: Sequence[str]) -> None:
     """Remove the named files in a directory, and the folders that are empty afterwards."""
     for name in names:
-        with suppress(OSError):  # if the name is a folder, it is kept
+        with suppress(OSError):  # keep a folder that has this name
             (path / name).unlink()
     remove_empty({(path / name).parent for name in names} - {path})
 

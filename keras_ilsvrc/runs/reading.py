@@ -26,11 +26,11 @@ RUN, RECIPE, RESULT, STATISTICS = "run.json", "recipe.toml", "result.json", "sta
 HISTORY, WEIGHTS = "history.csv", "final.weights.h5"
 CURVES, DOUBTFUL, PAGE = "curves.png", "doubtful.png", "report.html"
 LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
-FIRST = "first"  # directory of the run that is the first stage of training
-BEST = "best"  # folder that, like the checkpoints, is emptied when the run is finished
+FIRST = "first"  # directory with the first stage of training, which is a run of its own
+BEST = "best"  # folder with the best weights so far; emptied when the run is finished
 KEPT = re.compile(rf"^{EPOCHS}/epoch-(\d+)\.weights\.h5$")
 COPY = "restore it from a copy"
-PIXELS = ("digits", "idx:")  # datasets whose images are not encoded
+PIXELS = ("digits", "idx:")  # datasets that contain pixels instead of encoded images
 DECODED = (
     "{}: images are decoded differently since version 0.2.0, which trains on more exact pixels "
     "than those of this run; errors may differ slightly"
@@ -131,7 +131,7 @@ class RunFiles:
         """Return the rows of `history.csv`, one per epoch; an empty cell is None."""
         from keras_ilsvrc.training.records import COLUMNS
 
-        if HISTORY not in self.identity.files:  # writing it failed, e.g. on a full disk
+        if HISTORY not in self.identity.files:  # it could not be written, e.g. on a full disk
             return []
         content = self._verified(HISTORY, self.identity.files[HISTORY])
 
@@ -188,7 +188,7 @@ class RunFiles:
         ]
 
     def _advice(self, now: Identity) -> str:
-        """Return what to do if the images are not those of the run."""
+        """Return the advice in the message that the images are not those of the run."""
         counts = [
             self.identity.splits[name].number == now.splits[name].number
             for name in self.identity.splits.keys() & now.splits.keys()

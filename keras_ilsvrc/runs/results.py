@@ -12,8 +12,8 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import FIRST, RECIPE, RESULT, RunFiles
 
-UNSAID = {"seed", "expect", "departs"}  # keys that are not shown when runs differ in them
-MOST = 120  # maximum characters of the text about differences
+UNSAID = {"seed", "expect", "departs"}  # recipe keys whose differences are not shown
+MOST = 120  # maximum number of characters in a description of differences
 HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "protocol", "s/run")
 
 
@@ -83,7 +83,7 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
         InputError: If a directory contains no finished run.
     """
     groups: dict[tuple[str, int], list[Run]] = {}
-    seen: Counter[tuple[str, int]] = Counter()  # runs by recipe and seed
+    seen: Counter[tuple[str, int]] = Counter()  # number of runs by (recipe, seed)
     baselines: dict[tuple[str, str], Row] = {}
     for path in dict.fromkeys(_runs(directories)):
         directory = RunFiles(path)
@@ -115,7 +115,7 @@ def markdown(rows: Iterable[Row]) -> str:
 def _runs(directories: Iterable[Path]) -> Iterator[Path]:
     for directory in directories:
         found = sorted(path.parent for path in directory.glob(f"**/{RESULT}"))
-        # the first stage of a run is not a result of its own
+        # Leave out the first stages of runs, which have results of their own.
         found = [x for x in found if x.name != FIRST or not (x.parent / RECIPE).exists()]
         if not found:
             raise InputError(f"{directory}: contains no finished run; expected a {RESULT}")
@@ -123,7 +123,7 @@ def _runs(directories: Iterable[Path]) -> Iterator[Path]:
 
 
 def _arms(groups: Iterable[list[Run]]) -> list[str]:
-    """Return for each group, as text, the settings that differ among runs of its net and data."""
+    """Describe each group by the settings in which runs of the same net and dataset differ."""
     tables = [(group[0].title, _flat(group[0].recipe.table())) for group in groups]
     arms = []
     for title, table in tables:

@@ -65,14 +65,14 @@ class Identity(Table):
 
     @property
     def before_0_2(self) -> bool:
-        """Whether version 0.1 wrote the run, which decoded and split images in another way."""
+        """Whether the run is from version 0.1, which decoded and split images in another way."""
         try:
             return Version(self.version) < Version("0.2.0")
         except InvalidVersion:
             return False
 
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
-        """List, as texts, all differences in classes and splits between this run and `now`."""
+        """Describe all differences in classes and splits between this run and `now`."""
         found = []
         if now.classes != self.classes:
             pairs = enumerate(zip_longest(self.classes, now.classes))
@@ -90,14 +90,14 @@ class Identity(Table):
         return found
 
     def touched(self, now: "Identity") -> list[str]:
-        """Return the names of splits of which only `stamp` differs, e.g. after copying files."""
+        """Return the names of splits that differ only in `stamp`, e.g. after copying files."""
         both = self.splits.keys() & now.splits.keys()
         changed = [x for x in both if self.splits[x].stamp != now.splits[x].stamp]
         return sorted(x for x in changed if self.splits[x].digest == now.splits[x].digest)
 
 
 class Expected(Table):
-    """Published or measured test errors in %, which a run is compared with."""
+    """Expected test errors in %, published or measured, for comparison with those of a run."""
 
     by: str
     top1_error: Percent | None = None
@@ -142,7 +142,7 @@ def sealed(table: Mapping[str, Any]) -> bytes:
 
 
 def unsealed(content: bytes) -> dict[str, Any]:
-    """Return the table from JSON text that `sealed` made, after checking its SHA-256.
+    """Parse JSON text that `sealed` returned, check its SHA-256, and return the table.
 
     Raises:
         ValueError: If the content does not match its SHA-256.
@@ -154,7 +154,7 @@ def unsealed(content: bytes) -> dict[str, Any]:
 
 
 def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
-    """Call `parse` and return its result, or raise an InputError that the file is damaged.
+    """Return the result of `parse`. If it fails, raise an InputError that the file is damaged.
 
     Raises:
         InputError: If `parse` fails. The message names `path` and ends with `advice`.

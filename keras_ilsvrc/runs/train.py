@@ -79,7 +79,7 @@ def _in_stages(
     overrides: Sequence[str],
     page: Page | None,
 ) -> dict[str, Any]:
-    """Train the first stage of a recipe, if it has one that is not finished, then the recipe."""
+    """Train the first stage of a recipe, if it has an unfinished one, and then the main stage."""
     if recipe.first:
         past = from_chief(strategy, State({}) if directory.past_first else None)
         if past is None:
@@ -88,7 +88,7 @@ def _in_stages(
                 if not isinstance(inside, NoDirectory):
                     log_stderr(f"first stage, {first.schedule.length}, in {inside.path}")
                 _train(first, inside, machine, strategy, overrides, later=recipe)
-            gc.collect()  # free the model and the optimizer
+            gc.collect()  # free the model and the optimizer of the first stage
     return _train(recipe, directory, machine, strategy, overrides, page)
 
 

@@ -71,7 +71,7 @@ def _loss(experiment: Experiment) -> CrossEntropy:
     balanced = None
     if table.class_weights == "balanced":
         counts = np.bincount(labels, minlength=len(experiment.source.classes))
-        # the weight of a class without training images is never used
+        # Avoid a division by 0. The weight of a class without training images is never used.
         balanced = tuple((len(labels) / (len(counts) * np.maximum(counts, 1))).tolist())
     return CrossEntropy(table.weights, table.label_smoothing or 0.0, balanced)
 
@@ -83,7 +83,7 @@ def _rate(table: Any) -> Rate:
 
 
 def check_update(experiment: Experiment, xla: bool = False) -> None:
-    """Raise the errors of `make_update`, without a change of the model.
+    """Check the recipe of an experiment as `make_update` does, without changing the model.
 
     Raises:
         InputError: If a name in the recipe is unknown, or two settings are incompatible.

@@ -1,4 +1,4 @@
-"""HTML tables by which a notebook displays the package's objects."""
+"""HTML tables that notebooks show for objects of this package."""
 
 from collections.abc import Mapping
 from html import escape

@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, printable
 
 
 def open_streams() -> None:
     """Connect closed standard streams to the null device; ignore write errors on open streams.
 
-    Without a terminal there are no bars and colours, even if FORCE_COLOR is set, as in notebooks.
+    If stderr is not a terminal, there are no progress bars and colours, even if FORCE_COLOR is
+    set, as it is in notebooks.
     """
     for number in (0, 1, 2):
         try:
@@ -24,14 +25,22 @@ def open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is `number`
     sys.stdout, sys.stderr = _text(1), _text(2)
     if not sys.stderr.isatty():
-        os.environ.setdefault("TTY_COMPATIBLE", "0")  # tells rich: no terminal
+        os.environ.setdefault("TTY_COMPATIBLE", "0")  # tells rich that this is no terminal
 
 
 def show_log() -> None:
     """Print lines of the package's log to stderr, for example which weights were recognised."""
-    log = logging.getLogger("keras_ilsvrc")
-    log.handlers = [logging.StreamHandler()]
+    log, handler = logging.getLogger("keras_ilsvrc"), logging.StreamHandler()
+    handler.setFormatter(_Printable())
+    log.handlers = [handler]
     log.setLevel(logging.INFO)
+
+
+class _Printable(logging.Formatter):
+    """Formatter that escapes unprintable characters, for example in names from weight files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 class _Output(io.FileIO):
@@ -70,8 +79,8 @@ def quiet_tensorflow() -> None:
 def quiet() -> Iterator[None]:
     """Hide what compiled code writes to stderr. Show it after errors other than `InputError`.
 
-    `sys.stderr` still shows what Python code writes to it. After an `InputError`, whose line says
-    all, nothing else is shown.
+    `sys.stderr` still shows what Python code writes to it. An `InputError` needs no more output
+    than its own message.
     """
     sys.stderr.flush()
     before, shown = sys.stderr, os.dup(2)

@@ -14,7 +14,7 @@ from keras_ilsvrc.training.update import Update
 class KeepBest(keras.callbacks.Callback):
     """Callback that saves all variables after an epoch with a new lowest validation error.
 
-    Two such files are kept, because training may resume from the last checkpoint but one.
+    The newest two files are kept, because training may resume from the second newest checkpoint.
 
     Args:
         update: Training step of the model.
@@ -45,12 +45,12 @@ class KeepBest(keras.callbacks.Callback):
         error, step = float(logs["validation_error"]), int(logs["step"])
         if self.state["error"] is not None and error >= self.state["error"]:
             return
-        # The workers must agree on the lowest error, also if only the chief fails to save.
+        # Record the error even if the chief fails to save: all workers must have the same value.
         self.state["error"] = error
         values = values_of(self.update)  # uses collectives, so every worker must call it
         try:
             self.checkpoints.save(step, State(values))
-        except NotFinite:  # the trainer finds the same values, reports them and ends training
+        except NotFinite:  # the trainer also detects these values, and ends training
             return
         except OSError as error_:
             lost = f"best weights (epoch {epoch + 1}) not saved: {error_.strerror}"

@@ -18,7 +18,7 @@ from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.files import PART, whole
 
 NAME = "step-{:09d}.ckpt"
-DIGEST = 64  # hexadecimal digits of the SHA-256 at the start of a file
+DIGEST = 64  # number of hexadecimal digits of the SHA-256 at the start of a checkpoint file
 STATE = "state.json"
 
 
@@ -74,7 +74,7 @@ class Facts(BaseModel):
 
     @classmethod
     def of(cls, state: State, replicas: int) -> "Facts":
-        """Return the facts of a state, or raise an error if this run cannot resume from the state.
+        """Parse the facts in a training state, and check that this run can resume from the state.
 
         Raises:
             InputError: If the facts were written by another version of the package, or by
@@ -90,8 +90,8 @@ class Facts(BaseModel):
         if facts.replicas != replicas:
             before = counted(facts.replicas, "replica")
             raise InputError(
-                f"the checkpoints were written by training on {before}, but this run has "
-                f"{replicas}; resume it with {before} in total"
+                f"the checkpoints were written with {before}, but this run has {replicas}; resume "
+                f"it with {before} in total"
             )
         return facts
 
@@ -127,7 +127,7 @@ def read(path: Path) -> State:
 
 
 def pack(file: Any, state: State) -> None:
-    """Write a training state in zip format to `file`, which need not support seeking."""
+    """Write a training state to `file` in zip format. The file need not support seeking."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(STATE, json.dumps(state.facts))
         for name, array in state.arrays.items():
@@ -136,7 +136,7 @@ def pack(file: Any, state: State) -> None:
 
 
 def unpack(content: bytes | memoryview) -> State:
-    """Return the training state from the bytes of a zip file that `pack` wrote."""
+    """Read a training state from the bytes of a zip file that `pack` wrote."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         facts = json.loads(archive.read(STATE))
         names = [name for name in archive.namelist() if name != STATE]
@@ -181,7 +181,7 @@ class Checkpoints:
         """
         for name, array in state.arrays.items():
             if not np.isfinite(array).all():
-                raise NotFinite(f"{name} is not finite after step {step}")
+                raise NotFinite(f"{name} contains NaN or infinite values after step {step}")
         if self.directory is None:
             return None
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -199,10 +199,10 @@ class Checkpoints:
         return path
 
     def latest(self) -> tuple[State | None, list[str]]:
-        """Return (newest undamaged state or None, list with a message for each damaged file).
+        """Return the newest undamaged state, or None, and a message for each damaged file.
 
         Raises:
-            InputError: If this checkpoint belongs to another run.
+            InputError: If the newest undamaged checkpoint belongs to another run.
         """
         damaged: list[str] = []
         for path in self.paths():

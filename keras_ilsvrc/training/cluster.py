@@ -64,7 +64,7 @@ def log_stderr(line: str) -> None:
 
 
 class LostWorker(Exception):
-    """Error for a lost worker. The other workers then stop too; all must be resumed together."""
+    """Error for the loss of a worker. The others stop too, and all must be resumed together."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Cluster:
         return self.index == 0
 
     def name(self, index: int | None = None) -> str:
-        """Return the index and address of a worker as text, by default those of this worker."""
+        """Return a worker's index and address as text. The default is this worker."""
         index = self.index if index is None else index
         return f"worker {index} ({self.workers[index]})"
 

@@ -25,7 +25,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
     made = to_devices._create_device_dataset
 
     def without_tuner(*args: Any) -> tf.data.Dataset:
-        # TensorFlow creates a dataset for each device here, without the options of our dataset.
+        # TensorFlow creates one dataset per device here, and drops our options: set them again.
         return made(*args).with_options(untuned())
 
     with mock.patch.object(to_devices, "_create_device_dataset", without_tuner):
@@ -33,7 +33,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
 
 
 class Forward:
-    """Replacement for `model.predict`, which fails if there are several workers.
+    """Inference on all replicas of one or several workers. `model.predict` fails with several.
 
     Args:
         strategy: Strategy in whose scope the models are built.

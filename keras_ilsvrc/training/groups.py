@@ -1,4 +1,4 @@
-"""Layers of a model by the name of a unit, module or group: frozen ones, and rates of their own."""
+"""Selection of layers by name, to freeze them or to scale their learning rates."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ import keras
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import body, leaves, walk
 
-HEAD = "head"  # name of the classifiers
+HEAD = "head"  # name that means all classifiers of a model
 
 
 def freeze(model: keras.Model, until: str, bn: str = "inference") -> list[str]:
@@ -40,13 +40,13 @@ def freeze(model: keras.Model, until: str, bn: str = "inference") -> list[str]:
             norm = isinstance(layer, keras.layers.BatchNormalization)
             layer.trainable = norm and bn == "train"
             continue
-        for leaf in leaves(inner):  # a frozen unit would also freeze the layers in it
+        for leaf in leaves(inner):  # freezing the whole unit would also freeze its BN layers
             leaf.trainable = isinstance(leaf, keras.layers.BatchNormalization)
     return [layer.name for layer in frozen]
 
 
 def layers_until(key: str, model: keras.Model, name: str) -> list[keras.Layer]:
-    """Return the layers that a name means and all layers before them, in topological order.
+    """Return the layers that a name means, and all layers before them, in topological order.
 
     Raises:
         InputError: If the name means no layer; the message begins with `key`.
@@ -63,7 +63,7 @@ def layers_until(key: str, model: keras.Model, name: str) -> list[keras.Layer]:
 
 
 def named(model: keras.Model, name: str) -> list[keras.Layer]:
-    """Return the layers that a name means: a layer, a unit or module, or the classifiers "head".
+    """Return the layers that a name means: one layer, a unit or module, or "head" (classifiers).
 
     A unit or module consists of all layers whose names begin with its name: "conv4_1" means
     "conv4_1" and "conv4_1_bn", but not "conv4_10".
@@ -72,6 +72,15 @@ def named(model: keras.Model, name: str) -> list[keras.Layer]:
         return heads(model)
     begins = re.compile(rf"{re.escape(name)}(?:$|[^a-zA-Z0-9]|(?<=\d)[a-zA-Z])")
     return [layer for layer in model.layers if begins.match(layer.name)]
+
+
+def unit_of(layer: str) -> str:
+    """Return the name of the smallest unit or module, as in `named`, that a layer belongs to.
+
+    A layer with its normalisation is a unit, and an inception module is one.
+    """
+    module = re.match(r"(?:inception|mixed)_\d[a-z]", layer)
+    return module[0] if module else layer.removesuffix("_bn")
 
 
 def heads(model: keras.Model) -> list[keras.Layer]:
@@ -90,11 +99,11 @@ def heads(model: keras.Model) -> list[keras.Layer]:
 def check_name(
     key: str, model: keras.Model, name: str, others: Iterable[str] = ()
 ) -> list[keras.Layer]:
-    """Return the layers that a name means.
+    """Return the layers that a name means, as in `named`; raise an error if there are none.
 
     Raises:
-        InputError: If there are none; the message begins with `key`, and suggests similar names
-            of layers and those among `others`.
+        InputError: If there are none. The message begins with `key`, and suggests similar names
+            of layers and similar names in `others`.
     """
     found = named(model, name)
     if not found:
@@ -108,7 +117,7 @@ def check_name(
 def rates_by_weight(
     key: str, model: keras.Model, rates: Mapping[str, float]
 ) -> Mapping[str, float]:
-    """Return factors of the learning rate in the form that the optimizers expect.
+    """Convert learning rate factors by name into the form that the optimizers expect.
 
     The factor of a weight is that of its name, for example "bias", times that of its layer. Of
     several names that mean a layer, "head" has precedence, then the longest.
@@ -119,10 +128,10 @@ def rates_by_weight(
         rates: Factors by weight name, and by names of layers as in `named`.
 
     Returns:
-        `rates` if it has only names of weights, otherwise factors by weight path.
+        `rates` unchanged if it contains only names of weights; otherwise factors by weight path.
 
     Raises:
-        InputError: If the model has neither a weight nor a layer of a name.
+        InputError: If a name is neither that of a weight nor that of a layer.
     """
     weights = {weight.name for weight in model.weights}
     groups = {

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.layers.graph import leaves
 
-# Models with more Keras layers than this run without TensorFlow's graph optimizer on CPUs.
+# Maximum number of Keras layers in a model that uses TensorFlow's graph optimizer on a CPU.
 # ResNet-110 has 441 Keras layers, and ResNet-1001 has 3673.
 DEEP = 1000
 

@@ -14,7 +14,7 @@ class Feed(NamedTuple):
     Attributes:
         from_step: Function of (first step, input context) that returns one worker's dataset from
             that step on. Successive batches go to successive replicas of this worker.
-        describe: Function from a step to the names of its images as text, for messages.
+        describe: Function that returns the names of a step's images as text, for messages.
         left_out: Record of the images that `from_step` leaves out, or None. If an image cannot be
             read during training, it is added to this record, and training resumes from the last
             checkpoint without this image.
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
     checkpoint_seconds: float = 600
 
     def end_of_epoch(self, epoch: int) -> int:
-        """Return the total number of steps at the end of an epoch. Epochs are counted from 0."""
+        """Return the number of steps taken by the end of an epoch. Epochs are counted from 0."""
         return min((epoch + 1) * self.steps_per_epoch, self.steps)
 
     def next_border(self, step: int, epoch: int) -> int:

@@ -32,7 +32,7 @@ def values_of(update: Update) -> Values:
 
 
 def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
-    """Restore the values that `values_of` returned, in all variables that training changes.
+    """Set all variables that training changes to values that `values_of` returned.
 
     Raises:
         InputError: If names or shapes do not match the variables that training changes.
@@ -59,7 +59,7 @@ def set_values(update: Update, values: Mapping[str, np.ndarray]) -> None:
 
 @contextmanager
 def as_tested(update: Update) -> Iterator[None]:
-    """Within a `with` block, set the weights and BN statistics to their values for evaluation.
+    """Set the weights and BN statistics to their values for evaluation, during a `with` block.
 
     Weights are set to their moving averages, if there are any, and BN statistics to their mean
     over the replicas. At the end of the block, the values used in training are restored exactly.
@@ -113,7 +113,7 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
 
 @tf.function(reduce_retracing=True)
 def _of_first(strategy: tf.distribute.Strategy, words: tf.Tensor) -> tf.Tensor:
-    """Return the chief's value of the tensor `words` on every worker, using an all-reduce."""
+    """Broadcast the chief's tensor `words` to every worker, using an all-reduce."""
 
     def on_replica() -> tf.Tensor:
         context = tf.distribute.get_replica_context()

@@ -20,7 +20,7 @@ def steps(rows: Sequence[Sequence[float]]) -> Rate:
     starts, rates = zip(*rows)
     if len(rates) == 1:
         return rates[0]
-    # Keras expects the last step of each rate, and `rows` has the first step of each rate.
+    # Keras expects the last step at which each rate applies; `rows` contains the first.
     return keras.optimizers.schedules.PiecewiseConstantDecay(
         [int(start) - 1 for start in starts[1:]], list(rates)
     )

@@ -48,7 +48,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return the shared strategy for these devices: collectives of two strategies interfere."""
+    """Return the only strategy for these devices. Collectives of two strategies would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 

@@ -121,7 +121,7 @@ class Trainer:
             raise InputError(f"training cannot start: {error}") from error
 
     def _latest(self) -> tuple[State | None, list[str]]:
-        """Return (chief's newest undamaged state or None, list of messages on damaged files)."""
+        """Return the chief's newest undamaged state, or None, and a message per damaged file."""
         state, damaged = self.checkpoints.latest() if self.checkpoints else (None, [])
         return from_chief(self.update.strategy, state), damaged
 
@@ -146,7 +146,7 @@ class Trainer:
         self.step += 1
 
     def _take_steps(self, calls: keras.callbacks.CallbackList) -> None:
-        """Run one graph call, until a checkpoint, the end of the epoch or a skipped step is due."""
+        """Run one graph call. It ends early at a checkpoint, the epoch's end or a skipped step."""
         skipped = [step for step in self.skipped if step > self.step]
         count = min([self.plan.next_border(self.step, self.epochs), *skipped]) - self.step
         first = self.step - self.epochs * self.plan.steps_per_epoch
@@ -183,7 +183,7 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self) -> bool:
-        """Go back to a checkpoint to leave out unreadable images; return False if this fails."""
+        """Return to a checkpoint, to train without unreadable images; return False on failure."""
         left_out = self.feed.left_out
         line = left_out and left_out.find(self.step, self.plan.steps_per_call)
         state, _ = self._latest() if line else (None, [])

@@ -171,7 +171,7 @@ class Update(tf.Module):
 
     @contextmanager
     def _frozen_dropout_off(self) -> Iterator[None]:
-        """Set the rate of dropout in frozen layers to 0 while the graph of a step is made."""
+        """Set the rate of frozen dropout layers to 0 while the graph of a step is traced."""
         kinds = (x for x in leaves(self.model) if isinstance(x, keras.layers.Dropout))
         rates = {layer: layer.rate for layer in kinds if not layer.trainable}
         try:
@@ -197,7 +197,7 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:  # accept an overflow if the scale can still be halved
+        if self.scale is not None:  # an overflow is no failure while the scale can be halved
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         found = tf.stack([norm, tf.cast(finite, tf.float32)])
         return tf.concat([sums[:2], found, sums[2:]], 0)
@@ -205,7 +205,7 @@ class Update(tf.Module):
     def _in_pieces(
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, replica: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Process a replica's batch in smaller batches; return metrics and gradients, summed."""
+        """Split a replica's batch into pieces; return metrics and gradients summed over them."""
         ratio = self._mixing_ratio(step)
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
@@ -239,7 +239,7 @@ class Update(tf.Module):
                 others = tf.stack(self.loss(outputs, labels[::-1])) / self.batch_size
                 sums = ratio * sums + (1 - ratio) * others
             total = sums[0]
-            if self.model.losses:  # regularization losses, divided among all the smaller batches
+            if self.model.losses:  # each piece gets an equal share of the regularization losses
                 shares = self.strategy.num_replicas_in_sync * self.accumulate
                 total += tf.cast(tf.add_n(self.model.losses), tf.float32) / shares
             scaled = total if self.scale is None else total * self.scale
@@ -247,10 +247,10 @@ class Update(tf.Module):
         return tf.stack([total, sums[1]]), gradients
 
     def _mixing_ratio(self, step: tf.Tensor) -> tf.Tensor:
-        """Draw the weight of the first of two images for mixup. It is the same on all replicas."""
+        """Draw the mixup weight of the first of two images. All replicas draw the same weight."""
         if not self.mixup:
             return tf.constant(1.0)
-        own = tf.constant([self.seed, -1])  # -1, since `_reseed` uses numbers from 0 up
+        own = tf.constant([self.seed, -1])  # -1 differs from the numbers in `_reseed`: 0, 1, ...
         seed = tf.random.experimental.stateless_fold_in(own, tf.cast(step, tf.int32))
         # If a and b have gamma distributions, a / (a + b) has a beta distribution. Draw a and b in
         # float64, because in float32 both may be 0 if alpha is small.

@@ -11,7 +11,7 @@ from keras_ilsvrc.layers.graph import Call
 
 
 def type_of(image: Any) -> str:
-    """Return the dtype to cast images to: the input's dtype if it is a float type, else float32."""
+    """Return the dtype for images: that of the model's input if it is a float, else float32."""
     return image.dtype if "float" in image.dtype else "float32"
 
 

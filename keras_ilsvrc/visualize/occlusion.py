@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Outputs of a net for an image with a covered square, for several positions of the square.
+    """Outputs of a net for an image of which a square is covered, at several positions.
 
     Attributes:
         label: Class whose probability is recorded.
@@ -54,8 +54,9 @@ def occlusion(
 ) -> Occlusion:
     """Slide a grey square over an image and record the outputs of a net for each position.
 
-    The paper gives neither the size of its square nor its grey. The defaults are ours: a fifth of
-    the shorter side of the image, moved by a fourth of that, and 0, the mean of centred images.
+    The paper gives neither the size of its square nor its grey. By our defaults, the side
+    of the square is a fifth of the image's shorter side, the stride is a fourth of the square, and
+    the grey is 0, the mean of centred images.
 
     Args:
         model: Functional classifier with one image as its input.

@@ -63,7 +63,7 @@ def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
 
 
 def twin(layer: Any, **attributes: Any) -> Any:
-    """Return a copy of a layer with other attributes. The layer and its copy share weights."""
+    """Return a copy of a layer with changed attributes. The copy shares the layer's weights."""
     made = object.__new__(type(layer))
     made.__dict__.update(layer.__dict__, **attributes)
     return made

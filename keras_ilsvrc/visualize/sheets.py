@@ -18,7 +18,7 @@ INCH = 2.2  # width of each image in a row of images, in inches
 CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # for the seven most frequent classes; others are grey
 ACROSS = 4  # number of feature maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
-BRIGHT = 99.5  # percentile of a signal's absolute values; larger values are black or white
+BRIGHT = 99.5  # percentile of absolute signal values; values above it are drawn black or white
 ENLARGED = 48  # smaller images are enlarged to sides of about this many pixels
 
 
@@ -35,7 +35,7 @@ def centred(signal: np.ndarray) -> np.ndarray:
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Scale pixel values to 0 to 1 (uint8 by 1/255), and return an image with three channels."""
+    """Scale pixel values to the range 0-1 (uint8 by 1/255); return three channels."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
@@ -91,7 +91,7 @@ def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 
 def contact_sheet(images: Mapping[str, Sequence[np.ndarray]], title: str) -> Figure:
-    """Return a figure, small enough for a screen, of uint8 images, up to five for each class."""
+    """Return a screen-sized figure of uint8 images: up to five for each class."""
     widest = max(5, *map(len, images.values()))
     blank = np.full_like(next(iter(images.values()))[0], 255)
     rows = [[*own, *[blank] * (widest - len(own))] for own in images.values()]

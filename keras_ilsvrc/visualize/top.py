@@ -15,7 +15,7 @@ from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
 SIGNAL = 0.9  # fraction of a projection's energy (squared values) kept along each axis
-MOST = 90  # percentage of the projections that keep at least the fraction `SIGNAL`
+MOST = 90  # percentage of projections that keep at least the fraction `SIGNAL` when cropped
 LEAST = 1 / 3  # minimum side of a patch cut from an image, as a fraction of the receptive field
 SMALLEST = 8  # minimum side of a cut image, in pixels
 SHOWN = 16  # default number of feature maps; our choice, since the paper gives none
@@ -167,8 +167,8 @@ def top_activations(
 def focused(found: TopActivations) -> TopActivations:
     """Crop patches and projections to the part of the receptive field with most of the signal.
 
-    The signal of a deep layer often fills only the middle of its receptive field. All parts have
-    the same size: that of `MOST` % of the signals, but at least `LEAST` of the receptive field.
+    The signal of a deep layer often fills only the middle of its receptive field. All crops have
+    the same size: enough for `MOST` % of the signals, and at least `LEAST` of the receptive field.
     """
     energy = np.square(found.projections).sum(-1)
     size = energy.shape[-2:]
@@ -193,7 +193,7 @@ def focused(found: TopActivations) -> TopActivations:
 
 
 def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (begin, end) of the middle part of each row that has `SIGNAL` of the row's sum."""
+    """Return (begin, end) of each row's middle part, which has `SIGNAL` of the row's sum."""
     totals = np.maximum(sums.sum(-1, keepdims=True), np.finfo("float32").tiny)
     share = np.cumsum(sums, -1) / totals
     rest = (1 - SIGNAL) / 2
@@ -204,11 +204,12 @@ class Windows:
     """Receptive fields of the units of a `Probe`'s layer, in pixels of the image.
 
     Attributes:
-        seen: Receptive fields of this layer and all earlier layers, by the `id` of the output.
+        seen: Receptive fields of this layer and all earlier layers, by the `id` of the output
+            tensor.
     """
 
     def __init__(self, probe: Probe):
-        known = None not in probe.image.shape[1:3]  # padding depends on the size of the image
+        known = None not in probe.image.shape[1:3]  # if not, padding is unknown too
         seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image) if known else None}
         for call, _ in probe.steps:
             spans = window(call, [seen.get(id(x)) for x in call.inputs])

@@ -6,7 +6,8 @@ Keras and the other runtimes are imported only when they are needed.
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import getmembers, isfunction
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 OUTPUT = "predictions"  # our name of the last layer
 # Nodes of ONNX files between the logits and the output.
 AFTER = {"Softmax", "Reshape", "Flatten", "Identity", "Squeeze", "Dropout"}
+# names of modules in torch that a file or a model may lack
+AUXILIARY, CLASSIFIER = r"(?i:aux)", r"(fc|classifier|pre_logits|head|output)\."
 AUTOMATIC = r"(conv2d|batch_normalization)(_\d+)?"  # names of layers that Keras makes up
 # {source: module that has its models, function that returns a model by name}
 TORCH = {
@@ -125,13 +128,26 @@ def _outputs(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about other versions of the framework
-            run = load(original)
-            return [dict(run(np.ascontiguousarray(image))) for image in given]
+            with _without("triton"):  # which ends a process with TensorFlow if torch imports it
+                run = load(original)
+                return [dict(run(np.ascontiguousarray(image))) for image in given]
     except InputError:
         raise
     except Exception as error:
         path = original.tensors.path
         raise InputError(f"{path}: {name} cannot run the original: {reason(error)}") from error
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Let imports of a module fail, unless it is imported already."""
+    modules: dict[str, Any] = sys.modules
+    known = modules.setdefault(module, None)
+    try:
+        yield
+    finally:
+        if known is None:
+            del modules[module]
 
 
 def _check_packages(*names: str) -> None:
@@ -189,9 +205,13 @@ def _onnx(original: Original) -> Run:
     return run
 
 
+def _bare(name: str) -> str:
+    """Return the name of a tensor without the prefix of torch's DataParallel."""
+    return name.removeprefix("module.")
+
+
 def _torch(original: Original) -> Run:
     """Return a function that runs the model of torchvision, timm or pytorchcv."""
-    sys.modules.setdefault("triton", None)  # type: ignore[arg-type] # ends a process with TensorFlow
     import torch
 
     source, outputs = original.source, dict[str, Any]()
@@ -202,18 +222,20 @@ def _torch(original: Original) -> Run:
     known = getattr(module, "list_models", lambda: [source.file.partition("-")[0]])()
     model = getattr(module, make)(_called(source.file, known), num_classes=original.classes or 1000)
     model.eval()
-    if original.tensors.format == "torch":
-        state = torch.load(original.tensors.path, "cpu", weights_only=True)
-        state = state.get("state_dict", state)
-    else:
-        state = {name: torch.from_numpy(values) for name, values in original.tensors.items()}
-    model.load_state_dict(state, strict=False)  # auxiliary classifiers may be missing
+    state = {_bare(name): torch.from_numpy(values) for name, values in original.tensors.items()}
+    missing, extra = model.load_state_dict(state, strict=False)
+    free = AUXILIARY if original.classes else rf"{AUXILIARY}|{CLASSIFIER}"
+    if wrong := [name for name in (*missing, *extra) if not re.match(free, name)]:
+        raise InputError(
+            f"{original.tensors.path}: names of tensors that only the file has, or only the model "
+            f"of {source.name}: {', '.join(wrong[:5])}; use another reference"
+        )
 
     def keep(layer: str) -> Callable[..., None]:
         # copied, because the activation that follows may overwrite its input
         return lambda module, given, made: outputs.update({layer: made.numpy().copy()})
 
-    for place, ours in original.places(lambda name: name.rpartition(".")[0]).items():
+    for place, ours in original.places(lambda name: _bare(name).rpartition(".")[0]).items():
         model.get_submodule(place).register_forward_hook(keep(ours))
 
     def run(images: np.ndarray) -> Mapping[str, Any]:

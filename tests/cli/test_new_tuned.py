@@ -2,12 +2,14 @@
 
 import json
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import refused, said
 from foreign import NET, write_nin
+from rich.console import Console
 from test_new import folder_of
 
 import keras_ilsvrc
@@ -16,6 +18,7 @@ from keras_ilsvrc.recipe import load
 from keras_ilsvrc.runs import choices
 from keras_ilsvrc.runs.choices import TUNED, WAYS, Facts, Plan, plan_of
 from keras_ilsvrc.runs.tuning import Tuning, size_of, tuning_of
+from keras_ilsvrc.weights import download
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,26 @@ def test_a_recipe_that_fine_tunes_is_written_and_trains(place, tmp_path, monkeyp
         assert "cccp6" in old.path or (old.numpy() == values[old.path]).all()
     layers = ("conv3", "cccp5", "cccp6")
     assert moved == {f"{layer}/{word}" for layer in layers for word in ("kernel", "bias")}
+
+
+def test_published_weights_are_downloaded_before_the_speed_is_measured(
+    place, tmp_path, monkeypatch
+):
+    steps = []
+
+    def fetch(source, sha256=None):
+        steps.append(source.name)
+        return place / "net.safetensors"
+
+    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr(choices, "_seconds", lambda model: 1e-3)
+    monkeypatch.setattr(Plan, "learning_rate", 0.0011)
+    monkeypatch.setattr(Console, "status", lambda _, text: steps.append(text) or nullcontext())
+    monkeypatch.chdir(place)
+    said("new", "photos", "--net", NET, "--weights", "pytorchcv", "--out", tmp_path / "a.toml")
+    assert steps.index("pytorchcv") < steps.index(f"measuring the speed of {NET}")
+    lines = (tmp_path / "a.toml").read_text().splitlines()
+    assert "learning_rate = 0.011" in lines  # ten times 0.0011 is 0.011000000000000001
 
 
 @pytest.mark.parametrize(

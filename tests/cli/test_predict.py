@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import browser
 import numpy as np
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 import keras_ilsvrc
 from keras_ilsvrc import InputError
 from keras_ilsvrc.cli import app
+from keras_ilsvrc.data.normalise import MODES
 from keras_ilsvrc.runs.loaded import Prediction
 
 pytestmark = pytest.mark.tensorflow
@@ -150,6 +152,10 @@ def test_what_cannot_be_is_refused_in_one_line(small_run, digits, words, part):
     assert isinstance(result.exception, InputError), result.output
     assert part in str(result.exception)
     assert result.stdout == ""
+
+
+def test_modes_of_preprocessing_are_those_of_the_op():
+    assert (*MODES, "none") == import_module("keras_ilsvrc.cli.predict").MODES
 
 
 def test_a_page_has_all_images_and_loads_nothing(small_run, digits, tmp_path):

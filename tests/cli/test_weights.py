@@ -108,6 +108,14 @@ def test_inspect_gives_the_arguments_that_a_file_needs(case, folder):
     assert f", {argument})\n" in said("weights", "inspect", folder / name)
 
 
+def test_convert_builds_the_varied_net(folder, tmp_path):
+    net, out = f"{NET}[order=relu_before_add]", tmp_path / "net.weights.h5"
+    shown = said("weights", "convert", folder / "net.safetensors", "--net", net, "--out", out)
+    words = f"weights={str(out)!r}, order='relu_before_add'"
+    assert shown.splitlines()[-1] == f"keras_ilsvrc.build({NET!r}, {words})"
+    build(net, weights=out)
+
+
 @each_of(
     "case",
     [
@@ -205,6 +213,7 @@ CONVERT = ("convert", "{}/net.safetensors", "--net", NET, "--out", "{}/x.weights
         (("inspect", "{}/net.safetensors", "--sha256", "0" * 64), "expected 0000"),
         ((*CONVERT[:3], "resnet21_cifar", *CONVERT[4:]), "or 'resnet20_cifar' or"),
         ((*CONVERT[:3], "vgg16", *CONVERT[4:]), "resnet20_cifar (akamaster), not of vgg16"),
+        ((*CONVERT[:3], f"{NET}[shortcut=B]", *CONVERT[4:]), "no tensor for conv3_1/conv_shortcut"),
         ((*CONVERT[:-1], "{}/no/x.weights.h5"), "there is no folder"),
         ((*CONVERT[:-1], "{}/x.h5"), "expected a file that ends in .weights.h5"),
         ((*CONVERT, "--source", "caffee"), "'caffee'"),

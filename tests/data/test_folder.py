@@ -117,7 +117,7 @@ def no_folder(root):
 
 def a_file(root):
     (root / "images").write_text("a list")
-    return root / "images", "a file; expected a folder"
+    return root / "images", "is a file; expected a folder"
 
 
 def no_classes(root):

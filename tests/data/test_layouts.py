@@ -114,7 +114,7 @@ def test_a_train_folder_alone_is_split(tmp_path):
 def test_two_folders_of_one_split_are_refused(tmp_path):
     for split in ("train", "val", "validation"):
         fill(tmp_path / split / "cat", 2)
-    assert "are both the split validation; remove one" in refusal(tmp_path)
+    assert "both mean the split validation; remove one" in refusal(tmp_path)
 
 
 def test_trains_may_be_a_class(tmp_path):

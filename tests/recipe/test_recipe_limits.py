@@ -10,12 +10,12 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
 
 DIGITS = "9" * 5000
-TOO_MANY = "not TOML: a number of more than 4,300 digits"
+TOO_MANY = "not TOML: a number has more than 4,300 digits"
 BAD = {
     "5,000 digits": (f"seed = {DIGITS}", TOO_MANY),
     "5,000 digits in a list": (
         f"x = [1, {DIGITS}]",
-        "not TOML: a number of more than 4,300 digits",
+        "not TOML: a number has more than 4,300 digits",
     ),
     "nested lists": ("x = " + "[" * 100_000, "nested deeper than 16"),
     "nested tables": ("x = " + "{a=" * 100_000, "nested deeper than 16"),

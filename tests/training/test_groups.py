@@ -10,7 +10,7 @@ import keras_ilsvrc
 from keras_ilsvrc import InputError
 from keras_ilsvrc.layers import ResidualUnit
 from keras_ilsvrc.layers.graph import batch_norms
-from keras_ilsvrc.training.groups import freeze, heads, named, rates_by_weight
+from keras_ilsvrc.training.groups import freeze, heads, named, rates_by_weight, unit_of
 from keras_ilsvrc.training.optimizers import SGD
 
 pytestmark = pytest.mark.tensorflow
@@ -37,6 +37,14 @@ def small(dropout=0.5):
 
 def names(layers):
     return [layer.name for layer in layers]
+
+
+def test_the_unit_of_a_layer_means_this_layer(googlenet):
+    for model in (small(), googlenet):
+        for layer in model.layers:
+            assert layer in named(model, unit_of(layer.name))
+    units = map(unit_of, ("conv4_10_bn", "conv5_1", "inception_4a_pool_proj_bn", "mixed_6b_1x1"))
+    assert [*units] == ["conv4_10", "conv5_1", "inception_4a", "mixed_6b"]
 
 
 @pytest.mark.parametrize(

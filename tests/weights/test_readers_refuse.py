@@ -154,6 +154,15 @@ REFUSED = {
 }
 twice = REFUSED["twice.npz"]
 REFUSED["twice.npz"] = (twice[0].replace(b"ba.npy", b"ab.npy"), twice[1])
+# `zipfile` opens a zip file that follows other bytes; the format is then that of the suffix.
+ZIPPED = {name: content for name, (content, _) in REFUSED.items() if name.endswith(".npz")}
+ZIPPED |= {f"array.{suffix}": zipped([ARRAY]) for suffix in ("npz", "keras", "pth")}
+PREFIX = "a zip file that begins with 1 other byte"
+REFUSED |= {
+    f"prefixed_{name}": (b"x" + content, PREFIX)
+    for name, content in ZIPPED.items()
+    if content.startswith(b"PK")
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

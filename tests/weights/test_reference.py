@@ -1,6 +1,9 @@
 """Comparison of a model, layer by layer, with the original of its weights in another runtime."""
 
 import sys
+from contextlib import nullcontext
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,6 +12,7 @@ from cases import each_of
 from graphs import save_graph
 from keras import layers
 from onnx import helper
+from writers import write_safetensors
 
 from keras_ilsvrc import InputError, build
 from keras_ilsvrc.layers.graph import batch_norms
@@ -141,6 +145,64 @@ def test_an_original_without_a_model_is_refused(case, tmp_path, monkeypatch):
     net = original(model, tmp_path / "x.weights.h5", {}, "caffe", file)
     with pytest.raises(InputError, match="use another reference"):
         compare(net, IMAGES, False, runtime)
+
+
+class FakeTorch(ModuleType):
+    """Stand-in for torch and torchvision.models, with one model that records its state."""
+
+    inference_mode = nullcontext
+    expected = ("conv1.kernel", "conv1.bias", "aux1.conv.weight", "aux1.conv.bias")
+
+    def __init__(self):
+        super().__init__("torch")
+        self.__spec__ = ModuleSpec("torch", None)
+        self.hooks = {}
+        self.from_numpy = self.eval = lambda *given: given and given[0]
+        self.list_models = lambda: ["small"]
+        self.get_model = lambda name, num_classes: self
+
+    def load_state_dict(self, state, strict):
+        self.state, known = state, self.expected
+        return [x for x in known if x not in state], [x for x in state if x not in known]
+
+    def get_submodule(self, place):
+        add = lambda hook: self.hooks.update({place: hook})  # noqa: E731
+        return SimpleNamespace(register_forward_hook=add)
+
+    def __call__(self, images):
+        made = SimpleNamespace(numpy=lambda: np.ones((1, 4, 4, 4), "float32"))
+        for hook in self.hooks.values():
+            hook(self, (), made)
+        return SimpleNamespace(numpy=lambda: np.ones((1, 3), "float32"))
+
+
+def fake_torch(path, monkeypatch, *more):
+    """Write the weights of conv1 as DataParallel names them, and return a fake torch and a net."""
+    torch, model = FakeTorch(), small()
+    for name in ("torch", "torchvision", "torchvision.models"):
+        monkeypatch.setitem(sys.modules, name, torch)
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    tensors = {f"module.{k}": v for k, v in tensors_of(model).items() if k.startswith("conv1")}
+    arrays = {name: np.ascontiguousarray(array) for name, (_, array) in tensors.items()}
+    write_safetensors(path, arrays | dict.fromkeys(more, np.ones(2, "f4")))
+    return torch, original(model, path, tensors, "torchvision", "small-1234.pth")
+
+
+def test_torch_gets_the_tensors_of_the_reader_without_prefix(tmp_path, monkeypatch):
+    torch, net = fake_torch(tmp_path / "small.safetensors", monkeypatch)
+    assert set(compare(net, IMAGES, False, "torch")) == {"conv1", "predictions"}
+    assert set(torch.state) == {"conv1.kernel", "conv1.bias"}
+    assert "triton" not in sys.modules
+
+
+def test_a_torch_model_with_other_names_is_refused(tmp_path, monkeypatch):
+    _, net = fake_torch(tmp_path / "small.safetensors", monkeypatch, "conv9.bias")
+    with pytest.raises(InputError, match=r"small\.safetensors: .*torchvision.*: conv9\.bias; use"):
+        compare(net, IMAGES, False, "torch")
+    monkeypatch.setattr(FakeTorch, "expected", (*FakeTorch.expected, "conv9.bias", "fc.bias"))
+    _, net = fake_torch(tmp_path / "small.safetensors", monkeypatch)
+    with pytest.raises(InputError, match=r": conv9\.bias, fc\.bias; use"):
+        compare(net, IMAGES, False, "torch")
 
 
 @pytest.mark.parity

@@ -9,7 +9,7 @@ from keras_ilsvrc import InputError, build
 from keras_ilsvrc.layers import GroupedConv2D
 from keras_ilsvrc.weights import arrays
 from keras_ilsvrc.weights.check import check
-from keras_ilsvrc.weights.layouts import LAYOUTS, Layout
+from keras_ilsvrc.weights.layouts import LAYOUTS, Layout, layout_of
 from keras_ilsvrc.weights.layouts.torch import TENSORS
 from keras_ilsvrc.weights.load import assign
 from keras_ilsvrc.weights.tensors import Stored
@@ -20,6 +20,18 @@ SAME_NAMES = Layout(TENSORS, {"(.+)": r"\1"}, biases_folded=True)
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def test_cccp6_is_the_classifier_of_one_net_only():
+    for net, classifier in (("nin", "cccp8"), ("nin_cifar10", "cccp6"), ("vgg16", "fc8")):
+        layout = LAYOUTS[layout_of(net)]
+        found = [x for x in ("cccp6", "cccp8", "fc8") if layout.is_classifier(f"{x}/kernel")]
+        assert classifier in found
+        assert ("cccp6" in found) == (net == "nin_cifar10")
+    net = build("nin", input_shape=(64, 64, 3), classes=3)
+    lent = {x.path: x for x in net.weights if x.path != "cccp6/bias"}
+    with pytest.raises(InputError, match="no tensor for cccp6/bias"):
+        assign(net, lent, layout_of("nin"), head=False)
 
 
 def chain(*stack, shape=(5, 4, 4)):

@@ -125,7 +125,7 @@ def _parts(path: Path, images: int) -> dict[str, Any]:
                 f"of the {images} images"
             )
     if "random" in parts:
-        raise InputError(f"{path}: the part name random is reserved for random boxes; rename it")
+        raise InputError(f"{path}: the name random is reserved for random boxes; rename this part")
     if not parts:
         raise InputError(
             f"{path} has no object part; add one, e.g. nose = [[top, left, height, width], ...]"

@@ -21,6 +21,13 @@ VGG: Rules = {
     "fc2": "fc7",
     "predictions": "fc8",
 }
+# Weights that Keras 3 saved for a model with a block of layers for each stage.
+BLOCKS: Rules = {r"(.+)/vars/0": r"\1/kernel", r"(.+)/vars/1": r"\1/bias"}
+VGG_BLOCKS: Rules = {
+    r"block(\d)/layers/conv2d": r"conv\1_1",
+    r"block(\d)/layers/conv2d_1": r"conv\1_2",
+    r"block(\d)/layers/conv2d_2": r"conv\1_3",
+}
 RESNET: Rules = {
     "conv1_conv": "conv1",
     "conv1_bn": "conv1_bn",
@@ -78,6 +85,10 @@ KERAS: dict[str, Any] = {"tensors": TENSORS, "channels_first": False}
 LAYOUTS = {
     "keras_vgg": Layout(layers=VGG, orders=BGR, **KERAS),
     "keras_onnx_vgg": Layout(ONNX_TENSORS, ONNX_VGG, ignored=r".*__\d+", matrices_first=False),
+    # the ignored tensors make edge maps of the maps of each stage
+    "keras_hed": Layout(
+        BLOCKS, VGG_BLOCKS, ignored=r"(dsn\d|fuse)/.+", channels_first=False, orders=BGR
+    ),
     "keras_resnet": Layout(layers=RESNET, orders=BGR, **KERAS),
     "keras_resnet_v2": Layout(layers=RESNET_V2, **KERAS),
     "keras_inception_v3": Layout(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored
 
 # {version of the format: function that reads the header}
@@ -19,8 +20,9 @@ def read(path: Path) -> dict[str, Stored]:
 
     Raises:
         InputError: If an array holds no numbers.
-        ValueError, BadZipFile: If the file is damaged.
+        ValueError, BadZipFile: If the file is damaged, or a check of `members` fails.
     """
+    members(path)  # checks all of them
     archive = ZipFile(path)
     return {info.filename.removesuffix(".npy"): _member(archive, info) for info in archive.filelist}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
+from keras_ilsvrc.errors import counted
 from keras_ilsvrc.weights.readers.values import Run
 
 # A hostile file can expand to a thousand times its size. Files of weights hardly shrink by more
@@ -45,14 +46,16 @@ def members(path: Path) -> dict[str, Member]:
     """Return the members of a zip file by name.
 
     Raises:
-        ValueError, BadZipFile: If the file is damaged; if a name is repeated or leads out of the
-            folder; if a member is a link, encrypted, or compressed by another method than
-            deflate, whose memory Python does not limit; if members overlap, or are much larger
-            than the file.
+        ValueError, BadZipFile: If the file is damaged, or begins with other bytes; if a name is
+            repeated or leads out of the folder; if a member is a link, encrypted, or compressed
+            by another method than deflate, whose memory Python does not limit; if members
+            overlap, or are much larger than the file.
     """
     found: dict[str, Member] = {}
     with _Short(path) as file, ZipFile(file) as archive:
         infos, end = sorted(archive.infolist(), key=lambda info: info.header_offset), 0
+        if infos and (first := infos[0].header_offset):
+            raise ValueError(f"a zip file that begins with {counted(first, 'other byte')}")
         for info in infos:
             name, run = info.filename, _place(file, info)
             if name in found:

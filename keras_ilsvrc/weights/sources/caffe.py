@@ -3,10 +3,9 @@
 Caffe's images have values from 0 to 255, in the order BGR. The means below are in the order RGB.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
-from keras_ilsvrc.weights.sources.source import Source
+from keras_ilsvrc.weights.sources.source import ALEXNET_DENSE, VGG_DENSE, sources
 
 Row = dict[str, Any]  # arguments of `Source`
 
@@ -25,9 +24,8 @@ WHITENED = ({"op": "global_contrast", "scale": 55.0}, {"op": "zca", "epsilon": 0
 AT_227: Row = {"preprocessing": (WARPED, CROP_227, MEAN), "protocol": "centre crop of 227 pixels"}
 AT_224: Row = {"preprocessing": (WARPED, CROP_224, MEAN), "protocol": "centre crop of 224 pixels"}
 FREE: Row = {"licence": "unrestricted", "notes": (MEAN_IMAGE,)}
-ALEXNET: Row = {"dense": 54_534_144}
 VGG: Row = {
-    "dense": 119_545_856,
+    **VGG_DENSE,
     "preprocessing": (SHORTER, CROP_224, VGG_MEAN),
     "protocol": "centre crop of 224 pixels, shorter side 256, in TF-slim",
     "licence": "CC-BY-4.0",
@@ -58,53 +56,35 @@ PLACES: Row = {
 CAFFE_LRN: Row = {"options": {"lrn": "caffe"}}
 
 # fmt: off
-# Our net, folder, file, values, top-1 and top-5 accuracy, SHA-256, other arguments of `Source`.
+# Rows of `sources`; the path begins with the host, if the file has an address
 FILES = (
-    ("alexnet", f"{INTEL}alexnet/", "bvlc_alexnet", 56_868_224, 57.1, 80.2,
+    ("alexnet", f"{INTEL}alexnet/bvlc_alexnet", 56_868_224, 57.1, 80.2,
      "4bff209a9837298157915ef50a4831a59636a6ca1a6b8ebacd990c3a5f3053e0",
-     {**AT_227, **FREE, **ALEXNET, **CAFFE_LRN, "input_shape": (227, 227, 3)}),
-    ("caffenet", f"{INTEL}caffenet/", "bvlc_reference_caffenet", 56_868_224, 57.4, 80.4,
+     {**AT_227, **FREE, **ALEXNET_DENSE, **CAFFE_LRN, "input_shape": (227, 227, 3)}),
+    ("caffenet", f"{INTEL}caffenet/bvlc_reference_caffenet", 56_868_224, 57.4, 80.4,
      "472d4a06035497b180636d8a82667129960371375bd10fcb6df5c6c7631f25e0",
-     {**AT_227, **FREE, **ALEXNET}),
-    ("caffenet", None, "bvlc_reference_rcnn_ilsvrc13", 56_868_224, None, None, None,
-     {**AT_227, **FREE, **ALEXNET, **RCNN}),
-    ("googlenet", f"{INTEL}googlenet-v1/", "bvlc_googlenet", 5_973_552, 68.7, 88.9,
+     {**AT_227, **FREE, **ALEXNET_DENSE}),
+    ("caffenet", "bvlc_reference_rcnn_ilsvrc13", 56_868_224, None, None, None,
+     {**AT_227, **FREE, **ALEXNET_DENSE, **RCNN}),
+    ("googlenet", f"{INTEL}googlenet-v1/bvlc_googlenet", 5_973_552, 68.7, 88.9,
      "6f7101e3a2183738a7125a0c5021ba82a1feb4228c5ca0924d991b6daf6f6fad",
      {**AT_224, **CAFFE_LRN, "licence": "unrestricted"}),
-    ("vgg16", f"{INTEL}vgg16/", "VGG_ILSVRC_16_layers", 134_260_544, 71.5, 89.8,
+    ("vgg16", f"{INTEL}vgg16/VGG_ILSVRC_16_layers", 134_260_544, 71.5, 89.8,
      "a6196bc498e45ea4cb2637114ae8db9410cf1556fd60a55ae93272371beba197", VGG),
-    ("vgg19", f"{INTEL}vgg19/", "VGG_ILSVRC_19_layers", 139_570_240, 71.1, 89.8,
+    ("vgg19", f"{INTEL}vgg19/VGG_ILSVRC_19_layers", 139_570_240, 71.1, 89.8,
      "31b4c627c40c6ee151325f079b7ac557fddbd1f79af932888796127a4f4f6954", VGG),
-    ("resnet50", MXNET, "ResNet-50-model", 23_561_216, 75.3, 92.2,
+    ("resnet50", f"{MXNET}ResNet-50-model", 23_561_216, 75.3, 92.2,
      "44ee2b08816cede2b7aaa047888df07dcab52f73399aa1c8bef05a17bfdd4888", RESNET),
-    ("resnet101", MXNET, "ResNet-101-model", 42_605_504, 76.4, 92.9,
+    ("resnet101", f"{MXNET}ResNet-101-model", 42_605_504, 76.4, 92.9,
      "2847d93346d7928ec1f257f49f60ea53e9075c15265c494469610e67ffb7f2e2", RESNET),
-    ("resnet152", MXNET, "ResNet-152-model", 58_295_232, 77.0, 93.3,
+    ("resnet152", f"{MXNET}ResNet-152-model", 58_295_232, 77.0, 93.3,
      "6253c4c4132c0b25c112b166629aa57dcaeec044a4c68ac9f003b6c801329d55", RESNET),
-    ("nin", None, "nin_imagenet", 6_570_176, 59.36, None, None,
+    ("nin", "nin_imagenet", 6_570_176, 59.36, None, None,
      {**AT_224, "licence": "non-commercial", "notes": (MEAN_IMAGE,)}),
-    ("nin_cifar10", None, "cifar10_nin", 965_056, None, None, None, CIFAR10),
-    ("cnds8", None, "8conv3fc_CNDS", 59_568_000, 54.7, 84.1, None,
+    ("nin_cifar10", "cifar10_nin", 965_056, None, None, None, CIFAR10),
+    ("cnds8", "8conv3fc_CNDS", 59_568_000, 54.7, 84.1, None,
      {**PLACES, "dense": 50_339_840}),
 )
 # fmt: on
 
-
-def sources(name: str, suffix: str, files: Iterable[tuple[Any, ...]]) -> tuple[Source, ...]:
-    """Return the sources in a table of files with the columns of `FILES`."""
-    return tuple(
-        Source(
-            net=net,
-            file=f"{file}{suffix}",
-            url=folder and f"{folder}{file}{suffix}",
-            values=values,
-            top1_accuracy=top1,
-            top5_accuracy=top5,
-            sha256=sha256,
-            **{"name": name, "layout": "caffe", **row},
-        )
-        for net, folder, file, values, top1, top5, sha256, row in files
-    )
-
-
-SOURCES = sources("caffe", ".caffemodel", FILES)
+SOURCES = sources("caffe", "caffe", FILES, end=".caffemodel")

@@ -15,7 +15,7 @@ def facts(source: Source) -> dict[str, str]:
         "file": source.file,
         "download": "by name" if source.downloadable else "by hand: no known SHA-256",
         "accuracy": " ".join(filter(None, (accuracy, source.protocol and f"({source.protocol})"))),
-        "preprocessing": in_words(source.preprocessing),
+        "preprocessing": in_words(source.preprocessing) or "not known",
         "needs": ", ".join(needs),
         "licence": source.licence or "none stated",
         "notes": "; ".join(source.notes),

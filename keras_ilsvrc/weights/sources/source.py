@@ -1,6 +1,6 @@
 """`Source`: published weights of one network. Imports only the standard library."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,8 @@ Constants = tuple[tuple[float, ...], tuple[float, ...]]
 IMAGENET: Constants = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # PyTorch
 CAFFE: Constants = ((123.68, 116.779, 103.939), (1.0,))  # VGG
 ONE_TO_ONE: Constants = ((127.5,), (127.5,))  # pixels from -1 to 1
+# Numbers of values in fc6 and fc7
+ALEXNET_DENSE, VGG_DENSE = {"dense": 54_534_144}, {"dense": 119_545_856}
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,41 @@ def normalised(
         rows.append({"op": "centre_crop", "size": crop})
     mean, std = map(list, constants)
     return (*rows, {"op": "normalise", "mean": mean, "std": std})
+
+
+def sources(
+    name: str,
+    layout: str,
+    files: Iterable[tuple[Any, ...]],
+    host: str = "",
+    end: str = "",
+    **common: Any,
+) -> tuple[Source, ...]:
+    """Return the sources in a table.
+
+    Args:
+        name: Name of the sources.
+        layout: Name of their layout.
+        files: Rows of a net of ours, the path of a file, the number of values, top-1 and top-5
+            accuracy, SHA-256, and any dictionaries of other arguments of `Source`.
+        host: Start of the addresses. A file without an HTTPS address gets none.
+        end: End of the paths.
+        common: Arguments of `Source` that hold unless a row has others.
+    """
+    made = []
+    for net, path, values, top1, top5, sha256, *others in files:
+        url = f"{host}{path}{end}"
+        facts: dict[str, Any] = {"name": name, "layout": layout, "file": url.rpartition("/")[2]}
+        facts["url"] = url if url.startswith("https://") else None
+        for row in (common, *others):
+            facts |= row
+        one = Source(
+            net=net,
+            values=values,
+            top1_accuracy=top1,
+            top5_accuracy=top5,
+            sha256=sha256,
+            **facts,
+        )
+        made.append(one)
+    return tuple(made)
