@@ -8,7 +8,7 @@ import numpy as np
 import originals
 import pytest
 from caffe_referee import shapes_of
-from commands import said
+from commands import refused, said
 from safetensors.numpy import save_file
 from test_pretrained import NET, TINY, know, message, same, values_of, write
 
@@ -67,6 +67,9 @@ def test_a_deeper_net_is_refused(options, tmp_path):
     save_file(cifar(26), path)
     line = message(build, "resnet20_cifar", weights=path, **options)
     assert "no weight for layer1.3." in line
+    if not options:
+        words = ("--net", "resnet20_cifar", "--out", tmp_path / "x.weights.h5")
+        assert "no weight for layer1.3." in refused("weights", "convert", path, *words)
 
 
 @pytest.mark.parametrize("options", [{"classes": 5}, {"include_top": False}, {}])
@@ -214,3 +217,16 @@ def test_the_name_of_a_source_is_not_that_of_a_folder(tmp_path, monkeypatch):
 )
 def test_weights_that_cannot_be_are_one_line(arguments, part):
     assert part in message(build, NET, **arguments)
+
+
+def test_only_named_layers_are_lent_by_a_deeper_run(tmp_path, monkeypatch):
+    from keras_ilsvrc.runs import initial
+
+    model, deeper = (build("resnet_cifar", depth=depth, width=0.25) for depth in (8, 14))
+    monkeypatch.setattr(initial.RunFiles, "check_finished", lambda run: run)
+    monkeypatch.setattr(initial, "trained_model", lambda run: deeper)
+    given = model, str(tmp_path), None, info("resnet_cifar", depth=8)
+    skip = {weight.path for weight in model.weights} - {"conv1/kernel"}
+    initial._load(*given, skip, some=True)
+    assert np.array_equal(*(x.get_layer("conv1").kernel for x in (model, deeper)))
+    assert "no weight for conv2_2/conv_1/kernel" in message(initial._load, *given, set())
