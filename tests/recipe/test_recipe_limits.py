@@ -45,7 +45,7 @@ def test_a_hostile_recipe_is_refused_within_seconds(tmp_path, name):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        (f"seed={DIGITS}", "--set seed: a number of more than"),
+        (f"seed={DIGITS}", "--set seed: a number has more than"),
         ("seed=" + "[" * 100_000, "--set seed: brackets are nested deeper than 16"),
         ("seed=1\nb=2", "--set seed: .* is more than one value"),
         ("a." * 100_000 + "a=1", "100001 parts; expected at most 16"),
