@@ -52,7 +52,7 @@ def new(
     """Write a recipe for your own images, or copy a recipe.
 
     With --weights, the recipe fine-tunes trained weights: first only the new classifier, then all
-    layers, or with few images the last ones.
+    layers, or only the last layers if there are few images.
     """
     if weights is not None and folder is None:
         raise InputError("--weights is for a folder of images; add it, or leave this option out")
@@ -106,7 +106,7 @@ def _absolute(name: str) -> str:
 
     name = source_name(name)
     if ":" not in name and not any(form.written == name for form in SOURCES.values()):
-        return f"folder:{name}"  # opening it fails, and names similar folders
+        return f"folder:{name}"  # opening it fails with an error that names similar ones
     kind, _, at = name.partition(":")
     return f"{kind}:{os.path.abspath(at)}" if at and Path(at).exists() else name
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import LoadedRun, Prediction
 
 Write = Callable[[Iterable["Prediction"], TextIO], None]
-MODES = ("caffe", "tf", "torch", "none")  # as in `data.normalise`, which imports TensorFlow
+MODES = ("caffe", "tf", "torch", "none")  # those of `data.normalise`, which would import TensorFlow
 WIDE, NARROW = 30, 10  # width of a bar for 100 %, in characters
 SHOWN = 0.01  # minimum probability at which a further class is printed on a line
 

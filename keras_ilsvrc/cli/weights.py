@@ -94,7 +94,7 @@ def inspect(
             print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
             break
     if len(nets) > 1 and not known:
-        print(f"which of the {len(nets)} networks it is of, names and shapes do not tell")
+        print(f"names and shapes do not tell which of the {len(nets)} networks the file is for")
     if not matches:
         print(f"fits no network: {printable(facts['reason'])}")
 
@@ -137,7 +137,7 @@ def convert(
     else:
         _print_report(report, differences, found.source)
     if wrong:
-        line = f"{file}: outputs differ from the original's, first of {wrong[0]} of the scale"
+        line = f"{file}: outputs differ from the original's, first those of {wrong[0]} of the scale"
         line += f"; expected at most {TOLERANCE:g}; nothing is written"
         print(printable(f"error: {line}"), file=sys.stderr)
         raise typer.Exit(FAULT)
@@ -149,7 +149,7 @@ def convert(
 def _found(
     file: Path, net: str, name: str | None, classes: int | None, sha256: str | None
 ) -> "tuple[Found, Match, dict[str, Any]]":
-    """Return an opened file, its source and classes for a net, and the variations of the net.
+    """Open a file for a net. Return it, its source and classes, and the variations it needs.
 
     Raises:
         InputError: If the file cannot be read, is of another net or has other classes, or if the
@@ -162,7 +162,7 @@ def _found(
     found = find(info(net), file, sha256)
     source = named or found.source
     if found.by_keras or source is None:
-        raise InputError(f"{file}: is of this package already; pass it to build({net!r}, weights=)")
+        raise InputError(f"{file}: is a file of this package; pass it to build({net!r}, weights=)")
     match = Match(source, found.classes)
     if classes not in (None, found.classes):
         raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; leave it out")
@@ -172,7 +172,7 @@ def _found(
 def _loaded(
     opened: "Found", found: "Match", options: Mapping[str, Any]
 ) -> "tuple[Original, Report]":
-    """Return the net of a source with the weights of a file, and the report about them."""
+    """Build the net of a source, set its weights from a file, and return the net and a report."""
     from keras_ilsvrc.nets.build import build
     from keras_ilsvrc.nets.deferred import Deferred
     from keras_ilsvrc.weights.load import assign
@@ -197,7 +197,7 @@ def _loaded(
 def _compared(
     original: "Original", report: "Report", runtime: str, paths: list[Path] | None
 ) -> dict[str, float]:
-    """Return the differences of a model's layers from the original's, on images."""
+    """Return {layer: largest difference from the original's outputs} over all images."""
     from keras_ilsvrc.runs.exporting import sample_images
     from keras_ilsvrc.weights.preprocessing import preprocess
     from keras_ilsvrc.weights.reference import compare

@@ -47,9 +47,9 @@ def build(
         include_top: Whether to include the classifier; if not, the model returns feature maps.
         weights: Name of published weights, one of `info(net).sources` or `"imagenet"` for the
             recommended ones; or path of a file in any of the formats of `weights.read`, with its
-            folder (`./caffe`) if it has the name of a source. Variations that the weights need,
-            and their input shape, are the default. If `classes` differs from that of the file, or
-            `include_top` is False, all but the classifier is loaded.
+            folder (`./caffe`) if it has the name of a source. The variations and the input shape
+            that the weights need become the defaults. If `classes` differs from that of the file,
+            or `include_top` is False, all but the classifier is loaded.
         input_tensor: Keras tensor to build on, in place of a new input.
         input_shape: (height, width, channels), channels last; the published one if None. Height
             and width may be None if no fully connected layer depends on them.

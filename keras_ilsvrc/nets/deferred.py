@@ -9,8 +9,8 @@ class Deferred(keras.StatelessScope):
     """Scope that postpones the initial values of new variables until its end.
 
     At its end, each variable gets the value that was last assigned to it in the scope. A variable
-    without such a value gets the value of its initializer. So no random values that would be
-    replaced are computed or kept in memory.
+    without such a value gets the value of its initializer. So no random values are
+    computed or kept in memory only to be replaced.
     """
 
     def add_update(self, update: tuple[Any, Any]) -> None:

@@ -58,10 +58,11 @@ def shapes_in(path: str | Path) -> Shapes:
 
 
 def with_paths(tensors: "Tensors", model: "keras.Model") -> "Tensors":
-    """Return the arrays in a file that Keras wrote, by the paths of a model's weights.
+    """Return the arrays of a file that Keras wrote, renamed to the weight paths of a model.
 
-    Keras names arrays after the classes and attributes of layers. To know these names, a file is
-    written in which each weight of the model is its number. Other arrays are left out.
+    Keras names arrays after the classes and attributes of layers. To find the name of each weight,
+    the model is saved to a temporary file with weights replaced by their indices. Arrays that
+    belong to no weight are left out.
 
     Args:
         tensors: `Tensors` of the file.
@@ -89,7 +90,7 @@ def with_paths(tensors: "Tensors", model: "keras.Model") -> "Tensors":
 
 
 def classes_in(shapes: Shapes, model: "keras.Model") -> int | None:
-    """Return the number of classes of a file of weights of this package's nets.
+    """Return the number of classes in a weight file for one of this package's nets.
 
     Args:
         shapes: Shapes by the paths of our weights.
@@ -117,7 +118,7 @@ def check_shapes(
         shapes: Shapes of the arrays in the file.
         model: Model of any kind.
         classes: Number of classes of the file, if it may differ from that of the model.
-        part: Whether the model may have more arrays, as those of a classifier.
+        part: Whether the model may have more arrays than the file, such as those of a classifier.
     """
     from keras_ilsvrc.weights.layouts import LAYOUTS, layout_of
 
@@ -135,10 +136,11 @@ def check_shapes(
     )
     extra, lacking = list(theirs - own), list(own - theirs)
     if extra or (lacking and not part):
-        odd = f"an array of shape {extra[0]}" if extra else f"no array of shape {lacking[0]}"
+        odd = f"one has shape {extra[0]}" if extra else f"none has shape {lacking[0]}"
         raise InputError(
-            f"{path}: has {theirs.total()} arrays, and {odd}, which do not fit the {own.total()} "
-            f"of {model.name}; use weights of the same net, width, classes and input size"
+            f"{path}: has {theirs.total()} arrays, of which {odd}; they do not fit the "
+            f"{own.total()} of {model.name}; use weights of the same net, width, classes and input "
+            "size"
         )
 
 

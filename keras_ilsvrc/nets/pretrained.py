@@ -1,4 +1,4 @@
-"""Weights for a net, by the name of a source or by path: found, recognised, checked and loaded.
+"""Functions that find, recognise, check and load weights of a net, given by source or path.
 
 Keras is imported only when weights are set.
 """
@@ -31,7 +31,7 @@ log = logging.getLogger("keras_ilsvrc")
 
 
 class OtherClasses(InputError):
-    """Error about a file whose classifier has another number of classes, or that has none.
+    """Error about a file without a classifier, or whose classifier has other classes.
 
     Attributes:
         classes: Number of classes of the file; None if it has no classifier.
@@ -49,11 +49,11 @@ class Found:
     Attributes:
         path: Path of the file.
         tensors: The arrays of the file.
-        by_keras: Whether Keras wrote it for a net of this package.
+        by_keras: Whether Keras wrote the file for a net of this package.
         layout: Name of the layout of the arrays, one of `LAYOUTS`.
-        source: Published weights as which the file is recognised; None for a file of this package.
+        source: Published weights that the file contains; None for a file of this package.
         classes: Number of classes of a recognised file; None if it has no classifier.
-        misfit: Why the file fits none of the sources, so that it must not be loaded.
+        misfit: Why the file fits no source and must not be loaded; empty if it fits.
     """
 
     path: Path
@@ -71,7 +71,7 @@ def find_source(net: str, weights: str | Path) -> Source | None:
     A file with the name of a source needs a path with a folder, for example `./caffe`.
 
     Raises:
-        InputError: If it is neither the name of a source for this net nor a file.
+        InputError: If `weights` is neither the name of a source for this net nor a file.
     """
     path = Path(weights)
     if isinstance(weights, str):
@@ -83,7 +83,7 @@ def find_source(net: str, weights: str | Path) -> Source | None:
 
 
 def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
-    """Return the file of weights for a net, opened and recognised. Its values are not read.
+    """Open and recognise the file of weights for a net. Its values are not read.
 
     Args:
         net: The net.
@@ -91,7 +91,7 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
         sha256: SHA-256 that the file must have; None to check only that of a source.
 
     Raises:
-        InputError: If the file cannot be had or read, or is not one of weights for this net.
+        InputError: If the file cannot be obtained or read, or does not contain weights of this net.
     """
     name = net.name.partition("[")[0]
     source = find_source(name, weights)
@@ -115,7 +115,7 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
 
 
 def _matched(found: Found, name: str, matches: "list[Match]", source: Source | None) -> Found:
-    """Return a file with its source, of those that fit it, and say in the log how it is known.
+    """Choose the source of a file among those that fit, log it, and return the file with it.
 
     Args:
         found: The file.
@@ -124,8 +124,8 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
         source: Source that the user named; None if the user gave a path.
 
     Raises:
-        InputError: If the file is that of another net with the same names and shapes, or not one
-            of the source.
+        InputError: If the file is that of another net with the same names and shapes, or does not
+            fit the source that the user named.
     """
     from keras_ilsvrc.weights.recognise import identified
 
@@ -135,8 +135,8 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
     known = source or identified(found.tensors, matches)
     if known and known.net != name:
         raise InputError(
-            f"{path}: is the {known.name} file of {known.net}, whose tensors have the shapes of "
-            f"those of {name}; build {known.net}, or rename the file if it is another one"
+            f"{path}: is the {known.name} file of {known.net}, whose tensors have the same "
+            f"shapes as those of {name}; build {known.net}, or rename the file if it is another one"
         )
     match = next((match for match in own if match.source == known), own[0])
     label = match.source.name
@@ -155,7 +155,7 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
 def _misfit(
     found: Found, name: str, matches: "list[Match]", source: Source | None, classes: int
 ) -> Found:
-    """Return a file that fits no source of a net, to find the tensors that are to blame.
+    """Return a file that fits no source, with the nearest one, so that errors can name tensors.
 
     Raises:
         InputError: If the file is that of another net, or most names are unknown.
@@ -180,7 +180,7 @@ def _misfit(
 
 
 def options_for(found: Found | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variations of a net that its weights need, with those that the user gave.
+    """Merge the variations of a net that its weights need with those that the user gave.
 
     Raises:
         InputError: If the user gave a variation that contradicts the weights.
@@ -204,9 +204,9 @@ def load(
     chosen: bool,
     skip: Collection[str] = (),
 ) -> None:
-    """Set the weights of a model, all but the classifier if the file has another or none.
+    """Set the weights of a model. A classifier that does not fit may be left out.
 
-    The model remembers the source.
+    The model records the source.
 
     Args:
         model: Model of the net.
@@ -216,7 +216,7 @@ def load(
         skip: Paths of weights that keep their values, whatever is in the file.
 
     Raises:
-        InputError: If the file does not fit. The weights of the model are then those before.
+        InputError: If the file does not fit. The weights of the model are then unchanged.
     """
     from keras_ilsvrc.weights.layouts import LAYOUTS
     from keras_ilsvrc.weights.load import assign
@@ -253,7 +253,7 @@ def _check_classes(
 ) -> None:
     """Raise an InputError if the classifier of a file does not fit and may not be left out.
 
-    `dense` says whether the file has the dense layers before the classifier, or needs none.
+    `dense` says whether the dense layers before the classifier are in the file, or skipped.
     """
     path = found.path
     has = "no classifier" if stored is None else f"a classifier of {stored} classes"

@@ -1,4 +1,7 @@
-"""Variations of a net, and parsing of names with them. Imports only the standard library."""
+"""Variations of a net, and the parser of net names that contain variations.
+
+Imports only the standard library.
+"""
 
 import re
 from collections.abc import Mapping

@@ -133,7 +133,7 @@ class Expect(Table):
     @model_validator(mode="after")
     def some(self) -> "Expect":
         if self.top1_error is None and self.top5_error is None:
-            raise ValueError("no error is set; expected top1_error, top5_error or both")
+            raise ValueError("neither top1_error nor top5_error is set; set at least one")
         return self
 
 

@@ -27,11 +27,11 @@ log = logging.getLogger("keras_ilsvrc")
 
 
 def start(experiment: Experiment, directory: RunDirectory) -> None:
-    """Set the initial weights of a run: those of its first stage, or as `initial` says.
+    """Set the initial weights of a run: those of its first stage, or those that `initial` selects.
 
     Args:
         experiment: Experiment, whose model is changed.
-        directory: Directory of the run. Only that of the chief has the first stage.
+        directory: Directory of the run. Only the chief's directory contains the first stage.
     """
     model = experiment.model
     if experiment.recipe.first is None:
@@ -95,7 +95,7 @@ def _load(
         recipe: Recipe of the model.
         net: Facts about the network.
         skip: Paths of weights that keep their values.
-        some: Whether layers are named, so that a run may have layers that the model lacks.
+        some: Whether `initial.layers` is used; a run may then have layers that the model lacks.
     """
     model = without_optimizer(model)
     name = net.name.partition("[")[0]

@@ -34,14 +34,14 @@ SHOWN = 10  # number of class names in a notebook
 
 
 class Guess(NamedTuple):
-    """Possible class of an image: its name as trained, and its probability from 0 to 1."""
+    """Possible class of an image: its name in training, and its probability from 0 to 1."""
 
     name: str
     probability: float
 
     @property
     def readable(self) -> str:
-        """Name for people, for example "tench" for `n01440764`."""
+        """Human-readable name, for example "tench" for `n01440764`."""
         return readable(self.name)
 
     @property
@@ -54,7 +54,7 @@ class Guess(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Prediction for an image, given by its path or number: the most likely classes, in order."""
+    """Most likely classes of an image, in order. The image is given by its path or number."""
 
     image: str
     guesses: tuple[Guess, ...]
@@ -69,7 +69,7 @@ class LoadedRun:
 
     Attributes:
         model: Functional model from preprocessed images to probabilities.
-        classes: Names of the classes, as trained.
+        classes: Names of the classes in training, in the order of the model's outputs.
         rows: Preprocessing ops for images.
         statistics: Image statistics that the ops need.
         error: Top-1 test error of the run in percent; None for a network without a run.
@@ -150,11 +150,11 @@ class LoadedRun:
     def model_with_preprocessing(
         self, batch_size: int | None = None, portable: bool = False
     ) -> keras.Model:
-        """Return a model from raw uint8 images to probabilities that shares this model's weights.
+        """Return a model that maps raw uint8 images to probabilities, with shared weights.
 
-        Images may have any size if an op resizes them, but all images of a batch the same. If
-        `batch_size` is 1, the graph contains no loop over images. If `portable` is True, it uses
-        only operations that ONNX and LiteRT have too.
+        If an op resizes images, they may have any size, but all images of a batch must have the
+        same size. If `batch_size` is 1, the graph contains no loop over images. If `portable` is
+        True, it uses only operations that ONNX and LiteRT have too.
         """
         return with_preprocessing(self.model, self.rows, self.statistics, batch_size, portable)
 
@@ -174,7 +174,7 @@ class LoadedRun:
         return Prediction(image, tuple(guesses))
 
     def _fault(self, path: Path) -> str:
-        """Return what is wrong with an image file that was left out."""
+        """Return a line that says why an image file was left out."""
         try:
             preprocess_image(0, path, self.rows, self.statistics, self.shape)
         except InputError as error:
@@ -204,7 +204,7 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
 def load_net(
     name: str, weights: str | Path, preprocess: str | None = None, sha256: str | None = None
 ) -> LoadedRun:
-    """Build a network with published weights, or with weights from a file, for its classes.
+    """Build a network with published weights, or a weight file, and with the file's classes.
 
     Args:
         name: Name of the network.

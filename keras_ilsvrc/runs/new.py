@@ -16,7 +16,8 @@ from keras_ilsvrc.nets.pretrained import find
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs.choices import facts_of, plan_of
 
-IMBALANCE = 2  # classes are weighted if the largest has over this many times the smallest
+# Weight the classes if the largest has more than this many times as many images as the smallest.
+IMBALANCE = 2
 
 
 def compose(
@@ -27,7 +28,7 @@ def compose(
     Args:
         source: Images.
         net: Name of the network.
-        hours: Maximum hours of training on this machine; by default those of `choices.AMOUNTS`.
+        hours: Maximum hours of training on this machine; None for those of `choices.AMOUNTS`.
         command: Command that trains the recipe, for its first line.
         weights: Weights to fine-tune: path of a file, or name of a source; None for random ones.
 
@@ -71,7 +72,7 @@ def compose(
 
 
 def _inline(row: Mapping[str, Any]) -> str:
-    """Return an op, or another row of words, numbers and lists of these, as an inline table."""
+    """Return a row of strings, numbers and lists, for example an op, as a TOML inline table."""
     return f"{{{', '.join(f'{key} = {json.dumps(value)}' for key, value in row.items())}}}"
 
 

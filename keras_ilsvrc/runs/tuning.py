@@ -18,7 +18,7 @@ class Tuning(NamedTuple):
     Attributes:
         source: The published weights.
         skip: Names of the layers that get new weights.
-        freeze: Name of the last frozen unit, or None.
+        freeze: Name of the last frozen unit; None if no unit is frozen.
         first_freeze: Name of the last unit that is frozen in the first stage.
         first_epochs: Epochs of the first stage.
     """

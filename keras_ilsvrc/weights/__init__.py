@@ -1,4 +1,4 @@
-"""Weights of other frameworks: readers of files, and copying into a model by name."""
+"""Readers of other frameworks' weight files, and assignment of their tensors to a model by name."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""`Array`: a tensor on its way from a file to a weight, and the steps that convert its values."""
+"""`Array`: a tensor in a weight file, with the steps that convert it to a weight of our models."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,12 +10,12 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 
 Values = np.ndarray
-PART = 2**21  # bytes of a tensor that are converted at a time, so that they fit into a cache
-ALIGNMENT = 64  # TensorFlow's, in bytes
+PART = 2**21  # bytes of a tensor that are converted at a time; they fit into the CPU cache
+ALIGNMENT = 64  # alignment of TensorFlow's tensors in memory, in bytes
 
 
 class Array(NamedTuple):
-    """A tensor of a file whose values are read and converted when they are used.
+    """Tensor in a file. Its values are read and converted when they are used.
 
     Attributes:
         key: Name of the tensor in the file.
@@ -23,8 +23,8 @@ class Array(NamedTuple):
         shape: Shape after all steps.
         steps: The steps in words, for example "transposed".
         changes: The steps as functions.
-        axis: Axis of the values along which the rows of the tensor lie, 0 or -1; None if the steps
-            need all rows.
+        axis: Axis of the converted values that corresponds to the first axis in the file:
+            0 or -1, or None if the steps need the whole tensor at once.
     """
 
     key: str
@@ -41,7 +41,7 @@ class Array(NamedTuple):
         shape: Sequence[int] | None = None,
         axis: int | None = None,
     ) -> "Array":
-        """Return this array with one more step; `shape` is the shape after it, if it differs."""
+        """Return this array with one more step, after which the shape is `shape`, if it changes."""
         return self._replace(
             shape=self.shape if shape is None else tuple(shape),
             steps=(*self.steps, step),
@@ -50,7 +50,7 @@ class Array(NamedTuple):
         )
 
     def transposed(self) -> "Array":
-        """Return a kernel (out, in, rows, columns) or (out, in) in Keras' order of axes."""
+        """Return a kernel (out, in, rows, columns) or (out, in) with its axes in Keras' order."""
         axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(len(self.shape))
         if axes is None:
             return self
@@ -58,14 +58,14 @@ class Array(NamedTuple):
         return self.then("transposed", lambda x: x.transpose(axes), shape, -1)
 
     def flattened(self) -> "Array":
-        """Return a kernel (rows, columns, in, out) as a matrix."""
+        """Return a kernel (rows, columns, in, out) as a matrix (rows * columns * in, out)."""
         shape = (math.prod(self.shape[:-1]), self.shape[-1])
         return self.then("flattened", lambda x: x.reshape(shape[0], -1), shape, self.axis)
 
     def rows_last(self, maps: tuple[int, int, int]) -> "Array":
-        """Return a matrix whose rows are in the order (H, W, C) of a flattened map, not (C, H, W).
+        """Reorder the rows of a matrix from (C, H, W) to (H, W, C), in which Keras flattens maps.
 
-        A matrix that was stored as a kernel, or has another number of rows, is returned as it is.
+        A matrix that was stored as a kernel, or has another number of rows, is returned unchanged.
         """
         height, width, channels = maps
         rows = height * width * channels
@@ -79,7 +79,7 @@ class Array(NamedTuple):
         return self.then("rows to (H, W, C)", reorder, axis=self.axis)
 
     def ordered(self, axis: int, order: Sequence[int]) -> "Array":
-        """Return the array with the entries along an axis in another order."""
+        """Return the array, permuted along an axis: entry `order[i]` becomes entry i."""
         backward = list(order) == list(range(len(order)))[::-1]
         what = "channels reversed" if backward else "channels permuted"
         along = self.axis is not None and axis == self.axis % len(self.shape)
@@ -97,7 +97,7 @@ class Array(NamedTuple):
         return values
 
     def _parts(self) -> Iterator[tuple[Any, Values]]:
-        """Yield parts of the tensor, and the place of each in the converted values."""
+        """Yield (index in the converted values, part of the tensor in the file)."""
         read, shape = self.stored.rows, self.stored.shape
         if self.axis is None or not shape:
             yield ..., self.stored.load()
@@ -122,7 +122,7 @@ def shape_of(tensors: Mapping[str, Values], key: str) -> tuple[int, ...]:
 
 
 def array_of(tensors: Mapping[str, Values], key: str) -> Array:
-    """Return the `Array` of a tensor, before any step. The tensors of a file are not read."""
+    """Return a tensor as an `Array` without steps. Values in a file are not read yet."""
     if isinstance(tensors, Tensors):
         return Array(key, tensors.stored[key], tensors.shape(key))
     values = np.asarray(tensors[key])
@@ -132,8 +132,8 @@ def array_of(tensors: Mapping[str, Values], key: str) -> Array:
 def divide_by_factors(arrays: Arrays) -> Arrays:
     """Divide the statistics of batch normalisation by Caffe's factor, and remove the factors.
 
-    Caffe stores sums of statistics, and the sum of their weights as a blob with one value. Where
-    the factor is 0, the statistics are 0, as in Caffe.
+    Caffe stores weighted sums of the statistics, and the sum of the weights (the factor) in a blob
+    with one value. If the factor is 0, the statistics become 0, as in Caffe.
     """
     divided = {path: array for path, array in arrays.items() if not path.endswith("/factor")}
     for path, factor in arrays.items():
@@ -154,17 +154,17 @@ def _divided(array: Array, factor: Array) -> Array:
 
 
 def norm_of(layer: str) -> str:
-    """Return the name of the batch normalisation that follows a convolution of ours."""
+    """Return the name of the batch normalisation layer after one of our convolutions."""
     unit, slash, name = layer.rpartition("/")
     return f"{unit}/{name.replace('conv_', 'bn_')}" if slash else f"{layer}_bn"
 
 
 def fold_biases(arrays: Arrays, places: Mapping[str, object]) -> Arrays:
-    """Remove biases that the model lacks, and subtract them from the moving means of BN instead.
+    """Fold biases that the model lacks into batch normalisation, by changing its moving means.
 
     Batch normalisation computes gamma (w x + b - mean) / s + beta. The result is the same if b is
-    subtracted from the mean instead. The normalisation after a layer `conv1` is called `conv1_bn`,
-    that after a layer `conv_1` of a residual unit `bn_1`.
+    subtracted from the mean instead. The normalisation after layer `conv1` is called `conv1_bn`;
+    the one after layer `conv_1` of a residual unit is called `bn_1`.
 
     Args:
         arrays: Arrays by paths of weights.
@@ -204,7 +204,7 @@ def check_finite(array: Array, where: str) -> None:
         )
     with np.errstate(all="ignore"):
         values = array.load() if array.axis is None else array.stored.load()
-        # A sum is faster than a look at each value, and is finite only if each value is.
+        # A sum is faster to check than each value, and is finite only if each value is finite.
         if np.isfinite(values.sum(dtype="float32")):
             return
         if np.isfinite(values.astype("float32", copy=False)).all():

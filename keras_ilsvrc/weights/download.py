@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 OFFLINE, CACHE = "KERAS_ILSVRC_OFFLINE", "KERAS_ILSVRC_CACHE"  # environment variables
 RETRIES = 2
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 20  # bytes of a download that are read at a time
 
 
 class _Progress:
-    """Progress of a download, as pooch counts it, passed on to a bar that counts megabytes."""
+    """Adapter that passes pooch's progress in bytes on to a progress bar in megabytes."""
 
     def __init__(self, show: Callable[[int, int], None]):
         self.show, self.total, self.done = show, 0, 0
@@ -36,7 +36,7 @@ class _Progress:
 
 
 def fetch(source: Source, sha256: str | None = None) -> Path:
-    """Return the path of a published file in the cache folder, after a download if needed.
+    """Download a published file to the cache folder, unless it is there, and return its path.
 
     The folder is the environment variable KERAS_ILSVRC_CACHE, or the user's cache folder. If
     KERAS_ILSVRC_OFFLINE is set to anything but 0, nothing is downloaded.
@@ -98,7 +98,7 @@ def _check_hash(source: Source, sha256: str | None) -> str:
 
 
 def _has(path: Path, known: str) -> bool:
-    """Return whether there is a file with this SHA-256."""
+    """Return whether the file at `path` exists and has this SHA-256."""
     import pooch
 
     try:
@@ -110,7 +110,7 @@ def _has(path: Path, known: str) -> bool:
 def _download(file: str, url: str, known: str, folder: Path, by: "Downloader") -> Path:
     import pooch
 
-    pooch.get_logger().setLevel("ERROR")  # the bar and our errors say all
+    pooch.get_logger().setLevel("ERROR")  # our progress bar and errors replace its messages
     store = pooch.create(
         folder, "", registry={file: f"sha256:{known}"}, urls={file: url}, retry_if_failed=RETRIES
     )

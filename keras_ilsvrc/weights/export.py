@@ -28,8 +28,8 @@ class Format(NamedTuple):
 
     Attributes:
         suffix: Suffix of the file, or of the folder that is a SavedModel.
-        only_tensorflow: Whether TensorFlow runs the file, so that it may use all its operations.
-        needs: Packages that write or run the file, and are not installed with this package.
+        only_tensorflow: Whether TensorFlow runs the file, which may then contain all operations.
+        needs: Packages that are needed to write or run the file, but not installed with ours.
         write: Function that exports a model whose input is described by a `tf.TensorSpec`.
         read: Function that loads the file and returns a function that runs it.
         code: Lines of Python that load {path} and run it on `images`.
@@ -101,7 +101,7 @@ def _answers(
 
 
 def check_format(name: str, path: Path | None = None) -> Format:
-    """Return the format called `name`, after checks of the packages it needs and of `path`.
+    """Check that the packages of a format are installed and `path` is no folder; return the format.
 
     Raises:
         InputError: If the format is unknown, a package is missing or `path` is a folder.
@@ -126,7 +126,8 @@ def _read_saved_model(path: Path) -> Run:
 def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
     """Convert a model to ONNX with its weights as inputs, then turn these inputs into constants.
 
-    Keras' own export converts them as constants, of which tf2onnx makes about fifty copies.
+    Keras' own export passes the weights to tf2onnx as constants, and tf2onnx makes about fifty
+    copies of constants.
     """
     import numpy as np
     import onnx

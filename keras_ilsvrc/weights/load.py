@@ -78,11 +78,10 @@ def assign(
         tensors: `Tensors` of a file, or a mapping of names to arrays, for example a `state_dict`.
             Prefixes `module.` of torch's DataParallel are left out.
         layout: Name of a row of `LAYOUTS`.
-        head: Whether the classifiers must be set too. If False, a classifier with another number
-            of classes, or without a tensor for each of its weights, keeps its initial values, and
-            tensors of classifiers and of the dense layers before them are left out if the model
-            lacks these layers. Tensors of auxiliary classifiers that the model lacks are always
-            left out.
+        head: Whether the classifiers must be set too. If False, a classifier keeps its initial
+            values if its tensors have another number of classes, or if one is missing; tensors of
+            classifiers, and of the dense layers before them, are left out if the model lacks these
+            layers. Tensors of auxiliary classifiers that the model lacks are always left out.
         skip: Paths of weights that keep their initial values, whatever the tensors are.
         misfit: Why the tensors must not be loaded even if each one has a weight.
 
@@ -120,7 +119,7 @@ def assign(
 
 
 class _Plan(NamedTuple):
-    """Names and shapes on both sides of an assignment.
+    """Plan of an assignment: which tensor goes to which weight, and whether they fit.
 
     Attributes:
         where: Name of the file or model, at the beginning of error messages.
@@ -135,12 +134,12 @@ class _Plan(NamedTuple):
     shapes: Mapping[str, tuple[int, ...]]
 
     def arrays(self, tensors: Mapping[str, np.ndarray]) -> Arrays:
-        """Return the tensors under the paths of our weights, in Keras' order of axes."""
+        """Return {path of our weight: its tensor as an `Array`, with the axes in Keras' order}."""
         layout, shapes = self.layout, self.shapes
         found: Arrays = {}
         for name, path in layout.paths(tensors, layers_of(shapes)).items():
             array = arrays.array_of(tensors, name)
-            path = path or f"{name}?"  # no weight has this path
+            path = path or f"{name}?"  # a tensor without a weight gets a path that no weight has
             if path in found:
                 raise InputError(
                     f"{self.where}: {found[path].key} and {name} both map to {path}; expected one "
@@ -175,13 +174,13 @@ class _Plan(NamedTuple):
         return left
 
     def kept(self, found: Arrays, head: bool, skip: Collection[str]) -> list[str]:
-        """Return the paths of the weights that have no tensor, if they need none."""
+        """Return the paths of weights without a tensor that may keep their initial values."""
         missing = (path for path in self.shapes if path not in found)
         free = self.layout.is_classifier
         return [path for path in missing if path in skip or (not head and free(path))]
 
     def _other_classes(self, path: str, found: Arrays) -> bool:
-        """Return whether a weight is of a classifier with other classes, or a tensor lacks."""
+        """Return whether a weight's classifier has other classes in the file, or lacks a tensor."""
         if not self.layout.is_classifier(path):
             return False
         own = {x: y for x, y in self.shapes.items() if x.startswith(f"{path.rpartition('/')[0]}/")}
@@ -210,7 +209,7 @@ class _Plan(NamedTuple):
             raise error
 
     def _advice(self, tensors: Mapping[str, np.ndarray], found: Arrays) -> str:
-        """Return what to do about a file that does not fit."""
+        """Return the end of an error message: what to do about tensors that do not fit."""
         for path, array in found.items():
             count = array.shape[-1]
             if self._other_classes(path, found) and count != self.shapes[path][-1]:
@@ -248,9 +247,9 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
 
 
 def _tensors() -> Callable[[np.ndarray], Any]:
-    """Return a function that makes a tensor of the backend from an array that is not used again.
+    """Return a function that converts an array to a backend tensor. The array is not used again.
 
-    In TensorFlow, the tensor has no memory of its own; other functions would copy the array twice.
+    In TensorFlow, the tensor shares the array's memory; other functions would copy it twice.
     """
     import keras
 

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-# {regular expression that matches a whole name: our name, as the argument `repl` of `re.sub`}
+# {regular expression of whole names: our name, as a template or a function, as in `re.sub`}
 Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
 def translate(name: str, rules: Rules) -> str | None:
-    """Return our name for a name, by the first rule that matches; None if no rule matches."""
+    """Translate another framework's name by the first rule that matches; None if none matches."""
     for pattern, ours in rules.items():
         match = re.fullmatch(pattern, name)
         if match:
@@ -29,8 +29,8 @@ def in_order(
     Args:
         layers: Layer names of the other framework.
         chains: {regular expression: our names}. Layers that match the same expression are sorted
-            by the numbers in their names, and get our names in this order. No names stand for the
-            layers in `own` that no other chain names.
+            by the numbers in their names, and get our names in this order. An empty sequence
+            stands for the layers in `own` that are in no other chain.
         own: Layer names of our model, in its order.
     """
     layers = list(layers)

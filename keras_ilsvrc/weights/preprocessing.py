@@ -1,4 +1,4 @@
-"""Preprocessing and class names that belong to weights, and the record of a model's weights."""
+"""Preprocessing and class names for published weights, and the record of a model's weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ _SIZED = ("resize", "resize_shorter", "centre_crop")  # ops whose size follows t
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the weights of a model come from.
+    """Record of where the weights of a model come from.
 
     Attributes:
-        source: Published weights; None for a file that carries no preprocessing.
+        source: Published weights; None if the weights come from no published source.
         preprocessed: Whether the model preprocesses images itself.
     """
 
@@ -64,9 +64,9 @@ def rows_for(model: "keras.Model") -> "Rows":
     for row in source.preprocessing:
         if needed(row):
             raise InputError(
-                f"{model.name}: the statistics of the training images that its {source.name} "
-                f"weights need for {row['op']} are not published; whiten your images yourself, for "
-                "example with this op in a recipe"
+                f"{model.name}: the {source.name} weights need {row['op']}, whose training "
+                f"statistics were not published; apply {row['op']} yourself, for example as an op "
+                "of a recipe"
             )
     sizes = [row["size"] for row in source.preprocessing if row["op"] in _SIZED]
     side = model.inputs[0].shape[1]
@@ -105,7 +105,7 @@ def preprocess(images: Any, model: "keras.Model") -> "np.ndarray":
 
 
 def with_preprocessing(model: "keras.Model") -> "keras.Model":
-    """Return a model from raw uint8 images that preprocesses them as its weights need.
+    """Return a model that takes raw uint8 images, and preprocesses them as its weights need.
 
     Raises:
         InputError: If the preprocessing of the model is not known.

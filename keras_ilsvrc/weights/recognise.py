@@ -28,7 +28,7 @@ class Match(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """What a file contains in one layout: values by part, and the number of classes."""
+    """Content of a file in one layout: numbers of values, and the number of classes."""
 
     values: int
     dense: int
@@ -36,11 +36,12 @@ class _Content(NamedTuple):
 
 
 def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list[Match]:
-    """Return the sources whose weights a file may contain, that with the name of the file first.
+    """Return the sources whose weights a file may contain; one with the file's name is first.
 
-    A source fits if all names of tensors are names of its layout, and if the number of values,
-    without those of the classifiers, is that of the source. Values are not read. The order is that
-    of `SOURCES`, after sources whose file has the name, and then the suffix, of the tensors' file.
+    A source fits if its layout knows the names of all tensors, and if the number of values without
+    classifiers is that of the source. Values are not read. Sources whose file has the same name as
+    the file of the tensors come first, then those with the same suffix, then the others; each of
+    these groups is in the order of `SOURCES`.
 
     Args:
         tensors: `Tensors` of a file, or a mapping of names to arrays.
@@ -65,7 +66,7 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list
 
 
 def identified(tensors: Tensors, matches: Iterable[Match]) -> Source | None:
-    """Return the source, of those that fit, whose file has the name or SHA-256 of a file."""
+    """Return the matching source whose file has the name or the SHA-256 of the tensors' file."""
     hashes = {}
     for match in matches:
         if match.source.file == tensors.path.name:
@@ -77,7 +78,7 @@ def identified(tensors: Tensors, matches: Iterable[Match]) -> Source | None:
 def closest(
     tensors: Mapping[str, np.ndarray], sources: Iterable[Source] = ()
 ) -> tuple[Source | None, str]:
-    """Return the source that a file is most like, and a line about why the file does not fit it.
+    """Return the source nearest to a file, and one line that says why the file does not fit it.
 
     The source is None if at least half of the names are unknown to it.
 
@@ -86,8 +87,8 @@ def closest(
         sources: Sources to choose from; all if empty.
     """
     if all(name.startswith("layers/") for name in tensors):
-        line = "Keras wrote it for one network, whose name is not in it; pass it to build of this"
-        return None, f"{line} one"
+        line = "Keras wrote the file for one network, whose name is not in it; pass the file to"
+        return None, f"{line} build with this name"
     known = {}  # {layout: unknown names, number of values}
     for name, layout in LAYOUTS.items():
         paths = layout.paths(tensors)
@@ -104,14 +105,14 @@ def closest(
     if len(unknown) >= len(tensors) / 2:
         first = next(iter(tensors), "none")
         return None, f"the names of its tensors, such as {first}, are of no known weights"
-    part = f"it has {source.values:,} values without its classifier, found {values:,}"
+    part = f"its file has {source.values:,} values without the classifier, found {values:,}"
     if unknown:
         part = f"{len(unknown):,} of {len(tensors):,} names are unknown to it: {unknown[0]}"
     return source, f"nearest is {source.net} as {source.name}, but {part}"
 
 
 def _content(tensors: Mapping[str, np.ndarray], layout: Layout) -> _Content | None:
-    """Return what the tensors contain, or None if a name is not one of the layout."""
+    """Return what the tensors contain, or None if a name does not match the layout."""
     paths = layout.paths(tensors)
     places = list(paths.values())
     if not places or None in places or len(set(places)) < len(places):
@@ -134,7 +135,7 @@ def _outputs(path: str, shape: tuple[int, ...], layout: Layout) -> int:
 
 
 def _is_left_out(path: str, layout: Layout) -> bool:
-    """Return whether the values of a tensor do not count."""
+    """Return whether a tensor is left out of the number of values that identifies a source."""
     return layout.is_classifier(path) or is_auxiliary(path) or path.endswith("/factor")
 
 

@@ -1,4 +1,4 @@
-"""Comparison of a model, layer by layer, with the original of its weights in another runtime.
+"""Layer-by-layer comparison of a model with the original network in another runtime.
 
 Keras and the other runtimes are imported only when they are needed.
 """
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import keras
 
 OUTPUT = "predictions"  # our name of the last layer
-# Nodes of ONNX files between the logits and the output.
+# Operators that may stand between the logits and the output in ONNX files.
 AFTER = {"Softmax", "Reshape", "Flatten", "Identity", "Squeeze", "Dropout"}
-# names of modules in torch that a file or a model may lack
+# regular expressions of module names in torch that a file or a model may lack
 AUXILIARY, CLASSIFIER = r"(?i:aux)", r"(fc|classifier|pre_logits|head|output)\."
-AUTOMATIC = r"(conv2d|batch_normalization)(_\d+)?"  # names of layers that Keras makes up
+AUTOMATIC = r"(conv2d|batch_normalization)(_\d+)?"  # automatic layer names of Keras
 # {source: module that has its models, function that returns a model by name}
 TORCH = {
     "torchvision": ("torchvision.models", "get_model"),
@@ -36,17 +36,17 @@ TORCH = {
     "pytorchcv": ("pytorchcv.model_provider", "get_model"),
 }
 
-Run = Callable[[np.ndarray], Mapping[str, Any]]  # from images to {our layer: outputs}
+Run = Callable[[np.ndarray], Mapping[str, Any]]  # function from images to {our layer: outputs}
 
 
 class Original(NamedTuple):
-    """Original of a model's weights.
+    """Original network of a model: the file of its weights, and which layers correspond.
 
     Attributes:
         model: Our model.
         tensors: The file of the weights.
         source: The source of the weights.
-        layers: {name of a tensor: our layer that takes its values}; others are left out.
+        layers: {name of a tensor: our layer that takes its values}, for the tensors that are used.
     """
 
     model: "keras.Model"
@@ -61,13 +61,13 @@ class Original(NamedTuple):
         return shape[-1] if len(shape) == 2 else None
 
     def places(self, place_of: Callable[[str], str]) -> dict[str, str]:
-        """Return {layer of the original: our layer}, if all its tensors go to this layer.
+        """Return {layer of the original: our layer} for layers whose tensors all go to one of ours.
 
         `place_of` is a function from the name of a tensor to the name of the original's layer.
         """
         found: dict[str, set[str]] = {}
         for name, stored in self.tensors.stored.items():
-            if stored.shape:  # a counter has no effect on outputs
+            if stored.shape:  # a single value is a counter, without effect on outputs
                 found.setdefault(place_of(name), set()).add(self.layers.get(name, ""))
         return {place: min(ours) for place, ours in found.items() if len(ours) == 1 and any(ours)}
 
@@ -112,7 +112,7 @@ def compare(
                     theirs = theirs.transpose(0, 2, 3, 1)
                 ours = np.asarray(values[id(call.outputs[0])])
                 if theirs.size == ours.size:
-                    theirs = theirs.reshape(ours.shape)  # a convolution, not a dense layer
+                    theirs = theirs.reshape(ours.shape)  # their convolution, our dense layer
                 difference = check(ours, theirs, float("inf"), call.name)
                 found[call.name] = max(found.get(call.name, 0.0), difference)
     return found
@@ -127,8 +127,8 @@ def _outputs(
     given = [(image[..., ::-1] if bgr else image).transpose(axes) for image in images]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about other versions of the framework
-            with _without("triton"):  # which ends a process with TensorFlow if torch imports it
+            warnings.simplefilter("ignore")  # warnings about other framework versions
+            with _without("triton"):  # triton ends a process with TensorFlow when imported by torch
                 run = load(original)
                 return [dict(run(np.ascontiguousarray(image))) for image in given]
     except InputError:
@@ -140,7 +140,7 @@ def _outputs(
 
 @contextmanager
 def _without(module: str) -> Iterator[None]:
-    """Let imports of a module fail, unless it is imported already."""
+    """Make imports of a module fail in this context, unless it is imported already."""
     modules: dict[str, Any] = sys.modules
     known = modules.setdefault(module, None)
     try:
@@ -157,7 +157,7 @@ def _check_packages(*names: str) -> None:
 
 
 def _called(file: str, known: Iterable[str]) -> str:
-    """Return the longest of the known names of models with which the name of a file begins."""
+    """Return the longest known model name with which a file name begins."""
 
     def letters(text: str) -> str:
         return re.sub(r"[\W_]", "", text).lower()
@@ -169,7 +169,7 @@ def _called(file: str, known: Iterable[str]) -> str:
 
 
 def _onnx(original: Original) -> Run:
-    """Return a function that runs the file itself, with outputs of all nodes with weights."""
+    """Return a function that runs the ONNX file, and returns the outputs of nodes with weights."""
     import onnx
     import onnxruntime
 
@@ -227,8 +227,8 @@ def _torch(original: Original) -> Run:
     free = AUXILIARY if original.classes else rf"{AUXILIARY}|{CLASSIFIER}"
     if wrong := [name for name in (*missing, *extra) if not re.match(free, name)]:
         raise InputError(
-            f"{original.tensors.path}: names of tensors that only the file has, or only the model "
-            f"of {source.name}: {', '.join(wrong[:5])}; use another reference"
+            f"{original.tensors.path}: tensors that only the file or only the model of "
+            f"{source.name} has: {', '.join(wrong[:5])}; use another reference"
         )
 
     def keep(layer: str) -> Callable[..., None]:
@@ -260,7 +260,7 @@ def _keras(original: Original) -> Run:
     )
     theirs.load_weights(original.tensors.path)
     places = original.places(lambda name: name.partition("/")[0])
-    # the numbers in Keras' own names depend on the models before
+    # the numbers in Keras' automatic names depend on models that were built before
     named = {x.name: x.output for x in theirs.layers if not re.fullmatch(AUTOMATIC, x.name)}
     found = {ours: named[name] for name, ours in places.items() if name in named}
     return keras.Model(theirs.input, found | {OUTPUT: theirs.output})

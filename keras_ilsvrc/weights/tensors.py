@@ -27,8 +27,8 @@ class Stored(NamedTuple):
 class Tensors(Mapping[str, np.ndarray]):
     """Named arrays of a weight file.
 
-    `tensors[name]` reads an array from the file, each time it is called. Shapes and dtypes are
-    known without reading.
+    Each access `tensors[name]` reads the array from the file. Shapes and dtypes are known without
+    reading arrays.
 
     Attributes:
         path: Path of the file.

@@ -64,7 +64,7 @@ FILE:28: optimizer.rho: unknown key of sgd; it is a key of rmsprop
 FILE:29: schedule.steps: missing; give steps, or epochs
 FILE:31: schedule.learning_rate: [[0, 0.01], [45, -0.1]]: expected rates above 0
 FILE:35: departs.1.why: missing
-FILE:37: expect: no error is set; expected top1_error, top5_error or both
+FILE:37: expect: neither top1_error nor top5_error is set; set at least one
 --set schedule.patience=3: schedule.patience: unknown key of steps; it is a key of plateau
 --set shedule.x=3: shedule: unknown key; did you mean 'schedule' or 'seed' or 'baseline'?
 """

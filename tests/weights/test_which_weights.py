@@ -104,7 +104,7 @@ def test_the_file_name_tells_nets_with_the_same_tensors_apart(file, caplog):
     shown = said("weights", "inspect", path)
     assert "fits alexnet as caffe, 1,000 classes\nfits caffenet as caffe, 1,000" in shown
     assert "build(" not in shown
-    assert "which of the 2 networks it is of" in shown
+    assert "which of the 2 networks the file is for" in shown
     assert find(info("caffenet"), path).source.net == "caffenet"
     (warning,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert "it fits alexnet, caffenet alike" in warning.getMessage()

@@ -1,4 +1,4 @@
-"""`LAYOUTS`: how other frameworks name and store weights, one row per framework and family."""
+"""`LAYOUTS`: table of how other frameworks name and store the weights of each network family."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from keras_ilsvrc.weights.layouts.layout import BGR, Layout, is_auxiliary
 
 __all__ = ["BGR", "LAYOUTS", "Layout", "is_auxiliary", "layout_of"]
 
-# Arrays by the paths of our weights, for example `conv1/kernel`.
+# Layout of files in which arrays are named by the paths of our weights, such as `conv1/kernel`.
 OURS = Layout(
     {r"(.+/\w+)": r"\1"},
     {"(.+)": r"\1"},
@@ -17,7 +17,7 @@ OURS = Layout(
 )
 LAYOUTS: dict[str, Layout] = {
     "ours": OURS,
-    "ours_nin_cifar10": replace(OURS, classifier="cccp6"),  # which in `nin` is an inner layer
+    "ours_nin_cifar10": replace(OURS, classifier="cccp6"),  # an inner layer of `nin`
     **torch.LAYOUTS,
     **keras.LAYOUTS,
     **caffe.LAYOUTS,
@@ -26,6 +26,6 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def layout_of(net: str) -> str:
-    """Return the name of the layout of arrays with the paths of the weights of a net of ours."""
+    """Return the layout name for arrays that are named by the weight paths of one of our nets."""
     own = f"ours_{net}"
     return own if own in LAYOUTS else "ours"

@@ -1,7 +1,7 @@
-"""Layouts of Caffe's files, and of the ONNX files that were made from Caffe2's nets.
+"""Layouts of Caffe's files, and of ONNX files that were converted from Caffe2's nets.
 
-The layers of Caffe2's nets have the names of Caffe's. `bn_*` layers of Caffe hold sums of means and
-variances and the factor to divide them by; `scale_*` layers hold gamma and beta.
+Layers have the same names in Caffe2 as in Caffe. In Caffe, `bn_*` layers hold sums of means, sums
+of variances, and the factor by which both are divided; `scale_*` layers hold gamma and beta.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 from keras_ilsvrc.weights.layouts.layout import BGR, Layout
 from keras_ilsvrc.weights.names import Rules
 
-# A tensor of Caffe is a layer and the number of a blob.
+# The name of a tensor in Caffe's files is the layer name and the index of the blob.
 CAFFE: Rules = {
     r"(bn\w+)/0": r"\1/moving_mean",
     r"(bn\w+)/1": r"\1/moving_variance",
@@ -30,11 +30,11 @@ CAFFE2: Rules = {
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name for a layer in a residual unit: conv3_2/bn_1 for bn3b1_branch2a."""
+    """Return our name for a layer in a residual unit, such as conv3_2/bn_1 for bn3b1_branch2a."""
     kind, stage, letter, number, branch, norm = match.groups()
     if letter == "_":  # Caffe2 numbers the units from 0
         unit = int(number) + 1
-    else:  # a, b, c, ... or a, b1, b2, ...
+    else:  # Caffe calls the units a, b, c, ... or a, b1, b2, ...
         unit = int(number) + 1 if number else ord(letter) - ord("a") + 1
     place = "shortcut" if branch == "1" else str("abc".index(branch[1]) + 1)
     return f"conv{stage}_{unit}/{'conv' if kind == 'res' and not norm else 'bn'}_{place}"
@@ -44,7 +44,7 @@ LAYERS: Rules = {
     r"(conv\d(?:_\d)?|fc[678]|cccp\d)": r"\1",
     r"(conv4|cccp[78])-1024": r"\1",
     "fc-rcnn": "fc8",
-    # branch of 8conv3fc_CNDS
+    # auxiliary branch of the net 8conv3fc_CNDS
     "DSN_conv3": "aux_conv",
     r"fc([67])_DSN_conv3": r"aux_fc\1",
     "fc8_DSN_conv3": "aux_logits",
@@ -63,8 +63,8 @@ LAYERS: Rules = {
 
 LAYOUTS = {
     "caffe": Layout(CAFFE, LAYERS, orders=BGR, biases_folded=True, classifier="logits|fc8|cccp8"),
-    # trained on RGB images; cccp6 has a map per class
+    # trained on RGB images; cccp6 has one map per class
     "caffe_nin_cifar10": Layout(CAFFE, LAYERS, classifier="cccp6"),
-    # the ignored tensors are shapes
+    # the ignored tensors hold shapes, not weights
     "caffe2": Layout(CAFFE2, LAYERS, ignored=r"OC2_DUMMY_\d+", orders=BGR),
 }

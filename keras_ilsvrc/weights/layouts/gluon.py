@@ -1,7 +1,8 @@
-"""Layouts of the ONNX files that were made from the nets of MXNet's Gluon.
+"""Layouts of ONNX files that were converted from the nets of MXNet's Gluon.
 
-The layers of one kind are numbered in their order, in residual nets stage by stage. Convolutions of
-1x1 in the bodies of bottlenecks have biases, which are folded into the normalisations.
+Layers of the same kind are numbered in their order; in residual nets, the numbers start again in
+each stage. The 1x1 convolutions of bottlenecks have biases, which are folded into batch
+normalisation.
 """
 
 import re
@@ -12,10 +13,10 @@ from keras_ilsvrc.weights.names import Rules
 
 
 def unit(match: re.Match[str], convolutions: int) -> str:
-    """Return our name for a layer in a residual unit: conv3_1/conv_2 for stage2_conv1.
+    """Return our name for a layer in a residual unit, such as conv3_1/conv_2 for stage2_conv1.
 
-    A unit has 2 or 3 `convolutions`. The layer of the shortcut, in the first unit of a stage, comes
-    after these.
+    `convolutions` is the number of convolutions in a unit, 2 or 3. In the first unit of a stage,
+    the layer of the shortcut comes after them.
     """
     stage, number = int(match[1]), int(match[3])
     kind = {"batchnorm": "bn"}.get(match[2], "conv")
@@ -33,7 +34,7 @@ RESNET_TENSORS: Rules = {
 }
 VGG_TENSORS: Rules = {
     r"vgg\d+_(dense\d)_(weight|bias)": r"\1/\2",
-    # names that put the normalisation of a convolution after it
+    # These names sort the normalisation of a convolution directly after the convolution.
     r"vgg\d+_conv(\d+)_(weight|bias)": r"layer\1.0/\2",
     r"vgg\d+_batchnorm(\d+)_(gamma|beta)": r"layer\1.1/\2",
     r"vgg\d+_batchnorm(\d+)_running_mean": r"layer\1.1/moving_mean",

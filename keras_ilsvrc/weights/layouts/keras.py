@@ -1,7 +1,8 @@
-"""Layouts of keras.applications: legacy .h5 files, and {w.path: w} for the weights w of a model.
+"""Layouts of keras.applications, for legacy .h5 files and dictionaries {path of weight: weight}.
 
-`keras_onnx_vgg` is the layout of ONNX files that tf2onnx made of a VGG net of keras.applications.
-Such a file does not tell whether its filters take BGR or RGB: their channels keep their order.
+`keras_onnx_vgg` is the layout of ONNX files that tf2onnx converted from a VGG net of
+keras.applications. Such a file does not say whether its first filters take BGR or RGB, so the order
+of their channels is not changed.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ from keras_ilsvrc.weights.names import Rules
 
 TENSORS: Rules = {
     r"(?:.+/)?([^/]+)/(kernel|bias|gamma|beta|moving_mean|moving_variance)(?::0)?": r"\1/\2",
-    # in the files of VGG, which are from 2016
+    # names in VGG's files of 2016
     r"(?:.+/)?([^/]+)_W(?:_1)?:0": r"\1/kernel",
     r"(?:.+/)?([^/]+)_b(?:_1)?:0": r"\1/bias",
 }
@@ -68,8 +69,8 @@ CONVOLUTIONS = (
     *(f"mixed_{module}_{name}" for module, row in INCEPTION_V3.items() for name in row.split()),
 )
 
-# A tensor of tf2onnx is named after an operation. A layer may have a number of its run, `fc1_1`.
-# Tensors of a batch normalisation are products of its weights.
+# tf2onnx names tensors after operations. A layer name may end with a counter, as in `fc1_1`. The
+# tensors `mul` and `sub` of batch normalisation are computed from its weights.
 ONNX_TENSORS: Rules = {
     r"(?:.+/)?(\w+)/(?:convolution|Conv2D|Cast|MatMul)/ReadVariableOp(?::0)?": r"\1/kernel",
     r"(?:.+/)?(\w+)/(?:Squeeze|BiasAdd/ReadVariableOp)(?::0)?": r"\1/bias",
@@ -77,7 +78,7 @@ ONNX_TENSORS: Rules = {
 }
 ONNX_VGG: Rules = {
     **{rf"{theirs}(?:_\d+)?": ours for theirs, ours in VGG.items()},
-    # dense layers of another classifier are left out, as auxiliary ones are
+    # dense layers of another classifier are left out, like auxiliary classifiers
     r"((?!block\d|fc\d|predictions|\w*conv)\w+)": r"aux_\1",
 }
 
@@ -85,7 +86,7 @@ KERAS: dict[str, Any] = {"tensors": TENSORS, "channels_first": False}
 LAYOUTS = {
     "keras_vgg": Layout(layers=VGG, orders=BGR, **KERAS),
     "keras_onnx_vgg": Layout(ONNX_TENSORS, ONNX_VGG, ignored=r".*__\d+", matrices_first=False),
-    # the ignored tensors make edge maps of the maps of each stage
+    # the ignored tensors belong to layers that compute edge maps from the maps of each stage
     "keras_hed": Layout(
         BLOCKS, VGG_BLOCKS, ignored=r"(dsn\d|fuse)/.+", channels_first=False, orders=BGR
     ),

@@ -1,4 +1,4 @@
-"""`Layout`: how the files of a framework name and store the weights of a family of networks."""
+"""`Layout`: names and storage of the weights of a network family in another framework's files."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,34 +9,36 @@ from keras_ilsvrc.weights.names import Rules, in_order, layers_of, translate
 
 NORM = re.compile(r"(?:.*[_/])?bn(?:_\w+)?")  # names of our batch normalisation layers
 NORM_WORDS = {"weight": "gamma", "bias": "beta"}
-# {regular expression of a weight path of ours: (axis, function from the size of the axis to the
-# numbers of their entries in our order)}
+# {regular expression of our weight paths: (axis, function that takes the size of the axis, and
+# returns the indices of the file's entries in our order)}
 Orders = Mapping[str, tuple[int, Callable[[int], Sequence[int]]]]
 BGR: Orders = {r"conv1(_1|a)?/kernel": (2, lambda channels: range(channels)[::-1])}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How files name and store weights. All regular expressions match whole names.
+    """Names and storage of weights in files. All regular expressions match whole names.
 
     Attributes:
-        tensors: {regular expression of a tensor name: `layer/word` in their layer name and our
-            word}. Words are kernel, bias, gamma, beta, moving_mean, moving_variance; `weight`
-            stands for a kernel or a gamma, `bias` also for a beta, and `factor` for the number by
-            which Caffe's statistics are to be divided.
-        layers: {regular expression of a layer name of theirs: our layer name}.
-        chains: {regular expression of layer names of theirs: our layer names in the order of
-            their numbers}; no names stand for all other layers of the model, in its order.
-        ignored: Regular expression of tensor names without a weight of ours.
+        tensors: {regular expression of their tensor names: `layer/word`, with their layer name and
+            our word for the kind of weight}. Words are kernel, bias, gamma, beta, moving_mean and
+            moving_variance. In addition, `weight` stands for a kernel or a gamma, `bias` also for a
+            beta, and `factor` for the number by which Caffe's statistics are to be divided.
+        layers: {regular expression of their layer names: our layer name}.
+        chains: {regular expression of their numbered layer names: our layer names in the order of
+            these numbers}. An empty sequence stands for all other layers of the model, in order.
+        ignored: Regular expression of the tensor names that correspond to none of our weights.
         channels_first: Whether kernels are (out, in, rows, columns) and matrices (out, in), with
             the rows of a flattened map in the order (C, H, W). False: as in Keras.
-        matrices_first: Whether matrices are (out, in), if kernels are; False: as in Keras.
+        matrices_first: Whether matrices are (out, in), if `channels_first` is True. False: they
+            are (in, out), as in Keras.
         orders: Axes of weights whose entries are in another order than ours; `BGR` reverses the
             channels of the first filters of a network trained on BGR images.
         biases_folded: Whether biases that our convolutions lack are folded into the means of BN.
         gammas: Whether batch normalisation has gammas; if not, ours are set to 1.
         classifier: Regular expression of our layer names that make up the classifier.
-        dense: Regular expression of our other layer names that a net without top lacks.
+        dense: Regular expression of the names of our dense layers before the classifier, which
+            nets without top lack.
     """
 
     tensors: Rules
@@ -81,7 +83,7 @@ class Layout:
         return f"{place}/{words.get(word, word)}"
 
     def permuted(self, path: str, array: Array) -> Array:
-        """Return an array with the entries of its axes in our order."""
+        """Return the array of our weight `path` with the entries of each axis in our order."""
         for pattern, (axis, order) in self.orders.items():
             if axis < len(array.shape) and re.fullmatch(pattern, path):
                 array = array.ordered(axis, order(array.shape[axis]))

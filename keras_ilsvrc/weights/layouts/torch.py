@@ -1,6 +1,6 @@
 """Layouts of PyTorch's files: torchvision 0.29, timm 1.0, pytorchcv 0.0.74 and akamaster's nets.
 
-timm's `resnetv2_50` has no net here: no normalisation follows its first convolution.
+timm's `resnetv2_50` fits none of our nets, because no normalisation follows its first convolution.
 """
 
 import re
@@ -70,7 +70,7 @@ INCEPTION_V3 = {
 
 
 def unit(match: re.Match[str]) -> str:
-    """Return our name for a layer in a residual unit: conv2_1/conv_1 for layer1.0.conv1."""
+    """Return our name for a layer in a residual unit, such as conv2_1/conv_1 for layer1.0.conv1."""
     stage, number, kind, place = match.groups()
     inside = {".0": "conv_shortcut", ".1": "bn_shortcut"}.get(place, f"{kind}_{place}")
     return f"conv{int(stage) + 1}_{int(number) + 1}/{inside}"
@@ -94,7 +94,7 @@ TORCHVISION: Rules = {
     **RESNET,
 }
 
-# pytorchcv begins a new stage of bninception where the map size changes.
+# {stage of bninception in pytorchcv: our modules}. A stage begins where the map size changes.
 MODULES = {"1": ("3a", "3b"), "2": ("3c", "4a", "4b", "4c", "4d"), "3": ("4e", "5a", "5b")}
 BRANCHES = {
     "1": "1x1",
@@ -147,17 +147,18 @@ PREACT: Rules = {
 
 
 def from_middle(maps: int) -> list[int]:
-    """Return the order in which the middle half of feature maps comes before the outer quarters.
+    """Return the permutation that moves the middle half of the maps before the two outer quarters.
 
-    akamaster's option A adds a quarter of the maps of a stage before those of the stage before it,
-    and a quarter after them. Ours adds all new maps after them.
+    Half of the maps of a stage continue those of the previous stage, by shortcuts of option A. In
+    akamaster's nets, a quarter of new maps comes before them, and a quarter after them. In ours,
+    all new maps come after them.
     """
     quarter = maps // 4
     return [*range(quarter, maps - quarter), *range(quarter), *range(maps - quarter, maps)]
 
 
 def from_middle_twice(maps: int) -> list[int]:
-    """Return the order of the maps of stage 3, the middle half of which are those of stage 2."""
+    """Return `from_middle`, applied again within the middle half: the permutation for stage 3."""
     middle = from_middle(maps)
     return [middle[number] for number in from_middle(maps // 2)] + middle[maps // 2 :]
 
@@ -179,7 +180,7 @@ LAYOUTS = {
         TORCHVISION,
         chains={r"features\.\d+": (), r"classifier\.\d+": FULLY_CONNECTED},
     ),
-    # Only vgg* has other names in timm.
+    # In timm, only vgg* has other names than in torchvision.
     "timm_vgg": Layout(
         TENSORS,
         chains={

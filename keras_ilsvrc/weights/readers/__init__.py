@@ -18,13 +18,14 @@ from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 
-# {suffix: format, the name of its module}. The content is recognised first, then the suffix.
+# {suffix: format, which is the name of its module}. The suffix matters only if the first bytes do
+# not show the format.
 FORMATS = dict.fromkeys((".pth", ".pt", ".th"), "torch") | dict.fromkeys((".h5", ".hdf5"), "hdf5")
 FORMATS |= {f".{one}": one for one in ("onnx", "safetensors", "npz", "keras")}
 FORMATS[".caffemodel"] = "caffe"
-# What torch files in the legacy form begin with: the pickle of a number
+# First bytes of torch files in the legacy form: the pickle of a magic number
 LEGACY = rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."
-# What files without readable weights begin with: a pattern, what they are, what to do.
+# Files that are refused: (pattern of their first bytes, what they are and what to do)
 OTHERS = (
     (
         rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml)",
@@ -94,12 +95,12 @@ def _check(path: Path, sha256: str | None) -> None:
 
 
 def _format(path: Path) -> str:
-    """Return the format of a file; raise an error that says what the file is if it has none."""
+    """Return the format of a weight file. Raise an error that says what other files are."""
     with open(path, "rb") as file:
         head = file.read(512)
     if not head:
         raise InputError(f"{path} is empty; download it again")
-    # first, since the size of the header can look like the first bytes of other files
+    # checked first, since the size of its header can look like the first bytes of other files
     if head[8:9] == b"{" and head[4:8] == bytes(4):
         return "safetensors"
     if re.match(LEGACY, head, re.DOTALL):
@@ -136,7 +137,7 @@ def _of_zip(path: Path) -> str:
 
 
 def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
-    """Return an array whose functions raise only documented errors."""
+    """Return an array whose functions raise only errors that `read` documents."""
 
     def load() -> np.ndarray:
         with _named(path, format):

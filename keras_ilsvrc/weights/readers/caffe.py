@@ -1,7 +1,7 @@
-"""Reader of `.caffemodel` files: a NetParameter of Caffe in protobuf, of any generation.
+"""Reader of `.caffemodel` files, which are Caffe's protobuf message NetParameter, old or new.
 
-The numbers below are those of `caffe.proto`. They are the whole schema: `wire` explains why the
-file is scanned, and not parsed by the protobuf package.
+The field numbers below are those of `caffe.proto`. They are the whole schema: `wire` explains why
+the file is scanned, and not parsed by the protobuf package.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from keras_ilsvrc.weights.readers.values import stored
 from keras_ilsvrc.weights.readers.wire import Message, whole
 from keras_ilsvrc.weights.tensors import Stored
 
-OLD, NEW = 2, 100  # fields of the net: `layers` of generations V0 and V1, `layer`
+OLD, NEW = 2, 100  # fields of the net: `layers` in generations V0 and V1, then `layer`
 INNER = 1  # field of a V0 layer: the message with name and blobs
-# {generation: fields of a layer: its name, its blobs}
+# {generation: (field of a layer that is its name, field that contains its blobs)}
 LAYER = {"V0": (1, 50), "V1": (4, 6), "new": (1, 7)}
 LEGACY = (1, 2, 3, 4)  # fields of a blob: num, channels, height, width
 FLOATS, SHAPE, DOUBLES = 5, 7, 8  # fields of a blob
@@ -24,10 +24,10 @@ DIM = 1  # field of a shape
 def read(path: Path) -> dict[str, Stored]:
     """Return the blobs of all layers, {`LAYER/INDEX`: array}, for example `conv1/0`.
 
-    Old files declare four dimensions for each blob. Leading ones are removed from those of biases,
-    (1, 1, 1, N), and of inner products, (1, 1, N, K). Kernels of convolutions keep four. A kernel
-    of one filter of one channel, and an inner product with one output, look like these two; they
-    have fewer dimensions here too.
+    Old files declare four dimensions for each blob. Leading dimensions of 1 are removed from
+    biases, (1, 1, 1, N), and from inner products, (1, 1, N, K). Kernels of convolutions keep four
+    dimensions. A kernel with one filter and one channel looks like an inner product, and an inner
+    product with one output looks like a bias; their dimensions are removed too.
 
     Raises:
         ValueError: If the file is damaged, or two layers with blobs have the same name.
@@ -46,7 +46,7 @@ def read(path: Path) -> dict[str, Stored]:
 
 
 def _layers(path: Path, file: BinaryIO) -> Iterator[tuple[str, list[Message]]]:
-    """Yield name and blobs of each layer that has blobs."""
+    """Yield the name and the blobs of each layer that has blobs."""
     net = whole(path, file)
     old = net.messages(OLD)
     inner = [found for layer in old for found in layer.messages(INNER)]
@@ -58,7 +58,7 @@ def _layers(path: Path, file: BinaryIO) -> Iterator[tuple[str, list[Message]]]:
 
 
 def _shape(blob: Message) -> tuple[int, ...]:
-    if not any(blob.ints[field] for field in LEGACY):  # these count, as in Caffe, if it has both
+    if not any(blob.ints[field] for field in LEGACY):  # LEGACY has priority, as in Caffe
         return tuple(size for shape in blob.messages(SHAPE) for size in shape.integers(DIM))
     sizes = tuple((blob.ints[field] or [0])[-1] for field in LEGACY)
     if sizes[:2] != (1, 1):

@@ -1,7 +1,7 @@
 """Reader of HDF5 files of numbers: Keras' legacy `.h5`, its `.weights.h5`, and others.
 
 Only datasets whose values are in the file itself are read. Attributes, in which Keras describes the
-model, are not.
+model, are not read.
 """
 
 import io
@@ -19,18 +19,19 @@ from h5py import h5d, h5l, h5o, h5z
 from keras_ilsvrc.weights.readers.values import Run
 from keras_ilsvrc.weights.tensors import Stored
 
-LINKS, DEEP, LONG = 20_000, 32, 500  # maximum of objects, of groups in one another, of characters
-# Maximum ratio of a dataset's size to its size in the file, from `SMALL` bytes on. Trained weights
-# have about 1.
+# maximum numbers of objects in a file, of nested groups, and of characters in a path
+LINKS, DEEP, LONG = 20_000, 32, 500
+# A dataset may expand to `RATIO` times its bytes in the file, plus `SMALL` bytes. For trained
+# weights, the ratio is about 1.
 RATIO, SMALL = 20, 2**16
 FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
 
 
 class _Part(io.FileIO):
-    """Part of a file as a file of its own.
+    """File object for a part of a file.
 
-    HDF5 does not open the file itself: it would refuse to write to a file that is open elsewhere in
-    the process, and would share what it knows of a file that has changed.
+    HDF5 does not open the file by its path, since it would then refuse to write to the file while
+    it is open here, and would reuse what it has read from a file that has changed since.
     """
 
     def __init__(self, path: Path, run: Run):
@@ -46,7 +47,7 @@ class _Part(io.FileIO):
         done, left = 0, self.run.stop - super().tell()
         while done < len(view):
             count = super().readinto(view[done:]) if len(view) <= left else 0
-            if not count:  # HDF5 would take the bytes that are missing from memory
+            if not count:  # HDF5 would fill in missing bytes from its memory
                 raise ValueError("the file ends within its values")
             done += count
         return done
@@ -59,8 +60,8 @@ def read(path: Path) -> dict[str, Stored]:
     """Return the datasets, {path without the first slash: array}.
 
     If there is a group `model_weights`, as in whole models of legacy Keras, only the datasets in it
-    are returned, by their paths in it. They are in the order of names, `conv2d_2` before
-    `conv2d_10`. The file stays open as long as they are in use.
+    are returned, by their paths in it. Datasets are sorted by name, `conv2d_2` before
+    `conv2d_10`. The file stays open as long as a dataset is in use.
 
     Raises:
         Exception: If the file is damaged; if it contains links to other places, values outside the
@@ -70,7 +71,7 @@ def read(path: Path) -> dict[str, Stored]:
 
 
 def tensors(path: Path, run: Run) -> dict[str, Stored]:
-    """Return the datasets of an HDF5 file that is a part of the file at `path`; see `read`."""
+    """Return the datasets of the HDF5 file in the range `run` of the file at `path`; see `read`."""
     file = h5py.File(_Part(path, run), "r")
     whole_model = b"model_weights" in list(file.id)
     top = _child(file, "model_weights") if whole_model else file
@@ -82,14 +83,14 @@ def tensors(path: Path, run: Run) -> dict[str, Stored]:
 
 
 def _walk(top: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the groups and datasets in a group with their paths."""
+    """Yield (path, object) for each group and dataset in a group."""
     todo, seen, links = [("", "", top, 0)], set(), 0
     while todo:
         path, name, parent, depth = todo.pop()
         node = _child(parent, name) if depth else parent
         address = h5o.get_info(node.id).addr
         if address in seen or depth > DEEP or len(path) > LONG:
-            raise ValueError(f"too deep, or a second name of an object: {path[:100]!r}")
+            raise ValueError(f"too deep, too long, or a second name of an object: {path[:100]!r}")
         seen.add(address)
         yield path, node
         if isinstance(node, h5py.Group):
@@ -103,14 +104,14 @@ def _walk(top: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _child(group: Any, name: str) -> Any:
-    """Return the object with a name in a group, after a check that the name is no other link."""
+    """Return the object called `name` in a group. Soft and external links are refused."""
     if "/" in name or group.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
         raise ValueError(f"{name[:200]!r} is a link to another place")
     return group[name]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a key for sorting: the numbers in a name by their lengths, then by their digits."""
+    """Return a sort key that orders the numbers in names by value: by length, then by digits."""
     return [(len(part) * part.isdigit(), part) for part in re.split(r"(\d+)", name)]
 
 
@@ -120,7 +121,7 @@ def _filters(dataset: Any) -> list[int]:
 
 
 def _size(name: str, dataset: Any) -> int:
-    """Return the bytes of a dataset in the file, after checks of how they are stored."""
+    """Check how a dataset is stored, and return the number of its bytes in the file."""
     plan = dataset.id.get_create_plist()
     layout = plan.get_layout()
     if layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED) or plan.get_external_count():
@@ -155,12 +156,12 @@ def _stored(dataset: Any) -> Stored:
 def _check_chunks(dataset: Any) -> None:
     """Raise a `ValueError` if a chunk expands to more bytes than it should have.
 
-    HDF5 would expand the chunk to the end first, whatever size it has.
+    HDF5 itself would decompress the whole chunk, whatever its size.
     """
     if h5z.FILTER_DEFLATE not in (filters := _filters(dataset)):
         return
     skipped = 1 << filters.index(h5z.FILTER_DEFLATE)
-    most = math.prod(dataset.chunks) * dataset.dtype.itemsize + 4  # 4 bytes of fletcher32
+    most = math.prod(dataset.chunks) * dataset.dtype.itemsize + 4  # plus 4 bytes of checksum
     chunks: list[Any] = []
     dataset.id.chunk_iter(chunks.append)
     for chunk in chunks:

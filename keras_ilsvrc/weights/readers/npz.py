@@ -22,7 +22,7 @@ def read(path: Path) -> dict[str, Stored]:
         InputError: If an array holds no numbers.
         ValueError, BadZipFile: If the file is damaged, or a check of `members` fails.
     """
-    members(path)  # checks all of them
+    members(path)  # raises an error for a damaged or hostile zip file
     archive = ZipFile(path)
     return {info.filename.removesuffix(".npy"): _member(archive, info) for info in archive.filelist}
 

@@ -1,7 +1,7 @@
 """Reader of `.onnx` files: the initializers of the graph. The `onnx` package is not needed.
 
-The numbers below are those of `onnx.proto`; `wire` explains why the file is scanned. Sparse
-initializers and constants in nodes are left out. Files named in the model are never opened.
+The field numbers below are those of `onnx.proto`; `wire` explains why the file is scanned. Sparse
+initializers and constants in nodes are left out. Other files that the model names are never opened.
 """
 
 from pathlib import Path
@@ -11,9 +11,9 @@ from keras_ilsvrc.weights.readers.values import BFLOAT16, stored
 from keras_ilsvrc.weights.readers.wire import Message, varints, whole
 from keras_ilsvrc.weights.tensors import Stored
 
-GRAPH, INITIALIZER = 7, 5  # field of the model, field of the graph
+GRAPH, INITIALIZER = 7, 5  # field `graph` of the model, field `initializer` of the graph
 DIMS, TYPE, NAME, RAW, EXTERNAL, LOCATION = 1, 2, 8, 9, 13, 14  # fields of an initializer
-FLOATS, INTS, LONGS, DOUBLES, UNSIGNED = 4, 5, 7, 10, 11  # its values, unless they are RAW
+FLOATS, INTS, LONGS, DOUBLES, UNSIGNED = 4, 5, 7, 10, 11  # fields of the values, if not RAW
 # {number of a data type: dtype, field of values}
 TYPES = {1: ("<f4", FLOATS), 11: ("<f8", DOUBLES), 10: ("<f2", INTS), 16: (BFLOAT16, INTS)}
 TYPES |= {2: ("u1", INTS), 4: ("<u2", INTS), 12: ("<u4", UNSIGNED), 13: ("<u8", UNSIGNED)}

@@ -1,7 +1,7 @@
-"""Interpreter of the pickles in torch files. Nothing is called.
+"""Interpreter of the pickles in torch files. It calls nothing that a pickle names.
 
-The opcodes of a pickle are interpreted one by one, to built-in types and the records below. Other
-opcodes, classes and functions are errors.
+The opcodes of a pickle are interpreted one by one, and build values of built-in types and of the
+records below. An opcode, class or function that tensors do not need raises an error.
 """
 
 import math
@@ -12,9 +12,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 from keras_ilsvrc.weights.readers.values import BFLOAT16
 
-OPCODES = 500_000  # maximum of opcodes in the pickles of a file
-LONG = 500  # maximum characters of a name
-DEEP = 8  # maximum of axes, of nested dictionaries, and of arguments of a function
+OPCODES = 500_000  # maximum number of opcodes in the pickles of a file
+LONG = 500  # maximum number of characters in a name
+DEEP = 8  # maximum number of axes, of nested dictionaries, and of arguments of a call
 # {class of a storage: dtype}
 STORAGES = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "BFloat16": BFLOAT16, "Bool": "?"}
 STORAGES |= {"Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1", "Byte": "u1"}
@@ -50,7 +50,7 @@ def interpret(steps: Iterator[tuple[str, Any]], storages: set[Storage]) -> Any:
 
     Args:
         steps: Result of `opcodes_in`.
-        storages: Set to which the storages are added that the pickle refers to.
+        storages: Set to which the storages in the pickle are added.
 
     Raises:
         ValueError, IndexError, KeyError, TypeError: If the pickle is damaged, or contains an
@@ -100,14 +100,14 @@ def opcodes_in(file: BinaryIO) -> Iterator[tuple[str, Any]]:
         if name == "GLOBAL":
             lines = file.readline(), file.readline()
             if not lines[1].endswith(b"\n"):
-                raise ValueError("the end of the file in a name")
+                raise ValueError("the file ends within a name")
             yield name, [line.decode().rstrip("\n") for line in lines]
         else:
             yield name, argument.reader(file) if argument else None
 
 
 def _name(module: str, name: str) -> Name:
-    """Return the name of a class or function, after a check that tensors need it."""
+    """Check that tensors need a class or function, and return its name."""
     full = f"{module}.{name}" if type(module) is type(name) is str else ""
     if full not in CALLS and full not in STORAGES and full not in DTYPES:
         raise ValueError(
@@ -124,7 +124,7 @@ def _set(target: dict[Any, Any], *items: Any) -> dict[Any, Any]:
         usable = len(key) <= LONG if type(key) is str else type(key) is int and abs(key) < 2**60
         if not usable:
             what = type(key).__name__
-            raise ValueError(f"a {what} that is no name, or a long name in the pickle")
+            raise ValueError(f"a key in the pickle is too long, or a {what} that is no name")
         if key in target:
             raise ValueError(f"the name {key!r} occurs twice")
         target[key] = value
@@ -132,7 +132,7 @@ def _set(target: dict[Any, Any], *items: Any) -> dict[Any, Any]:
 
 
 def _storage(reference: tuple[Any, ...]) -> Storage:
-    """Return a storage from the values with which the pickle refers to it."""
+    """Return the storage that a persistent ID in the pickle describes."""
     kind, name, key, _, length, *view = reference[:DEEP]
     if kind != "storage" or type(name) is not Name or type(key) is not str or len(key) > LONG:
         raise ValueError("a reference to something other than a storage in the pickle")
@@ -142,24 +142,24 @@ def _storage(reference: tuple[Any, ...]) -> Storage:
 
 
 def _ordered(pairs: Any = None) -> dict[Any, Any]:
-    """Return a dictionary of a list of pairs, as Python 2 writes ordered dictionaries."""
+    """Return a dictionary from a list of pairs, the form of an OrderedDict pickled by Python 2."""
     pairs = [] if pairs is None else pairs
     if type(pairs) is not list or any(type(one) is not list or len(one) != 2 for one in pairs):
         raise ValueError("a dictionary of something other than pairs in the pickle")
     items = [item for pair in pairs for item in pair]
-    pairs.clear()  # a pickle cannot use a large list many times
+    pairs.clear()  # so that a pickle cannot use one large list many times
     return _set({}, *items)
 
 
 def _call(function: Name, values: tuple[Any, ...]) -> Any:
-    """Return what stands for the result of a function or class."""
+    """Return the value that stands for the result of a call in the pickle."""
     if type(values) is not tuple or len(values) > DEEP:
         raise ValueError(f"a call of {function.name} with more than {DEEP} arguments")
     return CALLS[function.name](*values)
 
 
 def _view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
-    """Return a tensor, after a check that its values are in its storage."""
+    """Check that the values of a tensor lie in its storage, and return the tensor."""
     if type(storage) is not Storage or not type(shape) is type(strides) is tuple:
         raise ValueError("a tensor without a storage or shape in the pickle")
     numbers = [offset, *shape[:DEEP], *strides[:DEEP]]
@@ -175,9 +175,9 @@ LITERALS = {f"BIN{kind}" for kind in ("UNICODE", "INT", "INT1", "INT2", "FLOAT")
 LITERALS |= {"SHORT_BINUNICODE", "LONG1", "BINSTRING", "SHORT_BINSTRING"}
 OTHERS = {"BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK", "GLOBAL", "STOP"}
 OTHERS |= {"PROTO", "FRAME"}
-# {opcode: whether it takes all values since the last mark; how many values it takes before these;
-# types that the first of the values may have, if they matter; function of the values, whose result
-# is put back}
+# {opcode: (whether it pops all values since the last mark; how many values it pops before these;
+# types that the first of these values may have, empty for any type; function of these values, whose
+# result is pushed)}
 ACTIONS: dict[str, tuple[bool, int, tuple[type, ...], Callable[..., Any]]] = {
     "NONE": (False, 0, (), lambda: None),
     "NEWTRUE": (False, 0, (), lambda: True),
@@ -193,7 +193,7 @@ ACTIONS: dict[str, tuple[bool, int, tuple[type, ...], Callable[..., Any]]] = {
     "SETITEMS": (True, 1, (dict,), _set),
     "APPEND": (False, 2, (list,), lambda target, *items: target.__iadd__(items)),
     "APPENDS": (True, 1, (list,), lambda target, *items: target.__iadd__(items)),
-    # A state has versions of modules, or facts of a parameter.
+    # The state holds module versions or attributes of a parameter, and is ignored.
     "BUILD": (False, 2, (dict, View), lambda target, state: target),
     "STACK_GLOBAL": (False, 2, (str,), _name),
     "BINPERSID": (False, 1, (tuple,), _storage),
@@ -205,7 +205,7 @@ CODES = {
     for one in pickletools.opcodes
     if one.name in LITERALS | OTHERS or one.name in ACTIONS
 }
-# {function: function that returns what stands for its result}
+# {function that a pickle names: our function, which returns what stands for its result}
 CALLS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered,
     "torch.Size": lambda sizes: sizes,

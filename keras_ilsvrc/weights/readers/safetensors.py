@@ -1,6 +1,6 @@
 """Reader of `.safetensors` files. The safetensors package checks the header; we read the values.
 
-The package accepts a name that occurs twice, and has no bfloat16 for NumPy.
+The package accepts a name that occurs twice, and cannot return bfloat16 values to NumPy.
 """
 
 import json

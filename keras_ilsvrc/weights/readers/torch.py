@@ -1,8 +1,8 @@
 """Reader of torch files, in the zip form and in the legacy form, which torch wrote before 1.6.
 
-In both forms, a pickle describes a dictionary of tensors, and the values of storages, of which
-tensors are views, lie elsewhere in the file. In the zip form, a zip file with one folder, the
-pickle is `data.pkl`, and `data/KEY` are the values of a storage.
+In both forms, a pickle describes a dictionary of tensors. Tensors are views of storages, whose
+values lie elsewhere in the file. The zip form is a zip file with one folder: `data.pkl` is the
+pickle, and `data/KEY` contains the values of a storage.
 """
 
 import io
@@ -20,8 +20,8 @@ from keras_ilsvrc.weights.readers.values import Run, stored, width_of
 from keras_ilsvrc.weights.readers.zips import Member, members
 from keras_ilsvrc.weights.tensors import Stored
 
-PICKLE = 2**24  # maximum bytes of the pickles in a file
-TENSORS = 10_000  # maximum of tensors
+PICKLE = 2**24  # maximum number of bytes of the pickles in a file
+TENSORS = 10_000  # maximum number of tensors
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001  # the first two pickles of the legacy form
 
 
@@ -52,7 +52,7 @@ def read(path: Path) -> dict[str, Stored]:
 
 
 def _zipped(path: Path) -> tuple[Any, dict[str, Member]]:
-    """Return what the pickle of a file in the zip form describes, and the storages by key."""
+    """Return the object in the pickle of a file in the zip form, and {key: storage}."""
     found = members(path)
     folders = sorted({name.partition("/")[0] for name in found})
     files = {name.partition("/")[2]: member for name, member in found.items()}
@@ -69,10 +69,10 @@ def _zipped(path: Path) -> tuple[Any, dict[str, Member]]:
 
 
 def _legacy(path: Path) -> tuple[Any, dict[str, Member]]:
-    """Return what the pickle of a file in the legacy form describes, and the storages by key.
+    """Return the object in the pickle of a file in the legacy form, and {key: storage}.
 
-    The file contains five pickles: `MAGIC`, `VERSION`, facts of the machine, what was saved, and
-    the keys of the storages. For each key, the number of values (int64) and the values follow.
+    The file contains five pickles: `MAGIC`, `VERSION`, facts about the machine, the saved object,
+    and the keys of the storages. For each key, the number of values (int64) and the values follow.
     """
     found: set[Storage] = set()
     places: dict[str, Member] = {}
@@ -88,14 +88,14 @@ def _legacy(path: Path) -> tuple[Any, dict[str, Member]]:
         end = pickles.tell()
         for key in keys if type(keys) is list else ():
             if type(key) is not str or key in places or key not in storages:
-                raise ValueError("a list of storages with one of no tensor, or with one twice")
+                raise ValueError("the list of storages has one that no tensor uses, or one twice")
             file.seek(end)
             _, code, length = storages[key]
             if (count := int.from_bytes(file.read(8), "little")) != length:
                 raise ValueError(f"a storage of {count:,} values, expected {length:,}")
             start, end = end + 8, end + 8 + length * width_of(code)
             places[key] = Member(Run(start, end), None, True)
-    if len(places) < len(found):  # or one has two types or lengths
+    if len(places) < len(found):  # also if a key occurs with two types or lengths
         raise ValueError(f"values of {len(places):,} storages, expected {len(found):,}")
     if (size := path.stat().st_size) != end:
         raise ValueError(f"a file of {size:,} bytes, expected {end:,}")
@@ -103,7 +103,7 @@ def _legacy(path: Path) -> tuple[Any, dict[str, Member]]:
 
 
 def _named(tree: Any) -> Iterator[tuple[str, View]]:
-    """Yield the tensors in nested dictionaries with their names, in order."""
+    """Yield (name, tensor) for the tensors in nested dictionaries, in order."""
     todo, seen = [("", 0, tree)], set()
     while todo:
         name, depth, value = todo.pop()
@@ -118,7 +118,7 @@ def _named(tree: Any) -> Iterator[tuple[str, View]]:
 
 
 def _bytes(path: Path, member: Member, most: int) -> bytes:
-    """Return the bytes of a member, of which there may be at most `most`."""
+    """Return the bytes of a member. Raise an error if they are more than `most` or damaged."""
     (start, stop), checksum, _ = member
     with open(path, "rb") as file:
         file.seek(start)
@@ -133,13 +133,14 @@ def _stored(
 ) -> Stored:
     """Return a tensor as an array that is read when it is used.
 
-    Members in `right` have the right checksums. A member is added to it when it is first read.
+    `right` contains the members with verified checksums. A member is verified and added when its
+    values are first read.
     """
     storage, offset, shape, strides = view
     if storage.key not in places:
         raise ValueError(f"{name} has no values: there is no storage {storage.key!r}")
     member = places[storage.key]
-    # checks the size of the storage
+    # raises an error if the storage has a wrong size
     stored(f"storage {storage.key}", path, (storage.length,), storage.code, [member.run])
 
     def decode(data: np.ndarray, dtype: np.dtype) -> np.ndarray:

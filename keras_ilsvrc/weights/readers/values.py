@@ -1,4 +1,4 @@
-"""Values of arrays that lie in ranges of bytes of a file, read when they are used."""
+"""Arrays that are stored in byte ranges of a file, and read when they are used."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ import numpy as np
 
 from keras_ilsvrc.weights.tensors import Stored
 
-BFLOAT16 = "bfloat16"  # NumPy has no such dtype; the values are read as float32, all exactly
+BFLOAT16 = "bfloat16"  # NumPy has no such dtype; values are converted to float32 exactly
 DIMENSIONS = 32  # maximum number of dimensions of an array
 
 
 class Run(NamedTuple):
-    """A range of bytes of a file."""
+    """Range of bytes in a file."""
 
     start: int
     stop: int
@@ -33,7 +33,7 @@ def stored(
     runs: Sequence[Run],
     decode: Callable[[np.ndarray, np.dtype], np.ndarray] | None = None,
 ) -> Stored:
-    """Return the array whose values are the bytes of the runs, one run after the other.
+    """Return the array that is stored in the runs of a file, one run after the other.
 
     Args:
         name: Name of the array, for errors.
@@ -41,8 +41,8 @@ def stored(
         shape: Declared shape.
         code: Type of the values: a dtype of NumPy, or `BFLOAT16`.
         runs: Ranges in the file.
-        decode: Function that converts the bytes, at least one for each value, to values of a
-            dtype; None if the bytes are those of the values.
+        decode: Function that decodes bytes to values of a dtype; each value takes at least one
+            byte. None if the bytes need no decoding.
 
     Raises:
         ValueError: If the runs have more or fewer bytes than values of this shape need, or the
@@ -66,7 +66,7 @@ def stored(
         return widened(data.view(dtype)).reshape(stop - start, *shape[1:])
 
     def widened(values: np.ndarray) -> np.ndarray:
-        if code == BFLOAT16:  # the upper half of a float32
+        if code == BFLOAT16:  # a bfloat16 is the upper half of a float32
             values = values.astype("<u4")
             values <<= 16
             values = values.view("<f4")

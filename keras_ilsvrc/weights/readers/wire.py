@@ -1,8 +1,8 @@
-"""Scan of a protobuf file: where its fields are, without reading their values.
+"""Scanner of protobuf files, which finds the fields without reading their values.
 
 The protobuf package would hold the file and a parsed copy of it in memory. A scan reads only the
-few bytes before each field, which give its number and length. The numbers of fields in the readers
-are the schema. Messages are nested to a fixed depth there, so nothing is recursive.
+few bytes before each field, which give its number and length. The field numbers in the readers are
+the schema. Each reader scans messages to a fixed depth, so nothing is recursive.
 """
 
 from collections import defaultdict
@@ -14,16 +14,16 @@ import numpy as np
 
 from keras_ilsvrc.weights.readers.values import Run
 
-# The wire types: a number of variable length; a run of bytes: text, message or packed values; and
-# {wire type: bytes} of numbers of fixed length, which are skipped.
+# Wire types. INT: an integer of variable length (varint). BYTES: a text, message or packed values.
+# FIXED: {wire type: bytes} of numbers of fixed length, which are skipped.
 INT, BYTES, FIXED = 0, 2, {1: 8, 5: 4}
 FIELDS = 200_000  # maximum number of fields scanned in a file, which takes about a second
 SHORT = 1_000  # maximum bytes of a name or of a list of dimensions
-CHUNK = 1_000_000  # bytes of numbers of variable length that are decoded at a time
+CHUNK = 1_000_000  # bytes of varints that are decoded at a time
 
 
 class Message:
-    """A message in a file: its integers, and the places of its other fields, by field number.
+    """Message in a file: its integers, and the byte ranges of its other fields, by field number.
 
     Attributes:
         ints: {number of a field: its integers}.
@@ -58,11 +58,11 @@ class Message:
         if kind in (INT, BYTES):
             value, used = _varint(head, used)
         elif kind not in FIXED:
-            raise ValueError(f"byte {at:,} is no start of a field")
+            raise ValueError(f"no field starts at byte {at:,}")
         at += used
         end = at + (value if kind == BYTES else FIXED.get(kind, 0))
         if end > stop:
-            raise ValueError(f"field {field} ends at byte {end:,}, after its message at {stop:,}")
+            raise ValueError(f"field {field} ends at byte {end:,}, its message at {stop:,}")
         if kind == INT:
             self.ints[field].append(value)
         elif kind == BYTES:
@@ -95,7 +95,7 @@ def whole(path: Path, file: BinaryIO) -> Message:
 
 
 def varints(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Decode integers of variable length: 7 bits a byte, the lowest first.
+    """Decode integers of variable length, with 7 bits per byte, the lowest bits first.
 
     Args:
         data: Bytes.
@@ -111,7 +111,7 @@ def varints(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
         starts = np.append(0, ends)[:-1]
         lengths = ends - starts
         if not 0 < lengths.max(initial=0) <= 10:
-            raise ValueError("a number that does not end")
+            raise ValueError("a varint is not terminated")
         values = np.zeros(len(ends), "u8")
         for index in range(lengths.max()):
             longer = lengths > index
@@ -128,7 +128,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 127) << 7 * shift
         if byte < 128:
             return value, at + shift + 1
-    raise ValueError("a number that does not end")
+    raise ValueError("a varint is not terminated")
 
 
 def _read(file: BinaryIO, run: Run) -> bytes:

@@ -1,4 +1,4 @@
-"""Checks of zip files, before any member is read, and the places of their members."""
+"""Checks of zip files before any member is read, and the byte ranges of their members."""
 
 import io
 import re
@@ -11,16 +11,16 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 from keras_ilsvrc.errors import counted
 from keras_ilsvrc.weights.readers.values import Run
 
-# A hostile file can expand to a thousand times its size. Files of weights hardly shrink by more
-# than this: the size of the file twice, and 256 MB.
+# A hostile file can expand to a thousand times its size. Weights hardly compress, so the members
+# may expand to twice the size of the file, plus 256 MB.
 TIMES, MORE = 2, 2**28
-OUTSIDE = re.compile(r"(.*[/\\])?\.\.([/\\]|$)|[/\\]|[A-Za-z]:[/\\]")  # paths out of a folder
+OUTSIDE = re.compile(r"(.*[/\\])?\.\.([/\\]|$)|[/\\]|[A-Za-z]:[/\\]")  # paths outside the folder
 LIST = 2**22  # maximum bytes of the list of members; `zipfile` needs ten times as much memory
-HEADER = struct.Struct("<4s22xHH")  # before a member; the name and more of these lengths follow it
+HEADER = struct.Struct("<4s22xHH")  # header of a member: mark, lengths of name and extra field
 
 
 class Member(NamedTuple):
-    """Member of a zip file: its bytes in the file, their checksum, and whether they are as stored.
+    """Member of a zip file: its bytes in the file, its checksum, and whether it is uncompressed.
 
     Attributes:
         run: Range of the bytes in the file.
@@ -80,7 +80,7 @@ def members(path: Path) -> dict[str, Member]:
 
 
 def _place(file: io.FileIO, info: ZipInfo) -> Run:
-    """Return the range of a member's bytes, which its own header gives."""
+    """Return the range of a member's bytes, computed from the header before them."""
     file.seek(info.header_offset)
     mark, *lengths = HEADER.unpack(file.read(HEADER.size))
     if mark != b"PK\x03\x04":

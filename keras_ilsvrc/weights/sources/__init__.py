@@ -18,8 +18,8 @@ __all__ = ["RECOMMENDED", "SOURCES", "Source", "source_named", "sources_of"]
 
 RECOMMENDED = "imagenet"  # name of the recommended weights of a net, as in keras.applications
 
-# Of the rows of a net whose dataset is ImageNet, the first one that can be downloaded by name is
-# recommended, or the first one if none can be.
+# The recommended weights of a net are the first ones trained on ImageNet that can be downloaded by
+# name, or the first ones trained on ImageNet if none of these can be downloaded.
 SOURCES: tuple[Source, ...] = (
     *torchvision.SOURCES,
     *keras_applications.SOURCES,

@@ -51,7 +51,10 @@ PLACES: Row = {
     **AT_227,
     "dataset": "Places205",
     "protocol": "validation images of Places205",
-    "notes": ("a mean image of Places205 was subtracted in training; ImageNet's mean colour here",),
+    "notes": (
+        "a mean image of Places205 was subtracted in training; here, the mean colour of ImageNet "
+        "is subtracted",
+    ),
 }
 CAFFE_LRN: Row = {"options": {"lrn": "caffe"}}
 

@@ -1,4 +1,4 @@
-"""Facts about published weights as texts, for people. Imports only the standard library."""
+"""Human-readable descriptions of published weights. Imports only the standard library."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from keras_ilsvrc.weights.sources.source import Source
 
 
 def facts(source: Source) -> dict[str, str]:
-    """Return what is known about published weights, as {heading: text}; a text may be empty."""
+    """Describe published weights as {heading: text}. A text is empty if nothing is known."""
     pairs = (("top-1", source.top1_accuracy), ("top-5", source.top5_accuracy))
     accuracy = ", ".join(f"{k} {value:g} %" for k, value in pairs if value is not None)
     needs = [f"{key}={value}" for key, value in source.options.items()]

@@ -55,7 +55,7 @@ EXPORTED = sources(
         "the file does not tell whether the filters take BGR or RGB; they are not reversed",
     ),
 )
-# The convolutions of VGG-16, trained on to find edges (Xie and Tu, arXiv:1504.06375).
+# The convolutions of VGG-16, fine-tuned to find edges (Xie and Tu, arXiv:1504.06375).
 HED = Source(
     "hed",
     "vgg16",

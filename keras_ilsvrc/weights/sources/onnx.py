@@ -1,6 +1,6 @@
 """Weights in the ONNX model zoo (onnx/models, validated/vision/classification).
 
-The zoo's accuracies are of the graphs in the files. Files without a row:
+The zoo measured its accuracies with the graphs in the files. These files have no row below:
 
 - `resnet*-v2-7`: a batch normalisation of the images comes first, and a second one follows pool1;
   no net of ours has these layers.

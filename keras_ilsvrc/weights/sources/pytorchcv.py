@@ -1,4 +1,4 @@
-"""Weights published with pytorchcv 0.0.74. The files are in .zip archives, one in each."""
+"""Weights published with pytorchcv 0.0.74. Each file is in a .zip archive of its own."""
 
 from dataclasses import replace
 

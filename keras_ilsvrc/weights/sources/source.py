@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# (mean, standard deviation) of each channel in RGB order, or of all, on the scale 0-255
+# (means, standard deviations) of pixels from 0 to 255: one per channel, RGB, or one for all
 Constants = tuple[tuple[float, ...], tuple[float, ...]]
 IMAGENET: Constants = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # PyTorch
 CAFFE: Constants = ((123.68, 116.779, 103.939), (1.0,))  # VGG
@@ -20,13 +20,13 @@ class Source:
     Attributes:
         name: Name in `build(weights=...)`, for example "torchvision".
         net: Name of the network in `build`.
-        layout: Name of the row in `LAYOUTS` that says how the file names and stores weights.
+        layout: Name of the row in `LAYOUTS` that describes names and storage of the file's weights.
         file: Name of the file.
-        values: Number of values in all tensors of the file but the classifiers, auxiliary parts,
-            Caffe's factors and ignored tensors. A file is recognised by this number.
+        values: Number of values in the file, without classifiers, auxiliary parts, Caffe's factors
+            and ignored tensors. A file is recognised by this number.
         dense: Number of these values in fc6 and fc7, which a file without top lacks.
         dataset: Name of the dataset on which the weights were trained.
-        url: HTTPS address of the file; None if there is none that is stable.
+        url: HTTPS address of the file; None if there is no stable address.
         sha256: SHA-256 of the file in hexadecimal digits; None if it is not known. Such a file is
             not downloaded by name.
         preprocessing: Ops for raw RGB images, as rows of a recipe; empty if not known. Models
@@ -93,16 +93,16 @@ def sources(
     end: str = "",
     **common: Any,
 ) -> tuple[Source, ...]:
-    """Return the sources in a table.
+    """Return a `Source` for each row of a table.
 
     Args:
         name: Name of the sources.
         layout: Name of their layout.
-        files: Rows of a net of ours, the path of a file, the number of values, top-1 and top-5
-            accuracy, SHA-256, and any dictionaries of other arguments of `Source`.
-        host: Start of the addresses. A file without an HTTPS address gets none.
+        files: Rows (name of our net, path of the file, number of values, top-1 accuracy, top-5
+            accuracy, SHA-256, and any dictionaries of other arguments of `Source`).
+        host: Start of the addresses. If an address does not begin with https://, `url` is None.
         end: End of the paths.
-        common: Arguments of `Source` that hold unless a row has others.
+        common: Arguments of `Source` for all rows that do not give them.
     """
     made = []
     for net, path, values, top1, top5, sha256, *others in files:

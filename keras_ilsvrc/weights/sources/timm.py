@@ -1,4 +1,4 @@
-"""Weights that timm 1.0 publishes on huggingface.co: torchvision's, as safetensors."""
+"""torchvision's weights, as timm 1.0 publishes them on huggingface.co in safetensors files."""
 
 from keras_ilsvrc.weights.sources import torchvision
 from keras_ilsvrc.weights.sources.source import IMAGENET, VGG_DENSE, normalised, sources
@@ -40,7 +40,7 @@ FILES = (
 
 
 def _named(name: str) -> dict[str, str]:
-    return {"file": f"{name}.safetensors"}  # hosted as model.safetensors
+    return {"file": f"{name}.safetensors"}  # on huggingface.co, all are called model.safetensors
 
 
 SOURCES = sources(

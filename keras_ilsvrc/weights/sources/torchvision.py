@@ -1,7 +1,7 @@
 """Weights published with torchvision 0.29.
 
 "torchvision" is the first version of each net's weights, "torchvision_v2" the second one, and
-"amdegroot" the VGG-16 without trained classifier, which begins SSD.
+"amdegroot" is the VGG-16 from which SSD is trained; its classifier is not trained.
 """
 
 from keras_ilsvrc.weights.sources.source import (
@@ -13,7 +13,7 @@ from keras_ilsvrc.weights.sources.source import (
     sources,
 )
 
-# Both nets take pixels from -1 to 1.
+# GoogLeNet and Inception-v3 take pixels from -1 to 1.
 GOOGLENET = {
     "preprocessing": normalised(ONE_TO_ONE, 256, 224),
     "notes": ("the auxiliary classifiers in the file are not trained",),
@@ -27,7 +27,7 @@ SECOND = {
     "preprocessing": normalised(IMAGENET, 232, 224),
     "protocol": "centre crop of 224 pixels, shorter side 232",
 }
-# The mean colour is Caffe's, in torchvision's digits.
+# The mean colour is Caffe's, with the digits that torchvision gives.
 AMDEGROOT = {
     "name": "amdegroot",
     "preprocessing": normalised(((122.99925, 116.9991, 103.9992), (1.0,)), 256, 224),
