@@ -8,8 +8,8 @@ from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, 
 
 # A scale (share, pixels) resizes the shorter side of an image to share * S + pixels, where S is the
 # shorter side after the resize of the preprocessing ops. `pixels` applies to crops of 224 pixels;
-# for other crop sizes, we multiply it by size / 224. With the scale None, images keep the size that
-# they have just before the last crop.
+# for other crop sizes, we multiply it by size / 224. If the scale is None, there is no further
+# resize: crops are taken from the image as it is before the last crop of the preprocessing ops.
 OWN = (None,)
 # S - 32, S and S + 32 pixels, as for VGG (arXiv:1409.1556, section 3.2).
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))

@@ -17,7 +17,7 @@ def available(pattern: str = "*") -> list[str]:
 
 
 def info(name: str, **variations: object) -> Net:
-    """Return the facts about a net (a `Net`), either as published or with variations.
+    """Return a `Net`: the facts about a network, as published or with variations.
 
     All functions that accept the name of a net call this function to find it.
 

@@ -14,7 +14,7 @@ class Deferred(keras.StatelessScope):
     """
 
     def add_update(self, update: tuple[Any, Any]) -> None:
-        """Make an assigned value the initial value of its variable.
+        """Keep a value that was assigned to a variable as the variable's initial value.
 
         Raises:
             ValueError: If the variable was not made in the scope.

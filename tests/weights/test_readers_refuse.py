@@ -103,7 +103,7 @@ REFUSED = {
     "deep.caffemodel": (caffe(shape(*[1] * 33) + field(5, PAIR)), "33 dimensions, expected at m"),
     "minus.caffemodel": (caffe(shape(2**64 - 2) + field(5, PAIR)), "conv/0 has 8 bytes"),
     "width.caffemodel": (caffe(shape(2) + field(8, PAIR[:4])), "conv/0 has 4 bytes, expected 16"),
-    "long.caffemodel": (field(100, bytes(9))[:-1], "field 100 ends at byte 12, its message at"),
+    "long.caffemodel": (field(100, bytes(9))[:-1], "field 100 ends at byte 12, after the end"),
     "group.caffemodel": (varint(3 << 3 | 3), "no field starts at byte 0"),
     "open.caffemodel": (b"\x08" + b"\xff" * 30, "a varint is not terminated"),
     "text.caffemodel": (b'name: "net" layer {', "cannot be read as caffe"),

@@ -111,7 +111,7 @@ def _child(group: Any, name: str) -> Any:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a sort key that orders the numbers in names by value: by length, then by digits."""
+    """Return a sort key for natural order, in which `conv2` comes before `conv10`."""
     return [(len(part) * part.isdigit(), part) for part in re.split(r"(\d+)", name)]
 
 

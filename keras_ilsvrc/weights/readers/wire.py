@@ -62,7 +62,9 @@ class Message:
         at += used
         end = at + (value if kind == BYTES else FIXED.get(kind, 0))
         if end > stop:
-            raise ValueError(f"field {field} ends at byte {end:,}, its message at {stop:,}")
+            raise ValueError(
+                f"field {field} ends at byte {end:,}, after the end of its message at {stop:,}"
+            )
         if kind == INT:
             self.ints[field].append(value)
         elif kind == BYTES:
