@@ -121,7 +121,7 @@ def test_convert_builds_the_varied_net(folder, tmp_path):
     [
         (
             "missing.safetensors",
-            "nearest is resnet20_cifar as akamaster, but it has 270,448 values",
+            "nearest is resnet20_cifar as akamaster, but its file has 270,448 values",
         ),
         ("extra.safetensors", "1 of 98 names are unknown to it: last.weight"),
         ("other.npz", "names of its tensors, such as a/b, are of no known weights"),
@@ -158,7 +158,7 @@ def test_convert_lists_each_tensor_and_writes_weights_that_build_loads(folder, t
     assert np.array_equal(kernel, state()["conv1.weight"].transpose(2, 3, 1, 0))
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
     again = said("weights", "inspect", out)
-    assert "fits no network: Keras wrote it" in again
+    assert "fits no network: Keras wrote the file" in again
 
 
 def test_convert_as_json_for_other_classes_and_for_none(folder, tmp_path):

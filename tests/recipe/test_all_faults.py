@@ -90,7 +90,11 @@ def test_comments_and_long_texts_are_not_taken_for_keys(tmp_path):
     )
     path.write_text(text.replace('"they are small"', '"""\n[data]\nbatchsize = 3\n[expect]\n"""'))
     lines = refused(path)
-    for line in ("12: data.batchsize: u", "16: data.train_ops.1.size: m", "43: expect: neither top1_error"):
+    for line in (
+        "12: data.batchsize: u",
+        "16: data.train_ops.1.size: m",
+        "43: expect: neither top1_error",
+    ):
         assert any(found.startswith(f"{path}:{line}") for found in lines), (line, lines)
 
 

@@ -97,7 +97,7 @@ def test_a_checkpoint_of_more_replicas_is_refused(tmp_path):
     held = checkpoints.latest()[0]
     held.facts["replicas"] = 2
     checkpoints.save(held.facts["step"], held)
-    with pytest.raises(InputError, match="on 2 replicas, but this run has 1; resume"):
+    with pytest.raises(InputError, match="with 2 replicas, but this run has 1; resume"):
         run(tmp_path)
 
 
