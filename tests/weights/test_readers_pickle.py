@@ -188,9 +188,9 @@ def test_random_damage(tmp_path, count):
 
 @pytest.mark.parametrize("count", [300, pytest.param(2000, marks=pytest.mark.slow)])
 def test_random_damage_of_the_pickle(count):
-    """Only documented errors come out of a damaged pickle; nothing in it is called."""
+    """Only documented errors come out of a damaged pickle."""
     content = b"\x80\x02" + pickled({"a": tensor("0", (2, 3)), "b": [1, 2.0, ()]}) + b"."
-    random = np.random.default_rng(0)
+    random, refused = np.random.default_rng(0), 0
     for _ in range(count):
         damaged = bytearray(content)
         for place in random.integers(len(content), size=random.integers(1, 4)):
@@ -198,7 +198,8 @@ def test_random_damage_of_the_pickle(count):
         try:
             pickles.interpret(pickles.opcodes_in(io.BytesIO(damaged)), set())
         except (ValueError, IndexError, KeyError, TypeError):
-            continue
+            refused += 1
+    assert count / 2 < refused < count  # some damage changes only a number
 
 
 @pytest.mark.parity

@@ -19,7 +19,7 @@ def read(path: Path) -> dict[str, Stored]:
     """Return the arrays, {key: array}. The zip file stays open as long as they are in use.
 
     Raises:
-        InputError: If an array holds no numbers.
+        InputError: If an array has values other than numbers.
         ValueError, BadZipFile: If the file is damaged, or a check of `members` fails.
     """
     members(path)  # raises an error for a damaged or hostile zip file
