@@ -9,7 +9,7 @@ INTERRUPTED, STOPPED = 130, 75  # exit statuses
 
 def main() -> None:
     """Run the command line interface. A signal during the imports causes no traceback."""
-    training = "train" in sys.argv
+    training = "train" in sys.argv or "tune" in sys.argv
     status = STOPPED if training else INTERRUPTED
     names = ("SIGINT", "SIGTERM", "SIGHUP") if training else ("SIGINT",)
     before = {}
@@ -17,7 +17,7 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, lambda *_: os._exit(status))
     from keras_ilsvrc.cli import main as run
-    from keras_ilsvrc.cli.workers import end_with_parent
+    from keras_ilsvrc.runs.processes import end_with_parent
 
     end_with_parent()
     if not training:  # `train` replaces these handlers with its own

@@ -22,6 +22,7 @@ from keras_ilsvrc.cli import (
     report,
     results,
     train,
+    tune,
     visualize,
     weights,
 )
@@ -53,7 +54,12 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "weights": weights.app,
     },
     "Prepare images": {"data": data.app},
-    "Train": {"new": new.new, "recipes": recipes.recipes, "train": train.train},
+    "Train": {
+        "new": new.new,
+        "recipes": recipes.recipes,
+        "train": train.train,
+        "tune": tune.tune,
+    },
     "Use": {"predict": predict.predict, "export": export.export},
     "Look": {"report": report.report, "visualize": visualize.app},
     "Measure": {

@@ -77,6 +77,10 @@ Xla = Annotated[bool, Option("--xla", help="Compile each replica's training step
 Tensorboard = Annotated[
     bool, Option("--tensorboard", help="Also write TensorBoard logs to the run directory.")
 ]
+StopEpoch = Annotated[
+    int | None,
+    Option(min=1, help="Stop after epoch N with a checkpoint and status 75, as after a signal."),
+]
 LocalWorkers = Annotated[
     int | None,
     Option(min=2, max=256, help="Number of worker processes on this machine, all on the CPU."),
@@ -99,6 +103,7 @@ def train(
     steps_per_call: StepsPerCall = 1,
     xla: Xla = False,
     tensorboard: Tensorboard = False,
+    stop_epoch: StopEpoch = None,
     local_workers: LocalWorkers = None,
     max_restarts: MaxRestarts = 0,
     wait_for_workers: WaitForWorkers = 300,
@@ -110,8 +115,9 @@ def train(
     it with --resume to continue. If training diverges, the exit status is 76. To train on several
     machines, run the command on each one with TF_CONFIG set; if one is lost, the status is 69.
     """
+    cluster, every = cluster_of(), checkpoint_steps
     machine = Machine(
-        replicas, cluster_of(), wait_for_workers, checkpoint_steps, steps_per_call, xla, tensorboard
+        replicas, cluster, wait_for_workers, every, steps_per_call, xla, tensorboard, stop_epoch
     )
     _check_workers(machine, local_workers, max_restarts)
     with _exit_status(out or "runs") as labels, StopRequest(at_once=True):
@@ -189,6 +195,8 @@ def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str
     words += [f"--steps-per-call={machine.steps_per_call}"]
     if machine.checkpoint_steps:
         words.append(f"--checkpoint-steps={machine.checkpoint_steps}")
+    if machine.stop_epoch:
+        words.append(f"--stop-epoch={machine.stop_epoch}")
     words += ["--xla"] * machine.xla + ["--tensorboard"] * machine.tensorboard
     return words + [f"--set={override}" for override in overrides]
 

@@ -5,21 +5,19 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.runs.processes import pipe_to_children
 from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 
 # Exit statuses after which workers are not restarted, the most important one first.
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
 POLL = 0.1
-# Environment variable with the file descriptor of a pipe that closes when the parent ends.
-PARENT = "KERAS_ILSVRC_PARENT"
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
@@ -53,17 +51,6 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
     return LOST
 
 
-def end_with_parent() -> None:
-    """Make this worker process end when its parent ends, even if the parent is killed."""
-
-    def end_when_closed(pipe: int) -> None:
-        os.read(pipe, 1)  # nothing is ever written, so this waits until the pipe closes
-        os._exit(LOST)  # ends the process even while TensorFlow computes
-
-    if pipe := os.environ.pop(PARENT, None):
-        threading.Thread(target=end_when_closed, args=(int(pipe),), daemon=True).start()
-
-
 @contextmanager
 def _signals() -> Iterator[list[int]]:
     """Yield a list that collects arriving signals. Signals that nohup ignores stay ignored."""
@@ -83,27 +70,25 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
     """Start all workers, wait until they end, and return their exit statuses."""
     addresses = loopback_addresses(count)
     processes: list[subprocess.Popen[bytes]] = []
-    pipe, ours = os.pipe()
-    try:
-        for index in range(count):
-            if came:
-                break
-            task = {"type": "worker", "index": index}
-            config = json.dumps({"cluster": {"worker": addresses}, "task": task})
-            own = {"TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1", PARENT: str(pipe)}
-            # Discard what a worker prints, since the result is in the run directory.
-            started = subprocess.Popen(
-                command, env=os.environ | own, stdout=subprocess.DEVNULL, pass_fds=[pipe]
-            )
-            processes.append(started)
-        _wait(processes, came)
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        os.close(pipe)
-        os.close(ours)
+    with pipe_to_children() as (environment, pipes):
+        try:
+            for index in range(count):
+                if came:
+                    break
+                task = {"type": "worker", "index": index}
+                config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+                own = {"TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1", **environment}
+                # Discard what a worker prints, since the result is in the run directory.
+                started = subprocess.Popen(
+                    command, env=os.environ | own, stdout=subprocess.DEVNULL, pass_fds=pipes
+                )
+                processes.append(started)
+            _wait(processes, came)
+        finally:
+            for process in processes:
+                if process.poll() is None:
+                    process.kill()
+                process.wait()
     return [process.returncode for process in processes] or [STOPPED]
 
 

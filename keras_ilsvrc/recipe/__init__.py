@@ -1,6 +1,6 @@
 """Recipes: TOML files, each of which describes one training run."""
 
-from keras_ilsvrc.recipe.load import find, load, published
+from keras_ilsvrc.recipe.load import changed, find, load, published, value_of
 from keras_ilsvrc.recipe.schema import Recipe
 
-__all__ = ["Recipe", "find", "load", "published"]
+__all__ = ["Recipe", "changed", "find", "load", "published", "value_of"]

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,62 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if found or not recipe:
         raise InputError(*described(found, path, text, overrides))
     return recipe
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any], label: str) -> Recipe:
+    """Return a recipe with other values for some keys.
+
+    Args:
+        recipe: Recipe to change.
+        changes: New values by dotted key. A part of a key may be an index, as in
+            `"data.train_ops.1.size"`.
+        label: Where the changes are from, for messages.
+
+    Raises:
+        InputError: If a key is unknown, or its value is of the wrong type or out of range. The
+            message has one line for each fault.
+    """
+    table = recipe.table()
+    for key, value in changes.items():
+        *parents, last = _steps(key)
+        inner: Any = table
+        for step in parents:
+            inner = _inside(inner, step, f"{label}: {key}")
+        if not isinstance(inner, dict) or not isinstance(last, str):
+            _inside(inner, last, f"{label}: {key}")
+        inner[last] = value
+    made, found = _validated(table)
+    if found or not made:
+        raise InputError(*(f"{label}: {fault}" for fault in found))
+    return made
+
+
+def value_of(recipe: Recipe, key: str) -> Any:
+    """Return the value of a dotted key of a recipe; None if the recipe has no value for it."""
+    found: Any = recipe.table()
+    for step in _steps(key):
+        try:
+            found = found[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return found
+
+
+def _steps(key: str) -> list[str | int]:
+    return [int(step) if step.isdigit() else step for step in key.split(".")]
+
+
+def _inside(table: Any, step: str | int, label: str) -> Any:
+    """Return a value in a table or list. A table that is missing in a table is added to it."""
+    if isinstance(table, dict) and isinstance(step, str):
+        return table.setdefault(step, {})
+    if isinstance(table, list) and isinstance(step, int) and step < len(table):
+        return table[step]
+    kind = (
+        "a list" if isinstance(table, list) else "a table" if isinstance(table, dict) else "a value"
+    )
+    size = f"; expected an index below {len(table)}" if isinstance(table, list) else ""
+    raise InputError(f"{label}: there is no {step!r} in {kind}{size}")
 
 
 def _validated(table: dict[str, Any]) -> tuple[Recipe | None, list[Fault]]:

@@ -50,7 +50,7 @@ def write_page(run: FinishedRun, out: Path | None = None) -> Path:
     out = out or run.directory.path / PAGE
     makers = [make for make in SECTIONS if run.has_images or make not in OF_IMAGES]
     sections = [section for make in makers if (section := make(run)) is not None]
-    html = render("page", title=run.experiment.title, sections=sections)
+    html = render("page", kind="Report of a run", title=run.experiment.title, sections=sections)
     try:
         with files.whole(out) as part:
             part.write_bytes(html.encode("utf-8", "backslashreplace"))

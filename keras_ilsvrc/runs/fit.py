@@ -56,7 +56,13 @@ def fit(
 ) -> Fitted:
     """Train the model as the recipe says, then set the weights that its key `keep` selects."""
     recipe, per_epoch = experiment.recipe, experiment.steps_per_epoch
-    plan = Plan(experiment.steps, per_epoch, machine.steps_per_call, machine.checkpoint_steps)
+    plan = Plan(
+        experiment.steps,
+        per_epoch,
+        machine.steps_per_call,
+        machine.checkpoint_steps,
+        stop_epoch=machine.stop_epoch,
+    )
     history_file = directory.file(HISTORY)
     batch = recipe.data.batch_size
     with ProgressBar(plan.steps, per_epoch, batch, history_file is not None) as progress:

@@ -16,6 +16,7 @@ class Machine:
         checkpoint_steps: Steps between checkpoints, as in `training.plan.Plan`.
         steps_per_call: Steps in one graph call, as in `training.plan.Plan`.
         xla: Whether to compile with XLA, as in `training.update.Update`.
+        stop_epoch: Epoch after which training stops with a checkpoint, as in `training.plan.Plan`.
         tensorboard: Whether to write TensorBoard files to `tensorboard` in the run directory.
     """
 
@@ -26,6 +27,7 @@ class Machine:
     steps_per_call: int = 1
     xla: bool = False
     tensorboard: bool = False
+    stop_epoch: int | None = None
 
 
 HERE = Machine()  # one process that uses all GPUs, or one CPU device if there is no GPU

@@ -87,7 +87,8 @@ def _in_stages(
             with directory.of_first(first) as inside:
                 if not isinstance(inside, NoDirectory):
                     log_stderr(f"first stage, {first.schedule.length}, in {inside.path}")
-                _train(first, inside, machine, strategy, overrides, later=recipe)
+                complete = replace(machine, stop_epoch=None)  # counted in epochs of the main stage
+                _train(first, inside, complete, strategy, overrides, later=recipe)
             gc.collect()  # free the model and the optimizer of the first stage
     return _train(recipe, directory, machine, strategy, overrides, page)
 

@@ -35,6 +35,7 @@ class Plan(NamedTuple):
         checkpoint_steps: Number of steps between checkpoints within an epoch, or None. At the end
             of an epoch, a checkpoint is always written.
         checkpoint_seconds: Seconds after which another checkpoint is written within an epoch.
+        stop_epoch: Number of epochs after which training stops as if by a signal, or None.
     """
 
     steps: int
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
     steps_per_call: int = 1
     checkpoint_steps: int | None = None
     checkpoint_seconds: float = 600
+    stop_epoch: int | None = None
 
     def end_of_epoch(self, epoch: int) -> int:
         """Return the number of steps taken by the end of an epoch. Epochs are counted from 0."""

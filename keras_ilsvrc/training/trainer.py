@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_ilsvrc.data.pipeline import of_an_image
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.training.callbacks import get_state, set_state
 from keras_ilsvrc.training.checkpoint import Checkpoints, Facts, NotFinite, State
 from keras_ilsvrc.training.cluster import Log, log_stderr
@@ -71,7 +71,8 @@ class Trainer:
         """Train until the last step of the plan.
 
         Raises:
-            Stopped: If a stop was requested; a checkpoint of the current step is written first.
+            Stopped: If a stop was requested, or after the plan's `stop_epoch`; a checkpoint of the
+                current step is written first.
             Diverged: If a gradient is not finite again after `ROLLBACKS` rollbacks.
             InputError: If no checkpoint can be written at the start, or the last checkpoint does
                 not match this training, for example in its number of replicas.
@@ -84,6 +85,8 @@ class Trainer:
         self._begin()
         plan = self.plan
         while not model.stop_training and self.epochs * plan.steps_per_epoch < plan.steps:
+            if plan.stop_epoch and self.epochs >= plan.stop_epoch:
+                raise Stopped(f"stopped after {counted(self.epochs, 'epoch')}")
             calls.on_epoch_begin(self.epochs)
             while self.step < plan.end_of_epoch(self.epochs):
                 self._call(calls)

@@ -197,7 +197,7 @@ def test_nobody_who_reads_is_needed(tmp_path):
 
 
 def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
-    script = "from keras_ilsvrc.cli.workers import end_with_parent; end_with_parent(); ready()"
+    script = "from keras_ilsvrc.runs.processes import end_with_parent; end_with_parent(); ready()"
     with start_parent(script, tmp_path) as parent:
         while len(list(tmp_path.glob("ready*"))) < 2:
             time.sleep(0.05)

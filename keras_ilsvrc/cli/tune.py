@@ -1,0 +1,140 @@
+"""The `tune` command, which searches for the values of recipe keys."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from keras_ilsvrc.cli.options import STOPPED, Json, Replicas, check_replicas, print_next
+from keras_ilsvrc.cli.train import Resume, Xla
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.recipe import published
+from keras_ilsvrc.sweeps.schema import Sweep
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.training.cluster import LOST, LostWorker
+from keras_ilsvrc.training.stopping import Stopped, StopRequest, ignore_signals
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.sweeps.tune import Finished
+
+SWEEPS = "sweeps"  # folder of recipes that contains the sweeps of this package
+
+
+def _find(name: str) -> Path:
+    """Return the path of a sweep file, or of a sweep of this package by its name."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    known = {file.stem: file for file in sorted(_folder().glob("*.toml"))}
+    if name in known:
+        return known[name]
+    raise InputError(
+        f"{name[:200]}: no such file, and no such sweep in the package; {nearest(name, known)}"
+    )
+
+
+def _folder() -> Path:
+    return next(iter(published().values())).parent / SWEEPS
+
+
+def complete_sweeps() -> list[str]:
+    """Return the names of sweeps and of TOML files in the working directory, for completion."""
+    return [*map(str, Path().glob("*.toml")), *(x.stem for x in _folder().glob("*.toml"))]
+
+
+def tune(
+    sweep: Annotated[
+        str,
+        Argument(
+            help="Sweep: a TOML file, or the name of a sweep in this package.",
+            autocompletion=complete_sweeps,
+        ),
+    ],
+    out: Annotated[
+        Path | None, Option(help="Directory of the sweep (default: sweeps/NAME).")
+    ] = None,
+    resume: Resume = False,
+    local_workers: Annotated[
+        int, Option(min=0, max=256, help="Number of trials that run at the same time.")
+    ] = 0,
+    listen: Annotated[
+        str | None, Option(help="HOST:PORT at which workers of other machines can join.")
+    ] = None,
+    join: Annotated[
+        str | None, Option(help="HOST:PORT of the sweep on another machine, to run trials for it.")
+    ] = None,
+    replicas: Replicas = None,
+    xla: Xla = False,
+    as_json: Json = False,
+) -> None:
+    """Search for the values of recipe keys that give the smallest validation error.
+
+    A sweep file names a recipe and the ranges of some of its keys. Trial 0 is the recipe itself. At
+    the end, the best trial and the recipe are trained again with new seeds and compared. On SIGTERM
+    or Ctrl-C, the command exits with status 75; repeat it with --resume to continue.
+    """
+    check_replicas(replicas)
+    read = Sweep(_find(sweep))
+    place = out or Path(SWEEPS) / read.path.stem
+    options = [f"--replicas={replicas}"] * (replicas is not None) + ["--xla"] * xla
+    with _exit_status(place), StopRequest(at_once=False) as stop:
+        quiet_tensorflow()
+        from keras_ilsvrc.sweeps.tune import tune as run
+        from keras_ilsvrc.sweeps.tune import work
+        from keras_ilsvrc.sweeps.workers import Processes, role
+
+        join, listen = role(join, listen)
+        if join:
+            work(read, place, join, options, stop)
+            return
+        gpus = _gpus() if local_workers else []
+        finished = run(read, place, resume, Processes(local_workers, listen, gpus, options), stop)
+    _print(finished, as_json)
+
+
+@contextmanager
+def _exit_status(place: Path) -> Iterator[None]:
+    """Turn an exception that ends the sweep early into a one-line message and an exit status."""
+    try:
+        yield
+    except Stopped as error:
+        ignore_signals()
+        print(f"{place}: {error}; continue with --resume", file=sys.stderr)
+        raise typer.Exit(STOPPED) from error
+    except LostWorker as error:
+        print(f"{place}: {error}", file=sys.stderr)
+        raise typer.Exit(LOST) from error
+
+
+def _gpus() -> list[str]:
+    """Return the GPUs of this machine, as in `CUDA_VISIBLE_DEVICES`."""
+    import tensorflow as tf
+
+    visible = [x for x in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if x]
+    count = len(tf.config.list_physical_devices("GPU"))
+    return visible[:count] if visible else [str(number) for number in range(count)]
+
+
+def _print(finished: "Finished", as_json: bool) -> None:
+    from keras_ilsvrc.sweeps.board import line_of
+    from keras_ilsvrc.sweeps.outcome import BEST
+    from keras_ilsvrc.sweeps.page import PAGE
+
+    home, result = finished.home, finished.result
+    if as_json:
+        found = {"best": asdict(finished.best), "verdict": finished.verdict, "test": result}
+        print(json.dumps({**found, "out": str(home)}, indent=2, default=str))
+        return
+    print(f"best        {line_of(finished.best, finished.sweep.table.objective)}")
+    print(f"verdict     {finished.verdict}")
+    print(f"test        top-1 error {result['top1_error']:.2f} % on {result['images']:,} images")
+    print(f"recipe      {home / BEST}")
+    print(f"page        {home / PAGE}")
+    print_next("train", home / BEST)

@@ -1,0 +1,37 @@
+"""Child processes that end with their parent, even if the parent is killed."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from keras_ilsvrc.training.cluster import LOST
+
+# Environment variable with the file descriptor of a pipe that closes when the parent ends.
+PARENT = "KERAS_ILSVRC_PARENT"
+
+
+@contextmanager
+def pipe_to_children() -> Iterator[tuple[dict[str, str], list[int]]]:
+    """Open a pipe that closes when this process ends or the block is left.
+
+    Yields:
+        The environment variables and the file descriptors for `subprocess.Popen`.
+    """
+    pipe, ours = os.pipe()
+    try:
+        yield {PARENT: str(pipe)}, [pipe]
+    finally:
+        os.close(pipe)
+        os.close(ours)
+
+
+def end_with_parent() -> None:
+    """Make this process end when its parent ends, if the parent used `pipe_to_children`."""
+
+    def end_when_closed(pipe: int) -> None:
+        os.read(pipe, 1)  # nothing is ever written, so this waits until the pipe closes
+        os._exit(LOST)  # ends the process even while TensorFlow computes
+
+    if pipe := os.environ.pop(PARENT, None):
+        threading.Thread(target=end_when_closed, args=(int(pipe),), daemon=True).start()

@@ -1,0 +1,1 @@
+"""Searches for hyperparameters: hypermodels for keras-tuner, and sweeps over recipes."""

@@ -1,0 +1,112 @@
+"""Live table of the trials of a sweep."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from keras_ilsvrc.errors import counted, printable
+from keras_ilsvrc.sweeps.outcome import Row, rows_of
+from keras_ilsvrc.sweeps.schema import Sweep
+from keras_ilsvrc.sweeps.trial import history
+from keras_ilsvrc.training.cluster import log_stderr
+
+SHOWN = 5  # number of completed and of failed trials in the table
+WIDTH = 60  # maximum number of characters of a value or a reason
+
+
+def line_of(row: Row, objective: str) -> str:
+    """Return one line about a trial that has ended."""
+    values = ", ".join(f"{key}={short(value)}" for key, value in row.values.items())
+    what = row.failure if row.status == "failed" else f"{objective} {error_of(row, objective)}"
+    return printable(f"trial {row.number} {row.status}: {what}; {values}")
+
+
+@contextmanager
+def board(oracle: Any, sweep: Sweep, home: Path, total: int | None, workers: int) -> Iterator[None]:
+    """Show a live table of the trials if stderr is a terminal.
+
+    Args:
+        oracle: Oracle of the sweep.
+        sweep: Sweep.
+        home: Directory of the sweep.
+        total: Number of trials; None if it is not known.
+        workers: Number of trials that run at the same time.
+    """
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield
+        return
+    started = time.monotonic()
+
+    def table() -> Table:
+        left = _left(rows_of(oracle, sweep), total, workers, started)
+        return _table(rows_of(oracle, sweep), sweep, home, left)
+
+    with Live(get_renderable=table, console=screen, refresh_per_second=1, transient=True):
+        yield
+
+
+def report(sweep: Sweep, rows: Callable[[], list[Row]]) -> Callable[[Any], None]:
+    """Return a function that prints a line about a trial of keras-tuner that has ended."""
+
+    def ended(trial: Any) -> None:
+        row = next(row for row in rows() if row.number == trial.trial_id)
+        log_stderr(line_of(row, sweep.table.objective))
+
+    return ended
+
+
+def _table(rows: list[Row], sweep: Sweep, home: Path, left: str) -> Table:
+    """Return the table: the best trials, those that run, and the last that failed."""
+    objective = sweep.table.objective
+    groups = {
+        status: [row for row in rows if row.status == status]
+        for status in ("completed", "running", "failed")
+    }
+    counts = ", ".join(f"{len(found)} {status}" for status, found in groups.items())
+    shown = Table(box=None, pad_edge=False, title=f"{counts}; {left}", title_justify="left")
+    for heading in ("trial", "status", objective, *sweep.ranges):
+        shown.add_column(heading, overflow="fold")
+    best = sorted(groups["completed"], key=lambda row: row.measured[objective])[:SHOWN]
+    for row in (*best, *groups["running"], *groups["failed"][-SHOWN:]):
+        found = error_of(row, objective) if row.measured else _running(row, home)
+        if row.status == "failed":
+            found = row.failure[:WIDTH]
+        shown.add_row(row.number, row.status, found, *map(short, row.values.values()))
+    return shown
+
+
+def _left(rows: list[Row], total: int | None, workers: int, started: float) -> str:
+    """Return the time that is left, estimated from the seconds of the trials so far."""
+    seconds = [row.measured["seconds"] for row in rows if "seconds" in row.measured]
+    if not seconds or total is None:
+        return f"{time.monotonic() - started:.0f} s so far"
+    ended = sum(row.status != "running" for row in rows)
+    left = (total - ended) * sum(seconds) / len(seconds) / workers
+    return f"about {counted(math.ceil(left / 60), 'minute')} left"
+
+
+def _running(row: Row, home: Path) -> str:
+    """Return the epoch and the validation error of a trial that is training on this machine."""
+    runs = sorted((home / f"trial_{row.number}").glob("seed-*/"))
+    rows = history(runs[-1]) if runs else []
+    if not rows:
+        return "starting"
+    return f"epoch {len(rows)}: {rows[-1]['validation_error']:.2f} %"
+
+
+def error_of(row: Row, objective: str) -> str:
+    spread = f" +- {row.measured['spread']:.2f}" if "spread" in row.measured else ""
+    return f"{row.measured[objective]:.4g}{spread}"
+
+
+def short(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

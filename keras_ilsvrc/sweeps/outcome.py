@@ -1,0 +1,180 @@
+"""The outcome of a sweep: the winner against the recipe with new seeds, and the files of both."""
+
+import csv
+import io
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_ilsvrc import files
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.recipe import changed
+from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.sweeps.schema import Sweep
+from keras_ilsvrc.sweeps.trial import Runner
+
+SIGNIFICANT = 0.05  # greatest probability of chance at which a difference counts as seen
+TRIALS, BEST, FINAL, OUTCOME = "trials.csv", "best.toml", "final", "outcome.json"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial of a sweep.
+
+    Attributes:
+        number: Number of the trial; trial 0 is the recipe.
+        status: "completed", "failed" or "running".
+        values: Value of each swept key.
+        measured: Means over the seeds: the objective, `seconds`, `epochs` and `spread`, the
+            standard deviation of the objective over the seeds.
+        failure: Why the trial failed; empty if it did not.
+    """
+
+    number: str
+    status: str
+    values: Mapping[str, Any]
+    measured: Mapping[str, float]
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Objective of the winner and of the recipe, with the same new seeds.
+
+    Attributes:
+        seeds: Seeds, none of which a trial used.
+        recipe: Objective of the recipe by seed.
+        winner: Objective of the winner by seed.
+    """
+
+    seeds: Sequence[int]
+    recipe: Sequence[float]
+    winner: Sequence[float]
+
+    @property
+    def gain(self) -> float:
+        """Mean of the recipe's objective minus the winner's."""
+        return statistics.fmean(self.recipe) - statistics.fmean(self.winner)
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of `gain`, from the differences by seed."""
+        differences = [a - b for a, b in zip(self.recipe, self.winner)]
+        return statistics.stdev(differences) / math.sqrt(len(differences))
+
+    def verdict(self, unit: str) -> str:
+        """Say whether the winner is better than the recipe, by a paired t-test at 5 %."""
+        from scipy.stats import t
+
+        error, gain = self.standard_error, self.gain
+        chance = t.sf(abs(gain) / error, len(self.seeds) - 1) if error else float(gain == 0)
+        if chance > SIGNIFICANT:
+            return f"no difference seen ({-gain:+.2f} +- {error:.2f}{unit})"
+        return f"{'better' if gain > 0 else 'worse'} by {abs(gain):.2f} +- {error:.2f}{unit}"
+
+
+def rows_of(oracle: Any, sweep: Sweep) -> list[Row]:
+    """Return the trials of an oracle in the order of their numbers."""
+    rows = []
+    for number in oracle.start_order:
+        trial = oracle.trials[number]
+        measured = {
+            name: trial.metrics.get_best_value(name)
+            for name in (sweep.table.objective, "spread", "seconds", "epochs")
+            if trial.metrics.exists(name)
+        }
+        changes = sweep.changes(trial.hyperparameters.values)
+        status = trial.status.lower()
+        rows.append(Row(number, status, changes, measured, trial.message or ""))
+    return rows
+
+
+def best_of(rows: Iterable[Row], objective: str) -> Row:
+    """Return the completed trial with the smallest objective, and of equals the first.
+
+    Raises:
+        InputError: If no trial is completed.
+    """
+    rows = list(rows)
+    completed = [row for row in rows if row.status == "completed"]
+    if not completed:
+        reasons = ", ".join(dict.fromkeys(row.failure for row in rows)) or "there was none"
+        raise InputError(f"no trial was completed: {reasons}")
+    return min(completed, key=lambda row: row.measured[objective])
+
+
+def compare(runner: Runner, winner: Mapping[str, Any]) -> Comparison:
+    """Train the recipe and the winner with new seeds.
+
+    Args:
+        runner: Runner of the sweep's trials.
+        winner: Changes of the winner.
+
+    Raises:
+        InputError: If one of the runs fails.
+    """
+    table, label = runner.sweep.table, str(runner.sweep.path)
+    first = runner.sweep.recipe.seed + table.repeats
+    seeds = range(first, first + table.final_repeats)
+    recipe = runner.validated(runner.sweep.recipe)
+    found: dict[str, list[float]] = {}
+    for name, changes in (("recipe", {}), ("winner", winner)):
+        for seed in seeds:
+            seeded = changed(recipe, {**changes, "seed": seed}, label)
+            place = runner.home / FINAL / name / f"seed-{seed}"
+            outcome = runner.run(seeded, place)
+            if outcome.failure:
+                raise InputError(f"{place}: {outcome.failure}")
+            found.setdefault(name, []).append(outcome.measured[table.objective])
+    return Comparison(seeds, found["recipe"], found["winner"])
+
+
+def test_winner(runner: Runner) -> dict[str, Any]:
+    """Train `best.toml` and return its result: the only use of the test split."""
+    from keras_ilsvrc.recipe import load
+
+    place = runner.home / FINAL / "best"
+    outcome = runner.run(load(runner.home / BEST), place)
+    if not RunFiles(place).finished:
+        raise InputError(f"{place}: {outcome.failure}")
+    return RunFiles(place).result()
+
+
+def write_best(home: Path, sweep: Sweep, row: Row) -> None:
+    """Write `best.toml`, the recipe with the values of the winner."""
+    recipe = changed(sweep.recipe, row.values, str(sweep.path))
+    heading = f"# Trial {row.number} of the sweep {sweep.path.name}\n"
+    _write(home / BEST, heading + recipe.toml())
+
+
+def write_trials(home: Path, rows: Sequence[Row], objective: str) -> None:
+    """Write `trials.csv`, one row for each trial."""
+    text = io.StringIO()
+    keys = list(rows[0].values) if rows else []
+    names = (objective, "spread", "seconds", "epochs")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial", "status", *names, *keys, "failure"])
+    for row in rows:
+        measured = [row.measured.get(name, "") for name in names]
+        values = [_cell(row.values[key]) for key in keys]
+        writer.writerow([row.number, row.status, *measured, *values, row.failure])
+    _write(home / TRIALS, text.getvalue())
+
+
+def write_outcome(home: Path, comparison: Comparison | None, result: dict[str, Any]) -> None:
+    """Write `outcome.json`: the comparison, and the test result of the winner."""
+    table = {"comparison": comparison and asdict(comparison), "test": result}
+    _write(home / OUTCOME, json.dumps(table, indent=2, default=list) + "\n")
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict | bool) else value
+
+
+def _write(path: Path, text: str) -> None:
+    with files.whole(path) as part:
+        part.write_text(text)

@@ -1,0 +1,235 @@
+"""One trial of a sweep: training runs in processes of their own, and their measurements."""
+
+import csv
+import math
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from keras_ilsvrc import files
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.recipe import Recipe, changed, load, value_of
+from keras_ilsvrc.runs.processes import pipe_to_children
+from keras_ilsvrc.runs.reading import HISTORY, LOCK, RunFiles
+from keras_ilsvrc.sweeps.schema import Sweep, encoded
+from keras_ilsvrc.training.stopping import StopRequest
+
+STOPPED = 75  # exit status of `train` after a signal or at --stop-epoch
+GRACE = 60.0  # seconds in which a stopped run must write its checkpoint
+POLL = 0.1  # seconds between checks of a running process
+NO_TEST = {"expect": None, "baseline": None}  # both belong to the test split
+
+
+class Outcome(NamedTuple):
+    """Outcome of a trial: its measurements by name, or the reason for which it failed."""
+
+    measured: dict[str, float]
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs the trials of a sweep, each in processes of its own.
+
+    A process that is killed, runs out of memory or diverges does not end the sweep.
+
+    Args:
+        sweep: Sweep.
+        home: Directory of the sweep.
+        options: Further options of `keras-ilsvrc train`.
+        environment: Further environment variables, for example `CUDA_VISIBLE_DEVICES`.
+        stop: Request to stop, which stops the running process after a checkpoint.
+    """
+
+    sweep: Sweep
+    home: Path
+    options: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop: StopRequest = field(default_factory=StopRequest)
+
+    def trial(self, number: str, values: Mapping[str, Any], root: str | None = None) -> Outcome:
+        """Run a trial with each of its seeds, and return the means of their measurements.
+
+        Args:
+            number: Number of the trial.
+            values: Values that the tuner chose.
+            root: Number of the trial whose runs this trial continues, if any.
+
+        Raises:
+            Stopped: If a signal was received; the running process has written a checkpoint.
+        """
+        table = self.sweep.table
+        folder = self.home / f"trial_{root or number}"
+        try:
+            varied = self.sweep.varied(values) if int(number) else self.sweep.recipe
+        except InputError as error:
+            return Outcome({}, str(error).replace(f"{self.sweep.path}: ", ""))
+        recipe = self.validated(varied)
+        limit = table.trial_minutes and time.monotonic() + 60 * table.trial_minutes
+        measured = []
+        for run in range(table.repeats):
+            seeded = changed(recipe, {"seed": recipe.seed + run}, str(self.sweep.path))
+            place = folder / f"seed-{seeded.seed}"
+            found = self.run(seeded, place, values.get("tuner/epochs"), limit)
+            if found.failure:
+                return found
+            measured.append(found.measured)
+        means = {name: statistics.fmean(x[name] for x in measured) for name in measured[0]}
+        if len(measured) > 1:
+            errors = [x[table.objective] for x in measured]
+            means["spread"] = statistics.stdev(errors)
+        return Outcome(means)
+
+    def validated(self, recipe: Recipe) -> Recipe:
+        """Return a recipe that is tested on the validation split."""
+        report = recipe.report is not False
+        own = {"data.test": recipe.data.validation, "report": report, **NO_TEST}
+        return changed(recipe, own, str(self.sweep.path))
+
+    def run(
+        self,
+        recipe: Recipe,
+        directory: Path,
+        epochs: int | None = None,
+        limit: float | None = None,
+    ) -> Outcome:
+        """Train a recipe in a process, unless this is done, and return what was measured.
+
+        Args:
+            recipe: Recipe.
+            directory: Run directory.
+            epochs: Number of epochs after which the run is interrupted; None to train to the end.
+            limit: Time, as from `time.monotonic`, at which the run has failed; None for no limit.
+        """
+        if RunFiles(directory).finished:
+            return self._measured(directory, 0.0)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        file, log = (directory.with_suffix(x) for x in (".toml", ".log"))
+        with files.whole(file) as part:
+            part.write_text(recipe.toml())
+        words = [sys.executable, "-m", "keras_ilsvrc", "train", str(file), "--out", str(directory)]
+        words += ["--resume", *self.options]
+        words += [f"--stop-epoch={epochs}"] if epochs else []
+        _wait_for_lock(directory / LOCK)
+        started = time.monotonic()
+        with open(log, "wb") as lines, pipe_to_children() as (environment, pipes):
+            process = subprocess.Popen(
+                words,
+                env={**os.environ, **self.environment, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=lines,
+                pass_fds=pipes,
+            )
+            in_time = self._wait(process, limit)
+        if not in_time:
+            minutes = self.sweep.table.trial_minutes
+            return Outcome({}, f"not finished after {minutes:g} minutes (trial_minutes)")
+        status = process.returncode
+        if status and not (status == STOPPED and epochs and len(history(directory)) >= epochs):
+            return Outcome({}, _failure(status, log))
+        return self._measured(directory, time.monotonic() - started)
+
+    def _wait(self, process: "subprocess.Popen[bytes]", limit: float | None) -> bool:
+        """Wait until a process ends; return whether it ended in time.
+
+        Raises:
+            Stopped: If a signal was received.
+        """
+        in_time = True
+        try:
+            while process.poll() is None and not self.stop and in_time:
+                time.sleep(POLL)
+                in_time = limit is None or time.monotonic() < limit
+        finally:
+            _end(process)
+        self.stop.check()
+        return in_time
+
+    def _measured(self, directory: Path, seconds: float) -> Outcome:
+        """Return the objective and other measurements of a run."""
+        objective = self.sweep.table.objective
+        rows, run = history(directory), RunFiles(directory)
+        result = run.result() if run.finished else {}
+        row = next((x for x in rows if x["epoch"] == result.get("kept_epoch")), rows[-1])
+        value = (row if objective.startswith("validation") else result).get(objective)
+        if value is None or not math.isfinite(value):
+            return Outcome({}, f"{objective} was not measured, or is not a number")
+        seconds = result.get("seconds", seconds)
+        return Outcome({objective: value, "seconds": seconds, "epochs": len(rows)})
+
+
+def values_in(sweep: Sweep, home: Path, number: str) -> dict[str, Any] | None:
+    """Return the values of a trial, as in the files of its runs; None if there are none."""
+    for file in sorted((home / f"trial_{number}").glob("seed-*.toml")):
+        with suppress(InputError):
+            recipe, found = load(file), {}
+            for key, range_ in sweep.ranges.items():
+                value = value_of(recipe, key)
+                if range_.kind == "scale":
+                    value = _first(value) / _first(value_of(sweep.recipe, key))
+                found[key] = encoded(value) if range_.kind == "choice" else value
+            return found
+    return None
+
+
+def _first(rate: Any) -> float:
+    """Return a rate, or the first rate of a list of [step, rate] that is not 0."""
+    rates = [pair[1] for pair in rate] if isinstance(rate, list) else [rate]
+    return next(x for x in rates if x)
+
+
+def _wait_for_lock(path: Path) -> None:
+    """Wait up to `GRACE` seconds until no process trains in a directory.
+
+    After a kill, the process of the last attempt may need a moment to end.
+    """
+    end = time.monotonic() + GRACE
+    while path.exists() and time.monotonic() < end:
+        try:
+            files.lock(path).release()
+            return
+        except files.Timeout:
+            time.sleep(POLL)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Stop a process, and kill it if it does not end in time."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        process.kill()
+    process.wait()
+
+
+def history(directory: Path) -> list[dict[str, float]]:
+    """Return the complete rows of `history.csv` of a run that may still be training."""
+    return list(_rows(directory / HISTORY))
+
+
+def _rows(path: Path) -> Iterator[dict[str, float]]:
+    try:
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                yield {k: float(v) if v else math.nan for k, v in row.items() if k}
+    except (OSError, ValueError):
+        return
+
+
+def _failure(status: int, log: Path) -> str:
+    """Return the reason for which a process failed, as one line."""
+    if status < 0:
+        name = signal.Signals(-status).name
+        return f"killed by {name}" + "; perhaps the memory was full" * (name == "SIGKILL")
+    lines = log.read_text(errors="replace").splitlines()
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return last.removeprefix("error: ")[:500] or f"ended with status {status}"

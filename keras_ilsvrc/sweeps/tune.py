@@ -1,0 +1,152 @@
+"""`tune` runs a whole sweep: the trials, the comparison of the winner, and the files of both."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_ilsvrc.sweeps.board import board, report
+from keras_ilsvrc.sweeps.oracle import SweepOracle, make_oracle
+from keras_ilsvrc.sweeps.outcome import (
+    Comparison,
+    Row,
+    best_of,
+    compare,
+    rows_of,
+    test_winner,
+    write_best,
+    write_outcome,
+    write_trials,
+)
+from keras_ilsvrc.sweeps.page import write_page
+from keras_ilsvrc.sweeps.schema import Sweep
+from keras_ilsvrc.sweeps.search import directory, search
+from keras_ilsvrc.sweeps.trial import Runner, values_in
+from keras_ilsvrc.sweeps.workers import Processes, joined, name_of, run_local
+from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.training.stopping import StopRequest
+
+ALONE = "tuner0"  # name of the only process of a sweep
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished sweep.
+
+    Attributes:
+        home: Directory of the sweep.
+        sweep: Sweep.
+        rows: Trials in the order of their numbers.
+        best: The trial with the smallest objective.
+        comparison: Winner and recipe with new seeds; None if the recipe itself is the best.
+        result: Test result of `best.toml`.
+    """
+
+    home: Path
+    sweep: Sweep
+    rows: list[Row]
+    best: Row
+    comparison: Comparison | None
+    result: dict[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the winner is better than the recipe, in words."""
+        if self.comparison is None:
+            return "no trial was better than the recipe"
+        return self.comparison.verdict(" points" if "error" in self.sweep.table.objective else "")
+
+
+def tune(
+    sweep: Sweep, out: Path, resume: bool, processes: Processes, stop: StopRequest
+) -> Finished:
+    """Run a sweep, or continue it, and write its files and its page.
+
+    Args:
+        sweep: Sweep.
+        out: Directory of the sweep.
+        resume: Whether the directory may contain this sweep already.
+        processes: Processes that run the trials.
+        stop: Request to stop.
+
+    Raises:
+        InputError: If the directory contains something else, or no trial is completed.
+        Stopped: If a signal was received; `resume` continues the sweep.
+        LostWorker: If all workers of this machine ended before the last trial.
+    """
+    with directory(out, sweep, resume) as home:
+        oracle = make_oracle(sweep)
+        oracle.prepare(
+            home, sweep.defaults(), lambda number: values_in(sweep, home, number), log_stderr
+        )
+        oracle.reload()
+        runner = Runner(sweep, home, processes.options, stop=stop)
+        with board(oracle, sweep, home, total(sweep), processes.local or 1):
+            _search(oracle, runner, processes)
+        return _finish(oracle, runner)
+
+
+def work(sweep: Sweep, home: Path, address: str, options: Sequence[str], stop: StopRequest) -> None:
+    """Run trials as a worker of the chief at an address, until there are no more.
+
+    Raises:
+        InputError: If the chief has another version of the package or another sweep.
+        LostWorker: If the chief does not answer.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    runner = Runner(sweep, home, options, stop=stop)
+    with joined(address, sweep) as oracle:
+        search(oracle, runner, name_of(sweep), lambda trial: None)
+
+
+def total(sweep: Sweep) -> int | None:
+    """Return the number of trials of a sweep; None for Hyperband."""
+    table = sweep.table
+    if table.tuner != "grid":
+        return table.trials
+    size = math.prod(range_.points or len(range_.values) for range_ in sweep.ranges.values())
+    return min(size, table.trials or size)
+
+
+def _search(oracle: SweepOracle, runner: Runner, processes: Processes) -> None:
+    sweep, home = runner.sweep, runner.home
+    ended = report(sweep, lambda: rows_of(oracle, sweep))
+
+    def record() -> None:
+        write_trials(home, rows_of(oracle, sweep), sweep.table.objective)
+
+    if processes.local or processes.listen:
+        known = set(oracle.end_order)
+
+        def seen() -> None:
+            for number in [x for x in oracle.end_order if x not in known]:
+                known.add(number)
+                ended(oracle.trials[number])
+                record()
+
+        run_local(oracle, sweep, home, processes, runner.stop, seen)
+        return
+
+    def told(trial: Any) -> None:
+        ended(trial)
+        record()
+
+    search(oracle, runner, ALONE, told)
+
+
+def _finish(oracle: SweepOracle, runner: Runner) -> Finished:
+    """Compare the winner with the recipe, test it, and write the files of the sweep."""
+    sweep, home = runner.sweep, runner.home
+    rows = rows_of(oracle, sweep)
+    write_trials(home, rows, sweep.table.objective)
+    best = best_of(rows, sweep.table.objective)
+    write_best(home, sweep, best)
+    comparison = None
+    if int(best.number):
+        log_stderr(f"trial {best.number} is the best; training it and the recipe with new seeds")
+        comparison = compare(runner, best.values)
+    finished = Finished(home, sweep, rows, best, comparison, test_winner(runner))
+    write_outcome(home, comparison, finished.result)
+    write_page(finished)
+    return finished

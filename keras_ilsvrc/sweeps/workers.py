@@ -1,0 +1,220 @@
+"""Chief and workers of a sweep: keras-tuner's oracle over gRPC, on one machine or several."""
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import grpc
+from keras_tuner.src import protos
+from keras_tuner.src.distribute import oracle_chief, oracle_client
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.runs.processes import pipe_to_children
+from keras_ilsvrc.sweeps.oracle import SweepOracle
+from keras_ilsvrc.sweeps.schema import Sweep
+from keras_ilsvrc.training.cluster import LostWorker, log_stderr
+from keras_ilsvrc.training.stopping import StopRequest
+
+POLL = 0.2  # seconds between checks of the workers
+ANSWER = 60.0  # seconds that a worker waits for an answer of the chief
+IP, PORT, ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Processes of a sweep.
+
+    Attributes:
+        local: Number of workers on this machine; 0 to run the trials one after another.
+        listen: HOST:PORT at which workers of other machines can join; None for none.
+        devices: GPUs, of which each worker gets one.
+        options: Further options of `train` for each run.
+    """
+
+    local: int = 0
+    listen: str | None = None
+    devices: Sequence[str] = field(default_factory=tuple)
+    options: Sequence[str] = field(default_factory=tuple)
+
+
+def name_of(sweep: Sweep) -> str:
+    """Return the name of this worker: host and process, version of the package, and sweep."""
+    digest = hashlib.sha256(json.dumps(sweep.identity, sort_keys=True).encode()).hexdigest()
+    return "|".join((f"{socket.gethostname()}-{os.getpid()}", version("keras_ilsvrc"), digest))
+
+
+class _Service(oracle_chief.OracleServicer):
+    """Service of the chief. It refuses workers of other versions, and gives up lost workers.
+
+    One thread answers all calls, so that the oracle needs no lock.
+    """
+
+    def __init__(self, oracle: SweepOracle, sweep: Sweep, gone: Sequence[str]) -> None:
+        super().__init__(oracle)
+        self.own, self.gone = name_of(sweep), gone
+
+    def CreateTrial(self, request: Any, context: Any) -> Any:
+        _, *ours = self.own.split("|")
+        _, *theirs = request.tuner_id.split("|")
+        for what, one, other in zip(("version", "sweep file"), ours, [*theirs, "", ""]):
+            if one != other:
+                shown = f" {other[:12]}, but the chief has {one[:12]}"
+                context.abort(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    f"this worker has {what}{shown}; give all machines the same {what}",
+                )
+        running = list(self.oracle.ongoing_trials)
+        dead = [x for x in running if x.split("|")[0] in self.gone]
+        for worker in {*dead, *self.oracle.lost()} - {request.tuner_id}:
+            number = self.oracle.give_up(worker)
+            log_stderr(f"worker {worker.split('|')[0]} is lost; trial {number} runs again")
+        return super().CreateTrial(request, context)
+
+
+def role(join: str | None, listen: str | None) -> tuple[str | None, str | None]:
+    """Return the addresses to join and to listen on; keras-tuner's variables give them too.
+
+    Raises:
+        InputError: If only some of the variables are set, or both addresses are given.
+    """
+    found = {name: os.environ.get(name) for name in (IP, PORT, ID)}
+    if join and listen:
+        raise InputError("--join is for workers and --listen for the chief; give one of them")
+    if join or listen or not found[IP]:
+        return join, listen
+    if missing := [name for name, value in found.items() if not value]:
+        raise InputError(f"{IP} is set, but {' and '.join(missing)} is not; set all, or none")
+    address = f"{found[IP]}:{found[PORT]}"
+    return (None, address) if "chief" in str(found[ID]) else (address, None)
+
+
+@contextmanager
+def serving(
+    oracle: SweepOracle, sweep: Sweep, address: str, gone: Sequence[str]
+) -> Iterator[tuple[str, _Service]]:
+    """Answer the workers of a sweep until the block is left.
+
+    Args:
+        oracle: Oracle of the sweep.
+        sweep: Sweep.
+        address: HOST:PORT to listen on; port 0 takes a free one.
+        gone: Workers that are known to have ended, as HOST-PROCESS; the caller appends to it.
+
+    Yields:
+        The address, and the service, whose `stop_triggered` becomes true after the last trial.
+
+    Raises:
+        InputError: If the address cannot be used.
+    """
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+    service = _Service(oracle, sweep, gone)
+    protos.get_service_grpc().add_OracleServicer_to_server(service, server)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise InputError(f"{address}: cannot listen there; choose a free port of this machine")
+    server.start()
+    try:
+        yield f"{address.rpartition(':')[0]}:{port}", service
+    finally:
+        server.stop(None).wait()
+
+
+@contextmanager
+def joined(address: str, sweep: Sweep) -> Iterator[Any]:
+    """Yield the client of a chief's oracle.
+
+    Raises:
+        InputError: If the chief refuses this worker.
+        LostWorker: If the chief does not answer.
+    """
+    host, _, port = address.rpartition(":")
+    os.environ.update({IP: host, PORT: port, ID: name_of(sweep)})
+    oracle_client.TIMEOUT = ANSWER
+    try:
+        yield oracle_client.OracleClient(None)
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
+            raise InputError(f"{address}: {error.details()}") from error
+        raise LostWorker(f"the chief at {address} does not answer: {error.details()}") from error
+
+
+def run_local(
+    oracle: SweepOracle,
+    sweep: Sweep,
+    home: Path,
+    processes: Processes,
+    stop: StopRequest,
+    seen: Callable[[], object],
+) -> None:
+    """Run all trials in worker processes on this machine, and in those that join from others.
+
+    Args:
+        oracle: Oracle of the sweep.
+        sweep: Sweep.
+        home: Directory of the sweep.
+        processes: Number of workers, and their settings.
+        stop: Request to stop.
+        seen: Function that is called while the workers run.
+
+    Raises:
+        Stopped: If a signal was received.
+        LostWorker: If all workers of this machine ended before the last trial.
+    """
+    gone: list[str] = []
+    address, gpus = processes.listen or "127.0.0.1:0", processes.devices
+    with (
+        serving(oracle, sweep, address, gone) as (address, service),
+        pipe_to_children() as (environment, pipes),
+    ):
+        log_stderr(f"the chief listens on {address}")
+        words = [sys.executable, "-m", "keras_ilsvrc", "tune", str(sweep.path), "--out", str(home)]
+        words += ["--join", address]
+        workers: list[subprocess.Popen[bytes]] = []
+        try:
+            for index in range(processes.local):
+                own = {"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]} if gpus else {}
+                own = {**os.environ, **environment, **own}
+                workers.append(subprocess.Popen(words, env=own, pass_fds=pipes))
+            _wait(oracle, service, workers, gone, stop, seen)
+        finally:
+            for process in workers:
+                process.terminate()
+            for process in workers:
+                process.wait()
+    stop.check()
+
+
+def _wait(
+    oracle: SweepOracle,
+    service: _Service,
+    processes: Sequence["subprocess.Popen[bytes]"],
+    gone: list[str],
+    stop: StopRequest,
+    seen: Callable[[], object],
+) -> None:
+    """Wait until all trials have ended and all workers have left."""
+    host, remote = socket.gethostname(), not processes
+    while not stop:
+        ended = [f"{host}-{x.pid}" for x in processes if x.poll() is not None]
+        gone.extend(x for x in ended if x not in gone)
+        workers = {x for x in oracle.tuner_ids if x.split("|")[0] not in gone}
+        if service.stop_triggered and not oracle.ongoing_trials and not workers:
+            return
+        if not remote and len(ended) == len(processes) and not workers:
+            raise LostWorker("all workers have ended; continue with --resume")
+        seen()
+        time.sleep(POLL)
