@@ -84,22 +84,26 @@ def show_info(
 ) -> None:
     """Show the paper, results, variations, departures and published weights of a network."""
     net = facts(name)
-    if space and account:
-        raise InputError("--space and --account print different tables; give one of them")
-    if by not in ("layer", "stage"):
-        raise InputError(f"--by is {by!r}; expected layer or stage")
+    _check_options(account, space, by, opened)
     if account:
         from keras_ilsvrc.cli.accounts import show_account
 
-        return show_account(name, by == "stage", opened, as_json)
-    if by != "layer" or opened:
-        raise InputError("--by and --open apply only to --account; give --account too")
-    if space:
+        show_account(name, by == "stage", opened, as_json)
+    elif space:
         _print_space(known(name, {}), as_json)
     elif as_json:
         print(json.dumps(_as_dict(net), indent=2))
     else:
         _print_facts(net)
+
+
+def _check_options(account: bool, space: bool, by: str, opened: bool) -> None:
+    if space and account:
+        raise InputError("--space and --account print different tables; give one of them")
+    if by not in ("layer", "stage"):
+        raise InputError(f"--by is {by!r}; expected layer or stage")
+    if not account and (by != "layer" or opened):
+        raise InputError("--by and --open apply only to --account; give --account too")
 
 
 def _print_space(rows: Mapping[str, Hyperparameter], as_json: bool) -> None:

@@ -87,66 +87,75 @@ def _check_limits(limits: Mapping[str, Any], arguments: Mapping[str, Any]) -> No
             )
 
 
+class OfNet:
+    """Mixin for `keras_tuner.HyperModel`: builds and trains a net with hyperparameters."""
+
+    name: str
+    tunable: bool
+
+    def __init__(
+        self,
+        net: str,
+        arguments: dict[str, Any],
+        rows: dict[str, Hyperparameter],
+        searched: dict[str, Hyperparameter],
+        given: dict[str, Any],
+    ) -> None:
+        base = {key: arguments[key] for key in info(net).variations if key in arguments}
+        super().__init__(info(net, **base).name)  # type: ignore[call-arg]
+        self.net, self.arguments, self.given = net, arguments, given
+        self.rows, self.searched, self.collecting = rows, searched, False
+
+    def declare_hyperparameters(self, hp: "keras_tuner.HyperParameters") -> None:
+        # A tuner calls this, then `build` once to collect the hyperparameters.
+        self.collecting = True
+
+    def build(self, hp: "keras_tuner.HyperParameters") -> "keras.Model | None":
+        from keras_tuner.errors import FailedTrialError
+
+        collecting, self.collecting = self.collecting, False
+        # `fit` declares the batch size if it has an effect there.
+        values = {key: self.value(hp, key) for key in self.rows if key != "batch_size"}
+        try:
+            return _model(self.net, self.arguments, self.rows, values, self.given)
+        except ValueError as error:
+            if collecting:  # the tuner makes no use of the model, so its trials may still fit
+                return None
+            reason = " ".join(str(error).split())
+            raise FailedTrialError(reason) from error
+
+    def value(self, hp: "keras_tuner.HyperParameters", key: str) -> Any:
+        if key in self.searched:
+            return value_of(hp, key, self.searched[key])
+        return hp.get(key) if key in hp else self.rows[key].default
+
+    def fit(
+        self, hp: "keras_tuner.HyperParameters", model: "keras.Model", *args: Any, **kwargs: Any
+    ) -> Any:
+        from keras_ilsvrc.training.schedules import Decay
+
+        hp = hp if self.tunable else hp.copy()  # as keras-tuner does in `build`
+        images = args[0] if args else kwargs.get("x")
+        batched = len(args) > 2 or "batch_size" in kwargs or not hasattr(images, "shape")
+        if "batch_size" in self.rows and not batched:
+            kwargs["batch_size"] = self.value(hp, "batch_size")
+        schedule = self.value(hp, "schedule") if "schedule" in self.rows else "constant"
+        if schedule != "constant":
+            kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), Decay(schedule)]
+        return model.fit(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {"name": self.name, "tunable": self.tunable}
+        made = functools.partial(hypermodel, self.net, **self.given, **self.arguments)
+        return made, (), state
+
+
 @functools.cache
 def _hypermodel_class() -> type:
     """Return our `HyperModel` class. keras-tuner, which imports Keras, is imported only here."""
     import keras_tuner
 
-    class NetHyperModel(keras_tuner.HyperModel):
-        def __init__(
-            self,
-            net: str,
-            arguments: dict[str, Any],
-            rows: dict[str, Hyperparameter],
-            searched: dict[str, Hyperparameter],
-            given: dict[str, Any],
-        ) -> None:
-            base = {key: arguments[key] for key in info(net).variations if key in arguments}
-            super().__init__(info(net, **base).name)
-            self.net, self.arguments, self.given = net, arguments, given
-            self.rows, self.searched, self.collecting = rows, searched, False
-
-        def declare_hyperparameters(self, hp: "keras_tuner.HyperParameters") -> None:
-            # A tuner calls this, then `build` once to collect the hyperparameters.
-            self.collecting = True
-
-        def build(self, hp: "keras_tuner.HyperParameters") -> "keras.Model | None":
-            collecting, self.collecting = self.collecting, False
-            # `fit` declares the batch size if it has an effect there.
-            values = {key: self.value(hp, key) for key in self.rows if key != "batch_size"}
-            try:
-                return _model(self.net, self.arguments, self.rows, values, self.given)
-            except ValueError as error:
-                if collecting:  # the tuner makes no use of the model, so its trials may still fit
-                    return None
-                reason = " ".join(str(error).split())
-                raise keras_tuner.errors.FailedTrialError(reason) from error
-
-        def value(self, hp: "keras_tuner.HyperParameters", key: str) -> Any:
-            if key in self.searched:
-                return value_of(hp, key, self.searched[key])
-            return hp.get(key) if key in hp else self.rows[key].default
-
-        def fit(
-            self, hp: "keras_tuner.HyperParameters", model: "keras.Model", *args: Any, **kwargs: Any
-        ) -> Any:
-            from keras_ilsvrc.training.schedules import Decay
-
-            images = args[0] if args else kwargs.get("x")
-            batched = len(args) > 2 or "batch_size" in kwargs or not hasattr(images, "shape")
-            if "batch_size" in self.rows and not batched:
-                kwargs["batch_size"] = self.value(hp, "batch_size")
-            if "schedule" in self.rows:
-                decay = Decay(self.value(hp, "schedule"))
-                kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), decay]
-            return model.fit(*args, **kwargs)
-
-        def __reduce__(self) -> tuple[Any, ...]:
-            state = {"name": self.name, "tunable": self.tunable}
-            made = functools.partial(hypermodel, self.net, **self.given, **self.arguments)
-            return made, (), state
-
-    return NetHyperModel
+    return type("NetHyperModel", (OfNet, keras_tuner.HyperModel), {})
 
 
 def _model(

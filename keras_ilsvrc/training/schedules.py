@@ -86,7 +86,6 @@ class Decay(keras.callbacks.Callback):
 
     FACTORS: Mapping[str, Callable[[float], float]] = MappingProxyType(
         {
-            "constant": lambda share: 1.0,
             "cosine": lambda share: (1 + math.cos(math.pi * share)) / 2,
             "steps": lambda share: 0.1 ** ((share >= 1 / 2) + (share >= 3 / 4)),
         }
