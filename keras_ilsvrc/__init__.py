@@ -8,7 +8,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import available, info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_model
-from keras_ilsvrc.sweep import hypermodel
+from keras_ilsvrc.sweeps.hypermodel import hypermodel
 
 __version__ = _version("keras_ilsvrc")
 __all__ = [

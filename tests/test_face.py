@@ -69,6 +69,8 @@ STATEMENTS = (
     "command('list')",
     "command('info', 'vgg19')",
     "command('info', 'vgg19', '--json')",
+    "command('info', 'vgg19', '--space')",
+    "refused(keras_ilsvrc.hypermodel, 'vgg19', space={'depth': 3})",
     "command('predict', '--help')",
 )
 

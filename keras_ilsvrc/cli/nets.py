@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.nets.variations import Variation
+from keras_ilsvrc.sweeps.space import Hyperparameter, known
 from keras_ilsvrc.weights.sources.facts import facts as source_facts
 from keras_ilsvrc.weights.sources.source import Source
 
@@ -65,6 +67,10 @@ def show_info(
             "--account", help="Print parameter and operation counts and receptive fields."
         ),
     ] = False,
+    space: Annotated[
+        bool,
+        typer.Option("--space", help="Print what a hyperparameter search varies by default."),
+    ] = False,
     by: Annotated[
         str, typer.Option(help="With --account: print one row per 'layer' or per 'stage'.")
     ] = "layer",
@@ -78,18 +84,50 @@ def show_info(
 ) -> None:
     """Show the paper, results, variations, departures and published weights of a network."""
     net = facts(name)
-    if by not in ("layer", "stage"):
-        raise InputError(f"--by is {by!r}; expected layer or stage")
+    _check_options(account, space, by, opened)
     if account:
         from keras_ilsvrc.cli.accounts import show_account
 
-        return show_account(name, by == "stage", opened, as_json)
-    if by != "layer" or opened:
-        raise InputError("--by and --open apply only to --account; give --account too")
-    if as_json:
+        show_account(name, by == "stage", opened, as_json)
+    elif space:
+        _print_space(known(name, {}), as_json)
+    elif as_json:
         print(json.dumps(_as_dict(net), indent=2))
     else:
         _print_facts(net)
+
+
+def _check_options(account: bool, space: bool, by: str, opened: bool) -> None:
+    if space and account:
+        raise InputError("--space and --account print different tables; give one of them")
+    if by not in ("layer", "stage"):
+        raise InputError(f"--by is {by!r}; expected layer or stage")
+    if not account and (by != "layer" or opened):
+        raise InputError("--by and --open apply only to --account; give --account too")
+
+
+def _print_space(rows: Mapping[str, Hyperparameter], as_json: bool) -> None:
+    """Print the hyperparameters that a search over a network varies by default."""
+    rows = {key: row for key, row in rows.items() if row.searched}
+    if as_json:
+        shown = [
+            {
+                "name": key,
+                "interval" if isinstance(row.searched, tuple) else "values": row.searched,
+                "default": row.default,
+                "source": row.source,
+            }
+            for key, row in rows.items()
+        ]
+        print(json.dumps(shown, indent=2))
+        return
+    headings = ("hyperparameter", "searched", "default", "source")
+    table = table_of(headings, headings)
+    for key, row in rows.items():
+        ends = isinstance(row.searched, tuple)
+        values = (" to " if ends else ", ").join(map(str, row.searched))
+        table.add_row(key, values, str(row.default), row.source)
+    Console().print(table, markup=False)
 
 
 def _print_facts(net: Net) -> None:

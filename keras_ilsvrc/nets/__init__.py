@@ -8,7 +8,7 @@ from keras_ilsvrc.nets.registry import Net, unknown
 from keras_ilsvrc.nets.table import NETS
 from keras_ilsvrc.nets.variations import split_name
 
-__all__ = ["NETS", "available", "chosen", "depths", "info"]
+__all__ = ["NETS", "available", "chosen", "info", "siblings"]
 
 
 def available(pattern: str = "*") -> list[str]:
@@ -44,25 +44,25 @@ def _split(name: str) -> tuple[str, dict[str, Any]]:
     return split_name(str(name), {key: net.variations for key, net in NETS.items()})
 
 
-def depths(name: str, **variations: object) -> dict[int, str]:
-    """Return {depth: name} for this net and all nets that differ from this net only in depth.
+def siblings(name: str, key: str) -> dict[Any, str]:
+    """Return {value: name} for this net and all nets that differ from it only in one argument.
 
     Args:
-        name: Name of the net, as in `info`.
-        **variations: Variations to apply to all returned nets, as in `info`.
+        name: Name of the net, as in `info`. Variations in brackets apply to all returned nets.
+        key: Argument of the builder, for example "depth".
 
     Returns:
-        {depth: name}, empty for a net that has no depth argument.
+        {value of the argument: name of the net}, empty for a net without this argument.
     """
-    own = info(name, **variations)
+    own = info(name)
     base = NETS[own.name.partition("[")[0]]
-    if own.arguments.get("depth") is None:
+    if own.arguments.get(key) is None:
         return {}
-    sisters = [net.vary(own.varied) for net in NETS.values() if _family(net) == _family(base)]
-    return {net.arguments["depth"]: net.name for net in sisters}
+    same = [net for net in NETS.values() if _rest(net, key) == _rest(base, key)]
+    return {net.arguments[key]: net.name for net in (net.vary(own.varied) for net in same)}
 
 
-def _family(net: Net) -> tuple[Any, ...]:
-    """Return a comparison key that is the same for all nets that differ only in depth."""
-    fixed = {key: value for key, value in net.vary({}).arguments.items() if key != "depth"}
+def _rest(net: Net, key: str) -> tuple[Any, ...]:
+    """Return a comparison key that is the same for all nets that differ only in one argument."""
+    fixed = {k: value for k, value in net.vary({}).arguments.items() if k != key}
     return net.builder, net.paper, net.input_shape, dict(net.variations), fixed

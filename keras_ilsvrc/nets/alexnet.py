@@ -46,11 +46,15 @@ LRN = {  # {value of the variation `lrn`: arguments of local response normalisat
 }
 
 
-def alexnet(image, classes, activation, pool, pool_kind, lrn, dropout, groups, conv1, width):
+def alexnet(
+    image, classes, activation, pool, pool_kind, lrn, dropout, groups, conv1, conv3_5, width
+):
     """Return AlexNet's logits, or the 6x6 feature maps of pool5 if `classes` is None."""
     table = {}
+    cells = dict(zip(("conv3", "conv4", "conv5"), (f"conv3-{maps}" for maps in conv3_5.split("-"))))
+    cells["conv1"] = f"conv{conv1}-96"
     for name, (text, published_towers, follow) in SECTION_3_5.items():
-        cell = parts.Cell.parse(f"conv{conv1}-96" if name == "conv1" else text)
+        cell = parts.Cell.parse(cells.get(name, text))
         cell = cell._replace(filters=round(cell.filters * width))
         towers = min(published_towers, groups)
         if cell.filters % towers or (lrn == "tower" and cell.filters % 2):

@@ -16,7 +16,16 @@ ALEXNET = Family(
         "dropout": Number(0.5, least=0, below=1),  # the paper uses only 0.5
         "groups": Choice((2, 1)),
         "conv1": Choice(("11/4", "7/2")),  # "7/2" is from ZFNet
+        "conv3_5": Choice(("384-384-256", "512-1024-512")),  # the second is from ZFNet, table 2
         "width": WIDTH,
+    },
+    space={
+        "conv1": ["11/4", "7/2"],
+        "conv3_5": ["384-384-256", "512-1024-512"],
+        "dropout": (0.0, 0.8),
+        "lrn": ["all", "tower", "none"],
+        "pool": ["3/2", "2/2"],
+        "initial": ["he", "glorot", "paper"],
     },
     minimum=64,
     fixed_size=True,
@@ -43,6 +52,7 @@ CAFFENET = Family(
     2014,
     "alexnet:caffenet",
     input_shape=(227, 227, 3),
+    space={"initial": ["he", "glorot", "paper"]},
     minimum=39,
     fixed_size=True,
     departures=(
@@ -59,6 +69,7 @@ ONE_WEIRD_TRICK = Family(
     "Krizhevsky, arXiv:1404.5997, in torchvision's version",
     2014,
     "alexnet:alexnet_owt",
+    space={"initial": ["he", "glorot", "paper"]},
     minimum=63,
     fixed_size=True,
     departures=(

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc.nets import chosen, info, pretrained
@@ -143,10 +144,21 @@ def _model(
     return model
 
 
+def initial_values(net: Net) -> dict[str, Any] | None:
+    """Return the initial values that the paper of a net gives, or None if it gives none.
+
+    They are a table for `training.initial.set_initial_values`.
+    """
+    return getattr(_module(net), "INITIAL", None)
+
+
+def _module(net: Net) -> ModuleType:
+    return import_module(f"keras_ilsvrc.nets.{net.builder.partition(':')[0]}")
+
+
 def _builder(net: Net) -> Callable[..., Any]:
     """Import and return the function that builds the graph of a net."""
-    module, function = net.builder.split(":")
-    found: Callable[..., Any] = getattr(import_module(f"keras_ilsvrc.nets.{module}"), function)
+    found: Callable[..., Any] = getattr(_module(net), net.builder.partition(":")[2])
     return found
 
 

@@ -8,6 +8,7 @@ CNDS = Family(
     2015,
     "cnds:cnds8",
     {"auxiliary": AUXILIARY},
+    space={"initial": ["he", "glorot", "paper"]},
     input_shape=(227, 227, 3),
     minimum=31,
     fixed_size=True,

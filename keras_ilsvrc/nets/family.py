@@ -21,6 +21,7 @@ class Family:
     classes: int = 1000
     fixed_size: bool | Mapping[str, tuple[Any, ...]] = False
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    space: Mapping[str, list[Any] | tuple[float, float]] = field(default_factory=dict)
     departures: tuple[str, ...] = ()
     place: str = ""
     news: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ GOOGLENET = Family(
         "lrn": Choice(("alexnet", "caffe")),  # "caffe": constants of bvlc_googlenet
         "width": WIDTH,
     },
+    space={"width": [0.25, 0.5, 0.75, 1.0, 1.25, 1.5], "module": ["reduced", "naive"]},
     fixed_size={"auxiliary": (True,)},
     departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
     place="2014: first with 6.67 % top-5 error (seven nets)",
@@ -31,6 +32,7 @@ GOOGLENET_BN = replace(
     paper="Szegedy et al., arXiv:1409.4842, in torchvision's version",
     builder="googlenet:googlenet_bn",
     variations={"auxiliary": AUXILIARY},
+    space={},
     fixed_size=False,
     place="not an entry: torchvision's version of the winner of 2014",
     departures=(

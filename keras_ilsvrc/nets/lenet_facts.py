@@ -9,6 +9,7 @@ LENET = Family(
     "LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86",
     1998,
     "lenet:lenet5",
+    space={"initial": ["he", "glorot", "paper"]},
     input_shape=(32, 32, 1),
     classes=10,
     fixed_size=True,

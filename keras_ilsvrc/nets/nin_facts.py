@@ -9,6 +9,7 @@ NIN = Family(
     "Lin, Chen and Yan, arXiv:1312.4400 (Caffe's model zoo)",
     2013,
     "nin:nin",
+    space={"initial": ["he", "glorot", "paper"]},
     minimum=39,
     departures=(
         "the paper has no ImageNet net; this is the authors' net in Caffe's model zoo",
@@ -29,6 +30,7 @@ NIN_CIFAR = replace(
         "head": Choice(("average", "dense", "dense_dropout")),
         "pool2": Choice(("max", "average")),
     },
+    space={"head": ["average", "dense", "dense_dropout"], **NIN.space},
     input_shape=(32, 32, 3),
     minimum=4,
     classes=10,

@@ -38,6 +38,9 @@ class Net:
         news: What was new in the paper, in three lines.
         builder: Module and function that build the net, as "module:function".
         arguments: Keyword arguments of the builder.
+        space: What a search varies by default, in addition to the training: {name of a variation,
+            or of an argument in which nets of the paper differ: values}. Values are a list, or a
+            tuple of the least and the greatest number.
         fixed_size: Whether the classifier needs a fixed image size, because a fully connected layer
             depends on it. If this is so only for some values of a variation, a mapping from the
             name of the variation to these values.
@@ -57,6 +60,7 @@ class Net:
     departures: tuple[str, ...]
     builder: str
     arguments: Mapping[str, Any]
+    space: Mapping[str, list[Any] | tuple[float, float]] = field(default_factory=dict)
     fixed_size: bool | Mapping[str, tuple[Any, ...]] = False
     place: str = ""
     news: tuple[str, ...] = ()

@@ -21,6 +21,8 @@ ON_CIFAR: dict[str, Any] = {
     "minimum": 4,
     "classes": 10,
     "place": "not an entry: for CIFAR-10",
+    # Nets of 1001 and 1202 layers take days.
+    "space": {**RESNET.space, "depth": [20, 32, 44, 56, 110]},
 }
 BASIC = {"unit": "basic"}
 
@@ -40,7 +42,12 @@ V2_CIFAR = replace(
     arguments=BASIC,
     variations={**V2.variations, "shortcut": SHORTCUTS},
 )
-V2_CIFAR_BOTTLENECK = replace(V2, **ON_CIFAR, arguments={"unit": "bottleneck"})
+V2_CIFAR_BOTTLENECK = replace(
+    V2_CIFAR,
+    variations=V2.variations,
+    arguments={"unit": "bottleneck"},
+    space={**RESNET.space, "depth": [20, 29, 56, 110, 164]},
+)
 V2_CIFAR_ANY_DEPTH = replace(
     V2_CIFAR_BOTTLENECK,
     variations={"depth": Number(None, least=11, whole=True), **V2.variations},

@@ -38,6 +38,12 @@ RESNET = Family(
         "width": WIDTH,
     },
     arguments={"form": "authors"},
+    space={
+        "depth": [18, 34, 50, 101, 152],
+        "shortcut": ["A", "B", "C", "none"],
+        "order": list(ORDERS),
+        "width": [0.25, 0.5, 1.0, 2.0],
+    },
     departures=(MOVING_AVERAGES,),
     place="2015: first with 3.57 % top-5 error (six nets)",
     news=(
@@ -84,6 +90,7 @@ V2 = Family(
     "resnet:resnet",
     {**RESNET.variations, "order": Choice(ORDERS).with_default("full_preact")},
     arguments={"form": "v1_5"},
+    space={**RESNET.space, "depth": [50, 101, 152, 200]},
     departures=(MOVING_AVERAGES,),
     place="not an entry",
     news=(

@@ -12,6 +12,11 @@ VGG = Family(
     2014,
     "vgg:vgg",
     {"batch_norm": Choice((False, True))},  # True is from torchvision
+    space={
+        "configuration": ["A", "A-LRN", "B", "C", "D", "E"],
+        "batch_norm": [False, True],
+        "initial": ["he", "glorot", "paper"],
+    },
     fixed_size=True,
     place="2014: second with 7.3 % top-5 error; first in localisation",
     news=(

@@ -8,6 +8,7 @@ ZFNET = Family(
     "Zeiler and Fergus, arXiv:1311.2901",
     2013,
     "zfnet:zfnet",
+    space={"form": ["a", "b"], "initial": ["he", "glorot", "paper"]},
     minimum=47,
     fixed_size=True,
     departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),

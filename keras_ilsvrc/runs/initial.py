@@ -1,13 +1,13 @@
 """Initial weights of a run, which the recipe keys `initial` and `first` select."""
 
 import logging
-from importlib import import_module
 from pathlib import Path
 
 import keras
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import pretrained
+from keras_ilsvrc.nets.build import initial_values
 from keras_ilsvrc.nets.loading import load_weights, without_optimizer
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.recipe.schema import Initial, Recipe
@@ -67,8 +67,7 @@ def _skipped(model: keras.Model, table: Initial) -> set[str]:
 
 def _set_word(model: keras.Model, word: str, recipe: Recipe, net: Net) -> None:
     if word == "paper":
-        module = import_module(f"keras_ilsvrc.nets.{net.builder.split(':')[0]}")
-        table = getattr(module, "INITIAL", None)
+        table = initial_values(net)
         if table is None:
             raise InputError(
                 f"initial is 'paper', but the paper of {net.name} gives no initial values; "

@@ -32,6 +32,13 @@ ALEXNET_CONV1 = (
     - (11 * 11 * 3 * 96 + 96) + (7 * 7 * 3 * 96 + 96)
     - (6 * 6 * 256 * 4096) + (12 * 12 * 256 * 4096)
 )
+# Of 384, 384, 256 maps come 512, 1024, 512; conv4 and conv5 see one tower's half.
+ALEXNET_512 = (
+    ALEXNET
+    - (9 * 256 * 384 + 384) - (9 * 192 * 384 + 384) - (9 * 192 * 256 + 256)
+    + (9 * 256 * 512 + 512) + (9 * 256 * 1024 + 1024) + (9 * 512 * 512 + 512)
+    + 6 * 6 * (512 - 256) * 4096
+)
 # The other tower's maps: 48 for conv2, 192 for conv4 and conv5.
 ALEXNET_ONE_TOWER = ALEXNET + 5 * 5 * 48 * 256 + 3 * 3 * 192 * 384 + 3 * 3 * 192 * 256
 # Gamma and beta of every filter come; as in torchvision, its bias stays.
@@ -125,6 +132,7 @@ VARIED = [
     ("alexnet", {"groups": 1}, 62_378_344),
     ("alexnet", {"groups": 1}, ALEXNET_ONE_TOWER),
     ("alexnet", {"conv1": "7/2"}, ALEXNET_CONV1),
+    ("alexnet", {"conv3_5": "512-1024-512"}, ALEXNET_512),
     ("alexnet", {"width": 0.5}, ALEXNET_HALF),
     ("nin_cifar10", {"head": "dense"}, NIN_DENSE),
     ("nin_cifar10", {"head": "dense_dropout"}, NIN_DENSE),

@@ -143,10 +143,13 @@ def test_statistics_of_each_replica_are_averaged_where_the_net_is_tested():
     np.testing.assert_array_equal(statistics(update.model), before)
 
 
+SPACE = {"schedule": "cosine", "augmentation": 0.5, "initial": "paper"}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
 def test_a_tuner_completes_its_trials_on_two_replicas(tmp_path):
     tuner = keras_tuner.RandomSearch(
-        keras_ilsvrc.hypermodel("lenet5_modern", classes=10),
+        keras_ilsvrc.hypermodel("lenet5_modern", SPACE, classes=10),
         "val_accuracy",
         max_trials=2,
         seed=0,
@@ -159,7 +162,7 @@ def test_a_tuner_completes_its_trials_on_two_replicas(tmp_path):
     assert [one.status, other.status] == ["COMPLETED", "COMPLETED"]
     assert all(0 <= trial.score <= 1 for trial in (one, other))
     one, other = one.hyperparameters.values, other.hyperparameters.values
-    assert set(one) == {"learning_rate", "momentum", "l2"}
+    assert set(one) == {"learning_rate", "momentum", "l2", "optimizer", *SPACE}
     assert one["learning_rate"] != other["learning_rate"]
 
 

@@ -1,0 +1,172 @@
+"""Search spaces: the hyperparameters that a search can vary, and the values that it tries.
+
+Keras and keras-tuner are not imported here, so that `info --space` is fast.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.nets import chosen, info, siblings
+from keras_ilsvrc.nets.variations import Choice, Number, Variation
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+Range = list[Any] | tuple[float, float]  # values, or the least and the greatest number
+
+
+class Hyperparameter(NamedTuple):
+    """What a search may choose: a variation, one of several networks, or a setting of the training.
+
+    Attributes:
+        accepted: All valid values.
+        searched: Values that a search tries; empty if it does not vary the hyperparameter.
+        source: "variation", "networks" (that differ only in this) or "training".
+        log: Whether numbers of an interval are drawn on a logarithmic scale.
+    """
+
+    accepted: Variation
+    searched: Range
+    source: str = "training"
+    log: bool = False
+
+    @property
+    def default(self) -> Any:
+        """The published value, or the one nearest to it if a search does not try it."""
+        own, searched = self.accepted.default, self.searched
+        if isinstance(searched, tuple):
+            return searched[0] if own is None else min(max(own, searched[0]), searched[1])
+        return own if own in searched or not searched else searched[0]
+
+
+# What a search over any network can vary. The intervals are ours. `augmentation` 1 is that of He et
+# al. for CIFAR-10 (arXiv:1512.03385, section 4.2), and `auxiliary_weight` 0.3 that of GoogLeNet.
+TRAINING = {
+    "learning_rate": Hyperparameter(Number(0.1, least=1e-9), (1e-4, 1.0), log=True),
+    "momentum": Hyperparameter(Number(0.9, least=0, below=1), (0.5, 0.99)),
+    "l2": Hyperparameter(Number(1e-4, least=0), (1e-6, 1e-2), log=True),
+    "optimizer": Hyperparameter(
+        Choice(("sgd", "rmsprop", "adamw", "adam")),
+        ["sgd", "rmsprop", "adamw"],  # for "adam", l2 has no effect
+    ),
+    "schedule": Hyperparameter(
+        Choice(("constant", "cosine", "steps")), ["constant", "cosine", "steps"]
+    ),
+    "initial": Hyperparameter(Choice(("he", "glorot")), ["he", "glorot"]),
+    "augmentation": Hyperparameter(Number(0.0, least=0, below=2), (0.0, 1.0)),
+    "batch_size": Hyperparameter(Number(32, least=1, whole=True), [16, 32, 64, 128, 256]),
+    "auxiliary_weight": Hyperparameter(Number(0.3, least=0), (0.0, 1.0)),
+}
+OF_TOP = ("dropout", "head")  # variations that act only in the classifier
+
+
+def known(name: str, arguments: Mapping[str, Any]) -> dict[str, Hyperparameter]:
+    """Return all hyperparameters of a net that `arguments` of `build` leave open, by name.
+
+    Those that are not searched by default have no values in `searched`.
+
+    Raises:
+        InputError: If the net, or the value of a variation, is unknown.
+    """
+    variations = info(name).variations
+    net = info(name, **{key: arguments[key] for key in variations if key in arguments})
+    top, loaded = arguments.get("include_top", True), arguments.get("weights") is not None
+    fixed = {*chosen(name, arguments), *(() if top else OF_TOP)}
+    found = {}
+    for key in dict.fromkeys((*net.space, *variations)):
+        others = {} if key in variations else siblings(name, key)
+        if key in variations and key not in fixed and not loaded:
+            values = net.space.get(key, [])
+            found[key] = Hyperparameter(variations[key], values, "variation")
+        elif len(others) > 1:
+            own = net.arguments[key]
+            values = [value for value in others if value in net.space[key] or value == own]
+            all_of = Choice(tuple(others)).with_default(own)
+            found[key] = Hyperparameter(all_of, values if len(values) > 1 else [], "networks")
+    left_out = {"initial"} if loaded else set()
+    left_out |= set() if net.arguments.get("auxiliary") else {"auxiliary_weight"}
+    for key, row in TRAINING.items() if top else ():
+        values = net.space.get(key, row.searched)
+        accepted = Choice(tuple(values)) if key in net.space else row.accepted
+        if key not in left_out:
+            found[key] = row._replace(accepted=accepted, searched=values)
+    return found
+
+
+def narrowed(name: str, rows: Mapping[str, Hyperparameter], space: Any) -> dict[str, Any]:
+    """Return the hyperparameters that a search varies, by name.
+
+    Args:
+        name: Name of the net, for error messages.
+        rows: All hyperparameters of the net, from `known`.
+        space: None for the default search; names of the only hyperparameters to search; or a dict
+            from names to a list of values, a tuple (least, greatest), or one value.
+
+    Raises:
+        InputError: If a name is unknown, or a value is not valid.
+    """
+    found = {key: row for key, row in rows.items() if row.searched}
+    if space is None:
+        return found
+    if isinstance(space, str) or not isinstance(space, Iterable):
+        raise InputError(
+            f"space is {space!r}; expected names in a list, or a dict from names to values"
+        )
+    for key in space:
+        if key not in rows:
+            hint = nearest(str(key), rows) or f"`keras-ilsvrc info {name} --space` shows all"
+            raise InputError(f"space: {name} has no open hyperparameter {key!r}; {hint}")
+    if isinstance(space, Mapping):
+        return {**found, **{key: _narrow(key, rows[key], space[key]) for key in space}}
+    return {key: _whole(key, rows[key]) for key in space}
+
+
+def _whole(key: str, row: Hyperparameter) -> Hyperparameter:
+    """Return a hyperparameter that is searched; by default, among all its values."""
+    if row.searched:
+        return row
+    if isinstance(row.accepted, Number):
+        raise InputError(f"space: {key} needs values to search; pass {{{key!r}: [...]}}")
+    return row._replace(searched=list(row.accepted.values))
+
+
+def _narrow(key: str, row: Hyperparameter, given: Any) -> Hyperparameter:
+    """Return a hyperparameter that is searched only among the values that the user gave."""
+    accepted, ends = row.accepted, isinstance(given, tuple)
+    values = list(given) if isinstance(given, list | tuple) else [given]
+    if not values or (ends and (len(values) != 2 or not _numbers(values))):
+        raise InputError(
+            f"space: {key} is {given!r}; expected a list of values, or a tuple (least, greatest) "
+            "of two numbers in this order"
+        )
+    if ends and isinstance(accepted, Choice):  # for example, all depths from 20 to 56
+        known = [x for x in accepted.values if _numbers([values[0], x, values[1]])]
+        values, ends = known or values, False
+    for value in values:
+        if value not in accepted:
+            raise InputError(f"space: {key} is {value!r}; expected {accepted}")
+    if isinstance(accepted, Number) and not accepted.whole:
+        values = [float(value) for value in values]
+    return row._replace(searched=(values[0], values[1]) if ends else list(dict.fromkeys(values)))
+
+
+def _numbers(values: list[Any]) -> bool:
+    """Return whether values are numbers in rising order."""
+    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in values)
+    return numbers and values == sorted(values)
+
+
+def value_of(hp: "keras_tuner.HyperParameters", name: str, row: Hyperparameter) -> Any:
+    """Declare a hyperparameter to keras-tuner, and return the value that it chose for a trial."""
+    values, default = row.searched, row.default
+    if isinstance(values, tuple):
+        whole = isinstance(row.accepted, Number) and row.accepted.whole
+        sampling = "log" if row.log and values[0] > 0 else "linear"
+        draw = hp.Int if whole else hp.Float
+        return draw(name, *values, sampling=sampling, default=default)
+    if len(values) == 1:
+        return hp.Fixed(name, values[0])
+    if isinstance(default, bool):
+        return hp.Boolean(name, default)
+    return hp.Choice(name, values, default=default)
