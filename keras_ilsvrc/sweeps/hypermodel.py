@@ -186,7 +186,7 @@ def _model(
         elif rows[key].source == "variation" and value != rows[key].accepted.default:
             varied[key] = value
     arguments = {**arguments, **varied}
-    _check_costs(name, arguments, limits)
+    check_costs(name, arguments, limits)
     model = build(name, **arguments)
     if "initial" in values:
         _set_initial(model, name, values["initial"])
@@ -195,7 +195,7 @@ def _model(
     return model
 
 
-def _check_costs(name: str, arguments: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+def check_costs(name: str, arguments: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
     """Raise an InputError if a net exceeds a limit. Its weights are not allocated."""
     if not limits.keys() & LIMITS:
         return

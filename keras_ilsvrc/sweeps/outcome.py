@@ -28,7 +28,8 @@ class Row:
     Attributes:
         number: Number of the trial; trial 0 is the recipe.
         status: "completed", "failed" or "running".
-        values: Value of each swept key.
+        values: Value of each swept key; for the kind "scale", the factor.
+        changes: Changes to the recipe.
         measured: Means over the seeds: the objective, `seconds`, `epochs` and `spread`, the
             standard deviation of the objective over the seeds.
         failure: Why the trial failed; empty if it did not.
@@ -37,6 +38,7 @@ class Row:
     number: str
     status: str
     values: Mapping[str, Any]
+    changes: Mapping[str, Any]
     measured: Mapping[str, float]
     failure: str = ""
 
@@ -87,9 +89,10 @@ def rows_of(oracle: Any, sweep: Sweep) -> list[Row]:
             for name in (sweep.table.objective, "spread", "seconds", "epochs")
             if trial.metrics.exists(name)
         }
-        changes = sweep.changes(trial.hyperparameters.values)
+        chosen = trial.hyperparameters.values
+        values, changes = sweep.decoded(chosen), sweep.changes(chosen)
         status = trial.status.lower()
-        rows.append(Row(number, status, changes, measured, trial.message or ""))
+        rows.append(Row(number, status, values, changes, measured, trial.message or ""))
     return rows
 
 
@@ -146,7 +149,7 @@ def test_winner(runner: Runner) -> dict[str, Any]:
 
 def write_best(home: Path, sweep: Sweep, row: Row) -> None:
     """Write `best.toml`, the recipe with the values of the winner."""
-    recipe = changed(sweep.recipe, row.values, str(sweep.path))
+    recipe = changed(sweep.recipe, row.changes, str(sweep.path))
     heading = f"# Trial {row.number} of the sweep {sweep.path.name}\n"
     _write(home / BEST, heading + recipe.toml())
 

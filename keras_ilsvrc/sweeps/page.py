@@ -7,10 +7,11 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from keras_ilsvrc import files
 from keras_ilsvrc.report.page import Section, picture, render
+from keras_ilsvrc.runs.pictures import WIDE
 from keras_ilsvrc.sweeps.board import error_of, short
 from keras_ilsvrc.sweeps.outcome import FINAL, Row
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGE = "sweep.html"
 COLUMNS = 3  # plots in a row
-LEAST = 8  # completed trials from which the importance of the keys is estimated
+LEAST = 6  # completed trials from which the importance of the keys is estimated
 TREES = 500
 LOG = ("log", "log_int", "scale")
 
@@ -45,7 +46,7 @@ def _verdict(sweep: "Finished") -> Section:
     own = next((x for x in sweep.rows if int(x.number) == 0 and x.status == "completed"), None)
     html = render(
         "winner",
-        objective=objective,
+        objective=_words(sweep),
         error=error_of(best, objective),
         number=best.number,
         own=error_of(own, objective) if own else "failed",
@@ -66,7 +67,8 @@ def _over_time(sweep: "Finished", done: list[Row]) -> Section:
     numbers = [int(row.number) for row in done]
     axes.plot(numbers, values, "o", color=BLUE, label="trial")
     axes.step(numbers, np.minimum.accumulate(values), where="post", color=RED, label="best so far")
-    axes.set(xlabel="trial", ylabel=sweep.sweep.table.objective)
+    axes.set(xlabel="trial", ylabel=_words(sweep))
+    _set_scale(axes, values)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     return Section("Trials", "over-time", picture(figure, "objective of each trial"))
@@ -86,8 +88,10 @@ def _by_key(sweep: "Finished", done: list[Row]) -> Section:
         best = done.index(sweep.best)
         axes.plot(numbers[best], values[best], "o", color=RED)
         _set_axis(axes, key, labels, sweep.sweep.ranges[key].kind)
+        _set_scale(axes, values)
     for axes in list(plots)[len(keys) :]:
         axes.remove()
+    figure.supylabel(_words(sweep), size="medium")
     note = (
         "The objective of each completed trial against the value of one key; red: the best trial."
     )
@@ -161,13 +165,13 @@ def _trials(sweep: "Finished") -> Section:
                 "number": row.number,
                 "status": row.status,
                 "error": error,
-                "values": [short(value) for value in row.values.values()],
+                "cells": [short(value) for value in row.values.values()],
                 "failure": row.failure,
                 "best": row is sweep.best,
                 "link": _link(sweep.home, f"trial_{row.number}"),
             }
         )
-    html = render("trials", rows=rows, keys=list(sweep.sweep.ranges), objective=objective)
+    html = render("trials", rows=rows, keys=list(sweep.sweep.ranges), objective=_words(sweep))
     link = _link(sweep.home, f"{FINAL}/best", "")
     final = Markup('<p><a href="{}">Page of the final run</a></p>').format(link) if link else ""
     return Section("All trials", "trials", html + final)
@@ -185,18 +189,11 @@ def _objectives(sweep: "Finished", done: list[Row]) -> np.ndarray:
 
 def _numbers(sweep: "Finished", done: list[Row], key: str) -> tuple[np.ndarray, list[str]]:
     """Return the values of a key as numbers; other values as indices, with their labels."""
-    kind = sweep.sweep.ranges[key].kind
     values = [row.values[key] for row in done]
-    if kind == "scale":  # the rates of all trials are proportional to each other
-        values = [_rate(value) for value in values]
     if all(isinstance(x, int | float) and not isinstance(x, bool) for x in values):
         return np.array(values, float), []
     labels = list(dict.fromkeys(short(value) for value in values))
     return np.array([labels.index(short(value)) for value in values], float), labels
-
-
-def _rate(value: Any) -> float:
-    return max(pair[1] for pair in value) if isinstance(value, list) else value
 
 
 def _set_axis(axes: Axes, key: str, labels: list[str], kind: str) -> None:
@@ -205,7 +202,21 @@ def _set_axis(axes: Axes, key: str, labels: list[str], kind: str) -> None:
         axes.margins(x=0.3)
     elif kind in LOG:
         axes.set_xscale("log")
-    axes.set_xlabel(plain(key, 30))
+    axes.set_xlabel(plain(key, 30) + (" (factor)" if kind == "scale" else ""))
+
+
+def _set_scale(axes: Axes, values: np.ndarray) -> None:
+    """Use a log scale for objectives that differ by a large factor."""
+    if 0 < values.min() * WIDE < values.max():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _words(sweep: "Finished") -> str:
+    """Return the objective in words, with its unit."""
+    objective = sweep.sweep.table.objective
+    return objective.replace("_", " ") + (" (%)" if objective.endswith("error") else "")
 
 
 def _ends(sweep: "Finished", done: list[Row], key: str) -> tuple[str, str]:

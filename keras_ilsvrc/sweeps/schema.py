@@ -54,7 +54,7 @@ class SweepTable(Table):
     final_repeats: Annotated[int, Field(ge=2, le=100)] = 3
     trial_minutes: Positive | None = None
     max_epochs: Annotated[int, Field(ge=2, lt=2**31)] | None = None
-    max_parameters: Count | None = None
+    max_model_size: Count | None = None
     max_operations: Count | None = None
     set: Annotated[dict[str, Any], Field(default_factory=dict)]
     keys: Annotated[dict[str, list[Any]], Field(min_length=1)]
@@ -83,16 +83,19 @@ class Sweep:
         _check_budget(path, self.table, self.ranges)
         _check_values(path, self.recipe, self.ranges)
 
+    def decoded(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that a tuner chose for a trial, with choices as in the recipe."""
+        choices = [key for key, range_ in self.ranges.items() if range_.kind == "choice"]
+        return {
+            key: json.loads(values[key]) if key in choices else values[key] for key in self.ranges
+        }
+
     def changes(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the changes to the recipe for the values that a tuner chose for a trial."""
-        found = {}
+        found = self.decoded(values)
         for key, range_ in self.ranges.items():
-            value = values[key]
             if range_.kind == "scale":
-                value = _scaled(value_of(self.recipe, key), value)
-            elif range_.kind == "choice":
-                value = json.loads(value)
-            found[key] = value
+                found[key] = _scaled(value_of(self.recipe, key), found[key])
         return found
 
     def varied(self, values: Mapping[str, Any]) -> Recipe:

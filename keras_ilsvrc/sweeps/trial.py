@@ -19,6 +19,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import Recipe, changed, load, value_of
 from keras_ilsvrc.runs.processes import pipe_to_children
 from keras_ilsvrc.runs.reading import HISTORY, LOCK, RunFiles
+from keras_ilsvrc.sweeps.hypermodel import LIMITS, check_costs
 from keras_ilsvrc.sweeps.schema import Sweep, encoded
 from keras_ilsvrc.training.stopping import StopRequest
 
@@ -70,6 +71,9 @@ class Runner:
         folder = self.home / f"trial_{root or number}"
         try:
             varied = self.sweep.varied(values) if int(number) else self.sweep.recipe
+            arguments = varied.build.model_dump(exclude_none=True)
+            limits = table.model_dump(include=set(LIMITS), exclude_none=True)
+            check_costs(varied.net, arguments, limits)
         except InputError as error:
             return Outcome({}, str(error).replace(f"{self.sweep.path}: ", ""))
         recipe = self.validated(varied)

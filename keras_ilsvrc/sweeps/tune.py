@@ -145,7 +145,7 @@ def _finish(oracle: SweepOracle, runner: Runner) -> Finished:
     comparison = None
     if int(best.number):
         log_stderr(f"trial {best.number} is the best; training it and the recipe with new seeds")
-        comparison = compare(runner, best.values)
+        comparison = compare(runner, best.changes)
     finished = Finished(home, sweep, rows, best, comparison, test_winner(runner))
     write_outcome(home, comparison, finished.result)
     write_page(finished)
