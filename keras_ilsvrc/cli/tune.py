@@ -13,7 +13,7 @@ import typer
 from typer import Argument, Option
 
 from keras_ilsvrc.cli.options import STOPPED, Json, Replicas, check_replicas, print_next
-from keras_ilsvrc.cli.train import Resume, Xla
+from keras_ilsvrc.cli.train import Xla
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.recipe import published
 from keras_ilsvrc.sweeps.schema import Sweep
@@ -60,7 +60,10 @@ def tune(
     out: Annotated[
         Path | None, Option(help="Directory of the sweep (default: sweeps/NAME).")
     ] = None,
-    resume: Resume = False,
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Continue the sweep in the directory, or start it there."),
+    ] = False,
     local_workers: Annotated[
         int, Option(min=0, max=256, help="Number of trials that run at the same time.")
     ] = 0,
@@ -77,8 +80,9 @@ def tune(
     """Search for the values of recipe keys that give the smallest validation error.
 
     A sweep file names a recipe and the ranges of some of its keys. Trial 0 is the recipe itself. At
-    the end, the best trial and the recipe are trained again with new seeds and compared. On SIGTERM
-    or Ctrl-C, the command exits with status 75; repeat it with --resume to continue.
+    the end, the best trial and the recipe are trained again with new seeds and compared. On SIGTERM,
+    SIGHUP or Ctrl-C, the command exits with status 75; repeat it with --resume to continue. If all
+    workers, or a worker's chief, are lost, the status is 69.
     """
     check_replicas(replicas)
     read = Sweep(_find(sweep))
@@ -92,6 +96,8 @@ def tune(
 
         join, listen = role(join, listen)
         if join:
+            if local_workers or resume or as_json:
+                raise InputError("--join is for workers; leave out all but --out and --replicas")
             work(read, place, join, options, stop)
             return
         gpus = _gpus() if local_workers else []

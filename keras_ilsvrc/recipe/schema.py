@@ -117,7 +117,7 @@ class Loss(Table):
 
 
 class Expect(Table):
-    """Expected test errors of a run, in %, and the test protocol used to measure them.
+    """Test protocol of a run, and the errors, in %, that are expected with it, if any.
 
     `scales` are the lengths to which a multi-scale protocol resizes the shorter side of an image.
     `measured` describes our runs in which the errors were measured. If it is None, the errors are
@@ -130,11 +130,11 @@ class Expect(Table):
     top5_error: Percent | None = None
     measured: str | None = None
 
-    @model_validator(mode="after")
-    def some(self) -> "Expect":
-        if self.top1_error is None and self.top5_error is None:
-            raise ValueError("neither top1_error nor top5_error is set; set at least one")
-        return self
+    @property
+    def errors(self) -> dict[str, float | None]:
+        """Expected errors; an empty dict if there are none."""
+        found = {"top1_error": self.top1_error, "top5_error": self.top5_error}
+        return found if any(x is not None for x in found.values()) else {}
 
 
 Names = Annotated[list[str], Field(min_length=1)]

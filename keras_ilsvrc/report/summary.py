@@ -132,7 +132,7 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
         ("images", f"{size}, batches of {recipe.data.batch_size}"),
         ("protocol", f"{result['protocol']}, {views}"),
         ("top-5 error", "" if top5 is None else f"{top5:.2f} %"),
-        ("expected", expectation(expect) if expect else ""),
+        ("expected", expectation(expect) if expect and expect.errors else ""),
         ("trained for", f"{length}, seed {recipe.seed}"),
         ("weights", f"of epoch {kept}, the best in validation" if kept else ""),
         ("finished", result.get("finished", "")[:16].replace("T", " ")),

@@ -191,11 +191,11 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
         return None
     recipe, net = experiments[0].recipe, experiments[0].net
     expect = recipe.expect
-    if expect is None:
+    if expect is None or not expect.errors:
         return None
     if expect.protocol == protocol:
         by = "measured in earlier runs" if expect.measured else "published"
-        return {"by": by, "top1_error": expect.top1_error, "top5_error": expect.top5_error}
+        return {"by": by, **expect.errors}
     # Without `measured`, the test images are those of the paper, so its errors can be compared.
     if not expect.measured and net.top1_error is not None:
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from keras_ilsvrc.errors import counted, printable
 from keras_ilsvrc.sweeps.outcome import Row, rows_of
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.trial import history
-from keras_ilsvrc.training.cluster import log_stderr
 
 SHOWN = 5  # number of completed and of failed trials in the table
 WIDTH = 60  # maximum number of characters of a value or a reason
@@ -51,16 +50,6 @@ def board(oracle: Any, sweep: Sweep, home: Path, total: int | None, workers: int
 
     with Live(get_renderable=table, console=screen, refresh_per_second=1, transient=True):
         yield
-
-
-def report(sweep: Sweep, rows: Callable[[], list[Row]]) -> Callable[[Any], None]:
-    """Return a function that prints a line about a trial of keras-tuner that has ended."""
-
-    def ended(trial: Any) -> None:
-        row = next(row for row in rows() if row.number == trial.trial_id)
-        log_stderr(line_of(row, sweep.table.objective))
-
-    return ended
 
 
 def _table(rows: list[Row], sweep: Sweep, home: Path, left: str) -> Table:

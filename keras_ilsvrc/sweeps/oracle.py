@@ -17,9 +17,17 @@ from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.sweeps.schema import Range, Sweep
 
-STATE, TRIAL = "oracle.json", "trial.json"
+STATE, TRIAL, VALUES = "oracle.json", "trial.json", "values.json"
+FAILURE = "tuner/failure"  # key of a trial's values under which a worker sends the reason
 LOST = 25.0  # seconds without a message after which a worker counts as lost
 EVER = 10**9  # no limit: the sweep goes on after any number of failed trials
+
+
+class Budget(int):
+    """Number of trials. keras-tuner pads the numbers of trials to the width of its text."""
+
+    def __str__(self) -> str:
+        return f"{int(self):04d}"
 
 
 class SweepOracle(keras_tuner.Oracle):
@@ -31,24 +39,17 @@ class SweepOracle(keras_tuner.Oracle):
     Args:
         directory: Directory of the sweep.
         default: Values of the recipe.
-        recover: Function of a trial's number that returns its values from the files of its runs,
-            for a trial whose own file is damaged; None if there are none.
         log: Function that is called with messages about damaged files.
     """
 
     def prepare(
-        self,
-        directory: Path,
-        default: dict[str, Any],
-        recover: Callable[[str], dict[str, Any] | None],
-        log: Callable[[str], object],
+        self, directory: Path, default: dict[str, Any], log: Callable[[str], object]
     ) -> None:
         self._set_project_dir(str(directory.parent), directory.name)
-        self.home, self.default, self.recover, self.log = directory, default, recover, log
+        self.home, self.default, self.log = directory, default, log
         self.verbose = 0
-        self.heard: dict[
-            str, float
-        ] = {}  # when a worker that runs a trial was last heard, by trial
+        self.rows: dict[str, Any] = {}  # facts about trials that have ended, as `outcome.Row`
+        self.heard: dict[str, float] = {}  # {trial: time of the last message from its worker}
 
     def _random_values(self) -> dict[str, Any] | None:
         return super()._random_values() if self.trials else dict(self.default)
@@ -59,6 +60,8 @@ class SweepOracle(keras_tuner.Oracle):
     def _save_trial(self, trial: Trial) -> None:
         folder = self.home / f"trial_{trial.trial_id}"
         folder.mkdir(exist_ok=True)
+        if not trial.metrics.metrics:  # a copy, for the case that the other file is damaged
+            self._write(folder / VALUES, trial.hyperparameters.values)
         self._write(folder / TRIAL, trial.get_state())
 
     @staticmethod
@@ -94,29 +97,26 @@ class SweepOracle(keras_tuner.Oracle):
 
     def _read(self, number: str, state: dict[str, Any]) -> Trial:
         """Read the file of a trial. If it is damaged, the trial runs again, with its old values."""
-        path = self.home / f"trial_{number}" / TRIAL
+        folder = self.home / f"trial_{number}"
         hyperparameters = keras_tuner.HyperParameters.from_config(state["hyperparameters"])
         trial = Trial(hyperparameters, number)
         try:
-            trial.set_state(json.loads(files.read(path)))
+            trial.set_state(json.loads(files.read(folder / TRIAL)))
             return trial
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            values = self.recover(number)
-            if values is None:
-                raise InputError(
-                    f"{path}: damaged: {reason(error)}, and its runs do not contain its values; "
-                    "restore it from a copy, or choose another --out"
-                ) from error
-            self.log(f"{path}: damaged: {reason(error)}; the trial runs again")
-        trial = Trial(hyperparameters, number)
-        hyperparameters.values = values
+            self.log(f"{folder / TRIAL}: damaged: {reason(error)}; the trial runs again")
+        hyperparameters.values = json.loads(files.read(folder / VALUES))
         state["end_order"] = [x for x in state["end_order"] if x != number]
-        return trial
+        return Trial(hyperparameters, number)
 
     def create_trial(self, tuner_id: str) -> Trial:
         """Return a trial to run. While others run, a worker waits: one of them may be lost."""
+        started = time.monotonic()
         trial = super().create_trial(tuner_id)
-        self.heard[trial.trial_id] = time.monotonic()
+        now = time.monotonic()
+        # While this process computes, it does not hear the other workers.
+        self.heard = {number: last + now - started for number, last in self.heard.items()}
+        self.heard[trial.trial_id] = now
         if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
             trial.status = TrialStatus.IDLE
             self.tuner_ids.add(tuner_id)
@@ -130,6 +130,7 @@ class SweepOracle(keras_tuner.Oracle):
     def end_trial(self, trial: Trial) -> None:
         """End a trial, unless its worker was given up and another one has ended the trial."""
         if trial.trial_id not in self.end_order:
+            trial.message = trial.hyperparameters.values.pop(FAILURE, None)
             self._retry_queue = [x for x in self._retry_queue if x != trial.trial_id]
             super().end_trial(trial)
 
@@ -200,7 +201,7 @@ def space_of(sweep: Sweep) -> keras_tuner.HyperParameters:
 def make_oracle(sweep: Sweep) -> SweepOracle:
     """Return the oracle that a sweep names."""
     table = sweep.table
-    settings: dict[str, Any] = {"max_trials": table.trials}
+    settings: dict[str, Any] = {"max_trials": Budget(table.trials or EVER)}
     if table.tuner == "hyperband":
         settings = {"max_epochs": table.max_epochs}
     made = ORACLES[table.tuner](
@@ -210,6 +211,7 @@ def make_oracle(sweep: Sweep) -> SweepOracle:
         max_consecutive_failed_trials=EVER,
         **settings,
     )
+    made.max_trials = settings.get("max_trials", Budget(EVER))
     return made
 
 

@@ -7,18 +7,22 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.recipe import changed
+from keras_ilsvrc.recipe import changed, load
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.trial import Runner
+from keras_ilsvrc.terminal.bars import tracked
 
 SIGNIFICANT = 0.05  # greatest probability of chance at which a difference counts as seen
 TRIALS, BEST, FINAL, OUTCOME = "trials.csv", "best.toml", "final", "outcome.json"
+TEST = "test"  # folder of the run that is tested on the test split
+OTHERS = ("spread", "seconds", "epochs")  # what is measured of a trial besides the objective
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,13 @@ class Comparison:
         seeds: Seeds, none of which a trial used.
         recipe: Objective of the recipe by seed.
         winner: Objective of the winner by seed.
+        step: Smallest difference that can be measured: in % of error, that of one image.
     """
 
     seeds: Sequence[int]
     recipe: Sequence[float]
     winner: Sequence[float]
+    step: float
 
     @property
     def gain(self) -> float:
@@ -64,16 +70,20 @@ class Comparison:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of `gain`, from the differences by seed."""
+        """Standard error of `gain`, from the differences by seed, which are exact to a `step`."""
         differences = [a - b for a, b in zip(self.recipe, self.winner)]
-        return statistics.stdev(differences) / math.sqrt(len(differences))
+        return max(statistics.stdev(differences), self.step) / math.sqrt(len(differences))
 
     def verdict(self, unit: str) -> str:
-        """Say whether the winner is better than the recipe, by a paired t-test at 5 %."""
+        """Say whether the winner is better than the recipe, by a one-sided paired t-test at 5 %.
+
+        Args:
+            unit: Unit of the objective, for example " points".
+        """
         from scipy.stats import t
 
         error, gain = self.standard_error, self.gain
-        chance = t.sf(abs(gain) / error, len(self.seeds) - 1) if error else float(gain == 0)
+        chance = t.sf(abs(gain) / error, len(self.seeds) - 1) if error else 0.5
         if chance > SIGNIFICANT:
             return f"no difference seen ({-gain:+.2f} +- {error:.2f}{unit})"
         return f"{'better' if gain > 0 else 'worse'} by {abs(gain):.2f} +- {error:.2f}{unit}"
@@ -81,19 +91,26 @@ class Comparison:
 
 def rows_of(oracle: Any, sweep: Sweep) -> list[Row]:
     """Return the trials of an oracle in the order of their numbers."""
-    rows = []
-    for number in oracle.start_order:
-        trial = oracle.trials[number]
-        measured = {
-            name: trial.metrics.get_best_value(name)
-            for name in (sweep.table.objective, "spread", "seconds", "epochs")
-            if trial.metrics.exists(name)
-        }
-        chosen = trial.hyperparameters.values
-        values, changes = sweep.decoded(chosen), sweep.changes(chosen)
-        status = trial.status.lower()
-        rows.append(Row(number, status, values, changes, measured, trial.message or ""))
-    return rows
+    rows: dict[str, Row] = {}
+    for number in [x for x in oracle.start_order if x not in oracle.rows]:
+        row = _row(oracle.trials[number], sweep)
+        if row.status == "running":
+            rows[number] = row
+        else:
+            oracle.rows[number] = row
+    return [rows.get(number) or oracle.rows[number] for number in list(oracle.start_order)]
+
+
+def _row(trial: Any, sweep: Sweep) -> Row:
+    measured = {
+        name: trial.metrics.get_best_value(name)
+        for name in (sweep.table.objective, *OTHERS)
+        if trial.metrics.exists(name)
+    }
+    chosen = trial.hyperparameters.values
+    values, changes = sweep.decoded(chosen), sweep.changes(chosen)
+    status = trial.status.lower()
+    return Row(trial.trial_id, status, values, changes, measured, trial.message or "")
 
 
 def best_of(rows: Iterable[Row], objective: str) -> Row:
@@ -110,12 +127,12 @@ def best_of(rows: Iterable[Row], objective: str) -> Row:
     return min(completed, key=lambda row: row.measured[objective])
 
 
-def compare(runner: Runner, winner: Mapping[str, Any]) -> Comparison:
-    """Train the recipe and the winner with new seeds.
+def compare(runner: Runner, best: Row) -> Comparison:
+    """Train the recipe and the best trial with new seeds.
 
     Args:
         runner: Runner of the sweep's trials.
-        winner: Changes of the winner.
+        best: Best trial.
 
     Raises:
         InputError: If one of the runs fails.
@@ -123,24 +140,25 @@ def compare(runner: Runner, winner: Mapping[str, Any]) -> Comparison:
     table, label = runner.sweep.table, str(runner.sweep.path)
     first = runner.sweep.recipe.seed + table.repeats
     seeds = range(first, first + table.final_repeats)
-    recipe = runner.validated(runner.sweep.recipe)
-    found: dict[str, list[float]] = {}
-    for name, changes in (("recipe", {}), ("winner", winner)):
-        for seed in seeds:
-            seeded = changed(recipe, {**changes, "seed": seed}, label)
-            place = runner.home / FINAL / name / f"seed-{seed}"
-            outcome = runner.run(seeded, place)
-            if outcome.failure:
-                raise InputError(f"{place}: {outcome.failure}")
-            found.setdefault(name, []).append(outcome.measured[table.objective])
-    return Comparison(seeds, found["recipe"], found["winner"])
+    recipe = runner.sweep.validated(runner.sweep.recipe)
+    arms = {"recipe": recipe, f"trial_{best.number}": changed(recipe, best.changes, label)}
+    found: dict[str, list[float]] = {name: [] for name in arms}
+    images = 0
+    for name, seed in tracked(product(arms, seeds), 2 * len(seeds), "training with new seeds"):
+        place = runner.home / FINAL / name / f"seed-{seed}"
+        outcome = runner.run(changed(arms[name], {"seed": seed}, label), place)
+        if outcome.failure:
+            raise InputError(f"{place}: {outcome.failure}")
+        found[name].append(outcome.measured[table.objective])
+        images = RunFiles(place).result()["images"]
+    step = 100 / images if table.objective.endswith("error") else 0.0
+    recipe_errors, winner_errors = found.values()
+    return Comparison(seeds, recipe_errors, winner_errors, step)
 
 
-def test_winner(runner: Runner) -> dict[str, Any]:
+def test_winner(runner: Runner, best: Row) -> dict[str, Any]:
     """Train `best.toml` and return its result: the only use of the test split."""
-    from keras_ilsvrc.recipe import load
-
-    place = runner.home / FINAL / "best"
+    place = runner.home / FINAL / f"trial_{best.number}" / TEST
     outcome = runner.run(load(runner.home / BEST), place)
     if not RunFiles(place).finished:
         raise InputError(f"{place}: {outcome.failure}")
@@ -148,8 +166,13 @@ def test_winner(runner: Runner) -> dict[str, Any]:
 
 
 def write_best(home: Path, sweep: Sweep, row: Row) -> None:
-    """Write `best.toml`, the recipe with the values of the winner."""
-    recipe = changed(sweep.recipe, row.changes, str(sweep.path))
+    """Write `best.toml`, the recipe with the values of the winner.
+
+    It does not expect the errors of the recipe, nor depart from the paper as the recipe says.
+    """
+    expect = sweep.validated(sweep.recipe).table().get("expect")
+    own = {**row.changes, "expect": expect, "departs": []}
+    recipe = changed(sweep.recipe, own, str(sweep.path))
     heading = f"# Trial {row.number} of the sweep {sweep.path.name}\n"
     _write(home / BEST, heading + recipe.toml())
 
@@ -158,7 +181,7 @@ def write_trials(home: Path, rows: Sequence[Row], objective: str) -> None:
     """Write `trials.csv`, one row for each trial."""
     text = io.StringIO()
     keys = list(rows[0].values) if rows else []
-    names = (objective, "spread", "seconds", "epochs")
+    names = (objective, *OTHERS)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", "status", *names, *keys, "failure"])
     for row in rows:

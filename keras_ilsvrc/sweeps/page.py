@@ -13,7 +13,7 @@ from keras_ilsvrc import files
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.pictures import WIDE
 from keras_ilsvrc.sweeps.board import error_of, short
-from keras_ilsvrc.sweeps.outcome import FINAL, Row
+from keras_ilsvrc.sweeps.outcome import FINAL, TEST, Row
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _trials(sweep: "Finished") -> Section:
             }
         )
     html = render("trials", rows=rows, keys=list(sweep.sweep.ranges), objective=_words(sweep))
-    link = _link(sweep.home, f"{FINAL}/best", "")
+    link = _link(sweep.home, f"{FINAL}/trial_{sweep.best.number}", f"{TEST}/")
     final = Markup('<p><a href="{}">Page of the final run</a></p>').format(link) if link else ""
     return Section("All trials", "trials", html + final)
 

@@ -1,6 +1,7 @@
 """Schema of sweep files, and the changes that each trial makes to the recipe. Needs no Keras."""
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,13 +16,16 @@ from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe import Recipe, changed, find, load, value_of
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 
-TUNERS = ("random", "bayesian", "hyperband", "grid")
-# Objectives that a run reports, all of them measured on the validation split, smaller is better.
-OBJECTIVES = ("validation_error", "validation_loss", "top1_error", "top5_error")
 KINDS = ("choice", "linear", "log", "int", "log_int", "scale")
 EXAMPLE = 'expected, for example, ["log", 1e-5, 1e-3] or ["choice", 32, 64]'
-# Keys that a trial must not change: the package sets them, or they do not change the network.
-FIXED = ("seed", "report", "expect", "departs", "baseline", "keep_epochs", "data.test")
+# Keys that a sweep must not change: the package sets them, trials would be compared on different
+# images, or they do not change the network.
+FIXED = {
+    *("seed", "report", "expect", "departs", "baseline", "keep_epochs"),
+    *("data", "data.dataset", "data.split", "data.validation", "data.test"),
+}
+# Settings with which a sweep can be continued, although they differ from those at its start.
+FREE = {"trials", "final_repeats", "trial_minutes"}
 
 
 class Range(NamedTuple):
@@ -108,6 +112,15 @@ class Sweep:
         info(recipe.net, **recipe.build.variations)
         return recipe
 
+    def validated(self, recipe: Recipe) -> Recipe:
+        """Return a recipe that is tested on the validation split, with the same protocol."""
+        expect = recipe.expect and {
+            "protocol": recipe.expect.protocol,
+            "scales": recipe.expect.scales,
+        }
+        own = {"data.test": recipe.data.validation, "expect": expect, "baseline": None}
+        return changed(recipe, own | {"report": recipe.report is not False}, str(self.path))
+
     def defaults(self) -> dict[str, Any]:
         """Return the values of trial 0, in the form in which a tuner chooses values."""
         return {key: self._default(key) for key in self.ranges}
@@ -120,8 +133,9 @@ class Sweep:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Content of the sweep file and its recipe, to compare two sweeps."""
-        table = self.table.model_dump(exclude_none=True) | {"recipe": self.recipe.table()}
+        """Content of the sweep file and its recipe, without `FREE`, to compare two sweeps."""
+        table = self.table.model_dump(exclude_none=True, exclude=FREE)
+        table |= {"recipe": self.recipe.table()}
         return json.loads(json.dumps(table))
 
 
@@ -177,8 +191,8 @@ def _ranges(path: Path, table: SweepTable, recipe: Recipe) -> dict[str, Range]:
     for key, content in table.keys.items():
         label = f"{path}: keys.{key}"
         try:
-            if key in FIXED:
-                raise InputError(f"{label}: a sweep sets this key itself; leave it out")
+            if key in FIXED or key.split(".")[0] in ("expect", "departs"):
+                raise InputError(f"{label}: a sweep cannot vary this key; leave it out")
             changed(recipe, {key: value_of(recipe, key)}, label)
             range_ = _range(label, content)
             found[key] = _with_default(label, range_, value_of(recipe, key))
@@ -240,30 +254,35 @@ def _scaled(value: Any, factor: float, label: str = "") -> Any:
 
 def _check_budget(path: Path, table: SweepTable, ranges: Mapping[str, Range]) -> None:
     """Raise an InputError if the tuner does not fit the budget or the ranges."""
-    if table.tuner in ("random", "bayesian") and table.trials is None:
-        raise InputError(f"{path}: trials: missing; {table.tuner} search needs a number of trials")
-    if table.tuner == "hyperband":
-        if table.max_epochs is None:
-            raise InputError(f"{path}: max_epochs: missing; hyperband needs it")
-        if not table.objective.startswith("validation"):
+    hyperband = table.tuner == "hyperband"
+    needed = {"trials": table.tuner in ("random", "bayesian"), "max_epochs": hyperband}
+    refused = {"trials": hyperband, "max_epochs": not hyperband}
+    for key, value in (("trials", table.trials), ("max_epochs", table.max_epochs)):
+        if needed[key] and value is None:
+            raise InputError(f"{path}: {key}: missing; tuner {table.tuner} needs it")
+        if refused[key] and value is not None:
+            raise InputError(f"{path}: {key}: not used by tuner {table.tuner}; leave it out")
+    if hyperband and not table.objective.startswith("validation"):
+        raise InputError(
+            f"{path}: objective is {table.objective}; hyperband compares unfinished runs, so "
+            "it needs validation_error or validation_loss"
+        )
+    for key, range_ in ranges.items():
+        if table.tuner == "grid" and range_.kind != "choice" and range_.points is None:
             raise InputError(
-                f"{path}: objective is {table.objective}; hyperband compares unfinished runs, so "
-                "it needs validation_error or validation_loss"
+                f"{path}: keys.{key}: a grid needs a choice, or a number of points after the "
+                f'greatest value, for example ["{range_.kind}", 0.001, 0.1, 5]'
             )
-    if table.tuner == "grid":
-        for key, range_ in ranges.items():
-            if range_.kind != "choice" and range_.points is None:
-                raise InputError(
-                    f"{path}: keys.{key}: a grid needs a choice, or a number of points after the "
-                    f'greatest value, for example ["{range_.kind}", 0.001, 0.1, 5]'
-                )
 
 
 def _check_values(path: Path, recipe: Recipe, ranges: Mapping[str, Range]) -> None:
-    """Check each value of a choice and both ends of each interval by itself."""
+    """Check each value of a choice, and values at the ends and in the middle of each interval."""
     faults: list[str] = []
     for key, range_ in ranges.items():
-        for value in range_.values:
+        values = range_.values
+        if range_.kind in ("linear", "log"):
+            values = (*values, math.sqrt(2) / 2 * (values[1] - values[0]) + values[0])
+        for value in values:
             label = f"{path}: keys.{key}"
             if range_.kind == "choice":
                 value = json.loads(value)
@@ -271,9 +290,17 @@ def _check_values(path: Path, recipe: Recipe, ranges: Mapping[str, Range]) -> No
                 value = _scaled(value_of(recipe, key), value)
             try:
                 made = changed(recipe, {key: value}, label)
-                if key in ("net", "build"):
-                    info(made.net)
+                if key == "net" or key.startswith("build."):
+                    _check_net(label, made)
             except InputError as error:
                 faults += error.args
     if faults:
         raise InputError(*dict.fromkeys(faults))
+
+
+def _check_net(label: str, recipe: Recipe) -> None:
+    """Raise an InputError that begins with a label if the network of a recipe is unknown."""
+    try:
+        info(recipe.net, **recipe.build.variations)
+    except InputError as error:
+        raise InputError(f"{label}: {error}") from error

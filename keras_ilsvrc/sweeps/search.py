@@ -3,17 +3,19 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import grpc
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs import places
 from keras_ilsvrc.runs.schema import check_version, differences, parsed, sealed, unsealed
+from keras_ilsvrc.sweeps.oracle import FAILURE
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.trial import Outcome, Runner
 
@@ -80,14 +82,14 @@ def _locked(home: Path) -> Iterator[None]:
         (home / LOCK).unlink(missing_ok=True)
 
 
-def search(oracle: Any, runner: Runner, worker: str, ended: Callable[[Trial], object]) -> None:
+def search(oracle: Any, runner: Runner, worker: str, ended: Callable[[], object]) -> None:
     """Run the trials that an oracle asks for, until it asks for no more.
 
     Args:
         oracle: Oracle, or the client of an oracle in another process.
         runner: Runner of trials.
         worker: Name of this process.
-        ended: Function that is called with each trial that ended.
+        ended: Function that is called after each trial.
 
     Raises:
         Stopped: If a signal was received. The state of the oracle says that the trial is running.
@@ -104,13 +106,14 @@ def search(oracle: Any, runner: Runner, worker: str, ended: Callable[[Trial], ob
         with _beating(oracle, trial.trial_id):
             found = runner.trial(trial.trial_id, values, _root(oracle, values))
         _report(oracle, trial, found)
-        ended(trial)
+        ended()
 
 
 def _report(oracle: Any, trial: Trial, found: Outcome) -> None:
     """Send the outcome of a trial to the oracle."""
     if found.failure:
-        trial.status, trial.message = TrialStatus.FAILED, found.failure
+        trial.status = TrialStatus.FAILED
+        trial.hyperparameters.values[FAILURE] = found.failure  # a worker cannot send a message
     else:
         epochs = int(found.measured["epochs"])
         oracle.update_trial(trial.trial_id, found.measured, step=epochs)
@@ -125,7 +128,8 @@ def _beating(oracle: Any, number: str) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(BEAT):
-            oracle.get_trial(number)
+            with suppress(grpc.RpcError):  # the next call of the main thread reports it
+                oracle.get_trial(number)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

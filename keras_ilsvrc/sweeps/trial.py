@@ -16,17 +16,16 @@ from typing import Any, NamedTuple
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.recipe import Recipe, changed, load, value_of
+from keras_ilsvrc.recipe import Recipe, changed
 from keras_ilsvrc.runs.processes import pipe_to_children
 from keras_ilsvrc.runs.reading import HISTORY, LOCK, RunFiles
 from keras_ilsvrc.sweeps.hypermodel import LIMITS, check_costs
-from keras_ilsvrc.sweeps.schema import Sweep, encoded
+from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.training.stopping import StopRequest
 
 STOPPED = 75  # exit status of `train` after a signal or at --stop-epoch
 GRACE = 60.0  # seconds in which a stopped run must write its checkpoint
 POLL = 0.1  # seconds between checks of a running process
-NO_TEST = {"expect": None, "baseline": None}  # both belong to the test split
 
 
 class Outcome(NamedTuple):
@@ -76,7 +75,7 @@ class Runner:
             check_costs(varied.net, arguments, limits)
         except InputError as error:
             return Outcome({}, str(error).replace(f"{self.sweep.path}: ", ""))
-        recipe = self.validated(varied)
+        recipe = self.sweep.validated(varied)
         limit = table.trial_minutes and time.monotonic() + 60 * table.trial_minutes
         measured = []
         for run in range(table.repeats):
@@ -91,12 +90,6 @@ class Runner:
             errors = [x[table.objective] for x in measured]
             means["spread"] = statistics.stdev(errors)
         return Outcome(means)
-
-    def validated(self, recipe: Recipe) -> Recipe:
-        """Return a recipe that is tested on the validation split."""
-        report = recipe.report is not False
-        own = {"data.test": recipe.data.validation, "report": report, **NO_TEST}
-        return changed(recipe, own, str(self.sweep.path))
 
     def run(
         self,
@@ -169,26 +162,6 @@ class Runner:
             return Outcome({}, f"{objective} was not measured, or is not a number")
         seconds = result.get("seconds", seconds)
         return Outcome({objective: value, "seconds": seconds, "epochs": len(rows)})
-
-
-def values_in(sweep: Sweep, home: Path, number: str) -> dict[str, Any] | None:
-    """Return the values of a trial, as in the files of its runs; None if there are none."""
-    for file in sorted((home / f"trial_{number}").glob("seed-*.toml")):
-        with suppress(InputError):
-            recipe, found = load(file), {}
-            for key, range_ in sweep.ranges.items():
-                value = value_of(recipe, key)
-                if range_.kind == "scale":
-                    value = _first(value) / _first(value_of(sweep.recipe, key))
-                found[key] = encoded(value) if range_.kind == "choice" else value
-            return found
-    return None
-
-
-def _first(rate: Any) -> float:
-    """Return a rate, or the first rate of a list of [step, rate] that is not 0."""
-    rates = [pair[1] for pair in rate] if isinstance(rate, list) else [rate]
-    return next(x for x in rates if x)
 
 
 def _wait_for_lock(path: Path) -> None:

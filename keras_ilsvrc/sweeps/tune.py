@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_ilsvrc.sweeps.board import board, report
-from keras_ilsvrc.sweeps.oracle import SweepOracle, make_oracle
+from keras_ilsvrc.sweeps.board import board, line_of
+from keras_ilsvrc.sweeps.oracle import SweepOracle, make_oracle, space_of
 from keras_ilsvrc.sweeps.outcome import (
     Comparison,
     Row,
@@ -22,7 +22,7 @@ from keras_ilsvrc.sweeps.outcome import (
 from keras_ilsvrc.sweeps.page import write_page
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.search import directory, search
-from keras_ilsvrc.sweeps.trial import Runner, values_in
+from keras_ilsvrc.sweeps.trial import Runner
 from keras_ilsvrc.sweeps.workers import Processes, joined, name_of, run_local
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
@@ -77,11 +77,12 @@ def tune(
     """
     with directory(out, sweep, resume) as home:
         oracle = make_oracle(sweep)
-        oracle.prepare(
-            home, sweep.defaults(), lambda number: values_in(sweep, home, number), log_stderr
-        )
+        oracle.prepare(home, sweep.defaults(), log_stderr)
         oracle.reload()
-        runner = Runner(sweep, home, processes.options, stop=stop)
+        hide_gpus()
+        # With one GPU per worker, the final runs use one GPU too.
+        own = {"CUDA_VISIBLE_DEVICES": processes.devices[0]} if processes.devices else {}
+        runner = Runner(sweep, home, processes.options, own, stop)
         with board(oracle, sweep, home, total(sweep), processes.local or 1):
             _search(oracle, runner, processes)
         return _finish(oracle, runner)
@@ -95,9 +96,17 @@ def work(sweep: Sweep, home: Path, address: str, options: Sequence[str], stop: S
         LostWorker: If the chief does not answer.
     """
     home.mkdir(parents=True, exist_ok=True)
+    hide_gpus()
     runner = Runner(sweep, home, options, stop=stop)
     with joined(address, sweep) as oracle:
-        search(oracle, runner, name_of(sweep), lambda trial: None)
+        search(oracle, runner, name_of(sweep), lambda: None)
+
+
+def hide_gpus() -> None:
+    """Keep TensorFlow in this process off the GPUs, which the training processes need."""
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")
 
 
 def total(sweep: Sweep) -> int | None:
@@ -105,34 +114,29 @@ def total(sweep: Sweep) -> int | None:
     table = sweep.table
     if table.tuner != "grid":
         return table.trials
-    size = math.prod(range_.points or len(range_.values) for range_ in sweep.ranges.values())
+    size = math.prod(len(each.values) for each in space_of(sweep).space)
     return min(size, table.trials or size)
 
 
 def _search(oracle: SweepOracle, runner: Runner, processes: Processes) -> None:
-    sweep, home = runner.sweep, runner.home
-    ended = report(sweep, lambda: rows_of(oracle, sweep))
+    """Run all trials. Print a line about each, and update `trials.csv`."""
+    sweep, home, objective = runner.sweep, runner.home, runner.sweep.table.objective
+    known = set(oracle.end_order)
 
-    def record() -> None:
-        write_trials(home, rows_of(oracle, sweep), sweep.table.objective)
+    def seen() -> None:
+        new = [number for number in oracle.end_order if number not in known]
+        if new:
+            known.update(new)
+            rows = rows_of(oracle, sweep)
+            for row in rows:
+                if row.number in new:
+                    log_stderr(line_of(row, objective))
+            write_trials(home, rows, objective)
 
     if processes.local or processes.listen:
-        known = set(oracle.end_order)
-
-        def seen() -> None:
-            for number in [x for x in oracle.end_order if x not in known]:
-                known.add(number)
-                ended(oracle.trials[number])
-                record()
-
         run_local(oracle, sweep, home, processes, runner.stop, seen)
-        return
-
-    def told(trial: Any) -> None:
-        ended(trial)
-        record()
-
-    search(oracle, runner, ALONE, told)
+    else:
+        search(oracle, runner, ALONE, seen)
 
 
 def _finish(oracle: SweepOracle, runner: Runner) -> Finished:
@@ -143,10 +147,10 @@ def _finish(oracle: SweepOracle, runner: Runner) -> Finished:
     best = best_of(rows, sweep.table.objective)
     write_best(home, sweep, best)
     comparison = None
-    if int(best.number):
+    if best.values != sweep.decoded(sweep.defaults()):
         log_stderr(f"trial {best.number} is the best; training it and the recipe with new seeds")
-        comparison = compare(runner, best.changes)
-    finished = Finished(home, sweep, rows, best, comparison, test_winner(runner))
+        comparison = compare(runner, best)
+    finished = Finished(home, sweep, rows, best, comparison, test_winner(runner, best))
     write_outcome(home, comparison, finished.result)
     write_page(finished)
     return finished

@@ -21,7 +21,7 @@ from keras_tuner.src.distribute import oracle_chief, oracle_client
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs.processes import pipe_to_children
-from keras_ilsvrc.sweeps.oracle import SweepOracle
+from keras_ilsvrc.sweeps.oracle import LOST, SweepOracle
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.training.cluster import LostWorker, log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
@@ -63,6 +63,7 @@ class _Service(oracle_chief.OracleServicer):
     def __init__(self, oracle: SweepOracle, sweep: Sweep, gone: Sequence[str]) -> None:
         super().__init__(oracle)
         self.own, self.gone = name_of(sweep), gone
+        self.heard: dict[str, float] = {}  # {worker: when it last asked for a trial}
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
         _, *ours = self.own.split("|")
@@ -74,12 +75,19 @@ class _Service(oracle_chief.OracleServicer):
                     grpc.StatusCode.FAILED_PRECONDITION,
                     f"this worker has {what}{shown}; give all machines the same {what}",
                 )
+        self.heard[request.tuner_id] = time.monotonic()
         running = list(self.oracle.ongoing_trials)
         dead = [x for x in running if x.split("|")[0] in self.gone]
         for worker in {*dead, *self.oracle.lost()} - {request.tuner_id}:
             number = self.oracle.give_up(worker)
             log_stderr(f"worker {worker.split('|')[0]} is lost; trial {number} runs again")
         return super().CreateTrial(request, context)
+
+    def workers(self) -> list[str]:
+        """Return the workers that run a trial, or asked for one a short time ago."""
+        oracle, now = self.oracle, time.monotonic()
+        known = [x for x in list(oracle.tuner_ids) if x.split("|")[0] not in self.gone]
+        return [x for x in known if x in oracle.ongoing_trials or now - self.heard[x] < LOST]
 
 
 def role(join: str | None, listen: str | None) -> tuple[str | None, str | None]:
@@ -182,7 +190,7 @@ def run_local(
     ):
         log_stderr(f"the chief listens on {address}")
         words = [sys.executable, "-m", "keras_ilsvrc", "tune", str(sweep.path), "--out", str(home)]
-        words += ["--join", address]
+        words += ["--join", address, *processes.options]
         workers: list[subprocess.Popen[bytes]] = []
         try:
             for index in range(processes.local):
@@ -211,10 +219,10 @@ def _wait(
     while not stop:
         ended = [f"{host}-{x.pid}" for x in processes if x.poll() is not None]
         gone.extend(x for x in ended if x not in gone)
-        workers = {x for x in oracle.tuner_ids if x.split("|")[0] not in gone}
+        workers = service.workers()
+        seen()
         if service.stop_triggered and not oracle.ongoing_trials and not workers:
             return
         if not remote and len(ended) == len(processes) and not workers:
             raise LostWorker("all workers have ended; continue with --resume")
-        seen()
         time.sleep(POLL)

@@ -46,6 +46,7 @@ why = "they are small"
 what = "digits"
 [expect]
 protocol = "single_view"
+top1_error = 120
 """
 FAULTS = """\
 FILE has 18 errors:
@@ -64,7 +65,7 @@ FILE:28: optimizer.rho: unknown key of sgd; it is a key of rmsprop
 FILE:29: schedule.steps: missing; give steps, or epochs
 FILE:31: schedule.learning_rate: [[0, 0.01], [45, -0.1]]: expected rates above 0
 FILE:35: departs.1.why: missing
-FILE:37: expect: neither top1_error nor top5_error is set; set at least one
+FILE:39: expect.top1_error: 120 should be less than or equal to 100
 --set schedule.patience=3: schedule.patience: unknown key of steps; it is a key of plateau
 --set shedule.x=3: shedule: unknown key; did you mean 'schedule' or 'seed' or 'baseline'?
 """
@@ -93,7 +94,7 @@ def test_comments_and_long_texts_are_not_taken_for_keys(tmp_path):
     for line in (
         "12: data.batchsize: u",
         "16: data.train_ops.1.size: m",
-        "43: expect: neither top1_error",
+        "45: expect.top1_error: 120",
     ):
         assert any(found.startswith(f"{path}:{line}") for found in lines), (line, lines)
 
