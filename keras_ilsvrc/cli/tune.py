@@ -80,9 +80,10 @@ def tune(
     """Search for the values of recipe keys that give the smallest validation error.
 
     A sweep file names a recipe and the ranges of some of its keys. Trial 0 is the recipe itself. At
-    the end, the best trial and the recipe are trained again with new seeds and compared. On SIGTERM,
-    SIGHUP or Ctrl-C, the command exits with status 75; repeat it with --resume to continue. If all
-    workers, or a worker's chief, are lost, the status is 69.
+    the end, the best trial and the recipe are trained again with new seeds and compared.
+
+    On SIGTERM, SIGHUP or Ctrl-C, the command exits with status 75; repeat it with --resume to
+    continue. If all workers, or a worker's chief, are lost, the status is 69.
     """
     check_replicas(replicas)
     read = Sweep(_find(sweep))

@@ -84,7 +84,7 @@ def tune(
         own = {"CUDA_VISIBLE_DEVICES": processes.devices[0]} if processes.devices else {}
         runner = Runner(sweep, home, processes.options, own, stop)
         with board(oracle, sweep, home, total(sweep), processes.local or 1):
-            _search(oracle, runner, processes)
+            search_all(oracle, runner, processes)
         return _finish(oracle, runner)
 
 
@@ -118,7 +118,7 @@ def total(sweep: Sweep) -> int | None:
     return min(size, table.trials or size)
 
 
-def _search(oracle: SweepOracle, runner: Runner, processes: Processes) -> None:
+def search_all(oracle: SweepOracle, runner: Runner, processes: Processes) -> None:
     """Run all trials. Print a line about each, and update `trials.csv`."""
     sweep, home, objective = runner.sweep, runner.home, runner.sweep.table.objective
     known = set(oracle.end_order)
