@@ -49,7 +49,9 @@ def main(trials: int = 1000, group: int = 20) -> None:
     class OneLayer(SimpleNamespace):
         def trial(self, number: str, values: dict[str, float], root: str | None = None) -> Outcome:
             started.append(time.perf_counter())
-            found = model.fit(images[:1024], labels[:1024], 128, verbose=0).history["accuracy"][-1]
+            found = model.fit(images[:1024], labels[:1024], batch_size=128, verbose=0).history[
+                "accuracy"
+            ][-1]
             return Outcome({"validation_error": 100 - 100 * found, "seconds": 0.0, "epochs": 1})
 
     with tempfile.TemporaryDirectory() as folder:
