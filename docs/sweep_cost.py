@@ -43,16 +43,15 @@ def main(trials: int = 1000, group: int = 20) -> None:
 
     images, labels = load_digits(return_X_y=True)
     model = keras.Sequential([keras.layers.Dense(10, activation="softmax")])
-    model.compile(keras.optimizers.SGD(), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     started: list[float] = []
 
     class OneLayer(SimpleNamespace):
         def trial(self, number: str, values: dict[str, float], root: str | None = None) -> Outcome:
             started.append(time.perf_counter())
-            found = model.fit(images[:1024], labels[:1024], batch_size=128, verbose=0).history[
-                "accuracy"
-            ][-1]
-            return Outcome({"validation_error": 100 - 100 * found, "seconds": 0.0, "epochs": 1})
+            history = model.fit(images[:1024], labels[:1024], batch_size=128, verbose=0).history
+            error = 100 - 100 * history["accuracy"][-1]
+            return Outcome({"validation_error": error, "seconds": 0.0, "epochs": 1})
 
     with tempfile.TemporaryDirectory() as folder:
         path, home = Path(folder, "sweep.toml"), Path(folder, "sweep")
