@@ -51,11 +51,13 @@ class Comparison:
         seeds: Seeds, none of which a trial used.
         recipe: Objective of the recipe by seed.
         winner: Objective of the winner by seed.
+        failure: Which run failed, and why, which ends the comparison; empty if none did.
     """
 
     seeds: Sequence[int]
     recipe: Sequence[float]
     winner: Sequence[float]
+    failure: str = ""
 
     @property
     def gain(self) -> float:
@@ -69,11 +71,13 @@ class Comparison:
         return statistics.stdev(differences) / math.sqrt(len(differences))
 
     def verdict(self, unit: str) -> str:
-        """Say whether the winner is better than the recipe, by a paired t-test at 5 %."""
+        """Say whether the winner is better or worse, by a two-sided paired t-test at 5 %."""
         from scipy.stats import t
 
+        if self.failure:
+            return f"not compared with the recipe: {self.failure}"
         error, gain = self.standard_error, self.gain
-        chance = t.sf(abs(gain) / error, len(self.seeds) - 1) if error else float(gain == 0)
+        chance = 2 * t.sf(abs(gain) / error, len(self.seeds) - 1) if error else float(gain == 0)
         if chance > SIGNIFICANT:
             return f"no difference seen ({-gain:+.2f} +- {error:.2f}{unit})"
         return f"{'better' if gain > 0 else 'worse'} by {abs(gain):.2f} +- {error:.2f}{unit}"
@@ -111,28 +115,26 @@ def best_of(rows: Iterable[Row], objective: str) -> Row:
 
 
 def compare(runner: Runner, winner: Mapping[str, Any]) -> Comparison:
-    """Train the recipe and the winner with new seeds.
+    """Train the recipe and the winner with new seeds, until a run fails.
 
     Args:
         runner: Runner of the sweep's trials.
         winner: Changes of the winner.
-
-    Raises:
-        InputError: If one of the runs fails.
     """
     table, label = runner.sweep.table, str(runner.sweep.path)
     first = runner.sweep.recipe.seed + table.repeats
     seeds = range(first, first + table.final_repeats)
     recipe = runner.validated(runner.sweep.recipe)
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {"recipe": [], "winner": []}
     for name, changes in (("recipe", {}), ("winner", winner)):
         for seed in seeds:
             seeded = changed(recipe, {**changes, "seed": seed}, label)
             place = runner.home / FINAL / name / f"seed-{seed}"
             outcome = runner.run(seeded, place)
             if outcome.failure:
-                raise InputError(f"{place}: {outcome.failure}")
-            found.setdefault(name, []).append(outcome.measured[table.objective])
+                failure = f"the {name} with seed {seed} failed: {outcome.failure}"
+                return Comparison(seeds, found["recipe"], found["winner"], failure)
+            found[name].append(outcome.measured[table.objective])
     return Comparison(seeds, found["recipe"], found["winner"])
 
 

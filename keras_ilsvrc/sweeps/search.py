@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from grpc import RpcError
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_ilsvrc import files
@@ -30,9 +31,7 @@ def directory(path: Path, sweep: Sweep, resume: bool) -> Iterator[Path]:
     Raises:
         InputError: If it is not empty and `resume` is false, contains another sweep, or is in use.
     """
-    home = places.resolved(path)
-    places.check(home, MARK)
-    found = [x for x in places.entries(home) if x != LOCK and not x.startswith(files.PART)]
+    home, found = _content(path)
     if found and not resume:
         raise InputError(
             f"{home}: not empty ({len(found)} entries); {ELSEWHERE}, or pass --resume if it "
@@ -42,13 +41,38 @@ def directory(path: Path, sweep: Sweep, resume: bool) -> Iterator[Path]:
     home, made = places.make(home, False)
     try:
         with _locked(home):
-            if not (home / MARK).exists():
-                table = {"version": version("keras_ilsvrc"), **sweep.identity}
-                with files.whole(home / MARK) as part:
-                    part.write_bytes(sealed(table))
+            _mark(home, sweep)
             yield home
     finally:
         places.remove_empty(made)
+
+
+def worker_directory(path: Path, sweep: Sweep) -> Path:
+    """Return the directory in which a worker runs trials, perhaps that of the chief itself.
+
+    Raises:
+        InputError: If it contains something else than this sweep.
+    """
+    home, found = _content(path)
+    _check_mark(home, sweep, found)
+    home, _ = places.make(home, False)
+    _mark(home, sweep)
+    return home
+
+
+def _content(path: Path) -> tuple[Path, list[str]]:
+    """Return the resolved path of a directory, and the names in it."""
+    home = places.resolved(path)
+    places.check(home, MARK)
+    names = places.entries(home)
+    return home, [x for x in names if x != LOCK and not x.startswith(files.PART)]
+
+
+def _mark(home: Path, sweep: Sweep) -> None:
+    if not (home / MARK).exists():
+        table = {"version": version("keras_ilsvrc"), **sweep.identity}
+        with files.whole(home / MARK) as part:
+            part.write_bytes(sealed(table))
 
 
 def _check_mark(home: Path, sweep: Sweep, found: list[str]) -> None:
@@ -76,8 +100,8 @@ def _locked(home: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        taken.release()
         (home / LOCK).unlink(missing_ok=True)
+        taken.release()
 
 
 def search(oracle: Any, runner: Runner, worker: str, ended: Callable[[Trial], object]) -> None:
@@ -125,7 +149,8 @@ def _beating(oracle: Any, number: str) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(BEAT):
-            oracle.get_trial(number)
+            with suppress(RpcError):  # the chief may answer again before the trial ends
+                oracle.get_trial(number)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

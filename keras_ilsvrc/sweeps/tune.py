@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_ilsvrc.sweeps.board import board, report
-from keras_ilsvrc.sweeps.oracle import SweepOracle, make_oracle
+from keras_ilsvrc.sweeps.oracle import SweepOracle, make_oracle, space_of
 from keras_ilsvrc.sweeps.outcome import (
     Comparison,
     Row,
@@ -21,8 +21,8 @@ from keras_ilsvrc.sweeps.outcome import (
 )
 from keras_ilsvrc.sweeps.page import write_page
 from keras_ilsvrc.sweeps.schema import Sweep
-from keras_ilsvrc.sweeps.search import directory, search
-from keras_ilsvrc.sweeps.trial import Runner, values_in
+from keras_ilsvrc.sweeps.search import directory, search, worker_directory
+from keras_ilsvrc.sweeps.trial import Runner
 from keras_ilsvrc.sweeps.workers import Processes, joined, name_of, run_local
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
@@ -77,9 +77,7 @@ def tune(
     """
     with directory(out, sweep, resume) as home:
         oracle = make_oracle(sweep)
-        oracle.prepare(
-            home, sweep.defaults(), lambda number: values_in(sweep, home, number), log_stderr
-        )
+        oracle.prepare(home, sweep.defaults(), log_stderr)
         oracle.reload()
         runner = Runner(sweep, home, processes.options, stop=stop)
         with board(oracle, sweep, home, total(sweep), processes.local or 1):
@@ -87,15 +85,15 @@ def tune(
         return _finish(oracle, runner)
 
 
-def work(sweep: Sweep, home: Path, address: str, options: Sequence[str], stop: StopRequest) -> None:
+def work(sweep: Sweep, out: Path, address: str, options: Sequence[str], stop: StopRequest) -> None:
     """Run trials as a worker of the chief at an address, until there are no more.
 
     Raises:
-        InputError: If the chief has another version of the package or another sweep.
+        InputError: If the chief has another version of the package or another sweep, or the
+            directory contains something else.
         LostWorker: If the chief does not answer.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    runner = Runner(sweep, home, options, stop=stop)
+    runner = Runner(sweep, worker_directory(out, sweep), options, stop=stop)
     with joined(address, sweep) as oracle:
         search(oracle, runner, name_of(sweep), lambda trial: None)
 
@@ -105,7 +103,7 @@ def total(sweep: Sweep) -> int | None:
     table = sweep.table
     if table.tuner != "grid":
         return table.trials
-    size = math.prod(range_.points or len(range_.values) for range_ in sweep.ranges.values())
+    size = math.prod(len(each.values) for each in space_of(sweep).space)
     return min(size, table.trials or size)
 
 
@@ -143,7 +141,7 @@ def _finish(oracle: SweepOracle, runner: Runner) -> Finished:
     best = best_of(rows, sweep.table.objective)
     write_best(home, sweep, best)
     comparison = None
-    if int(best.number):
+    if best.values != rows[0].values:  # Hyperband continues the recipe under another number
         log_stderr(f"trial {best.number} is the best; training it and the recipe with new seeds")
         comparison = compare(runner, best.changes)
     finished = Finished(home, sweep, rows, best, comparison, test_winner(runner))
