@@ -95,10 +95,10 @@ class SweepOracle(keras_tuner.Oracle):
         """Read the file of a trial. If it is damaged, the trial runs again, with its old values."""
         path = self.home / f"trial_{number}" / TRIAL
         try:
-            table = parsed(path, "the trial runs again", lambda: unsealed(files.read(path)))
-            return Trial.from_state(table)
+            advice = f"its values are in {STATE}"
+            return Trial.from_state(parsed(path, advice, lambda: unsealed(files.read(path))))
         except InputError as error:
-            self.log(str(error))
+            self.log(f"{error}; the trial runs again")
         hyperparameters = keras_tuner.HyperParameters.from_config(state["hyperparameters"])
         hyperparameters.values = state["values"][number]
         return Trial(hyperparameters, number)

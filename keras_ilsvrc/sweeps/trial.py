@@ -23,6 +23,7 @@ from keras_ilsvrc.sweeps.hypermodel import LIMITS, check_costs
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.training.stopping import StopRequest
 
+TRAIN = (sys.executable, "-m", "keras_ilsvrc", "train")
 STOPPED = 75  # exit status of `train` after a signal or at --stop-epoch
 POLL = 0.1  # seconds between checks of a running process
 NO_TEST = {"expect": None, "baseline": None}  # both belong to the test split
@@ -134,8 +135,7 @@ class Runner:
         file, log = (directory.with_suffix(x) for x in (".toml", ".log"))
         with files.whole(file) as part:
             part.write_text(recipe.toml())
-        words = [sys.executable, "-m", "keras_ilsvrc", "train", str(file), "--out", str(directory)]
-        words += ["--resume", *self.options]
+        words = [*TRAIN, str(file), "--out", str(directory), "--resume", *self.options]
         words += [f"--stop-epoch={epochs}"] if epochs else []
         _wait_for_lock(directory / LOCK)
         with open(log, "wb") as lines, pipe_to_children() as (environment, pipes):
