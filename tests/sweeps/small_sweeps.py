@@ -63,7 +63,10 @@ def opened(sweep, home, kill=NO_KILL, lines=None):
 
 def error_of(values):
     """A validation error: least at an l2 of 1e-4 and a factor of 2, less with more epochs."""
-    place = math.log10(values["optimizer.l2"]) + 4, math.log2(values["schedule.learning_rate"]) - 1
+    place = (
+        math.log10(float(values["optimizer.l2"])) + 4,
+        math.log2(values["schedule.learning_rate"]) - 1,
+    )
     return sum(x * x for x in place) + 3 / values.get("tuner/epochs", 3)
 
 

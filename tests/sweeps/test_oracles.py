@@ -4,7 +4,7 @@ import json
 
 import pytest
 import small_sweeps
-from keras_tuner.engine.trial import TrialStatus
+from keras_tuner.engine.trial import Trial, TrialStatus
 from small_sweeps import KEYS, Killed, opened, run_all, run_trial, small_sweep
 
 from keras_ilsvrc import InputError, files
@@ -137,9 +137,9 @@ def test_a_damaged_trial_runs_again_with_its_values(tmp_path, tuner, content):
 def test_a_changed_digit_counts_as_damage(tmp_path):
     sweep, lines = small_sweep(tmp_path), []
     run_all(opened(sweep, tmp_path / "whole"))
-    path = tmp_path / "whole" / "trial_1" / "trial.json"
+    path = tmp_path / "whole" / "trial_0" / "trial.json"
     path.write_text(path.read_text().replace('"best_step": 3', '"best_step": 2'))
-    assert run_all(opened(sweep, tmp_path / "whole", lines=lines)) == ["1"]
+    assert run_all(opened(sweep, tmp_path / "whole", lines=lines)) == ["0"]
     assert "SHA-256" in lines[0]
 
 
@@ -213,8 +213,9 @@ def test_a_trial_of_a_lost_worker_goes_to_another_and_counts_once(tmp_path, cloc
     before = made(sweep, oracle)
     # The first worker was only slow, and reports something else.
     oracle.update_trial(first.trial_id, {"validation_error": 0.0}, step=3)
-    first.status = TrialStatus.FAILED
-    oracle.end_trial(first)
+    late = Trial.from_proto(first.to_proto())
+    late.status = TrialStatus.FAILED
+    oracle.end_trial(late)
     assert made(sweep, oracle) == before
     assert made(sweep, opened(sweep, tmp_path / "sweep")) == before
     assert run_all(oracle, "b") == ["2"]
