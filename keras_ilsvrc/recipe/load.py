@@ -62,7 +62,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     content = read(path, SMALL)
     try:
         text = content.decode("utf-8-sig")  # some editors write a byte order mark
-        table = _parse(text)
+        table = parse(text)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8: {error}; save the file as UTF-8") from error
     except ValueError as error:
@@ -158,7 +158,7 @@ def _set(table: dict[str, Any], override: str) -> None:
         if not isinstance(table, dict):
             raise InputError(f"--set {override}: {parent} is a value, not a table")
     try:
-        parsed = _parse(f"value = {text}")
+        parsed = parse(f"value = {text}")
     except tomllib.TOMLDecodeError:
         parsed = {"value": text}
     except ValueError as error:
@@ -168,7 +168,7 @@ def _set(table: dict[str, Any], override: str) -> None:
     table[last] = parsed["value"]
 
 
-def _parse(text: str) -> dict[str, Any]:
+def parse(text: str) -> dict[str, Any]:
     """Parse TOML text into a dict.
 
     Raises:

@@ -1,14 +1,16 @@
 """Child processes that end with their parent, even if the parent is killed."""
 
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from keras_ilsvrc.training.cluster import LOST
 
 # Environment variable with the file descriptor of a pipe that closes when the parent ends.
 PARENT = "KERAS_ILSVRC_PARENT"
+GRACE = 60.0  # seconds in which a process must end after SIGTERM, with a checkpoint
 
 
 @contextmanager
@@ -35,3 +37,13 @@ def end_with_parent() -> None:
 
     if pipe := os.environ.pop(PARENT, None):
         threading.Thread(target=end_when_closed, args=(int(pipe),), daemon=True).start()
+
+
+def end(process: "subprocess.Popen[bytes]", seconds: float = GRACE) -> None:
+    """Stop a process with SIGTERM, and kill it if it does not end in time."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+    process.wait()

@@ -136,9 +136,9 @@ class Result(BaseModel):
     overrides: list[str] = Field(default_factory=list)
 
 
-def sealed(table: Mapping[str, Any]) -> bytes:
+def sealed(table: Mapping[str, Any], indent: int | None = 2) -> bytes:
     """Return a table as JSON, with the SHA-256 of its content under the key `sha256`."""
-    return (json.dumps({"sha256": _digest(table), **table}, indent=2) + "\n").encode()
+    return (json.dumps({"sha256": _digest(table), **table}, indent=indent) + "\n").encode()
 
 
 def unsealed(content: bytes) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Oracles of keras-tuner for sweeps: trial 0 is the recipe, and the state survives any kill."""
 
 import itertools
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,14 +11,18 @@ import keras_tuner
 import numpy as np
 from keras_tuner import oracles
 from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError, reason
-from keras_ilsvrc.sweeps.schema import Range, Sweep
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.runs.schema import parsed, sealed, unsealed
+from keras_ilsvrc.sweeps.ranges import Range
+from keras_ilsvrc.sweeps.schema import Sweep
 
-STATE, TRIAL, VALUES = "oracle.json", "trial.json", "values.json"
-FAILURE = "tuner/failure"  # key of a trial's values under which a worker sends the reason
+STATE, TRIAL = "oracle.json", "trial.json"
 LOST = 25.0  # seconds without a message after which a worker counts as lost
+ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+ADVICE = "restore it from a copy, or choose another --out"
 EVER = 10**9  # no limit: the sweep goes on after any number of failed trials
 
 
@@ -49,10 +52,15 @@ class SweepOracle(keras_tuner.Oracle):
         self.home, self.default, self.log = directory, default, log
         self.verbose = 0
         self.rows: dict[str, Any] = {}  # facts about trials that have ended, as `outcome.Row`
-        self.heard: dict[str, float] = {}  # {trial: time of the last message from its worker}
+        self.heard: dict[str, float] = {}  # when each worker was last heard
 
     def _random_values(self) -> dict[str, Any] | None:
         return super()._random_values() if self.trials else dict(self.default)
+
+    def get_state(self) -> dict[str, Any]:
+        # The values are also here, so that a trial whose own file is damaged can run again.
+        values = {number: trial.hyperparameters.values for number, trial in self.trials.items()}
+        return {**super().get_state(), "values": values}
 
     def save(self) -> None:
         self._write(self.home / STATE, self.get_state())
@@ -60,14 +68,12 @@ class SweepOracle(keras_tuner.Oracle):
     def _save_trial(self, trial: Trial) -> None:
         folder = self.home / f"trial_{trial.trial_id}"
         folder.mkdir(exist_ok=True)
-        if not trial.metrics.metrics:  # a copy, for the case that the other file is damaged
-            self._write(folder / VALUES, trial.hyperparameters.values)
         self._write(folder / TRIAL, trial.get_state())
 
     @staticmethod
     def _write(path: Path, state: dict[str, Any]) -> None:
         with files.whole(path) as part:
-            part.write_text(json.dumps(state))
+            part.write_bytes(sealed(state, None))
 
     def reload(self) -> None:
         """Read the state of an earlier process. Trials that were running are run again.
@@ -79,34 +85,30 @@ class SweepOracle(keras_tuner.Oracle):
             InputError: If `oracle.json` is damaged.
         """
         path = self.home / STATE
-        if not path.exists():
-            return
-        try:
-            state = json.loads(files.read(path))
-            self.trials = {x: self._read(x, state) for x in state["start_order"]}
-            self.set_state(state)
-        except InputError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path}: damaged: {reason(error)}; restore it from a copy, or choose another --out"
-            ) from error
-        again = [x for x in self.start_order if x not in self.end_order]
+        if path.exists():
+            parsed(path, ADVICE, lambda: self._restore(unsealed(files.read(path))))
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.trials = {x: self._read(x, state) for x in state["start_order"]}
+        self.set_state(state)
+        # The file of a trial is written before `oracle.json`, so it can be ahead by one write.
+        ended = [x for x in self.start_order if self.trials[x].status in ENDED]
+        listed = [x for x in state["end_order"] if x in ended]
+        self.end_order: list[str] = listed + [x for x in ended if x not in listed]
+        again = [x for x in self.start_order if x not in ended]
         self._retry_queue = again[::-1]  # taken from the end
         self.ongoing_trials: dict[str, Trial] = {}
 
     def _read(self, number: str, state: dict[str, Any]) -> Trial:
         """Read the file of a trial. If it is damaged, the trial runs again, with its old values."""
-        folder = self.home / f"trial_{number}"
-        hyperparameters = keras_tuner.HyperParameters.from_config(state["hyperparameters"])
-        trial = Trial(hyperparameters, number)
+        path = self.home / f"trial_{number}" / TRIAL
         try:
-            trial.set_state(json.loads(files.read(folder / TRIAL)))
-            return trial
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self.log(f"{folder / TRIAL}: damaged: {reason(error)}; the trial runs again")
-        hyperparameters.values = json.loads(files.read(folder / VALUES))
-        state["end_order"] = [x for x in state["end_order"] if x != number]
+            advice = f"its values are in {STATE}"
+            return Trial.from_state(parsed(path, advice, lambda: unsealed(files.read(path))))
+        except InputError as error:
+            self.log(f"{error}; the trial runs again")
+        hyperparameters = keras_tuner.HyperParameters.from_config(state["hyperparameters"])
+        hyperparameters.values = state["values"][number]
         return Trial(hyperparameters, number)
 
     def create_trial(self, tuner_id: str) -> Trial:
@@ -115,8 +117,8 @@ class SweepOracle(keras_tuner.Oracle):
         trial = super().create_trial(tuner_id)
         now = time.monotonic()
         # While this process computes, it does not hear the other workers.
-        self.heard = {number: last + now - started for number, last in self.heard.items()}
-        self.heard[trial.trial_id] = now
+        self.heard = {worker: last + now - started for worker, last in self.heard.items()}
+        self.heard[tuner_id] = now
         if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
             trial.status = TrialStatus.IDLE
             self.tuner_ids.add(tuner_id)
@@ -124,31 +126,45 @@ class SweepOracle(keras_tuner.Oracle):
 
     def get_trial(self, trial_id: str) -> Trial:
         """Return a trial. Workers also call this to show that they are alive."""
-        self.heard[trial_id] = time.monotonic()
+        for worker, trial in self.ongoing_trials.items():
+            if trial.trial_id == trial_id:
+                self.heard[worker] = time.monotonic()
         return super().get_trial(trial_id)
+
+    def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> Trial:
+        """Set the measurements of a trial, unless it has ended; earlier ones are replaced."""
+        trial = self.trials[trial_id]
+        if trial_id not in self.end_order:
+            tracker = MetricsTracker()
+            for name, value in metrics.items():
+                tracker.register(name, "min")
+                tracker.update(name, value, step=step)
+            trial.metrics = tracker
+            self._save_trial(trial)
+        return trial
 
     def end_trial(self, trial: Trial) -> None:
         """End a trial, unless its worker was given up and another one has ended the trial."""
         if trial.trial_id not in self.end_order:
-            trial.message = trial.hyperparameters.values.pop(FAILURE, None)
             self._retry_queue = [x for x in self._retry_queue if x != trial.trial_id]
             super().end_trial(trial)
 
-    def give_up(self, tuner_id: str) -> str | None:
-        """Give the trial of a lost worker to another one; return the trial's number."""
-        self.tuner_ids.discard(tuner_id)
-        trial = self.ongoing_trials.pop(tuner_id, None)
+    def give_up(self, worker: str) -> str | None:
+        """Give the trial of a lost worker to another one; return its number, or None."""
+        self.tuner_ids.discard(worker)
+        trial = self.ongoing_trials.pop(worker, None)
         if trial is None:
             return None
-        self._retry_queue.append(trial.trial_id)
+        if trial.trial_id not in self.end_order:
+            self._retry_queue.append(trial.trial_id)
         self.save()
         return str(trial.trial_id)
 
     def lost(self) -> list[str]:
-        """Return the workers that run a trial, but were not heard for `LOST` seconds."""
+        """Return the workers that were not heard for `LOST` seconds."""
         now = time.monotonic()
-        running = list(self.ongoing_trials.items())
-        return [x for x, trial in running if now - self.heard[trial.trial_id] > LOST]
+        known = {*list(self.tuner_ids), *list(self.ongoing_trials)}
+        return sorted(x for x in known if now - self.heard[x] > LOST)
 
 
 class RandomOracle(SweepOracle, oracles.RandomSearchOracle):
@@ -164,7 +180,41 @@ class BayesianOracle(SweepOracle, oracles.BayesianOptimizationOracle):
 
 
 class HyperbandOracle(SweepOracle, oracles.HyperbandOracle):
-    """Hyperband."""
+    """Hyperband. Trials that fail, or that the space is too small for, do not end it early.
+
+    keras-tuner waits for all trials of a round before it continues the best of them, and stops
+    if some are missing. Here, the rounds are then filled with the best of the others.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        found = super().populate_space(trial_id)
+        if found["status"] != TrialStatus.STOPPED:
+            return found
+        for bracket in self._brackets:
+            for number, (past, trials) in enumerate(itertools.pairwise(bracket["rounds"]), 1):
+                missing = len(trials) < self._get_size(bracket["bracket_num"], number)
+                if missing and (best := self._best(past, trials)):
+                    trials.append({"past_id": best.trial_id, "id": trial_id})
+                    return self._continued(best, bracket["bracket_num"], number)
+        return found
+
+    def _best(self, past: list[dict[str, str]], trials: list[dict[str, str]]) -> Trial | None:
+        """Return the best trial of a round that the next round does not continue yet."""
+        continued = [x["past_id"] for x in trials]
+        others = [self.trials[x["id"]] for x in past if x["id"] not in continued]
+        completed = [x for x in others if x.status == TrialStatus.COMPLETED]
+        return min(completed, key=lambda x: x.score, default=None)
+
+    def _continued(self, trial: Trial, bracket: int, number: int) -> dict[str, Any]:
+        values = {
+            **trial.hyperparameters.values,
+            "tuner/trial_id": trial.trial_id,
+            "tuner/epochs": self._get_epochs(bracket, number),
+            "tuner/initial_epoch": self._get_epochs(bracket, number - 1),
+            "tuner/bracket": bracket,
+            "tuner/round": number,
+        }
+        return {"status": TrialStatus.RUNNING, "values": values}
 
 
 class GridOracle(SweepOracle):

@@ -56,12 +56,14 @@ class Comparison:
         recipe: Objective of the recipe by seed.
         winner: Objective of the winner by seed.
         step: Smallest difference that can be measured: in % of error, that of one image.
+        failure: Which run failed, and why, which ends the comparison; empty if none did.
     """
 
     seeds: Sequence[int]
     recipe: Sequence[float]
     winner: Sequence[float]
-    step: float
+    step: float = 0.0
+    failure: str = ""
 
     @property
     def gain(self) -> float:
@@ -82,6 +84,8 @@ class Comparison:
         """
         from scipy.stats import t
 
+        if self.failure:
+            return f"not compared with the recipe: {self.failure}"
         error, gain = self.standard_error, self.gain
         chance = t.sf(abs(gain) / error, len(self.seeds) - 1) if error else 0.5
         if chance > SIGNIFICANT:
@@ -128,14 +132,11 @@ def best_of(rows: Iterable[Row], objective: str) -> Row:
 
 
 def compare(runner: Runner, best: Row) -> Comparison:
-    """Train the recipe and the best trial with new seeds.
+    """Train the recipe and the best trial with new seeds, until a run fails.
 
     Args:
         runner: Runner of the sweep's trials.
         best: Best trial.
-
-    Raises:
-        InputError: If one of the runs fails.
     """
     table, label = runner.sweep.table, str(runner.sweep.path)
     first = runner.sweep.recipe.seed + table.repeats
@@ -143,17 +144,18 @@ def compare(runner: Runner, best: Row) -> Comparison:
     recipe = runner.sweep.validated(runner.sweep.recipe)
     arms = {"recipe": recipe, f"trial_{best.number}": changed(recipe, best.changes, label)}
     found: dict[str, list[float]] = {name: [] for name in arms}
-    images = 0
+    images, failure = math.inf, ""
     for name, seed in tracked(product(arms, seeds), 2 * len(seeds), "training with new seeds"):
         place = runner.home / FINAL / name / f"seed-{seed}"
         outcome = runner.run(changed(arms[name], {"seed": seed}, label), place)
         if outcome.failure:
-            raise InputError(f"{place}: {outcome.failure}")
+            failure = f"the run {place} failed: {outcome.failure}"
+            break
         found[name].append(outcome.measured[table.objective])
         images = RunFiles(place).result()["images"]
     step = 100 / images if table.objective.endswith("error") else 0.0
     recipe_errors, winner_errors = found.values()
-    return Comparison(seeds, recipe_errors, winner_errors, step)
+    return Comparison(seeds, recipe_errors, winner_errors, step, failure)
 
 
 def test_winner(runner: Runner, best: Row) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def write_page(sweep: "Finished") -> Path:
 
 def _verdict(sweep: "Finished") -> Section:
     objective, found, best = sweep.sweep.table.objective, sweep.comparison, sweep.best
+    found = None if found and found.failure else found  # the verdict says why
     own = next((x for x in sweep.rows if int(x.number) == 0 and x.status == "completed"), None)
     html = render(
         "winner",

@@ -8,14 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import grpc
+from grpc import RpcError
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs import places
 from keras_ilsvrc.runs.schema import check_version, differences, parsed, sealed, unsealed
-from keras_ilsvrc.sweeps.oracle import FAILURE
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.trial import Outcome, Runner
 
@@ -32,9 +31,7 @@ def directory(path: Path, sweep: Sweep, resume: bool) -> Iterator[Path]:
     Raises:
         InputError: If it is not empty and `resume` is false, contains another sweep, or is in use.
     """
-    home = places.resolved(path)
-    places.check(home, MARK)
-    found = [x for x in places.entries(home) if x != LOCK and not x.startswith(files.PART)]
+    home, found = _content(path)
     if found and not resume:
         raise InputError(
             f"{home}: not empty ({len(found)} entries); {ELSEWHERE}, or pass --resume if it "
@@ -44,13 +41,38 @@ def directory(path: Path, sweep: Sweep, resume: bool) -> Iterator[Path]:
     home, made = places.make(home, False)
     try:
         with _locked(home):
-            if not (home / MARK).exists():
-                table = {"version": version("keras_ilsvrc"), **sweep.identity}
-                with files.whole(home / MARK) as part:
-                    part.write_bytes(sealed(table))
+            _mark(home, sweep)
             yield home
     finally:
         places.remove_empty(made)
+
+
+def worker_directory(path: Path, sweep: Sweep) -> Path:
+    """Return the directory in which a worker runs trials, perhaps that of the chief itself.
+
+    Raises:
+        InputError: If it contains something else than this sweep.
+    """
+    home, found = _content(path)
+    _check_mark(home, sweep, found)
+    home, _ = places.make(home, False)
+    _mark(home, sweep)
+    return home
+
+
+def _content(path: Path) -> tuple[Path, list[str]]:
+    """Return the resolved path of a directory, and the names in it."""
+    home = places.resolved(path)
+    places.check(home, MARK)
+    names = places.entries(home)
+    return home, [x for x in names if x != LOCK and not x.startswith(files.PART)]
+
+
+def _mark(home: Path, sweep: Sweep) -> None:
+    if not (home / MARK).exists():
+        table = {"version": version("keras_ilsvrc"), **sweep.identity}
+        with files.whole(home / MARK) as part:
+            part.write_bytes(sealed(table))
 
 
 def _check_mark(home: Path, sweep: Sweep, found: list[str]) -> None:
@@ -78,8 +100,8 @@ def _locked(home: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        taken.release()
         (home / LOCK).unlink(missing_ok=True)
+        taken.release()
 
 
 def search(oracle: Any, runner: Runner, worker: str, ended: Callable[[], object]) -> None:
@@ -112,8 +134,7 @@ def search(oracle: Any, runner: Runner, worker: str, ended: Callable[[], object]
 def _report(oracle: Any, trial: Trial, found: Outcome) -> None:
     """Send the outcome of a trial to the oracle."""
     if found.failure:
-        trial.status = TrialStatus.FAILED
-        trial.hyperparameters.values[FAILURE] = found.failure  # a worker cannot send a message
+        trial.status, trial.message = TrialStatus.FAILED, found.failure
     else:
         epochs = int(found.measured["epochs"])
         oracle.update_trial(trial.trial_id, found.measured, step=epochs)
@@ -128,7 +149,7 @@ def _beating(oracle: Any, number: str) -> Iterator[None]:
 
     def beat() -> None:
         while not done.wait(BEAT):
-            with suppress(grpc.RpcError):  # the next call of the main thread reports it
+            with suppress(RpcError):  # the chief may answer again before the trial ends
                 oracle.get_trial(number)
 
     thread = threading.Thread(target=beat, daemon=True)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,14 +16,15 @@ from typing import Any, NamedTuple
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import Recipe, changed
-from keras_ilsvrc.runs.processes import pipe_to_children
+from keras_ilsvrc.runs.directory import RunDirectory
+from keras_ilsvrc.runs.processes import GRACE, end, pipe_to_children
 from keras_ilsvrc.runs.reading import HISTORY, LOCK, RunFiles
 from keras_ilsvrc.sweeps.hypermodel import LIMITS, check_costs
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.training.stopping import StopRequest
 
+TRAIN = (sys.executable, "-m", "keras_ilsvrc", "train")
 STOPPED = 75  # exit status of `train` after a signal or at --stop-epoch
-GRACE = 60.0  # seconds in which a stopped run must write its checkpoint
 POLL = 0.1  # seconds between checks of a running process
 
 
@@ -69,7 +69,7 @@ class Runner:
         table = self.sweep.table
         folder = self.home / f"trial_{root or number}"
         try:
-            varied = self.sweep.varied(values) if int(number) else self.sweep.recipe
+            varied = self.sweep.varied(values) if int(root or number) else self.sweep.recipe
             arguments = varied.build.model_dump(exclude_none=True)
             limits = table.model_dump(include=set(LIMITS), exclude_none=True)
             check_costs(varied.net, arguments, limits)
@@ -105,18 +105,32 @@ class Runner:
             directory: Run directory.
             epochs: Number of epochs after which the run is interrupted; None to train to the end.
             limit: Time, as from `time.monotonic`, at which the run has failed; None for no limit.
+
+        Raises:
+            Stopped: If a signal was received.
         """
-        if RunFiles(directory).finished:
-            return self._measured(directory, 0.0)
+        try:
+            seconds = 0.0
+            if not RunDirectory(directory, recipe, resume=True).finished:
+                started = time.monotonic()
+                if failure := self._train(recipe, directory, epochs, limit):
+                    return Outcome({}, failure)
+                seconds = time.monotonic() - started
+            return self._measured(directory, seconds, epochs)
+        except InputError as error:  # a damaged run, or one of another recipe
+            return Outcome({}, str(error))
+
+    def _train(
+        self, recipe: Recipe, directory: Path, epochs: int | None, limit: float | None
+    ) -> str | None:
+        """Train a recipe in a process; return the reason for which it failed, or None."""
         directory.parent.mkdir(parents=True, exist_ok=True)
         file, log = (directory.with_suffix(x) for x in (".toml", ".log"))
         with files.whole(file) as part:
             part.write_text(recipe.toml())
-        words = [sys.executable, "-m", "keras_ilsvrc", "train", str(file), "--out", str(directory)]
-        words += ["--resume", *self.options]
+        words = [*TRAIN, str(file), "--out", str(directory), "--resume", *self.options]
         words += [f"--stop-epoch={epochs}"] if epochs else []
         _wait_for_lock(directory / LOCK)
-        started = time.monotonic()
         with open(log, "wb") as lines, pipe_to_children() as (environment, pipes):
             process = subprocess.Popen(
                 words,
@@ -128,12 +142,11 @@ class Runner:
             )
             in_time = self._wait(process, limit)
         if not in_time:
-            minutes = self.sweep.table.trial_minutes
-            return Outcome({}, f"not finished after {minutes:g} minutes (trial_minutes)")
+            return f"not finished after {self.sweep.table.trial_minutes:g} minutes (trial_minutes)"
         status = process.returncode
         if status and not (status == STOPPED and epochs and len(history(directory)) >= epochs):
-            return Outcome({}, _failure(status, log))
-        return self._measured(directory, time.monotonic() - started)
+            return _failure(status, log)
+        return None
 
     def _wait(self, process: "subprocess.Popen[bytes]", limit: float | None) -> bool:
         """Wait until a process ends; return whether it ended in time.
@@ -147,14 +160,16 @@ class Runner:
                 time.sleep(POLL)
                 in_time = limit is None or time.monotonic() < limit
         finally:
-            _end(process)
+            end(process)
         self.stop.check()
         return in_time
 
-    def _measured(self, directory: Path, seconds: float) -> Outcome:
-        """Return the objective and other measurements of a run."""
+    def _measured(self, directory: Path, seconds: float, epochs: int | None) -> Outcome:
+        """Return the objective and other measurements of a run after a number of epochs."""
         objective = self.sweep.table.objective
-        rows, run = history(directory), RunFiles(directory)
+        rows, run = history(directory)[:epochs], RunFiles(directory)
+        if not rows:
+            return Outcome({}, f"{HISTORY} contains no epoch")
         result = run.result() if run.finished else {}
         row = next((x for x in rows if x["epoch"] == result.get("kept_epoch")), rows[-1])
         value = (row if objective.startswith("validation") else result).get(objective)
@@ -176,16 +191,6 @@ def _wait_for_lock(path: Path) -> None:
             return
         except files.Timeout:
             time.sleep(POLL)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Stop a process, and kill it if it does not end in time."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-        process.kill()
-    process.wait()
 
 
 def history(directory: Path) -> list[dict[str, float]]:

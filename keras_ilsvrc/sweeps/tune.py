@@ -21,7 +21,7 @@ from keras_ilsvrc.sweeps.outcome import (
 )
 from keras_ilsvrc.sweeps.page import write_page
 from keras_ilsvrc.sweeps.schema import Sweep
-from keras_ilsvrc.sweeps.search import directory, search
+from keras_ilsvrc.sweeps.search import directory, search, worker_directory
 from keras_ilsvrc.sweeps.trial import Runner
 from keras_ilsvrc.sweeps.workers import Processes, joined, name_of, run_local
 from keras_ilsvrc.training.cluster import log_stderr
@@ -88,16 +88,16 @@ def tune(
         return _finish(oracle, runner)
 
 
-def work(sweep: Sweep, home: Path, address: str, options: Sequence[str], stop: StopRequest) -> None:
+def work(sweep: Sweep, out: Path, address: str, options: Sequence[str], stop: StopRequest) -> None:
     """Run trials as a worker of the chief at an address, until there are no more.
 
     Raises:
-        InputError: If the chief has another version of the package or another sweep.
+        InputError: If the chief has another version of the package or another sweep, or the
+            directory contains something else.
         LostWorker: If the chief does not answer.
     """
-    home.mkdir(parents=True, exist_ok=True)
     hide_gpus()
-    runner = Runner(sweep, home, options, stop=stop)
+    runner = Runner(sweep, worker_directory(out, sweep), options, stop=stop)
     with joined(address, sweep) as oracle:
         search(oracle, runner, name_of(sweep), lambda: None)
 
@@ -147,7 +147,7 @@ def _finish(oracle: SweepOracle, runner: Runner) -> Finished:
     best = best_of(rows, sweep.table.objective)
     write_best(home, sweep, best)
     comparison = None
-    if best.values != sweep.decoded(sweep.defaults()):
+    if best.values != rows[0].values:  # Hyperband continues the recipe under another number
         log_stderr(f"trial {best.number} is the best; training it and the recipe with new seeds")
         comparison = compare(runner, best)
     finished = Finished(home, sweep, rows, best, comparison, test_winner(runner, best))

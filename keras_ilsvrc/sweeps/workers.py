@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,18 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from keras_tuner.engine.trial import Trial
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import oracle_chief, oracle_client
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.runs.processes import pipe_to_children
-from keras_ilsvrc.sweeps.oracle import LOST, SweepOracle
+from keras_ilsvrc.runs.processes import GRACE, end, pipe_to_children
+from keras_ilsvrc.sweeps.oracle import SweepOracle
 from keras_ilsvrc.sweeps.schema import Sweep
-from keras_ilsvrc.training.cluster import LostWorker, log_stderr
+from keras_ilsvrc.training.cluster import HOST_PORT, LostWorker, log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
 
 POLL = 0.2  # seconds between checks of the workers
 ANSWER = 60.0  # seconds that a worker waits for an answer of the chief
+FLUSH = 1.0  # seconds in which the chief must have sent its last answers
+REASON = "failure-bin"  # gRPC metadata with the reason for which a trial failed
 IP, PORT, ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
 
 
@@ -63,7 +67,6 @@ class _Service(oracle_chief.OracleServicer):
     def __init__(self, oracle: SweepOracle, sweep: Sweep, gone: Sequence[str]) -> None:
         super().__init__(oracle)
         self.own, self.gone = name_of(sweep), gone
-        self.heard: dict[str, float] = {}  # {worker: when it last asked for a trial}
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
         _, *ours = self.own.split("|")
@@ -75,30 +78,53 @@ class _Service(oracle_chief.OracleServicer):
                     grpc.StatusCode.FAILED_PRECONDITION,
                     f"this worker has {what}{shown}; give all machines the same {what}",
                 )
-        self.heard[request.tuner_id] = time.monotonic()
-        running = list(self.oracle.ongoing_trials)
-        dead = [x for x in running if x.split("|")[0] in self.gone]
-        for worker in {*dead, *self.oracle.lost()} - {request.tuner_id}:
-            number = self.oracle.give_up(worker)
-            log_stderr(f"worker {worker.split('|')[0]} is lost; trial {number} runs again")
+        self._give_up({request.tuner_id})
         return super().CreateTrial(request, context)
 
-    def workers(self) -> list[str]:
-        """Return the workers that run a trial, or asked for one a short time ago."""
-        oracle, now = self.oracle, time.monotonic()
-        known = [x for x in list(oracle.tuner_ids) if x.split("|")[0] not in self.gone]
-        return [x for x in known if x in oracle.ongoing_trials or now - self.heard[x] < LOST]
+    def GetTrial(self, request: Any, context: Any) -> Any:
+        found = super().GetTrial(request, context)
+        self._give_up(set())
+        return found
+
+    def EndTrial(self, request: Any, context: Any) -> Any:
+        # keras-tuner does not send the message of a trial.
+        found = dict(context.invocation_metadata()).get(REASON, b"")
+        trial = Trial.from_proto(request.trial)
+        trial.message = found.decode() or None
+        self.oracle.end_trial(trial)
+        return protos.get_service().EndTrialResponse()
+
+    def _give_up(self, asking: set[str]) -> None:
+        """Give the trials of lost workers, except the one that asks, to others."""
+        running = list(self.oracle.ongoing_trials)
+        dead = [x for x in running if x.split("|")[0] in self.gone]
+        for worker in {*dead, *self.oracle.lost()} - asking:
+            if number := self.oracle.give_up(worker):
+                log_stderr(f"worker {worker.split('|')[0]} is lost; trial {number} runs again")
+
+
+class _Client(oracle_client.OracleClient):
+    """Client of the chief's oracle that also sends the reason for which a trial failed."""
+
+    def end_trial(self, trial: Trial) -> None:
+        request = protos.get_service().EndTrialRequest(trial=trial.to_proto())
+        reason = ((REASON, (trial.message or "").encode()),)
+        self.stub.EndTrial(request, wait_for_ready=True, timeout=ANSWER, metadata=reason)
 
 
 def role(join: str | None, listen: str | None) -> tuple[str | None, str | None]:
     """Return the addresses to join and to listen on; keras-tuner's variables give them too.
 
     Raises:
-        InputError: If only some of the variables are set, or both addresses are given.
+        InputError: If only some of the variables are set, or both addresses are given, or one is
+            not HOST:PORT.
     """
     found = {name: os.environ.get(name) for name in (IP, PORT, ID)}
     if join and listen:
         raise InputError("--join is for workers and --listen for the chief; give one of them")
+    for option, text in (("--join", join), ("--listen", listen)):
+        if text and not re.fullmatch(HOST_PORT, text):
+            raise InputError(f"{option} is {text[:100]!r}; expected HOST:PORT")
     if join or listen or not found[IP]:
         return join, listen
     if missing := [name for name, value in found.items() if not value]:
@@ -138,7 +164,7 @@ def serving(
     try:
         yield f"{address.rpartition(':')[0]}:{port}", service
     finally:
-        server.stop(None).wait()
+        server.stop(FLUSH).wait()
 
 
 @contextmanager
@@ -153,7 +179,7 @@ def joined(address: str, sweep: Sweep) -> Iterator[Any]:
     os.environ.update({IP: host, PORT: port, ID: name_of(sweep)})
     oracle_client.TIMEOUT = ANSWER
     try:
-        yield oracle_client.OracleClient(None)
+        yield _Client(None)
     except grpc.RpcError as error:
         if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
             raise InputError(f"{address}: {error.details()}") from error
@@ -202,7 +228,7 @@ def run_local(
             for process in workers:
                 process.terminate()
             for process in workers:
-                process.wait()
+                end(process, 2 * GRACE)  # it may wait for its own run
     stop.check()
 
 
@@ -219,8 +245,9 @@ def _wait(
     while not stop:
         ended = [f"{host}-{x.pid}" for x in processes if x.poll() is not None]
         gone.extend(x for x in ended if x not in gone)
-        workers = service.workers()
         seen()
+        left = set(oracle.tuner_ids) - set(oracle.lost())
+        workers = {x for x in left if x.split("|")[0] not in gone}
         if service.stop_triggered and not oracle.ongoing_trials and not workers:
             return
         if not remote and len(ended) == len(processes) and not workers:

@@ -1,0 +1,180 @@
+"""Ranges of the keys that a sweep varies. Needs no Keras."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.recipe import Recipe, changed, value_of
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.sweeps.schema import SweepTable
+
+KINDS = ("choice", "linear", "log", "int", "log_int", "scale")
+EXAMPLE = 'expected, for example, ["log", 1e-5, 1e-3] or ["choice", 32, 64]'
+# Keys that a trial must not change: the sweep sets them, they do not change the network, or trials
+# would be compared on different images.
+FIXED = (
+    *("seed", "report", "expect", "departs", "baseline", "keep_epochs"),
+    *("data.dataset", "data.split", "data.validation", "data.test"),
+)
+
+
+class Range(NamedTuple):
+    """Range of one key of the recipe.
+
+    Attributes:
+        kind: "choice" of values, as JSON text; "linear" or "log" interval of numbers; "int" or
+            "log_int" interval of whole numbers; "scale": interval, on a log scale, of the factor
+            of all rates of a schedule.
+        values: Values of a choice; least and greatest value of an interval.
+        points: Number of values of an interval in a grid search.
+    """
+
+    kind: str
+    values: tuple[Any, ...]
+    points: int | None = None
+
+
+def encoded(value: Any) -> str:
+    """Return a value of a choice as JSON text, since a tuner's choices cannot be lists."""
+    return json.dumps(value)
+
+
+def ranges_of(path: Path, table: "SweepTable", recipe: Recipe) -> dict[str, Range]:
+    """Check the ranges of all keys. A choice also gets the value of the recipe, which is first."""
+    found: dict[str, Range] = {}
+    faults: list[str] = []
+    for key, content in table.keys.items():
+        label = f"{path}: keys.{key}"
+        try:
+            if any(f"{x}.".startswith(f"{key}.") or key.startswith(f"{x}.") for x in FIXED):
+                raise InputError(f"{label}: a sweep cannot vary this key; leave it out")
+            changed(recipe, {key: value_of(recipe, key)}, f"{path}: keys")
+            range_ = _range(label, content)
+            found[key] = _with_default(label, range_, value_of(recipe, key))
+            _check_values(label, recipe, key, found[key], "net" in table.keys)
+        except InputError as error:
+            faults += error.args
+    faults += _budget_faults(path, table, found)
+    if faults:
+        raise InputError(*faults)
+    return found
+
+
+def _range(label: str, content: list[Any]) -> Range:
+    """Return the range of one key, or raise an InputError that says what is wrong."""
+    kind, *values = content or [None]
+    if kind not in KINDS:
+        raise InputError(f"{label} is {content!r:.60}; {EXAMPLE}")
+    if kind == "choice":
+        if len({encoded(value) for value in values}) < len(values) or not values:
+            raise InputError(f"{label} is {content!r:.60}; expected different values")
+        return Range(kind, tuple(values))
+    if len(values) not in (2, 3) or not all(
+        isinstance(x, int | float) and not isinstance(x, bool) for x in values
+    ):
+        raise InputError(f'{label} is {content!r:.60}; expected ["{kind}", least, greatest]')
+    least, most, *points = values
+    if not least < most:
+        raise InputError(f"{label} is {content!r:.60}; expected the smaller number first")
+    if kind in ("log", "log_int", "scale") and least <= 0:
+        raise InputError(f"{label} is {content!r:.60}; a log scale needs numbers above 0")
+    if "int" in kind and not all(isinstance(x, int) for x in (least, most)):
+        raise InputError(f"{label} is {content!r:.60}; expected whole numbers")
+    if points and (not isinstance(points[0], int) or points[0] < 2):
+        raise InputError(f"{label} is {content!r:.60}; expected at least 2 points")
+    return Range(kind, (least, most), points[0] if points else None)
+
+
+def _with_default(label: str, range_: Range, value: Any) -> Range:
+    """Check that the recipe has a value for a swept key, and add it to the values of a choice."""
+    if value is None:
+        raise InputError(
+            f"{label}: the recipe has no value for this key, so there is no trial 0; give it one "
+            "in [set]"
+        )
+    if range_.kind == "scale":
+        scaled(value, 1.0, label)
+    elif range_.kind != "choice":
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise InputError(
+                f"{label}: the recipe has {value!r:.60}, which is not a number; expected a choice"
+                + ', or ["scale", least, greatest]' * isinstance(value, list)
+            )
+        if range_.kind in ("log", "log_int") and value <= 0:
+            raise InputError(
+                f"{label}: the recipe has {value!r}, which a log scale does not have; give it a "
+                "number above 0 in [set]"
+            )
+    if range_.kind != "choice":
+        return range_
+    others = [x for x in range_.values if encoded(x) != encoded(value)]
+    return range_._replace(values=tuple(map(encoded, [value, *others])))
+
+
+def scaled(value: Any, factor: float, label: str = "") -> Any:
+    """Multiply a learning rate, or the rates in a list of [step, rate], by a factor."""
+    if isinstance(value, list) and all(isinstance(x, list) and len(x) == 2 for x in value):
+        return [[step, rate * factor] for step, rate in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value * factor
+    raise InputError(f"{label}: scale needs a number or a list of [step, rate] in the recipe")
+
+
+def _budget_faults(path: Path, table: "SweepTable", ranges: Mapping[str, Range]) -> list[str]:
+    """Return what of the tuner does not fit the budget, the objective or the ranges."""
+    faults = []
+    hyperband = table.tuner == "hyperband"
+    needed = {"trials": table.tuner in ("random", "bayesian"), "max_epochs": hyperband}
+    refused = {"trials": hyperband, "max_epochs": not hyperband}
+    for key, value in (("trials", table.trials), ("max_epochs", table.max_epochs)):
+        if needed[key] and value is None:
+            faults.append(f"{path}: {key}: missing; the tuner {table.tuner} needs it")
+        if refused[key] and value is not None:
+            faults.append(f"{path}: {key}: not used by the tuner {table.tuner}; leave it out")
+    if hyperband and not table.objective.startswith("validation"):
+        faults.append(
+            f"{path}: objective is {table.objective}; hyperband compares unfinished runs, so "
+            "it needs validation_error or validation_loss"
+        )
+    if table.tuner == "grid":
+        faults += [
+            f"{path}: keys.{key}: a grid needs a choice, or a number of points after the greatest "
+            f'value, for example ["{range_.kind}", 0.001, 0.1, 5]'
+            for key, range_ in ranges.items()
+            if range_.kind != "choice" and range_.points is None
+        ]
+    return faults
+
+
+def _check_values(label: str, recipe: Recipe, key: str, range_: Range, net_varies: bool) -> None:
+    """Check each value of a choice, or both ends of an interval, by itself."""
+    faults: list[str] = []
+    for value in range_.values:
+        if range_.kind == "choice":
+            value = json.loads(value)
+        elif range_.kind == "scale":
+            value = scaled(value_of(recipe, key), value)
+        elif range_.kind in ("linear", "log"):
+            value = float(value)  # as most numbers in the range, also of an integer key
+        try:
+            made = changed(recipe, {key: value}, label.removesuffix(f".{key}"))
+            if key == "net":  # other keys may fit its variations
+                _check_net(made.net, {}, label)
+            elif key.startswith("build.") and not net_varies:
+                _check_net(made.net, made.build.variations, label)
+        except InputError as error:
+            faults += error.args
+    if faults:
+        raise InputError(*dict.fromkeys(faults))
+
+
+def _check_net(name: str, variations: Mapping[str, Any], label: str) -> None:
+    """Raise an InputError that begins with a label if a network is unknown."""
+    try:
+        info(name, **variations)
+    except InputError as error:
+        raise InputError(f"{label}: {error}") from error
