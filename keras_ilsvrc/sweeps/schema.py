@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
-from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.recipe import Recipe, changed, find, load, parse, value_of
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.sweeps.ranges import EXAMPLE, encoded, ranges_of, scaled
@@ -81,7 +81,7 @@ class Sweep:
             InputError: If the recipe cannot have these values together.
         """
         recipe = changed(self.recipe, self.changes(values), str(self.path))
-        info(recipe.net, **recipe.build.variations)
+        check_build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         return recipe
 
     def defaults(self) -> dict[str, Any]:
