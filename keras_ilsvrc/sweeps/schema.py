@@ -125,7 +125,7 @@ def _fault(path: Path, error: Any) -> str:
     if key.startswith("keys.") and error["type"] == "list_type":
         quotes = "; write a dotted key in quotes" * isinstance(error["input"], dict)
         return f"{path}: {key} is {error['input']!r:.60}; {EXAMPLE}{quotes}"
-    reason = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    reason = error["msg"].removeprefix("Input ").removeprefix("Dictionary ")
     return f"{path}: {key} is {error['input']!r:.60}; it {reason}"
 
 
