@@ -47,7 +47,7 @@ WRONG_RANGES = [
     ("data.train_ops.9.size", ["choice", 1], "there is no 9 in a list; expected an index below 3"),
     ("optimizer.momentum", ["linear", 0.5, 1.5], "1.5 should be less than 1"),
     ("build.shortcut", ["choice", "A", "B"], "has no value for this key, so there is no trial 0;"),
-    (RATE, ["log", 0.1, 1], "is not a number; expected a choice, or [\"scale\", least, greatest]"),
+    (RATE, ["log", 0.1, 1], 'is not a number; expected a choice, or ["scale", least, greatest]'),
     ("net", ["scale", 0.1, 1], "scale needs a number or a list of [step, rate] in the recipe"),
     ("seed", ["int", 0, 3], "a sweep sets this key itself; leave it out"),
     ("data", ["choice", 1], "a sweep sets this key itself; leave it out"),
