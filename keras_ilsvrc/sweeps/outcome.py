@@ -89,7 +89,7 @@ class Comparison:
         error, gain = self.standard_error, self.gain
         chance = t.sf(abs(gain) / error, len(self.seeds) - 1) if error else 0.5
         if chance > SIGNIFICANT:
-            return f"no difference seen ({-gain:+.2f} +- {error:.2f}{unit})"
+            return f"no difference seen ({0 - gain:+.2f} +- {error:.2f}{unit})"
         return f"{'better' if gain > 0 else 'worse'} by {abs(gain):.2f} +- {error:.2f}{unit}"
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
-from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.recipe import Recipe, changed, find, load, parse, value_of
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.sweeps.ranges import EXAMPLE, encoded, ranges_of, scaled
@@ -83,7 +83,7 @@ class Sweep:
             InputError: If the recipe cannot have these values together.
         """
         recipe = changed(self.recipe, self.changes(values), str(self.path))
-        info(recipe.net, **recipe.build.variations)
+        check_build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         return recipe
 
     def validated(self, recipe: Recipe) -> Recipe:
@@ -137,7 +137,7 @@ def _fault(path: Path, error: Any) -> str:
     if key.startswith("keys.") and error["type"] == "list_type":
         quotes = "; write a dotted key in quotes" * isinstance(error["input"], dict)
         return f"{path}: {key} is {error['input']!r:.60}; {EXAMPLE}{quotes}"
-    reason = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    reason = error["msg"].removeprefix("Input ").removeprefix("Dictionary ")
     return f"{path}: {key} is {error['input']!r:.60}; it {reason}"
 
 

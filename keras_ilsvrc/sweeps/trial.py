@@ -17,7 +17,7 @@ from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import Recipe, changed
 from keras_ilsvrc.runs.directory import RunDirectory
-from keras_ilsvrc.runs.processes import GRACE, end, pipe_to_children
+from keras_ilsvrc.runs.processes import end, pipe_to_children
 from keras_ilsvrc.runs.reading import HISTORY, LOCK, RunFiles
 from keras_ilsvrc.sweeps.hypermodel import LIMITS, check_costs
 from keras_ilsvrc.sweeps.schema import Sweep
@@ -130,7 +130,7 @@ class Runner:
             part.write_text(recipe.toml())
         words = [*TRAIN, str(file), "--out", str(directory), "--resume", *self.options]
         words += [f"--stop-epoch={epochs}"] if epochs else []
-        _wait_for_lock(directory / LOCK)
+        self._wait_for_lock(directory / LOCK, limit)
         with open(log, "wb") as lines, pipe_to_children() as (environment, pipes):
             process = subprocess.Popen(
                 words,
@@ -147,6 +147,23 @@ class Runner:
         if status and not (status == STOPPED and epochs and len(history(directory)) >= epochs):
             return _failure(status, log)
         return None
+
+    def _wait_for_lock(self, path: Path, limit: float | None) -> None:
+        """Wait until no process trains in a directory.
+
+        After a kill, the process of the last attempt may need a moment to end. The process of a
+        worker that hangs may train on, and finish the run.
+
+        Raises:
+            Stopped: If a signal was received.
+        """
+        while path.exists() and (limit is None or time.monotonic() < limit):
+            try:
+                files.lock(path).release()
+                return
+            except files.Timeout:
+                self.stop.check()
+                time.sleep(POLL)
 
     def _wait(self, process: "subprocess.Popen[bytes]", limit: float | None) -> bool:
         """Wait until a process ends; return whether it ended in time.
@@ -177,20 +194,6 @@ class Runner:
             return Outcome({}, f"{objective} was not measured, or is not a number")
         seconds = seconds or result.get("seconds", 0.0)  # 0 if it was not trained now
         return Outcome({objective: value, "seconds": seconds, "epochs": len(rows)})
-
-
-def _wait_for_lock(path: Path) -> None:
-    """Wait up to `GRACE` seconds until no process trains in a directory.
-
-    After a kill, the process of the last attempt may need a moment to end.
-    """
-    end = time.monotonic() + GRACE
-    while path.exists() and time.monotonic() < end:
-        try:
-            files.lock(path).release()
-            return
-        except files.Timeout:
-            time.sleep(POLL)
 
 
 def history(directory: Path) -> list[dict[str, float]]:

@@ -67,6 +67,7 @@ class _Service(oracle_chief.OracleServicer):
     def __init__(self, oracle: SweepOracle, sweep: Sweep, gone: Sequence[str]) -> None:
         super().__init__(oracle)
         self.own, self.gone = name_of(sweep), gone
+        self.given_up: set[str] = set()  # lost workers, as HOST-PROCESS
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
         _, *ours = self.own.split("|")
@@ -99,8 +100,10 @@ class _Service(oracle_chief.OracleServicer):
         running = list(self.oracle.ongoing_trials)
         dead = [x for x in running if x.split("|")[0] in self.gone]
         for worker in {*dead, *self.oracle.lost()} - asking:
+            name = worker.split("|")[0]
+            self.given_up.add(name)
             if number := self.oracle.give_up(worker):
-                log_stderr(f"worker {worker.split('|')[0]} is lost; trial {number} runs again")
+                log_stderr(f"worker {name} is lost; trial {number} runs again")
 
 
 class _Client(oracle_client.OracleClient):
@@ -241,9 +244,11 @@ def _wait(
     seen: Callable[[], object],
 ) -> None:
     """Wait until all trials have ended and all workers have left."""
-    host, remote = socket.gethostname(), not processes
+    own, remote = {f"{socket.gethostname()}-{x.pid}": x for x in processes}, not processes
     while not stop:
-        ended = [f"{host}-{x.pid}" for x in processes if x.poll() is not None]
+        for name in own.keys() & service.given_up:
+            own[name].kill()  # it hangs; its run ends with it, and another worker continues that
+        ended = [name for name, process in own.items() if process.poll() is not None]
         gone.extend(x for x in ended if x not in gone)
         seen()
         left = set(oracle.tuner_ids) - set(oracle.lost())

@@ -79,7 +79,8 @@ def train(recipe, run, stop):
         (run.path / ".part-history").replace(history)
         if LOG in os.environ:
             with open(os.environ[LOG], "a") as log:
-                log.write(f"{recipe.optimizer.l2:.6g} {recipe.seed} {epoch} {recipe.data.test}\n")
+                place = "/".join(run.path.parts[-2:])
+                log.write(f"{place} {recipe.seed} {epoch} {recipe.data.test}\n")
 
 
 def finish(recipe, run):

@@ -20,7 +20,7 @@ pytestmark = [
 GRID = {"optimizer.l2": ["log", 1e-5, 1e-3, 3], "schedule.learning_rate": ["scale", 0.5, 8, 3]}
 SWEEPS = {
     "random": {"trials": 6},
-    "bayesian": {"trials": 9},
+    "bayesian": {"trials": 8},
     "hyperband": {"trials": None, "max_epochs": 4},
     "grid": {"trials": None, "keys": GRID},
 }
