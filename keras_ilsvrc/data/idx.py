@@ -78,8 +78,8 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
         magic: Expected magic number.
 
     Raises:
-        InputError: If the file cannot be read or has another magic number, or if the number of
-            values is above `MAX_BYTES` or differs from the number given by the header.
+        InputError: If the file cannot be read, has another magic number, has more than `MAX_BYTES`
+            values, or does not have as many values as its header says.
     """
     dimensions = magic & 0xFF
     try:
