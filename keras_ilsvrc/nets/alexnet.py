@@ -29,8 +29,8 @@ ONE_WEIRD_TRICK_TABLE = {
     "conv4": ("conv3-256",   1, ""),
     "conv5": ("conv3-256",   1, "pool"),
 }
-# Krizhevsky et al. 2012, section 5: standard deviation of all kernels, and initial values of the
-# biases that do not start at zero.
+# Initial values in Krizhevsky et al. 2012, section 5: the standard deviation of all kernels, and
+# the biases that do not start at zero.
 INITIAL = {
     "kernel": ("normal", 0.01),
     "bias": {"conv2": 1.0, "conv4": 1.0, "conv5": 1.0, "fc6": 1.0, "fc7": 1.0},
@@ -42,7 +42,7 @@ LRN = {  # {value of the variation `lrn`: arguments of local response normalisat
     "all": SECTION_3_3,
     "tower": {**SECTION_3_3, "groups": 2},
     "none": None,
-    "caffe": CAFFE_LRN,  # of bvlc_alexnet
+    "caffe": CAFFE_LRN,  # as in Caffe's bvlc_alexnet
 }
 
 

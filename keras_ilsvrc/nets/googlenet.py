@@ -24,7 +24,8 @@ TABLE_1 = {
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
 AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # Szegedy et al. 2014, section 5
-AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # in auxiliary classifiers (section 5)
+# Average pooling of 5x5 windows with stride 3, at the start of auxiliary classifiers (section 5).
+AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)
 # The paper gives no LRN constants (figure 3). The values are those of Krizhevsky et al. 2012, or of
 # Caffe's bvlc_googlenet.
 LRN = {"alexnet": SECTION_3_3, "caffe": CAFFE_LRN}
@@ -32,7 +33,7 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the 
 
 
 def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
-    """Apply an Inception module (figure 2b), without 1x1 reductions if `module` is "naive"."""
+    """Apply an Inception module (figure 2b). If `module` is "naive", leave out 1x1 reductions."""
     n1, n3_reduce, n3, n5_reduce, n5, proj = (max(1, round(n * width)) for n in TABLE_1[row])
     rows = (
         {"1x1": f"conv1-{n1}"},
@@ -67,7 +68,8 @@ def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, 
     """Apply GoogLeNet's Inception modules 3a to 5b and its classifiers.
 
     Returns:
-        The logits, in a dict if `auxiliary`; or the 7x7 feature maps of 5b if `classes` is None.
+        The logits, or the 7x7 feature maps of 5b if `classes` is None. If `auxiliary` is True, a
+        dict with the logits of each classifier.
     """
     logits = {}
     for row in TABLE_1:

@@ -1,6 +1,6 @@
-"""Variations of a net, and the parser of net names that contain variations.
+"""Variations: options of `build` for choices that a paper compares.
 
-Imports only the standard library.
+Also parses the names of varied nets. Imports only the standard library.
 """
 
 import re
