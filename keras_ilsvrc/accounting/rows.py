@@ -99,7 +99,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """Group consecutive rows by map size. A padding layer is in the group of the next layer."""
+        """Group consecutive rows by feature map size; padding layers belong to the next layer."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING_KINDS:

@@ -74,7 +74,7 @@ def needed(row: Row) -> tuple[str, ...]:
 
 
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
-    """Split ops into those that run on the host, per image, and on the device, per batch.
+    """Split ops into ops for the host (run per image) and ops for the device (run per batch).
 
     If all ops after the geometry ops are arithmetic, these arithmetic ops run on the device, and
     images are transferred as uint8. Otherwise all ops run on the host, and images are transferred
@@ -88,7 +88,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
 
 
 def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
-    """Apply the device part of the ops (see `device_ops`) to a batch, and return float32."""
+    """Apply the ops that run on the device (see `device_ops`) to a batch; return it as float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 

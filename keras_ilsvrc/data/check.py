@@ -103,7 +103,7 @@ def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
     for title in source.splits:
         try:
             split = source.splits[title]
-        except InputError as error:  # a TFDS split is read only now, when it is first used
+        except InputError as error:  # TFDS splits are read here, when they are first used
             found.bad.append(Fault(title, None, str(error)))
             continue
         # `validation` and `test` may be the same split; it is counted once.
@@ -191,7 +191,7 @@ def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
 
 
 def _examples(split: Split, classes: Sequence[str], bad: Set[str]) -> dict[str, list[np.ndarray]]:
-    """Return {class: thumbnails} for up to 20 classes, up to 5 each, spread evenly over a split."""
+    """Return {class: thumbnails}, up to 5 for each of up to 20 classes, spread over a split."""
     found: dict[str, list[np.ndarray]] = {}
     for label in _spread(np.unique(split.labels).tolist(), SHOWN_CLASSES):
         own = np.flatnonzero(split.labels == label).tolist()

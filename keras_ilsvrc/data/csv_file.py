@@ -50,7 +50,7 @@ def csv_file(
 
 
 def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, {column: value}) for each line that is not empty, with keys of `COLUMNS`.
+    """Yield the number and the values of each line that is not empty, as {key of `COLUMNS`: value}.
 
     Raises:
         InputError: If there is no column of files or of labels.

@@ -23,7 +23,7 @@ from keras_ilsvrc.data.headers import (
 )
 from keras_ilsvrc.errors import InputError, ran_out
 
-HEAD = 4096  # first bytes of a JPEG, which usually contain its whole header
+HEAD = 4096  # number of bytes at the start of a JPEG that usually contain its whole header
 # Pattern of a JPEG's header up to the first scan, which includes all metadata. It matches 8-bit
 # images with 3 or 1 components. It contains only ASCII bytes, since TensorFlow cannot match others.
 JPEG = (
@@ -40,7 +40,7 @@ Decode = Callable[[], tf.Tensor]
 
 
 def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
-    """Decode bytes to a uint8 image (height, width, channels), turned upright as EXIF asks.
+    """Decode bytes to a uint8 image (height, width, channels), turned upright by its EXIF data.
 
     The pixels are the same as with Pillow: only the first frame is used, 16-bit values are reduced
     to their upper 8 bits, transparent images are put on white, and the result is converted to `RGB`

@@ -26,7 +26,7 @@ class Fingerprint(NamedTuple):
 
 
 def same_content(one: Split, other: Split) -> bool:
-    """Return whether all image bytes of two splits, whose digests are equal, are equal too."""
+    """Return whether two splits with the same digest also have the same image bytes."""
     return _content(one) == _content(other)
 
 

@@ -45,8 +45,8 @@ def folder(
         shares: Shares of the images for validation and test, used if the folder lacks these splits.
 
     Raises:
-        InputError: If a folder is missing, a class is only in a split other than train, a class
-            has too few images to split, or, with the default `on_fault`, if a file is bad.
+        InputError: If a folder is missing, if a class has no training images, if a class has too
+            few images to split, or, with the default `on_fault`, if a file is bad.
     """
     check_folder(root)
     found = Listing(f"folder:{root}", str(root))
@@ -82,7 +82,7 @@ def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
 
 
 def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) -> None:
-    """Add all files in the class folders below a split's folder to a listing."""
+    """Add all files in the class folders of a split to a listing. `base` is the split's folder."""
     kinds: dict[str, list[str]] = {}
     for place, files, fault, hidden in walk(base, home, on_fault):
         found.hidden += hidden
@@ -201,7 +201,7 @@ def _entries(base: Path) -> tuple[list[os.DirEntry[str]], int]:
 
 
 def _kind(entry: os.DirEntry[str]) -> int | str:
-    """Return the file type of a directory entry, or of its link's target, or the error as text."""
+    """Return the type of a directory entry (of its target, if it is a link), or an error text."""
     if entry.is_file(follow_symlinks=False):  # known from `os.scandir`, without a system call
         return stat.S_IFREG
     try:

@@ -33,7 +33,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Our names for Pillow's image modes; others, such as CMYK, keep Pillow's name.
+# Our names for Pillow's image modes. Some modes, such as CMYK, have the same name as in Pillow.
 MODE_NAMES = {
     **dict.fromkeys(("1", "L"), "grey"),
     "P": "palette",
@@ -66,11 +66,11 @@ class BadImage(ValueError):
 
 
 class NotAnImage(BadImage):
-    """Error for a file whose content is unlike any image, such as a text file."""
+    """Error about a file whose content is not that of an image, such as a text file."""
 
 
 class Fault(NamedTuple):
-    """Unusable image, file or folder. `size` is in bytes; None for folders or if unknown."""
+    """Image, file or folder that cannot be used. `size` is in bytes, or None if it is unknown."""
 
     name: str
     size: int | None

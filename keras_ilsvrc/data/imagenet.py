@@ -117,7 +117,7 @@ def _listed(
 
 
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
-    """Read a split from a tar that contains one inner tar per class; `tars` are in label order."""
+    """Read a split from a tar that contains one inner tar per class, in the order of the labels."""
 
     def inside(tar: Member) -> list[Member]:
         found = members(path, tar.offset, tar.offset + tar.size)

@@ -64,7 +64,7 @@ class LeftOut:
         return self.split[self._good()] if self.faults else self.split
 
     def stand_ins(self) -> np.ndarray | None:
-        """Return the index of the image to use for each image, or None if all images are good."""
+        """Return, for each image, the index of the good image to use; None if all are good."""
         if not self.faults:
             return None
         good = self._good()

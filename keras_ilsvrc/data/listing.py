@@ -100,8 +100,8 @@ class Listing:
                 splits.
 
         Raises:
-            InputError: If there are no images, a class is only in a split other than train, or a
-                class has too few images to split.
+            InputError: If there are no images, if a class has no training images, or if a class
+                has too few images to split.
         """
         good, foreign = self._read_headers(on_fault)
         named = sorted({*self.splits})  # including splits whose images are all bad
@@ -135,7 +135,7 @@ class Listing:
             column[:] = compress(column, good)
 
     def _read_headers(self, on_fault: OnFault) -> tuple[list[bool], list[bool]]:
-        """Return two lists with a flag per file: whether it is used, and whether it is ignored."""
+        """Return two lists of flags: whether each file is used, and whether it is ignored."""
         good, foreign = [], []
         turned = several = 0
         others: Counter[str] = Counter()
@@ -247,7 +247,7 @@ def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _header(path: str) -> Header | Fault | None:
-    """Return a file's header or fault; None if content and extension are not those of an image."""
+    """Return a file's header or fault; None if neither content nor extension suggest an image."""
     size = None
     try:
         with open(path, "rb") as file:

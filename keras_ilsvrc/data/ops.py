@@ -100,7 +100,7 @@ def flip(image: Image, seed: Seed) -> Image:
 
 def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
     """Resize a window to size x size. Interpolation "random" picks one of `INTERPOLATIONS`."""
-    values = tf.cast(window, tf.float32)  # resizing is faster than for uint8, with the same result
+    values = tf.cast(window, tf.float32)  # float32 is resized faster than uint8, to the same values
 
     def by(method: str) -> Image:
         made = tf.image.resize(values, (size, size), method)

@@ -171,7 +171,7 @@ def untuned() -> tf.data.Options:
 
 
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return the dataset with `READY` batches prefetched, and without autotuning."""
+    """Return a dataset that prepares `READY` batches in advance, without autotuning."""
     return batches.prefetch(READY).with_options(untuned())
 
 
@@ -204,7 +204,7 @@ def naming_the_file(
 
 
 def of_an_image(error: Exception) -> bool:
-    """Return whether a bad image may be the cause of an error, not a lost worker or full memory."""
+    """Return whether a bad image may have caused an error (not a lost worker or full memory)."""
     return not isinstance(error, GONE) and not ran_out(error)
 
 

@@ -72,7 +72,9 @@ def with_preprocessing(
     batch_size: int | None = None,
     portable: bool = False,
 ) -> keras.Model:
-    """Return a model from raw uint8 images to the outputs of `model`, whose weights it shares.
+    """Return a model that preprocesses raw uint8 images and then applies `model`.
+
+    The two models share their weights.
 
     If an op resizes the images, raw images may have any size, but all images of a batch must have
     the same size.

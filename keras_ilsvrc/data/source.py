@@ -11,12 +11,12 @@ from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.split import Split, joined
 from keras_ilsvrc.errors import InputError, nearest, printable, reason
 
-# Function called with each bad image, file or folder that is left out.
+# Function that is called with each bad image, file or folder, which is then left out.
 OnFault = Callable[[Fault], None]
 
 
 class Shares(NamedTuple):
-    """Shares of each class to split off for validation and test if a source lacks these splits.
+    """Shares of the images of each class for validation and test, if a source lacks these splits.
 
     Attributes:
         validation: Share of validation images, from 0 to 0.9.

@@ -23,7 +23,7 @@ Sums = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
 class Measure(NamedTuple):
-    """Pair of functions that measure statistics: `sums` runs on each batch, `finish` on the totals.
+    """Two functions that measure statistics: `sums` runs on each batch, `finish` on the totals.
 
     Attributes:
         sums: Function that returns sums over a float64 batch (images, height, width, channels).

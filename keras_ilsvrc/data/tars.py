@@ -12,7 +12,7 @@ BLOCK = 512
 
 
 class Member(NamedTuple):
-    """File in a tar, with the position of its bytes in the outermost archive."""
+    """File in a tar. `offset` is the position of its first byte in the outermost archive."""
 
     name: str
     offset: int

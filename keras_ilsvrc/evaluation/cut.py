@@ -69,7 +69,7 @@ class ViewsOf:
 
 
 def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
-    """Split preprocessing ops into those applied before views are cut and those applied to views.
+    """Split preprocessing ops into ops before the views are cut, and ops for each view.
 
     By default, views are cut instead of the last `centre_crop`. If there is no `centre_crop`, they
     are cut after the resize. If `side` is not None, or if `entire` is True (each view is a whole
@@ -86,7 +86,7 @@ def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
 
 
 def own_side(split: Split, rows: Rows) -> int | None:
-    """Return the images' shorter side in pixels, after any resize op; None if it may vary."""
+    """Return the shorter side of all images in pixels, after any resize op; None if it varies."""
     for row in rows:
         if row["op"] in RESIZES:
             return row["size"]

@@ -11,7 +11,7 @@ from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, 
 # for other crop sizes, we multiply it by size / 224. With the scale None, images are not resized
 # again: crops are taken from the image as it is before the last crop of the preprocessing ops.
 OWN = (None,)
-# S - 32, S and S + 32 pixels, as for VGG (arXiv:1409.1556, section 3.2).
+# The three shorter sides S - 32, S and S + 32 for VGG (arXiv:1409.1556, section 3.2).
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))
 # The five shorter sides for ResNet, where S is 256 (arXiv:1512.03385, section 3.4).
 FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))

@@ -96,7 +96,7 @@ class TableConv2D(layers.Layer):
         self.built = True
 
     def by_fan_in(self, initializer):
-        """Return an initializer that draws the kernels of each output map with its own fan-in."""
+        """Return an initializer that draws each kernel with the fan-in of its output map."""
 
         def draw(shape, dtype=None):
             # The rows of the table differ in length. For each length n, draw a dense kernel with n

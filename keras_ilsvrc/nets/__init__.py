@@ -63,6 +63,6 @@ def siblings(name: str, key: str) -> dict[Any, str]:
 
 
 def _rest(net: Net, key: str) -> tuple[Any, ...]:
-    """Return the facts of a net without one argument; they are equal for all of its siblings."""
+    """Return facts that are equal for two nets if these differ at most in the argument `key`."""
     fixed = {k: value for k, value in net.vary({}).arguments.items() if k != key}
     return net.builder, net.paper, net.input_shape, dict(net.variations), fixed

@@ -9,7 +9,8 @@ from keras_ilsvrc.layers import LocalResponseNormalization, parts
 from keras_ilsvrc.nets.alexnet import CAFFE_LRN, SECTION_3_3
 
 # fmt: off
-# Szegedy et al. 2014, table 1. Columns: #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj.
+# Numbers of filters in each Inception module (Szegedy et al. 2014, table 1).
+# Columns: #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj.
 TABLE_1 = {
     "3a": (64,   96, 128,  16,  32,  32),
     "3b": (128, 128, 192,  32,  96,  64),
@@ -23,7 +24,8 @@ TABLE_1 = {
 }
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
-AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # Szegedy et al. 2014, section 5
+# Modules after which the auxiliary classifiers follow (Szegedy et al. 2014, section 5).
+AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}
 # Average pooling of 5x5 windows with stride 3, at the start of auxiliary classifiers (section 5).
 AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)
 # The paper gives no LRN constants (figure 3). The values are those of Krizhevsky et al. 2012, or of

@@ -137,11 +137,10 @@ def check_shapes(
     )
     extra, lacking = list(theirs - own), list(own - theirs)
     if extra or (lacking and not part):
-        odd = f"one has shape {extra[0]}" if extra else f"none has shape {lacking[0]}"
+        odd = f"shape {extra[0]} is extra" if extra else f"shape {lacking[0]} is missing"
         raise InputError(
-            f"{path}: has {theirs.total()} arrays, of which {odd}; they do not fit the "
-            f"{own.total()} of {model.name}; use weights of the same net, width, classes and input "
-            "size"
+            f"{path}: its {theirs.total()} arrays do not fit the {own.total()} of {model.name}: "
+            f"{odd}; use weights of the same net, width, classes and input size"
         )
 
 
@@ -161,7 +160,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     if not zipfile.is_zipfile(path):
         size = Path(path).stat().st_size
-        raise InputError(f"{path}: damaged, or not a .keras file ({size} bytes)")
+        raise InputError(f"{path}: damaged, or not a .keras file ({size} bytes); use another file")
 
     import keras
 

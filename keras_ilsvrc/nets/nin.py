@@ -27,7 +27,7 @@ INITIAL = {"kernel": ("normal", 0.05), "bias": {}}
 
 
 def mlpconv(x, cells, classes):
-    """Apply an mlpconv layer, a convolution followed by 1x1 convolutions, and the pool after it."""
+    """Apply an mlpconv layer (a convolution, then 1x1 convolutions), and the pool after it."""
     for name, text in cells.items():
         if name.startswith("pool"):
             x = parts.pool(x, text, name, "ceil")

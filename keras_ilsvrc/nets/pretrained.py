@@ -117,7 +117,7 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
 
 
 def _matched(found: Found, name: str, matches: "list[Match]", source: Source | None) -> Found:
-    """Choose the source of a file among those that fit, log it, and add it to the `Found`.
+    """Choose the source of a file among those that fit, log it, and return the file with it.
 
     Args:
         found: The file.
@@ -147,10 +147,10 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
     if known:
         log.info("%s: %s weights of %s", path, label, name)
     else:
-        line = "%s: laid out as %s's weights of %s; its preprocessing is assumed"
+        line = "%s: has the layout of %s's weights of %s, whose preprocessing is assumed"
         nets = dict.fromkeys(match.source.net for match in matches)
         if len(nets) > 1:
-            log.warning(f"{line}, and it fits {', '.join(nets)} alike", path, label, name)
+            log.warning(f"{line}; the file fits several nets: {', '.join(nets)}", path, label, name)
         else:
             log.info(line, path, label, name)
     return replace(found, layout=match.source.layout, source=match.source, classes=match.classes)

@@ -25,7 +25,13 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table printed in a paper, as a function that returns its lines; K stands for `thousand`."""
+    """Table printed in a paper.
+
+    Attributes:
+        title: Place of the table in the paper.
+        lines: Function that returns the values in the table.
+        thousand: Value of K in the table, 1000 or 1024.
+    """
 
     title: str
     lines: Callable[[], list[Line]]

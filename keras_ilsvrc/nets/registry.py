@@ -11,7 +11,7 @@ from keras_ilsvrc.terminal.notebook import facts_table
 if TYPE_CHECKING:
     from keras_ilsvrc.weights.sources.source import Source
 
-# Facts that are true only for the net exactly as published; they are None if the net is varied.
+# Facts that hold only for the net exactly as published. For a varied net, they are None.
 MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
 
 
@@ -68,7 +68,7 @@ class Net:
 
     @property
     def published(self) -> bool:
-        """Whether this is a net of the paper, without variations and with a published depth."""
+        """Whether this is a net of the paper: it has no variations, and a depth from the paper."""
         return not self.varied and self.parameters is not None
 
     @property

@@ -26,7 +26,7 @@ UNITS = {
     "bottleneck_3x3":  "conv1-{maps} conv3/{stride}-{maps} conv1-{wide}",
 }
 IMAGENET_MAPS = (64, 128, 256, 512)
-CIFAR_MAPS = (16, 32, 64)  # He et al. 2015, section 4.2
+CIFAR_MAPS = (16, 32, 64)  # in the three stages of nets for CIFAR-10 (He et al. 2015, section 4.2)
 # fmt: on
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # epsilon as in Caffe; the papers give no momentum
 KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
@@ -56,7 +56,7 @@ FORMS = {
 
 
 def stages(x, unit, counts, maps, variant, unit_options):
-    """Apply all stages of residual units, conv2_x and so on. Maps shrink by half between stages."""
+    """Apply all stages of residual units, conv2_x and so on. The map size halves between stages."""
     order, norm = unit_options["order"], unit_options["batch_norm"]
     for stage, (count, filters) in enumerate(zip(counts, maps), 2):
         last = stage == len(counts) + 1
@@ -72,7 +72,7 @@ def stages(x, unit, counts, maps, variant, unit_options):
                 **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
-    for step in FIGURE_4[order].before.split():  # pre-activation: BN and ReLU before the head
+    for step in FIGURE_4[order].before.split():  # pre-activation: BN and ReLU end the last stage
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
         elif norm:

@@ -3,8 +3,8 @@
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 
 # fmt: off
-# Simonyan and Zisserman 2014, table 1, in its notation conv<kernel>-<filters>. A max pool follows
-# every stage.
+# Convolutions of each net by stage (Simonyan and Zisserman 2014, table 1), in the table's notation
+# conv<kernel>-<filters>. A max pool follows every stage.
 TABLE_1 = {
     "A": ("conv3-64", "conv3-128", "conv3-256 conv3-256",
           "conv3-512 conv3-512", "conv3-512 conv3-512"),
