@@ -21,8 +21,8 @@ class InputError(ValueError):
     """Error in the user's input: an argument, a file or a recipe key.
 
     The message is one line: the name of the input, what was found, what was expected and what to
-    do. With several arguments, each is one line. The command line interface prints the message and
-    exits with status 2.
+    do. If the error has several arguments, each is a line of the message. The command line
+    interface prints the message and exits with status 2.
     """
 
     def __str__(self) -> str:

@@ -30,7 +30,7 @@ class Split:
             encoded.
         store: Store of the names and the encoded bytes; if `pixels` is given, only of the names.
         channels: Number of channels, 1 or 3.
-        rows: Row of each image in the store, (images,), int64; by default all rows in order.
+        rows: Number (row) of each image in the store, (images,), int64; by default 0, 1, 2, ...
     """
 
     labels: np.ndarray

@@ -67,8 +67,8 @@ class ResidualUnit(layers.Layer):
         order: `"original"`, `"bn_after_add"`, `"relu_before_add"`, `"relu_preact"` or
             `"full_preact"`: order of convolutions, BN and ReLU (He et al., arXiv:1603.05027,
             figure 4).
-        activated: Whether BN and ReLU have already been applied to the input, for example by the
-            stem. A pre-activation unit then omits its first BN and ReLU.
+        activated: Whether BN and ReLU have already been applied to the input, for example in the
+            layers before the first unit. If so, a pre-activation unit omits its first BN and ReLU.
         batch_norm: Momentum and epsilon of BN, as a dict, or None for convolutions with biases and
             no BN.
         use_bias: Which convolutions have a bias if the unit has BN: None for none, True for all,

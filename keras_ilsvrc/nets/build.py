@@ -58,8 +58,8 @@ def build(
         pooling: If `include_top` is False: `"avg"` or `"max"` pooling over height and width, or
             None to return the feature maps.
         classes: Number of classes; None for the number in the paper.
-        classifier_activation: Activation of the output `predictions`, which is float32 under every
-            dtype policy; None for logits.
+        classifier_activation: Activation of the output `predictions`, which is float32 also with
+            mixed precision; None for logits.
         name: Name of the model. If None, the name of the net is used, with brackets replaced by
             characters that TensorFlow allows.
         preprocessing: Whether the model takes raw uint8 images, and begins with the preprocessing
