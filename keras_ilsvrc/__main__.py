@@ -8,7 +8,7 @@ INTERRUPTED, STOPPED = 130, 75  # exit statuses
 
 
 def main() -> None:
-    """Run the command line interface. A signal during the imports causes no traceback."""
+    """Run the command line interface. A signal during the imports ends it without a traceback."""
     training = "train" in sys.argv or "tune" in sys.argv
     status = STOPPED if training else INTERRUPTED
     names = ("SIGINT", "SIGTERM", "SIGHUP") if training else ("SIGINT",)

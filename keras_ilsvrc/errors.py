@@ -21,8 +21,8 @@ class InputError(ValueError):
     """Error in the user's input: an argument, a file or a recipe key.
 
     The message is one line: the name of the input, what was found, what was expected and what to
-    do. With several arguments, each is one line. The command line interface prints the message and
-    exits with status 2.
+    do. If the error has several arguments, each is a line of the message. The command line
+    interface prints the message and exits with status 2.
     """
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class InputError(ValueError):
 
 
 def reason(error: BaseException) -> str:
-    """Return an error's message, or its class if empty, as one line of at most 200 characters."""
+    """Return an error's message as one line of at most 200 characters; its class name if empty."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return text[:200] or type(error).__name__
 
@@ -41,7 +41,7 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: similar names, else all names if there are at most 12."""
+    """Return a hint for a mistyped name: similar names, or else all names if at most 12 exist."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
@@ -60,7 +60,8 @@ def ran_out(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on the host or on a device."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    # Check the message too, since ResourceExhaustedError can also mean too many open files.
+    # Check the message too, since TensorFlow also raises ResourceExhaustedError for other reasons,
+    # such as too many open files.
     of_tensorflow = hasattr(error, "error_code")
     return isinstance(error, MemoryError) or (of_tensorflow and bool(SIGNS.search(str(error))))
 
@@ -69,11 +70,11 @@ def ran_out(error: BaseException) -> bool:
 def out_of_memory(advice: str) -> Iterator[None]:
     """Convert every out-of-memory error in the `with` block into an `InputError`.
 
-    If a TensorFlow thread terminates the process with `std::bad_alloc`, the process prints the
-    same line and exits with status 2.
+    If the C++ error `std::bad_alloc` in a TensorFlow thread terminates the process, the process
+    prints the same message and exits with status 2.
 
     Args:
-        advice: Advice to the user, which is appended to the message.
+        advice: What the user can do, for example "set a smaller batch_size"; ends the message.
     """
     message = f"out of memory: {{}}; {advice}"
     try:

@@ -20,11 +20,11 @@ LARGE = 100_000_000  # maximum size in bytes of files with results and statistic
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to; at the end of the block, rename the file to `path`.
+    """Yield a temporary path to write to; at the end of the `with` block, rename it to `path`.
 
-    The block writes a file, or a folder if there is none at `path` yet. It is flushed to the disk
-    before it is renamed, so a kill or power cut at any moment leaves either the old file or the new
-    one.
+    The block may write a file, or a new folder if `path` does not exist yet. The file or folder is
+    flushed to the disk before it is renamed. So after a kill or a power cut at any moment, `path`
+    is either the old file or the complete new one.
 
     Raises:
         OSError: If the file cannot be written; the partial file is removed.
@@ -64,14 +64,16 @@ def read(path: Path, most: int = LARGE) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise InputError(f"{path}: not a regular file; remove it, or name another file")
         if found.st_size > most:
-            raise InputError(f"{path}: {found.st_size:,} bytes; expected at most {most:,}")
+            raise InputError(
+                f"{path}: {found.st_size:,} bytes; expected at most {most:,}: name another file"
+            )
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def check_sha256(digits: str) -> str:
-    """Return a SHA-256 in lower case. Raise an InputError if it is not one."""
+    """Return a SHA-256 in lower case. Raise an InputError if the text is not a SHA-256."""
     if not isinstance(digits, str) or not re.fullmatch("[0-9a-fA-F]{64}", digits):
         raise InputError(f"sha256 is {digits!r}; expected 64 hexadecimal digits")
     return digits.lower()

@@ -81,7 +81,7 @@ class Ledger:
             )
         seen = window(call, [self.windows[id(x)] for x in call.inputs])
         for x in call.outputs:
-            # Keep existing entries: an output can be an input tensor of a model without layers.
+            # Do not replace entries: in a model without layers, an input is also the output.
             self.windows.setdefault(id(x), seen)
         units, connections, macs = cost(call)
         above = max((self.depths.get(id(x), 0) for x in call.inputs), default=0)
@@ -98,7 +98,7 @@ class Ledger:
         return [self.row(call, numbers)]
 
     def row(self, call: Call, numbers: dict[str, Any]) -> Row:
-        """Return the table row of a layer call: its counts `numbers` and its receptive field."""
+        """Return the table row of a layer call, from its counts and its receptive field."""
         output = call.outputs[0]
         seen = self.windows[id(output)]
         name, kind, size = call.name, type(call.operation).__name__, output.shape[1:]
@@ -108,7 +108,7 @@ class Ledger:
         )
 
     def count(self, weights: Iterable[Any]) -> int:
-        """Count the parameters in `weights`, without weights that have been counted before."""
+        """Count the parameters in `weights`, except in weights that have been counted before."""
         new = [weight for weight in weights if id(weight) not in self.counted]
         self.counted.update(map(id, new))
         return sum(math.prod(weight.shape) for weight in new)

@@ -32,8 +32,8 @@ def cost(call: Call) -> Cost:
 
     A layer can define `cost(output_shape)`, which returns the three numbers for an output shape
     without the batch axis. Otherwise the cost is known for the classes in `KINDS`, and for layers
-    whose kernel and output have the same size along the last axis. Other layers without weights and
-    `keras.ops` operations cost nothing; the cost of other layers with weights is unknown.
+    whose kernel and output have the same size along the last axis. Of all others, layers without
+    weights and `keras.ops` operations cost nothing; the cost of layers with weights is unknown.
     """
     layer, size = call.operation, call.outputs[0].shape[1:]
     if callable(getattr(layer, "cost", None)):
@@ -56,9 +56,9 @@ def _by_kernel(call: Call) -> Cost:
 
 
 def _transposed(call: Call) -> Cost:
-    """Return the cost of a transposed convolution, including the computation of cropped outputs.
+    """Return the cost of a transposed convolution, which crops some of the outputs it computes.
 
-    The multiply-adds of cropped outputs are counted, but cropped outputs are not units.
+    The multiply-adds include those for cropped outputs, but cropped outputs do not count as units.
     """
     size = call.outputs[0].shape[1:]
     macs = _products(call.inputs[0].shape[1:], call.operation.kernel)

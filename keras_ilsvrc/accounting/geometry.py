@@ -21,7 +21,7 @@ class Span(NamedTuple):
     stride: int
 
     def slide(self, kernel: int, stride: int = 1, before: int = 0) -> "Span":
-        """Return the `Span` of the outputs of a convolution or pool whose inputs have this `Span`.
+        """Return the `Span` after a convolution or pool is applied to units with this `Span`.
 
         Args:
             kernel: Size of the kernel in units.
@@ -55,7 +55,7 @@ def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
     if rule is None or not known or len(known) < len(windows):
         return None
     if len(known) == 1 and not any(span.stride for span in known[0]):
-        return known[0]  # every input unit sees the same pixels, so every output unit does
+        return known[0]  # all input units see the same pixels, so all output units see them too
     for x, spans in zip(call.inputs, known):
         if any(span.stride for span in spans) and len(x.shape) != len(spans) + 2:
             return None  # the tensor does not have the axes of an image
@@ -164,7 +164,8 @@ def _pointwise(call: Call, windows: list[Window]) -> Window | None:
 
 def _union(spans: Sequence[Span], units: int) -> Span:
     if len({span.stride for span in spans}) > 1:
-        # Field sizes differ between the units. Let every unit see all pixels that any unit sees.
+        # The units have fields of different sizes. Simplify: every unit sees all pixels that any
+        # unit sees.
         spans = [span.whole(units) for span in spans]
     start = min(span.start for span in spans)
     return Span(start, max(span.start + span.field for span in spans) - start, spans[0].stride)
@@ -177,7 +178,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # unknown for feature maps; `window` itself handles vectors
+    return None  # unknown for feature maps; for vectors, `window` returns before it calls a rule
 
 
 def _rule(operation: Any) -> Rule | None:

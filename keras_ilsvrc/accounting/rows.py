@@ -15,8 +15,10 @@ class Numbers:
     """Counts for a layer call, or sums over several calls. A sum is None if any count is unknown.
 
     Attributes:
-        parameters: Number of trainable parameters; a shared layer counts at its first call.
-        statistics: Number of non-trainable parameters, such as moving means, counted likewise.
+        parameters: Number of trainable parameters; those of a shared layer count only once, at the
+            first call.
+        statistics: Number of non-trainable parameters, such as moving means; those of a shared
+            layer count only once, too.
         units: Number of outputs of layers with kernels; 0 for normalisation and other layers.
         connections: Number of inputs to all units, including their biases.
         macs: Number of multiply-adds of convolutions and dense layers, without biases.
@@ -43,8 +45,9 @@ class Row(Numbers):
             `conv3_1/conv_2` inside a residual unit.
         kind: Class name of the layer or operation.
         size: Shape of the (first) output without the batch axis.
-        field: Number of rows and columns of pixels in the receptive field, padding included.
-        stride: Number of pixels from one unit's receptive field to the next; 0 if all coincide.
+        field: Height and width of the receptive field in pixels, including padding.
+        stride: Distance in pixels between the receptive fields of neighbouring units; 0 if all
+            units have the same field.
         start: First pixel of the first unit's receptive field, counted from 0; negative if the
             pixel is padding.
     """
@@ -96,7 +99,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """Group consecutive rows by map size. A padding layer is in the group of the next layer."""
+        """Group consecutive rows by feature map size; padding layers belong to the next layer."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING_KINDS:

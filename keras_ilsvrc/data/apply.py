@@ -12,7 +12,7 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Image, Index, Row, Rows, Seed, Statistics
 from keras_ilsvrc.errors import InputError
 
-NO_SEED = (0, 0)  # placeholder seed for ops without randomness, such as those for test images
+NO_SEED = (0, 0)  # placeholder for ops that need no seed, such as the ops for test images
 fold_in = tf.random.experimental.stateless_fold_in
 
 
@@ -49,8 +49,7 @@ def apply_ops(
 def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Statistics) -> Image:
     """Return the image at an index of a split, with all ops applied.
 
-    If the first ops crop a JPEG, only the crop is decoded. Damage elsewhere in the file is then not
-    noticed.
+    If the first ops crop a JPEG, only the crop is decoded. Damage outside the crop is not noticed.
     """
     count = window_ops(rows)
     if not count or split.pixels is not None:
@@ -75,10 +74,11 @@ def needed(row: Row) -> tuple[str, ...]:
 
 
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
-    """Split ops into a host part, which runs per image, and a device part, which runs per batch.
+    """Split ops into ops for the host (run per image) and ops for the device (run per batch).
 
-    If only arithmetic ops follow the geometry ops, they run on the device, and images are
-    transferred as uint8. Otherwise all ops run on the host, and images are transferred as float32.
+    If all ops after the geometry ops are arithmetic, these arithmetic ops run on the device, and
+    images are transferred as uint8. Otherwise all ops run on the host, and images are transferred
+    as float32.
     """
     names = [row["op"] for row in rows]
     border = next((n for n, name in enumerate(names) if name not in GEOMETRY), len(rows))
@@ -88,7 +88,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
 
 
 def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
-    """Apply the device part of the ops (see `device_ops`) to a batch, and return float32."""
+    """Apply the ops that run on the device (see `device_ops`) to a batch; return it as float32."""
     return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
 
 

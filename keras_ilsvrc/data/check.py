@@ -31,26 +31,27 @@ class Findings:
     Attributes:
         source: Name of the source.
         images: Number of good images, by split.
-        classes: Minimum, median and maximum number of good images per class, and the empty
-            classes, by split.
-        counts: Number of good images of each class, by split, by the name of the class.
+        classes: For each split, the minimum, median and maximum number of good images per class,
+            and the empty classes.
+        counts: For each class, a dict {name of a split: number of good images}.
         imbalance: Number of images of the largest class, divided by that of the smallest that is
             not empty; None without images.
         heights: Minimum, median and maximum height in pixels, over all splits.
         widths: Minimum, median and maximum width in pixels, over all splits.
         modes: Number of images by mode: grey, RGB, CMYK, alpha, 16 bit and so on.
-        formats: Number of images by actual format: JPEG, PNG and so on; `pixels` if not encoded.
+        formats: Number of images in each format: JPEG, PNG and so on, detected from the content;
+            `pixels` if they are not encoded.
         misnamed: Images whose file name has the extension of another format. The entry
             `PNG: image.jpg` is a PNG, for example.
         turned: Number of images that are turned upright, as EXIF asks.
         several: Number of files with several frames or pages, of which the first is used.
-        duplicates: Names of images with the same content, one list per content.
+        duplicates: Lists of the names of images that have the same content.
         two_classes: Number of lists in `duplicates` that contain images of several classes.
-        shared: Number of images whose content is in two splits, by the names of both splits:
-            `train, validation`.
+        shared: For each pair of splits, such as `train, validation`, the number of different images
+            that are in both.
         bad: Every image, file or folder that cannot be used.
-        notes: Remarks about the source, one line each, for example on files passed over.
-        examples: Small images (96, 96, 3) of some classes, by the name of the class.
+        notes: Remarks about the source, one line each, for example on ignored files.
+        examples: For some classes, a list of small images (96, 96, 3).
     """
 
     source: str
@@ -76,8 +77,8 @@ class Findings:
 def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
     """Read and decode every image of a source, on all cores, and return the findings.
 
-    If the source cannot be opened even without its bad files, it is the last entry of
-    `Findings.bad`.
+    If so many files are bad that the source cannot be opened, the source itself is the last entry
+    of `Findings.bad`.
 
     Args:
         name: Name of the source, as for `open_source`.
@@ -102,7 +103,7 @@ def check(name: str, channels: int = 3, examples: bool = False) -> Findings:
     for title in source.splits:
         try:
             split = source.splits[title]
-        except InputError as error:  # a TFDS split is read only now, when it is first used
+        except InputError as error:  # TFDS splits are read here, when they are first used
             found.bad.append(Fault(title, None, str(error)))
             continue
         # `validation` and `test` may be the same split; it is counted once.
@@ -180,7 +181,7 @@ class _Tally:
 
 
 def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
-    """Return, for each row that occurs more than once, the array of its indices."""
+    """Return one array of indices for each row that occurs more than once."""
     if not len(rows):
         return []
     order = np.lexsort(rows.T)
@@ -190,7 +191,7 @@ def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
 
 
 def _examples(split: Split, classes: Sequence[str], bad: Set[str]) -> dict[str, list[np.ndarray]]:
-    """Return up to 5 thumbnails for each of up to 20 classes, spread evenly over a split."""
+    """Return {class: thumbnails}, up to 5 for each of up to 20 classes, spread over a split."""
     found: dict[str, list[np.ndarray]] = {}
     for label in _spread(np.unique(split.labels).tolist(), SHOWN_CLASSES):
         own = np.flatnonzero(split.labels == label).tolist()

@@ -26,7 +26,7 @@ class NoiseScale(NamedTuple):
     """Scale of the colour noise in one variant of the op `pca_noise`.
 
     Attributes:
-        power: Exponent. A component with variance v has length v ** power in the noise.
+        power: Exponent. A principal component with variance v is multiplied by v ** power.
         divisor: Number by which the sum of image and noise is divided.
     """
 
@@ -109,7 +109,7 @@ def colour_jitter(
 
 
 def _add_colour(image: Image, colour: tf.Tensor) -> Image:
-    """Add a colour to all pixels. Rows are flattened, since broadcasting to 3 channels is slow."""
+    """Add a colour to all pixels. Pixel rows are flattened, since broadcasting 3 values is slow."""
     rows = tf.reshape(image, (tf.shape(image)[0], -1))
     made = rows + tf.tile(colour, tf.shape(image)[1:2])
     return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)

@@ -29,8 +29,8 @@ def csv_file(
     Args:
         path: Path of the CSV, in UTF-8.
         channels: Number of channels to decode to, 1 or 3.
-        on_fault: Function called with every line and image that is left out.
-        shares: Shares of the splits that the column split does not name.
+        on_fault: Function called with a `Fault` for every line and image that is left out.
+        shares: Shares of the images for validation and test, used if no line names these splits.
 
     Raises:
         InputError: If a column is missing, the file is not a CSV, a class has too few images to
@@ -50,7 +50,7 @@ def csv_file(
 
 
 def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, {key of `COLUMNS`: value}) for each line that is not empty.
+    """Yield the number and the values of each line that is not empty, as {key of `COLUMNS`: value}.
 
     Raises:
         InputError: If there is no column of files or of labels.

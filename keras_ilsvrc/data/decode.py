@@ -1,7 +1,8 @@
 """Decoding of image files to exactly the pixels that Pillow returns.
 
-TensorFlow decodes ordinary JPEG and PNG files, since it is fast and does not hold Python's global
-lock. Pillow decodes all other formats and modes, and images with an EXIF rotation.
+TensorFlow decodes ordinary JPEG and PNG files, because it is fast and does not block Python's
+global interpreter lock. Pillow decodes all other formats and modes, and images with an EXIF
+rotation.
 """
 
 import io
@@ -22,7 +23,7 @@ from keras_ilsvrc.data.headers import (
 )
 from keras_ilsvrc.errors import InputError, ran_out
 
-HEAD = 4096  # first bytes of a JPEG, which usually contain its whole header
+HEAD = 4096  # number of bytes at the start of a JPEG that usually contain its whole header
 # Pattern of a JPEG's header up to the first scan, which includes all metadata. It matches 8-bit
 # images with 3 or 1 components. It contains only ASCII bytes, since TensorFlow cannot match others.
 JPEG = (
@@ -39,10 +40,11 @@ Decode = Callable[[], tf.Tensor]
 
 
 def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
-    """Decode bytes to a uint8 image (height, width, channels), turned upright as EXIF asks.
+    """Decode bytes to a uint8 image (height, width, channels), turned upright by its EXIF data.
 
-    The pixels are those of Pillow: the first frame, 16 bits reduced to their upper 8, transparent
-    pixels over white, and converted to `RGB` or `L`. The format is detected from the content.
+    The pixels are the same as with Pillow: only the first frame is used, 16-bit values are reduced
+    to their upper 8 bits, transparent images are put on white, and the result is converted to `RGB`
+    or `L`. The format is detected from the content.
 
     Args:
         content: Encoded bytes, a scalar string.
@@ -75,10 +77,11 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def if_plain_jpeg(content: tf.Tensor, then: Decode, otherwise: Decode) -> tf.Tensor:
-    """Return `then()` for a JPEG that TensorFlow decodes as Pillow does, else `otherwise()`.
+    """Return `then()` for a JPEG that TensorFlow decodes to Pillow's pixels, else `otherwise()`.
 
     TensorFlow and Pillow return the same pixels for an RGB or grey JPEG without EXIF rotation.
-    Usually the first bytes of the file identify such a JPEG; otherwise, Pillow reads the header.
+    Usually the first bytes of the file show whether this is such a JPEG. If they do not, Pillow
+    reads the header.
     """
     head = tf.strings.substr(content, 0, HEAD)
     is_jpeg = tf.io.is_jpeg(content)
@@ -113,7 +116,7 @@ def _file(content: bytes | np.ndarray) -> io.BytesIO:
 
 def _by_pillow(content: bytes | np.ndarray, channels: int) -> np.ndarray:
     with opened(_file(content)) as image:
-        # Read the orientation before loading, as `read_header` does. Pillow itself turns a TIFF.
+        # Read the orientation before loading, as `read_header` does. Pillow turns TIFFs by itself.
         turn = TURNS.get(orientation(image)) if image.format != "TIFF" else None
         image.load()
         if image.mode.startswith("I;16"):

@@ -46,7 +46,7 @@ def read_devkit(root: Path) -> Devkit | None:
         read = _from_folder if path == folder else _from_archive
         meta, truth = (read(path, name) for name in (META, TRUTH))
         rows = np.atleast_1d(loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"])
-        # Leave out synsets with children: these are groups of classes, not labels of images.
+        # Leave out synsets with children: they are groups of classes, and never labels of images.
         leaves = sorted(
             (int(x["ILSVRC2012_ID"]), str(x["WNID"])) for x in rows if not x["num_children"]
         )

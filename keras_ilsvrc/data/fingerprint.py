@@ -16,8 +16,8 @@ class Fingerprint(NamedTuple):
     Attributes:
         number: Number of images.
         digest: SHA-256 of the name, size in bytes and label of each image, in order.
-        stamp: SHA-256 of data that change with the content: modification times of files, and for
-            images in memory the checksums of encoded images, or the pixels.
+        stamp: SHA-256 of data that change with the content: for files, the modification times; for
+            encoded images in memory, their checksums; for pixels, the pixels themselves.
     """
 
     number: int
@@ -26,7 +26,7 @@ class Fingerprint(NamedTuple):
 
 
 def same_content(one: Split, other: Split) -> bool:
-    """Compare all image bytes of two splits with equal digests; return whether they are equal."""
+    """Return whether two splits with the same digest also have the same image bytes."""
     return _content(one) == _content(other)
 
 

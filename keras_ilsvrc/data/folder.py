@@ -30,22 +30,23 @@ def folder(
 
     The class folders may be in split folders: `train`, and `validation` (or `valid`, `val`),
     `test` or both; case is ignored. Without split folders, the images of each class are split by
-    `shares`. If only `test` is missing, tests use the validation images. Other missing splits are
-    split off from `train`, also by `shares`.
+    `shares`. If only `test` is missing, tests use the validation images. For other missing splits,
+    images are taken from `train`, also by `shares`.
 
     The header of every file is read, so that files that are not images are found before training.
-    Damage after the header is found when an image is used. Hidden files are ignored, and so are
-    files that are not images and do not have the extension of an image.
+    Damage after the header is found when an image is used. Hidden files are ignored. So are files
+    that neither are images nor have the extension of an image.
 
     Args:
         root: Path of the folder.
         channels: Number of channels to decode to, 1 or 3.
-        on_fault: Function called with every bad file and empty class folder, which are left out.
-        shares: Shares of the splits that the folder does not have.
+        on_fault: Function called with a `Fault` for every bad file and every empty class folder.
+            These are left out.
+        shares: Shares of the images for validation and test, used if the folder lacks these splits.
 
     Raises:
-        InputError: If a folder is missing, a class is only in a split other than train, a class
-            has too few images to split, or, with the default `on_fault`, if a file is bad.
+        InputError: If a folder is missing, if a class has no training images, if a class has too
+            few images to split, or, with the default `on_fault`, if a file is bad.
     """
     check_folder(root)
     found = Listing(f"folder:{root}", str(root))
@@ -81,7 +82,7 @@ def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
 
 
 def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) -> None:
-    """Add all files in the class folders below a split's folder to a listing."""
+    """Add all files in the class folders of a split to a listing. `base` is the split's folder."""
     kinds: dict[str, list[str]] = {}
     for place, files, fault, hidden in walk(base, home, on_fault):
         found.hidden += hidden
@@ -103,11 +104,12 @@ def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) 
 def walk(
     base: Path, home: str, on_fault: OnFault, above: tuple[str, ...] = ()
 ) -> Iterator[tuple[Path, list[str], str, int]]:
-    """Yield (folder, files, fault or "", number of hidden entries) for all folders in a tree.
+    """Yield (folder, files, fault or "", number of hidden entries) for each folder of a tree.
 
     Args:
         base: Path of the tree; folders and files are sorted by name.
-        home: Path of the data set, with links resolved; links that lead out of it are left out.
+        home: Path of the data set, with links resolved. Links that lead out of the data set are
+            left out.
         on_fault: Function called with everything that is left out.
         above: Paths of the folders above `base` in the tree, with links resolved.
 
@@ -199,7 +201,7 @@ def _entries(base: Path) -> tuple[list[os.DirEntry[str]], int]:
 
 
 def _kind(entry: os.DirEntry[str]) -> int | str:
-    """Return the file type of a directory entry, following links, or the error as a text."""
+    """Return the type of a directory entry (of its target, if it is a link), or an error text."""
     if entry.is_file(follow_symlinks=False):  # known from `os.scandir`, without a system call
         return stat.S_IFREG
     try:

@@ -33,7 +33,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Our names for Pillow's image modes; others, such as CMYK, keep Pillow's name.
+# Our names for Pillow's image modes. Some modes, such as CMYK, have the same name as in Pillow.
 MODE_NAMES = {
     **dict.fromkeys(("1", "L"), "grey"),
     "P": "palette",
@@ -57,19 +57,20 @@ OTHERS = {
     rb".{4}(ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF.{4}AVI |FLV|\0\0\1[\xb3\xba]": VIDEO,
     rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf": "an archive; unpack it",
 }
-PREVIEW, DNG, REDUCED = 254, 50706, 1  # two TIFF tags; bit of PREVIEW that marks a preview
+# Numbers of two TIFF tags, and the bit in the value of `PREVIEW` that marks a preview image.
+PREVIEW, DNG, REDUCED = 254, 50706, 1
 
 
 class BadImage(ValueError):
-    """Error that says in a few words what is wrong with an image."""
+    """Error about an image that cannot be used; the message says why in a few words."""
 
 
 class NotAnImage(BadImage):
-    """Error for a file whose content is unlike any image, such as a text file."""
+    """Error about a file whose content is not that of an image, such as a text file."""
 
 
 class Fault(NamedTuple):
-    """Unusable image, file or folder. `size` is in bytes; None for folders or if unknown."""
+    """Image, file or folder that cannot be used. `size` is in bytes, or None if it is unknown."""
 
     name: str
     size: int | None
@@ -88,8 +89,8 @@ class Header(NamedTuple):
         height: Height in pixels, after turning.
         width: Width in pixels, after turning.
         mode: One of the values of `MODE_NAMES`.
-        turned: Whether EXIF asks for a rotation or reflection, which the decoder applies.
-        several: Whether there are more frames or pages, which are not used.
+        turned: Whether the EXIF data asks for a rotation or reflection, which the decoder applies.
+        several: Whether there are several frames or pages, of which only the first is used.
     """
 
     format: str
@@ -102,7 +103,10 @@ class Header(NamedTuple):
 
 @contextmanager
 def own_limit() -> Iterator[None]:
-    """Suppress Pillow's warnings about large images inside a `with` block (main thread only)."""
+    """Suppress Pillow's warnings about large images, since we check our own limit.
+
+    The warnings are suppressed inside a `with` block, which must be in the main thread.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         yield
@@ -113,7 +117,7 @@ def read_header(file: BinaryIO) -> Header:
 
     Raises:
         NotAnImage: If the file is unlike any image.
-        BadImage: If the image is damaged, too large, or of a kind that is not read.
+        BadImage: If the image is damaged, too large, or of an unsupported kind.
     """
     with opened(file) as image:
         width, height = image.size
@@ -137,8 +141,8 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
 
     Raises:
         NotAnImage: If the file is unlike any image.
-        BadImage: If the image is damaged, too large, or of a kind that is not read. Any error of
-            Pillow in the block becomes a `BadImage` too.
+        BadImage: If the image is damaged, too large, or of an unsupported kind. Errors that Pillow
+            raises in the block are converted to `BadImage` too.
     """
     start = file.read(512)
     _check_start(start)
@@ -186,8 +190,8 @@ def _check(image: Image.Image) -> None:
 
 
 def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of an image, 1 if there is none or EXIF is damaged."""
-    # PngImageFile.getexif would decode the whole image to find EXIF data after the pixels.
+    """Return the EXIF orientation of an image; 1 if it has none, or if its EXIF data is damaged."""
+    # PngImageFile.getexif would decode the whole image to look for EXIF data after the pixels.
     return _or_if_damaged(1, lambda: Image.Image.getexif(image).get(ORIENTATION, 1))
 
 

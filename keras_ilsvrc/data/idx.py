@@ -15,7 +15,8 @@ from keras_ilsvrc.data.stores import Numbered
 from keras_ilsvrc.errors import InputError
 
 SPLITS = {"train": "train", "test": "t10k"}
-# Magic number of each kind of file: the byte 8 for uint8 values, then the number of dimensions.
+# Magic number at the start of each kind of file: a byte for the type of the values (8 for uint8),
+# then a byte for the number of dimensions.
 MAGIC = {"images-idx3": 0x803, "labels-idx1": 0x801}
 MAX_BYTES = 4 << 30  # maximum bytes of values in one file, without the header
 DIGITS = tuple("0123456789")
@@ -78,8 +79,8 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
         magic: Expected magic number.
 
     Raises:
-        InputError: If the file cannot be read or has another magic number, or if the number of
-            values is above `MAX_BYTES` or differs from the number given by the header.
+        InputError: If the file cannot be read, has another magic number, has more than `MAX_BYTES`
+            values, or does not have as many values as its header says.
     """
     dimensions = magic & 0xFF
     try:

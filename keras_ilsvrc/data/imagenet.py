@@ -38,8 +38,8 @@ def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Sourc
     Args:
         place: Path of the folder, optionally followed by `?order=devkit`.
         channels: Number of channels to decode to, 1 or 3.
-        on_fault: Function called with links that lead out of the folder and with empty folders,
-            which are left out. No image is opened; `data.check` opens every image.
+        on_fault: Function called with a `Fault` for every empty folder and every link that leads
+            out of the folder. These are left out. No image is opened here; `data.check` opens all.
 
     Raises:
         InputError: If a file is missing, or if the images, labels or synsets do not match.
@@ -77,9 +77,9 @@ def _parsed(place: str) -> tuple[Path, str]:
 
 
 def check_synsets(path: Path, found: Iterable[str], expected: Sequence[str] | None) -> list[str]:
-    """Check that the found synsets are the expected synsets, and return them in sorted order.
+    """Check that the synsets (WordNet ids of classes) are the expected ones; return them sorted.
 
-    If `expected` is None, only their number is checked.
+    If `expected` is None, only the number of synsets is checked.
 
     Raises:
         InputError: If synsets are missing or not expected; the message lists them.
@@ -117,7 +117,7 @@ def _listed(
 
 
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
-    """Read a split from a tar that contains one inner tar per class; `tars` are in label order."""
+    """Read a split from a tar that contains one inner tar per class, in the order of the labels."""
 
     def inside(tar: Member) -> list[Member]:
         found = members(path, tar.offset, tar.offset + tar.size)

@@ -27,8 +27,8 @@ def preprocess_images(images: Any, rows: Rows, statistics: Statistics, shape: Sh
         shape: Height, width and channels that the network takes; a side may be None.
 
     Raises:
-        InputError: If something in `images` is not an image, is rejected by an op, or does not
-            have the expected size after preprocessing.
+        InputError: If an item of `images` is not an image, is rejected by an op, or does not have
+            the expected size after preprocessing.
     """
     with own_limit():
         made = [
@@ -38,7 +38,9 @@ def preprocess_images(images: Any, rows: Rows, statistics: Statistics, shape: Sh
     sizes = {one.shape for one in made}
     if len(sizes) > 1:
         found = " and ".join("x".join(map(str, size[:2])) for size in sorted(sizes)[:2])
-        raise InputError(f"images have {found} pixels after preprocessing; expected one size")
+        raise InputError(
+            f"images have {found} pixels after preprocessing; expected one size: resize them first"
+        )
     return np.stack(made) if made else np.zeros((0, *(size or 0 for size in shape)), "float32")
 
 
@@ -77,7 +79,7 @@ def listed(images: Any) -> list[Path | np.ndarray]:
 
 
 def _with_channels(name: str, image: np.ndarray, channels: int) -> np.ndarray:
-    """Return a raw image with the channels of the model. A grey image becomes RGB if needed."""
+    """Return a raw image with `channels` channels. A grey image is converted to RGB if needed."""
     image = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, channels):
         raise InputError(

@@ -12,11 +12,11 @@ from keras_ilsvrc.data.windows import Place, Window
 
 
 def window_ops(rows: Rows) -> int:
-    """Count the ops at the start of `rows` that together crop an image; 0 if they do not.
+    """Return the number of ops at the start of `rows` that together crop an image, or 0 if none do.
 
     These ops are an `area_crop`, or one or more other crops, possibly after a `resize_shorter` or
-    `scale_jitter`. If the first op resizes without antialiasing, the number is 0, since resizing
-    the whole image is then faster.
+    `scale_jitter`. If the first op resizes without antialiasing, the number is 0, because it is
+    then faster to resize the whole image.
     """
     names = [row["op"] for row in rows]
     if rows and not rows[0].get("antialias", True):
@@ -33,8 +33,8 @@ def window_ops(rows: Rows) -> int:
 def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channels: int) -> Image:
     """Apply cropping ops to a JPEG, decoding only the part of the image that they keep.
 
-    The result is the same as if the whole image were decoded, except that the last bit of a float
-    may differ, which changes fewer than one in a thousand uint8 values.
+    The result is almost the same as if the whole image were decoded. The last bit of a float may
+    differ; this changes fewer than one in a thousand uint8 values.
 
     Args:
         content: Encoded bytes, a scalar string.
@@ -86,9 +86,9 @@ def _scaled(
 
 
 def _decode(content: tf.Tensor, window: Window, whole_width: Side, channels: int) -> Image:
-    """Decode a window of a JPEG to the values that decoding the whole image would give.
+    """Decode a window of a JPEG to the same values as if the whole image were decoded.
 
-    At the left and right border of a window, libjpeg-turbo upsamples colour without the pixels
+    At the left and right border of a window, libjpeg-turbo upsamples colours without the pixels
     outside the window. So one more column is decoded on each side, and then dropped.
     """
     top, left, height, width = window

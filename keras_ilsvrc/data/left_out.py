@@ -1,4 +1,4 @@
-"""Register of training images that cannot be decoded, and of the images used instead."""
+"""List of training images that cannot be decoded, and of the images used instead."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,18 +12,18 @@ from keras_ilsvrc.terminal.bars import in_threads
 
 
 class LeftOut:
-    """Register of the bad images of a split, which training leaves out.
+    """List of the bad images of a split, which training leaves out.
 
-    Training uses the next good image of the split instead of a bad image. All other images keep
-    their positions, so that a resumed run trains on the same images as an uninterrupted run.
+    Training uses the next good image of the split instead of a bad image. The order of all other
+    images does not change, so a resumed run trains on the same images as an uninterrupted run.
 
     Args:
         split: Training images.
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of the order.
         limit: Maximum number of files left out.
-        opening: Faults of files that were left out when the source was opened, so that no split
-            contains them. They count towards the limit.
+        opening: Faults of files that were left out when the data source was opened. No split
+            contains these files, but they count towards the limit.
 
     Raises:
         InputError: If `opening` contains more faults than the limit.
@@ -42,10 +42,10 @@ class LeftOut:
         return [*self.opening, *self.faults.values()]
 
     def find(self, step: int, count: int) -> str | None:
-        """Decode the images of `count` steps, starting at `step`, and register the bad images.
+        """Decode the images of `count` training steps from `step` on, and list the bad images.
 
         Returns:
-            Message that names the first newly found bad image; None if no new one is found.
+            Message that names the first bad image that is new in the list; None if there is none.
 
         Raises:
             InputError: If more files are left out than the limit.
@@ -64,7 +64,7 @@ class LeftOut:
         return self.split[self._good()] if self.faults else self.split
 
     def stand_ins(self) -> np.ndarray | None:
-        """Return the index of the image to use for each image, or None if all images are good."""
+        """Return, for each image, the index of the good image to use; None if all are good."""
         if not self.faults:
             return None
         good = self._good()
@@ -72,18 +72,18 @@ class LeftOut:
         return good[places]
 
     def get_state(self) -> dict[str, str]:
-        """Return the registered faults as a dict that JSON can store."""
+        """Return the faults found so far as a dict that JSON can store."""
         return {str(index): fault for index, fault in self.faults.items()}
 
     def set_state(self, state: dict[str, str]) -> None:
-        """Register the faults in a dict that `get_state` has returned."""
+        """Add the faults in a dict that `get_state` has returned."""
         self.faults |= {int(index): fault for index, fault in state.items()}
 
     def _good(self) -> np.ndarray:
         return np.setdiff1d(np.arange(len(self.split)), list(self.faults))
 
     def _examine(self, indices: Iterable[int]) -> list[str]:
-        """Decode the images at these indices; register and return the faults that are new."""
+        """Decode the images at these indices; add new faults to the list, and return them."""
         if self.split.pixels is not None:
             return []
         new = [index for index in dict.fromkeys(indices) if index not in self.faults]

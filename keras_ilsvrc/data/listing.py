@@ -28,7 +28,7 @@ from keras_ilsvrc.terminal.bars import in_threads
 SPLITS = ("train", "validation", "test")
 # {accepted name: split}, for names of folders and for values of a CSV's column `split`.
 SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation"}
-ALL = "all"  # split name of images that are not yet divided into splits
+ALL = "all"  # placeholder split for images that are not yet divided into splits
 
 
 class Words(NamedTuple):
@@ -60,9 +60,9 @@ class Listing:
         paths: Path of each file.
         classes: Class of each file.
         splits: Split of each file: train, validation, test or `ALL`.
-        empty: Classes that may have no file.
+        empty: Classes whose folder is empty or cannot be read; they are classes nevertheless.
         hidden: Number of hidden files.
-        loose: Number of files that are in no class folder.
+        loose: Number of files outside all class folders.
         notes: Remarks for the user, one line each.
     """
 
@@ -96,11 +96,12 @@ class Listing:
         Args:
             channels: Number of channels to decode to, 1 or 3.
             on_fault: Function called with every bad image, which is left out.
-            shares: Shares of the images for splits that are not in the listing.
+            shares: Shares of the images for validation and test, used if the listing lacks these
+                splits.
 
         Raises:
-            InputError: If there are no images, a class is only in a split other than train, or a
-                class has too few images to split.
+            InputError: If there are no images, if a class has no training images, or if a class
+                has too few images to split.
         """
         good, foreign = self._read_headers(on_fault)
         named = sorted({*self.splits})  # including splits whose images are all bad
@@ -134,7 +135,7 @@ class Listing:
             column[:] = compress(column, good)
 
     def _read_headers(self, on_fault: OnFault) -> tuple[list[bool], list[bool]]:
-        """Return two lists with a flag per file: whether it is used, and whether it is ignored."""
+        """Return two lists of flags: whether each file is used, and whether it is ignored."""
         good, foreign = [], []
         turned = several = 0
         others: Counter[str] = Counter()
@@ -171,7 +172,9 @@ class Listing:
         whole = parts.pop(ALL, None)
         train = parts.pop("train", whole)
         if train is None:
-            raise InputError(f"{self.where}: found {', '.join(parts)}, but no train; add it")
+            raise InputError(
+                f"{self.where}: found {', '.join(parts)}, but no train; add a split train"
+            )
         if "validation" in parts and "test" not in parts:
             self.notes.append(f"{self.name}: no split test; tests use the validation images")
             return {"train": train, "test": parts["validation"], **parts}
@@ -226,7 +229,7 @@ class Listing:
 
 
 def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
-    """Return the number of images of a class in each split other than train.
+    """Return how many images of a class to put in each split other than train.
 
     If possible, train and every split with a share above 0 get at least one image.
 
@@ -244,7 +247,7 @@ def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _header(path: str) -> Header | Fault | None:
-    """Return a file's header or fault; None if neither content nor extension is of an image."""
+    """Return a file's header or fault; None if neither content nor extension suggest an image."""
     size = None
     try:
         with open(path, "rb") as file:

@@ -1,7 +1,7 @@
 """Preprocessing ops that do arithmetic on one image or on a batch of images.
 
-Images are (..., height, width, channels) on the scale 0-255; results are float32. Like all ops,
-these take a seed, but they do not use it.
+Images are (..., height, width, channels) on the scale 0-255; results are float32. All ops have the
+argument `seed`, but the ops of this module do not use it.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,13 @@ IMAGE = (-3, -2, -1)  # axes of height, width and channels
 
 
 class Mode(NamedTuple):
-    """Settings of a mode of `preprocess`. `bgr` says whether RGB images are converted to BGR."""
+    """Settings of one mode of `preprocess`.
+
+    Attributes:
+        bgr: Whether RGB images are converted to BGR.
+        mean: Mean to subtract, per channel.
+        std: Standard deviation to divide by, per channel.
+    """
 
     bgr: bool
     mean: list[float]
@@ -77,8 +83,8 @@ def subtract_channel_mean(image: Image, seed: Seed, channel_mean: np.ndarray) ->
 def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Image:
     """Subtract the mean image of the training images.
 
-    If an image does not have the size of the mean image, for example in dense and multi-scale
-    tests, the mean of each channel of the mean image is subtracted instead.
+    If an image has another size than the mean image, for example in dense and multi-scale tests,
+    each channel's mean over the mean image is subtracted instead.
     """
     image = _float(image)
     one = image.shape[-3:]
@@ -90,10 +96,11 @@ def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Ima
 
 
 def global_contrast(image: Image, seed: Seed, scale: float) -> Image:
-    """Subtract an image's own mean, and scale the image to norm `scale`, as in maxout and NIN.
+    """Subtract an image's own mean, and scale the image to norm `scale`.
 
-    The norm is the root of the sum of squares over all values of the image. Images without
-    contrast are not scaled. pylearn2, which both papers used, uses a scale of 55 for CIFAR-10.
+    The papers on maxout and Network in Network do this with pylearn2, whose scale for CIFAR-10 is
+    55. The norm is the root of the sum of squares over all values of the image. Images without
+    contrast are not scaled.
     """
     image = _float(image)
     image -= tf.reduce_mean(image, IMAGE, keepdims=True)
@@ -109,7 +116,9 @@ def zca(
     zca_matrix: np.ndarray,
     zca_epsilon: np.ndarray,
 ) -> Image:
-    """Apply ZCA whitening, which removes correlations between pixel values, as in maxout and NIN.
+    """Apply ZCA whitening, which removes correlations between the values of an image.
+
+    The papers on maxout and Network in Network (NIN) use this whitening for CIFAR-10.
 
     Args:
         image: Image of the size of the training images, at most 64x64x3.

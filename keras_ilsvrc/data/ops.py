@@ -1,9 +1,9 @@
 """Preprocessing ops, which are functions of an image and a seed, and tables of all ops.
 
 An image is a (height, width, channels) tensor on the scale 0-255. Geometry ops keep uint8: they
-round interpolated values to whole numbers, since the papers stored images in 8-bit files between
-steps. Arithmetic ops return float32. A seed is an int32 tensor of two numbers, which deterministic
-ops ignore.
+round interpolated values to whole numbers, since the authors of the papers stored preprocessed
+images in 8-bit files. Arithmetic ops return float32. A seed is an int32 tensor of two numbers. Ops
+without randomness ignore it.
 """
 
 import tensorflow as tf
@@ -20,8 +20,8 @@ INTERPOLATIONS = ("bilinear", "bicubic", "area", "nearest")
 def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize to size x size with bilinear interpolation, without keeping the aspect ratio.
 
-    With antialiasing, the result is that of Pillow and torchvision. Without antialiasing, it is
-    that of OpenCV, which Caffe's tools use, and takes a third of the time.
+    With antialiasing, the result is the same as with Pillow and torchvision. Without antialiasing,
+    it is the same as with OpenCV, which Caffe's tools use, and takes a third of the time.
     """
     return _resized(image, (size, size), antialias)
 
@@ -57,7 +57,7 @@ def random_crop(image: Image, seed: Seed, size: int) -> Image:
 
 
 def centre_crop(image: Image, seed: Seed, size: int) -> Image:
-    """Cut the size x size window in the middle of the image."""
+    """Cut a size x size window from the middle of the image."""
     return _cut(image, *windows.middle(*size_of(image), seed, size), size, size)
 
 
@@ -74,20 +74,20 @@ def area_crop(
 ) -> Image:
     """Cut a window of random area and aspect ratio, and resize it (Szegedy et al. 2014, section 6).
 
-    `windows.share` draws the window. As in fb.resnet.torch and in the input pipeline of
-    TensorFlow's Inception, the interpolation does not use antialiasing.
+    The window is drawn by `windows.share`. It is resized without antialiasing, as in
+    fb.resnet.torch and in the input pipeline of TensorFlow's Inception.
 
     Args:
         image: Image of any size.
-        seed: Seed of the window, and of the interpolation if that is random.
+        seed: Seed of the window, and of a random interpolation.
         size: Height and width of the result.
         area: Least and greatest share of the image's area, at most 1.
         aspect: Least and greatest ratio of width to height.
-        interpolation: "bilinear", "bicubic", or "random" to draw one of `INTERPOLATIONS`
-            (area: mean of the area; nearest: nearest pixel) for each image.
+        interpolation: "bilinear", "bicubic", or "random" to draw one of `INTERPOLATIONS` for each
+            image. Of these, "area" takes the mean of an area, and "nearest" the nearest pixel.
 
     Raises:
-        InputError: If a pair is not in ascending order, or if a share is above 1.
+        InputError: If `area` or `aspect` is not in ascending order, or if a share is above 1.
     """
     window = windows.share(*size_of(image), seed, area, aspect)
     return interpolated(_cut(image, *window), seed, size, interpolation)
@@ -100,7 +100,7 @@ def flip(image: Image, seed: Seed) -> Image:
 
 def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
     """Resize a window to size x size. Interpolation "random" picks one of `INTERPOLATIONS`."""
-    values = tf.cast(window, tf.float32)  # resizing is faster than for uint8, with the same result
+    values = tf.cast(window, tf.float32)  # float32 is resized faster than uint8, to the same values
 
     def by(method: str) -> Image:
         made = tf.image.resize(values, (size, size), method)
@@ -166,7 +166,7 @@ GEOMETRY = {op.__name__ for op in _GEOMETRY}
 ARITHMETIC = {op.__name__ for op in _ARITHMETIC}
 _RANDOM = (scale_jitter, random_crop, corner_crop, area_crop, flip, *_COLOUR)
 RANDOM = {op.__name__ for op in _RANDOM}
-# Arguments of each op that are measured on the training images, not given by the user.
+# Arguments of ops that are measured on the training images instead of given by the user.
 STATISTICS = {
     "pca_noise": ("pca_values", "pca_vectors"),  # measured only if components="measured"
     "standardise": ("channel_mean", "channel_std"),

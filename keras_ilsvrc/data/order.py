@@ -1,4 +1,4 @@
-"""Order of the training images, which is a pure function of (seed, epoch, position)."""
+"""Order of the training images, a pure function of the seed, the epoch and the position in it."""
 
 import tensorflow as tf
 

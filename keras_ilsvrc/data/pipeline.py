@@ -1,7 +1,7 @@
 """Input pipeline: batches of preprocessed images, from one stream that runs through all epochs.
 
 The example at position i of epoch e, and its augmentation, are a pure function of (seed, e, i).
-So there is no shuffle buffer, and a stream can start at any step.
+So the stream needs no shuffle buffer, and can start at any step.
 """
 
 import io
@@ -26,9 +26,9 @@ from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 _usable = getattr(os, "sched_getaffinity", None)
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
 READY = 2  # number of prefetched batches
-PATIENCE = 10.0  # maximum seconds to search a failed step for its bad image
+PATIENCE = 10.0  # maximum seconds to search for the bad image in a failed step
 
-# Decorator that turns off autograph, which replaces errors raised in a function by its own errors.
+# Decorator that turns off autograph, since autograph replaces errors in a function by other errors.
 as_written = tf.autograph.experimental.do_not_convert
 # Errors that a collective operation raises when another worker has stopped.
 GONE = (
@@ -60,9 +60,11 @@ def training_batches(
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of order and augmentation.
         first_step: First step of the stream.
-        last_step: Step before which the stream ends; None for an endless stream.
-        context: Input context of a worker; a batch is then the part for one of its replicas.
-        stand_ins: For each image, the index of the image to use, from `LeftOut.stand_ins`.
+        last_step: First step that is no longer in the stream; None for an endless stream.
+        context: Input context of a worker. If it is given, each batch is the part of a batch that
+            one of the worker's replicas needs.
+        stand_ins: For each image, the index of the image to use instead, as returned by
+            `LeftOut.stand_ins`.
     """
     context = context or tf.distribute.InputContext()
     own = batch_size // context.num_input_pipelines
@@ -103,8 +105,8 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """Return batches of images in order. The last batch is padded with the last image.
 
-    With a context, each batch is the part for one of this worker's replicas. Images are float32,
-    or uint8 if all ops keep uint8.
+    If the `context` of a worker is given, each batch is the part of a batch that one of the
+    worker's replicas needs. Images are float32, or uint8 if all ops keep uint8.
     """
     context = context or tf.distribute.InputContext()
     count = len(split)
@@ -130,8 +132,9 @@ def readable_batches(
 ) -> tf.data.Dataset:
     """Return batches of (indices, images) of the images that can be used, in order.
 
-    Bad images and their indices are left out: those that are damaged or too large, that an op
-    rejects, or that have another shape than expected after the ops. The last batch may be smaller.
+    Bad images and their indices are left out. An image is bad if it is damaged or too large, if an
+    op rejects it, or if it does not have the expected shape after the ops. The last batch may be
+    smaller.
 
     Args:
         split: Encoded images, whose headers may not have been checked yet.
@@ -159,8 +162,7 @@ def readable_batches(
 def untuned() -> tf.data.Options:
     """Return `tf.data.Options` that turn off autotuning and automatic sharding.
 
-    With autotuning, closing an iterator would wait until its tuning thread wakes up, which may take
-    a minute.
+    With autotuning, closing an iterator can take a minute, because it waits for a sleeping thread.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -169,7 +171,7 @@ def untuned() -> tf.data.Options:
 
 
 def made_ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return the dataset with `READY` batches prefetched, and without autotuning."""
+    """Return a dataset that prepares `READY` batches in advance, without autotuning."""
     return batches.prefetch(READY).with_options(untuned())
 
 
@@ -202,7 +204,7 @@ def naming_the_file(
 
 
 def of_an_image(error: Exception) -> bool:
-    """Return whether an error may be due to an image, not to a lost worker or lack of memory."""
+    """Return whether a bad image may have caused an error (not a lost worker or full memory)."""
     return not isinstance(error, GONE) and not ran_out(error)
 
 

@@ -1,7 +1,7 @@
-"""Ops that runtimes other than TensorFlow can run with the same results.
+"""Preprocessing ops that have the same results in TensorFlow, ONNX and LiteRT.
 
-TensorFlow's antialiased resizing has no counterpart in ONNX and LiteRT, and resizing without
-antialiasing rounds differently there. These ops resize with basic operations instead.
+ONNX and LiteRT do not have TensorFlow's antialiased resizing, and their resizing without
+antialiasing rounds differently. The ops of this module resize with basic operations instead.
 """
 
 from collections.abc import Callable
@@ -34,14 +34,15 @@ def pad(image: Image, seed: Seed, size: int) -> Image:
 def resized(image: Image, size: Place, antialias: bool) -> Image:
     """Resize with the same float32 operations, in the same order, as TensorFlow's kernels.
 
-    The results are the same bits as long as no compiler fuses a product with a sum. With another
-    order of the sums, as in a matrix product, some values would be rounded to another grey level.
+    The results are identical bit for bit, unless a compiler fuses a product with a sum. If the
+    terms were added in another order, as in a matrix product, some values would be rounded to
+    another grey level.
 
     Args:
         image: Image (height, width, channels); the number of channels is known.
         size: Height and width of the result.
-        antialias: Whether to resize like `ScaleAndTranslate` with a triangle filter, else like
-            `ResizeBilinear`.
+        antialias: Whether to resize as TensorFlow's `ScaleAndTranslate` with a triangle filter. If
+            False, the result is that of `ResizeBilinear`.
 
     Returns:
         Image (*size, channels), float32, not rounded.
@@ -104,9 +105,9 @@ def _filtered(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
 
 
 def _one(length: tf.Tensor) -> tf.Tensor:
-    """Return 1.0 in a form that compilers do not know to be constant.
+    """Return 1.0, computed so that compilers do not recognise a constant.
 
-    Otherwise they replace 1 / x by an estimate, and x / constant by a product.
+    With a constant, they would replace 1 / x by an estimate, and x / constant by a product.
     """
     return tf.cast(length > 0, tf.float32)
 

@@ -23,9 +23,9 @@ class Preprocessing(keras.layers.Layer):
 
     Args:
         rows: Ops with their arguments, applied in order; none is random.
-        statistics: Statistics of the training images that the ops need, or the text that
-            `get_config` returns for them.
-        portable: Whether to use only operations that ONNX and LiteRT have too.
+        statistics: Statistics of the training images that the ops need, as a dict, or as the text
+            in the result of `get_config`.
+        portable: Whether to use only operations that also exist in ONNX and LiteRT.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
@@ -38,7 +38,7 @@ class Preprocessing(keras.layers.Layer):
         self.statistics = _decoded(statistics) if isinstance(statistics, str) else statistics
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """Return the preprocessed images. A batch known to have one image needs no loop."""
+        """Return the preprocessed images. If the batch size is known to be 1, no loop is used."""
         if images.shape[0] == 1:
             return self._one(images[0])[None]
         one = self._traced.get_concrete_function(tf.TensorSpec(images.shape[1:], images.dtype))
@@ -55,7 +55,7 @@ class Preprocessing(keras.layers.Layer):
         return self._one(image)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments. The statistics are an .npz file as text in base 64."""
+        """Return the arguments. The statistics become an .npz file, encoded as base-64 text."""
         held = io.BytesIO()
         np.savez_compressed(held, **dict(self.statistics))  # type: ignore[arg-type]
         statistics = base64.b64encode(held.getvalue()).decode()
@@ -72,9 +72,12 @@ def with_preprocessing(
     batch_size: int | None = None,
     portable: bool = False,
 ) -> keras.Model:
-    """Return a model from raw uint8 images to the outputs of `model`, whose weights it shares.
+    """Return a model that preprocesses raw uint8 images and then applies `model`.
 
-    If an op resizes the images, they may have any size, but the same size within a batch.
+    The two models share their weights.
+
+    If an op resizes the images, raw images may have any size, but all images of a batch must have
+    the same size.
 
     Args:
         model: Functional model with one input.
@@ -82,7 +85,7 @@ def with_preprocessing(
         statistics: Statistics of the training images that the ops need.
         batch_size: Size of all batches, or None. If it is 1, the graph contains no loop over
             images.
-        portable: Whether to use only operations that ONNX and LiteRT have too.
+        portable: Whether to use only operations that also exist in ONNX and LiteRT.
     """
     shape = model.inputs[0].shape[1:]
     for size in ((None, None), shape[:2]):

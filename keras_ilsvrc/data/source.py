@@ -11,17 +11,17 @@ from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.split import Split, joined
 from keras_ilsvrc.errors import InputError, nearest, printable, reason
 
-# Function called with each bad image, file or folder that is left out.
+# Function that is called with each bad image, file or folder, which is then left out.
 OnFault = Callable[[Fault], None]
 
 
 class Shares(NamedTuple):
-    """Shares of each class to split off for validation and test if a source lacks these splits.
+    """Shares of the images of each class for validation and test, if a source lacks these splits.
 
     Attributes:
         validation: Share of validation images, from 0 to 0.9.
         test: Share of test images, from 0 to 0.9.
-        seed: Seed of the choice, which depends on nothing else but the names of the images.
+        seed: Seed of the choice. Apart from the seed, only the names of the images matter.
     """
 
     validation: float = 0.2
@@ -50,7 +50,7 @@ class Source:
 
     @property
     def label(self) -> str:
-        """Short name without kind and parent folders: `cats` for `folder:/data/cats`."""
+        """Short name of the data set, without its kind and path: `cats` for `folder:/data/cats`."""
         path = Path(self.name.partition(":")[2] or self.name)
         return path.resolve().name if path.is_absolute() or path.exists() else str(path)
 
@@ -84,7 +84,7 @@ def reading(name: str) -> Iterator[None]:
     """Convert any exception of a file reader into an `InputError` that names the file.
 
     Args:
-        name: Name of the file, or of the data set.
+        name: Name of the file or data set, for the error message.
     """
     try:
         yield

@@ -18,8 +18,9 @@ from keras_ilsvrc.errors import InputError, nearest, reason
 class SourceKind(NamedTuple):
     """Kind of data source: the form of its name, such as `folder:PATH`, and a function to open it.
 
-    `open` is called with the text after the colon, the number of channels, a function to call
-    with bad files, and the shares of the splits if the source has none.
+    The arguments of `open` are the text after the colon, the number of channels, a function to call
+    for each bad file, and the shares of the images for validation and test, for sources without
+    these splits.
     """
 
     written: str
@@ -51,12 +52,14 @@ def open_source(
     """Open a data source by its name.
 
     Args:
-        name: `digits`, `folder:PATH`, `csv:FILE`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; each
-            is described in the docstring of the function that opens it. The path of a folder or
-            of a CSV is enough.
+        name: `digits`, `folder:PATH`, `csv:FILE`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; the
+            function in `SOURCES` that opens a source describes it. For a folder or a CSV, the path
+            alone is enough.
         channels: Number of channels to decode to, 1 or 3.
-        on_fault: Function called with bad files, which are left out; the default raises an error.
-        split: Shares of the splits that a folder or a CSV does not have.
+        on_fault: Function called with a `Fault` for each bad file, which is left out. The default
+            raises an error instead.
+        split: Shares of the images for validation and test, if a folder or a CSV lacks these
+            splits.
 
     Raises:
         InputError: If the source is unknown, missing or empty, or has a file that is not an image.

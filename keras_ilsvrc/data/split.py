@@ -21,16 +21,16 @@ ALL = np.arange(0)  # default of `rows`: all rows of the store in order
 class Split:
     """Set of labelled images, which are either pixels in memory or encoded bytes in a store.
 
-    The methods `image`, `encoded` and `label` work eagerly and in a graph. A graph captures the
-    data without a copy.
+    The methods `image`, `encoded` and `label` work both in eager mode and in a `tf.function`, whose
+    graph uses the data without a copy.
 
     Attributes:
         labels: Class indices, (images,), int32.
         pixels: Images in memory, (images, height, width, channels), uint8; None if the images are
             encoded.
-        store: Store of the names and the encoded bytes; only of the names if there are pixels.
+        store: Store of the names and the encoded bytes; if `pixels` is given, only of the names.
         channels: Number of channels, 1 or 3.
-        rows: Row of each image in the store, (images,), int64; by default all rows in order.
+        rows: Number (row) of each image in the store, (images,), int64; by default 0, 1, 2, ...
     """
 
     labels: np.ndarray
@@ -47,7 +47,7 @@ class Split:
         return len(self.labels)
 
     def __getitem__(self, key: slice | np.ndarray) -> "Split":
-        """Return a split of the images selected by a slice (as a view) or an array of indices."""
+        """Return a split of the images selected by a slice (without copy) or array of indices."""
         pixels = None if self.pixels is None else self.pixels[key]
         return Split(self.labels[key], pixels, self.store, self.channels, self.rows[key])
 

@@ -23,13 +23,13 @@ Sums = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
 class Measure(NamedTuple):
-    """Pair of functions that measure statistics: `sums` runs on each batch, `finish` on the totals.
+    """Two functions that measure statistics: `sums` runs on each batch, `finish` on the totals.
 
     Attributes:
         sums: Function that returns sums over a float64 batch (images, height, width, channels).
         finish: Function that returns the statistics. Its arguments are the sums over all images,
             each divided by the number of images, and the op that needs the statistics.
-        pixelwise: Whether the statistics are per pixel. Then no earlier op may be random.
+        pixelwise: Whether the statistics are per pixel. If so, no earlier op may be random.
     """
 
     sums: Sums
@@ -40,9 +40,10 @@ class Measure(NamedTuple):
 def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     """Measure the statistics of the training images that the ops need.
 
-    Earlier ops are applied before the statistics for an op are measured. A slow measurement shows a
-    progress bar. For statistics per channel, every image counts equally, whatever its size, and
-    earlier random ops are skipped. For statistics per pixel, no earlier op may be random.
+    The statistics for an op are measured on images to which all earlier ops have been applied. For
+    statistics per channel, earlier random ops are skipped, and every image counts equally, whatever
+    its size. For statistics per pixel, no earlier op may be random. A slow measurement shows a
+    progress bar.
 
     Args:
         split: Training images.
@@ -65,8 +66,8 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
         twice = [name for name in names if name in statistics]
         if twice:
             raise InputError(
-                f"{row['op']} needs the {twice[0]}, which an earlier op already uses; keep one of "
-                "these ops"
+                f"{row['op']} needs the {twice[0]}, which an earlier op already uses; remove one "
+                "of these ops"
             )
         measure = MEASURES[names]
         random = [other["op"] for other in rows[:number] if other["op"] in RANDOM]
@@ -82,7 +83,7 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
 def _means(
     split: Split, rows: Rows, statistics: Statistics, sums: Sums, op: str
 ) -> list[np.ndarray]:
-    """Apply the ops, then `sums`, to all images; return the totals divided by the image count."""
+    """Apply the ops, then `sums`, to all images; divide the totals by the number of images."""
 
     @tf.autograph.experimental.do_not_convert
     def image_before(index: tf.Tensor) -> tf.Tensor:

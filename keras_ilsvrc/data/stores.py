@@ -1,4 +1,4 @@
-"""Stores of encoded images. An image's number in its store is called its row."""
+"""Stores, which return encoded images by number. The number of an image is called its row."""
 
 import os
 import weakref
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 
 def tensor(values: np.ndarray) -> tf.Tensor:
-    """Return values as a tensor in host memory, which graphs capture without a copy."""
+    """Return values as a tensor in host memory, so that graphs can use it without a copy."""
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.constant(values)
 
@@ -70,7 +70,7 @@ class Files:
 
 
 class Numbered(_ReadByPython):
-    """Store that only names images, e.g. `mnist train #12`, since their pixels are in memory.
+    """Store of names only, e.g. `mnist train #12`, for images whose pixels are in memory.
 
     Args:
         title: Name of the set of images, such as `mnist train`.

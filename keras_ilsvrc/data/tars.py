@@ -12,7 +12,7 @@ BLOCK = 512
 
 
 class Member(NamedTuple):
-    """File in a tar, with the position of its bytes in the outermost archive."""
+    """File in a tar. `offset` is the position of its first byte in the outermost archive."""
 
     name: str
     offset: int
@@ -38,7 +38,7 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
                 return  # a block of zeros marks the end of an archive
             try:
                 found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-                if found.size < 0:  # else the loop would go backwards and never end
+                if found.size < 0:  # a negative size would make the loop go back, without end
                     raise tarfile.HeaderError("negative size")
             except tarfile.HeaderError as error:
                 raise InputError(

@@ -43,10 +43,10 @@ class Lazy(Mapping[str, Split]):
 def tfds_source(name: str, channels: int = 3) -> Source:
     """Open an image classification data set that TensorFlow Datasets has prepared.
 
-    The data set is searched for in `TFDS_DATA_DIR`, or else in `~/tensorflow_datasets`; nothing is
-    downloaded. Splits keep their names and are read when first used. A split below 4 GiB is read
-    into memory, as encoded images. A larger split must be prepared as array_record, from which
-    images are read by index; its labels are read first, in one pass.
+    The data set is searched for in `TFDS_DATA_DIR`, by default `~/tensorflow_datasets`; nothing is
+    downloaded. The splits have the same names as in TFDS, and are read when they are first used. A
+    split below 4 GiB is read into memory, as encoded images. A larger split must be prepared in the
+    file format array_record. All its labels are read first; its images are read later, by index.
 
     Args:
         name: `NAME` or `NAME/CONFIG`, optionally followed by `:VERSION`.
@@ -82,7 +82,7 @@ def tfds_source(name: str, channels: int = 3) -> Source:
 
 
 def find_prepared(name: str) -> Path:
-    """Return the directory of a prepared TFDS data set, in the newest version if none is given.
+    """Return the directory of a prepared TFDS data set, by default of its newest version.
 
     Raises:
         InputError: If the data set is not prepared; the message gives the command that prepares it.

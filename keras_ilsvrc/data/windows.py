@@ -19,7 +19,7 @@ TRIES = 10
 
 
 def shorter(height: Side, width: Side, seed: Seed, size: int) -> Place:
-    """Return (height, width), rounded down, after resizing the shorter side to `size`."""
+    """Return (height, width), rounded down, after the shorter side is resized to `size`."""
     least = min(height, width) if _known(height, width) else tf.minimum(height, width)
     return height * size // least, width * size // least
 
@@ -57,10 +57,10 @@ def corner_or_middle(height: Side, width: Side, seed: Seed, size: int) -> Place:
 def share(height: Side, width: Side, seed: Seed, area: Range, aspect: Range) -> Window:
     """Return a window (top, left, height, width) of random area and aspect ratio.
 
-    Up to ten windows are drawn. The first that fits into the image is returned; if none fits, the
-    largest centred square is returned. The window's share of the image's area is drawn uniformly
-    from the range `area`, and its ratio of width to height uniformly from the range `aspect`.
-    Height and width are then exchanged with probability 1/2.
+    The window's share of the image's area is drawn uniformly from the range `area`, and its ratio
+    of width to height uniformly from the range `aspect`. Height and width are then exchanged with
+    probability 1/2. Up to ten windows are drawn, and the first that fits into the image is
+    returned. If none fits, the largest square in the centre is returned.
     """
     check_order("area_crop: area", *area)
     check_order("area_crop: aspect", *aspect)
@@ -88,8 +88,8 @@ def fitting(height: Side, width: Side, size: int) -> Place:
     """Check that a size x size window fits into an image, and return the image's height and width.
 
     Raises:
-        InputError: If the window does not fit. If the sizes are unknown in a graph, TensorFlow
-            raises an InvalidArgumentError when the image is read.
+        InputError: If the window does not fit. In a graph in which the sizes are unknown,
+            TensorFlow raises an InvalidArgumentError instead, when the image is read.
     """
     message = f"a crop of {size}x{size} does not fit into images of"
     if not _known(height, width):
@@ -102,7 +102,7 @@ def fitting(height: Side, width: Side, size: int) -> Place:
 
 
 def size_of(image: Image) -> Place:
-    """Return height and width of an image: ints if known before the image is read, else tensors."""
+    """Return height and width of an image: ints if its static shape is known, else tensors."""
     height, width = image.shape[:2]
     sizes = tf.shape(image)
     return sizes[0] if height is None else height, sizes[1] if width is None else width

@@ -33,8 +33,8 @@ def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
     """Average class probabilities of several networks, or of one network tested in several ways.
 
     Args:
-        members: Arrays (images, classes) for the same images in the same order. They may come
-            from a generator; only their sum is kept, in float64.
+        members: Arrays (images, classes) for the same images in the same order, or a generator of
+            such arrays. Only the sum of the arrays is kept in memory, in float64.
 
     Returns:
         Array (images, classes), float32.

@@ -25,7 +25,7 @@ class ViewsOf:
         ops: Preprocessing ops on single images that produce the network's input.
         statistics: Statistics of the training images, which some ops need.
         views: Function from `evaluation.views` that returns the positions of the views.
-        side: Shorter side in pixels to which images are resized; None to keep the ops' own resize.
+        side: Shorter side in pixels to which images are resized; None to resize as the ops say.
         size: Height and width of the views; not used if `views` is `whole`.
     """
 
@@ -69,11 +69,11 @@ class ViewsOf:
 
 
 def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
-    """Split preprocessing ops into those applied before views are cut and those applied to views.
+    """Split preprocessing ops into ops before the views are cut, and ops for each view.
 
-    Views are cut in place of the last `centre_crop`, or after the resize if there is none. If
-    `side` is not None or `entire` is True (each view is a whole image), only the resize applies to
-    the whole image, and every `centre_crop` is dropped.
+    By default, views are cut instead of the last `centre_crop`. If there is no `centre_crop`, they
+    are cut after the resize. If `side` is not None, or if `entire` is True (each view is a whole
+    image), the only op before the cut is the resize, and every `centre_crop` is dropped.
     """
     crops = [number for number, row in enumerate(rows) if row["op"] == "centre_crop"]
     resizes = [row for row in rows if row["op"] in RESIZES][:1]
@@ -86,7 +86,7 @@ def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
 
 
 def own_side(split: Split, rows: Rows) -> int | None:
-    """Return the images' shorter side in pixels, after any resize op; None if it may vary."""
+    """Return the shorter side of all images in pixels, after any resize op; None if it varies."""
     for row in rows:
         if row["op"] in RESIZES:
             return row["size"]

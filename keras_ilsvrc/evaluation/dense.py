@@ -21,8 +21,8 @@ class AnySizeGraph:
     Attributes:
         image: Input tensor of the graph.
         steps: Layer calls in order, each with the function to run in place of the layer.
-        over_windows: Whether the head is applied to every window of the feature maps. If so, the
-            scores of the windows are averaged before the last step.
+        over_windows: Whether the dense layers of the classifier are applied to every window of the
+            feature maps. If so, the scores of all windows are averaged before the last step.
     """
 
     image: Any
@@ -66,26 +66,26 @@ class FullyConvolutional(keras.Model):
 def fully_convolutional(model: keras.Model) -> FullyConvolutional:
     """Convert a classifier to a fully convolutional model that shares its weights.
 
-    A head of dense layers is applied to every window of the feature maps before it. A window has
-    the size of these maps in training, and neighbouring windows are one unit apart. So the first
-    dense layer acts as a convolution of that size, and later dense layers as 1x1 convolutions. The
-    scores of all windows are averaged before the softmax. In a head with global average pooling,
-    the pooling does the averaging. Dropout is inactive.
+    If the classifier begins with `Flatten`, its dense layers are applied to every window of the
+    last feature maps. A window is as large as these maps are in training, and neighbouring windows
+    are one unit apart. So the first dense layer acts as a convolution of that size, and later dense
+    layers act as 1x1 convolutions. The scores of all windows are averaged before the softmax. In a
+    classifier with global average pooling, the pooling does the averaging. Dropout is inactive.
 
-    Convolutions and pools keep their padding. A strided max pool with padding `same` keeps the
-    amounts of padding that it had at the training size, so that its windows do not move.
+    Convolutions and pools are padded as before. A strided max pool with padding `same` has the same
+    number of padding rows and columns as at the training size, so that its windows do not move.
 
     Args:
-        model: Functional model of one image (batch, height, width, channels) to (batch, classes)
-            or a dict with `predictions`. Its head begins with `Flatten` or
-            `GlobalAveragePooling2D`, and ends in a dense layer or an activation.
+        model: Functional model from one image (batch, height, width, channels) to (batch, classes)
+            or a dict with `predictions`. Its classifier begins with `Flatten` or
+            `GlobalAveragePooling2D`, and ends with a dense layer or an activation.
 
     Returns:
         Model that maps images (batch, height, width, channels) to (batch, classes), float32 if the
         output of `model` is. For images of the training size, both models return the same output.
 
     Raises:
-        InputError: If the model is not functional, or its head has another form.
+        InputError: If the model is not functional, or its classifier has another form.
     """
     if not functional(model):
         raise InputError(f"{model.name} is not a functional model; build it from keras.Input")
@@ -148,7 +148,7 @@ def _any_size(model: keras.Model) -> AnySizeGraph:
 
 
 def _anchored(call: Call) -> Callable[[Any], Any]:
-    """Return a max pooling function that always pads by the amounts needed at the training size."""
+    """Return a max pooling function that pads images of any size as those of the training size."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
         return pool

@@ -9,8 +9,9 @@ from keras_ilsvrc.errors import InputError
 def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
     """Return the share of images, in %, whose true class is not among the k most probable classes.
 
-    A class that ties with the true one counts as more probable, and an image with a non-finite
-    probability counts as wrong (not in the papers), so that a broken network cannot look good.
+    If another class is exactly as probable as the true one, it counts as more probable. An image
+    with a non-finite probability counts as wrong. These two rules are not in the papers; they
+    prevent a broken network from having a low error.
 
     Args:
         probabilities: Array (images, classes).
@@ -35,7 +36,7 @@ def confidence_interval(error: float, images: int, level: float = 0.95) -> tuple
     Args:
         error: Share of images that are wrong, in %.
         images: Number of images tested.
-        level: Confidence level: share of such intervals that contain the true error.
+        level: Confidence level: probability that such an interval contains the true error.
 
     Returns:
         Lower and upper end, in %.

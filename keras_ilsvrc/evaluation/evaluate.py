@@ -57,18 +57,20 @@ def evaluate(
         model: Model whose output is probabilities, or a dict with `predictions`.
         split: Images to evaluate on.
         rows: Preprocessing ops on single images that produce the network's input. The scales of
-            the protocol replace the size in the resize op, and the views the last centre crop.
+            the protocol replace the size in the resize op, and its views replace the last centre
+            crop.
         statistics: Statistics of the training images, which some ops need.
         protocol: Name of a protocol in `protocols.PROTOCOLS`.
-        batch_size: Maximum number of views per step, over all replicas. The views of an
-            image at one scale stay together, even if there are more than a replica's share.
+        batch_size: Maximum number of views per step, over all replicas. All views of an image at
+            one scale are in the same step, even if this exceeds the maximum.
         forward: Function that runs a model over batches, such as `training.forward.Forward`.
         scales: Shorter sides in pixels, used instead of the protocol's scales.
         progress: Function called after each step with the number of images done and the total.
 
     Raises:
         InputError: If the protocol is unknown, if there are no images, if a scale or an image is
-            too small, or if the protocol needs a fully convolutional form that the model lacks.
+            too small, or if the protocol evaluates whole images and the model cannot be converted
+            to a fully convolutional one.
     """
     passes = _inferences(model, split, rows, statistics, protocol, scales)
     count = _counter(progress, len(split) * sum(map(len, passes)))
@@ -127,7 +129,7 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 def _probabilities(
     inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
-    """Run the model on all images; return a row of probabilities per image, in split order."""
+    """Run the model on all images; return one row of probabilities per image, in their order."""
     model, split, rows, statistics, views, entire = inference
     images, done = 0, 0  # images per step, and images in all finished steps
 

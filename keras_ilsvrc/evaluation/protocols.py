@@ -8,10 +8,10 @@ from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, 
 
 # A scale (share, pixels) resizes the shorter side of an image to share * S + pixels, where S is the
 # shorter side after the resize of the preprocessing ops. `pixels` applies to crops of 224 pixels;
-# for other crop sizes, we multiply it by size / 224. If the scale is None, there is no further
-# resize: crops are taken from the image as it is before the last crop of the preprocessing ops.
+# for other crop sizes, we multiply it by size / 224. With the scale None, images are not resized
+# again: crops are taken from the image as it is before the last crop of the preprocessing ops.
 OWN = (None,)
-# S - 32, S and S + 32 pixels, as for VGG (arXiv:1409.1556, section 3.2).
+# The three shorter sides S - 32, S and S + 32 for VGG (arXiv:1409.1556, section 3.2).
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))
 # The five shorter sides for ResNet, where S is 256 (arXiv:1512.03385, section 3.4).
 FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))
@@ -69,7 +69,7 @@ def sides_of(
         protocol: Name of a protocol in `PROTOCOLS`.
         own: Shorter side S of the test images; None if it may vary.
         size: Side of the images that the network takes, in pixels.
-        scales: Shorter sides in pixels, which replace all of the protocol's own scales.
+        scales: Shorter sides in pixels, used instead of the protocol's scales.
 
     Returns:
         Pairs (pass, sides). The side None means that the preprocessing ops set the image size.

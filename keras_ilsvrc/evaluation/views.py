@@ -12,8 +12,8 @@ Rectangle = tuple[Any, Any, Any, Any]  # top, left, height, width, in pixels
 class View(NamedTuple):
     """Part of an image that a network sees: a rectangle, mirrored left to right if `flip` is True.
 
-    A rectangle that is larger or smaller than the views is later resized to their size, except in
-    `whole`.
+    If a rectangle does not have the size of the network's input, it is later resized to this size.
+    Rectangles from `whole` are not resized.
     """
 
     top: Any

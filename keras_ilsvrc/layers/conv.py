@@ -12,7 +12,7 @@ class Conv2D(keras.layers.Conv2D):
     the gradient with respect to the output. Its kernel is rotated by 180 degrees, and its input and
     output channels are exchanged. On a CPU, TensorFlow's own gradient operation is slower if there
     are many small feature maps (`keras-ilsvrc bench net resnet50 --against keras`). In all other
-    cases, and on GPUs and other backends, this layer computes the same as Keras' layer does.
+    cases, and on GPUs and other backends, this layer does the same as Keras' layer.
 
     Shape:
         (batch, height, width, channels), channels last, to (batch, height', width', filters).

@@ -16,9 +16,9 @@ from keras_ilsvrc.layers.residual import ResidualUnit
 class Call:
     """One call of a layer, a `keras.ops` operation or a nested model in a functional model.
 
-    A tensor that connects two calls is the same object as an output of one and as an input of the
-    other, also where a nested model begins or ends. Two calls of one nested model share no tensors
-    inside it.
+    A tensor that connects two calls is one object: an element of `outputs` of the first call and of
+    `inputs` of the second. This is also so at the beginning and end of a nested model. If a nested
+    model is called twice, each call has its own tensors inside.
 
     Attributes:
         name: Name of the layer, or of the operation without Keras' running number. Repeated names
@@ -56,15 +56,16 @@ def functional(layer: Any) -> bool:
 def output_of(model: keras.Model) -> Any:
     """Return the output tensor of a functional model, or the list or dict of its output tensors.
 
-    A `keras.Sequential` has no attribute `output` before its first call; its `outputs` are read.
+    A `keras.Sequential` has no attribute `output` before its first call, so this function reads
+    its `outputs`.
     """
     return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
 
 
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:
-    """Return a `Call` for a functional model, with one `Call` inside for each of its layer calls.
+    """Return a `Call` for a functional model; its `inside` has a `Call` for each layer call.
 
-    The calls are in topological order, one branch after another.
+    The calls inside are in topological order, one branch after another.
 
     Args:
         model: Model for which `functional` returns True.
@@ -106,8 +107,8 @@ def run_call(call: Call, tensors: dict[int, Any], run: Callable[..., Any] | None
     Args:
         call: One of the calls from `leaf_calls`.
         tensors: {`id` of a Keras tensor: its value}; updated in place.
-        run: Function to call instead of the call's own operation, with the same arguments; None for
-            the operation.
+        run: Function to run instead of the layer or operation of `call`, with the same arguments;
+            None to run the layer or operation itself.
     """
     args, kwargs = keras.tree.map_structure(lambda x: tensors.get(id(x), x), call.arguments)
     run = run or call.operation
@@ -151,7 +152,7 @@ def _nodes(model: keras.Model) -> list[Any]:
 
 
 def _behind(tensors: Any, given: set[int]) -> list[Any]:
-    """Return the Keras nodes that produced the tensors; skip tensors whose `id` is in `given`."""
+    """Return the Keras nodes that produced the tensors, except those whose `id` is in `given`."""
     histories = [x._keras_history for x in tensors if id(x) not in given]
     return [x.operation._inbound_nodes[x.node_index] for x in histories]
 

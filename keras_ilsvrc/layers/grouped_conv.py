@@ -15,7 +15,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     Shape:
         (batch, height, width, channels), channels last, to (batch, height', width', filters).
-        For channels first, this layer computes as Keras' layer does.
+        With channels first, this layer does the same as Keras' layer.
 
     Raises:
         ValueError: If `groups` does not divide the channels and the filters evenly.

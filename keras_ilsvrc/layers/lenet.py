@@ -21,16 +21,16 @@ def scaled_tanh(x):
 class TableConv2D(layers.Layer):
     """Convolution with a table that lists the input feature maps of each output feature map.
 
-    This is layer C3 of LeNet-5 (LeCun et al. 1998, table I). Each connection of an input map to an
-    output map has a kernel (60 in LeNet-5), and each output map has a bias. The kernels are copied
-    into one dense kernel that is zero elsewhere, so that a single convolution computes all maps.
+    This is layer C3 of LeNet-5 (LeCun et al. 1998, table I). Each connection from an input map to
+    an output map has a kernel (60 in LeNet-5), and each output map has a bias. To compute all maps
+    with a single convolution, the kernels are copied into one dense kernel that is zero elsewhere.
 
     Args:
         table: Indices of the input maps of each output map, for example `[[0, 1, 2], [1, 2, 3]]`.
         kernel_size: Height and width of every kernel, as a single number.
         activation: Activation function or name of a Keras activation; None for no activation.
-        kernel_initializer: Initializer of the kernels, each drawn with the fan-in of its own
-            output map.
+        kernel_initializer: Initializer of the kernels. The fan-in of a kernel depends on the number
+            of inputs of its output map.
         bias_initializer: Initializer of the biases.
 
     Shape:
@@ -96,11 +96,11 @@ class TableConv2D(layers.Layer):
         self.built = True
 
     def by_fan_in(self, initializer):
-        """Return an initializer that draws the kernels of each output map with its own fan-in."""
+        """Return an initializer that draws each kernel with the fan-in of its output map."""
 
         def draw(shape, dtype=None):
-            # The rows of the table differ in length. For each length n, draw a dense kernel
-            # with n input maps. A row of length n then uses its output map's part of this kernel.
+            # The rows of the table differ in length. For each length n, draw a dense kernel with n
+            # input maps. A row of length n then uses the part of this kernel for its output map.
             filters, counts = len(self.table), sorted({len(maps) for maps in self.table})
             dense = [initializer((*shape[:2], count, filters), dtype=dtype) for count in counts]
             dense = ops.reshape(ops.concatenate(dense, axis=2), (*shape[:2], -1))
@@ -235,9 +235,10 @@ class Subsampling2D(layers.Layer):
 class RadialBasis(layers.Layer):
     """Layer that returns the negative squared distances between its input and its fixed codes.
 
-    This is equation 7 of LeCun et al. 1998, y_i = sum_j (x_j - w_ij)^2, with the sign changed. The
-    largest output is therefore the best match, and the softmax of the outputs is the posterior of
-    equation 9 without its rubbish class. float16 and bfloat16 inputs are cast to float32.
+    This is equation 7 of LeCun et al. 1998, y_i = sum_j (x_j - w_ij)^2, with the sign changed. So
+    the largest output is the best match. The softmax of the outputs is the posterior probability in
+    equation 9, but without the paper's class for rubbish. float16 and bfloat16 inputs are cast to
+    float32.
 
     Args:
         codes: List of codes, one per output unit; a code has as many numbers as the input.

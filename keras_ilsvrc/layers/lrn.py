@@ -12,12 +12,13 @@ class LocalResponseNormalization(keras.layers.Layer):
     """Local response normalisation across adjacent channels.
 
     b_i = a_i / (k + alpha * sum_j a_j^2) ^ beta, where j runs over the `size` channels around i
-    (Krizhevsky et al. 2012, section 3.3). The sum is not divided by `size`: the alpha of Caffe,
-    PyTorch and ONNX is `size` times this alpha. float16 and bfloat16 inputs are cast to float32.
+    (Krizhevsky et al. 2012, section 3.3). Unlike in Caffe, PyTorch and ONNX, the sum is not divided
+    by `size`, so their alpha is `size` times this alpha. float16 and bfloat16 inputs are cast to
+    float32.
 
     Args:
         size: Number of channels in the sum (n in the paper), an odd number.
-        k: Constant added to the weighted sum; keeps the divisor above zero.
+        k: Constant added to the weighted sum, so that the divisor is above zero.
         alpha: Weight of the sum.
         beta: Exponent.
         groups: Number of equal groups of channels that are normalised separately; 2 for the two

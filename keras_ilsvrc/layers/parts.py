@@ -9,9 +9,9 @@ from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
-# Default initializer of all kernels: the Gaussian of He et al. (arXiv:1502.01852, section 2.2),
-# without truncation, unlike Keras' "he_normal". Biases start at zero. `training/initial.py` sets
-# the initial values that a paper gives for its own nets.
+# Default initializer of all kernels: the Gaussian of He et al. (arXiv:1502.01852, section 2.2). It
+# is not truncated, unlike Keras' "he_normal". Biases start at zero. If a paper gives initial values
+# for its own nets, `training/initial.py` sets them.
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_in", "distribution": "untruncated_normal"},
@@ -58,8 +58,8 @@ def pad(x, cell, padding, name, dtype=None):
 
     `padding` is `"half"` for kernel // 2 zeros on every side, a number for that many zeros on every
     side, `"ceil"` for as many zeros on the right and at the bottom as `overhang` returns, `"same"`
-    for TensorFlow's padding, or `"valid"` for none. Max pools of zero-padded inputs give the same
-    result as in Caffe and PyTorch if no input is negative, for example after a ReLU.
+    for TensorFlow's padding, or `"valid"` for none. If no input is negative, for example after a
+    ReLU, max pools of zero-padded inputs have the same result as in Caffe and PyTorch.
     """
     if padding in ("valid", "same") or cell.kernel == 1:
         return x, "same" if padding == "same" else "valid"
@@ -118,7 +118,7 @@ def conv(
 
 
 def normalise(x, batch_norm, activation, name, dtype=None):
-    """Apply batch normalisation, then the activation, to the output of the layer `name`."""
+    """Apply batch normalisation and an activation to the output of the layer called `name`."""
     x = layers.BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
     return layers.Activation(activation, dtype=dtype, name=f"{name}_relu")(x)
 
@@ -156,8 +156,9 @@ def chain(
             for no batch normalisation.
         strided: Padding of layers with a stride above 1. If None, convolutions are padded by half
             the kernel, as in Caffe, and pools as `strided_pool` says.
-        border: Padding of pools with stride 1: `"half"` to leave the padding out of averages, or 1
-            to count its zeros in averages of 3x3 windows, as Caffe and PyTorch do.
+        border: Padding of pools with stride 1. With `"half"`, averages are taken without the
+            padding. With 1, averages over 3x3 windows include the zeros of the padding, as in Caffe
+            and PyTorch.
         strided_pool: Padding of pools with a stride above 1; `"ceil"` is Caffe's rule.
     """
     for key, text in cells.items():
@@ -189,7 +190,7 @@ def column(x, table, pool_cell="maxpool3/2", activation="relu", lrn=None, paddin
             `"norm pool"` for layers named `norm1` and `pool1`, or a pool in the papers' notation.
         pool_cell: Pooling layers called `pool` in `table`, in the papers' notation.
         activation: Activation of every convolution.
-        lrn: Arguments of local response normalisation; None omits every `norm`.
+        lrn: Arguments of local response normalisation; None to leave out every `norm`.
         padding: {name of a convolution: padding}; the default is kernel // 2 on every side.
         ceil: Whether pools round the number of windows up, as Caffe does.
     """
@@ -219,7 +220,7 @@ def fully_connected_head(
 ):
     """Apply the fully connected layers of AlexNet and VGG: fc6, fc7 and fc8.
 
-    Dropout follows fc6 and fc7, or precedes them if `drop_first`.
+    Dropout follows fc6 and fc7; if `drop_first` is True, it comes before them.
     """
     x = layers.Flatten(name="flatten")(x)
     for number, width in enumerate(units, 6):

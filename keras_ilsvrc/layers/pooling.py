@@ -10,8 +10,8 @@ from keras_ilsvrc.layers.arguments import check, check_image
 def overhang(size, kernel, stride):
     """Return the number of zeros to append so that the pooling windows cover all `size` pixels.
 
-    By Caffe's rule, the number of windows is rounded up. If `size` is None, return the largest
-    number of zeros that can be needed.
+    By Caffe's rule, the number of windows is rounded up. If `size` is None (unknown), return the
+    number of zeros that is enough for any size.
     """
     return stride - 1 if size is None else -(size - kernel) % stride
 

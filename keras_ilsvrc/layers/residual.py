@@ -16,8 +16,8 @@ Order = namedtuple("Order", "before layer last after")
 
 # fmt: off
 # He et al. 2016, figure 4: the five orders of the layers in a unit. `before`: steps before each
-# convolution of F. `layer`: a convolution and the steps after it. `last`: the same for the last
-# convolution. `after`: steps after the addition.
+# convolution. `layer`: a convolution and the steps after it. `last`: the last convolution and the
+# steps after it. `after`: steps after the addition of the shortcut.
 FIGURE_4 = {
     "original":        Order("",        "conv bn relu", "conv bn",      "relu"),
     "bn_after_add":    Order("",        "conv bn relu", "conv",         "bn relu"),
@@ -54,8 +54,8 @@ VALID = {
 class ResidualUnit(layers.Layer):
     """Residual unit F(x) + h(x), where F is a stack of convolutions and h is the shortcut, if any.
 
-    If a pre-activation unit changes the size or the number of feature maps, its first BN and ReLU
-    come before the two paths split, so that the shortcut also receives their output (He et al.,
+    A pre-activation unit begins with BN and ReLU. If it changes the size or the number of feature
+    maps, these first BN and ReLU are applied to the input of both F and the shortcut (He et al.,
     arXiv:1603.05027, appendix).
 
     Args:
@@ -65,28 +65,28 @@ class ResidualUnit(layers.Layer):
             `"constant_0.5"`, `"constant_0.5_0.5"`, `"exclusive_gating"`, `"shortcut_gating"` or
             `"dropout"` (arXiv:1603.05027, table 1); `"keras"` as in Keras' ResNet50V2.
         order: `"original"`, `"bn_after_add"`, `"relu_before_add"`, `"relu_preact"` or
-            `"full_preact"` (He et al., arXiv:1603.05027, figure 4).
-        activated: Whether BN and ReLU have already been applied to the input, for example by the
-            stem. A pre-activation unit then omits its first BN and ReLU.
+            `"full_preact"`: order of convolutions, BN and ReLU (He et al., arXiv:1603.05027,
+            figure 4).
+        activated: Whether BN and ReLU have already been applied to the input, for example in the
+            layers before the first unit. If so, a pre-activation unit omits its first BN and ReLU.
         batch_norm: Momentum and epsilon of BN, as a dict, or None for convolutions with biases and
             no BN.
         use_bias: Which convolutions have a bias if the unit has BN: None for none, True for all,
             `"bare"` for those not directly followed by BN.
-        gate_bias: Initial bias of a gating shortcut's gate, b_g in arXiv:1603.05027, table 1.
+        gate_bias: Initial bias of the gate in a gating shortcut (b_g in arXiv:1603.05027, table 1).
         synchronized: Whether BN uses the statistics of all replicas (TensorFlow only).
         seed: Seed of the shortcut `"dropout"`.
         layer_configs: Changes to the configurations (`get_config()`) of layers inside the unit, by
-            layer name, for example `{"bn_1": {"trainable": False}}`. If attributes of these layers
-            are changed after the unit is built, the saved configuration of the unit includes them
-            here.
+            layer name, for example `{"bn_1": {"trainable": False}}`. `get_config()` of the unit
+            returns in this argument also the changes that were made after the unit was built.
 
     Shape:
         (batch, height, width, channels), channels last, to
         (batch, ceil(height / stride), ceil(width / stride), filters of the last convolution).
 
     Raises:
-        ValueError: If an argument is invalid, if the number of input maps is unknown, or if a
-            shortcut without weights would have to remove maps.
+        ValueError: If an argument is invalid, if the number of input maps is unknown, or if the
+            input has more maps than the output and the shortcut has no weights.
     """
 
     def __init__(

@@ -4,7 +4,8 @@ from keras import ops
 
 # fmt: off
 # He et al. 2016, table 1, as (factor of the shortcut h(x), factor of F(x)). The gate g is the
-# sigmoid of a 1x1 convolution of x. The table's "1x1 convolution" shortcut is `project` below.
+# sigmoid of a 1x1 convolution of x. The shortcut "1x1 convolution" in the same table is `project`
+# below.
 TABLE_1 = {
     "constant_0.5":     (0.5,       None),
     "constant_0.5_0.5": (0.5,       0.5),
@@ -16,7 +17,7 @@ TABLE_1 = {
 
 
 def no_shortcut(unit, x, target, stride):
-    """Return None, since the layers of a plain network have no shortcut."""
+    """Return None: the layers of a plain network have no shortcut."""
     return None
 
 
@@ -38,17 +39,17 @@ def project(unit, x, target, stride):
 
 
 def project_on_change(unit, x, target, stride):
-    """Apply shortcut option B: option C if size or number of maps changes, else the identity."""
+    """Apply shortcut option B: option C if the size or number of maps changes, else no layer."""
     return project(unit, x, target, stride) if unit.changes(x, target, stride) else x
 
 
 def project_new_maps(unit, x, target, stride):
-    """Apply the shortcut of Keras' ResNet50V2: option C for another number of maps, else A."""
+    """Apply the shortcut of Keras' ResNet50V2: option C if the number of maps changes, else A."""
     return (zero_pad if x.shape[-1] == target else project)(unit, x, target, stride)
 
 
-# Options A, B and C are from He et al. 2015, sections 3.3 and 4.1. The shortcuts of `TABLE_1` are
-# option A, to which the unit applies the factors of the table.
+# Options A, B and C are from He et al. 2015, sections 3.3 and 4.1. The shortcuts in `TABLE_1` begin
+# with option A; the unit then applies the factors in the table.
 SHORTCUTS = {
     "none": no_shortcut,
     "A": zero_pad,

@@ -1,4 +1,4 @@
-"""Look-up of nets by name. Imports only the standard library, so that listing nets is fast."""
+"""Look-up of networks by name. Only the standard library is imported, so that listing is fast."""
 
 import fnmatch
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def _split(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def siblings(name: str, key: str) -> dict[Any, str]:
-    """Return {value: name} for this net and all nets that differ from it only in one argument.
+    """Return this net and all nets that differ from it only in the argument `key`.
 
     Args:
         name: Name of the net, as in `info`. Variations in brackets apply to all returned nets.
@@ -63,6 +63,6 @@ def siblings(name: str, key: str) -> dict[Any, str]:
 
 
 def _rest(net: Net, key: str) -> tuple[Any, ...]:
-    """Return a comparison key that is the same for all nets that differ only in one argument."""
+    """Return facts that are equal for two nets if these differ at most in the argument `key`."""
     fixed = {k: value for k, value in net.vary({}).arguments.items() if k != key}
     return net.builder, net.paper, net.input_shape, dict(net.variations), fixed

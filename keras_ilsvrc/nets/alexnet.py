@@ -4,8 +4,8 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Krizhevsky et al. 2012, section 3.5 and figure 2. Columns: convolution, number of towers, layers
-# after its ReLU.
+# Convolutions of AlexNet (Krizhevsky et al. 2012, section 3.5 and figure 2). Columns: convolution,
+# number of towers, layers after its ReLU.
 SECTION_3_5 = {
     "conv1": ("conv11/4-96", 1, "norm pool"),
     "conv2": ("conv5-256",   2, "norm pool"),
@@ -13,7 +13,7 @@ SECTION_3_5 = {
     "conv4": ("conv3-384",   2, ""),
     "conv5": ("conv3-256",   2, "pool"),
 }
-# Caffe's bvlc_reference_caffenet, which pools before it normalises.
+# Convolutions of Caffe's bvlc_reference_caffenet, in which pooling comes before normalisation.
 CAFFENET_TABLE = {
     "conv1": ("conv11/4-96", 1, "pool norm"),
     "conv2": ("conv5-256",   2, "pool norm"),
@@ -21,7 +21,7 @@ CAFFENET_TABLE = {
     "conv4": ("conv3-384",   2, ""),
     "conv5": ("conv3-256",   2, "pool"),
 }
-# Krizhevsky 2014, arXiv:1404.5997: the model for one GPU, in torchvision's version.
+# Convolutions of the one-GPU model (Krizhevsky 2014, arXiv:1404.5997), in torchvision's version.
 ONE_WEIRD_TRICK_TABLE = {
     "conv1": ("conv11/4-64", 1, "pool"),
     "conv2": ("conv5-192",   1, "pool"),
@@ -29,8 +29,8 @@ ONE_WEIRD_TRICK_TABLE = {
     "conv4": ("conv3-256",   1, ""),
     "conv5": ("conv3-256",   1, "pool"),
 }
-# Krizhevsky et al. 2012, section 5: standard deviation of all kernels, and initial values of the
-# biases that do not start at zero.
+# Initial values in Krizhevsky et al. 2012, section 5: the standard deviation of all kernels, and
+# the biases that do not start at zero.
 INITIAL = {
     "kernel": ("normal", 0.01),
     "bias": {"conv2": 1.0, "conv4": 1.0, "conv5": 1.0, "fc6": 1.0, "fc7": 1.0},
@@ -42,7 +42,7 @@ LRN = {  # {value of the variation `lrn`: arguments of local response normalisat
     "all": SECTION_3_3,
     "tower": {**SECTION_3_3, "groups": 2},
     "none": None,
-    "caffe": CAFFE_LRN,  # of bvlc_alexnet
+    "caffe": CAFFE_LRN,  # as in Caffe's bvlc_alexnet
 }
 
 

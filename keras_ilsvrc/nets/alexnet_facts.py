@@ -12,7 +12,7 @@ ALEXNET = Family(
         "activation": Choice(("relu", "tanh", "sigmoid")),
         "pool": Choice(("3/2", "2/2")),
         "pool_kind": Choice(("max", "average")),  # "average" is not in the paper
-        "lrn": Choice(("all", "tower", "none", "caffe")),  # "caffe": constants of bvlc_alexnet
+        "lrn": Choice(("all", "tower", "none", "caffe")),  # "caffe": as in Caffe's bvlc_alexnet
         "dropout": Number(0.5, least=0, below=1),  # the paper uses only 0.5
         "groups": Choice((2, 1)),
         "conv1": Choice(("11/4", "7/2")),  # "7/2" is from ZFNet

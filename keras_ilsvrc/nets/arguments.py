@@ -26,7 +26,7 @@ def check_arguments(net: Net, include_top: bool, pooling: str | None, classes: A
 
 
 def check_weights(weights: Any, sha256: Any, preprocessing: bool, input_tensor: Any) -> None:
-    """Raise an InputError if `weights`, or an argument that depends on it, cannot be right."""
+    """Raise an InputError if `weights`, or an argument that depends on it, is not valid."""
     if weights is not None and (not isinstance(weights, str | PathLike) or weights == ""):
         raise InputError(
             f"weights is {weights!r}; expected the name of a source or the path of a file"
@@ -53,7 +53,8 @@ def check_shape(net: Net, include_top: bool, input_tensor: Any, input_shape: Any
         shape = _tensor_shape(input_tensor)
         if input_shape is not None and tuple(input_shape) != shape:
             raise InputError(
-                f"input_shape is {input_shape}, but the shape of input_tensor is {shape}"
+                f"input_shape is {input_shape}, but the shape of input_tensor is {shape}; leave "
+                "out input_shape"
             )
     shape = _as_shape(shape)
     if any(size is not None and size < net.minimum for size in shape[:2]):

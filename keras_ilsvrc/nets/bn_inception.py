@@ -3,8 +3,9 @@
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Ioffe and Szegedy 2015, figure 5. Modules without a 1x1 branch have stride 2, and no projection
-# after the pool. Columns: #1x1  #3x3 reduce  #3x3  double #3x3 reduce  double #3x3  pool  proj.
+# Ioffe and Szegedy 2015, figure 5: filters and pool of each module. Modules without a 1x1 branch
+# have stride 2, and no projection (1x1 convolution) after the pool.
+# Columns: #1x1  #3x3 reduce  #3x3  double #3x3 reduce  double #3x3  pool  proj.
 FIGURE_5 = {
     "3a": (64,   64,  64,  64,  96, "avg",  32),
     "3b": (64,   64,  96,  64,  96, "avg",  64),

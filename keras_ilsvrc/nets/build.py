@@ -39,29 +39,31 @@ def build(
 ) -> "keras.Model":
     """Return a network of the ImageNet challenge, exactly as published, as a functional model.
 
-    The arguments are those of `keras.applications`, with the same meaning. Kernels are initialised
-    He-normal and biases to zero. Inside a `tf.distribute` strategy with more than one replica,
-    batch normalisation is synchronized.
+    Arguments that also exist in `keras.applications` have the same meaning there. Kernels are
+    initialised from the He normal distribution, and biases with zero. Inside the scope of a
+    `tf.distribute` strategy with more than one replica, batch normalisation is synchronized.
 
     Args:
         net: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
         include_top: Whether to include the classifier; if not, the model returns feature maps.
-        weights: Name of published weights, one of `info(net).sources` or `"imagenet"` for the
-            recommended ones; or path of a file in any of the formats of `weights.read`, with its
-            folder (`./caffe`) if it has the name of a source. The variations and the input shape
-            that the weights need become the defaults. If `classes` differs from that of the file,
-            or `include_top` is False, all but the classifier is loaded.
-        input_tensor: Keras tensor to build on, in place of a new input.
-        input_shape: (height, width, channels), channels last; the published one if None. Height
-            and width may be None if no fully connected layer depends on them.
+        weights: Name of published weights, from `info(net).sources`; `"imagenet"` for the
+            recommended ones; or path of a file in one of the formats of `weights.read`. If a file
+            has the same name as published weights, include its folder in the path (`./caffe`). The
+            variations and the input shape that the weights need become the defaults. If the file
+            has another number of classes than `classes`, or if `include_top` is False, everything
+            but the classifier is loaded.
+        input_tensor: Keras tensor to use as the input, instead of a new `keras.Input`.
+        input_shape: (height, width, channels), channels last; None for the shape in the paper.
+            Height and width may be None if no fully connected layer depends on them.
         pooling: If `include_top` is False: `"avg"` or `"max"` pooling over height and width, or
             None to return the feature maps.
-        classes: Number of classes; the published one if None.
-        classifier_activation: Activation of the output `predictions`, which is float32 under every
-            dtype policy; None for logits.
-        name: Name of the model. If None, the name of the net, with brackets replaced by characters
-            that TensorFlow allows.
-        preprocessing: Whether the model preprocesses raw uint8 images as its weights need.
+        classes: Number of classes; None for the number in the paper.
+        classifier_activation: Activation of the output `predictions`, which is float32 also with
+            mixed precision; None for logits.
+        name: Name of the model. If None, the name of the net is used, with brackets replaced by
+            characters that TensorFlow allows.
+        preprocessing: Whether the model takes raw uint8 images, and begins with the preprocessing
+            that its weights need.
         sha256: SHA-256 that the file of weights must have, in hexadecimal digits.
         **variations: Variations of the net, as listed in `info(net).variations`.
 
@@ -147,7 +149,7 @@ def _model(
 def initial_values(net: Net) -> dict[str, Any] | None:
     """Return the initial values that the paper of a net gives, or None if it gives none.
 
-    They are a table for `training.initial.set_initial_values`.
+    `training.initial.set_initial_values` sets these values in a model.
     """
     return getattr(_module(net), "INITIAL", None)
 
@@ -183,7 +185,7 @@ def _pool(maps: Any, pooling: str) -> Any:
 
 
 def _source(tensor: Any) -> Any:
-    """Return the model input or inputs from which a Keras tensor is computed."""
+    """Return the Keras input, or list of inputs, from which a tensor is computed."""
     import keras
 
     inputs = keras.utils.get_source_inputs(tensor)

@@ -14,7 +14,8 @@ STAGES = (
     ("conv3-512 conv3-512", "maxpool2/2"),
 )
 # fmt: on
-BRANCH_AFTER = "conv3_2"  # the fourth convolution, where the authors measured gradients below 1e-7
+# The auxiliary branch follows this layer, where the authors measured gradients below 1e-7.
+BRANCH_AFTER = "conv3_2"
 # Initial values of the released net; biases that are not listed start at zero.
 INITIAL = {
     "kernel": ("normal", 0.01),

@@ -8,16 +8,16 @@ import keras
 class Deferred(keras.StatelessScope):
     """Scope that postpones the initial values of new variables until its end.
 
-    At its end, each variable gets the value that was last assigned to it in the scope. A variable
-    without such a value gets the value of its initializer. So no random values are
-    computed or kept in memory only to be replaced.
+    At the end of the scope, each variable gets the value that was last assigned to it in the scope.
+    If no value was assigned, the variable gets the value of its initializer. So no time and memory
+    are spent on random values that would be replaced at once.
     """
 
     def add_update(self, update: tuple[Any, Any]) -> None:
-        """Keep a value that was assigned to a variable as the variable's initial value.
+        """Make a value that was assigned to a variable the variable's initial value.
 
         Raises:
-            ValueError: If the variable was not made in the scope.
+            ValueError: If the variable was created before the scope.
         """
         variable, value = update
         if variable._initializer is None:

@@ -36,11 +36,12 @@ class Family:
         """Return a net of this family. Its name stays empty until `nets.table` sets it.
 
         Args:
-            parameters: Trainable parameters of the published net; None for a net of any depth.
+            parameters: Number of trainable parameters of the published net; None for a net whose
+                depth the user chooses.
             errors: Published top-1 and top-5 error in %, and the evaluation protocol.
-            departures: Departures of this net, in addition to the family's.
-            **arguments: Arguments of the builder, in addition to the family's. They fix variations
-                of the same name, so that users cannot choose these.
+            departures: Differences between this net and the paper, in addition to the family's.
+            **arguments: Arguments of the builder, in addition to the family's. If a variation has
+                the same name as one of these arguments, users cannot choose its value.
         """
         arguments = {**self.arguments, **arguments}
         own = {

@@ -9,7 +9,8 @@ from keras_ilsvrc.layers import LocalResponseNormalization, parts
 from keras_ilsvrc.nets.alexnet import CAFFE_LRN, SECTION_3_3
 
 # fmt: off
-# Szegedy et al. 2014, table 1. Columns: #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj.
+# Numbers of filters in each Inception module (Szegedy et al. 2014, table 1).
+# Columns: #1x1  #3x3 reduce  #3x3  #5x5 reduce  #5x5  pool proj.
 TABLE_1 = {
     "3a": (64,   96, 128,  16,  32,  32),
     "3b": (128, 128, 192,  32,  96,  64),
@@ -23,8 +24,10 @@ TABLE_1 = {
 }
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
-AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}  # Szegedy et al. 2014, section 5
-AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)  # in auxiliary classifiers (section 5)
+# Modules after which the auxiliary classifiers follow (Szegedy et al. 2014, section 5).
+AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}
+# Average pooling of 5x5 windows with stride 3, at the start of auxiliary classifiers (section 5).
+AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)
 # The paper gives no LRN constants (figure 3). The values are those of Krizhevsky et al. 2012, or of
 # Caffe's bvlc_googlenet.
 LRN = {"alexnet": SECTION_3_3, "caffe": CAFFE_LRN}
@@ -32,7 +35,7 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the 
 
 
 def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
-    """Apply an Inception module (figure 2b), without 1x1 reductions if `module` is "naive"."""
+    """Apply an Inception module (figure 2b). If `module` is "naive", leave out 1x1 reductions."""
     n1, n3_reduce, n3, n5_reduce, n5, proj = (max(1, round(n * width)) for n in TABLE_1[row])
     rows = (
         {"1x1": f"conv1-{n1}"},
@@ -67,7 +70,8 @@ def modules(x, classes, auxiliary, classifier, pool4="maxpool3/2", dropout=0.4, 
     """Apply GoogLeNet's Inception modules 3a to 5b and its classifiers.
 
     Returns:
-        The logits, in a dict if `auxiliary`; or the 7x7 feature maps of 5b if `classes` is None.
+        The logits, or the 7x7 feature maps of 5b if `classes` is None. If `auxiliary` is True, a
+        dict with the logits of each classifier.
     """
     logits = {}
     for row in TABLE_1:

@@ -21,7 +21,8 @@ STEM = {
     "pool5a": ("maxpool3/2",  "valid"),
 }
 # fmt: on
-FORMS = {  # (BN momentum, which the paper does not give; padding of average pools; dropout rate)
+# (BN momentum, padding of average pools, dropout rate). The paper gives no BN momentum.
+FORMS = {
     "tensorflow": (0.99, "half", 0.2),
     "torchvision": (0.9, 1, 0.5),
 }
@@ -46,7 +47,7 @@ def figure_5(x, name, projected, **options):
 
 
 def figure_6(x, name, maps, **options):
-    """Apply the Inception module for 17x17 maps; 1x7 and 7x1 kernels replace each 7x7 kernel."""
+    """Apply the Inception module for 17x17 maps, with 1x7 and 7x1 instead of 7x7 convolutions."""
     rows = (
         {"1x1": "conv1-192"},
         {"7x7_reduce": f"conv1-{maps}", "1x7": f"conv1x7-{maps}", "7x1": "conv7x1-192"},

@@ -5,8 +5,8 @@ from keras import layers
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import RadialBasis, Subsampling2D, TableConv2D, parts, scaled_tanh
 
-# LeCun et al. 1998, table I: connections (X) from feature maps of S2, one per row, to feature maps
-# of C3, one per column. The header has the last digit of each column's number.
+# LeCun et al. 1998, table I. An X connects a feature map of layer S2 (row) to one of layer C3
+# (column). The header has the last digit of each column's number.
 TABLE_1 = (
     # 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5
     "X . . . X X X . . X X X X . X X",

@@ -24,14 +24,15 @@ OWN = (".weights.h5", ".keras")  # suffixes of weight files that Keras writes
 def load_weights(model: "keras.Model", path: str | Path) -> None:
     """Load weights into a model from a file that Keras wrote for the same net.
 
-    The file is opened by the package's own reader first, which refuses links, bombs and code.
+    The package's own reader opens the file first. It refuses files that contain links to other
+    files, code, or data that expands to an excessive size.
 
     Args:
         model: Model of the same architecture as the one that was saved.
         path: Path of a `.weights.h5` or `.keras` file. Only the weights in it are read.
 
     Raises:
-        InputError: If the file is missing, damaged, from another net, or has values that are not
+        InputError: If the file is missing, damaged or from another net, or if a value is not
             finite.
     """
     check_exists(path, "weights")
@@ -41,7 +42,7 @@ def load_weights(model: "keras.Model", path: str | Path) -> None:
     try:
         _read(path, model.load_weights)
     except InputError:
-        check_shapes(path, shapes, model)  # its error says more
+        check_shapes(path, shapes, model)  # raises a more helpful error if the shapes do not fit
         raise
     _check_finite(path, model)
 
@@ -50,7 +51,7 @@ def shapes_in(path: str | Path) -> Shapes:
     """Return {name: shape} of the arrays in a file. The file is closed, so that Keras can open it.
 
     Raises:
-        InputError: If the file cannot be read, or is hostile.
+        InputError: If the file cannot be read, or its content is not safe to load.
     """
     from keras_ilsvrc.weights.readers import read
 
@@ -60,12 +61,12 @@ def shapes_in(path: str | Path) -> Shapes:
 def with_paths(tensors: "Tensors", model: "keras.Model") -> "Tensors":
     """Return the arrays of a file that Keras wrote, renamed to the weight paths of a model.
 
-    Keras names arrays after the classes and attributes of layers. To find the name of each weight,
-    the model is saved to a temporary file with weights replaced by their indices. Arrays that
-    belong to no weight are left out.
+    Keras names the arrays in a file after the classes and attributes of layers. To find the name of
+    each weight in the file, the model is saved to a temporary file in which each weight is replaced
+    by its index. Arrays that belong to no weight are left out.
 
     Args:
-        tensors: `Tensors` of the file.
+        tensors: Arrays of the file.
         model: Model of the same net, perhaps with other classes or without classifier.
     """
     import keras
@@ -93,8 +94,8 @@ def classes_in(shapes: Shapes, model: "keras.Model") -> int | None:
     """Return the number of classes in a weight file for one of this package's nets.
 
     Args:
-        shapes: Shapes by the paths of our weights.
-        model: Model of the same net with its classifier, which may have other classes.
+        shapes: Shapes of the arrays in the file, by the paths of the model's weights.
+        model: Model of the same net with a classifier, perhaps for another number of classes.
 
     Returns:
         None if the file has no classifier.
@@ -111,14 +112,14 @@ def check_shapes(
     classes: int | None = None,
     part: bool = False,
 ) -> None:
-    """Raise an InputError if the arrays in a file that Keras wrote are not those of a model.
+    """Raise an InputError if the arrays in a file that Keras wrote do not fit a model.
 
     Args:
         path: Path of the file, for messages.
         shapes: Shapes of the arrays in the file.
         model: Model of any kind.
-        classes: Number of classes of the file, if it may differ from that of the model.
-        part: Whether the model may have more arrays than the file, such as those of a classifier.
+        classes: Number of classes of the file, if the model may have another number.
+        part: Whether the file may lack some of the model's arrays, such as those of a classifier.
     """
     from keras_ilsvrc.weights.layouts import LAYOUTS, layout_of
 
@@ -136,11 +137,10 @@ def check_shapes(
     )
     extra, lacking = list(theirs - own), list(own - theirs)
     if extra or (lacking and not part):
-        odd = f"one has shape {extra[0]}" if extra else f"none has shape {lacking[0]}"
+        odd = f"shape {extra[0]} is extra" if extra else f"shape {lacking[0]} is missing"
         raise InputError(
-            f"{path}: has {theirs.total()} arrays, of which {odd}; they do not fit the "
-            f"{own.total()} of {model.name}; use weights of the same net, width, classes and input "
-            "size"
+            f"{path}: its {theirs.total()} arrays do not fit the {own.total()} of {model.name}: "
+            f"{odd}; use weights of the same net, width, classes and input size"
         )
 
 
@@ -160,11 +160,11 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
     if not zipfile.is_zipfile(path):
         size = Path(path).stat().st_size
-        raise InputError(f"{path}: damaged, or not a .keras file ({size} bytes)")
+        raise InputError(f"{path}: damaged, or not a .keras file ({size} bytes); use another file")
 
     import keras
 
-    # Register the custom classes of compiled models and of models with preprocessing layers.
+    # Importing these modules registers custom classes of compiled models and of preprocessing.
     names = ["training.constraints", "training.optimizers"]  # the latter imports the schedules
     names += ["data.preprocessing"] * (keras.backend.backend() == "tensorflow")
     for name in names:
@@ -179,7 +179,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
 
 def without_optimizer(model: "keras.Model") -> "keras.Model":
-    """Return a model with the same weights but no optimizer, to read or write weight files."""
+    """Return a model that shares the weights but has no optimizer, to handle weight files."""
     import keras
 
     return keras.Model(model.input, model.output, name=model.name)
@@ -203,7 +203,7 @@ def _read(path: str | Path, load: Callable[[str], Any]) -> Any:
     """Return `load(path)`. If loading fails, raise an InputError that names the file."""
     try:
         with warnings.catch_warnings():
-            # Turn Keras' warning that it skips weights into an error.
+            # Raise an error if Keras warns that it skips weights.
             warnings.filterwarnings("error", "Skipping nested container")
             return load(str(path))
     except Exception as error:

@@ -5,8 +5,8 @@ from keras import layers
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Each row is one mlpconv layer: a convolution, then 1x1 convolutions (cccp, cascaded cross-channel
-# pooling). The last 1x1 convolution has one feature map per class.
+# Each row is one mlpconv layer: a convolution, then 1x1 convolutions. The latter are called cccp,
+# for cascaded cross-channel pooling. The last one has one feature map per class.
 CIFAR10 = (
     {"conv1": "conv5-192", "cccp1": "conv1-160", "cccp2": "conv1-96",  "pool1": "maxpool3/2"},
     {"conv2": "conv5-192", "cccp3": "conv1-192", "cccp4": "conv1-192", "pool2": "maxpool3/2"},
@@ -21,13 +21,13 @@ IMAGENET = (
     {"conv4": "conv3-1024",  "cccp7": "conv1-1024", "cccp8": "conv1-{classes}"},
 )
 # fmt: on
-# Standard deviation of initial kernels: 0.05 for all layers of the released CIFAR-10 net. In the
-# released ImageNet net, it is 0.01 for conv1, conv3 and cccp8.
+# Initial kernels have standard deviation 0.05 in all layers, as in the released CIFAR-10 net. The
+# released ImageNet net has 0.01 in conv1, conv3 and cccp8.
 INITIAL = {"kernel": ("normal", 0.05), "bias": {}}
 
 
 def mlpconv(x, cells, classes):
-    """Apply an mlpconv layer, a convolution followed by 1x1 convolutions, and the pool after it."""
+    """Apply an mlpconv layer (a convolution, then 1x1 convolutions), and the pool after it."""
     for name, text in cells.items():
         if name.startswith("pool"):
             x = parts.pool(x, text, name, "ceil")
@@ -69,7 +69,7 @@ def nin_cifar10(image, classes, head, pool2):
         return x
     if head == "average":
         return average(x)
-    x = layers.Flatten(name="flatten")(x)  # dense head, as in section 4.6
+    x = layers.Flatten(name="flatten")(x)  # fully connected classifier, section 4.6 of the paper
     if head == "dense_dropout":
         x = layers.Dropout(0.5, name="drop3")(x)
     return parts.dense(x, classes, "logits")

@@ -1,6 +1,7 @@
-"""Functions that find, recognise, check and load weights of a net, given by source or path.
+"""Functions that find, recognise, check and load weights of a net.
 
-Keras is imported only when weights are set.
+Users give the name of published weights (a source), or the path of a file. Keras is imported only
+when weights are set.
 """
 
 import logging
@@ -31,7 +32,7 @@ log = logging.getLogger("keras_ilsvrc")
 
 
 class OtherClasses(InputError):
-    """Error about a file without a classifier, or whose classifier has other classes.
+    """Error about a weight file that lacks a classifier or has another number of classes.
 
     Attributes:
         classes: Number of classes of the file; None if it has no classifier.
@@ -51,9 +52,9 @@ class Found:
         tensors: The arrays of the file.
         by_keras: Whether Keras wrote the file for a net of this package.
         layout: Name of the layout of the arrays, one of `LAYOUTS`.
-        source: Published weights that the file contains; None for a file of this package.
-        classes: Number of classes of a recognised file; None if it has no classifier.
-        misfit: Why the file fits no source and must not be loaded; empty if it fits.
+        source: Published weights that the file contains; None if this package wrote the file.
+        classes: Number of classes of a recognised file; None if the file has no classifier.
+        misfit: Reason why the file fits no source and must not be loaded; empty if it fits one.
     """
 
     path: Path
@@ -66,9 +67,10 @@ class Found:
 
 
 def find_source(net: str, weights: str | Path) -> Source | None:
-    """Return the source that `weights` names, or None if it is the path of a file.
+    """Return the source that `weights` names, or None if `weights` is the path of a file.
 
-    A file with the name of a source needs a path with a folder, for example `./caffe`.
+    If a file has the same name as a source, its path must include the folder, for example
+    `./caffe`.
 
     Raises:
         InputError: If `weights` is neither the name of a source for this net nor a file.
@@ -83,12 +85,12 @@ def find_source(net: str, weights: str | Path) -> Source | None:
 
 
 def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
-    """Open and recognise the file of weights for a net. Its values are not read.
+    """Open a weight file for a net, and recognise its source. The values are not read yet.
 
     Args:
         net: The net.
         weights: Name of a source, whose file is downloaded if needed, or path of a file.
-        sha256: SHA-256 that the file must have; None to check only that of a source.
+        sha256: SHA-256 that the file must have. If None, it is checked only for a source.
 
     Raises:
         InputError: If the file cannot be obtained or read, or does not contain weights of this net.
@@ -124,14 +126,16 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
         source: Source that the user named; None if the user gave a path.
 
     Raises:
-        InputError: If the file is that of another net with the same names and shapes, or does not
-            fit the source that the user named.
+        InputError: If the file belongs to another net whose tensors have the same names and
+            shapes, or if it does not fit the source that the user named.
     """
     from keras_ilsvrc.weights.recognise import identified
 
     path, own = found.path, [match for match in matches if match.source.net == name]
     if source and source not in (match.source for match in own):
-        raise InputError(f"{path}: its tensors are not those of the {source.name} weights")
+        raise InputError(
+            f"{path}: its tensors are not those of the {source.name} weights; use another source"
+        )
     known = source or identified(found.tensors, matches)
     if known and known.net != name:
         raise InputError(
@@ -143,10 +147,10 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
     if known:
         log.info("%s: %s weights of %s", path, label, name)
     else:
-        line = "%s: laid out as %s's weights of %s; its preprocessing is assumed"
+        line = "%s: has the layout of %s's weights of %s, whose preprocessing is assumed"
         nets = dict.fromkeys(match.source.net for match in matches)
         if len(nets) > 1:
-            log.warning(f"{line}, and it fits {', '.join(nets)} alike", path, label, name)
+            log.warning(f"{line}; the file fits several nets: {', '.join(nets)}", path, label, name)
         else:
             log.info(line, path, label, name)
     return replace(found, layout=match.source.layout, source=match.source, classes=match.classes)
@@ -155,10 +159,10 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
 def _misfit(
     found: Found, name: str, matches: "list[Match]", source: Source | None, classes: int
 ) -> Found:
-    """Return a file that fits no source, with the nearest one, so that errors can name tensors.
+    """Add the nearest source to a file that fits no source, so that errors can name tensors.
 
     Raises:
-        InputError: If the file is that of another net, or most names are unknown.
+        InputError: If the file belongs to another net, or if most names of tensors are unknown.
     """
     from keras_ilsvrc.weights.recognise import closest
 
@@ -180,7 +184,7 @@ def _misfit(
 
 
 def options_for(found: Found | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the variations of a net that its weights need with those that the user gave.
+    """Return the variations of a net that the user gave, and those that its weights need.
 
     Raises:
         InputError: If the user gave a variation that contradicts the weights.
@@ -204,16 +208,16 @@ def load(
     chosen: bool,
     skip: Collection[str] = (),
 ) -> None:
-    """Set the weights of a model. A classifier that does not fit may be left out.
+    """Set the weights of a model from a file, and record the source in the model.
 
-    The model records the source.
+    If the user chose another number of classes, the classifier of the file is left out.
 
     Args:
         model: Model of the net.
         found: The file.
-        classes: Number of classes of the model; None if it has no classifier.
-        chosen: Whether the user chose this number, so that a file with another number is accepted.
-        skip: Paths of weights that keep their values, whatever is in the file.
+        classes: Number of classes of the model; None if the model has no classifier.
+        chosen: Whether the user chose this number. If so, a file with another number is accepted.
+        skip: Paths of weights of the model that are not loaded from the file.
 
     Raises:
         InputError: If the file does not fit. The weights of the model are then unchanged.
@@ -253,7 +257,7 @@ def _check_classes(
 ) -> None:
     """Raise an InputError if the classifier of a file does not fit and may not be left out.
 
-    `dense` says whether the dense layers before the classifier are in the file, or skipped.
+    `dense` is True if the dense layers before the classifier are in the file, or are not loaded.
     """
     path = found.path
     has = "no classifier" if stored is None else f"a classifier of {stored} classes"

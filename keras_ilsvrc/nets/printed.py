@@ -1,4 +1,4 @@
-"""Values that papers print about their nets. Imports only the standard library."""
+"""Classes for values that papers print about their nets. Imports only the standard library."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,11 +9,12 @@ class Line(NamedTuple):
 
     Attributes:
         label: Name of the value in the paper.
-        quantity: `size`, `cells`, or a count: `parameters`, `units`, `connections`, `macs`.
-        layers: Name of the layer, or prefix of layers `<layers>_*` and `<layers>/*`; empty for the
-            whole net.
+        quantity: `size` (of feature maps), `cells` (convolutions in the paper's notation), or one
+            of the counts `parameters`, `units`, `connections` and `macs`.
+        layers: Name of a layer, or common prefix of several: `conv4` stands for `conv4_*` and
+            `conv4/*`. Empty for the whole net.
         printed: Value as printed; K, M and G after a number are powers of `Printed.thousand`.
-        why: Reason for the difference if the built net has a different value.
+        why: Reason for the difference, if the built net has another value.
     """
 
     label: str
@@ -24,7 +25,13 @@ class Line(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """Table printed in a paper. `lines` returns its values, in which K stands for `thousand`."""
+    """Table printed in a paper.
+
+    Attributes:
+        title: Place of the table in the paper.
+        lines: Function that returns the values in the table.
+        thousand: Value of K in the table, 1000 or 1024.
+    """
 
     title: str
     lines: Callable[[], list[Line]]

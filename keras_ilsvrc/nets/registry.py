@@ -11,7 +11,7 @@ from keras_ilsvrc.terminal.notebook import facts_table
 if TYPE_CHECKING:
     from keras_ilsvrc.weights.sources.source import Source
 
-# Facts that are true only for the net exactly as published; they are None if the net is varied.
+# Facts that hold only for the net exactly as published. For a varied net, they are None.
 MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
 
 
@@ -32,18 +32,18 @@ class Net:
         top5_error: Published top-5 error of a single net in %; None if the paper gives none.
         protocol: Evaluation protocol of the published errors.
         variations: Keywords of `build` that change the published net, with their valid values.
-        varied: Chosen variations that differ from the published net; empty for the published net.
+        varied: Variations in which this net differs from the published net; empty if published.
         departures: Differences between this implementation and the paper.
-        place: Rank in the challenge; for nets that were not entries, another fact.
+        place: Rank in the challenge, or another fact if the net did not enter it.
         news: What was new in the paper, in three lines.
         builder: Module and function that build the net, as "module:function".
         arguments: Keyword arguments of the builder.
-        space: What a search varies by default, in addition to the training: {name of a variation,
-            or of an argument in which nets of the paper differ: values}. Values are a list, or a
-            tuple of the least and the greatest number.
+        space: Default search space of `hypermodel`, in addition to settings of the training. A key
+            is the name of a variation, or of an argument in which nets of the paper differ. A value
+            is a list of values, or a tuple of the least and the greatest number.
         fixed_size: Whether the classifier needs a fixed image size, because a fully connected layer
-            depends on it. If this is so only for some values of a variation, a mapping from the
-            name of the variation to these values.
+            depends on it. If only some values of a variation need a fixed size, a mapping
+            {variation: these values}.
     """
 
     name: str
@@ -68,19 +68,19 @@ class Net:
 
     @property
     def published(self) -> bool:
-        """Whether this is a net of the paper, without variations and with a published depth."""
+        """Whether this is a net of the paper: it has no variations, and a depth from the paper."""
         return not self.varied and self.parameters is not None
 
     @property
     def needs_size(self) -> bool:
-        """Whether the classifier, with the variations of this net, needs a fixed image size."""
+        """Whether the classifier of this net, with its variations, needs a fixed image size."""
         if isinstance(self.fixed_size, bool):
             return self.fixed_size
         return any(self.arguments.get(key) in values for key, values in self.fixed_size.items())
 
     @property
     def sources(self) -> "dict[str, Source]":
-        """Published weights of the net by their name in `build`; "imagenet" is the recommended."""
+        """Published weights of the net, by name; "imagenet" stands for the recommended ones."""
         from keras_ilsvrc.weights.sources import sources_of
 
         return sources_of(self.name.partition("[")[0])

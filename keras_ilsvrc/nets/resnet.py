@@ -9,8 +9,8 @@ from keras_ilsvrc.layers import ResidualUnit, parts
 from keras_ilsvrc.layers.residual import FIGURE_4, PUBLISHED_GATE
 
 # fmt: off
-# He et al. 2015, table 1: kind of unit, and number of units in conv2_x to conv5_x, by depth. Depth
-# 200 is from He et al. 2016.
+# He et al. 2015, table 1: for each depth, the kind of unit, and the number of units in each of the
+# stages conv2_x to conv5_x. Depth 200 is from He et al. 2016.
 TABLE_1 = {
     18:  ("basic",      (2,  2,  2, 2)),
     34:  ("basic",      (3,  4,  6, 3)),
@@ -19,18 +19,18 @@ TABLE_1 = {
     152: ("bottleneck", (3,  8, 36, 3)),
     200: ("bottleneck", (3, 24, 36, 3)),
 }
-# He et al. 2015, figure 5: convolutions of a unit. `Variant` chooses one of the two bottlenecks.
+# He et al. 2015, figure 5: convolutions of a unit. A `Variant` says which bottleneck it uses.
 UNITS = {
     "basic":           "conv3/{stride}-{maps} conv3-{maps}",
     "bottleneck":      "conv1/{stride}-{maps} conv3-{maps} conv1-{wide}",
     "bottleneck_3x3":  "conv1-{maps} conv3/{stride}-{maps} conv1-{wide}",
 }
 IMAGENET_MAPS = (64, 128, 256, 512)
-CIFAR_MAPS = (16, 32, 64)  # He et al. 2015, section 4.2
+CIFAR_MAPS = (16, 32, 64)  # in the three stages of nets for CIFAR-10 (He et al. 2015, section 4.2)
 # fmt: on
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # epsilon as in Caffe; the papers give no momentum
 KERAS_BATCH_NORM = {"momentum": 0.99, "epsilon": 1.001e-5}
-# He et al. 2015, section 3.4: initial weights as in equation 10 of arXiv:1502.01852.
+# He et al. 2015, section 3.4: initial weights are drawn as in equation 10 of arXiv:1502.01852.
 INITIAL = {"kernel": ("he",), "bias": {}}
 
 
@@ -56,7 +56,7 @@ FORMS = {
 
 
 def stages(x, unit, counts, maps, variant, unit_options):
-    """Apply all stages of residual units, conv2_x and so on; the map size halves between stages."""
+    """Apply all stages of residual units, conv2_x and so on. The map size halves between stages."""
     order, norm = unit_options["order"], unit_options["batch_norm"]
     for stage, (count, filters) in enumerate(zip(counts, maps), 2):
         last = stage == len(counts) + 1
@@ -72,7 +72,7 @@ def stages(x, unit, counts, maps, variant, unit_options):
                 **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
-    for step in FIGURE_4[order].before.split():  # pre-activation: BN and ReLU before the head
+    for step in FIGURE_4[order].before.split():  # pre-activation: BN and ReLU end the last stage
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
         elif norm:

@@ -21,7 +21,7 @@ ON_CIFAR: dict[str, Any] = {
     "minimum": 4,
     "classes": 10,
     "place": "not an entry: for CIFAR-10",
-    # Nets of 1001 and 1202 layers take days.
+    # Depths to search. Nets of 1001 and 1202 layers are left out, since training takes days.
     "space": {**RESNET.space, "depth": [20, 32, 44, 56, 110]},
 }
 BASIC = {"unit": "basic"}
@@ -53,7 +53,7 @@ V2_CIFAR_ANY_DEPTH = replace(
     variations={"depth": Number(None, least=11, whole=True), **V2.variations},
 )
 
-# arXiv:1512.03385, table 6: parameters by depth; section 4.2: map sizes.
+# Values printed in arXiv:1512.03385: parameters by depth (table 6), and map sizes (section 4.2).
 TABLE_6 = {20: "0.27M", 32: "0.46M", 44: "0.66M", 56: "0.85M", 110: "1.7M", 1202: "19.4M"}
 SIZES = {"conv2": 32, "conv3": 16, "conv4": 8}
 

@@ -52,7 +52,7 @@ RESNET = Family(
         "showed the degradation problem: deeper plain nets have a higher training error",
     ),
 )
-# "half" is from the nets of MXNet's Gluon: pool1 is padded by 1.
+# pool1="half" pads pool1 by 1, as in the nets of MXNet's Gluon.
 AUTHORS = replace(RESNET, variations={**RESNET.variations, "pool1": Choice(("ceil", "half"))})
 PLAIN = replace(
     RESNET,
@@ -110,7 +110,8 @@ V2_KERAS = replace(
     ),
 )
 
-# arXiv:1512.03385, table 1: FLOPs by depth (multiply-adds), and the map size of each stage.
+# Values printed in arXiv:1512.03385, table 1: FLOPs (multiply-adds) by depth, and the map size of
+# each stage.
 TABLE_1 = {18: "1.8G", 34: "3.6G", 50: "3.8G", 101: "7.6G", 152: "11.3G"}
 SIZES = {"conv1": 112, "conv2": 56, "conv3": 28, "conv4": 14, "conv5": 7}
 

@@ -21,7 +21,7 @@ PAPERS = (
 )
 _FACTS = [import_module(f"keras_ilsvrc.nets.{paper}_facts") for paper in PAPERS]
 NETS = {name: replace(net, name=name) for facts in _FACTS for name, net in facts.NETS.items()}
-# {name of a net: table printed in its paper}, for comparison with the built net.
+# {name of a net: table printed in its paper}, to compare the table with the built net.
 PRINTED: dict[str, Printed] = {}
 for _facts in _FACTS:
     PRINTED |= getattr(_facts, "PRINTED", {})

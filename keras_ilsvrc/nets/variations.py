@@ -1,6 +1,6 @@
-"""Variations of a net, and the parser of net names that contain variations.
+"""Variations: options of `build` for choices that a paper compares.
 
-Imports only the standard library.
+Also parses the names of varied nets. Imports only the standard library.
 """
 
 import re
@@ -21,7 +21,7 @@ class Choice:
         return self.values[0]
 
     def with_default(self, value: Any) -> "Choice":
-        """Return a copy of this choice whose published value, and so its default, is `value`."""
+        """Return a copy of this choice with `value` as the published value and default."""
         return replace(self, values=(value, *(x for x in self.values if x != value)))
 
     def __contains__(self, value: object) -> bool:

@@ -3,8 +3,8 @@
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 
 # fmt: off
-# Simonyan and Zisserman 2014, table 1, in its notation conv<kernel>-<filters>. A max pool follows
-# every stage.
+# Convolutions of each net by stage (Simonyan and Zisserman 2014, table 1), in the table's notation
+# conv<kernel>-<filters>. A max pool follows every stage.
 TABLE_1 = {
     "A": ("conv3-64", "conv3-128", "conv3-256 conv3-256",
           "conv3-512 conv3-512", "conv3-512 conv3-512"),
@@ -18,11 +18,12 @@ TABLE_1 = {
           "conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512"),
     "E": ("conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv3-256 conv3-256",
           "conv3-512 conv3-512 conv3-512 conv3-512", "conv3-512 conv3-512 conv3-512 conv3-512"),
-    # Section 4.1 of the paper: net B with one 5x5 convolution for each pair of 3x3 convolutions.
+    # Section 4.1 of the paper: net B with one 5x5 convolution instead of each pair of 3x3
+    # convolutions.
     "B-5x5": ("conv5-64", "conv5-128", "conv5-256", "conv5-512", "conv5-512"),
 }
 # fmt: on
-# Section 2.1 of the VGG paper takes its LRN constants from Krizhevsky et al. 2012.
+# The VGG paper (section 2.1) uses the LRN constants of Krizhevsky et al. 2012.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # from torchvision; not in the paper
 # Section 3.1 of the paper: initial kernels have variance 1e-2, a standard deviation of 0.1.

@@ -33,7 +33,8 @@ VGG_BN = replace(
     place="not an entry: torchvision's version of VGG, second in 2014",
 )
 
-# Simonyan and Zisserman 2014: column in table 1, and millions of parameters in table 2.
+# For each net, its column in table 1 of Simonyan and Zisserman 2014, and the millions of parameters
+# in table 2.
 TABLES = {
     "vgg11": ("A", 133),
     "vgg11_lrn": ("A-LRN", 133),
@@ -64,7 +65,7 @@ NETS = {
 
 
 def _lines(column: str, millions: int) -> list[Line]:
-    from keras_ilsvrc.nets.vgg import TABLE_1  # here, since it imports Keras
+    from keras_ilsvrc.nets.vgg import TABLE_1  # imported only when needed, since it imports Keras
 
     lines = [
         Line(f"conv{stage}", "cells", f"conv{stage}", row.replace(" LRN", ""))

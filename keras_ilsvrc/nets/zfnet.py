@@ -3,8 +3,8 @@
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Zeiler and Fergus 2013, figure 3. Columns: convolution, number of towers (always 1), layers after
-# its ReLU. The strides of conv1 and conv2 are 2.
+# Convolutions of ZFNet (Zeiler and Fergus 2013, figure 3). Columns: convolution, number of towers
+# (always 1), layers after its ReLU. The strides of conv1 and conv2 are 2.
 FIGURE_3 = {
     "conv1": ("conv7/2-96",  1, "pool norm"),
     "conv2": ("conv5/2-256", 1, "pool norm"),

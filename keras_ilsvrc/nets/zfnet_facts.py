@@ -22,9 +22,9 @@ ZFNET = Family(
 ZFNET_ONNX = replace(
     ZFNET,
     paper="Zeiler and Fergus, arXiv:1311.2901, in the ONNX model zoo's version",
-    # The model zoo's file was made from zfnet512/predict_net.pbtxt of facebookarchive/models, whose
-    # pool5 has kernel 2 and stride 2. The LRN in that file has bias 2 and alpha 5e-4. ONNX divides
-    # alpha by the 5 channels of the sum, so that alpha is 1e-4 in our definition.
+    # The file in the model zoo was made from zfnet512/predict_net.pbtxt of facebookarchive/models.
+    # There, pool5 has kernel 2 and stride 2, and LRN has bias 2 and alpha 5e-4. ONNX divides alpha
+    # by the 5 channels of the sum, so alpha is 1e-4 in our definition.
     minimum=33,
     departures=(
         "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 2x2 windows in "

@@ -107,7 +107,7 @@ def test_the_file_name_tells_nets_with_the_same_tensors_apart(file, caplog):
     assert "which of the 2 networks the file is for" in shown
     assert find(info("caffenet"), path).source.net == "caffenet"
     (warning,) = [one for one in caplog.records if one.levelno == logging.WARNING]
-    assert "it fits alexnet, caffenet alike" in warning.getMessage()
+    assert "fits several nets: alexnet, caffenet" in warning.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,8 @@ def test_the_file_name_tells_sources_apart(net, shapes, name, source, file, capl
     assert (found.source.name, found.source.file) == (source, name)
     assert f"{name}: {source} weights of {net}" in caplog.text
     find(info(net), file("mine.pth", shapes))
-    assert (
-        f"mine.pth: laid out as torchvision's weights of {net}; its preprocessing is assumed"
-        in (caplog.text)
-    )
+    line = f"has the layout of torchvision's weights of {net}, whose preprocessing is assumed"
+    assert f"mine.pth: {line}" in caplog.text
 
 
 def test_the_sha256_tells_whose_a_file_is(values, tmp_path, monkeypatch, caplog):
