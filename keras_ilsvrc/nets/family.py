@@ -10,7 +10,24 @@ from keras_ilsvrc.nets.variations import Variation
 
 @dataclass(frozen=True)
 class Family:
-    """Facts that several nets of one paper share; `Net` documents the attributes."""
+    """Facts that several nets of one paper share. They are attributes of each `Net` too.
+
+    Attributes:
+        paper: Authors and reference of the paper.
+        year: Year of the paper.
+        builder: Module and function that build the nets, as "module:function".
+        variations: Keywords of `build` that change the published nets, with their valid values.
+        input_shape: Height, width and channels of the published nets.
+        minimum: Smallest height and width for which the nets can be built.
+        classes: Number of classes of the published nets.
+        fixed_size: Whether a fully connected layer needs a fixed image size; if only some values of
+            a variation need it, a mapping {variation: these values}.
+        arguments: Keyword arguments of the builder.
+        space: What a hypermodel searches: {variation: a list of values, or (least, greatest)}.
+        departures: Differences between our nets and the paper.
+        place: Rank in the challenge, or another fact if the nets did not enter it.
+        news: What was new in the paper, in three lines.
+    """
 
     paper: str
     year: int

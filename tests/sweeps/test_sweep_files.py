@@ -49,18 +49,18 @@ WRONG_RANGES = [
     ("build.shortcut", ["choice", "A", "B"], "has no value for this key, so there is no trial 0;"),
     (RATE, ["log", 0.1, 1], 'is not a number; expected a choice, or ["scale", least, greatest]'),
     ("net", ["scale", 0.1, 1], "scale needs a number or a list of [step, rate] in the recipe"),
-    ("seed", ["int", 0, 3], "a sweep sets this key itself; leave it out"),
-    ("data", ["choice", 1], "a sweep sets this key itself; leave it out"),
-    ("data.test", ["choice", "test"], "a sweep sets this key itself; leave it out"),
-    ("data.validation", ["choice", "test"], "a sweep sets this key itself; leave it out"),
-    ("expect.top1_error", ["linear", 0, 1], "a sweep sets this key itself; leave it out"),
+    ("seed", ["int", 0, 3], "a sweep cannot vary this key; leave it out"),
+    ("data", ["choice", 1], "a sweep cannot vary this key; leave it out"),
+    ("data.test", ["choice", "test"], "a sweep cannot vary this key; leave it out"),
+    ("data.validation", ["choice", "test"], "a sweep cannot vary this key; leave it out"),
+    ("expect.top1_error", ["linear", 0, 1], "a sweep cannot vary this key; leave it out"),
 ]
 
 # (other lines of the table, end of the line about it)
 WRONG_TABLES = [
     ({"trials": 0}, "trials is 0; it should be greater than 0"),
-    ({"trials": None}, "trials: missing; random search needs a number of trials"),
-    ({"trials": None, "tuner": "bayesian"}, "bayesian search needs a number of trials"),
+    ({"trials": None}, "trials: missing; the tuner random needs it"),
+    ({"trials": None, "tuner": "bayesian"}, "the tuner bayesian needs it"),
     ({"trials": 2.5}, "trials is 2.5; it should be a valid integer"),
     ({"trails": 3}, "trails: unknown key; did you mean 'trials' or 'trial_minutes'?"),
     ({"trial_minutes": 0}, "trial_minutes is 0; it should be greater than 0"),
@@ -69,7 +69,7 @@ WRONG_TABLES = [
     ({"max_model_size": 0}, "max_model_size is 0; it should be greater than 0"),
     ({"seed": -1}, "seed is -1; it should be greater than or equal to 0"),
     ({"tuner": "evolution"}, "it should be 'random', 'bayesian', 'hyperband' or 'grid'"),
-    ({"tuner": "hyperband"}, "max_epochs: missing; hyperband needs it"),
+    ({"tuner": "hyperband"}, "max_epochs: missing; the tuner hyperband needs it"),
     ({"tuner": "hyperband", "max_epochs": 1}, "max_epochs is 1; it should be greater than or "),
     (
         {"tuner": "hyperband", "max_epochs": 4, "objective": "top1_error"},
