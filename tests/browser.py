@@ -1,4 +1,4 @@
-"""A real browser, driven over its DevTools pipe; nothing but the standard library."""
+"""Driver of a real browser over its DevTools pipe; uses only the standard library."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Many small cases in one test: fixtures take longer than the cases do."""
+"""Helper that runs many small cases in one test, because fixtures are slower than the cases."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Commands as a person types them, from `main` on, in this process."""
+"""Helper that runs commands in this process, from `main` on, as a user would type them."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Random damage of files, the same on every run."""
+"""Random damage to files, the same in every test run."""
 
 import numpy as np
 

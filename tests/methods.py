@@ -1,4 +1,4 @@
-"""What papers say of training, testing and visualising: tests/paper/methods."""
+"""Reader of tests/paper/methods: what papers say about training, testing and visualising."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The numbers in tests/paper."""
+"""Reader of the numbers in tests/paper."""
 
 import tomllib
 from pathlib import Path

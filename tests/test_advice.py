@@ -1,4 +1,4 @@
-"""What the page suggests to try next: each rule at its threshold, and what it is given."""
+"""Tests of the report's advice on what to try next: each rule at its threshold."""
 
 import dataclasses
 from types import SimpleNamespace

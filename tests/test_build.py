@@ -1,4 +1,4 @@
-"""What `build` says to arguments of the wrong kind."""
+"""Tests of `build` with arguments of the wrong type."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The face of the package: what it costs to import, what it says when it is used wrongly."""
+"""Tests of the package's public names: the cost of their import, and errors for wrong use."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""Names of nets: as listed, and of varied nets."""
+"""Tests of the names of nets, as listed and with variations."""
 
 import pytest
 

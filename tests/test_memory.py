@@ -1,4 +1,4 @@
-"""Running out of memory is one line with advice."""
+"""Tests that running out of memory gives a one-line error with advice."""
 
 import errno
 import subprocess

@@ -1,4 +1,4 @@
-"""Training, testing and visualising, as tests/paper/methods has them of the papers."""
+"""Tests of training, testing and visualising: compared with tests/paper/methods."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""setup.cfg against the tree."""
+"""Tests of setup.cfg: compared with the files in the repository."""
 
 import configparser
 from pathlib import Path

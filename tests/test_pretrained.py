@@ -1,4 +1,4 @@
-"""Weights by the name of a source or by path: all of them, all but the classifier, or one line."""
+"""Tests of weights by source name or by path: all, all but the classifier, or a one-line error."""
 
 import dataclasses
 import hashlib

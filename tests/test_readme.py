@@ -1,4 +1,4 @@
-"""The README's snippets run as they stand."""
+"""Tests that the README's code runs without changes."""
 
 import re
 import subprocess

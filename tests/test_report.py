@@ -1,4 +1,4 @@
-"""The page of a run: what is in it, what is not, and how a browser takes it."""
+"""Tests of the HTML report of a run: its content, and how a browser shows it."""
 
 import base64
 import dataclasses

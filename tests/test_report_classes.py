@@ -1,4 +1,4 @@
-"""Sections of the page about classes and single images, on made-up probabilities."""
+"""Tests of the report's sections on classes and single images, with made-up probabilities."""
 
 import base64
 import dataclasses

@@ -31,7 +31,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class SpeedRatio:
-    """Ratio of our images/s to another package's: quartiles and extremes over the timed steps."""
+    """Ratio of our net's images/s to those of another package's net, over all timed steps."""
 
     median: float
     lower_quartile: float
@@ -56,7 +56,7 @@ class Comparison:
 
 
 class TimedNet(NamedTuple):
-    """Network to time. `work` runs one step; `form` is the mode, for example graph or XLA."""
+    """Network to be timed. `work` runs one step of it in the mode `form`, for example "XLA"."""
 
     name: str
     form: str

@@ -5,7 +5,7 @@ import importlib.util
 from keras_ilsvrc.errors import InputError, nearest
 
 # For each package: {our net: the package's net with the same number of multiply-adds}.
-# Keras' ResNets are the authors' nets with a bias added to every convolution.
+# Unlike the nets of the ResNet paper, Keras' ResNets have a bias in every convolution.
 # fmt: off
 PEERS = {
     "keras": {

@@ -30,7 +30,7 @@ TRAINER, FIT = "our trainer", "fit"
 
 
 class Turns(keras.callbacks.Callback):
-    """Callback that trains in a thread. Each call lets the training run for one epoch."""
+    """Callback that trains a model in a background thread. Each call trains for one epoch."""
 
     def __init__(self, train: Callable[["Turns"], None]):
         super().__init__()
@@ -91,7 +91,7 @@ def measure(
         replicas: Number of GPUs, or of logical CPU devices if there is no GPU.
         batch: Number of images per step, over all replicas.
         steps: Number of steps per epoch.
-        rounds: Number of timed epochs of each.
+        rounds: Number of timed epochs of each trainer.
         progress: Callback that gets the current activity as text and the completed fraction.
     """
     strategy = mirrored(replicas)

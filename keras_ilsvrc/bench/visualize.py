@@ -18,13 +18,13 @@ INFERENCE, PROJECTIONS, TOP, ONE = "inference", "projections", "top activations"
 
 @dataclass(frozen=True)
 class VisualizeCost:
-    """Seconds of the activation search, of its parts and of the deconvnet; overhead of the search.
+    """Median seconds of the search for top activations, of its two parts, and of the deconvnet.
 
     Attributes:
-        seconds: Median seconds by name: inference on all images; projections of as many
-            activations as the search finds; top activations, the search, which includes
-            inference and projections; the deconvnet on one image.
-        ratio: Median ratio of the time of top activations to that of inference plus projections.
+        seconds: Median seconds by name. "inference" runs the net on all images. "projections"
+            projects as many activations as the search finds. "top activations" is the whole
+            search. "deconvnet" is the deconvnet of one image.
+        ratio: Median time of the search, divided by that of inference plus projections.
         lower_quartile: Lower quartile of the ratio over the rounds.
         upper_quartile: Upper quartile of the ratio over the rounds.
         images: Number of images.
@@ -42,7 +42,7 @@ class VisualizeCost:
 def measure(
     name: str, layer: str, images: int, rounds: int, progress: Progress = lambda what, share: None
 ) -> VisualizeCost:
-    """Time the search for top activations, each part of the search, and a deconvnet of one image.
+    """Time the search for top activations, each of its two parts, and the deconvnet on one image.
 
     Args:
         name: Name of the net.

@@ -24,11 +24,12 @@ class Cost:
         file: Path of the file; None if the net is built without weights.
         read_seconds: Time of reading the bytes of the file.
         build_seconds: Time of building the net, with the weights of the file.
-        processor_seconds: Processor time of the same, of all threads.
-        ratio: Time of building, divided by the time of reading plus that of building without
-            weights, in the same round.
-        peak_megabytes: Peak memory of the process, above that after the imports.
-        limit_megabytes: Size of the net's weights, and 1.2 times the size of the file.
+        processor_seconds: CPU time of building the net, summed over all threads.
+        ratio: `build_seconds`, divided by the sum of `read_seconds` and the time of building the
+            net without weights. All three times are from the same round.
+        peak_megabytes: Peak memory of the process, minus the memory that the imports need.
+        limit_megabytes: Accepted peak memory: the size of the net's weights plus 1.2 times the
+            size of the file.
     """
 
     file: str | None
@@ -74,9 +75,10 @@ def _in_process(net: str, file: str | None) -> list[float]:
 
 
 def _once(net: str, file: str | None = None) -> list[float]:
-    """Read a file and build a net with its weights; return the measured columns of `Cost`.
+    """Read a weight file, build a net with its weights, and return the time and memory.
 
-    These are seconds of reading, seconds and processor seconds of building, and bytes.
+    The list contains the seconds of reading, the seconds and CPU seconds of building, the peak
+    memory and its limit, both in bytes.
     """
     import keras  # noqa: F401
     import tensorflow  # noqa: F401

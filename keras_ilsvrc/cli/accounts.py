@@ -24,7 +24,7 @@ NUMBERS = ("parameters", "units", "macs", "memory")
 def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
     """Build a net without initial weights; return the model and its `Account` of costs per layer.
 
-    With `opened`, the account also has rows for the layers inside units.
+    With `opened`, the account also has rows for the layers inside residual units.
     """
     quiet_tensorflow()
     with Console(stderr=True).status(f"building {name}"):
@@ -88,7 +88,7 @@ def table(
     ],
     as_json: Json = False,
 ) -> None:
-    """Compare a paper's table of layers with the network as built."""
+    """Compare the table of layers that a paper prints with the network as it is built here."""
     net = info(name)
     paper = PRINTED.get(net.name)
     if paper is None:
@@ -116,15 +116,15 @@ def table(
 
 
 def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
-    """Compute one quantity, such as parameters, of the net or of one layer with its sublayers.
+    """Compute one quantity, for example the parameters, of a net or of one of its layers.
 
     Args:
         model: Model of the net.
         account: Account of the model's costs.
         quantity: Attribute of the account to sum; or `size`, the output shape of the last layer;
             or `cells`, the convolutions as text, for example `conv3-64 conv1-64`.
-        layers: Name of a layer; layers named `<layers>_*` or `<layers>/*` are included. Empty for
-            the whole net.
+        layers: Name of a layer. Layers named `<layers>_*` or `<layers>/*` are included. An empty
+            name means the whole net.
     """
     if not layers:
         return getattr(account, quantity)
@@ -139,9 +139,10 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
 
 
 def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
-    """Return (whether a value rounds up or down to the printed value, the value as text).
+    """Compare a value with the rounded value in a paper; return (whether they agree, our text).
 
-    `thousand` is the value of the suffix K in the paper: 1,000 or 1,024.
+    A value agrees if it rounds up or down to the printed one. `thousand` is the value of the
+    suffix K in the paper: 1,000 or 1,024.
     """
     if isinstance(value, str):
         return value == printed or value.startswith(f"{printed}x"), value
@@ -192,7 +193,7 @@ def compare(
 
 
 def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
-    """Print a table of the nets. `depth` counts the layers with weights on the longest path."""
+    """Print a table of the nets. The depth counts the layers with weights on the longest path."""
     costs = ("year", "depth", "parameters", "units", "MACs", "memory")
     headings = ("net", *costs, "top-1 %", "top-5 %", "protocol")
     table = table_of(headings, ("net", "protocol"), padding=(0, 1, 0, 0))

@@ -249,5 +249,5 @@ def weights(
         sizes = (cost.peak_megabytes, cost.limit_megabytes)
         table.add_row(what, *(f"{x:.2f}" for x in seconds), *(f"{x:,.0f}" for x in sizes))
     Console(width=100).print(table, markup=False, highlight=False)
-    print("ratio: build / (read + build without weights)")
-    print("MB: peak memory above that after the imports; limit: model + 1.2 file")
+    print("ratio: build s / (read s + build s without weights)")
+    print("MB: peak memory without the imports; limit: size of the model + 1.2 * size of the file")

@@ -96,7 +96,7 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    if not found.source.startswith(FILES):  # the notes about FILES contain these counts
+    if not found.source.startswith(FILES):  # for FILES, the notes below contain these counts
         print(f"images turned upright, as their EXIF data asks: {found.turned:,}")
         print(f"files of which only the first frame or page is used: {found.several:,}")
     _list("files whose suffix does not match their format", found.misnamed)

@@ -71,7 +71,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _optional() -> dict[str, str]:
-    """Return {"for EXTRA": versions of its packages}, for each extra in `EXTRAS`."""
+    """Return {"for NAME": versions of the packages} for each optional extra in `EXTRAS`."""
     found: dict[str, str] = {}
     for text in importlib.metadata.requires("keras_ilsvrc") or ():
         package, _, extra = text.partition("; extra == ")

@@ -19,7 +19,7 @@ def evaluate(
     run: Annotated[
         list[Path],
         typer.Argument(
-            help="Directory of a finished run; several runs are an ensemble.",
+            help="Directory of a finished run. Several directories are tested as one ensemble.",
             autocompletion=complete_runs,
         ),
     ],

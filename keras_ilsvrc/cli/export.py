@@ -15,7 +15,9 @@ from keras_ilsvrc.weights.export import check_format
 
 def export(
     run: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
-    format: Annotated[str, typer.Option("--format", help="onnx, saved_model, litert or keras.")],
+    format: Annotated[
+        str, typer.Option("--format", help="Format: onnx, saved_model, litert, keras.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(help="File to write, or folder for saved_model (default: in the run)."),
@@ -24,7 +26,7 @@ def export(
         bool,
         typer.Option(
             "--preprocessing/--no-preprocessing",
-            help="Take raw images and preprocess them, or take preprocessed images.",
+            help="Export the network with its preprocessing, for raw images, or without.",
         ),
     ] = True,
 ) -> None:

@@ -51,11 +51,11 @@ def new(
 ) -> None:
     """Write a recipe for your own images, or copy a recipe.
 
-    With --weights, the recipe fine-tunes trained weights: first only the new classifier, then all
-    layers, or only the last layers if there are few images.
+    With --weights, the recipe fine-tunes trained weights. It trains the new classifier first, and
+    then all layers. If there are few images, it trains only the last layers.
     """
     if weights is not None and folder is None:
-        raise InputError("--weights is for a folder of images; add it, or leave this option out")
+        raise InputError("--weights needs a folder of images; name it, or leave --weights out")
     if (folder is None) == (source_recipe is None):
         raise InputError("give either a folder of images, or --from and the name of a recipe")
     if source_recipe is not None:
@@ -101,12 +101,12 @@ def _write(out: Path, text: Callable[[], str]) -> None:
 
 
 def _absolute(name: str) -> str:
-    """Return a source's name with an absolute path. An unknown name is taken for a folder."""
+    """Return the name of a data source with an absolute path. Other names are read as folders."""
     from keras_ilsvrc.data.sources import SOURCES, source_name
 
     name = source_name(name)
     if ":" not in name and not any(form.written == name for form in SOURCES.values()):
-        return f"folder:{name}"  # opening it fails with an error that names similar ones
+        return f"folder:{name}"  # if there is no such folder, opening it raises an error
     kind, _, at = name.partition(":")
     return f"{kind}:{os.path.abspath(at)}" if at and Path(at).exists() else name
 

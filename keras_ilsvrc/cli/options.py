@@ -13,7 +13,7 @@ from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.recipe import published
 from keras_ilsvrc.runs.reading import RUN
 
-# Exit statuses. 75 is EX_TEMPFAIL of sysexits.h, and means: run again with --resume.
+# Exit statuses. 75 is EX_TEMPFAIL in sysexits.h; the user can continue with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
 
 Replicas = Annotated[

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import LoadedRun, Prediction
 
 Write = Callable[[Iterable["Prediction"], TextIO], None]
-MODES = ("caffe", "tf", "torch", "none")  # those of `data.normalise`, which would import TensorFlow
+MODES = ("caffe", "tf", "torch", "none")  # as in `data.normalise`; importing it is slow
 WIDE, NARROW = 30, 10  # width of a bar for 100 %, in characters
 SHOWN = 0.01  # minimum probability at which a further class is printed on a line
 
@@ -41,7 +41,7 @@ def predict(
     net: Annotated[str | None, typer.Option(help="Network to use instead of a run.")] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="With --net: weight file, or source of weights as in `info NET`."),
+        typer.Option(help="With --net: weight file, or name of a source that `info NET` lists."),
     ] = None,
     sha256: Annotated[
         str | None, typer.Option(help="With --weights: SHA-256 that the file must have.")
@@ -96,8 +96,8 @@ def _print(
 
         title = f"{loaded.model.name}, {len(paths):,} images"
         answers = write_answers(answers, page, title, loaded.shape[-1])
-    # On a terminal, the printed lines show the progress. `out` is kept because rich replaces
-    # sys.stdout while it shows a bar.
+    # Show no bar on a terminal, where the printed lines already show the progress. Write to `out`,
+    # because rich replaces sys.stdout while it shows a bar.
     write(tracked(answers, len(paths), "predicting", shown=not out.isatty()), out)
     return len(bad)
 
@@ -112,10 +112,12 @@ def _loader(
     """Check which network to use, and return a function that loads it with TensorFlow."""
     if run is not None:
         if weights or preprocess or sha256:
-            raise InputError("--weights, --sha256 and --preprocess are for --net, not for a run")
+            raise InputError(
+                "--weights, --sha256 and --preprocess are for --net, not for a run; leave them out"
+            )
         RunFiles(run).check_finished()
     elif weights is None:
-        raise InputError("--net needs --weights, the path of a file or the name of a source")
+        raise InputError("--net needs --weights; add it, with a file or the name of a source")
     elif preprocess is not None and preprocess not in MODES:
         raise InputError(f"--preprocess is {preprocess!r}; {nearest(preprocess, MODES)}")
     else:

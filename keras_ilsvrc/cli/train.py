@@ -79,7 +79,9 @@ Tensorboard = Annotated[
 ]
 StopEpoch = Annotated[
     int | None,
-    Option(min=1, help="Stop after epoch N with a checkpoint and status 75, as after a signal."),
+    Option(
+        min=1, help="After epoch N, write a checkpoint and exit with status 75, as after a signal."
+    ),
 ]
 LocalWorkers = Annotated[
     int | None,
@@ -170,7 +172,7 @@ def _exit_status(label: object) -> Iterator[list[object]]:
 
 
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
-    """Train as a worker that is not the chief. Do nothing if the run in `out` is finished."""
+    """Train as a worker other than the chief (the first). Do nothing if the run is finished."""
     # The chief writes the result; workers on other machines see it only on a shared disk.
     if out is None or not (out / RESULT).is_file():
         _work(recipe, NoDirectory(), machine, ())

@@ -71,7 +71,8 @@ def tune(
         str | None, Option(help="HOST:PORT at which workers of other machines can join.")
     ] = None,
     join: Annotated[
-        str | None, Option(help="HOST:PORT of the sweep on another machine, to run trials for it.")
+        str | None,
+        Option(help="HOST:PORT of a sweep on another machine. Run trials for that sweep."),
     ] = None,
     replicas: Replicas = None,
     xla: Xla = False,
@@ -83,7 +84,8 @@ def tune(
     the end, the best trial and the recipe are trained again with new seeds and compared.
 
     On SIGTERM, SIGHUP or Ctrl-C, the command exits with status 75; repeat it with --resume to
-    continue. If all workers, or a worker's chief, are lost, the status is 69.
+    continue. The status is 69 if all workers are lost, or, with --join, if the sweep does not
+    answer.
     """
     check_replicas(replicas)
     read = Sweep(_find(sweep))
@@ -121,7 +123,7 @@ def _exit_status(place: Path) -> Iterator[None]:
 
 
 def _gpus() -> list[str]:
-    """Return the GPUs of this machine, as in `CUDA_VISIBLE_DEVICES`."""
+    """Return the IDs of this machine's GPUs, as `CUDA_VISIBLE_DEVICES` would list them."""
     import tensorflow as tf
 
     visible = [x for x in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if x]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SHOWN = 12  # maximum number of tensors printed without --all
 WIDE = 300  # width of tables if the output is no terminal, so that each row is one line
 SUFFIX = ".weights.h5"
-TOLERANCE = 1e-4  # largest accepted difference from the original, relative to the scale
+TOLERANCE = 1e-4  # maximum difference from the original, relative to the largest output
 
 File = Annotated[Path, typer.Argument(help="Weight file.")]
 Sha256 = Annotated[str | None, typer.Option("--sha256", help="SHA-256 that the file must have.")]
@@ -38,7 +38,9 @@ app = typer.Typer(no_args_is_help=True, help="List, inspect and convert files of
 
 @app.command("list")
 def list_sources(
-    net: Annotated[str, typer.Argument(help="Network.", autocompletion=complete_nets)] = "*",
+    net: Annotated[
+        str, typer.Argument(help="Name of a network.", autocompletion=complete_nets)
+    ] = "*",
 ) -> None:
     """List the published weights of networks."""
     rows = [source for source in SOURCES if fnmatchcase(source.net, net)]
@@ -102,14 +104,18 @@ def inspect(
 @app.command("convert")
 def convert(
     file: File,
-    net: Annotated[str, typer.Option(help="Network.", autocompletion=complete_nets)],
+    net: Annotated[str, typer.Option(help="Name of a network.", autocompletion=complete_nets)],
     out: Annotated[Path, typer.Option(help=f"File to write, which ends in {SUFFIX}.")],
-    source: Annotated[str | None, typer.Option(help="Source (default: recognised).")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Source of the weights (default: recognised from the file).")
+    ] = None,
     classes: Annotated[int | None, typer.Option(help="Expected number of classes.")] = None,
     reference: Annotated[
-        str | None, typer.Option(help="Compare with the original in onnx, torch or keras.")
+        str | None, typer.Option(help="Compare with the original net in onnx, torch or keras.")
     ] = None,
-    image: Annotated[list[Path] | None, typer.Option(help="Image to compare on.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="Image for --reference; repeatable.")
+    ] = None,
     sha256: Sha256 = None,
     as_json: Json = False,
 ) -> None:
@@ -137,8 +143,8 @@ def convert(
     else:
         _print_report(report, differences, found.source)
     if wrong:
-        line = f"{file}: outputs differ from the original's, first those of {wrong[0]} of the scale"
-        line += f"; expected at most {TOLERANCE:g}; nothing is written"
+        line = f"{file}: outputs differ from the original's, first those of layer {wrong[0]} of the"
+        line += f" largest output; expected at most {TOLERANCE:g}; nothing is written"
         print(printable(f"error: {line}"), file=sys.stderr)
         raise typer.Exit(FAULT)
     if not as_json:
@@ -165,7 +171,7 @@ def _found(
         raise InputError(f"{file}: is a file of this package; pass it to build({net!r}, weights=)")
     match = Match(source, found.classes)
     if classes not in (None, found.classes):
-        raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; leave it out")
+        raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; remove it")
     return found, match, options_for(replace(found, source=source), chosen(net, {}))
 
 

@@ -14,7 +14,7 @@ MOST = 20  # maximum number of faults in a message
 LONG = re.compile(r"(\"{3}|'{3}).*?\1", re.DOTALL)  # multi-line TOML strings
 # Line that begins with a heading such as `[data]` or `[[departs]]`, or a key as in `seed = 0`.
 START = re.compile(r"(\[\[?)([\w\s.\"'-]+)\]{1,2}\s*(?:#.*)?$|([\w\s.\"'-]+)=")
-# {key: value that needs a validation split, or None if every value of the key needs one}
+# Keys that need a validation split: {key: the value with this need; None for every value}
 NEED_VALIDATION = {("schedule", "name"): "plateau", ("keep",): "best", ("early_stopping",): None}
 Place = tuple[str | int, ...]  # path to a value in a recipe: keys and list indices
 
@@ -64,7 +64,7 @@ def described(
     known, numbered = _lines(text), []
     for fault in faults[:MOST]:
         places = [fault.place[:length] for length in range(len(fault.place), 0, -1)]
-        # For a missing key, use the line of its table.
+        # A missing key has no line. Use the line of its table.
         line = next((known[place] for place in places if place in known), None)
         setter = _setter(fault.place, overrides)
         names = [str(x) for x in fault.place]
@@ -79,7 +79,7 @@ def described(
 
 
 def _setter(place: Place, overrides: Sequence[str]) -> tuple[list[str], str] | None:
-    """Return (key, text) of the last override that sets a place, a part of it or its table."""
+    """Return (key, text) of the last override that changed the value at a place."""
     names = [str(x) for x in place]
     for override in reversed(overrides):
         key = override.partition("=")[0].strip().split(".")
@@ -130,7 +130,7 @@ def _fault(error: Mapping[str, Any]) -> Fault:
 def _unknown(
     place: Place, kind: str, kinds: Mapping[str, list[str]], known: Iterable[str]
 ) -> Fault:
-    """Return the fault for an unknown key: a mistyped key, or one of another variant or table."""
+    """Return the fault for an unknown key. Name the key that was meant, or the key's own table."""
     key, known = str(place[-1]), list(known)
     owners = [name for name, keys in kinds.items() if key in keys]
     if not owners:

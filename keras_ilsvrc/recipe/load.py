@@ -85,7 +85,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], label: str) -> Recipe:
         recipe: Recipe to change.
         changes: New values by dotted key. A part of a key may be an index, as in
             `"data.train_ops.1.size"`.
-        label: Where the changes are from, for messages.
+        label: Source of the changes, named at the start of error messages.
 
     Raises:
         InputError: If a key is unknown, or its value is of the wrong type or out of range. The
@@ -122,7 +122,7 @@ def _steps(key: str) -> list[str | int]:
 
 
 def _inside(table: Any, step: str | int, label: str) -> Any:
-    """Return a value in a table or list. A table that is missing in a table is added to it."""
+    """Return the value under a key or index. If a table lacks the key, add an empty table."""
     if isinstance(table, dict) and isinstance(step, str):
         return table.setdefault(step, {})
     if isinstance(table, list) and isinstance(step, int) and step < len(table):

@@ -41,7 +41,7 @@ Protocol = Literal[
 
 
 class Build(Table):
-    """Arguments of `nets.build.build`. Extra keys are options that vary the published network."""
+    """Arguments of `nets.build.build`. Extra keys are variations of the published network."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -117,7 +117,7 @@ class Loss(Table):
 
 
 class Expect(Table):
-    """Test protocol of a run, and the errors, in %, that are expected with it, if any.
+    """Test protocol of a run, and the test errors (in %) that are expected with this protocol.
 
     `scales` are the lengths to which a multi-scale protocol resizes the shorter side of an image.
     `measured` describes our runs in which the errors were measured. If it is None, the errors are
@@ -141,11 +141,11 @@ Names = Annotated[list[str], Field(min_length=1)]
 
 
 class Initial(Table):
-    """Initial weights of a run that come, at least in part, from another run, a file or a source.
+    """Initial weights that are taken, at least in part, from another run, a file or a source.
 
-    Either the layers named in `layers` are copied from the run directory `weights`, or all layers
-    but those named in `skip` are set from `weights`, a run directory, file or source. `rest` is the
-    rule, run or file that sets all other layers.
+    With `layers`, only these layers are copied from `weights`, which must be a run directory. With
+    `skip`, all layers except these are set from `weights`, a run directory, file or source. `rest`
+    is the rule, run or file that sets all other layers.
     """
 
     weights: str
@@ -243,7 +243,7 @@ class Recipe(Table):
 
 
 def _keys(*variants: type[Table]) -> dict[str, list[str]]:
-    """Return {name: keys} for the variants of a table, which are named by their key `name`."""
+    """Return {name: valid keys} for the variants of a table. The key `name` selects a variant."""
     return {get_args(x.model_fields["name"].annotation)[0]: [*x.model_fields] for x in variants}
 
 
@@ -258,7 +258,7 @@ TABLES: dict[str, type[Table]] = {
     "expect": Expect,
     "departs": Departure,
 }
-# Tables with variants: {table: (the key that selects the variant, {variant: its keys})}.
+# Tables whose valid keys depend on one key: {table: (this key, {its value: valid keys})}.
 CHOICES: dict[str, tuple[str, dict[str, list[str]]]] = {
     "optimizer": ("name", _keys(SGDTable, RMSpropTable, AdamTable, AdamWTable)),
     "schedule": (

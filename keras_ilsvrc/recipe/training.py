@@ -115,7 +115,7 @@ class Schedule(Table):
             changed["warm_up"] = [steps(self.warm_up[0]), self.warm_up[1]]
         if isinstance(self, ExponentialTable):
             changed["every"] = steps(self.every)
-        if isinstance(self, StepsTable):  # if rows begin at the same step, the last one counts
+        if isinstance(self, StepsTable):  # of rows that begin at the same step, keep the last
             rows = {steps(start): rate for start, rate in self.learning_rate}
             changed["learning_rate"] = [list(row) for row in rows.items()]
         return self.model_copy(update=changed)

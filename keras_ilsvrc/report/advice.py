@@ -22,14 +22,15 @@ MOST = 3  # maximum number of sentences of advice
 
 @dataclass(frozen=True)
 class Evidence:
-    """Numbers of a run from which the rules draw their advice. Errors are in %.
+    """Numbers of a run on which the advice is based. Errors are in %.
 
     Attributes:
         test: Test error.
         spread: Half the width of its 95 % confidence interval.
         images: Number of test images.
         classes: Number of classes.
-        train: Training error in the last epoch, or that whose weights are kept; None if unknown.
+        train: Training error in the epoch whose weights are kept, usually the last; None if
+            unknown.
         losses: Validation loss of each epoch, or training loss if there is no validation.
         validation: Validation error of each epoch; empty if there is no validation.
         rare: Names of classes with few training images and a low recall.
@@ -67,7 +68,7 @@ class Evidence:
     def falls(self) -> bool:
         """Whether the loss was still falling at the end of training.
 
-        False for a net that overfits in a run without validation images.
+        Without validation images, this is False if the net overfits.
         """
         if len(self.losses) < 4 or (self.overfits and not self.validation):
             return False
@@ -147,7 +148,7 @@ def sentences(e: Evidence) -> list[str]:
 
 
 def evidence(run: FinishedRun) -> Evidence:
-    """Return the numbers of a run from which the rules draw their advice."""
+    """Return the numbers of a run on which the advice is based."""
     result, recipe = run.result, run.experiment.recipe
     low, high = result["top1_interval"]
     kept = result.get("kept_epoch") or 0  # 0: the weights are those of the last epoch

@@ -69,9 +69,9 @@ def summary(run: FinishedRun) -> Section:
 
 
 def departures(run: FinishedRun) -> list[tuple[str, str]]:
-    """Return departures from the paper as (what, why) pairs; none if the run follows no paper.
+    """Return the run's departures from the paper as (what, why) pairs; empty without a paper.
 
-    A recipe that neither expects an error nor departs from a paper trains a net on other data.
+    If a recipe lists neither an expected error nor departures, it repeats no paper.
     """
     recipe = run.experiment.recipe
     if recipe.expect is None and not recipe.departs:

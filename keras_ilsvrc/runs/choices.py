@@ -21,7 +21,7 @@ from keras_ilsvrc.runs.tuning import Tuning, size_of, tuning_of
 
 SAMPLED = 300  # maximum number of images whose sizes are read
 SIDE = 32  # image sizes are multiples of this, the product of all strides of many networks
-SMALLEST = 96  # minimum size in pixels; objects in smaller photographs are hard to recognise
+SMALLEST = 96  # minimum image size in pixels; in smaller photographs, objects are hard to see
 PER = 64  # batch size for which the learning rates in `WAYS` are given
 
 
@@ -30,12 +30,14 @@ class Amount(NamedTuple):
 
     Attributes:
         images: Maximum number of training images for these settings.
-        batch_size: Images per step: few, so that a small epoch still has several steps.
-        epochs: Minimum number of epochs: the fewer images, the more often each must be seen.
-        size: Largest image size: a network needs many images to learn from fine details.
-        hours: Maximum hours of training. Images are made smaller, then epochs fewer, to meet it.
+        batch_size: Images per step. Small datasets get small batches, and so enough steps per
+            epoch.
+        epochs: Minimum number of epochs. With fewer images, each must be seen more often.
+        size: Largest image size in pixels. Fine details help only if there are many images.
+        hours: Maximum hours of training. If training would take longer, first the images are
+            made smaller, then the epochs fewer.
         steps: Minimum number of steps; with fewer, a network does not learn.
-        frozen: Share of the units of a trained network that are frozen: with few images, more.
+        frozen: Share of the units of a trained network that are frozen, higher for few images.
     """
 
     images: float
@@ -60,7 +62,7 @@ TUNED = (
     Amount(20_000, 64, 15, 0, 6, 400, 0.25),
     Amount(math.inf, 128, 10, 0, 24, 400),
 )
-FIRST = 0.25  # epochs of the first stage, which trains only new layers, per epoch of the second
+FIRST = 0.25  # epochs of the first stage (new layers only), as a fraction of the other epochs
 
 
 class Way(NamedTuple):
@@ -104,8 +106,8 @@ class Facts(NamedTuple):
 
     Attributes:
         train: Number of training images.
-        made: Splits, of "validation" and "test", that are made from the training images, because
-            the source lacks them.
+        made: Names of the splits ("validation", "test") that the source lacks. They are split off
+            the training images.
         classes: Number of classes.
         imbalance: Training images of the largest class, divided by those of the smallest.
         shorter: Median of the shorter sides, in pixels.
@@ -141,7 +143,7 @@ class Plan(NamedTuple):
 
     @property
     def train_rows(self) -> Rows:
-        """Preprocessing ops for training images, without the random crop that comes first."""
+        """Preprocessing ops for training images, except the random crop that comes before them."""
         rows = self.tuning.source.preprocessing if self.tuning else [{"op": "standardise"}]
         return [row for row in rows if "size" not in row]
 
@@ -159,11 +161,12 @@ def facts_of(source: Source) -> Facts:
     """Return the facts about a source's images; read only the headers of some of them.
 
     Args:
-        source: Images, opened with empty validation and test splits if it has none of its own.
+        source: Opened source of images. Its validation and test splits are empty if it has none
+            of its own.
 
     Raises:
-        InputError: If there is only one class, a split is missing and cannot be made, or a class
-            has too few images to make it.
+        InputError: If there is only one class, or if a missing split cannot be made from the
+            training images, for example because a class has too few images.
     """
     if "train" not in source.splits or not {"validation", "test"} & {*source.splits}:
         raise InputError(
@@ -175,7 +178,7 @@ def facts_of(source: Source) -> Facts:
     counts = np.bincount(train.labels, minlength=len(source.classes))
     if len(source.classes) < 2:
         raise InputError(f"{source.name}: only one class; expected two or more folders of images")
-    # Only these sources can lack splits. Do not read a split of another source to check this.
+    # Only these sources can lack splits, so do not read the splits of other sources.
     listed = source.name.startswith(("folder:", "csv:"))
     shares = {
         name: share
@@ -227,7 +230,7 @@ def plan_of(
     model = build(name, input_shape=shape, classes=facts.classes, **(options or {}))
     # Hours per epoch and per pixel of an image.
     per_pixel = _seconds(model) * facts.train / 3600 / sizes[0] ** 2
-    if source:  # frozen layers still need the forward pass, a quarter of the time
+    if source:  # frozen layers need only the forward pass, a quarter of the time
         per_pixel *= 1 - 0.75 * amount.frozen + 0.25 * FIRST
     batch = min(amount.batch_size, 2 ** int(math.log2(facts.train)))
     least = math.ceil(amount.steps / math.ceil(facts.train / batch))
@@ -261,9 +264,9 @@ def _sizes(name: str, largest: int) -> list[int]:
 
 
 def _seconds(model: keras.Model) -> float:
-    """Estimate the training seconds per image as four times those of a timed forward pass."""
+    """Estimate the training seconds per image as four times the seconds of a forward pass."""
     height, width, channels = model.input_shape[1:]
-    count = min(64, max(8, 2**18 // (height * width)))  # more small images, for steady timing
+    count = min(64, max(8, 2**18 // (height * width)))  # large batches make the timing precise
     images = np.zeros((count, height, width, channels), "float32")
     taken = []
     for _ in range(3):

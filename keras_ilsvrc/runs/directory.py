@@ -110,7 +110,7 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
-        """Create the directory and its parents. If the block fails, remove those left empty."""
+        """Create the directory and its parents. If the block fails, remove the empty ones again."""
         self.path, made = places.make(self.path, self.numbered)
         try:
             yield
@@ -133,7 +133,7 @@ class RunDirectory(RunFiles):
         return RunDirectory(self.path / FIRST, recipe, resume=True)
 
     def begin(self, identity: Identity) -> list[str]:
-        """Write `run.json` for a new run, or compare the images with those of a resumed run.
+        """Write `run.json` of a new run. For a resumed run, check that the images are the same.
 
         Returns:
             Warnings of `check_images`; an empty list for a new run.
@@ -147,7 +147,7 @@ class RunDirectory(RunFiles):
         return []
 
     def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:
-        """Write the statistics of the training images, unless the run already contains them."""
+        """Write the statistics of the training images unless the run already contains them."""
         import numpy as np
 
         if STATISTICS in self.identity.files:

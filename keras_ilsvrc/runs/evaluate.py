@@ -44,9 +44,9 @@ def restore(
         path: Path of the run directory.
         replicas: Number of replicas, as in `training.strategy.mirrored`.
         log: Function called with each warning.
-        dataset: Dataset to use instead of the recipe's, with the same classes. Other images are
-            then only a warning.
-        optional: Whether the experiment may have no images if the recipe's dataset is gone.
+        dataset: Dataset to use instead of the recipe's, with the same classes. If its images
+            differ from those of the run, this is only a warning.
+        optional: Whether to continue without images if the recipe's dataset cannot be found.
 
     Raises:
         InputError: If the directory contains no finished run, a file in it is damaged, the dataset
@@ -184,8 +184,8 @@ def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
     """Return the expected errors of the recipe, or else of the paper; None if there are none.
 
-    Errors in the recipe are used only if the test protocol is the recipe's. No errors are expected
-    of an ensemble, or if the recipe has no table `expect`.
+    The errors in the recipe are used only for the test protocol of the recipe. An ensemble has no
+    expected errors, and neither has a recipe without a table `expect`.
     """
     if len(experiments) > 1:
         return None

@@ -54,7 +54,7 @@ class Experiment:
         validation: Validation images; None if the recipe names no validation split.
         test: Test images.
         statistics: Statistics of the training images that the preprocessing ops need.
-        left_out: Register of bad training images to leave out; None if the recipe allows none.
+        left_out: Bad training images, which are left out; None if the recipe allows none.
         model: Model with its current weights.
         forward: Function that runs a model on batches, distributed over the replicas.
     """
@@ -232,9 +232,9 @@ def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np
 
 @contextmanager
 def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator[None]:
-    """Add a hint on `data.bad_limit` to an error for too many bad files, in a `with` block.
+    """Add a hint on `data.bad_limit` to errors in a `with` block that report too many bad files.
 
-    There are too many if `listed()` returns more than `limit` files."""
+    The hint is added if `listed()` returns more than `limit` files."""
     try:
         yield
     except InputError as error:
@@ -251,7 +251,7 @@ def op_rows(ops: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def _check_batch(recipe: Recipe, replicas: int) -> None:
-    """Raise InputError if batches cannot be split evenly."""
+    """Raise InputError if a batch cannot be split evenly over the replicas."""
     batch, shares = recipe.data.batch_size, replicas * (recipe.accumulate or 1)
     if batch % shares:
         pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""

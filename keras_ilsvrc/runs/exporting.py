@@ -27,10 +27,10 @@ class Exported(NamedTuple):
         code: Lines of Python that run the export on the file photo.jpg.
         names: File with the names of the classes, one per line.
         classes: Number of classes.
-        shape: Shape of a batch of images; None for sizes that may vary.
+        shape: Shape of a batch of images, with None for sizes that may vary.
         dtype: Data type of the images.
-        checked: Description of the images that checked the export.
-        difference: Largest difference of a probability from that of the run.
+        checked: Description of the images on which the export was checked.
+        difference: Largest difference between a probability of the export and of the run.
     """
 
     code: str

@@ -31,7 +31,7 @@ from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
 
-OVERHEAD = 4096  # maximum bytes that a weight file needs per array, in addition to the values
+OVERHEAD = 4096  # maximum bytes per array in a weight file, in addition to its values
 
 
 class Fitted(NamedTuple):
@@ -54,7 +54,7 @@ def fit(
     machine: Machine,
     stop: StopRequest,
 ) -> Fitted:
-    """Train the model as the recipe says, then set the weights that its key `keep` selects."""
+    """Train a model as its recipe says, then set the weights that the key `keep` selects."""
     recipe, per_epoch = experiment.recipe, experiment.steps_per_epoch
     plan = Plan(
         experiment.steps,
@@ -185,7 +185,7 @@ def write_weights(model: keras.Model, path: Path) -> None:
 def _validate(experiment: Experiment, update: Update, stop: StopRequest) -> dict[str, float]:
     """Return the validation loss, and the validation error in %."""
     if not experiment.alone:
-        stop = NEVER  # one worker must not stop here; all stop together at the next step
+        stop = NEVER  # do not stop here: all workers must stop together, at the next step
     split = experiment.validation
     assert split is not None
     with as_tested(update):

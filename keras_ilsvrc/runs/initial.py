@@ -1,4 +1,4 @@
-"""Initial weights of a run, which the recipe keys `initial` and `first` select."""
+"""Initial weights of a run, as the recipe keys `initial` and `first` select them."""
 
 import logging
 from pathlib import Path
@@ -86,7 +86,8 @@ def _load(
 ) -> None:
     """Set a model's weights from a run, a file or a source.
 
-    A classifier keeps its values if that of the source has another number of classes.
+    If `weights` has a classifier for another number of classes, the model's classifier keeps its
+    values.
 
     Args:
         model: Model of the recipe's network.

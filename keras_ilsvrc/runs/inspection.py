@@ -1,4 +1,4 @@
-"""Trained models, and images to inspect them with, from a run or a `.keras` file."""
+"""Trained models, from a run or a `.keras` file, and images with which to inspect them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -54,7 +54,7 @@ class Guess(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Most likely classes of an image, in order. The image is given by its path or number."""
+    """Most likely classes of an image, likeliest first. `image` is its path or its number."""
 
     image: str
     guesses: tuple[Guess, ...]
@@ -183,7 +183,7 @@ class LoadedRun:
 
 
 def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
-    """Load a finished run. Only the run's directory is read, which may have been moved.
+    """Load a finished run. Only the run's directory is needed; it may have been moved.
 
     Args:
         path: Path of the run directory.
@@ -204,7 +204,7 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
 def load_net(
     name: str, weights: str | Path, preprocess: str | None = None, sha256: str | None = None
 ) -> LoadedRun:
-    """Build a network with published weights, or a weight file, and with the file's classes.
+    """Build a network with published weights or a weight file, which determine its classes.
 
     Args:
         name: Name of the network.

@@ -29,7 +29,7 @@ def compose(
         source: Images.
         net: Name of the network.
         hours: Maximum hours of training on this machine; None for those of `choices.AMOUNTS`.
-        command: Command that trains the recipe, for its first line.
+        command: Command that trains the recipe; it becomes the first line of the recipe.
         weights: Weights to fine-tune: path of a file, or name of a source; None for random ones.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Plots of a run: its training curves, and its least certain test images."""
+"""Plots of a run: its training curves, and the test images with the least certain predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 Page = Callable[[FinishedRun], object]
-WIDE = 8  # minimum ratio of the largest value to the smallest for a logarithmic axis
+WIDE = 8  # a logarithmic axis is used if the largest value is this many times the smallest
 TICKS = [digit * 10.0**power for power in range(-8, 5) for digit in (1, 2, 5)]
 
 

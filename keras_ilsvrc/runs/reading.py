@@ -30,7 +30,7 @@ FIRST = "first"  # directory with the first stage of training, which is a run of
 BEST = "best"  # folder with the best weights so far; emptied when the run is finished
 KEPT = re.compile(rf"^{EPOCHS}/epoch-(\d+)\.weights\.h5$")
 COPY = "restore it from a copy"
-PIXELS = ("digits", "idx:")  # datasets that contain pixels instead of encoded images
+PIXELS = ("digits", "idx:")  # data sources that store pixels, not image files
 DECODED = (
     "{}: images are decoded differently since version 0.2.0, which trains on more exact pixels "
     "than those of this run; errors may differ slightly"
@@ -163,11 +163,11 @@ class RunFiles:
         Args:
             now: Identity with the current classes and images.
             splits: Names of the splits to compare.
-            others: Whether other images of the same classes are accepted, with a warning.
+            others: Whether to accept other images of the same classes, with a warning.
 
         Returns:
-            A warning if a version before 0.2.0 decoded the images, and one for each split whose
-            files were rewritten with the same names and sizes, or one about other images.
+            Warnings: that the images are other ones; or that a version before 0.2.0 decoded them,
+            and that the files of a split were rewritten with the same names and sizes.
 
         Raises:
             InputError: If the classes, or the images of one of the splits, have changed.
@@ -188,7 +188,7 @@ class RunFiles:
         ]
 
     def _advice(self, now: Identity) -> str:
-        """Return the advice in the message that the images are not those of the run."""
+        """Return the advice for the error message that the images are not those of the run."""
         counts = [
             self.identity.splits[name].number == now.splits[name].number
             for name in self.identity.splits.keys() & now.splits.keys()

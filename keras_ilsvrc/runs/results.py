@@ -12,7 +12,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import FIRST, RECIPE, RESULT, RunFiles
 
-UNSAID = {"seed", "expect", "departs"}  # recipe keys whose differences are not shown
+UNSAID = {"seed", "expect", "departs"}  # recipe keys that are not used to describe a row
 MOST = 120  # maximum number of characters in a description of differences
 HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "protocol", "s/run")
 
@@ -41,7 +41,7 @@ class Row:
         images: Number of test images.
         protocol: Test protocol.
         seconds: Mean seconds per run; None for a baseline.
-        arm: What distinguishes these runs from others of the same net on the same data.
+        arm: Recipe keys in which these runs differ from others of the same net and data.
         runs: Directories of the runs.
     """
 
@@ -73,8 +73,8 @@ class Row:
 def rows_of(directories: Iterable[Path]) -> list[Row]:
     """Return table rows of finished runs, sorted by dataset and mean error, baselines first.
 
-    Runs that differ only in the seed share a row. If a run has been repeated with its seed, the
-    repetition is in a row of its own, and the rows of its recipe name their directories.
+    Runs that differ only in the seed share a row. If a run was repeated with the same seed, the
+    repetition gets a row of its own, and the rows of this recipe also name the run directories.
 
     Args:
         directories: Run directories, or folders that contain run directories.

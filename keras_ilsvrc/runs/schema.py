@@ -90,7 +90,7 @@ class Identity(Table):
         return found
 
     def touched(self, now: "Identity") -> list[str]:
-        """Return the names of splits that differ only in `stamp`, e.g. after copying files."""
+        """Return the names of splits whose files were rewritten, so that only `stamp` differs."""
         both = self.splits.keys() & now.splits.keys()
         changed = [x for x in both if self.splits[x].stamp != now.splits[x].stamp]
         return sorted(x for x in changed if self.splits[x].digest == now.splits[x].digest)

@@ -79,7 +79,7 @@ def _in_stages(
     overrides: Sequence[str],
     page: Page | None,
 ) -> dict[str, Any]:
-    """Train the first stage of a recipe, if it has an unfinished one, and then the main stage."""
+    """Train the unfinished first stage of a recipe, if any, and then the main stage."""
     if recipe.first:
         past = from_chief(strategy, State({}) if directory.past_first else None)
         if past is None:
@@ -87,7 +87,7 @@ def _in_stages(
             with directory.of_first(first) as inside:
                 if not isinstance(inside, NoDirectory):
                     log_stderr(f"first stage, {first.schedule.length}, in {inside.path}")
-                complete = replace(machine, stop_epoch=None)  # counted in epochs of the main stage
+                complete = replace(machine, stop_epoch=None)  # counts epochs of the main stage
                 _train(first, inside, complete, strategy, overrides, later=recipe)
             gc.collect()  # free the model and the optimizer of the first stage
     return _train(recipe, directory, machine, strategy, overrides, page)
@@ -102,7 +102,7 @@ def _train(
     page: Page | None = None,
     later: Recipe | None = None,
 ) -> dict[str, Any]:
-    """Train and test one stage, and check the recipe of a `later` stage in advance."""
+    """Train and test one stage of a recipe. Before that, check the recipe of the `later` stage."""
     started = time.perf_counter()
     experiment = set_up(recipe, strategy, directory.statistics())
     _check_baseline(experiment)
@@ -145,7 +145,7 @@ def _test(experiment: Experiment, directory: RunDirectory, stop: StopRequest) ->
 
         def checked(done: int, total: int) -> None:
             progress(done, total)
-            if experiment.alone:  # several workers must all finish the test
+            if experiment.alone:  # with several workers, all must finish the test
                 stop.check()
 
         result = errors_of([experiment], progress=checked)

@@ -36,8 +36,8 @@ def tuning_of(model: keras.Model, weights: Found, frozen: float, epochs: float) 
     Args:
         model: The network.
         weights: File of weights with a known source.
-        frozen: Share of the units that are frozen.
-        epochs: Epochs of the first stage; at least 2 are used.
+        frozen: Share of the units (layers or blocks) that are frozen.
+        epochs: Epochs of the first stage. Fewer than 2 are raised to 2.
     """
     source, skip = weights.source, [HEAD]
     assert source

@@ -9,7 +9,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-PATIENCE = 2.0  # seconds of work before a bar is shown
+PATIENCE = 2.0  # seconds after which a bar is shown
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -77,7 +77,7 @@ def quiet_tensorflow() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hide what compiled code writes to stderr. Show it after errors other than `InputError`.
+    """Hide what compiled code writes to stderr. Show it if an error other than `InputError` occurs.
 
     `sys.stderr` still shows what Python code writes to it. An `InputError` needs no more output
     than its own message.

@@ -47,7 +47,7 @@ class KeepBest(keras.callbacks.Callback):
             return
         # Record the error even if the chief fails to save: all workers must have the same value.
         self.state["error"] = error
-        values = values_of(self.update)  # uses collectives, so every worker must call it
+        values = values_of(self.update)  # uses collective operations, so every worker must call it
         try:
             self.checkpoints.save(step, State(values))
         except NotFinite:  # the trainer also detects these values, and ends training

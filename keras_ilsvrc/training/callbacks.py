@@ -62,7 +62,7 @@ class Redraw(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Progress bar over all training steps, with loss, error, images/s and the time left.
+    """Progress bar over all training steps. It shows loss, error, images/s and the time left.
 
     If stderr is not a terminal, it prints one line per epoch instead. Use it as a context
     manager, which restores the terminal even if training fails.
@@ -114,7 +114,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         done = int(logs["step"])
-        if self.first is None:  # do not time the first graph call, which includes tracing
+        if self.first is None:  # leave out the first graph call, which includes tracing
             self.first, self.started = done, time.perf_counter()
         elif done > self.first:
             passed = time.perf_counter() - self.started

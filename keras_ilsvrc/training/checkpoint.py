@@ -51,7 +51,8 @@ class Facts(BaseModel):
         epochs: Number of epochs completed.
         replicas: Number of replicas.
         threads: Number of threads per operation, which affects the rounding of sums.
-        sums: Sums over the steps of the current epoch so far: loss, accuracy, waited, steps.
+        sums: Sums over the steps of the current epoch so far: loss, accuracy, seconds of waiting
+            for images, number of steps.
         skipped: Numbers of the steps that are skipped because their gradient was not finite.
         left_out: State of `LeftOut`, the list of training images that are left out.
         stop_training: Whether a callback has asked training to stop.

@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class FilterRMS(keras.constraints.Constraint):
-    """Constraint that limits the root mean square of the weights of each filter to `most`.
+    """Constraint that keeps the root mean square of each filter's weights at or below `most`.
 
     Filters with a smaller root mean square are not changed. Zeiler and Fergus (arXiv:1311.2901,
     section 3) use 0.1 in all convolutions, so that a few filters of conv1 do not dominate.

@@ -33,7 +33,7 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
 
 
 class Forward:
-    """Inference on all replicas of one or several workers. `model.predict` fails with several.
+    """Inference on all replicas, also with several workers, where `model.predict` fails.
 
     Args:
         strategy: Strategy in whose scope the models are built.

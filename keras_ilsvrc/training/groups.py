@@ -77,7 +77,7 @@ def named(model: keras.Model, name: str) -> list[keras.Layer]:
 def unit_of(layer: str) -> str:
     """Return the name of the smallest unit or module, as in `named`, that a layer belongs to.
 
-    A layer with its normalisation is a unit, and an inception module is one.
+    For example, a layer with its normalisation is a unit, and so is an inception module.
     """
     module = re.match(r"(?:inception|mixed)_\d[a-z]", layer)
     return module[0] if module else layer.removesuffix("_bn")
@@ -119,8 +119,8 @@ def rates_by_weight(
 ) -> Mapping[str, float]:
     """Convert learning rate factors by name into the form that the optimizers expect.
 
-    The factor of a weight is that of its name, for example "bias", times that of its layer. Of
-    several names that mean a layer, "head" has precedence, then the longest.
+    The factor of a weight is the factor of its name, for example "bias", times the factor of its
+    layer. If several names mean the same layer, "head" is used, or else the longest name.
 
     Args:
         key: Name of the recipe key, for messages.

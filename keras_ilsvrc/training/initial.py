@@ -32,7 +32,7 @@ def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) 
         if weight is None:
             continue
         draw = _initializer(*table["kernel"], seed=seed * 100_003 + number)
-        if hasattr(layer, "by_fan_in"):  # the kernel's shape is not enough to compute the fan-in
+        if hasattr(layer, "by_fan_in"):  # such a layer computes its own fan-in
             draw = layer.by_fan_in(draw)
         weight.assign(draw(weight.shape, dtype=weight.dtype))
         if layer.bias is not None:

@@ -17,8 +17,8 @@ class ByName:
 
     The decay `l2` is added to the gradient. The decay `decoupled` shrinks the weight before the
     update. Only kernels decay; biases, gamma and beta do not. By contrast, Keras' own
-    `weight_decay` is applied to all weights, and not in `update_step`, which is the only method
-    that `training.update.Update` calls.
+    `weight_decay` applies to all weights. Besides, it is not part of `update_step`, and
+    `training.update.Update` calls only this method.
     """
 
     def set_up(self, l2: float, rates: Mapping[str, float], decoupled: float = 0.0) -> None:

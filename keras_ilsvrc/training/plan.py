@@ -12,8 +12,8 @@ class Feed(NamedTuple):
     """Source of training images that can start at any training step.
 
     Attributes:
-        from_step: Function of (first step, input context) that returns one worker's dataset from
-            that step on. Successive batches go to successive replicas of this worker.
+        from_step: Function of (first step, input context). It returns one worker's dataset, which
+            begins at that step. Successive batches go to successive replicas of this worker.
         describe: Function that returns the names of a step's images as text, for messages.
         left_out: Record of the images that `from_step` leaves out, or None. If an image cannot be
             read during training, it is added to this record, and training resumes from the last
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
         return min((epoch + 1) * self.steps_per_epoch, self.steps)
 
     def next_border(self, step: int, epoch: int) -> int:
-        """Return the step at which the graph call that begins at `step` must end."""
+        """Return the step at which a graph call that begins at `step` must end at the latest."""
         borders = [self.end_of_epoch(epoch), step + self.steps_per_call]
         if self.checkpoint_steps:
             borders.append((step // self.checkpoint_steps + 1) * self.checkpoint_steps)

@@ -135,7 +135,7 @@ def _statistics(update: Update) -> list[str]:
 def _gathered(strategy: tf.distribute.Strategy, rows: tf.Tensor) -> tf.Tensor:
     """Gather `rows` from all workers.
 
-    This function does not depend on a model, so that TensorFlow traces it only once.
+    This function is the same for all models, so TensorFlow traces it only once.
     """
     first = len(rows) * workers_of(strategy)[1]
 

@@ -29,8 +29,8 @@ def ignore_signals() -> None:
 class StopRequest:
     """Context manager that records SIGTERM, SIGHUP and SIGINT, and is truthy after a signal.
 
-    A second SIGINT raises KeyboardInterrupt. Ignored signals stay ignored, which `nohup` needs.
-    Outside the main thread it handles no signal.
+    A second SIGINT raises KeyboardInterrupt. Signals that the process ignores stay ignored, as
+    `nohup` needs. Outside the main thread, the context manager has no effect.
 
     Args:
         at_once: Whether the first signal also raises `Stopped` immediately.
@@ -65,7 +65,7 @@ class StopRequest:
         return self.name is not None
 
     def check(self) -> None:
-        """Raise `Stopped` if a signal was received. Call this only where work can be abandoned.
+        """Raise `Stopped` if a signal was received. Call this only where the work can be lost.
 
         Raises:
             Stopped: If a signal was received.

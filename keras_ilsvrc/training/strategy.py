@@ -48,7 +48,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return the only strategy for these devices. Collectives of two strategies would interfere."""
+    """Return the strategy for these devices. There is only one, since two would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -103,8 +103,8 @@ def _come_together(strategy: tf.distribute.Strategy) -> tf.Tensor:
 def _lost(cluster: Cluster, message: str, seconds: float = 3.0) -> list[str]:
     """Wait up to `seconds` until a worker stops answering, and return the names of lost workers.
 
-    A worker that hangs still answers. If all answer, return the workers that TensorFlow's error
-    message names, or the only other worker.
+    A worker that hangs may still answer. If all workers answer, return those that TensorFlow's
+    error message names, or, of two workers, the other one.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:

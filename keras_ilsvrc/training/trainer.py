@@ -186,7 +186,7 @@ class Trainer:
         self._save_if_it_can_be()
 
     def _leave_out(self) -> bool:
-        """Return to a checkpoint, to train without unreadable images; return False on failure."""
+        """Return to a checkpoint to train without unreadable images. Return False if this fails."""
         left_out = self.feed.left_out
         line = left_out and left_out.find(self.step, self.plan.steps_per_call)
         state, _ = self._latest() if line else (None, [])

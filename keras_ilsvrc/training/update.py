@@ -1,8 +1,8 @@
 """Training step of a model as a graph that works under every `tf.distribute` strategy.
 
 Under a strategy, Keras' own training step fails with several steps per call, with gradient
-accumulation, and with moving averages of the weights. It also clips each replica's gradients by
-their global norm before summing them over the replicas, not the sum.
+accumulation, and with moving averages of the weights. Besides, it clips the gradients of each
+replica by their global norm, although the sum over the replicas should be clipped.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -54,13 +54,14 @@ class Update(tf.Module):
         clip_norm: Maximum global norm of the gradients, or None.
         accumulate: Number of pieces into which each replica splits its images to accumulate
             gradients; batch normalisation treats each piece as a batch.
-        average: Momentum of the moving averages of the weights, or None for no averages; at step
-            n it is at most (1 + n) / (10 + n), as in TensorFlow; not in the papers.
+        average: Momentum of the moving averages of the weights, or None for no averages. At step
+            n, the momentum is at most (1 + n) / (10 + n), as in TensorFlow. The papers have no
+            such limit.
         xla: Whether XLA compiles the forward and backward pass of each replica.
         prepare: Function applied to the images on the device, before the model.
         mixup: Parameter alpha of mixup (Zhang et al., arXiv:1710.09412), above 0; None for none.
-            Each piece is mixed with itself in reversed order, all pieces of a step in the same
-            ratio, which is drawn from Beta(alpha, alpha). The accuracy is of both labels, by ratio.
+            Each piece is mixed with itself in reversed order. All pieces of a step use the same
+            ratio, drawn from Beta(alpha, alpha). The accuracy counts both labels in this ratio.
 
     Raises:
         ValueError: If a replica's images cannot be divided into equal pieces.
@@ -197,7 +198,7 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:  # an overflow is no failure while the scale can be halved
+        if self.scale is not None:  # an overflow is no failure if the scale can be halved
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         found = tf.stack([norm, tf.cast(finite, tf.float32)])
         return tf.concat([sums[:2], found, sums[2:]], 0)

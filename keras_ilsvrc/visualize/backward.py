@@ -34,7 +34,7 @@ class Projections:
 
 
 class Deconvnet:
-    """Reusable version of `deconvnet`: a callable whose graph is traced once for many images.
+    """Callable that works like `deconvnet` but traces its graph only once for many images.
 
     Args:
         model: Functional model with one image as its input.
@@ -98,8 +98,8 @@ def deconvnet(
         model: Any functional model of one input, (batch, height, width, channels).
         images: (images, height, width, channels), preprocessed for the model, or a single image.
         layer: Name of the layer, for example `conv3_1/conv_2` in a residual unit or nested model.
-        maps: One index for all images, an index for each image, or several indices for a single
-            image; by default, for each image the map with the strongest activation.
+        maps: Index of the feature map: one for all images, one for each image, or several for a
+            single image. By default, the map with the strongest activation in each image.
         rule: "deconvnet", or for comparison "gradient" or "guided".
 
     Raises:
@@ -196,6 +196,6 @@ def _labels(labels: Any, images: int, classes: int) -> np.ndarray | None:
 
 
 def _chosen(scores: tf.Tensor, labels: np.ndarray | None) -> tf.Tensor:
-    """Return one-hot vectors of the labels, or of the most likely classes if labels is None."""
+    """Return one-hot vectors of the labels; without labels, of the most likely classes."""
     labels = tf.argmax(scores, 1) if labels is None else labels
     return tf.one_hot(labels, tf.shape(scores)[1], dtype=scores.dtype)

@@ -57,7 +57,7 @@ def numbers_of(name: str, value: Any, count: int) -> np.ndarray:
     """Convert one or several indices to an array, and check that they are from 0 to `count` - 1.
 
     Raises:
-        InputError: If the value is anything else.
+        InputError: If an index is out of range or not a whole number.
     """
     given = np.atleast_1d(array_of(name, value))
     whole = given.ndim == 1 and given.size and given.dtype.kind in "ui"

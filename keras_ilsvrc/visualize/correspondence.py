@@ -19,8 +19,8 @@ class Correspondence:
     """Comparison of how the features of several images change when the same part is covered.
 
     Attributes:
-        mean: Fraction of features whose changes have different signs in two images. It is averaged
-            over all pairs, but summed in the paper; 0 if the signs are the same in all images.
+        mean: Fraction of features whose changes have different signs in two images, averaged over
+            all pairs of images. The paper gives the sum. 0 means equal signs in all images.
         std: Standard deviation of this fraction over the pairs.
         pairs: Number of pairs.
     """

@@ -27,8 +27,8 @@ SMALLEST = 5  # smaller kernels are not tested for low and high frequencies
 LOW = 0.75
 HIGH = 0.25  # lower limit of high frequencies, in cycles per pixel: half the Nyquist frequency
 POINTS = 128  # number of frequencies of a spectrum along each axis
-# A hint is given if at least this fraction of a layer's filters has the problem. For "aliased",
-# it is the fraction of the filters' energy.
+# A hint is given if at least this fraction of a layer's filters has the problem. For "aliased", the
+# fraction is that of the filters' energy.
 TELLING = {"dead": 0.1, "duplicates": 0.1, "low": 0.2, "high": 0.2, "aliased": 1 / 3}
 HINTS = {
     "dead": "{count} of {filters} maps are zero for every image: lower the learning rate, or keep "
@@ -61,9 +61,9 @@ class LayerHealth:
             None for kernels with fewer than 5 rows or columns.
         high: Number of filters with over half of their energy above 0.25 cycles per pixel; None if
             `low` is None.
-        aliased: Fraction of a filter's energy at frequencies too high for the stride, above
-            1 / (2 stride) cycles per pixel along either axis, mean over filters; None for a dense
-            layer.
+        aliased: Fraction of a filter's energy at frequencies that are too high for the stride,
+            above 1 / (2 stride) cycles per pixel along either axis. This is the mean over all
+            filters; None for a dense layer.
         hints: Advice for the problems found.
     """
 
@@ -112,8 +112,8 @@ def health(
 def rectified(call: Call, calls: list[Call]) -> Any:
     """Return the output tensor of the ReLU that belongs to a layer, or None if there is none.
 
-    The ReLU is the activation of the layer, or a later layer with nothing but normalisation and
-    dropout in between. A ReLU after a sum with other layers does not count.
+    The ReLU is the activation of the layer, or a later layer. Only normalisation and dropout may
+    lie in between. A ReLU after a sum with other layers does not count.
     """
     if is_relu(call.operation):
         return call.outputs[0]
@@ -206,7 +206,7 @@ def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
     """Return the fraction of each filter's energy that lies in a band of frequencies.
 
     By Parseval's theorem, this energy, summed over the input maps, is a quadratic form of the
-    weights. So the spectra of the thousands of kernels of a deep layer need not be stored.
+    weights. Computing the form saves memory: no spectrum of a kernel is stored.
 
     Args:
         kernel: (rows, columns, input maps, filters).
@@ -214,7 +214,7 @@ def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
             of `np.fft.fftfreq`.
     """
     rows, columns = np.indices(kernel.shape[:2]).reshape(2, -1)
-    # Impulse response of the band-pass filter: its value for each distance between two weights.
+    # Impulse response of the band-pass filter, for each distance between two weights
     apart = np.fft.ifft2(band).real.astype(kernel.dtype)
     form = apart[np.subtract.outer(rows, rows), np.subtract.outer(columns, columns)]
     weights = kernel.reshape(len(rows), -1, kernel.shape[-1])

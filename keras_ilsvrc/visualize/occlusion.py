@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Outputs of a net for an image of which a square is covered, at several positions.
+    """Outputs of a net for one image in which a square is covered, at each of its positions.
 
     Attributes:
         label: Class whose probability is recorded.
@@ -27,7 +27,7 @@ class Occlusion:
         probability: (down, across): probability of the class `label`.
         labels: (down, across): the most likely class.
         activation: (down, across): total activation of the map.
-        whole: Probability and total activation without the square.
+        whole: Probability and total activation for the uncovered image.
     """
 
     label: int
@@ -78,7 +78,7 @@ def occlusion(
 
 
 class Occluder:
-    """Reusable version of `occlusion`: a callable whose graph is traced once for many images."""
+    """Callable that works like `occlusion` but traces its graph only once for many images."""
 
     def __init__(self, model: keras.Model, layer: str | None = None):
         self.probe = Probe(model)
@@ -145,7 +145,7 @@ def _sizes(height: int, width: int, square: int | None, stride: int | None) -> t
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Return an image of covering values from a number, a number per channel, or an image.
+    """Convert `fill` (a number, a number per channel, or an image) to an image that covers.
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.

@@ -30,8 +30,8 @@ class Probe:
 
     Attributes:
         shape: Shape of the layer's output for one image: (height, width, maps), or (units,).
-        probable: Function from scores to probabilities. If the model ends in softmax or in a linear
-            layer, it is softmax, or sigmoid for a single unit. Otherwise it is the identity.
+        probable: Function from scores to probabilities: softmax if the model ends in softmax or in
+            a linear layer, or sigmoid if that layer has a single unit. Otherwise the identity.
 
     Raises:
         InputError: If the model is not functional or has other inputs, or if the layer or the rule
@@ -121,7 +121,7 @@ def graph_of(model: keras.Model) -> Call:
     """Return the graph of layer calls of a functional model that takes one image.
 
     Raises:
-        InputError: If `model` is anything else.
+        InputError: If the model is not functional, or its input is not a single image.
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model is a {type(model).__name__}; expected a keras.Model")
@@ -153,7 +153,7 @@ def call_named(root: Call, name: str) -> Call:
 
 
 def maps_of(probe: Probe, layer: str | None = None) -> Any:
-    """Return the Keras tensor of a layer's feature maps, if the probe's output depends on it.
+    """Return the Keras tensor of a layer's feature maps. The probe's output must depend on it.
 
     Args:
         probe: Probe of a later layer, or of the scores.

@@ -36,16 +36,16 @@ def rectified_twice(signal: Any, x: Any) -> Any:
 RELUS = (keras.activations.relu, keras.ops.relu, tf.nn.relu)
 RULES = {
     "gradient": Rule(None, False),
-    # Zeiler and Fergus, arXiv:1311.2901, section 2.1. They do not say how they invert local
-    # response normalisation; here and in other implementations, signals pass it unchanged.
+    # Zeiler and Fergus, arXiv:1311.2901, section 2.1. The paper does not say how to invert local
+    # response normalisation. As in other implementations, signals pass it unchanged.
     "deconvnet": Rule(rectified_signal, True),
-    # Springenberg et al., arXiv:1412.6806, section 3.4; their nets have no normalisation.
+    # Springenberg et al., arXiv:1412.6806, section 3.4. Their nets have no normalisation.
     "guided": Rule(rectified_twice, False),
 }
 
 
 def by_rule(operation: Any, rule: Rule) -> Callable[..., Any]:
-    """Return an operation equal to the given one, except that ReLU and LRN backpropagate by `rule`.
+    """Return a copy of an operation in which ReLU and LRN backpropagate by `rule`.
 
     The rule applies to ReLU as a layer, as an operation, and as the `activation` of any layer. It
     does not apply to a ReLU in the code of a layer's `call`, or to a maximum with zero.

@@ -35,7 +35,7 @@ def centred(signal: np.ndarray) -> np.ndarray:
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Scale pixel values to the range 0-1 (uint8 by 1/255); return three channels."""
+    """Scale the pixel values of an image to 0-1 (uint8 by 1/255); return three channels."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
@@ -67,8 +67,8 @@ def top_sheet(found: TopActivations, title: str, picture: Picture | None = None)
     Args:
         found: Top activations to draw. Projections and patches are cut to where the signal is.
         title: Title of the figure.
-        picture: Function that returns the image with an index before preprocessing, at the input
-            size of the net. If it is None, patches of the preprocessed images are drawn.
+        picture: Function from an index to the unprocessed image, at the input size of the net. If
+            it is None, patches of the preprocessed images are drawn.
     """
     found, blocks = focused(found), []
     for row in range(len(found.maps)):

@@ -15,7 +15,7 @@ from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
 SIGNAL = 0.9  # fraction of a projection's energy (squared values) kept along each axis
-MOST = 90  # percentage of projections that keep at least the fraction `SIGNAL` when cropped
+MOST = 90  # percentage of projections that keep the fraction `SIGNAL` when they are cropped
 LEAST = 1 / 3  # minimum side of a patch cut from an image, as a fraction of the receptive field
 SMALLEST = 8  # minimum side of a cut image, in pixels
 SHOWN = 16  # default number of feature maps; our choice, since the paper gives none
@@ -46,7 +46,7 @@ class TopActivations:
 
 
 class Top:
-    """Reusable version of `top_activations`, whose graph is traced once for several image sets.
+    """Callable that works like `top_activations` but traces its graph once for several image sets.
 
     Args:
         model: Functional model with one image as its input.
@@ -193,7 +193,7 @@ def focused(found: TopActivations) -> TopActivations:
 
 
 def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (begin, end) of each row's middle part, which has `SIGNAL` of the row's sum."""
+    """Return (begin, end) of the middle part of each row that has `SIGNAL` of the row's sum."""
     totals = np.maximum(sums.sum(-1, keepdims=True), np.finfo("float32").tiny)
     share = np.cumsum(sums, -1) / totals
     rest = (1 - SIGNAL) / 2

@@ -23,8 +23,8 @@ class Array(NamedTuple):
         shape: Shape after all steps.
         steps: The steps in words, for example "transposed".
         changes: The steps as functions.
-        axis: Axis of the converted values that corresponds to the first axis in the file:
-            0 or -1, or None if the steps need the whole tensor at once.
+        axis: Axis (0 or -1) of the converted values that corresponds to the first axis in the
+            file. None if the steps need the whole tensor at once.
     """
 
     key: str
@@ -41,7 +41,7 @@ class Array(NamedTuple):
         shape: Sequence[int] | None = None,
         axis: int | None = None,
     ) -> "Array":
-        """Return this array with one more step, after which the shape is `shape`, if it changes."""
+        """Return this array with one more step. `shape` is the new shape; None if unchanged."""
         return self._replace(
             shape=self.shape if shape is None else tuple(shape),
             steps=(*self.steps, step),
@@ -132,8 +132,8 @@ def array_of(tensors: Mapping[str, Values], key: str) -> Array:
 def divide_by_factors(arrays: Arrays) -> Arrays:
     """Divide the statistics of batch normalisation by Caffe's factor, and remove the factors.
 
-    Caffe stores weighted sums of the statistics, and the sum of the weights (the factor) in a blob
-    with one value. If the factor is 0, the statistics become 0, as in Caffe.
+    Caffe stores sums of the statistics, and the factor by which to divide them, in a blob with one
+    value. If the factor is 0, the statistics become 0, as in Caffe.
     """
     divided = {path: array for path, array in arrays.items() if not path.endswith("/factor")}
     for path, factor in arrays.items():
@@ -160,7 +160,7 @@ def norm_of(layer: str) -> str:
 
 
 def fold_biases(arrays: Arrays, places: Mapping[str, object]) -> Arrays:
-    """Fold biases that the model lacks into batch normalisation, by changing its moving means.
+    """Fold biases that the model lacks into the moving means of its batch normalisation.
 
     Batch normalisation computes gamma (w x + b - mean) / s + beta. The result is the same if b is
     subtracted from the mean instead. The normalisation after layer `conv1` is called `conv1_bn`;

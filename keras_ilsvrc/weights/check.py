@@ -29,7 +29,7 @@ def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits")
             raise InputError(f"{side} {what} are not finite at {place}: {values[place]}")
     scale = abs(theirs).max(initial=0.0)
     if not scale:
-        raise InputError(f"the other framework's {what} are all zero: nothing can be compared")
+        raise InputError(f"the other framework's {what} are all zero; compare on another image")
     deviation = abs(ours - theirs) / scale
     place = tuple(map(int, np.unravel_index(deviation.argmax(), deviation.shape)))
     largest = float(deviation[place])

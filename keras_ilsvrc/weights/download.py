@@ -36,10 +36,10 @@ class _Progress:
 
 
 def fetch(source: Source, sha256: str | None = None) -> Path:
-    """Download a published file to the cache folder, unless it is there, and return its path.
+    """Return the path of a published file in the cache folder; download it if it is missing.
 
-    The folder is the environment variable KERAS_ILSVRC_CACHE, or the user's cache folder. If
-    KERAS_ILSVRC_OFFLINE is set to anything but 0, nothing is downloaded.
+    The environment variable KERAS_ILSVRC_CACHE names the folder; by default, it is in the user's
+    cache folder. If KERAS_ILSVRC_OFFLINE is set to anything but 0, nothing is downloaded.
 
     Args:
         source: The weights.

@@ -28,8 +28,8 @@ class Format(NamedTuple):
 
     Attributes:
         suffix: Suffix of the file, or of the folder that is a SavedModel.
-        only_tensorflow: Whether TensorFlow runs the file, which may then contain all operations.
-        needs: Packages that are needed to write or run the file, but not installed with ours.
+        only_tensorflow: Whether the file is run by TensorFlow, and may contain any operation of it.
+        needs: Extra packages that are needed to write or run the file.
         write: Function that exports a model whose input is described by a `tf.TensorSpec`.
         read: Function that loads the file and returns a function that runs it.
         code: Lines of Python that load {path} and run it on `images`.
@@ -126,8 +126,8 @@ def _read_saved_model(path: Path) -> Run:
 def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
     """Convert a model to ONNX with its weights as inputs, then turn these inputs into constants.
 
-    Keras' own export passes the weights to tf2onnx as constants, and tf2onnx makes about fifty
-    copies of constants.
+    Keras' own export passes the weights to tf2onnx as constants. This needs much memory, because
+    tf2onnx makes about fifty copies of constants.
     """
     import numpy as np
     import onnx
@@ -181,7 +181,7 @@ def _read_onnx(path: Path) -> Run:
 def _write_litert(model: "keras.Model", path: Path, signature: Any) -> None:
     import tensorflow as tf
 
-    # without TensorFlow's own operations, which LiteRT's interpreter cannot run
+    # Allow no operations of TensorFlow itself, because LiteRT's interpreter cannot run them.
     target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     model.export(path, "litert", verbose=False, input_signature=signature, target_spec=target)
 

@@ -69,26 +69,25 @@ def assign(
 ) -> Report:
     """Set all weights of a model from the tensors of another framework.
 
-    Names, shapes and values are checked before the first weight is set: if a check fails, the model
-    is unchanged. For this purpose, each tensor is read twice. At most one tensor is in memory at a
-    time.
+    Names, shapes and values are checked before the first weight is set. If a check fails, the model
+    is unchanged. Each tensor is therefore read twice: to check it and to set it. At most one tensor
+    is in memory at a time.
 
     Args:
         model: Model built by this package.
         tensors: `Tensors` of a file, or a mapping of names to arrays, for example a `state_dict`.
             Prefixes `module.` of torch's DataParallel are left out.
         layout: Name of a row of `LAYOUTS`.
-        head: Whether the classifiers must be set too. If False, a classifier keeps its initial
-            values if its tensors have another number of classes, or if one is missing; tensors of
+        head: Whether the classifiers must be set too. If False, a classifier whose tensors are
+            missing or have another number of classes keeps its initial values. Tensors of
             classifiers, and of the dense layers before them, are left out if the model lacks these
             layers. Tensors of auxiliary classifiers that the model lacks are always left out.
         skip: Paths of weights that keep their initial values, whatever the tensors are.
-        misfit: Why the tensors must not be loaded even if each one has a weight.
+        misfit: Reason why the tensors must not be loaded even though they fit the weights.
 
     Raises:
-        InputError: If a tensor has no weight, a weight has no tensor, their shapes differ, or a
-            value is not finite. Each fault is a note of the error, in its `__notes__`. Also if
-            there is a `misfit`.
+        InputError: If a tensor has no weight, a weight has no tensor, their shapes differ, a value
+            is not finite, or there is a `misfit`. The error's `__notes__` list all faults.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout is {layout!r}; {nearest(layout, LAYOUTS)}")
@@ -180,7 +179,7 @@ class _Plan(NamedTuple):
         return [path for path in missing if path in skip or (not head and free(path))]
 
     def _other_classes(self, path: str, found: Arrays) -> bool:
-        """Return whether a weight's classifier has other classes in the file, or lacks a tensor."""
+        """Return whether a weight's classifier lacks a tensor or has other classes in the file."""
         if not self.layout.is_classifier(path):
             return False
         own = {x: y for x, y in self.shapes.items() if x.startswith(f"{path.rpartition('/')[0]}/")}
@@ -249,7 +248,7 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
 def _tensors() -> Callable[[np.ndarray], Any]:
     """Return a function that converts an array to a backend tensor. The array is not used again.
 
-    In TensorFlow, the tensor shares the array's memory; other functions would copy it twice.
+    In TensorFlow, the tensor shares the memory of the array, which saves two copies.
     """
     import keras
 

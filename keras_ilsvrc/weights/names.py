@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-# {regular expression of whole names: our name, as a template or a function, as in `re.sub`}
+# {regular expression of a whole name: our name, as a template or function for `re.sub`}
 Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
 def translate(name: str, rules: Rules) -> str | None:
-    """Translate another framework's name by the first rule that matches; None if none matches."""
+    """Translate another framework's name by the first matching rule; return None without one."""
     for pattern, ours in rules.items():
         match = re.fullmatch(pattern, name)
         if match:
@@ -17,7 +17,7 @@ def translate(name: str, rules: Rules) -> str | None:
 
 
 def layers_of(paths: Iterable[str]) -> list[str]:
-    """Return the layer names in a list of weight paths, in the order of the paths, each once."""
+    """Return the names of the layers in a list of weight paths, in order and without repetition."""
     return list(dict.fromkeys(path.rpartition("/")[0] for path in paths))
 
 
@@ -30,7 +30,7 @@ def in_order(
         layers: Layer names of the other framework.
         chains: {regular expression: our names}. Layers that match the same expression are sorted
             by the numbers in their names, and get our names in this order. An empty sequence
-            stands for the layers in `own` that are in no other chain.
+            means: all layers in `own` that are in no other chain.
         own: Layer names of our model, in its order.
     """
     layers = list(layers)

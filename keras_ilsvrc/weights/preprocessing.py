@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from keras_ilsvrc.data.types import Rows
 
-_ATTRIBUTE = "_published_weights"  # Keras neither tracks nor saves it; a clone does not have it
-_SIZED = ("resize", "resize_shorter", "centre_crop")  # ops whose size follows the model's input
+_ATTRIBUTE = "_published_weights"  # neither tracked nor saved by Keras, and not copied to clones
+# Ops whose size is scaled if the model has another input size than the published network.
+_SIZED = ("resize", "resize_shorter", "centre_crop")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def rows_for(model: "keras.Model") -> "Rows":
 
 
 def preprocess(images: Any, model: "keras.Model") -> "np.ndarray":
-    """Return images preprocessed as the weights of a model need.
+    """Preprocess images in the way that the weights of a model need.
 
     Resizing and cropping are scaled if the input of the model has another size than the published
     network.

@@ -28,7 +28,7 @@ class Match(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """Content of a file in one layout: numbers of values, and the number of classes."""
+    """Content of a file if it has a given layout: numbers of values, and number of classes."""
 
     values: int
     dense: int
@@ -36,12 +36,12 @@ class _Content(NamedTuple):
 
 
 def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list[Match]:
-    """Return the sources whose weights a file may contain; one with the file's name is first.
+    """Return the sources whose weights a file may contain, the most likely ones first.
 
     A source fits if its layout knows the names of all tensors, and if the number of values without
-    classifiers is that of the source. Values are not read. Sources whose file has the same name as
-    the file of the tensors come first, then those with the same suffix, then the others; each of
-    these groups is in the order of `SOURCES`.
+    classifiers is that of the source. Values are not read. Sources whose file name is that of the
+    file come first, then those with its suffix, then the others. Each of these groups is in the
+    order of `SOURCES`.
 
     Args:
         tensors: `Tensors` of a file, or a mapping of names to arrays.
@@ -78,7 +78,7 @@ def identified(tensors: Tensors, matches: Iterable[Match]) -> Source | None:
 def closest(
     tensors: Mapping[str, np.ndarray], sources: Iterable[Source] = ()
 ) -> tuple[Source | None, str]:
-    """Return the source nearest to a file, and one line that says why the file does not fit it.
+    """Return the source that is most similar to a file, and a line that says why it does not fit.
 
     The source is None if at least half of the names are unknown to it.
 

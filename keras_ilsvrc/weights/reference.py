@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     import keras
 
 OUTPUT = "predictions"  # our name of the last layer
-# Operators that may stand between the logits and the output in ONNX files.
+# Operators that ONNX files may have between the logits and the output.
 AFTER = {"Softmax", "Reshape", "Flatten", "Identity", "Squeeze", "Dropout"}
-# regular expressions of module names in torch that a file or a model may lack
+# Regular expressions of names of torch modules that a file or a model may lack.
 AUXILIARY, CLASSIFIER = r"(?i:aux)", r"(fc|classifier|pre_logits|head|output)\."
 AUTOMATIC = r"(conv2d|batch_normalization)(_\d+)?"  # automatic layer names of Keras
-# {source: module that has its models, function that returns a model by name}
+# {source: Python module with its models, function that returns a model by name}
 TORCH = {
     "torchvision": ("torchvision.models", "get_model"),
     "timm": ("timm", "create_model"),
@@ -46,7 +46,7 @@ class Original(NamedTuple):
         model: Our model.
         tensors: The file of the weights.
         source: The source of the weights.
-        layers: {name of a tensor: our layer that takes its values}, for the tensors that are used.
+        layers: {name of a tensor: our layer that uses its values}, for all tensors that are used.
     """
 
     model: "keras.Model"
@@ -61,13 +61,13 @@ class Original(NamedTuple):
         return shape[-1] if len(shape) == 2 else None
 
     def places(self, place_of: Callable[[str], str]) -> dict[str, str]:
-        """Return {layer of the original: our layer} for layers whose tensors all go to one of ours.
+        """Return {layer of the original: our layer}. Leave out layers that map to several of ours.
 
         `place_of` is a function from the name of a tensor to the name of the original's layer.
         """
         found: dict[str, set[str]] = {}
         for name, stored in self.tensors.stored.items():
-            if stored.shape:  # a single value is a counter, without effect on outputs
+            if stored.shape:  # leave out counters, which are single values
                 found.setdefault(place_of(name), set()).add(self.layers.get(name, ""))
         return {place: min(ours) for place, ours in found.items() if len(ours) == 1 and any(ours)}
 
@@ -112,7 +112,7 @@ def compare(
                     theirs = theirs.transpose(0, 2, 3, 1)
                 ours = np.asarray(values[id(call.outputs[0])])
                 if theirs.size == ours.size:
-                    theirs = theirs.reshape(ours.shape)  # their convolution, our dense layer
+                    theirs = theirs.reshape(ours.shape)  # a convolution there, dense here
                 difference = check(ours, theirs, float("inf"), call.name)
                 found[call.name] = max(found.get(call.name, 0.0), difference)
     return found
@@ -128,7 +128,8 @@ def _outputs(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings about other framework versions
-            with _without("triton"):  # triton ends a process with TensorFlow when imported by torch
+            # torch would import triton, which ends a process that has imported TensorFlow.
+            with _without("triton"):
                 run = load(original)
                 return [dict(run(np.ascontiguousarray(image))) for image in given]
     except InputError:
@@ -183,7 +184,7 @@ def _onnx(original: Original) -> Run:
         used = [owners[name] for name in node.input if name in owners]
         layers = set[str]().union(*used)
         nodes |= dict.fromkeys(node.output, node)
-        if len(used) == len(node.input):  # for example a transposed kernel
+        if len(used) == len(node.input):  # it only converts constants, e.g. transposes a kernel
             owners |= dict.fromkeys(node.output, layers)
         elif len(layers) == 1 and any(layers):
             made[min(layers)] = node.output[0]

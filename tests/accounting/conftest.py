@@ -1,4 +1,4 @@
-"""What the tests of accounts share."""
+"""Fixtures for the tests of accounts."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Units, connections and multiply-adds, against the inputs that change each output."""
+"""Tests of units, connections and multiply-adds: checked by the inputs that affect each output."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Receptive fields, against the gradient of single units and a published table."""
+"""Tests of receptive fields: compared with gradients of single units and a published table."""
 
 import keras
 import numpy as np

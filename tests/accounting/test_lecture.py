@@ -1,4 +1,4 @@
-"""The claims of the lecture that need no training, each answered by an account."""
+"""Tests of those claims of the lecture that need no training, each computed from an account."""
 
 import keras
 import numpy as np

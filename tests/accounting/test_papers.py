@@ -1,4 +1,4 @@
-"""The account of every net against the numbers of tests/paper."""
+"""Tests of the account of every net: compared with the numbers in tests/paper."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The tables that papers print, `printed` in tests/paper, and how the built nets compare."""
+"""Tests of the tables that papers print: compared with the built nets."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What cannot be accounted for: one line that says what to do."""
+"""Tests of models that cannot be accounted for: a one-line error says what to do."""
 
 import keras
 import pytest

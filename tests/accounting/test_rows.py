@@ -1,4 +1,4 @@
-"""The rows of an account: their order, their sums by stage, and what becomes of them in files."""
+"""Tests of the rows of an account: their order, their sums by stage, and saved files."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Toy trainings one after another, as children of one process that has imported TensorFlow.
+"""Toy training runs, one after another, as children of a process that has imported TensorFlow.
 
 python rounds.py ROUNDS
 

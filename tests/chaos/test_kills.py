@@ -1,4 +1,4 @@
-"""Kills at any instant: what goes on ends in the very state of what was not killed."""
+"""Tests that a run that was killed at any moment and resumed ends in exactly the same state."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Workers are killed: the others end soon with a line, and all together go on exactly."""
+"""Tests of killed workers: the others end soon, and all can be resumed with the same results."""
 
 import json
 import random

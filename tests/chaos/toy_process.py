@@ -1,4 +1,4 @@
-"""The toy training in a process of its own, which kills itself where it is told to.
+"""Toy training in its own process, which kills itself at a given place.
 
 python toy_process.py DIRECTORY REPLICAS [WHERE:STEP]
 

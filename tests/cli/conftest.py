@@ -1,3 +1,3 @@
-"""What the tests of commands share."""
+"""Fixtures for the tests of commands."""
 
 from devices import without_gpus  # noqa: F401

@@ -1,4 +1,4 @@
-"""`info --account`, `table` and `compare`, as a user calls them."""
+"""Tests of the commands `info --account`, `table` and `compare`."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`bench net`: what is timed, and what is refused."""
+"""Tests of `bench net`: what it times, and which arguments it refuses."""
 
 import json
 import os

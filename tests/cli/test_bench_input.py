@@ -1,4 +1,4 @@
-"""`bench input`: what is timed, and what is refused."""
+"""Tests of `bench input`: what it times, and which arguments it refuses."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`bench weights`: what is measured for each file, and what is refused."""
+"""Tests of `bench weights`: what it measures for each file, and which files it refuses."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`keras-ilsvrc` as a person runs it."""
+"""Tests of the `keras-ilsvrc` command as a user runs it."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""`data check` as a person runs it."""
+"""Tests of `data check` as a user runs it."""
 
 import json
 import shutil

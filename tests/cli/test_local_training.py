@@ -1,4 +1,4 @@
-"""Trainings by `--local-workers`, and mistakes in what says who trains."""
+"""Tests of training with `--local-workers`, and of wrong options for workers."""
 
 import csv
 import json

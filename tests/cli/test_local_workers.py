@@ -1,4 +1,4 @@
-"""`--local-workers`: what is done about workers that fail, and about signals."""
+"""Tests of `--local-workers`: failing workers, and signals."""
 
 import json
 import os

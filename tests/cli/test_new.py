@@ -1,4 +1,4 @@
-"""The `new` command, from a folder of images to a recipe that loads."""
+"""Tests of the `new` command, from a folder of images to a recipe that loads."""
 
 import dataclasses
 import tomllib

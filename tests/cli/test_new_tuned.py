@@ -1,4 +1,4 @@
-"""The `new` command with trained weights: a recipe that fine-tunes them as it stands."""
+"""Tests of the `new` command with trained weights: the recipe fine-tunes them without changes."""
 
 import json
 import tomllib

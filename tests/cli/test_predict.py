@@ -1,4 +1,4 @@
-"""`predict`: its forms of output, what it takes as images, and what it refuses."""
+"""Tests of `predict`: its output formats, its images, and what it refuses."""
 
 import csv
 import io

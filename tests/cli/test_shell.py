@@ -1,4 +1,4 @@
-"""The shell around the commands: help, version, completion, the list of recipes, the next word."""
+"""Tests of help, version, shell completion, the list of recipes and the suggested next command."""
 
 import json
 import subprocess

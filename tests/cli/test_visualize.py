@@ -1,4 +1,4 @@
-"""`visualize`: every verb on a real run, what it writes, and what it refuses."""
+"""Tests of the `visualize` commands on a real run: what they write and what they refuse."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`weights list`, `inspect` and `convert`, and what they refuse."""
+"""Tests of `weights list`, `inspect` and `convert`, and of the files that they refuse."""
 
 import json
 import shutil

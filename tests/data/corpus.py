@@ -1,4 +1,4 @@
-"""Small files of every format, mode and depth that is read, and of those that are not."""
+"""Small image files of every supported format, mode and depth, and of unsupported ones."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""`data check` finds every bad file, and counts what it says."""
+"""Tests that `data check` finds every bad file, and that its counts are right."""
 
 import io
 import os

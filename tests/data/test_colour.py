@@ -1,4 +1,4 @@
-"""Random changes of colour, and arithmetic on values, against NumPy and other packages."""
+"""Tests of colour ops and arithmetic ops: compared with NumPy and other packages."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""`csv:`: lists of files with labels, and what may be wrong with them."""
+"""Tests of `csv:` sources: lists of files with labels, and faults in such lists."""
 
 import pytest
 from PIL import Image

@@ -1,4 +1,4 @@
-"""Whatever a damaged image makes a decoder raise is the fault of that image."""
+"""Tests that every exception of a decoder is reported as a fault of the damaged image."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""What may lie in a folder of images and is none: links, pipes, devices, odd names."""
+"""Tests of entries in image folders that are not images: links, pipes, devices, odd names."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""`folder:`: real digits in files, and what may be wrong with a folder."""
+"""Tests of `folder:` sources: real digits in files, and faults of a folder."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""`idx:`: MNIST's files, written here byte by byte as their format says."""
+"""Tests of `idx:` sources: MNIST files, written here byte by byte as the format specifies."""
 
 import gzip
 import struct

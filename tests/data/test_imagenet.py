@@ -1,4 +1,4 @@
-"""`imagenet:`: small sets in the forms of the official ones, made here with tarfile and SciPy."""
+"""Tests of `imagenet:` sources: small datasets in the official forms, made here."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Names of the ImageNet classes."""
+"""Tests of the names of the ImageNet classes."""
 
 from keras_ilsvrc.data.imagenet_names import imagenet_names, readable
 

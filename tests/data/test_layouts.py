@@ -1,4 +1,4 @@
-"""Folders as people have them: where their classes and splits are, and what is passed over."""
+"""Tests of folders as users have them: where classes and splits are, and what is ignored."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Images that cannot be decoded, left out of training one by one."""
+"""Tests of images that cannot be decoded and are left out of training, one by one."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Which file made a step fail, found among the images of that step; and how iterators end."""
+"""Tests that the file that made a step fail is found, and that iterators end."""
 
 import io
 

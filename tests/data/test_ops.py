@@ -1,4 +1,4 @@
-"""What is done to one image, alone and inside a pipeline: geometry, and what all ops share."""
+"""Tests of the ops for a single image, alone and in a pipeline: geometry, and common properties."""
 
 import inspect
 import re

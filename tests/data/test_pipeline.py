@@ -1,4 +1,4 @@
-"""One stream of positions: what stands where, and how it is augmented."""
+"""Tests of the stream of training images: which image is at each position, and its augmentation."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Every image that is read has the pixels that Pillow gives."""
+"""Tests that every image that is read has the same pixels as in Pillow."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Resizing with basic operations gives the same bits as TensorFlow's kernels."""
+"""Tests that resizing with basic operations gives the same bits as TensorFlow's kernels."""
 
 import numpy as np
 import pytest

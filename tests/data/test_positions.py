@@ -1,4 +1,4 @@
-"""A stream of training images that is taken up anywhere is the rest of the whole one."""
+"""Tests that a stream of training images can start anywhere and continues exactly."""
 
 import numpy as np
 import pytest

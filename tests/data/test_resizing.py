@@ -1,4 +1,4 @@
-"""Resizing: against Pillow, OpenCV's rule by hand, and TensorFlow."""
+"""Tests of resizing: compared with Pillow, OpenCV's rule and TensorFlow."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`digits`, the grammar of splits, and the table of sources."""
+"""Tests of `digits`, of the syntax of splits, and of the table of sources."""
 
 from collections import Counter
 

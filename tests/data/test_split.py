@@ -1,4 +1,4 @@
-"""A split reads the same image by every way, and graphs hold no copy of what it reads from."""
+"""Tests that a split returns the same image in every way, and that graphs contain no data."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What ops know of the training images, against NumPy and scikit-learn."""
+"""Tests of the image statistics that ops need: compared with NumPy and scikit-learn."""
 
 import numpy as np
 import pytest

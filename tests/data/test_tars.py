@@ -1,4 +1,4 @@
-"""Positions of the members of tars."""
+"""Tests of the positions of members in tar files."""
 
 import io
 import tarfile

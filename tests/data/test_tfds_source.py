@@ -1,4 +1,4 @@
-"""`tfds:`: tiny data sets that the tests prepare, in both of TFDS's formats."""
+"""Tests of `tfds:` sources: tiny datasets in both formats of TFDS."""
 
 import io
 import shutil

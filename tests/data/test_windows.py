@@ -1,4 +1,4 @@
-"""Windows: where they lie, and that a JPEG's window is what the whole image would have shown."""
+"""Tests of crops: their positions, and that a cropped JPEG has the pixels of the whole image."""
 
 import io
 

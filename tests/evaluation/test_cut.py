@@ -1,4 +1,4 @@
-"""The pixels of views, against Pillow and NumPy."""
+"""Tests of the pixels of views: compared with Pillow and NumPy."""
 
 import numpy as np
 import pytest

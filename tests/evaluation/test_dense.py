@@ -1,4 +1,4 @@
-"""Nets swept over whole images: against the nets themselves, window by window."""
+"""Tests of nets applied densely to whole images: compared with the nets on each window."""
 
 import keras
 import numpy as np

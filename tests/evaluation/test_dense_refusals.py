@@ -1,4 +1,4 @@
-"""What cannot be swept over whole images, each in one line."""
+"""Tests of nets that cannot be applied densely to whole images: each gives a one-line error."""
 
 import keras
 import numpy as np

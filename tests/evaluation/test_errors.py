@@ -1,4 +1,4 @@
-"""Errors in %, against slow loops and NumPy."""
+"""Tests of errors in %: compared with slow loops and NumPy."""
 
 import keras
 import numpy as np

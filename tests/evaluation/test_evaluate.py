@@ -1,4 +1,4 @@
-"""Protocols over a split, against slow loops over scales, images and views."""
+"""Tests of protocols on a split: compared with slow loops over scales, images and views."""
 
 import keras
 import numpy as np

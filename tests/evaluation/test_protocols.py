@@ -1,4 +1,4 @@
-"""The table of protocols: its names, its scales, and what it refuses."""
+"""Tests of the table of protocols: names, scales, and refused arguments."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""Protocols on two replicas, in a process of its own, find what they find on one."""
+"""Tests that protocols on two replicas, in their own process, give the results of one."""
 
 import numpy as np
 import process

@@ -1,4 +1,4 @@
-"""Where views lie: in every image, and on tensors as on numbers."""
+"""Tests of the positions of views: inside every image, and the same for tensors and numbers."""
 
 import pytest
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The public layers in every form that the tests of their contract go over."""
+"""The public layers, each with all arguments that the tests of the layers use."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Arguments and inputs that a layer cannot honour are refused; none is computed as another."""
+"""Tests that layers refuse arguments and inputs that they cannot use."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every public layer keeps the contract of Keras' layers, by Keras' own test of it and by ours."""
+"""Tests that every public layer satisfies Keras' contract for layers, by Keras' test and ours."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""The convolution of residual units against the one of Keras: the same, and its gradients too."""
+"""Tests of the convolution of residual units: same outputs and gradients as Keras' convolution."""
 
 import keras
 import numpy as np

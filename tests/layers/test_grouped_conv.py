@@ -1,4 +1,4 @@
-"""Grouped convolution against the one of Keras."""
+"""Tests of grouped convolution: compared with Keras' grouped convolution."""
 
 import keras
 import numpy as np

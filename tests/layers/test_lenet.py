@@ -1,4 +1,4 @@
-"""The layers of LeNet-5 against loops in NumPy, after LeCun et al. 1998, section II.B."""
+"""Tests of LeNet-5's layers: compared with NumPy loops after LeCun et al. 1998, section II.B."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the layers of LeNet-5 tell of their cost, and what they refuse, in one line."""
+"""Tests of the costs that LeNet-5's layers report, and of their one-line errors."""
 
 import pytest
 

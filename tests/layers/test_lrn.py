@@ -1,4 +1,4 @@
-"""Local response normalisation against the formula of Krizhevsky et al. 2012, section 3.3."""
+"""Tests of local response normalisation: compared with Krizhevsky et al. 2012, section 3.3."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Cells in the papers' notation, and their paddings against explicit zeros in NumPy."""
+"""Tests of cells in the papers' notation; their padding is compared with zeros in NumPy."""
 
 import keras
 import numpy as np

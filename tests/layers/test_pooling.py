@@ -1,4 +1,4 @@
-"""Caffe's average pool, against windows cut off at the edge in NumPy."""
+"""Tests of Caffe's average pooling: compared with NumPy windows that end at the border."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every class of the package that can stand in a saved file is known to Keras."""
+"""Tests that every class that a saved file may contain is registered with Keras."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""The residual unit: He et al., arXiv:1512.03385 and arXiv:1603.05027."""
+"""Tests of the residual unit (He et al., arXiv:1512.03385 and arXiv:1603.05027)."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What multiplies the shortcut and F: He et al., arXiv:1603.05027, table 1; Keras' own units."""
+"""Tests of scaled and gated shortcuts (He et al., arXiv:1603.05027, table 1)."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is set on a layer, or on one inside a residual unit, survives every way of copying it."""
+"""Tests that attributes set on layers, also inside residual units, survive every kind of copy."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""What the tests of nets share."""
+"""Fixtures for the tests of nets."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Auxiliary classifiers: where they feed gradients, and the weights that inference keeps."""
+"""Tests of auxiliary classifiers: where their gradients go, and which weights inference needs."""
 
 import keras
 import numpy as np

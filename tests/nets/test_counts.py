@@ -1,4 +1,4 @@
-"""Parameters and sizes of every net, against tests/paper."""
+"""Tests of the parameters and sizes of every net: compared with tests/paper."""
 
 import pytest
 from papers import PAPER

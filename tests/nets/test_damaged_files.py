@@ -1,4 +1,4 @@
-"""Weight and model files with random damage: one line that names the file, or a loaded model."""
+"""Tests of weight and model files with random damage: a one-line error or a loaded model."""
 
 import random
 import zipfile

@@ -1,4 +1,4 @@
-"""Models that are built with weights: no initial values are drawn but for a new classifier."""
+"""Tests that models built with weights draw initial values only for a new classifier."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""In what the published forms of related nets differ: borders and biases."""
+"""Tests of the differences between published forms of related nets: borders and biases."""
 
 import keras
 import numpy as np

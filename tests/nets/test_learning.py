@@ -1,4 +1,4 @@
-"""Data that the nets must be able to learn: gradients, one step, and 16 digits by heart."""
+"""Tests that the nets can learn: gradients, one step, and memorising 16 digits."""
 
 import keras
 import numpy as np

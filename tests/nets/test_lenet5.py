@@ -1,4 +1,4 @@
-"""LeNet-5 against the numbers and equations of LeCun et al. 1998, section II.B."""
+"""Tests of LeNet-5: compared with the equations of LeCun et al. 1998, section II.B."""
 
 import math
 

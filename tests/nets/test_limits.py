@@ -1,4 +1,4 @@
-"""What the nets cannot be built for, and the one line that says what they can."""
+"""Tests of sizes and classes for which a net cannot be built, and of the one-line errors."""
 
 import importlib
 

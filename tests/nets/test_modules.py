@@ -1,4 +1,4 @@
-"""Inception modules: what the naive form grows to, and the borders of the pools."""
+"""Tests of inception modules: the size of the naive form, and the borders of pooling."""
 
 import keras
 import numpy as np

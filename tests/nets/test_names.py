@@ -1,4 +1,4 @@
-"""The names of layers, which are API: of files of weights, of `get_layer`, of the deconvnet."""
+"""Tests of layer names, which are part of the API: in weight files and in `get_layer`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever takes the name of a net takes every name that `build` takes."""
+"""Tests that all functions that take the name of a net accept the names that `build` accepts."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The nets against operations one by one."""
+"""Tests of the nets: compared with single operations."""
 
 import keras
 import numpy as np

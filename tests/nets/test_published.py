@@ -1,4 +1,4 @@
-"""Every net, cell by cell, and every constant of its paper, against the data of tests/paper."""
+"""Tests of every net, cell by cell, and of every constant: compared with tests/paper."""
 
 import importlib
 import math

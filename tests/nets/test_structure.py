@@ -1,4 +1,4 @@
-"""Names, types, shapes and first values of the nets, and what `build` makes of its arguments."""
+"""Tests of names, types, shapes and initial values of the nets, and of `build`'s arguments."""
 
 import math
 

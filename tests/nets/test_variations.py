@@ -1,4 +1,4 @@
-"""Parameters of every value of every variation, by arithmetic on the papers' tables."""
+"""Tests of the parameters of every variation: computed from the papers' tables."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""All faults of a recipe at once, each with its line."""
+"""Tests that all faults of a recipe are reported at once, each with its line."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Recipes: what loads, and in which one line a bad one is refused."""
+"""Tests of loading recipes, and of the one-line errors for bad recipes."""
 
 import re
 import subprocess

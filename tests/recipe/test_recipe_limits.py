@@ -1,4 +1,4 @@
-"""Recipes that are too large, too deep or oddly encoded: one line, in a second."""
+"""Tests of recipes that are too large, too deep or badly encoded: a one-line error at once."""
 
 import random
 import time

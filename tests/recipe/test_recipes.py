@@ -1,4 +1,4 @@
-"""Every recipe of the package: what it promises, and that it builds and takes a step."""
+"""Tests of every recipe of the package: its claims, its net, and one training step."""
 
 import os
 import re

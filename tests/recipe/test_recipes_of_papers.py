@@ -1,4 +1,4 @@
-"""Every value of every recipe of a paper, against tests/paper/methods/recipes.toml."""
+"""Tests of every value in recipes of papers: compared with tests/paper/methods/recipes.toml."""
 
 import tomllib
 from fnmatch import fnmatchcase

@@ -1,5 +1,5 @@
 # ruff: noqa: F811 (a fixture is imported, and then an argument)
-"""The tables that a key of theirs chooses among, and the keys of training."""
+"""Tests of recipe tables with variants, and of the recipe keys for training."""
 
 import re
 from pathlib import Path

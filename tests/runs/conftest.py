@@ -1,4 +1,4 @@
-"""A folder of small photographs, and a training that is stopped in the middle."""
+"""Fixtures: a folder of small photographs, and a training run that is stopped in the middle."""
 
 import shutil
 

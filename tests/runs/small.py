@@ -1,4 +1,4 @@
-"""Runs of seconds: a small net on digits, or on a folder of small photographs."""
+"""Runs that take seconds: a small net on digits, or on a folder of small photographs."""
 
 import hashlib
 from importlib.metadata import version

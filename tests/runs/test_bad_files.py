@@ -1,4 +1,4 @@
-"""Runs on folders in which some files are bad."""
+"""Tests of runs on folders that contain bad files."""
 
 import pytest
 from small import on_photos, run

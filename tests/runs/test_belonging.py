@@ -1,4 +1,4 @@
-"""What a run belongs to: other images, classes, seeds and recipes are refused with what differs."""
+"""Tests that a run refuses other images, classes, seeds and recipes, and names what differs."""
 
 import os
 import shutil

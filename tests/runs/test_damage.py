@@ -1,4 +1,4 @@
-"""Damage to the files of a finished run: each is refused by name, or changes nothing."""
+"""Tests of damage to the files of a finished run: it is reported by name, or has no effect."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""The directory of a run: what stays in it when the work fails, and what may be resumed."""
+"""Tests of run directories: what is left after a failure, and what can be resumed."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""How `train` ends on a signal at any moment, and after the readers of its output have gone."""
+"""Tests of how `train` ends after a signal, and when nobody reads its output any more."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""Exports of a run: used without this package, with the probabilities and classes of the run."""
+"""Tests of exported runs: used without this package, with the run's probabilities and classes."""
 
 import shutil
 

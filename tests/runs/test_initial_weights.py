@@ -1,4 +1,4 @@
-"""Initial weights of a run from another run, a file or a source: all, or all but some layers."""
+"""Tests of initial weights from another run, a file or a source, for all or some layers."""
 
 import logging
 

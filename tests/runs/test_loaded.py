@@ -1,4 +1,4 @@
-"""A run in use: its answers wherever it is, on whatever images, and what it refuses."""
+"""Tests of loaded runs: predictions after the run was moved, all kinds of images, and errors."""
 
 import dataclasses
 import shutil

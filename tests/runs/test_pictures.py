@@ -1,4 +1,4 @@
-"""Pictures and the page come after the result, cost at most a line, and repeat no work."""
+"""Tests that pictures and the page are made after the result, and that their failure is logged."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""`--out` of every shape: nothing outside of the run's directory changes."""
+"""Tests that `train --out` changes nothing outside the run's directory."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Finished runs as a table."""
+"""Tests of the table of finished runs."""
 
 import pytest
 from small import RESULT, identity

@@ -1,4 +1,4 @@
-"""The splits of a run on a folder that has none of its own, or not all."""
+"""Tests of runs on a folder that lacks some or all splits."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Runs in two stages: the first is a run of its own, from which the second starts."""
+"""Tests of runs with two stages: the second stage starts from the weights of the first."""
 
 import h5py
 import numpy as np

@@ -1,4 +1,4 @@
-"""A run from its first weights to its evaluation, in this process, on one device."""
+"""Tests of a run from its initial weights to its evaluation, in this process, on one device."""
 
 import csv
 import shutil

@@ -1,4 +1,4 @@
-"""Keys of recipes that change how a run trains: their effect, and that it resumes exactly."""
+"""Tests of recipe keys that change training: their effect, and exact resumption."""
 
 import h5py
 import numpy as np

@@ -1,4 +1,4 @@
-"""Work in threads keeps its order; the bar is for people who would have to wait."""
+"""Tests of work in threads, which keeps its order, and of progress bars."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Lines of the package's log on standard error."""
+"""Tests of the lines that the package's log prints on standard error."""
 
 import logging
 

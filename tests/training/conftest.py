@@ -1,4 +1,4 @@
-"""What the tests of training share."""
+"""Fixtures for the tests of training."""
 
 import pytest
 from devices import without_gpus  # noqa: F401

@@ -1,4 +1,4 @@
-"""Processes of their own: one failed collective poisons the rest of a process."""
+"""Helper that starts new processes, because a failed collective operation breaks its process."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What replicas compute: on the devices of this process, or on each of two workers.
+"""Computations of replicas, on the devices of this process or on each of two workers.
 
 python replica_runs.py FOLDER
 

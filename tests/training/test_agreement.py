@@ -1,4 +1,4 @@
-"""Two workers compute what one does, in the same order, whatever differs between them."""
+"""Tests that two workers compute the same as one, in the same order."""
 
 import numpy as np
 import process

@@ -1,4 +1,4 @@
-"""The weights of the best epoch: kept, and restored whatever happens in between."""
+"""Tests that the weights of the best epoch are kept, and restored whatever happens in between."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or absent, and a changed bit never passes."""
+"""Tests of checkpoint files: complete or absent, and every changed bit is detected."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What TF_CONFIG may say, and what is done about workers that are not there."""
+"""Tests of valid and invalid values of TF_CONFIG, and of missing workers."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Filters that are held small."""
+"""Tests of the constraint that limits the filters' root mean square."""
 
 import keras
 import numpy as np

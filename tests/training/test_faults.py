@@ -1,4 +1,4 @@
-"""What goes wrong in a training: steps that are not finite, bad images, full disks, damage."""
+"""Tests of faults in training: values that are not finite, bad images, full disks, damage."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Groups of layers by name: what a name means, which layers are frozen, rates of their own."""
+"""Tests of layers by name: what a name means, which layers are frozen, and learning rates."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Initial values: kernels by rule, biases by name, each drawn from its seed."""
+"""Tests of initial values: kernels by rule, biases by name, all drawn from the seed."""
 
 import keras
 import numpy as np

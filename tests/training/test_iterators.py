@@ -1,4 +1,4 @@
-"""Iterators over batches end at once, however long they were in use."""
+"""Tests that iterators over batches end at once, however long they were used."""
 
 import gc
 import time

@@ -1,4 +1,4 @@
-"""AdamW, weights of classes and mixup: one step by hand, and exact under resume."""
+"""Tests of AdamW, class weights and mixup: one step by hand, and exact resumption."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Two replicas compute what one does; what each has of its own is put back exactly."""
+"""Tests that two replicas compute the same as one, and that their own values are restored."""
 
 import numpy as np
 import pytest

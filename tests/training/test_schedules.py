@@ -1,4 +1,4 @@
-"""Rates by step, against the formulas by hand, and what a plateau does."""
+"""Tests of learning rates by step: compared with formulas; and of the plateau schedule."""
 
 import keras
 import numpy as np

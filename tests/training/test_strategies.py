@@ -1,4 +1,4 @@
-"""Replicas: stock `fit` inside MirroredStrategy does what it does on one device."""
+"""Tests that Keras' `fit` under MirroredStrategy gives the same results as on one device."""
 
 from types import SimpleNamespace
 

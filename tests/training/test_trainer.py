@@ -1,4 +1,4 @@
-"""The loop and the step on one device: exact, and going on exactly."""
+"""Tests of the training loop and step on one device: exact, also after resuming."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Optimizer, schedule, initial values, and how many steps are taken."""
+"""Tests of the optimizer, the schedule, the initial values and the number of steps."""
 
 import csv
 from functools import cache

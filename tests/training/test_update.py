@@ -1,4 +1,4 @@
-"""One step: pieces, clipping, averages, what is not finite, half precision."""
+"""Tests of one step: pieces, clipping, averages, values that are not finite, half precision."""
 
 import keras
 import numpy as np

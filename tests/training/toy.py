@@ -1,4 +1,4 @@
-"""A training of seconds with everything in it that has a state, also for other processes."""
+"""Toy training of a few seconds that has every kind of state, also for use in other processes."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Whole trainings of the toy, stopped and gone on with."""
+"""Whole runs of the toy training, which are stopped and resumed."""
 
 from functools import cache
 

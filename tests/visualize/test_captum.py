@@ -1,4 +1,4 @@
-"""The deconvnet and guided backpropagation against Captum's, on VGG-16 with the same weights."""
+"""Tests of the deconvnet and guided backpropagation: compared with Captum on the same VGG-16."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Correspondence of parts, against loops in NumPy."""
+"""Tests of the correspondence of object parts: compared with NumPy loops."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Projections back to the pixels, against explicit switches and NumPy."""
+"""Tests of projections to pixels: compared with explicit max-pooling switches and NumPy."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Top activations cut to where the signal is."""
+"""Tests of top activations that are cropped to their signal."""
 
 import numpy as np
 

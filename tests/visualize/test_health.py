@@ -1,4 +1,4 @@
-"""The health of filters, against kernels set by hand and NumPy."""
+"""Tests of the health of filters: with kernels set by hand, and compared with NumPy."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The scores of a classifier and its probabilities, however it ends."""
+"""Tests of the scores and probabilities of classifiers with different last layers."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Pictures of what was found: names from outside, and classes that are many."""
+"""Tests of the figures of visualizations: unusual names, and many classes."""
 
 import io
 import warnings

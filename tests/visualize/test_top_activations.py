@@ -1,4 +1,4 @@
-"""Top activations, occlusion and evolution, against whole arrays and NumPy."""
+"""Tests of top activations, occlusion and evolution: compared with NumPy on whole arrays."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""The messages of Caffe for the protobuf package, with the parts of `caffe.proto` for weights."""
+"""Protobuf messages of Caffe: the parts of `caffe.proto` that describe weights."""
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 

@@ -1,4 +1,4 @@
-"""Downloads of published files: the SHA-256 decides, nothing half done is kept."""
+"""Tests of downloads: only a file with the right SHA-256 is kept."""
 
 import hashlib
 import http.server

@@ -1,4 +1,4 @@
-"""Exports to other runtimes: each layer and op computes the same there, or nothing is written."""
+"""Tests of exports: other runtimes compute the same outputs, or no file is written."""
 
 import importlib.util
 import os

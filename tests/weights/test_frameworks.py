@@ -1,4 +1,4 @@
-"""The nets against torchvision and pytorchcv: the same weights, the same outputs."""
+"""Tests of the nets: same outputs as torchvision and pytorchcv with the same weights."""
 
 import sys
 

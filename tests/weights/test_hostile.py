@@ -1,4 +1,4 @@
-"""Hostile and damaged weight files: each is refused, and nothing but the file is opened.
+"""Tests of hostile and damaged weight files: each is refused, and no other file is opened.
 
 One process reads them all, with a limit of memory, and a record of what it opens and runs.
 """

@@ -1,4 +1,4 @@
-"""The nets against keras.applications: the same weights, the same outputs."""
+"""Tests of the nets: same outputs as keras.applications with the same weights."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""VGG nets of Keras in ONNX files, with the names and layouts that tf2onnx gives."""
+"""Tests of Keras' VGG nets in ONNX files, with tf2onnx's names and layouts."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Preprocessing that belongs to weights: applied to images, put into a model, and forgotten."""
+"""Tests of the preprocessing of published weights: for images, in a model, and when it is lost."""
 
 import dataclasses
 

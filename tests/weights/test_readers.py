@@ -1,4 +1,4 @@
-"""Readers of Caffe, ONNX, safetensors and NumPy files: names, shapes, dtypes and every value."""
+"""Tests of the readers of Caffe, ONNX, safetensors and NumPy files: every name and value."""
 
 import subprocess
 import sys

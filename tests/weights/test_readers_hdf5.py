@@ -1,4 +1,4 @@
-"""Readers of HDF5 and `.keras` files: names, shapes, order and every value."""
+"""Tests of the readers of HDF5 and `.keras` files: names, shapes, order and every value."""
 
 import gc
 import zipfile

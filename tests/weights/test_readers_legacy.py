@@ -1,4 +1,4 @@
-"""Reader of torch files in the legacy form: what differs from the zip form."""
+"""Tests of the reader of legacy torch files: what differs from the zip form."""
 
 import tracemalloc
 

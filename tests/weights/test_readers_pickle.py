@@ -1,4 +1,4 @@
-"""Reader of torch files: names, shapes, views, dtypes and every value."""
+"""Tests of the reader of torch files: names, shapes, views, dtypes and every value."""
 
 import collections
 import io

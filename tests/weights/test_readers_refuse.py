@@ -1,4 +1,4 @@
-"""What readers refuse: each error has the name of the file, what was found, and what to do."""
+"""Tests of files that readers refuse: the error names the file, its fault, and what to do."""
 
 import hashlib
 import io

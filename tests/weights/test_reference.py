@@ -1,4 +1,4 @@
-"""Comparison of a model, layer by layer, with the original of its weights in another runtime."""
+"""Tests of the layer-by-layer comparison of a model with the original network."""
 
 import sys
 from contextlib import nullcontext

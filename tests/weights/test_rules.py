@@ -1,4 +1,4 @@
-"""Copying weights: names, layouts, errors, and what counts as the same outputs."""
+"""Tests of copying weights: names, layouts, errors, and the tolerance of equal outputs."""
 
 import keras
 import numpy as np

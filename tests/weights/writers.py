@@ -1,4 +1,4 @@
-"""Writers of weight files of other frameworks, for tests. None needs the framework."""
+"""Functions that write weight files of other frameworks without using these frameworks."""
 
 import json
 import struct

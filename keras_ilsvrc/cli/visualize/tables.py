@@ -47,7 +47,7 @@ def correspondence(
     preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
-    """Print whether covering an object part changes all images' features alike (ZFNet paper)."""
+    """Print whether covering an object part changes the features of all images in the same way."""
     boxes = _parts(parts, len(image))
     with starting():
         view = viewed(run, model, preprocess, None)

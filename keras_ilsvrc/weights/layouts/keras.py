@@ -78,7 +78,7 @@ ONNX_TENSORS: Rules = {
 }
 ONNX_VGG: Rules = {
     **{rf"{theirs}(?:_\d+)?": ours for theirs, ours in VGG.items()},
-    # dense layers of another classifier are left out, like auxiliary classifiers
+    # leave out the dense layers of any other classifier, like auxiliary classifiers
     r"((?!block\d|fc\d|predictions|\w*conv)\w+)": r"aux_\1",
 }
 

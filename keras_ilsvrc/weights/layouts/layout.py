@@ -9,8 +9,8 @@ from keras_ilsvrc.weights.names import Rules, in_order, layers_of, translate
 
 NORM = re.compile(r"(?:.*[_/])?bn(?:_\w+)?")  # names of our batch normalisation layers
 NORM_WORDS = {"weight": "gamma", "bias": "beta"}
-# {regular expression of our weight paths: (axis, function that takes the size of the axis, and
-# returns the indices of the file's entries in our order)}
+# {regular expression of our weight paths: (axis, function from the size of this axis to the indices
+# of the file's entries, in our order)}
 Orders = Mapping[str, tuple[int, Callable[[int], Sequence[int]]]]
 BGR: Orders = {r"conv1(_1|a)?/kernel": (2, lambda channels: range(channels)[::-1])}
 
@@ -30,15 +30,15 @@ class Layout:
         ignored: Regular expression of the tensor names that correspond to none of our weights.
         channels_first: Whether kernels are (out, in, rows, columns) and matrices (out, in), with
             the rows of a flattened map in the order (C, H, W). False: as in Keras.
-        matrices_first: Whether matrices are (out, in), if `channels_first` is True. False: they
+        matrices_first: Whether matrices are (out, in) if `channels_first` is True. If not, they
             are (in, out), as in Keras.
         orders: Axes of weights whose entries are in another order than ours; `BGR` reverses the
             channels of the first filters of a network trained on BGR images.
         biases_folded: Whether biases that our convolutions lack are folded into the means of BN.
         gammas: Whether batch normalisation has gammas; if not, ours are set to 1.
         classifier: Regular expression of our layer names that make up the classifier.
-        dense: Regular expression of the names of our dense layers before the classifier, which
-            nets without top lack.
+        dense: Regular expression of the names of our dense layers before the classifier. Nets
+            without top lack these layers.
     """
 
     tensors: Rules
@@ -83,7 +83,7 @@ class Layout:
         return f"{place}/{words.get(word, word)}"
 
     def permuted(self, path: str, array: Array) -> Array:
-        """Return the array of our weight `path` with the entries of each axis in our order."""
+        """Return the array of our weight `path`, with the entries along its axes in our order."""
         for pattern, (axis, order) in self.orders.items():
             if axis < len(array.shape) and re.fullmatch(pattern, path):
                 array = array.ordered(axis, order(array.shape[axis]))

@@ -180,7 +180,7 @@ LAYOUTS = {
         TORCHVISION,
         chains={r"features\.\d+": (), r"classifier\.\d+": FULLY_CONNECTED},
     ),
-    # In timm, only vgg* has other names than in torchvision.
+    # In timm, only vgg* has names that differ from those in torchvision.
     "timm_vgg": Layout(
         TENSORS,
         chains={

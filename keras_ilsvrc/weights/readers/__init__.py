@@ -18,8 +18,8 @@ from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 
-# {suffix: format, which is the name of its module}. The suffix matters only if the first bytes do
-# not show the format.
+# {suffix: name of the format and of its module}. The suffix is used only if the first bytes do not
+# show the format.
 FORMATS = dict.fromkeys((".pth", ".pt", ".th"), "torch") | dict.fromkeys((".h5", ".hdf5"), "hdf5")
 FORMATS |= {f".{one}": one for one in ("onnx", "safetensors", "npz", "keras")}
 FORMATS[".caffemodel"] = "caffe"
@@ -100,7 +100,7 @@ def _format(path: Path) -> str:
         head = file.read(512)
     if not head:
         raise InputError(f"{path} is empty; download it again")
-    # checked first, since the size of its header can look like the first bytes of other files
+    # check this format first: its header size can look like the first bytes of other formats
     if head[8:9] == b"{" and head[4:8] == bytes(4):
         return "safetensors"
     if re.match(LEGACY, head, re.DOTALL):
@@ -137,7 +137,7 @@ def _of_zip(path: Path) -> str:
 
 
 def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
-    """Return an array whose functions raise only errors that `read` documents."""
+    """Return an array whose reading functions raise only the errors that `read` documents."""
 
     def load() -> np.ndarray:
         with _named(path, format):

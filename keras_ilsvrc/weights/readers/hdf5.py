@@ -30,8 +30,8 @@ FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
 class _Part(io.FileIO):
     """File object for a part of a file.
 
-    HDF5 does not open the file by its path, since it would then refuse to write to the file while
-    it is open here, and would reuse what it has read from a file that has changed since.
+    If HDF5 opened the file by its path, nothing could write to the file while it is open here, and
+    HDF5 would reuse old content of a file that has changed.
     """
 
     def __init__(self, path: Path, run: Run):
@@ -64,8 +64,8 @@ def read(path: Path) -> dict[str, Stored]:
     `conv2d_10`. The file stays open as long as a dataset is in use.
 
     Raises:
-        Exception: If the file is damaged; if it contains links to other places, values outside the
-            file or that are no numbers, or datasets that are far larger than the file.
+        Exception: If the file is damaged, or contains links to other places, values outside the
+            file, values other than numbers, or datasets that are far larger than the file.
     """
     return tensors(path, Run(0, path.stat().st_size))
 
@@ -161,7 +161,7 @@ def _check_chunks(dataset: Any) -> None:
     if h5z.FILTER_DEFLATE not in (filters := _filters(dataset)):
         return
     skipped = 1 << filters.index(h5z.FILTER_DEFLATE)
-    most = math.prod(dataset.chunks) * dataset.dtype.itemsize + 4  # plus 4 bytes of checksum
+    most = math.prod(dataset.chunks) * dataset.dtype.itemsize + 4  # plus a checksum of 4 bytes
     chunks: list[Any] = []
     dataset.id.chunk_iter(chunks.append)
     for chunk in chunks:

@@ -147,12 +147,12 @@ def _ordered(pairs: Any = None) -> dict[Any, Any]:
     if type(pairs) is not list or any(type(one) is not list or len(one) != 2 for one in pairs):
         raise ValueError("a dictionary of something other than pairs in the pickle")
     items = [item for pair in pairs for item in pair]
-    pairs.clear()  # so that a pickle cannot use one large list many times
+    pairs.clear()  # otherwise, a pickle could use one large list many times
     return _set({}, *items)
 
 
 def _call(function: Name, values: tuple[Any, ...]) -> Any:
-    """Return the value that stands for the result of a call in the pickle."""
+    """Return the value that represents the result of a call in the pickle."""
     if type(values) is not tuple or len(values) > DEEP:
         raise ValueError(f"a call of {function.name} with more than {DEEP} arguments")
     return CALLS[function.name](*values)
@@ -193,7 +193,7 @@ ACTIONS: dict[str, tuple[bool, int, tuple[type, ...], Callable[..., Any]]] = {
     "SETITEMS": (True, 1, (dict,), _set),
     "APPEND": (False, 2, (list,), lambda target, *items: target.__iadd__(items)),
     "APPENDS": (True, 1, (list,), lambda target, *items: target.__iadd__(items)),
-    # The state holds module versions or attributes of a parameter, and is ignored.
+    # The state, module versions or attributes of a parameter, is ignored.
     "BUILD": (False, 2, (dict, View), lambda target, state: target),
     "STACK_GLOBAL": (False, 2, (str,), _name),
     "BINPERSID": (False, 1, (tuple,), _storage),
@@ -205,7 +205,7 @@ CODES = {
     for one in pickletools.opcodes
     if one.name in LITERALS | OTHERS or one.name in ACTIONS
 }
-# {function that a pickle names: our function, which returns what stands for its result}
+# {function that a pickle names: our function, which returns a replacement of its result}
 CALLS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered,
     "torch.Size": lambda sizes: sizes,

@@ -95,7 +95,7 @@ def _legacy(path: Path) -> tuple[Any, dict[str, Member]]:
                 raise ValueError(f"a storage of {count:,} values, expected {length:,}")
             start, end = end + 8, end + 8 + length * width_of(code)
             places[key] = Member(Run(start, end), None, True)
-    if len(places) < len(found):  # also if a key occurs with two types or lengths
+    if len(places) < len(found):  # also true if a key occurs with two types or lengths
         raise ValueError(f"values of {len(places):,} storages, expected {len(found):,}")
     if (size := path.stat().st_size) != end:
         raise ValueError(f"a file of {size:,} bytes, expected {end:,}")

@@ -1,7 +1,7 @@
 """Scanner of protobuf files, which finds the fields without reading their values.
 
-The protobuf package would hold the file and a parsed copy of it in memory. A scan reads only the
-few bytes before each field, which give its number and length. The field numbers in the readers are
+The protobuf package would keep the file and a parsed copy in memory. A scan reads only the few
+bytes before each field, which give its number and length. The field numbers in the readers are
 the schema. Each reader scans messages to a fixed depth, so nothing is recursive.
 """
 

@@ -59,7 +59,7 @@ PLACES: Row = {
 CAFFE_LRN: Row = {"options": {"lrn": "caffe"}}
 
 # fmt: off
-# Rows of `sources`; the path begins with the host, if the file has an address
+# Rows for `sources`. If a file has an address, its path begins with the host.
 FILES = (
     ("alexnet", f"{INTEL}alexnet/bvlc_alexnet", 56_868_224, 57.1, 80.2,
      "4bff209a9837298157915ef50a4831a59636a6ca1a6b8ebacd990c3a5f3053e0",

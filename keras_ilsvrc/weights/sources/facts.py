@@ -7,7 +7,7 @@ from keras_ilsvrc.weights.sources.source import Source
 
 
 def facts(source: Source) -> dict[str, str]:
-    """Describe published weights as {heading: text}. A text is empty if nothing is known."""
+    """Describe published weights as {heading: text}. Unknown facts have an empty text."""
     pairs = (("top-1", source.top1_accuracy), ("top-5", source.top5_accuracy))
     accuracy = ", ".join(f"{k} {value:g} %" for k, value in pairs if value is not None)
     needs = [f"{key}={value}" for key, value in source.options.items()]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# (means, standard deviations) of pixels from 0 to 255: one per channel, RGB, or one for all
+# (means, standard deviations) of pixels from 0 to 255, for R, G and B, or one value for all
 Constants = tuple[tuple[float, ...], tuple[float, ...]]
 IMAGENET: Constants = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # PyTorch
 CAFFE: Constants = ((123.68, 116.779, 103.939), (1.0,))  # VGG
@@ -39,7 +39,7 @@ class Source:
         top5_accuracy: Published top-5 accuracy in %, by `protocol`; None if there is none.
         protocol: How the accuracy was measured.
         licence: Licence of the file; None if none is stated.
-        notes: Differences between this and the original, for example in preprocessing.
+        notes: Differences from the original network or training, for example in preprocessing.
     """
 
     name: str
