@@ -72,7 +72,7 @@ def files(pixels, tmp_path):
 
 
 def slow(net, images, table):
-    """Image by image and view by view, in float64; by a row of `SLOW`."""
+    """Image by image and scale by scale, in float64; by a row of `SLOW`."""
     found = []
     for image in images:
         passes = []
@@ -80,10 +80,10 @@ def slow(net, images, table):
             each = []
             for side in scales:
                 resized = through(image, {"op": "resize_shorter", "size": side})
-                views = [net(cut(resized, v, function)) for v in function(*resized.shape[:2], 16)]
-                each.append(np.mean(views, axis=0, dtype="float64"))
+                views = [cut(resized, view, function) for view in function(*resized.shape[:2], 16)]
+                each.append(np.mean(net(np.concatenate(views)), axis=0, dtype="float64"))
             passes.append(np.mean(each, axis=0))
-        found.append(np.mean(passes, axis=0)[0])
+        found.append(np.mean(passes, axis=0))
     return np.array(found)
 
 
