@@ -21,7 +21,6 @@ FIGURE_4 = {
     "full_preact": "bn_1 relu_1 conv_1 bn_2 relu_2 conv_2 add",
 }
 every_order = pytest.mark.parametrize("order", FIGURE_4)
-every_shortcut = pytest.mark.parametrize("shortcut", SHORTCUTS)
 
 
 def image(dtype="float32"):
@@ -116,8 +115,13 @@ def test_computes_figure_4(convolutions, shortcut, order, dtype, tolerance):
     np.testing.assert_allclose(y, expected, rtol=tolerance, atol=10 * tolerance)
 
 
-@every_order
-@every_shortcut
+@pytest.mark.parametrize(
+    ("shortcut", "order"),
+    [
+        pytest.param(*unit, marks=[pytest.mark.slow] * (unit[0] != "B" and unit[1] != "original"))
+        for unit in itertools.product(SHORTCUTS, FIGURE_4)
+    ],
+)
 def test_file_gives_the_same_unit(shortcut, order, tmp_path):
     unit = built(CHANGING, shortcut, order, name="conv3_1")
     model = keras.Sequential([keras.Input((6, 7, 4)), unit])
