@@ -130,36 +130,9 @@ def saved(tmp_path_factory):
     return expected
 
 
-@pytest.mark.parametrize(
-    ("imports", "load"),
-    [
-        ("import keras_ilsvrc", "keras_ilsvrc.load_model"),
-        ("import keras, keras_ilsvrc.layers", "keras.saving.load_model"),
-    ],
-)
-def test_a_saved_model_is_the_same_in_a_fresh_process_without_a_network(saved, imports, load):
-    script = f"""{OFFLINE}
-import json
-from pathlib import Path
-{imports}
-models = [{load}(path) for path in sys.argv[1:]]
-keras_ilsvrc.build("resnet20_cifar")
-import keras, numpy as np
-found = []
-for model, path in zip(models, sys.argv[1:]):
-    images = np.load(Path(path).parent / "images.npy")
-    images = keras.ops.image.resize(images, model.input_shape[1:3])
-    found.append(keras.ops.convert_to_numpy(model(images)).tolist())
-print(json.dumps([tried, found]))
-"""
-    tried, found = json.loads(run(script, *saved).splitlines()[-1])
-    assert tried == []
-    for outputs, expected in zip(found, saved.values(), strict=True):
-        assert np.ptp(expected, axis=0).max() > 1e-3  # images make a difference
-        np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-7)
-
-
-def test_a_compiled_model_is_loaded_with_all_its_parts_in_a_fresh_process(tmp_path):
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A compiled model whose parts are ours, saved."""
     from keras_ilsvrc.training.constraints import FilterRMS
     from keras_ilsvrc.training.optimizers import SGD
     from keras_ilsvrc.training.schedules import WarmUp
@@ -169,16 +142,49 @@ def test_a_compiled_model_is_loaded_with_all_its_parts_in_a_fresh_process(tmp_pa
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(maps))
     model.compile(SGD(WarmUp(0.1, 8), 0.9, l2=0.25), "sparse_categorical_crossentropy")
     model.optimizer.build(model.trainable_variables)
-    model.save(tmp_path / "compiled.keras")
-    script = """
-import sys, keras_ilsvrc
+    path = tmp_path_factory.mktemp("compiled") / "compiled.keras"
+    model.save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("imports", "load"),
+    [
+        ("import keras_ilsvrc", "keras_ilsvrc.load_model"),
+        ("import keras, keras_ilsvrc.layers", "keras.saving.load_model"),
+    ],
+)
+def test_a_saved_model_is_the_same_in_a_fresh_process_without_a_network(
+    saved, compiled, imports, load
+):
+    """A compiled one has all its parts there."""
+    script = f"""{OFFLINE}
+import json
+from pathlib import Path
+{imports}
+models = [{load}(path) for path in sys.argv[2:]]
+keras_ilsvrc.build("resnet20_cifar")
+import keras, numpy as np
+found = []
+for model, path in zip(models, sys.argv[2:]):
+    images = np.load(Path(path).parent / "images.npy")
+    images = keras.ops.image.resize(images, model.input_shape[1:3])
+    found.append(keras.ops.convert_to_numpy(model(images)).tolist())
 model = keras_ilsvrc.load_model(sys.argv[1])
 config = model.optimizer.get_config()["learning_rate"]
-print(model.optimizer.l2, config["class_name"], model.layers[1].kernel_constraint.most)
+parts = [model.optimizer.l2, config["class_name"], model.layers[1].kernel_constraint.most]
+print(json.dumps([tried, found, parts]))
 """
-    said = run(script, tmp_path / "compiled.keras").splitlines()[-1]
-    assert said == "0.25 WarmUp 0.5"
-    assert not load_model(tmp_path / "compiled.keras", compile=False).compiled
+    tried, found, parts = json.loads(run(script, compiled, *saved).splitlines()[-1])
+    assert tried == []
+    for outputs, expected in zip(found, saved.values(), strict=True):
+        assert np.ptp(expected, axis=0).max() > 1e-3  # images make a difference
+        np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-7)
+    assert parts == [0.25, "WarmUp", 0.5]
+
+
+def test_a_compiled_model_is_loaded_without_its_optimizer_if_asked(compiled):
+    assert not load_model(compiled, compile=False).compiled
 
 
 DAMAGES = {

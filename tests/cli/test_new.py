@@ -57,6 +57,15 @@ def test_new_writes_a_recipe_that_loads_and_names_the_command_that_trains_it(
     assert 2000 <= steps < 2002
 
 
+@pytest.fixture
+def speed(monkeypatch):
+    """Let the time of a training image depend on nothing but its pixels: a millisecond at 32."""
+    monkeypatch.setattr(
+        "keras_ilsvrc.runs.choices._seconds", lambda model: model.input_shape[1] ** 2 / 32**2 / 1e3
+    )
+
+
+@pytest.mark.usefixtures("speed")
 def test_new_takes_the_splits_of_a_folder_as_they_are(tmp_path):
     for split, count in (("train", 16), ("validation", 3), ("test", 3)):
         folder_of(tmp_path / "photos" / split, {"cats": count, "dogs": count})
@@ -68,6 +77,7 @@ def test_new_takes_the_splits_of_a_folder_as_they_are(tmp_path):
     assert (table["data"]["validation"], table["data"]["test"]) == ("validation", "test")
 
 
+@pytest.mark.usefixtures("speed")
 def test_a_missing_validation_split_is_taken_from_the_training_images(tmp_path):
     for split, count in (("train", 3), ("test", 16)):
         folder_of(tmp_path / "photos" / split, {"cats": count, "dogs": count})
@@ -131,14 +141,6 @@ def test_what_cannot_be_written_is_one_line_and_no_file(tmp_path, monkeypatch, w
         assert fragment in line
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "old.toml").read_text() == "old"
-
-
-@pytest.fixture
-def speed(monkeypatch):
-    """Let the time of a training image depend on nothing but its pixels: a millisecond at 32."""
-    monkeypatch.setattr(
-        "keras_ilsvrc.runs.choices._seconds", lambda model: model.input_shape[1] ** 2 / 32**2 / 1e3
-    )
 
 
 @pytest.mark.usefixtures("speed")

@@ -5,6 +5,7 @@ import tomllib
 from contextlib import nullcontext
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from commands import refused, said
@@ -136,7 +137,8 @@ def test_images_are_preprocessed_as_in_the_training_of_the_weights():
 )
 def test_units_are_modules_and_layers_that_the_file_lacks_are_new(net, source, classes, expected):
     size = 64 if "vgg" in net else 224
-    model = keras_ilsvrc.build(net, input_shape=(size, size, 3), classes=5)
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras_ilsvrc.build(net, input_shape=(size, size, 3), classes=5)
     tuning = tuning_of(model, found(net, source, classes), 0.75, 0.1)
     assert (tuning.skip, tuning.freeze, tuning.first_freeze) == expected
     assert tuning.first_epochs == 2

@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from importlib import import_module
 
 import browser
@@ -113,12 +115,14 @@ def test_a_folder_is_searched_for_all_endings_of_images(small_run, tmp_path):
 
 def test_other_files_are_named_and_the_images_answered(small_run, digits, tmp_path):
     Image.new("L", (8, 8)).save(tmp_path / "good.png")
-    Image.new("L", (30000, 30000)).save(tmp_path / "huge.png")
     Image.new("L", (1, 1)).save(tmp_path / "tiny.png")
     (tmp_path / "clip.mp4").write_bytes(b"\0\0\0 ftypisom" + bytes(100))
     (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.7" + bytes(100))
-    cut = (tmp_path / "good.png").read_bytes()[:-20]
-    (tmp_path / "cut.png").write_bytes(cut)
+    good = (tmp_path / "good.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(good[:-20])
+    header = b"IHDR" + struct.pack(">II", 30000, 30000) + good[24:29]  # of an image of 900 MB
+    checked = header + struct.pack(">I", zlib.crc32(header))
+    (tmp_path / "huge.png").write_bytes(good[:12] + checked + good[33:])
     names = ("huge.png", "good.png", "clip.mp4", "paper.pdf", "cut.png", "tiny.png", "none.png")
     result = call(small_run, *(tmp_path / name for name in names), "--json")
     assert result.exit_code == 2

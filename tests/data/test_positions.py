@@ -6,7 +6,7 @@ import pytest
 from keras_ilsvrc.data.pipeline import training_batches
 from keras_ilsvrc.data.split import Split
 
-IMAGES, END = 1000, 1200  # an epoch, and a part of the next one
+IMAGES, END = 400, 480  # an epoch, and a part of the next one
 ROWS = [{"op": "pad", "size": 1}, {"op": "random_crop", "size": 4}, {"op": "flip"}]
 
 

@@ -207,10 +207,10 @@ def test_whatever_is_damaged_is_one_line(home, tmp_path, monkeypatch):
             for index in range(len(split)):
                 examined(split, index)
 
-    assert not not_one_line(paths, read, 60, "tfds:tiny_animals")
+    assert not not_one_line(paths, read, 24, "tfds:tiny_animals")
     monkeypatch.setattr(module, "IN_MEMORY", 100)  # as records, read by index
     if "array_record" in home.name:
-        assert not not_one_line(paths, read, 60, "tfds:tiny_animals")
+        assert not not_one_line(paths, read, 24, "tfds:tiny_animals")
 
 
 def test_check_names_a_damaged_split_and_reads_the_others(home, tmp_path, monkeypatch):

@@ -24,6 +24,8 @@ AVERAGED = {  # arguments, size of training, two larger ones of which one is odd
     "nin_cifar10": ({}, 32, (41, 55)),
     "bn_inception": ({}, 32, (64, 96)),
 }
+# Of nets whose ends are alike, one is tried whenever the tests run.
+SAME_END = ("resnet50_v1_5", "resnet20_v2_cifar", "bn_inception")
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +117,9 @@ def test_the_head_sees_every_window_of_the_maps(name, arguments, side, larger):
     assert_close(scores(fully_convolutional(model), x), np.mean(each, axis=0)[None], 1e-4)
 
 
-@pytest.mark.parametrize("name", AVERAGED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=[pytest.mark.slow] * (x in SAME_END)) for x in AVERAGED]
+)
 def test_behind_an_average_it_is_the_net_built_for_the_larger_image(name):
     arguments, side, larger = AVERAGED[name]
     options = {"classes": 7, "classifier_activation": None, **arguments}

@@ -16,16 +16,16 @@ from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.strategy import mirrored
 
 rows = [
-    {{"op": "resize_shorter", "size": 20}},
-    {{"op": "centre_crop", "size": 16}},
-    {{"op": "normalise", "mean": [128.0] * 3, "std": [256.0] * 3}},
+    {{"op": "resize_shorter", "size": 40}},
+    {{"op": "centre_crop", "size": 32}},
+    {{"op": "normalise", "mean": [128.0], "std": [64.0]}},
 ]
-split = Split(np.arange(5, dtype="int32"), store=Files(np.array({paths!r})))
+split = Split(np.arange(5, dtype="int32"), store=Files(np.array({paths!r})), channels=1)
 
 def found_on(strategy):
     with strategy.scope():
         keras.utils.set_random_seed(0)
-        model = build("nin_cifar10", head="dense", input_shape=(16, 16, 3))
+        model = build("lenet5_modern")
     images, found = (model, split, rows, {{}}), []
     for protocol in ("ten_crop", "dense"):
         told = []
@@ -48,7 +48,7 @@ def found(tmp_path_factory):
     paths = [str(folder / f"{number}.png") for number in range(5)]
     random = np.random.default_rng(0)
     for number, path in enumerate(paths):
-        pixels = random.integers(0, 256, (20 + number, 29 - 2 * number, 3)).astype("uint8")
+        pixels = random.integers(0, 256, (40 + number, 58 - 2 * number)).astype("uint8")
         Image.fromarray(pixels).save(path)
     return process.run(SCRIPT.format(paths=paths))
 

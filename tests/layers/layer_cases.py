@@ -91,7 +91,15 @@ CASES = {
         layer_configs={"bn_1": {"momentum": 0.5}},
     ),
 }
-each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+# Units whose parts other units have.
+ALIKE = ("unit plain", "unit bare", "unit v2")
+each_case = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=name, marks=[pytest.mark.slow] * (name in ALIKE))
+        for name, case in CASES.items()
+    ],
+)
 
 
 def values(shape, dtype="float32", seed=0):

@@ -208,8 +208,17 @@ def test_equals_tensorflows_own(setting):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+@pytest.mark.parametrize(
+    ("setting", "compiled"),
+    [
+        *(pytest.param(setting, False, id=f"{setting}") for setting in SETTINGS),
+        pytest.param(SETTINGS[0], True, id=f"{SETTINGS[0]} compiled"),
+        *(
+            pytest.param(setting, True, id=f"{setting} compiled", marks=pytest.mark.slow)
+            for setting in SETTINGS[1:]
+        ),
+    ],
+)
 def test_gradient_is_that_of_the_formula(setting, compiled):
     import tensorflow as tf
 

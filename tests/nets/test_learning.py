@@ -13,7 +13,7 @@ slow = pytest.mark.slow
 # Steps in which every seed tried gets there, with some to spare: images, Adam, variations. The
 # graph of a net with batch normalisation takes longer to trace than so few steps take without.
 MEMORISING = [
-    pytest.param("alexnet", (64, 3), 1e-3, 20, False, {"width": 0.25}, id="alexnet"),
+    pytest.param("alexnet", (64, 3), 1e-3, 20, False, {"width": 0.25}, id="alexnet", marks=slow),
     pytest.param("caffenet", (39, 3), 2e-4, 18, False, {}, id="caffenet", marks=slow),
     pytest.param("zfnet", (49, 3), 3e-4, 16, False, {}, id="zfnet", marks=slow),
     pytest.param("nin_cifar10", (8, 1), 1e-3, 28, False, {}, id="nin"),

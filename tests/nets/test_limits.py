@@ -7,6 +7,7 @@ import pytest
 
 from keras_ilsvrc import InputError, available, build, info
 
+slow = pytest.mark.slow
 DEPTHS = {"resnet_cifar": 8, "resnet_v2_cifar": 11}
 # Nets whose minimum is that of a variation.
 NEEDIEST = {"cnds8": {"auxiliary": True}}
@@ -30,12 +31,10 @@ def one_line(arguments, net, **more):
     return str(raised.value)
 
 
-def slow_if_deep(name):
-    deep = info(name).arguments.get("depth", 0) or 0
-    return pytest.param(name, marks=pytest.mark.slow) if deep > 50 else name
-
-
-@pytest.mark.parametrize("name", [slow_if_deep(name) for name in available()])
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FORMS else pytest.param(name, marks=slow) for name in available()],
+)
 def test_every_net_builds_at_its_minimum(name, unallocated):
     row = info(name, **arguments_of(name))
     shape = (row.minimum, row.minimum, row.input_shape[2])
@@ -94,7 +93,7 @@ def test_minimum_is_the_smallest_size_or_where_borders_are_padded_the_product_of
 
 @pytest.mark.parametrize(
     "name",
-    [x if n % 3 == 0 else pytest.param(x, marks=pytest.mark.slow) for n, x in enumerate(FORMS)],
+    [x if n % 3 == 0 else pytest.param(x, marks=slow) for n, x in enumerate(FORMS)],
 )
 def test_sizes_above_the_minimum_can_be_built(name):
     least, few = info(name).minimum, ("google", "incep", "bn", "resnet", "plain")

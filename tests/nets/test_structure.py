@@ -106,7 +106,10 @@ def test_without_the_top_ends_in_maps_or_their_pool(name, shape, maps, pooling, 
 
 @pytest.mark.parametrize(
     ("name", "width"),
-    [("alexnet", 0.1), ("googlenet", None), ("resnet18", 0.1), ("bn_inception", None)],
+    [
+        *(("alexnet", 0.1), ("googlenet", None), ("resnet18", 0.1)),
+        pytest.param("bn_inception", None, marks=pytest.mark.slow),
+    ],
 )
 def test_unknown_size_gives_the_maps_of_the_known_one(name, width):
     options = {"include_top": False, **({"width": width} if width else {})}

@@ -51,7 +51,8 @@ def catches_sigterm(process):
 
 MOMENTS = (0.0, 0.8, 2.5, None)  # seconds after the command runs; None for while steps are taken
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-FEW = [(signal.SIGHUP, 0.0), (signal.SIGINT, 0.8), (signal.SIGTERM, 2.5)]
+# SIGINT comes in a test below, while a command is imported.
+FEW = [(signal.SIGHUP, 0.0), (signal.SIGTERM, 2.5)]
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,7 @@ def fitted(key, replicas):
 @pytest.mark.parametrize(
     "key",
     [
-        "without batch normalisation",
-        pytest.param("float32", marks=pytest.mark.slow),
+        *(pytest.param(key, marks=pytest.mark.slow) for key in FITS if key != "float64"),
         "float64",
     ],
 )

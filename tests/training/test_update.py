@@ -9,6 +9,8 @@ import toy
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.update import FLOAT16_SCALE, Update
 
+slow = pytest.mark.slow
+
 
 def one_step(batch=toy.BATCH, **options):
     """Gradients' work: the weights after one step of a net without BN and dropout."""
@@ -22,7 +24,7 @@ def one_step(batch=toy.BATCH, **options):
     return result, [x.numpy() for x in update.model.trainable_weights], update
 
 
-@pytest.mark.parametrize("pieces", [2, 4, 8])
+@pytest.mark.parametrize("pieces", [pytest.param(2, marks=slow), 4, pytest.param(8, marks=slow)])
 def test_pieces_add_up_to_the_batch(pieces):
     expected, weights, _ = one_step()
     result, others, _ = one_step(accumulate=pieces)
