@@ -95,7 +95,7 @@ def test_names_are_escaped(held):
     experiment.recipe = experiment.recipe.model_copy(update={"initial": "</code><script>"})
     held = dataclasses.replace(held, experiment=experiment)
     parts = sections.summary, sections.confusion, sections.doubtful, sections.recipe
-    text = render("page", title="<i>&", sections=[part(held) for part in parts])
+    text = render("page", kind="Report", title="<i>&", sections=[part(held) for part in parts])
     assert "<b>&" not in text
     assert "&lt;b&gt;&amp;3" in text
     assert "<script>" not in text
