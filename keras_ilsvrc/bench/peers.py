@@ -1,4 +1,4 @@
-"""Names of our nets in other packages. Names are checked without importing TensorFlow."""
+"""The names that other packages use for our nets. Does not import TensorFlow."""
 
 import importlib.util
 

@@ -151,7 +151,7 @@ def _files(words: Iterable[str]) -> Iterator[Path]:
 
 
 def _images_in(folder: str) -> Iterator[Path]:
-    """Yield the paths of the images in a folder and its subfolders, sorted, except hidden ones."""
+    """Yield the sorted paths of all images in a folder and its subfolders, except hidden ones."""
     from keras_ilsvrc.data.headers import ENDINGS
 
     others = 0

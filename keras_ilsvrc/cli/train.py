@@ -277,8 +277,8 @@ def _check_workers(machine: Machine, local_workers: int | None, max_restarts: in
         )
     if (local_workers or machine.cluster) and machine.replicas is not None:
         raise InputError(
-            "--replicas is for one process; leave it out, since each worker uses all its GPUs "
-            "or one CPU device"
+            "--replicas applies to a single process; leave it out, since each worker uses all its "
+            "GPUs or one CPU device"
         )
     if max_restarts and not local_workers:
         raise InputError("--max-restarts needs --local-workers; add it, or leave this option out")

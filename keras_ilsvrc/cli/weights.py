@@ -171,7 +171,9 @@ def _found(
         raise InputError(f"{file}: is a file of this package; pass it to build({net!r}, weights=)")
     match = Match(source, found.classes)
     if classes not in (None, found.classes):
-        raise InputError(f"{file}: {_described(match)}, but --classes is {classes}; remove it")
+        raise InputError(
+            f"{file}: {_described(match)}, but --classes is {classes}; leave out --classes"
+        )
     return found, match, options_for(replace(found, source=source), chosen(net, {}))
 
 

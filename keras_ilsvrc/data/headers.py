@@ -130,7 +130,7 @@ def read_header(file: BinaryIO) -> Header:
         sixteen_bits = start[:4] == b"\x89PNG" and start[24:25] == b"\x10"
         mode = "16 bit" if sixteen_bits else MODE_NAMES[image.mode]
         several = _or_if_damaged(False, lambda: bool(getattr(image, "is_animated", False)))
-        # Pillow calls a JPEG that contains several pictures MPO.
+        # Pillow gives the format of a JPEG with several pictures as MPO.
         format = str(image.format).replace("MPO", "JPEG")
         return Header(format, height, width, mode, turn in TURNS, several)
 

@@ -71,7 +71,7 @@ def _parsed(place: str) -> tuple[Path, str]:
     order = query.removeprefix("order=") if query else "wordnet"
     if order not in ORDERS:
         raise InputError(
-            f"imagenet:{place}: the order of labels is {order!r}; {nearest(order, ORDERS)}"
+            f"imagenet:{place}: unknown order of labels {order!r}; {nearest(order, ORDERS)}"
         )
     return Path(path), order
 

@@ -15,7 +15,7 @@ OWN = (None,)
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))
 # The five shorter sides for ResNet, where S is 256 (arXiv:1512.03385, section 3.4).
 FIVE = tuple((side / 256, 0) for side in (224, 256, 384, 480, 640))
-# The four shorter sides for GoogLeNet, where S is 256 (arXiv:1409.4842, section 7).
+# GoogLeNet's four shorter sides, as multiples of 256 (arXiv:1409.4842, section 7).
 FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))
 
 

@@ -176,15 +176,15 @@ def _misfit(
     one, line = closest(found.tensors, own)
     if one is None or not own:
         raise InputError(
-            f"{found.path}: {line if own else f'no weights of {name} are known'}; "
-            "`keras-ilsvrc weights inspect` shows what is in it"
+            f"{found.path}: {line if own else f'does not match any known weights of {name}'}; "
+            "`keras-ilsvrc weights inspect` shows its content"
         )
     line = f"{line}; use the file of a source, or one that this package wrote"
     return replace(found, layout=one.layout, source=one, classes=classes, misfit=line)
 
 
 def options_for(found: Found | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variations of a net that the user gave, and those that its weights need.
+    """Return the variations of a net: those that the user passed, and those that the weights need.
 
     Raises:
         InputError: If the user gave a variation that contradicts the weights.

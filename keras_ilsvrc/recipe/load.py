@@ -186,5 +186,5 @@ def parse(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError as error:  # replace Python's message, which suggests a change of code
+    except ValueError as error:  # replace Python's message, which suggests changing the code
         raise ValueError("a number has more than 4,300 digits") from error

@@ -8,7 +8,7 @@ from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.visualize.figures import BLUE, RED, plain
 
-TABLE = 12  # maximum number of classes for a confusion matrix that is a table
+TABLE = 12  # maximum number of classes for which the confusion matrix is a table, not a picture
 DRAWN = 120  # maximum number of classes for a confusion matrix that is a picture
 MOST = 20  # maximum number of confusions, and of classes in the part that is not collapsed
 

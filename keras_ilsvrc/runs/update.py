@@ -110,7 +110,7 @@ def check_update(experiment: Experiment, xla: bool = False) -> None:
     for name in recipe.loss.weights or ():
         if name not in outputs:
             hint = nearest(name, outputs) or "correct or remove it"
-            raise InputError(f"loss.weights.{name}: {model.name} has no {name!r}; {hint}")
+            raise InputError(f"loss.weights.{name}: {model.name} has no output {name!r}; {hint}")
     rates_by_weight("optimizer.rates", model, recipe.optimizer.rates or {})
     if recipe.freeze is not None:
         frozen = layers_until("freeze", model, recipe.freeze)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
-# {argument of `hypermodel`: (count in an account, its unit)}
+# {argument of `hypermodel`: (attribute of an `Account` that it limits, its unit)}
 LIMITS = {
     "max_model_size": ("parameters", "parameters"),
     "max_operations": ("macs", "multiply-adds"),

@@ -172,7 +172,7 @@ class RandomOracle(SweepOracle, oracles.RandomSearchOracle):
 
 
 class BayesianOracle(SweepOracle, oracles.BayesianOptimizationOracle):
-    """Bayesian optimization. The random state depends on the trial, so that it can be resumed."""
+    """Bayesian optimization. Each trial sets the random state, so that a search can be resumed."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         self._random_state = np.random.RandomState([self.seed, len(self.trials)])

@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Objective of the winner and of the recipe, with the same new seeds.
+    """Objectives of the best trial and of the recipe, both trained again with the same new seeds.
 
     Attributes:
         seeds: Seeds, none of which a trial used.

@@ -90,7 +90,7 @@ def _range(label: str, content: list[Any]) -> Range:
 
 
 def _with_default(label: str, range_: Range, value: Any) -> Range:
-    """Check that the recipe has a value for a swept key, and add it to the values of a choice."""
+    """Check the recipe's value of a swept key. A choice without this value gets it as its first."""
     if value is None:
         raise InputError(
             f"{label}: the recipe has no value for this key, so there is no trial 0; give it one "

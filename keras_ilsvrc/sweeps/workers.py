@@ -247,7 +247,9 @@ def _wait(
     own, remote = {f"{socket.gethostname()}-{x.pid}": x for x in processes}, not processes
     while not stop:
         for name in own.keys() & service.given_up:
-            own[name].kill()  # it hangs; its run ends with it, and another worker continues that
+            own[
+                name
+            ].kill()  # the worker hangs; its run is killed too, and another worker resumes it
         ended = [name for name, process in own.items() if process.poll() is not None]
         gone.extend(x for x in ended if x not in gone)
         seen()

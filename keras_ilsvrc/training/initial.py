@@ -16,7 +16,7 @@ RULES = {
 
 
 def set_initial_values(model: keras.Model, table: Mapping[str, Any], seed: int) -> None:
-    """Draw new initial values for every kernel of a model, and set every bias.
+    """Draw new initial values for the kernels of a model, and set the biases to constants.
 
     Args:
         model: Functional model; layers without a kernel keep their values. The coefficients of

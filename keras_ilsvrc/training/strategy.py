@@ -1,4 +1,4 @@
-"""Strategies of `tf.distribute` for the devices of one machine or of several workers."""
+"""`tf.distribute` strategies for the devices of one machine or of several workers."""
 
 import os
 import re

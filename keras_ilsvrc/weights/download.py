@@ -118,8 +118,8 @@ def _download(file: str, url: str, known: str, folder: Path, by: "Downloader") -
         return Path(store.fetch(file, downloader=by))
     except ValueError as error:  # pooch has compared the SHA-256
         raise InputError(
-            f"{file}: what {url} sends does not have the SHA-256 {known}, and was deleted; try "
-            "again later, or get the file elsewhere and pass weights=PATH"
+            f"{file}: the download from {url} did not have the SHA-256 {known}, and was "
+            "deleted; try again later, or get the file elsewhere and pass weights=PATH"
         ) from error
     except OSError as error:  # includes the errors of requests
         raise InputError(

@@ -138,7 +138,7 @@ class _Plan(NamedTuple):
         found: Arrays = {}
         for name, path in layout.paths(tensors, layers_of(shapes)).items():
             array = arrays.array_of(tensors, name)
-            path = path or f"{name}?"  # a tensor without a weight gets a path that no weight has
+            path = path or f"{name}?"  # no weight of the model: a path that cannot exist in it
             if path in found:
                 raise InputError(
                     f"{self.where}: {found[path].key} and {name} both map to {path}; expected one "

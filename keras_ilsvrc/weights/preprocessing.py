@@ -1,4 +1,4 @@
-"""Preprocessing and class names for published weights, and the record of a model's weights."""
+"""Preprocessing and class names of published weights, also for models that have loaded them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -66,7 +66,7 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list
 
 
 def identified(tensors: Tensors, matches: Iterable[Match]) -> Source | None:
-    """Return the matching source whose file has the name or the SHA-256 of the tensors' file."""
+    """Return the matching source whose published file has the name or the SHA-256 of this file."""
     hashes = {}
     for match in matches:
         if match.source.file == tensors.path.name:

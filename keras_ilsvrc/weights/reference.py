@@ -82,7 +82,7 @@ def check_runtime(name: str) -> None:
 def compare(
     original: Original, images: Sequence[np.ndarray], bgr: bool, name: str
 ) -> dict[str, float]:
-    """Return {our layer: largest difference from the original's output, relative to the scale}.
+    """Return {our layer: largest difference from the original's output, relative to that output}.
 
     The activation of a layer is applied to the original's output too, since many frameworks have
     activations in layers of their own.

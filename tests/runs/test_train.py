@@ -72,7 +72,7 @@ def test_a_damaged_weight_file_to_start_from_is_named(tmp_path):
             "optimizer.rates={biases=2.0}",
             r"optimizer.rates.biases: .* has no layer 'biases'.*'bias'",
         ),
-        ("loss.weights={aux1=0.3}", "loss.weights.aux1: .* has no 'aux1'"),
+        ("loss.weights={aux1=0.3}", "loss.weights.aux1: .* has no output 'aux1'"),
         ("accumulate=3", "data.batch_size is 128, which 1 replica .* in 3 pieces"),
     ],
 )

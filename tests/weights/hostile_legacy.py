@@ -93,7 +93,7 @@ LIES = {
             {f"w{n}": tensor("0", (2**20,), legacy=True) for n in range(50)},
             {"0": (2**20, bytes(2**22))},
         ),
-        "tensors that share a large storage",
+        "parts of a much larger storage",
     ),
     "list": (saved([tensor("0", (2,), legacy=True)]), "expected a dictionary of tensors"),
     "numbers": (saved({"epoch": 3}, {}), "no arrays"),

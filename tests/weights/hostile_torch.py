@@ -186,7 +186,7 @@ TENSORS = {
     "fraction": (views("0", (2.0,), (1,), length=2), "negative size"),
     "shared": (
         saved({f"w{n}": tensor("0", (2**20,)) for n in range(50)}, {"data/0": bytes(2**22)}),
-        "tensors that share a large storage",
+        "parts of a much larger storage",
     ),
 }
 ZIPS = {

@@ -193,7 +193,7 @@ def evolution(
 
 
 def _of_images(verb: str, help_: str) -> None:
-    """Add the command `verb`, which draws how much each pixel matters for the likeliest class."""
+    """Add a command named by `verb`. It draws how much each pixel matters for a class."""
 
     def command(
         run: Run = None,

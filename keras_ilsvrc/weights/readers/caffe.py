@@ -13,7 +13,7 @@ from keras_ilsvrc.weights.readers.wire import Message, whole
 from keras_ilsvrc.weights.tensors import Stored
 
 OLD, NEW = 2, 100  # fields of the net: `layers` in generations V0 and V1, then `layer`
-INNER = 1  # field of a V0 layer: the message with name and blobs
+INNER = 1  # field number, in a V0 layer, of the message with name and blobs
 # {generation: (field of a layer that is its name, field that contains its blobs)}
 LAYER = {"V0": (1, 50), "V1": (4, 6), "new": (1, 7)}
 LEGACY = (1, 2, 3, 4)  # fields of a blob: num, channels, height, width

@@ -37,7 +37,7 @@ def _member(archive: ZipFile, info: ZipInfo) -> Stored:
     if dtype.kind not in "biuf":
         raise InputError(
             f"{archive.filename}: array {info.filename} has dtype {dtype}, expected numbers; save "
-            "it again without objects, texts and records"
+            "it again without object, string and structured arrays"
         )
     if size != info.file_size:
         raise ValueError(f"{info.filename} has {info.file_size:,} bytes, expected {size:,}")

@@ -47,7 +47,7 @@ def read(path: Path) -> dict[str, Stored]:
     if len(arrays) < len(views) or len(views) > TENSORS:
         raise ValueError(f"a name that occurs twice, or more than {TENSORS:,} tensors")
     if sum(stop - start for start, stop in used) > 4 * path.stat().st_size:
-        raise ValueError("tensors that share a large storage; save clones of them")
+        raise ValueError("its tensors are parts of a much larger storage; save clones of them")
     return arrays
 
 
@@ -63,7 +63,7 @@ def _zipped(path: Path) -> tuple[Any, dict[str, Member]]:
     if not all(member.plain for member in files.values()):
         raise ValueError("compressed members, expected members as torch.save writes them")
     if "byteorder" in files and _bytes(path, files["byteorder"], LONG) != b"little":
-        raise ValueError("the byte order is not little")
+        raise ValueError("the byte order is not little-endian")
     tree = interpret(opcodes_in(io.BytesIO(_bytes(path, files["data.pkl"], PICKLE))), set())
     return tree, {name[5:]: one for name, one in files.items() if name.startswith("data/")}
 
@@ -84,7 +84,7 @@ def _legacy(path: Path) -> tuple[Any, dict[str, Member]]:
         if magic != MAGIC or version != VERSION or type(facts) is not dict:
             raise ValueError(f"not the legacy form of torch, version {VERSION}")
         if facts.get("little_endian") is not True:
-            raise ValueError("the byte order is not little")
+            raise ValueError("the byte order is not little-endian")
         end = pickles.tell()
         for key in keys if type(keys) is list else ():
             if type(key) is not str or key in places or key not in storages:
