@@ -252,9 +252,10 @@ def _wait(
         gone.extend(x for x in ended if x not in gone)
         left = set(oracle.tuner_ids) - set(oracle.lost())
         workers = {x for x in left if x.split("|")[0] not in gone}
-        if service.stop_triggered and not oracle.ongoing_trials and not workers:
+        done = service.stop_triggered and not oracle.ongoing_trials and not workers
+        seen()  # also of the last trial
+        if done:
             return
         if not remote and len(ended) == len(processes) and not workers:
             raise LostWorker("all workers have ended; continue with --resume")
-        seen()
         time.sleep(POLL)
