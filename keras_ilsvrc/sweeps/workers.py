@@ -255,7 +255,9 @@ def _wait(
         seen()
         left = set(oracle.tuner_ids) - set(oracle.lost())
         workers = {x for x in left if x.split("|")[0] not in gone}
-        if service.stop_triggered and not oracle.ongoing_trials and not workers:
+        done = service.stop_triggered and not oracle.ongoing_trials and not workers
+        seen()  # also of the last trial
+        if done:
             return
         if not remote and len(ended) == len(processes) and not workers:
             raise LostWorker("all workers have ended; continue with --resume")

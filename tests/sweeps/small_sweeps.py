@@ -65,14 +65,14 @@ def error_of(values):
     """A validation error: least at an l2 of 1e-4 and a factor of 2, less with more epochs."""
     place = (
         math.log10(float(values["optimizer.l2"])) + 4,
-        math.log2(values["schedule.learning_rate"]) - 1,
+        math.log2(values.get("schedule.learning_rate", 1)) - 1,
     )
     return sum(x * x for x in place) + 3 / values.get("tuner/epochs", 3)
 
 
 def failure_of(values):
     """Why a trial fails; None for most."""
-    return "diverged" if values["schedule.learning_rate"] > 6 else None
+    return "diverged" if values.get("schedule.learning_rate", 1) > 6 else None
 
 
 def run_trial(oracle, trial):

@@ -7,6 +7,7 @@ What becomes of the run depends on the weight decay of its recipe: the validatio
 """
 
 import csv
+import hashlib
 import math
 import os
 import signal
@@ -14,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from keras_ilsvrc import files
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.schema import Identity, Images
@@ -30,25 +32,23 @@ def error_of(recipe, epoch):
     return 10 * distance + 2 * recipe.seed + 20 / epoch
 
 
-def main(file, directory, stop):
-    recipe = load(Path(file))
+def run(recipe, directory, stop=None):
+    """Run a recipe, or continue; return the exit status and the line about what went wrong."""
     with RunDirectory(Path(directory), recipe, resume=True) as run:
         if recipe.optimizer.l2 in ENDS:
-            end(recipe.optimizer.l2, directory)
+            return end(recipe.optimizer.l2, directory)
         if not (run.path / "run.json").exists():
-            facts = {"version": "0.2.0", "recipe": digest(recipe), "seed": recipe.seed}
+            digest = hashlib.sha256(recipe.toml().encode()).hexdigest()
+            facts = {"version": "0.2.0", "recipe": digest, "seed": recipe.seed}
             splits = {"train": IMAGES, recipe.data.test: IMAGES}
             run.begin(Identity(**facts, classes=["a"], eval_ops=[], splits=splits))
         (run.path / "checkpoints").mkdir(exist_ok=True)
         (run.path / "checkpoints" / "step-000000001.ckpt").touch()
-        train(recipe, run, stop)
+        train(recipe, run, min(stop or EPOCHS, EPOCHS))
+        if stop and stop < EPOCHS:
+            return 75, f"{directory}: stopped after {stop} epochs"
         finish(recipe, run)
-
-
-def digest(recipe):
-    import hashlib
-
-    return hashlib.sha256(recipe.toml().encode()).hexdigest()
+        return 0, ""
 
 
 def end(value, directory):
@@ -58,25 +58,20 @@ def end(value, directory):
     if value == HANGS:
         time.sleep(60)
     if value == STOPS:
-        print(f"{directory}: stopped by SIGTERM", file=sys.stderr)
-        os._exit(75)
-    print(f"{directory}: diverged at step 3", file=sys.stderr)
-    os._exit(76)
+        return 75, f"{directory}: stopped by SIGTERM"
+    return 76, f"{directory}: diverged at step 3"
 
 
-def train(recipe, run, stop):
+def train(recipe, run, epochs):
     history = run.path / "history.csv"
-    rows = list(csv.DictReader(history.open())) if history.exists() else []
-    for epoch in range(len(rows) + 1, EPOCHS + 1):
-        if stop and epoch > stop:
-            os._exit(75)
+    rows = list(csv.DictReader(history.read_text().splitlines())) if history.exists() else []
+    for epoch in range(len(rows) + 1, epochs + 1):
         error = error_of(recipe, epoch)
         rows.append({"epoch": epoch, "validation_error": error, "validation_loss": error / 20})
-        with (run.path / ".part-history").open("w") as part:
-            writer = csv.DictWriter(part, rows[0])
+        with files.whole(history) as part, part.open("w") as file:
+            writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
-        (run.path / ".part-history").replace(history)
         if LOG in os.environ:
             with open(os.environ[LOG], "a") as log:
                 place = "/".join(run.path.parts[-2:])
@@ -92,4 +87,6 @@ def finish(recipe, run):
 
 if __name__ == "__main__":
     words = dict(word.split("=") for word in sys.argv[5:] if "=" in word)
-    main(sys.argv[1], sys.argv[3], int(words.get("--stop-epoch", 0)))
+    status, line = run(load(Path(sys.argv[1])), sys.argv[3], int(words.get("--stop-epoch", 0)))
+    print(line, file=sys.stderr)
+    sys.exit(status)

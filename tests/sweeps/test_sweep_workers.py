@@ -163,7 +163,9 @@ def test_workers_run_each_trial_once_and_leave(oracle, served, sweep, monkeypatc
     assert oracle.end_order == ["0", "1", "2"]
     assert served.stop_triggered
     assert oracle.tuner_ids == set()
-    workers._wait(oracle, served, [], [], StopRequest(), lambda: None)
+    seen = []
+    workers._wait(oracle, served, [], [], StopRequest(), lambda: seen.append(oracle.end_order))
+    assert seen == [["0", "1", "2"]]
     assert [row.status for row in rows_of(oracle, sweep)] == ["completed"] * 3
 
 

@@ -48,7 +48,7 @@ def test_a_trial_is_a_run_of_its_recipe_on_the_validation_split(runner, log, tmp
     run = RunFiles(tmp_path / "sweep" / "trial_1" / "seed-0")
     assert run.recipe().optimizer.l2 == 1e-4
     assert run.recipe().data.test == "validation"
-    assert "test" not in {split for *_, split in log()}
+    assert "test" not in {line[-1] for line in log()}
     assert not {"expect", "baseline"} & run.recipe().table().keys()
 
 
@@ -64,7 +64,7 @@ def test_repeats_are_seeds_with_a_mean_and_a_spread(runner, log):
     errors = [10 + 2 * seed + 20 / 9 for seed in range(3)]
     assert found.measured["validation_error"] == pytest.approx(sum(errors) / 3)
     assert found.measured["spread"] == pytest.approx(2.0)
-    assert {seed for _, seed, _, _ in log()} == {"0", "1", "2"}
+    assert {seed for _, seed, *_ in log()} == {"0", "1", "2"}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_trial_of_hyperband_goes_on_in_the_directory_of_the_first(runner, log,
     runner = runner(tuner="hyperband", trials=None, max_epochs=4)
     first = runner.trial("0001", VALUES | {"tuner/epochs": 2})
     then = runner.trial("0004", VALUES | {"tuner/epochs": 4}, root="0001")
-    assert [epoch for _, _, epoch, _ in log()] == ["1", "2", "3", "4"]
+    assert [epoch for *_, epoch, _ in log()] == ["1", "2", "3", "4"]
     assert first.measured["validation_error"] == 10 + 20 / 2
     assert then.measured["validation_error"] == 10 + 20 / 4
     assert not (tmp_path / "sweep" / "trial_0004").exists()
