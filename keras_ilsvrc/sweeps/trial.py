@@ -192,7 +192,7 @@ class Runner:
         value = (row if objective.startswith("validation") else result).get(objective)
         if value is None or not math.isfinite(value):
             return Outcome({}, f"{objective} was not measured, or is not a number")
-        seconds = seconds or result.get("seconds", 0.0)  # 0 if it was not trained now
+        seconds = result.get("seconds", seconds)
         return Outcome({objective: value, "seconds": seconds, "epochs": len(rows)})
 
 

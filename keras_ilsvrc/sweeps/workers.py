@@ -247,12 +247,10 @@ def _wait(
     own, remote = {f"{socket.gethostname()}-{x.pid}": x for x in processes}, not processes
     while not stop:
         for name in own.keys() & service.given_up:
-            own[
-                name
-            ].kill()  # the worker hangs; its run is killed too, and another worker resumes it
+            # The worker hangs. Its run is killed too, and another worker resumes that.
+            own[name].kill()
         ended = [name for name, process in own.items() if process.poll() is not None]
         gone.extend(x for x in ended if x not in gone)
-        seen()
         left = set(oracle.tuner_ids) - set(oracle.lost())
         workers = {x for x in left if x.split("|")[0] not in gone}
         done = service.stop_triggered and not oracle.ongoing_trials and not workers

@@ -79,7 +79,7 @@ def test_a_worker_joins_from_elsewhere_but_not_with_another_sweep(tmp_path):
     _, errors = chief.communicate(timeout=400)
     assert chief.returncode == 0, errors[-3000:]
     assert [row["status"] for row in trials_of(tmp_path / "chief")] == ["completed"] * 2
-    assert (tmp_path / "worker" / "trial_1" / "seed-0" / "result.json").exists()
+    assert (tmp_path / "worker" / "trial_0001" / "seed-0" / "result.json").exists()
     assert json.loads((tmp_path / "chief" / "outcome.json").read_text())["test"]["images"] == 360
 
 

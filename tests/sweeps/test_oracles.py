@@ -138,9 +138,9 @@ def test_a_damaged_trial_runs_again_with_its_values(tmp_path, tuner, content):
 def test_a_changed_digit_counts_as_damage(tmp_path):
     sweep, lines = small_sweep(tmp_path), []
     run_all(opened(sweep, tmp_path / "whole"))
-    path = tmp_path / "whole" / "trial_0" / "trial.json"
+    path = tmp_path / "whole" / "trial_0000" / "trial.json"
     path.write_text(path.read_text().replace('"best_step": 3', '"best_step": 2'))
-    assert run_all(opened(sweep, tmp_path / "whole", lines=lines)) == ["0"]
+    assert run_all(opened(sweep, tmp_path / "whole", lines=lines)) == ["0000"]
     assert "SHA-256" in lines[0]
 
 
@@ -219,8 +219,8 @@ def test_a_trial_of_a_lost_worker_goes_to_another_and_counts_once(tmp_path, cloc
     oracle.end_trial(late)
     assert made(sweep, oracle) == before
     assert made(sweep, opened(sweep, tmp_path / "sweep")) == before
-    assert run_all(oracle, "b") == ["2"]
-    assert oracle.end_order == [second.trial_id, first.trial_id, "2"]
+    assert run_all(oracle, "b") == ["0002"]
+    assert oracle.end_order == [second.trial_id, first.trial_id, "0002"]
 
 
 def test_the_result_of_a_slow_worker_counts_before_the_trial_runs_again(tmp_path, clock):
@@ -228,8 +228,8 @@ def test_the_result_of_a_slow_worker_counts_before_the_trial_runs_again(tmp_path
     first = oracle.create_trial("a")
     oracle.give_up("a")
     run_trial(oracle, first)
-    assert oracle.create_trial("b").trial_id == "1"
-    assert oracle.end_order == ["0"]
+    assert oracle.create_trial("b").trial_id == "0001"
+    assert oracle.end_order == ["0000"]
 
 
 def test_a_worker_waits_for_the_trials_of_others(tmp_path, clock):
@@ -251,7 +251,7 @@ def test_an_idle_worker_that_is_gone_is_lost(tmp_path, clock):
     oracle.create_trial("a")
     oracle.create_trial("b")
     clock.now = 26
-    oracle.get_trial("0")
+    oracle.get_trial("0000")
     assert oracle.lost() == ["b"]
     assert oracle.give_up("b") is None
     assert oracle.tuner_ids == {"a"}
@@ -263,7 +263,7 @@ def test_measurements_of_a_trial_that_runs_again_replace_the_first(tmp_path):
     for error in (4.0, 2.0):
         oracle.update_trial(trial.trial_id, {"validation_error": error}, step=3)
     assert trial.metrics.get_best_value("validation_error") == 2.0
-    assert oracle.trials["0"].metrics.get_history("validation_error")[0].value == [2.0]
+    assert oracle.trials["0000"].metrics.get_history("validation_error")[0].value == [2.0]
 
 
 def test_a_grid_is_all_combinations(tmp_path):

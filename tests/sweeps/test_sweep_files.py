@@ -122,7 +122,7 @@ def test_all_faults_are_found_at_once(tmp_path):
     path.write_text(text_of(wrong, tuner="hyperband"))
     done = call("tune", path, "--out", tmp_path / "out")
     assert done.status == 2
-    assert len(done.stderr.splitlines()) == len(wrong) + 1
+    assert len(done.stderr.splitlines()) == len(wrong) + 2
     assert "max_epochs: missing" in done.stderr.splitlines()[-1]
     path.write_text(text_of(trials=0, repeats=0, tuner="x"))
     assert len(call("tune", path, "--out", tmp_path / "out").stderr.splitlines()) == 3

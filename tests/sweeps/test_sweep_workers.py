@@ -73,7 +73,7 @@ def test_a_worker_gets_exact_values_and_sends_exact_measurements(oracle, served,
     rows = rows_of(oracle, sweep)
     assert [dict(row.measured) for row in rows] == [found, found]
     assert [row.status for row in rows] == ["completed", "completed"]
-    assert oracle.trials["1"].score == 100 / 3
+    assert oracle.trials["0001"].score == 100 / 3
 
 
 def test_a_worker_sends_the_reason_of_a_failure(oracle, served, sweep):
@@ -154,18 +154,18 @@ def test_a_worker_whose_process_has_ended_is_lost_at_once(oracle, served, sweep,
         lost = client.create_trial("b" + name_of(sweep))
         served.gone.append(("b" + name_of(sweep)).partition("|")[0])
         assert client.create_trial(name_of(sweep)).trial_id == lost.trial_id
-    assert "is lost; trial 0 runs again" in capsys.readouterr().err
+    assert "is lost; trial 0000 runs again" in capsys.readouterr().err
 
 
 def test_workers_run_each_trial_once_and_leave(oracle, served, sweep, monkeypatch, tmp_path):
     monkeypatch.setattr(trials, "TRAIN", (sys.executable, stand_in.__file__))
     work(sweep, tmp_path / "sweep", served.address, (), StopRequest())
-    assert oracle.end_order == ["0", "1", "2"]
+    assert oracle.end_order == ["0000", "0001", "0002"]
     assert served.stop_triggered
     assert oracle.tuner_ids == set()
     seen = []
     workers._wait(oracle, served, [], [], StopRequest(), lambda: seen.append(oracle.end_order))
-    assert seen == [["0", "1", "2"]]
+    assert seen == [["0000", "0001", "0002"]]
     assert [row.status for row in rows_of(oracle, sweep)] == ["completed"] * 3
 
 

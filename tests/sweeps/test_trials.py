@@ -49,7 +49,8 @@ def test_a_trial_is_a_run_of_its_recipe_on_the_validation_split(runner, log, tmp
     assert run.recipe().optimizer.l2 == 1e-4
     assert run.recipe().data.test == "validation"
     assert "test" not in {line[-1] for line in log()}
-    assert not {"expect", "baseline"} & run.recipe().table().keys()
+    assert not run.recipe().expect.errors
+    assert run.recipe().baseline is None
 
 
 def test_a_trial_that_is_done_does_not_run_again(runner, log):

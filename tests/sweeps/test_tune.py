@@ -68,7 +68,9 @@ def untrained(monkeypatch):
 
 
 def test_trials_csv_is_what_the_runs_measured(home, rows, sweep):
-    assert [(row["trial"], row["status"]) for row in rows] == [(x, "completed") for x in "012"]
+    assert [(row["trial"], row["status"]) for row in rows] == [
+        (x, "completed") for x in ("0000", "0001", "0002")
+    ]
     for row in rows:
         run = RunFiles(home / f"trial_{row['trial']}" / "seed-0")
         assert float(row["validation_error"]) == run.history()[-1]["validation_error"]
@@ -84,28 +86,31 @@ def test_trials_csv_is_what_the_runs_measured(home, rows, sweep):
 def test_best_toml_is_the_recipe_of_the_winner(home, rows):
     winner = min(rows, key=lambda row: float(row["validation_error"]))
     best = load(home / "best.toml")
-    assert winner["trial"] != "0"
+    assert winner["trial"] != "0000"
     assert best.optimizer.l2 == float(winner["optimizer.l2"])
     assert best.data.test == "test"
     assert f"Trial {winner['trial']} of the sweep small.toml" in (home / "best.toml").read_text()
-    assert RunDirectory(home / "final" / "best", best, resume=True).finished
+    place = home / "final" / f"trial_{winner['trial']}" / "test"
+    assert RunDirectory(place, best, resume=True).finished
+    assert (best.expect.errors, best.departs) == ({}, [])
 
 
 def test_the_winner_is_compared_with_new_seeds_and_tested_once(home, rows):
     found = json.loads((home / "outcome.json").read_text())
+    winner = f"trial_{min(rows, key=lambda row: float(row['validation_error']))['trial']}"
     assert found["comparison"]["seeds"] == [1, 2]
-    for name in ("recipe", "winner"):
-        runs = [RunFiles(home / "final" / name / f"seed-{seed}") for seed in (1, 2)]
+    for name, folder in (("recipe", "recipe"), ("winner", winner)):
+        runs = [RunFiles(home / "final" / folder / f"seed-{seed}") for seed in (1, 2)]
         errors = [run.history()[-1]["validation_error"] for run in runs]
         assert found["comparison"][name] == errors
     splits = {
         str(path.parent.relative_to(home)): load(path).data.test
         for path in home.rglob("recipe.toml")
     }
-    assert [place for place, split in splits.items() if split == "test"] == ["final/best"]
+    assert [x for x, split in splits.items() if split == "test"] == [f"final/{winner}/test"]
     assert len(splits) == 8
     assert found["test"]["images"] == 360
-    assert found["test"] == RunFiles(home / "final" / "best").result()
+    assert found["test"] == RunFiles(home / "final" / winner / "test").result()
 
 
 def test_what_the_command_prints(home, rows):
@@ -122,7 +127,7 @@ def test_a_page_holds_its_pictures_and_all_trials(home, rows):
     assert len(page.pictures) == 3
     assert all(len(picture["alt"]) > 10 for picture in page.pictures)
     words = " ".join(page.words)
-    for part in ("Sweep small", "With the new seeds 1, 2", "two-sided paired t-test", "on 360"):
+    for part in ("Sweep small", "With the new seeds 1, 2", "a paired t-test, one-sided", "on 360"):
         assert part in words
     assert all(f"{float(row['validation_error']):.4g}" in words for row in rows)
     assert [x for x in page.references if not x.startswith(("#", "data:"))] == []
@@ -143,13 +148,13 @@ def test_a_finished_sweep_is_not_trained_again(home, sweep, untrained):
     before = [(home / name).read_text() for name in files]
     done = json.loads(said("tune", sweep.path, "--out", home, "--resume", "--json"))
     assert [(home / name).read_text() for name in files] == before
-    assert done["best"]["number"] in "12"
+    assert done["best"]["number"] in ("0001", "0002")
     assert done["test"]["images"] == 360
     assert done["out"] == str(home)
 
 
 def test_a_damaged_trial_of_a_finished_sweep_is_read_from_its_runs(home, sweep, untrained):
-    path, before = home / "trial_1" / "trial.json", (home / "trials.csv").read_text()
+    path, before = home / "trial_0001" / "trial.json", (home / "trials.csv").read_text()
     path.write_bytes(b"")
     done = call("tune", sweep.path, "--out", home, "--resume")
     assert f"{path}: damaged" in done.stderr
@@ -163,11 +168,11 @@ def test_a_directory_is_not_used_twice(home, sweep, tmp_path, untrained):
     assert line.endswith("or pass --resume if it contains this sweep")
     other = small_sweep(tmp_path, KEYS, CHANGES, trials=4, seed=1)
     line = refused("tune", other.path, "--out", home, "--resume")
-    expected = "trials 3 -> 4; seed 0 -> 1; final_repeats 2 -> 3; choose another --out"
+    expected = "seed 0 -> 1; choose another --out"
     assert line == f"{home}: contains another sweep: {expected}"
-    with pytest.raises(InputError, match="contains another sweep: trials 3 -> 4"):
+    with pytest.raises(InputError, match="contains another sweep: seed 0 -> 1"):
         worker_directory(home, other)
-    assert "inside the run" in refused("tune", sweep.path, "--out", home / "trial_0" / "new")
+    assert "inside the run" in refused("tune", sweep.path, "--out", home / "trial_0000" / "new")
 
 
 def test_a_directory_of_something_else_is_refused(sweep, tmp_path, untrained):
@@ -185,7 +190,7 @@ def test_a_directory_of_something_else_is_refused(sweep, tmp_path, untrained):
 
 def test_two_processes_do_not_run_one_sweep(sweep, tmp_path):
     with directory(tmp_path / "out", sweep, False) as home:
-        assert unsealed((home / "sweep.json").read_bytes())["trials"] == 3
+        assert unsealed((home / "sweep.json").read_bytes())["tuner"] == "random"
         again = directory(home, sweep, True)
         with pytest.raises(InputError, match="another process runs this sweep"):
             again.__enter__()
@@ -210,9 +215,11 @@ def test_a_recipe_that_fails_is_no_end(quick, tmp_path):
     path = small_sweep(tmp_path, keys, changes, tuner="grid").path
     done = call("tune", path, "--out", tmp_path / "out")
     assert done.status == 0, done.stderr
-    assert "trial 0 failed: " in done.stderr
+    assert "trial 0000 failed: " in done.stderr
     line = next(x for x in done.stdout.splitlines() if x.startswith("verdict"))
-    assert "not compared with the recipe: the recipe with seed 1 failed: " in line
+    assert (
+        f"not compared with the recipe: the run {tmp_path}/out/final/recipe/seed-1 failed: " in line
+    )
     assert line.endswith("diverged at step 3")
     assert "the recipe has failed" in " ".join(
         Page((tmp_path / "out/sweep.html").read_text()).words
@@ -253,18 +260,21 @@ def test_hyperband_may_continue_the_recipe_under_another_number(quick, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("recipe", "winner", "failure", "expected"),
+    ("recipe", "winner", "step", "failure", "expected"),
     [
-        ([5.0, 5.2, 5.1], [4.0, 4.1, 4.2], "", "better by 1.00 +- 0.06 points"),
-        ([4.0, 4.1, 4.2], [5.0, 5.2, 5.1], "", "worse by 1.00 +- 0.06 points"),
-        ([5.0, 5.2, 5.1], [4.0, 5.2, 5.3], "", "no difference seen (-0.27 +- 0.37 points)"),
-        # one-sided, this would be seen: t is 3.5, with 2 degrees of freedom
-        ([1.0, 2.0, 3.0], [0.5, 1.0, 1.5], "", "no difference seen (-1.00 +- 0.29 points)"),
-        ([5.0, 5.0], [5.0, 5.0], "", "no difference seen (+0.00 +- 0.00 points)"),
-        ([5.0, 5.0], [4.0, 4.0], "", "better by 1.00 +- 0.00 points"),
-        ([5.0], [], "it diverged", "not compared with the recipe: it diverged"),
+        ([5.0, 5.2, 5.1], [4.0, 4.1, 4.2], 0.0, "", "better by 1.00 +- 0.06 points"),
+        ([4.0, 4.1, 4.2], [5.0, 5.2, 5.1], 0.0, "", "worse by 1.00 +- 0.06 points"),
+        ([5.0, 5.2, 5.1], [4.0, 5.2, 5.3], 0.0, "", "no difference seen (-0.27 +- 0.37 points)"),
+        # t is 3.5 and 2.6, with 2 degrees of freedom; 2.92 is needed
+        ([1.0, 2.0, 3.0], [0.5, 1.0, 1.5], 0.0, "", "better by 1.00 +- 0.29 points"),
+        ([1.0, 2.0, 3.0], [0.5, 1.5, 1.5], 0.0, "", "no difference seen (-0.83 +- 0.33 points)"),
+        ([5.0, 5.0], [5.0, 5.0], 0.0, "", "no difference seen (+0.00 +- 0.00 points)"),
+        # equal differences of a few images are not exact
+        ([5.0, 5.0], [4.0, 4.0], 0.5, "", "no difference seen (-1.00 +- 0.35 points)"),
+        ([5.0, 5.0, 5.0], [4.0, 4.0, 4.0], 0.5, "", "better by 1.00 +- 0.29 points"),
+        ([5.0], [], 0.5, "it diverged", "not compared with the recipe: it diverged"),
     ],
 )
-def test_the_verdict_needs_more_than_the_spread(recipe, winner, failure, expected):
-    comparison = Comparison(range(len(recipe)), recipe, winner, failure)
+def test_the_verdict_needs_more_than_the_spread(recipe, winner, step, failure, expected):
+    comparison = Comparison(range(len(recipe)), recipe, winner, step, failure)
     assert comparison.verdict(" points") == expected
