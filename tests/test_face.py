@@ -15,19 +15,15 @@ from keras_ilsvrc import InputError, build, hypermodel, info, load_model
 from keras_ilsvrc.nets.registry import SHARED_ARGUMENTS
 
 TINY = {"input_shape": (64, 64, 1), "classes": 10, "width": 0.125}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 DIGITS = {"input_shape": (8, 8, 1), "classes": 10}
 IMAGES = (load_digits().images[:32, ..., None] / 16).astype("float32")
 
 
 def run(script, *arguments):
     """What a script says in a new process."""
-    done = subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
+    words, env = [sys.executable, "-c", script, *map(str, arguments)], {**os.environ, **QUIET}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

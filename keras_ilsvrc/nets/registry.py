@@ -139,16 +139,8 @@ class Net:
 
 # Arguments of `build` that all nets share. Errors for a misspelled argument suggest similar ones.
 SHARED_ARGUMENTS = (
-    "include_top",
-    "weights",
-    "input_tensor",
-    "input_shape",
-    "pooling",
-    "classes",
-    "classifier_activation",
-    "name",
-    "preprocessing",
-    "sha256",
+    *("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes"),
+    *("classifier_activation", "name", "preprocessing", "sha256"),
 )
 
 
