@@ -1,5 +1,6 @@
 """ZFNet: Zeiler and Fergus, arXiv:1311.2901."""
 
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 
 # fmt: off
@@ -34,6 +35,7 @@ FORMS = {  # (table, padding of conv1, units of fc6 and fc7)
     "b": (TABLE_2B, 1, (4096, 4096)),
     "onnx": (ONNX, "valid", (4096, 1024)),
 }
+LEAST = 93  # smallest image for the variation conv1="11/4", AlexNet's first layer
 # The paper says "contrast normalized across feature maps"; the constants are Krizhevsky et al.'s.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 # Section 3 of the paper: weights are initialised to 1e-2, which we read as the standard deviation,
@@ -41,8 +43,18 @@ LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 INITIAL = {"kernel": ("normal", 0.01), "bias": {}}
 
 
-def zfnet(image, classes, form):
+def zfnet(image, classes, form, conv1="7/2", lrn=True, pool="3/2", dropout=0.5):
     """Return ZFNet's logits, or the 6x6 feature maps of pool5 if `classes` is None."""
     table, border, units = FORMS[form]
-    x = parts.column(image, table, lrn=LRN, padding={"conv1": border, "conv2": "valid"}, ceil=True)
-    return x if classes is None else parts.fully_connected_head(x, classes, units)
+    size = min(x or LEAST for x in image.shape[1:3])
+    if conv1 == "11/4" and size < LEAST:
+        raise InputError(f"images of {size} pixels are too small for conv1 = '11/4'; use {LEAST}")
+    x = parts.column(
+        image,
+        {**table, "conv1": (f"conv{conv1}-96", *table["conv1"][1:])},
+        pool_cell=f"maxpool{pool}",
+        lrn=LRN if lrn else None,
+        padding={"conv1": border, "conv2": "valid"},
+        ceil=True,
+    )
+    return x if classes is None else parts.fully_connected_head(x, classes, units, dropout)

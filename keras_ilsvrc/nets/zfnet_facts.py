@@ -3,12 +3,26 @@
 from dataclasses import replace
 
 from keras_ilsvrc.nets.family import Family
+from keras_ilsvrc.nets.variations import Choice, Number
 
 ZFNET = Family(
     "Zeiler and Fergus, arXiv:1311.2901",
     2013,
     "zfnet:zfnet",
-    space={"form": ["a", "b"], "initial": ["he", "glorot", "paper"]},
+    {  # choices of AlexNet, which the paper changes or keeps
+        "conv1": Choice(("7/2", "11/4")),
+        "lrn": Choice((True, False)),
+        "pool": Choice(("3/2", "2/2")),
+        "dropout": Number(0.5, least=0, below=1),
+    },
+    space={
+        "form": ["a", "b"],
+        "conv1": ["7/2", "11/4"],
+        "lrn": [True, False],
+        "pool": ["3/2", "2/2"],
+        "dropout": (0.0, 0.8),
+        "initial": ["he", "glorot", "paper"],
+    },
     minimum=47,
     fixed_size=True,
     departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
@@ -21,6 +35,8 @@ ZFNET = Family(
 )
 ZFNET_ONNX = replace(
     ZFNET,
+    variations={},
+    space={"initial": ["he", "glorot", "paper"]},
     paper="Zeiler and Fergus, arXiv:1311.2901, in the ONNX model zoo's version",
     # The file in the model zoo was made from zfnet512/predict_net.pbtxt of facebookarchive/models.
     # There, pool5 has kernel 2 and stride 2, and LRN has bias 2 and alpha 5e-4. ONNX divides alpha

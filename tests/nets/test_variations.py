@@ -32,6 +32,9 @@ ALEXNET_CONV1 = (
     - (11 * 11 * 3 * 96 + 96) + (7 * 7 * 3 * 96 + 96)
     - (6 * 6 * 256 * 4096) + (12 * 12 * 256 * 4096)
 )
+ZFNET = 62_357_608
+# 224 by 11/4 is 54, pools 27, 6, 3: more weights in conv1, a quarter as many in fc6.
+ZFNET_CONV1 = ZFNET + (11 * 11 - 7 * 7) * 3 * 96 - (6 * 6 - 3 * 3) * 256 * 4096
 # Of 384, 384, 256 maps come 512, 1024, 512; conv4 and conv5 see one tower's half.
 ALEXNET_512 = (
     ALEXNET
@@ -134,6 +137,10 @@ VARIED = [
     ("alexnet", {"conv1": "7/2"}, ALEXNET_CONV1),
     ("alexnet", {"conv3_5": "512-1024-512"}, ALEXNET_512),
     ("alexnet", {"width": 0.5}, ALEXNET_HALF),
+    ("zfnet", {"conv1": "11/4"}, ZFNET_CONV1),
+    ("zfnet", {"lrn": False}, ZFNET),
+    ("zfnet", {"pool": "2/2"}, ZFNET + (7 * 7 - 6 * 6) * 256 * 4096),
+    ("zfnet", {"dropout": 0.25}, ZFNET),
     ("nin_cifar10", {"head": "dense"}, NIN_DENSE),
     ("nin_cifar10", {"head": "dense_dropout"}, NIN_DENSE),
     ("nin_cifar10", {"pool2": "average"}, 966_986),
@@ -250,6 +257,8 @@ KEEPING = [
     ("googlenet", "lrn", ("caffe",)),
     ("resnet18", "pool1", ("half",)),
     ("alexnet", "dropout", (0.25,)),
+    ("zfnet", "lrn", (False,)),
+    ("zfnet", "dropout", (0.25,)),
     ("plain18", "order", ORDERS),
     ("resnet18", "order", ORDERS[:4]),  # full_preact has no BN on its projections
     ("resnet20_cifar", "order", ORDERS),
