@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_ilsvrc.data.decode import decode_bytes, if_plain_jpeg
+from keras_ilsvrc.data.decode import decode_bytes, is_plain_jpeg
 from keras_ilsvrc.data.jpeg import decode_window, window_ops
 from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, RANDOM, STATISTICS
 from keras_ilsvrc.data.split import Split
@@ -64,7 +64,7 @@ def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Sta
     def from_whole() -> tf.Tensor:
         return apply_ops(decode_bytes(content, split.channels), leading, seed, statistics)
 
-    image = if_plain_jpeg(content, from_window, from_whole)
+    image = tf.cond(is_plain_jpeg(content), from_window, from_whole)
     return apply_ops(image, rows, seed, statistics, count)
 
 

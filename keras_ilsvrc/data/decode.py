@@ -7,6 +7,7 @@ rotation.
 
 import io
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ SPECIAL = r"\C*(Exif|ns\.adobe\.com|eXIf|Raw profile|XML:com|tRNS|acTL)\C*"
 # Weights of red, green and blue in Pillow's conversion to grey, in units of 1 / 65,536.
 GREY = (19595, 38470, 7471)
 matches = tf.strings.regex_full_match
-Decode = Callable[[], tf.Tensor]
+OfBytes = Callable[[tf.Tensor], tf.Tensor]
 
 
 def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
@@ -51,21 +52,17 @@ def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
         channels: Number of channels, 1 or 3.
     """
     content = tf.convert_to_tensor(content)
+    decode = _decoder(channels)
+    return decode(content) if tf.executing_eagerly() else _traced(decode)(content)
 
-    def of_png() -> tf.Tensor:
-        return to_channels(tf.io.decode_png(content, 3), channels)
 
-    def by_pillow() -> tf.Tensor:
-        image = tf.numpy_function(lambda x: _by_pillow(x, channels), [content], tf.uint8)
-        return tf.ensure_shape(image, (None, None, channels))
+def is_plain_jpeg(content: tf.Tensor) -> tf.Tensor:
+    """Return whether bytes are a JPEG that TensorFlow decodes to the same pixels as Pillow.
 
-    image = if_plain_jpeg(
-        content,
-        lambda: to_channels(tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE"), channels),
-        lambda: tf.cond(_plain_png(content), of_png, by_pillow),
-    )
-    image.set_shape((None, None, channels))
-    return image
+    These are the RGB and grey JPEGs without EXIF rotation. Usually the first bytes of the file show
+    whether it is such a JPEG. If they do not, Pillow reads the header.
+    """
+    return _plain_jpeg(content) if tf.executing_eagerly() else _traced(_plain_jpeg)(content)
 
 
 def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
@@ -76,24 +73,58 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cast((weighted + 0x8000) // 0x10000, tf.uint8)
 
 
-def if_plain_jpeg(content: tf.Tensor, then: Decode, otherwise: Decode) -> tf.Tensor:
-    """Return `then()` for a JPEG that TensorFlow decodes to Pillow's pixels, else `otherwise()`.
+@cache
+def _traced(function: OfBytes) -> OfBytes:
+    """Return a function of encoded bytes as a graph, which all pipelines of the process share.
 
-    TensorFlow and Pillow return the same pixels for an RGB or grey JPEG without EXIF rotation.
-    Usually the first bytes of the file show whether this is such a JPEG. If they do not, Pillow
-    reads the header.
+    Without it, each new pipeline would trace the decoding again. As there is only one trace, the
+    Python functions that it calls live as long as `function`, even after `clear_session`.
     """
-    head = tf.strings.substr(content, 0, HEAD)
-    is_jpeg = tf.io.is_jpeg(content)
+    with tf.init_scope(), tf.device(None):
+        traced = tf.function(function, [tf.TensorSpec((), tf.string)], autograph=False)
+        return traced.get_concrete_function()
 
+
+@cache
+def _decoder(channels: int) -> OfBytes:
+    """Return the function that decodes bytes to an image with a number of channels."""
+
+    def by_pillow(content: bytes | np.ndarray) -> np.ndarray:
+        return _by_pillow(content, channels)
+
+    def decode(content: tf.Tensor) -> tf.Tensor:
+        def of_jpeg() -> tf.Tensor:
+            pixels = tf.io.decode_jpeg(content, 3, dct_method="INTEGER_ACCURATE")
+            return to_channels(pixels, channels)
+
+        def of_png() -> tf.Tensor:
+            return to_channels(tf.io.decode_png(content, 3), channels)
+
+        def of_others() -> tf.Tensor:
+            image = tf.numpy_function(by_pillow, [content], tf.uint8)
+            return tf.ensure_shape(image, (None, None, channels))
+
+        image = tf.cond(
+            is_plain_jpeg(content),
+            of_jpeg,
+            lambda: tf.cond(_plain_png(content), of_png, of_others),
+        )
+        image.set_shape((None, None, channels))
+        return image
+
+    return decode
+
+
+def _plain_jpeg(content: tf.Tensor) -> tf.Tensor:
     def asked() -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(_is_plain, [content], tf.bool), ())
 
-    return tf.cond(
-        is_jpeg & matches(head, JPEG) & ~matches(head, SPECIAL),
-        then,
-        lambda: tf.cond(tf.cond(is_jpeg, asked, lambda: False), then, otherwise),
-    )
+    def shown() -> tf.Tensor:
+        head = tf.strings.substr(content, 0, HEAD)
+        plain = matches(head, JPEG) & ~matches(head, SPECIAL)
+        return tf.cond(plain, lambda: True, asked)
+
+    return tf.cond(tf.io.is_jpeg(content), shown, lambda: False)
 
 
 def _plain_png(content: tf.Tensor) -> tf.Tensor:

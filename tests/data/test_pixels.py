@@ -2,11 +2,13 @@
 
 import io
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from corpus import PHOTO, READ, png, saved, with_turn
 from PIL import Image, ImageOps
+from tensorflow.python.ops import script_ops
 
 from keras_ilsvrc.data.apply import image_at
 from keras_ilsvrc.data.decode import decode_bytes, examine
@@ -49,6 +51,24 @@ def test_pixels_are_those_of_pillow_to_the_last_bit(decoders, name, channels):
     np.testing.assert_array_equal(found, expected)
     header = examine(READ[name], channels)
     assert (header.height, header.width) == expected.shape[:2]
+
+
+def test_all_pipelines_share_one_decoder_whatever_happens_between_them():
+    """Each trace would leave Python functions behind, which `clear_session` would take away."""
+    contents = [saved(PHOTO, "BMP"), saved(PHOTO, "JPEG", **with_turn(3))]
+    split = Split(np.zeros(2, "int32"), store=Held("x", contents))
+    expected = [of_pillow(content, 3) for content in contents]
+
+    def decoded():
+        return list(tf.data.Dataset.range(2).map(split.image).as_numpy_iterator())
+
+    decoded()
+    functions = len(script_ops._py_funcs._funcs)
+    for _ in range(2):
+        for one, other in zip(decoded(), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert len(script_ops._py_funcs._funcs) <= functions
+        keras.backend.clear_session()
 
 
 @pytest.mark.parametrize("turn", range(1, 9))

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from small import draw_photos, on_photos, run, stop_in_first_epoch
+from small import RESIZE, STANDARDISE, as_made, draw_photos, on_photos, run, stop_in_first_epoch
 
 
 @pytest.fixture
@@ -12,11 +12,15 @@ def photos(tmp_path):
     return draw_photos(tmp_path / "photos")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def first_runs(tmp_path_factory):
     """A folder `photos`, a run on them that was `stopped`, and its end in `finished`."""
     path = tmp_path_factory.mktemp("runs")
-    recipe = on_photos(draw_photos(path / "photos"))
+    recipe = on_photos(
+        draw_photos(path / "photos"),
+        f"data.eval_ops=[{RESIZE}, {STANDARDISE}]",
+        "data.train_ops=[" + RESIZE + ", {op = 'flip'}, " + STANDARDISE + "]",
+    )
     stop_in_first_epoch(recipe, path / "stopped")
     run(recipe, shutil.copytree(path / "stopped", path / "finished"))
     shutil.copytree(path, path.with_name(f"{path.name}-kept"))
@@ -26,5 +30,4 @@ def first_runs(tmp_path_factory):
 @pytest.fixture
 def runs(first_runs):
     """The same folder, whatever an earlier test has done in it."""
-    shutil.rmtree(first_runs)
-    return shutil.copytree(first_runs.with_name(f"{first_runs.name}-kept"), first_runs)
+    return as_made(first_runs)

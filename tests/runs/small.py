@@ -1,6 +1,7 @@
 """Runs that take seconds: a small net on digits, or on a folder of small photographs."""
 
 import hashlib
+import shutil
 from importlib.metadata import version
 
 import numpy as np
@@ -14,6 +15,7 @@ from keras_ilsvrc.runs.schema import Identity, Images
 SHORT = ["schedule.steps=1", "schedule.learning_rate=[[0,0.1]]", "net=resnet_cifar"]
 NORMALISE = '{op = "normalise", mean = [127.0, 127.0, 127.0], std = [60.0, 60.0, 60.0]}'
 STANDARDISE = '{op = "standardise"}'
+RESIZE = '{op = "resize_shorter", size = 10}, {op = "centre_crop", size = 8}'
 PHOTOS = """
 net = "resnet_cifar"
 seed = 2
@@ -71,11 +73,18 @@ def draw_photos(path):
     return path
 
 
-def run(recipe, path, **options):
-    """Train a recipe in a directory, or resume it there."""
+def run(recipe, path, drawn=False, **options):
+    """Train a recipe in a directory, or resume it there; by default with empty PNG files.
+
+    Matplotlib would take a quarter of the time.
+    """
+    from keras_ilsvrc.runs import pictures
     from keras_ilsvrc.runs.train import train
 
-    return train(recipe, RunDirectory(path, recipe, resume=True), **options)
+    with pytest.MonkeyPatch.context() as patch:
+        if not drawn:
+            patch.setattr(pictures, "save", lambda figure, path: path.touch())
+        return train(recipe, RunDirectory(path, recipe, resume=True), **options)
 
 
 def stop_in_first_epoch(recipe, path):
@@ -90,6 +99,12 @@ def stop_in_first_epoch(recipe, path):
         patch.setattr(History, "on_epoch_end", stop)
         with pytest.raises(Stopped):
             run(recipe, path)
+
+
+def as_made(folder):
+    """Undo what a test has done in a folder of which there is a copy, and return it."""
+    shutil.rmtree(folder)
+    return shutil.copytree(folder.with_name(f"{folder.name}-kept"), folder)
 
 
 def identity(recipe, **changes):

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from commands import call, refused, said
 from PIL import Image
-from small import STANDARDISE, draw_photos, on_photos, run
+from small import RESIZE, STANDARDISE, draw_photos, on_photos, run
 
 import keras_ilsvrc
 from keras_ilsvrc.weights import export as exports
 
 pytestmark = pytest.mark.tensorflow
-RESIZE = '{op = "resize_shorter", size = 10}, {op = "centre_crop", size = 8}'
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from small import STANDARDISE, draw_photos, on_photos, run
+from small import as_made
 
 import keras_ilsvrc
 from keras_ilsvrc import InputError
@@ -19,23 +19,15 @@ from keras_ilsvrc.runs.inspection import of_run
 from keras_ilsvrc.runs.loaded import load_net
 
 pytestmark = pytest.mark.tensorflow
-RESIZE = '{op = "resize_shorter", size = 10}, {op = "centre_crop", size = 8}'
 
 
 @pytest.fixture(scope="module")
-def moved(tmp_path_factory):
+def moved(first_runs, tmp_path_factory):
     """A run on photographs that was moved and whose images are gone, and their new place."""
-    folder = tmp_path_factory.mktemp("moved")
-    recipe = on_photos(
-        draw_photos(folder / "photos"),
-        f"data.eval_ops=[{RESIZE}, {STANDARDISE}]",
-        "data.train_ops=[" + RESIZE + ", {op = 'flip'}, " + STANDARDISE + "]",
-        op=STANDARDISE,
-    )
-    run(recipe, folder / "first")
-    before = errors_of([restore(folder / "first")])
-    shutil.move(folder / "first", folder / "a name with spaces")
-    shutil.move(folder / "photos", folder / "elsewhere")
+    folder, runs = tmp_path_factory.mktemp("moved"), as_made(first_runs)
+    before = errors_of([restore(runs / "finished")])
+    shutil.move(runs / "finished", folder / "a name with spaces")
+    shutil.move(runs / "photos", folder / "elsewhere")
     return folder / "a name with spaces", folder / "elsewhere", before
 
 

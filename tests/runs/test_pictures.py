@@ -21,7 +21,7 @@ def test_a_picture_that_fails_costs_a_line_and_no_result(tmp_path, monkeypatch, 
         raise MemoryError("no room\nfor a picture")
 
     monkeypatch.setattr(pictures, "doubtful", fail)
-    result = run(short(), tmp_path / "run", page=fail)
+    result = run(short(), tmp_path / "run", drawn=True, page=fail)
     assert RunFiles(tmp_path / "run").result() == result
     lines = [x for x in capfd.readouterr().err.splitlines() if "not drawn: no room for a" in x]
     assert [("doubtful.png" in x, "--resume" in x) for x in lines] == [
@@ -92,7 +92,7 @@ def drawn(tmp_path_factory):
 
             patch.setattr(module, name, counted)
         recipe = on_photos(photos, "build.classes=3")
-        return path / "run", run(recipe, path / "run", page=write_page), counts
+        return path / "run", run(recipe, path / "run", drawn=True, page=write_page), counts
 
 
 def test_classes_of_any_name_are_trained_and_drawn(drawn):

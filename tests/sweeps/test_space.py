@@ -28,6 +28,18 @@ TUNERS = {
 }
 
 
+# Keras gives its arrays to tf.data, of which TensorFlow says that it stays a graph.
+not_all_eager = pytest.mark.filterwarnings("ignore:Even though the:UserWarning")
+
+
+@pytest.fixture
+def eager():
+    """Trains without graphs: tracing them takes most of the time of a small search."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def search(made, folder, tuner="RandomSearch", images=LARGE, **options):
     """The trials of a search on 64 digits of 32x32 pixels."""
     kind = getattr(keras_tuner, tuner)
@@ -86,9 +98,10 @@ def test_a_wrong_space_is_refused_when_it_is_given(name, space, fragment):
     assert "\n" not in str(raised.value)
 
 
+@not_all_eager
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_every_tuner_completes_its_trials(tuner, tmp_path):
+def test_every_tuner_completes_its_trials(tuner, tmp_path, eager):
     space = ["schedule", "initial", "batch_size"]
     trials = search(hypermodel("lenet5_modern", space, **LENET), tmp_path, tuner, **TUNERS[tuner])
     assert [trial.status for trial in trials] == ["COMPLETED"] * 2
@@ -105,8 +118,9 @@ def test_a_trial_that_cannot_be_built_fails_with_the_reason(tmp_path):
     assert "depth is 9; expected 6n + 2 with basic units" in by_depth[9].message
 
 
+@not_all_eager
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
-def test_the_size_of_batches_is_searched_only_for_arrays(tmp_path):
+def test_the_size_of_batches_is_searched_only_for_arrays(tmp_path, eager):
     made = hypermodel("lenet5_modern", ["augmentation", "batch_size"], **LENET)
     data = tf.data.Dataset.from_tensor_slices((LARGE, LABELS)).batch(32)
     (trial,) = search(made, tmp_path / "1", images=data, max_trials=1)
@@ -115,7 +129,8 @@ def test_the_size_of_batches_is_searched_only_for_arrays(tmp_path):
     assert trial.hyperparameters.get("batch_size") == 32
 
 
-def test_the_rate_falls_as_the_schedule_says():
+@not_all_eager
+def test_the_rate_falls_as_the_schedule_says(eager):
     rates = {}
     for name in Decay.FACTORS:
         model = hypermodel("lenet5_modern", **LENET).build(keras_tuner.HyperParameters())

@@ -15,6 +15,7 @@ from writers import write_caffe
 
 from keras_ilsvrc import build
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.nets.deferred import Deferred
 from keras_ilsvrc.weights.check import check
 from keras_ilsvrc.weights.load import assign
 from keras_ilsvrc.weights.readers import read
@@ -119,8 +120,9 @@ def test_logits_are_those_of_the_original(case, tmp_path):
     blobs, theirs = original(case)
     path = write_caffe(tmp_path / "net.caffemodel", blobs, case.generation)
     tensors = read(path)
-    source, model = built(case)
-    report = assign(model, tensors, source.layout)
+    with Deferred():
+        source, model = built(case)
+        report = assign(model, tensors, source.layout)
     assert len(report.rows) == len(model.weights)
     assert report.left_out == report.kept == ()
     ours = model(images(case.size), training=False)
@@ -176,8 +178,9 @@ def test_auxiliary_classifiers_of_the_file_may_be_left_out():
     case = next(case for case in CASES if case.net == "googlenet")
     blobs, theirs = original(case)
     tensors = {f"{name}/{n}": x for name, found in blobs.items() for n, x in enumerate(found)}
-    _, model = built(case, auxiliary=False)
-    report = assign(model, tensors, "caffe")
+    with Deferred():
+        _, model = built(case, auxiliary=False)
+        report = assign(model, tensors, "caffe")
     assert len(report.left_out) == 12
     assert all(name.startswith(("loss1/", "loss2/")) for name in report.left_out)
     check(model(images(case.size)), theirs["predictions"])

@@ -16,6 +16,7 @@ from caffe_referee import Referee, shapes_of
 from test_sources_caffe import VGG_16, VGG_19, images
 
 from keras_ilsvrc import build
+from keras_ilsvrc.nets.deferred import Deferred
 from keras_ilsvrc.weights.check import check
 from keras_ilsvrc.weights.load import assign
 from keras_ilsvrc.weights.readers import read
@@ -89,8 +90,9 @@ def compare(zoo, net, layout, tmp_path, **options):
     logits, _ = session.run(None, {"data": np.ascontiguousarray(theirs)})
     check(tops[referee.layers[-1][0]], logits, what=f"the referee's {net}")
     given = {"input_shape": (zoo.size, zoo.size, 3), "classes": 7, **options}
-    model = build(net, classifier_activation=None, **given)
-    report = assign(model, read(path), layout)
+    with Deferred():
+        model = build(net, classifier_activation=None, **given)
+        report = assign(model, read(path), layout)
     assert len(report.rows) == len(model.weights)
     assert report.left_out == report.kept == ()
     return check(model(x, training=False), logits, what=f"{net} from {layout}")

@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 
 from keras_ilsvrc import InputError, build, info
+from keras_ilsvrc.nets.deferred import Deferred
 from keras_ilsvrc.weights.check import check
 from keras_ilsvrc.weights.load import assign
 from keras_ilsvrc.weights.recognise import recognise
@@ -83,6 +84,7 @@ def converted(values, maps):
     return cube.transpose(2, 3, 1, 0).reshape(-1, len(values))
 
 
+SMALL = {"input_shape": (32, 32, 3)}
 ZF = (96, 256, 384, 384, 256)
 # {case: source, net, size of images, tensors, maps before dense layers, variations}
 CASES = {
@@ -125,8 +127,10 @@ def state_of(found):
 def test_each_value_goes_to_its_place(case):
     layout, net, size, tensors, maps, variations = CASES[case]
     found = tensors()
-    model, state = build(net, input_shape=(size, size, 3), **variations), state_of(found)
-    report = assign(model, {f"module.{name}": values for name, values in state.items()}, layout)
+    state = state_of(found)
+    with Deferred():
+        model = build(net, input_shape=(size, size, 3), **variations)
+        report = assign(model, {f"module.{name}": values for name, values in state.items()}, layout)
     names = {path: name for name, _, path in found if path}
     assert {row.ours for row in report.rows} == {weight.path for weight in model.weights}
     for weight in model.weights:
@@ -194,9 +198,6 @@ def resnet18():
     return state_of(originals.resnet(18))
 
 
-SMALL = {"input_shape": (32, 32, 3)}
-
-
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(("options", "left", "kept"), [({"classes": 10}, 2, 2), ({}, 0, 0)])
 def test_without_head_a_classifier_of_other_classes_keeps_its_values(options, left, kept, resnet18):
@@ -215,8 +216,9 @@ def test_without_head_a_classifier_of_other_classes_keeps_its_values(options, le
 def test_a_net_without_top_needs_no_tensors_of_the_top(resnet18):
     model = build("resnet18_v1_5", **SMALL, include_top=False)
     assert assign(model, resnet18, "torchvision", head=False).left_out == ("fc.weight", "fc.bias")
-    vgg = build("vgg11", **SMALL, include_top=False)
-    report = assign(vgg, zeros(originals.vgg(11)), "torchvision", head=False)
+    with Deferred():
+        vgg = build("vgg11", **SMALL, include_top=False)
+        report = assign(vgg, zeros(originals.vgg(11)), "torchvision", head=False)
     assert report.left_out == tuple(e.name for e in originals.vgg(11) if "classifier" in e.name)
     with pytest.raises(InputError, match=r"no weight for fc.weight, fc.bias; the tensors are"):
         assign(model, resnet18, "torchvision")
@@ -258,11 +260,16 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module")
+def unchanged():
+    return build("resnet18_v1_5", **SMALL)
+
+
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("fault", WRONG)
-def test_what_does_not_fit_is_refused_and_changes_nothing(fault, resnet18):
+def test_what_does_not_fit_is_refused_and_changes_nothing(fault, resnet18, unchanged):
     change, message = WRONG[fault]
-    model = build("resnet18_v1_5", **SMALL, classes=10 if fault == "classes" else 1000)
+    model = build("resnet18_v1_5", **SMALL, classes=10) if fault == "classes" else unchanged
     before = [ops.convert_to_numpy(weight) for weight in model.weights]
     with pytest.raises(InputError, match=message) as caught:
         assign(model, change(resnet18), "torchvision")
