@@ -35,8 +35,9 @@ def _find(name: str) -> Path:
     known = {file.stem: file for file in sorted(_folder().glob("*.toml"))}
     if name in known:
         return known[name]
+    hint = nearest(name, known)
     raise InputError(
-        f"{name[:200]}: no such file, and no such sweep in the package; {nearest(name, known)}"
+        f"{name[:200]}: no such file, and no such sweep in the package; {hint}".rstrip("; ")
     )
 
 
