@@ -178,7 +178,7 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # unknown for feature maps; for vectors, `window` returns before it calls a rule
+    return None  # no known window; for vectors, `window` has returned before it calls a rule
 
 
 def _rule(operation: Any) -> Rule | None:

@@ -60,7 +60,7 @@ class FinishedRun:
 
     @property
     def error_now(self) -> float:
-        """Top-1 test error in %, from `probabilities`; without images, the recorded error."""
+        """Top-1 test error in %, from `probabilities`; the recorded error if these are missing."""
         if not self.has_images:
             return self.result["top1_error"]
         return top_k_error(self.probabilities, self.labels, 1)

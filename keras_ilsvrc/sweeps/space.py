@@ -48,7 +48,7 @@ TRAINING = {
     "l2": Hyperparameter(Number(1e-4, least=0), (1e-6, 1e-2), log=True),
     "optimizer": Hyperparameter(
         Choice(("sgd", "rmsprop", "adamw", "adam")),
-        ["sgd", "rmsprop", "adamw"],  # for "adam", l2 has no effect
+        ["sgd", "rmsprop", "adamw"],  # not "adam", since `l2` has no effect on it
     ),
     "schedule": Hyperparameter(
         Choice(("constant", "cosine", "steps")), ["constant", "cosine", "steps"]

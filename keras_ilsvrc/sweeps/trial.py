@@ -1,4 +1,4 @@
-"""One trial of a sweep: training runs in processes of their own, and their measurements."""
+"""Trials of a sweep: each run is trained in a process of its own, and then measured."""
 
 import csv
 import math

@@ -172,7 +172,7 @@ def serving(
 
 @contextmanager
 def joined(address: str, sweep: Sweep) -> Iterator[Any]:
-    """Yield the client of a chief's oracle.
+    """Join the sweep of a chief: yield a client of its keras-tuner oracle.
 
     Raises:
         InputError: If the chief refuses this worker.
@@ -231,7 +231,7 @@ def run_local(
             for process in workers:
                 process.terminate()
             for process in workers:
-                end(process, 2 * GRACE)  # it may wait for its own run
+                end(process, 2 * GRACE)  # longer, since it waits for its own run
     stop.check()
 
 

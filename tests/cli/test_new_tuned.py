@@ -91,7 +91,10 @@ def test_published_weights_are_downloaded_before_the_speed_is_measured(
         (("photos", "--net", NET, "--weights", "own.npz"), "the preprocessing is not known"),
         (("photos", "--net", NET, "--weights", "nosuch.pth"), "nosuch.pth: no such weights file"),
         (("photos", "--net", NET, "--weights", "timm"), "known for nin_cifar10: caffe, pytorchcv"),
-        (("--from", "quickstart", "--weights", "net.safetensors"), "--weights needs a folder of images"),
+        (
+            ("--from", "quickstart", "--weights", "net.safetensors"),
+            "--weights needs a folder of images",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_before_a_recipe_is_written(

@@ -78,7 +78,7 @@ ONNX_TENSORS: Rules = {
 }
 ONNX_VGG: Rules = {
     **{rf"{theirs}(?:_\d+)?": ours for theirs, ours in VGG.items()},
-    # leave out the dense layers of any other classifier, like auxiliary classifiers
+    # Rename the dense layers of other classifiers, so that they are left out as auxiliary ones.
     r"((?!block\d|fc\d|predictions|\w*conv)\w+)": r"aux_\1",
 }
 

@@ -20,7 +20,9 @@ def read(path: Path) -> dict[str, Stored]:
     """
     (start, stop), expected, plain = members(path)[WEIGHTS]
     if not plain:
-        raise ValueError(f"{WEIGHTS} is compressed; unpack the file, and name {WEIGHTS} in it")
+        raise ValueError(
+            f"{WEIGHTS} is compressed; unpack the file, and pass the path of the unpacked {WEIGHTS}"
+        )
     checksum = 0
     with open(path, "rb") as file:
         file.seek(start)
