@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PAGE = "sweep.html"
 COLUMNS = 3  # plots in a row
 LEAST = 6  # completed trials from which the importance of the keys is estimated
-TREES = 500
+TREES = 200
 LOG = ("log", "log_int", "scale")
 
 
@@ -108,7 +108,7 @@ def _importance(sweep: "Finished", done: list[Row]) -> Section:
     table = np.stack([_numbers(sweep, done, key)[0] for key in keys], 1)
     values = _objectives(sweep, done)
     forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(table, values)
-    found = permutation_importance(forest, table, values, n_repeats=20, random_state=0)
+    found = permutation_importance(forest, table, values, n_repeats=10, random_state=0)
     order = np.argsort(found.importances_mean)
     figure = Figure(figsize=(7, 0.4 * len(keys) + 0.9), layout="constrained")
     axes = figure.subplots()

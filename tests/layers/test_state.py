@@ -140,6 +140,16 @@ def test_a_frozen_net_stays_frozen_in_fit(route, tmp_path):
     assert [path for path in before if (before[path] != after[path]).any()] == paths
 
 
+def test_a_configuration_lists_only_what_was_changed_inside():
+    unit = ResidualUnit("conv3-4 conv3-4", batch_norm=BATCH_NORM)
+    unit.build((None, *SHAPE))
+    assert unit.get_config()["layer_configs"] == {}
+    unit.trainable = False  # of the unit, not of a layer inside
+    assert unit.get_config()["layer_configs"] == {}
+    unit.body.get_layer("bn_1").trainable = True
+    assert unit.get_config()["layer_configs"] == {"bn_1": {"trainable": True}}
+
+
 def test_an_unknown_layer_inside_is_named():
     unit = ResidualUnit("conv3-4 conv3-4", layer_configs={"bn_9": {"trainable": False}})
     with pytest.raises(ValueError, match="layer_configs names layer 'bn_9'; expected one of co"):
