@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from keras_ilsvrc import files
 from keras_ilsvrc.report.page import Section, picture, render
@@ -203,6 +203,9 @@ def _set_axis(axes: Axes, key: str, labels: list[str], kind: str) -> None:
         axes.margins(x=0.3)
     elif kind in LOG:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(plain(key, 30) + (" (factor)" if kind == "scale" else ""))
 
 
