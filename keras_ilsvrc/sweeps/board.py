@@ -45,8 +45,8 @@ def board(oracle: Any, sweep: Sweep, home: Path, total: int | None, workers: int
     started = time.monotonic()
 
     def table() -> Table:
-        left = _left(rows_of(oracle, sweep), total, workers, started)
-        return _table(rows_of(oracle, sweep), sweep, home, left)
+        rows = rows_of(oracle, sweep)
+        return _table(rows, sweep, home, _left(rows, total, workers, started))
 
     with Live(get_renderable=table, console=screen, refresh_per_second=1, transient=True):
         yield
