@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import keras
 from keras import layers
 
-from keras_ilsvrc.layers import parts
+from keras_ilsvrc.layers import parts, sharing
 from keras_ilsvrc.layers.arguments import check, check_image, is_number, is_whole
 from keras_ilsvrc.layers.conv import Conv2D
 from keras_ilsvrc.layers.shortcuts import SHORTCUTS, TABLE_1, zero_pad
@@ -218,7 +218,7 @@ class ResidualUnit(layers.Layer):
         return x
 
     def call(self, inputs, training=None):
-        return self.body(inputs, training=training)
+        return sharing.run(self, inputs, training)
 
     def compute_output_shape(self, input_shape):
         check_image(input_shape)
