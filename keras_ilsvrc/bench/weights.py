@@ -85,7 +85,7 @@ def _once(net: str, file: str | None = None) -> list[float]:
 
     from keras_ilsvrc.nets.build import build
 
-    before, start = _peak(), time.perf_counter()
+    before, start = peak_memory(), time.perf_counter()
     if file:
         with open(file, "rb") as opened:
             while opened.read(2**20):
@@ -94,10 +94,11 @@ def _once(net: str, file: str | None = None) -> list[float]:
     model = build(net, weights=file)
     end, processor = time.perf_counter(), time.process_time() - processor
     limit = 4 * model.count_params() + (1.2 * Path(file).stat().st_size if file else 0)
-    return [middle - start, end - middle, processor, _peak() - before, limit]
+    return [middle - start, end - middle, processor, peak_memory() - before, limit]
 
 
-def _peak() -> int:
+def peak_memory() -> int:
+    """Return the peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
 
 

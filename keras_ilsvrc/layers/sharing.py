@@ -2,12 +2,13 @@
 
 import weakref
 from collections import Counter
+from typing import Any
 
 import keras
 
-# Number of equal units in a graph that are traced one by one; the units after them share a function.
+# Number of equal units in a graph that are traced separately; all others share one function.
 ALONE = 8
-_traces = weakref.WeakKeyDictionary()  # {graph: _Trace}
+_traces: Any = weakref.WeakKeyDictionary()  # {graph: _Trace}
 
 
 class _Trace:
@@ -40,7 +41,9 @@ def run(unit, x, training):
     import tensorflow as tf
 
     weights, state = unit.body.trainable_variables, unit.body.non_trainable_variables
-    y, changed = function(x, *([tf.convert_to_tensor(v.value) for v in vs] for vs in (weights, state)))
+    y, changed = function(
+        x, *([tf.convert_to_tensor(v.value) for v in vs] for vs in (weights, state))
+    )
     for number, value in changed.items():
         state[number].assign(value)
     return y
