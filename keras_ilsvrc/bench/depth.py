@@ -64,16 +64,22 @@ def measure(
 
 
 def first_steps(net: str, batch: int) -> Start:
-    """Build a net and take `STEPS` + 1 training steps with our trainer, in this process."""
+    """Build a net and take `STEPS` + 1 training steps with our trainer, in this process.
+
+    As in `keras-ilsvrc train`, very deep nets run without TensorFlow's graph optimizer on a CPU.
+    """
     import tensorflow as tf
 
     from keras_ilsvrc.nets.build import build
+    from keras_ilsvrc.training.keras_fit import disable_slow_cpu_options
     from keras_ilsvrc.training.losses import CrossEntropy
     from keras_ilsvrc.training.optimizers import SGD
     from keras_ilsvrc.training.update import Update
 
     def make() -> Update:
-        return Update(build(net), SGD(1e-4, 0.9, 1e-4), CrossEntropy(), batch, 0)
+        model = build(net)
+        disable_slow_cpu_options(model)
+        return Update(model, SGD(1e-4, 0.9, 1e-4), CrossEntropy(), batch, 0)
 
     before = peak_memory()
     update, built = _timed(make)

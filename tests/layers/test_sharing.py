@@ -15,9 +15,9 @@ OPTIONS = {"batch_norm": {"momentum": 0.9, "epsilon": 1e-5}}
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
-def net(changes=(), shape=(6, 7, 4), **options):
+def net(changes=(), **options):
     """A net of four equal units, of which the second has `changes`; no weight at its start."""
-    image = x = keras.Input(shape)
+    image = x = keras.Input((6, 7, 4))
     for number in range(4):
         own = {**OPTIONS, **options, **(dict(changes) if number == 1 else {})}
         x = ResidualUnit("conv3-4 conv3-4", **own, name=f"unit_{number}")(x)
@@ -84,6 +84,14 @@ def test_only_equal_units_share_a_function(monkeypatch):
         forward = [x for x in calls(graph(net(changes))[1]) if "forward" in x]
         assert len(forward) == 4
         assert len(set(forward)) == functions
+
+
+def test_a_unit_on_fewer_maps_has_its_own_function(monkeypatch):
+    monkeypatch.setattr(sharing, "ALONE", 0)
+    image = keras.Input((6, 7, 4))
+    x = ResidualUnit("conv3-8 conv3-8", **OPTIONS)(image)  # with a projection, unlike the next
+    model = keras.Model(image, ResidualUnit("conv3-8 conv3-8", **OPTIONS)(x))
+    assert len(set(calls(graph(model)[1]))) == 4  # two functions, forwards and backwards
 
 
 def test_the_first_equal_units_are_alone(monkeypatch):
