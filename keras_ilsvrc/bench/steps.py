@@ -31,12 +31,15 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
 
     @tf.function(jit_compile=jit)
     def train(images: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, tf.name_scope("forward"):
             # A net with auxiliary classifiers has several outputs, each with a loss.
             outputs = tf.nest.flatten(model(images, training=True))
             loss = tf.add_n([tf.reduce_mean(entropy(labels, x)) for x in outputs])
         weights = model.trainable_weights
-        optimizer.apply(tape.gradient(loss, weights), weights)
+        with tf.name_scope("backward"):
+            gradients = tape.gradient(loss, weights)
+        with tf.name_scope("optimizer"):
+            optimizer.apply(gradients, weights)
         return loss
 
     @tf.function(jit_compile=jit)

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import typer
 
 from keras_ilsvrc.cli.bench import input as input_
-from keras_ilsvrc.cli.bench import layers, net, training, visualize, weights
+from keras_ilsvrc.cli.bench import layers, net, profile, training, visualize, weights
 
 app = typer.Typer(no_args_is_help=True, help="Compare our speed with another library's.")
 # The commands by name, in the order in which --help lists them.
 COMMANDS: dict[str, Callable[..., None]] = {
     "layers": layers.layers,
     "net": net.net,
+    "profile": profile.profile,
     "training": training.training,
     "input": input_.input_,
     "visualize": visualize.visualize,

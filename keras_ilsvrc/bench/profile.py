@@ -1,0 +1,138 @@
+"""Profile of one training or inference step: the share of its time by kind of operation."""
+
+import re
+import statistics
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+from keras_ilsvrc.bench.dtypes import policy
+from keras_ilsvrc.bench.steps import Work, keras_step
+from keras_ilsvrc.bench.timing import Progress, take_turns
+from keras_ilsvrc.nets.build import build
+
+STEPS = 3  # number of profiled steps, and of steps timed without the profiler
+BACK = ".*(gradient_tape|backward)/.*"  # names of operations in the backward pass
+# Rows of (kind, pattern of "name:type"), where the name of an operation begins with the part of
+# the step that made it. The first pattern that matches gives the kind.
+# fmt: off
+KINDS = (
+    ("optimizer",                 r"optimizer/.*|.*:ResourceApply\w*|.*:Assign\w*"),
+    ("gradient to kernels",       r".*:\w*Conv2DBackpropFilter\w*"),
+    ("gradient to maps",          rf".*:\w*Conv2DBackpropInput\w*|{BACK}:\w*Conv2D"),
+    ("convolution",               r".*:\w*Conv2D\w*"),
+    ("gradient of normalisation", r".*:\w*FusedBatchNormGrad\w*"),
+    ("batch normalisation",       r".*:\w*FusedBatchNorm\w*"),
+    ("pooling",                   r".*:\w*(Max|Avg)Pool\w*"),
+    ("matmul",                    r".*:\w*MatMul\w*"),
+    ("casts",                     r".*:\w*Cast"),
+    ("layout and copies",         r".*:\w*(Transpose|Concat|Slice|Split|Pad|Reverse|Tile|Pack|"
+                                  r"Reshape|Gather|Copy|ToTf)\w*"),
+    ("sums and means",            r".*:(Sum|Mean|Max|Prod|BiasAddGrad|SquaredDifference)"),
+    ("element-wise",              r".*:\w*(Relu|Add|Mul|Sub|Div|Neg|Sqrt|Square|Exp|Log|Maximum|"
+                                  r"Minimum|Select|Greater|Less|Equal|Pow|Sigmoid|Tanh|Softmax|"
+                                  r"Random|Floor|Fill|Like|Bias)\w*"),
+)
+# fmt: on
+OTHER = "other"
+SHOWN = 3  # number of types of operations that a row names
+# Operations that only call others, whose times are counted instead.
+CALLERS = {"StatefulPartitionedCall", "PartitionedCall", "While", "StatelessWhile", "If", "Case"}
+
+
+@dataclass(frozen=True)
+class Share:
+    """Operations of one kind in a step: milliseconds, part of the total, number, main types."""
+
+    kind: str
+    milliseconds: float
+    share: float
+    operations: float
+    types: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Profile of a step.
+
+    Attributes:
+        step_milliseconds: Median time of a step without the profiler.
+        operations_milliseconds: Sum of the times of all operations in a profiled step. It is more
+            than the time of the step if operations ran at the same time.
+        shares: Kinds of operations, the longest time first.
+    """
+
+    net: str
+    work: str
+    batch: int
+    dtype: str
+    step_milliseconds: float
+    operations_milliseconds: float
+    shares: list[Share]
+
+
+def measure(
+    name: str,
+    dtype: str = "float32",
+    inference: bool = False,
+    batch: int = 8,
+    progress: Progress = lambda what, share: None,
+) -> Profile:
+    """Run a few steps of a net under TensorFlow's profiler, and sum the times of operations.
+
+    Raises:
+        InputError: If the machine does not compute in the format `dtype`.
+    """
+    with policy(dtype):
+        work = keras_step(build(name), batch, inference, jit=False)
+        times = take_turns({name: work}, STEPS, progress)[name]
+    progress("profiling", 1)
+    shares = summarize(_operations(work), STEPS)
+    total = sum(row.milliseconds for row in shares)
+    kind = "inference" if inference else "training"
+    return Profile(name, kind, batch, dtype, 1000 * statistics.median(times), total, shares)
+
+
+def summarize(operations: Iterable[tuple[str, float]], steps: int) -> list[Share]:
+    """Return the kinds of operations in a step, the longest time first.
+
+    Args:
+        operations: Pairs of an operation's "name:type" and its milliseconds, in all steps.
+        steps: Number of steps.
+    """
+    times: dict[str, dict[str, list[float]]] = {}
+    for name, milliseconds in operations:
+        kind = next((kind for kind, form in KINDS if re.fullmatch(form, name)), OTHER)
+        types = times.setdefault(kind, {})
+        types.setdefault(name.rpartition(":")[2], []).append(milliseconds)
+    total = sum(sum(map(sum, types.values())) for types in times.values())
+    rows = []
+    for kind, types in times.items():
+        by_type = {key: sum(values) / steps for key, values in types.items()}
+        main = dict(sorted(by_type.items(), key=lambda row: -row[1])[:SHOWN])
+        count = sum(map(len, types.values())) / steps
+        own = sum(by_type.values())
+        rows.append(Share(kind, own, own * steps / total, count, main))
+    return sorted(rows, key=lambda row: -row.milliseconds)
+
+
+def _operations(work: Work) -> Iterator[tuple[str, float]]:
+    """Run `STEPS` steps under the profiler; yield each operation's "name:type" and milliseconds."""
+    options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=3, python_tracer_level=0)
+    with tempfile.TemporaryDirectory() as directory:
+        with tf.profiler.experimental.Profile(directory, options):
+            for _ in range(STEPS):
+                work()
+        (path,) = Path(directory).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(path.read_bytes())
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                name = plane.event_metadata[event.metadata_id].name
+                found = re.fullmatch(r"[\w./>-]+:(_?[A-Z]\w*)", name)
+                if found and found[1] not in CALLERS:
+                    yield name, event.duration_ps / 1e9
