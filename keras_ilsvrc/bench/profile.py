@@ -13,20 +13,22 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 from keras_ilsvrc.bench.dtypes import policy
 from keras_ilsvrc.bench.steps import Work, keras_step
 from keras_ilsvrc.bench.timing import Progress, take_turns
+from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.nets.build import build
 
 STEPS = 3  # number of profiled steps, and of steps timed without the profiler
 BACK = ".*(gradient_tape|backward)/.*"  # names of operations in the backward pass
-# Rows of (kind, pattern of "name:type"), where the name of an operation begins with the part of
-# the step that made it. The first pattern that matches gives the kind.
+# Rows of (kind, pattern of "name:type"), where the name of an operation contains the part of the
+# step and the layer that made it. BN stands for the names of all layers of batch normalisation.
+# The first pattern that matches gives the kind.
 # fmt: off
 KINDS = (
     ("optimizer",                 r"optimizer/.*|.*:ResourceApply\w*|.*:Assign\w*"),
     ("gradient to kernels",       r".*:\w*Conv2DBackpropFilter\w*"),
     ("gradient to maps",          rf".*:\w*Conv2DBackpropInput\w*|{BACK}:\w*Conv2D"),
     ("convolution",               r".*:\w*Conv2D\w*"),
-    ("gradient of normalisation", r".*:\w*FusedBatchNormGrad\w*"),
-    ("batch normalisation",       r".*:\w*FusedBatchNorm\w*"),
+    ("gradient of normalisation", rf".*:\w*FusedBatchNormGrad\w*|{BACK}/(BN)(_\d+)?/.*"),
+    ("batch normalisation",       r".*:\w*FusedBatchNorm\w*|.*/(BN)(_\d+)?/.*"),
     ("pooling",                   r".*:\w*(Max|Avg)Pool\w*"),
     ("matmul",                    r".*:\w*MatMul\w*"),
     ("casts",                     r".*:\w*Cast"),
@@ -88,25 +90,31 @@ def measure(
         InputError: If the machine does not compute in the format `dtype`.
     """
     with policy(dtype):
-        work = keras_step(build(name), batch, inference, jit=False)
+        model = build(name)
+        work = keras_step(model, batch, inference, jit=False)
         times = take_turns({name: work}, STEPS, progress)[name]
     progress("profiling", 1)
-    shares = summarize(_operations(work), STEPS)
+    shares = summarize(_operations(work), STEPS, [layer.name for layer in batch_norms(model)])
     total = sum(row.milliseconds for row in shares)
     kind = "inference" if inference else "training"
     return Profile(name, kind, batch, dtype, 1000 * statistics.median(times), total, shares)
 
 
-def summarize(operations: Iterable[tuple[str, float]], steps: int) -> list[Share]:
+def summarize(
+    operations: Iterable[tuple[str, float]], steps: int, norms: Iterable[str] = ()
+) -> list[Share]:
     """Return the kinds of operations in a step, the longest time first.
 
     Args:
         operations: Pairs of an operation's "name:type" and its milliseconds, in all steps.
         steps: Number of steps.
+        norms: Names of the layers of batch normalisation.
     """
+    names = "|".join(map(re.escape, sorted(set(norms)))) or "(?!)"
+    kinds = [(kind, re.compile(form.replace("BN", names))) for kind, form in KINDS]
     times: dict[str, dict[str, list[float]]] = {}
     for name, milliseconds in operations:
-        kind = next((kind for kind, form in KINDS if re.fullmatch(form, name)), OTHER)
+        kind = next((kind for kind, form in kinds if form.fullmatch(name)), OTHER)
         types = times.setdefault(kind, {})
         types.setdefault(name.rpartition(":")[2], []).append(milliseconds)
     total = sum(sum(map(sum, types.values())) for types in times.values())

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.bench.peers import check_peer
+from keras_ilsvrc.bench.peers import Case
 from keras_ilsvrc.bench.timing import ENOUGH
-from keras_ilsvrc.cli.bench.shared import start_torch, timing
+from keras_ilsvrc.cli.bench.shared import Batch, Dtype, Inference, start_torch, timing
 from keras_ilsvrc.cli.options import Json, table_of
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 
 if TYPE_CHECKING:
@@ -21,31 +20,33 @@ if TYPE_CHECKING:
 def net(
     name: Annotated[str, typer.Argument(help="Name of a network, for example vgg16.")],
     against: Annotated[
-        str | None, typer.Option(help="Library whose net is timed too: keras or torchvision.")
+        str | None,
+        typer.Option(
+            help="What is timed too: the net of keras or torchvision, or ours in float32."
+        ),
     ] = None,
-    inference: Annotated[
-        bool, typer.Option("--inference", help="Time only the forward pass.")
-    ] = False,
-    steps: Annotated[int, typer.Option(help="Number of timed steps per net.")] = ENOUGH,
-    batch: Annotated[int, typer.Option(help="Number of images per step.")] = 8,
+    inference: Inference = False,
+    dtype: Dtype = "float32",
+    steps: Annotated[int, typer.Option(min=2, help="Number of timed steps per net.")] = ENOUGH,
+    batch: Batch = 8,
     jit: Annotated[
-        bool | None, typer.Option(help="Compile with XLA (default: only on a GPU).")
+        bool | None, typer.Option(help="Compile TensorFlow's nets with XLA (default: on a GPU).")
     ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Try torch.compile too; takes minutes.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
-    """Time training steps of a network, or its forward pass, in float32 on random images."""
+    """Time training steps of a network, or its forward pass, on random images."""
     info(name)
-    for option, value, minimum in (("--steps", steps, ENOUGH), ("--batch", batch, 1)):
-        if value < minimum:
-            raise InputError(f"{option} is {value}; expected at least {minimum}")
-    if against:
-        check_peer(name, against)
+    case = Case(name, against, inference, batch, dtype, steps, jit, compiled)
+    case.check()
     if against == "torchvision":
         start_torch()
     with timing(name) as progress:
         from keras_ilsvrc.bench.nets import measure
 
-        result = measure(name, against, inference, steps, batch, jit, progress)
+        result = measure(case, progress)
     if as_json:
         print(json.dumps(asdict(result), indent=2))
     else:
