@@ -8,9 +8,8 @@ import keras
 import tensorflow as tf
 
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.bench.dtypes import policy
 from keras_ilsvrc.bench.peers import OWN_FLOAT32, Case
-from keras_ilsvrc.bench.steps import Work, keras_step, torchvision_step
+from keras_ilsvrc.bench.steps import Work, keras_step, policy, torchvision_step
 from keras_ilsvrc.bench.timing import Progress, quartiles, take_turns
 from keras_ilsvrc.layers import LocalResponseNormalization, ResidualUnit
 from keras_ilsvrc.nets.build import build

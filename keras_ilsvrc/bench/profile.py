@@ -10,8 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from keras_ilsvrc.bench.dtypes import policy
-from keras_ilsvrc.bench.steps import Work, keras_step
+from keras_ilsvrc.bench.steps import Work, keras_step, policy
 from keras_ilsvrc.bench.timing import Progress, take_turns
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.nets.build import build

@@ -2,12 +2,14 @@
 
 import importlib
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from keras_ilsvrc.bench.machine import about_processor
 from keras_ilsvrc.bench.peers import Case
 from keras_ilsvrc.bench.timing import take_turns
 from keras_ilsvrc.errors import InputError
@@ -19,7 +21,29 @@ TRIALS = 3  # number of timed rounds that decide in which form a torch net runs
 # torchvision's initialization, which takes minutes and does not change the time of a step.
 PLAIN = {"aux_logits": False, "init_weights": False}
 OPTIONS = {"googlenet": PLAIN, "inception_v3": PLAIN}
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # flags of processors, the last one of Arm
 Work = Callable[[], object]
+
+
+@contextmanager
+def policy(dtype: str) -> Iterator[None]:
+    """Set Keras' dtype policy to float32 or, for "bfloat16", mixed_bfloat16 in a `with` block.
+
+    Raises:
+        InputError: If the processor does not compute in the format, and there is no GPU.
+    """
+    flags = {*about_processor("flags").split(), *about_processor("Features").split()}  # x86, Arm
+    if dtype == "bfloat16" and not (BFLOAT16 & flags or tf.config.list_physical_devices("GPU")):
+        raise InputError(
+            "--dtype bfloat16: the processor has no flag avx512_bf16, amx_bf16 or bf16, and there "
+            "is no GPU; use --dtype float32"
+        )
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if dtype == "bfloat16" else dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Work:

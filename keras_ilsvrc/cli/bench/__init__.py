@@ -5,7 +5,7 @@ from collections.abc import Callable
 import typer
 
 from keras_ilsvrc.cli.bench import input as input_
-from keras_ilsvrc.cli.bench import layers, net, profile, training, visualize, weights
+from keras_ilsvrc.cli.bench import layers, net, page, profile, training, visualize, weights
 
 app = typer.Typer(no_args_is_help=True, help="Compare our speed with another library's.")
 # The commands by name, in the order in which --help lists them.
@@ -17,6 +17,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "input": input_.input_,
     "visualize": visualize.visualize,
     "weights": weights.weights,
+    "page": page.page,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
