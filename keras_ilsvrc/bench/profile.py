@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
+from keras_ilsvrc.bench.peers import Case
 from keras_ilsvrc.bench.steps import Work, keras_step, policy
 from keras_ilsvrc.bench.timing import Progress, take_turns
 from keras_ilsvrc.layers.graph import batch_norms
@@ -32,7 +34,7 @@ KINDS = (
     ("matmul",                    r".*:\w*MatMul\w*"),
     ("casts",                     r".*:\w*Cast"),
     ("layout and copies",         r".*:\w*(Transpose|Concat|Slice|Split|Pad|Reverse|Tile|Pack|"
-                                  r"Reshape|Gather|Copy|ToTf)\w*"),
+                                  r"Reshape|Broadcast|Gather|Copy|ToTf)\w*"),
     ("sums and means",            r".*:(Sum|Mean|Max|Prod|BiasAddGrad|SquaredDifference)"),
     ("element-wise",              r".*:\w*(Relu|Add|Mul|Sub|Div|Neg|Sqrt|Square|Exp|Log|Maximum|"
                                   r"Minimum|Select|Greater|Less|Equal|Pow|Sigmoid|Tanh|Softmax|"
@@ -45,8 +47,7 @@ SHOWN = 3  # number of types of operations that a row names
 CALLERS = {"StatefulPartitionedCall", "PartitionedCall", "While", "StatelessWhile", "If", "Case"}
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """Operations of one kind in a step: milliseconds, part of the total, number, main types."""
 
     kind: str
@@ -58,45 +59,32 @@ class Share:
 
 @dataclass(frozen=True)
 class Profile:
-    """Profile of a step.
+    """Kinds of operations in a step, and the median milliseconds of a step without the profiler.
 
-    Attributes:
-        step_milliseconds: Median time of a step without the profiler.
-        operations_milliseconds: Sum of the times of all operations in a profiled step. It is more
-            than the time of the step if operations ran at the same time.
-        shares: Kinds of operations, the longest time first.
+    Operations may run at the same time, so the sum of their times can be more than that of a step.
     """
 
-    net: str
-    work: str
-    batch: int
-    dtype: str
     step_milliseconds: float
-    operations_milliseconds: float
     shares: list[Share]
 
 
-def measure(
-    name: str,
-    dtype: str = "float32",
-    inference: bool = False,
-    batch: int = 8,
-    progress: Progress = lambda what, share: None,
-) -> Profile:
+def measure(case: Case, progress: Progress = lambda what, share: None) -> Profile:
     """Run a few steps of a net under TensorFlow's profiler, and sum the times of operations.
 
+    Args:
+        case: The net and the settings; peer, number of steps and XLA are ignored.
+        progress: Callback that gets the current activity as text and the completed fraction.
+
     Raises:
-        InputError: If the machine does not compute in the format `dtype`.
+        InputError: If the machine does not compute in the number format.
     """
-    with policy(dtype):
-        model = build(name)
-        work = keras_step(model, batch, inference, jit=False)
-        times = take_turns({name: work}, STEPS, progress)[name]
+    with policy(case.dtype):
+        model = build(case.net)
+        work = keras_step(model, case.batch, case.inference, jit=False)
+        times = take_turns({case.net: work}, STEPS, progress)[case.net]
     progress("profiling", 1)
-    shares = summarize(_operations(work), STEPS, [layer.name for layer in batch_norms(model)])
-    total = sum(row.milliseconds for row in shares)
-    kind = "inference" if inference else "training"
-    return Profile(name, kind, batch, dtype, 1000 * statistics.median(times), total, shares)
+    norms = [layer.name for layer in batch_norms(model)]
+    return Profile(1000 * statistics.median(times), summarize(_operations(work), STEPS, norms))
 
 
 def summarize(
@@ -115,15 +103,13 @@ def summarize(
     for name, milliseconds in operations:
         kind = next((kind for kind, form in kinds if form.fullmatch(name)), OTHER)
         types = times.setdefault(kind, {})
-        types.setdefault(name.rpartition(":")[2], []).append(milliseconds)
+        types.setdefault(name.rpartition(":")[2], []).append(milliseconds / steps)
     total = sum(sum(map(sum, types.values())) for types in times.values())
     rows = []
     for kind, types in times.items():
-        by_type = {key: sum(values) / steps for key, values in types.items()}
-        main = dict(sorted(by_type.items(), key=lambda row: -row[1])[:SHOWN])
-        count = sum(map(len, types.values())) / steps
-        own = sum(by_type.values())
-        rows.append(Share(kind, own, own * steps / total, count, main))
+        own, count = sum(map(sum, types.values())), sum(map(len, types.values())) / steps
+        ordered = sorted(((sum(values), key) for key, values in types.items()), reverse=True)
+        rows.append(Share(kind, own, own / total, count, {key: ms for ms, key in ordered[:SHOWN]}))
     return sorted(rows, key=lambda row: -row.milliseconds)
 
 

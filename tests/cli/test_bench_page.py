@@ -149,6 +149,5 @@ def test_a_profile_finds_the_operations_of_a_step():
     kinds = {row["kind"]: row for row in found["shares"]}
     assert kinds["convolution"]["operations"] == kinds["gradient to kernels"]["operations"] >= 2
     assert sum(row["share"] for row in found["shares"]) == pytest.approx(1)
-    total = sum(row["milliseconds"] for row in found["shares"])
-    assert found["operations_milliseconds"] == pytest.approx(total)
+    assert found["step_milliseconds"] > 0
     assert "optimizer" in kinds
