@@ -48,33 +48,38 @@ def chosen(only: str | None, quick: bool) -> list[Case]:
 
 
 class Kept:
-    """Measured rows in a JSON file. All of them are of one machine.
-
-    Args:
-        path: The file, which may not exist yet.
-        again: Whether to ignore the rows in the file.
+    """Measured rows in a JSON file, which may not exist yet. All of them are of one machine.
 
     Raises:
-        InputError: If the file is not such a file, or its rows are of another machine or versions.
+        InputError: If the file cannot be read or does not contain such rows.
     """
 
-    def __init__(self, path: Path, again: bool):
+    def __init__(self, path: Path):
         self.path, self.machine = path, machine()
         self.rows: dict[str, dict[str, Any]] = {}
-        if again or not path.exists():
-            return
-        content = read(path)
+        content = read(path) if path.exists() else None
         try:
-            found = json.loads(content)
-            self.rows, facts = dict(found["rows"]), dict(found["machine"])
+            if content is not None:
+                found = json.loads(content)
+                self.rows, self.machine = dict(found["rows"]), dict(found["machine"])
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{path}: not rows of bench page; remove it or add --again") from None
-        for name, value in self.machine.items():
-            if facts.get(name) != value:
+            raise InputError(f"{path}: not rows of bench page; move or remove it") from None
+
+    def begin(self, again: bool) -> None:
+        """Check that the rows are of this machine and its versions; with `again`, drop others.
+
+        Raises:
+            InputError: If the rows are of another machine, and `again` is False.
+        """
+        here = machine()
+        for name, value in here.items():
+            if self.machine.get(name) != value and not again:
                 raise InputError(
-                    f"{path}: measured with {name} {facts.get(name)}, but here it is {value}; add "
-                    "--again to measure all rows anew"
+                    f"{self.path}: measured with {name} {self.machine.get(name)}, but here it is "
+                    f"{value}; add --again to measure anew"
                 )
+        if self.machine != here:
+            self.machine, self.rows = here, {}
 
     def missing(self, case: Case) -> bool:
         """Return whether a case has no result yet that took as many steps and forms."""

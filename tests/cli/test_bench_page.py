@@ -45,7 +45,7 @@ def row(median):
 def rows(tmp_path, monkeypatch):
     """A template, and a file with a won, a lost and a failed row."""
     monkeypatch.setattr(pages, "CASES", (CASE, MISSING, Case("vgg16", "keras")))
-    kept = pages.Kept(tmp_path / "page.json", again=False)
+    kept = pages.Kept(tmp_path / "page.json")
     found = (row(1.25), {"steps": 2, "compiled": True, "error": "a|b"}, row(0.8))
     saved = {pages._key(case): value for case, value in zip(pages.CASES, found)}
     text = json.dumps({"machine": kept.machine, "rows": saved})
@@ -70,11 +70,20 @@ def test_a_page_is_its_template_with_the_rows_of_each_work(rows):
 
 
 def test_rows_are_kept_unless_they_failed_or_took_fewer_steps(rows):
-    kept = pages.Kept(rows / "page.json", again=False)
+    kept = pages.Kept(rows / "page.json")
     won, failed, lost = pages.CASES
+    kept.begin(again=False)
     assert [kept.missing(case) for case in (won, failed, lost)] == [False, True, False]
     assert kept.missing(Case("vgg16", "keras", steps=11))
-    assert pages.Kept(rows / "page.json", again=True).missing(won)
+
+
+def test_again_keeps_rows_of_this_machine_only(rows):
+    kept = pages.Kept(rows / "page.json")
+    kept.begin(again=True)
+    assert len(kept.rows) == 3
+    kept.machine["threads"] = "0"
+    kept.begin(again=True)
+    assert (kept.rows, kept.machine) == ({}, pages.machine())
 
 
 @pytest.mark.slow
@@ -83,7 +92,7 @@ def test_a_row_is_measured_in_a_process_of_its_own(rows, monkeypatch):
     monkeypatch.setattr(pages, "CASES", (CASE, MISSING))
     told = ran("page", "--out", str(rows / "page.md")).stderr.splitlines()
     assert [line.split()[0] for line in told] == ["1/2", "2/2"]
-    kept = pages.Kept(rows / "page.json", again=False)
+    kept = pages.Kept(rows / "page.json")
     result = kept.rows[pages._key(CASE)]["result"]
     assert (result["peer"]["net"], result["steps"]) == ("keras own layers", 2)
     assert "it has no lenet5_modern" in kept.rows[pages._key(MISSING)]["error"]

@@ -19,7 +19,9 @@ def page(
     only: Annotated[
         Literal["training", "inference"] | None, typer.Option(help="Work to measure.")
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Measure all rows anew.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Measure anew; drop rows of other machines.")
+    ] = False,
     render: Annotated[
         bool, typer.Option("--render", help="Measure nothing; write the page from the kept rows.")
     ] = False,
@@ -34,9 +36,12 @@ def page(
         raise InputError(f"--out is {out}; the folder {out.parent} does not exist; make it")
     source = out.with_suffix(".in.md")
     template = read(source).decode() if source.exists() else pages.PLAIN
-    kept = pages.Kept(out.with_suffix(".json"), again)
+    kept = pages.Kept(out.with_suffix(".json"))
     kept.page(template)  # a template without a place for a table is refused before any measurement
-    cases = [] if render else [case for case in pages.chosen(only, quick) if kept.missing(case)]
+    cases = []
+    if not render:
+        kept.begin(again)
+        cases = [case for case in pages.chosen(only, quick) if again or kept.missing(case)]
     for number, case in enumerate(cases, 1):
         print(f"{number}/{len(cases)} {' '.join(pages.command(case))}: ", end="", file=sys.stderr)
         sys.stderr.flush()
