@@ -12,7 +12,7 @@ class Conv2D(keras.layers.Conv2D):
 
     The gradient of a 1x1 kernel with stride 1 is the product of two matrices: the inputs and the
     gradient with respect to the outputs, each with one row per pixel. On a CPU, this product is
-    faster in float32 than TensorFlow's gradient operation (`keras-ilsvrc bench net resnet50
+    faster than TensorFlow's gradient operation (`keras-ilsvrc bench net resnet50
     --against keras`). In all other cases, and on GPUs and other backends, this layer does the same
     as Keras' layer.
 
@@ -49,7 +49,7 @@ class Conv2D(keras.layers.Conv2D):
         """Return whether to compute the gradient of the kernel as a matrix product."""
         return (
             runs_on_cpu()
-            and self.compute_dtype == "float32"
+            and self.compute_dtype in ("float32", "bfloat16")
             and self.kernel_size == self.strides == (1, 1)
             and self.groups == 1
             and self.data_format == "channels_last"
