@@ -78,17 +78,16 @@ def _normalisation(window, k, alpha, beta):
 
     @ops.custom_gradient
     def normalise(a):
-        energy = k + alpha * ops.matmul(ops.square(a), window)
+        energy = k + ops.matmul(ops.square(a), alpha * window)
         divisor = _inverse_power(energy, beta)
-        b = a * divisor
 
         def gradient(*args, upstream=None):
             if upstream is None:  # TensorFlow and JAX pass the gradient by position
                 (upstream,) = args
-            through = ops.matmul(upstream * b / energy, window)
-            return upstream * divisor - (2 * alpha * beta) * a * through
+            scaled = upstream * divisor
+            return scaled + a * ops.matmul(scaled * a / energy, -2 * alpha * beta * window)
 
-        return b, gradient
+        return a * divisor, gradient
 
     return normalise
 
