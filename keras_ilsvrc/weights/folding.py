@@ -10,7 +10,6 @@ from keras import layers, ops
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
 from keras_ilsvrc.data.preprocessing import Preprocessing
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import GroupedConv2D
 from keras_ilsvrc.layers.conv import Conv2D
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call, walk
@@ -102,7 +101,7 @@ class Product:
             self.x = given.applied()
             return
         kernel, self.kernel = self.kernel, np.zeros(self.kernel.shape)
-        np.add.at(self.kernel, (..., found.order, slice(None)), kernel * found.scale[:, None])
+        self.kernel[..., found.order, :] = kernel * found.scale[:, None]
         if found.shift.any():
             extra = found.shift @ kernel.sum(axis=tuple(range(kernel.ndim - 2)), dtype="float64")
             self.bias = extra if self.bias is None else self.bias + extra
@@ -148,10 +147,8 @@ def folded(model: keras.Model) -> keras.Model:
     also across a concatenation, or after them where this is exact. Otherwise they become one
     multiplication and addition. Channel means, scales and order in a `Preprocessing` layer become
     part of the first layer. Dropout and identities are left out. The layers inside residual units
-    and nested models become layers of the copy.
-
-    Raises:
-        InputError: If a layer cannot be copied.
+    and nested models become layers of the copy. A layer that Keras cannot copy is shared with the
+    model.
     """
     root = walk(model)
     calls = list(leaf_calls(root))
@@ -266,14 +263,11 @@ def _copy(call: Call, inputs: list[Any]) -> Any:
     if isinstance(layer, keras.Layer):
         try:
             layer = type(layer).from_config(layer.get_config() | {"name": _name(call)})
-        except (NotImplementedError, TypeError) as error:
-            raise InputError(
-                f"layer {call.name} of class {type(layer).__name__} cannot be copied; give the "
-                "class a get_config that returns the arguments of its constructor"
-            ) from error
+        except (NotImplementedError, TypeError):  # a class without a `get_config` of its own
+            layer = call.operation
     tensors = dict(zip(map(id, call.inputs), inputs, strict=True))
     run_call(call, tensors, layer)
-    if isinstance(layer, keras.Layer):
+    if layer is not call.operation:
         layer.set_weights(call.operation.get_weights())
     made = [tensors[id(x)] for x in call.outputs]
     return made[0] if len(made) == 1 else made
@@ -286,16 +280,14 @@ def _name(call: Call) -> str:
 
 def _scale_and_shift(call: Call) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the scale and shift of each channel that a layer applies, or None for other layers."""
-    layer = call.operation
-    axis, channels = len(call.inputs[0].shape) - 1 if call.inputs else 0, None
-    if call.inputs:
-        channels = call.inputs[0].shape[-1]
-    if type(layer) is layers.Rescaling:
-        scale, shift = np.asarray(layer.scale, "float64"), np.asarray(layer.offset, "float64")
-        if max(scale.ndim, shift.ndim) > 1 or channels is None:
+    layer, shape = call.operation, call.inputs[0].shape if call.inputs else (None,)
+    if type(layer) is layers.Rescaling and shape[-1] is not None:
+        found = [np.asarray(x, "float64") for x in (layer.scale, layer.offset)]
+        if max(x.ndim for x in found) > 1:
             return None
-        return np.broadcast_to(scale, channels), np.broadcast_to(shift, channels)
-    if type(layer) is not layers.BatchNormalization or layer.axis not in (-1, axis):
+        scale, shift = (np.broadcast_to(x, shape[-1]) for x in found)
+        return scale, shift
+    if type(layer) is not layers.BatchNormalization or layer.axis not in (-1, len(shape) - 1):
         return None
     mean, variance = (np.asarray(x, "float64") for x in (layer.moving_mean, layer.moving_variance))
     scale = 1 / np.sqrt(variance + layer.epsilon)
