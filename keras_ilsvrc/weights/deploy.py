@@ -11,6 +11,7 @@ from keras_ilsvrc.layers.graph import functional, main_output
 from keras_ilsvrc.weights.folding import folded
 
 BATCH = 32  # default number of images that are computed together
+MOST = 2**31 - 2**20  # maximum bytes of weights: a TensorFlow graph is smaller than 2 GiB
 
 
 class Deployed:
@@ -79,8 +80,9 @@ def deploy(model: keras.Model) -> Deployed:
         Function from a batch of images to a NumPy array.
 
     Raises:
-        InputError: If the model is not functional or not built, has several inputs, or has several
-            outputs without `predictions`, or if Keras does not run on TensorFlow.
+        InputError: If the model is not functional or not built, has several inputs, has several
+            outputs without `predictions`, or has more than 2 GiB of weights, or if Keras does not
+            run on TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         raise InputError(
@@ -92,4 +94,9 @@ def deploy(model: keras.Model) -> Deployed:
     if len(model.inputs) != 1:
         names = ", ".join(x.name for x in model.inputs)
         raise InputError(f"{model.name} has {len(model.inputs)} inputs ({names}); expected one")
+    size = sum(x.value.dtype.size * math.prod(x.shape) for x in model.weights)
+    if size > MOST:
+        raise InputError(
+            f"{model.name} has {size:,} bytes of weights; deploy takes at most {MOST:,}"
+        )
     return Deployed(folded(main_output(model)))

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tensorflow
 SMALL = {
     "resnet_cifar": ({"depth": 8}, 0),
     "resnet_cifar[order=bn_after_add,shortcut=constant_0.5]": ({"depth": 8}, 6),
-    "resnet_v2_cifar": ({"depth": 8}, 3),
+    "resnet_v2_cifar": ({"depth": 11}, 3),
     "googlenet[width=0.1]": ({}, 0),
     "nin_cifar10": ({}, 0),
     "lenet5": ({}, 0),
@@ -143,13 +143,11 @@ def test_a_shift_before_zero_padding_stays_before_it():
     model = of(lambda x: layers.Conv2D(3, 3, padding="same")(layers.BatchNormalization()(x)))
     (shift,) = [x for x in deployed(model).model.layers if isinstance(x, layers.Rescaling)]
     assert shift.scale == 1.0
-    weak = of(lambda x: layers.Conv2D(3, 3, padding="same")(layers.Rescaling(w, 1.0)(x)))
+    weak = of(lambda x: layers.Conv2D(3, 3, padding="same")(layers.Rescaling(UNEVEN, 1.0)(x)))
     assert "Rescaling" in kinds(deployed(weak))
 
 
-w = [1.0, 1e-6, 1.0, 0.0]  # scales by which a shift cannot be divided
-
-
+UNEVEN = [1.0, 1e-6, 1.0, 0.0]  # scales by which a shift cannot be divided
 CAFFE = {"op": "preprocess", "mode": "caffe"}
 TORCH = {"op": "preprocess", "mode": "torch"}
 
@@ -242,6 +240,12 @@ class Scale(layers.Layer):
 
     def call(self, x):
         return self.factor * x
+
+
+def test_more_weights_than_a_graph_can_hold_are_refused(monkeypatch):
+    monkeypatch.setattr("keras_ilsvrc.weights.deploy.MOST", 503)
+    model = of(lambda x: layers.Dense(3)(layers.Flatten()(x)))  # 169 * 3 values of 4 bytes
+    assert refused(model) == "own has 2,028 bytes of weights; expected at most 503"
 
 
 def test_a_layer_that_cannot_be_copied_is_shared():
