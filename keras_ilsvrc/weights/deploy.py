@@ -94,9 +94,7 @@ def deploy(model: keras.Model) -> Deployed:
     if len(model.inputs) != 1:
         names = ", ".join(x.name for x in model.inputs)
         raise InputError(f"{model.name} has {len(model.inputs)} inputs ({names}); expected one")
-    size = sum(x.value.dtype.size * math.prod(x.shape) for x in model.weights)
+    size = 4 * model.count_params()
     if size > MOST:
-        raise InputError(
-            f"{model.name} has {size:,} bytes of weights; deploy takes at most {MOST:,}"
-        )
+        raise InputError(f"{model.name} has {size:,} bytes of weights; expected at most {MOST:,}")
     return Deployed(folded(main_output(model)))
