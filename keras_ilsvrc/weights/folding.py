@@ -38,13 +38,15 @@ class Scaled:
         scale: Factor of each channel of the result.
         shift: Number added to each channel of the result.
         order: For each channel of the result, the channel of `x`.
-        name: Name of the layer that computes the result.
+        layer: Layer that computes the result in the model.
+        name: Name of the layer that computes it in the copy.
     """
 
     x: Any
     scale: np.ndarray
     shift: np.ndarray
     order: np.ndarray
+    layer: keras.Layer
     name: str
 
     def applied(self) -> Any:
@@ -52,7 +54,12 @@ class Scaled:
         x, plain = self.x, np.arange(len(self.order))
         if (self.order != plain).any():
             x = ops.take(x, self.order.tolist(), axis=-1)
-        return layers.Rescaling(self.scale.tolist(), self.shift.tolist(), name=self.name)(x)
+        return self.rescaled(x, self.scale.tolist(), self.shift, self.name)
+
+    def rescaled(self, x: Any, scale: Any, shift: np.ndarray, name: str) -> Any:
+        """Add a layer that computes `x * scale + shift` with the precision of the model's layer."""
+        dtype = self.layer.dtype_policy
+        return layers.Rescaling(scale, shift.tolist(), dtype=dtype, name=name)(x)
 
     def centred(self) -> "Scaled | None":
         """Return the same with all shifts done first, or None if this would lose precision.
@@ -66,7 +73,7 @@ class Scaled:
             return None
         shift = np.empty_like(self.shift)
         shift[self.order] = self.shift / self.scale
-        x = layers.Rescaling(1.0, shift.tolist(), name=f"{self.name}.shift")(self.x)
+        x = self.rescaled(self.x, 1.0, shift, f"{self.name}.shift")
         return replace(self, x=x, shift=np.zeros_like(self.shift))
 
 
@@ -105,7 +112,8 @@ class Product:
         if found.shift.any():
             extra = found.shift @ kernel.sum(axis=tuple(range(kernel.ndim - 2)), dtype="float64")
             self.bias = extra if self.bias is None else self.bias + extra
-        self.x = ops.cast(found.x, layer.compute_dtype)
+        same = found.x.dtype == layer.compute_dtype
+        self.x = found.x if same else ops.cast(found.x, layer.compute_dtype)
 
     def applied(self) -> Any:
         """Return the output of the layer, after adding a copy of it with the folded weights."""
@@ -191,7 +199,7 @@ def _affine(call: Call, given: list[Value]) -> Value:
     found = _scale_and_shift(call)
     if found is None:
         return None
-    (value,) = given
+    (value,), layer = given, call.operation
     scale, shift = found
     if isinstance(value, Scaled):
         return replace(value, scale=value.scale * scale, shift=value.shift * scale + shift)
@@ -199,7 +207,7 @@ def _affine(call: Call, given: list[Value]) -> Value:
     if all(isinstance(x, Product) and x.linear for x in products):
         value.scale(scale, shift)
         return value
-    return Scaled(_applied(value), scale, shift, np.arange(len(scale)), _name(call))
+    return Scaled(_applied(value), scale, shift, np.arange(len(scale)), layer, _name(call))
 
 
 def _padding(call: Call, given: list[Value]) -> Value:
@@ -241,7 +249,7 @@ def _preprocessing(call: Call, given: list[Value]) -> Value:
     matrix = (found[1:] - found[0]) / 255
     order = abs(matrix).argmax(axis=0)
     scale = matrix[order, np.arange(channels)]
-    return Scaled(x, scale, found[0], order, f"{_name(call)}.scale")
+    return Scaled(x, scale, found[0], order, layer, f"{_name(call)}.scale")
 
 
 def _unchanged(call: Call, given: list[Value]) -> Value:

@@ -175,6 +175,12 @@ def test_ops_that_move_pixels_stay_before_it():
     assert first.rows == rows[:1]
 
 
+def test_the_precision_is_that_of_the_model_whatever_keras_uses_now(set_policy):
+    model = with_preprocessing(of(layers.Conv2D(5, 3, padding="same"), (9, 8, 3)), [TORCH], {})
+    set_policy("mixed_bfloat16")
+    deployed(model)
+
+
 def test_any_number_of_images_of_any_type():
     model = of(lambda x: layers.Dense(3)(layers.Flatten()(x)))
     made = deploy(model)
