@@ -26,7 +26,6 @@ IDENTITIES = (
 )
 # Preprocessing ops that scale, shift and reorder channels, in the same way for every pixel.
 BY_CHANNEL = ("normalise", "preprocess", "standardise", "subtract_channel_mean")
-EVEN = 0.1  # smallest ratio of two scales for which a shift may be divided by the scales
 
 
 @dataclass
@@ -54,27 +53,8 @@ class Scaled:
         x, plain = self.x, np.arange(len(self.order))
         if (self.order != plain).any():
             x = ops.take(x, self.order.tolist(), axis=-1)
-        return self.rescaled(x, self.scale.tolist(), self.shift, self.name)
-
-    def rescaled(self, x: Any, scale: Any, shift: np.ndarray, name: str) -> Any:
-        """Add a layer that computes `x * scale + shift` with the precision of the model's layer."""
-        dtype = self.layer.dtype_policy
-        return layers.Rescaling(scale, shift.tolist(), dtype=dtype, name=name)(x)
-
-    def centred(self) -> "Scaled | None":
-        """Return the same with all shifts done first, or None if this would lose precision.
-
-        The result has no shift, so zero padding and scaling can be exchanged.
-        """
-        if not self.shift.any():
-            return self
-        size = abs(self.scale)
-        if size.min() < EVEN * size.max():
-            return None
-        shift = np.empty_like(self.shift)
-        shift[self.order] = self.shift / self.scale
-        x = self.rescaled(self.x, 1.0, shift, f"{self.name}.shift")
-        return replace(self, x=x, shift=np.zeros_like(self.shift))
+        values = self.scale.tolist(), self.shift.tolist()
+        return layers.Rescaling(*values, dtype=self.layer.dtype_policy, name=self.name)(x)
 
 
 class Product:
@@ -90,6 +70,7 @@ class Product:
         self.kernel = np.asarray(self.layer.kernel)
         self.bias = np.asarray(self.layer.bias) if self.layer.use_bias else None
         self.last = getattr(self.layer, "data_format", "channels_last") == "channels_last"
+        self.groups = getattr(self.layer, "groups", 1)
         self.linear = self.last and self.layer.activation is keras.activations.linear
 
     def scale(self, scale: np.ndarray, shift: np.ndarray) -> None:
@@ -97,15 +78,13 @@ class Product:
         self.kernel = self.kernel * scale
         self.bias = shift if self.bias is None else self.bias * scale + shift
 
-    def take(self, given: Scaled) -> None:
+    def take(self, found: Scaled) -> None:
         """Fold the scaling of the input channels into kernel and bias, if this is exact."""
         layer = self.layer
-        sides = getattr(layer, "kernel_size", (1,))
-        padded = max(sides) > 1 and layer.padding != "valid"
-        whole = self.last and getattr(layer, "groups", 1) == 1
-        found = (given.centred() if padded else given) if whole else None
-        if found is None:
-            self.x = given.applied()
+        # Zeros of padding are not shifted.
+        shifted = found.shift.any() and getattr(layer, "padding", "valid") != "valid"
+        if (shifted and max(layer.kernel_size) > 1) or not self.last or self.groups > 1:
+            self.x = found.applied()
             return
         kernel, self.kernel = self.kernel, np.zeros(self.kernel.shape)
         self.kernel[..., found.order, :] = kernel * found.scale[:, None]
@@ -210,14 +189,6 @@ def _affine(call: Call, given: list[Value]) -> Value:
     return Scaled(_applied(value), scale, shift, np.arange(len(scale)), layer, _name(call))
 
 
-def _padding(call: Call, given: list[Value]) -> Value:
-    """Pad scaled channels with zeros before they are scaled."""
-    if type(call.operation) is not layers.ZeroPadding2D or not isinstance(given[0], Scaled):
-        return None
-    found = given[0].centred() if call.operation.data_format == "channels_last" else None
-    return found and replace(found, x=_copy(call, [found.x]))
-
-
 def _concatenation(call: Call, given: list[Value]) -> Value:
     """Keep a concatenation of channels of products for later."""
     axes = (-1, len(call.inputs[0].shape) - 1)
@@ -257,7 +228,7 @@ def _unchanged(call: Call, given: list[Value]) -> Value:
     return _copy(call, [_applied(x) for x in given])
 
 
-RULES = (_identity, _product, _affine, _padding, _concatenation, _preprocessing, _unchanged)
+RULES = (_identity, _product, _affine, _concatenation, _preprocessing, _unchanged)
 
 
 def _applied(value: Value) -> Any:

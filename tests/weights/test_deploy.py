@@ -100,7 +100,7 @@ FOLDED = {
         layers.Rescaling(2.0, [1.0, 2.0, 3.0, 4.0])(layers.BatchNormalization()(x))
     ),
     "scales before padding": lambda x: layers.Conv2D(3, 3, padding="same")(
-        layers.Rescaling(0.25)(layers.ZeroPadding2D(1)(x))
+        layers.Rescaling(0.25)(x)
     ),
 }
 
@@ -109,6 +109,28 @@ FOLDED = {
 def test_batch_normalisation_is_folded(where):
     left = set(kinds(deployed(of(FOLDED[where]))))
     assert not {"BatchNormalization", "Rescaling", "Dropout", "Activation"} & left
+
+
+def padded_pool(activation):
+    return lambda x: layers.MaxPooling2D(3, 2)(
+        layers.ZeroPadding2D(2)(layers.Conv2D(3, 3, activation=activation)(x))
+    )
+
+
+PADDED = {
+    "convolution": lambda x: Conv2D(3, 2, dilation_rate=2, activation="relu")(
+        layers.ZeroPadding2D(((0, 2), (1, 3)))(x)
+    ),
+    "pool behind ReLU": padded_pool("relu"),
+    "pool of negative numbers": padded_pool(lambda x: -keras.ops.exp(x)),
+}
+
+
+@pytest.mark.parametrize("case", PADDED)
+def test_zero_padding_becomes_part_of_the_layer_behind(case):
+    made = deployed(of(PADDED[case]))
+    types = {x.type for x in made.step.graph.get_operations()}
+    assert ("Pad" in types) == (case == "pool of negative numbers")
 
 
 def between(x):
@@ -129,6 +151,9 @@ KEPT = {
     "grouped convolution behind": lambda x: layers.Conv2D(4, 1, groups=2)(
         layers.BatchNormalization()(x)
     ),
+    "zero padding behind": lambda x: layers.Conv2D(3, 3, padding="same")(
+        layers.BatchNormalization()(x)
+    ),
     "no layer beside": layers.BatchNormalization(),
 }
 
@@ -138,16 +163,6 @@ def test_otherwise_it_is_one_multiplication_and_addition(case):
     assert kinds(deployed(of(KEPT[case]))).count("Rescaling") == 1
 
 
-def test_a_shift_before_zero_padding_stays_before_it():
-    """The padding is zero after the shift, so the shift cannot become a bias."""
-    model = of(lambda x: layers.Conv2D(3, 3, padding="same")(layers.BatchNormalization()(x)))
-    (shift,) = [x for x in deployed(model).model.layers if isinstance(x, layers.Rescaling)]
-    assert shift.scale == 1.0
-    weak = of(lambda x: layers.Conv2D(3, 3, padding="same")(layers.Rescaling(UNEVEN, 1.0)(x)))
-    assert "Rescaling" in kinds(deployed(weak))
-
-
-UNEVEN = [1.0, 1e-6, 1.0, 0.0]  # scales by which a shift cannot be divided
 CAFFE = {"op": "preprocess", "mode": "caffe"}
 TORCH = {"op": "preprocess", "mode": "torch"}
 
