@@ -100,6 +100,7 @@ class Product:
         config = self.layer.get_config()
         config |= {"name": _name(self.call), "use_bias": self.bias is not None}
         config |= {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
+        config["activation"] = self.layer.activation
         made = type(self.layer).from_config(config)
         y = made(self.x)
         made.set_weights(weights)
@@ -242,7 +243,7 @@ def _copy(call: Call, inputs: list[Any]) -> Any:
     if isinstance(layer, keras.Layer):
         try:
             layer = type(layer).from_config(layer.get_config() | {"name": _name(call)})
-        except (NotImplementedError, TypeError):  # a class without a `get_config` of its own
+        except (NotImplementedError, TypeError, ValueError):  # for example a lambda function
             layer = call.operation
     tensors = dict(zip(map(id, call.inputs), inputs, strict=True))
     run_call(call, tensors, layer)
