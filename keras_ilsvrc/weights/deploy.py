@@ -16,13 +16,12 @@ from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, main_output,
 from keras_ilsvrc.weights.folding import folded
 
 BATCH = 32  # default number of images that are computed together
-MOST = 2**31 - 2**20  # maximum bytes of weights: a TensorFlow graph is smaller than 2 GiB
 
 
 class Deployed:
-    """Network for inference: one graph, in which the weights are constants.
+    """Network for inference: one graph, in which the kernels of convolutions are constants.
 
-    TensorFlow prepares constant weights once, and computes a convolution with its padding, bias,
+    TensorFlow prepares constant kernels once, and computes a convolution with its padding, bias,
     activation and residual sum in one operation. Later changes to the weights of the original
     model have no effect.
 
@@ -36,7 +35,10 @@ class Deployed:
         root = walk(model)
         calls = list(leaf_calls(root))
         runs = _padded(calls)
-        weights = [(x, np.asarray(x)) for x in model.variables]
+        # The kernels of dense layers stay variables: TensorFlow prepares a constant one for the
+        # first batch size, and would prepare it again in each call with another size.
+        fixed = [x for x in model.layers if not isinstance(x, layers.Dense)]
+        weights = [(x, np.asarray(x)) for layer in fixed for x in layer.weights]
 
         @tf.function(
             input_signature=[tf.TensorSpec(image.shape, image.dtype)],
@@ -130,9 +132,8 @@ def deploy(model: keras.Model) -> Deployed:
         Function from a batch of images to a NumPy array.
 
     Raises:
-        InputError: If the model is not functional or not built, has several inputs, has several
-            outputs without `predictions`, or has more than 2 GiB of weights, or if Keras does not
-            run on TensorFlow.
+        InputError: If the model is not functional or not built, has several inputs, or has several
+            outputs without `predictions`, or if Keras does not run on TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         raise InputError(
@@ -144,7 +145,4 @@ def deploy(model: keras.Model) -> Deployed:
     if len(model.inputs) != 1:
         names = ", ".join(x.name for x in model.inputs)
         raise InputError(f"{model.name} has {len(model.inputs)} inputs ({names}); expected one")
-    size = 4 * model.count_params()
-    if size > MOST:
-        raise InputError(f"{model.name} has {size:,} bytes of weights; expected at most {MOST:,}")
     return Deployed(folded(main_output(model)))
