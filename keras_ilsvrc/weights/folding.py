@@ -267,7 +267,7 @@ def _scale_and_shift(call: Call) -> tuple[np.ndarray, np.ndarray] | None:
             return None
         scale, shift = (np.broadcast_to(x, shape[-1]) for x in found)
         return scale, shift
-    if type(layer) is not layers.BatchNormalization or layer.axis not in (-1, len(shape) - 1):
+    if not isinstance(layer, layers.BatchNormalization) or layer.axis not in (-1, len(shape) - 1):
         return None
     mean, variance = (np.asarray(x, "float64") for x in (layer.moving_mean, layer.moving_variance))
     scale = 1 / np.sqrt(variance + layer.epsilon)
