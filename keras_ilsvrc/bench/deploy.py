@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.bench.peers import PEERS
+from keras_ilsvrc.bench.peers import Case
 from keras_ilsvrc.bench.steps import Work, torchvision_step
 from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, take_turns
 from keras_ilsvrc.nets.build import build
@@ -67,9 +67,9 @@ def measure(
     if against == "onnxruntime":
         works[against] = _onnxruntime(model, images)
     elif against:
-        title = PEERS[against][name]
-        form, work = torchvision_step(title, model.input_shape[1:], batch, inference=True)
-        works[f"{against} {title}, {form}"] = work
+        case = Case(name, against, inference=True, batch=batch)
+        form, work = torchvision_step(case, model.input_shape[1:])
+        works[f"{against} {case.title}, {form}"] = work
     rests = {f"{form}, rest": lambda: time.sleep(REST) for form in works}
     turns = [turn for pair in zip(works.items(), rests.items(), strict=True) for turn in pair]
     times = take_turns(dict(turns), rounds, progress)

@@ -1,16 +1,17 @@
 """Benchmark of whole networks against the same networks in another package."""
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.bench.peers import PEERS
-from keras_ilsvrc.bench.steps import Work, keras_step, torchvision_step
-from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, take_turns
+from keras_ilsvrc.bench.peers import OWN_FLOAT32, Case
+from keras_ilsvrc.bench.steps import Work, keras_step, policy, torchvision_step
+from keras_ilsvrc.bench.timing import Progress, quartiles, take_turns
+from keras_ilsvrc.layers import LocalResponseNormalization, ResidualUnit
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.training.strategy import threads
 
@@ -64,59 +65,72 @@ class TimedNet(NamedTuple):
     work: Work
 
 
-def measure(
-    name: str,
-    against: str | None = None,
-    inference: bool = False,
-    steps: int = ENOUGH,
-    batch: int = 8,
-    jit: bool | None = None,
-    progress: Progress = lambda what, share: None,
-) -> Comparison:
+def measure(case: Case, progress: Progress = lambda what, share: None) -> Comparison:
     """Time training steps (forward, backward, SGD update) or forward passes on random images.
 
     Args:
-        name: Name of the net.
-        against: Package in `PEERS`; its version of the net is timed alternately with ours.
-        inference: Whether to time only the forward pass, in inference mode.
-        steps: Number of timed steps of each net.
-        batch: Number of images per step.
-        jit: Whether to compile TensorFlow's steps with XLA; None means only on a GPU.
+        case: The net, its peer and the settings.
         progress: Callback that gets the current activity as text and the completed fraction.
+
+    Raises:
+        InputError: If the machine does not compute in the number format.
     """
     gpus = tf.config.list_physical_devices("GPU")
     # By default, TensorFlow reserves all GPU memory, so torch would have none.
-    for gpu in gpus if against == "torchvision" else ():
+    for gpu in gpus if case.against == "torchvision" else ():
         tf.config.experimental.set_memory_growth(gpu, True)
-    jit = bool(gpus) if jit is None else jit
-    progress(f"building {name}", 0)
-    model = build(name)
-    nets = [_keras_net(f"keras_ilsvrc {name}", model, batch, inference, jit)]
-    if against:
-        title = PEERS[against][name]
-        progress(f"building {title} of {against}", 0)
-        nets.append(_peer(against, title, model, batch, inference, jit))
-    times = take_turns({net.name: net.work for net in nets}, steps, progress)
-    ours, *peers = [_speed(net, times[net.name], batch, 1 if inference else 3) for net in nets]
+    case = replace(case, jit=bool(gpus) if case.jit is None else case.jit)
+    progress(f"building {case.net}", 0)
+    with policy(case.dtype):
+        model = build(case.net)
+    nets = [_keras_net(f"keras_ilsvrc {case.net}", model, case)]
+    if case.against:
+        progress(f"building {case.title} of {case.against}", 0)
+        nets.append(_peer(case, model))
+    times = take_turns({net.name: net.work for net in nets}, case.steps, progress)
+    passes = 1 if case.inference else 3
+    ours, *peers = [_speed(net, times[net.name], case.batch, passes) for net in nets]
     peer, ratio = (peers[0], _ratio(*times.values())) if peers else (None, None)
-    work = "inference" if inference else "training"
     device = "GPU" if gpus else f"CPU, {threads()} threads"
-    return Comparison(ours, peer, ratio, work, batch, steps, model.compute_dtype, device, jit)
+    setting = case.work, case.batch, case.steps, case.dtype, device, bool(case.jit)
+    return Comparison(ours, peer, ratio, *setting)
 
 
-def _keras_net(name: str, model: keras.Model, batch: int, inference: bool, jit: bool) -> TimedNet:
-    work = keras_step(model, batch, inference, jit)
-    return TimedNet(name, "XLA" if jit else "graph", account(model).macs, work)
+def stock(model: keras.Model) -> keras.Model:
+    """Return a copy of a net in which Keras' and TensorFlow's own layers replace ours."""
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        if isinstance(layer, ResidualUnit):
+            inner = keras.models.clone_model(layer.body, clone_function=clone)
+            return keras.Model(inner.inputs, inner.outputs, name=layer.name)
+        config = layer.get_config()
+        if isinstance(layer, LocalResponseNormalization) and layer.groups == 1:
+            rule = (layer.size // 2, layer.k, layer.alpha, layer.beta)
+            return keras.layers.Lambda(
+                lambda x: tf.nn.local_response_normalization(x, *rule), name=layer.name
+            )
+        for kind in (keras.layers.Conv2D, keras.layers.BatchNormalization):
+            if isinstance(layer, kind):
+                return kind.from_config(config)
+        return type(layer).from_config(config)
+
+    return keras.models.clone_model(model, clone_function=clone)
 
 
-def _peer(
-    package: str, title: str, ours: keras.Model, batch: int, inference: bool, jit: bool
-) -> TimedNet:
-    name = f"{package} {title}"
-    if package == "keras":
-        model = getattr(keras.applications, title)(weights=None)
-        return _keras_net(name, model, batch, inference, jit)
-    form, work = torchvision_step(title, ours.input_shape[1:], batch, inference)
+def _keras_net(name: str, model: keras.Model, case: Case) -> TimedNet:
+    work = keras_step(model, case.batch, case.inference, bool(case.jit))
+    return TimedNet(name, "XLA" if case.jit else "graph", account(model).macs, work)
+
+
+def _peer(case: Case, ours: keras.Model) -> TimedNet:
+    name = f"{case.against} {case.title}"
+    if case.against == OWN_FLOAT32:
+        return _keras_net(f"keras_ilsvrc {case.net}, float32", build(case.net), case)
+    if case.against == "keras":
+        with policy(case.dtype):
+            made = getattr(keras.applications, case.title, None)
+            return _keras_net(name, made(weights=None) if made else stock(ours), case)
+    form, work = torchvision_step(case, ours.input_shape[1:])
     return TimedNet(name, form, account(ours).macs, work)
 
 

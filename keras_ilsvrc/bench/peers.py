@@ -1,8 +1,15 @@
-"""The names that other packages use for our nets. Does not import TensorFlow."""
+"""What a net is timed against, and the names of our nets in other packages; without TensorFlow."""
 
 import importlib.util
+from dataclasses import dataclass
+from typing import Literal
 
+from keras_ilsvrc.bench.timing import ENOUGH
 from keras_ilsvrc.errors import InputError, nearest
+
+Dtype = Literal["float32", "bfloat16"]
+OWN_FLOAT32 = "float32"  # peer: our own net in float32
+STOCK = "own layers"  # what Keras' peer of a net is called that `keras.applications` lacks
 
 # For each package: {our net: the package's net with the same number of multiply-adds}.
 # Unlike the nets of the ResNet paper, Keras' ResNets have a bias in every convolution.
@@ -32,6 +39,8 @@ PEERS = {
         "vgg19_bn":          "vgg19_bn",
         "googlenet_bn":      "googlenet",
         "inception_v3_tv":   "inception_v3",
+        "resnet18":          "resnet18",
+        "resnet34":          "resnet34",
         "resnet18_v1_5":     "resnet18",
         "resnet34_v1_5":     "resnet34",
         "resnet50_v1_5":     "resnet50",
@@ -42,18 +51,58 @@ PEERS = {
 # fmt: on
 
 
-def check_peer(name: str, package: str) -> None:
-    """Check that the other package of a comparison is installed and contains the given net.
+@dataclass(frozen=True)
+class Case:
+    """What to time: a net, its peer, the work and the settings.
 
-    Raises:
-        InputError: If the package is unknown, has no such net or is not installed.
+    Attributes:
+        net: Name of our net.
+        against: Package in `PEERS`, whose net is timed in turns with ours, or `OWN_FLOAT32`.
+        inference: Whether to time only the forward pass, in inference mode.
+        batch: Number of images per step.
+        dtype: Number format; bfloat16 is mixed precision.
+        steps: Number of timed steps of each net.
+        jit: Whether to compile TensorFlow's steps with XLA; None means only on a GPU.
+        compiled: Whether `torch.compile` is tried too.
     """
-    if package not in PEERS:
-        raise InputError(f"--against is {package!r}; {nearest(package, PEERS)}")
-    if name not in PEERS[package]:
-        known = ", ".join(PEERS[package])
-        raise InputError(f"--against {package}: the package has no {name}; expected one of {known}")
-    check_installed(package)
+
+    net: str
+    against: str | None = None
+    inference: bool = False
+    batch: int = 8
+    dtype: Dtype = "float32"
+    steps: int = ENOUGH
+    jit: bool | None = None
+    compiled: bool = True
+
+    @property
+    def work(self) -> str:
+        """Return "inference" or "training"."""
+        return "inference" if self.inference else "training"
+
+    @property
+    def title(self) -> str:
+        """Return the peer's name for the net."""
+        return PEERS.get(str(self.against), {}).get(self.net, STOCK)
+
+    def check(self) -> None:
+        """Check that the peer is installed and contains the net.
+
+        Raises:
+            InputError: If the peer is unknown, has no such net or is not installed.
+        """
+        package = self.against
+        if package is None or (package == OWN_FLOAT32 and self.dtype != OWN_FLOAT32):
+            return
+        if package == OWN_FLOAT32:
+            raise InputError("--against float32: expected another --dtype, for example bfloat16")
+        if package not in PEERS:
+            known = nearest(package, [*PEERS, OWN_FLOAT32])
+            raise InputError(f"--against is {package!r}; {known}")
+        if package != "keras" and self.net not in PEERS[package]:
+            known = ", ".join(PEERS[package])
+            raise InputError(f"--against {package}: it has no {self.net}; expected one of {known}")
+        check_installed(package)
 
 
 def check_installed(package: str) -> None:

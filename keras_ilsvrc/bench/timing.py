@@ -19,23 +19,25 @@ def take_turns(
     functions: Mapping[str, Callable[[], object]],
     rounds: int,
     progress: Progress = lambda what, share: None,
+    uncounted: int = UNCOUNTED,
 ) -> dict[str, list[float]]:
     """Time each function once per round; return {function name: its seconds in each round}.
 
     Because the functions take turns, other load on the machine affects all of them alike.
-    `UNCOUNTED` warm-up rounds come first.
+    Warm-up rounds come first.
 
     Args:
         functions: Functions by name; each must return only after its work is done, even on a GPU.
         rounds: Number of timed rounds, at least 1.
         progress: Callback, called before each timing, for example with ("timing fit", 0.5).
+        uncounted: Number of warm-up rounds.
     """
     times: dict[str, list[float]] = {name: [] for name in functions}
-    for number in range(rounds + UNCOUNTED):
+    for number in range(rounds + uncounted):
         for name, work in functions.items():
-            progress(f"timing {name}", number / (rounds + UNCOUNTED))
+            progress(f"timing {name}", number / (rounds + uncounted))
             started = time.perf_counter()
             work()
-            if number >= UNCOUNTED:
+            if number >= uncounted:
                 times[name].append(time.perf_counter() - started)
     return times

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from keras import layers
 
+from keras_ilsvrc.layers.batch_norm import BatchNormalization
+from keras_ilsvrc.layers.conv import Conv2D
 from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
@@ -92,7 +94,6 @@ def conv(
     groups=1,
     use_bias=None,
     dtype=None,
-    kind=layers.Conv2D,
 ):
     """Apply a convolution, batch normalisation unless `batch_norm` is None, and an activation.
 
@@ -100,7 +101,7 @@ def conv(
     """
     cell = Cell.parse(cell)
     x, padding = pad(x, cell, padding, name, dtype)
-    kind, options = (GroupedConv2D, {"groups": groups}) if groups > 1 else (kind, {})
+    kind, options = (GroupedConv2D, {"groups": groups}) if groups > 1 else (Conv2D, {})
     x = kind(
         cell.filters,
         cell.kernel,
@@ -119,7 +120,7 @@ def conv(
 
 def normalise(x, batch_norm, activation, name, dtype=None):
     """Apply batch normalisation and an activation to the output of the layer called `name`."""
-    x = layers.BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
+    x = BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
     return layers.Activation(activation, dtype=dtype, name=f"{name}_relu")(x)
 
 

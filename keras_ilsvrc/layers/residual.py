@@ -9,7 +9,7 @@ from keras import layers
 
 from keras_ilsvrc.layers import parts
 from keras_ilsvrc.layers.arguments import check, check_image, is_number, is_whole
-from keras_ilsvrc.layers.conv import Conv2D
+from keras_ilsvrc.layers.batch_norm import BatchNormalization
 from keras_ilsvrc.layers.shortcuts import SHORTCUTS, TABLE_1, zero_pad
 
 Order = namedtuple("Order", "before layer last after")
@@ -179,7 +179,7 @@ class ResidualUnit(layers.Layer):
         """Apply a convolution. `normalised` says whether BN directly follows the convolution."""
         bare = not (normalised and self.batch_norm)
         bias = {None: not self.batch_norm, True: True, "bare": bare}[self.use_bias]
-        options = {"use_bias": bias, "dtype": self.dtype_policy, "kind": Conv2D}
+        options = {"use_bias": bias, "dtype": self.dtype_policy}
         return parts.conv(x, cell, f"conv_{name}", **options)
 
     def gate(self, x, target, stride):
@@ -209,7 +209,7 @@ class ResidualUnit(layers.Layer):
             if step == "relu":
                 x = layers.Activation("relu", dtype=self.dtype_policy, name=f"relu_{name}")(x)
             elif self.batch_norm:
-                x = layers.BatchNormalization(
+                x = BatchNormalization(
                     **self.batch_norm,
                     synchronized=self.synchronized,
                     dtype=self.dtype_policy,

@@ -6,6 +6,7 @@ from keras import layers
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import ResidualUnit, parts
+from keras_ilsvrc.layers.batch_norm import BatchNormalization
 from keras_ilsvrc.layers.residual import FIGURE_4, PUBLISHED_GATE
 
 # fmt: off
@@ -76,7 +77,7 @@ def stages(x, unit, counts, maps, variant, unit_options):
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
         elif norm:
-            x = layers.BatchNormalization(**norm, name="last_bn")(x)
+            x = BatchNormalization(**norm, name="last_bn")(x)
     return x
 
 

@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 
 from keras_ilsvrc import InputError, build
 from keras_ilsvrc.accounting import account
+from keras_ilsvrc.bench.nets import stock
 from keras_ilsvrc.bench.peers import PEERS
 from keras_ilsvrc.bench.steps import keras_step
 from keras_ilsvrc.bench.timing import take_turns
 from keras_ilsvrc.cli import app
+from keras_ilsvrc.layers.graph import leaves
 from keras_ilsvrc.nets import NETS
 
 pytestmark = pytest.mark.tensorflow
@@ -74,12 +76,10 @@ def test_ours_and_the_peer_take_turns_in_one_table(monkeypatch):
     ("words", "fragments"),
     [
         (("vgg61",), ["'vgg61'", "'vgg16'"]),
-        (("vgg16", "--steps", "3"), ["--steps is 3", "at least 10"]),
-        (("vgg16", "--batch", "0"), ["--batch is 0", "at least 1"]),
         (("vgg16", "--against", "kears"), ["'kears'", "'keras'"]),
-        (("zfnet", "--against", "keras"), ["keras", "no zfnet", "vgg16, vgg19, inception_v3"]),
+        (("vgg16", "--against", "float32"), ["--against float32", "--dtype"]),
         (("zfnet", "--against", "torchvision"), ["torchvision", "no zfnet", "alexnet_owt"]),
-        (("vgg16[batch_norm=True]", "--against", "keras"), ["no vgg16[batch_norm=True]"]),
+        (("vgg16[batch_norm=True]", "--against", "torchvision"), ["no vgg16[batch_norm=True]"]),
         (("resnet_cifar",), ["resnet_cifar", "depth is missing"]),
     ],
 )
@@ -87,6 +87,27 @@ def test_what_cannot_be_timed_is_refused_in_one_line(words, fragments):
     message = refused(*words)
     for fragment in fragments:
         assert fragment in message
+
+
+def test_bfloat16_is_refused_if_the_processor_lacks_it(monkeypatch):
+    monkeypatch.setattr("keras_ilsvrc.bench.steps.about_processor", lambda field: "sse avx512f")
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind=None: [])
+    message = refused("resnet20_cifar", "--dtype", "bfloat16")
+    assert "avx512_bf16, amx_bf16 or bf16" in message
+    assert "--dtype float32" in message
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("name", ["resnet20_cifar", "alexnet"])
+def test_a_net_of_stock_layers_computes_the_same(name):
+    model = build(name, include_top=False)
+    copy = stock(model)
+    assert not [x for x in leaves(copy) if type(x).__module__.startswith("keras_ilsvrc")]
+    copy.set_weights(model.get_weights())
+    images = np.random.default_rng(0).normal(size=(1, *model.input_shape[1:])).astype("float32")
+    ours, theirs = (np.asarray(net(images, training=False)) for net in (model, copy))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-6)
+    assert account(copy).macs == account(model).macs
 
 
 def test_without_torchvision_its_pip_line_is_shown(monkeypatch):
@@ -156,5 +177,7 @@ def test_torchvision_runs_in_its_best_form():
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout)
     assert found["peer"]["net"] == "torchvision resnet18"
-    assert found["peer"]["form"].startswith("channels last, ")
+    assert found["peer"]["form"] in {
+        f"{mode}{layout}" for mode in ("eager", "compiled") for layout in ("", ", channels last")
+    }
     assert found["ratio"]["median"] > 0

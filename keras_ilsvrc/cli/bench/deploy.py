@@ -1,6 +1,5 @@
 """The `bench deploy` command, which times networks in their form for inference."""
 
-import importlib
 import json
 from dataclasses import asdict
 from typing import Annotated
@@ -8,8 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.bench.peers import check_peer
+from keras_ilsvrc.bench.peers import Case
 from keras_ilsvrc.bench.timing import ENOUGH
+from keras_ilsvrc.cli.bench.shared import start_torch
 from keras_ilsvrc.cli.options import Json, table_of
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
@@ -33,8 +33,8 @@ def deploy(
     if against == "onnxruntime":
         check_format("onnx")
     elif against:
-        check_peer(name, against)
-        importlib.import_module("torchvision")  # before TensorFlow; the reverse would crash
+        Case(name, against).check()
+        start_torch()
     quiet_tensorflow()
     with Console(stderr=True).status(f"building {name}") as status:
         from keras_ilsvrc.bench.deploy import measure

@@ -1,0 +1,131 @@
+"""Profile of one training or inference step: the share of its time by kind of operation."""
+
+import re
+import statistics
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+from keras_ilsvrc.bench.peers import Case
+from keras_ilsvrc.bench.steps import Work, keras_step, policy
+from keras_ilsvrc.bench.timing import Progress, take_turns
+from keras_ilsvrc.layers.graph import batch_norms
+from keras_ilsvrc.nets.build import build
+
+STEPS = 3  # number of profiled steps, and of steps timed without the profiler
+BACK = ".*(gradient_tape|backward)/.*"  # names of operations in the backward pass
+# Rows of (kind, pattern of "name:type"), where the name of an operation contains the part of the
+# step and the layer that made it. BN stands for the names of all layers of batch normalisation.
+# The first pattern that matches gives the kind.
+# fmt: off
+KINDS = (
+    ("optimizer",                 r"optimizer/.*|.*:ResourceApply\w*|.*:Assign\w*"),
+    ("gradient to kernels",       r".*:\w*Conv2DBackpropFilter\w*"),
+    ("gradient to maps",          rf".*:\w*Conv2DBackpropInput\w*|{BACK}:\w*Conv2D"),
+    ("convolution",               r".*:\w*Conv2D\w*"),
+    ("gradient of normalisation", rf".*:\w*FusedBatchNormGrad\w*|{BACK}/(BN)(_\d+)?/.*"),
+    ("batch normalisation",       r".*:\w*FusedBatchNorm\w*|.*/(BN)(_\d+)?/.*"),
+    ("pooling",                   r".*:\w*(Max|Avg)Pool\w*"),
+    ("matmul",                    r".*:\w*MatMul\w*"),
+    ("casts",                     r".*:\w*Cast"),
+    ("layout and copies",         r".*:\w*(Transpose|Concat|Slice|Split|Pad|Reverse|Tile|Pack|"
+                                  r"Reshape|Broadcast|Gather|Copy|ToTf)\w*"),
+    ("sums and means",            r".*:(Sum|Mean|Max|Prod|BiasAddGrad|SquaredDifference)"),
+    ("element-wise",              r".*:\w*(Relu|Add|Mul|Sub|Div|Neg|Sqrt|Square|Exp|Log|Maximum|"
+                                  r"Minimum|Select|Greater|Less|Equal|Pow|Sigmoid|Tanh|Softmax|"
+                                  r"Random|Floor|Fill|Like|Bias)\w*"),
+)
+# fmt: on
+OTHER = "other"
+SHOWN = 3  # number of types of operations that a row names
+# Operations that only call others, whose times are counted instead.
+CALLERS = {"StatefulPartitionedCall", "PartitionedCall", "While", "StatelessWhile", "If", "Case"}
+
+
+class Share(NamedTuple):
+    """Operations of one kind in a step: milliseconds, part of the total, number, main types."""
+
+    kind: str
+    milliseconds: float
+    share: float
+    operations: float
+    types: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Kinds of operations in a step, and the median milliseconds of a step without the profiler.
+
+    Operations may run at the same time, so the sum of their times can be more than that of a step.
+    """
+
+    step_milliseconds: float
+    shares: list[Share]
+
+
+def measure(case: Case, progress: Progress = lambda what, share: None) -> Profile:
+    """Run a few steps of a net under TensorFlow's profiler, and sum the times of operations.
+
+    Args:
+        case: The net and the settings; peer, number of steps and XLA are ignored.
+        progress: Callback that gets the current activity as text and the completed fraction.
+
+    Raises:
+        InputError: If the machine does not compute in the number format.
+    """
+    with policy(case.dtype):
+        model = build(case.net)
+        work = keras_step(model, case.batch, case.inference, jit=False)
+        times = take_turns({case.net: work}, STEPS, progress)[case.net]
+    progress("profiling", 1)
+    norms = [layer.name for layer in batch_norms(model)]
+    return Profile(1000 * statistics.median(times), summarize(_operations(work), STEPS, norms))
+
+
+def summarize(
+    operations: Iterable[tuple[str, float]], steps: int, norms: Iterable[str] = ()
+) -> list[Share]:
+    """Return the kinds of operations in a step, the longest time first.
+
+    Args:
+        operations: Pairs of an operation's "name:type" and its milliseconds, in all steps.
+        steps: Number of steps.
+        norms: Names of the layers of batch normalisation.
+    """
+    names = "|".join(map(re.escape, sorted(set(norms)))) or "(?!)"
+    kinds = [(kind, re.compile(form.replace("BN", names))) for kind, form in KINDS]
+    times: dict[str, dict[str, list[float]]] = {}
+    for name, milliseconds in operations:
+        kind = next((kind for kind, form in kinds if form.fullmatch(name)), OTHER)
+        types = times.setdefault(kind, {})
+        types.setdefault(name.rpartition(":")[2], []).append(milliseconds / steps)
+    total = sum(sum(map(sum, types.values())) for types in times.values())
+    rows = []
+    for kind, types in times.items():
+        own, count = sum(map(sum, types.values())), sum(map(len, types.values())) / steps
+        ordered = sorted(((sum(values), key) for key, values in types.items()), reverse=True)
+        rows.append(Share(kind, own, own / total, count, {key: ms for ms, key in ordered[:SHOWN]}))
+    return sorted(rows, key=lambda row: -row.milliseconds)
+
+
+def _operations(work: Work) -> Iterator[tuple[str, float]]:
+    """Run `STEPS` steps under the profiler; yield each operation's "name:type" and milliseconds."""
+    options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=3, python_tracer_level=0)
+    with tempfile.TemporaryDirectory() as directory:
+        with tf.profiler.experimental.Profile(directory, options):
+            for _ in range(STEPS):
+                work()
+        (path,) = Path(directory).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(path.read_bytes())
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                name = plane.event_metadata[event.metadata_id].name
+                found = re.fullmatch(r"[\w./>-]+:(_?[A-Z]\w*)", name)
+                if found and found[1] not in CALLERS:
+                    yield name, event.duration_ps / 1e9

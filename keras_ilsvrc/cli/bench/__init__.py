@@ -1,0 +1,24 @@
+"""The `bench` commands, which compare the speed of our code and another library's."""
+
+from collections.abc import Callable
+
+import typer
+
+from keras_ilsvrc.cli.bench import deploy, layers, net, page, profile, training, visualize, weights
+from keras_ilsvrc.cli.bench import input as input_
+
+app = typer.Typer(no_args_is_help=True, help="Compare our speed with another library's.")
+# The commands by name, in the order in which --help lists them.
+COMMANDS: dict[str, Callable[..., None]] = {
+    "layers": layers.layers,
+    "net": net.net,
+    "deploy": deploy.deploy,
+    "profile": profile.profile,
+    "training": training.training,
+    "input": input_.input_,
+    "visualize": visualize.visualize,
+    "weights": weights.weights,
+    "page": page.page,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)

@@ -1,0 +1,96 @@
+"""Batch normalisation layer that is fast on CPUs (Ioffe and Szegedy, arXiv:1502.03167)."""
+
+import functools
+
+import keras
+
+from keras_ilsvrc.layers.processor import runs_on_cpu
+
+
+@keras.saving.register_keras_serializable("keras_ilsvrc")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """`keras.layers.BatchNormalization` that runs as one operation on a CPU.
+
+    Keras normalises feature maps with about ten operations, each of which reads or writes all
+    maps. With TensorFlow on a CPU, this layer uses one operation for the forward pass and one for
+    the backward pass, which are several times faster (`keras-ilsvrc bench layers`). Arguments,
+    weights, names and results are the same. In all other cases, for example on GPUs, on other
+    backends, and with statistics of all replicas, this layer does the same as Keras' layer.
+
+    Shape:
+        (batch, height, width, channels), channels last, unchanged.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        learns = bool(training and self.trainable)
+        if mask is not None or not self.fuses(inputs, learns):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        channels = inputs.shape[-1]
+        unset = tf.zeros([0])
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.convert_to_tensor(self.gamma) if self.scale else tf.ones(channels),
+            offset=tf.convert_to_tensor(self.beta) if self.center else tf.zeros(channels),
+            mean=unset if learns else tf.convert_to_tensor(self.moving_mean),
+            variance=unset if learns else tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=learns,
+        )
+        if learns:
+            # The operation returns the sum of squares divided by n - 1. Keras divides it by n.
+            count = tf.cast(tf.size(inputs) // channels, "float32")
+            for moving, value in (
+                (self.moving_mean, mean),
+                (self.moving_variance, variance * ((count - 1) / count)),
+            ):
+                moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+        return outputs
+
+    def fuses(self, inputs, learns):
+        """Return whether one operation normalises the inputs. `learns`: with their statistics."""
+        return (
+            runs_on_cpu()
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and not self.renorm
+            and inputs.dtype == self.compute_dtype
+            and _takes(self.compute_dtype)
+            and not (learns and self.synchronized and _replicas() > 1)
+        )
+
+
+def _takes(dtype):
+    """Return whether TensorFlow's operation takes inputs of this type here.
+
+    In bfloat16, only oneDNN has the operation, only in graphs and not on every CPU.
+    """
+    import tensorflow as tf
+
+    return dtype == "float32" or (
+        dtype == "bfloat16" and not tf.executing_eagerly() and _has_bfloat16()
+    )
+
+
+@functools.cache
+def _has_bfloat16():
+    import tensorflow as tf
+
+    @tf.function
+    def normalise(x):
+        ones = tf.ones(1)
+        return tf.raw_ops.FusedBatchNormV3(x=x, scale=ones, offset=ones, mean=ones, variance=ones)
+
+    try:
+        with tf.init_scope():
+            normalise(tf.ones((1, 1, 1, 1), "bfloat16"))
+    except tf.errors.OpError:
+        return False
+    return True
+
+
+def _replicas():
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
