@@ -16,6 +16,7 @@ __all__ = [
     "available",
     "build",
     "decode_predictions",
+    "deploy",
     "freeze",
     "hypermodel",
     "info",
@@ -27,12 +28,14 @@ __all__ = [
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import load_run
     from keras_ilsvrc.training.groups import freeze
+    from keras_ilsvrc.weights.deploy import deploy
     from keras_ilsvrc.weights.preprocessing import decode_predictions, preprocess
 
 # {attribute: module that defines it}. These modules import NumPy, Keras or TensorFlow, so they are
 # imported on first use.
 _LAZY = {
     "decode_predictions": "keras_ilsvrc.weights.preprocessing",
+    "deploy": "keras_ilsvrc.weights.deploy",
     "freeze": "keras_ilsvrc.training.groups",
     "load_run": "keras_ilsvrc.runs.loaded",
     "preprocess": "keras_ilsvrc.weights.preprocessing",

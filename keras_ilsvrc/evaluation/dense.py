@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, main_output, run_call, walk
 
 CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # layers that may end a model
 
@@ -95,13 +95,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
             f"{model.name} has inputs of shapes {shapes}; expected one input of shape (batch, "
             "height, width, channels)"
         )
-    output = output_of(model)
-    if isinstance(output, dict):
-        if "predictions" not in output:
-            hint = nearest("predictions", output)
-            raise InputError(f"{model.name} has no output 'predictions'; {hint}".rstrip("; "))
-        output = output["predictions"]
-    return FullyConvolutional(model, _any_size(keras.Model(model.inputs, output, name=model.name)))
+    return FullyConvolutional(model, _any_size(main_output(model)))
 
 
 def windows(maps: Any, height: int, width: int) -> Any:

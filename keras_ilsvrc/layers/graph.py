@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.residual import ResidualUnit
 
 
@@ -60,6 +61,25 @@ def output_of(model: keras.Model) -> Any:
     its `outputs`.
     """
     return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+
+
+def main_output(model: keras.Model) -> keras.Model:
+    """Return a functional model with the output `predictions` alone, if it has a dict of outputs.
+
+    Raises:
+        InputError: If there are several outputs, and none of them is `predictions`.
+    """
+    if isinstance(output := output_of(model), dict):
+        if "predictions" not in output:
+            hint = nearest("predictions", output)
+            raise InputError(f"{model.name} has no output 'predictions'; {hint}".rstrip("; "))
+        return keras.Model(model.inputs, output["predictions"], name=model.name)
+    if len(model.outputs) != 1:
+        raise InputError(
+            f"{model.name} has {len(model.outputs)} outputs without names; expected one, or a dict "
+            "with 'predictions'"
+        )
+    return model
 
 
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:

@@ -29,6 +29,7 @@ class Format(NamedTuple):
     Attributes:
         suffix: Suffix of the file, or of the folder that is a SavedModel.
         only_tensorflow: Whether the file is run by TensorFlow, and may contain any operation of it.
+        folded: Whether batch normalisation is folded into other layers, as in `deploy`.
         needs: Extra packages that are needed to write or run the file.
         write: Function that exports a model whose input is described by a `tf.TensorSpec`.
         read: Function that loads the file and returns a function that runs it.
@@ -37,6 +38,7 @@ class Format(NamedTuple):
 
     suffix: str
     only_tensorflow: bool
+    folded: bool
     needs: tuple[str, ...]
     write: Callable[["keras.Model", Path, Any], None]
     read: Callable[[Path], Run]
@@ -92,7 +94,11 @@ def _answers(
     import numpy as np
     import tensorflow as tf
 
+    from keras_ilsvrc.layers.graph import functional
+    from keras_ilsvrc.weights.folding import folded
+
     (image,) = model.inputs
+    model = folded(model) if form.folded and functional(model) else model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # converters warn about NumPy and their own code
         form.write(model, path, [tf.TensorSpec(image.shape, image.dtype, INPUT)])
@@ -204,6 +210,7 @@ FORMATS = {
     "onnx": Format(
         ".onnx",
         False,
+        True,
         ("onnx", "tf2onnx", "onnxruntime"),
         _write_onnx,
         _read_onnx,
@@ -213,6 +220,7 @@ FORMATS = {
     ),
     "saved_model": Format(
         ".saved_model",
+        True,
         True,
         (),
         lambda model, path, signature: model.export(path, verbose=False, input_signature=signature),
@@ -224,6 +232,7 @@ FORMATS = {
     "litert": Format(
         ".tflite",
         False,
+        True,
         ("ai_edge_litert",),
         _write_litert,
         _read_litert,
@@ -234,6 +243,7 @@ FORMATS = {
     "keras": Format(
         ".keras",
         True,
+        False,
         (),
         lambda model, path, signature: model.save(path),
         _read_keras,

@@ -6,6 +6,7 @@ import shutil
 
 import keras
 import numpy as np
+import onnx
 import pytest
 from cases import each_of
 from keras import layers
@@ -128,6 +129,21 @@ def test_ops_give_the_same_pixels_in_other_runtimes(name, tmp_path):
 
 def test_the_ops_tested_here_are_those_of_test_images():
     assert {row["op"] for rows in OPS for row in rows} == set(data_ops.OPS) - data_ops.RANDOM
+
+
+def test_all_formats_but_keras_have_batch_normalisation_in_the_kernels(tmp_path):
+    image = keras.Input((6, 6, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3)(image))
+    model = keras.Model(image, layers.Flatten()(x))
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(0).uniform(0.5, 1.5, weight.shape))
+    exported(model, tmp_path / "a.onnx", "onnx")
+    nodes = [node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node]
+    assert "Conv" in nodes
+    assert not {"BatchNormalization", "Mul", "Sub"} & set(nodes)
+    exported(model, tmp_path / "a.keras", "keras")
+    kept = keras.saving.load_model(tmp_path / "a.keras")
+    assert [type(x).__name__ for x in kept.layers] == [type(x).__name__ for x in model.layers]
 
 
 def test_a_wrong_export_leaves_the_old_file(tmp_path):

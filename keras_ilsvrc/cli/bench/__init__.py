@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 import typer
 
-from keras_ilsvrc.cli.bench import depth, layers, net, page, profile, training, visualize, weights
+from keras_ilsvrc.cli.bench import (
+    deploy,
+    depth,
+    layers,
+    net,
+    page,
+    profile,
+    training,
+    visualize,
+    weights,
+)
 from keras_ilsvrc.cli.bench import input as input_
 
 app = typer.Typer(no_args_is_help=True, help="Compare our speed with another library's.")
@@ -12,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Compare our speed with another lib
 COMMANDS: dict[str, Callable[..., None]] = {
     "layers": layers.layers,
     "net": net.net,
+    "deploy": deploy.deploy,
     "profile": profile.profile,
     "training": training.training,
     "depth": depth.depth,
