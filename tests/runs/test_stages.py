@@ -1,9 +1,8 @@
 """Tests of runs with two stages: the second stage starts from the weights of the first."""
 
-import h5py
 import numpy as np
 import pytest
-from small import draw_photos, on_photos, run
+from small import draw_photos, on_photos, run, weights_of
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
@@ -21,16 +20,6 @@ TWO = [FIRST, "optimizer.average=0.9", "optimizer.rates={head=2.0}", "data.batch
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     return on_photos(draw_photos(tmp_path_factory.mktemp("stages") / "photos"), *TWO)
-
-
-def values(path):
-    """The values of a file of weights, by name."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, x: found.update({name: x[()]} if isinstance(x, h5py.Dataset) else {})
-        )
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +51,7 @@ def test_a_second_stage_starts_from_the_weights_of_the_first(recipe, whole):
     assert first.recipe() == recipe.model_validate(recipe.first_table())
     assert (first.recipe().freeze, second.recipe().freeze) == ("conv4_1", None)
     assert second.recipe() == recipe
-    start, end = values(first.weights()), values(second.weights())
+    start, end = weights_of(first.weights()), weights_of(second.weights())
     assert all((start[name] != end[name]).any() for name in start if "/vars/0" in name)
     assert [row.runs for row in rows_of([whole])] == [(str(whole),)]
 
@@ -74,7 +63,7 @@ def test_a_run_that_stops_in_either_stage_ends_in_the_same_bits(recipe, whole, t
     assert RunFiles(tmp_path / "parts").first.finished == (count > 1)
     run(recipe, tmp_path / "parts")
     for files in (lambda x: x, lambda x: x.first):
-        one, other = (values(files(RunFiles(x)).weights()) for x in (whole, tmp_path / "parts"))
+        one, other = (weights_of(files(RunFiles(x)).weights()) for x in (whole, tmp_path / "parts"))
         for name, value in one.items():
             np.testing.assert_array_equal(value, other[name])
 
