@@ -73,22 +73,17 @@ def facts_of(model):
     )
 
 
-KINDS = {
-    "facts": facts_of,
-    "account": account,
-    "opened": functools.partial(account, opened=True),
-}
-ALWAYS = ("facts", "account")  # of the nets as published
-
-
 @functools.cache  # of numbers, not of models, which may be freed
-def counted(folder, kind, name, **arguments):
-    """One of `KINDS` of a net; the processes of xdist share what they have counted, in a folder."""
+def counted(folder, name, **arguments):
+    """The facts of a net and its accounts, closed and opened.
+
+    The processes of xdist share what they have counted, in a folder.
+    """
     key = hashlib.sha256(repr((name, sorted(arguments.items()))).encode()).hexdigest()[:16]
-    with FileLock(folder / f"counted-{key}.lock"):
-        paths = {kind: folder / f"counted-{key}-{kind}" for kind in KINDS}
-        if not paths[kind].exists():
+    path = folder / f"counted-{key}"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
             model = build_without_values(name, **arguments)
-            for each in {kind} if arguments or kind not in ALWAYS else ALWAYS:
-                paths[each].write_bytes(pickle.dumps(KINDS[each](model)))
-    return pickle.loads(paths[kind].read_bytes())
+            found = facts_of(model), account(model), account(model, opened=True)
+            path.write_bytes(pickle.dumps(found))
+    return pickle.loads(path.read_bytes())

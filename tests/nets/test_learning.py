@@ -149,7 +149,13 @@ def test_a_step_with_the_branch_of_cnds_lowers_both_losses(digits):
     check_a_step("cnds8", digits, auxiliary=True)
 
 
-@pytest.mark.parametrize("variation", TABLE_1, ids=str)
+@pytest.mark.parametrize(
+    "variation",
+    [
+        pytest.param(x, marks=[slow] * (n not in (0, 5, 6, 7)), id=str(x))
+        for n, x in enumerate(TABLE_1)
+    ],
+)
 def test_every_kernel_learns_whatever_the_shortcut(variation, digits):
     images, labels = digits(8, 1)
     model = build("resnet_cifar", depth=8, input_shape=(8, 8, 1), **variation)

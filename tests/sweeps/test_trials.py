@@ -195,7 +195,7 @@ def test_the_command_that_trains_says_that_a_run_diverges(tmp_path):
     assert (python, word, package) == (sys.executable, "-m", "keras_ilsvrc")
     done = call(*words, tmp_path / "a.toml", "--out", tmp_path / "run", "--resume")
     assert done.status == 76
-    assert "diverged at " in done.stderr.splitlines()[-1]
+    assert "diverged at " in done.stderr
 
 
 @pytest.mark.slow
