@@ -29,7 +29,7 @@ def server():
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
-    atexit.register(process.stdin.close)
+    atexit.register(process.__exit__, None, None, None)  # closes its stdin, and waits
     return process
 
 
