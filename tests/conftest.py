@@ -24,23 +24,12 @@ def paper():
     return PAPER
 
 
-@pytest.fixture(scope="module", autouse=True)
-def freed_memory():
-    """Frees the models of a file. Collecting garbage after every test would take 0.03 s each.
-
-    What is left is cached for good. Looking through it after each file would take up to 2 s.
-    """
-    yield
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def peak():
     """Keeps the garbage collector off the modules of Keras, and out of the building of nets.
 
     A collection would take 0.3 s, and those while nets are built a tenth of the time. The most
-    memory that this process has had is kept in a list, for `collected`.
+    memory that this process had when its garbage was last collected is kept in a list, in GB.
     """
     import keras  # noqa: F401
 
@@ -54,12 +43,30 @@ def memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def collected(peak, more):
+    """Collect garbage, such as models, if the process has had so much more memory."""
+    if memory() < peak[0] + more:
+        return False
+    gc.collect()
+    peak[0] = memory()
+    return True
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed_memory(peak):
+    """Frees the models of a file. What is then left is cached for good.
+
+    Looking through that after each file would take up to 2 s.
+    """
+    yield
+    if collected(peak, 0.1):
+        gc.freeze()
+
+
 @pytest.fixture(autouse=True)
-def collected(peak):
-    """Frees the models of tests of the same file, if they have taken memory."""
-    if memory() > peak[0] + 0.25:
-        gc.collect()
-        peak[0] = memory()
+def freed_memory_of_tests(peak):
+    """Frees the models of the tests of a file, where they are large."""
+    collected(peak, 0.5)
 
 
 @pytest.fixture(autouse=True)
