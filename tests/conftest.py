@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import shutil
 
 import pytest
@@ -10,6 +11,9 @@ from papers import PAPER
 
 
 def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" in os.environ:  # other threads would wait for the same core
+        for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
     # Keras 3.15 gives NumPy its weights without the keyword `copy`, which NumPy 2 wants.
     config.addinivalue_line("filterwarnings", "ignore:__array__ implementation:DeprecationWarning")
 
@@ -20,27 +24,49 @@ def paper():
     return PAPER
 
 
-@pytest.fixture(scope="module", autouse=True)
-def freed_memory():
-    """Frees the models of a file. Collecting garbage after every test would take 0.03 s each.
-
-    What is left is cached for good. Looking through it after each file would take up to 2 s.
-    """
-    yield
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(scope="session", autouse=True)
-def frozen_imports():
-    """Keeps the garbage collector off the modules of Keras, and runs it less often.
+def peak():
+    """Keeps the garbage collector off the modules of Keras, and out of the building of nets.
 
-    A collection would take 0.3 s, and those while nets are built a tenth of the time.
+    A collection would take 0.3 s, and those while nets are built a tenth of the time. The most
+    memory that this process had when its garbage was last collected is kept in a list, in GB.
     """
     import keras  # noqa: F401
 
     gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
+    gc.disable()
+    return [memory()]
+
+
+def memory():
+    """The most memory that this process has had, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def collected(peak, more):
+    """Collect garbage, such as models, if the process has had so much more memory."""
+    if memory() < peak[0] + more:
+        return False
+    gc.collect()
+    peak[0] = memory()
+    return True
+
+
+@pytest.fixture(scope="module", autouse=True)
+def freed_memory(peak):
+    """Frees the models of a file. What is then left is cached for good.
+
+    Looking through that after each file would take up to 2 s.
+    """
+    yield
+    if collected(peak, 0.1):
+        gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def freed_memory_of_tests(peak):
+    """Frees the models of the tests of a file, where they are large."""
+    collected(peak, 0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +76,23 @@ def fresh_keras():
 
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def quick_values(monkeypatch):
+    """He-normal kernels that repeat after 9,973 values: drawing millions takes a second a net."""
+    import keras
+    import numpy as np
+
+    from keras_ilsvrc.layers import parts
+
+    values = np.random.default_rng(0).normal(size=9973).astype("float32")
+
+    def repeated(shape, dtype=None):
+        kernel = np.resize(values, shape) * np.sqrt(2 / np.prod(shape[:-1]))
+        return keras.ops.convert_to_tensor(kernel, dtype=dtype)
+
+    monkeypatch.setattr(parts, "KERNEL_INITIALIZER", repeated)
 
 
 @pytest.fixture
@@ -63,7 +106,14 @@ def set_policy():
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory):
+def shared(tmp_path_factory):
+    """The folder that the processes of pytest-xdist share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory, shared):
     """The directory of a finished run: a small net trained on digits for three epochs.
 
     The processes of pytest-xdist train it once; each has a copy.
@@ -72,10 +122,7 @@ def small_run(tmp_path_factory):
     from keras_ilsvrc.runs.directory import RunDirectory
     from keras_ilsvrc.runs.train import train
 
-    own, shared = tmp_path_factory.mktemp("run"), tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    made = shared / "small_run"
+    own, made = tmp_path_factory.mktemp("run"), shared / "small_run"
     small = ["net=resnet_cifar", "build.depth=8", "schedule.steps=36", "keep_epochs=[1, 3]"]
     with FileLock(f"{made}.lock"):
         if not (made / "result.json").exists():

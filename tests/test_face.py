@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import fresh
 import keras
 import numpy as np
 import pytest
@@ -95,8 +96,6 @@ for statement in {STATEMENTS}:
     exec(statement)
     imported = {{"keras", "tensorflow", "jax", "torch", "numpy"}} & set(sys.modules)
     assert not imported, (statement, imported)
-import keras, keras_ilsvrc.weights.download, keras_ilsvrc.weights.readers
-keras_ilsvrc.build("nin_cifar10")
 print(tried)
 """)
     assert said.splitlines()[-1] == "[]"
@@ -159,6 +158,7 @@ import json
 from pathlib import Path
 {imports}
 models = [{load}(path) for path in sys.argv[2:]]
+import keras_ilsvrc.weights.download, keras_ilsvrc.weights.readers
 keras_ilsvrc.build("resnet20_cifar")
 import keras, numpy as np
 found = []
@@ -171,7 +171,7 @@ config = model.optimizer.get_config()["learning_rate"]
 parts = [model.optimizer.l2, config["class_name"], model.layers[1].kernel_constraint.most]
 print(json.dumps([tried, found, parts]))
 """
-    tried, found, parts = json.loads(run(script, compiled, *saved).splitlines()[-1])
+    tried, found, parts = json.loads(fresh.said(script, compiled, *saved).splitlines()[-1])
     assert tried == []
     for outputs, expected in zip(found, saved.values(), strict=True):
         assert np.ptp(expected, axis=0).max() > 1e-3  # images make a difference

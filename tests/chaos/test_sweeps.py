@@ -1,24 +1,12 @@
 """Sweeps are killed at any moment: no trial is lost or repeated, and the best is the same."""
 
-import csv
-import json
-
 import pytest
-from small_sweeps import small_sweep
+from small_sweeps import outcome, small_sweep
 from sweep_rounds import rounds
 
+pytestmark = pytest.mark.slow
 CHANGES = {"data.batch_size": 256}
 HYPERBAND = {"tuner": "hyperband", "trials": None, "max_epochs": 4}
-
-
-def outcome(home):
-    """What a sweep found, without times and paths."""
-    rows = list(csv.DictReader((home / "trials.csv").read_text().splitlines()))
-    trials = [{key: x for key, x in row.items() if key != "seconds"} for row in rows]
-    found = json.loads((home / "outcome.json").read_text())
-    left_out = ("seconds", "finished")
-    test = {key: x for key, x in found["test"].items() if key not in left_out}
-    return trials, (home / "best.toml").read_text(), found["comparison"], test
 
 
 def check(tmp_path, kills, longest, real, **table):
@@ -45,9 +33,9 @@ def check_epochs(directory, count):
     ("kills", "table"),
     [
         pytest.param(3, {}, id="three kills"),
-        pytest.param(20, {"trials": 5}, id="twenty kills", marks=pytest.mark.slow),
-        pytest.param(20, HYPERBAND, id="hyperband", marks=pytest.mark.slow),
-        pytest.param(20, {"tuner": "bayesian", "trials": 9}, id="bayesian", marks=pytest.mark.slow),
+        pytest.param(20, {"trials": 5}, id="twenty kills"),
+        pytest.param(20, HYPERBAND, id="hyperband"),
+        pytest.param(20, {"tuner": "bayesian", "trials": 9}, id="bayesian"),
     ],
 )
 def test_a_sweep_that_is_killed_is_the_same(tmp_path, kills, table):
@@ -56,7 +44,6 @@ def test_a_sweep_that_is_killed_is_the_same(tmp_path, kills, table):
     check_epochs(tmp_path, count)
 
 
-@pytest.mark.slow
 def test_a_sweep_of_real_trainings_that_is_killed_is_the_same(tmp_path):
     _, (trials, *_) = check(tmp_path, 20, 25, 1)
     assert [row["status"] for row in trials] == ["completed"] * 3

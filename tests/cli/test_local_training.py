@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import fresh
 import process
 import pytest
 from commands import refused, said
@@ -49,6 +50,7 @@ def test_a_mistake_that_workers_find_is_one_line_of_each(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+ON_CPUS = {"CUDA_VISIBLE_DEVICES": "-1"}
 # Statistics of every replica are gathered by two processes, whose sets have different orders.
 SMALL = (
     *("net=resnet_cifar", "build.depth=8", "batch_norm.statistics=replica"),
@@ -70,6 +72,21 @@ def check_run(out, result):
     assert [row["step"] for row in rows] == ["12", "24"]
 
 
+def test_two_workers_of_a_cluster_train_one_run(tmp_path):
+    """Each is a command that somebody has started; the chief draws the pictures."""
+    keys = [word for key in (*SMALL, "report=false") for word in ("--set", key)]
+    words = ("train", "quickstart", *keys, "--out", tmp_path / "run", "--json")
+    addresses = process.loopback_addresses(2)
+    chief, worker = fresh.run_all(
+        "import keras_ilsvrc.cli; keras_ilsvrc.cli.main()",
+        *((words, {"TF_CONFIG": process.config(addresses, x)} | ON_CPUS) for x in range(2)),
+    )
+    assert (chief.returncode, worker.returncode) == (0, 0), chief.stderr + worker.stderr
+    assert worker.stdout == ""
+    check_run(tmp_path / "run", json.loads(chief.stdout))
+
+
+@pytest.mark.slow
 def test_two_workers_train_one_run(tmp_path):
     """The command that has started them draws the pictures."""
     out = tmp_path / "run"

@@ -116,20 +116,27 @@ ENDS = {  # of a worker that is asked to stop
 }
 
 
-def test_a_stop_asked_for_is_75_however_the_workers_end(run, tmp_path):
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("with a checkpoint", (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)),
+        *((name, (signal.SIGTERM,)) for name in (*ENDS,)[1:]),
+        *(
+            pytest.param(name, (signal.SIGINT, signal.SIGHUP), marks=pytest.mark.slow)
+            for name in (*ENDS,)[1:]
+        ),
+    ],
+)
+def test_a_stop_asked_for_is_75_however_the_workers_end(run, tmp_path, name, numbers):
     before = [signal.getsignal(number) for number in numbers]
-    found = {}
     for number in numbers:
-        for name, script in ENDS.items():
-            sender = send_when_ready(tmp_path, number)
-            status, starts = run(READY + script, max_restarts=3)
-            sender.join()
-            found[name, number.name] = status, [len(x) for x in starts]
-            for index in range(2):
-                (tmp_path / str(index)).unlink()
-    statuses = {key: 2 if key[0] == "by an error" else 75 for key in found}
-    assert found == {key: (status, [1, 1]) for key, status in statuses.items()}
+        sender = send_when_ready(tmp_path, number)
+        status, starts = run(READY + ENDS[name], max_restarts=3)
+        sender.join()
+        assert status == (2 if name == "by an error" else 75)
+        assert [len(x) for x in starts] == [1, 1]
+        for index in range(2):
+            (tmp_path / str(index)).unlink()
     assert [signal.getsignal(number) for number in numbers] == before
 
 

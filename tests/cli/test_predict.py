@@ -5,12 +5,11 @@ import io
 import json
 import os
 import struct
-import subprocess
-import sys
 import zlib
 from importlib import import_module
 
 import browser
+import fresh
 import numpy as np
 import pytest
 from PIL import Image
@@ -209,5 +208,4 @@ heavy = {{"tensorflow_datasets", "keras_tuner"}}
 heavy |= {{f"keras_ilsvrc.{{name}}" for name in ("report", "runs.experiment", "visualize")}}
 print(sorted(heavy & set(sys.modules)))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert fresh.said(script).splitlines()[-1] == "[]"

@@ -80,7 +80,9 @@ def test_every_verb_draws_a_picture(small_run, tmp_path, verb):
     assert len(np.unique(values.reshape(-1, 3), axis=0)) > 20
 
 
-@pytest.mark.parametrize("verb", ["grad-cam", "saliency", "occlusion"])
+@pytest.mark.parametrize(
+    "verb", ["grad-cam", pytest.param("saliency", marks=pytest.mark.slow), "occlusion"]
+)
 def test_the_class_is_named_and_chosen(small_run, tmp_path, verb, monkeypatch):
     """Titles of an image with a label, and of a file without one."""
     from keras_ilsvrc.visualize import sheets

@@ -81,9 +81,10 @@ def without_warnings():
         yield
 
 
-def test_damaged_images_are_bad_images_or_good_ones_and_take_no_time():
+@pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.slow)])
+def test_damaged_images_are_bad_images_or_good_ones_and_take_no_time(count):
     start, bad, wrong = time.monotonic(), 0, []
-    for number, content in enumerate(mutations(1000)):
+    for number, content in enumerate(mutations(count)):
         for look in (lambda x: read_header(io.BytesIO(x)), lambda x: examine(x, 3)):
             try:
                 look(content)
@@ -94,7 +95,7 @@ def test_damaged_images_are_bad_images_or_good_ones_and_take_no_time():
             except Exception as error:
                 wrong.append((number, error))
     assert not wrong
-    assert 500 < bad < 1950  # both kinds occur
+    assert 0.5 * count < bad < 1.95 * count  # both kinds occur
     assert time.monotonic() - start < 60
 
 

@@ -7,14 +7,13 @@ from keras import layers
 
 from keras_ilsvrc import build
 from keras_ilsvrc.evaluation.dense import fully_convolutional
-from keras_ilsvrc.layers import parts
 from keras_ilsvrc.nets import NETS
 
 HEADS = {name: {} for name, net in NETS.items() if net.needs_size}
 HEADS |= {"nin_cifar10[head=dense]": {}, "nin_cifar10[head=dense_dropout]": {}}
 # Of columns that differ in their convolutions only, one is tried whenever the tests run.
 SAME_HEAD = ("zfnet_512", "zfnet512_onnx", "vgg11_lrn", "vgg13", "vgg13_5x5", "vgg16_1x1")
-SAME_HEAD += ("vgg16", "vgg19", "vgg13_bn", "vgg16_bn", "vgg19_bn")
+SAME_HEAD += ("vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn")
 AVERAGED = {  # arguments, size of training, two larger ones of which one is odd
     "resnet18": ({"width": 0.1}, 64, (97, 126)),
     "resnet50_v1_5": ({"width": 0.05}, 64, (95, 70)),
@@ -25,19 +24,10 @@ AVERAGED = {  # arguments, size of training, two larger ones of which one is odd
     "bn_inception": ({}, 32, (64, 96)),
 }
 # Of nets whose ends are alike, one is tried whenever the tests run.
-SAME_END = ("resnet50_v1_5", "resnet20_v2_cifar", "bn_inception")
+SAME_END = ("resnet18", "resnet50_v1_5", "resnet20_v2_cifar", "bn_inception")
 
 
-@pytest.fixture(autouse=True)
-def quick_values(monkeypatch):
-    """He-normal kernels that repeat after 9,973 values: drawing millions takes a second a net."""
-    values = np.random.default_rng(0).normal(size=9973).astype("float32")
-
-    def repeated(shape, dtype=None):
-        kernel = np.resize(values, shape) * np.sqrt(2 / np.prod(shape[:-1]))
-        return keras.ops.convert_to_tensor(kernel, dtype=dtype)
-
-    monkeypatch.setattr(parts, "KERNEL_INITIALIZER", repeated)
+pytestmark = pytest.mark.usefixtures("quick_values")
 
 
 def images(*shape, seed=0):
@@ -88,10 +78,10 @@ def test_a_larger_image_has_the_mean_of_the_scores_of_its_windows(name):
     ("name", "arguments", "side", "larger"),
     [
         ("alexnet", {"width": 0.1}, 128, (160, 224)),
-        ("alexnet_owt", {}, 95, (127, 159)),
+        pytest.param("alexnet_owt", {}, 95, (127, 159), marks=pytest.mark.slow),
         ("zfnet", {}, 96, (128, 160)),
-        ("vgg11", {}, 64, (96, 160)),
-        ("cnds8", {}, 131, (195, 259)),
+        pytest.param("vgg11", {}, 64, (96, 160), marks=pytest.mark.slow),
+        pytest.param("cnds8", {}, 131, (195, 259), marks=pytest.mark.slow),
     ],
 )
 def test_the_head_sees_every_window_of_the_maps(name, arguments, side, larger):

@@ -1,7 +1,9 @@
 """Tests that protocols on two replicas, in their own process, give the results of one."""
 
+import json
+
+import fresh
 import numpy as np
-import process
 import pytest
 
 SCRIPT = """
@@ -50,7 +52,8 @@ def found(tmp_path_factory):
     for number, path in enumerate(paths):
         pixels = random.integers(0, 256, (40 + number, 58 - 2 * number)).astype("uint8")
         Image.fromarray(pixels).save(path)
-    return process.run(SCRIPT.format(paths=paths))
+    output = fresh.said(SCRIPT.format(paths=paths), environment={"CUDA_VISIBLE_DEVICES": "-1"})
+    return json.loads(output.splitlines()[-1])
 
 
 def test_probabilities_on_two_replicas_are_those_on_one(found):

@@ -16,7 +16,7 @@ NETS = {
     "cnds8": (31, {"aux": "conv3_2"}),
 }
 each_net = pytest.mark.parametrize("name", NETS)
-SLOW = ("inception_v3",)  # its images are 299x299
+SLOW = ("inception_v3", "googlenet_bn")  # images of 299x299; heads as those of googlenet
 each_computed = pytest.mark.parametrize(
     "name", [pytest.param(x, marks=[pytest.mark.slow] * (x in SLOW)) for x in NETS]
 )
@@ -55,6 +55,7 @@ def test_heads_stand_behind_the_maps_of_the_paper(name, unallocated):
 
 @pytest.mark.tensorflow
 @each_computed
+@pytest.mark.usefixtures("quick_values")
 def test_heads_feed_gradients_to_all_kernels_below_them_and_to_no_other(name):
     import tensorflow as tf
 
@@ -78,6 +79,7 @@ def test_heads_feed_gradients_to_all_kernels_below_them_and_to_no_other(name):
 
 
 @each_computed
+@pytest.mark.usefixtures("quick_values")
 def test_inference_keeps_the_weights_of_training(name, unallocated):
     model = training_form(name)
     x = image(2 if name != "inception_v3" else 1, *model.input_shape[1:])

@@ -170,7 +170,7 @@ def test_file_gives_the_same_net(tmp_path):
 @pytest.mark.parametrize(
     ("name", "table", "rate", "steps"),
     [
-        ("lenet5", None, 1e-3, 25),
+        pytest.param("lenet5", None, 1e-3, 25, marks=pytest.mark.slow),
         ("lenet5", INITIAL, 3e-3, 25),
         ("lenet5_modern", None, 3e-3, 20),
     ],

@@ -125,7 +125,7 @@ def test_nets_need_a_size_where_a_fully_connected_layer_depends_on_it(name, head
 
 def test_bn_inception_takes_images_of_any_size(unallocated):
     """Of 15 rows Caffe's pool would make 7, its convolutions of stride 2 make 8."""
-    for size in (48, 64, 66, 70, 71, 94, 96, 123):
+    for size in (48, 66, 71, 123):
         assert builds("bn_inception", size, 32), size
     model = unallocated("bn_inception", input_shape=(None, None, 3))
     assert model.output_shape == (None, 1000)

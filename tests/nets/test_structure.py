@@ -20,6 +20,7 @@ SMALL = {
     "resnet20_cifar": {"input_shape": (8, 8, 3)},
 }
 each_family = pytest.mark.parametrize("name", SMALL)
+quick_values = pytest.mark.usefixtures("quick_values")
 
 
 def image(*shape, dtype="float32"):
@@ -59,6 +60,7 @@ def under_policies():
 
 
 @pytest.mark.parametrize(("policy", "name"), list(under_policies()))
+@quick_values
 def test_predictions_are_float32_under_every_policy(name, policy, set_policy):
     set_policy(policy)
     model = build(name, classes=5, **SMALL[name])
@@ -72,6 +74,7 @@ def test_predictions_are_float32_under_every_policy(name, policy, set_policy):
 
 
 @each_family
+@quick_values
 def test_classes_and_logits(name):
     model = build(name, classes=7, classifier_activation=None, **SMALL[name])
     probable = build(name, classes=7, **SMALL[name])
@@ -111,6 +114,7 @@ def test_without_the_top_ends_in_maps_or_their_pool(name, shape, maps, pooling, 
         pytest.param("bn_inception", None, marks=pytest.mark.slow),
     ],
 )
+@quick_values
 def test_unknown_size_gives_the_maps_of_the_known_one(name, width):
     options = {"include_top": False, **({"width": width} if width else {})}
     unknown = build(name, input_shape=(None, None, 3), **options)
@@ -126,7 +130,8 @@ def test_unknown_size_gives_the_maps_of_the_known_one(name, width):
 def test_input_tensor_becomes_the_input(name):
     arguments = dict(SMALL[name])
     tensor = keras.Input(arguments.pop("input_shape"), name="mine")
-    model = build(name, input_tensor=tensor, classes=3, **arguments)
+    with keras.StatelessScope(initialize_variables=False):
+        model = build(name, input_tensor=tensor, classes=3, **arguments)
     assert len(model.inputs) == 1
     assert model.inputs[0] is tensor
     assert names(model)[0] == "mine"

@@ -34,8 +34,9 @@ IMAGES = {
 }
 CLASSES = {"tfds:imagenet2012": 1000, "tfds:cifar100": 100}
 RULES = ("paper", "he", "glorot")  # for initial values
-# What takes a step in a second or two, so that it is seen whenever the tests run.
-QUICK = {"lenet5", "lenet5_digits", "lenet5_fashion_mnist", "nin_cifar10_digits", "quickstart"}
+# What takes a step in a second or two, and differs enough to be seen whenever the tests run. A run
+# of a smaller net of the quickstart is in many other tests.
+QUICK = {"lenet5", "lenet5_fashion_mnist", "nin_cifar10_digits"}
 every = each_of("name", RECIPES)
 
 

@@ -21,7 +21,7 @@ def bad(photos):
 
 
 def test_bad_files_are_left_out_of_training_and_listed(bad, tmp_path, capsys):
-    recipe = on_photos(bad, SKIP, "data.bad_limit=2")
+    recipe = on_photos(bad, SKIP, "data.bad_limit=2", "schedule.steps=6")
     result = run(recipe, tmp_path / "run")
     assert [line.rpartition("train/")[2] for line in result["left_out"]] == [
         "dark/3.jpg: an empty file, not an image (0 bytes)",
@@ -33,6 +33,7 @@ def test_bad_files_are_left_out_of_training_and_listed(bad, tmp_path, capsys):
     assert "returning to step" in said[0]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_bad_behind_its_header_is_left_out_too(bad, tmp_path):
     (bad / "train" / "dark" / "3.jpg").unlink()  # so that none is known beforehand
     recipe = on_photos(bad, SKIP, "data.bad_limit=1")

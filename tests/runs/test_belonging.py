@@ -12,12 +12,14 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.runs import train
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.evaluate import errors_of, restore
 from keras_ilsvrc.runs.experiment import set_up
 from keras_ilsvrc.runs.finished import read
 from keras_ilsvrc.runs.inspection import of_run
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.training.stopping import Stopped
 from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
@@ -89,10 +91,17 @@ def test_a_run_is_not_resumed_on_other_images(runs, tmp_path):
         (tmp_path / "kept").rename(photos)
 
 
-def test_changed_pixels_under_the_same_names_warn(runs, capfd):
+def test_changed_pixels_under_the_same_names_warn(runs, capfd, monkeypatch):
+    """The run goes on."""
+
+    def fit(*arguments):
+        raise Stopped("while it trains")
+
     out = runs / "stopped"
     repaint(runs / "photos/train/dark/3.jpg")
-    assert run(RunFiles(out).recipe(), out)["images"] == 6
+    monkeypatch.setattr(train, "fit", fit)
+    with pytest.raises(Stopped, match="while it trains"):
+        run(RunFiles(out).recipe(), out)
     assert "files of train were rewritten since this run started" in capfd.readouterr().err
 
 

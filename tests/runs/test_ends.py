@@ -78,9 +78,8 @@ def test_a_signal_at_any_moment_means_75(tmp_path, number, moment):
     assert out.exists() == (moment is None)
 
 
-@pytest.mark.parametrize(
-    "pause", [0.01, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.5, 1.5))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [0.01, 0.5, 1.5])
 def test_sigterm_and_then_ctrl_c_mean_75_too(tmp_path, pause):
     """Also where the second signal comes while the process ends."""
     out = tmp_path / "run"
@@ -94,8 +93,11 @@ def test_sigterm_and_then_ctrl_c_mean_75_too(tmp_path, pause):
     assert pause > 1 or list(out.glob("checkpoints/step-*.ckpt"))
 
 
-def test_nohup_is_heard_and_what_sigterm_stops_can_be_resumed(tmp_path):
-    """SIGHUP that the caller ignores ends nothing; another recipe is not resumed."""
+def test_nohup_is_heard_and_what_two_signals_stop_can_be_resumed(tmp_path):
+    """SIGHUP that the caller ignores ends nothing; another recipe is not resumed.
+
+    Ctrl-C comes right after SIGTERM, while the process ends.
+    """
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     out = tmp_path / "run"
     process = start(out)
@@ -105,10 +107,13 @@ def test_nohup_is_heard_and_what_sigterm_stops_can_be_resumed(tmp_path):
     seen = epochs(out)
     wait_for(process, lambda: epochs(out) > seen + 1)
     process.send_signal(signal.SIGTERM)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=100)
     assert process.returncode == 75, errors
     assert "resume it with --resume" in errors
     assert output == ""
+    assert list(out.glob("checkpoints/step-*.ckpt"))
     line = refused(*WORDS, "--out", out, "--resume", "--set", "report=false")
     assert "report True -> False" in line
 

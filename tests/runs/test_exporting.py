@@ -36,12 +36,19 @@ def trained(tmp_path_factory):
     return folder / "run", photos
 
 
+@pytest.fixture(scope="module")
+def loaded(trained):
+    return keras_ilsvrc.load_run(trained[0], "float32")
+
+
 def code_of(printed):
     return printed.split("Run it in Python:\n\n")[1]
 
 
 @pytest.mark.parametrize("name", exports.FORMATS)
-def test_the_printed_lines_run_the_export_on_a_photograph(name, trained, tmp_path, monkeypatch):
+def test_the_printed_lines_run_the_export_on_a_photograph(
+    name, trained, loaded, tmp_path, monkeypatch
+):
     path = tmp_path / f"a b{exports.FORMATS[name].suffix}"
     printed = said("export", trained[0], "--format", name, "--out", path)
     assert printed.startswith(f"{path}\n")
@@ -54,7 +61,6 @@ def test_the_printed_lines_run_the_export_on_a_photograph(name, trained, tmp_pat
     values = []
     code = code_of(printed).replace("photo.jpg", "photo.png")
     exec(code, {"print": lambda *x: values.extend(x)})
-    loaded = keras_ilsvrc.load_run(trained[0], "float32")
     expected = loaded.model(loaded.preprocess(tmp_path / "photo.png"))
     np.testing.assert_allclose(values[0], expected, atol=1e-5)
 

@@ -2,9 +2,8 @@
 
 import dataclasses
 import shutil
-import subprocess
-import sys
 
+import fresh
 import keras
 import numpy as np
 import pytest
@@ -108,10 +107,8 @@ import keras_ilsvrc, numpy as np
 model = keras_ilsvrc.load_model({str(tmp_path / "whole.keras")!r})
 print(float(model(np.full((1, 12, 12, 3), 77, "uint8"))[0, 0]))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
     expected = loaded.model(loaded.preprocess(image))[0, 0]
-    assert float(done.stdout) == pytest.approx(float(expected), abs=1e-6)
+    assert float(fresh.said(script)) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_what_is_no_image_is_refused_in_one_line(loaded, files, tmp_path):

@@ -1,12 +1,14 @@
 """Tests of runs with two stages: the second stage starts from the weights of the first."""
 
-import h5py
+import shutil
+
 import numpy as np
 import pytest
-from small import draw_photos, on_photos, run
+from small import draw_photos, on_photos, run, weights_of
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import find, load
+from keras_ilsvrc.runs import train
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.results import rows_of
@@ -23,20 +25,21 @@ def recipe(tmp_path_factory):
     return on_photos(draw_photos(tmp_path_factory.mktemp("stages") / "photos"), *TWO)
 
 
-def values(path):
-    """The values of a file of weights, by name."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, x: found.update({name: x[()]} if isinstance(x, h5py.Dataset) else {})
-        )
-    return found
-
-
 @pytest.fixture(scope="module")
 def whole(recipe, tmp_path_factory):
+    """A run of both stages; beside it is `between`, a copy as it was between them."""
     path = tmp_path_factory.mktemp("stages") / "whole"
-    run(recipe, path)
+    real, stages = train.fit, []
+
+    def fit(*arguments):
+        stages.append(arguments)
+        if len(stages) == 2:
+            shutil.copytree(path, path.with_name("between"))
+        return real(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "fit", fit)
+        run(recipe, path)
     return path
 
 
@@ -62,21 +65,36 @@ def test_a_second_stage_starts_from_the_weights_of_the_first(recipe, whole):
     assert first.recipe() == recipe.model_validate(recipe.first_table())
     assert (first.recipe().freeze, second.recipe().freeze) == ("conv4_1", None)
     assert second.recipe() == recipe
-    start, end = values(first.weights()), values(second.weights())
+    start, end = weights_of(first.weights()), weights_of(second.weights())
     assert all((start[name] != end[name]).any() for name in start if "/vars/0" in name)
     assert [row.runs for row in rows_of([whole])] == [(str(whole),)]
 
 
-@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 2])  # epochs
+def check_weights(path, other):
+    """Both stages of two runs end in the same bits."""
+    for files in (lambda x: x, lambda x: x.first):
+        one, again = (weights_of(files(RunFiles(x)).weights()) for x in (path, other))
+        for name, value in one.items():
+            np.testing.assert_array_equal(value, again[name])
+
+
+def test_a_run_that_ends_between_the_stages_goes_on_with_the_second(recipe, whole):
+    between = whole.with_name("between")
+    assert RunFiles(between).first.finished
+    seconds = RunFiles(between).first.result()["seconds"]
+    run(recipe, between)
+    assert RunFiles(between).first.result()["seconds"] == seconds  # it was not trained again
+    check_weights(whole, between)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])  # epochs
 def test_a_run_that_stops_in_either_stage_ends_in_the_same_bits(recipe, whole, tmp_path, count):
     """The first stage has one epoch, the second two."""
     stopped(recipe, tmp_path / "parts", count)
     assert RunFiles(tmp_path / "parts").first.finished == (count > 1)
     run(recipe, tmp_path / "parts")
-    for files in (lambda x: x, lambda x: x.first):
-        one, other = (values(files(RunFiles(x)).weights()) for x in (whole, tmp_path / "parts"))
-        for name, value in one.items():
-            np.testing.assert_array_equal(value, other[name])
+    check_weights(whole, tmp_path / "parts")
 
 
 def test_the_second_stage_is_checked_before_the_first_is_trained(recipe, tmp_path):

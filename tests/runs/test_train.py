@@ -1,6 +1,5 @@
 """Tests of a run from its initial weights to its evaluation, in this process, on one device."""
 
-import csv
 import shutil
 from types import SimpleNamespace
 
@@ -8,35 +7,24 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import run, short, stop_in_first_epoch
+from small import run, short, weights_of
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe import find, load
-from keras_ilsvrc.runs.evaluate import _expected, errors_of, restore
+from keras_ilsvrc.runs.evaluate import _expected, restore
 from keras_ilsvrc.runs.experiment import set_up
 from keras_ilsvrc.runs.fit import write_weights
 from keras_ilsvrc.runs.initial import set_initial
-from keras_ilsvrc.runs.machine import HERE, Machine
+from keras_ilsvrc.runs.machine import Machine
+from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.update import make_update
 from keras_ilsvrc.training.callbacks import ProgressBar
 from keras_ilsvrc.training.initial import RULES, set_initial_values
 from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
-
-
-def test_a_run_from_a_weight_file_is_resumed_and_evaluated_without_that_file(tmp_path):
-    start = tmp_path / "start.weights.h5"
-    set_up(short("seed=7"), mirrored(1)).model.save_weights(start)
-    recipe = short(f"initial={start}", "schedule.steps=24")
-    stop_in_first_epoch(recipe, tmp_path / "run")
-    start.unlink()
-    result = run(recipe, tmp_path / "run")
-    again = errors_of([restore(tmp_path / "run", 1)])
-    del again["probabilities"]
-    assert again == {key: result[key] for key in again}
 
 
 @pytest.mark.parametrize(
@@ -93,20 +81,19 @@ def test_initial_values_are_those_of_the_recipes_rule_and_seed():
             np.testing.assert_array_equal(one, other)
 
 
-def test_how_a_machine_trains_changes_no_weight(tmp_path):
-    """Several steps a call, and files for TensorBoard beside it."""
-    recipe = short("schedule.steps=5")
-    weights = {}
-    for name, machine in (("plain", HERE), ("other", Machine(steps_per_call=3, tensorboard=True))):
-        run(recipe, tmp_path / name, machine=machine)
-        weights[name] = restore(tmp_path / name).model.get_weights()
-    for one, other in zip(weights["plain"], weights["other"], strict=True):
-        np.testing.assert_array_equal(one, other)
-    (events,) = (tmp_path / "other" / "tensorboard").iterdir()
-    with open(tmp_path / "other" / "history.csv", newline="") as file:
-        (row,) = csv.DictReader(file)
-    assert scalars(events)["loss"] == {5: pytest.approx(float(row["loss"]))}
-    assert not (tmp_path / "plain" / "tensorboard").exists()
+def test_how_a_machine_trains_changes_no_weight(small_run, tmp_path):
+    """Several steps a call, which do not divide an epoch, and files for TensorBoard beside it."""
+    recipe, out = RunFiles(small_run).recipe(), tmp_path / "other"
+    run(recipe, out, machine=Machine(steps_per_call=5, tensorboard=True))
+    one, other = (weights_of(RunFiles(path).weights()) for path in (small_run, out))
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name])
+    (events,) = (out / "tensorboard").iterdir()
+    losses = {int(row["step"]): row["loss"] for row in RunFiles(out).history()}
+    assert losses.keys() == {12, 24, 36}
+    assert scalars(events)["loss"] == pytest.approx(losses)
+    assert not (small_run / "tensorboard").exists()
 
 
 def scalars(events):

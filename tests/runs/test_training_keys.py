@@ -1,13 +1,13 @@
 """Tests of recipe keys that change training: their effect, and exact resumption."""
 
-import h5py
 import numpy as np
 import pytest
-from small import draw_photos, on_photos, run, short
+from small import draw_photos, on_photos, run, short, weights_of
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.runs import fit
+from keras_ilsvrc.runs.evaluate import errors_of, restore
 from keras_ilsvrc.runs.experiment import set_up
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.update import make_update
@@ -50,7 +50,7 @@ def test_mixup_of_single_images_is_refused(recipe):
         make_update(experiment)
 
 
-def trained(recipe, path, stops=()):
+def trained(recipe, path, stops=(), on_stop=lambda: None):
     """Train with the errors of `ERRORS`, after stops at the end of some epochs."""
 
     def validate(experiment, update, stop):
@@ -70,17 +70,8 @@ def trained(recipe, path, stops=()):
         for _ in stops:
             with pytest.raises(Stopped):
                 run(recipe, path)
+            on_stop()
         return run(recipe, path)
-
-
-def weights(path):
-    """The values of a file of weights, by name."""
-    found = {}
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, x: found.update({name: x[()]} if isinstance(x, h5py.Dataset) else {})
-        )
-    return found
 
 
 def check(path):
@@ -89,7 +80,7 @@ def check(path):
     result = run.result()
     assert (result["kept_epoch"], result["stopped_epoch"]) == (3, 5)
     assert [row["validation_error"] for row in run.history()] == ERRORS
-    kept, final = weights(run.kept_weights()[3]), weights(run.weights())
+    kept, final = weights_of(run.kept_weights()[3]), weights_of(run.weights())
     assert kept.keys() == final.keys()
     for name, value in kept.items():
         np.testing.assert_array_equal(value, final[name])
@@ -98,8 +89,15 @@ def check(path):
 
 
 def test_a_stopped_run_ends_early_with_the_averages_of_its_best_epoch(recipe, tmp_path):
-    trained(recipe, tmp_path / "run", [4])
+    """It is resumed and evaluated without the file of weights from which it has started."""
+    start = tmp_path / "start.weights.h5"
+    set_up(recipe, mirrored(1)).model.save_weights(start)
+    recipe = recipe.model_copy(update={"initial": str(start)})
+    result = trained(recipe, tmp_path / "run", [4], start.unlink)
     check(tmp_path / "run")
+    again = errors_of([restore(tmp_path / "run", 1)])
+    del again["probabilities"]
+    assert again == {key: result[key] for key in again}
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Small sweep files, and the trials that an oracle makes for a function instead of a training."""
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -59,6 +60,16 @@ def opened(sweep, home, kill=NO_KILL, lines=None):
 
     oracle._write = counted
     return oracle
+
+
+def outcome(home):
+    """What a sweep found, without times and paths."""
+    rows = list(csv.DictReader((home / "trials.csv").read_text().splitlines()))
+    trials = [{key: x for key, x in row.items() if key != "seconds"} for row in rows]
+    found = json.loads((home / "outcome.json").read_text())
+    left_out = ("seconds", "finished")
+    test = {key: x for key, x in found["test"].items() if key not in left_out}
+    return trials, (home / "best.toml").read_text(), found["comparison"], test
 
 
 def error_of(values):

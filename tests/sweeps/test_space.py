@@ -100,7 +100,13 @@ def test_a_wrong_space_is_refused_when_it_is_given(name, space, fragment):
 
 @not_all_eager
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
-@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize(
+    "tuner",
+    [
+        pytest.param(x, marks=[pytest.mark.slow] * (x in ("RandomSearch", "GridSearch")))
+        for x in TUNERS
+    ],
+)
 def test_every_tuner_completes_its_trials(tuner, tmp_path, eager):
     space = ["schedule", "initial", "batch_size"]
     trials = search(hypermodel("lenet5_modern", space, **LENET), tmp_path, tuner, **TUNERS[tuner])
@@ -108,8 +114,9 @@ def test_every_tuner_completes_its_trials(tuner, tmp_path, eager):
     assert all(set(space) <= trial.hyperparameters.values.keys() for trial in trials)
 
 
+@not_all_eager
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
-def test_a_trial_that_cannot_be_built_fails_with_the_reason(tmp_path):
+def test_a_trial_that_cannot_be_built_fails_with_the_reason(tmp_path, eager):
     space = {"depth": [9, 8], "schedule": "cosine"}
     made = hypermodel("resnet_cifar", space, width=0.25, shortcut="A", order="original", **LENET)
     trials = search(made, tmp_path, max_trials=3)

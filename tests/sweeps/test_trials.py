@@ -7,6 +7,7 @@ import time
 
 import pytest
 import stand_in
+from commands import call
 from filelock import FileLock
 from small_sweeps import small_sweep
 
@@ -183,10 +184,24 @@ def test_end_kills_a_process_that_does_not_stop():
     assert process.returncode == -9
 
 
+DIVERGING = {"schedule.learning_rate": [[0, 1e30]], "schedule.steps": 20}
+
+
+def test_the_command_that_trains_says_that_a_run_diverges(tmp_path):
+    """The guard against NaN ends it."""
+    recipe = small_sweep(tmp_path, changes=DIVERGING).recipe
+    (tmp_path / "a.toml").write_text(recipe.toml())
+    python, word, package, *words = module.TRAIN
+    assert (python, word, package) == (sys.executable, "-m", "keras_ilsvrc")
+    done = call(*words, tmp_path / "a.toml", "--out", tmp_path / "run", "--resume")
+    assert done.status == 76
+    assert "diverged at " in done.stderr
+
+
+@pytest.mark.slow
 def test_a_real_run_that_diverges(tmp_path):
-    """The only process of this file that trains: the guard against NaN ends it."""
-    changes = {"schedule.learning_rate": [[0, 1e30]], "schedule.steps": 20}
-    sweep = small_sweep(tmp_path, changes=changes)
+    """The only process of this file that trains."""
+    sweep = small_sweep(tmp_path, changes=DIVERGING)
     found = Runner(sweep, tmp_path / "sweep").trial("0", VALUES)
     assert "diverged at " in found.failure
     assert load(tmp_path / "sweep" / "trial_0" / "seed-0.toml").data.test == "validation"

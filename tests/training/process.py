@@ -13,19 +13,6 @@ from keras_ilsvrc.cli.workers import loopback_addresses
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
-def run(script):
-    """Runs a script in a new process: what its last line says, as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env=ENVIRONMENT,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
 def start_workers(commands, hash_seeds=(1, 2)):
     """Starts Python with each of some arguments, as workers of one cluster."""
     addresses = loopback_addresses(len(commands))

@@ -1,6 +1,6 @@
 """Computations of replicas, on the devices of this process or on each of two workers.
 
-python replica_runs.py FOLDER
+python replica_runs.py FOLDER NET ...
 
 With TF_CONFIG set it is one of the workers, and prints what it found as JSON.
 """
@@ -160,12 +160,12 @@ def whole(strategy, folder):
     return {**found, "saved": toy.state_hash(update)}
 
 
-def main(folder):
-    """All of it on this worker."""
+def main(folder, *nets):
+    """All of it on this worker; the fifty steps with each of some `NETS`."""
     cluster = cluster_of()
     with multi_worker(cluster, 60) as strategy:
         found = {"whole": whole(strategy, Path(folder) if cluster.chief else None)}
-        found |= {"losses": {net: losses(strategy, net) for net in NETS}}
+        found |= {"losses": {net: losses(strategy, net) for net in nets}}
         found |= {"put_back": put_back(strategy), "outputs": outputs(strategy)}
     print(json.dumps(found))
 

@@ -1,41 +1,54 @@
 """Tests that two workers compute the same as one, in the same order."""
 
+import json
+
+import fresh
 import numpy as np
 import process
 import pytest
 import replica_runs
 from devices import mirrored
-from replica_runs import NETS
 
 pytestmark = pytest.mark.xdist_group("workers")
 
 
-def run(folder, hash_seeds):
+SCRIPT = "import sys, replica_runs; replica_runs.main(*sys.argv[1:])"
+
+
+def run(folder, *nets):
     """What both workers found in `replica_runs`."""
-    return process.run_on_workers([replica_runs.__file__, str(folder)], hash_seeds)
+    addresses, children = process.loopback_addresses(2), []
+    for index in range(2):
+        config = process.config(addresses, index)
+        children.append(((folder, *nets), {"CUDA_VISIBLE_DEVICES": "-1", "TF_CONFIG": config}))
+    done = fresh.run_all(SCRIPT, *children)
+    for each in done:
+        assert each.returncode == 0, each.stderr[-3000:]
+    return [json.loads(each.stdout.splitlines()[-1]) for each in done]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """Of workers with different hash seeds: Python orders a set of names by this number.
-
-    The first worker has a disk where nothing can be kept but checkpoints.
-    """
+    """The first worker has a disk where nothing can be kept but checkpoints."""
     folder = tmp_path_factory.mktemp("different")
     (folder / "epochs").touch()
-    return run(folder, (1, 2))
+    return run(folder, "synchronized")
 
 
-def test_workers_agree_whatever_the_order_of_their_sets_and_what_their_disks_refuse(found):
+def test_workers_agree_whatever_their_disks_refuse(found):
     chief, worker = found
     assert chief["whole"] == worker["whole"]
 
 
 @pytest.mark.slow
-def test_neither_the_order_of_sets_nor_a_disk_changes_what_workers_compute(found, tmp_path):
-    chief, worker = run(tmp_path, (1, 1))
-    assert chief == worker
-    assert chief == found[0]
+@pytest.mark.parametrize("hash_seeds", [(1, 1), (1, 2)])
+def test_neither_the_order_of_sets_nor_a_disk_changes_what_workers_compute(
+    found, tmp_path, hash_seeds
+):
+    """Python orders a set of names by the hash seed of its process."""
+    command = [replica_runs.__file__, str(tmp_path), "synchronized"]
+    chief, worker = process.run_on_workers(command, hash_seeds)
+    assert chief == worker == found[0]
     assert len(list((tmp_path / "epochs").iterdir())) == 2
 
 
@@ -47,8 +60,17 @@ def test_a_training_of_two_workers_is_stopped_and_kept_by_callbacks(found):
     assert whole["saved"] == whole["state"] != whole["kept"][-1]
 
 
-@pytest.mark.parametrize("net", NETS)
-def test_fifty_steps_on_two_workers_are_those_on_one_device(found, net):
+@pytest.mark.slow
+def test_fifty_steps_without_batch_normalisation_are_those_on_one_device(tmp_path):
+    (tmp_path / "epochs").touch()
+    check_losses(run(tmp_path, "plain"), "plain")
+
+
+def test_fifty_steps_on_two_workers_are_those_on_one_device(found):
+    check_losses(found, "synchronized")
+
+
+def check_losses(found, net):
     one = replica_runs.losses(mirrored(1), net)
     chief, worker = (each["losses"][net] for each in found)
     assert chief == worker

@@ -72,7 +72,9 @@ def test_the_first_epoch_of_the_lowest_error_is_kept(tmp_path):
     check(best, seen.values[4])
 
 
-@pytest.mark.parametrize("stop_after", [3, 7, 8, 11])
+@pytest.mark.parametrize(
+    "stop_after", [7, 8, *(pytest.param(x, marks=pytest.mark.slow) for x in (3, 11))]
+)
 def test_a_resumed_training_keeps_the_same(tmp_path, stop_after):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     _, seen, _ = train(whole)

@@ -191,7 +191,7 @@ for _ in range(3):
 """
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_kill_inside_a_write_leaves_a_whole_latest(tmp_path, kills):
     """At every phase of the write, each on what the one before left."""
     checkpoints = Checkpoints(tmp_path)

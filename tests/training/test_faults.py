@@ -33,7 +33,9 @@ def test_a_step_that_is_not_finite_is_left_out(tmp_path):
     assert all(np.isfinite(x).all() for x in values_of(update).values())
 
 
-@pytest.mark.parametrize("stop_after", [5, 6, 8, 10])
+@pytest.mark.parametrize(
+    "stop_after", [6, 8, *(pytest.param(x, marks=pytest.mark.slow) for x in (5, 10))]
+)
 def test_goes_on_exactly_around_a_step_that_was_left_out(tmp_path, stop_after):
     options = {"feed": poisoned(7), "checkpoint_steps": 3}
     expected = run(tmp_path / "whole", **options)[:2]

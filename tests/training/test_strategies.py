@@ -31,6 +31,7 @@ def batches(size=8, count=320):
 
 ALEXNET = {"width": 0.1, "dropout": 0, "input_shape": (64, 64, 1)}
 DIGITS = {"input_shape": (8, 8, 1), "depth": 8}
+UNITS = "two residual units"
 # Net, its arguments, precision, learning rate. Batch normalisation over 8x8 pixels makes a rounding
 # error of another order of summing a thousand times larger in a few steps of 0.01: float32 is
 # compared at a small rate, and float64 at an ordinary one.
@@ -38,18 +39,24 @@ FITS = {
     "without batch normalisation": ("alexnet", ALEXNET, "float32", 0.02),
     "float32": ("resnet_cifar", DIGITS, "float32", 0.001),
     "float64": ("resnet_cifar", DIGITS, "float64", 0.02),
+    UNITS: (UNITS, {}, "float64", 0.02),
 }
 # How far the losses of ten steps may be apart: 1e-5 and less with AVX-512, but 2e-4 in float32 with
 # AVX2, whose sums are of another order. That it is rounding, float64 shows.
 TOLERANCES = {"without batch normalisation": 1e-5, "float32": 1e-3, "float64": 2e-7}
+TOLERANCES[UNITS] = TOLERANCES["float64"]
 
 
-def fitted(key, replicas):
+def fitted(key, replicas, small_net):
     """A user's own loop: build, compile and fit in a scope; the start and the losses."""
     net, arguments, _, rate = FITS[key]
     with mirrored(replicas).scope():
         keras.utils.set_random_seed(0)
-        model = keras_ilsvrc.build(net, classes=10, **arguments)
+        if key == UNITS:
+            model = small_net()
+            synchronize(model, True)
+        else:
+            model = keras_ilsvrc.build(net, classes=10, **arguments)
         model.compile(
             keras.optimizers.SGD(rate, momentum=0.9),
             "sparse_categorical_crossentropy",
@@ -57,7 +64,7 @@ def fitted(key, replicas):
             jit_compile=False,
         )
     start = [float(np.abs(weight).sum()) for weight in model.get_weights()]
-    data = batches(arguments["input_shape"][0])
+    data = batches(model.input_shape[1])
     # one step an epoch, so that the history holds the loss of every step
     made = model.fit(data.repeat(), epochs=10, steps_per_epoch=1, shuffle=False, verbose=0)
     return SimpleNamespace(start=start, losses=made.history["loss"])
@@ -66,20 +73,20 @@ def fitted(key, replicas):
 @pytest.mark.parametrize(
     "key",
     [
-        *(pytest.param(key, marks=pytest.mark.slow) for key in FITS if key != "float64"),
-        "float64",
+        *(pytest.param(key, marks=pytest.mark.slow) for key in FITS if key != UNITS),
+        UNITS,
     ],
 )
-def test_losses_on_two_replicas_are_those_on_one_step_by_step(key, set_policy):
+def test_losses_on_two_replicas_are_those_on_one_step_by_step(key, set_policy, small_net):
     set_policy(FITS[key][2])
-    one, two = (fitted(key, replicas) for replicas in (1, 2))
+    one, two = (fitted(key, replicas, small_net) for replicas in (1, 2))
     assert one.start == two.start
     assert len(one.losses) == 10
     assert abs(one.losses[-1] - one.losses[0]) > 0.01
     np.testing.assert_allclose(two.losses, one.losses, rtol=TOLERANCES[key])
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("replicas", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_saved_model_evaluates_as_before_it_was_saved(replicas, tmp_path):
     with mirrored(replicas).scope():
         model = toy.net(synchronized=True)
@@ -146,23 +153,22 @@ SPACE = {"schedule": "cosine", "augmentation": 0.5, "initial": "paper"}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
-def test_a_tuner_completes_its_trials_on_two_replicas(tmp_path):
+def test_a_tuner_completes_a_trial_on_two_replicas(tmp_path):
     tuner = keras_tuner.RandomSearch(
         keras_ilsvrc.hypermodel("lenet5_modern", SPACE, classes=10),
         "val_accuracy",
-        max_trials=2,
+        max_trials=1,
         seed=0,
         distribution_strategy=mirrored(2),
         directory=str(tmp_path),
     )
     data = batches(size=32, count=64)
     tuner.search(data, validation_data=data, epochs=1, shuffle=False, verbose=0)
-    one, other = tuner.oracle.trials.values()
-    assert [one.status, other.status] == ["COMPLETED", "COMPLETED"]
-    assert all(0 <= trial.score <= 1 for trial in (one, other))
-    one, other = one.hyperparameters.values, other.hyperparameters.values
-    assert set(one) == {"learning_rate", "momentum", "l2", "optimizer", *SPACE}
-    assert one["learning_rate"] != other["learning_rate"]
+    (trial,) = tuner.oracle.trials.values()
+    assert trial.status == "COMPLETED"
+    assert 0 <= trial.score <= 1
+    found = set(trial.hyperparameters.values)
+    assert found == {"learning_rate", "momentum", "l2", "optimizer", *SPACE}
 
 
 @pytest.mark.parametrize("replicas", [0, -1])

@@ -19,7 +19,10 @@ def test_the_same_training_ends_in_the_same_state_also_of_a_net_that_is_built_an
     assert toy.state_hash(update) == uninterrupted[0]
 
 
-@pytest.mark.parametrize("stop_after", range(1, STEPS - 1))
+@pytest.mark.parametrize(
+    "stop_after",
+    [x if x in (1, 5, 7) else pytest.param(x, marks=pytest.mark.slow) for x in range(1, STEPS - 1)],
+)
 def test_goes_on_exactly_from_every_step(tmp_path, uninterrupted, stop_after):
     _, _, stopped = run(tmp_path, stop_after)
     assert stopped.step == stop_after + 1
@@ -39,7 +42,10 @@ def test_goes_on_with_what_callbacks_remember(tmp_path):
     assert run(tmp_path, rate_falls=True)[:2] == expected
 
 
-@pytest.mark.parametrize("per_call", [2, 5, 100])
+@pytest.mark.parametrize(
+    "per_call",
+    [pytest.param(2, marks=pytest.mark.slow), 5, pytest.param(100, marks=pytest.mark.slow)],
+)
 def test_several_steps_a_call_are_the_same_steps(tmp_path, uninterrupted, per_call):
     assert run(steps_per_call=per_call)[:2] == uninterrupted
     run(tmp_path, 5, steps_per_call=per_call)

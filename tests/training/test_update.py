@@ -97,7 +97,7 @@ def test_weights_do_not_change_in_a_step_that_is_not_finite():
         np.testing.assert_array_equal(weight.numpy(), before[weight.path])
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", [pytest.param("mixed_bfloat16", marks=slow), "mixed_float16"])
 def test_half_precision_learns_as_float32_does(precision):
     found = {}
     for policy in ("float32", precision):

@@ -52,6 +52,7 @@ def check_values(model, tensors, forms):
         np.testing.assert_array_equal(found, theirs)
 
 
+@pytest.mark.usefixtures("quick_values")
 def test_a_net_with_another_classifier_is_recognised_and_loaded_without_it(tmp_path, caplog):
     path, shape = tmp_path / "tumours.onnx", (32, 32, 3)
     tensors = exported(build("vgg16", include_top=False, input_shape=shape), KERAS_3)

@@ -184,10 +184,8 @@ ALEXNET = {
 }
 
 
-@pytest.fixture(scope="module")
-def alexnet():
-    """A net, and a state of torchvision's for it, in the order of the alphabet."""
-    model = build("alexnet_owt", input_shape=(63, 63, 3), classes=3)
+def with_state(model):
+    """A net with the layers of `ALEXNET`, and a state of torchvision's for it, sorted by name."""
     state = {}
     for theirs, ours in sorted(ALEXNET.items()):
         kernel, bias = (tuple(weight.shape) for weight in model.get_layer(ours).weights)
@@ -196,8 +194,19 @@ def alexnet():
     return model, state
 
 
-def test_a_chain_is_copied_layer_by_layer_in_whatever_order_it_comes(alexnet):
-    model, state = alexnet
+@pytest.fixture(scope="module")
+def few_units():
+    x = image = keras.Input((1, 1, 3))
+    for number in range(1, 6):
+        x = layers.Conv2D(4, 3, padding="same", name=f"conv{number}")(x)
+    x = layers.Flatten()(x)
+    for name, units in (("fc6", 8), ("fc7", 8), ("fc8", 3)):
+        x = layers.Dense(units, name=name)(x)
+    return with_state(keras.Model(image, x, name="alexnet_owt"))
+
+
+def test_a_chain_is_copied_layer_by_layer_in_whatever_order_it_comes():
+    model, state = with_state(build("alexnet_owt", input_shape=(63, 63, 3), classes=3))
     assign(model, state, "torchvision")
     for theirs, ours in ALEXNET.items():
         kernel = ops.convert_to_numpy(model.get_layer(ours).kernel)
@@ -216,8 +225,8 @@ def without(state, key):
         (lambda s: without(s, "classifier.6.bias"), "no tensor for fc8/bias"),
         (lambda s: {**s, "extra.weight": normal(2, 2)}, "no weight for extra.weight"),
         (
-            lambda s: {**s, "classifier.6.weight": normal(5, 4096)},
-            r"classifier.6.weight \(4096, 5\), expected \(4096, 3\) of fc8/kernel",
+            lambda s: {**s, "classifier.6.weight": normal(5, 8)},
+            r"classifier.6.weight \(8, 5\), expected \(8, 3\) of fc8/kernel",
         ),
         (
             lambda s: {k: v for k, v in s.items() if k.startswith("features")},
@@ -226,8 +235,8 @@ def without(state, key):
         (lambda s: {}, "no tensor for conv1/kernel, conv1/bias, conv2/kernel and 13 more"),
     ],
 )
-def test_what_does_not_fit_is_named_in_one_line_and_changes_nothing(alexnet, change, message):
-    model, state = alexnet
+def test_what_does_not_fit_is_named_in_one_line_and_changes_nothing(few_units, change, message):
+    model, state = few_units
     before = [ops.convert_to_numpy(weight) for weight in model.weights]
     altered = {key: values + 1 for key, values in change(state).items()}
     with pytest.raises(InputError, match=message) as caught:

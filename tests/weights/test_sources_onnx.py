@@ -110,6 +110,7 @@ def test_logits_are_those_of_the_graph(source, tmp_path):
     assert compare(zoo, source.net, source.layout, tmp_path, **source.options) <= 1e-4
 
 
+@slow
 def test_logits_of_gluons_smallest_vgg_are_those_of_the_graph(tmp_path):
     small = _vgg((1, 1, 2, 2, 2), norm=True)
     assert compare(small, "vgg11_bn", "gluon_vgg", tmp_path) <= 1e-4

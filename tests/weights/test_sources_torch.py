@@ -85,6 +85,7 @@ def converted(values, maps):
 
 
 SMALL = {"input_shape": (32, 32, 3)}
+SLOW = ("alexnet", "vgg_bn", "zfnet", "resnet50")  # large, and like others
 ZF = (96, 256, 384, 384, 256)
 # {case: source, net, size of images, tensors, maps before dense layers, variations}
 CASES = {
@@ -119,10 +120,7 @@ def state_of(found):
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(x, marks=[pytest.mark.slow] if x in ("vgg_bn", "zfnet", "resnet50") else [])
-        for x in CASES
-    ],
+    [pytest.param(x, marks=[pytest.mark.slow] if x in SLOW else []) for x in CASES],
 )
 def test_each_value_goes_to_its_place(case):
     layout, net, size, tensors, maps, variations = CASES[case]
