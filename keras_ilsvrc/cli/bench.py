@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keras_ilsvrc.bench.peers import check_installed, check_peer
 from keras_ilsvrc.bench.timing import ENOUGH
+from keras_ilsvrc.cli.bench_scale import scale
 from keras_ilsvrc.cli.options import Json, complete_nets, table_of
 from keras_ilsvrc.errors import InputError, counted, printable
 from keras_ilsvrc.nets import info
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from keras_ilsvrc.bench.nets import Comparison
 
 app = typer.Typer(no_args_is_help=True, help="Compare our speed with another library's.")
+app.command("scale")(scale)
 
 
 @app.command("layers")
