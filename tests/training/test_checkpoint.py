@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -33,6 +34,20 @@ def equal(one, other):
         found = other.arrays[name]
         assert found.dtype == np.asarray(array).dtype
         np.testing.assert_array_equal(found, array)
+
+
+def test_reading_needs_the_memory_of_the_arrays_and_little_more(tmp_path):
+    arrays = {f"array{number}": np.full(250_000, number, "float32") for number in range(10)}
+    write(tmp_path / "one.ckpt", State(arrays, FACTS))
+    tracemalloc.start()
+    try:
+        found = read(tmp_path / "one.ckpt")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    equal(found, State(arrays, FACTS))
+    assert peak < 1.2 * (tmp_path / "one.ckpt").stat().st_size
+
 
 
 @pytest.fixture
