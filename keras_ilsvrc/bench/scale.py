@@ -19,6 +19,7 @@ from keras_ilsvrc.files import CACHE
 CLASSES = 1000
 JPEGS = 300  # different images, to which all other files are hard links
 SIDE = 40  # height and width of the images, in pixels
+MEASURED = 20_000  # images whose statistics are measured
 TESTED = 50_000  # test images, as many as ILSVRC has for validation
 ARRAYS, VALUES = 24, 4_000_000  # arrays of the checkpoint, and float32 values in each
 # AlexNet's ops, with measured instead of printed components of the colours.
@@ -65,8 +66,8 @@ def measure(files: int, progress: Progress = lambda what, share: None) -> list[C
             ("reading the folders", "walk", root),
             ("first start", "start", root),
             ("later start", "start", root),
-            ("statistics of two ops, first start", "statistics", root),
-            ("statistics of two ops, later start", "statistics", root),
+            (f"statistics of {MEASURED:,} images, first start", "statistics", root),
+            (f"statistics of {MEASURED:,} images, later start", "statistics", root),
             ("reading a checkpoint", "checkpoint", checkpoint),
             (f"evaluating {TESTED:,} images", "answers", root),
         )
@@ -125,7 +126,7 @@ def _statistics(root: str) -> None:
     from keras_ilsvrc.data.sources import open_source
     from keras_ilsvrc.data.statistics import measure_statistics
 
-    measure_statistics(open_source(f"folder:{root}").split("train"), ROWS)
+    measure_statistics(open_source(f"folder:{root}").split("train")[:MEASURED], ROWS)
 
 
 def _checkpoint(path: str) -> float:

@@ -49,7 +49,6 @@ def test_reading_needs_the_memory_of_the_arrays_and_little_more(tmp_path):
     assert peak < 1.2 * (tmp_path / "one.ckpt").stat().st_size
 
 
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "step-000000003.ckpt"
