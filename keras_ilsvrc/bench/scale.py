@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,10 +124,13 @@ def _start(root: str) -> None:
 
 
 def _statistics(root: str) -> None:
-    from keras_ilsvrc.data.sources import open_source
+    from keras_ilsvrc.data.split import Split
     from keras_ilsvrc.data.statistics import measure_statistics
+    from keras_ilsvrc.data.stores import Files
 
-    measure_statistics(open_source(f"folder:{root}").split("train")[:MEASURED], ROWS)
+    paths = (f"{folder}/{name}" for folder, _, names in os.walk(root) for name in names)
+    files = Files(islice(paths, MEASURED))
+    measure_statistics(Split(np.zeros(len(files.paths), "int32"), store=files), ROWS)
 
 
 def _checkpoint(path: str) -> float:
