@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_ilsvrc.data import kept
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Store
 from keras_ilsvrc.errors import InputError
 
 TOGETHER = 1024  # images that are hashed at a time
@@ -53,15 +55,15 @@ def fingerprint(split: Split) -> Fingerprint:
     Raises:
         InputError: If a file cannot be read.
     """
-    start = len(_common_folder(split))
+    rows, labels, store = split.rows.tolist(), split.labels.tolist(), split.store
+    start = len(_common_folder(map(store.name, rows)))
     digest, stamp = hashlib.sha256(), hashlib.sha256()
-    rows, labels = split.rows.tolist(), split.labels.tolist()
-    for first in range(0, len(split), TOGETHER):
-        some = range(first, min(first + TOGETHER, len(split)))
-        versions = [_version(split, index, rows[index]) for index in some]
+    for first in range(0, len(rows), TOGETHER):
+        some = rows[first : first + TOGETHER]
+        versions = [_version(store, row) for row in some]
         lines = (
-            f"{split.name(index)[start:]}\0{size}\0{labels[index]}\n"
-            for index, (size, _) in zip(some, versions)
+            f"{store.name(row)[start:]}\0{size}\0{label}\n"
+            for row, (size, _), label in zip(some, versions, labels[first : first + TOGETHER])
         )
         digest.update("".join(lines).encode("utf-8", "surrogateescape"))
         stamp.update("".join(f"{version}\n" for _, version in versions).encode())
@@ -88,19 +90,19 @@ def kept_for(split: Split, kind: str, how: Any = None) -> kept.Kept | None:
     return kept.Kept(kind, place, found.stamp)
 
 
-def _common_folder(split: Split) -> str:
-    """Return the deepest folder that contains all images of a split, as a path."""
-    if not len(split):
-        return ""
-    names = (split.name(index) for index in range(len(split)))
-    least = most = next(names)
+def _common_folder(names: Iterator[str]) -> str:
+    """Return the deepest folder that contains all files, as a path; "" if there are none."""
+    least = most = next(names, "")
     for name in names:
-        least, most = min(least, name), max(most, name)
+        if name < least:
+            least = name
+        elif name > most:
+            most = name
     return os.path.commonpath([os.path.dirname(least), os.path.dirname(most)])
 
 
-def _version(split: Split, index: int, row: int) -> tuple[int, int]:
+def _version(store: Store, row: int) -> tuple[int, int]:
     try:
-        return split.store.version(row)
+        return store.version(row)
     except OSError as error:
-        raise InputError(f"{split.name(index)}: cannot be read: {error.strerror}") from error
+        raise InputError(f"{store.name(row)}: cannot be read: {error.strerror}") from error

@@ -182,6 +182,9 @@ def _contents(base: Path, home: str, on_fault: OnFault) -> tuple[list[File], lis
     folders: list[str] = []
     entries, hidden = _entries(base)
     for entry in entries:
+        if entry.is_file(follow_symlinks=False):
+            files.append(_file(entry))
+            continue
         kind = _kind(entry)
         if entry.is_symlink() and _outside(entry.path, home, on_fault):
             continue
