@@ -1,13 +1,15 @@
-"""Helpers for files: atomic writes, reads of limited size, SHA-256 digests and locks."""
+"""Helpers for files: atomic writes, sealed files, limited reads, SHA-256 digests and locks."""
 
 import contextlib
 import hashlib
+import io
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -16,6 +18,19 @@ from keras_ilsvrc.errors import InputError
 PART = ".part-"  # prefix of the names of incomplete files
 SMALL = 1_000_000  # maximum size in bytes of files written by hand, for example recipes
 LARGE = 100_000_000  # maximum size in bytes of files with results and statistics
+SEAL = 64  # number of hexadecimal digits of the SHA-256 at the start of a sealed file
+CACHE = "KERAS_ILSVRC_CACHE"  # environment variable: path of the cache folder
+
+
+class Damaged(InputError):
+    """Error for a damaged sealed file, whose content does not match its SHA-256."""
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloaded files, and of what is kept about data sets."""
+    import pooch
+
+    return Path(os.environ.get(CACHE) or pooch.os_cache("keras_ilsvrc"))
 
 
 @contextlib.contextmanager
@@ -86,6 +101,57 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def write_sealed(path: Path, write: Callable[[Any], object]) -> None:
+    """Write a sealed file: the SHA-256 of its content, a line break, and the content.
+
+    Args:
+        path: Path of the file.
+        write: Function that writes the content to a file in which it cannot seek.
+
+    Raises:
+        OSError: If the file cannot be written; no partial file is left.
+    """
+    with whole(path) as part, open(part, "wb") as file:
+        file.write(b"0" * SEAL + b"\n")
+        hashed = Hashed(file)
+        write(hashed)
+        file.seek(0)
+        file.write(hashed.hash.hexdigest().encode())
+
+
+@contextlib.contextmanager
+def open_sealed(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that `write_sealed` wrote, at the start of its content, for a `with` block.
+
+    Raises:
+        Damaged: If the content does not match its SHA-256.
+    """
+    with open(path, "rb") as file:
+        seal = file.read(SEAL + 1)
+        if seal != f"{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode():
+            size = f"{file.seek(0, io.SEEK_END):,}"
+            raise Damaged(f"{path}: damaged: its {size} bytes do not match their SHA-256")
+        file.seek(SEAL + 1)
+        yield file
+
+
+class Hashed(io.RawIOBase):
+    """Write-only file that computes the SHA-256 of its content as it is written."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.hash = file, hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> int:
+        self.hash.update(data)
+        return self.file.write(data)
 
 
 def lock(path: Path) -> FileLock:

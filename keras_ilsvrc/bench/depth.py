@@ -1,16 +1,14 @@
 """Benchmark of depth: the first training step of nets of different depths, in new processes."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from keras_ilsvrc.bench.processes import in_process, peak
 from keras_ilsvrc.bench.timing import Progress
-from keras_ilsvrc.bench.weights import peak_memory
-from keras_ilsvrc.errors import InputError
 
 STEPS = 3  # number of steps after the first whose shortest time is reported
 
@@ -54,12 +52,7 @@ def measure(
     found = []
     for number, net in enumerate(nets):
         progress(f"training {net}", number / len(nets))
-        words = [sys.executable, "-m", __name__, net, str(batch)]
-        done = subprocess.run(words, capture_output=True, text=True)
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["the process was killed"]
-            raise InputError(f"{net} with batch {batch}: {lines[-1]}; try a smaller --batch")
-        found.append(Start(**json.loads(done.stdout.splitlines()[-1])))
+        found.append(Start(**in_process(__name__, net, str(batch))))
     return found
 
 
@@ -81,7 +74,7 @@ def first_steps(net: str, batch: int) -> Start:
         disable_slow_cpu_options(model)
         return Update(model, SGD(1e-4, 0.9, 1e-4), CrossEntropy(), batch, 0)
 
-    before = peak_memory()
+    before = peak()
     update, built = _timed(make)
     images = tf.random.stateless_normal((batch, *update.model.input_shape[1:]), seed=(0, 0))
     data = tf.data.Dataset.from_tensors((images, tf.zeros(batch, "int32"))).repeat()
@@ -90,7 +83,7 @@ def first_steps(net: str, batch: int) -> Start:
     times = [_timed(lambda: update.take(iterator, 0, 1))[1] for _ in range(STEPS + 1)]
     graph = step.graph.as_graph_def()
     nodes = len(graph.node) + sum(len(x.node_def) for x in graph.library.function)
-    memory = (peak_memory() - before) / 1e6
+    memory = (peak() - before) / 1e6
     return Start(net, built, traced, times[0], min(times[1:]), nodes, memory)
 
 

@@ -86,7 +86,7 @@ def measure(
     with tempfile.TemporaryDirectory() as directory:
         progress("making images", 0)
         paths = make_files(Path(directory))
-        split = Split(np.zeros(len(paths), "int32"), store=Files(np.array(paths)))
+        split = Split(np.zeros(len(paths), "int32"), store=Files(paths))
         mean = measure_statistics(split, MEAN)
         functions = {DECODING: _consumed(_decoding(paths))}
         for name, rows in AUGMENTATIONS.items():

@@ -1,8 +1,6 @@
 """Benchmark of loading weight files: time and peak memory, measured in a new process per file."""
 
 import json
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -10,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from keras_ilsvrc.bench.processes import in_process, peak
 from keras_ilsvrc.bench.timing import Progress
-from keras_ilsvrc.errors import InputError
-
-UNIT = 1 if sys.platform == "darwin" else 1024  # bytes per unit of `ru_maxrss`, the peak memory
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ def measure(
     for number in range(rounds):
         for name in names:
             progress(f"building {net} with {name or 'no weights'}", number / rounds)
-            found[name].append(_in_process(net, name))
+            found[name].append(in_process(__name__, net, *([name] if name else [])))
     costs = []
     for name, rows in found.items():
         read, build, processor, peak, limit = map(median, zip(*rows, strict=True))
@@ -62,16 +58,6 @@ def measure(
         ratio = median(row[1] / (row[0] + plain[1]) for row, plain in pairs)
         costs.append(Cost(name, read, build, processor, ratio, peak / 1e6, limit / 1e6))
     return costs
-
-
-def _in_process(net: str, file: str | None) -> list[float]:
-    """Run `_once` in a new process, and return its measurements."""
-    words = [sys.executable, "-m", __name__, net, *([file] if file else [])]
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode:
-        raise InputError((done.stderr.strip().splitlines() or ["the process ended"])[-1])
-    found: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def _once(net: str, file: str | None = None) -> list[float]:
@@ -85,7 +71,7 @@ def _once(net: str, file: str | None = None) -> list[float]:
 
     from keras_ilsvrc.nets.build import build
 
-    before, start = peak_memory(), time.perf_counter()
+    before, start = peak(), time.perf_counter()
     if file:
         with open(file, "rb") as opened:
             while opened.read(2**20):
@@ -94,12 +80,7 @@ def _once(net: str, file: str | None = None) -> list[float]:
     model = build(net, weights=file)
     end, processor = time.perf_counter(), time.process_time() - processor
     limit = 4 * model.count_params() + (1.2 * Path(file).stat().st_size if file else 0)
-    return [middle - start, end - middle, processor, peak_memory() - before, limit]
-
-
-def peak_memory() -> int:
-    """Return the peak memory of this process in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+    return [middle - start, end - middle, processor, peak() - before, limit]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -91,11 +92,15 @@ def _add(
         if not split:
             return f"the split is {row['split']!r}; {nearest(row['split'], SPLIT_NAMES)}"
     image = os.path.join(path.parent, row["file"])
-    if not os.path.isfile(image):
+    try:
+        stats = os.stat(image)
+    except (OSError, ValueError):  # ValueError: a zero character in the path
+        return f"no such file: {image}"
+    if not stat.S_ISREG(stats.st_mode):
         return f"no such file: {image}"
     # The key is normalised, since `a.jpg` and `./a.jpg` are the same file.
     first = lines.setdefault(os.path.normpath(image), line)
     if first != line:
         return f"{image} is in line {first} already"
-    found.add(image, row["label"], split)
+    found.add([(image, stats.st_size, stats.st_mtime_ns)], row["label"], split)
     return None

@@ -1,13 +1,19 @@
 """Fingerprints of image sets (splits), to compare two sets without decoding the images."""
 
 import hashlib
+import json
 import os
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_ilsvrc.data import kept
 from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import Store
 from keras_ilsvrc.errors import InputError
+
+TOGETHER = 1024  # images that are hashed at a time
 
 
 class Fingerprint(NamedTuple):
@@ -49,18 +55,54 @@ def fingerprint(split: Split) -> Fingerprint:
     Raises:
         InputError: If a file cannot be read.
     """
-    names = [split.name(index) for index in range(len(split))]
-    ends = [os.path.dirname(x) for x in (min(names), max(names))] if names else [""]
-    start = len(os.path.commonpath(ends))
+    rows, labels, store = split.rows.tolist(), split.labels.tolist(), split.store
+    start = len(_common_folder(map(store.name, rows)))
     digest, stamp = hashlib.sha256(), hashlib.sha256()
-    for name, row, label in zip(names, split.rows.tolist(), split.labels.tolist()):
-        try:
-            size, version = split.store.version(row)
-        except OSError as error:
-            raise InputError(f"{name}: cannot be read: {error.strerror}") from error
-        line = f"{name[start:]}\0{size}\0{label}\n"
-        digest.update(line.encode("utf-8", "surrogateescape"))
-        stamp.update(f"{version}\n".encode())
+    for first in range(0, len(rows), TOGETHER):
+        some = rows[first : first + TOGETHER]
+        versions = [_version(store, row) for row in some]
+        lines = (
+            f"{store.name(row)[start:]}\0{size}\0{label}\n"
+            for row, (size, _), label in zip(some, versions, labels[first : first + TOGETHER])
+        )
+        digest.update("".join(lines).encode("utf-8", "surrogateescape"))
+        stamp.update("".join(f"{version}\n" for _, version in versions).encode())
     if split.pixels is not None:
         stamp.update(np.ascontiguousarray(split.pixels).data)
     return Fingerprint(len(split), digest.hexdigest(), stamp.hexdigest())
+
+
+def kept_for(split: Split, kind: str, how: Any = None) -> kept.Kept | None:
+    """Return the file in the cache folder that keeps what was measured on a split's images.
+
+    Args:
+        split: The images.
+        kind: What the file contains, in one word.
+        how: How it is measured, as JSON types.
+
+    Returns:
+        The file. None if the images are in memory, or so few that nothing is kept.
+    """
+    if split.pixels is not None or len(split) < kept.LEAST:
+        return None
+    found = fingerprint(split)
+    place = json.dumps([found.digest, split.channels, how], default=dict)
+    return kept.Kept(kind, place, found.stamp)
+
+
+def _common_folder(names: Iterator[str]) -> str:
+    """Return the deepest folder that contains all files, as a path; "" if there are none."""
+    least = most = next(names, "")
+    for name in names:
+        if name < least:
+            least = name
+        elif name > most:
+            most = name
+    return os.path.commonpath([os.path.dirname(least), os.path.dirname(most)])
+
+
+def _version(store: Store, row: int) -> tuple[int, int]:
+    try:
+        return store.version(row)
+    except OSError as error:
+        raise InputError(f"{store.name(row)}: cannot be read: {error.strerror}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.listing import ALL, SPLIT_NAMES, SPLITS, Listing
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
+from keras_ilsvrc.data.texts import File, FileTable
 from keras_ilsvrc.errors import InputError, nearest, reason
 
 # Folders of thumbnails or metadata that operating systems add; ignored, as hidden folders are.
@@ -83,7 +84,7 @@ def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
 
 def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) -> None:
     """Add all files in the class folders of a split to a listing. `base` is the split's folder."""
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, FileTable] = {}
     for place, files, fault, hidden in walk(base, home, on_fault):
         found.hidden += hidden
         if place == base:
@@ -91,19 +92,18 @@ def _list(base: Path, split: str, found: Listing, home: str, on_fault: OnFault) 
             continue
         kind = place.relative_to(base).as_posix()
         if files:
-            kinds[kind] = files
+            kinds[kind] = FileTable(files)
         elif fault:
             on_fault(Fault(str(place), None, fault))
             if split in ("train", ALL):
                 found.empty.add(kind)
     for kind in sorted(kinds):
-        for path in kinds[kind]:
-            found.add(path, kind, split)
+        found.add(kinds.pop(kind), kind, split)
 
 
 def walk(
     base: Path, home: str, on_fault: OnFault, above: tuple[str, ...] = ()
-) -> Iterator[tuple[Path, list[str], str, int]]:
+) -> Iterator[tuple[Path, list[File], str, int]]:
     """Yield (folder, files, fault or "", number of hidden entries) for each folder of a tree.
 
     Args:
@@ -176,17 +176,22 @@ def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[st
     return names
 
 
-def _contents(base: Path, home: str, on_fault: OnFault) -> tuple[list[str], list[str], int]:
-    """Return the paths of the files and folders in a folder, and the number of hidden ones."""
-    files: list[str] = []
+def _contents(base: Path, home: str, on_fault: OnFault) -> tuple[list[File], list[str], int]:
+    """Return the files and the paths of folders in a folder, and the number of hidden ones."""
+    files: list[File] = []
     folders: list[str] = []
     entries, hidden = _entries(base)
     for entry in entries:
+        if entry.is_file(follow_symlinks=False):
+            files.append(_file(entry))
+            continue
         kind = _kind(entry)
         if entry.is_symlink() and _outside(entry.path, home, on_fault):
             continue
-        if kind in (stat.S_IFREG, stat.S_IFDIR):
-            (files if kind == stat.S_IFREG else folders).append(entry.path)
+        if kind == stat.S_IFREG:
+            files.append(_file(entry))
+        elif kind == stat.S_IFDIR:
+            folders.append(entry.path)
         else:
             on_fault(Fault(entry.path, None, f"{KINDS.get(kind, str(kind))}, not an image"))
     return files, folders, hidden
@@ -198,6 +203,14 @@ def _entries(base: Path) -> tuple[list[os.DirEntry[str]], int]:
         entries = sorted(found, key=lambda x: x.name)
     shown = [x for x in entries if not x.name.startswith(".") and x.name not in FOREIGN_FOLDERS]
     return shown, len(entries) - len(shown)
+
+
+def _file(entry: os.DirEntry[str]) -> File:
+    try:
+        found = os.stat(entry.path)
+    except OSError:  # reported when its header is read
+        return entry.path, -1, 0
+    return entry.path, found.st_size, found.st_mtime_ns
 
 
 def _kind(entry: os.DirEntry[str]) -> int | str:

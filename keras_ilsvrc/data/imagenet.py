@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_ilsvrc.data import kept
 from keras_ilsvrc.data.devkit import NAME as DEVKIT
 from keras_ilsvrc.data.devkit import Devkit, read_devkit
 from keras_ilsvrc.data.folder import check_folder, class_folders, walk
@@ -15,6 +16,7 @@ from keras_ilsvrc.data.source import OnFault, Source, refuse
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files, Members, Store
 from keras_ilsvrc.data.tars import Member, members
+from keras_ilsvrc.data.texts import File, FileTable, Texts
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.terminal.bars import in_threads
 
@@ -104,33 +106,52 @@ def _listed(
     base: Path, classes: Sequence[str], root: Path, channels: int, on_fault: OnFault
 ) -> Split:
     """Return the images in class folders as a split, without opening any image."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, FileTable] = {}
     for place, files, fault, _ in walk(base, os.path.realpath(root), on_fault):
         name = place.relative_to(base).as_posix()
         if fault or "/" in name:
             on_fault(Fault(str(place), None, fault or "a directory, not an image"))
         else:
-            found[name] = files
-    paths = [found.get(name, []) for name in classes]
-    labels = np.repeat(np.arange(len(classes), dtype="int32"), list(map(len, paths)))
-    return Split(labels, None, Files(np.array(list(chain(*paths)), object)), channels)
+            found[name] = FileTable(files)
+    each = [found.pop(name, FileTable()) for name in classes]
+    labels = np.repeat(np.arange(len(classes), dtype="int32"), list(map(len, each)))
+    return Split(labels, None, _files(chain(*each)), channels)
+
+
+def _files(found: Iterable[File]) -> Files:
+    table = FileTable(found)
+    return Files(table.paths, table.stats)
 
 
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
-    """Read a split from a tar that contains one inner tar per class, in the order of the labels."""
+    """Read a split from a tar that contains one inner tar per class, in the order of the labels.
 
-    def inside(tar: Member) -> list[Member]:
+    The positions of many images are kept for the next start.
+    """
+    found = os.stat(path)
+    index = kept.Kept(
+        "members", os.path.abspath(path), f"{found.st_size} {found.st_mtime_ns} {tars}"
+    )
+    held = index.load() or _members_in(path, tars)
+    if len(held["places"]) >= kept.LEAST and not index.loaded:
+        index.save(**held)
+    labels = np.repeat(np.arange(len(tars), dtype="int32"), held["counts"])
+    names = Texts.of_arrays(held["names"], held["ends"])
+    return Split(labels, None, Members(str(path), names, held["places"]), channels)
+
+
+def _members_in(path: Path, tars: Sequence[Member]) -> dict[str, np.ndarray]:
+    """Return the names and places of the images in the inner tars, and the number in each."""
+
+    def inside(tar: Member) -> FileTable:
         found = members(path, tar.offset, tar.offset + tar.size)
-        return sorted(one._replace(name=f"{tar.name}!{one.name}") for one in found)
+        return FileTable(sorted((f"{tar.name}!{one.name}", *one[1:]) for one in found))
 
-    found = list(in_threads(inside, tars, f"reading {path.name}"))
-    labels = np.repeat(np.arange(len(tars), dtype="int32"), [len(part) for part in found])
-    return Split(labels, None, _store(path, [one for part in found for one in part]), channels)
-
-
-def _store(path: Path, found: Sequence[Member]) -> Members:
-    places = np.array([one[1:] for one in found], "int64").reshape(-1, 2)
-    return Members(str(path), np.array([one.name for one in found], object), places)
+    each = list(in_threads(inside, tars, f"reading {path.name}", 1))
+    whole = FileTable(chain(*each))
+    names, ends = whole.paths.arrays()
+    counts = np.array(list(map(len, each)))
+    return {"names": names, "ends": ends, "places": whole.stats, "counts": counts}
 
 
 def _validation(
@@ -142,13 +163,13 @@ def _validation(
         return _listed(base, classes, root, channels, on_fault)
     if base.is_dir():
         found = walk(base, os.path.realpath(root), on_fault)
-        paths = [path for _, files, *_ in found for path in files]
-        store: Store = Files(np.array(paths, object))
-        count = len(paths)
+        held = _files(file for _, files, *_ in found for file in files)
+        store: Store = held
+        count = len(held.paths)
     else:
         base = _file(root, VALIDATION, "val")
-        tars = sorted(members(base))
-        store, count = _store(base, tars), len(tars)
+        table = FileTable(sorted(members(base)))
+        store, count = Members(str(base), table.paths, table.stats), len(table)
     if devkit is None:
         raise InputError(f"{root}: no labels for {base.name}; put {DEVKIT}.tar.gz into this folder")
     if len(devkit.truth) != count:

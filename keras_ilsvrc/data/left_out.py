@@ -1,9 +1,11 @@
 """List of training images that cannot be decoded, and of the images used instead."""
 
+import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from keras_ilsvrc.data.fingerprint import kept_for
 from keras_ilsvrc.data.headers import Fault, own_limit
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.split import Split, examined
@@ -59,8 +61,19 @@ class LeftOut:
         return f"left out ({len(self.listed())} of at most {self.limit}): {found[0]}{more}"
 
     def scan(self) -> Split:
-        """Decode all images, and return the split without the images that cannot be decoded."""
-        self._examine(range(len(self.split)))
+        """Decode all images, and return the split without the images that cannot be decoded.
+
+        The faults of many images are kept for the next start.
+        """
+        file = kept_for(self.split, "faults")
+        held = file.load() if file else {}
+        if held:
+            self.set_state(json.loads(held["state"].tobytes()))
+            self._check_limit()
+        else:
+            self._examine(range(len(self.split)))
+            if file:
+                file.save(state=np.frombuffer(json.dumps(self.get_state()).encode(), "uint8"))
         return self.split[self._good()] if self.faults else self.split
 
     def stand_ins(self) -> np.ndarray | None:

@@ -2,28 +2,20 @@
 
 import hashlib
 import os
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_ilsvrc.data.headers import (
-    ENDINGS,
-    BadImage,
-    Fault,
-    Header,
-    NotAnImage,
-    own_limit,
-    read_header,
-)
+from keras_ilsvrc.data.index import FOREIGN, IMAGE, SEVERAL, TURNED, header_bits
 from keras_ilsvrc.data.source import OnFault, Shares, Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
-from keras_ilsvrc.errors import InputError, reason
-from keras_ilsvrc.terminal.bars import in_threads
+from keras_ilsvrc.data.texts import File, FileTable
+from keras_ilsvrc.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 # {accepted name: split}, for names of folders and for values of a CSV's column `split`.
@@ -52,14 +44,14 @@ WORDS = {
 
 @dataclass
 class Listing:
-    """Image files of a source with their classes and splits, in lists of the same order.
+    """Image files of a source with their classes and splits, in compact lists of the same order.
 
     Attributes:
         name: Name of the source.
         root: Folder to which names are relative.
-        paths: Path of each file.
-        classes: Class of each file.
-        splits: Split of each file: train, validation, test or `ALL`.
+        files: The files.
+        kinds: Number in `named` of the class and the split of each file.
+        named: {(class, split): number}; a split is train, validation, test or `ALL`.
         empty: Classes whose folder is empty or cannot be read; they are classes nevertheless.
         hidden: Number of hidden files.
         loose: Number of files outside all class folders.
@@ -68,18 +60,19 @@ class Listing:
 
     name: str
     root: str
-    paths: list[str] = field(default_factory=list)
-    classes: list[str] = field(default_factory=list)
-    splits: list[str] = field(default_factory=list)
+    files: FileTable = field(default_factory=FileTable)
+    kinds: "array[int]" = field(default_factory=lambda: array("i"))
+    named: dict[tuple[str, str], int] = field(default_factory=dict)
     empty: set[str] = field(default_factory=set)
     hidden: int = 0
     loose: int = 0
     notes: list[str] = field(default_factory=list)
 
-    def add(self, path: str, kind: str, split: str) -> None:
-        self.paths.append(path)
-        self.classes.append(kind)
-        self.splits.append(split)
+    def add(self, files: Iterable[File], kind: str, split: str) -> None:
+        """Append files of one class and split."""
+        number = self.named.setdefault((kind, split), len(self.named))
+        self.files.extend(files)
+        self.kinds.extend([number] * (len(self.files) - len(self.kinds)))
 
     @property
     def words(self) -> Words:
@@ -103,68 +96,60 @@ class Listing:
             InputError: If there are no images, if a class has no training images, or if a class
                 has too few images to split.
         """
-        good, foreign = self._read_headers(on_fault)
-        named = sorted({*self.splits})  # including splits whose images are all bad
-        kinds = zip(self.classes, self.splits, foreign)
-        trained = {kind for kind, split, other in kinds if not other and split in ("train", ALL)}
-        classes = sorted(trained | self.empty)
-        if not any(good):
+        paths, stats = self.files.paths, self.files.stats
+        bits = header_bits(self.name, paths, stats, on_fault)
+        self._note_headers(bits)
+        pairs, kinds = list(self.named), np.asarray(self.kinds)
+        trained = {pairs[x] for x in np.unique(kinds[bits != FOREIGN]).tolist()}
+        classes = sorted({kind for kind, split in trained if split in ("train", ALL)} | self.empty)
+        good = np.flatnonzero(bits & IMAGE)
+        if not len(good):
             loose = f", but {self.loose:,} files outside" if self.loose else ""
             raise InputError(f"{self.where}: {self.words.none.format(loose=loose)}")
-        self._keep(good)
+        if len(good) < len(kinds):
+            paths, stats, kinds = paths.take(good), stats[good], kinds[good]
         label = {kind: number for number, kind in enumerate(classes)}
-        for path, kind, split in zip(self.paths, self.classes, self.splits):
-            if kind not in label:
-                raise InputError(
-                    f"{self.where}: the class {kind!r} is in {split}, but not in train: {path}; "
-                    "add images of it to train, or remove this class"
-                )
-        labels = np.array([label[kind] for kind in self.classes], "int32")
-        whole = Split(labels, None, Files(np.array(self.paths, object)), channels)
-        where = np.array(self.splits)
-        parts = {name: np.flatnonzero(where == name) for name in named}
-        parts = self._completed(parts, labels, classes, shares)
+        numbers = np.array([label.get(kind, -1) for kind, _ in pairs], "int32")
+        labels = numbers[kinds]
+        for row in np.flatnonzero(labels < 0)[:1].tolist():
+            kind, split = pairs[kinds[row]]
+            raise InputError(
+                f"{self.where}: the class {kind!r} is in {split}, but not in train: "
+                f"{paths[row]}; add images of it to train, or remove this class"
+            )
+        whole = Split(labels, None, Files(paths, stats), channels)
+        parts = {
+            # including splits whose images are all bad
+            name: np.flatnonzero(np.array([split == name for _, split in pairs])[kinds])
+            for name in sorted({split for _, split in pairs})
+        }
+        parts = self._completed(parts, whole, classes, shares)
         splits = {name: whole[parts[name]] for name in SPLITS}
         if parts["test"] is parts["validation"]:
             splits["test"] = splits["validation"]
         self._note_absent(splits, classes)
         return Source(self.name, splits, tuple(classes), tuple(self.notes))
 
-    def _keep(self, good: Sequence[bool]) -> None:
-        for column in (self.paths, self.classes, self.splits):
-            column[:] = compress(column, good)
-
-    def _read_headers(self, on_fault: OnFault) -> tuple[list[bool], list[bool]]:
-        """Return two lists of flags: whether each file is used, and whether it is ignored."""
-        good, foreign = [], []
-        turned = several = 0
-        others: Counter[str] = Counter()
-        with own_limit():
-            found = in_threads(_header, self.paths, "reading headers")
-            for path, header in zip(self.paths, found):
-                good.append(isinstance(header, Header))
-                foreign.append(header is None)
-                if header is None:
-                    others[os.path.splitext(path)[1].lower() or "without extension"] += 1
-                elif isinstance(header, Fault):
-                    on_fault(header)
-                else:
-                    turned += header.turned
-                    several += header.several
+    def _note_headers(self, bits: np.ndarray) -> None:
+        """Add notes on ignored files, and on images that are turned or have several frames."""
+        foreign = self.files.paths.take(np.flatnonzero(bits == FOREIGN))
+        others = Counter(
+            os.path.splitext(path)[1].lower() or "without extension" for path in foreign
+        )
         others.update({"hidden": self.hidden, "in no class folder": self.loose})
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(6) if count)
+        turned, several = (int(np.count_nonzero(bits & one)) for one in (TURNED, SEVERAL))
         counts = {
             f"ignored files that are not images of a class: {kinds}": others.total(),
             f"images turned upright, as their EXIF data asks: {turned:,}": turned,
             f"files of which only the first frame or page is used: {several:,}": several,
         }
         self.notes += [f"{self.name}: {text}" for text, count in counts.items() if count]
-        return good, foreign
 
     def _completed(
         self,
         parts: dict[str, np.ndarray],
-        labels: np.ndarray,
+        images: Split,
         classes: Sequence[str],
         shares: Shares,
     ) -> dict[str, np.ndarray]:
@@ -182,16 +167,15 @@ class Listing:
         if not new:
             return {"train": train, **parts}
         if whole is not None:
-            self._check_sizes(labels, classes, new)
+            self._check_sizes(images.labels, classes, new)
         else:
             names = " and ".join(f"{share:.0%} {name}" for name, share in new.items() if share)
             self.notes += [f"{self.name}: {names} split off from train"] if names else []
-        keys = [f"{shares.seed}\0{os.path.relpath(self.paths[x], self.root)}" for x in train]
-        digests = [hashlib.sha256(os.fsencode(key)).digest() for key in keys]
         made: dict[str, list[np.ndarray]] = {name: [train[:0]] for name in ("train", *new)}
-        order = np.array(sorted(range(len(train)), key=digests.__getitem__), int)
-        for label in range(len(classes)):
-            rest = train[order[labels[train[order]] == label]]
+        order = train[_shuffled(images[train], self.root, shares.seed)]
+        order = order[np.argsort(images.labels[order], kind="stable")]
+        ends = np.cumsum(np.bincount(images.labels[order], minlength=len(classes)))
+        for rest in np.split(order, ends[:-1]):
             for name, count in _sizes(len(rest), new).items():
                 made[name].append(rest[:count])
                 rest = rest[count:]
@@ -246,18 +230,18 @@ def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
     return sizes
 
 
-def _header(path: str) -> Header | Fault | None:
-    """Return a file's header or fault; None if neither content nor extension suggest an image."""
-    size = None
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            return read_header(file)
-    except NotAnImage as error:
-        if os.path.splitext(path)[1].lower() not in ENDINGS:
-            return None
-        return Fault(path, size, str(error))
-    except BadImage as error:
-        return Fault(path, size, str(error))
-    except OSError as error:
-        return Fault(path, size, f"cannot be read: {reason(error)}")
+def _shuffled(split: Split, root: str, seed: int) -> np.ndarray:
+    """Return indices in an order that depends only on a seed and the names of the files."""
+    digests = bytearray()
+    for index in range(len(split)):
+        key = f"{seed}\0{_relative(split.name(index), root)}"
+        digests += hashlib.sha256(os.fsencode(key)).digest()
+    return np.lexsort(np.frombuffer(digests, ">u8").reshape(-1, 4).T[::-1])
+
+
+def _relative(path: str, root: str) -> str:
+    """Return `os.path.relpath(path, root)`, faster if the path begins with the root."""
+    start = f"{root}{os.sep}"
+    parts = path.removeprefix(start).split(os.sep)
+    odd = os.curdir in parts or os.pardir in parts or "" in parts
+    return os.path.relpath(path, root) if odd or not path.startswith(start) else os.sep.join(parts)

@@ -1,12 +1,13 @@
 """Measurement of the training-set statistics that ops need, such as the mean image."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import NO_SEED, image_at, needed
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at, needed
+from keras_ilsvrc.data.fingerprint import kept_for
 from keras_ilsvrc.data.ops import RANDOM
 from keras_ilsvrc.data.pipeline import CORES, made_ahead, naming_the_file
 from keras_ilsvrc.data.split import Split
@@ -14,11 +15,10 @@ from keras_ilsvrc.data.types import Row, Rows, Statistics
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import tracked
 
+MEANS = ("pixel_mean", "channel_mean")
 TOGETHER = 64  # batch size if all images have the same size
 LEAST_DEVIATION = 1e-6
 MAX_ZCA_VALUES = 64 * 64 * 3  # maximum values in an image; the whitening matrix then has 604 MB
-
-
 Sums = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
@@ -26,7 +26,8 @@ class Measure(NamedTuple):
     """Two functions that measure statistics: `sums` runs on each batch, `finish` on the totals.
 
     Attributes:
-        sums: Function that returns sums over a float64 batch (images, height, width, channels).
+        sums: Function that returns sums over a float64 batch (images, height, width, channels):
+            first of the values, then also of their squares or products.
         finish: Function that returns the statistics. Its arguments are the sums over all images,
             each divided by the number of images, and the op that needs the statistics.
         pixelwise: Whether the statistics are per pixel. If so, no earlier op may be random.
@@ -37,6 +38,14 @@ class Measure(NamedTuple):
     pixelwise: bool
 
 
+class Task(NamedTuple):
+    """An op whose statistics are to be measured, and the ops that are applied before."""
+
+    row: Row
+    measure: Measure
+    before: Rows
+
+
 def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     """Measure the statistics of the training images that the ops need.
 
@@ -44,6 +53,9 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     statistics per channel, earlier random ops are skipped, and every image counts equally, whatever
     its size. For statistics per pixel, no earlier op may be random. A slow measurement shows a
     progress bar.
+
+    All ops are measured in one pass over the images, if this is possible. The statistics of many
+    encoded images are kept in the cache folder.
 
     Args:
         split: Training images.
@@ -58,12 +70,36 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
         InputError: If a random op comes before one that needs statistics per pixel, if two ops
             need the same statistic, or if images are too large or differ in size.
     """
-    statistics: dict[str, np.ndarray] = {}
+    tasks = _tasks(rows)
+    if not tasks:
+        return {}
+    file = kept_for(split, "statistics", rows)
+    statistics = file.load() if file else {}
+    if statistics:
+        return statistics
+    while tasks:
+        now = _together(tasks, statistics)
+        tasks = tasks[len(now) :]
+        means = _means(split, now, statistics)
+        for (task, centring), own in zip(now, means):
+            if centring is not None:
+                own = _after(centring.row, statistics, means[0][0], own)
+            found = task.measure.finish(*own, task.row)
+            statistics |= {name: np.asarray(value, "float32") for name, value in found.items()}
+    if file:
+        file.save(**statistics)
+    return statistics
+
+
+def _tasks(rows: Rows) -> list[Task]:
+    """Return the ops that need statistics, in order."""
+    tasks: list[Task] = []
+    known: set[str] = set()
     for number, row in enumerate(rows):
         names = needed(row)
         if not names:
             continue
-        twice = [name for name in names if name in statistics]
+        twice = [name for name in names if name in known]
         if twice:
             raise InputError(
                 f"{row['op']} needs the {twice[0]}, which an earlier op already uses; remove one "
@@ -74,42 +110,105 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
         if random and measure.pixelwise:
             raise InputError(f"{row['op']} comes after {random[0]}, which is random; swap the ops")
         before = [other for other in rows[:number] if other["op"] not in RANDOM]
-        means = _means(split, before, statistics, measure.sums, row["op"])
-        found = measure.finish(*means, row)
-        statistics |= {name: np.asarray(value, "float32") for name, value in found.items()}
-    return statistics
+        tasks.append(Task(row, measure, before))
+        known |= {*names}
+    return tasks
+
+
+def _together(tasks: Sequence[Task], statistics: Statistics) -> list[tuple[Task, Task | None]]:
+    """Return the first tasks, as many as one pass over the images can measure.
+
+    If the statistics of an earlier op are still unknown, this is possible only directly after the
+    first op, and only if that op subtracts a mean. Then the second item of the pair is its task.
+    """
+    found: list[tuple[Task, Task | None]] = []
+    for task in tasks:
+        unknown = [row for row in task.before if not {*needed(row)} <= statistics.keys()]
+        if not unknown:
+            found.append((task, None))
+            continue
+        first = tasks[0]
+        if task.before != [*first.before, first.row] or needed(first.row)[0] not in MEANS:
+            break
+        found.append((task._replace(before=first.before), first))
+    return found
 
 
 def _means(
-    split: Split, rows: Rows, statistics: Statistics, sums: Sums, op: str
-) -> list[np.ndarray]:
-    """Apply the ops, then `sums`, to all images; divide the totals by the number of images."""
+    split: Split, tasks: Sequence[tuple[Task, Task | None]], statistics: Statistics
+) -> list[list[np.ndarray]]:
+    """Return the sums of each task over all images, divided by the number of images.
+
+    The ops before a task begin with those before the task in front of it.
+    """
+    names = " and ".join(task.row["op"] for task, _ in tasks)
+    last = tasks[-1][0].before
 
     @tf.autograph.experimental.do_not_convert
-    def image_before(index: tf.Tensor) -> tf.Tensor:
-        image = image_at(split, index, rows, NO_SEED, statistics)
-        return tf.cast(image, tf.float64)
+    def images_before(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        count = len(tasks[0][0].before)
+        images = [image_at(split, index, last[:count], NO_SEED, statistics)]
+        for task, _ in tasks[1:]:
+            images.append(apply_ops(images[-1], task.before, NO_SEED, statistics, count))
+            count = len(task.before)
+        return tuple(tf.cast(image, tf.float64) for image in images)
 
     @tf.autograph.experimental.do_not_convert
-    def sums_of(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return (tf.shape(images)[0], *sums(images))
+    def sums_of(*images: tf.Tensor) -> tuple[Any, ...]:
+        sums = [tuple(task.measure.sums(own)) for (task, _), own in zip(tasks, images)]
+        return tf.shape(images[0])[0], *sums
 
     count = len(split)
-    images = tf.data.Dataset.range(count).map(image_before, CORES)
-    together = TOGETHER if images.element_spec.shape.is_fully_defined() else 1
+    images = tf.data.Dataset.range(count).map(images_before, CORES)
+    fixed = all(spec.shape.is_fully_defined() for spec in images.element_spec)
+    together = TOGETHER if fixed else 1
     batches = made_ahead(images.batch(together).map(sums_of, CORES))
-    parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"measuring for {op}")
-    totals: list[np.ndarray] = []
+    parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"measuring for {names}")
+    totals: list[list[np.ndarray]] = []
     done = 0
-    with naming_the_file(split, rows, statistics, lambda: range(done, min(done + together, count))):
+    with naming_the_file(split, last, statistics, lambda: range(done, min(done + together, count))):
         for number, *own in parts:
-            totals = totals or [np.zeros_like(part) for part in own]
-            if any(total.shape != part.shape for total, part in zip(totals, own)):
-                raise InputError(f"{op} needs images of one size; resize them first")
-            for total, part in zip(totals, own):
-                total += part
+            totals = totals or [[np.zeros_like(part) for part in sums] for sums in own]
+            for (task, _), total, sums in zip(tasks, totals, own):
+                _add(total, sums, task.row["op"])
             done += int(number)
-    return [total / done for total in totals]
+    return [[part / done for part in total] for total in totals]
+
+
+def _add(totals: Sequence[np.ndarray], sums: Sequence[np.ndarray], op: str) -> None:
+    """Add sums to totals in place."""
+    for total, part in zip(totals, sums):
+        if total.shape != part.shape:
+            raise InputError(f"{op} needs images of one size; resize them first")
+        total += part
+
+
+def _after(
+    row: Row, statistics: Statistics, centre: np.ndarray, means: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Convert moments of images to those after an op that subtracts a mean.
+
+    Args:
+        row: The op.
+        statistics: Statistics that it needs.
+        centre: Mean (channels,) or mean image of the images before the op.
+        means: Mean values before the op, and the mean of their squares or products, if measured.
+    """
+    mean, *second = means
+    shift = statistics[needed(row)[0]].astype("float64")
+    scale = statistics["channel_std"].astype("float64") if row["op"] == "standardise" else 1.0
+    if not second:  # a mean image
+        return [(mean - shift) / scale]
+    if len(mean) == shift.shape[-1]:
+        before, shift = (x.reshape(-1, len(mean)) for x in (centre, shift))
+    else:  # one mean for each value of the images
+        before, shift = mean[None], np.resize(shift, (1, len(mean)))
+    scale = np.resize(scale, len(mean))
+    cross, own = (x.T @ shift / len(shift) for x in (before, shift))
+    squares = np.outer(scale, scale)
+    if second[0].ndim == 1:
+        cross, own, squares = (x.diagonal() for x in (cross, own, squares))
+    return [(mean - shift.mean(0)) / scale, (second[0] - cross - cross.T + own) / squares]
 
 
 def _channel_sums(images: tf.Tensor) -> list[tf.Tensor]:

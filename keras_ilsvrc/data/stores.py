@@ -3,12 +3,14 @@
 import os
 import weakref
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+
+from keras_ilsvrc.data.texts import EACH, Texts
 
 
 def tensor(values: np.ndarray) -> tf.Tensor:
@@ -44,27 +46,42 @@ class Files:
     """Store of images in files, one image per file.
 
     Args:
-        paths: Paths of the files, (images,), of str.
+        paths: Paths of the files.
+        stats: Size in bytes and modification time in nanoseconds of each file, (images, 2), int64,
+            if they are known already.
     """
 
-    def __init__(self, paths: np.ndarray):
-        self.paths = paths
+    def __init__(self, paths: Iterable[str], stats: np.ndarray | None = None):
+        self.paths = paths if isinstance(paths, Texts) else Texts(paths)
+        self.stats = None if stats is None else stats.data  # a memoryview gives a number faster
 
     @cached_property
-    def _paths(self) -> tf.Tensor:
-        return tensor(np.array(list(map(os.fsencode, self.paths)), object))
+    def _tensors(self) -> tuple[tf.Tensor, ...]:
+        """The chunks of paths; the start and the length in bytes of each path in its chunk."""
+        chunks = self.paths.chunks
+        each = (len(path) for chunk in chunks for path in chunk.split(b"\0"))
+        lengths = np.fromiter(each, "int32", len(self.paths))
+        starts = np.zeros((len(chunks), EACH), "int32")
+        rows = np.resize(lengths, starts.shape) + 1
+        np.cumsum(rows[:, :-1], 1, out=starts[:, 1:])
+        return tensor(np.array(chunks, object)), tensor(starts.reshape(-1)), tensor(lengths)
 
     def name(self, row: int) -> str:
-        return str(self.paths[row])
+        return self.paths[row]
 
     def read(self, row: int) -> bytes:
         with open(self.paths[row], "rb") as file:
             return file.read()
 
     def encoded(self, row: tf.Tensor) -> tf.Tensor:
-        return tf.io.read_file(tf.gather(self._paths, row))
+        chunks, starts, lengths = self._tensors
+        chunk = tf.gather(chunks, row // EACH)
+        path = tf.strings.substr(chunk, tf.gather(starts, row), tf.gather(lengths, row))
+        return tf.io.read_file(path)
 
     def version(self, row: int) -> tuple[int, int]:
+        if self.stats is not None:
+            return self.stats[row, 0], self.stats[row, 1]
         found = os.stat(self.paths[row])
         return found.st_size, found.st_mtime_ns
 
@@ -134,12 +151,13 @@ class Members(_ReadByPython):
 
     Args:
         path: Path of the file.
-        names: Names of the members, (images,).
+        names: Names of the members.
         places: Offset and length of each member in bytes, (images, 2), int64.
     """
 
-    def __init__(self, path: str, names: np.ndarray, places: np.ndarray):
-        self.path, self.names, self.places = path, names, places
+    def __init__(self, path: str, names: Iterable[str], places: np.ndarray):
+        self.path, self.places = path, places
+        self.names = names if isinstance(names, Texts) else Texts(names)
         self.descriptor = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self.descriptor)
 

@@ -1,7 +1,9 @@
 """Positions of the files in a tar archive, so that they can be read without unpacking it."""
 
 import os
+import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +11,9 @@ from typing import NamedTuple
 from keras_ilsvrc.errors import InputError
 
 BLOCK = 512
+# Fields of an ordinary header, from byte 100: mode, owner, group, size, time, checksum, type.
+FIELDS = re.compile(rb"(?:[0-7]{7}[\0 ]){3}([0-7]{11})[\0 ][0-7]{11}[\0 ]([0-7]{6})\0 0")
+NO_DEVICE = (bytes(16), b"0000000\0" * 2)  # bytes 329 to 344, followed by an empty prefix
 
 
 class Member(NamedTuple):
@@ -34,6 +39,11 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
         end = os.fstat(file.fileno()).st_size if end is None else end
         while True:
             header = os.pread(file.fileno(), max(0, min(BLOCK, end - start)), start)
+            plain = _ordinary(header)
+            if plain and start + BLOCK + plain[1] <= end:
+                yield Member(plain[0], start + BLOCK, plain[1])
+                start += BLOCK - (-plain[1] // BLOCK) * BLOCK
+                continue
             if len(header) == BLOCK and not any(header):
                 return  # a block of zeros marks the end of an archive
             try:
@@ -53,3 +63,21 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
             if found.isreg():
                 yield Member(found.name, start, found.size)
             start += -(-found.size // BLOCK) * BLOCK
+
+
+def _ordinary(header: bytes) -> tuple[str, int] | None:
+    """Return name and size from the header of an ordinary file, several times as fast as tarfile.
+
+    The result is None if anything is unusual; then tarfile reads the header.
+    """
+    fields = FIELDS.match(header, 100)
+    if not fields or len(header) < BLOCK or not header.isascii():
+        return None
+    # The checksum counts its own eight bytes as spaces. The sum of ASCII bytes is below 65521,
+    # so Adler-32, which sums modulo 65521, gives it exactly.
+    total = zlib.adler32(header, 0) - zlib.adler32(header[148:156], 0) & 0xFFFF
+    devices = header[329:345] in NO_DEVICE and header[345] == 0
+    name, end, _ = header[:100].partition(b"\0")
+    if total + 8 * 32 != int(fields[2], 8) or not (devices and name and end):
+        return None
+    return name.decode(), int(fields[1], 8)

@@ -37,20 +37,26 @@ def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
             such arrays. Only the sum of the arrays is kept in memory, in float64.
 
     Returns:
-        Array (images, classes), float32.
+        Array (images, classes), float32; the member itself if there is only one.
 
     Raises:
         InputError: If there are no members, or their shapes differ.
     """
     total, count = np.zeros(0), 0
     for member in members:
-        if count and member.shape != total.shape:
+        if count == 0:
+            total = member  # converted to float64 only if there is a second member
+        elif member.shape != total.shape:
             raise InputError(
                 f"the ensemble has probabilities of shapes {total.shape} and {member.shape}; use "
                 "nets with the same classes, tested on the same images"
             )
-        total = total + member if count else member.astype("float64")
+        else:
+            total = total.astype("float64", copy=count == 1)
+            total += member
         count += 1
     if not count:
         raise InputError("the ensemble is empty; pass the probabilities of at least one net")
-    return (total / count).astype("float32")
+    if count > 1:
+        total /= count
+    return total.astype("float32", copy=False)

@@ -271,8 +271,7 @@ def _with_one_output(model: keras.Model) -> keras.Model:
 
 
 def _split(paths: Sequence[Path], channels: int) -> Split:
-    files = Files(np.array(list(map(str, paths)), object))
-    return Split(np.zeros(len(paths), "int32"), None, files, channels)
+    return Split(np.zeros(len(paths), "int32"), None, Files(map(str, paths)), channels)
 
 
 def _refuse(line: str) -> None:

@@ -59,8 +59,23 @@ def tracked(items: Iterable[Item], total: int, label: str, shown: bool = True) -
 
 
 def in_threads(
-    function: Callable[[Item], Result], items: Sequence[Item], label: str
+    function: Callable[[Item], Result], items: Sequence[Item], label: str, together: int = 16
 ) -> Iterator[Result]:
-    """Yield a function's result for each item in order, using one thread per core."""
-    with ThreadPool() as pool:
-        yield from tracked(pool.imap(function, items, chunksize=16), len(items), label)
+    """Yield a function's result for each item in order, using one thread per core.
+
+    Args:
+        function: Function of an item.
+        items: List or range of items.
+        label: Label of the progress bar.
+        together: Number of items that a thread gets at a time.
+    """
+
+    def results(first: int) -> list[Result]:
+        return [function(item) for item in items[first : first + together]]
+
+    with ThreadPool() as pool, bar(label) as progress:
+        done = 0
+        for some in pool.imap(results, range(0, len(items), together)):
+            yield from some
+            done += len(some)
+            progress(done, len(items))

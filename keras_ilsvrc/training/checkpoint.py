@@ -1,8 +1,6 @@
 """Checkpoint files, which are written atomically and checked for damage when they are read."""
 
 import contextlib
-import hashlib
-import io
 import json
 import re
 import zipfile
@@ -15,15 +13,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from keras_ilsvrc.errors import InputError, counted
-from keras_ilsvrc.files import PART, whole
+from keras_ilsvrc.files import PART, Damaged, open_sealed, write_sealed
 
 NAME = "step-{:09d}.ckpt"
-DIGEST = 64  # number of hexadecimal digits of the SHA-256 at the start of a checkpoint file
 STATE = "state.json"
-
-
-class Damaged(InputError):
-    """Error for a damaged checkpoint file, whose content does not match its checksum."""
 
 
 class NotFinite(ValueError):
@@ -103,12 +96,7 @@ def write(path: Path, state: State) -> None:
     Raises:
         OSError: If the file cannot be written; no partial file is left.
     """
-    with whole(path) as part, open(part, "wb") as file:
-        file.write(b"0" * DIGEST + b"\n")
-        hashed = _Hashed(file)
-        pack(hashed, state)
-        file.seek(0)
-        file.write(hashed.digest())
+    write_sealed(path, lambda file: pack(file, state))
 
 
 def read(path: Path) -> State:
@@ -119,12 +107,8 @@ def read(path: Path) -> State:
     """
     if not path.is_file():
         raise Damaged(f"{path}: not a regular file")
-    content = path.read_bytes()
-    digest, payload = content[:DIGEST], memoryview(content)[DIGEST + 1 :]
-    expected = hashlib.sha256(payload).hexdigest().encode()
-    if digest != expected or content[DIGEST : DIGEST + 1] != b"\n":
-        raise Damaged(f"{path}: damaged: its {len(content):,} bytes do not match their SHA-256")
-    return unpack(payload)
+    with open_sealed(path) as file:
+        return unpack(file)
 
 
 def pack(file: Any, state: State) -> None:
@@ -136,9 +120,13 @@ def pack(file: Any, state: State) -> None:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
-def unpack(content: bytes | memoryview) -> State:
-    """Read a training state from the bytes of a zip file that `pack` wrote."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+def unpack(file: Any) -> State:
+    """Read a training state from a zip file that `pack` wrote, one array at a time.
+
+    Args:
+        file: Seekable file; other bytes may come before the zip file.
+    """
+    with zipfile.ZipFile(file) as archive:
         facts = json.loads(archive.read(STATE))
         names = [name for name in archive.namelist() if name != STATE]
         arrays = {}
@@ -221,23 +209,3 @@ class Checkpoints:
                 )
             return state, damaged
         return None, damaged
-
-
-class _Hashed(io.RawIOBase):
-    """Write-only file that computes the SHA-256 of its content as it is written."""
-
-    def __init__(self, file: Any):
-        self.file, self.hash = file, hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def write(self, data: Any) -> int:
-        self.hash.update(data)
-        return self.file.write(data)
-
-    def digest(self) -> bytes:
-        return self.hash.hexdigest().encode()

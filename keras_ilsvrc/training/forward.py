@@ -32,6 +32,33 @@ def iterate(strategy: tf.distribute.Strategy, batches: Batches) -> Any:
         return iter(strategy.distribute_datasets_from_function(batches))
 
 
+class _Rows:
+    """Array that grows in place, so that no second copy of the rows is needed at the end.
+
+    Args:
+        first: Tensor like those whose rows will be appended.
+    """
+
+    def __init__(self, first: tf.Tensor):
+        self.values = np.empty((0, *first.shape[1:]), first.dtype.as_numpy_dtype)
+        self.count = 0
+
+    def append(self, rows: np.ndarray) -> None:
+        end = self.count + len(rows)
+        if end > len(self.values):
+            self._resize(end + end // 8)
+        self.values[self.count : end] = rows
+        self.count = end
+
+    def close(self) -> np.ndarray:
+        """Return all rows."""
+        self._resize(self.count)
+        return self.values
+
+    def _resize(self, count: int) -> None:
+        self.values.resize((count, *self.values.shape[1:]), refcheck=False)
+
+
 class Forward:
     """Inference on all replicas, also with several workers, where `model.predict` fails.
 
@@ -59,11 +86,13 @@ class Forward:
         if self.model is not model or self.spec != feed.element_spec:
             self.model, self.spec = model, feed.element_spec
             self.step = self._graph(model, self.spec)
-        found = []
+        found = None
         for images in feed:
-            found.append(tf.nest.map_structure(lambda x: x.numpy(), self.step(images)))
+            outputs = self.step(images)
+            found = tf.nest.map_structure(_Rows, outputs) if found is None else found
+            tf.nest.map_structure(lambda rows, x: rows.append(x.numpy()), found, outputs)
             check()
-        return tf.nest.map_structure(lambda *each: np.concatenate(each), *found)
+        return tf.nest.map_structure(lambda rows: rows.close(), found)
 
     def _graph(self, model: keras.Model, spec: Any) -> Callable[[Any], Any]:
         def on_replica(images: Any) -> Any:

@@ -108,7 +108,8 @@ def from_chief(strategy: tf.distribute.Strategy, state: State | None) -> State |
     words.view("uint8")[: len(content)] = content
     if not size:
         return None
-    return unpack(_of_first(strategy, tf.constant(words)).numpy().tobytes()[:size])
+    sent = _of_first(strategy, tf.constant(words)).numpy().tobytes()[:size]
+    return unpack(io.BytesIO(sent))
 
 
 @tf.function(reduce_retracing=True)

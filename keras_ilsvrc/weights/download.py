@@ -13,7 +13,7 @@ from keras_ilsvrc.weights.sources.source import Source
 if TYPE_CHECKING:
     from pooch.typing import Downloader
 
-OFFLINE, CACHE = "KERAS_ILSVRC_OFFLINE", "KERAS_ILSVRC_CACHE"  # environment variables
+OFFLINE = "KERAS_ILSVRC_OFFLINE"  # environment variable
 RETRIES = 2
 CHUNK = 1 << 20  # bytes of a download that are read at a time
 
@@ -50,7 +50,7 @@ def fetch(source: Source, sha256: str | None = None) -> Path:
             another SHA-256. No part of such a download is kept.
     """
     known = _check_hash(source, sha256)
-    folder = cache_folder()
+    folder = files.cache_folder()
     if _has(folder / source.file, known):
         return folder / source.file
     if os.environ.get(OFFLINE, "0") not in ("", "0"):
@@ -65,13 +65,6 @@ def fetch(source: Source, sha256: str | None = None) -> Path:
         )
     with bar(f"{source.file} (MB)") as show:
         return _download(source.file, source.url, known, folder, downloader(_Progress(show)))
-
-
-def cache_folder() -> Path:
-    """Return the folder of downloaded files."""
-    import pooch
-
-    return Path(os.environ.get(CACHE) or pooch.os_cache("keras_ilsvrc"))
 
 
 def downloader(progress: _Progress) -> "Downloader":

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
 import keras
 import toy
 
-from keras_ilsvrc.training import checkpoint
+from keras_ilsvrc import files
 from keras_ilsvrc.training.callbacks import Validation
 from keras_ilsvrc.training.cluster import LOST, LostWorker, cluster_of
 from keras_ilsvrc.training.replicas import as_tested
@@ -57,7 +57,7 @@ def die():
 
 def kill_in_write(step, share):
     """Inside the write of the checkpoint of a step, after a share of its bytes."""
-    write, replace = checkpoint._Hashed.write, os.replace
+    write, replace = files.Hashed.write, os.replace
 
     def cut(self, data):
         if f"{step:09d}" in self.file.name and self.file.tell() > share * 6000:
@@ -71,7 +71,7 @@ def kill_in_write(step, share):
             die()
         replace(source, target)
 
-    checkpoint._Hashed.write = cut
+    files.Hashed.write = cut
     if share == 1:
         os.replace = before_rename
 

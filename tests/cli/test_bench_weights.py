@@ -15,7 +15,7 @@ NET = "nin_cifar10"
 @pytest.mark.parametrize("new", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_times_and_memory_are_those_of_a_process_for_each_file(new, tmp_path, monkeypatch):
     if not new:
-        monkeypatch.setattr(bench, "_in_process", lambda net, file: bench._once(net, file))
+        monkeypatch.setattr(bench, "in_process", lambda module, *words: bench._once(*words))
     path = tmp_path / "net.weights.h5"
     build(NET).save_weights(path)
     words = ("bench", "weights", path, "--net", NET, "--rounds", "1")

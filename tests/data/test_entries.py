@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.data import listing as module
+from keras_ilsvrc.data import index as module
 from keras_ilsvrc.data.check import check
 from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.sources import open_source

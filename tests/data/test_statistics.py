@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.data import statistics
 from keras_ilsvrc.data.apply import apply_ops
 from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.ops import STATISTICS
@@ -58,6 +59,48 @@ def test_statistics_are_measured_where_the_op_stands():
     np.testing.assert_allclose(found["pixel_mean"], padded.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(found["channel_mean"], 0, atol=1e-5)
     np.testing.assert_allclose(found["channel_std"], centred.std(), rtol=1e-5)
+
+
+PIXEL_MEAN = {"op": "subtract_pixel_mean"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (PIXEL_MEAN, STANDARDISE),
+        (PIXEL_MEAN, CHANNEL_MEAN),
+        (PIXEL_MEAN, MEASURED),
+        (PIXEL_MEAN, ZCA),
+        (CHANNEL_MEAN, PIXEL_MEAN),
+        (CHANNEL_MEAN, MEASURED),
+        (STANDARDISE, PIXEL_MEAN),
+        (STANDARDISE, MEASURED),
+        (STANDARDISE, ZCA),
+    ],
+)
+def test_statistics_after_a_mean_are_those_of_a_pass_of_their_own(first, second, monkeypatch):
+    """After an op that subtracts a mean, sums are converted instead of measured again."""
+    passes, real = [], statistics._means
+    monkeypatch.setattr(statistics, "_means", lambda *x: passes.append(x) or real(*x))
+    found = measure_statistics(COLOURED, [first, second])
+    assert len(passes) == 1
+    monkeypatch.setattr(statistics, "MEANS", ())
+    expected = measure_statistics(COLOURED, [first, second])
+    assert len(passes) == 3
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        # A mean after the subtraction is nothing but rounding.
+        atol = 1e-5 if "mean" in name else 1e-5 * np.abs(value).max()
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=atol)
+
+
+def test_statistics_before_and_after_another_op_need_two_passes(monkeypatch):
+    passes, real = [], statistics._means
+    monkeypatch.setattr(statistics, "_means", lambda *x: passes.append(x) or real(*x))
+    measure_statistics(COLOURED, [MEASURED, {"op": "resize", "size": 4}, STANDARDISE])
+    assert len(passes) == 1
+    measure_statistics(COLOURED, [PIXEL_MEAN, {"op": "pad", "size": 1}, STANDARDISE])
+    assert len(passes) == 3
 
 
 def test_a_constant_channel_is_not_divided_by_zero():

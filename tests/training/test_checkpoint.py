@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from keras_ilsvrc.training import checkpoint
+from keras_ilsvrc import files
 from keras_ilsvrc.training.checkpoint import Checkpoints, Damaged, State, read, write
 
 FACTS = {"step": 3, "sums": {"loss": 0.1 + 0.2}, "skipped": [], "callbacks": [{"best": None}]}
@@ -33,6 +34,19 @@ def equal(one, other):
         found = other.arrays[name]
         assert found.dtype == np.asarray(array).dtype
         np.testing.assert_array_equal(found, array)
+
+
+def test_reading_needs_the_memory_of_the_arrays_and_little_more(tmp_path):
+    arrays = {f"array{number}": np.full(250_000, number, "float32") for number in range(10)}
+    write(tmp_path / "one.ckpt", State(arrays, FACTS))
+    tracemalloc.start()
+    try:
+        found = read(tmp_path / "one.ckpt")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    equal(found, State(arrays, FACTS))
+    assert peak < 1.2 * (tmp_path / "one.ckpt").stat().st_size
 
 
 @pytest.fixture
@@ -133,14 +147,14 @@ def test_never_holds_what_is_not_finite(tmp_path, value):
 def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch, after):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(3, state(3))
-    real = checkpoint._Hashed.write
+    real = files.Hashed.write
 
     def full(self, data):
         if self.file.tell() >= after:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(self, data)
 
-    monkeypatch.setattr(checkpoint._Hashed, "write", full)
+    monkeypatch.setattr(files.Hashed, "write", full)
     with pytest.raises(OSError, match="No space left"):
         checkpoints.save(6, state(6))
     assert [x.name for x in tmp_path.iterdir()] == ["step-000000003.ckpt"]
@@ -152,13 +166,14 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, os.environ["TESTS"])
 from test_checkpoint import state
+from keras_ilsvrc import files
 from keras_ilsvrc.training import checkpoint
 
 directory, after = Path(sys.argv[1]), int(sys.argv[2])
 checkpoints = checkpoint.Checkpoints(directory)
 step = checkpoints.latest()[0].facts["step"] + 1
 written = 0
-write, replace, fsync = checkpoint._Hashed.write, os.replace, os.fsync
+write, replace, fsync = files.Hashed.write, os.replace, os.fsync
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -184,7 +199,7 @@ def flushed(handle):
         die()
     fsync(handle)
 
-checkpoint._Hashed.write, os.replace, os.fsync = counted, replaced, flushed
+files.Hashed.write, os.replace, os.fsync = counted, replaced, flushed
 for _ in range(3):
     checkpoints.save(step, state(step))
     step += 1

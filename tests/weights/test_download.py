@@ -8,7 +8,7 @@ from functools import partial
 import pooch
 import pytest
 
-from keras_ilsvrc import InputError
+from keras_ilsvrc import InputError, files
 from keras_ilsvrc.weights import download
 from keras_ilsvrc.weights.sources.source import Source
 
@@ -43,7 +43,7 @@ class Server:
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(download.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv(files.CACHE, str(tmp_path / "cache"))
     monkeypatch.delenv(download.OFFLINE, raising=False)
     monkeypatch.setattr(download, "RETRIES", 0)
     return tmp_path / "cache"
