@@ -1,13 +1,15 @@
-"""Helpers for files: atomic writes, reads of limited size, SHA-256 digests and locks."""
+"""Helpers for files: atomic writes, reads of limited size, digests, sealed tables and locks."""
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -88,6 +90,23 @@ def sha256(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def sealed(table: Mapping[str, Any], indent: int | None = 2) -> bytes:
+    """Return a table as JSON, with the SHA-256 of its content under the key `sha256`."""
+    return (json.dumps({"sha256": _digest(table), **table}, indent=indent) + "\n").encode()
+
+
+def unsealed(content: bytes) -> dict[str, Any]:
+    """Parse JSON text that `sealed` returned, check its SHA-256, and return the table.
+
+    Raises:
+        ValueError: If the content does not match its SHA-256.
+    """
+    table = json.loads(content)
+    if not isinstance(table, dict) or table.pop("sha256", None) != _digest(table):
+        raise ValueError("its SHA-256 does not match its content")
+    return table
+
+
 def lock(path: Path) -> FileLock:
     """Lock a file for this process and return the lock; its `release()` unlocks the file.
 
@@ -100,4 +119,20 @@ def lock(path: Path) -> FileLock:
     return taken
 
 
-__all__ = ["LARGE", "PART", "SMALL", "Timeout", "flush", "lock", "read", "sha256", "whole"]
+def _digest(table: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+__all__ = [
+    "LARGE",
+    "PART",
+    "SMALL",
+    "Timeout",
+    "flush",
+    "lock",
+    "read",
+    "sealed",
+    "sha256",
+    "unsealed",
+    "whole",
+]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,8 +51,7 @@ def fingerprint(split: Split) -> Fingerprint:
         InputError: If a file cannot be read.
     """
     names = [split.name(index) for index in range(len(split))]
-    ends = [os.path.dirname(x) for x in (min(names), max(names))] if names else [""]
-    start = len(os.path.commonpath(ends))
+    start = len(common_folder(names))
     digest, stamp = hashlib.sha256(), hashlib.sha256()
     for name, row, label in zip(names, split.rows.tolist(), split.labels.tolist()):
         try:
@@ -64,3 +64,9 @@ def fingerprint(split: Split) -> Fingerprint:
     if split.pixels is not None:
         stamp.update(np.ascontiguousarray(split.pixels).data)
     return Fingerprint(len(split), digest.hexdigest(), stamp.hexdigest())
+
+
+def common_folder(names: Sequence[str]) -> str:
+    """Return the deepest folder that contains all of the named files; "" if there is none."""
+    ends = [os.path.dirname(x) for x in (min(names), max(names))] if names else [""]
+    return os.path.commonpath(ends)

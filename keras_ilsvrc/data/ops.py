@@ -133,10 +133,23 @@ def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tenso
 
 
 def _resized(image: Image, size: Place, antialias: bool) -> Image:
-    if not antialias:
-        return like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
-    scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
-    return resampled(image, size, scale, tf.zeros(2))
+    """Resize an image. If it already has the size, it is returned, which is faster."""
+
+    def made() -> Image:
+        if not antialias:
+            return like(image, tf.image.resize(tf.cast(image, tf.float32), tf.stack(size)))
+        scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(size_of(image)), tf.float32)
+        return resampled(image, size, scale, tf.zeros(2))
+
+    def unchanged() -> Image:
+        static = [side if isinstance(side, int) else None for side in size]
+        own = image if image.dtype == tf.uint8 else tf.cast(image, tf.float32)
+        return tf.ensure_shape(own, [*static, image.shape[-1]])
+
+    own = size_of(image)
+    if all(isinstance(side, int) for side in (*own, *size)):
+        return unchanged() if own == tuple(size) else made()
+    return tf.cond(tf.reduce_all(tf.equal(own, size)), unchanged, made)
 
 
 def like(image: Image, made: Image) -> Image:
