@@ -136,8 +136,11 @@ def test_batches_start_at_any_step_and_are_those_of_the_files(photos, raw):
     made = list(training_batches(new, rows, mean, 4, seed=1, last_step=6))
     late = list(training_batches(new, rows, mean, 4, seed=1, first_step=4, last_step=6))
     for one, other in zip([*want, *want[4:]], [*made, *late], strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
+        # Of the files, only the crop is decoded. This may round a few values in another way.
+        assert np.mean(one[0] != other[0]) < 1e-3
         np.testing.assert_array_equal(one[1], other[1])
+    for one, other in zip(made[4:], late, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
 
 
 def test_the_fingerprint_stays_when_the_folder_is_moved(raw, tmp_path):
@@ -219,7 +222,8 @@ def test_a_preparation_that_is_killed_continues(photos, raw, tmp_path):
     root = tmp_path / "made"
     words = KILLED.format(source=str(photos), root=str(root))
     process = subprocess.Popen([sys.executable, "-c", words])
-    while not (root / "train-00001.array_record").exists():
+    second = root / "train-00001.array_record"
+    while not (second.exists() and any(x.startswith(files.PART) for x in os.listdir(root))):
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
