@@ -149,10 +149,7 @@ def _settings(source: Source, splits: dict[str, Split], form: Form, shard: int) 
 def _compare(root: Path, settings: dict[str, Any]) -> None:
     """Raise an InputError if a folder was not made with these settings."""
     if not (root / SETTINGS).is_file():
-        ours = (
-            "lock",
-            f"{files.PART}{SETTINGS}",
-        )  # left by a kill before the settings were written
+        ours = ("lock", f"{files.PART}{SETTINGS}")  # left by a kill at the start
         if not root.is_dir() or any(x.name not in ours for x in root.iterdir()):
             raise InputError(f"{root}: exists, and is not a folder of prepared data; name another")
         return
