@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, take_turns
+from keras_ilsvrc.data.device import apply_to_batch, device_ops
 from keras_ilsvrc.data.pipeline import training_batches
 from keras_ilsvrc.data.prepared import prepared
 from keras_ilsvrc.data.preparing import Form, prepare
@@ -21,7 +22,7 @@ from keras_ilsvrc.data.source import Shares
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.stores import Files
-from keras_ilsvrc.data.types import Rows
+from keras_ilsvrc.data.types import Rows, Statistics
 from keras_ilsvrc.training.strategy import threads
 
 # Number of JPEGs, usual height and width of ImageNet images in pixels, and JPEG quality.
@@ -58,6 +59,7 @@ AUGMENTATIONS: dict[str, Rows] = {
 # Sizes for which images are prepared. ResNet needs 480, but the photos are smaller.
 SIZES = {RESNET: HEIGHT}
 FORMS = {"JPEGs": 95, "pixels": None}  # quality of prepared images; None for raw pixels
+STEP = "ops in the step"
 DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"
 
 
@@ -89,7 +91,8 @@ def measure(
 ) -> InputSpeed:
     """Time the decoding of 1,024 JPEGs without augmentation, and four kinds of augmentation.
 
-    Each augmentation is applied to the JPEGs, to prepared JPEGs, and to prepared raw pixels.
+    Each augmentation is applied to the JPEGs, to prepared JPEGs, and to prepared raw pixels. As in
+    training, ops that the step applies on the device are timed apart.
 
     Args:
         torchvision: Whether to time torchvision's loader too; it must already be imported.
@@ -105,8 +108,11 @@ def measure(
         functions = {DECODING: _consumed(_decoding(paths))}
         for name, rows in AUGMENTATIONS.items():
             for what, own in _forms(split, photos, SIZES.get(name, 256)).items():
-                batches = training_batches(own, rows, mean, BATCH, seed=0, last_step=STEPS)
+                host, later = device_ops(rows)
+                batches = training_batches(own, host, mean, BATCH, 0, 0, STEPS, later=later)
                 functions[f"{name}, {what}"] = _consumed(batches)
+            if later:
+                functions[f"{name}, {STEP}"] = _on_device(batches, later, mean)
         if torchvision:
             functions[TORCHVISION] = _consumed(_torchvision_loader(photos))
         times = take_turns(functions, rounds, progress)
@@ -185,6 +191,18 @@ def _torchvision_loader(directory: Path) -> Iterable[Any]:
         persistent_workers=True,
         multiprocessing_context="spawn",  # forked workers may hang after TensorFlow starts threads
     )
+
+
+def _on_device(batches: tf.data.Dataset, rows: Rows, mean: Statistics) -> Callable[[], None]:
+    """Return a function that applies the ops for the device to as many batches as are timed."""
+    traced = tf.function(lambda images: apply_to_batch(images, rows, mean))
+    images = next(iter(batches))[0]
+
+    def work() -> None:
+        for _ in range(STEPS):
+            traced(images)
+
+    return work
 
 
 def _consumed(batches: Iterable[Any]) -> Callable[[], None]:

@@ -95,7 +95,12 @@ def area_crop(
 
 def flip(image: Image, seed: Seed) -> Image:
     """Mirror the image left to right with probability 1/2."""
-    return tf.image.stateless_random_flip_left_right(image, seed)
+    return tf.cond(is_mirrored(seed), lambda: image[:, ::-1], lambda: image)
+
+
+def is_mirrored(seed: Seed) -> tf.Tensor:
+    """Return whether `flip` mirrors an image, as `tf.image.stateless_random_flip_left_right`."""
+    return tf.random.stateless_uniform((), seed) < 0.5
 
 
 def interpolated(window: Image, seed: Seed, size: int, interpolation: str) -> Image:
