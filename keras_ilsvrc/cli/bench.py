@@ -190,7 +190,7 @@ def input_(
     for name, rate in speed.images_per_second.items():
         print(f"{name:<30} {rate:7.0f} images/s")
     for ratio in speed.ratios:
-        what = f"images/s of {ratio.ours} divided by {ratio.over}"
+        what = f"{ratio.ours} / {ratio.over}"
         print(f"ratio {ratio.median:.3f}: {what}; {_quartiles(ratio)}")
     how = f"{speed.images} JPEGs of {speed.kilobytes:.0f} kB per round, {speed.rounds} rounds"
     print(f"{how}, {speed.threads} threads")

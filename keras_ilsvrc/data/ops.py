@@ -21,7 +21,7 @@ def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image
     """Resize to size x size with bilinear interpolation, without keeping the aspect ratio.
 
     With antialiasing, the result is the same as with Pillow and torchvision. Without antialiasing,
-    it is the same as with OpenCV, which Caffe's tools use, and takes a third of the time.
+    it is the same as with OpenCV, which Caffe's tools use.
     """
     return _resized(image, (size, size), antialias)
 
