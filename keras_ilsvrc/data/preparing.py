@@ -154,8 +154,8 @@ def _compare(root: Path, settings: dict[str, Any]) -> None:
             raise InputError(f"{root}: exists, and is not a folder of prepared data; name another")
         return
     old = read_table(root / SETTINGS)
-    for key in settings.keys() - {"source"}:  # the same images may have another path
-        if old.get(key) != settings[key]:
+    for key in settings:
+        if key != "source" and old.get(key) != settings[key]:  # the images may have another path
             short = key not in ("classes", "splits")
             values = f" is {old.get(key)!r}, now it is {settings[key]!r}" if short else " differ"
             raise InputError(
