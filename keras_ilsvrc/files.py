@@ -1,13 +1,14 @@
-"""Helpers for files: atomic writes, sealed files, limited reads, SHA-256 digests and locks."""
+"""Helpers for files: atomic writes, sealed files and tables, limited reads, digests and locks."""
 
 import contextlib
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -154,6 +155,23 @@ class Hashed(io.RawIOBase):
         return self.file.write(data)
 
 
+def sealed(table: Mapping[str, Any], indent: int | None = 2) -> bytes:
+    """Return a table as JSON, with the SHA-256 of its content under the key `sha256`."""
+    return (json.dumps({"sha256": _digest(table), **table}, indent=indent) + "\n").encode()
+
+
+def unsealed(content: bytes) -> dict[str, Any]:
+    """Parse JSON text that `sealed` returned, check its SHA-256, and return the table.
+
+    Raises:
+        ValueError: If the content does not match its SHA-256.
+    """
+    table = json.loads(content)
+    if not isinstance(table, dict) or table.pop("sha256", None) != _digest(table):
+        raise ValueError("its SHA-256 does not match its content")
+    return table
+
+
 def lock(path: Path) -> FileLock:
     """Lock a file for this process and return the lock; its `release()` unlocks the file.
 
@@ -164,6 +182,10 @@ def lock(path: Path) -> FileLock:
     taken = FileLock(path, timeout=0)
     taken.acquire()
     return taken
+
+
+def _digest(table: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 __all__ = ["LARGE", "PART", "SMALL", "Timeout", "flush", "lock", "read", "sha256", "whole"]

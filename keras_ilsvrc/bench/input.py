@@ -14,16 +14,20 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from keras_ilsvrc.bench.timing import ENOUGH, Progress, quartiles, take_turns
+from keras_ilsvrc.data.device import apply_to_batch, device_ops
 from keras_ilsvrc.data.pipeline import training_batches
+from keras_ilsvrc.data.prepared import prepared
+from keras_ilsvrc.data.preparing import Form, prepare
+from keras_ilsvrc.data.source import Shares
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.stores import Files
-from keras_ilsvrc.data.types import Rows
+from keras_ilsvrc.data.types import Rows, Statistics
 from keras_ilsvrc.training.strategy import threads
 
 # Number of JPEGs, usual height and width of ImageNet images in pixels, and JPEG quality.
 FILES, HEIGHT, WIDTH, QUALITY = 500, 375, 500, 90
-BATCH, STEPS = 128, 15  # images per batch, and batches per timed round
+BATCH, STEPS = 128, 8  # images per batch, and batches per timed round
 MEAN: Rows = [
     {"op": "resize_shorter", "size": 256},
     {"op": "centre_crop", "size": 224},
@@ -31,7 +35,7 @@ MEAN: Rows = [
 ]
 AREA, ASPECT = [0.08, 1.0], [3 / 4, 4 / 3]
 WINDOW = {"op": "area_crop", "size": 224, "interpolation": "bilinear"}
-INCEPTION, ALEXNET, CAFFENET = "Inception crop", "AlexNet", "CaffeNet"
+INCEPTION, ALEXNET, CAFFENET, RESNET = "Inception crop", "AlexNet", "CaffeNet", "ResNet"
 AUGMENTATIONS: dict[str, Rows] = {
     INCEPTION: [{**WINDOW, "area": AREA, "aspect": ASPECT}, {"op": "flip"}],
     ALEXNET: [
@@ -46,7 +50,16 @@ AUGMENTATIONS: dict[str, Rows] = {
         {"op": "random_crop", "size": 224},
         {"op": "flip"},
     ],
+    RESNET: [
+        {"op": "scale_jitter", "least": 256, "most": 480},
+        {"op": "random_crop", "size": 224},
+        {"op": "flip"},
+    ],
 }
+# Sizes for which images are prepared. ResNet needs 480, but the photos are smaller.
+SIZES = {RESNET: HEIGHT}
+FORMS = {"JPEGs": 95, "pixels": None}  # quality of prepared images; None for raw pixels
+STEP = "ops in the step"
 DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"
 
 
@@ -76,7 +89,10 @@ class InputSpeed:
 def measure(
     torchvision: bool = False, rounds: int = ENOUGH, progress: Progress = lambda what, share: None
 ) -> InputSpeed:
-    """Time the decoding of 1,920 JPEGs without augmentation and with three kinds of augmentation.
+    """Time the decoding of 1,024 JPEGs without augmentation, and four kinds of augmentation.
+
+    Each augmentation is applied to the JPEGs, to prepared JPEGs, and to prepared raw pixels. As in
+    training, ops that the step applies on the device are timed apart.
 
     Args:
         torchvision: Whether to time torchvision's loader too; it must already be imported.
@@ -85,22 +101,38 @@ def measure(
     """
     with tempfile.TemporaryDirectory() as directory:
         progress("making images", 0)
-        paths = make_files(Path(directory))
+        photos = Path(directory) / "photos"
+        paths = make_files(photos)
         split = Split(np.zeros(len(paths), "int32"), store=Files(paths))
         mean = measure_statistics(split, MEAN)
         functions = {DECODING: _consumed(_decoding(paths))}
         for name, rows in AUGMENTATIONS.items():
-            batches = training_batches(split, rows, mean, BATCH, seed=0, last_step=STEPS)
-            functions[name] = _consumed(batches)
+            for what, own in _forms(split, photos, SIZES.get(name, 256)).items():
+                host, later = device_ops(rows)
+                batches = training_batches(own, host, mean, BATCH, 0, 0, STEPS, later=later)
+                functions[f"{name}, {what}"] = _consumed(batches)
+            if later:
+                functions[f"{name}, {STEP}"] = _on_device(batches, later, mean)
         if torchvision:
-            functions[TORCHVISION] = _consumed(_torchvision_loader(Path(directory)))
+            functions[TORCHVISION] = _consumed(_torchvision_loader(photos))
         times = take_turns(functions, rounds, progress)
         size = statistics.mean(Path(path).stat().st_size for path in paths)
-    pairs = [(name, DECODING) for name in AUGMENTATIONS]
-    pairs += [(INCEPTION, TORCHVISION)] if torchvision else []
+    ours = [name for name in functions if name not in (DECODING, TORCHVISION)]
+    pairs = [(name, DECODING) for name in ours]
+    pairs += [(x, TORCHVISION) for x in ours if torchvision and x.startswith(INCEPTION)]
     rates = {name: BATCH * STEPS / statistics.median(found) for name, found in times.items()}
     ratios = [_ratio(ours, over, times) for ours, over in pairs]
     return InputSpeed(rates, ratios, BATCH * STEPS, size / 1000, rounds, threads())
+
+
+def _forms(split: Split, photos: Path, size: int) -> dict[str, Split]:
+    """Return the photos as files and, resized to a shorter side of `size`, in each of `FORMS`."""
+    found = {"files": split}
+    for what, quality in FORMS.items():
+        root = photos.with_name(f"{what}{size}")
+        prepare(str(photos), root, Form(size, quality), Shares(0, 0))
+        found[f"{what} of {size}"] = prepared(root).splits["train"]
+    return found
 
 
 def make_files(directory: Path, count: int = FILES) -> list[str]:
@@ -110,7 +142,7 @@ def make_files(directory: Path, count: int = FILES) -> list[str]:
     """
     photos = [Image.fromarray(photo) for photo in load_sample_images().images]
     random = np.random.default_rng(0)
-    (directory / "class").mkdir()
+    (directory / "class").mkdir(parents=True)
     paths = []
     for number in range(count):
         photo = photos[number % len(photos)]
@@ -159,6 +191,18 @@ def _torchvision_loader(directory: Path) -> Iterable[Any]:
         persistent_workers=True,
         multiprocessing_context="spawn",  # forked workers may hang after TensorFlow starts threads
     )
+
+
+def _on_device(batches: tf.data.Dataset, rows: Rows, mean: Statistics) -> Callable[[], None]:
+    """Return a function that applies the ops for the device to as many batches as are timed."""
+    traced = tf.function(lambda images: apply_to_batch(images, rows, mean))
+    images = next(iter(batches))[0]
+
+    def work() -> None:
+        for _ in range(STEPS):
+            traced(images)
+
+    return work
 
 
 def _consumed(batches: Iterable[Any]) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""The `data check` command, which counts the images of a data set and reports bad files."""
+"""The commands `data check` and `data prepare`, which read every image of a data set."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, table_of
 from keras_ilsvrc.data.imagenet_names import readable
-from keras_ilsvrc.errors import printable
+from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
@@ -26,26 +26,59 @@ SHOWN = 5  # maximum number of items printed per list
 CLASSES, EDGE = 40, 10
 FILES = ("folder:", "csv:")  # prefixes of sources that contain a user's own files
 
-app = typer.Typer(no_args_is_help=True, help="Check data sets.")
+SourceName = Annotated[
+    str,
+    typer.Argument(
+        help="Folder of images, CSV of files and labels, or data set: digits, folder:PATH, "
+        "csv:FILE, idx:PATH, imagenet:PATH, tfds:NAME or prepared:PATH."
+    ),
+]
+Channels = Annotated[int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")]
+
+app = typer.Typer(no_args_is_help=True, help="Check and prepare data sets.")
 
 
-@app.callback()
-def data() -> None:
-    """Check data sets."""
+@app.command("prepare")
+def prepare(
+    source: SourceName,
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    size: Annotated[int, typer.Option(help="Length of the shorter side in pixels.")] = 256,
+    quality: Annotated[int, typer.Option(help="Quality of the JPEGs, 1 to 100.")] = 95,
+    raw: Annotated[bool, typer.Option("--raw", help="Store raw pixels, not JPEGs.")] = False,
+    antialias: Annotated[
+        bool, typer.Option(help="Resize with antialiasing, as the op resize_shorter does.")
+    ] = True,
+    channels: Channels = 3,
+    validation: Annotated[
+        float, typer.Option(help="Share of validation images, if the source has none.")
+    ] = 0.2,
+    test: Annotated[float, typer.Option(help="Share of test images, if there are none.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of these images.")] = 0,
+) -> None:
+    """Resize all images once and store them in a folder. If stopped, run it again to continue."""
+    with Console(stderr=True).status("starting TensorFlow"):
+        quiet_tensorflow()
+        from keras_ilsvrc.data.preparing import Form
+        from keras_ilsvrc.data.preparing import prepare as write
+        from keras_ilsvrc.data.source import Shares
+
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 <= share <= 0.9:
+            raise InputError(f"--{name} is {share}; expected 0 to 0.9")
+    form = Form(size, None if raw else quality, antialias, channels)
+    made = write(source, out, form, Shares(validation, test, seed))
+    for split, count in made.images.items():
+        print(f"{split}: {count:,} images")
+    for note in made.notes:
+        print(f"note: {printable(note)}")
+    print(f"{out}: {made.size / 1e6:,.1f} MB")
+    print(f"\nuse it in a recipe: dataset = {json.dumps(f'prepared:{out}')}")
 
 
 @app.command("check")
 def check(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="Folder of images, CSV of files and labels, or data set: digits, folder:PATH, "
-            "csv:FILE, idx:PATH, imagenet:PATH or tfds:NAME."
-        ),
-    ],
-    channels: Annotated[
-        int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")
-    ] = 3,
+    source: SourceName,
+    channels: Channels = 3,
     sheet: Annotated[
         Path | None,
         typer.Option(

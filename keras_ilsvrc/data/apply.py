@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.decode import decode_bytes, is_plain_jpeg
 from keras_ilsvrc.data.jpeg import decode_window, window_ops
-from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, RANDOM, STATISTICS
+from keras_ilsvrc.data.ops import OPS, RANDOM, STATISTICS
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Image, Index, Row, Rows, Seed, Statistics
 from keras_ilsvrc.errors import InputError
@@ -42,7 +42,7 @@ def apply_ops(
     """
     for number, row in list(enumerate(rows))[first:]:
         own_seed = fold_in(seed, number) if row["op"] in RANDOM else seed
-        image = ops[row["op"]](image, own_seed, **_arguments(row, statistics))
+        image = ops[row["op"]](image, own_seed, **arguments_of(row, statistics))
     return image
 
 
@@ -73,26 +73,12 @@ def needed(row: Row) -> tuple[str, ...]:
     return () if row.get("components") == "imagenet" else STATISTICS.get(row["op"], ())
 
 
-def device_ops(rows: Rows) -> tuple[Rows, Rows]:
-    """Split ops into ops for the host (run per image) and ops for the device (run per batch).
+def arguments_of(row: Row, statistics: Statistics) -> dict[str, Any]:
+    """Return the arguments of an op, including the statistics that it needs.
 
-    If all ops after the geometry ops are arithmetic, these arithmetic ops run on the device, and
-    images are transferred as uint8. Otherwise all ops run on the host, and images are transferred
-    as float32.
+    Raises:
+        InputError: If a statistic is missing.
     """
-    names = [row["op"] for row in rows]
-    border = next((n for n, name in enumerate(names) if name not in GEOMETRY), len(rows))
-    if not set(names[border:]) <= ARITHMETIC:
-        border = len(rows)
-    return rows[:border], rows[border:]
-
-
-def apply_to_batch(images: tf.Tensor, rows: Rows, statistics: Statistics) -> tf.Tensor:
-    """Apply the ops that run on the device (see `device_ops`) to a batch; return it as float32."""
-    return tf.cast(apply_ops(images, rows, NO_SEED, statistics), tf.float32)
-
-
-def _arguments(row: Row, statistics: Statistics) -> dict[str, Any]:
     missing = [name for name in needed(row) if name not in statistics]
     if missing:
         raise InputError(

@@ -65,14 +65,38 @@ def pca_noise(
     Raises:
         InputError: If the image does not have 3 channels.
     """
-    _check_colours("pca_noise", image)
+    noisy = add_noise(
+        image[None], noise_draws(seed)[None], form, components, pca_values, pca_vectors
+    )
+    return noisy[0]
+
+
+def noise_draws(seed: Seed) -> tf.Tensor:
+    """Return the three random numbers of `pca_noise`, with standard deviation 0.1."""
+    return DEVIATION * tf.random.stateless_normal((3,), seed)
+
+
+def add_noise(
+    images: tf.Tensor,
+    drawn: tf.Tensor,
+    form: str,
+    components: str,
+    pca_values: np.ndarray | None = None,
+    pca_vectors: np.ndarray | None = None,
+) -> tf.Tensor:
+    """Apply `pca_noise` to a batch of images, whose `noise_draws` are (batch, 3)."""
+    _check_colours("pca_noise", images)
     values, vectors = IMAGENET_VALUES, IMAGENET_VECTORS
     if components == "measured":
         values, vectors = np.asarray(pca_values) / 255**2, np.asarray(pca_vectors)
     power, divisor = FORMS[form]
     lengths = tf.constant(255 * vectors * values**power, tf.float32)
-    noise = tf.linalg.matvec(lengths, DEVIATION * tf.random.stateless_normal((3,), seed))
-    return _add_colour(tf.cast(image, tf.float32) / divisor, noise / divisor)
+    noise = tf.linalg.matvec(lengths, drawn) / divisor
+    # Rows of pixels are flattened, since broadcasting 3 values is slow.
+    shape = tf.shape(images)
+    rows = tf.reshape(tf.cast(images, tf.float32) / divisor, (shape[0], shape[1], -1))
+    made = rows + tf.tile(noise, (1, shape[2]))[:, None]
+    return tf.ensure_shape(tf.reshape(made, shape), images.shape)
 
 
 def colour_jitter(
@@ -106,13 +130,6 @@ def colour_jitter(
     blended = tf.matmul(tf.reshape(image, (-1, 3)), light * range_ * matrix)
     blended += light * (1 - range_) * tf.reduce_mean(greys)
     return tf.reshape(blended, tf.shape(image))
-
-
-def _add_colour(image: Image, colour: tf.Tensor) -> Image:
-    """Add a colour to all pixels. Pixel rows are flattened, since broadcasting 3 values is slow."""
-    rows = tf.reshape(image, (tf.shape(image)[0], -1))
-    made = rows + tf.tile(colour, tf.shape(image)[1:2])
-    return tf.ensure_shape(tf.reshape(made, tf.shape(image)), image.shape)
 
 
 def _check_colours(op: str, image: Image) -> None:

@@ -1,8 +1,8 @@
 """Decoding of image files to exactly the pixels that Pillow returns.
 
-TensorFlow decodes ordinary JPEG and PNG files, because it is fast and does not block Python's
-global interpreter lock. Pillow decodes all other formats and modes, and images with an EXIF
-rotation.
+TensorFlow decodes ordinary JPEG and PNG files and raw pixels, because it is fast and does not block
+Python's global interpreter lock. Pillow decodes all other formats and modes, and images with an
+EXIF rotation.
 """
 
 import io
@@ -32,6 +32,9 @@ JPEG = (
     r"\x00(\x0c\x03[\x00-\x7f]{6}|\x08\x01[\x00-\x7f]{2})\x00[\x00\x3f][\x00-\x1f]\C*"
 )
 PNG = r"\CPNG\C{20}\x08[\x00\x02]\C*"  # 8 bits per channel; grey or RGB
+# Raw pixels after a PPM header of fixed length, as `raw_image` writes them, by number of channels.
+RAW = {channels: rf"P{kind}\n\d{{5}} \d{{5}}\n255\n" for channels, kind in ((1, 5), (3, 6))}
+RAW_HEADER = 18  # bytes
 # Pattern of metadata that may contain an orientation, and of PNG chunks that change pixels.
 SPECIAL = r"\C*(Exif|ns\.adobe\.com|eXIf|Raw profile|XML:com|tRNS|acTL)\C*"
 # Weights of red, green and blue in Pillow's conversion to grey, in units of 1 / 65,536.
@@ -54,6 +57,12 @@ def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
     content = tf.convert_to_tensor(content)
     decode = _decoder(channels)
     return decode(content) if tf.executing_eagerly() else _traced(decode)(content)
+
+
+def raw_image(image: np.ndarray) -> bytes:
+    """Return a uint8 image (height, width, 1 or 3), at most 99,999 pixels wide, as a PPM file."""
+    height, width, channels = image.shape
+    return b"P%d\n%05d %05d\n255\n" % (5 if channels == 1 else 6, width, height) + image.tobytes()
 
 
 def is_plain_jpeg(content: tf.Tensor) -> tf.Tensor:
@@ -100,6 +109,18 @@ def _decoder(channels: int) -> OfBytes:
         def of_png() -> tf.Tensor:
             return to_channels(tf.io.decode_png(content, 3), channels)
 
+        def raw() -> tf.Tensor:
+            return matches(tf.strings.substr(content, 0, RAW_HEADER), RAW[channels])
+
+        def of_raw() -> tf.Tensor:
+            width, height = (
+                tf.strings.to_number(tf.strings.substr(content, first, 5), tf.int32)
+                for first in (3, 9)
+            )
+            values = tf.io.decode_raw(content, tf.uint8)
+            last = RAW_HEADER + height * width * channels
+            return tf.reshape(values[RAW_HEADER:last], (height, width, channels))
+
         def of_others() -> tf.Tensor:
             image = tf.numpy_function(by_pillow, [content], tf.uint8)
             return tf.ensure_shape(image, (None, None, channels))
@@ -107,7 +128,7 @@ def _decoder(channels: int) -> OfBytes:
         image = tf.cond(
             is_plain_jpeg(content),
             of_jpeg,
-            lambda: tf.cond(_plain_png(content), of_png, of_others),
+            lambda: tf.cond(_plain_png(content), of_png, lambda: tf.cond(raw(), of_raw, of_others)),
         )
         image.set_shape((None, None, channels))
         return image

@@ -56,7 +56,7 @@ def fingerprint(split: Split) -> Fingerprint:
         InputError: If a file cannot be read.
     """
     rows, labels, store = split.rows.tolist(), split.labels.tolist(), split.store
-    start = len(_common_folder(map(store.name, rows)))
+    start = len(common_folder(map(store.name, rows)))
     digest, stamp = hashlib.sha256(), hashlib.sha256()
     for first in range(0, len(rows), TOGETHER):
         some = rows[first : first + TOGETHER]
@@ -90,8 +90,8 @@ def kept_for(split: Split, kind: str, how: Any = None) -> kept.Kept | None:
     return kept.Kept(kind, place, found.stamp)
 
 
-def _common_folder(names: Iterator[str]) -> str:
-    """Return the deepest folder that contains all files, as a path; "" if there are none."""
+def common_folder(names: Iterator[str]) -> str:
+    """Return the deepest folder that contains all named files; "" if there are none."""
     least = most = next(names, "")
     for name in names:
         if name < least:

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from keras_ilsvrc.errors import printable, reason
 
 MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB as uint8 in colour
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 # {file name extension: image format}.
 ENDINGS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -20,6 +20,7 @@ ENDINGS = {
     **dict.fromkeys((".bmp", ".dib"), "BMP"),
     ".webp": "WEBP",
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm"), "PPM"),
 }
 Default = TypeVar("Default")
 ORIENTATION = 0x0112  # EXIF tag

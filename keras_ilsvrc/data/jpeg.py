@@ -65,7 +65,13 @@ def decode_window(content: tf.Tensor, rows: Rows, seeds: Sequence[Seed], channel
         top, left, shown = top + down, left + right, (own["size"], own["size"])
     if not scaled:
         return _decode(content, (top, left, *shown), width, channels)
-    return _scaled(content, (height, width), size, (top, left), shown, channels)
+    return tf.cond(
+        tf.reduce_all(tf.equal(size, (height, width))),
+        lambda: tf.ensure_shape(
+            _decode(content, (top, left, *shown), width, channels), (*shown, channels)
+        ),
+        lambda: _scaled(content, (height, width), size, (top, left), shown, channels),
+    )
 
 
 def _scaled(

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops, fold_in, image_at, needed
+from keras_ilsvrc.data.device import draws
 from keras_ilsvrc.data.headers import BadImage, Fault, read_header
 from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, examined
@@ -50,6 +51,7 @@ def training_batches(
     last_step: int | None = None,
     context: tf.distribute.InputContext | None = None,
     stand_ins: np.ndarray | None = None,
+    later: Rows = (),
 ) -> tf.data.Dataset:
     """Return full batches of (images, labels). Images are float32, or uint8 if all ops keep uint8.
 
@@ -65,6 +67,8 @@ def training_batches(
             one of the worker's replicas needs.
         stand_ins: For each image, the index of the image to use instead, as returned by
             `LeftOut.stand_ins`.
+        later: Ops that `apply_to_batch` applies afterwards. If one of them is random or crops, a
+            tuple of the images and of the `draws` for them takes the place of the images.
     """
     context = context or tf.distribute.InputContext()
     own = batch_size // context.num_input_pipelines
@@ -73,12 +77,14 @@ def training_batches(
     taken = None if stand_ins is None else tensor(stand_ins)
 
     @as_written
-    def example(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def example(number: tf.Tensor) -> tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor]:
         position = _position(number, batch_size, context)
         key, index = place(position, len(split), seed)
         image_seed = fold_in(key, index)
         index = index if taken is None else tf.gather(taken, index)
-        return image_at(split, index, rows, image_seed, statistics), split.label(index)
+        image = image_at(split, index, rows, image_seed, statistics)
+        drawn = draws(image, later, len(rows), image_seed)
+        return (image, *drawn) if drawn else image, split.label(index)
 
     examples = tf.data.Dataset.range(first_step * own, last).map(example, CORES)
     return made_ahead(examples.batch(share, drop_remainder=True))

@@ -1,4 +1,4 @@
-"""Table of all kinds of data sources: digits, folder, csv, idx, imagenet and tfds."""
+"""Table of all kinds of data sources: digits, folder, csv, idx, imagenet, tfds and prepared."""
 
 import os
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from keras_ilsvrc.data.digits import digits
 from keras_ilsvrc.data.folder import folder
 from keras_ilsvrc.data.idx import idx
 from keras_ilsvrc.data.imagenet import imagenet
+from keras_ilsvrc.data.prepared import prepared
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.data.tfds_source import tfds_source
 from keras_ilsvrc.errors import InputError, nearest, reason
@@ -34,6 +35,7 @@ SOURCES = {
     "idx": SourceKind("idx:PATH", lambda at, *_: idx(Path(at))),
     "imagenet": SourceKind("imagenet:PATH", lambda at, *rest: imagenet(at, *rest[:2])),
     "tfds": SourceKind("tfds:NAME", lambda name, channels, *_: tfds_source(name, channels)),
+    "prepared": SourceKind("prepared:PATH", lambda at, *rest: prepared(Path(at), rest[0])),
 }
 
 
@@ -52,9 +54,9 @@ def open_source(
     """Open a data source by its name.
 
     Args:
-        name: `digits`, `folder:PATH`, `csv:FILE`, `idx:PATH`, `imagenet:PATH` or `tfds:NAME`; the
-            function in `SOURCES` that opens a source describes it. For a folder or a CSV, the path
-            alone is enough.
+        name: `digits`, `folder:PATH`, `csv:FILE`, `idx:PATH`, `imagenet:PATH`, `tfds:NAME` or
+            `prepared:PATH`; the function in `SOURCES` that opens a source describes it. For a
+            folder or a CSV, the path alone is enough.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with a `Fault` for each bad file, which is left out. The default
             raises an error instead.

@@ -35,7 +35,9 @@ class Store(Protocol):
         """Return the size of an image in bytes, and a number that changes with its content."""
 
 
-class _ReadByPython:
+class ReadByPython:
+    """Base class of stores whose images are read by Python code."""
+
     def encoded(self: Store, row: tf.Tensor) -> tf.Tensor:
         content = tf.numpy_function(lambda one: self.read(int(one)), [row], tf.string)
         content.set_shape(())
@@ -86,7 +88,7 @@ class Files:
         return found.st_size, found.st_mtime_ns
 
 
-class Numbered(_ReadByPython):
+class Numbered(ReadByPython):
     """Store of names only, e.g. `mnist train #12`, for images whose pixels are in memory.
 
     Args:
@@ -146,7 +148,7 @@ class Records(Numbered):
         return self.records[row][self.key]
 
 
-class Members(_ReadByPython):
+class Members(ReadByPython):
     """Store of images that are contiguous parts of one file, such as the members of a tar.
 
     Args:

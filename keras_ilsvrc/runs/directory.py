@@ -33,7 +33,7 @@ from keras_ilsvrc.runs.reading import (
     WEIGHTS,
     RunFiles,
 )
-from keras_ilsvrc.runs.schema import Identity, differences, parsed, sealed
+from keras_ilsvrc.runs.schema import Identity, differences, parsed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -180,7 +180,7 @@ class RunDirectory(RunFiles):
         self._write_identity(old.model_copy(update={"files": {**old.files, **found}}))
 
     def _write_identity(self, identity: Identity) -> None:
-        self.write(RUN, sealed(identity.model_dump()))
+        self.write(RUN, files.sealed(identity.model_dump()))
         self.identity = identity
 
     @contextlib.contextmanager

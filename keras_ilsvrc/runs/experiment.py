@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.apply import device_ops, needed
+from keras_ilsvrc.data.apply import needed
+from keras_ilsvrc.data.device import device_ops
 from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.left_out import LeftOut

@@ -110,6 +110,7 @@ def _feed(experiment: Experiment) -> Feed:
             last_step=experiment.steps,
             context=context,
             stand_ins=left_out.stand_ins() if left_out else None,
+            later=experiment.device_rows,
         )
 
     def describe(step: int) -> str:

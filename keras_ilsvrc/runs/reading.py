@@ -17,7 +17,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.places import resolved
-from keras_ilsvrc.runs.schema import Identity, Result, check_version, parsed, unsealed
+from keras_ilsvrc.runs.schema import Identity, Result, check_version, parsed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ class RunFiles:
         """
         path = self.path / RUN
         advice = f"{COPY}, or choose another directory"
-        table = parsed(path, advice, lambda: unsealed(files.read(path)))
+        table = parsed(path, advice, lambda: files.unsealed(files.read(path)))
         check_version(path, table)
         return parsed(path, advice, lambda: Identity.model_validate(table))
 

@@ -136,23 +136,6 @@ class Result(BaseModel):
     overrides: list[str] = Field(default_factory=list)
 
 
-def sealed(table: Mapping[str, Any], indent: int | None = 2) -> bytes:
-    """Return a table as JSON, with the SHA-256 of its content under the key `sha256`."""
-    return (json.dumps({"sha256": _digest(table), **table}, indent=indent) + "\n").encode()
-
-
-def unsealed(content: bytes) -> dict[str, Any]:
-    """Parse JSON text that `sealed` returned, check its SHA-256, and return the table.
-
-    Raises:
-        ValueError: If the content does not match its SHA-256.
-    """
-    table = json.loads(content)
-    if not isinstance(table, dict) or table.pop("sha256", None) != _digest(table):
-        raise ValueError("its SHA-256 does not match its content")
-    return table
-
-
 def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
     """Return the result of `parse`. If it fails, raise an InputError that the file is damaged.
 
@@ -203,7 +186,3 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
     for name in [*old, *(x for x in new if x not in old)]:
         found += differences(old.get(name), new.get(name), f"{key}.{name}".strip("."))
     return found
-
-
-def _digest(table: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()

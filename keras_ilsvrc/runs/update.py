@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_ilsvrc.data.apply import apply_to_batch
+from keras_ilsvrc.data.device import apply_to_batch
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.runs.experiment import Experiment

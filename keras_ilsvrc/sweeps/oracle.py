@@ -15,7 +15,7 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.runs.schema import parsed, sealed, unsealed
+from keras_ilsvrc.runs.schema import parsed
 from keras_ilsvrc.sweeps.ranges import Range
 from keras_ilsvrc.sweeps.schema import Sweep
 
@@ -73,7 +73,7 @@ class SweepOracle(keras_tuner.Oracle):
     @staticmethod
     def _write(path: Path, state: dict[str, Any]) -> None:
         with files.whole(path) as part:
-            part.write_bytes(sealed(state, None))
+            part.write_bytes(files.sealed(state, None))
 
     def reload(self) -> None:
         """Read the state of an earlier process. Trials that were running are run again.
@@ -86,7 +86,7 @@ class SweepOracle(keras_tuner.Oracle):
         """
         path = self.home / STATE
         if path.exists():
-            parsed(path, ADVICE, lambda: self._restore(unsealed(files.read(path))))
+            parsed(path, ADVICE, lambda: self._restore(files.unsealed(files.read(path))))
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.trials = {x: self._read(x, state) for x in state["start_order"]}
@@ -104,7 +104,7 @@ class SweepOracle(keras_tuner.Oracle):
         path = self.home / f"trial_{number}" / TRIAL
         try:
             advice = f"its values are in {STATE}"
-            return Trial.from_state(parsed(path, advice, lambda: unsealed(files.read(path))))
+            return Trial.from_state(parsed(path, advice, lambda: files.unsealed(files.read(path))))
         except InputError as error:
             self.log(f"{error}; the trial runs again")
         hyperparameters = keras_tuner.HyperParameters.from_config(state["hyperparameters"])

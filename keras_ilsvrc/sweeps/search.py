@@ -14,7 +14,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs import places
-from keras_ilsvrc.runs.schema import check_version, differences, parsed, sealed, unsealed
+from keras_ilsvrc.runs.schema import check_version, differences, parsed
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.trial import Outcome, Runner
 
@@ -72,7 +72,7 @@ def _mark(home: Path, sweep: Sweep) -> None:
     if not (home / MARK).exists():
         table = {"version": version("keras_ilsvrc"), **sweep.identity}
         with files.whole(home / MARK) as part:
-            part.write_bytes(sealed(table))
+            part.write_bytes(files.sealed(table))
 
 
 def _check_mark(home: Path, sweep: Sweep, found: list[str]) -> None:
@@ -82,7 +82,7 @@ def _check_mark(home: Path, sweep: Sweep, found: list[str]) -> None:
         return
     if not mark.exists():
         raise InputError(f"{home}: contains {found[0]} but no sweep; {ELSEWHERE}")
-    table = parsed(mark, ELSEWHERE, lambda: unsealed(files.read(mark)))
+    table = parsed(mark, ELSEWHERE, lambda: files.unsealed(files.read(mark)))
     check_version(mark, table)
     table.pop("version", None)
     if changes := differences(table, sweep.identity):

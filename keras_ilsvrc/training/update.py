@@ -58,7 +58,7 @@ class Update(tf.Module):
             n, the momentum is at most (1 + n) / (10 + n), as in TensorFlow. The papers have no
             such limit.
         xla: Whether XLA compiles the forward and backward pass of each replica.
-        prepare: Function applied to the images on the device, before the model.
+        prepare: Function applied on the device to the images, or to the tuple in their place.
         mixup: Parameter alpha of mixup (Zhang et al., arXiv:1710.09412), above 0; None for none.
             Each piece is mixed with itself in reversed order. All pieces of a step use the same
             ratio, drawn from Beta(alpha, alpha). The accuracy counts both labels in this ratio.
@@ -200,8 +200,7 @@ class Update(tf.Module):
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
         if self.scale is not None:  # an overflow is no failure if the scale can be halved
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
-        found = tf.stack([norm, tf.cast(finite, tf.float32)])
-        return tf.concat([sums[:2], found, sums[2:]], 0)
+        return tf.concat([sums[:2], [norm, tf.cast(finite, tf.float32)], sums[2:]], 0)
 
     def _in_pieces(
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, replica: tf.Tensor
@@ -216,7 +215,8 @@ class Update(tf.Module):
         def add(piece: tf.Tensor, sums: tf.Tensor, gradients: list[tf.Tensor]) -> Any:
             self._reseed(step, replica, piece)
             chosen = slice(piece * size, (piece + 1) * size)
-            new_sums, new = self.differentiate(images[chosen], labels[chosen], ratio)
+            own = tf.nest.map_structure(lambda x: x[chosen], images)
+            new_sums, new = self.differentiate(own, labels[chosen], ratio)
             return piece + 1, sums + new_sums, [old + each for old, each in zip(gradients, new)]
 
         zeros = [tf.zeros(x.shape, x.dtype) for x in self.model.trainable_weights]

@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from keras_ilsvrc.data.ops import OPS
+from keras_ilsvrc.data.ops import OPS, like, resampled
 
 PHOTO = load_sample_images().images[0][:160, :240]
 SHARP = 255 * np.eye(3, dtype="uint8")[..., None]  # bicubic reaches beyond 0 and 255
@@ -85,3 +85,36 @@ def test_random_interpolation_is_each_of_four_for_about_a_quarter():
         (which,) = (n for n, image in enumerate(made) if np.array_equal(found, image))
         counts[which] += 1
     assert min(counts) > 14  # 30 expected, deviation 4.7
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize(("size", "scale"), [((40, 50), (0.7, 0.31)), ((90, 80), (1.9, 2.3))])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resampling_axis_by_axis_is_that_of_the_op_on_the_whole_image(kind, size, scale, channels):
+    image = PHOTO[:31, :45, :channels].astype(kind)
+    shift = tf.constant([1.25, -3.5])
+    whole = tf.raw_ops.ScaleAndTranslate(
+        images=image[None],
+        size=size,
+        scale=scale,
+        translation=shift,
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
+    found = resampled(tf.constant(image), size, tf.constant(scale), shift)
+    assert found.shape == (*size, channels)
+    np.testing.assert_array_equal(found, like(tf.constant(image), whole))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "int32"])
+@pytest.mark.parametrize("antialias", [True, False])
+def test_an_image_of_the_size_is_not_resized(kind, antialias):
+    image = PHOTO[:40, :50].astype(kind)
+    found = applied("resize_shorter", image, size=40, antialias=antialias)
+    assert found.dtype == ("uint8" if kind == "uint8" else "float32")
+    np.testing.assert_array_equal(found, image)
+    graph = tf.function(
+        lambda x: OPS["resize"](x, (0, 0), 40, antialias), [tf.TensorSpec((None, None, 3), kind)]
+    )
+    np.testing.assert_array_equal(graph(image[:, :40]), image[:, :40])
+    assert graph(image).shape == graph.get_concrete_function().output_shapes == (40, 40, 3)

@@ -109,7 +109,8 @@ def test_a_split_without_images_is_refused(expression):
 def test_an_unknown_data_set_lists_what_there_is(name):
     said = message(open_source, name)
     assert said.startswith(f"no data set is called {name!r}")
-    assert said.endswith("known: digits, folder:PATH, csv:FILE, idx:PATH, imagenet:PATH, tfds:NAME")
+    kinds = "digits, folder:PATH, csv:FILE, idx:PATH, imagenet:PATH, tfds:NAME, prepared:PATH"
+    assert said.endswith(f"known: {kinds}")
 
 
 def test_a_misspelt_kind_of_data_set_names_the_nearest():

@@ -10,12 +10,12 @@ import pytest
 from small import RESULT, identity
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.files import sealed
 from keras_ilsvrc.recipe import find, load
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.results import rows_of
-from keras_ilsvrc.runs.schema import sealed
 from keras_ilsvrc.training.records import COLUMNS
 
 pytestmark = pytest.mark.tensorflow

@@ -13,12 +13,11 @@ from pages import Page
 from small_sweeps import Killed, outcome, small_sweep
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.files import lock
+from keras_ilsvrc.files import lock, sealed, unsealed
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.runs import train as runs_train
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.runs.schema import sealed, unsealed
 from keras_ilsvrc.sweeps import trial as module
 from keras_ilsvrc.sweeps.outcome import Comparison
 from keras_ilsvrc.sweeps.schema import Sweep

@@ -1,0 +1,93 @@
+"""Ops that run on the device, on batches: arithmetic, crops, flips and colour noise.
+
+The random numbers are drawn on the host, from the seed of each image, and go to the device with the
+batch. So an image and its augmentation do not depend on its batch.
+"""
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from keras_ilsvrc.data.apply import NO_SEED, arguments_of, fold_in
+from keras_ilsvrc.data.colour import add_noise, noise_draws
+from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, is_mirrored
+from keras_ilsvrc.data.types import Image, Rows, Seed, Statistics
+from keras_ilsvrc.data.windows import CROPS, size_of
+
+
+def device_ops(rows: Rows) -> tuple[Rows, Rows]:
+    """Split ops into ops for the host (run per image) and ops for the device (run per batch).
+
+    If all ops from the first that is not a geometry op on can run on the device, these ops run
+    there, and images are transferred as uint8. Otherwise all ops run on the host, and images are
+    transferred as float32.
+    """
+    names = [row["op"] for row in rows]
+    border = next((n for n, name in enumerate(names) if name not in GEOMETRY), len(rows))
+    if not set(names[border:]) <= {*ARITHMETIC, *_BATCHED}:
+        border = len(rows)
+    return rows[:border], rows[border:]
+
+
+def draws(image: Image, rows: Rows, first: int, seed: Seed) -> list[tf.Tensor]:
+    """Draw the random numbers that ops on the device need for one image.
+
+    Args:
+        image: Image after the ops on the host; only its size matters.
+        rows: Ops for the device.
+        first: Number of ops on the host. The seeds of the ops are the same as in `apply_ops`.
+        seed: Seed of the image.
+    """
+    height, width = size_of(image)
+    found = []
+    for number, row in enumerate(rows, first):
+        own = fold_in(seed, number)
+        if row["op"] in CROPS:
+            size = row["size"]
+            found.append(tf.stack(CROPS[row["op"]](height, width, own, size)))
+            height = width = size
+        elif row["op"] in _DRAWS:
+            found.append(_DRAWS[row["op"]](own))
+    return found
+
+
+def apply_to_batch(
+    images: tf.Tensor | tuple[tf.Tensor, ...], rows: Rows, statistics: Statistics
+) -> tf.Tensor:
+    """Apply the ops for the device to a batch, and return it as float32.
+
+    Args:
+        images: Batch of images, or a tuple of it and the `draws` for its images.
+        rows: Ops for the device.
+        statistics: Statistics of the training images that the ops need.
+    """
+    images, *drawn = images if isinstance(images, tuple) else (images,)
+    for row in rows:
+        name, arguments = row["op"], arguments_of(row, statistics)
+        if name in _BATCHED:
+            images = _BATCHED[name](images, drawn.pop(0), **arguments)
+        else:
+            images = OPS[name](images, NO_SEED, **arguments)
+    return tf.cast(images, tf.float32)
+
+
+def _cut(images: tf.Tensor, places: tf.Tensor, size: int) -> tf.Tensor:
+    """Cut a window out of each image; `places` are the tops and lefts, (batch, 2)."""
+    rows, columns = (places[:, axis, None] + tf.range(size) for axis in (0, 1))
+    images = tf.gather(images, rows, axis=1, batch_dims=1)
+    return tf.gather(images, columns, axis=2, batch_dims=1)
+
+
+def _flip(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    return tf.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+
+
+_DRAWS: Mapping[str, Callable[[Seed], tf.Tensor]] = {
+    "flip": is_mirrored,
+    "pca_noise": noise_draws,
+}
+_BATCHED: Mapping[str, Callable[..., tf.Tensor]] = {
+    **dict.fromkeys(CROPS, _cut),
+    "flip": _flip,
+    "pca_noise": add_noise,
+}

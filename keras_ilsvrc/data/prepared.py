@@ -1,0 +1,166 @@
+"""The data source `prepared:FOLDER`: images that `data prepare` has resized and stored once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_ilsvrc.data.source import Source, reading
+from keras_ilsvrc.data.split import Split
+from keras_ilsvrc.data.stores import ReadByPython
+from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.files import read, unsealed
+
+FORMAT = 1  # number of the format of prepared folders; a change makes old folders unreadable
+SETTINGS, MANIFEST = "settings.json", "manifest.json"
+# Each image is one record. Only the given record is read, without reading ahead.
+WRITING, READING = "group_size:1,uncompressed", "readahead_buffer_size:0"
+BUFFER = 1 << 15  # bytes
+
+
+class Shards(ReadByPython):
+    """Store of images in array_record files. The last record of each file is its index.
+
+    Args:
+        title: Name of the store for messages, such as `photos256/train`.
+        paths: Paths of the files, in order.
+
+    Raises:
+        InputError: If the index of a file is damaged.
+    """
+
+    def __init__(self, title: str, paths: Sequence[Path]):
+        self.title, self.paths = title, paths
+        opened = array_record().ArrayRecordReader
+        self.readers = [opened(str(x), READING, file_reader_buffer_size=BUFFER) for x in paths]
+        self.indices = [_index(path, own) for path, own in zip(paths, self.readers)]
+        self.starts = np.array([0, *accumulate(len(x["labels"]) for x in self.indices)])
+
+    def _all(self, key: str) -> list[Any]:
+        return [value for index in self.indices for value in index[key]]
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class indices of all images, (images,), int32."""
+        return np.array(self._all("labels"), "int32")
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return self._all("names")
+
+    @cached_property
+    def _versions(self) -> list[tuple[int, int]]:
+        return list(zip(self._all("sizes"), self._all("checksums")))
+
+    def name(self, row: int) -> str:
+        return f"{self.title}!{self._names[row]}"
+
+    def read(self, row: int) -> bytes:
+        which = int(np.searchsorted(self.starts, row, "right")) - 1
+        return self.readers[which].read([row - int(self.starts[which])])[0]
+
+    def version(self, row: int) -> tuple[int, int]:
+        return self._versions[row]
+
+
+def array_record() -> Any:
+    """Return the module `array_record_module`. It is not imported before it is needed.
+
+    Raises:
+        InputError: If the package is not installed.
+    """
+    try:
+        from array_record.python import array_record_module
+    except ImportError as error:
+        raise InputError(
+            "prepared data needs the package array_record: python -m pip install array_record"
+        ) from error
+    return array_record_module
+
+
+def prepared(root: Path, channels: int = 3) -> Source:
+    """Open a folder that `data prepare` has written. The size of every file is compared.
+
+    The images are read later, by index. Whenever an image is read, array_record compares the
+    checksum of its bytes.
+
+    Args:
+        root: Folder.
+        channels: Number of channels, as in the preparation.
+
+    Raises:
+        InputError: If the folder is not finished, is of another format, was prepared with other
+            channels, or has a damaged file.
+    """
+    if not (root / SETTINGS).is_file():
+        raise InputError(f"{root}: not a folder of prepared data: it contains no {SETTINGS}")
+    settings = read_table(root / SETTINGS)
+    if settings.get("format") != FORMAT:
+        raise InputError(
+            f"{root}: prepared data of format {settings.get('format')}, but this version reads "
+            f"format {FORMAT}; prepare the data again"
+        )
+    if not (root / MANIFEST).is_file():
+        raise InputError(f"{root}: not finished; run the same `data prepare` command again")
+    if settings["channels"] != channels:
+        raise InputError(
+            f"{root}: prepared with {settings['channels']} channels, but {channels} are needed; "
+            f"prepare the data again with --channels {channels}"
+        )
+    shards = read_table(root / MANIFEST)["shards"]
+    check_sizes(root, shards)
+    splits: dict[str, Split] = {}
+    for name, own in settings["splits"].items():
+        if own["same_as"]:
+            splits[name] = splits[own["same_as"]]
+            continue
+        store = Shards(f"{root}/{name}", [root / x for x in shards if stem(x) == name])
+        splits[name] = Split(store.labels, None, store, channels)
+    return Source(f"prepared:{root}", splits, tuple(settings["classes"]))
+
+
+def stem(shard: str) -> str:
+    """Return the name of the split in the name of a file, such as `train-00000.array_record`."""
+    return shard.rpartition("-")[0]
+
+
+def check_sizes(root: Path, shards: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise an InputError if a file is missing, or does not have the size that was written."""
+    for name, own in shards.items():
+        path = root / name
+        found = path.stat().st_size if path.is_file() else None
+        if found != own["bytes"]:
+            what = "is missing" if found is None else f"has {found:,} bytes"
+            raise InputError(
+                f"{path}: {what}, expected {own['bytes']:,} bytes; delete it and run the same "
+                "`data prepare` command again"
+            )
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Read `SETTINGS` or `MANIFEST`.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    content = read(path)
+    try:
+        return unsealed(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: damaged: {reason(error)}; prepare the data again") from error
+
+
+def index_record(labels: list[int], names: list[str], contents: Sequence[Any]) -> bytes:
+    """Return the last record of a file. `contents` are pairs of size and CRC-32 of the images."""
+    sizes, checksums = zip(*contents)
+    table = {"labels": labels, "names": names, "sizes": sizes, "checksums": checksums}
+    return json.dumps(table).encode()
+
+
+def _index(path: Path, reader: Any) -> dict[str, Any]:
+    with reading(str(path)):
+        return json.loads(reader.read([reader.num_records() - 1])[0])
