@@ -164,14 +164,14 @@ def _resized(image: Image, size: Place, antialias: bool) -> Image:
         return resampled(image, size, scale, tf.zeros(2))
 
     def unchanged() -> Image:
-        static = [side if isinstance(side, int) else None for side in size]
-        own = image if image.dtype == tf.uint8 else tf.cast(image, tf.float32)
-        return tf.ensure_shape(own, [*static, image.shape[-1]])
+        return image if image.dtype == tf.uint8 else tf.cast(image, tf.float32)
 
-    own = size_of(image)
+    own, channels = size_of(image), image.shape[-1]
     if all(isinstance(side, int) for side in (*own, *size)):
         return unchanged() if own == tuple(size) else made()
-    return tf.cond(tf.reduce_all(tf.equal(own, size)), unchanged, made)
+    chosen = tf.cond(tf.reduce_all(tf.equal(own, size)), unchanged, made)
+    chosen.set_shape([*(side if isinstance(side, int) else None for side in size), channels])
+    return chosen
 
 
 def like(image: Image, made: Image) -> Image:
