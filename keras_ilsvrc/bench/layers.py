@@ -1,16 +1,23 @@
-"""Benchmark of our GroupedConv2D and LocalResponseNormalization against Keras and TensorFlow."""
+"""Benchmark of our layers against those of Keras and TensorFlow."""
 
 import statistics
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from keras_ilsvrc.bench.timing import take_turns
-from keras_ilsvrc.layers import GroupedConv2D, LocalResponseNormalization
+from keras_ilsvrc.layers import (
+    BatchNormalization,
+    Conv2D,
+    GroupedConv2D,
+    LocalResponseNormalization,
+)
 
 BATCH = 32
+Layer = Callable[..., Any]
 
 
 class LayerTimes(NamedTuple):
@@ -28,9 +35,15 @@ class LayerTimes(NamedTuple):
 
 
 def measure(rounds: int) -> list[LayerTimes]:
-    """Time our layers and the Keras or TensorFlow layers that do the same, at AlexNet's sizes."""
+    """Time our layers and the Keras or TensorFlow layers that do the same, at the papers' sizes."""
     with tf.device("/cpu:0"):
-        ratios = _compare(
+        return [row for case in _cases() for row in _compare(*case, rounds)]
+
+
+def _cases() -> list[tuple[tuple[int, int, int], dict[str, Layer], dict[str, float]]]:
+    """Return (shape of an image, {name: layer}, {name of a peer: limit}) for each comparison."""
+    return [
+        (
             (27, 27, 96),
             {
                 "GroupedConv2D": GroupedConv2D(256, 5, padding="same", groups=2),
@@ -38,9 +51,8 @@ def measure(rounds: int) -> list[LayerTimes]:
                 "Conv2D": keras.layers.Conv2D(256, 5, padding="same"),
             },
             {"Conv2D(groups=2)": 0.16, "Conv2D": 0.58},
-            rounds,
-        )
-        return ratios + _compare(
+        ),
+        (
             (55, 55, 96),
             {
                 "LocalResponseNormalization": LocalResponseNormalization(),
@@ -48,14 +60,32 @@ def measure(rounds: int) -> list[LayerTimes]:
                     x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75
                 ),
             },
-            {"tf.nn.local_response_normalization": 0.5},
-            rounds,
-        )
+            {"tf.nn.local_response_normalization": 0.4},
+        ),
+        (
+            (56, 56, 256),
+            {
+                "BatchNormalization": _in_training(BatchNormalization),
+                "Keras' BatchNormalization": _in_training(keras.layers.BatchNormalization),
+            },
+            {"Keras' BatchNormalization": 0.5},
+        ),
+        (
+            (14, 14, 1024),
+            {"Conv2D, 1x1": Conv2D(256, 1), "Keras' Conv2D, 1x1": keras.layers.Conv2D(256, 1)},
+            {"Keras' Conv2D, 1x1": 1.0},
+        ),
+    ]
+
+
+def _in_training(kind: Any) -> Layer:
+    """Return a layer of the given class that runs as in training."""
+    return partial(kind(), training=True)
 
 
 def _compare(
     shape: tuple[int, int, int],
-    layers: Mapping[str, Callable[..., Any]],
+    layers: Mapping[str, Layer],
     limits: Mapping[str, float],
     rounds: int,
 ) -> list[LayerTimes]:
@@ -70,7 +100,7 @@ def _compare(
     ]
 
 
-def _forward_backward(layer: Callable[..., Any], x: tf.Tensor) -> Callable[[], None]:
+def _forward_backward(layer: Layer, x: tf.Tensor) -> Callable[[], None]:
     """Return a function that runs the forward and backward pass of a layer as one graph."""
     layer(x)
     weights = [weight.value for weight in getattr(layer, "trainable_weights", [])]

@@ -5,8 +5,7 @@ from typing import NamedTuple
 from keras import layers
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.layers import ResidualUnit, parts
-from keras_ilsvrc.layers.batch_norm import BatchNormalization
+from keras_ilsvrc.layers import BatchNormalization, ResidualUnit, parts
 from keras_ilsvrc.layers.residual import FIGURE_4, PUBLISHED_GATE
 
 # fmt: off
