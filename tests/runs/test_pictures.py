@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from commands import said
-from small import STANDARDISE, draw_photos, on_photos, run, short
+from small import draw_photos, on_photos, run, short
 
 from keras_ilsvrc.runs import evaluate, experiment
 from keras_ilsvrc.runs.directory import FILES, PAGE
@@ -96,8 +96,9 @@ def drawn(tmp_path_factory):
                 return real(*args, **keywords)
 
             patch.setattr(module, name, counted)
-        on_photos(photos, op=STANDARDISE)  # which needs statistics
-        words = ("train", photos.with_suffix(".toml"), "--set", "build.classes=3", "--json")
+        on_photos(photos)
+        keys = ("--set", "build.classes=3", "--set", "report=true")
+        words = ("train", photos.with_suffix(".toml"), *keys, "--json")
         result = json.loads(said(*words, "--out", path / "run"))
         del result["out"]
         return path / "run", result, counts

@@ -103,8 +103,8 @@ def test_the_winner_is_compared_with_new_seeds_and_tested_once(home, rows):
     winner = f"trial_{min(rows, key=lambda row: float(row['validation_error']))['trial']}"
     assert found["comparison"]["seeds"] == [1, 2]
     for name, folder in (("recipe", "recipe"), ("winner", winner)):
-        runs = [RunFiles(home / "final" / folder / f"seed-{seed}") for seed in (1, 2)]
-        errors = [run.history()[-1]["validation_error"] for run in runs]
+        runs = [home / "final" / folder / f"seed-{seed}" for seed in (1, 2)]
+        errors = [module.history(run)[-1]["validation_error"] for run in runs]
         assert found["comparison"][name] == errors
     splits = {
         str(path.parent.relative_to(home)): load(path).data.test
