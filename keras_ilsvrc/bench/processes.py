@@ -30,3 +30,12 @@ def in_process(module: str, *words: str, environment: Mapping[str, str] | None =
 def peak() -> int:
     """Return the peak memory of this process so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+
+
+def resident() -> int:
+    """Return the present memory of this process in bytes; on systems without /proc, its peak."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except FileNotFoundError:
+        return peak()

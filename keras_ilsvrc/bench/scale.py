@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from keras_ilsvrc.bench.processes import in_process, peak
+from keras_ilsvrc.bench.processes import in_process, peak, resident
 from keras_ilsvrc.bench.timing import Progress
 from keras_ilsvrc.files import CACHE
 
@@ -39,7 +39,8 @@ class Cost(NamedTuple):
     Attributes:
         what: The work.
         seconds: Time, without that of imports.
-        megabytes: Peak memory above that after the imports.
+        megabytes: Peak memory of the process above its memory after the imports. The imports
+            alone have a peak of some tens of megabytes.
         base_megabytes: Size of the file or of the answers; None if there is nothing to compare.
     """
 
@@ -175,9 +176,11 @@ def _once(work: str, path: str) -> list[float | None]:
     import tensorflow as tf
 
     tf.constant(0)  # starts the devices
-    before, start = peak(), time.perf_counter()
+    before, start = resident(), time.perf_counter()
     base = WORKS[work](path)
-    return [time.perf_counter() - start, (peak() - before) / 1e6, base]
+    seconds = time.perf_counter() - start
+    # The system counts memory in batches, so its peak may be a little below the present memory.
+    return [seconds, max(0, peak() - before) / 1e6, base]
 
 
 if __name__ == "__main__":

@@ -7,18 +7,22 @@ import typer
 from rich.console import Console
 
 from keras_ilsvrc.cli.options import Json, table_of
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 IMAGENET = 1_280_000
+CLASSES = 1000  # of which each has an image
 
 
 def scale(
     files: Annotated[
-        int, typer.Option(min=1000, help="Number of training images, as links to 300 JPEGs.")
+        int, typer.Option(help="Number of training images, as links to 300 JPEGs.")
     ] = IMAGENET,
     as_json: Json = False,
 ) -> None:
     """Measure starts, statistics, checkpoints and tests at ImageNet's size, in new processes."""
+    if files < CLASSES:
+        raise InputError(f"--files is {files}; expected at least {CLASSES}")
     quiet_tensorflow()
     with Console(stderr=True).status("starting TensorFlow") as status:
         from keras_ilsvrc.bench.scale import measure
