@@ -11,7 +11,6 @@ import tensorflow as tf
 from keras_ilsvrc.bench.timing import take_turns
 from keras_ilsvrc.layers import (
     BatchNormalization,
-    Conv2D,
     GroupedConv2D,
     LocalResponseNormalization,
 )
@@ -69,11 +68,6 @@ def _cases() -> list[tuple[tuple[int, int, int], dict[str, Layer], dict[str, flo
                 "Keras' BatchNormalization": _in_training(keras.layers.BatchNormalization),
             },
             {"Keras' BatchNormalization": 0.5},
-        ),
-        (
-            (14, 14, 1024),
-            {"Conv2D, 1x1": Conv2D(256, 1), "Keras' Conv2D, 1x1": keras.layers.Conv2D(256, 1)},
-            {"Keras' Conv2D, 1x1": 1.0},
         ),
     ]
 

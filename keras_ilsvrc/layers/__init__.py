@@ -1,7 +1,6 @@
 """Custom Keras layers: importing this package registers them for `keras.saving.load_model`."""
 
 from keras_ilsvrc.layers.batch_norm import BatchNormalization
-from keras_ilsvrc.layers.conv import Conv2D
 from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lenet import RadialBasis, Subsampling2D, TableConv2D, scaled_tanh
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
@@ -11,7 +10,6 @@ from keras_ilsvrc.layers.residual import ResidualUnit
 __all__ = [
     "BatchNormalization",
     "CeilAveragePooling2D",
-    "Conv2D",
     "GroupedConv2D",
     "LocalResponseNormalization",
     "RadialBasis",

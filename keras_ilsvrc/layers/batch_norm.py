@@ -4,8 +4,6 @@ import functools
 
 import keras
 
-from keras_ilsvrc.layers.processor import runs_on_cpu
-
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -51,7 +49,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def fuses(self, inputs, learns):
         """Return whether one operation normalises the inputs. `learns`: with their statistics."""
         return (
-            runs_on_cpu()
+            keras.backend.backend() == "tensorflow"
+            and not keras.distribution.list_devices("gpu")
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and not self.renorm

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from keras import layers
 
 from keras_ilsvrc.layers.batch_norm import BatchNormalization
-from keras_ilsvrc.layers.conv import Conv2D
 from keras_ilsvrc.layers.grouped_conv import GroupedConv2D
 from keras_ilsvrc.layers.lrn import LocalResponseNormalization
 from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
@@ -101,7 +100,7 @@ def conv(
     """
     cell = Cell.parse(cell)
     x, padding = pad(x, cell, padding, name, dtype)
-    kind, options = (GroupedConv2D, {"groups": groups}) if groups > 1 else (Conv2D, {})
+    kind, options = (GroupedConv2D, {"groups": groups}) if groups > 1 else (layers.Conv2D, {})
     x = kind(
         cell.filters,
         cell.kernel,

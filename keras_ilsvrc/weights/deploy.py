@@ -11,7 +11,6 @@ import tensorflow as tf
 from keras import layers
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.layers.conv import Conv2D
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, main_output, run_call, walk
 from keras_ilsvrc.weights.folding import folded
 
@@ -95,7 +94,7 @@ def _padded(calls: list[Call]) -> dict[int, Callable[[tf.Tensor], tf.Tensor]]:
         if not plain or {layer.data_format, pad.operation.data_format} != {"channels_last"}:
             continue
         zeros = [[0, 0], *map(list, pad.operation.padding), [0, 0]]
-        if type(layer) in (layers.Conv2D, Conv2D) and layer.groups == 1:
+        if type(layer) is layers.Conv2D and layer.groups == 1:
             runs[id(call)] = partial(_convolve, layer, zeros)
         elif type(layer) is layers.MaxPooling2D and _not_negative(makers.get(id(pad.inputs[0]))):
             sizes = {"ksize": layer.pool_size, "strides": layer.strides, "padding": zeros}

@@ -11,12 +11,11 @@ from keras import layers, ops
 from keras_ilsvrc.data.apply import NO_SEED, apply_ops
 from keras_ilsvrc.data.preprocessing import Preprocessing
 from keras_ilsvrc.layers import GroupedConv2D
-from keras_ilsvrc.layers.conv import Conv2D
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call, walk
 
 PRODUCTS = (
     *(layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D),
-    *(Conv2D, GroupedConv2D),
+    GroupedConv2D,
 )
 # Layers that return their input in inference mode.
 IDENTITIES = (

@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 
 from keras_ilsvrc.layers import (
+    BatchNormalization,
     CeilAveragePooling2D,
     GroupedConv2D,
     LocalResponseNormalization,
@@ -15,7 +16,6 @@ from keras_ilsvrc.layers import (
     Subsampling2D,
     TableConv2D,
 )
-from keras_ilsvrc.layers.conv import Conv2D
 
 BN = {"momentum": 0.9, "epsilon": 1e-5}
 TABLE = [[0, 1], [2], [3, 0, 2]]
@@ -43,12 +43,8 @@ CASES = {
     "lrn": Case(LocalResponseNormalization, {}, IMAGE, IMAGE),
     "lrn by groups": Case(LocalResponseNormalization, {"size": 3, "groups": 2}, (2, 4), (2, 4)),
     "lrn beta 1": Case(LocalResponseNormalization, {"alpha": 1, "beta": 1}, (2, 3, 4), (2, 3, 4)),
-    "conv": Case(
-        Conv2D, {"filters": 5, "kernel_size": 3, "padding": "same"}, IMAGE, (2, 7, 6, 5), 2
-    ),
-    "conv strided": Case(
-        Conv2D, {"filters": 5, "kernel_size": 2, "strides": 3}, IMAGE, (2, 2, 2, 5), 2
-    ),
+    "norm": Case(BatchNormalization, {"momentum": 0.9}, IMAGE, IMAGE, 2, 2),
+    "norm without gamma": Case(BatchNormalization, {"scale": False}, IMAGE, IMAGE, 1, 2),
     "groups": Case(
         GroupedConv2D, {"filters": 6, "kernel_size": 3, "groups": 2}, IMAGE, (2, 5, 4, 6), 2
     ),

@@ -7,6 +7,7 @@ from keras import ops
 from layer_cases import CASES, built, each_case, numpy, values
 
 from keras_ilsvrc.layers import (
+    BatchNormalization,
     CeilAveragePooling2D,
     GroupedConv2D,
     LocalResponseNormalization,
@@ -15,11 +16,10 @@ from keras_ilsvrc.layers import (
     Subsampling2D,
     TableConv2D,
 )
-from keras_ilsvrc.layers.conv import Conv2D
 
 NAN, INF = float("nan"), float("inf")
 TABLE = [[0], [1]]
-FORMAT_OF_KERAS = (Conv2D, GroupedConv2D)
+FORMAT_OF_KERAS = (BatchNormalization, GroupedConv2D)
 BN = ("momentum", "epsilon")
 # A layer, one argument, values of it that cannot be honoured, and what else is given.
 REFUSED = [
@@ -35,7 +35,6 @@ REFUSED = [
     (GroupedConv2D, "groups", (0, -1, 3), {"filters": 4, "kernel_size": 3}),
     (GroupedConv2D, "padding", ("causal", "half"), {"filters": 4, "kernel_size": 3}),
     (GroupedConv2D, "dilation_rate", (2,), {"filters": 4, "kernel_size": 3, "strides": 2}),
-    (Conv2D, "filters", (0, -1), {"kernel_size": 3}),
     (TableConv2D, "table", ([], None, [[0], []], [[0, 0]], [[-1]], "01"), {"kernel_size": 3}),
     (TableConv2D, "kernel_size", (0, 2.5, (3, 3), None, True), {"table": TABLE}),
     (TableConv2D, "kernel_initializer", ("none",), {"table": TABLE, "kernel_size": 3}),

@@ -63,7 +63,7 @@ def test_results_are_those_of_keras(case, mode):
     mine, kinds = results(ours, mode, images())
     assert "FusedBatchNormV3" in kinds
     assert "SquaredDifference" not in kinds
-    compare(mine, results(theirs, mode, images())[0], 2e-6)
+    compare(mine, results(theirs, mode, images())[0], 1e-5)
 
 
 @modes

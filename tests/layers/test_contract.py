@@ -11,9 +11,9 @@ from keras.src import testing
 from layer_cases import CASES, built, each_case, numpy, values
 
 from keras_ilsvrc import layers as ours
-from keras_ilsvrc.layers import LocalResponseNormalization, RadialBasis
+from keras_ilsvrc.layers import BatchNormalization, LocalResponseNormalization, RadialBasis
 
-MASKED = (LocalResponseNormalization, RadialBasis)
+MASKED = (BatchNormalization, LocalResponseNormalization, RadialBasis)
 
 
 def test_no_public_layer_is_missing():

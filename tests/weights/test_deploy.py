@@ -7,7 +7,6 @@ from keras import layers
 
 from keras_ilsvrc import InputError, build, deploy, info
 from keras_ilsvrc.data.preprocessing import Preprocessing, with_preprocessing
-from keras_ilsvrc.layers.conv import Conv2D
 from keras_ilsvrc.nets import NETS
 
 pytestmark = pytest.mark.tensorflow
@@ -85,7 +84,7 @@ def test_every_net_has_the_same_outputs(name):
 FOLDED = {
     "behind a convolution": lambda x: layers.BatchNormalization()(layers.Conv2D(3, 3)(x)),
     "behind one without bias": lambda x: layers.BatchNormalization(scale=False)(
-        Conv2D(3, 3, use_bias=False)(x)
+        layers.Conv2D(3, 3, use_bias=False)(x)
     ),
     "behind a dense layer": lambda x: layers.BatchNormalization(center=False)(layers.Dense(3)(x)),
     "behind dropout": lambda x: layers.BatchNormalization()(
@@ -118,7 +117,7 @@ def padded_pool(activation):
 
 
 PADDED = {
-    "convolution": lambda x: Conv2D(3, 2, dilation_rate=2, activation="relu")(
+    "convolution": lambda x: layers.Conv2D(3, 2, dilation_rate=2, activation="relu")(
         layers.ZeroPadding2D(((0, 2), (1, 3)))(x)
     ),
     "pool behind ReLU": padded_pool("relu"),
