@@ -53,11 +53,11 @@ def test_rates_and_ratios_are_those_of_the_rounds(few, monkeypatch):
 
     def take_turns(functions, rounds, progress):
         assert rounds == 3
-        for work in functions.values():
-            work()
         times.update({name: [8.0, 8.0, 8.0] for name in functions if name not in times})
         return {name: times[name] for name in functions}
 
+    only = {bench.INCEPTION: bench.AUGMENTATIONS[bench.INCEPTION]}
+    monkeypatch.setattr(bench, "AUGMENTATIONS", only)
     monkeypatch.setattr(bench, "take_turns", take_turns)
     found = json.loads(said("--rounds", "3", "--json"))
     rates = {name: 8 / sorted(values)[1] for name, values in times.items()}
@@ -70,11 +70,12 @@ def test_rates_and_ratios_are_those_of_the_rounds(few, monkeypatch):
         "lower_quartile": 1.25,
         "upper_quartile": 1.75,
     }
-    assert [one["ours"] for one in others] == NAMES[1:]
+    assert [one["ours"] for one in others] == NAMES[1:3]
     assert {one["median"] for one in others} == {3 / 8}
     assert (found["images"], found["rounds"]) == (8, 3)
 
 
+@pytest.mark.slow
 def test_the_table_fits_and_its_ratios_follow_from_its_rates(few):
     lines = said("--rounds", "2").splitlines()
     assert max(map(len, lines)) <= 100

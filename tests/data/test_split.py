@@ -116,7 +116,7 @@ def test_graphs_hold_no_copy_of_what_is_read(kind, tmp_path):
         split = Split(labels, None, STORES[kind](tmp_path), rows=rows)
     traced = tf.function(lambda index: (split.image(index), split.label(index)))
     graph = traced.get_concrete_function(tf.TensorSpec((), tf.int64)).graph
-    assert len(graph.as_graph_def().SerializeToString()) < 20_000
+    assert len(graph.as_graph_def().SerializeToString()) < 30_000
 
 
 def test_images_are_named_by_what_they_are_and_their_place_in_it(tmp_path):

@@ -41,7 +41,11 @@ def values(replicas, synchronized, saved=None, **options):
 
 @pytest.mark.parametrize(
     ("replicas", "synchronized", "options"),
-    [(1, False, {"accumulate": 2}), (2, False, {}), (2, True, {})],
+    [
+        (1, False, {"accumulate": 2}),
+        (2, False, {}),
+        pytest.param(2, True, {}, marks=pytest.mark.slow),
+    ],
 )
 def test_steps_are_those_of_units_that_share_nothing(replicas, synchronized, options, monkeypatch):
     plain, _ = values(replicas, synchronized, **options)
