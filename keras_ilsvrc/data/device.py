@@ -79,7 +79,7 @@ def _cut(images: tf.Tensor, places: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _flip(images: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
-    return tf.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    return tf.where(mirrored[:, None, None, None], tf.reverse(images, [2]), images)
 
 
 _DRAWS: Mapping[str, Callable[[Seed], tf.Tensor]] = {

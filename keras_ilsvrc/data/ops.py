@@ -95,7 +95,7 @@ def area_crop(
 
 def flip(image: Image, seed: Seed) -> Image:
     """Mirror the image left to right with probability 1/2."""
-    return tf.cond(is_mirrored(seed), lambda: image[:, ::-1], lambda: image)
+    return tf.cond(is_mirrored(seed), lambda: tf.reverse(image, [1]), lambda: image)
 
 
 def is_mirrored(seed: Seed) -> tf.Tensor:
