@@ -33,18 +33,30 @@ CASES = tuple(
 )
 WORKS = ("training", "inference")
 QUICK_NETS, QUICK_STEPS = ("alexnet_owt", "googlenet_bn", "resnet50_v1_5"), 3
+EAGER_STEPS = 5
 COLUMNS = "| net | batch | format | s/step | against | form | s/step | ratio (quartiles) | n | |"
 HEAD = f"{COLUMNS}\n|---|---:|---|---:|---|---|---:|---|---:|---|"
 PLAIN = "# Benchmarks\n\n<!-- machine -->\n\n<!-- training -->\n\n<!-- inference -->\n"
 
 
-def chosen(only: str | None, quick: bool) -> list[Case]:
-    """Return the cases of a work, or of all; with `quick`, few nets and steps at batch 8."""
-    cases = [case for case in CASES if only in (None, case.work)]
-    if not quick:
+def chosen(
+    only: str | None = None, batch: int | None = None, quick: bool = False, eager: bool = False
+) -> list[Case]:
+    """Return the cases of one work or of all, and with one batch size or with all.
+
+    Args:
+        only: The work.
+        batch: The batch size.
+        quick: Whether to return few nets, with few steps at batch 8, without `torch.compile`.
+        eager: Whether to time all nets with few steps, without `torch.compile`.
+    """
+    cases = [x for x in CASES if only in (None, x.work) and batch in (None, x.batch)]
+    if quick:
+        cases = [case for case in cases if case.batch == 8 and case.net in QUICK_NETS]
+    elif not eager:
         return cases
-    few = [case for case in cases if case.batch == 8 and case.net in QUICK_NETS]
-    return [replace(case, steps=QUICK_STEPS, compiled=False) for case in few]
+    steps = QUICK_STEPS if quick else EAGER_STEPS
+    return [replace(case, steps=steps, compiled=False) for case in cases]
 
 
 class Kept:

@@ -19,6 +19,10 @@ def page(
     only: Annotated[
         Literal["training", "inference"] | None, typer.Option(help="Work to measure.")
     ] = None,
+    batch: Annotated[int | None, typer.Option(help="Batch size to measure.")] = None,
+    eager: Annotated[
+        bool, typer.Option("--eager", help="All nets, five steps, no torch.compile.")
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Measure anew; drop rows of other machines.")
     ] = False,
@@ -41,7 +45,9 @@ def page(
     cases = []
     if not render:
         kept.begin(again)
-        cases = [case for case in pages.chosen(only, quick) if again or kept.missing(case)]
+        cases = [
+            case for case in pages.chosen(only, batch, quick, eager) if again or kept.missing(case)
+        ]
     for number, case in enumerate(cases, 1):
         print(f"{number}/{len(cases)} {' '.join(pages.command(case))}: ", end="", file=sys.stderr)
         sys.stderr.flush()
