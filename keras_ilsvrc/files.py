@@ -28,7 +28,7 @@ class Damaged(InputError):
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloaded files, and of what is kept about data sets."""
+    """Return the folder for downloaded files and for results that are kept about data sets."""
     import pooch
 
     return Path(os.environ.get(CACHE) or pooch.os_cache("keras_ilsvrc"))
@@ -109,7 +109,7 @@ def write_sealed(path: Path, write: Callable[[Any], object]) -> None:
 
     Args:
         path: Path of the file.
-        write: Function that writes the content to a file in which it cannot seek.
+        write: Function that writes the content to a given file object, which cannot seek.
 
     Raises:
         OSError: If the file cannot be written; no partial file is left.

@@ -1,4 +1,4 @@
-"""Benchmark of `deploy`: inference of a network against other runtimes, with the same threads."""
+"""Benchmark of `deploy` against other runtimes with the same number of threads."""
 
 import importlib
 import statistics
@@ -20,14 +20,14 @@ from keras_ilsvrc.training.strategy import threads
 from keras_ilsvrc.weights.deploy import deploy
 from keras_ilsvrc.weights.export import INPUT, export
 
-# Pause in seconds after each turn: the threads of torch and ONNX Runtime wait actively for a while,
-# which would slow the next turn.
+# Pause in seconds after each turn. The threads of torch and ONNX Runtime spin for a while after
+# their work, which would slow the next turn.
 REST = 0.03
 
 
 @dataclass(frozen=True)
 class Inference:
-    """Speed of one form of a network; `ratio` is the speed of the deployed form divided by it."""
+    """Speed of one form of a network; `ratio` is the deployed form's speed divided by this one."""
 
     form: str
     seconds: float
@@ -44,13 +44,13 @@ def measure(
     rounds: int = ENOUGH,
     progress: Progress = lambda what, share: None,
 ) -> list[Inference]:
-    """Time inference on random images: of a deployed network, its plain form and another runtime.
+    """Time a deployed network, its plain form and another runtime on random images.
 
     Args:
         name: Name of the network.
-        against: "onnxruntime" for the file that `export` writes, or "torchvision" for the same net
-            of this package; None for neither.
-        batch: Number of images that are computed together.
+        against: "onnxruntime" for the file that `export` writes, or "torchvision" for
+            torchvision's net; None for neither.
+        batch: Number of images per batch.
         rounds: Number of timed rounds.
         progress: Callback; it gets the current activity as text and the completed fraction.
     """
@@ -79,7 +79,7 @@ def measure(
 def set_vectors(model: keras.Model) -> None:
     """Set biases and the values of batch normalisation to random numbers between 0.5 and 1.5.
 
-    Those of a new network are 0 and 1, so that runtimes would leave out the operations.
+    In a new network they are 0 and 1, and a runtime could leave out their operations.
     """
     draw = np.random.default_rng(0).uniform
     for weight in model.weights:

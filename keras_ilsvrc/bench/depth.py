@@ -10,20 +10,20 @@ from typing import Any
 from keras_ilsvrc.bench.processes import in_process, peak
 from keras_ilsvrc.bench.timing import Progress
 
-STEPS = 3  # number of steps after the first whose shortest time is reported
+STEPS = 3  # number of steps after the first; the shortest time is reported
 
 
 @dataclass(frozen=True)
 class Start:
-    """Cost of the start of training of one net.
+    """Cost of starting to train one net.
 
     Attributes:
         net: Name of the net.
         build_seconds: Time of building the net and the optimizer.
         trace_seconds: Time of tracing the training step.
-        first_seconds: Time of the first step after tracing, with the optimization of the graph.
+        first_seconds: Time of the first step after tracing, including graph optimization.
         step_seconds: Shortest time of a later step.
-        nodes: Number of nodes in the graph of the step, with those of all its functions.
+        nodes: Number of nodes in the graph of the step, including those of its functions.
         peak_megabytes: Peak memory of the process, minus the memory that the imports need.
     """
 
@@ -47,7 +47,7 @@ def measure(
     """Take the first steps of each net on random images, each net in a new process.
 
     Raises:
-        InputError: If a process fails, for example because memory is short.
+        InputError: If a process fails, for example because it runs out of memory.
     """
     found = []
     for number, net in enumerate(nets):

@@ -92,7 +92,7 @@ def measure(
     """Time the decoding of 1,024 JPEGs without augmentation, and four kinds of augmentation.
 
     Each augmentation is applied to the JPEGs, to prepared JPEGs, and to prepared raw pixels. As in
-    training, ops that the step applies on the device are timed apart.
+    training, ops that the step applies on the device are timed separately.
 
     Args:
         torchvision: Whether to time torchvision's loader too; it must already be imported.
@@ -126,7 +126,7 @@ def measure(
 
 
 def _forms(split: Split, photos: Path, size: int) -> dict[str, Split]:
-    """Return the photos as files and, resized to a shorter side of `size`, in each of `FORMS`."""
+    """Return the photos as files, and prepared in each of `FORMS` with a shorter side of `size`."""
     found = {"files": split}
     for what, quality in FORMS.items():
         root = photos.with_name(f"{what}{size}")
@@ -194,7 +194,7 @@ def _torchvision_loader(directory: Path) -> Iterable[Any]:
 
 
 def _on_device(batches: tf.data.Dataset, rows: Rows, mean: Statistics) -> Callable[[], None]:
-    """Return a function that applies the ops for the device to as many batches as are timed."""
+    """Return a function that applies the ops for the device to `STEPS` batches."""
     traced = tf.function(lambda images: apply_to_batch(images, rows, mean))
     images = next(iter(batches))[0]
 

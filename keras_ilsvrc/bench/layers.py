@@ -40,7 +40,7 @@ def measure(rounds: int) -> list[LayerTimes]:
 
 
 def _cases() -> list[tuple[tuple[int, int, int], dict[str, Layer], dict[str, float]]]:
-    """Return (shape of an image, {name: layer}, {name of a peer: limit}) for each comparison."""
+    """Return (image shape, {name: layer}, {peer's name: limit of the ratio}) per comparison."""
     return [
         (
             (27, 27, 96),

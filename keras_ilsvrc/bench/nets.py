@@ -73,7 +73,7 @@ def measure(case: Case, progress: Progress = lambda what, share: None) -> Compar
         progress: Callback that gets the current activity as text and the completed fraction.
 
     Raises:
-        InputError: If the machine does not compute in the number format.
+        InputError: If the machine does not support the number format.
     """
     gpus = tf.config.list_physical_devices("GPU")
     # By default, TensorFlow reserves all GPU memory, so torch would have none.

@@ -1,4 +1,4 @@
-"""The page of benchmarks: its measurements, which a JSON file keeps, and its tables."""
+"""Benchmark page: its cases, their results in a JSON file, and its tables."""
 
 import json
 import subprocess
@@ -42,12 +42,12 @@ PLAIN = "# Benchmarks\n\n<!-- machine -->\n\n<!-- training -->\n\n<!-- inference
 def chosen(
     only: str | None = None, batch: int | None = None, quick: bool = False, eager: bool = False
 ) -> list[Case]:
-    """Return the cases of one work or of all, and with one batch size or with all.
+    """Select the cases to measure.
 
     Args:
-        only: The work.
-        batch: The batch size.
-        quick: Whether to return few nets, with few steps at batch 8, without `torch.compile`.
+        only: "training" or "inference"; None for both.
+        batch: Batch size; None for all.
+        quick: Whether to select few nets, with few steps at batch 8, without `torch.compile`.
         eager: Whether to time all nets with few steps, without `torch.compile`.
     """
     cases = [x for x in CASES if only in (None, x.work) and batch in (None, x.batch)]
@@ -60,7 +60,7 @@ def chosen(
 
 
 class Kept:
-    """Measured rows in a JSON file, which may not exist yet. All of them are of one machine.
+    """Measured rows in a JSON file, all from one machine. The file need not exist yet.
 
     Raises:
         InputError: If the file cannot be read or does not contain such rows.
@@ -78,10 +78,10 @@ class Kept:
             raise InputError(f"{path}: not rows of bench page; move or remove it") from None
 
     def begin(self, again: bool) -> None:
-        """Check that the rows are of this machine and its versions; with `again`, drop others.
+        """Check that the rows are from this machine with these versions; with `again`, drop others.
 
         Raises:
-            InputError: If the rows are of another machine, and `again` is False.
+            InputError: If the machine or a version differs, and `again` is False.
         """
         here = machine()
         for name, value in here.items():
@@ -94,7 +94,7 @@ class Kept:
             self.machine, self.rows = here, {}
 
     def missing(self, case: Case) -> bool:
-        """Return whether a case has no result yet that took as many steps and forms."""
+        """Return whether a case has no result yet, or one with fewer steps or forms."""
         row = self.rows.get(_key(case), {})
         return "result" not in row or row["steps"] < case.steps or row["compiled"] < case.compiled
 
@@ -115,7 +115,7 @@ class Kept:
         return row.get("error") or f"{row['result']['ratio']['median']:.3f}"
 
     def page(self, template: str) -> str:
-        """Return the template with the machine and the table of each work in place of comments.
+        """Fill in a template: replace its comments with the machine and the tables.
 
         Raises:
             InputError: If the template lacks one of the comments, such as `<!-- training -->`.
@@ -134,7 +134,7 @@ class Kept:
 
 
 def command(case: Case) -> list[str]:
-    """Return the words of the command that measures a case."""
+    """Return the arguments of the command that measures a case."""
     words = ["bench", "net", case.net, "--against", str(case.against), "--dtype", case.dtype]
     words += ["--batch", str(case.batch), "--steps", str(case.steps), "--json"]
     words += ["--inference"] if case.inference else []
@@ -146,7 +146,7 @@ def _key(case: Case) -> str:
 
 
 def _line(case: Case, row: dict[str, Any]) -> str:
-    """Return a line of a table. It says if our net is slower, or why there is no measurement."""
+    """Return a table row, which notes if our net is slower or why a measurement is missing."""
     cells = [f"`{case.net}`", case.batch, case.dtype]
     if "error" in row:
         cells += ["", case.against, "", "", "", "", f"not measured: {row['error']}"]

@@ -1,4 +1,4 @@
-"""What a net is timed against, and the names of our nets in other packages; without TensorFlow."""
+"""Benchmark cases, and the names of our nets in other packages. Does not import TensorFlow."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from keras_ilsvrc.errors import InputError, nearest
 
 Dtype = Literal["float32", "bfloat16"]
 OWN_FLOAT32 = "float32"  # peer: our own net in float32
-STOCK = "own layers"  # what Keras' peer of a net is called that `keras.applications` lacks
+STOCK = "own layers"  # title of Keras' net if `keras.applications` does not have it
 
 # For each package: {our net: the package's net with the same number of multiply-adds}.
 # Unlike the nets of the ResNet paper, Keras' ResNets have a bias in every convolution.
@@ -57,7 +57,7 @@ class Case:
 
     Attributes:
         net: Name of our net.
-        against: Package in `PEERS`, whose net is timed in turns with ours, or `OWN_FLOAT32`.
+        against: Package in `PEERS`, whose net is timed alternately with ours, or `OWN_FLOAT32`.
         inference: Whether to time only the forward pass, in inference mode.
         batch: Number of images per step.
         dtype: Number format; bfloat16 is mixed precision.

@@ -23,7 +23,9 @@ def in_process(module: str, *words: str, environment: Mapping[str, str] | None =
     own = os.environ | (environment or {})
     done = subprocess.run(command, capture_output=True, text=True, env=own)
     if done.returncode:
-        raise InputError((done.stderr.strip().splitlines() or ["the process ended"])[-1])
+        raise InputError(
+            (done.stderr.strip().splitlines() or ["the process failed without a message"])[-1]
+        )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -33,7 +35,7 @@ def peak() -> int:
 
 
 def resident() -> int:
-    """Return the present memory of this process in bytes; on systems without /proc, its peak."""
+    """Return the current memory of this process in bytes, or its peak if there is no /proc."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * resource.getpagesize()

@@ -1,4 +1,4 @@
-"""Profile of one training or inference step: the share of its time by kind of operation."""
+"""Profile of one training or inference step: the share of time per kind of operation."""
 
 import re
 import statistics
@@ -20,7 +20,7 @@ from keras_ilsvrc.nets.build import build
 STEPS = 3  # number of profiled steps, and of steps timed without the profiler
 BACK = ".*(gradient_tape|backward)/.*"  # names of operations in the backward pass
 # Rows of (kind, pattern of "name:type"), where the name of an operation contains the part of the
-# step and the layer that made it. BN stands for the names of all layers of batch normalisation.
+# step and the layer that made it. BN stands for the names of all batch normalisation layers.
 # The first pattern that matches gives the kind.
 # fmt: off
 KINDS = (
@@ -48,7 +48,7 @@ CALLERS = {"StatefulPartitionedCall", "PartitionedCall", "While", "StatelessWhil
 
 
 class Share(NamedTuple):
-    """Operations of one kind in a step: milliseconds, part of the total, number, main types."""
+    """Share of one kind of operation: milliseconds per step, fraction, count and main types."""
 
     kind: str
     milliseconds: float
@@ -61,7 +61,7 @@ class Share(NamedTuple):
 class Profile:
     """Kinds of operations in a step, and the median milliseconds of a step without the profiler.
 
-    Operations may run at the same time, so the sum of their times can be more than that of a step.
+    Operations may run in parallel, so the sum of their times can exceed the time of a step.
     """
 
     step_milliseconds: float
@@ -76,7 +76,7 @@ def measure(case: Case, progress: Progress = lambda what, share: None) -> Profil
         progress: Callback that gets the current activity as text and the completed fraction.
 
     Raises:
-        InputError: If the machine does not compute in the number format.
+        InputError: If the machine does not support the number format.
     """
     with policy(case.dtype):
         model = build(case.net)
@@ -95,7 +95,7 @@ def summarize(
     Args:
         operations: Pairs of an operation's "name:type" and its milliseconds, in all steps.
         steps: Number of steps.
-        norms: Names of the layers of batch normalisation.
+        norms: Names of the batch normalisation layers.
     """
     names = "|".join(map(re.escape, sorted(set(norms)))) or "(?!)"
     kinds = [(kind, re.compile(form.replace("BN", names))) for kind, form in KINDS]

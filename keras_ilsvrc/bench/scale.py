@@ -1,4 +1,4 @@
-"""Benchmark of what grows with a dataset: time and peak memory, each in a new process."""
+"""Benchmark of work that grows with the dataset: time and peak memory, in new processes."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SIDE = 40  # height and width of the images, in pixels
 MEASURED = 20_000  # images whose statistics are measured
 TESTED = 50_000  # test images, as many as ILSVRC has for validation
 ARRAYS, VALUES = 24, 4_000_000  # arrays of the checkpoint, and float32 values in each
-# AlexNet's ops, with measured instead of printed components of the colours.
+# AlexNet's ops, with principal components of colour that are measured, not taken from the paper.
 ROWS: list[dict[str, Any]] = [
     {"op": "resize_shorter", "size": 32},
     {"op": "centre_crop", "size": 32},
@@ -39,9 +39,9 @@ class Cost(NamedTuple):
     Attributes:
         what: The work.
         seconds: Time, without that of imports.
-        megabytes: Peak memory of the process above its memory after the imports. The imports
-            alone have a peak of some tens of megabytes.
-        base_megabytes: Size of the file or of the answers; None if there is nothing to compare.
+        megabytes: Peak memory of the process minus its memory after the imports. Some tens of
+            megabytes of it can come from the peak during the imports.
+        base_megabytes: Size of the file or of the predictions; None if there is nothing to compare.
     """
 
     what: str
@@ -51,11 +51,11 @@ class Cost(NamedTuple):
 
 
 def measure(files: int, progress: Progress = lambda what, share: None) -> list[Cost]:
-    """Measure starts of a training run on many files, and other work at ImageNet's size.
+    """Measure how a training run starts on many files, and other work at ImageNet's size.
 
     Args:
         files: Number of training images, at least one per class; they are links to a few small
-            JPEGs. The cache folder is a new one.
+            JPEGs. The cache folder is a new, empty one.
         progress: Callback that gets the current activity as text and the completed fraction.
     """
     found = []
@@ -113,7 +113,7 @@ def _walk(root: str) -> None:
 
 
 def _start(root: str) -> None:
-    """Do what a run does with its images before the first step, and make the first batch."""
+    """Do the data work of a run before its first step, and make the first batch."""
     from keras_ilsvrc.data.fingerprint import fingerprint
     from keras_ilsvrc.data.pipeline import training_batches
     from keras_ilsvrc.data.sources import open_source
@@ -171,7 +171,7 @@ WORKS: dict[str, Callable[[str], float | None]] = {
 
 
 def _once(work: str, path: str) -> list[float | None]:
-    """Return the seconds of a work, its peak memory in megabytes, and what to compare it with."""
+    """Do one piece of work; return its seconds, its peak megabytes and those to compare with."""
     import keras  # noqa: F401
     import tensorflow as tf
 
@@ -179,7 +179,7 @@ def _once(work: str, path: str) -> list[float | None]:
     before, start = resident(), time.perf_counter()
     base = WORKS[work](path)
     seconds = time.perf_counter() - start
-    # The system counts memory in batches, so its peak may be a little below the present memory.
+    # The system updates its count in batches, so the peak may be a little below current memory.
     return [seconds, max(0, peak() - before) / 1e6, base]
 
 

@@ -30,7 +30,7 @@ def policy(dtype: str) -> Iterator[None]:
     """Set Keras' dtype policy to float32 or, for "bfloat16", mixed_bfloat16 in a `with` block.
 
     Raises:
-        InputError: If the processor does not compute in the format, and there is no GPU.
+        InputError: If the processor does not support the format, and there is no GPU.
     """
     flags = {*about_processor("flags").split(), *about_processor("Features").split()}  # x86, Arm
     if dtype == "bfloat16" and not (BFLOAT16 & flags or tf.config.list_physical_devices("GPU")):
@@ -82,7 +82,7 @@ def torchvision_step(case: Case, shape: tuple[int, int, int]) -> tuple[str, Work
     """Return (form, function) for a step of a torchvision net. The function runs the step.
 
     The form is the fastest of eager and compiled, each with and without channels-last memory.
-    bfloat16 is autocast.
+    For bfloat16, autocast is used.
     """
     torch: Any = importlib.import_module("torch")
     gpu = bool(tf.config.list_physical_devices("GPU"))
@@ -109,8 +109,8 @@ def _torch_model(
     Args:
         case: Net, work, batch and number format.
         shape: (height, width, channels) of the images.
-        device: torch's name of the device.
-        memory: torch's memory format of images and kernels.
+        device: Name of the device in torch.
+        memory: Memory format of images and kernels in torch.
     """
     torch: Any = importlib.import_module("torch")
     models: Any = importlib.import_module("torchvision.models")

@@ -53,7 +53,7 @@ def prepare(
         float, typer.Option(help="Share of validation images, if the source has none.")
     ] = 0.2,
     test: Annotated[float, typer.Option(help="Share of test images, if there are none.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of these images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for choosing these images.")] = 0,
 ) -> None:
     """Resize all images once and store them in a folder. If stopped, run it again to continue."""
     with Console(stderr=True).status("starting TensorFlow"):

@@ -84,7 +84,7 @@ def add_noise(
     pca_values: np.ndarray | None = None,
     pca_vectors: np.ndarray | None = None,
 ) -> tf.Tensor:
-    """Apply `pca_noise` to a batch of images, whose `noise_draws` are (batch, 3)."""
+    """Apply `pca_noise` to a batch of images; `drawn` are their `noise_draws`, (batch, 3)."""
     _check_colours("pca_noise", images)
     values, vectors = IMAGENET_VALUES, IMAGENET_VECTORS
     if components == "measured":
@@ -92,7 +92,7 @@ def add_noise(
     power, divisor = FORMS[form]
     lengths = tf.constant(255 * vectors * values**power, tf.float32)
     noise = tf.linalg.matvec(lengths, drawn) / divisor
-    # Rows of pixels are flattened, since broadcasting 3 values is slow.
+    # Each row of pixels is flattened, because broadcasting along 3 values is slow.
     shape = tf.shape(images)
     rows = tf.reshape(tf.cast(images, tf.float32) / divisor, (shape[0], shape[1], -1))
     made = rows + tf.tile(noise, (1, shape[2]))[:, None]

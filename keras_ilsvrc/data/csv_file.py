@@ -94,7 +94,7 @@ def _add(
     image = os.path.join(path.parent, row["file"])
     try:
         stats = os.stat(image)
-    except (OSError, ValueError):  # ValueError: a zero character in the path
+    except (OSError, ValueError):  # ValueError: a null character in the path
         return f"no such file: {image}"
     if not stat.S_ISREG(stats.st_mode):
         return f"no such file: {image}"

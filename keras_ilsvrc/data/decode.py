@@ -32,7 +32,7 @@ JPEG = (
     r"\x00(\x0c\x03[\x00-\x7f]{6}|\x08\x01[\x00-\x7f]{2})\x00[\x00\x3f][\x00-\x1f]\C*"
 )
 PNG = r"\CPNG\C{20}\x08[\x00\x02]\C*"  # 8 bits per channel; grey or RGB
-# Raw pixels after a PPM header of fixed length, as `raw_image` writes them, by number of channels.
+# Patterns of the PPM header of fixed length that `raw_image` writes, by number of channels.
 RAW = {channels: rf"P{kind}\n\d{{5}} \d{{5}}\n255\n" for channels, kind in ((1, 5), (3, 6))}
 RAW_HEADER = 18  # bytes
 # Pattern of metadata that may contain an orientation, and of PNG chunks that change pixels.

@@ -18,8 +18,8 @@ from keras_ilsvrc.data.windows import CROPS, size_of
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
     """Split ops into ops for the host (run per image) and ops for the device (run per batch).
 
-    If all ops from the first that is not a geometry op on can run on the device, these ops run
-    there, and images are transferred as uint8. Otherwise all ops run on the host, and images are
+    Geometric ops at the start run on the host. If all later ops can run on the device, they run
+    there, and images are transferred as uint8. Otherwise, all ops run on the host, and images are
     transferred as float32.
     """
     names = [row["op"] for row in rows]
@@ -57,7 +57,7 @@ def apply_to_batch(
     """Apply the ops for the device to a batch, and return it as float32.
 
     Args:
-        images: Batch of images, or a tuple of it and the `draws` for its images.
+        images: Batch of images, or a tuple of the batch and the `draws` for its images.
         rows: Ops for the device.
         statistics: Statistics of the training images that the ops need.
     """
@@ -72,7 +72,7 @@ def apply_to_batch(
 
 
 def _cut(images: tf.Tensor, places: tf.Tensor, size: int) -> tf.Tensor:
-    """Cut a window out of each image; `places` are the tops and lefts, (batch, 2)."""
+    """Cut a window out of each image; `places` are the (top, left) pairs, (batch, 2)."""
     rows, columns = (places[:, axis, None] + tf.range(size) for axis in (0, 1))
     images = tf.gather(images, rows, axis=1, batch_dims=1)
     return tf.gather(images, columns, axis=2, batch_dims=1)

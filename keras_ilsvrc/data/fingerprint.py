@@ -73,7 +73,7 @@ def fingerprint(split: Split) -> Fingerprint:
 
 
 def kept_for(split: Split, kind: str, how: Any = None) -> kept.Kept | None:
-    """Return the file in the cache folder that keeps what was measured on a split's images.
+    """Return the cache file for a result that is measured on a split's images.
 
     Args:
         split: The images.

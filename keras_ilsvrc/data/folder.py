@@ -177,7 +177,7 @@ def class_folders(base: Path, on_fault: OnFault = lambda fault: None) -> list[st
 
 
 def _contents(base: Path, home: str, on_fault: OnFault) -> tuple[list[File], list[str], int]:
-    """Return the files and the paths of folders in a folder, and the number of hidden ones."""
+    """Return a folder's files, the paths of its subfolders and its number of hidden entries."""
     files: list[File] = []
     folders: list[str] = []
     entries, hidden = _entries(base)

@@ -126,7 +126,7 @@ def _files(found: Iterable[File]) -> Files:
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
     """Read a split from a tar that contains one inner tar per class, in the order of the labels.
 
-    The positions of many images are kept for the next start.
+    For large data sets, the positions of the images are kept for the next start.
     """
     found = os.stat(path)
     index = kept.Kept(
@@ -141,7 +141,7 @@ def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
 
 
 def _members_in(path: Path, tars: Sequence[Member]) -> dict[str, np.ndarray]:
-    """Return the names and places of the images in the inner tars, and the number in each."""
+    """Return the names and positions of the images in the inner tars, and the number in each."""
 
     def inside(tar: Member) -> FileTable:
         found = members(path, tar.offset, tar.offset + tar.size)

@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 
 
 def header_bits(name: str, paths: Texts, stats: np.ndarray, on_fault: OnFault) -> np.ndarray:
-    """Return what the headers of files say: for each file, the sum of some of the bits above.
+    """Return the properties of each file's header, as a sum of the bits above.
 
-    The bits of many files are kept. At the next start, only the headers of files whose path, size
-    or modification time is new are read.
+    For large data sets, the bits are kept. The next start reads only the headers of new files and
+    of files whose size or modification time has changed.
 
     Args:
         name: Name of the data set.
@@ -48,7 +48,7 @@ def header_bits(name: str, paths: Texts, stats: np.ndarray, on_fault: OnFault) -
         bits = np.zeros(len(paths), "uint8")
         _read(paths, bits, np.arange(len(paths)), on_fault)
         return bits
-    # Paths may be relative, so the same name means another data set in another directory.
+    # The path may be relative: the same name then means another data set in another directory.
     file = kept.Kept("headers", f"{name}\0{os.path.abspath(name.partition(':')[2])}")
     keys = np.fromiter(map(_key, paths), "uint64", len(paths))
     bits = _known(file.load(), keys, stats)
@@ -69,7 +69,7 @@ def _key(path: str) -> int:
 
 
 def _known(held: dict[str, np.ndarray], keys: np.ndarray, stats: np.ndarray) -> np.ndarray:
-    """Return the bits in an index of the files that have not changed; 0 for all other files."""
+    """Return the bits of unchanged files from an index; 0 for all other files."""
     if not held:
         return np.zeros(len(keys), "uint8")
     rows = np.searchsorted(held["keys"], keys) % len(held["keys"])

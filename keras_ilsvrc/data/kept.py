@@ -1,4 +1,4 @@
-"""Files in the cache folder that keep what was found out about a data set."""
+"""Files in the cache folder that keep results about a data set for the next start."""
 
 import hashlib
 import logging
@@ -13,7 +13,7 @@ import PIL
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import reason
 
-LEAST = 10_000  # minimum number of images for which it pays to keep anything
+LEAST = 10_000  # minimum number of images for which results are kept
 STAMP = "stamp"  # name of the array with the stamp
 log = logging.getLogger(__name__)
 
@@ -21,9 +21,8 @@ log = logging.getLogger(__name__)
 class Kept:
     """File with arrays about one data set, such as the index of a tar or the mean image.
 
-    The file is written whole or not at all, and is not used if it is damaged, if its stamp is
-    another one, or if another version of this package or of Pillow wrote it. Two processes may use
-    it at once.
+    The file is written atomically. It is not used if it is damaged, if its stamp differs, or if
+    another version of this package or of Pillow wrote it. Several processes may use it at once.
 
     Args:
         kind: What the file contains, in one word.
@@ -57,7 +56,7 @@ class Kept:
         return found if self.loaded else {}
 
     def save(self, **arrays: Any) -> None:
-        """Write the file, unless another process is writing it. Log it if that is impossible."""
+        """Write the file, unless another process is writing it. Log the reason if it fails."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = files.lock(Path(f"{self.path}.lock"))

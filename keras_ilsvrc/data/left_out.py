@@ -63,7 +63,7 @@ class LeftOut:
     def scan(self) -> Split:
         """Decode all images, and return the split without the images that cannot be decoded.
 
-        The faults of many images are kept for the next start.
+        For large data sets, the faults are kept for the next start.
         """
         file = kept_for(self.split, "faults")
         held = file.load() if file else {}

@@ -44,13 +44,13 @@ WORDS = {
 
 @dataclass
 class Listing:
-    """Image files of a source with their classes and splits, in compact lists of the same order.
+    """Image files of a source with their classes and splits, in compact parallel lists.
 
     Attributes:
         name: Name of the source.
         root: Folder to which names are relative.
         files: The files.
-        kinds: Number in `named` of the class and the split of each file.
+        kinds: For each file, the number of its class and split in `named`.
         named: {(class, split): number}; a split is train, validation, test or `ALL`.
         empty: Classes whose folder is empty or cannot be read; they are classes nevertheless.
         hidden: Number of hidden files.
@@ -131,7 +131,7 @@ class Listing:
         return Source(self.name, splits, tuple(classes), tuple(self.notes))
 
     def _note_headers(self, bits: np.ndarray) -> None:
-        """Add notes on ignored files, and on images that are turned or have several frames."""
+        """Add notes on ignored files, images with an EXIF rotation and files of several frames."""
         foreign = self.files.paths.take(np.flatnonzero(bits == FOREIGN))
         others = Counter(
             os.path.splitext(path)[1].lower() or "without extension" for path in foreign

@@ -46,7 +46,7 @@ def ordinary_jpeg(start: bytes) -> Header | None:
 
 
 def _frame(content: bytes) -> Header | None:
-    """Return the header in a frame header; None if it is unusual."""
+    """Return the `Header` that a JPEG frame header gives; None if it is unusual."""
     if len(content) < 6 or content[0] != 8 or len(content) != 6 + 3 * content[5]:
         return None
     height, width = content[1] << 8 | content[2], content[3] << 8 | content[4]

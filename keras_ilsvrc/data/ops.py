@@ -99,7 +99,7 @@ def flip(image: Image, seed: Seed) -> Image:
 
 
 def is_mirrored(seed: Seed) -> tf.Tensor:
-    """Return whether `flip` mirrors an image, as `tf.image.stateless_random_flip_left_right`."""
+    """Return whether `flip` mirrors an image: as in `tf.image.stateless_random_flip_left_right`."""
     return tf.random.stateless_uniform((), seed) < 0.5
 
 
@@ -126,9 +126,9 @@ def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tenso
     The filter is bilinear, with antialiasing. Coordinates count from the corner of the image, so
     that pixel i has its centre at i + 0.5.
 
-    TensorFlow's op is slow along rows of 3 channels. So it resizes the columns of the image with a
-    row as the channels, then in the same way the rows of the transposed image. The values are the
-    same.
+    TensorFlow's op is slow for 3 channels. So it first resamples columns, with each row of the
+    image as the channels of one pixel. Then it does the same with the transposed image. The values
+    are the same.
     """
     height, width = size_of(image)
     channels = image.shape[-1]
@@ -155,7 +155,7 @@ def _along(values: tf.Tensor, size: Side, scale: tf.Tensor, translation: tf.Tens
 
 
 def _resized(image: Image, size: Place, antialias: bool) -> Image:
-    """Resize an image. If it already has the size, it is returned, which is faster."""
+    """Resize an image, or return it unchanged if it already has the size."""
 
     def made() -> Image:
         if not antialias:

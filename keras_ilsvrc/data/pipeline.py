@@ -67,8 +67,8 @@ def training_batches(
             one of the worker's replicas needs.
         stand_ins: For each image, the index of the image to use instead, as returned by
             `LeftOut.stand_ins`.
-        later: Ops that `apply_to_batch` applies afterwards. If one of them is random or crops, a
-            tuple of the images and of the `draws` for them takes the place of the images.
+        later: Ops that `apply_to_batch` applies afterwards. If one of them is random or a crop,
+            a tuple of the images and their `draws` replaces the images.
     """
     context = context or tf.distribute.InputContext()
     own = batch_size // context.num_input_pipelines

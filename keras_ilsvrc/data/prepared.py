@@ -17,7 +17,7 @@ from keras_ilsvrc.files import read, unsealed
 
 FORMAT = 1  # number of the format of prepared folders; a change makes old folders unreadable
 SETTINGS, MANIFEST = "settings.json", "manifest.json"
-# Each image is one record. Only the given record is read, without reading ahead.
+# Each image is one record. Only the requested record is read, without reading ahead.
 WRITING, READING = "group_size:1,uncompressed", "readahead_buffer_size:0"
 BUFFER = 1 << 15  # bytes
 
@@ -68,7 +68,7 @@ class Shards(ReadByPython):
 
 
 def array_record() -> Any:
-    """Return the module `array_record_module`. It is not imported before it is needed.
+    """Return the module `array_record_module`, which is imported only when it is needed.
 
     Raises:
         InputError: If the package is not installed.
@@ -83,9 +83,9 @@ def array_record() -> Any:
 
 
 def prepared(root: Path, channels: int = 3) -> Source:
-    """Open a folder that `data prepare` has written. The size of every file is compared.
+    """Open a folder that `data prepare` has written, and check the size of every file.
 
-    The images are read later, by index. Whenever an image is read, array_record compares the
+    The images are read later, by index. Whenever an image is read, array_record checks the
     checksum of its bytes.
 
     Args:
@@ -124,7 +124,7 @@ def prepared(root: Path, channels: int = 3) -> Source:
 
 
 def stem(shard: str) -> str:
-    """Return the name of the split in the name of a file, such as `train-00000.array_record`."""
+    """Return the split from a file name: `train` from `train-00000.array_record`."""
     return shard.rpartition("-")[0]
 
 

@@ -35,13 +35,13 @@ from keras_ilsvrc.terminal.bars import bar
 
 SHARD = 4096  # images per file
 SAMPLE = 64  # number of images that are resized to estimate the size of the result
-MARGIN = 1.05  # factor of the estimate, since the sample may be unlike the rest
-AHEAD = 16  # images that are made before they are written
+MARGIN = 1.05  # factor of the estimate, because the sample may differ from the rest
+AHEAD = 16  # number of images that are encoded ahead of writing
 
 
 @dataclass(frozen=True)
 class Form:
-    """How images are resized and stored.
+    """Settings for resizing and storing images.
 
     Attributes:
         size: Length of the shorter side in pixels. Smaller images keep their size.
@@ -64,7 +64,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Result of a preparation: images of each split, bytes of all files, and splits left out."""
+    """Result of `prepare`: images per split, total bytes, and notes on splits left out."""
 
     images: dict[str, int]
     size: int
@@ -230,7 +230,7 @@ def _write_shards(root: Path, splits: dict[str, Split], form: Form, shard: int) 
 
 
 def _written(path: Path, split: Split, chosen: np.ndarray, form: Form, base: str) -> Iterator[int]:
-    """Write one file; yield the number of images after each image."""
+    """Write one file; after each image, yield the number of images so far."""
     with files.whole(path) as part:
         writer = array_record().ArrayRecordWriter(str(part), WRITING)
         contents = []

@@ -39,7 +39,7 @@ class Measure(NamedTuple):
 
 
 class Task(NamedTuple):
-    """An op whose statistics are to be measured, and the ops that are applied before."""
+    """Op whose statistics are to be measured, and the ops that are applied before it."""
 
     row: Row
     measure: Measure
@@ -54,8 +54,8 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     its size. For statistics per pixel, no earlier op may be random. A slow measurement shows a
     progress bar.
 
-    All ops are measured in one pass over the images, if this is possible. The statistics of many
-    encoded images are kept in the cache folder.
+    If possible, one pass over the images measures all statistics. For large data sets of encoded
+    images, they are kept in the cache folder.
 
     Args:
         split: Training images.
@@ -118,8 +118,9 @@ def _tasks(rows: Rows) -> list[Task]:
 def _together(tasks: Sequence[Task], statistics: Statistics) -> list[tuple[Task, Task | None]]:
     """Return the first tasks, as many as one pass over the images can measure.
 
-    If the statistics of an earlier op are still unknown, this is possible only directly after the
-    first op, and only if that op subtracts a mean. Then the second item of the pair is its task.
+    A task that depends on unmeasured statistics can join the pass only if its op comes directly
+    after the op of the first task, and that op subtracts a mean. The second item of its pair is
+    then the first task; otherwise it is None.
     """
     found: list[tuple[Task, Task | None]] = []
     for task in tasks:
@@ -139,7 +140,7 @@ def _means(
 ) -> list[list[np.ndarray]]:
     """Return the sums of each task over all images, divided by the number of images.
 
-    The ops before a task begin with those before the task in front of it.
+    Each task's list of earlier ops begins with the list of the previous task.
     """
     names = " and ".join(task.row["op"] for task, _ in tasks)
     last = tasks[-1][0].before

@@ -55,7 +55,7 @@ class Files:
 
     def __init__(self, paths: Iterable[str], stats: np.ndarray | None = None):
         self.paths = paths if isinstance(paths, Texts) else Texts(paths)
-        self.stats = None if stats is None else stats.data  # a memoryview gives a number faster
+        self.stats = None if stats is None else stats.data  # a memoryview is faster to index
 
     @cached_property
     def _tensors(self) -> tuple[tf.Tensor, ...]:

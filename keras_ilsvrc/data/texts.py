@@ -14,7 +14,7 @@ File = tuple[str, int, int]
 
 
 class Texts:
-    """List of strings without zero characters, such as paths, kept as chunks of bytes.
+    """List of strings without null characters, such as paths, stored as chunks of bytes.
 
     Args:
         texts: First strings of the list.
@@ -48,7 +48,7 @@ class Texts:
 
     @property
     def chunks(self) -> list[bytes]:
-        """The strings as bytes: `EACH` in each chunk, joined by zero bytes; the last has fewer."""
+        """The strings as bytes: `EACH` per chunk, joined by null bytes; the last has fewer."""
         return self._full + ([_packed(self._rest)] if self._rest else [])
 
     def __len__(self) -> int:

@@ -10,10 +10,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` that runs as one operation on a CPU.
 
     Keras normalises feature maps with about ten operations, each of which reads or writes all
-    maps. With TensorFlow on a CPU, this layer uses one operation for the forward pass and one for
-    the backward pass, which are several times faster (`keras-ilsvrc bench layers`). Arguments,
+    values. With TensorFlow on a CPU, this layer uses one operation for the forward pass and one for
+    the backward pass, which is several times faster (`keras-ilsvrc bench layers`). Arguments,
     weights, names and results are the same. In all other cases, for example on GPUs, on other
-    backends, and with statistics of all replicas, this layer does the same as Keras' layer.
+    backends, or with statistics synchronized between replicas, it runs the code of Keras' layer.
 
     Shape:
         (batch, height, width, channels), channels last, unchanged.
@@ -37,7 +37,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=learns,
         )
         if learns:
-            # The operation returns the sum of squares divided by n - 1. Keras divides it by n.
+            # The operation divides the sum of squared deviations by n - 1, Keras by n.
             count = tf.cast(tf.size(inputs) // channels, "float32")
             for moving, value in (
                 (self.moving_mean, mean),
@@ -47,7 +47,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
     def fuses(self, inputs, learns):
-        """Return whether one operation normalises the inputs. `learns`: with their statistics."""
+        """Return whether one operation can normalise the inputs; `learns`: by batch statistics."""
         return (
             keras.backend.backend() == "tensorflow"
             and not keras.distribution.list_devices("gpu")
@@ -61,9 +61,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def _takes(dtype):
-    """Return whether TensorFlow's operation takes inputs of this type here.
+    """Return whether TensorFlow's operation supports inputs of this type here.
 
-    In bfloat16, only oneDNN has the operation, only in graphs and not on every CPU.
+    For bfloat16, only oneDNN implements it, only in graphs and not on every CPU.
     """
     import tensorflow as tf
 

@@ -64,7 +64,7 @@ def output_of(model: keras.Model) -> Any:
 
 
 def main_output(model: keras.Model) -> keras.Model:
-    """Return a functional model with the output `predictions` alone, if it has a dict of outputs.
+    """Return a functional model with one output: `predictions`, if the outputs are a dict.
 
     Raises:
         InputError: If there are several outputs, and none of them is `predictions`.

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-# Number of equal units in a graph that are traced separately; all others share one function. No net
-# of the papers for ImageNet has more equal units, so the graphs of those nets do not change.
+# Number of equal units in a graph that are traced separately; all others share one function. No
+# ImageNet network of the papers has more equal units, so the graphs of these do not change.
 ALONE = 36
 _traces: Any = weakref.WeakKeyDictionary()  # {graph: _Trace}
 
@@ -33,8 +33,8 @@ class _Trace:
 def run(unit, x, training):
     """Return the output of a residual unit.
 
-    In a TensorFlow graph of training, equal units become calls of one function, apart from the
-    first few. Tracing, differentiating and optimizing the graph of a deep net then takes much less
+    In a TensorFlow training graph, equal units become calls of one function, except for the first
+    `ALONE`. Tracing, differentiating and optimizing the graph of a deep net then takes much less
     time. Values, gradients and statistics are the same as without sharing.
     """
     function = _function(unit, training)
@@ -64,13 +64,13 @@ def _function(unit, training):
 
 
 def _apart(layer, replicas):
-    """Return whether a layer communicates with other replicas, or adds a loss in its call."""
+    """Return whether a layer communicates with other replicas, or adds a loss when it is called."""
     together = replicas > 1 and getattr(layer, "synchronized", False)
     return together or layer.activity_regularizer is not None
 
 
 def _traced(body):
-    """Return (x, weights, state) -> (output, {number in `state`: new value}) of an inner model."""
+    """Return an inner model as (x, weights, state) -> (output, {index in `state`: new value})."""
     import tensorflow as tf
 
     @tf.function(autograph=False, experimental_attributes={"_noinline": True})

@@ -64,7 +64,7 @@ def in_threads(
     """Yield a function's result for each item in order, using one thread per core.
 
     Args:
-        function: Function of an item.
+        function: Function that is applied to each item.
         items: List or range of items.
         label: Label of the progress bar.
         together: Number of items that a thread gets at a time.

@@ -36,7 +36,7 @@ class _Rows:
     """Array that grows in place, so that no second copy of the rows is needed at the end.
 
     Args:
-        first: Tensor like those whose rows will be appended.
+        first: Example of the tensors whose rows will be appended.
     """
 
     def __init__(self, first: tf.Tensor):

@@ -58,7 +58,7 @@ class Update(tf.Module):
             n, the momentum is at most (1 + n) / (10 + n), as in TensorFlow. The papers have no
             such limit.
         xla: Whether XLA compiles the forward and backward pass of each replica.
-        prepare: Function applied on the device to the images, or to the tuple in their place.
+        prepare: Function applied on the device to the images, or to the tuple that replaces them.
         mixup: Parameter alpha of mixup (Zhang et al., arXiv:1710.09412), above 0; None for none.
             Each piece is mixed with itself in reversed order. All pieces of a step use the same
             ratio, drawn from Beta(alpha, alpha). The accuracy counts both labels in this ratio.

@@ -14,7 +14,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, main_output, run_call, walk
 from keras_ilsvrc.weights.folding import folded
 
-BATCH = 32  # default number of images that are computed together
+BATCH = 32  # default number of images per batch
 
 
 class Deployed:
@@ -61,7 +61,7 @@ class Deployed:
                 converted to it, for example uint8 for float32.
 
         Raises:
-            InputError: If the array has another shape than the model's input.
+            InputError: If the shape of the array does not match the model's input.
         """
         (image,) = self.model.inputs
         given = np.asarray(images).astype(image.dtype, copy=False)
@@ -81,7 +81,8 @@ def _padded(calls: list[Call]) -> dict[int, Callable[[tf.Tensor], tf.Tensor]]:
     """Return functions for convolutions and max pools that pad their input with zeros themselves.
 
     Returns:
-        {`id` of a call: function to run instead of its layer}, also for the layers that padded.
+        {`id` of a call: function to run instead of its layer}. The separate padding layers are
+        included; they become identities.
     """
     makers = {id(x): call for call in calls for x in call.outputs}
     uses = Counter(id(x) for call in calls for x in call.inputs)
@@ -118,11 +119,11 @@ def _not_negative(call: Call | None) -> bool:
 
 
 def deploy(model: keras.Model) -> Deployed:
-    """Return a network in its fastest form for inference, with the same outputs.
+    """Convert a network to its fastest form for inference. The outputs are the same up to rounding.
 
     Batch normalisation, rescaling and the means and scales of preprocessing are folded into the
-    weights of the layers beside them, where this is exact. Dropout and auxiliary classifiers are
-    left out. The outputs differ from those of `model` by about 1e-6 of the largest.
+    weights of neighbouring layers, where this is exact. Dropout and auxiliary classifiers are left
+    out. The outputs differ from those of `model` by about 1e-6 of the largest output.
 
     Args:
         model: Functional model with one input and one output, or a dict with `predictions`.
@@ -131,8 +132,8 @@ def deploy(model: keras.Model) -> Deployed:
         Function from a batch of images to a NumPy array.
 
     Raises:
-        InputError: If the model is not functional or not built, has several inputs, or has several
-            outputs without `predictions`, or if Keras does not run on TensorFlow.
+        InputError: If the model is not functional or not built, if it has several inputs, if it
+            has several outputs but no `predictions`, or if Keras does not run on TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         raise InputError(

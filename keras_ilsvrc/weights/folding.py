@@ -29,7 +29,7 @@ BY_CHANNEL = ("normalise", "preprocess", "standardise", "subtract_channel_mean")
 
 @dataclass
 class Scaled:
-    """Channels of a tensor that are reordered, scaled and shifted, which is not computed yet.
+    """Tensor whose channels are still to be reordered, scaled and shifted.
 
     Attributes:
         x: Keras tensor, channels last.
@@ -108,7 +108,7 @@ class Product:
 
 @dataclass
 class Joined:
-    """Concatenation of products, which is not computed yet."""
+    """Concatenation of products that is not computed yet."""
 
     call: Call
     parts: list[Product]
@@ -128,14 +128,14 @@ Value = Any  # Keras tensor, or `Scaled`, `Product` or `Joined`
 
 
 def folded(model: keras.Model) -> keras.Model:
-    """Return a copy of a functional model with one input and output, in the form for inference.
+    """Copy a functional model with one input and one output, in a form for inference.
 
-    Batch normalisation and rescaling become part of the convolution or dense layer before them,
-    also across a concatenation, or after them where this is exact. Otherwise they become one
-    multiplication and addition. Channel means, scales and order in a `Preprocessing` layer become
-    part of the first layer. Dropout and identities are left out. The layers inside residual units
-    and nested models become layers of the copy. A layer that Keras cannot copy is shared with the
-    model.
+    Batch normalisation and rescaling are folded into the convolution or dense layer before them,
+    even across a concatenation, or into the layer after them where this is exact. Otherwise, they
+    become one multiplication and one addition. Channel means, scales and order in a `Preprocessing`
+    layer are folded into the first layer. Dropout and identity layers are left out. The layers
+    inside residual units and nested models become layers of the copy. A layer that Keras cannot
+    copy is shared with the model.
     """
     root = walk(model)
     calls = list(leaf_calls(root))
@@ -148,7 +148,7 @@ def folded(model: keras.Model) -> keras.Model:
         given = [values[id(x)] for x in call.inputs]
         made = next(filter(lambda x: x is not None, (rule(call, given) for rule in RULES)))
         for x, value in zip(call.outputs, keras.tree.flatten(made), strict=True):
-            # A value that is used more than once must be computed as it is.
+            # A value that is used more than once must be computed without changes.
             values[id(x)] = value if uses[id(x)] == 1 else _applied(value)
     return keras.Model(copied, _applied(values[id(root.outputs[0])]), name=model.name)
 
@@ -174,7 +174,7 @@ def _product(call: Call, given: list[Value]) -> Value:
 
 
 def _affine(call: Call, given: list[Value]) -> Value:
-    """Fold a scale and shift of each channel into what is before it, or keep it for later."""
+    """Fold a scale and shift of each channel into the value before it, or keep them for later."""
     found = _scale_and_shift(call)
     if found is None:
         return None
@@ -213,7 +213,7 @@ def _preprocessing(call: Call, given: list[Value]) -> Value:
     if rest:
         config = layer.get_config() | {"rows": rest, "name": _name(call)}
         x = Preprocessing.from_config(config)(x)
-    # The results for a black image, and for images that are white in one channel.
+    # results for a black image, and for images that are white in one channel
     channels = x.shape[-1]
     probes = np.concatenate([np.zeros((1, channels)), 255 * np.eye(channels)]).astype("float32")
     found = np.asarray(apply_ops(probes[None], own, NO_SEED, layer.statistics))[0].astype("float64")

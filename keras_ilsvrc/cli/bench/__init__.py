@@ -1,4 +1,4 @@
-"""The `bench` commands, which compare the speed of our code and another library's."""
+"""The `bench` commands, which compare the speed of our code with that of other libraries."""
 
 from collections.abc import Callable
 

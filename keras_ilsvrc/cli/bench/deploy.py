@@ -1,4 +1,4 @@
-"""The `bench deploy` command, which times networks in their form for inference."""
+"""The `bench deploy` command, which times inference of deployed networks."""
 
 import json
 from dataclasses import asdict

@@ -15,7 +15,7 @@ from keras_ilsvrc.errors import InputError
 
 def input_(
     against: Annotated[
-        str | None, typer.Option(help="Library whose data loader is timed too: torchvision.")
+        str | None, typer.Option(help="Also time the data loader of torchvision.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed rounds.")] = ENOUGH,
     as_json: Json = False,

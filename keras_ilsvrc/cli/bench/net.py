@@ -21,9 +21,7 @@ def net(
     name: Annotated[str, typer.Argument(help="Name of a network, for example vgg16.")],
     against: Annotated[
         str | None,
-        typer.Option(
-            help="What is timed too: the net of keras or torchvision, or ours in float32."
-        ),
+        typer.Option(help="Also time: keras or torchvision (their net), or float32 (ours)."),
     ] = None,
     inference: Inference = False,
     dtype: Dtype = "float32",

@@ -12,19 +12,20 @@ from keras_ilsvrc.files import read, whole
 
 
 def page(
-    out: Annotated[Path, typer.Option(help="Page to write; rows are kept in a JSON beside it.")],
+    out: Annotated[Path, typer.Option(help="Page to write; a JSON file beside it keeps the rows.")],
     quick: Annotated[
         bool, typer.Option("--quick", help="Few nets at batch 8, three steps, no torch.compile.")
     ] = False,
     only: Annotated[
-        Literal["training", "inference"] | None, typer.Option(help="Work to measure.")
+        Literal["training", "inference"] | None,
+        typer.Option(help="Work to measure; default: both."),
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Batch size to measure.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Batch size to measure; default: all.")] = None,
     eager: Annotated[
         bool, typer.Option("--eager", help="All nets, five steps, no torch.compile.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Measure anew; drop rows of other machines.")
+        bool, typer.Option("--again", help="Measure all rows again; drop those of another machine.")
     ] = False,
     render: Annotated[
         bool, typer.Option("--render", help="Measure nothing; write the page from the kept rows.")
@@ -32,7 +33,7 @@ def page(
 ) -> None:
     """Measure nets against other libraries, and write the tables into a page.
 
-    The text of the page is a template beside it, such as benchmarks.in.md of benchmarks.md.
+    The text comes from a template beside the page: benchmarks.in.md for benchmarks.md.
     """
     if out.suffix != ".md":
         raise InputError(f"--out is {out}; expected a file with the suffix .md")
@@ -41,7 +42,7 @@ def page(
     source = out.with_suffix(".in.md")
     template = read(source).decode() if source.exists() else pages.PLAIN
     kept = pages.Kept(out.with_suffix(".json"))
-    kept.page(template)  # a template without a place for a table is refused before any measurement
+    kept.page(template)  # raises an error before any measurement if a comment is missing
     cases = []
     if not render:
         kept.begin(again)

@@ -20,7 +20,7 @@ def profile(
     batch: Batch = 8,
     as_json: Json = False,
 ) -> None:
-    """Show the share of a step's time by kind of operation, from TensorFlow's profiler."""
+    """Show each kind of operation's share of the time of a step, from TensorFlow's profiler."""
     info(name)
     case = Case(name, None, inference, batch, dtype)
     with timing(name) as progress:

@@ -11,16 +11,16 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 IMAGENET = 1_280_000
-CLASSES = 1000  # of which each has an image
+CLASSES = 1000  # each has at least one image
 
 
 def scale(
     files: Annotated[
-        int, typer.Option(help="Number of training images, as links to 300 JPEGs.")
+        int, typer.Option(help="Number of training images (links to 300 JPEGs).")
     ] = IMAGENET,
     as_json: Json = False,
 ) -> None:
-    """Measure starts, statistics, checkpoints and tests at ImageNet's size, in new processes."""
+    """Measure starts, statistics, checkpoints and evaluation at ImageNet's size."""
     if files < CLASSES:
         raise InputError(f"--files is {files}; expected at least {CLASSES}")
     quiet_tensorflow()
@@ -37,5 +37,5 @@ def scale(
         compared = ("", "") if base is None else (f"{base:,.0f}", f"{cost.megabytes / base:.2f}")
         table.add_row(cost.what, f"{cost.seconds:.1f}", f"{cost.megabytes:,.0f}", *compared)
     Console(width=100).print(table)
-    print(f"{files:,} training images; s: without imports; MB: peak memory above the imports;")
-    print("of: size of the file or the answers in MB; ratio: MB / of")
+    print(f"{files:,} training images; s: without imports; MB: peak minus memory after imports;")
+    print("of: size of the file or the predictions in MB; ratio: MB / of")

@@ -12,11 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
-Inference = Annotated[bool, typer.Option("--inference", help="Take only the forward pass.")]
+Inference = Annotated[bool, typer.Option("--inference", help="Run only the forward pass.")]
 Batch = Annotated[int, typer.Option(min=1, help="Number of images per step.")]
 Dtype = Annotated[
     Literal["float32", "bfloat16"],
-    typer.Option(help="Number format; bfloat16 is mixed precision, which few processors have."),
+    typer.Option(help="Number format; bfloat16 is mixed precision, which few CPUs support."),
 ]
 
 
