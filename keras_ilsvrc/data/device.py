@@ -12,7 +12,10 @@ from keras_ilsvrc.data.apply import NO_SEED, arguments_of, fold_in
 from keras_ilsvrc.data.colour import add_noise, noise_draws
 from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, is_mirrored
 from keras_ilsvrc.data.types import Image, Rows, Seed, Statistics
-from keras_ilsvrc.data.windows import CROPS, size_of
+from keras_ilsvrc.data.windows import CROPS, SCALES, size_of
+
+# Ops whose results all have one size.
+_SIZED = {*CROPS, "resize", "area_crop", "subtract_pixel_mean", "zca"}
 
 
 def device_ops(rows: Rows) -> tuple[Rows, Rows]:
@@ -24,7 +27,11 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
     """
     names = [row["op"] for row in rows]
     border = next((n for n, name in enumerate(names) if name not in GEOMETRY), len(rows))
-    if not set(names[border:]) <= {*ARITHMETIC, *_BATCHED}:
+    crop = next((n for n in range(border, len(names)) if names[n] in CROPS), None)
+    sizing = [name for name in names[:crop] if name in (*SCALES, *_SIZED)]
+    # A batch can be cropped only if an earlier op gives all its images one size.
+    varied = crop is not None and (not sizing or sizing[-1] in SCALES)
+    if varied or not set(names[border:]) <= {*ARITHMETIC, *_BATCHED}:
         border = len(rows)
     return rows[:border], rows[border:]
 

@@ -81,9 +81,12 @@ def kept_for(split: Split, kind: str, how: Any = None) -> kept.Kept | None:
         how: How it is measured, as JSON types.
 
     Returns:
-        The file. None if the images are in memory, or so few that nothing is kept.
+        The file. None if the images are in memory, if they are so few that nothing is kept, or if
+        their store cannot tell whether they have changed.
     """
     if split.pixels is not None or len(split) < kept.LEAST:
+        return None
+    if not any(_version(split.store, int(split.rows[0]))):
         return None
     found = fingerprint(split)
     place = json.dumps([found.digest, split.channels, how], default=dict)
@@ -98,7 +101,8 @@ def common_folder(names: Iterator[str]) -> str:
             least = name
         elif name > most:
             most = name
-    return os.path.commonpath([os.path.dirname(least), os.path.dirname(most)])
+    differ = (n for n, (one, other) in enumerate(zip(least, most)) if one != other)
+    return least[: next(differ, min(len(least), len(most)))].rpartition(os.sep)[0]
 
 
 def _version(store: Store, row: int) -> tuple[int, int]:

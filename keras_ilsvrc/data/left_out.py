@@ -65,14 +65,16 @@ class LeftOut:
 
         For large data sets, the faults are kept for the next start.
         """
-        file = kept_for(self.split, "faults")
+        file = kept_for(self.split, "faults", self.split.name(0))  # faults contain paths
         held = file.load() if file else {}
         if held:
             self.set_state(json.loads(held["state"].tobytes()))
             self._check_limit()
         else:
             self._examine(range(len(self.split)))
-            if file:
+            # A file that could not be read may be readable at the next start.
+            unread = any(": cannot be read: " in fault for fault in self.faults.values())
+            if file and not unread:
                 file.save(state=np.frombuffer(json.dumps(self.get_state()).encode(), "uint8"))
         return self.split[self._good()] if self.faults else self.split
 

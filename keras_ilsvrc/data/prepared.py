@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_ilsvrc.data.source import Source, reading
+from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import ReadByPython
 from keras_ilsvrc.errors import InputError, reason
@@ -162,5 +162,11 @@ def index_record(labels: list[int], names: list[str], contents: Sequence[Any]) -
 
 
 def _index(path: Path, reader: Any) -> dict[str, Any]:
-    with reading(str(path)):
-        return json.loads(reader.read([reader.num_records() - 1])[0])
+    try:
+        found: dict[str, Any] = json.loads(reader.read([reader.num_records() - 1])[0])
+    except Exception as error:  # array_record raises errors of several types
+        raise InputError(
+            f"{path}: damaged: its index cannot be read; delete it, and run the same "
+            "`data prepare` command again"
+        ) from error
+    return found

@@ -103,6 +103,7 @@ def prepare(
     except files.Timeout as error:
         raise InputError(f"{root}: another process is writing into this folder") from error
     try:
+        _compare(root, settings)  # again: another process may have written since
         _write(root / SETTINGS, files.sealed(settings))
         shards = _write_shards(root, splits, form, shard)
         _write(root / MANIFEST, files.sealed({"shards": shards}))

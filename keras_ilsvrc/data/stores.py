@@ -82,7 +82,7 @@ class Files:
         return tf.io.read_file(path)
 
     def version(self, row: int) -> tuple[int, int]:
-        if self.stats is not None:
+        if self.stats is not None and self.stats[row, 0] >= 0:
             return self.stats[row, 0], self.stats[row, 1]
         found = os.stat(self.paths[row])
         return found.st_size, found.st_mtime_ns

@@ -55,6 +55,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and self.axis in (-1, 3)
             and not self.renorm
             and inputs.dtype == self.compute_dtype
+            and self.variable_dtype == "float32"
             and _takes(self.compute_dtype)
             and not (learns and self.synchronized and _replicas() > 1)
         )

@@ -73,7 +73,7 @@ def main_output(model: keras.Model) -> keras.Model:
         if "predictions" not in output:
             hint = nearest("predictions", output)
             raise InputError(f"{model.name} has no output 'predictions'; {hint}".rstrip("; "))
-        return keras.Model(model.inputs, output["predictions"], name=model.name)
+        return keras.Model(model.input, output["predictions"], name=model.name)
     if len(model.outputs) != 1:
         raise InputError(
             f"{model.name} has {len(model.outputs)} outputs without names; expected one, or a dict "

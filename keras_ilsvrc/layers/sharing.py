@@ -58,15 +58,16 @@ def _function(unit, training):
     import tensorflow as tf
 
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if tf.executing_eagerly() or any(_apart(layer, replicas) for layer in unit.body.layers):
+    if tf.executing_eagerly() or any(_apart(x, unit, replicas) for x in unit.body.layers):
         return None
     return _traces.setdefault(tf.compat.v1.get_default_graph(), _Trace()).function(unit)
 
 
-def _apart(layer, replicas):
-    """Return whether a layer communicates with other replicas, or adds a loss when it is called."""
+def _apart(layer, unit, replicas):
+    """Return whether a layer needs other replicas, adds a loss, or has its own precision."""
     together = replicas > 1 and getattr(layer, "synchronized", False)
-    return together or layer.activity_regularizer is not None
+    own = layer.weights and layer.compute_dtype != unit.compute_dtype
+    return together or own or layer.activity_regularizer is not None
 
 
 def _traced(body):

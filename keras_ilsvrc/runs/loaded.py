@@ -21,7 +21,7 @@ from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.data.types import Rows
 from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.layers.arguments import is_whole
-from keras_ilsvrc.layers.graph import output_of
+from keras_ilsvrc.layers.graph import main_output
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.nets.pretrained import OtherClasses
@@ -194,7 +194,7 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
             version of the package wrote it.
     """
     directory = RunFiles(Path(path)).check_finished()
-    model = _with_one_output(trained_model(directory, precision))
+    model = main_output(trained_model(directory, precision))
     identity = directory.identity
     statistics = directory.statistics() or {}
     error = directory.result()["top1_error"]
@@ -225,7 +225,7 @@ def load_net(
                 f"{weights}: has no classifier, so it predicts no classes; name a file with one"
             ) from error
         built = build(name, weights=weights, sha256=sha256, classes=error.classes)
-    model = _with_one_output(built)
+    model = main_output(built)
     count, names = model.output.shape[-1], tuple(imagenet_names())
     if preprocess is not None:
         rows = rows_of(model.inputs[0].shape[1], None if preprocess == "none" else preprocess)
@@ -261,13 +261,6 @@ def rows_of(side: int, preprocess: str | None) -> Rows:
         {"op": "centre_crop", "size": side},
     ]
     return rows + ([{"op": "preprocess", "mode": preprocess}] if preprocess else [])
-
-
-def _with_one_output(model: keras.Model) -> keras.Model:
-    outputs = output_of(model)
-    if not isinstance(outputs, dict):
-        return model
-    return keras.Model(model.input, outputs["predictions"], name=model.name)
 
 
 def _split(paths: Sequence[Path], channels: int) -> Split:

@@ -107,8 +107,10 @@ def _padded(calls: list[Call]) -> dict[int, Callable[[tf.Tensor], tf.Tensor]]:
 
 
 def _convolve(layer: keras.layers.Conv2D, zeros: list[list[int]], x: tf.Tensor) -> tf.Tensor:
-    y = tf.nn.conv2d(x, layer.kernel, layer.strides, zeros, dilations=layer.dilation_rate)
-    return layer.activation(tf.nn.bias_add(y, layer.bias) if layer.use_bias else y)
+    kind = layer.compute_dtype  # Keras does not cast here
+    x, kernel = tf.cast(x, kind), tf.cast(layer.kernel, kind)
+    y = tf.nn.conv2d(x, kernel, layer.strides, zeros, dilations=layer.dilation_rate)
+    return layer.activation(tf.nn.bias_add(y, tf.cast(layer.bias, kind)) if layer.use_bias else y)
 
 
 def _not_negative(call: Call | None) -> bool:

@@ -12,7 +12,7 @@ from test_imagenet import kit_as_tar, train_as_tar, validation_as_tar
 
 from keras_ilsvrc import InputError, files
 from keras_ilsvrc.data import imagenet, index, kept, statistics
-from keras_ilsvrc.data.fingerprint import fingerprint
+from keras_ilsvrc.data.fingerprint import common_folder, fingerprint
 from keras_ilsvrc.data.headers import BadImage, own_limit, read_header
 from keras_ilsvrc.data.left_out import LeftOut
 from keras_ilsvrc.data.markers import ordinary_jpeg
@@ -252,3 +252,12 @@ def test_texts_are_a_list(count):
         one.append("more")
         assert (len(one), one[count]) == (count + 1, "more")
     assert list(texts.take(np.arange(count)[::2])) == expected[::2]
+
+
+def test_a_common_folder_is_cut_off_whatever_it_is_called():
+    for folder in ("/data/photos", "photos", ".", "/data/a.b"):
+        names = [f"{folder}/cat/1.jpg", f"{folder}/cats/2.jpg", f"{folder}/cat/3.jpg"]
+        assert common_folder(iter(names)) == folder
+    assert common_folder(iter(["./a.jpg", "/data/b.jpg"])) == ""
+    assert common_folder(iter(["/data/a.jpg"])) == "/data"
+    assert common_folder(iter([])) == ""

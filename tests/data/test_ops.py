@@ -226,6 +226,11 @@ def arguments(name):
         ("flip", "pca_noise"),
         ("flip", "pca_noise normalise"),
         ("resize centre_crop", "subtract_pixel_mean random_crop flip pca_noise"),
+        ("resize", "normalise random_crop"),
+        # images of different sizes make no batch
+        ("normalise random_crop", ""),
+        ("resize_shorter subtract_channel_mean random_crop flip", ""),
+        ("resize scale_jitter standardise random_crop", ""),
         ("subtract_pixel_mean pad random_crop", ""),
         ("flip colour_jitter pca_noise normalise", ""),
     ],

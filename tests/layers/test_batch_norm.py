@@ -10,7 +10,11 @@ from keras_ilsvrc.layers.batch_norm import BatchNormalization
 pytestmark = pytest.mark.tensorflow
 
 FUSED = [{}, {"scale": False}, {"center": False}, {"momentum": 0.9, "epsilon": 1e-5}]
-LEFT = [{"dtype": "float64"}, {"dtype": "float16"}, {"axis": 1}, {"renorm": True}]
+LEFT = [
+    *({"dtype": each} for each in ("float64", "float16", "bfloat16")),
+    {"axis": 1},
+    {"renorm": True},
+]
 modes = pytest.mark.parametrize("mode", ["training", "inference", "frozen"])
 
 

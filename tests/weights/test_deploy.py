@@ -195,6 +195,18 @@ def test_the_precision_is_that_of_the_model_whatever_keras_uses_now(set_policy):
     deployed(model)
 
 
+def test_a_convolution_that_pads_computes_in_mixed_precision():
+    def graph(x):
+        padded = layers.ZeroPadding2D(1, dtype="mixed_bfloat16")(x)
+        return layers.Conv2D(5, 3, 2, activation="relu", dtype="mixed_bfloat16")(padded)
+
+    model = of(graph, (9, 8, 3), "bfloat16")
+    x = np.random.default_rng(0).random((2, 9, 8, 3), "float32")
+    found, expected = deploy(model)(x), model(x.astype("bfloat16"), training=False)
+    assert found.dtype == "bfloat16"
+    np.testing.assert_allclose(found.astype("float32"), np.float32(expected), rtol=0, atol=0.02)
+
+
 def test_any_number_of_images_of_any_type():
     model = of(lambda x: layers.Dense(3)(layers.Flatten()(x)))
     made = deploy(model)
