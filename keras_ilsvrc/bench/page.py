@@ -88,7 +88,7 @@ class Kept:
             if self.machine.get(name) != value and not again:
                 raise InputError(
                     f"{self.path}: measured with {name} {self.machine.get(name)}, but here it is "
-                    f"{value}; add --again to measure anew"
+                    f"{value}; add --again to measure it again"
                 )
         if self.machine != here:
             self.machine, self.rows = here, {}
@@ -153,7 +153,7 @@ def _line(case: Case, row: dict[str, Any]) -> str:
     else:
         ours, peer, ratio = (row["result"][key] for key in ("ours", "peer", "ratio"))
         tried = row["compiled"] or case.against != "torchvision"
-        form = peer["form"] + ("" if tried else ", compiling not tried")
+        form = peer["form"] + ("" if tried else "*")
         spread = "{median:.3f} ({lower_quartile:.3f}-{upper_quartile:.3f})".format(**ratio)
         cells += [f"{ours['seconds']:.3f}", peer["net"], form, f"{peer['seconds']:.3f}", spread]
         cells += [row["steps"], "slower" if ratio["median"] < 1 else ""]

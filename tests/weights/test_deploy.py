@@ -192,7 +192,7 @@ def test_ops_that_move_pixels_stay_before_it():
 def test_the_precision_is_that_of_the_model_whatever_keras_uses_now(set_policy):
     model = with_preprocessing(of(layers.Conv2D(5, 3, padding="same"), (9, 8, 3)), [TORCH], {})
     set_policy("mixed_bfloat16")
-    deployed(model)
+    assert {x.compute_dtype for x in deployed(model).model.layers if x.weights} == {"float32"}
 
 
 def test_a_convolution_that_pads_computes_in_mixed_precision():
