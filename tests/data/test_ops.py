@@ -7,53 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.datasets import load_digits, load_sample_images
+from op_cases import ARGUMENTS, DIGITS, THREE
+from sklearn.datasets import load_sample_images
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.apply import apply_ops
-from keras_ilsvrc.data.device import apply_to_batch, device_ops, draws
 from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, RANDOM, STATISTICS
 from keras_ilsvrc.recipe.ops import OP_KEYS
 
-DIGITS = np.round(load_digits().images * 15.9375).astype("uint8")[..., None]
-THREE = np.concatenate([DIGITS[0], DIGITS[1], DIGITS[2]], axis=-1)  # 8x8x3 of real pixels
 PHOTO = load_sample_images().images[0][:160, :240]
 # Every pixel another value, so that a window says where it was cut.
 NUMBERED = np.arange(7 * 9, dtype="uint8").reshape(7, 9, 1)
 SHARP = 255 * np.eye(3, dtype="uint8")[..., None]  # bicubic reaches beyond 0 and 255
-MEAN, STD = [10.0, 20.0, 30.0], [2.0, 4.0, 8.0]
-AREA = {"size": 5, "area": [0.08, 1.0], "aspect": [0.75, 1.3333]}
-
-ARGUMENTS = {
-    "resize": {"size": 5},
-    "resize_shorter": {"size": 6},
-    "scale_jitter": {"least": 5, "most": 9},
-    "pad": {"size": 2},
-    "random_crop": {"size": 6},
-    "centre_crop": {"size": 5},
-    "corner_crop": {"size": 6},
-    "area_crop": AREA | {"interpolation": "random"},
-    "flip": {},
-    "pca_noise": {
-        "form": "cuda-convnet",
-        "components": "measured",
-        "pca_values": np.float32([3000, 300, 30]),
-        "pca_vectors": np.eye(3, dtype="float32"),
-    },
-    "colour_jitter": {"brightness": 0.4, "contrast": 0.3, "saturation": 0.2},
-    "normalise": {"mean": MEAN, "std": STD},
-    "preprocess": {"mode": "caffe"},
-    "standardise": {"channel_mean": np.float32(MEAN), "channel_std": np.float32(STD)},
-    "subtract_channel_mean": {"channel_mean": np.float32(MEAN)},
-    "subtract_pixel_mean": {"pixel_mean": np.float32(THREE) / 2},
-    "global_contrast": {"scale": 55.0},
-    "zca": {
-        "epsilon": 0.5,
-        "zca_mean": np.float32(THREE.reshape(-1) / 3),
-        "zca_matrix": np.random.default_rng(0).normal(size=(192, 192)).astype("float32"),
-        "zca_epsilon": np.float32(0.5),
-    },
-}
 
 
 def applied(name, image, seed=(0, 0), **arguments):
@@ -204,93 +169,6 @@ def test_ops_in_a_row_draw_from_seeds_of_their_own():
         tops.add((top, top_of_both - top))
     # Both have three places from top to bottom; one seed for both would make them the same.
     assert tops == {(first, second) for first in range(3) for second in range(3)}
-
-
-def rows_of(text):
-    return [{"op": name, **arguments(name)} for name in text.split()]
-
-
-def arguments(name):
-    return {key: ARGUMENTS[name][key] for key in OP_KEYS[name] if key in ARGUMENTS[name]}
-
-
-@pytest.mark.parametrize(
-    ("host", "device"),
-    [
-        ("", ""),
-        ("pad random_crop flip", ""),
-        ("pad random_crop flip", "standardise"),
-        ("area_crop flip", "preprocess"),
-        ("", "subtract_pixel_mean"),
-        ("resize", "global_contrast zca"),
-        ("flip", "pca_noise"),
-        ("flip", "pca_noise normalise"),
-        ("resize centre_crop", "subtract_pixel_mean random_crop flip pca_noise"),
-        ("resize", "normalise random_crop"),
-        # images of different sizes make no batch
-        ("normalise random_crop", ""),
-        ("resize_shorter subtract_channel_mean random_crop flip", ""),
-        ("resize scale_jitter standardise random_crop", ""),
-        ("subtract_pixel_mean pad random_crop", ""),
-        ("flip colour_jitter pca_noise normalise", ""),
-    ],
-)
-def test_trailing_ops_go_to_the_device_where_uint8_can_cross(host, device):
-    rows = rows_of(f"{host} {device}")
-    found = device_ops(rows)
-    assert [[row["op"] for row in part] for part in found] == [host.split(), device.split()]
-
-
-@pytest.mark.parametrize("device", ["standardise", "subtract_pixel_mean", "global_contrast zca"])
-def test_host_and_device_together_are_the_ops(device):
-    rows = rows_of(f"pad random_crop flip {device}")
-    rows[1]["size"] = 8
-    statistics = {k: v for name in STATISTICS for k, v in ARGUMENTS[name].items()}
-    host, rest = device_ops(rows)
-    images = [
-        [apply_ops(tf.constant(THREE), part, (5, n), statistics) for n in range(3)]
-        for part in (host, rows)
-    ]
-    crossing = tf.stack(images[0])
-    assert crossing.dtype == tf.uint8
-    batch = apply_to_batch(crossing, rest, statistics)
-    np.testing.assert_allclose(batch, tf.stack(images[1]), rtol=1e-4, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "device",
-    [
-        "subtract_pixel_mean random_crop flip pca_noise",
-        "standardise corner_crop centre_crop flip",
-        "pca_noise flip normalise random_crop",
-    ],
-)
-def test_random_ops_on_the_device_are_those_on_the_host(device):
-    rows = rows_of(f"resize {device}")
-    for row in rows:
-        row.update({"size": 8} if row["op"] == "resize" else {"size": 5} if "size" in row else {})
-    mean = np.random.default_rng(0).uniform(0, 255, (8, 8, 3)).astype("float32")
-    own = {k: v for name in STATISTICS for k, v in ARGUMENTS[name].items()}
-    statistics = {**own, "pixel_mean": mean}
-    host, rest = device_ops(rows)
-    assert len(rest) == len(device.split())
-
-    @tf.function
-    def both(seed):
-        image = apply_ops(tf.constant(THREE), host, seed, statistics)
-        whole = apply_ops(tf.constant(THREE), rows, seed, statistics)
-        return (image, *draws(image, rest, len(host), seed)), whole
-
-    parts, wholes = zip(*(both(tf.constant([3, n])) for n in range(9)), strict=True)
-    batch = tuple(map(tf.stack, zip(*parts, strict=True)))
-    assert batch[0].dtype == tf.uint8
-    made = tf.function(lambda images: apply_to_batch(images, rest, statistics))(batch)
-    np.testing.assert_allclose(made, tf.stack(wholes), rtol=1e-6, atol=1e-4)
-    assert len({one.numpy().tobytes() for one in wholes}) > 1
-
-
-def test_a_batch_without_ops_for_the_device_becomes_float32():
-    assert apply_to_batch(tf.constant(THREE[None]), [], {}).dtype == tf.float32
 
 
 def test_statistics_that_training_has_not_measured_are_named():

@@ -3,10 +3,6 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -201,37 +197,6 @@ def test_a_stopped_preparation_continues_to_the_same_files(photos, raw, tmp_path
 def said_shards(root):
     shards = json.loads((root / "manifest.json").read_bytes())["shards"]
     return {(name, own["sha256"]) for name, own in shards.items()}
-
-
-KILLED = """
-import time
-from pathlib import Path
-from keras_ilsvrc.data import preparing
-write = preparing._written
-def slowly(*arguments):
-    for number in write(*arguments):
-        yield number
-        time.sleep(0.1)
-preparing._written = slowly
-preparing.prepare({source!r}, Path({root!r}), preparing.Form(32, None), shard=3)
-"""
-
-
-@pytest.mark.slow
-def test_a_preparation_that_is_killed_continues(photos, raw, tmp_path):
-    root = tmp_path / "made"
-    words = KILLED.format(source=str(photos), root=str(root))
-    process = subprocess.Popen([sys.executable, "-c", words])
-    second = root / "train-00001.array_record"
-    while not (second.exists() and any(x.startswith(files.PART) for x in os.listdir(root))):
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (root / "manifest.json").exists()
-    assert any(name.startswith(files.PART) for name in os.listdir(root))
-    prepare(str(photos), root, RAW, shard=3)
-    assert said_shards(root) == said_shards(raw)
 
 
 def test_other_settings_are_refused(photos, raw, tmp_path):

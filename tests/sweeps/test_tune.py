@@ -19,7 +19,6 @@ from keras_ilsvrc.runs import train as runs_train
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.sweeps import trial as module
-from keras_ilsvrc.sweeps.outcome import Comparison
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.search import directory, worker_directory
 
@@ -285,24 +284,3 @@ def test_hyperband_may_continue_the_recipe_under_another_number(quick, tmp_path)
     best = min(rows, key=lambda row: float(row["validation_error"]))
     assert (best["optimizer.l2"], best["epochs"]) == ("0.001", "4.0")
     assert int(best["trial"]) > 0
-
-
-@pytest.mark.parametrize(
-    ("recipe", "winner", "step", "failure", "expected"),
-    [
-        ([5.0, 5.2, 5.1], [4.0, 4.1, 4.2], 0.0, "", "better by 1.00 +- 0.06 points"),
-        ([4.0, 4.1, 4.2], [5.0, 5.2, 5.1], 0.0, "", "worse by 1.00 +- 0.06 points"),
-        ([5.0, 5.2, 5.1], [4.0, 5.2, 5.3], 0.0, "", "no difference seen (-0.27 +- 0.37 points)"),
-        # t is 3.5 and 2.6, with 2 degrees of freedom; 2.92 is needed
-        ([1.0, 2.0, 3.0], [0.5, 1.0, 1.5], 0.0, "", "better by 1.00 +- 0.29 points"),
-        ([1.0, 2.0, 3.0], [0.5, 1.5, 1.5], 0.0, "", "no difference seen (-0.83 +- 0.33 points)"),
-        ([5.0, 5.0], [5.0, 5.0], 0.0, "", "no difference seen (+0.00 +- 0.00 points)"),
-        # equal differences of a few images are not exact
-        ([5.0, 5.0], [4.0, 4.0], 0.5, "", "no difference seen (-1.00 +- 0.35 points)"),
-        ([5.0, 5.0, 5.0], [4.0, 4.0, 4.0], 0.5, "", "better by 1.00 +- 0.29 points"),
-        ([5.0], [], 0.5, "it diverged", "not compared with the recipe: it diverged"),
-    ],
-)
-def test_the_verdict_needs_more_than_the_spread(recipe, winner, step, failure, expected):
-    comparison = Comparison(range(len(recipe)), recipe, winner, step, failure)
-    assert comparison.verdict(" points") == expected
