@@ -1,6 +1,9 @@
 """Folding of batch normalisation, scaling and preprocessing into neighbouring layers."""
 
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,7 +153,20 @@ def folded(model: keras.Model) -> keras.Model:
         for x, value in zip(call.outputs, keras.tree.flatten(made), strict=True):
             # A value that is used more than once must be computed without changes.
             values[id(x)] = value if uses[id(x)] == 1 else _applied(value)
-    return keras.Model(copied, _applied(values[id(root.outputs[0])]), name=model.name)
+    output = _applied(values[id(root.outputs[0])])
+    with _recursion(10 * len(calls)):  # Keras goes through the layers by recursion
+        return keras.Model(copied, output, name=model.name)
+
+
+@contextmanager
+def _recursion(more: int) -> Iterator[None]:
+    """Raise Python's recursion limit within a `with` block."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + more)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _identity(call: Call, given: list[Value]) -> Value:

@@ -21,12 +21,13 @@ SMALL = {
 }
 
 
-def randomised(model):
+def randomised(model, gamma=1.0):
     """The model with random biases and batch normalisation, as after training."""
     draw = np.random.default_rng(0)
     for weight in model.weights:
         if weight.path.endswith(("gamma", "moving_variance")):
-            weight.assign(draw.uniform(0.5, 1.5, weight.shape))
+            size = gamma if weight.name == "gamma" else 1.0
+            weight.assign(size * draw.uniform(0.5, 1.5, weight.shape))
         elif weight.path.endswith(("beta", "bias", "moving_mean")):
             weight.assign(draw.normal(0, 0.3, weight.shape))
     return model
@@ -40,9 +41,9 @@ def images(model, count=3):
     return draw.normal(size=shape).astype("float32")
 
 
-def deployed(model):
+def deployed(model, gamma=1.0):
     """The deployed model, after a check that its outputs are those of the model."""
-    made, x = deploy(randomised(model)), images(model)
+    made, x = deploy(randomised(model, gamma)), images(model)
     expected = np.asarray(model(x, training=False))
     for found in (made(x), np.asarray(made.model(x))):
         assert found.dtype == expected.dtype
@@ -79,7 +80,9 @@ def test_every_net_has_the_same_outputs(name):
     depth = {"depth": 20} if name in ("resnet_cifar", "resnet_v2_cifar") else {}
     shape = (side, side, row.input_shape[2])
     net = build(name, input_shape=shape, classes=10, classifier_activation=None, **depth)
-    assert not {"Dropout", "ResidualUnit"} & set(kinds(deployed(net)))
+    # In a net of a thousand layers, each unit adds little. Otherwise, its outputs would overflow.
+    made = deployed(net, 0.05 if "1001" in name or "1202" in name else 1.0)
+    assert not {"Dropout", "ResidualUnit"} & set(kinds(made))
 
 
 FOLDED = {
