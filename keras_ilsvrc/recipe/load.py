@@ -117,6 +117,15 @@ def value_of(recipe: Recipe, key: str) -> Any:
     return found
 
 
+def scaled(value: Any, factor: float, label: str = "") -> Any:
+    """Multiply a learning rate, or the rates in a list of [step, rate], by a factor."""
+    if isinstance(value, list) and all(isinstance(x, list) and len(x) == 2 for x in value):
+        return [[step, rate * factor] for step, rate in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value * factor
+    raise InputError(f"{label}: scale needs a number or a list of [step, rate] in the recipe")
+
+
 def _steps(key: str) -> list[str | int]:
     return [int(step) if step.isdigit() else step for step in key.split(".")]
 

@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.table import Table
 
 from keras_ilsvrc.errors import counted, printable
+from keras_ilsvrc.runs.apart import history
 from keras_ilsvrc.sweeps.outcome import Row, rows_of
 from keras_ilsvrc.sweeps.schema import Sweep
-from keras_ilsvrc.sweeps.trial import history
 
 SHOWN = 5  # number of completed and of failed trials in the table
 WIDTH = 60  # maximum number of characters of a value or a reason

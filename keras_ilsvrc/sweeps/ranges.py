@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.recipe import Recipe, changed, value_of
+from keras_ilsvrc.recipe import Recipe, changed, scaled, value_of
 
 if TYPE_CHECKING:
     from keras_ilsvrc.sweeps.schema import SweepTable
@@ -113,15 +113,6 @@ def _with_default(label: str, range_: Range, value: Any) -> Range:
         return range_
     others = [x for x in range_.values if encoded(x) != encoded(value)]
     return range_._replace(values=tuple(map(encoded, [value, *others])))
-
-
-def scaled(value: Any, factor: float, label: str = "") -> Any:
-    """Multiply a learning rate, or the rates in a list of [step, rate], by a factor."""
-    if isinstance(value, list) and all(isinstance(x, list) and len(x) == 2 for x in value):
-        return [[step, rate * factor] for step, rate in value]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value * factor
-    raise InputError(f"{label}: scale needs a number or a list of [step, rate] in the recipe")
 
 
 def _budget_faults(path: Path, table: "SweepTable", ranges: Mapping[str, Range]) -> list[str]:

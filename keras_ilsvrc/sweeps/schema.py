@@ -11,9 +11,9 @@ from pydantic import Field, ValidationError
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
 from keras_ilsvrc.nets.build import check_build
-from keras_ilsvrc.recipe import Recipe, changed, find, load, parse, value_of
+from keras_ilsvrc.recipe import Recipe, changed, find, load, parse, scaled, value_of
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
-from keras_ilsvrc.sweeps.ranges import EXAMPLE, encoded, ranges_of, scaled
+from keras_ilsvrc.sweeps.ranges import EXAMPLE, encoded, ranges_of
 
 # Settings with which a sweep can be continued, although they differ from those at its start.
 FREE = {"trials", "final_repeats", "trial_minutes"}

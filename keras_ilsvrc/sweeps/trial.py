@@ -1,31 +1,21 @@
 """Trials of a sweep: each run is trained in a process of its own, and then measured."""
 
-import csv
 import math
-import os
-import signal
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import Recipe, changed
+from keras_ilsvrc.runs.apart import Apart, history
 from keras_ilsvrc.runs.directory import RunDirectory
-from keras_ilsvrc.runs.processes import end, pipe_to_children
-from keras_ilsvrc.runs.reading import HISTORY, LOCK, RunFiles
+from keras_ilsvrc.runs.reading import HISTORY, RunFiles
 from keras_ilsvrc.sweeps.hypermodel import LIMITS, check_costs
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.training.stopping import StopRequest
-
-TRAIN = (sys.executable, "-m", "keras_ilsvrc", "train")
-STOPPED = 75  # exit status of `train` after a signal or at --stop-epoch
-POLL = 0.1  # seconds between checks of a running process
 
 
 class Outcome(NamedTuple):
@@ -113,73 +103,16 @@ class Runner:
             seconds = 0.0
             if not RunDirectory(directory, recipe, resume=True).finished:
                 started = time.monotonic()
-                if failure := self._train(recipe, directory, epochs, limit):
+                minutes = f"{self.sweep.table.trial_minutes or 0:g} minutes (trial_minutes)"
+                apart = Apart(self.options, self.environment, self.stop)
+                if failure := apart.train(
+                    recipe, directory, epochs, limit, f"not finished after {minutes}"
+                ):
                     return Outcome({}, failure)
                 seconds = time.monotonic() - started
             return self._measured(directory, seconds, epochs)
         except InputError as error:  # a damaged run, or one of another recipe
             return Outcome({}, str(error))
-
-    def _train(
-        self, recipe: Recipe, directory: Path, epochs: int | None, limit: float | None
-    ) -> str | None:
-        """Train a recipe in a process; return the reason for which it failed, or None."""
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        file, log = (directory.with_suffix(x) for x in (".toml", ".log"))
-        with files.whole(file) as part:
-            part.write_text(recipe.toml())
-        words = [*TRAIN, str(file), "--out", str(directory), "--resume", *self.options]
-        words += [f"--stop-epoch={epochs}"] if epochs else []
-        self._wait_for_lock(directory / LOCK, limit)
-        with open(log, "wb") as lines, pipe_to_children() as (environment, pipes):
-            process = subprocess.Popen(
-                words,
-                env={**os.environ, **self.environment, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=lines,
-                pass_fds=pipes,
-            )
-            in_time = self._wait(process, limit)
-        if not in_time:
-            return f"not finished after {self.sweep.table.trial_minutes:g} minutes (trial_minutes)"
-        status = process.returncode
-        if status and not (status == STOPPED and epochs and len(history(directory)) >= epochs):
-            return _failure(status, log)
-        return None
-
-    def _wait_for_lock(self, path: Path, limit: float | None) -> None:
-        """Wait until no process trains in a directory.
-
-        After a kill, the process of the last attempt may need a moment to end. The process of a
-        worker that hangs may train on, and finish the run.
-
-        Raises:
-            Stopped: If a signal was received.
-        """
-        while path.exists() and (limit is None or time.monotonic() < limit):
-            try:
-                files.lock(path).release()
-                return
-            except files.Timeout:
-                self.stop.check()
-                time.sleep(POLL)
-
-    def _wait(self, process: "subprocess.Popen[bytes]", limit: float | None) -> bool:
-        """Wait until a process ends; return whether it ended in time.
-
-        Raises:
-            Stopped: If a signal was received.
-        """
-        in_time = True
-        try:
-            while process.poll() is None and not self.stop and in_time:
-                time.sleep(POLL)
-                in_time = limit is None or time.monotonic() < limit
-        finally:
-            end(process)
-        self.stop.check()
-        return in_time
 
     def _measured(self, directory: Path, seconds: float, epochs: int | None) -> Outcome:
         """Return the objective and other measurements of a run after a number of epochs."""
@@ -194,27 +127,3 @@ class Runner:
             return Outcome({}, f"{objective} was not measured, or is not a number")
         seconds = result.get("seconds", seconds)
         return Outcome({objective: value, "seconds": seconds, "epochs": len(rows)})
-
-
-def history(directory: Path) -> list[dict[str, float]]:
-    """Return the complete rows of `history.csv` of a run that may still be training."""
-    return list(_rows(directory / HISTORY))
-
-
-def _rows(path: Path) -> Iterator[dict[str, float]]:
-    try:
-        with open(path, newline="") as file:
-            for row in csv.DictReader(file):
-                yield {k: float(v) if v else math.nan for k, v in row.items() if k}
-    except (OSError, ValueError):
-        return
-
-
-def _failure(status: int, log: Path) -> str:
-    """Return the reason for which a process failed, as one line."""
-    if status < 0:
-        name = signal.Signals(-status).name
-        return f"killed by {name}" + "; perhaps the memory was full" * (name == "SIGKILL")
-    lines = log.read_text(errors="replace").splitlines()
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    return last.removeprefix("error: ")[:500] or f"ended with status {status}"

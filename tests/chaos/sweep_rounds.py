@@ -22,7 +22,7 @@ import process
 import stand_in
 
 from keras_ilsvrc.cli import main
-from keras_ilsvrc.sweeps import trial
+from keras_ilsvrc.runs import apart
 
 
 def start(sweep, directory):
@@ -67,7 +67,7 @@ def results(directory):
 def run(sweep, directory, kills, longest, real):
     chosen, found, changed = random.Random(3), [], 0
     if not real:
-        trial.TRAIN = (sys.executable, stand_in.__file__)
+        apart.TRAIN = (sys.executable, stand_in.__file__)
     while not found or sum(found) < kills:
         own = f"{directory}/{len(found)}"
         found.append(0)

@@ -13,9 +13,9 @@ from keras_tuner.engine.trial import TrialStatus
 from small_sweeps import opened, small_sweep
 
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.runs import apart
 from keras_ilsvrc.sweeps import oracle as oracles
 from keras_ilsvrc.sweeps import search as searching
-from keras_ilsvrc.sweeps import trial as trials
 from keras_ilsvrc.sweeps import workers
 from keras_ilsvrc.sweeps.outcome import rows_of
 from keras_ilsvrc.sweeps.tune import work
@@ -158,7 +158,7 @@ def test_a_worker_whose_process_has_ended_is_lost_at_once(oracle, served, sweep,
 
 
 def test_workers_run_each_trial_once_and_leave(oracle, served, sweep, monkeypatch, tmp_path):
-    monkeypatch.setattr(trials, "TRAIN", (sys.executable, stand_in.__file__))
+    monkeypatch.setattr(apart, "TRAIN", (sys.executable, stand_in.__file__))
     work(sweep, tmp_path / "sweep", served.address, (), StopRequest())
     assert oracle.end_order == ["0000", "0001", "0002"]
     assert served.stop_triggered

@@ -12,7 +12,7 @@ from filelock import FileLock
 from small_sweeps import small_sweep
 
 from keras_ilsvrc.recipe import load
-from keras_ilsvrc.runs import processes
+from keras_ilsvrc.runs import apart, processes
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.sweeps import trial as module
 from keras_ilsvrc.sweeps.trial import Outcome, Runner
@@ -25,7 +25,7 @@ VALUES = {"optimizer.l2": 1e-4, "schedule.learning_rate": 1.0}
 @pytest.fixture
 def log(tmp_path, monkeypatch):
     """The lines of all epochs of stand-ins for `train`."""
-    monkeypatch.setattr(module, "TRAIN", (sys.executable, stand_in.__file__))
+    monkeypatch.setattr(apart, "TRAIN", (sys.executable, stand_in.__file__))
     monkeypatch.setenv(stand_in.LOG, str(tmp_path / "log"))
     path = tmp_path / "log"
     path.touch()
@@ -191,7 +191,7 @@ def test_the_command_that_trains_says_that_a_run_diverges(tmp_path):
     """The guard against NaN ends it."""
     recipe = small_sweep(tmp_path, changes=DIVERGING).recipe
     (tmp_path / "a.toml").write_text(recipe.toml())
-    python, word, package, *words = module.TRAIN
+    python, word, package, *words = apart.TRAIN
     assert (python, word, package) == (sys.executable, "-m", "keras_ilsvrc")
     done = call(*words, tmp_path / "a.toml", "--out", tmp_path / "run", "--resume")
     assert done.status == 76
