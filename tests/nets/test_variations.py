@@ -46,6 +46,29 @@ ALEXNET_512 = (
 ALEXNET_ONE_TOWER = ALEXNET + 5 * 5 * 48 * 256 + 3 * 3 * 192 * 384 + 3 * 3 * 192 * 256
 # Gamma and beta of every filter come; as in torchvision, its bias stays.
 VGG_FILTERS = {"vgg11": 64 + 128 + 2 * 256 + 4 * 512, "vgg19": 2 * 64 + 2 * 128 + 4 * 256 + 8 * 512}
+# Half of all maps and units; a head of 4096 units on 7x7 maps of the last stage, or 4x4 in CNDS-8.
+VGG_A = ((3, 64), (64, 128), (128, 256), (256, 256), (256, 512), *3 * [(512, 512)])
+
+
+def three_by_three(maps, part):
+    """Parameters of 3x3 convolutions with 1/part of all maps; the 3 channels of images stay."""
+    rows = [(n if n == 3 else n // part, m // part) for n, m in maps]
+    return sum(9 * n * m + m for n, m in rows)
+
+
+def head(area, part):
+    """Parameters of fc6 on `area` times 512 maps, fc7 and fc8, with 1/part of maps and units."""
+    maps, units = 512 // part, 4096 // part
+    return (area * maps * units + units) + (units * units + units) + (units * 1000 + 1000)
+
+
+def cnds8(part=1):
+    """Parameters of CNDS-8: as VGG-A, but conv1 has kernels of 7x7."""
+    conv1 = 7 * 7 * 3 * 64 // part + 64 // part
+    return conv1 + three_by_three(VGG_A[1:], part) + head(4 * 4, part)
+
+
+VGG11_HALF = three_by_three(VGG_A, 2) + head(7 * 7, 2)
 # The average of ten maps gives way to a matrix from 8x8 of them.
 NIN_DENSE = 966_986 + 8 * 8 * 10 * 10 + 10
 
@@ -147,6 +170,10 @@ VARIED = [
     ("vgg11", {"batch_norm": True}, 132_863_336 + 2 * VGG_FILTERS["vgg11"]),
     ("vgg19", {"batch_norm": True}, 143_667_240 + 2 * VGG_FILTERS["vgg19"]),
     ("vgg19_bn", {"batch_norm": False}, 143_667_240),
+    ("vgg11", {"activation": "tanh"}, 132_863_336),
+    ("vgg11", {"activation": "sigmoid"}, 132_863_336),
+    ("vgg11", {"width": 0.5}, VGG11_HALF),
+    ("vgg11_bn", {"width": 0.5}, VGG11_HALF + VGG_FILTERS["vgg11"]),
     ("googlenet", {"auxiliary": True}, 13_378_280),
     ("googlenet", {"auxiliary": True, "auxiliary_bn": True}, AUXILIARY_BN),
     ("googlenet", {"lrn": "caffe"}, 6_998_552),
@@ -156,6 +183,7 @@ VARIED = [
     ("googlenet_bn", {"auxiliary": True}, 13_004_888),
     ("inception_v3", {"auxiliary": True}, 27_161_264),
     ("cnds8", {"auxiliary": True}, 63_665_000 + 12_352_781 + 795 * (1024 + 1)),
+    ("cnds8", {"width": 0.5}, cnds8(part=2)),
     ("plain18", {"batch_norm": False}, PLAIN18 - 2 * FILTERS_18 + FILTERS_18),
     ("plain18", {"width": 0.5}, PLAIN18_HALF),
     *(("plain18", {"order": order}, PLAIN18) for order in ORDERS),
@@ -204,6 +232,8 @@ def test_parameters_of_variations(name, variation, parameters, facts):
 
 def test_the_arithmetic_gives_the_published_nets():
     assert googlenet() == 6_998_552
+    assert three_by_three(VGG_A, 1) + head(7 * 7, 1) == 132_863_336
+    assert cnds8() == 63_665_000
     assert bottlenecks(1001) == 10_327_706
     assert RESNET20 + (1202 - 20) // 6 * SIX_LAYERS == 19_421_274
 
@@ -253,6 +283,7 @@ KEEPING = [
     ("alexnet", "pool", ("2/2",)),
     ("alexnet", "pool_kind", ("average",)),
     ("alexnet", "lrn", ("tower", "none", "caffe")),
+    ("vgg11", "activation", ("tanh", "sigmoid")),
     ("nin_cifar10", "pool2", ("average",)),
     ("googlenet", "lrn", ("caffe",)),
     ("resnet18", "pool1", ("half",)),
