@@ -3,6 +3,19 @@
 from itertools import pairwise
 
 import pytest
+from sums import (
+    NIN,
+    NIN_DENSE,
+    NIN_LINEAR,
+    VGG11_HALF,
+    VGG_A,
+    VGG_FILTERS,
+    cnds8,
+    googlenet,
+    head,
+    nin,
+    three_by_three,
+)
 
 from keras_ilsvrc import available, info
 from keras_ilsvrc.nets.resnet_facts import ORDERS
@@ -44,59 +57,6 @@ ALEXNET_512 = (
 )
 # The other tower's maps: 48 for conv2, 192 for conv4 and conv5.
 ALEXNET_ONE_TOWER = ALEXNET + 5 * 5 * 48 * 256 + 3 * 3 * 192 * 384 + 3 * 3 * 192 * 256
-# Gamma and beta of every filter come; as in torchvision, its bias stays.
-VGG_FILTERS = {"vgg11": 64 + 128 + 2 * 256 + 4 * 512, "vgg19": 2 * 64 + 2 * 128 + 4 * 256 + 8 * 512}
-# Half of all maps and units; a head of 4096 units on 7x7 maps of the last stage, or 4x4 in CNDS-8.
-VGG_A = ((3, 64), (64, 128), (128, 256), (256, 256), (256, 512), *3 * [(512, 512)])
-
-
-def three_by_three(maps, part):
-    """Parameters of 3x3 convolutions with 1/part of all maps; the 3 channels of images stay."""
-    rows = [(n if n == 3 else n // part, m // part) for n, m in maps]
-    return sum(9 * n * m + m for n, m in rows)
-
-
-def head(area, part):
-    """Parameters of fc6 on `area` times 512 maps, fc7 and fc8, with 1/part of maps and units."""
-    maps, units = 512 // part, 4096 // part
-    return (area * maps * units + units) + (units * units + units) + (units * 1000 + 1000)
-
-
-def cnds8(part=1):
-    """Parameters of CNDS-8: as VGG-A, but conv1 has kernels of 7x7."""
-    conv1 = 7 * 7 * 3 * 64 // part + 64 // part
-    return conv1 + three_by_three(VGG_A[1:], part) + head(4 * 4, part)
-
-
-VGG11_HALF = three_by_three(VGG_A, 2) + head(7 * 7, 2)
-# The average of ten maps gives way to a matrix from 8x8 of them.
-NIN_DENSE = 966_986 + 8 * 8 * 10 * 10 + 10
-
-# Columns of GoogLeNet's table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
-GOOGLENET_ROWS = (
-    (64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64),
-    (192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64), (128, 128, 256, 24, 64, 64),
-    (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128),
-    (256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128),
-)
-
-
-def googlenet(naive=False, part=1):
-    """With 1/part of all maps; figure 2a has no 1x1 before the wide kernels, or behind the pool."""
-    a, b = 64 // part, 192 // part
-    total, maps = 7 * 7 * 3 * a + a + a * a + a + 9 * a * b + b, b
-    for row in GOOGLENET_ROWS:
-        n1, n3_reduce, n3, n5_reduce, n5, proj = (column // part for column in row)
-        if naive:
-            total += maps * (n1 + 9 * n3 + 25 * n5) + n1 + n3 + n5
-            maps += n1 + n3 + n5
-        else:
-            reductions = n1 + n3_reduce + n5_reduce + proj
-            total += (maps + 1) * reductions + 9 * n3_reduce * n3 + n3 + 25 * n5_reduce * n5 + n5
-            maps = n1 + n3 + n5 + proj
-    return total + maps * 1000 + 1000
-
-
 # A bias gives way to gamma and beta in the 128 maps and the 1024 units of two classifiers.
 AUXILIARY_BN = 13_378_280 + 2 * (128 + 1024)
 
@@ -167,6 +127,8 @@ VARIED = [
     ("nin_cifar10", {"head": "dense"}, NIN_DENSE),
     ("nin_cifar10", {"head": "dense_dropout"}, NIN_DENSE),
     ("nin_cifar10", {"pool2": "average"}, 966_986),
+    ("nin_cifar10", {"layers": "linear"}, nin(*NIN_LINEAR)),
+    ("nin_cifar10", {"width": 0.5}, nin(*((kernel, maps // 2) for kernel, maps in NIN))),
     ("vgg11", {"batch_norm": True}, 132_863_336 + 2 * VGG_FILTERS["vgg11"]),
     ("vgg19", {"batch_norm": True}, 143_667_240 + 2 * VGG_FILTERS["vgg19"]),
     ("vgg19_bn", {"batch_norm": False}, 143_667_240),
@@ -177,7 +139,9 @@ VARIED = [
     ("googlenet", {"auxiliary": True}, 13_378_280),
     ("googlenet", {"auxiliary": True, "auxiliary_bn": True}, AUXILIARY_BN),
     ("googlenet", {"lrn": "caffe"}, 6_998_552),
-    ("googlenet", {"module": "naive"}, googlenet(naive=True)),
+    ("googlenet", {"module": "naive"}, googlenet("naive")),
+    ("googlenet", {"module": "serial"}, googlenet("serial")),
+    ("googlenet", {"module": "serial", "width": 0.5}, googlenet("serial", part=2)),
     ("googlenet", {"width": 0.5}, googlenet(part=2)),
     ("googlenet", {"width": 0.25}, googlenet(part=4)),
     ("googlenet_bn", {"auxiliary": True}, 13_004_888),
@@ -232,6 +196,7 @@ def test_parameters_of_variations(name, variation, parameters, facts):
 
 def test_the_arithmetic_gives_the_published_nets():
     assert googlenet() == 6_998_552
+    assert nin(*NIN) == 966_986
     assert three_by_three(VGG_A, 1) + head(7 * 7, 1) == 132_863_336
     assert cnds8() == 63_665_000
     assert bottlenecks(1001) == 10_327_706
