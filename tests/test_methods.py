@@ -16,9 +16,8 @@ from keras_ilsvrc.evaluation.averages import MeanOverViews, ensemble
 from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import PROTOCOLS, sides_of
 from keras_ilsvrc.runs.evaluate import _errors
-from keras_ilsvrc.runs.update import OPTIMIZERS
+from keras_ilsvrc.runs.update import LOSSES, OPTIMIZERS
 from keras_ilsvrc.training import schedules
-from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.visualize import correspondence, deconvnet, occlusion
 from keras_ilsvrc.visualize.occlusion import _sizes
 from keras_ilsvrc.visualize.rules import RULES, by_rule
@@ -124,9 +123,9 @@ def rates():
 
 def losses():
     for source, row in TRAINING["losses"].items():
-        arguments, outputs, said = take(row, "arguments outputs is")
-        outputs = {name: tf.constant([each]) for name, each in outputs.items()}
-        loss, _ = CrossEntropy(**arguments)(outputs, tf.constant([0]))
+        name, arguments, outputs, said = take(row, "loss arguments outputs is")
+        outputs = {key: tf.constant([each]) for key, each in outputs.items()}
+        loss, _ = LOSSES[name](**arguments)(outputs, tf.constant([0]))
         yield source, {"loss": said}, {"loss": round(float(loss), 5)}
 
 

@@ -55,19 +55,27 @@ class Source:
         return path.resolve().name if path.is_absolute() or path.exists() else str(path)
 
     def split(self, expression: str) -> Split:
-        """Return the split named by an expression such as `train[:500]` or `train+validation`.
+        """Return the split named by an expression, such as `train[:500]` or `train+validation`.
+
+        `train[::5]` takes every fifth image: from each class its share, if images are sorted by
+        class.
 
         Raises:
-            InputError: If there is no such split, or if it is empty.
+            InputError: If there is no such split, if it is empty, or if a step is not above 0.
         """
         parts = []
         for term in expression.split("+"):
-            match = re.fullmatch(r"\s*(\w+)\s*(?:\[(-?\d*):(-?\d*)\])?\s*", term)
+            match = re.fullmatch(r"\s*(\w+)\s*(?:\[(-?\d*):(-?\d*)(?::(-?\d*))?\])?\s*", term)
             if not match or match[1] not in self.splits:
                 hint = nearest(match[1] if match else term, self.splits)
                 raise InputError(f"{self.name} has no split {term.strip()!r}; {hint}")
-            first, last = (int(text) if text else None for text in match.groups()[1:])
-            parts.append(self.splits[match[1]][first:last])
+            first, last, step = (int(text) if text else None for text in match.groups()[1:])
+            if step is not None and step < 1:
+                raise InputError(
+                    f"{self.name}: the split {term.strip()!r} has the step {step}; expected a "
+                    "whole number above 0"
+                )
+            parts.append(self.splits[match[1]][first:last:step])
         whole = joined(parts)
         if not len(whole):
             raise InputError(f"{self.name}: the split {expression!r} contains no images")

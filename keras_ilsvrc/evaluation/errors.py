@@ -1,4 +1,4 @@
-"""Test error in %, its confidence interval, and cross-entropy, computed from probabilities."""
+"""Test error in %, its confidence interval, and the losses, computed from probabilities."""
 
 import numpy as np
 from scipy.stats import binomtest
@@ -28,6 +28,12 @@ def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Return the cross-entropy in nats: the mean of -log(probability of the true class)."""
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     return float(-np.log(np.maximum(own, np.finfo("float32").tiny)).mean())
+
+
+def squared_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the squared error: the mean of half the squared distance from the label's vector."""
+    wanted = np.eye(probabilities.shape[-1], dtype="float32")[labels]
+    return float(0.5 * ((probabilities - wanted) ** 2).sum(-1).mean())
 
 
 def confidence_interval(error: float, images: int, level: float = 0.95) -> tuple[float, float]:

@@ -48,6 +48,10 @@ class Cell(NamedTuple):
         kernel = int(rows) if columns in (None, rows) else (int(rows), int(columns))
         return cls(kind, kernel, int(stride or 1), int(filters) if filters else None)
 
+    def widened(self, width):
+        """Return a copy of a convolution with `width` times as many filters, at least one."""
+        return self._replace(filters=max(1, round(self.filters * width)))
+
 
 def sides(kernel):
     """Return the size of a kernel as (rows, columns)."""
@@ -120,7 +124,7 @@ def conv(
 def normalise(x, batch_norm, activation, name, dtype=None):
     """Apply batch normalisation and an activation to the output of the layer called `name`."""
     x = BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
-    return layers.Activation(activation, dtype=dtype, name=f"{name}_relu")(x)
+    return layers.Activation(activation, dtype=dtype, name=f"{name}_{activation}")(x)
 
 
 def pool(x, cell, name, padding="valid"):

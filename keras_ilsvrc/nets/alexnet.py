@@ -54,8 +54,7 @@ def alexnet(
     cells = dict(zip(("conv3", "conv4", "conv5"), (f"conv3-{maps}" for maps in conv3_5.split("-"))))
     cells["conv1"] = f"conv{conv1}-96"
     for name, (text, published_towers, follow) in SECTION_3_5.items():
-        cell = parts.Cell.parse(cells.get(name, text))
-        cell = cell._replace(filters=round(cell.filters * width))
+        cell = parts.Cell.parse(cells.get(name, text)).widened(width)
         towers = min(published_towers, groups)
         if cell.filters % towers or (lrn == "tower" and cell.filters % 2):
             raise InputError(

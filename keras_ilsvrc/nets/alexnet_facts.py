@@ -2,14 +2,14 @@
 
 from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.printed import Line, Printed
-from keras_ilsvrc.nets.variations import WIDTH, Choice, Number
+from keras_ilsvrc.nets.variations import ACTIVATION, WIDTH, Choice, Number
 
 ALEXNET = Family(
     "Krizhevsky, Sutskever and Hinton, NIPS 25",
     2012,
     "alexnet:alexnet",
     {
-        "activation": Choice(("relu", "tanh", "sigmoid")),
+        "activation": ACTIVATION,
         "pool": Choice(("3/2", "2/2")),
         "pool_kind": Choice(("max", "average")),  # "average" is not in the paper
         "lrn": Choice(("all", "tower", "none", "caffe")),  # "caffe": as in Caffe's bvlc_alexnet

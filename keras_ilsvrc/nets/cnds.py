@@ -28,18 +28,18 @@ INITIAL = {
 }
 
 
-def branch(x, classes):
+def branch(x, classes, width=1.0):
     """Return the logits of the auxiliary branch, whose 1x1 convolution has no ReLU."""
     x = parts.pool(x, "avgpool5/2", "aux_pool", "ceil")
-    x = parts.conv(x, "conv1-64", "aux_conv")
+    x = parts.conv(x, parts.Cell.parse("conv1-64").widened(width), "aux_conv")
     x = layers.Flatten(name="aux_flatten")(x)
     for number in (6, 7):
-        x = parts.dense(x, 1024, f"aux_fc{number}", "relu")
+        x = parts.dense(x, max(1, round(1024 * width)), f"aux_fc{number}", "relu")
         x = layers.Dropout(0.5, name=f"aux_drop{number}")(x)
     return parts.dense(x, classes, "aux_logits")
 
 
-def cnds8(image, classes, auxiliary):
+def cnds8(image, classes, auxiliary, width):
     """Return the logits, or the 4x4 feature maps of pool5 if `classes` is None.
 
     If `auxiliary` is True, return a dict with the logits of the net and of the auxiliary branch.
@@ -49,11 +49,13 @@ def cnds8(image, classes, auxiliary):
         several = " " in cells
         for number, cell in enumerate(cells.split(), 1):
             name = f"conv{stage}_{number}" if several else f"conv{stage}"
+            cell = parts.Cell.parse(cell).widened(width)
             x = parts.conv(x, cell, name, "relu", padding=1 if stage == 1 else "half")
             if name == BRANCH_AFTER and auxiliary and classes:
-                supervised["aux"] = branch(x, classes)
+                supervised["aux"] = branch(x, classes, width)
         x = parts.pool(x, pool, f"pool{stage}", "ceil")
     if classes is None:
         return x
-    main = parts.fully_connected_head(x, classes)
+    units = max(1, round(4096 * width))
+    main = parts.fully_connected_head(x, classes, (units, units))
     return {"predictions": main, **supervised} if auxiliary else main

@@ -1,13 +1,13 @@
 """Facts about CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496."""
 
 from keras_ilsvrc.nets.family import Family
-from keras_ilsvrc.nets.variations import AUXILIARY
+from keras_ilsvrc.nets.variations import AUXILIARY, WIDTH
 
 CNDS = Family(
     "Wang, Lee, Tu and Lazebnik, arXiv:1505.02496",
     2015,
     "cnds:cnds8",
-    {"auxiliary": AUXILIARY},
+    {"auxiliary": AUXILIARY, "width": WIDTH},
     space={"initial": ["he", "glorot", "paper"]},
     input_shape=(227, 227, 3),
     minimum=31,

@@ -35,7 +35,12 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the 
 
 
 def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
-    """Apply an Inception module (figure 2b). If `module` is "naive", leave out 1x1 reductions."""
+    """Apply an Inception module (figure 2b), or what stands in its place.
+
+    If `module` is "naive", leave out 1x1 reductions (figure 2a). If it is "serial", apply two 3x3
+    convolutions, one after the other: the second has as many filters as the module has output maps,
+    and the first as many as give the multiply-adds of the module.
+    """
     n1, n3_reduce, n3, n5_reduce, n5, proj = (max(1, round(n * width)) for n in TABLE_1[row])
     rows = (
         {"1x1": f"conv1-{n1}"},
@@ -48,6 +53,13 @@ def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
             {key: cell for key, cell in cells.items() if not key.endswith(("_reduce", "_proj"))}
             for cells in rows
         ]
+    if module == "serial":
+        maps = n1 + n3 + n5 + proj
+        macs = x.shape[-1] * (n1 + n3_reduce + n5_reduce + proj)
+        macs += 3 * 3 * n3_reduce * n3 + largest**2 * n5_reduce * n5
+        first = max(1, round(macs / (3 * 3 * (x.shape[-1] + maps))))
+        cells = {"3x3_1": f"conv3-{first}", "3x3_2": f"conv3-{maps}"}
+        return parts.chain(x, cells, f"inception_{row}", batch_norm=batch_norm)
     return parts.branches(x, rows, name=f"inception_{row}", batch_norm=batch_norm)
 
 

@@ -13,7 +13,7 @@ GOOGLENET = Family(
     {
         "auxiliary": AUXILIARY,
         "auxiliary_bn": Choice((False, True)),
-        "module": Choice(("reduced", "naive")),
+        "module": Choice(("reduced", "naive", "serial")),  # "serial" is not in the paper
         "lrn": Choice(("alexnet", "caffe")),  # "caffe": constants of bvlc_googlenet
         "width": WIDTH,
     },

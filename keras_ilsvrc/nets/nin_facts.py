@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from keras_ilsvrc.nets.family import Family
-from keras_ilsvrc.nets.variations import Choice
+from keras_ilsvrc.nets.variations import WIDTH, Choice
 
 NIN = Family(
     "Lin, Chen and Yan, arXiv:1312.4400 (Caffe's model zoo)",
@@ -27,8 +27,10 @@ NIN_CIFAR = replace(
     paper="Lin, Chen and Yan, arXiv:1312.4400",
     builder="nin:nin_cifar10",
     variations={
+        "layers": Choice(("mlpconv", "linear")),  # "linear": as many multiply-adds in wider layers
         "head": Choice(("average", "dense", "dense_dropout")),
         "pool2": Choice(("max", "average")),
+        "width": WIDTH,
     },
     space={"head": ["average", "dense", "dense_dropout"], **NIN.space},
     input_shape=(32, 32, 3),

@@ -61,6 +61,7 @@ Variation = Choice | Number
 
 # Variations that nets of several papers share.
 AUXILIARY = Choice((False, True), same_net=True)
+ACTIVATION = Choice(("relu", "tanh", "sigmoid"))  # of all hidden layers
 WIDTH = Number(1.0, least=0.01)  # factor for all numbers of filters; not in the papers
 
 

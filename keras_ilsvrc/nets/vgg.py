@@ -30,7 +30,7 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}  # from torchvision; not in the 
 INITIAL = {"kernel": ("normal", 0.1), "bias": {}}
 
 
-def vgg(image, classes, configuration, batch_norm):
+def vgg(image, classes, configuration, batch_norm, activation, width):
     """Return the logits of a VGG net, or the 7x7 maps of pool5 if `classes` is None."""
     x = image
     constants = BATCH_NORM if batch_norm else None
@@ -39,6 +39,10 @@ def vgg(image, classes, configuration, batch_norm):
             if cell == "LRN":
                 x = LocalResponseNormalization(**LRN, name=f"norm{stage}")(x)
             else:  # as in torchvision, convolutions before batch normalisation have biases
-                x = parts.conv(x, cell, f"conv{stage}_{number}", "relu", constants, use_bias=True)
+                cell, name = parts.Cell.parse(cell).widened(width), f"conv{stage}_{number}"
+                x = parts.conv(x, cell, name, activation, constants, use_bias=True)
         x = parts.pool(x, "maxpool2/2", f"pool{stage}")
-    return x if classes is None else parts.fully_connected_head(x, classes)
+    if classes is None:
+        return x
+    units = max(1, round(4096 * width))
+    return parts.fully_connected_head(x, classes, (units, units), activation=activation)

@@ -5,13 +5,17 @@ from functools import partial
 
 from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.printed import Line, Printed
-from keras_ilsvrc.nets.variations import Choice
+from keras_ilsvrc.nets.variations import ACTIVATION, WIDTH, Choice
 
 VGG = Family(
     "Simonyan and Zisserman, arXiv:1409.1556",
     2014,
     "vgg:vgg",
-    {"batch_norm": Choice((False, True))},  # True is from torchvision
+    {
+        "batch_norm": Choice((False, True)),  # True is from torchvision
+        "activation": ACTIVATION,  # the paper uses only ReLU
+        "width": WIDTH,
+    },
     space={
         "configuration": ["A", "A-LRN", "B", "C", "D", "E"],
         "batch_norm": [False, True],
@@ -28,7 +32,7 @@ VGG = Family(
 VGG_BN = replace(
     VGG,
     paper="Simonyan and Zisserman, arXiv:1409.1556, in torchvision's version",
-    variations={"batch_norm": Choice((True, False))},
+    variations={**VGG.variations, "batch_norm": Choice((True, False))},
     departures=("batch normalisation after every convolution, which also has a bias",),
     place="not an entry: torchvision's version of VGG, second in 2014",
 )

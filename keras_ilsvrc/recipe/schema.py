@@ -105,12 +105,12 @@ class BatchNorm(Table):
 
 
 class Loss(Table):
-    """Cross-entropy loss settings. `weights` is {name of an auxiliary output: loss weight}.
+    """Loss settings. `weights` is {name of an auxiliary output: loss weight}.
 
     If `class_weights` is "balanced", all classes have the same total weight in the loss.
     """
 
-    name: Literal["cross_entropy"]
+    name: Literal["cross_entropy", "squared_error"]
     weights: dict[str, NotNegative] | None = None
     label_smoothing: Share | None = None
     class_weights: Literal["balanced"] | None = None

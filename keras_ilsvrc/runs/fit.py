@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_ilsvrc.data.pipeline import names_of_step, naming_the_file, training_batches
-from keras_ilsvrc.evaluation.errors import cross_entropy, top_k_error
+from keras_ilsvrc.evaluation.errors import cross_entropy, squared_error, top_k_error
 from keras_ilsvrc.nets.loading import without_optimizer
 from keras_ilsvrc.recipe.training import PlateauTable
 from keras_ilsvrc.runs.directory import RunDirectory
@@ -31,6 +31,7 @@ from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
 
+LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}  # of validation images
 OVERHEAD = 4096  # maximum bytes per array in a weight file, in addition to its values
 
 
@@ -192,6 +193,6 @@ def _validate(experiment: Experiment, update: Update, stop: StopRequest) -> dict
     with as_tested(update):
         found = probabilities(experiment, split, "single_view", progress=lambda *_: stop.check())
     return {
-        "loss": cross_entropy(found, split.labels),
+        "loss": LOSSES[experiment.recipe.loss.name](found, split.labels),
         "error": top_k_error(found, split.labels, 1),
     }

@@ -80,7 +80,7 @@ def curves(
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(plain(title))
     epochs = [row["epoch"] for row in history]
-    for axes, name, unit in zip(figure.subplots(1, 2), ("loss", "error"), ("nats", "%")):
+    for axes, name, unit in zip(figure.subplots(1, 2), ("loss", "error"), ("", " (%)")):
         axes.plot(epochs, [row[name] for row in history], color=BLUE, label="training")
         validation = [row.get(f"validation_{name}") for row in history]
         if validation and validation[-1] is not None:
@@ -90,7 +90,7 @@ def curves(
             axes.axhline(test_error, color=RED, linestyle="--", linewidth=1, label=label)
         _scale(axes, linear_below=1 if name == "error" else 0)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(f"{name} ({unit})")
+        axes.set_ylabel(f"{name}{unit}")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

@@ -11,12 +11,13 @@ from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.groups import freeze, layers_until, rates_by_weight
-from keras_ilsvrc.training.losses import CrossEntropy
+from keras_ilsvrc.training.losses import CrossEntropy, Loss, SquaredError
 from keras_ilsvrc.training.optimizers import SGD, AdamW, RMSprop
 from keras_ilsvrc.training.schedules import Rate, WarmUp, cosine, exponential, polynomial, steps
 from keras_ilsvrc.training.update import Update
 
 OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop, "adam": AdamW, "adamw": AdamW}
+LOSSES = {"cross_entropy": CrossEntropy, "squared_error": SquaredError}
 # Keys of `[optimizer]` that are not passed to the optimizer's class.
 OURS = {"name", "clip_norm", "average", "filter_rms"}
 SCHEDULES: dict[str, Callable[[Any], Rate]] = {
@@ -65,7 +66,7 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
     )
 
 
-def _loss(experiment: Experiment) -> CrossEntropy:
+def _loss(experiment: Experiment) -> Loss:
     """Return the loss of a recipe. Balanced class weights are 1 on average over the images."""
     table, labels = experiment.recipe.loss, experiment.train.labels
     balanced = None
@@ -73,7 +74,7 @@ def _loss(experiment: Experiment) -> CrossEntropy:
         counts = np.bincount(labels, minlength=len(experiment.source.classes))
         # Avoid a division by 0. The weight of a class without training images is never used.
         balanced = tuple((len(labels) / (len(counts) * np.maximum(counts, 1))).tolist())
-    return CrossEntropy(table.weights, table.label_smoothing or 0.0, balanced)
+    return LOSSES[table.name](table.weights, table.label_smoothing or 0.0, balanced)
 
 
 def _rate(table: Any) -> Rate:

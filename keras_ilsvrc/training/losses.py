@@ -1,5 +1,6 @@
-"""Cross-entropy loss for models with one output or several."""
+"""Loss functions for models with one output or several: cross-entropy and squared error."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,8 @@ import tensorflow as tf
 
 
 @dataclass(frozen=True)
-class CrossEntropy:
-    """Loss function: the weighted sum of the cross-entropies of all outputs of a model.
+class Loss(ABC):
+    """Base class of loss functions: the weighted sum of the losses of all outputs of a model.
 
     Args:
         weights: Loss weights of the outputs, by name, for example
@@ -44,13 +45,40 @@ class CrossEntropy:
         """Return the loss of each image. Outputs in half precision are first cast to float32."""
         if output.dtype.size < 4:
             output = tf.cast(output, "float32")
-        if self.label_smoothing:
-            wanted = tf.one_hot(labels, output.shape[-1], dtype=output.dtype)
-            found = keras.losses.categorical_crossentropy(
-                wanted, output, label_smoothing=self.label_smoothing
-            )
-        else:
-            found = keras.losses.sparse_categorical_crossentropy(labels, output)
+        found = self.unweighted(output, labels)
         if self.class_weights is None:
             return found
         return found * tf.gather(tf.constant(self.class_weights, found.dtype), labels)
+
+    @abstractmethod
+    def unweighted(self, output: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Return the loss of each image without class weights, (batch,)."""
+
+
+class CrossEntropy(Loss):
+    """Loss function: the cross-entropy, -log(probability of the label) without smoothing.
+
+    The arguments are those of `Loss`.
+    """
+
+    def unweighted(self, output: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        if not self.label_smoothing:
+            return keras.losses.sparse_categorical_crossentropy(labels, output)
+        wanted = tf.one_hot(labels, output.shape[-1], dtype=output.dtype)
+        return keras.losses.categorical_crossentropy(
+            wanted, output, label_smoothing=self.label_smoothing
+        )
+
+
+class SquaredError(Loss):
+    """Loss function: half the squared distance of the probabilities from those of the label.
+
+    Networks of sigmoids were trained with this error (Rumelhart, Hinton and Williams 1986). The
+    arguments are those of `Loss`.
+    """
+
+    def unweighted(self, output: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        wanted = tf.one_hot(labels, output.shape[-1], dtype=output.dtype)
+        if self.label_smoothing:
+            wanted += self.label_smoothing * (1 / output.shape[-1] - wanted)
+        return tf.reduce_sum((output - wanted) ** 2, -1) / 2

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import leaves
-from keras_ilsvrc.training.losses import CrossEntropy
+from keras_ilsvrc.training.losses import Loss
 
 FLOAT16_SCALE = 2.0**15  # initial loss scale; training in float16 is our addition to the papers
 FLOAT16_PATIENCE = 2000  # steps without an overflow after which the loss scale doubles
@@ -71,7 +71,7 @@ class Update(tf.Module):
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        loss: CrossEntropy,
+        loss: Loss,
         batch_size: int,
         seed: int,
         clip_norm: float | None = None,

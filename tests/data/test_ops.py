@@ -183,3 +183,10 @@ def test_every_op_is_in_the_table_of_its_page_and_documented_below():
     for name in OPS:
         assert f"`{name}`" in table, name
         assert re.search(rf"\b{name}\b", functions), name
+
+
+@pytest.mark.parametrize(("std", "factor"), [([0.1], 10), ([10.0], 0.1)])
+def test_normalise_scales_the_values_of_another_op(std, factor):
+    image = applied("standardise", THREE, **ARGUMENTS["standardise"])
+    scaled = applied("normalise", image, mean=[0.0], std=std)
+    np.testing.assert_allclose(scaled, factor * image, rtol=1e-6)

@@ -69,6 +69,8 @@ def test_digits_span_all_of_0_to_255():
         (" test + train ", [("test", slice(None)), ("train", slice(None))]),
         ("train[:100]", [("train", slice(100))]),
         ("train[100:]", [("train", slice(100, None))]),
+        ("train[::5]", [("train", slice(None, None, 5))]),
+        ("train[1::10]+test[:40:20]", [("train", slice(1, None, 10)), ("test", slice(0, 40, 20))]),
         ("train[-7:]", [("train", slice(-7, None))]),
         ("train[3:5]+test[:2]", [("train", slice(3, 5)), ("test", slice(2))]),
     ],
@@ -91,9 +93,24 @@ def test_an_unknown_split_names_the_nearest(expression):
     assert "did you mean 'train'?" in said
 
 
-@pytest.mark.parametrize("expression", ["", "train[:100", "train[::2]", "train-test"])
+@pytest.mark.parametrize("expression", ["", "train[:100", "train[:::2]", "train[5]", "train-test"])
 def test_what_is_no_split_expression_is_refused(expression):
     assert "has no split" in message(digits().split, expression)
+
+
+@pytest.mark.parametrize("step", [0, -1, -10])
+def test_a_step_that_is_not_above_zero_is_refused(step):
+    said = message(digits().split, f"test+train[5::{step}]")
+    assert f"'train[5::{step}]' has the step {step}; expected a whole number above 0" in said
+
+
+def test_images_of_a_split_with_a_step_keep_their_labels_and_names():
+    train = digits().splits["train"]
+    some = digits().split("train[1::10]")
+    for index in (0, 3, len(some) - 1):
+        np.testing.assert_array_equal(some.image(index), train.image(1 + 10 * index))
+        assert int(some.label(index)) == int(train.label(1 + 10 * index))
+        assert some.name(index) == train.name(1 + 10 * index)
 
 
 @pytest.mark.parametrize("expression", ["train[:0]", "train[5:5]", "test[360:]"])

@@ -11,8 +11,14 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.baseline import svm
-from keras_ilsvrc.evaluation.errors import confidence_interval, cross_entropy, top_k_error
+from keras_ilsvrc.evaluation.errors import (
+    confidence_interval,
+    cross_entropy,
+    squared_error,
+    top_k_error,
+)
 from keras_ilsvrc.evaluation.evaluate import evaluate
+from keras_ilsvrc.training.losses import SquaredError
 
 
 def softmax(count, classes, seed=0):
@@ -86,6 +92,12 @@ def test_cross_entropy_is_that_of_numpy():
         [np.log(row[label]) for row, label in zip(probabilities, labels, strict=True)]
     )
     assert cross_entropy(probabilities, labels) == pytest.approx(expected, rel=1e-6)
+
+
+def test_squared_error_of_validation_is_that_of_training():
+    probabilities, labels = softmax(200, 10), np.arange(200) % 10
+    loss, _ = SquaredError()(tf.constant(probabilities), tf.constant(labels))
+    assert squared_error(probabilities, labels) == pytest.approx(float(loss) / 200, rel=1e-5)
 
 
 def test_cross_entropy_of_a_guess_is_the_log_of_the_classes():

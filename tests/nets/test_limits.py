@@ -156,7 +156,7 @@ def test_auxiliary_names_the_smallest_image(name, unallocated):
         ("resnet18", {"shortcuts": "A"}, ["no argument 'shortcuts'", "did you mean 'shortcut'"]),
         ("plain18", {"shortcut": "A"}, ["plain18 has no argument 'shortcut'"]),
         ("plain20_cifar", {"gate_bias": 0}, ["plain20_cifar has no argument 'gate_bias'"]),
-        ("googlenet", {"module": "b"}, ["module is 'b'; expected one of reduced, naive"]),
+        ("googlenet", {"module": "b"}, ["module is 'b'; expected one of reduced, naive, serial"]),
         ("googlenet", {"auxiliary": 1}, ["auxiliary is 1; expected one of False, True"]),
         ("googlenet", {"width": 0}, ["width is 0; expected a number of at least 0.01"]),
         ("nin_cifar10", {"head": "fc"}, ["expected one of average, dense, dense_dropout"]),

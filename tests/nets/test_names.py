@@ -19,6 +19,8 @@ COLUMNS = {
     "conv3 cccp5 cccp6 flatten logits predictions",
     "nin_cifar10[head=dense_dropout]": "image conv1 cccp1 cccp2 pool1 drop1 conv2 cccp3 cccp4 "
     "pool2 drop2 conv3 cccp5 cccp6 flatten drop3 logits predictions",
+    "nin_cifar10[layers=linear]": "image conv1 pool1 drop1 conv2 pool2 drop2 conv3 cccp6 average "
+    "predictions",
     "vgg11_bn": "image conv1_1 conv1_1_bn conv1_1_relu pool1 conv2_1 conv2_1_bn conv2_1_relu pool2 "
     "conv3_1 conv3_1_bn conv3_1_relu conv3_2 conv3_2_bn conv3_2_relu pool3 "
     "conv4_1 conv4_1_bn conv4_1_relu conv4_2 conv4_2_bn conv4_2_relu pool4 "
@@ -35,6 +37,7 @@ COLUMNS = {
 MODULES = {
     ("googlenet", "inception_4a"): "1x1 3x3_reduce 3x3 5x5_reduce 5x5 pool pool_proj",
     ("googlenet[module=naive]", "inception_4a"): "1x1 3x3 5x5 pool",
+    ("googlenet[module=serial]", "inception_4a"): "3x3_1 3x3_2",
     ("googlenet_bn", "inception_4a"): "1x1 3x3_reduce 3x3 5x5_reduce 5x5 pool pool_proj",
     ("bn_inception", "inception_3a"): "1x1 3x3_reduce 3x3 double_3x3_reduce double_3x3_1 "
     "double_3x3_2 pool pool_proj",

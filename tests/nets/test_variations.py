@@ -3,6 +3,19 @@
 from itertools import pairwise
 
 import pytest
+from sums import (
+    NIN,
+    NIN_DENSE,
+    NIN_LINEAR,
+    VGG11_HALF,
+    VGG_A,
+    VGG_FILTERS,
+    cnds8,
+    googlenet,
+    head,
+    nin,
+    three_by_three,
+)
 
 from keras_ilsvrc import available, info
 from keras_ilsvrc.nets.resnet_facts import ORDERS
@@ -44,36 +57,6 @@ ALEXNET_512 = (
 )
 # The other tower's maps: 48 for conv2, 192 for conv4 and conv5.
 ALEXNET_ONE_TOWER = ALEXNET + 5 * 5 * 48 * 256 + 3 * 3 * 192 * 384 + 3 * 3 * 192 * 256
-# Gamma and beta of every filter come; as in torchvision, its bias stays.
-VGG_FILTERS = {"vgg11": 64 + 128 + 2 * 256 + 4 * 512, "vgg19": 2 * 64 + 2 * 128 + 4 * 256 + 8 * 512}
-# The average of ten maps gives way to a matrix from 8x8 of them.
-NIN_DENSE = 966_986 + 8 * 8 * 10 * 10 + 10
-
-# Columns of GoogLeNet's table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
-GOOGLENET_ROWS = (
-    (64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64),
-    (192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64), (128, 128, 256, 24, 64, 64),
-    (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128),
-    (256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128),
-)
-
-
-def googlenet(naive=False, part=1):
-    """With 1/part of all maps; figure 2a has no 1x1 before the wide kernels, or behind the pool."""
-    a, b = 64 // part, 192 // part
-    total, maps = 7 * 7 * 3 * a + a + a * a + a + 9 * a * b + b, b
-    for row in GOOGLENET_ROWS:
-        n1, n3_reduce, n3, n5_reduce, n5, proj = (column // part for column in row)
-        if naive:
-            total += maps * (n1 + 9 * n3 + 25 * n5) + n1 + n3 + n5
-            maps += n1 + n3 + n5
-        else:
-            reductions = n1 + n3_reduce + n5_reduce + proj
-            total += (maps + 1) * reductions + 9 * n3_reduce * n3 + n3 + 25 * n5_reduce * n5 + n5
-            maps = n1 + n3 + n5 + proj
-    return total + maps * 1000 + 1000
-
-
 # A bias gives way to gamma and beta in the 128 maps and the 1024 units of two classifiers.
 AUXILIARY_BN = 13_378_280 + 2 * (128 + 1024)
 
@@ -144,18 +127,27 @@ VARIED = [
     ("nin_cifar10", {"head": "dense"}, NIN_DENSE),
     ("nin_cifar10", {"head": "dense_dropout"}, NIN_DENSE),
     ("nin_cifar10", {"pool2": "average"}, 966_986),
+    ("nin_cifar10", {"layers": "linear"}, nin(*NIN_LINEAR)),
+    ("nin_cifar10", {"width": 0.5}, nin(*((kernel, maps // 2) for kernel, maps in NIN))),
     ("vgg11", {"batch_norm": True}, 132_863_336 + 2 * VGG_FILTERS["vgg11"]),
     ("vgg19", {"batch_norm": True}, 143_667_240 + 2 * VGG_FILTERS["vgg19"]),
     ("vgg19_bn", {"batch_norm": False}, 143_667_240),
+    ("vgg11", {"activation": "tanh"}, 132_863_336),
+    ("vgg11", {"activation": "sigmoid"}, 132_863_336),
+    ("vgg11", {"width": 0.5}, VGG11_HALF),
+    ("vgg11_bn", {"width": 0.5}, VGG11_HALF + VGG_FILTERS["vgg11"]),
     ("googlenet", {"auxiliary": True}, 13_378_280),
     ("googlenet", {"auxiliary": True, "auxiliary_bn": True}, AUXILIARY_BN),
     ("googlenet", {"lrn": "caffe"}, 6_998_552),
-    ("googlenet", {"module": "naive"}, googlenet(naive=True)),
+    ("googlenet", {"module": "naive"}, googlenet("naive")),
+    ("googlenet", {"module": "serial"}, googlenet("serial")),
+    ("googlenet", {"module": "serial", "width": 0.5}, googlenet("serial", part=2)),
     ("googlenet", {"width": 0.5}, googlenet(part=2)),
     ("googlenet", {"width": 0.25}, googlenet(part=4)),
     ("googlenet_bn", {"auxiliary": True}, 13_004_888),
     ("inception_v3", {"auxiliary": True}, 27_161_264),
     ("cnds8", {"auxiliary": True}, 63_665_000 + 12_352_781 + 795 * (1024 + 1)),
+    ("cnds8", {"width": 0.5}, cnds8(part=2)),
     ("plain18", {"batch_norm": False}, PLAIN18 - 2 * FILTERS_18 + FILTERS_18),
     ("plain18", {"width": 0.5}, PLAIN18_HALF),
     *(("plain18", {"order": order}, PLAIN18) for order in ORDERS),
@@ -204,6 +196,9 @@ def test_parameters_of_variations(name, variation, parameters, facts):
 
 def test_the_arithmetic_gives_the_published_nets():
     assert googlenet() == 6_998_552
+    assert nin(*NIN) == 966_986
+    assert three_by_three(VGG_A, 1) + head(7 * 7, 1) == 132_863_336
+    assert cnds8() == 63_665_000
     assert bottlenecks(1001) == 10_327_706
     assert RESNET20 + (1202 - 20) // 6 * SIX_LAYERS == 19_421_274
 
@@ -253,6 +248,7 @@ KEEPING = [
     ("alexnet", "pool", ("2/2",)),
     ("alexnet", "pool_kind", ("average",)),
     ("alexnet", "lrn", ("tower", "none", "caffe")),
+    ("vgg11", "activation", ("tanh", "sigmoid")),
     ("nin_cifar10", "pool2", ("average",)),
     ("googlenet", "lrn", ("caffe",)),
     ("resnet18", "pool1", ("half",)),

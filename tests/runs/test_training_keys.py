@@ -41,6 +41,14 @@ def recipe(tmp_path_factory):
     return on_photos(folder, *KEYS)
 
 
+def test_a_recipe_trains_with_the_squared_error(tmp_path):
+    """Of probabilities it is at most 1; the cross-entropy of a new net on ten classes is 2.3."""
+    run(short("loss.name=squared_error", "data.validation=validation"), tmp_path)
+    (row,) = RunFiles(tmp_path).history()
+    assert 0.2 < row["loss"] <= 1
+    assert 0.2 < row["validation_loss"] <= 1
+
+
 def test_mixup_of_single_images_is_refused(recipe):
     recipe = recipe.model_copy(update={"accumulate": 4})
     experiment = set_up(recipe, mirrored(1))
