@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from keras_ilsvrc.cli import (
     accounts,
     bench,
+    claim,
     data,
     doctor,
     evaluate,
@@ -63,6 +64,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Use": {"predict": predict.predict, "export": export.export},
     "Look": {"report": report.report, "visualize": visualize.app},
     "Measure": {
+        "claim": claim.claim,
         "evaluate": evaluate.evaluate,
         "results": results.results,
         "bench": bench.app,

@@ -1,7 +1,6 @@
 """The `tune` command, which searches for the values of recipe keys."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,6 +96,7 @@ def tune(
         from keras_ilsvrc.sweeps.tune import tune as run
         from keras_ilsvrc.sweeps.tune import work
         from keras_ilsvrc.sweeps.workers import Processes, role
+        from keras_ilsvrc.training.strategy import gpu_ids
 
         join, listen = role(join, listen)
         if join:
@@ -104,7 +104,7 @@ def tune(
                 raise InputError("--join is for workers; leave out all but --out and --replicas")
             work(read, place, join, options, stop)
             return
-        gpus = _gpus() if local_workers else []
+        gpus = gpu_ids() if local_workers else []
         finished = run(read, place, resume, Processes(local_workers, listen, gpus, options), stop)
     _print(finished, as_json)
 
@@ -121,15 +121,6 @@ def _exit_status(place: Path) -> Iterator[None]:
     except LostWorker as error:
         print(f"{place}: {error}", file=sys.stderr)
         raise typer.Exit(LOST) from error
-
-
-def _gpus() -> list[str]:
-    """Return the IDs of this machine's GPUs, as `CUDA_VISIBLE_DEVICES` would list them."""
-    import tensorflow as tf
-
-    visible = [x for x in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if x]
-    count = len(tf.config.list_physical_devices("GPU"))
-    return visible[:count] if visible else [str(number) for number in range(count)]
 
 
 def _print(finished: "Finished", as_json: bool) -> None:

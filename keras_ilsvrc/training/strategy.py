@@ -134,6 +134,13 @@ def _make_logical_cpus(count: int) -> None:
         ) from error
 
 
+def gpu_ids() -> list[str]:
+    """Return the IDs of this machine's GPUs, as `CUDA_VISIBLE_DEVICES` would list them."""
+    visible = [x for x in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if x]
+    count = len(tf.config.list_physical_devices("GPU"))
+    return visible[:count] if visible else [str(number) for number in range(count)]
+
+
 def threads() -> int:
     """Return TensorFlow's number of threads per operation, by default one per available core."""
     available = getattr(os, "sched_getaffinity", None)  # this function exists only on Linux

@@ -1,0 +1,122 @@
+"""The `claim` command, which tests a claim of the papers by training its arms."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from keras_ilsvrc.claims.schema import Study, claims, find_claim, read_claim
+from keras_ilsvrc.cli.options import STOPPED, Json, table_of
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.training.stopping import Stopped, StopRequest, ignore_signals
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.claims.study import Outcome
+
+RUNS, LOCK = "runs", ".lock"
+
+
+def complete_claims() -> list[str]:
+    """Return the names of claims and of TOML files in the working directory, for completion."""
+    return [*map(str, Path().glob("*.toml")), *claims()]
+
+
+def claim(
+    name: Annotated[
+        str | None,
+        Argument(
+            help="Claim: a TOML file, or a name or number in the list, for example R18. Without "
+            "it, list all claims.",
+            autocompletion=complete_claims,
+        ),
+    ] = None,
+    every: Annotated[bool, Option("--all", help="Test all claims one after another.")] = False,
+    quick: Annotated[
+        bool, Option("--quick", help="Train small nets on scikit-learn's digits, in minutes.")
+    ] = False,
+    data: Annotated[
+        str | None, Option(help="Data source to train on, for example folder:cifar10.")
+    ] = None,
+    seeds: Annotated[
+        int | None, Option(min=1, max=100, help="Number of seeds (default: that of the claim).")
+    ] = None,
+    out: Annotated[Path, Option(help="Folder of the outcomes and of all runs.")] = Path("claims"),
+    jobs: Annotated[
+        int | None,
+        Option(min=1, max=1024, help="Runs at the same time (default: one a GPU, or a core)."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Test a claim: train arms that differ in one thing, with several seeds, and compare them.
+
+    Each arm has the best of three learning rates. A difference counts if it is larger than twice
+    its standard error. The outcome is written to OUT/NAME/claim.json and claim.png, and to the
+    table OUT/claims.md. Runs are kept in OUT/runs, and shared by claims; if the command is stopped,
+    repeat it to go on.
+    """
+    if name is None and not every:
+        _print_claims()
+        return
+    if name is not None and every:
+        raise InputError(f"--all tests every claim; leave out {name}, or --all")
+    if quick and data is not None:
+        raise InputError("--quick trains on the digits; leave out --data, or --quick")
+    paths = list(claims().values()) if every else [find_claim(str(name))]
+    studies = [Study(path, quick, data, seeds) for path in paths]
+    outcomes = [_test(study, out, jobs) for study in studies]
+    if as_json:
+        print(json.dumps([outcome.table() for outcome in outcomes], indent=2))
+
+
+def _test(study: Study, out: Path, jobs: int | None) -> "Outcome":
+    """Test one claim, write its files and print its outcome."""
+    quiet_tensorflow()
+    from keras_ilsvrc import files
+    from keras_ilsvrc.claims import outcome as outcomes
+    from keras_ilsvrc.claims.pool import Pool
+    from keras_ilsvrc.claims.study import test_claim
+    from keras_ilsvrc.training.strategy import gpu_ids
+
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        taken = files.lock(out / LOCK)
+    except files.Timeout as error:
+        raise InputError(
+            f"{out}: another process tests claims here; wait until it ends, or choose another --out"
+        ) from error
+    try:
+        with StopRequest() as stop:
+            gpus = gpu_ids()
+            pool = Pool(out / RUNS, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
+            outcome = test_claim(study, pool)
+    except Stopped as error:
+        ignore_signals()
+        print(f"{study.name}: {error}; repeat the command to go on", file=sys.stderr)
+        raise typer.Exit(STOPPED) from error
+    finally:
+        taken.release()
+    folder = out / f"{study.name}{'_quick' * study.quick}"
+    outcomes.write(outcome, folder)
+    table = outcomes.write_table(out)
+    log_stderr(f"{study.name}: {outcome.verdict}")
+    for effect in outcome.effects:
+        log_stderr(f"  {effect.verdict}: {effect.sentence}")
+    print(f"picture     {folder / outcomes.PICTURE}")
+    print(f"table       {table}")
+    return outcome
+
+
+def _print_claims() -> None:
+    from rich.console import Console
+
+    table = table_of(("claim", "says", "minutes"), ("claim", "says"))
+    for name, path in claims().items():
+        found = read_claim(path)
+        table.add_row(name, found.says, f"{found.minutes:.0f}")
+    Console().print(table)
