@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from keras_ilsvrc.runs.experiment import Experiment
 
 SOME = 2000  # number of training images on which the error without dropout is measured
+LEVEL = "steps_to_error"  # the measure that needs a level
 EARLY = 50  # steps at the start of training over which gradients are averaged, as by CNDS's authors
 
 

@@ -9,17 +9,17 @@ from typing import Any
 import keras
 
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.claims.pool import Pool
+from keras_ilsvrc.claims.pool import ImagesOfRun, Pool
 from keras_ilsvrc.claims.schema import OF_ARM, Study
 from keras_ilsvrc.claims.verdict import Effect, effect_of, overall
 from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs.experiment import set_up
-from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.terminal.bars import tracked
 from keras_ilsvrc.training.strategy import mirrored
 
+QUICK = "8x8 digits and few epochs, a rate chosen by us: no test of the claim on photographs"
 FIRST = 0  # the seed with which all rates are tried
 
 
@@ -108,7 +108,7 @@ def test_claim(study: Study, pool: Pool) -> Outcome:
         Stopped: If a signal was received; a repetition goes on where it stopped.
     """
     started = time.monotonic()
-    label, images = _check_data(study)
+    pool.images = images_of(next(iter(study.recipes.values())))
     arms = {name: _arm(name, recipe) for name, recipe in study.recipes.items()}
     _check_disk(study, pool, arms)
     later = [name for name in arms if _start(study, name)]
@@ -127,10 +127,10 @@ def test_claim(study: Study, pool: Pool) -> Outcome:
         says=claim.says,
         source=claim.source,
         quick=study.quick,
-        dataset=label,
-        images=images,
+        dataset=pool.images.label,
+        images=pool.images.number,
         seeds=study.seeds,
-        reduced=claim.reduced,
+        reduced=QUICK if study.quick else claim.reduced,
         reason=claim.reason,
         arms=list(arms.values()),
         effects=effects,
@@ -139,22 +139,22 @@ def test_claim(study: Study, pool: Pool) -> Outcome:
     )
 
 
-def _check_data(study: Study) -> tuple[str, int]:
-    """Open the data of the claim; return its short name and the number of training images.
+def images_of(recipe: Recipe) -> ImagesOfRun:
+    """Open the data of a recipe.
 
     Raises:
-        InputError: If it has other classes than the arms, or fewer images than a batch.
+        InputError: If it has other classes than the net, or fewer images than a batch.
     """
-    recipe = next(iter(study.recipes.values()))
     experiment = set_up(recipe, mirrored(1))
-    count = len(experiment.train)
-    if count < recipe.data.batch_size:
+    count, batch = len(experiment.train), recipe.data.batch_size
+    if count < batch:
         raise InputError(
             f"{experiment.source.name} has {counted(count, 'training image')}, fewer than a batch "
-            f"of {recipe.data.batch_size}; use a larger data set"
+            f"of {batch}; use a larger data set"
         )
     keras.backend.clear_session()
-    return experiment.source.label, count
+    digest = experiment.identity().owner["data"]
+    return ImagesOfRun(experiment.source.label, digest, count)
 
 
 def _arm(name: str, recipe: Recipe) -> Arm:
@@ -199,7 +199,7 @@ def _train(study: Study, pool: Pool, arms: Mapping[str, Arm]) -> None:
     }
     pool.train(trials.values(), f"{study.name}: rates")
     for (name, factor), recipe in trials.items():
-        found = pool.measured(recipe, [chosen_by], study.claim.at, None)[chosen_by]
+        found = pool.record(recipe, [chosen_by], study.claim.at)[1][chosen_by]
         arms[name].rates[f"{factor:.3g}"] = float("inf") if found is None else found
     for arm in arms.values():
         best = min(arm.rates, key=lambda factor: arm.rates[factor])
@@ -220,20 +220,10 @@ def _measure(study: Study, pool: Pool, arms: Mapping[str, Arm]) -> None:
             needed[name].add(claim.measure_of(row))
     jobs = [(name, seed) for name in arms for seed in range(study.seeds)]
     for name, seed in tracked(jobs, len(jobs), f"{study.name}: measuring"):
-        recipe, arm = _recipe(study, pool, arms, name, seed), arms[name]
-        for measure in sorted(needed[name]):
-            found = pool.measured(recipe, [measure], claim.at, study.tests[name])[measure]
-            arm.values.setdefault(measure, []).append(float("nan") if found is None else found)
-        run = RunFiles(pool.path(recipe))
-        if pool.path(recipe).name not in pool.failed:
-            arm.seconds = round(arm.seconds + run.result()["seconds"], 1)
-            arm.curves.append(_curve(run))
-
-
-def _curve(run: RunFiles) -> list[list[float | None]]:
-    columns = ("step", "error", "validation_error")
-    return [[_short(row[column]) for column in columns] for row in run.history()]
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+        arm, recipe = arms[name], _recipe(study, pool, arms, name, seed)
+        record, found = pool.record(recipe, sorted(needed[name]), claim.at, study.tests[name])
+        for measure, value in found.items():
+            arm.values.setdefault(measure, []).append(float("nan") if value is None else value)
+        arm.seconds = round(arm.seconds + record.seconds, 1)
+        if record.curve:
+            arm.curves.append(record.curve)

@@ -19,7 +19,7 @@ from keras_ilsvrc.training.stopping import Stopped, StopRequest, ignore_signals
 if TYPE_CHECKING:
     from keras_ilsvrc.claims.study import Outcome
 
-RUNS, LOCK = "runs", ".lock"
+LOCK = ".lock"
 
 
 def complete_claims() -> list[str]:
@@ -57,8 +57,8 @@ def claim(
 
     Each arm has the best of three learning rates. A difference counts if it is larger than twice
     its standard error. The outcome is written to OUT/NAME/claim.json and claim.png, and to the
-    table OUT/claims.md. Runs are kept in OUT/runs, and shared by claims; if the command is stopped,
-    repeat it to go on.
+    table OUT/claims.md. Claims share runs, whose results are kept in OUT/runs.json. If the command
+    is stopped, repeat it to go on.
     """
     if name is None and not every:
         _print_claims()
@@ -93,7 +93,7 @@ def _test(study: Study, out: Path, jobs: int | None) -> "Outcome":
     try:
         with StopRequest() as stop:
             gpus = gpu_ids()
-            pool = Pool(out / RUNS, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
+            pool = Pool(out, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
             outcome = test_claim(study, pool)
     except Stopped as error:
         ignore_signals()
