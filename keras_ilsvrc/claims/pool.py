@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -92,11 +93,20 @@ class Pool:
     ):
         self.home, self.jobs, self.gpus, self.log = home, jobs, gpus, log
         self.stop = stop or StopRequest()
+        self.hidden = False  # whether GPUs exist, but are not used
         self.starts: dict[str, Recipe] = {}  # runs from whose weights others start
         self.records: dict[str, Record] = {}
         if (home / RECORDS).exists():
             table = json.loads(files.read(home / RECORDS))
             self.records = {key: Record(**record) for key, record in table.items()}
+
+    def on(self, device: str | None) -> "Pool":
+        """Return this pool, or if there are GPUs and `device` is "cpu", one that hides them."""
+        if device != "cpu" or not self.gpus:
+            return self
+        other = copy(self)
+        other.gpus, other.hidden = (), True
+        return other
 
     def key(self, recipe: Recipe) -> str:
         """Return the name of a recipe's run. The place of the images does not matter."""
@@ -105,7 +115,8 @@ class Pool:
         if isinstance(start := table["initial"], dict):
             start["weights"] = Path(start["weights"]).name
         text = json.dumps(table, sort_keys=True)
-        return f"{recipe.net}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return f"{recipe.net}-{digest}{'-cpu' * self.hidden}"
 
     def path(self, recipe: Recipe) -> Path:
         """Return the run directory of a recipe."""
@@ -125,7 +136,7 @@ class Pool:
             self.train(starts.values(), f"{label}: starts")
         unique = {self.key(recipe): recipe for recipe in recipes}
         pending = [recipe for key, recipe in unique.items() if not self._known(key)]
-        places = _Places(self.gpus or _cores(), bool(self.gpus))
+        places = _Places(self.gpus or _cores(), bool(self.gpus), self.hidden)
         done = len(unique) - len(pending)
         with ThreadPoolExecutor(self.jobs) as threads, bar(label) as progress:
             progress(done, len(unique))
@@ -240,8 +251,9 @@ class Pool:
 class _Places:
     """Cores or GPUs, each of which one run has for itself."""
 
-    def __init__(self, names: Sequence[str], are_gpus: bool):
-        self.free, self.are_gpus, self.lock = list(names), are_gpus, threading.Lock()
+    def __init__(self, names: Sequence[str], are_gpus: bool, hidden: bool):
+        self.free, self.are_gpus, self.hidden = list(names), are_gpus, hidden
+        self.lock = threading.Lock()
 
     @contextmanager
     def taken(self) -> Iterator[dict[str, str]]:
@@ -254,7 +266,8 @@ class _Places:
         try:
             if name is not None and not self.are_gpus and hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(0, {int(name)})
-            yield {"CUDA_VISIBLE_DEVICES": name} if name is not None and self.are_gpus else {}
+            visible = name if self.are_gpus else "" if self.hidden else None
+            yield {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
         finally:
             if name is not None:
                 with self.lock:

@@ -72,8 +72,9 @@ class Quick(Table):
 class Claim(Table):
     """Content of a claim file.
 
-    An arm is a table of changes to the recipe by dotted key. Its key `test` is not a change: it is
-    the protocol, and perhaps the scales, with which the arm is tested.
+    An arm is a table of changes to the recipe by dotted key. Two of its keys are no changes: `test`
+    is the protocol, and perhaps the scales, with which the arm is tested, and `device` is "cpu" or
+    "gpu" if the arm is trained only there.
     `rates` are the factors of the recipe's learning rate that each arm tries; the best one for the
     arm is that with the lowest value of `chosen_by`. `reduced` says what is smaller than in the
     paper. `reason` explains, where it is known, why a small data set does not show the claim.
@@ -127,6 +128,7 @@ class Study:
         claim: Content of the file.
         recipes: Recipe of each arm, with the first seed and the recipe's rate.
         tests: Test protocol of each arm that has its own, as {"protocol": name, "scales": [...]}.
+        devices: "cpu" or "gpu" for each arm that is trained only there.
 
     Raises:
         InputError: If the file or a recipe is wrong; the message has one line for each fault.
@@ -149,10 +151,12 @@ class Study:
         if dataset is not None:
             base = changed(base, {"data.dataset": dataset}, "--data")
         own = self.claim.quick.arms if quick else {}
-        self.recipes, self.tests = dict[str, Recipe](), dict[str, Any]()
+        self.recipes = dict[str, Recipe]()
+        self.tests, self.devices = dict[str, Any](), dict[str, Any]()
         for arm, changes in self.claim.arms.items():
             changes = {**changes, **own.get(arm, {})}
             self.tests[arm] = changes.pop("test", None)
+            self.devices[arm] = changes.pop("device", None)
             self.recipes[arm] = self._recipe(base, arm, changes)
 
     def recipe(self, arm: str, seed: int, factor: float) -> Recipe:

@@ -111,15 +111,20 @@ def test_claim(study: Study, pool: Pool) -> Outcome:
     pool.images = images_of(next(iter(study.recipes.values())))
     arms = {name: _arm(name, recipe) for name, recipe in study.recipes.items()}
     _check_disk(study, pool, arms)
-    later = [name for name in arms if _start(study, name)]
-    for names in ([x for x in arms if x not in later], later):
-        _train(study, pool, {name: arms[name] for name in names})
-    _measure(study, pool, arms)
+    here = [name for name in arms if pool.gpus or study.devices[name] != "gpu"]
+    stages = {(study.devices[name], bool(_start(study, name))) for name in here}
+    for device, starts in sorted(stages, key=str):
+        names = [x for x in here if (study.devices[x], bool(_start(study, x))) == (device, starts)]
+        some = {name: arms[name] for name in names}
+        _train(study, pool.on(device), arms, some)
+        _measure(study, pool.on(device), arms, some)
     claim = study.claim
     effects = []
     for row in claim.expect:
         measure = claim.measure_of(row)
-        effects.append(effect_of(row, measure, {x: arms[x].values[measure] for x in row.arms}))
+        effects.append(
+            effect_of(row, measure, {x: arms[x].values.get(measure, []) for x in row.arms})
+        )
     pool.log(f"{study.name}: {time.monotonic() - started:.0f} s")
     return Outcome(
         claim=study.name,
@@ -189,11 +194,11 @@ def _at(
     return pool.resolved(recipe, _recipe(study, pool, arms, start, seed) if start else None)
 
 
-def _train(study: Study, pool: Pool, arms: Mapping[str, Arm]) -> None:
+def _train(study: Study, pool: Pool, every: Mapping[str, Arm], arms: Mapping[str, Arm]) -> None:
     """Try all rates of the arms with the first seed, then train the other seeds at the best."""
     chosen_by = study.claim.chosen_by
     trials = {
-        (name, factor): _at(study, pool, arms, name, FIRST, factor)
+        (name, factor): _at(study, pool, every, name, FIRST, factor)
         for name in arms
         for factor in study.rates
     }
@@ -206,21 +211,21 @@ def _train(study: Study, pool: Pool, arms: Mapping[str, Arm]) -> None:
         arm.rate = study.rates[list(arm.rates).index(best)]
     seeds = range(1, study.seeds)
     pool.train(
-        [_recipe(study, pool, arms, name, seed) for name in arms for seed in seeds],
+        [_recipe(study, pool, every, name, seed) for name in arms for seed in seeds],
         f"{study.name}: seeds",
     )
 
 
-def _measure(study: Study, pool: Pool, arms: Mapping[str, Arm]) -> None:
-    """Fill in the measures and curves of all arms."""
+def _measure(study: Study, pool: Pool, every: Mapping[str, Arm], arms: Mapping[str, Arm]) -> None:
+    """Fill in the measures and curves of some arms."""
     claim = study.claim
     needed = {name: {claim.measure} for name in arms}
     for row in claim.expect:
-        for name in row.arms:
+        for name in set(row.arms) & set(arms):
             needed[name].add(claim.measure_of(row))
     jobs = [(name, seed) for name in arms for seed in range(study.seeds)]
     for name, seed in tracked(jobs, len(jobs), f"{study.name}: measuring"):
-        arm, recipe = arms[name], _recipe(study, pool, arms, name, seed)
+        arm, recipe = arms[name], _recipe(study, pool, every, name, seed)
         record, found = pool.record(recipe, sorted(needed[name]), claim.at, study.tests[name])
         for measure, value in found.items():
             arm.values.setdefault(measure, []).append(float("nan") if value is None else value)
