@@ -213,9 +213,12 @@ class Recipe(Table):
     accumulate: Count | None = None
     baseline: Literal["svm"] | None = None
     keep_epochs: Annotated[list[Count], Field(min_length=1)] | None = None
-    watch: Annotated[
-        list[Literal["gradients", "responses"]], Field(min_length=1), AfterValidator(_unique)
-    ] | None = None
+    watch: (
+        Annotated[
+            list[Literal["gradients", "responses"]], Field(min_length=1), AfterValidator(_unique)
+        ]
+        | None
+    ) = None
     report: bool | None = None
     keep: Literal["best", "last"] | None = None
     freeze: str | None = None

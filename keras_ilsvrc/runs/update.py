@@ -117,8 +117,8 @@ def check_update(experiment: Experiment, xla: bool = False) -> None:
             raise InputError(f"loss.weights.{name}: {model.name} has no output {name!r}; {hint}")
     if recipe.loss.decay and len(outputs) < 2:
         raise InputError(
-            f"loss.decay is {recipe.loss.decay!r}, but {model.name} has no auxiliary output; remove "
-            "it, or set build.auxiliary to true"
+            f"loss.decay is {recipe.loss.decay!r}, but {model.name} has no auxiliary output; "
+            "remove it, or set build.auxiliary to true"
         )
     rates_by_weight("optimizer.rates", model, recipe.optimizer.rates or {})
     if recipe.freeze is not None:

@@ -20,6 +20,7 @@ NORMALISATIONS = (
     keras.layers.Normalization,
 )
 Loss = Callable[..., tuple[tf.Tensor, tf.Tensor]]
+PLAIN = CrossEntropy()
 
 
 class LayerFlow(NamedTuple):
@@ -103,7 +104,7 @@ class GradientFlow:
 
 
 def gradient_flow(
-    model: keras.Model, images: Any, labels: Any, loss: Loss = CrossEntropy()
+    model: keras.Model, images: Any, labels: Any, loss: Loss = PLAIN
 ) -> list[LayerFlow]:
     """Measure gradients and responses of every layer that has weights, in graph order.
 
@@ -195,9 +196,7 @@ def _seeds(model: keras.Model, seed: int) -> dict[int, tf.Tensor]:
     """Return {`id` of a random seed in a model, for example of `Dropout`: a fixed value}."""
     states = [x for x in model.non_trainable_variables if not _is_weight(x)]
     draw = np.random.default_rng(seed)
-    return {
-        id(x): tf.constant(draw.integers(2**32, size=x.shape, dtype="uint32")) for x in states
-    }
+    return {id(x): tf.constant(draw.integers(2**32, size=x.shape, dtype="uint32")) for x in states}
 
 
 def _local(variable: Any) -> Any:

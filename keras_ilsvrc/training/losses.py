@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-
 # {name: share of its first weight that the loss of an auxiliary output has in each of n epochs}.
 # "cnds" is a_(t+1) = a_t * (1 - t / n) of Wang et al. (arXiv:1505.02496), with t from 0.
 DECAYS: Mapping[str, Callable[[int], list[float]]] = {
