@@ -2,7 +2,9 @@
 
 from keras import layers
 
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
+from keras_ilsvrc.nets.googlenet import BATCH_NORM
 
 # fmt: off
 # Convolutions and pool of each stage. Pools round the number of windows up, as Caffe does.
@@ -28,22 +30,28 @@ INITIAL = {
 }
 
 
-def branch(x, classes):
-    """Return the logits of the auxiliary branch, whose 1x1 convolution has no ReLU."""
+def branch(x, classes, batch_norm=None):
+    """Return the logits of the auxiliary branch, whose 1x1 convolution has no ReLU.
+
+    `batch_norm` is the momentum and epsilon of batch normalisation, or None for none.
+    """
     x = parts.pool(x, "avgpool5/2", "aux_pool", "ceil")
-    x = parts.conv(x, "conv1-64", "aux_conv")
+    x = parts.conv(x, "conv1-64", "aux_conv", batch_norm=batch_norm)
     x = layers.Flatten(name="aux_flatten")(x)
     for number in (6, 7):
-        x = parts.dense(x, 1024, f"aux_fc{number}", "relu")
+        x = parts.dense(x, 1024, f"aux_fc{number}", "relu", batch_norm)
         x = layers.Dropout(0.5, name=f"aux_drop{number}")(x)
     return parts.dense(x, classes, "aux_logits")
 
 
-def cnds8(image, classes, auxiliary):
+def cnds8(image, classes, auxiliary, auxiliary_bn):
     """Return the logits, or the 4x4 feature maps of pool5 if `classes` is None.
 
     If `auxiliary` is True, return a dict with the logits of the net and of the auxiliary branch.
     """
+    if auxiliary_bn and not auxiliary:
+        raise InputError("auxiliary_bn needs the auxiliary branch: pass auxiliary=True too")
+    norm = BATCH_NORM if auxiliary_bn else None
     x, supervised = image, {}
     for stage, (cells, pool) in enumerate(STAGES, 1):
         several = " " in cells
@@ -51,7 +59,7 @@ def cnds8(image, classes, auxiliary):
             name = f"conv{stage}_{number}" if several else f"conv{stage}"
             x = parts.conv(x, cell, name, "relu", padding=1 if stage == 1 else "half")
             if name == BRANCH_AFTER and auxiliary and classes:
-                supervised["aux"] = branch(x, classes)
+                supervised["aux"] = branch(x, classes, norm)
         x = parts.pool(x, pool, f"pool{stage}", "ceil")
     if classes is None:
         return x

@@ -9,6 +9,7 @@ import tensorflow as tf
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from keras_ilsvrc.data.pipeline import training_batches
 from keras_ilsvrc.files import whole
@@ -22,7 +23,7 @@ from keras_ilsvrc.visualize.figures import plain, save
 
 NAMES = 30  # maximum number of layers that are named beside a picture
 TIMES = 12  # maximum number of steps that are named below a picture
-RANGE = 1e-12  # smaller values have the colour of this share of the largest value
+RANGE = 1e-12  # values below this share of the largest value have the same colour as it
 TITLES = {
     "weight_gradient": "gradient of weights (mean absolute value)",
     "activation_gradient": "gradient of responses (mean absolute value)",
@@ -117,9 +118,13 @@ def _heatmap(axes: Axes, values: np.ndarray) -> None:
     axes.set_facecolor("#bbbbbb")
     norm = LogNorm(low, max(high, 1.01 * low))
     image = axes.imshow(shown, norm=norm, aspect="auto", origin="lower", interpolation="nearest")
-    axes.figure.colorbar(image, ax=axes)
+    bar = axes.figure.colorbar(image, ax=axes)
+    digits = FuncFormatter(lambda value, place: f"{value:g}")
+    bar.ax.yaxis.set_major_formatter(digits)
+    bar.ax.yaxis.set_minor_formatter(digits if high < 10 * low else NullFormatter())
+    bar.ax.tick_params(which="both", labelsize=8)
 
 
-def _thinned(count: int, most: int) -> list[int]:
-    """Return at most `most` places among `count`, evenly spaced, with the first and the last."""
-    return sorted({round(x) for x in np.linspace(0, count - 1, min(count, most))})
+def _thinned(count: int, most: int) -> range:
+    """Return at most `most` places among `count`, evenly spaced from the first on."""
+    return range(0, count, -(-count // most) or 1)

@@ -94,7 +94,10 @@ class GradientFlow:
             total, _ = self.loss(outputs, labels, step)
             factor = FLOAT16_FACTOR if self.model.compute_dtype == "float16" else 1.0
             mean = total * factor / tf.cast(tf.size(labels), tf.float32)
-        responses = [tensors[id(x)] for x in self.responses]
+        # Keras computes the loss from the scores before a softmax, so the gradients are theirs too.
+        responses = [
+            getattr(tensors[id(x)], "_keras_logits", tensors[id(x)]) for x in self.responses
+        ]
         found = tape.gradient(mean, given + responses, unconnected_gradients="zero")
         sizes = [tf.reduce_mean(tf.abs(tf.cast(x, tf.float32))) / factor for x in found]
         unused = iter(sizes[: len(given)])
@@ -115,7 +118,8 @@ def gradient_flow(
     The responses of a layer are those of He et al., arXiv:1512.03385, figure 7: its outputs after
     batch normalisation, if that follows directly, and before the nonlinearity or addition that
     follows. An activation inside the layer itself, as in `Conv2D(..., activation="relu")`, belongs
-    to the layer, so its responses are then the outputs of the activation.
+    to the layer, so its responses are then the outputs of the activation; but not a softmax, whose
+    inputs are the responses.
 
     Args:
         model: Functional model whose outputs are probabilities, or a dict of probabilities by name
