@@ -29,7 +29,7 @@ from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.machine import Machine
-from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, PAGE, RESULT, RunFiles
+from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, FLOW, PAGE, RESULT, RunFiles
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import LOST, LostWorker, cluster_of
@@ -232,8 +232,9 @@ def _work(
 def _complete(directory: RunDirectory, replicas: int | None) -> None:
     """Draw the pictures and write the HTML page of a finished run, unless all of them exist."""
     directory.result()
-    report = directory.recipe().report
-    names = [CURVES, DOUBTFUL, *([PAGE] if report else [])]
+    recipe = directory.recipe()
+    report = recipe.report
+    names = [CURVES, DOUBTFUL, *([FLOW] if recipe.watch else []), *([PAGE] if report else [])]
     if all((directory.path / name).exists() for name in names):
         return
     quiet_tensorflow()
@@ -261,7 +262,7 @@ def _print_result(path: Path, as_json: bool) -> None:
         baseline = result["baseline"]
         print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
     print(f"{'seconds':<12}{result['seconds']:.0f}, on {counted(result['replicas'], 'replica')}")
-    for name, label in ((CURVES, "pictures"), (DOUBTFUL, ""), (PAGE, "page")):
+    for name, label in ((CURVES, "pictures"), (FLOW, ""), (DOUBTFUL, ""), (PAGE, "page")):
         if (path / name).is_file():
             print(f"{label:<12}{path / name}")
     print_next("report", path, "--open")

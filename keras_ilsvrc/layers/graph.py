@@ -119,22 +119,29 @@ def leaf_calls(call: Call) -> Iterator[Call]:
             yield inner
 
 
-def run_call(call: Call, tensors: dict[int, Any], run: Callable[..., Any] | None = None) -> None:
+def run_call(
+    call: Call,
+    tensors: dict[int, Any],
+    run: Callable[..., Any] | None = None,
+    training: bool = False,
+) -> None:
     """Run one call on the input values in `tensors`, and add the output values to `tensors`.
 
-    Layers run in inference mode, as in `model.predict`, even if the graph passes `training=True`.
+    By default, layers run in inference mode, as in `model.predict`, even if the graph passes
+    `training=True`.
 
     Args:
         call: One of the calls from `leaf_calls`.
         tensors: {`id` of a Keras tensor: its value}; updated in place.
         run: Function to run instead of the layer or operation of `call`, with the same arguments;
             None to run the layer or operation itself.
+        training: Whether layers run in training mode.
     """
     args, kwargs = keras.tree.map_structure(lambda x: tensors.get(id(x), x), call.arguments)
     run = run or call.operation
     takes = isinstance(run, keras.Layer) and "training" in inspect.signature(run.call).parameters
     if takes:
-        kwargs = kwargs | {"training": False}
+        kwargs = kwargs | {"training": training}
     outputs = keras.tree.flatten(run(*args, **kwargs))
     tensors.update(zip(map(id, call.outputs), outputs, strict=True))
 

@@ -122,8 +122,10 @@ def conv(
 
 
 def normalise(x, batch_norm, activation, name, dtype=None):
-    """Apply batch normalisation and an activation to the output of the layer called `name`."""
+    """Apply batch normalisation and any activation to the output of the layer called `name`."""
     x = BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
+    if activation is None:
+        return x
     return layers.Activation(activation, dtype=dtype, name=f"{name}_{activation}")(x)
 
 

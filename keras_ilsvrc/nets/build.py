@@ -98,7 +98,9 @@ def build(
         from keras_ilsvrc.weights.preprocessing import with_preprocessing
 
         model = with_preprocessing(model)
-    return model
+    from keras_ilsvrc.layers.labels import take_plain_labels
+
+    return take_plain_labels(model) if row.arguments.get("auxiliary") else model
 
 
 def check_build(net: str, /, **arguments: Any) -> Net:

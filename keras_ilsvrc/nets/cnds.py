@@ -2,7 +2,9 @@
 
 from keras import layers
 
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
+from keras_ilsvrc.nets.googlenet import BATCH_NORM
 
 # fmt: off
 # Convolutions and pool of each stage. Pools round the number of windows up, as Caffe does.
@@ -28,22 +30,30 @@ INITIAL = {
 }
 
 
-def branch(x, classes, width=1.0):
-    """Return the logits of the auxiliary branch, whose 1x1 convolution has no ReLU."""
+def branch(x, classes, width=1.0, batch_norm=None):
+    """Return the logits of the auxiliary branch, whose 1x1 convolution has no ReLU.
+
+    `batch_norm` is the momentum and epsilon of batch normalisation, or None for none.
+    """
     x = parts.pool(x, "avgpool5/2", "aux_pool", "ceil")
-    x = parts.conv(x, parts.Cell.parse("conv1-64").widened(width), "aux_conv")
+    cell = parts.Cell.parse("conv1-64").widened(width)
+    x = parts.conv(x, cell, "aux_conv", batch_norm=batch_norm)
     x = layers.Flatten(name="aux_flatten")(x)
+    units = max(1, round(1024 * width))
     for number in (6, 7):
-        x = parts.dense(x, max(1, round(1024 * width)), f"aux_fc{number}", "relu")
+        x = parts.dense(x, units, f"aux_fc{number}", "relu", batch_norm)
         x = layers.Dropout(0.5, name=f"aux_drop{number}")(x)
     return parts.dense(x, classes, "aux_logits")
 
 
-def cnds8(image, classes, auxiliary, width):
+def cnds8(image, classes, auxiliary, auxiliary_bn, width):
     """Return the logits, or the 4x4 feature maps of pool5 if `classes` is None.
 
     If `auxiliary` is True, return a dict with the logits of the net and of the auxiliary branch.
     """
+    if auxiliary_bn and not auxiliary:
+        raise InputError("auxiliary_bn needs the auxiliary branch: pass auxiliary=True too")
+    norm = BATCH_NORM if auxiliary_bn else None
     x, supervised = image, {}
     for stage, (cells, pool) in enumerate(STAGES, 1):
         several = " " in cells
@@ -52,7 +62,7 @@ def cnds8(image, classes, auxiliary, width):
             cell = parts.Cell.parse(cell).widened(width)
             x = parts.conv(x, cell, name, "relu", padding=1 if stage == 1 else "half")
             if name == BRANCH_AFTER and auxiliary and classes:
-                supervised["aux"] = branch(x, classes, width)
+                supervised["aux"] = branch(x, classes, width, norm)
         x = parts.pool(x, pool, f"pool{stage}", "ceil")
     if classes is None:
         return x

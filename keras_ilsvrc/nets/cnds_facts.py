@@ -1,13 +1,14 @@
 """Facts about CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496."""
 
 from keras_ilsvrc.nets.family import Family
-from keras_ilsvrc.nets.variations import AUXILIARY, WIDTH
+from keras_ilsvrc.nets.variations import AUXILIARY, WIDTH, Choice
 
 CNDS = Family(
     "Wang, Lee, Tu and Lazebnik, arXiv:1505.02496",
     2015,
     "cnds:cnds8",
-    {"auxiliary": AUXILIARY, "width": WIDTH},
+    # auxiliary_bn: BN-auxiliary of Szegedy et al., arXiv:1512.00567; not in the paper of the net
+    {"auxiliary": AUXILIARY, "auxiliary_bn": Choice((False, True)), "width": WIDTH},
     space={"initial": ["he", "glorot", "paper"]},
     input_shape=(227, 227, 3),
     minimum=31,

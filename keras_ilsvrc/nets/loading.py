@@ -169,13 +169,14 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
     names += ["data.preprocessing"] * (keras.backend.backend() == "tensorflow")
     for name in names:
         importlib.import_module(f"keras_ilsvrc.{name}")
-    from keras_ilsvrc.layers.graph import synchronize
+    from keras_ilsvrc.layers.graph import functional, synchronize
+    from keras_ilsvrc.layers.labels import take_plain_labels
 
     model = _read(path, lambda file: keras.saving.load_model(file, compile=compile))
     _check_finite(path, model)
     if replica_count() > 1:
         synchronize(model, True)
-    return model
+    return take_plain_labels(model) if functional(model) else model
 
 
 def without_optimizer(model: "keras.Model") -> "keras.Model":

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from keras_ilsvrc.recipe.ops import (
     OP_KEYS,
@@ -107,11 +107,13 @@ class BatchNorm(Table):
 class Loss(Table):
     """Loss settings. `weights` is {name of an auxiliary output: loss weight}.
 
-    If `class_weights` is "balanced", all classes have the same total weight in the loss.
+    `decay` is the rule by which the weights of auxiliary outputs fall from epoch to epoch. If
+    `class_weights` is "balanced", all classes have the same total weight in the loss.
     """
 
     name: Literal["cross_entropy", "squared_error"]
     weights: dict[str, NotNegative] | None = None
+    decay: Literal["cnds", "linear"] | None = None
     label_smoothing: Share | None = None
     class_weights: Literal["balanced"] | None = None
 
@@ -183,6 +185,12 @@ class Departure(Table):
     why: str
 
 
+def _unique(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("expected each name once")
+    return names
+
+
 class Recipe(Table):
     """Complete settings of a training run, as read from a recipe file.
 
@@ -191,7 +199,8 @@ class Recipe(Table):
     weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
     `keep` says which weights are tested and saved: the last, or those of the epoch with the lowest
     validation error. `freeze` names a layer that, like all layers before it, is not trained.
-    If there is a table `first`, a first stage of training sets the initial weights.
+    `watch` lists what is measured in every layer during training. If there is a table `first`, a
+    first stage of training sets the initial weights.
     """
 
     net: str
@@ -204,6 +213,12 @@ class Recipe(Table):
     accumulate: Count | None = None
     baseline: Literal["svm"] | None = None
     keep_epochs: Annotated[list[Count], Field(min_length=1)] | None = None
+    watch: (
+        Annotated[
+            list[Literal["gradients", "responses"]], Field(min_length=1), AfterValidator(_unique)
+        ]
+        | None
+    ) = None
     report: bool | None = None
     keep: Literal["best", "last"] | None = None
     freeze: str | None = None
@@ -234,7 +249,7 @@ class Recipe(Table):
     def first_table(self) -> dict[str, Any]:
         """Return the recipe of the first stage as a dict; `first` must not be None."""
         assert self.first is not None
-        left_out = {"first", "expect", "baseline", "keep_epochs", "report"}
+        left_out = {"first", "expect", "baseline", "keep_epochs", "watch", "report"}
         table = {key: value for key, value in self.table().items() if key not in left_out}
         for key, value in self.first.model_dump(exclude_none=True).items():
             part = isinstance(value, dict) and "name" not in value

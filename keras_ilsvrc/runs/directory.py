@@ -22,6 +22,8 @@ from keras_ilsvrc.runs.reading import (
     DOUBTFUL,
     EPOCHS,
     FIRST,
+    FLOW,
+    GRADIENTS,
     HISTORY,
     LOCK,
     PAGE,
@@ -38,7 +40,7 @@ from keras_ilsvrc.runs.schema import Identity, differences, parsed
 if TYPE_CHECKING:
     import numpy as np
 
-FILES = (RUN, RECIPE, STATISTICS, HISTORY, WEIGHTS, CURVES, DOUBTFUL, RESULT)
+FILES = (RUN, RECIPE, STATISTICS, HISTORY, GRADIENTS, WEIGHTS, CURVES, FLOW, DOUBTFUL, RESULT)
 FOLDERS = (CHECKPOINTS, BEST, EPOCHS, TENSORBOARD)
 # Pattern of every file that a run may write, relative to its directory.
 OWN = re.compile(
@@ -162,7 +164,7 @@ class RunDirectory(RunFiles):
         self.write(RESULT, (json.dumps(result, indent=2) + "\n").encode())
         own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
         kept = [x for x in own if x.startswith(f"{EPOCHS}/epoch-")]
-        self._register([HISTORY, WEIGHTS, *kept, RESULT])
+        self._register([HISTORY, GRADIENTS, WEIGHTS, *kept, RESULT])
         places.remove(self.path, [x for x in own if x.startswith((f"{CHECKPOINTS}/", f"{BEST}/"))])
 
     def write(self, name: str, content: bytes) -> None:

@@ -16,10 +16,11 @@ from keras_ilsvrc.recipe.training import PlateauTable
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.evaluate import probabilities
 from keras_ilsvrc.runs.experiment import Experiment
+from keras_ilsvrc.runs.flow import draw_flow, watch_of
 from keras_ilsvrc.runs.initial import start
 from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.runs.pictures import draw_curves
-from keras_ilsvrc.runs.reading import BEST, CHECKPOINTS, CURVES, EPOCHS, HISTORY, TENSORBOARD
+from keras_ilsvrc.runs.reading import BEST, CHECKPOINTS, CURVES, EPOCHS, FLOW, HISTORY, TENSORBOARD
 from keras_ilsvrc.training.best import KeepBest
 from keras_ilsvrc.training.callbacks import ProgressBar, Redraw, Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints
@@ -153,12 +154,15 @@ def _recorders(
     history: History,
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks that write files. All workers call them, but only the chief writes."""
-    picture, title = directory.file(CURVES), experiment.title
+    picture, flow, title = directory.file(CURVES), directory.file(FLOW), experiment.title
+    watch = watch_of(experiment, update, directory, history.log)
     events = directory.file(TENSORBOARD) if machine.tensorboard else None
 
     def redraw() -> None:
         if picture:
             draw_curves(history.rows, picture, title)
+        if flow and watch:
+            draw_flow(watch.rows, flow, title)
 
     def save(path: Path | None) -> None:
         with as_tested(update):  # uses collective ops, so every worker must run it
@@ -167,6 +171,7 @@ def _recorders(
 
     epochs = experiment.recipe.keep_epochs or ()
     return [
+        *([watch] if watch else []),
         Redraw(redraw, history.log),
         Summaries(history, events),
         KeptWeights(epochs, save, directory.file(EPOCHS), history.log),

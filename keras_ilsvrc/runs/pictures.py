@@ -12,7 +12,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from keras_ilsvrc.errors import printable, reason
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.runs.finished import FinishedRun
-from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL
+from keras_ilsvrc.runs.flow import draw_flow
+from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, FLOW
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
@@ -29,6 +30,7 @@ def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log
     pictures: dict[str, Callable[[FinishedRun], object]] = {
         CURVES: _draw_curves,
         DOUBTFUL: _draw_doubtful,
+        **({FLOW: _draw_flow} if run.experiment.recipe.watch else {}),
     }
     for name, make in (pictures | ({"page": page} if page else {})).items():
         try:
@@ -50,6 +52,11 @@ def draw_curves(
 def _draw_curves(run: FinishedRun) -> None:
     path, title = run.directory.path / CURVES, run.experiment.title
     draw_curves(run.history, path, title, run.result["top1_error"])
+
+
+def _draw_flow(run: FinishedRun) -> None:
+    path = run.directory.path / FLOW
+    draw_flow(run.directory.gradients(), path, run.experiment.title)
 
 
 def _draw_doubtful(run: FinishedRun) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 RUN, RECIPE, RESULT, STATISTICS = "run.json", "recipe.toml", "result.json", "statistics.npz"
-HISTORY, WEIGHTS = "history.csv", "final.weights.h5"
-CURVES, DOUBTFUL, PAGE = "curves.png", "doubtful.png", "report.html"
+HISTORY, GRADIENTS, WEIGHTS = "history.csv", "gradients.csv", "final.weights.h5"
+CURVES, FLOW, DOUBTFUL, PAGE = "curves.png", "gradients.png", "doubtful.png", "report.html"
 LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
 FIRST = "first"  # directory with the first stage of training, which is a run of its own
 BEST = "best"  # folder with the best weights so far; emptied when the run is finished
@@ -131,21 +131,34 @@ class RunFiles:
         """Return the rows of `history.csv`, one per epoch; an empty cell is None."""
         from keras_ilsvrc.training.records import COLUMNS
 
-        if HISTORY not in self.identity.files:  # it could not be written, e.g. on a full disk
+        return self._table(HISTORY, COLUMNS)
+
+    def gradients(self) -> list[dict[str, Any]]:
+        """Return the rows of `gradients.csv`, one per layer and measurement.
+
+        An empty cell is None. There are no rows if the recipe has no key `watch`.
+        """
+        from keras_ilsvrc.training.watch import FLOW_COLUMNS
+
+        return self._table(GRADIENTS, FLOW_COLUMNS)
+
+    def _table(self, name: str, columns: Sequence[str]) -> Rows:
+        """Return the rows of a CSV file, whose values are numbers but for those of `layer`."""
+        if name not in self.identity.files:  # not measured, or not written, e.g. on a full disk
             return []
-        content = self._verified(HISTORY, self.identity.files[HISTORY])
+        content = self._verified(name, self.identity.files[name])
+
+        def value(column: str, text: str) -> Any:
+            return text if column == "layer" else float(text) if text else None
 
         def rows() -> Rows:
             reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            missing = [x for x in columns if x not in (reader.fieldnames or ())]
             if missing:
                 raise ValueError(f"the column {missing[0]} is missing")
-            return [
-                {name: float(value) if value else None for name, value in row.items()}
-                for row in reader
-            ]
+            return [{x: value(x, text) for x, text in row.items()} for row in reader]
 
-        return parsed(self.path / HISTORY, COPY, rows)
+        return parsed(self.path / name, COPY, rows)
 
     def weights(self) -> Path:
         """Check the SHA-256 of the trained weights, and return the path of their file."""

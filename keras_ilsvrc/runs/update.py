@@ -11,7 +11,7 @@ from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.training.constraints import hold_filters
 from keras_ilsvrc.training.groups import freeze, layers_until, rates_by_weight
-from keras_ilsvrc.training.losses import CrossEntropy, Loss, SquaredError
+from keras_ilsvrc.training.losses import DECAYS, CrossEntropy, Decay, Loss, SquaredError
 from keras_ilsvrc.training.optimizers import SGD, AdamW, RMSprop
 from keras_ilsvrc.training.schedules import Rate, WarmUp, cosine, exponential, polynomial, steps
 from keras_ilsvrc.training.update import Update
@@ -74,7 +74,11 @@ def _loss(experiment: Experiment) -> Loss:
         counts = np.bincount(labels, minlength=len(experiment.source.classes))
         # Avoid a division by 0. The weight of a class without training images is never used.
         balanced = tuple((len(labels) / (len(counts) * np.maximum(counts, 1))).tolist())
-    return LOSSES[table.name](table.weights, table.label_smoothing or 0.0, balanced)
+    decay = None
+    if table.decay:
+        per_epoch = experiment.steps_per_epoch
+        decay = Decay(tuple(DECAYS[table.decay](-(-experiment.steps // per_epoch))), per_epoch)
+    return LOSSES[table.name](table.weights, table.label_smoothing or 0.0, balanced, decay)
 
 
 def _rate(table: Any) -> Rate:
@@ -112,6 +116,11 @@ def check_update(experiment: Experiment, xla: bool = False) -> None:
         if name not in outputs:
             hint = nearest(name, outputs) or "correct or remove it"
             raise InputError(f"loss.weights.{name}: {model.name} has no output {name!r}; {hint}")
+    if recipe.loss.decay and len(outputs) < 2:
+        raise InputError(
+            f"loss.decay is {recipe.loss.decay!r}, but {model.name} has no auxiliary output; "
+            "remove it, or set build.auxiliary to true"
+        )
     rates_by_weight("optimizer.rates", model, recipe.optimizer.rates or {})
     if recipe.freeze is not None:
         frozen = layers_until("freeze", model, recipe.freeze)

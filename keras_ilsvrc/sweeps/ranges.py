@@ -17,7 +17,7 @@ EXAMPLE = 'expected, for example, ["log", 1e-5, 1e-3] or ["choice", 32, 64]'
 # Keys that a trial must not change: the sweep sets them, they do not change the network, or trials
 # would be compared on different images.
 FIXED = (
-    *("seed", "report", "expect", "departs", "baseline", "keep_epochs"),
+    *("seed", "report", "expect", "departs", "baseline", "keep_epochs", "watch"),
     *("data.dataset", "data.split", "data.validation", "data.test"),
 )
 

@@ -1,12 +1,37 @@
 """Loss functions for models with one output or several: cross-entropy and squared error."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+
+# {name: share of its first weight that the loss of an auxiliary output has in each of n epochs}.
+# "cnds" is a_(t+1) = a_t * (1 - t / n) of Wang et al. (arXiv:1505.02496), with t from 0.
+DECAYS: Mapping[str, Callable[[int], list[float]]] = {
+    "cnds": lambda n: list(accumulate(range(n - 1), lambda a, t: a * (1 - t / n), initial=1.0)),
+    "linear": lambda n: [1 - t / n for t in range(n)],
+}
+
+
+class Decay(NamedTuple):
+    """Decay of the loss weights of auxiliary outputs.
+
+    Attributes:
+        factors: Factor of the weights in each epoch; after the last epoch, the last factor.
+        steps_per_epoch: Number of steps per epoch.
+    """
+
+    factors: tuple[float, ...]
+    steps_per_epoch: int
+
+    def at(self, step: Any) -> tf.Tensor:
+        """Return the factor in a step, counted from 0."""
+        epoch = tf.minimum(step // self.steps_per_epoch, len(self.factors) - 1)
+        return tf.gather(tf.constant(self.factors, tf.float32), epoch)
 
 
 @dataclass(frozen=True)
@@ -19,23 +44,31 @@ class Loss(ABC):
         label_smoothing: Share of the label's probability that is spread evenly over all classes
             (Szegedy et al., arXiv:1512.00567, section 7); at least 0, below 1.
         class_weights: Loss weight of the images of each class; None for 1.
+        decay: Decay of the loss weights of all outputs but `predictions`; None for none.
     """
 
     weights: Mapping[str, float] | None = None
     label_smoothing: float = 0.0
     class_weights: Sequence[float] | None = None
+    decay: Decay | None = None
 
-    def __call__(self, outputs: Any, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(
+        self, outputs: Any, labels: tf.Tensor, step: Any = 0
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the loss summed over the images of a batch, and the number of correct predictions.
 
         Args:
             outputs: Probabilities (batch, classes), or a dict of them by output name.
             labels: Integer labels, (batch,).
+            step: Number of the step, for `decay`.
         """
         named = outputs if isinstance(outputs, dict) else {"predictions": outputs}
-        weights = self.weights or {}
+        weights: dict[str, Any] = {name: (self.weights or {}).get(name, 1.0) for name in named}
+        if self.decay:
+            factor = self.decay.at(step)
+            weights |= {name: weights[name] * factor for name in named if name != "predictions"}
         losses = [
-            weights.get(name, 1.0) * tf.cast(tf.reduce_sum(self.each(output, labels)), "float32")
+            weights[name] * tf.cast(tf.reduce_sum(self.each(output, labels)), "float32")
             for name, output in named.items()
         ]
         guesses = tf.argmax(named["predictions"], -1, output_type=labels.dtype)

@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -105,16 +105,8 @@ class History(keras.callbacks.Callback):
         self._write()
 
     def _write(self) -> None:
-        if self.path is None:
-            return
-        try:
-            with whole(self.path) as part, open(part, "w", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(COLUMNS)
-                for row in self.rows:
-                    writer.writerow("" if x is None else x for x in row.values())
-        except OSError as error:
-            self.log(f"{self.path}: cannot be written: {error.strerror}; training continues")
+        if self.path is not None:
+            write_rows(self.path, COLUMNS, [row.values() for row in self.rows], self.log)
 
 
 class Summaries(keras.callbacks.Callback):
@@ -190,3 +182,20 @@ class KeptWeights(keras.callbacks.Callback):
 def error(logs: Mapping[str, Any]) -> float:
     """Return the training error in %, computed from the accuracy in the logs."""
     return 100 * (1 - logs["accuracy"])
+
+
+def write_rows(
+    path: Path,
+    columns: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    log: Callable[[str], object],
+) -> None:
+    """Write a CSV file atomically, with an empty cell for None. If this fails, only log it."""
+    try:
+        with whole(path) as part, open(part, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            for row in rows:
+                writer.writerow("" if x is None else x for x in row)
+    except OSError as error:
+        log(f"{path}: cannot be written: {error.strerror}; training continues")

@@ -209,14 +209,14 @@ class Update(tf.Module):
         ratio = self._mixing_ratio(step)
         if self.accumulate == 1:
             self._reseed(step, replica, 0)
-            return self.differentiate(images, labels, ratio)
+            return self.differentiate(images, labels, ratio, step)
         size = self.batch_size // self.strategy.num_replicas_in_sync // self.accumulate
 
         def add(piece: tf.Tensor, sums: tf.Tensor, gradients: list[tf.Tensor]) -> Any:
             self._reseed(step, replica, piece)
             chosen = slice(piece * size, (piece + 1) * size)
             own = tf.nest.map_structure(lambda x: x[chosen], images)
-            new_sums, new = self.differentiate(own, labels[chosen], ratio)
+            new_sums, new = self.differentiate(own, labels[chosen], ratio, step)
             return piece + 1, sums + new_sums, [old + each for old, each in zip(gradients, new)]
 
         zeros = [tf.zeros(x.shape, x.dtype) for x in self.model.trainable_weights]
@@ -226,7 +226,7 @@ class Update(tf.Module):
         return sums, gradients
 
     def _gradients(
-        self, images: tf.Tensor, labels: tf.Tensor, ratio: tf.Tensor
+        self, images: tf.Tensor, labels: tf.Tensor, ratio: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         images = self.prepare(images)
         if self.mixup:
@@ -235,9 +235,9 @@ class Update(tf.Module):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             outputs = self.model(images, training=True)
-            sums = tf.stack(self.loss(outputs, labels)) / self.batch_size
+            sums = tf.stack(self.loss(outputs, labels, step)) / self.batch_size
             if self.mixup:
-                others = tf.stack(self.loss(outputs, labels[::-1])) / self.batch_size
+                others = tf.stack(self.loss(outputs, labels[::-1], step)) / self.batch_size
                 sums = ratio * sums + (1 - ratio) * others
             total = sums[0]
             if self.model.losses:  # each piece gets an equal share of the regularization losses

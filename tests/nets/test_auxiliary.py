@@ -118,6 +118,22 @@ def test_auxiliary_bn_stands_behind_the_convolution_and_the_1024_units(unallocat
         assert normed.get_layer(f"{head}_drop").input is normed.get_layer(f"{head}_fc_relu").output
 
 
+def test_auxiliary_bn_of_cnds_stands_behind_the_convolution_and_both_layers_of_1024_units(
+    unallocated,
+):
+    """The convolution of this branch has no ReLU, with and without it."""
+    normed = unallocated("cnds8", auxiliary=True, auxiliary_bn=True, input_shape=(67, 67, 3))
+    names = [layer.name for layer in normed.layers if layer.name.startswith("aux_")]
+    assert " ".join(names).replace("aux_", "") == (
+        "pool conv conv_bn flatten fc6 fc6_bn fc6_relu drop6 fc7 fc7_bn fc7_relu drop7 logits"
+    )
+    for name in ("aux_conv", "aux_fc6", "aux_fc7"):
+        assert not normed.get_layer(name).use_bias
+        assert normed.get_layer(f"{name}_bn").input is normed.get_layer(name).output
+    main = [layer.name for layer in normed.layers if not layer.name.startswith("aux")]
+    assert not any(name.endswith("_bn") for name in main)
+
+
 def test_width_leaves_the_heads_of_googlenet_as_they_are(unallocated):
     model = unallocated("googlenet", auxiliary=True, width=0.5, input_shape=(79, 79, 3))
     assert model.get_layer("aux1_pool").output.shape[-1] == 256

@@ -190,6 +190,7 @@ def test_auxiliary_names_the_smallest_image(name, unallocated):
             ["gate_bias is -11; expected a number of at least -10 and below 0.5"],
         ),
         ("googlenet", {"auxiliary_bn": True}, ["pass auxiliary=True too"]),
+        ("cnds8", {"auxiliary_bn": True}, ["pass auxiliary=True too"]),
         ("googlenet", {"auxiliary": True, "include_top": False}, ["auxiliary needs include_top"]),
         ("resnet_cifar", {}, ["depth is missing; pass a whole number of at least 8"]),
         ("resnet_v2_cifar", {}, ["depth is missing; pass a whole number of at least 11"]),

@@ -59,6 +59,7 @@ ALEXNET_512 = (
 ALEXNET_ONE_TOWER = ALEXNET + 5 * 5 * 48 * 256 + 3 * 3 * 192 * 384 + 3 * 3 * 192 * 256
 # A bias gives way to gamma and beta in the 128 maps and the 1024 units of two classifiers.
 AUXILIARY_BN = 13_378_280 + 2 * (128 + 1024)
+CNDS8_AUXILIARY = 63_665_000 + 12_352_781 + 795 * (1024 + 1)
 
 FILTERS_18 = 64 + 4 * (64 + 128 + 256 + 512)
 PROJECTED_18 = 128 + 256 + 512
@@ -146,7 +147,8 @@ VARIED = [
     ("googlenet", {"width": 0.25}, googlenet(part=4)),
     ("googlenet_bn", {"auxiliary": True}, 13_004_888),
     ("inception_v3", {"auxiliary": True}, 27_161_264),
-    ("cnds8", {"auxiliary": True}, 63_665_000 + 12_352_781 + 795 * (1024 + 1)),
+    ("cnds8", {"auxiliary": True}, CNDS8_AUXILIARY),
+    ("cnds8", {"auxiliary": True, "auxiliary_bn": True}, CNDS8_AUXILIARY + 64 + 1024 + 1024),
     ("cnds8", {"width": 0.5}, cnds8(part=2)),
     ("plain18", {"batch_norm": False}, PLAIN18 - 2 * FILTERS_18 + FILTERS_18),
     ("plain18", {"width": 0.5}, PLAIN18_HALF),

@@ -17,6 +17,7 @@ from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.results import rows_of
 from keras_ilsvrc.training.records import COLUMNS
+from keras_ilsvrc.training.watch import FLOW_COLUMNS
 
 pytestmark = pytest.mark.tensorflow
 KEPT = "epochs/epoch-0001.weights.h5"
@@ -26,6 +27,7 @@ READERS = {
     "result.json": lambda run: run.result(),
     "statistics.npz": lambda run: {k: x.tolist() for k, x in run.statistics().items()},
     "history.csv": lambda run: run.history(),
+    "gradients.csv": lambda run: run.gradients(),
     "final.weights.h5": lambda run: run.weights().read_bytes(),
     KEPT: lambda run: [path.read_bytes() for path in run.kept_weights().values()],
 }
@@ -41,6 +43,8 @@ def copy(tmp_path):
         directory.begin(identity(recipe))
         directory.keep_statistics({"pixel_mean": np.ones((8, 8, 1), "float32")})
         directory.write("history.csv", "\n".join(rows).encode())
+        rows = [",".join(FLOW_COLUMNS), *(f"{n},1,conv1,0.5,,{n}.5" for n in range(9))]
+        directory.write("gradients.csv", "\n".join(rows).encode())
         (path / "epochs").mkdir()
         for name in (KEPT, "final.weights.h5"):
             directory.write(name, weights)

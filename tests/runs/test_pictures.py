@@ -68,6 +68,7 @@ def test_the_axis_of_a_curve_is_as_long_as_its_values_need():
     assert all("e" not in tick and "10^" not in tick for tick in axis([3.0, 2.0], "loss")[2])
 
 
+WATCH = 'watch=["gradients","responses"]'
 NAMES = (b"caf\xe9", b"$x^{2", "犬 \u202e\x1b[31m".encode())
 
 
@@ -97,7 +98,7 @@ def drawn(tmp_path_factory):
 
             patch.setattr(module, name, counted)
         on_photos(photos)
-        keys = ("--set", "build.classes=3", "--set", "report=true")
+        keys = ("--set", "build.classes=3", "--set", "report=true", "--set", WATCH)
         words = ("train", photos.with_suffix(".toml"), *keys, "--json")
         result = json.loads(said(*words, "--out", path / "run"))
         del result["out"]
