@@ -178,6 +178,7 @@ class Pool:
             return None
         with places.taken() as environment:
             reason = Apart(environment=environment, stop=self.stop).train(recipe, path)
+        self.stop.check()  # a process may end before this one notes the same signal
         if reason and DIVERGED not in reason:
             raise InputError(f"{path}: {reason}")
         return reason
