@@ -92,7 +92,7 @@ class Pool:
         log: Log = log_stderr,
     ):
         self.home, self.jobs, self.gpus, self.log = home, jobs, gpus, log
-        self.stop = stop or StopRequest()
+        self.stop = StopRequest() if stop is None else stop  # an unsignalled one is falsy
         self.hidden = False  # whether GPUs exist, but are not used
         self.starts: dict[str, Recipe] = {}  # runs from whose weights others start
         self.records: dict[str, Record] = {}
