@@ -211,6 +211,14 @@ def test_resume_returns_a_finished_run_at_once(run):
     assert "starting TensorFlow" not in again.stderr
 
 
+def test_quickstart_ends_with_the_story_a_claim_and_three_commands(run):
+    lines = said(*SHORT, "--out", run[0], "--resume").splitlines()
+    nexts = [line.split()[2] for line in lines if line.startswith("next: keras-ilsvrc ")]
+    assert lines[-5:] == [line for line in lines if line.startswith("next: ")]
+    assert nexts == ["report", "story", "claim", "compare", "new"]
+    assert "next: keras-ilsvrc story --plot story.png" in lines
+
+
 def test_resume_of_another_recipe_is_refused(run):
     line = refused(*SHORT, "--set", "seed=1", "--out", run[0], "--resume")
     assert str(run[0]) in line
