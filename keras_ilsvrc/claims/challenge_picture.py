@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from keras_ilsvrc import files
 from keras_ilsvrc.claims.challenge import Outcome, Result, mean_of
@@ -55,6 +56,7 @@ def draw(outcome: Outcome, path: Path) -> None:
         for x in outcome.results
         if x.top5_error is not None
     ]
+    panels = [(axes[0, 0], published)]
     _draw_marks(axes[0, 0], published, "year", "published top-5 error of one net (%)")
     measured: list[tuple[str, dict[str, float], bool]] = [
         ("year", years, False),
@@ -70,7 +72,14 @@ def draw(outcome: Outcome, path: Path) -> None:
             if x.name in places and any(run.test_error for run in x.by.values())
         ]
         _draw_marks(one, marks, label, "top-1 error here (%)", logarithmic)
+        panels.append((one, marks))
+    for one, marks in panels[:2]:
+        _join(one, marks, _winners(outcome))
     figure.legend(handles=_legend(), loc="outside lower center", ncols=4, frameon=False)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # names do not move the panels
+    for one, marks in panels:
+        _name_marks(one, marks, figure.dpi)
     save(figure, path)
 
 
@@ -83,6 +92,9 @@ def _draw_marks(
     axes.grid(alpha=0.3)
     if logarithmic:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     if label == "year":
         axes.set_xticks(range(2012, 2016))
     if not marks:
@@ -97,32 +109,50 @@ def _draw_marks(
                 colour = COLOURS.get(by, "#000000")
                 axes.plot([mark.x] * 2, [min(values), max(values)], color=colour, lw=3, alpha=0.4)
                 axes.plot(mark.x, means[by], "o", color=colour, markersize=6)
-    if label == "year":
-        lines = [(mark.x, mean_of(next(iter(mark.errors.values())))) for mark in marks]
-        axes.plot(*zip(*sorted(lines)), color=GREY, lw=0.8, alpha=0.6, zorder=0)
-    axes.set_ylim(bottom=0)
-    axes.margins(x=0.16)
-    _name_marks(axes, marks)
+    axes.margins(x=0.16, y=0.08)
 
 
-def _name_marks(axes: Axes, marks: Sequence[Mark]) -> None:
+def _join(axes: Axes, marks: Sequence[Mark], names: Sequence[str]) -> None:
+    """Draw a line through the marks of some entries."""
+    by_name = {mark.name: mark for mark in marks}
+    found = [by_name[name] for name in names if name in by_name]
+    places = [(x.x, mean_of(next(v for v in x.errors.values() if v))) for x in found]
+    if places:
+        axes.plot(*zip(*places), color=GREY, lw=1, ls=":", zorder=0)
+
+
+def _winners(outcome: Outcome) -> list[str]:
+    """Return the entries of the first orders, as long as each begins where the last one ends."""
+    names: list[str] = []
+    for order in outcome.orders:
+        if names and order["higher"] != names[-1]:
+            break
+        names += [order["lower"]] if names else [order["higher"], order["lower"]]
+    return names
+
+
+def _name_marks(axes: Axes, marks: Sequence[Mark], dpi: float) -> None:
     """Write the name of each mark beside it, where it covers no other name and no mark."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    points = 72 / figure.dpi
-    figure.draw_without_rendering()
-    at = [
-        axes.transData.transform((mark.x, mean_of(values))) * points
+    points = 72 / dpi
+    at = {
+        mark.name: [
+            axes.transData.transform((mark.x, mean_of(values))) * points
+            for values in mark.errors.values()
+            if values
+        ]
         for mark in marks
-        for values in mark.errors.values()
-        if values
-    ]
-    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
+    }
+    taken = [(x - 4, y - 4, x + 4, y + 4) for places in at.values() for x, y in places]
+    for places in at.values():  # the line between two marks
+        heights = [y for _, y in places]
+        taken.append((places[0][0] - 1, min(heights), places[0][0] + 1, max(heights)))
+    left, right = axes.bbox.x0 * points, axes.bbox.x1 * points
     for mark in sorted(marks, key=lambda mark: mark.x):
         first = next(values for values in mark.errors.values() if values)
-        x, y = axes.transData.transform((mark.x, mean_of(first))) * points
+        x, y = at[mark.name][0]
         boxes = [(_box(x + dx, y + dy, mark.name, dx > 0), (dx, dy)) for dx, dy in PLACES]
-        free = [(box, place) for box, place in boxes if not any(_meet(box, x) for x in taken)]
+        boxes = [each for each in boxes if left < each[0][0] and each[0][2] < right] or boxes
+        free = [each for each in boxes if not any(_meet(each[0], x) for x in taken)]
         box, (dx, dy) = (free or boxes)[0]
         taken.append(box)
         axes.annotate(
@@ -172,4 +202,5 @@ def _legend() -> list[Line2D]:
         "the recipe of today": RED,
         "published": "#000000",
     }
-    return [Line2D([], [], marker="o", ls="", color=x, label=name) for name, x in words.items()]
+    dots = [Line2D([], [], marker="o", ls="", color=x, label=name) for name, x in words.items()]
+    return [*dots, Line2D([], [], color=GREY, ls=":", label="the winners of each year")]

@@ -142,7 +142,11 @@ def _gap_sentences(outcome: Outcome) -> list[str]:
         return [f"{text} {change}: the training closes nothing of the gap.{doubt}"]
     share = 100 * gained / gap
     rest = "the rest is the net" if share < 100 else "more than the net did"
-    return [f"{text} {change}: the training closes {share:.0f} % of the gap, {rest}.{doubt}"]
+    text += f" {change}: the training closes {share:.0f} % of the gap, {rest}.{doubt}"
+    if late_today := outcome.errors(late, "today"):
+        left = mean_of(today) - mean_of(late_today)
+        text += f" Of the {gap:.2f} points between the nets, the recipe of today leaves {left:.2f}."
+    return [text]
 
 
 def _recipe_sentences(outcome: Outcome) -> Iterator[str]:
