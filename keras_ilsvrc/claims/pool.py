@@ -20,7 +20,6 @@ from keras_ilsvrc.claims.measures import LEVEL, MEASURES, Trained
 from keras_ilsvrc.claims.schema import OF_ARM
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import Recipe, changed
-from keras_ilsvrc.recipe.schema import Initial
 from keras_ilsvrc.runs.apart import Apart
 from keras_ilsvrc.runs.reading import RUN, WEIGHTS, RunFiles
 from keras_ilsvrc.terminal.bars import bar
@@ -130,15 +129,13 @@ class Pool:
             Stopped: If a signal was received.
             InputError: If a run fails, unless it diverges.
         """
-        unique = {self.key(recipe): recipe for recipe in recipes}
-        pending = [recipe for key, recipe in unique.items() if not self._known(key)]
-        needed = {Path(x.initial.weights).name for x in pending if isinstance(x.initial, Initial)}
-        starts = {key: self.starts[key] for key in needed & self.starts.keys()}
-        self.starts = {}
+        starts, self.starts = self.starts, {}
         for key in [key for key in starts if not (self.home / RUNS / key / WEIGHTS).exists()]:
             self.records.pop(key, None)  # its weights are gone, so the record alone is no help
         if starts:
             self.train(starts.values(), f"{label}: starts")
+        unique = {self.key(recipe): recipe for recipe in recipes}
+        pending = [recipe for key, recipe in unique.items() if not self._known(key)]
         places = _Places(self.gpus or _cores(), bool(self.gpus), self.hidden)
         done = len(unique) - len(pending)
         with ThreadPoolExecutor(self.jobs) as threads, bar(label) as progress:
