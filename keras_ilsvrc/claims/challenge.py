@@ -13,19 +13,19 @@ import keras
 
 from keras_ilsvrc import files
 from keras_ilsvrc.accounting import account
+from keras_ilsvrc.claims.arms import OF_ARM
 from keras_ilsvrc.claims.challenge_file import By, Contest
-from keras_ilsvrc.claims.pool import Pool
-from keras_ilsvrc.claims.study import images_of
+from keras_ilsvrc.claims.pool import Job, Pool
+from keras_ilsvrc.claims.study import START, images_of
 from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
-from keras_ilsvrc.recipe import Recipe
+from keras_ilsvrc.recipe import changed
 
 OUTCOME = "challenge.json"
 TEN_CROP = {"protocol": "ten_crop"}
-MEASURED = ("test_error", "ten_crop", "training_error", "seconds")
 OnResult = Callable[["Outcome"], None]
-Job = tuple[str, By, int]  # an entry, a recipe, the number of a seed
+Place = tuple[str, By, int]  # an entry, a recipe, the number of a seed
 
 
 @dataclass
@@ -148,27 +148,27 @@ def compete(contest: Contest, pool: Pool, on_result: OnResult) -> Outcome:
     pool.images = images_of(next(iter(contest.recipes.values())))
     results = [_result(contest, name) for name in contest.entries]
     sizes = {result.name: (result.macs, result.parameters) for result in results}
-    jobs: list[Job] = [
+    places: list[Place] = [
         (name, by, seed)
         for name, by in contest.recipes
         for seed in range(contest.seeds)
         if name in contest.only
     ]
-    jobs.sort(key=lambda job: sizes[job[0]][0])
-    missing = [job for job in jobs if not _known(pool, _resolved(contest, pool, job))]
-    for job in missing:  # a record without all measures is no help
-        pool.records.pop(pool.key(_resolved(contest, pool, job)), None)
-    pool.check_disk({str(job): (1, sizes[job[0]][1]) for job in missing})
+    places.sort(key=lambda place: sizes[place[0]][0])
+    missing = [x for x in places if not all(_recorded(pool, y) for y in _jobs(contest, pool, x))]
+    new = [x for x in missing if not pool.has(_jobs(contest, pool, x)[0].recipe)]
+    pool.check_disk({str(place): (1, sizes[place[0]][1]) for place in new})
     outcome = _outcome(contest, pool, results)
     on_result(outcome)
     groups = [missing[x : x + pool.jobs] for x in range(0, len(missing), pool.jobs)]
     for number, group in enumerate(groups, 1):
-        recipes = [_resolved(contest, pool, job) for job in group]
+        jobs = [job for place in group for job in _jobs(contest, pool, place)]
         names = ", ".join(dict.fromkeys(name for name, *_ in group))
         pool.log(f"challenge: {number} of {len(groups)}: {names}")
-        pool.train(recipes, names)
-        for recipe in recipes:
-            _measures(pool, recipe)
+        pool.train(jobs, names)
+        for job in jobs:
+            pool.stop.check()
+            pool.record(job)
         keras.backend.clear_session()
         outcome = _outcome(contest, pool, results)
         on_result(outcome)
@@ -226,34 +226,23 @@ def _result(contest: Contest, name: str) -> Result:
     )
 
 
-def _resolved(contest: Contest, pool: Pool, job: Job) -> Recipe:
-    """Return the recipe of a run, with the weights that it starts from."""
-    name, by, seed = job
-    start = contest.entries[name].start
-    of_start = _resolved(contest, pool, (start, by, seed)) if start else None
-    return pool.resolved(contest.recipe(name, by, seed), of_start)
+def _jobs(contest: Contest, pool: Pool, place: Place) -> tuple[Job, Job]:
+    """Return a run with what is measured of it: with a single view, and with ten crops."""
+    name, by, seed = place
+    recipe, start = contest.recipe(name, by, seed), None
+    if other := contest.entries[name].start:
+        start = _jobs(contest, pool, (other, by, seed))[0]
+        recipe = changed(recipe, {START: str(pool.path(start.recipe).absolute())}, OF_ARM)
+    single = Job(recipe, ("test_error", "training_error", "images_per_second"), start=start)
+    return single, Job(recipe, ("test_error",), test=TEN_CROP, start=start)
 
 
-def _measures(pool: Pool, recipe: Recipe) -> tuple[dict[str, float | None], bool]:
-    """Return the measures of a trained run, and whether it diverged."""
-    record, found = pool.record(recipe, ["test_error", "training_error", "images_per_second"])
-    crops = pool.record(recipe, ["test_error"], test=TEN_CROP)[1]
-    speed, epochs = found["images_per_second"], recipe.schedule.epochs
-    assert epochs is not None
-    seconds = pool.images.number * epochs / speed if speed else record.seconds
-    return {**found, "ten_crop": crops["test_error"], "seconds": seconds}, bool(record.diverged)
-
-
-def _known(pool: Pool, recipe: Recipe) -> bool:
-    """Whether a run of this version has a record, and its measures are known or can be measured."""
-    record = pool.records.get(pool.key(recipe))
+def _recorded(pool: Pool, job: Job) -> bool:
+    """Whether a run of this version has a record with all its measures."""
+    record = pool.records.get(pool.key(job.recipe))
     if record is None or record.version != version("keras_ilsvrc"):
         return False
-    try:
-        _measures(pool, recipe)
-    except InputError:  # the record lacks a measure, and the run directory is gone
-        return False
-    return True
+    return bool(record.diverged) or all(job.recorded(x) in record.measures for x in job.measures)
 
 
 def _outcome(contest: Contest, pool: Pool, results: Sequence[Result]) -> Outcome:
@@ -265,15 +254,9 @@ def _outcome(contest: Contest, pool: Pool, results: Sequence[Result]) -> Outcome
         entry = contest.entries[name]
         trained = by_name[name].by[by] = Trained(entry.rates[by])
         for seed in range(contest.seeds):
-            recipe = _resolved(contest, pool, (name, by, seed))
-            if not _known(pool, recipe):
-                continue
-            found, diverged = _measures(pool, recipe)
-            for key in MEASURED:
-                if (value := found[key]) is not None and not (diverged and key == "seconds"):
-                    getattr(trained, key).append(float(f"{value:.6g}"))
-            trained.diverged += diverged
-    pool.starts = {}
+            jobs = _jobs(contest, pool, (name, by, seed))
+            if all(_recorded(pool, job) for job in jobs):
+                _add(trained, pool, *jobs)
     challenge = contest.challenge
     return Outcome(
         title=challenge.title,
@@ -288,3 +271,21 @@ def _outcome(contest: Contest, pool: Pool, results: Sequence[Result]) -> Outcome
         departures=contest.departures(),
         results=list(results),
     )
+
+
+def _add(trained: Trained, pool: Pool, single: Job, crops: Job) -> None:
+    """Add the measures of a recorded run."""
+    record, found = pool.record(single)
+    epochs, speed = single.recipe.schedule.epochs or 0, found["images_per_second"]
+    if record.diverged:
+        trained.diverged += 1
+    else:
+        seconds = pool.images.number * epochs / speed if speed else record.seconds
+        trained.seconds.append(round(seconds, 1))
+    for values, value in (
+        (trained.test_error, found["test_error"]),
+        (trained.training_error, found["training_error"]),
+        (trained.ten_crop, pool.record(crops)[1]["test_error"]),
+    ):
+        if value is not None:
+            values.append(value)

@@ -1,12 +1,13 @@
 """The challenge run again: its file, and the recipe of each entry. Needs no Keras."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from keras_ilsvrc.claims.schema import OF_ARM, RATE, UNTRAINED, Changes, Row
+from keras_ilsvrc.claims.arms import OF_ARM, RATE, UNTRAINED
+from keras_ilsvrc.claims.schema import Changes, Row, valid
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
 from keras_ilsvrc.nets import NETS
@@ -235,22 +236,12 @@ def read_challenge(path: Path) -> Challenge:
         InputError: If the file is not TOML, or a key is unknown, missing or of the wrong type.
     """
     try:
-        return Challenge.model_validate(parse(read(path, SMALL).decode("utf-8-sig")))
-    except ValidationError as error:
-        raise InputError(*(_fault(path, each) for each in error.errors())) from error
+        table = parse(read(path, SMALL).decode("utf-8-sig"))
     except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a TOML file: {error}") from error
-
-
-def _fault(path: Path, error: Mapping[str, Any]) -> str:
-    """Return one error of pydantic as a line."""
-    key = ".".join(map(str, error["loc"]))
-    reason = error["msg"].removeprefix("Value error, ")
-    if error["type"] in ("value_error", "missing", "extra_forbidden"):
-        return f"{path}: {f'{key}: ' * bool(key)}{reason}"
-    return f"{path}: {key} is {error['input']!r:.60}; it {reason.removeprefix('Input ')}"
+    return valid(Challenge, table, path)
 
 
 def _longer(recipe: Recipe, factor: float) -> Changes:

@@ -114,8 +114,8 @@ def _reason(outcome: Outcome, names: tuple[str, str]) -> str:
     shown = f"{second:.2f} against {first:.2f} %"
     if second >= first:
         return (
-            f" In training, the error of {names[1]} is not lower either ({shown}): so few epochs "
-            "are too few for it, whatever it could reach."
+            f" In training, the error of {names[1]} is not lower either ({shown}): it has not been "
+            "trained long enough to show it."
         )
     return (
         f" In training, the error of {names[1]} is lower ({shown}): it fits these few images "

@@ -8,8 +8,9 @@ import typer
 from typer import Option
 
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.cli.pools import pool_in
+from keras_ilsvrc.cli.pools import locked, pool_in
 from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import log_stderr
 
 
@@ -66,7 +67,8 @@ def challenge(
 
     form: FormName = "quick" if quick else "full" if full else "small"
     contest = Contest(form, data, seeds, only or ())
-    with pool_in(out, jobs, "challenge") as pool:
+    quiet_tensorflow()
+    with locked(out), pool_in(out, jobs, "challenge") as pool:
         from keras_ilsvrc.claims import challenge as challenges
         from keras_ilsvrc.claims.challenge_picture import PICTURE, write_picture
         from keras_ilsvrc.claims.challenge_table import TABLE, sentences, write_table

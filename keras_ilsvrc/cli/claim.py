@@ -1,31 +1,21 @@
 """The `claim` command, which tests a claim of the papers by training its arms."""
 
 import json
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from typer import Argument, Option
 
-from keras_ilsvrc import files
 from keras_ilsvrc.claims.arms import Study
 from keras_ilsvrc.claims.schema import claims, find_claim, read_claim
-from keras_ilsvrc.cli.options import STOPPED, Json, table_of
+from keras_ilsvrc.cli.options import Json, table_of
+from keras_ilsvrc.cli.pools import locked, pool_in
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.runs.places import check, check_writable, resolved
-from keras_ilsvrc.runs.reading import RUN
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import log_stderr
-from keras_ilsvrc.training.stopping import Stopped, StopRequest, ignore_signals
 
 if TYPE_CHECKING:
     from keras_ilsvrc.claims.study import Outcome
-
-LOCK = ".lock"
 
 
 def complete_claims() -> list[str]:
@@ -79,7 +69,7 @@ def claim(
     studies = [Study(path, quick, data, seeds) for path in paths]
     quiet_tensorflow()
     outcomes, faults = list["Outcome"](), list[str]()
-    with _locked(out):
+    with locked(out):
         for study in studies:
             try:
                 outcomes.append(_test(study, out, jobs, as_json))
@@ -94,42 +84,15 @@ def claim(
         raise InputError(*faults)
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Create the folder of the claims, and lock it during the block."""
-    check(resolved(out), RUN)
-    check_writable(resolved(out))
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        taken = files.lock(out / LOCK)
-    except files.Timeout as error:
-        raise InputError(
-            f"{out}: another process tests claims here; wait until it ends, or choose another --out"
-        ) from error
-    try:
-        yield
-    finally:
-        taken.release()
-
-
 def _test(study: Study, out: Path, jobs: int | None, as_json: bool) -> "Outcome":
     """Test one claim, write its files and print its outcome."""
     from keras_ilsvrc.claims import outcome as outcomes
-    from keras_ilsvrc.claims.pool import Pool
     from keras_ilsvrc.claims.study import tested
-    from keras_ilsvrc.training.strategy import gpu_ids
 
     if study.seeds < 2:
         log_stderr(f"{study.name}: one seed has no spread, so no verdict is possible")
-    try:
-        with StopRequest() as stop:
-            gpus = gpu_ids()
-            pool = Pool(out, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
-            outcome = tested(study, pool)
-    except Stopped as error:
-        ignore_signals()
-        print(f"{study.name}: {error}; repeat the command to go on", file=sys.stderr)
-        raise typer.Exit(STOPPED) from error
+    with pool_in(out, jobs, study.name) as pool:
+        outcome = tested(study, pool)
     folder = out / f"{study.name}{'_quick' * study.quick}"
     outcomes.write(outcome, folder)
     table = outcomes.write_table(out)
