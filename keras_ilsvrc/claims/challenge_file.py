@@ -224,6 +224,17 @@ class Contest:
         return recipe
 
 
+def departures_of(departures: dict[str, list[str]]) -> str:
+    """Return what differs from the papers as Markdown lists."""
+    lines = ["What differs from the papers, for all entries:", ""]
+    lines += [f"- {line}" for line in departures["all"]]
+    own = {name: rows for name, rows in departures.items() if name != "all"}
+    if own:
+        lines += ["", "And for some:", ""]
+        lines += [f"- {name}: {'; '.join(rows)}" for name, rows in own.items()]
+    return "\n".join(lines) + "\n"
+
+
 def folder() -> Path:
     """Return the folder of recipes that contains the file of the challenge."""
     return next(iter(published().values())).parent / "challenge"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from keras_ilsvrc import files
 from keras_ilsvrc.claims.challenge import Outcome, Result, Trained, mean_of
-from keras_ilsvrc.claims.challenge_file import RECIPES, Order
+from keras_ilsvrc.claims.challenge_file import RECIPES, Order, departures_of
 from keras_ilsvrc.claims.challenge_picture import PICTURE
 from keras_ilsvrc.claims.verdict import Effect, effect_of
 
@@ -28,11 +28,12 @@ KEPT = {
 def write_table(outcome: Outcome, folder: Path) -> None:
     """Write `challenge.md`: the table, the sentences and the departures."""
     with files.whole(folder / TABLE) as part:
-        part.write_text(page_of(outcome, PICTURE), encoding="utf-8")
+        text = answers_of(outcome, PICTURE) + "\n" + departures_of(outcome.departures)
+        part.write_text(text, encoding="utf-8")
 
 
-def page_of(outcome: Outcome, picture: str) -> str:
-    """Return table, picture, sentences and departures as Markdown.
+def answers_of(outcome: Outcome, picture: str) -> str:
+    """Return table, picture and sentences as Markdown.
 
     Args:
         outcome: Outcome of the challenge.
@@ -49,10 +50,8 @@ def page_of(outcome: Outcome, picture: str) -> str:
         f"![Error against year, depth, parameters, multiply-adds and seconds]({picture})",
         "",
         *(f"- {sentence}" for sentence in sentences(outcome)),
-        "",
-        departures_of(outcome.departures),
     ]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def table_of(outcome: Outcome) -> str:
@@ -63,17 +62,6 @@ def table_of(outcome: Outcome) -> str:
     for row in outcome.beside:
         error = f"{100 - row['accuracy']:.2f}"
         lines.append(_line((row["what"], *blank, "", "", error, *blank[:-1])))
-    return "\n".join(lines) + "\n"
-
-
-def departures_of(departures: dict[str, list[str]]) -> str:
-    """Return what differs from the papers as Markdown lists."""
-    lines = ["What differs from the papers, for all entries:", ""]
-    lines += [f"- {line}" for line in departures["all"]]
-    own = {name: rows for name, rows in departures.items() if name != "all"}
-    if own:
-        lines += ["", "And for some:", ""]
-        lines += [f"- {name}: {'; '.join(rows)}" for name, rows in own.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc.claims import challenge, challenge_file
 from keras_ilsvrc.claims.challenge import compete, read
 from keras_ilsvrc.claims.challenge_file import Contest
-from keras_ilsvrc.claims.challenge_table import page_of, sentences
+from keras_ilsvrc.claims.challenge_table import answers_of, sentences
 from keras_ilsvrc.claims.pool import Pool
 from keras_ilsvrc.training.stopping import StopRequest
 
@@ -103,7 +103,7 @@ def test_only_some_entries_and_the_rest_is_not_measured(competed, runs):  # noqa
     found = competed(only=["resnet"])
     assert set(runs.log) == {("resnet18", 0), ("resnet18", 1)}
     assert not by_name(found)["AlexNet"].by["era"].test_error
-    page = page_of(found, "x.png")
+    page = answers_of(found, "x.png")
     assert "| VGG | 2014 | 16 |" in page
     assert "not measured | not measured" in page
     assert "AlexNet to ResNet: not measured." in page
@@ -150,15 +150,15 @@ def test_there_may_be_no_gap_to_close(competed, monkeypatch):
 def test_one_seed_has_no_verdict(competed):
     found = competed(seeds=1)
     assert "no verdict, 40.00 against 28.00 % here (one seed" in sentences(found)[0]
-    assert "one seed, so no spread" in page_of(found, "x.png")
-    assert "| 40.00 | 38.00 |" in page_of(found, "x.png")
+    assert "one seed, so no spread" in answers_of(found, "x.png")
+    assert "| 40.00 | 38.00 |" in answers_of(found, "x.png")
 
 
 def test_runs_that_diverge_count_as_answers_at_random(competed, runs):  # noqa: F811
     runs.ends["resnet18"] = "out: diverged at step 3"
     found = competed()
     assert by_name(found)["ResNet"].by["era"].test_error == [90, 90]
-    assert "90.00 ± 0.00 (2 of 2 diverged)" in page_of(found, "x.png")
+    assert "90.00 ± 0.00 (2 of 2 diverged)" in answers_of(found, "x.png")
 
 
 def test_the_outcome_is_read_as_it_was_written(competed, tmp_path):
@@ -173,7 +173,7 @@ def test_a_damaged_outcome_is_refused(tmp_path, text):
 
 
 def test_the_command_writes_the_table_and_the_picture(command, tmp_path):
-    done = command("--json")
+    done = command("--json", "--jobs", 16)
     assert done.status == 0, done.stderr
     out = tmp_path / "out"
     assert json.loads(done.stdout) == json.loads((out / "challenge.json").read_text())
@@ -187,13 +187,13 @@ def test_the_command_writes_the_table_and_the_picture(command, tmp_path):
 
 def test_a_stopped_command_goes_on_where_it_was(command, runs, tmp_path):  # noqa: F811
     runs.ends["vgg11"] = "stops"
-    done = command()
+    done = command("--jobs", 4)
     assert done.status == 75
     assert done.stderr.splitlines()[-1].endswith("; repeat the command to go on")
     assert by_name(read(tmp_path / "out"))["ResNet"].by["era"].test_error == [20, 21]
     runs.ends.clear()
     runs.log.clear()
-    assert command().status == 0
+    assert command("--jobs", 16).status == 0
     assert {net for net, _ in runs.log} == {"vgg11", "vgg16"}
 
 
