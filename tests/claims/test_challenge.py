@@ -14,6 +14,7 @@ from keras_ilsvrc.claims.challenge import compete, read
 from keras_ilsvrc.claims.challenge_file import Contest
 from keras_ilsvrc.claims.challenge_table import answers_of, sentences
 from keras_ilsvrc.claims.pool import Pool
+from keras_ilsvrc.cli import pools
 from keras_ilsvrc.training.stopping import StopRequest
 
 pytestmark = pytest.mark.tensorflow
@@ -185,7 +186,8 @@ def test_the_command_writes_the_table_and_the_picture(command, tmp_path):
     assert "the order is kept" in done.stderr
 
 
-def test_a_stopped_command_goes_on_where_it_was(command, runs, tmp_path):  # noqa: F811
+def test_a_stopped_command_goes_on_where_it_was(command, runs, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(pools, "ignore_signals", lambda: None)
     runs.ends["vgg11"] = "stops"
     done = command("--jobs", 4)
     assert done.status == 75

@@ -42,6 +42,13 @@ def test_the_budget_and_the_images_are_the_same_for_all(contest):
     assert len(shown) == 1
 
 
+def test_nin_alone_has_other_initial_values_because_its_last_relu_would_die():
+    initial = {name: recipe.initial for (name, _), recipe in Contest().recipes.items()}
+    assert initial.pop("NIN") == "glorot"
+    assert initial.pop("VGG-16").rest == "he"
+    assert set(initial.values()) == {"he"}
+
+
 def test_only_googlenet_departs_in_its_size():
     contest = Contest()
     sizes = {name: contest.size(name) for name in contest.entries}
@@ -54,7 +61,7 @@ def test_only_googlenet_departs_in_its_size():
 def test_entries_with_batch_normalisation_have_the_higher_rate():
     rates = {name: entry.rates["era"] for name, entry in Contest().entries.items()}
     higher = {"BN-Inception", "plain-34", "ResNet-18", "ResNet-34", "ResNet-50"}
-    assert {name for name, rate in rates.items() if rate > 0.01} == higher
+    assert {name for name, rate in rates.items() if rate > 0.03} == higher
 
 
 def test_each_recipe_is_whole_and_says_what_it_is():
