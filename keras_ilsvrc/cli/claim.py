@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ from keras_ilsvrc.claims.arms import Study
 from keras_ilsvrc.claims.schema import claims, find_claim, read_claim
 from keras_ilsvrc.cli.options import STOPPED, Json, table_of
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.runs.places import check, check_writable, resolved
+from keras_ilsvrc.runs.places import check, check_writable, remove_empty, resolved
 from keras_ilsvrc.runs.reading import RUN
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import log_stderr
@@ -109,7 +109,10 @@ def _locked(out: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError):
+            (out / LOCK).unlink()
         taken.release()
+        remove_empty([out])
 
 
 def _test(study: Study, out: Path, jobs: int | None, as_json: bool) -> "Outcome":
