@@ -90,7 +90,7 @@ class Study:
 
     def _recipe(self, base: Recipe, arm: str, changes: Changes) -> Recipe:
         label = f"{self.path}: arms.{arm}"
-        recipe = changed(base, dict.fromkeys(UNTRAINED[:-1]) | {"departs": []} | changes, label)
+        recipe = changed(base, dict.fromkeys(UNTRAINED) | {"departs": []} | changes, label)
         try:
             check_build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         except InputError as error:

@@ -102,7 +102,7 @@ class Outcome:
         return cls(**{**table, "arms": arms, "effects": effects})
 
 
-def tested(study: Study, pool: Pool) -> Outcome:
+def outcome_of(study: Study, pool: Pool) -> Outcome:
     """Train what is missing of a claim's runs, measure all, and compare the arms.
 
     Raises:

@@ -119,7 +119,7 @@ def _test(study: Study, out: Path, jobs: int | None, as_json: bool) -> "Outcome"
     """Test one claim, write its files and print its outcome."""
     from keras_ilsvrc.claims import outcome as outcomes
     from keras_ilsvrc.claims.pool import Pool
-    from keras_ilsvrc.claims.study import tested
+    from keras_ilsvrc.claims.study import outcome_of
     from keras_ilsvrc.training.strategy import gpu_ids
 
     if study.seeds < 2:
@@ -128,7 +128,7 @@ def _test(study: Study, out: Path, jobs: int | None, as_json: bool) -> "Outcome"
         with StopRequest() as stop:
             gpus = gpu_ids()
             pool = Pool(out, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
-            outcome = tested(study, pool)
+            outcome = outcome_of(study, pool)
     except Stopped as error:
         ignore_signals()
         print(f"{study.name}: {error}; repeat the command to go on", file=sys.stderr)

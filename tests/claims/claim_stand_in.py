@@ -3,8 +3,8 @@
 python claim_stand_in.py RECIPE --out DIRECTORY --resume
 
 The training error is least at a rate of 0.1 and grows with the depth of the net. A rate above 5
-diverges, a weight decay of `FAILS` fails. A run with the decay `SLOW` waits after its first epoch
-until it is stopped, and then goes on from there.
+diverges, a weight decay of `FAILS` fails. A run with the decay `SLOW` and the seed `SEED` waits
+after a checkpoint until it is stopped, and then goes on from there.
 """
 
 import csv
@@ -21,10 +21,10 @@ from keras_ilsvrc import files
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.schema import Identity, Images
-from keras_ilsvrc.training.records import COLUMNS
 
-EPOCHS = 3
+EPOCHS, SEED = 3, 2  # the seed of the quickstart
 FAILS, SLOW = 0.011, 0.012
+MEASURED = ("validation_loss", "learning_rate", "images_per_second", "input_wait")
 LOG = "CLAIM_STAND_IN_LOG"  # environment variable with the path of a file
 IMAGES = Images(number=10, digest="0" * 64, stamp="0" * 64)
 
@@ -52,7 +52,7 @@ def run(recipe, path):
             splits = {"train": IMAGES, recipe.data.test: IMAGES}
             run.begin(Identity(**facts, classes=["a"], eval_ops=[], splits=splits))
         checkpoint = run.path / "checkpoints" / "step-000000001.ckpt"
-        if recipe.optimizer.l2 == SLOW and not checkpoint.exists():
+        if recipe.optimizer.l2 == SLOW and recipe.seed == SEED and not checkpoint.exists():
             checkpoint.parent.mkdir(exist_ok=True)
             checkpoint.touch()
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
@@ -72,7 +72,8 @@ def write(recipe, run):
     """Write the files of a finished run."""
     error = error_of(recipe)
     with files.whole(run.path / "history.csv") as part, part.open("w") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval=0.5)
+        names = ("epoch", "step", "error", "loss", "validation_error", *MEASURED)
+        writer = csv.DictWriter(file, names, restval=0.5)
         writer.writeheader()
         for epoch in range(1, EPOCHS + 1):
             now = error * EPOCHS / epoch

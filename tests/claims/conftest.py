@@ -1,11 +1,14 @@
 """Fixtures for tests of claims: runs that train no net."""
 
+from functools import cache
+
 import claim_stand_in
 import pytest
 
 from keras_ilsvrc.claims import pool as pools
 from keras_ilsvrc.claims import study as studies
 from keras_ilsvrc.claims.pool import ImagesOfRun, Pool
+from keras_ilsvrc.nets.build import build
 
 
 class InThisProcess:
@@ -20,6 +23,16 @@ class InThisProcess:
         return line if status else None
 
 
+@cache
+def depth_net(depth):
+    return build("resnet_cifar", depth=depth, input_shape=(8, 8, 1), classes=10)
+
+
+def small_net(net, depth, **arguments):
+    """Builds a net once for all tests."""
+    return depth_net(depth)
+
+
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
     """The names and seeds of the runs of all stand-ins, which read no images."""
@@ -27,6 +40,8 @@ def stand_in(tmp_path, monkeypatch):
     path.touch()
     monkeypatch.setenv(claim_stand_in.LOG, str(path))
     monkeypatch.setattr(pools, "Apart", InThisProcess)
+    monkeypatch.setattr(studies, "build", small_net)
+    monkeypatch.setattr(studies, "account", cache(studies.account))
     images = ImagesOfRun("digits", "0" * 64, 1077)
     monkeypatch.setattr(studies, "images_of", lambda recipe: images)
     return lambda: [tuple(line.split()) for line in path.read_text().splitlines()]
