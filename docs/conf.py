@@ -21,7 +21,7 @@ project = "keras_ilsvrc"
 author = "the keras_ilsvrc authors"
 version = release = installed_version("keras_ilsvrc")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "results_table.md", "benchmarks.in.md"]
+exclude_patterns = ["_build", "results_table.md", "claims_table.md", "benchmarks.in.md"]
 default_role = "code"
 html_theme = "furo"
 html_static_path = ["static"]
