@@ -23,7 +23,7 @@ author = "the keras_ilsvrc authors"
 version = release = installed_version("keras_ilsvrc")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
 exclude_patterns = [
-    *("_build", "results_table.md", "benchmarks.in.md"),
+    *("_build", "results_table.md", "claims_table.md", "benchmarks.in.md"),
     *("challenge", "generated/challenge_*.md"),
 ]
 default_role = "code"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_ilsvrc.claims.measures import MEASURES
-from keras_ilsvrc.claims.schema import Changes, OfArm, read_claim, valid
+from keras_ilsvrc.claims.schema import Changes, Claim, OfArm, Quick, read_claim, valid
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.recipe import Recipe, changed, find, load, scaled, value_of
@@ -48,7 +48,9 @@ class Study:
     ):
         self.path, self.name, self.quick = path, path.stem, quick
         self.claim = read_claim(path)
-        form = self.claim.quick if quick else self.claim
+        form: Claim | Quick | None = self.claim.quick if quick else self.claim
+        if form is None:
+            raise InputError(f"{path}: quick: missing; leave out --quick, or add this table")
         self.seeds = seeds or form.seeds
         self.rates = form.rates
         key = "quick." * quick
@@ -56,7 +58,7 @@ class Study:
         base = changed(base, form.set, f"{path}: {key}set")
         if dataset is not None:
             base = changed(base, {"data.dataset": dataset}, "--data")
-        own = self.claim.quick.arms if quick else {}
+        own = form.arms if quick else {}
         self.recipes = dict[str, Recipe]()
         self.tests, self.devices = dict[str, Any](), dict[str, Any]()
         for arm, changes in self.claim.arms.items():
@@ -90,7 +92,7 @@ class Study:
 
     def _recipe(self, base: Recipe, arm: str, changes: Changes) -> Recipe:
         label = f"{self.path}: arms.{arm}"
-        recipe = changed(base, dict.fromkeys(UNTRAINED[:-1]) | {"departs": []} | changes, label)
+        recipe = changed(base, dict.fromkeys(UNTRAINED) | {"departs": []} | changes, label)
         try:
             check_build(recipe.net, **recipe.build.model_dump(exclude_none=True))
         except InputError as error:

@@ -146,7 +146,7 @@ def dead_filters(run: Trained) -> float:
     experiment = run.experiment
     size = experiment.recipe.data.batch_size
     batches = evaluation_batches(experiment.test, experiment.eval_rows, experiment.statistics, size)
-    first = health(experiment.model, [images for images, _ in batches.take(8)])[0]
+    first = health(experiment.model, list(batches.take(8)))[0]
     return 100 * ((first.dead or 0) + (first.duplicates or 0)) / first.filters
 
 

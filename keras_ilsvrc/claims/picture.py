@@ -65,7 +65,8 @@ def _draw_curves(axes: Axes, outcome: Outcome) -> None:
         length = min(map(len, curves))
         steps = curves[0][:length, 0]
         errors = np.stack([curve[:length, column] for curve in curves])
-        axes.plot(steps, errors.mean(0), style, color=colour, label=plain(arm.name))
+        marker = "o" if length == 1 else ""  # a line of one point would not be seen
+        axes.plot(steps, errors.mean(0), style, marker=marker, color=colour, label=plain(arm.name))
         axes.fill_between(steps, errors.min(0), errors.max(0), color=colour, alpha=0.15, lw=0)
     axes.set_xlabel("step")
     axes.set_ylabel(f"{'training' if column == TRAINING else 'validation'} error (%)")

@@ -92,27 +92,30 @@ class Pool:
         log: Log = log_stderr,
     ):
         self.home, self.jobs, self.gpus, self.log = home, jobs, gpus, log
-        self.stop = stop or StopRequest()
-        self.hidden = False  # whether GPUs exist, but are not used
+        self.stop = StopRequest() if stop is None else stop
+        self.device: str | None = None  # "cpu" or "gpu" if the runs are trained only there
         self.records = records.read(home)
 
     def on(self, device: str | None) -> "Pool":
-        """Return this pool, or if there are GPUs and `device` is "cpu", one that hides them."""
-        if device != "cpu" or not self.gpus:
-            return self
+        """Return a pool for runs on a device, which shares its records; "cpu" hides all GPUs."""
         other = copy(self)
-        other.gpus, other.hidden = (), True
+        other.device = device
+        if device == "cpu":
+            other.gpus = ()
         return other
 
     def key(self, recipe: Recipe) -> str:
-        """Return the name of a recipe's run. The place of the images does not matter."""
+        """Return the name of a recipe's run. The place of the images does not matter.
+
+        Runs of arms for one device have names of their own, since speeds are compared.
+        """
         table = recipe.table()
         table["data"] = {**table["data"], "dataset": self.images.digest}
         if isinstance(start := table["initial"], dict):
             start["weights"] = Path(start["weights"]).name
         text = json.dumps(table, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        return f"{recipe.net}-{digest}{'-cpu' * self.hidden}"
+        return f"{recipe.net}-{digest}" + (f"-{self.device}" if self.device else "")
 
     def path(self, recipe: Recipe) -> Path:
         """Return the run directory of a recipe."""
@@ -137,7 +140,7 @@ class Pool:
         self._train([job.recipe for job in unique.values()], label)
 
     def _train(self, recipes: Sequence[Recipe], label: str) -> None:
-        free = Places(self.gpus or cores(), bool(self.gpus), self.hidden)
+        free = Places(self.gpus or cores(), bool(self.gpus), self.device == "cpu")
         with ThreadPoolExecutor(self.jobs) as threads, bar(label) as progress:
             waiting = {threads.submit(self._run, recipe, free): recipe for recipe in recipes}
             try:

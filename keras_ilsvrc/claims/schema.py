@@ -118,7 +118,7 @@ class Claim(Table):
     reason: str = ""
     set: Annotated[Changes, Field(default_factory=dict)]
     arms: Annotated[dict[str, Changes], Field(min_length=1)]
-    quick: Quick
+    quick: Quick | None = None
     expect: Annotated[list[Row], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -129,7 +129,10 @@ class Claim(Table):
                 raise ValueError(f"measure {measure!r} is unknown; {nearest(measure, MEASURES)}")
         if LEVEL in measures and self.at is None:
             raise ValueError(f"at: missing; the measure {LEVEL} needs a level in %")
-        for name in (*(x for row in self.expect for x in row.arms), *self.quick.arms):
+        for name in (
+            *(x for row in self.expect for x in row.arms),
+            *(self.quick.arms if self.quick else ()),
+        ):
             if name not in self.arms:
                 raise ValueError(f"arm {name!r} is unknown; {nearest(name, self.arms)}")
         return self

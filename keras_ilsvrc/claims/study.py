@@ -102,7 +102,7 @@ class Outcome:
         return cls(**{**table, "arms": arms, "effects": effects})
 
 
-def tested(study: Study, pool: Pool) -> Outcome:
+def outcome_of(study: Study, pool: Pool) -> Outcome:
     """Train what is missing of a claim's runs, measure all, and compare the arms.
 
     Raises:
@@ -111,7 +111,7 @@ def tested(study: Study, pool: Pool) -> Outcome:
     """
     started = time.monotonic()
     pool.images = images_of(next(iter(study.recipes.values())))
-    arms = {name: _arm(name, recipe) for name, recipe in study.recipes.items()}
+    arms = {name: _arm(study, name) for name in study.recipes}
     here = [name for name in arms if pool.gpus or study.devices[name] != "gpu"]
     _check_disk(study, pool, arms, here)
     # Arms that start from others come after these, whose best rates must be known.
@@ -164,9 +164,13 @@ def images_of(recipe: Recipe) -> ImagesOfRun:
     return ImagesOfRun(experiment.source.label, digest, count)
 
 
-def _arm(name: str, recipe: Recipe) -> Arm:
+def _arm(study: Study, name: str) -> Arm:
     """Build the network of an arm for its account."""
-    model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+    recipe = study.recipes[name]
+    try:
+        model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+    except InputError as error:
+        raise InputError(f"{study.path}: arms.{name}: {error}") from error
     found = account(model)
     keras.backend.clear_session()
     return Arm(name, model.name, found.parameters, found.macs)

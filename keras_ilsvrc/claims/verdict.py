@@ -98,7 +98,7 @@ def _sentence(row: Row, measure: str, samples: Sequence[Sequence[float]]) -> str
 def _mean(values: Sequence[float]) -> str:
     mean = statistics.fmean(values) if values else math.nan
     if not math.isfinite(mean):
-        return "(not measured)"
+        return "?"
     return f"{mean:,.0f}" if abs(mean) >= 100 else f"{mean:.3g}"
 
 

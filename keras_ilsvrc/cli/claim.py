@@ -87,12 +87,12 @@ def claim(
 def _test(study: Study, out: Path, jobs: int | None, as_json: bool) -> "Outcome":
     """Test one claim, write its files and print its outcome."""
     from keras_ilsvrc.claims import outcome as outcomes
-    from keras_ilsvrc.claims.study import tested
+    from keras_ilsvrc.claims.study import outcome_of
 
     if study.seeds < 2:
         log_stderr(f"{study.name}: one seed has no spread, so no verdict is possible")
     with pool_in(out, jobs, study.name) as pool:
-        outcome = tested(study, pool)
+        outcome = outcome_of(study, pool)
     folder = out / f"{study.name}{'_quick' * study.quick}"
     outcomes.write(outcome, folder)
     table = outcomes.write_table(out)
