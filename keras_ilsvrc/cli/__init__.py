@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from keras_ilsvrc.cli import (
     accounts,
     bench,
+    challenge,
     claim,
     data,
     doctor,
@@ -67,6 +68,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     "Look": {"report": report.report, "visualize": visualize.app},
     "Measure": {
         "claim": claim.claim,
+        "challenge": challenge.challenge,
         "evaluate": evaluate.evaluate,
         "results": results.results,
         "bench": bench.app,
