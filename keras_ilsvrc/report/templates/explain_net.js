@@ -275,7 +275,9 @@ async function compute(net, image, stopped = () => false) {
 // Return a function from [first, count] to weights, from the base-64 text of their float16 or
 // float32 values.
 function decoded(text, half) {
-  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const characters = atob(text);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
   let values = new Float32Array(half ? 0 : bytes.buffer);
   if (half) {
     const known = Float32Array.from({ length: 1 << 16 }, (_, bits) => {
