@@ -18,7 +18,7 @@ from PIL import Image
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.images import preprocess_images
 from keras_ilsvrc.explain import weights, write_page
-from keras_ilsvrc.explain.images import drawing
+from keras_ilsvrc.explain.images import drawing, samples
 from keras_ilsvrc.layers import CeilAveragePooling2D
 from keras_ilsvrc.runs.inspection import of_run
 from keras_ilsvrc.runs.loaded import load_run
@@ -44,10 +44,15 @@ def opened(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(small_run, tmp_path_factory):
+    """The page of a run, with room for the strongest images of four layers."""
     path = tmp_path_factory.mktemp("explained") / "page.html"
-    printed = said("explain", small_run, "--out", path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "ROOM", weights.SCRIPTS)
+        patch.setattr(weights, "MOST", weights.SCRIPTS + 438_000)
+        printed = said("explain", small_run, "--out", path)
+        assert path.stat().st_size < weights.MOST
     assert printed.startswith(str(path))
-    assert "20 test images, strongest images of 12 of 12 layers" in printed
+    assert "74,826 weights, 20 test images, strongest images of 4 of 12 layers" in printed
     return path
 
 
@@ -287,6 +292,12 @@ def test_a_net_too_large_for_a_page_is_refused_with_its_size(tmp_path, monkeypat
         "expected at most 2 MB: train a narrower net"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_test_images_are_of_all_classes_and_as_many_as_fit(small_run):
+    view = of_run(small_run)
+    assert [one["label"] for one in samples(view, 10_000)] == [*range(10)] * 2
+    assert [one["label"] for one in samples(view, 1000)] == [*range(5)]
 
 
 def test_rounding_that_changes_answers_is_refused(monkeypatch):

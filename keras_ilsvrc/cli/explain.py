@@ -35,7 +35,7 @@ def explain(
     bits = ", stored in 16 bits" if made.half else ""
     print(
         f"{made.size / 1e6:.1f} MB: {counted(made.weights, 'weight')}{bits}, "
-        f"{counted(made.images, 'test image')}, strongest images of {made.pictured} of "
+        f"{counted(made.samples, 'test image')}, strongest images of {made.pictured} of "
         f"{counted(made.layers, 'layer')}"
     )
     if open_ and not webbrowser.open(path.resolve().as_uri()):

@@ -70,8 +70,11 @@ def leading(rows: Rows) -> int:
     return next((n for n, row in enumerate(rows) if row["op"] not in GEOMETRY), len(rows))
 
 
-def samples(view: Inspection) -> list[dict[str, Any]]:
-    """Return test images after the leading ops, with their labels: some of each class."""
+def samples(view: Inspection, room: int) -> list[dict[str, Any]]:
+    """Return test images after the leading ops, with their labels: some of each class.
+
+    There are fewer than `SAMPLES` if more would have over `room` bytes.
+    """
     if view.split is None:
         return []
     indices = np.arange(len(view.split))
@@ -81,15 +84,14 @@ def samples(view: Inspection) -> list[dict[str, Any]]:
         for label in np.unique(labels):
             ranks[labels == label] = np.arange((labels == label).sum())
         indices = np.lexsort((labels, ranks))
-    before = view.rows[: leading(view.rows)]
-    return [
-        {
-            "source": picture_url(np.asarray(apply_ops(view.raw(index), before, NO_SEED, {}))),
-            "label": view.label(index),
-            "index": index,
-        }
-        for index in map(int, indices[:SAMPLES])
-    ]
+    before, made = view.rows[: leading(view.rows)], []
+    for index in map(int, indices[:SAMPLES]):
+        source = picture_url(np.asarray(apply_ops(view.raw(index), before, NO_SEED, {})))
+        room -= len(source)
+        if room < 0:
+            break
+        made.append({"source": source, "label": view.label(index), "index": index})
+    return made
 
 
 def raw_images(view: Inspection) -> list[np.ndarray]:

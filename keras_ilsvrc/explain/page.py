@@ -14,15 +14,13 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.explain.images import drawing, leading, raw_images, rows_for_page, samples
 from keras_ilsvrc.explain.operations import Operation, for_inference, operations
 from keras_ilsvrc.explain.strongest import Strongest
-from keras_ilsvrc.explain.weights import MOST, Pack, check_rounding, check_size
+from keras_ilsvrc.explain.weights import Pack, check_rounding, check_size, room_beside
 from keras_ilsvrc.report.page import render
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.finished import Working, unseen
 from keras_ilsvrc.runs.inspection import Inspection, of_experiment
 from keras_ilsvrc.runs.loaded import trained_model
 from keras_ilsvrc.runs.reading import EXPLAINED, RunFiles
-
-SCRIPTS = 100_000  # room in bytes for the page without its weights and pictures
 
 
 class Explained(NamedTuple):
@@ -32,7 +30,7 @@ class Explained(NamedTuple):
         size: Size of the file in bytes.
         weights: Number of weights and other arrays' values in it.
         half: Whether these have 16 bits instead of 32.
-        images: Number of test images to choose from.
+        samples: Number of test images to choose from.
         layers: Number of layers.
         pictured: Number of layers whose strongest images it shows.
     """
@@ -40,7 +38,7 @@ class Explained(NamedTuple):
     size: int
     weights: int
     half: bool
-    images: int
+    samples: int
     layers: int
     pictured: int
 
@@ -92,11 +90,12 @@ def write_page(
     rows = rows_for_page(view, pack)
     table = [_packed(step, pack) for step in steps]
     check_size(title, pack)
-    chosen, raw = samples(view), raw_images(view)
+    weights = pack.text()
+    room = room_beside(weights)
+    chosen, raw = samples(view, room), raw_images(view)
     if pack.half:
         check_rounding(title, net, [view.image(one["index"]) for one in chosen])
-    weights = pack.text()
-    room = MOST - SCRIPTS - len(weights) - sum(len(one["source"]) for one in chosen)
+    room -= sum(len(one["source"]) for one in chosen)
     pictured = _add_strongest(table, steps, net, view, working, room) if chosen else 0
     shape = net.inputs[0].shape[1:]
     notes = [note, f"{account(net).parameters:,} weights", f"{len(view.classes)} classes"]

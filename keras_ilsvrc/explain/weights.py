@@ -10,7 +10,8 @@ import numpy as np
 from keras_ilsvrc.errors import InputError
 
 MOST = 30_000_000  # size of a page in bytes
-ROOM = 1_500_000  # bytes of a page for all but the weights
+ROOM = 1_500_000  # least number of bytes of a page for all but the weights
+SCRIPTS = 150_000  # bytes of a page for all but its weights and pictures
 EQUAL = 1e-3  # largest difference between a probability of the page and of the model
 NARROWER = (
     "train a narrower net, for example with build.width=0.25, or look into this one with "
@@ -48,6 +49,11 @@ class Pack:
         """Return all values as base-64 text, little-endian."""
         values = np.concatenate(self.arrays).astype("<f2" if self.half else "<f4")
         return base64.b64encode(values.tobytes()).decode()
+
+
+def room_beside(text: str) -> int:
+    """Return the number of bytes that a page has for pictures, beside the text of its weights."""
+    return MOST - SCRIPTS - len(text)
 
 
 def check_size(title: str, pack: Pack) -> None:
