@@ -188,6 +188,11 @@ def test_the_grey_square_covers_as_occlusion_does(shown, small_run):
     assert np.abs(np.array(shown.value(bars)) - expected).max() < EQUAL
     assert shown.value("byId('answer').querySelectorAll('.before').length") == 10
     assert shown.value("slide().then(() => heat.drops.length === heat.count ** 2)")
+    shown.value("byId('samples').children[1].onclick()")  # the marks are of the new image
+    uncovered = view.probabilities(view.image(shown.value("net.samples[1].index")))[0]
+    assert (
+        np.abs(np.array(shown.value("Array.from(shown.results.at(-1))")) - uncovered).max() < EQUAL
+    )
 
 
 @needs_browser

@@ -100,8 +100,8 @@ function prepared(x, rows, weights) {
   return rows.reduce((made, row) => OPS[row.op](made, row, weights), x);
 }
 
-function changed(x, function_) {
-  return image(x.height, x.width, x.channels, x.values.map(function_), false);
+function changed(x, change) {
+  return image(x.height, x.width, x.channels, x.values.map(change), false);
 }
 
 function blank(x, height, width) {

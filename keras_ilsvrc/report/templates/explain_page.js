@@ -9,7 +9,7 @@ const net = JSON.parse(byId("page").textContent);
 net.weights = decoded(byId("weights").textContent, net.half);
 net.colour = scaleOfColours();
 
-// What is shown: the picture, the network's input for it and for grey, the results, the true class.
+// What is shown: the picture, the network's input and results for it, and its true class.
 const shown = { picture: null, input: null, results: null, truth: null };
 let [turn, selected, square, heat] = [0, null, null, null];
 
@@ -62,21 +62,25 @@ async function see(x, list, truth = null) {
   }
   complain(null);
   byId("empty").hidden = true;
-  Object.assign(shown, { picture: prepared(x, shapes(list)), input: input.values, truth });
+  const picture = prepared(x, shapes(list));
+  Object.assign(shown, { picture, input: input.values, results: null, truth });
   [square, heat] = [square && place(square), null];
   net.paint(byId("picture"));
   net.paint(byId("inset"));
   return answer();
 }
 
-// Compute the network for the shown image, under the grey square if there is one.
+// Compute the network for the shown image, and also under the grey square if there is one.
 async function answer() {
   const own = ++turn;
-  const results = await compute(net, square ? covered(square) : shown.input, () => own !== turn);
+  const stopped = () => own !== turn;
+  const whole = shown.results ?? (await compute(net, shown.input, stopped));
+  if (!whole) return null;
+  shown.results = whole;
+  const results = square ? await compute(net, covered(square), stopped) : whole;
   if (!results) return null;
   const probabilities = results.at(-1);
-  if (!square) shown.results = results;
-  showAnswer(probabilities, square ? shown.results?.at(-1) : null);
+  showAnswer(probabilities, square ? whole.at(-1) : null);
   for (const layer of layers) layer.take(results[layer.place], shown.input);
   if (!selected) net.mark(null);
   return Array.from(probabilities);
@@ -111,9 +115,9 @@ function showAnswer(probabilities, before) {
 
 // The layers. A row is drawn when it comes into view.
 const layers = net.operations
-  .map((op, place_) => (op.shown ? place_ : null))
-  .filter((place_) => place_ !== null)
-  .map((place_) => new Layer(net, place_, choose));
+  .map((op, index) => (op.shown ? index : null))
+  .filter((index) => index !== null)
+  .map((index) => new Layer(net, index, choose));
 function choose(layer) {
   if (selected && selected !== layer) {
     const before = selected;

@@ -18,8 +18,8 @@ function drawing(on) {
 async function seeDrawing() {
   const x = await decodedImage(byId("pad"), 1, "the drawing");
   const { size, share, paper, ink } = net.drawn;
-  const made_ = fromDrawing(x, size, share, paper, ink);
-  if (made_) await see(made_, rows.all);
+  const fitted = fromDrawing(x, size, share, paper, ink);
+  if (fitted) await see(fitted, rows.all);
 }
 
 function point({ clientX, clientY }) {
@@ -120,16 +120,16 @@ async function slide() {
   const start = performance.now();
   const own = ++turn;
   await compute(net, shown.input);
-  const count_ = Math.max(5, Math.min(16, Math.floor((PATIENCE / (performance.now() - start)) ** 0.5)));
-  const found = { count: count_, drops: [] };
-  for (let i = 0; i < count_ ** 2; i++) {
-    const [row, column] = [Math.floor(i / count_), i % count_];
-    const centre = { top: ((row + 0.5) * height) / count_, left: ((column + 0.5) * width) / count_ };
+  const across = Math.max(5, Math.min(16, Math.floor((PATIENCE / (performance.now() - start)) ** 0.5)));
+  const found = { count: across, drops: [] };
+  for (let i = 0; i < across ** 2; i++) {
+    const [row, column] = [Math.floor(i / across), i % across];
+    const centre = { top: ((row + 0.5) * height) / across, left: ((column + 0.5) * width) / across };
     const corner = place({ top: centre.top - side() / 2, left: centre.left - side() / 2 });
     const results = await compute(net, covered(corner), () => own !== turn);
     if (!results || own !== turn) return;
     found.drops.push(whole[best] - results.at(-1)[best]);
-    if (column === count_ - 1) {
+    if (column === across - 1) {
       heat = found;
       drawSquare();
       await new Promise((resolve) => setTimeout(resolve));
