@@ -183,9 +183,9 @@ class Layer {
       const [row, column] = [Math.floor(unit / width), unit % width];
       const window_ = this.field(row, column);
       const value = values[unit * channels + selected].toPrecision(3);
-      const at = single ? "" : ` ${which} at row ${row}, column ${column}:`;
+      const at = single ? "" : `, ${which} at row ${row}, column ${column}`;
       const sees = window_ ? ` It sees ${this.seen(window_)}.` : "";
-      text.textContent = `${single ? "Unit" : "Map"} ${selected} of ${op.name},${at} ${value}.${sees}`;
+      text.textContent = `${single ? "Unit" : "Map"} ${selected} of ${op.name}${at}: ${value}.${sees}`;
       frame(cross, single ? null : [row, column, 1, 1], height, width, false);
       frame(marks, window_, ...this.net.shape);
       this.net.mark(window_);
