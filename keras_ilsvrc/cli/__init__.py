@@ -16,6 +16,7 @@ from keras_ilsvrc.cli import (
     data,
     doctor,
     evaluate,
+    explain,
     export,
     nets,
     new,
@@ -65,7 +66,11 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "tune": tune.tune,
     },
     "Use": {"predict": predict.predict, "export": export.export},
-    "Look": {"report": report.report, "visualize": visualize.app},
+    "Look": {
+        "report": report.report,
+        "explain": explain.explain,
+        "visualize": visualize.app,
+    },
     "Measure": {
         "claim": claim.claim,
         "challenge": challenge.challenge,
