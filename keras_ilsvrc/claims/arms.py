@@ -10,6 +10,7 @@ from typing import Any
 from keras_ilsvrc.claims.measures import MEASURES
 from keras_ilsvrc.claims.schema import Changes, Claim, OfArm, Quick, read_claim, valid
 from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.evaluation.protocols import sides_of
 from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.recipe import Recipe, changed, find, load, scaled, value_of
 
@@ -108,6 +109,11 @@ class Study:
             if key and (found is None or (value and value not in found)):
                 expected = f"a list with {value}" if value else "a split"
                 raise InputError(f"{label}: the measure {measure} needs {key}, {expected}")
+        if test := self.tests[arm]:
+            try:
+                sides_of(test["protocol"], 1, 1, test.get("scales"))
+            except InputError as error:
+                raise InputError(f"{label}.test: {error}") from error
         self.recipe(arm, 0, 1.0)  # its rate can be multiplied
         if (start := self.start(arm)) is None:
             return

@@ -81,7 +81,7 @@ def _draw_values(axes: Axes, outcome: Outcome, measure: str) -> None:
     arms = [arm for arm in outcome.arms if arm.values.get(measure)]
     looks = dict(zip((arm.name for arm in outcome.arms), _looks(len(outcome.arms))))
     for place, arm in enumerate(arms):
-        values = [x for x in arm.values[measure] if x is not None]
+        values = [x for x in arm.values[measure] if x is not None and np.isfinite(x)]
         colour = looks[arm.name][0]
         axes.plot(values, [place] * len(values), "o", color=colour, alpha=0.6, markersize=5)
         if values:

@@ -139,7 +139,10 @@ def test_all_goes_on_after_a_claim_that_fails(stand_in, small_package, out):
             ["R18", "--data", "nothing"],
             "no data set is called 'nothing'; known: digits, folder:PATH",
         ),
-        (["R18", "--data", "digits"], "the data set digits "),
+        (
+            ["R18", "--data", "digits"],
+            "data.train_ops make images of 16x16x1, but the net expects ",
+        ),
     ],
 )
 def test_wrong_words_are_refused_before_anything_is_written(words, line, out):
@@ -159,7 +162,11 @@ def photos(folder, classes, number):
     return f"folder:{folder}"
 
 
-def test_images_that_do_not_fit_are_refused(claim, out, tmp_path):
+OPS = [{"op": "centre_crop", "size": 8}, {"op": "standardise"}]
+
+
+def test_images_that_do_not_fit_are_refused(out, tmp_path):
+    claim = write(tmp_path, changes={"data.train_ops": OPS, "data.eval_ops": OPS})
     source = photos(tmp_path / "three", 3, 1)
     assert "3 classes" in refused("claim", claim, "--out", out, "--data", source)
     source = photos(tmp_path / "ten", 10, 1)

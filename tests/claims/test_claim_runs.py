@@ -334,8 +334,10 @@ def test_the_measures_of_a_run(small_run):
     assert 0 <= found["dead_filters"] <= 100
     assert found["images_per_second"] > 0
     assert 0 <= found["input_wait"] <= 100
-    other = Trained(small_run, test={"protocol": "multi_scale", "scales": [8] * 5})
-    assert MEASURES["test_error"].of(other) == pytest.approx(found["test_error"], abs=1e-6)
+    same = Trained(small_run, test={"protocol": "single_view"})
+    assert MEASURES["test_error"].of(same) == pytest.approx(found["test_error"], abs=1e-6)
+    mirrored = Trained(small_run, test={"protocol": "multi_scale", "scales": [8] * 5})
+    assert MEASURES["test_error"].of(mirrored) > found["test_error"]  # digits are no mirror images
 
 
 ERRORS = [(10.0, 80.0), (20.0, 40.0), (30.0, 30.0)]
