@@ -1,0 +1,321 @@
+"""The function `draw_model`: networks drawn as in the papers, as blocks or as volumes."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import keras
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.files import whole
+from keras_ilsvrc.layers.graph import functional
+from keras_ilsvrc.visualize.drawing_blocks import Block, blocks_of, leaves
+from keras_ilsvrc.visualize.drawing_layout import (
+    FONT,
+    GAP,
+    LINE,
+    SMALL,
+    Box,
+    Level,
+    Line,
+    Picture,
+    Point,
+    small_text,
+    width_of,
+)
+
+FORMATS = (".svg", ".png", ".pdf")
+# Colours of GoogLeNet's figure 3: convolutions blue, pools red, softmax yellow, the rest green; in
+# light versions of colours that colour-blind readers can tell apart (Okabe and Ito).
+GREEN = "#b5dfcd"
+FILLS = {"conv": "#a8cdea", "pool": "#f2a98c", "softmax": "#f8ea8c", "image": "#ffffff"}
+FRAME_FILL, INK, FAINT, EDGE = "#f2f2f2", "#111111", "#454545", "#333333"
+MARGIN, TITLE, ASIDE = 14.0, 22.0, 40.0  # around a page, above a network, between networks
+DPI, MOST_PIXELS = 150, 60_000  # Matplotlib draws at most 65,535 pixels along an axis
+SETTINGS = {
+    "svg.fonttype": "none",  # text remains text
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "keras_ilsvrc",  # the same file each time
+    "font.family": "DejaVu Sans",
+}
+
+
+def draw_model(
+    models: keras.Model | Sequence[keras.Model],
+    path: str | Path,
+    opened: bool = False,
+    volumes: bool = False,
+    upward: bool | None = None,
+) -> None:
+    """Draw functional models as blocks, or as stacked volumes to scale, and write a picture.
+
+    Convolutions are blue, pools red, softmax yellow and other layers green, as in figure 3 of
+    Szegedy et al. (arXiv:1409.4842). Each block shows the layer, its name and the shape of its
+    output. Activations, batch normalisation, padding, dropout and flattening are not drawn.
+    Shortcuts are arcs, dashed if they change the shape, as in figure 3 of He et al.
+    (arXiv:1512.03385). Grouped convolutions with two groups are drawn as two towers. Equal units
+    in a row are drawn once, with their number.
+
+    Args:
+        models: Model, or several to draw beside each other; if their maps only become smaller,
+            layers with maps of the same size begin at the same height.
+        path: File to write: .svg, .png or .pdf.
+        opened: Whether to draw the layers inside residual units, modules and nested models. More
+            than eight equal units in a row are drawn once.
+        volumes: Whether to draw the output of each layer on the longest path as a box. Height and
+            depth are to scale; the width grows with the square root of the number of maps. Models
+            are below each other.
+        upward: Whether the input is at the bottom. None means only if branches of all models are
+            concatenated, as in GoogLeNet.
+
+    Raises:
+        InputError: If the format is unknown, a model is not functional, the file cannot be written,
+            or, for volumes, a size is unknown.
+    """
+    path = check_picture("path", path)
+    models = [models] if isinstance(models, keras.Model) or not _is_list(models) else [*models]
+    if not models:
+        raise InputError("models is empty; expected at least one keras.Model")
+    nets = {}
+    for number, model in enumerate(models):
+        if not functional(model):
+            raise InputError(
+                f"{getattr(model, 'name', 'model')} is a {type(model).__name__}; only built "
+                "functional and Sequential models can be drawn: build it from keras.Input"
+            )
+        nets[number, model.name] = blocks_of(model)
+    if volumes:
+        from keras_ilsvrc.visualize.drawing_volumes import volume_figure
+
+        figure = volume_figure({name: blocks for (_, name), blocks in nets.items()})
+    else:
+        figure = block_figure([(name, x) for (_, name), x in nets.items()], opened, upward)
+    save_drawing(figure, path)
+
+
+def check_picture(name: str, path: str | Path) -> Path:
+    """Return the path of a picture; raise an InputError if its format is not known."""
+    path = Path(path)
+    if path.suffix not in FORMATS or not path.stem:
+        raise InputError(f"{name} is {path}; expected a file that ends in {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{name} is {path}; there is no folder {path.parent}")
+    return path
+
+
+def _is_list(models: Any) -> bool:
+    return isinstance(models, Iterable) and not isinstance(models, str)
+
+
+def save_drawing(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the file's suffix; replace the file only when it is whole."""
+    dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
+    stamp = {"CreationDate": None} if path.suffix == ".pdf" else {}
+    stamp |= {"Date": None} if path.suffix == ".svg" else {}
+    try:
+        with matplotlib.rc_context(SETTINGS), warnings.catch_warnings(), whole(path) as part:
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+            figure.savefig(part, format=path.suffix[1:], dpi=dpi, metadata=stamp)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def page(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure and axes that fill it; both sizes and all coordinates are in points."""
+    figure = Figure(figsize=(width / 72, height / 72))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def block_figure(
+    nets: Sequence[tuple[str, list[Block]]], opened: bool, upward: bool | None
+) -> Figure:
+    """Return the figure of networks as blocks, each with its name above it."""
+    if upward is None:
+        upward = all(any(_concatenates(x) for x in blocks) for _, blocks in nets)
+    pictures = [Level(blocks, width_of(blocks, opened), opened).made for _, blocks in nets]
+    stages = _align(pictures) if len(pictures) > 1 else {}
+    height = max(picture.height for picture in pictures) + 2 * MARGIN + TITLE
+    heading = 80.0 if stages else 0.0
+    width = 2 * MARGIN + heading + ASIDE * (len(nets) - 1)
+    figure, axes = page(width + sum(x.left + x.right for x in pictures), height)
+
+    def up(y: float) -> float:
+        return MARGIN + y if upward else height - MARGIN - TITLE - y
+
+    for size, y in stages.items():
+        text = f"output size: {size}" if size else "vectors"
+        write(axes, MARGIN, up(y) - (0 if upward else 10), text, FONT, FAINT, "left")
+    x = MARGIN + heading
+    for (name, _), picture in zip(nets, pictures):
+        x += picture.left
+        top = up(picture.height) if upward else up(0)
+        write(axes, x, top + TITLE - 10, name, 11, INK, weight="bold")
+        _draw(axes, picture.mapped(lambda y: y, x), up)
+        x += picture.right + ASIDE
+    return figure
+
+
+def _concatenates(block: Block) -> bool:
+    return any(leaf.lines == ["concat"] for leaf in leaves(block))
+
+
+def _align(pictures: list[Picture]) -> dict[int, float]:
+    """Move rows so that maps of the same size begin at the same height; return {size: height}.
+
+    Nothing is moved if the maps of a network become larger on the way.
+    """
+    stages = []
+    for picture in pictures:
+        sizes = [(y, _side(block)) for y, block in picture.rows]
+        if any(a < b for (_, a), (_, b) in pairwise(sizes)):
+            return {}
+        stages.append({size: y for y, size in reversed(sizes)})
+    begin: dict[int, float] = {}
+    moves: list[list[tuple[float, float]]] = [[] for _ in pictures]  # (y of a stage, its shift)
+    for size in sorted({size for of_one in stages for size in of_one}, reverse=True):
+        having = [n for n, of_one in enumerate(stages) if size in of_one]
+        shifted = {n: stages[n][size] + (moves[n][-1][1] if moves[n] else 0.0) for n in having}
+        ends = [
+            max(y + _shift(moves[n], y) for y, block in pictures[n].rows if _side(block) > size)
+            for n in range(len(pictures))
+            if any(_side(block) > size for _, block in pictures[n].rows)
+        ]
+        begin[size] = max([*shifted.values(), *(end + 2 * GAP for end in ends)])
+        for n in having:
+            moves[n].append((stages[n][size], begin[size] - stages[n][size]))
+    for n, picture in enumerate(pictures):
+        pictures[n] = picture.mapped(lambda y, own=moves[n]: y + _shift(own, y))  # type: ignore[misc]
+    return begin
+
+
+def _shift(moves: list[tuple[float, float]], y: float) -> float:
+    return next((shift for begin, shift in reversed(moves) if y >= begin - 1e-6), 0.0)
+
+
+def _side(block: Block) -> int:
+    """Return the height of a block's maps, or 0 for vectors and unknown sizes."""
+    return (block.size[0] or 0) if len(block.size) == 3 else 0
+
+
+def write(
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    colour: str = INK,
+    align: str = "center",
+    weight: str = "normal",
+) -> None:
+    """Write a text, which may contain any characters, centred vertically at y."""
+    options = {"ha": align, "va": "center", "size": size, "color": colour, "weight": weight}
+    axes.text(x, y, text, parse_math=False, **options)
+
+
+def _draw(axes: Axes, picture: Picture, up: Any) -> None:
+    """Draw a picture; `up` returns the height on the page of a y of the picture."""
+    boxes = [(box, min(up(box.y), up(box.y + box.height))) for box in picture.boxes]
+    fills: dict[str, list[Outline]] = {}
+    for box, bottom in boxes:
+        fill = FRAME_FILL if box.framed else FILLS.get(box.block.kind, GREEN)
+        corner = (box.x - box.width / 2, bottom)
+        offsets = [3.0 if box.block.times > 1 and not box.framed else 0.0, 0.0]
+        for move in dict.fromkeys(offsets):  # a pile, if the block stands for several
+            at = (corner[0] + move, corner[1] + move)
+            fills.setdefault(fill, []).append(_rounded(*at, box.width, box.height, box.block))
+    if FRAME_FILL in fills:
+        patch(axes, fills.pop(FRAME_FILL), FRAME_FILL, 0.5)
+    for dashed in (False, True):
+        shown = [_outline(line, up) for line in picture.lines if line.dashed == dashed]
+        patch(axes, shown, "none", 0.9, (0, (3, 2)) if dashed else "-")
+    patch(axes, [_head(line, up) for line in picture.lines if line.arrow], EDGE, 0.1)
+    for fill, outlines in fills.items():
+        patch(axes, outlines, fill, 0.7)
+    for box, bottom in boxes:
+        _label(axes, box, bottom, up(1) > up(0))
+    for line in picture.lines:
+        if line.block:
+            y = sum(up(y) for _, y in line.points) / 2
+            write(axes, line.lane + 5, y + 4, line.block.lines[0], FONT, align="left")  # type: ignore[operator]
+            write(axes, line.lane + 5, y - 5, small_text(line.block), SMALL, FAINT, "left")  # type: ignore[operator]
+
+
+def _label(axes: Axes, box: Box, bottom: float, upward: bool) -> None:
+    """Write the texts of a box: what it is, its name and size, and how often it is repeated."""
+    block, top = box.block, bottom + box.height
+    if block.times > 1:
+        x = box.x + box.width / 2 + (17 if block.shortcut and not box.framed else 8)
+        write(axes, x, (top + bottom) / 2, f"× {block.times}", 10, align="left", weight="bold")
+    if block.kind == "add":
+        write(axes, box.x, (top + bottom) / 2, "+", 9)
+    elif box.framed:
+        left = box.x - box.width / 2 + 5
+        write(axes, left, top - 7, block.name, 7, FAINT, "left", "bold")
+        write(axes, left, bottom + 6, block.size_text, SMALL, FAINT, "left")
+    else:
+        lines = block.lines[::-1] if upward else block.lines
+        for number, line in enumerate(lines):
+            write(axes, box.x, top - 8 - LINE * number, line, FONT)
+        write(axes, box.x, bottom + 6.5, small_text(block, box.within), SMALL, FAINT)
+
+
+def patch(
+    axes: Axes, outlines: list[Outline], fill: str, width: float, style: Any = "-", edge: str = EDGE
+) -> None:
+    """Draw many outlines at once, which keeps SVG files small."""
+    if outlines:
+        options = {"facecolor": fill, "edgecolor": edge, "linewidth": width, "linestyle": style}
+        axes.add_patch(PathPatch(Outline.make_compound_path(*outlines), **options))
+
+
+def _rounded(x: float, y: float, width: float, height: float, block: Block) -> Outline:
+    """Return a rectangle with round corners; for an addition, they make it a circle."""
+    r = height / 2 if block.kind == "add" else 3.0
+    right, top = x + width, y + height
+    points = [(x + r, y), (right - r, y), (right, y), (right, y + r), (right, top - r)]
+    points += [(right, top), (right - r, top), (x + r, top), (x, top), (x, top - r)]
+    points += [(x, y + r), (x, y), (x + r, y), (x + r, y)]
+    codes = [1, 2, 3, 3, 2, 3, 3, 2, 3, 3, 2, 3, 3, 79]
+    return Outline(points, codes)
+
+
+def _outline(line: Line, up: Any) -> Outline:
+    """Return the curve of a line: vertical where it leaves and arrives; an arc runs sideways."""
+    at = [(x, up(y)) for x, y in line.points]
+    points, codes = [at[0]], [1]
+    if line.lane is not None:
+        (_, y0), (_, y1) = at
+        r = min(6.0, abs(y1 - y0) / 2) * (1 if y1 > y0 else -1)
+        points += [(line.lane - abs(r), y0), (line.lane, y0), (line.lane, y0 + r)]
+        points += [(line.lane, y1 - r), (line.lane, y1), (line.lane - abs(r), y1), at[1]]
+        return Outline(points, [1, 2, 3, 3, 2, 3, 3, 2])
+    for number, ((x0, y0), (x1, y1)) in enumerate(pairwise(at)):
+        if number % 2 or abs(x0 - x1) < 1e-6:
+            points, codes = [*points, (x1, y1)], [*codes, 2]
+        else:
+            middle = (y0 + y1) / 2
+            points += [(x0, middle), (x1, middle), (x1, y1)]
+            codes += [4, 4, 4]
+    return Outline(points, codes)
+
+
+def _head(line: Line, up: Any) -> Outline:
+    """Return the arrowhead of a line: a triangle."""
+    x, y = line.points[-1]
+    tip: Point = (x, up(y))
+    if line.lane is not None:
+        corners = [(x + 5, tip[1] + 2.2), (x + 5, tip[1] - 2.2)]
+    else:
+        back = -5 if up(1) > up(0) else 5
+        corners = [(x - 2.2, tip[1] + back), (x + 2.2, tip[1] + back)]
+    return Outline([tip, *corners, tip], [1, 2, 2, 79])
