@@ -16,7 +16,7 @@ from matplotlib.path import Path as Outline
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.layers.graph import functional
-from keras_ilsvrc.visualize.drawing_blocks import Block, blocks_of, leaves
+from keras_ilsvrc.visualize.drawing_blocks import Block, blocks_of, fold_runs, leaves
 from keras_ilsvrc.visualize.drawing_layout import (
     FONT,
     GAP,
@@ -83,20 +83,20 @@ def draw_model(
     models = [models] if isinstance(models, keras.Model) or not _is_list(models) else [*models]
     if not models:
         raise InputError("models is empty; expected at least one keras.Model")
-    nets = {}
-    for number, model in enumerate(models):
+    nets = []
+    for model in models:
         if not functional(model):
             raise InputError(
                 f"{getattr(model, 'name', 'model')} is a {type(model).__name__}; only built "
                 "functional and Sequential models can be drawn: build it from keras.Input"
             )
-        nets[number, model.name] = blocks_of(model)
+        nets.append((model.name, blocks_of(model)))
     if volumes:
         from keras_ilsvrc.visualize.drawing_volumes import volume_figure
 
-        figure = volume_figure({name: blocks for (_, name), blocks in nets.items()})
+        figure = volume_figure(nets)
     else:
-        figure = block_figure([(name, x) for (_, name), x in nets.items()], opened, upward)
+        figure = block_figure(nets, opened, upward)
     save_drawing(figure, path)
 
 
@@ -142,6 +142,7 @@ def block_figure(
     """Return the figure of networks as blocks, each with its name above it."""
     if upward is None:
         upward = all(any(_concatenates(x) for x in blocks) for _, blocks in nets)
+    nets = [(name, fold_runs(blocks, opened)) for name, blocks in nets]
     pictures = [Level(blocks, width_of(blocks, opened), opened).made for _, blocks in nets]
     stages = _align(pictures) if len(pictures) > 1 else {}
     height = max(picture.height for picture in pictures) + 2 * MARGIN + TITLE
@@ -153,7 +154,7 @@ def block_figure(
         return MARGIN + y if upward else height - MARGIN - TITLE - y
 
     for size, y in stages.items():
-        text = f"output size: {size}" if size else "vectors"
+        text = f"output size: {max(size, 1)}"
         write(axes, MARGIN, up(y) - (0 if upward else 10), text, FONT, FAINT, "left")
     x = MARGIN + heading
     for (name, _), picture in zip(nets, pictures):
@@ -229,12 +230,13 @@ def _draw(axes: Axes, picture: Picture, up: Any) -> None:
     for box, bottom in boxes:
         fill = FRAME_FILL if box.framed else FILLS.get(box.block.kind, GREEN)
         corner = (box.x - box.width / 2, bottom)
-        offsets = [3.0 if box.block.times > 1 and not box.framed else 0.0, 0.0]
-        for move in dict.fromkeys(offsets):  # a pile, if the block stands for several
-            at = (corner[0] + move, corner[1] + move)
-            fills.setdefault(fill, []).append(_rounded(*at, box.width, box.height, box.block))
-    if FRAME_FILL in fills:
-        patch(axes, fills.pop(FRAME_FILL), FRAME_FILL, 0.5)
+        fills.setdefault(fill, []).append(_rounded(*corner, box.width, box.height, box.block))
+        if box.block.times > 1 and not box.framed:  # a pile
+            back = _rounded(corner[0] + 3, bottom + 3, box.width, box.height, box.block)
+            fills.setdefault(f"{fill} ", []).append(back)
+    patch(axes, fills.pop(FRAME_FILL, []), FRAME_FILL, 0.5)
+    for fill in [fill for fill in fills if fill.endswith(" ")]:
+        patch(axes, fills.pop(fill), fill.strip(), 0.7)
     for dashed in (False, True):
         shown = [_outline(line, up) for line in picture.lines if line.dashed == dashed]
         patch(axes, shown, "none", 0.9, (0, (3, 2)) if dashed else "-")

@@ -35,6 +35,7 @@ class Block:
         inside: Blocks of a group, in topological order; empty for layers.
         times: Number of equal units or modules, one after another, that the block stands for.
         kernel: Height and width of the window of a convolution or pool.
+        groups: Number of groups of a convolution.
         shortcut: For a residual unit: `solid` if its shortcut is the identity, else `dashed`.
     """
 
@@ -46,6 +47,7 @@ class Block:
     inside: list["Block"] = field(default_factory=list)
     times: int = 1
     kernel: tuple[int, ...] = ()
+    groups: int = 1
     shortcut: str = ""
 
     @property
@@ -62,12 +64,12 @@ def blocks_of(model: keras.Model) -> list[Block]:
     Nested models and residual units are groups. So are modules: layers with a common prefix in
     their names that branch off from one layer and end in a merge or in an auxiliary output.
     """
+    from keras_ilsvrc.visualize.drawing_towers import split_towers
+
     root = walk(model)
-    images = [Block(x.name, "image", ["image"], tuple(x.shape[1:])) for x in root.inputs]
-    for image in images:
-        image.lines = [image.name.removesuffix("_input")] if len(images) > 1 else ["input"]
+    images = [Block(x.name, "image", ["input"], tuple(x.shape[1:])) for x in root.inputs]
     sources = dict(zip(map(id, root.inputs), images))
-    return modules([*images, *_read(root, sources)])
+    return modules(split_towers([*images, *_read(root, sources)]))
 
 
 def _read(call: Call, sources: dict[int, Block]) -> list[Block]:
@@ -85,6 +87,7 @@ def _read(call: Call, sources: dict[int, Block]) -> list[Block]:
         else:
             size, kernel = tuple(inner.outputs[0].shape[1:]), kernel_of(inner.operation)
             block = Block(inner.name, kind or "other", [text], size, inputs, kernel=kernel)
+            block.groups = getattr(inner.operation, "groups", 1) if kind == "conv" else 1
             blocks.append(block)
         sources.update((id(x), block) for x in inner.outputs)
     return blocks
@@ -243,38 +246,33 @@ def group(name: str, parts: list[Block]) -> Block:
 def fold_runs(blocks: list[Block], opened: bool) -> list[Block]:
     """Replace each run of equal groups, one after another, by its first one with `times` set.
 
-    If groups are drawn open, only runs of more than `LONG_RUN` are replaced.
+    If groups are drawn open, only runs of more than `LONG_RUN` are replaced, also inside groups.
     """
     given = links(blocks)
     users = users_of(given)
     runs: list[list[Block]] = []
     for block in blocks:
         last = runs[-1][-1] if runs else None
-        alone = last is not None and given[block] == [last] and users[last] == [block]
-        if last is not None and alone and block.inside and _signature(block) == _signature(last):
+        follows = last is not None and given[block] == [last] and users[last] == [block]
+        if follows and block.inside and _signature(block) == _signature(runs[-1][0]):
             runs[-1].append(block)
         else:
             runs.append([block])
     folded, moved = [], {}
     for run in runs:
-        if len(run) < 2 or (opened and len(run) <= LONG_RUN):
+        if opened and run[0].inside:
+            run[0].inside = fold_runs(run[0].inside, opened)
+        if len(run) > (LONG_RUN if opened else 1):
+            names = f"{run[0].name} … {run[-1].name}"
+            folded.append(replace(run[0], name=names, times=len(run)))
+            moved.update(zip(leaves(run[-1]), leaves(run[0])))
+        else:
             folded += run
-            continue
-        first = run[0]
-        folded.append(replace(first, name=_span(first.name, run[-1].name), times=len(run)))
-        moved.update(zip(leaves(run[-1]), leaves(first)))
-    for block in blocks:
-        for leaf in leaves(block):
-            if not (moved and leaf in moved):
-                leaf.inputs = distinct(moved.get(x, x) for x in leaf.inputs)
+    for leaf in [leaf for block in folded for leaf in leaves(block)] if moved else []:
+        leaf.inputs = distinct(moved.get(x, x) for x in leaf.inputs)
     return folded
 
 
 def _signature(block: Block) -> tuple[Any, ...]:
     inner = tuple(map(_signature, block.inside))
     return (block.kind, tuple(block.lines), block.size, block.shortcut, inner)
-
-
-def _span(first: str, last: str) -> str:
-    """Return the names of the first and the last of a run, for example `conv2_1 … conv2_3`."""
-    return f"{first} … {last}"

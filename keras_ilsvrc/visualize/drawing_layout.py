@@ -13,7 +13,6 @@ from keras_ilsvrc.visualize.drawing_blocks import (
     Block,
     Links,
     depths,
-    fold_runs,
     links,
     longest_path,
     main_end,
@@ -27,7 +26,6 @@ ASIDE = 14.0  # distance between blocks beside each other
 FRAME = 15.0  # space between the border of an open module and its blocks
 LANE = 11.0  # distance between an arc and the blocks that it passes
 PLUS = 10.0  # diameter of an addition
-TIMES = 24.0  # width of the text that tells how often a unit is repeated
 EXTRA = "in a checkout of keras_ilsvrc, run python -m pip install '.[draw]'"
 
 Point = tuple[float, float]
@@ -78,7 +76,7 @@ class Picture:
     def mapped(self, move: Callable[[float], float], x: float = 0.0) -> "Picture":
         """Return a copy with `move` applied to every y, and moved by `x`."""
         boxes = [
-            replace(b, x=b.x + x, y=move(b.y), height=move(b.y + b.height) - move(b.y))
+            replace(b, x=b.x + x, y=move(b.y))
             for b in self.boxes
         ]
         lines = [
@@ -120,9 +118,14 @@ def width_of(blocks: list[Block], opened: bool, within: str = "") -> float:
     return max(widths)
 
 
+def _times_width(block: Block) -> float:
+    """Return the width of the text that tells how often a unit is repeated."""
+    return text_width(f"× {block.times}", 10) * 1.15 + 10 if block.times > 1 else 0.0
+
+
 def is_framed(block: Block) -> bool:
-    """Return whether an open group has a frame: all but single residual units do."""
-    return not block.shortcut or block.times > 1
+    """Return whether an open group has a frame: all but single units of convolutions do."""
+    return block.kind != "conv" or block.times > 1
 
 
 Vertex = Block | tuple[Block | None, Block, int] | None
@@ -153,18 +156,18 @@ class Level:
         self, blocks: list[Block], width: float, opened: bool, entry: bool = False, within: str = ""
     ):
         self.width, self.opened = width, opened
-        given = links(fold_runs(blocks, opened))
+        given = links(blocks)
         self.arcs = _take_arcs(given)
         rows = _rows(given)
         self.parts = {block: self._part(block, within) for block in given}
         row_of: dict[Vertex, int] = {None: 0} if entry else {}
-        row_of |= {block: rows[block] for block in given}
         self.chains: list[list[Vertex]] = []  # for each link, the vertices on its way
         for block, sources in given.items():
             for source in sources if entry else [x for x in sources if x is not None]:
                 bends = [(source, block, row) for row in range(rows[source] + 1, rows[block])]
                 row_of |= {bend: bend[-1] for bend in bends}
                 self.chains.append([source, *bends, block])
+            row_of[block] = rows[block]
         numbers = {vertex: number for number, vertex in enumerate(row_of)}
         pairs = [pair for chain in self.chains for pair in pairwise(chain)]
         none = Picture(left=LANE, right=LANE)
@@ -180,7 +183,10 @@ class Level:
             self.made.lines.append(self._arc(arc))
         self.made.leave = self.x[longest_path(given, main_end(given))[-1]]
         self.made.left = max(box.width / 2 - box.x for box in self.made.boxes)
-        self.made.right = max(map(_right, [*self.made.boxes, *self.made.lines]))
+        self.made.right = max(
+            *(self.x[block] + part.right for block, part in self.parts.items()),
+            *(_right(line) for line in self.made.lines),
+        )
 
     def _part(self, block: Block, within: str) -> Picture:
         """Return the picture of one block, with the link from its input at (0, 0)."""
@@ -194,7 +200,7 @@ class Level:
                 line = Line([(0, ends[0]), (0, ends[1])], True, block.shortcut == "dashed", x)
                 made.lines = [line]
             made.left = made.right = half
-            made.right = half + (LANE + 2 if block.shortcut else 0) + (TIMES if block.times > 1 else 0)
+            made.right = half + (LANE + 2 if block.shortcut else 0) + _times_width(block)
             return made
         if not is_framed(block):
             return Level(block.inside, self.width, True, True).made
@@ -206,7 +212,7 @@ class Level:
         made.boxes.insert(0, Box(block, 0, 0, 2 * half, height, framed=True))
         made.lines.append(Line([(inner.leave, height - FRAME), (inner.leave, height)], arrow=False))
         made.left, made.right, made.height, made.leave = half, half, height, inner.leave
-        made.right += TIMES if block.times > 1 else 0
+        made.right += _times_width(block)
         return made
 
     def _add_rows(self, pairs: list[tuple[Vertex, Vertex]]) -> None:
