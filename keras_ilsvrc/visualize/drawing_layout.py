@@ -61,7 +61,7 @@ class Picture:
 
     boxes: list[Box] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    rows: list[tuple[float, Block]] = field(default_factory=list)  # (y of a row, a block in it)
+    rows: list[tuple[float, Block]] = field(default_factory=list)  # (where a row begins, a block in it)
     left: float = 0.0
     right: float = 0.0
     height: float = 0.0
@@ -221,17 +221,18 @@ class Level:
         for row in range(max(self.row_of.values()) + 1):
             here = [x for x, at in self.row_of.items() if at == row and isinstance(x, Block)]
             arriving = [pair for pair in pairs if self.row_of[pair[1]] == row]
+            through = here and all(self._through(block) for block in here)
             if any(abs(self.x[a] + self._leave(a) - self.x[b]) > 1 for a, b in arriving):
                 y += FORK
-            elif row and not (here and all(self._through(block) for block in here)):
+            elif row and not through:
                 y += GAP
             height = max((self.parts[block].height for block in here), default=0.0)
             self.tops.append(y)
             for block in here:
                 at = y + (height - self.parts[block].height) / 2
                 self.made.add(self.parts[block], self.x[block], at)
-            if here:
-                self.made.rows.append((y, here[0]))
+            if here:  # a unit without frame begins with a link; others are entered by an arc above
+                self.made.rows.append((y + 1 if through else y - GAP / 2, here[0]))
             y += height
             self.bottoms.append(y)
         self.made.height = y

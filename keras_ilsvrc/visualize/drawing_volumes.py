@@ -28,6 +28,7 @@ TALLEST = 150.0  # height of the largest maps
 SLANT = 0.35  # depth on the page: share of the width of the maps, both to the right and upward
 THINNEST, BAR = 5.0, 9.0  # smallest side of a box; width of a vector
 SPACE = 30.0  # between volumes
+SMALL = 45.0  # height below which a volume has both its sizes above it
 TEXT, NUMBER, LINE = 7.0, 6.5, 9.0
 
 
@@ -51,7 +52,7 @@ class Volume:
 def volume_figure(nets: Sequence[tuple[str, list[Block]]]) -> Figure:
     """Return the figure of networks, given as (name, blocks): rows of volumes below each other."""
     rows = [(name, *_volumes(name, fold_runs(blocks, False))) for name, blocks in nets]
-    width = max(row[2] for row in rows) + 2 * drawing.MARGIN
+    width = max(row[2] for row in rows) + 2 * SPACE
     heights = [above + below + drawing.TITLE for *_, above, below in rows]
     figure, axes = drawing.page(width, sum(heights) + 2 * drawing.MARGIN)
     y = sum(heights) + drawing.MARGIN
@@ -60,7 +61,7 @@ def volume_figure(nets: Sequence[tuple[str, list[Block]]]) -> Figure:
         drawing.write(axes, width / 2, y - 6, name, 11, weight="bold")
         for column in columns:
             for volume in column:
-                volume.x += drawing.MARGIN + (width - 2 * drawing.MARGIN - wide) / 2
+                volume.x += (width - wide) / 2
                 volume.y += middle
         _draw(axes, columns, given, middle - below)
         y -= height
@@ -85,7 +86,8 @@ def _volumes(name: str, blocks: list[Block]) -> tuple[Any, float, float, float]:
     apart = max(towers, default=0.0) / 2 + 12
     x = 0.0
     for number, column in enumerate(made):
-        texts = max(text_width(text, TEXT) for text in _texts(column[0].block)) + 8
+        # bold text is wider
+        texts = max(text_width(text, TEXT) for text in _texts(column[0].block)) * 1.15 + 8
         body = column[0].width + column[0].depth
         x += max(0.0, texts - body - SPACE) / 2
         for place, volume in enumerate(column):
@@ -208,8 +210,11 @@ def _draw_numbers(axes: Axes, v: Volume, sides: tuple[int, ...], new: bool) -> N
     """Write the number of maps below a box, and the sizes of the maps at its edges if new."""
     height, width, maps = sides
     drawing.write(axes, v.x + v.width / 2, v.y - 6, str(maps), NUMBER)
-    if new and height * width > 1:
-        low = v.y + 0.12 * v.height if v.height > 25 else v.y + v.height / 2
+    if new and height * width > 1 and v.height < SMALL:
+        middle, top = v.x + (v.width + v.depth) / 2, v.y + v.height + v.depth
+        drawing.write(axes, middle, top + 6, f"{height}x{width}", NUMBER)
+    elif new and height * width > 1:
+        low = v.y + 0.12 * v.height
         drawing.write(axes, v.x - 2, low, str(height), NUMBER, align="right")
         top = v.y + v.height + v.depth / 2
         drawing.write(axes, v.x + v.depth / 2 - 3, top + 2, str(width), NUMBER, align="right")
