@@ -14,6 +14,7 @@ from keras_ilsvrc.cli import (
     claim,
     data,
     doctor,
+    draw,
     evaluate,
     export,
     nets,
@@ -62,7 +63,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "tune": tune.tune,
     },
     "Use": {"predict": predict.predict, "export": export.export},
-    "Look": {"report": report.report, "visualize": visualize.app},
+    "Look": {"draw": draw.draw, "report": report.report, "visualize": visualize.app},
     "Measure": {
         "claim": claim.claim,
         "evaluate": evaluate.evaluate,

@@ -281,8 +281,10 @@ def patch(
 
 
 def _rounded(x: float, y: float, width: float, height: float, block: Block) -> Outline:
-    """Return a rectangle with round corners; for an addition, they make it a circle."""
-    r = height / 2 if block.kind == "add" else 3.0
+    """Return a rectangle with round corners, or a circle for an addition."""
+    if block.kind == "add":
+        return Outline.circle((x + height / 2, y + height / 2), height / 2)
+    r = 3.0
     right, top = x + width, y + height
     points = [(x + r, y), (right - r, y), (right, y), (right, y + r), (right, top - r)]
     points += [(right, top), (right - r, top), (x + r, top), (x, top), (x, top - r)]

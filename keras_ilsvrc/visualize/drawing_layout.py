@@ -61,7 +61,9 @@ class Picture:
 
     boxes: list[Box] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    rows: list[tuple[float, Block]] = field(default_factory=list)  # (where a row begins, a block in it)
+    rows: list[tuple[float, Block]] = field(
+        default_factory=list
+    )  # (where a row begins, a block in it)
     left: float = 0.0
     right: float = 0.0
     height: float = 0.0
@@ -75,10 +77,7 @@ class Picture:
 
     def mapped(self, move: Callable[[float], float], x: float = 0.0) -> "Picture":
         """Return a copy with `move` applied to every y, and moved by `x`."""
-        boxes = [
-            replace(b, x=b.x + x, y=move(b.y))
-            for b in self.boxes
-        ]
+        boxes = [replace(b, x=b.x + x, y=move(b.y)) for b in self.boxes]
         lines = [
             replace(
                 line,
@@ -158,8 +157,9 @@ class Level:
         self.width, self.opened = width, opened
         given = links(blocks)
         self.arcs = _take_arcs(given)
-        rows = _rows(given)
-        self.parts = {block: self._part(block, within) for block in given}
+        self.leave = longest_path(given, main_end(given))[-1]
+        rows, self.aside = _rows(given), _take_aside(given, self.leave)
+        self.parts = {block: self._part(block, within) for block in [*given, *self.aside]}
         row_of: dict[Vertex, int] = {None: 0} if entry else {}
         self.chains: list[list[Vertex]] = []  # for each link, the vertices on its way
         for block, sources in given.items():
@@ -181,17 +181,21 @@ class Level:
         self.made.lines += [self._line(chain) for chain in self.chains]
         for arc in sorted(self.arcs, key=lambda arc: rows[arc.end] - rows[arc.start]):
             self.made.lines.append(self._arc(arc))
-        self.made.leave = self.x[longest_path(given, main_end(given))[-1]]
-        self.made.left = max(box.width / 2 - box.x for box in self.made.boxes)
+        self.made.leave = self.x[self.leave]
         self.made.right = max(
-            *(self.x[block] + part.right for block, part in self.parts.items()),
+            *(self.x[block] + self.parts[block].right for block in given),
             *(_right(line) for line in self.made.lines),
         )
+        self.made.left = max(box.width / 2 - box.x for box in self.made.boxes)
+        self._add_aside()
+        self.made.left = max(box.width / 2 - box.x for box in self.made.boxes)
 
     def _part(self, block: Block, within: str) -> Picture:
         """Return the picture of one block, with the link from its input at (0, 0)."""
         if block.kind == "add":
-            return Picture([Box(block, 0, 0, PLUS, PLUS)], left=PLUS / 2, right=PLUS / 2, height=PLUS)
+            return Picture(
+                [Box(block, 0, 0, PLUS, PLUS)], left=PLUS / 2, right=PLUS / 2, height=PLUS
+            )
         if not (block.inside and self.opened):
             height, half = LINE * len(block.lines) + 12, self.width / 2
             made = Picture([Box(block, 0, 0, self.width, height, within)], height=height)
@@ -207,10 +211,13 @@ class Level:
         inner = Level(block.inside, self.width, True, True, block.name.partition(" …")[0]).made
         made = Picture()
         made.add(inner, 0, FRAME - GAP)
-        half = max(inner.left, inner.right) + FRAME / 2
+        title = text_width(block.name, 7) * 1.15 + 8  # to the left of the link in the middle
+        half = max(max(inner.left, inner.right) + FRAME / 2, title)
         height = inner.height + 2 * FRAME - GAP
         made.boxes.insert(0, Box(block, 0, 0, 2 * half, height, framed=True))
-        made.lines.append(Line([(inner.leave, height - FRAME), (inner.leave, height)], arrow=False))
+        if block not in self.aside:
+            points = [(inner.leave, height - FRAME), (inner.leave, height)]
+            made.lines.append(Line(points, arrow=False))
         made.left, made.right, made.height, made.leave = half, half, height, inner.leave
         made.right += _times_width(block)
         return made
@@ -222,7 +229,8 @@ class Level:
             here = [x for x, at in self.row_of.items() if at == row and isinstance(x, Block)]
             arriving = [pair for pair in pairs if self.row_of[pair[1]] == row]
             through = here and all(self._through(block) for block in here)
-            if any(abs(self.x[a] + self._leave(a) - self.x[b]) > 1 for a, b in arriving):
+            branch = any(self.row_of[source] == row - 1 for source in self.aside.values())
+            if branch or any(abs(self.x[a] + self._leave(a) - self.x[b]) > 1 for a, b in arriving):
                 y += FORK
             elif row and not through:
                 y += GAP
@@ -236,6 +244,19 @@ class Level:
             y += height
             self.bottoms.append(y)
         self.made.height = y
+
+    def _add_aside(self) -> None:
+        """Add the auxiliary outputs to the left of all other blocks, below each other."""
+        free = 0.0
+        for block, source in self.aside.items():
+            part, row = self.parts[block], self.row_of[source] + 1
+            x, y = -self.made.left - ASIDE - part.right, max(free, self.tops[row])
+            self.made.add(part, x, y)
+            start = (self.x[source] + self._leave(source), self._ends(source)[1])
+            bend = [(x, self.tops[row]), (x, self.tops[row])] if y > self.tops[row] else []
+            self.made.lines.append(Line([start, *bend, (x, y)], not (self.opened and block.inside)))
+            free = y + part.height + GAP
+            self.made.height = max(self.made.height, y + part.height)
 
     def _through(self, block: Block) -> bool:
         """Return whether a block is an open unit without frame, which begins with its own gap."""
@@ -317,6 +338,17 @@ def _take_arcs(given: Links) -> list[Arc]:
                     del given[source]
                     arcs.append(Arc(before, end, source, True))
     return arcs
+
+
+def _take_aside(given: Links, main: Block) -> dict[Block, Block]:
+    """Remove other outputs than the main one from the links; return {output: its input}."""
+    users, aside = users_of(given), {}
+    for block in [block for block in given if not users[block] and block is not main]:
+        source = given[block][0] if len(given[block]) == 1 else None
+        if source and len(users[source]) > 1:
+            del given[block]
+            aside[block] = source
+    return aside
 
 
 def _rows(given: Links) -> dict[Block | None, int]:

@@ -192,7 +192,8 @@ def _draw_link(axes: Axes, source: Volume, target: Volume) -> None:
         deep = min(1.0, max(target.block.kernel[-1] / columns, 4 / source.depth))
         low, near = min(1 - tall, max(0.0, up - tall / 2)), (1 - deep) / 2
         corners = [
-            source.side(low + a * tall, near + b * deep) for a, b in ((0, 0), (0, 1), (1, 1), (1, 0))
+            source.side(low + a * tall, near + b * deep)
+            for a, b in ((0, 0), (0, 1), (1, 1), (1, 0))
         ]
         fill = drawing.FILLS.get(target.block.kind, drawing.GREEN)
         drawing.patch(axes, [_polygon(corners)], _mixed(fill, "#000000", 0.3), 0.6)
