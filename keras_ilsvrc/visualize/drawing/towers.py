@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from keras_ilsvrc.visualize.drawing_blocks import Block, links
+from keras_ilsvrc.visualize.drawing.blocks import Block
+from keras_ilsvrc.visualize.drawing.groups import links
 
 APART = ("pool", "norm")  # kinds of layers that work on each map, or on maps of the same tower
 

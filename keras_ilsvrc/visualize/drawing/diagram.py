@@ -1,29 +1,35 @@
-"""The function `draw_model`: networks drawn as in the papers, as blocks or as volumes."""
+"""Figures of networks as blocks, beside each other."""
 
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
-import keras
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.files import whole
-from keras_ilsvrc.layers.graph import functional
-from keras_ilsvrc.visualize.drawing_blocks import Block, blocks_of, fold_runs, leaves
-from keras_ilsvrc.visualize.drawing_layout import (
+from keras_ilsvrc.visualize.drawing.blocks import Block
+from keras_ilsvrc.visualize.drawing.groups import fold_runs, leaves
+from keras_ilsvrc.visualize.drawing.level import Level
+from keras_ilsvrc.visualize.drawing.page import (
+    ASIDE,
+    EDGE,
+    FAINT,
+    FILLS,
+    FRAME_FILL,
+    GREEN,
+    INK,
+    MARGIN,
+    TITLE,
+    page,
+    patch,
+    write,
+)
+from keras_ilsvrc.visualize.drawing.picture import (
     FONT,
     GAP,
     LINE,
     SMALL,
     Box,
-    Level,
     Line,
     Picture,
     Point,
@@ -31,109 +37,7 @@ from keras_ilsvrc.visualize.drawing_layout import (
     width_of,
 )
 
-FORMATS = (".svg", ".png", ".pdf")
-# Colours of GoogLeNet's figure 3: convolutions blue, pools red, softmax yellow, the rest green; in
-# light versions of colours that colour-blind readers can tell apart (Okabe and Ito).
-GREEN = "#b5dfcd"
-FILLS = {"conv": "#a8cdea", "pool": "#f2a98c", "softmax": "#f8ea8c", "image": "#ffffff"}
-FRAME_FILL, INK, FAINT, EDGE = "#f2f2f2", "#111111", "#454545", "#333333"
-MARGIN, TITLE, ASIDE = 14.0, 22.0, 40.0  # around a page, above a network, between networks
-DPI, MOST_PIXELS = 150, 60_000  # Matplotlib draws at most 65,535 pixels along an axis
-SETTINGS = {
-    "svg.fonttype": "none",  # text remains text
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "keras_ilsvrc",  # the same file each time
-    "font.family": "DejaVu Sans",
-}
-
-
-def draw_model(
-    models: keras.Model | Sequence[keras.Model],
-    path: str | Path,
-    opened: bool = False,
-    volumes: bool = False,
-    upward: bool | None = None,
-) -> None:
-    """Draw functional models as blocks, or as stacked volumes to scale, and write a picture.
-
-    Convolutions are blue, pools red, softmax yellow and other layers green, as in figure 3 of
-    Szegedy et al. (arXiv:1409.4842). Each block shows the layer, its name and the shape of its
-    output. Activations, batch normalisation, padding, dropout and flattening are not drawn.
-    Shortcuts are arcs, dashed if they change the shape, as in figure 3 of He et al.
-    (arXiv:1512.03385). Grouped convolutions with two groups are drawn as two towers. Equal units
-    in a row are drawn once, with their number.
-
-    Args:
-        models: Model, or several to draw beside each other; if their maps only become smaller,
-            layers with maps of the same size begin at the same height.
-        path: File to write: .svg, .png or .pdf.
-        opened: Whether to draw the layers inside residual units, modules and nested models. More
-            than eight equal units in a row are drawn once.
-        volumes: Whether to draw the output of each layer on the longest path as a box. Height and
-            depth are to scale; the width grows with the square root of the number of maps. Models
-            are below each other.
-        upward: Whether the input is at the bottom. None means only if branches of all models are
-            concatenated, as in GoogLeNet.
-
-    Raises:
-        InputError: If the format is unknown, a model is not functional, the file cannot be written,
-            or, for volumes, a size is unknown.
-    """
-    path = check_picture("path", path)
-    models = [models] if isinstance(models, keras.Model) or not _is_list(models) else [*models]
-    if not models:
-        raise InputError("models is empty; expected at least one keras.Model")
-    nets = []
-    for model in models:
-        if not functional(model):
-            raise InputError(
-                f"{getattr(model, 'name', 'model')} is a {type(model).__name__}; only built "
-                "functional and Sequential models can be drawn: build it from keras.Input"
-            )
-        nets.append((model.name, blocks_of(model)))
-    if volumes:
-        from keras_ilsvrc.visualize.drawing_volumes import volume_figure
-
-        figure = volume_figure(nets)
-    else:
-        figure = block_figure(nets, opened, upward)
-    save_drawing(figure, path)
-
-
-def check_picture(name: str, path: str | Path) -> Path:
-    """Return the path of a picture; raise an InputError if its format is not known."""
-    path = Path(path)
-    if path.suffix not in FORMATS or not path.stem:
-        raise InputError(f"{name} is {path}; expected a file that ends in {', '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise InputError(f"{name} is {path}; there is no folder {path.parent}")
-    return path
-
-
-def _is_list(models: Any) -> bool:
-    return isinstance(models, Iterable) and not isinstance(models, str)
-
-
-def save_drawing(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the file's suffix; replace the file only when it is whole."""
-    dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
-    stamp = {"CreationDate": None} if path.suffix == ".pdf" else {}
-    stamp |= {"Date": None} if path.suffix == ".svg" else {}
-    try:
-        with matplotlib.rc_context(SETTINGS), warnings.catch_warnings(), whole(path) as part:
-            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-            figure.savefig(part, format=path.suffix[1:], dpi=dpi, metadata=stamp)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def page(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return a figure and axes that fill it; both sizes and all coordinates are in points."""
-    figure = Figure(figsize=(width / 72, height / 72))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(0, height))
-    axes.set_axis_off()
-    return figure, axes
+Up = Callable[[float], float]  # from a y of a picture to a height on the page
 
 
 def block_figure(
@@ -208,22 +112,7 @@ def _side(block: Block) -> int:
     return (block.size[0] or 0) if len(block.size) == 3 else 0
 
 
-def write(
-    axes: Axes,
-    x: float,
-    y: float,
-    text: str,
-    size: float,
-    colour: str = INK,
-    align: str = "center",
-    weight: str = "normal",
-) -> None:
-    """Write a text, which may contain any characters, centred vertically at y."""
-    options = {"ha": align, "va": "center", "size": size, "color": colour, "weight": weight}
-    axes.text(x, y, text, parse_math=False, **options)
-
-
-def _draw(axes: Axes, picture: Picture, up: Any) -> None:
+def _draw(axes: Axes, picture: Picture, up: Up) -> None:
     """Draw a picture; `up` returns the height on the page of a y of the picture."""
     boxes = [(box, min(up(box.y), up(box.y + box.height))) for box in picture.boxes]
     fills: dict[str, list[Outline]] = {}
@@ -271,15 +160,6 @@ def _label(axes: Axes, box: Box, bottom: float, upward: bool) -> None:
         write(axes, box.x, bottom + 6.5, small_text(block, box.within), SMALL, FAINT)
 
 
-def patch(
-    axes: Axes, outlines: list[Outline], fill: str, width: float, style: Any = "-", edge: str = EDGE
-) -> None:
-    """Draw many outlines at once, which keeps SVG files small."""
-    if outlines:
-        options = {"facecolor": fill, "edgecolor": edge, "linewidth": width, "linestyle": style}
-        axes.add_patch(PathPatch(Outline.make_compound_path(*outlines), **options))
-
-
 def _rounded(x: float, y: float, width: float, height: float, block: Block) -> Outline:
     """Return a rectangle with round corners, or a circle for an addition."""
     if block.kind == "add":
@@ -293,7 +173,7 @@ def _rounded(x: float, y: float, width: float, height: float, block: Block) -> O
     return Outline(points, codes)
 
 
-def _outline(line: Line, up: Any) -> Outline:
+def _outline(line: Line, up: Up) -> Outline:
     """Return the curve of a line: vertical where it leaves and arrives; an arc runs sideways."""
     at = [(x, up(y)) for x, y in line.points]
     points, codes = [at[0]], [1]
@@ -313,7 +193,7 @@ def _outline(line: Line, up: Any) -> Outline:
     return Outline(points, codes)
 
 
-def _head(line: Line, up: Any) -> Outline:
+def _head(line: Line, up: Up) -> Outline:
     """Return the arrowhead of a line: a triangle."""
     x, y = line.points[-1]
     tip: Point = (x, up(y))

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path as Outline
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.visualize import drawing
-from keras_ilsvrc.visualize.drawing_blocks import (
-    Block,
+from keras_ilsvrc.visualize.drawing import page
+from keras_ilsvrc.visualize.drawing.blocks import Block
+from keras_ilsvrc.visualize.drawing.groups import (
     Links,
     depths,
     fold_runs,
@@ -22,7 +22,7 @@ from keras_ilsvrc.visualize.drawing_blocks import (
     longest_path,
     main_end,
 )
-from keras_ilsvrc.visualize.drawing_layout import Point, text_width
+from keras_ilsvrc.visualize.drawing.picture import Point, text_width
 
 TALLEST = 150.0  # height of the largest maps
 SLANT = 0.35  # depth on the page: share of the width of the maps, both to the right and upward
@@ -53,12 +53,12 @@ def volume_figure(nets: Sequence[tuple[str, list[Block]]]) -> Figure:
     """Return the figure of networks, given as (name, blocks): rows of volumes below each other."""
     rows = [(name, *_volumes(name, fold_runs(blocks, False))) for name, blocks in nets]
     width = max(row[2] for row in rows) + 2 * SPACE
-    heights = [above + below + drawing.TITLE for *_, above, below in rows]
-    figure, axes = drawing.page(width, sum(heights) + 2 * drawing.MARGIN)
-    y = sum(heights) + drawing.MARGIN
+    heights = [above + below + page.TITLE for *_, above, below in rows]
+    figure, axes = page.page(width, sum(heights) + 2 * page.MARGIN)
+    y = sum(heights) + page.MARGIN
     for (name, (columns, given), wide, above, below), height in zip(rows, heights):
-        middle = y - drawing.TITLE - above
-        drawing.write(axes, width / 2, y - 6, name, 11, weight="bold")
+        middle = y - page.TITLE - above
+        page.write(axes, width / 2, y - 6, name, 11, weight="bold")
         for column in columns:
             for volume in column:
                 volume.x += (width - wide) / 2
@@ -150,7 +150,7 @@ def _draw(axes: Axes, columns: list[list[Volume]], given: Links, bottom: float) 
         middle = column[0].x + (column[0].width + column[0].depth) / 2
         for number, text in enumerate(texts):
             weight = "bold" if text == column[0].block.name else "normal"
-            drawing.write(axes, middle, lowest - LINE * number, text, TEXT, weight=weight)
+            page.write(axes, middle, lowest - LINE * number, text, TEXT, weight=weight)
 
 
 def _linked(volume: Volume, source: Volume, given: Links) -> bool:
@@ -167,7 +167,7 @@ def _linked(volume: Volume, source: Volume, given: Links) -> bool:
 
 def _draw_box(axes: Axes, v: Volume) -> None:
     """Draw the three faces of a box that are seen: front, top and right side."""
-    fill = drawing.FILLS.get(v.block.kind, drawing.GREEN)
+    fill = page.FILLS.get(v.block.kind, page.GREEN)
     right, top, d = v.x + v.width, v.y + v.height, v.depth
     faces = {
         _mixed(fill, "#000000", 0.12): [(right, v.y), (right + d, v.y + d), (right + d, top + d)],
@@ -176,7 +176,7 @@ def _draw_box(axes: Axes, v: Volume) -> None:
     }
     for colour, points in faces.items():
         points = points if len(points) == 4 else [*points, (right, top)]
-        drawing.patch(axes, [_polygon(points)], colour, 0.7)
+        page.patch(axes, [_polygon(points)], colour, 0.7)
 
 
 def _draw_link(axes: Axes, source: Volume, target: Volume) -> None:
@@ -195,8 +195,8 @@ def _draw_link(axes: Axes, source: Volume, target: Volume) -> None:
             source.side(low + a * tall, near + b * deep)
             for a, b in ((0, 0), (0, 1), (1, 1), (1, 0))
         ]
-        fill = drawing.FILLS.get(target.block.kind, drawing.GREEN)
-        drawing.patch(axes, [_polygon(corners)], _mixed(fill, "#000000", 0.3), 0.6)
+        fill = page.FILLS.get(target.block.kind, page.GREEN)
+        page.patch(axes, [_polygon(corners)], _mixed(fill, "#000000", 0.3), 0.6)
         starts, ends = [corners[1], corners[2]], [(target.x + 1, target.y + up * target.height)] * 2
     elif target.block.inside:
         starts, ends = [source.side(0.5, 0.5)], [(target.x, target.y + target.height / 2)]
@@ -204,21 +204,21 @@ def _draw_link(axes: Axes, source: Volume, target: Volume) -> None:
         starts = [source.side(0, 0), source.side(1, 0.5)]
         ends = [(target.x, target.y), (target.x, target.y + target.height)]
     outlines = [Outline([start, end]) for start, end in zip(starts, ends)]
-    drawing.patch(axes, outlines, "none", 0.6, (0, (3, 2)), drawing.FAINT)
+    page.patch(axes, outlines, "none", 0.6, (0, (3, 2)), page.FAINT)
 
 
 def _draw_numbers(axes: Axes, v: Volume, sides: tuple[int, ...], new: bool) -> None:
     """Write the number of maps below a box, and the sizes of the maps at its edges if new."""
     height, width, maps = sides
-    drawing.write(axes, v.x + v.width / 2, v.y - 6, str(maps), NUMBER)
+    page.write(axes, v.x + v.width / 2, v.y - 6, str(maps), NUMBER)
     if new and height * width > 1 and v.height < SMALL:
         middle, top = v.x + (v.width + v.depth) / 2, v.y + v.height + v.depth
-        drawing.write(axes, middle, top + 6, f"{height}x{width}", NUMBER)
+        page.write(axes, middle, top + 6, f"{height}x{width}", NUMBER)
     elif new and height * width > 1:
         low = v.y + 0.12 * v.height
-        drawing.write(axes, v.x - 2, low, str(height), NUMBER, align="right")
+        page.write(axes, v.x - 2, low, str(height), NUMBER, align="right")
         top = v.y + v.height + v.depth / 2
-        drawing.write(axes, v.x + v.depth / 2 - 3, top + 2, str(width), NUMBER, align="right")
+        page.write(axes, v.x + v.depth / 2 - 3, top + 2, str(width), NUMBER, align="right")
 
 
 def _polygon(points: list[Point]) -> Outline:
