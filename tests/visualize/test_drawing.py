@@ -16,7 +16,7 @@ from keras_ilsvrc.visualize.drawing.picture import small_text, width_of
 from keras_ilsvrc.visualize.drawing.reading import blocks_of
 
 QUICK = ("lenet5", "alexnet", "nin", "vgg16", "googlenet", "resnet18", "plain20_cifar")
-DEEP = {"resnet_cifar": {"depth": 20}, "plain_cifar": {"depth": 20}}
+DEEP = {name: {"depth": 20} for name in ("resnet_cifar", "plain_cifar", "resnet_v2_cifar")}
 
 
 def net(name, **options):

@@ -210,7 +210,11 @@ def _draw_link(axes: Axes, source: Volume, target: Volume) -> None:
 def _draw_numbers(axes: Axes, v: Volume, sides: tuple[int, ...], new: bool) -> None:
     """Write the number of maps below a box, and the sizes of the maps at its edges if new."""
     height, width, maps = sides
-    page.write(axes, v.x + v.width / 2, v.y - 6, str(maps), NUMBER)
+    below = text_width(str(maps), NUMBER) / 2
+    x, low, high = v.x + v.width / 2, v.y - 10, v.y - 2
+    corners = [(x - below, low), (x + below, low), (x + below, high), (x - below, high)]
+    page.patch(axes, [_polygon(corners)], "#ffffff", 0.0)  # over lines that end there
+    page.write(axes, x, v.y - 6, str(maps), NUMBER)
     if new and height * width > 1 and v.height < SMALL:
         middle, top = v.x + (v.width + v.depth) / 2, v.y + v.height + v.depth
         page.write(axes, middle, top + 6, f"{height}x{width}", NUMBER)
