@@ -15,6 +15,7 @@ from keras_ilsvrc.cli import (
     claim,
     data,
     doctor,
+    draw,
     evaluate,
     explain,
     export,
@@ -67,6 +68,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
     },
     "Use": {"predict": predict.predict, "export": export.export},
     "Look": {
+        "draw": draw.draw,
         "report": report.report,
         "explain": explain.explain,
         "visualize": visualize.app,
