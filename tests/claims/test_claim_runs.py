@@ -12,7 +12,7 @@ from small_claims import ARMS, study
 from keras_ilsvrc import InputError
 from keras_ilsvrc.claims import pool as pools
 from keras_ilsvrc.claims.cores import Places
-from keras_ilsvrc.claims.measures import MEASURES, Trained
+from keras_ilsvrc.claims.measures import MEASURES
 from keras_ilsvrc.claims.pool import Job
 from keras_ilsvrc.claims.study import outcome_of
 from keras_ilsvrc.runs import apart
@@ -26,12 +26,6 @@ BOTH = {**ARMS, "from eight": {"build.depth": 20, **START}}
 
 def arms_of(outcome):
     return {arm.name: arm for arm in outcome.arms}
-
-
-def age(folder, version="0.1.0"):
-    """Make the records of a folder those of another version."""
-    path = folder / "runs.json"
-    path.write_text(path.read_text().replace('"version":"0.2.0"', f'"version":"{version}"'))
 
 
 def test_a_claim_trains_each_arm_with_each_seed(pool, stand_in, tmp_path):
@@ -93,112 +87,6 @@ def test_a_diverged_run_has_no_measure_but_errors(pool, tmp_path):
     assert found.table()["arms"][1]["values"] == {"training_loss": [None] * 3}
     assert found.table()["arms"][1]["rates"] == {"1": None}
     json.dumps(found.table(), allow_nan=False)
-
-
-def test_claims_share_an_arm(pool, stand_in, tmp_path):
-    outcome_of(study(tmp_path, seeds=2), pool())
-    assert len(stand_in()) == 4
-    arms = {"fourteen": {"build.depth": 20}, "eight": {}}
-    other = {"name": "other", "changes": {"report": True, "keep_epochs": [1]}}
-    outcome_of(study(tmp_path, seeds=2, arms=arms, measure="test_error", **other), pool())
-    assert len(stand_in()) == 6  # two of the arm with 20 layers
-    outcome_of(study(tmp_path, seeds=3), pool())
-    assert len(stand_in()) == 8  # the third seed of both
-
-
-def test_records_are_enough_without_directories(pool, stand_in, tmp_path):
-    first = outcome_of(study(tmp_path, arms=BOTH, rates=[1.0, 2.0]), pool())
-    lines = stand_in()
-    shutil.rmtree(tmp_path / "claims" / "runs")
-    assert outcome_of(study(tmp_path, arms=BOTH, rates=[1.0, 2.0]), pool()) == first
-    assert stand_in() == lines
-
-
-def test_a_new_measure_of_a_run_whose_directory_is_gone_trains_it_again(
-    pool, stand_in, tmp_path, messages
-):
-    outcome_of(study(tmp_path, seeds=2, rates=[1.0, 2.0]), pool())
-    number = len(stand_in())
-    runs = tmp_path / "claims" / "runs"
-    kept = next(runs.glob("resnet_cifar-*/run.json")).parent
-    for path in runs.iterdir():
-        if path.is_dir() and path != kept:
-            shutil.rmtree(path)
-    arms = {"eight": {}, "fourteen": {"build.depth": 14}}
-    found = outcome_of(
-        study(tmp_path, 2, rates=[1.0, 2.0], arms=arms, measure="test_error"), pool()
-    )
-    assert arms_of(found)["eight"].values == {"test_error": [10, 11]}
-    again = stand_in()[number:]
-    assert len(again) in (3, 4)  # those at the best rate, but for the directory that is kept
-    assert kept.name not in dict(again)
-    said = [line for line in messages if "again" in line]
-    assert len(said) == len(again)
-    assert all("test_error is needed, and the run directory is gone" in line for line in said)
-
-
-def test_runs_of_another_version_are_trained_again_and_it_is_said(
-    pool, stand_in, tmp_path, messages
-):
-    first = outcome_of(study(tmp_path, seeds=2), pool())
-    home, number = tmp_path / "claims", len(stand_in())
-    for _ in range(2):  # also twice
-        for path in home.glob("runs/*/run.json"):
-            text = path.read_text()
-            path.unlink()
-            renumber(path, text)
-        age(home)
-        messages.clear()
-        assert outcome_of(study(tmp_path, seeds=2), pool()) == first
-        said = [line for line in messages if line.endswith("; it is trained again")]
-        assert len(said) == 4
-        assert all("trained by version 0.1.0" in line for line in said)
-    assert len(stand_in()) == 3 * number
-    assert len(list(home.glob("runs/*-before"))) == 4
-    assert len(list(home.glob("runs/*-before-2"))) == 4
-
-
-def renumber(path, text):
-    """Write a `run.json` of another version."""
-    from keras_ilsvrc import files
-
-    table = files.unsealed(text.encode())
-    path.write_bytes(files.sealed(table | {"version": "0.1.0"}))
-
-
-def test_a_damaged_run_is_trained_again_or_the_line_says_what_to_do(
-    pool, stand_in, tmp_path, messages
-):
-    first = outcome_of(study(tmp_path, seeds=2), pool())
-    home = tmp_path / "claims"
-    (home / "runs.json").unlink()
-    path = next(home.glob("runs/*/run.json"))
-    path.write_text("{")
-    assert outcome_of(study(tmp_path, seeds=2), pool()) == first
-    assert len(stand_in()) == 5
-    assert any("run.json: damaged" in x and x.endswith("it is trained again") for x in messages)
-    (home / "runs.json").unlink()
-    path = next(home.glob("runs/*/history.csv"))
-    path.write_text("damaged")
-    with pytest.raises(InputError) as error:
-        outcome_of(study(tmp_path, seeds=2), pool())
-    assert str(error.value).startswith(f"{path}: damaged")
-    assert str(error.value).endswith(f"; or remove {path.parent}, and the run is trained again")
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", "5", '{"a":5}', '{"a":{}}', '{"a":{"net":"x","version":"1","b":0}}']
-)
-def test_damaged_records_are_refused_with_advice(pool, tmp_path, content):
-    path = tmp_path / "claims" / "runs.json"
-    path.parent.mkdir()
-    path.write_text(content)
-    with pytest.raises(InputError) as error:
-        pool()
-    assert str(error.value).startswith(f"{path}: damaged: ")
-    assert str(error.value).endswith(
-        "; restore it from a copy, or remove it; then runs without directories are trained again"
-    )
 
 
 def test_an_arm_may_start_from_the_run_of_another(pool, stand_in, tmp_path):
@@ -317,50 +205,6 @@ def test_a_signal_stops_between_runs_and_while_measuring(pool, stand_in, tmp_pat
     with pytest.raises(Stopped):
         outcome_of(study(tmp_path, measure="test_error"), pool(stop=stop))
     assert (tmp_path / "claims" / "runs.json").read_text().count('"test_error":1.0') == 1
-
-
-def test_the_measures_of_a_run(small_run):
-    """A real run: 36 steps of a small net on the digits."""
-    run = Trained(small_run, at=50.0)
-    found = {
-        name: MEASURES[name].of(run) for name in MEASURES if "watch" not in MEASURES[name].needs
-    }
-    rows = run.history
-    assert found["training_error"] == rows[-1]["error"]
-    assert found["training_loss"] == rows[-1]["loss"]
-    assert found["test_error"] == run.result["top1_error"]
-    assert found["gap"] == found["test_error"] - run.error_on_training_images
-    assert 0 <= run.error_on_training_images < 60
-    assert 0 <= found["dead_filters"] <= 100
-    assert found["images_per_second"] > 0
-    assert 0 <= found["input_wait"] <= 100
-    same = Trained(small_run, test={"protocol": "single_view"})
-    assert MEASURES["test_error"].of(same) == pytest.approx(found["test_error"], abs=1e-6)
-    mirrored = Trained(small_run, test={"protocol": "multi_scale", "scales": [8] * 5})
-    assert MEASURES["test_error"].of(mirrored) > found["test_error"]  # digits are no mirror images
-
-
-ERRORS = [(10.0, 80.0), (20.0, 40.0), (30.0, 30.0)]
-
-
-@pytest.mark.parametrize(
-    ("at", "expected"), [(90.0, 5.0), (80.0, 10.0), (50.0, 17.5), (30.0, 30.0), (29.0, 30.0)]
-)
-def test_steps_to_a_level_are_interpolated_between_epochs(tmp_path, at, expected):
-    run = Trained(tmp_path, at=at)
-    run.history = [{"step": step, "error": error} for step, error in ERRORS]
-    assert MEASURES["steps_to_error"].of(run) == pytest.approx(expected)
-
-
-def test_gradients_are_averaged_over_the_first_steps(tmp_path):
-    run = Trained(tmp_path)
-    keys = ("step", "layer", "weight_gradient", "response")
-    rows = [(0, "a", 0.1, 1.0), (0, "b", 1.0, 1.0), (50, "a", 0.3, 1.0), (50, "b", 3.0, 1.0)]
-    rows += [(60, "a", 9.0, 2.0), (60, "b", 9.0, 4.0)]
-    run.flow = [dict(zip(keys, row)) for row in rows]
-    assert MEASURES["first_gradient"].of(run) == pytest.approx(-0.69897)
-    assert MEASURES["gradient_ratio"].of(run) == pytest.approx(-1)
-    assert MEASURES["response"].of(run) == 3
 
 
 def test_a_job_names_its_measures_with_level_and_protocol(tmp_path):
