@@ -115,6 +115,14 @@ def test_modules_and_equal_units_are_collapsed():
     assert [x.shortcut for x in units] == ["solid"] * 3
 
 
+def test_a_module_counts_the_maps_that_it_passes_on():
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(24, 3, name="first")(image)
+    new = layers.Conv2D(8, 1, name="dense_1x1")(x)
+    model = keras.Model(image, layers.Concatenate(name="dense_concat")([x, new]))
+    assert picture(model).boxes[-1].block.lines == ["24 + 8 maps"]
+
+
 def test_shortcuts_are_arcs_dashed_where_the_shape_changes():
     arcs = [x for x in picture(net("resnet18"), opened=True).lines if x.lane is not None]
     assert [x.dashed for x in arcs] == [False, False, True, False, True, False, True, False]

@@ -104,7 +104,7 @@ def group(name: str, parts: list[Block]) -> Block:
     end = main_end(given)
     made = Block(name, "group", [], end.size, inside=parts)
     if end.kind == "merge" and len(given[end]) > 1 and end.lines == ["concat"]:
-        widths = [str((x or parts[0]).size[-1]) for x in given[end]]
+        widths = [str(x.size[-1]) for x in end.inputs]
         made.lines = [f"{' + '.join(widths)} maps"]
         return made
     path = [block for block in longest_path(given, end) if block.kind not in ("add", "merge")]
