@@ -73,6 +73,8 @@ class RunDirectory(RunFiles):
         InputError: If the directory is not empty, contains another run, or cannot be written.
     """
 
+    own, results = OWN, {HISTORY, GRADIENTS, WEIGHTS, RESULT}
+
     def __init__(
         self,
         path: Path,
@@ -162,9 +164,8 @@ class RunDirectory(RunFiles):
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`, record the SHA-256 of result files, and remove the checkpoints."""
         self.write(RESULT, (json.dumps(result, indent=2) + "\n").encode())
-        own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
-        kept = [x for x in own if x.startswith(f"{EPOCHS}/epoch-")]
-        self._register([HISTORY, GRADIENTS, WEIGHTS, *kept, RESULT])
+        own = [x for x in places.tree(self.path) if self.own.fullmatch(x)]
+        self._register([x for x in own if x.startswith(f"{EPOCHS}/epoch-") or x in self.results])
         places.remove(self.path, [x for x in own if x.startswith((f"{CHECKPOINTS}/", f"{BEST}/"))])
 
     def write(self, name: str, content: bytes) -> None:
@@ -178,8 +179,9 @@ class RunDirectory(RunFiles):
 
     def _register(self, names: Sequence[str]) -> None:
         found = {x: files.sha256(self.path / x) for x in names if (self.path / x).exists()}
-        old = self.identity
-        self._write_identity(old.model_copy(update={"files": {**old.files, **found}}))
+        self._write_identity(
+            self.identity.model_copy(update={"files": self.identity.files | found})
+        )
 
     def _write_identity(self, identity: Identity) -> None:
         self.write(RUN, files.sealed(identity.model_dump()))
@@ -211,7 +213,7 @@ class RunDirectory(RunFiles):
         """Remove the files that a failed block created, unless the run can be resumed."""
         if error is None or self.finished:
             return
-        own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
+        own = [x for x in places.tree(self.path) if self.own.fullmatch(x)]
         has_steps = any(STEPS.fullmatch(x) for x in own) or self._has(f"{FIRST}/{RUN}")
         if not has_steps:
             places.remove(self.path, [x for x in own if x not in self.before])
@@ -229,8 +231,7 @@ class RunDirectory(RunFiles):
 
     def _check_content(self) -> None:
         """Raise InputError unless the directory is empty, or contains this run to be resumed."""
-        found = places.entries(self.path)
-        found = [x for x in found if x != LOCK and not x.startswith(files.PART)]
+        found = [x for x in places.entries(self.path) if x != LOCK and not x.startswith(files.PART)]
         if not found:
             return
         if not self.resume:

@@ -57,7 +57,9 @@ def authors(image, box, size, padding):
     return found, inside
 
 
-BOXES = np.array([[20, 15, 49, 40], [1, 1, 30, 22], [60, 30, 80, 60], [1, 1, 80, 60], [5, 50, 9, 59]])
+BOXES = np.array(
+    [[20, 15, 49, 40], [1, 1, 30, 22], [60, 30, 80, 60], [1, 1, 80, 60], [5, 50, 9, 59]]
+)
 
 
 @each_of("context", [16, 0, 3])
