@@ -126,7 +126,7 @@ class DetectorDirectory(DetectorFiles, directory.RunDirectory):
     """Writable directory of a detector's run; see `RunDirectory` for the arguments."""
 
     own = re.compile(rf"{re.escape(DETECTOR)}|{re.escape(DETECTIONS)}|{directory.OWN.pattern}")
-    results = {HISTORY, WEIGHTS, DETECTOR, DETECTIONS, RESULT}
+    results = (HISTORY, WEIGHTS, DETECTOR, DETECTIONS, RESULT)
 
     def recipe(self) -> DetectionRecipe:  # type: ignore[override]
         """Return the recipe that the constructor received."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 FILES = (RUN, RECIPE, STATISTICS, HISTORY, GRADIENTS, WEIGHTS, CURVES, FLOW, DOUBTFUL, RESULT)
 FOLDERS = (CHECKPOINTS, BEST, EPOCHS, TENSORBOARD)
+RESULTS: tuple[str, ...] = (HISTORY, GRADIENTS, WEIGHTS, RESULT)
 # Pattern of every file that a run may write, relative to its directory.
 OWN = re.compile(
     rf"(?:{'|'.join(map(re.escape, (*FILES, PAGE, LOCK)))}"
@@ -73,7 +74,7 @@ class RunDirectory(RunFiles):
         InputError: If the directory is not empty, contains another run, or cannot be written.
     """
 
-    own, results = OWN, {HISTORY, GRADIENTS, WEIGHTS, RESULT}
+    own, results = OWN, RESULTS
 
     def __init__(
         self,
@@ -82,9 +83,8 @@ class RunDirectory(RunFiles):
         resume: bool = False,
         numbered: bool = False,
     ):
-        self._recipe, self.resume, self.numbered = recipe, resume, numbered
+        self._recipe, self.resume, self.numbered, self.entered = recipe, resume, numbered, 0
         super().__init__(path)
-        self.entered = 0
         if numbered:
             self.path = places.free(self.path)
         places.check(self.path, RUN)
@@ -145,10 +145,9 @@ class RunDirectory(RunFiles):
         Raises:
             InputError: If the classes or images have changed since the run started.
         """
-        if self._has(RUN):
-            return self.check_images(identity, identity.splits)
-        self._write_identity(identity)
-        return []
+        if not self._has(RUN):
+            self._write_identity(identity)
+        return self.check_images(identity, identity.splits)
 
     def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:
         """Write the statistics of the training images unless the run already contains them."""
@@ -219,7 +218,7 @@ class RunDirectory(RunFiles):
             places.remove(self.path, [x for x in own if x not in self.before])
             places.remove_empty(self.path / name for name in FOLDERS)
         if isinstance(error, OSError) and error.errno in FULL:
-            then = "; free some space and continue with --resume" if has_steps else ""
+            then = "; free some space and continue with --resume" * has_steps
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
 
     def _check_kind(self, name: str) -> None:
