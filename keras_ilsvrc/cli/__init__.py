@@ -13,6 +13,7 @@ from keras_ilsvrc.cli import (
     bench,
     claim,
     data,
+    detect,
     doctor,
     evaluate,
     export,
@@ -62,6 +63,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "tune": tune.tune,
     },
     "Use": {"predict": predict.predict, "export": export.export},
+    "Detect objects": {"detect": detect.app},
     "Look": {"report": report.report, "visualize": visualize.app},
     "Measure": {
         "claim": claim.claim,

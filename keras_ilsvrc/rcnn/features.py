@@ -16,6 +16,7 @@ from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
+from keras_ilsvrc.nets.pretrained import OtherClasses
 from keras_ilsvrc.rcnn.proposals import INSTALL
 from keras_ilsvrc.rcnn.recipe import HOG, FeaturesTable
 from keras_ilsvrc.rcnn.warp import warp
@@ -210,19 +211,19 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
         weights = str(RunFiles(Path(weights)).weights())
     bare = build(table.net, include_top=False, input_shape=shape)
     top = classes is not None or not set(_names(bare)).issuperset(layers)
-    model = build(
-        table.net,
-        weights=weights,
-        include_top=top,
-        input_shape=shape,
-        classes=count if top else None,
-    )
+    given = {"weights": weights, "include_top": top, "input_shape": shape}
+    try:
+        model = build(table.net, classes=count if top else None, **given)
+    except OtherClasses as error:
+        if error.classes is None:
+            raise
+        model = build(table.net, classes=error.classes, **given)
     if not rows and (source := source_of(model)):
         rows = source.preprocessing
     if not rows:
         raise InputError(
             f"features.ops: no preprocessing belongs to {weights}; give the ops, for example "
-            'ops = [{op = "preprocess", mode = "caffe"}]'
+            'ops = [{op = "preprocess", mode = "tf"}]'
         )
     return Network(model, [row for row in rows if row["op"] in ARITHMETIC], statistics)
 

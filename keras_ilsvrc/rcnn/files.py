@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,10 +21,18 @@ from keras_ilsvrc.rcnn.detector import Detections, Detector
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe, load
 from keras_ilsvrc.recipe.ops import Percent
 from keras_ilsvrc.runs import directory
-from keras_ilsvrc.runs.reading import COPY, HISTORY, RECIPE, RESULT, WEIGHTS, RunFiles
+from keras_ilsvrc.runs.reading import (
+    COPY,
+    DETECTIONS,
+    DETECTOR,
+    HISTORY,
+    RECIPE,
+    RESULT,
+    WEIGHTS,
+    RunFiles,
+)
 from keras_ilsvrc.runs.schema import Identity, Images, Number, parsed
 
-DETECTOR, DETECTIONS = "detector.npz", "detections.csv"
 COLUMNS = ("image", "class", "score", "xmin", "ymin", "xmax", "ymax")
 ADVICE = "detect the objects again with `keras-ilsvrc detect evaluate {}`"
 
@@ -127,6 +136,11 @@ class DetectorDirectory(DetectorFiles, directory.RunDirectory):
 
     own = re.compile(rf"{re.escape(DETECTOR)}|{re.escape(DETECTIONS)}|{directory.OWN.pattern}")
     results = (HISTORY, WEIGHTS, DETECTOR, DETECTIONS, RESULT)
+
+    def __init__(
+        self, path: Path, recipe: DetectionRecipe, resume: bool = False, numbered: bool = False
+    ):
+        super().__init__(path, recipe, resume, numbered)  # type: ignore[arg-type]
 
     def recipe(self) -> DetectionRecipe:  # type: ignore[override]
         """Return the recipe that the constructor received."""

@@ -22,13 +22,13 @@ from keras_ilsvrc.files import whole
 from keras_ilsvrc.rcnn.detector import Detections, Detector, detect_all, train_detector
 from keras_ilsvrc.rcnn.evaluate import scores_of
 from keras_ilsvrc.rcnn.features import Extractor, Hog, NetFeatures, Network, network, rebuilt
-from keras_ilsvrc.rcnn.files import DETECTOR, DetectorDirectory, DetectorFiles, identity_of
+from keras_ilsvrc.rcnn.files import DetectorDirectory, DetectorFiles, identity_of
 from keras_ilsvrc.rcnn.fine_tuning import Crops, fine_tune, windows
 from keras_ilsvrc.rcnn.proposals import Proposer, recall
 from keras_ilsvrc.rcnn.recipe import HOG, DetectionRecipe
 from keras_ilsvrc.rcnn.regions import Check, Finder, Places, Regions
 from keras_ilsvrc.runs.fit import write_weights
-from keras_ilsvrc.runs.reading import WEIGHTS
+from keras_ilsvrc.runs.reading import DETECTOR, WEIGHTS
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.strategy import mirrored
@@ -177,10 +177,14 @@ def _tuned(
 def _finder(
     recipe: DetectionRecipe, extractor: Extractor | None, places: Places, check: Check
 ) -> Finder:
+    return Finder(proposer_of(recipe), extractor, recipe.features, places, check)
+
+
+def proposer_of(recipe: DetectionRecipe) -> Proposer:
+    """Return the function that proposes boxes, as a recipe describes it."""
     table = recipe.proposals
     file = Path(table.file) if table.file else None
-    proposer = Proposer(file, table.width, table.most, recipe.seed)
-    return Finder(proposer, extractor, recipe.features, places, check)
+    return Proposer(file, table.width, table.most, recipe.seed)
 
 
 def _passes(finder: Finder, images: Sequence[Annotated], seed: int) -> Iterator[Iterable[Regions]]:
