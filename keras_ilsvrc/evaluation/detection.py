@@ -167,7 +167,7 @@ def _sampled(found: Curve, recalls: np.ndarray) -> float:
     """Return the mean over some recalls of the best precision at this recall or a higher one."""
     if not found.objects:
         return float("nan")
-    places = np.searchsorted(found.recall, recalls - 1e-12, side="left")
+    places = np.searchsorted(found.recall, recalls, side="left")
     return float(np.mean(np.append(_falling(found.precision), 0.0)[places]))
 
 

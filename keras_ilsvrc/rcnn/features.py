@@ -211,7 +211,7 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
         weights = str(RunFiles(Path(weights)).weights())
     bare = build(table.net, include_top=False, input_shape=shape)
     top = classes is not None or not set(_names(bare)).issuperset(layers)
-    given = {"weights": weights, "include_top": top, "input_shape": shape}
+    given: dict[str, Any] = {"weights": weights, "include_top": top, "input_shape": shape}
     try:
         model = build(table.net, classes=count if top else None, **given)
     except OtherClasses as error:

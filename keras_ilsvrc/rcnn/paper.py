@@ -23,6 +23,7 @@ MOMENTUM, L2 = 0.9, 5e-4
 # SVMs: section 2.3, and rcnn_train.m
 NEGATIVE_OVERLAP = 0.3  # proposals that overlap an object of the class less are negative
 C, BIAS, POSITIVE_WEIGHT = 1e-3, 10.0, 2.0
+TOLERANCE = 0.1  # of liblinear's solver, by default
 HARD, EASY = -1.0001, -1.2  # scores above which negatives are added, and below which removed
 RETRAIN = 2000  # added negatives after which an SVM is trained again
 

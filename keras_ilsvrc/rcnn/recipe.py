@@ -74,7 +74,8 @@ class FeaturesTable(Table):
 
     @model_validator(mode="after")
     def complete(self) -> "FeaturesTable":
-        if (self.net == HOG) == bool(self.weights and self.layer):
+        given = [bool(self.weights), bool(self.layer)]
+        if any(given) if self.net == HOG else not all(given):
             raise ValueError("a network needs weights and layer, and hog needs neither")
         if 2 * self.context >= self.size:
             raise ValueError("size is not above twice the context; make it larger")
@@ -151,15 +152,21 @@ class DetectionRecipe(Table):
 
     @model_validator(mode="after")
     def tunable(self) -> "DetectionRecipe":
-        if self.fine_tuning and self.features.net == HOG:
-            raise ValueError("fine_tuning is for networks; leave it out, since net is hog")
+        if self.features.net == HOG and (self.fine_tuning or self.regression_layer):
+            key = "fine_tuning" if self.fine_tuning else "regression.layer"
+            raise ValueError(f"{key} is for networks; leave it out, since net is hog")
         return self
+
+    @property
+    def regression_layer(self) -> str | None:
+        """Layer of box regression, if the recipe names one."""
+        return self.regression.layer if self.regression else None
 
     @property
     def layers(self) -> list[str]:
         """Names of the layers that are needed, without repetition."""
         own = self.features.layer or HOG
-        return list(dict.fromkeys([own, (self.regression and self.regression.layer) or own]))
+        return list(dict.fromkeys([own, self.regression_layer or own]))
 
     def table(self) -> dict[str, Any]:
         """Return the recipe as a dict, with all values of the paper."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from keras_ilsvrc.rcnn import paper
 from keras_ilsvrc.rcnn.recipe import SVMTable
 from keras_ilsvrc.rcnn.regions import Regions
 
@@ -101,6 +102,7 @@ def _fit(one: _Class, table: SVMTable, seed: int) -> None:
         intercept_scaling=table.bias,
         class_weight={1: table.positive_weight},
         random_state=seed,
+        tol=paper.TOLERANCE,
         max_iter=10_000,
     ).fit(examples, labels)
     one.weights, one.bias = solver.coef_[0].astype("float32"), float(solver.intercept_[0])
