@@ -24,7 +24,7 @@ log = logging.getLogger("keras_ilsvrc")
 def default_folder(kind: str, key: Mapping[str, Any]) -> Path:
     """Return the folder in the package's cache for what a key describes."""
     digest = hashlib.sha256(files.sealed(key)).hexdigest()[:24]
-    return files.cache_folder() / "rcnn" / f"{kind}-{digest}"
+    return files.cache_folder() / "rcnn" / kind / digest
 
 
 class Cache:

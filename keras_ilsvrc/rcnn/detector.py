@@ -197,7 +197,7 @@ def train_detector(
         for inputs, wanted in zip(examples.inputs, examples.wanted):
             one = None
             if inputs:
-                values = np.concatenate(inputs) * scales[layers[1]]
+                values = np.concatenate(inputs).astype("float32") * scales[layers[1]]
                 one = train_regressor(values, np.concatenate(wanted), recipe.regression)
             regressors.append(one)
     return Detector(layers, scales, svms, tuple(regressors), net_classes)
@@ -233,7 +233,7 @@ def _add_pairs(
     for label in np.unique(regions.image.labels):
         own = (best > table.overlap) & (regions.image.labels[nearest] == label)
         if own.any():
-            found.inputs[label].append(features[own])
+            found.inputs[label].append(features[own].astype("float16"))  # exact, as in the cache
             found.wanted[label].append(
                 targets(regions.boxes[own], regions.image.boxes[nearest[own]])
             )

@@ -126,9 +126,9 @@ class Finder:
                 every = np.concatenate([one.boxes, boxes]) if truths else boxes
                 held = self._features(one, every)
                 count = len(one.boxes) if truths else 0
-                yield Regions(
-                    one, every, count, {key: x.astype("float32") for key, x in held.items()}
-                )
+                values = {key: x.astype("float32") for key, x in held.items()}
+                self.check()
+                yield Regions(one, every, count, values)
 
     def _features(self, one: Annotated, boxes: np.ndarray) -> Arrays:
         if not len(boxes):

@@ -91,4 +91,6 @@ def warp(
         padded[None], corners, np.zeros(len(boxes), "int32"), (size, size)
     )
     inside = rows.inside[:, :, None] & columns.inside[:, None, :]
-    return crops * tf.cast(inside, tf.float32)[..., None], inside
+    if not inside.all():
+        crops *= tf.cast(inside, tf.float32)[..., None]
+    return crops, inside

@@ -1,8 +1,10 @@
 """Tests of the commands `detect` and of detectors' runs, on pictures of squares and discs."""
 
 import json
+import os
 import re
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.evaluation.boxes import overlaps
 from keras_ilsvrc.rcnn.detector import Detections
 from keras_ilsvrc.rcnn.evaluate import error_kinds, kinds_of, scores_of
+from keras_ilsvrc.rcnn.features import features
 from keras_ilsvrc.rcnn.files import DetectorFiles
 from keras_ilsvrc.rcnn.pictures import boxes_on
 from keras_ilsvrc.runs.reading import RunFiles
@@ -158,6 +161,28 @@ def test_the_report_shows_curves_errors_and_images(run):
         assert f"<h2>{title}</h2>" in page
     assert page.count("<figure>") == 12
     assert "expected: on the same pictures" in page
+
+
+def test_stopped_training_goes_on_with_the_features_in_the_cache(home, tmp_path, monkeypatch):
+    computed = []
+
+    def counted(*arguments):
+        computed.append(arguments)
+        if len(computed) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return features(*arguments)
+
+    monkeypatch.setattr("keras_ilsvrc.rcnn.regions.features", counted)
+    words = ("detect", "train", home / "hog.toml", "--out", tmp_path / "run")
+    words += ("--cache", tmp_path / "cache", "--resume")
+    done = call(*words)
+    assert done.status == 75, done.stderr
+    assert done.stderr.endswith("stopped by SIGTERM; repeat the command with --resume\n")
+    assert not (tmp_path / "run").exists()
+    assert len(list((tmp_path / "cache/features").glob("*.npz"))) == 4
+    said(*words)
+    assert len(computed) == 16
+    assert DetectorFiles(tmp_path / "run").result()["images"] == 6
 
 
 @each_of(

@@ -176,5 +176,5 @@ def test_a_full_cache_removes_its_oldest_neighbours_but_no_other_folder(tmp_path
 def test_the_folder_of_a_cache_depends_on_its_key(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_ILSVRC_CACHE", str(tmp_path))
     first = default_folder("features", {"net": "vgg16"})
-    assert first.parent == tmp_path / "rcnn"
+    assert first.parent == tmp_path / "rcnn/features"
     assert first != default_folder("features", {"net": "vgg19"})

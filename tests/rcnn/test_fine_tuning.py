@@ -2,10 +2,12 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 import shapes
 from commands import said
+from methods import METHODS
 
 from keras_ilsvrc import InputError, build
 from keras_ilsvrc.data.annotated import Annotated
@@ -13,7 +15,16 @@ from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.rcnn import paper
 from keras_ilsvrc.rcnn.files import DetectorFiles
 from keras_ilsvrc.rcnn.fine_tuning import Crops, drawn, fine_tune, windows
-from keras_ilsvrc.rcnn.recipe import DetectionRecipe, FineTuningTable, find, load, recipes
+from keras_ilsvrc.rcnn.recipe import (
+    DetectionRecipe,
+    DetectionTable,
+    FineTuningTable,
+    RegressionTable,
+    SVMTable,
+    find,
+    load,
+    recipes,
+)
 
 NET = "resnet_cifar[depth=8]"
 
@@ -117,13 +128,29 @@ def test_windows_without_background_are_refused(home):
         fine_tune(None, [], {}, Crops(images, every, recipe), None, None)
 
 
-def test_every_recipe_is_valid_says_what_it_expects_and_is_found_by_its_name():
-    known = recipes()
-    assert len(known) >= 8
+def test_every_recipe_is_valid_found_by_its_name_and_expects_what_is_published():
+    known, published = recipes(), dict(METHODS["detection"]["voc07"])
+    assert "arXiv:1311.2524" in published.pop("source")
+    assert {name for name in known if name.startswith("voc07")} == set(published)
     for name, path in known.items():
         recipe = load(find(name))
         assert path.read_text().startswith(f"# keras-ilsvrc detect train {name}\n")
-        assert recipe.expect or name.startswith(("raccoons", "blood_cells"))
-        if name.startswith("voc07"):
-            assert recipe.svm == type(recipe.svm)()
-            assert recipe.features.context == paper.CONTEXT
+        assert (recipe.expect and recipe.expect.voc07_map) == published.get(name)
+        assert recipe.departs
+        if name in published:
+            assert recipe.svm == SVMTable()
+            assert recipe.detection == DetectionTable()
+            assert recipe.regression in (None, RegressionTable(layer="pool5"))
+            assert recipe.fine_tuning in (None, FineTuningTable())
+            assert (recipe.features.context, recipe.features.norm) == (16, 20.0)
+            assert len(recipe.data.classes or ()) == 20
+
+
+def test_the_layers_of_the_recipes_exist():
+    for name in recipes():
+        recipe = load(find(name))
+        if recipe.features.net == "vgg16" or name == "voc07_caffenet_pool5":
+            with keras.StatelessScope(initialize_variables=False):
+                model = build(recipe.features.net, input_shape=(recipe.features.size,) * 2 + (3,))
+            names = {layer.name for layer in model.layers}
+            assert {*recipe.layers, "pool5", "fc6", "fc7"} <= names
