@@ -99,9 +99,6 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Detect the objects in the test images of a finished detector again."""
-    from keras_ilsvrc.rcnn.files import DetectorFiles
-
-    DetectorFiles(run).check_finished()
     with _exit_status(), StopRequest(at_once=True):
         quiet_tensorflow()
         from keras_ilsvrc.rcnn.train import evaluate as measure
@@ -126,14 +123,14 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Print the objects that a detector finds in images, and draw their boxes."""
-    from keras_ilsvrc.rcnn.files import DetectorFiles
-
-    DetectorFiles(run).check_finished()
     paths = list(find_files(images))
     if not paths:
         raise InputError("no images are given; name files, folders or patterns after the run")
     quiet_tensorflow()
+    from keras_ilsvrc.rcnn.files import DetectorFiles
     from keras_ilsvrc.rcnn.predict import detect
+
+    DetectorFiles(run).check_finished()
 
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

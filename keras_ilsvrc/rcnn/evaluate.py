@@ -69,52 +69,55 @@ def scores_of(
     return Scores(classes=rows, **means)
 
 
-def kinds_of(image: Annotated, found: Detections, least: float = -np.inf) -> list[str]:
+def kinds_of(image: Annotated, found: Detections) -> list[str]:
     """Return what each detection of an image is: one of `KINDS`, or "ignored".
 
     A detection that is not right is a duplicate if it overlaps an object of its class by 0.5, badly
     localised if it overlaps one by 0.1, of another class if it overlaps such an object by 0.1, or
     else on the background (after Hoiem et al. 2012).
-
-    Args:
-        image: Image with its objects.
-        found: Detections.
-        least: Score below which detections are left out.
     """
-    words = {detection.RIGHT: "right", detection.IGNORED: "ignored"}
-    kinds = ["" for _ in found.scores]
+    kinds = np.full(len(found.scores), "background", object)
     for label in np.unique(found.labels):
-        own = np.flatnonzero(found.labels == label)
-        same = image.labels == label
+        own, same = np.flatnonzero(found.labels == label), image.labels == label
         objects = Objects(image.boxes[same], image.ignored[same], image.crowds[same])
         verdicts = detection.judge(Found(found.boxes[own], found.scores[own]), objects, OVERLAP)
         near = overlaps(found.boxes[own], image.boxes[same]).max(axis=1, initial=0)
         others = overlaps(found.boxes[own], image.boxes[~same]).max(axis=1, initial=0)
-        for index, verdict, shared, other in zip(own, verdicts, near, others):
-            kinds[index] = words.get(verdict) or (
-                "duplicate"
-                if shared >= OVERLAP
-                else "localisation"
-                if shared >= NEAR
-                else "other class"
-                if other >= NEAR
-                else "background"
-            )
-    return [kind for kind, score in zip(kinds, found.scores) if score >= least]
+        kinds[own[others >= NEAR]] = "other class"
+        kinds[own[near >= NEAR]] = "localisation"
+        kinds[own[near >= OVERLAP]] = "duplicate"
+        kinds[own[verdicts == detection.RIGHT]] = "right"
+        kinds[own[verdicts == detection.IGNORED]] = "ignored"
+    return kinds.tolist()
+
+
+def best_of(
+    classes: Sequence[str], images: Sequence[Annotated], found: Sequence[Detections]
+) -> list[Detections]:
+    """Return the best detections of each class over all images, as many as it has objects.
+
+    Detections that are ignored are left out.
+    """
+    counted = [np.array(kinds_of(*pair), object) != "ignored" for pair in zip(images, found)]
+    kept = [np.zeros(len(one.scores), bool) for one in found]
+    for label in range(len(classes)):
+        count = sum(int(np.sum((one.labels == label) & ~one.ignored)) for one in images)
+        places = [
+            (-one.scores[index], number, index)
+            for number, one in enumerate(found)
+            for index in np.flatnonzero((one.labels == label) & counted[number])
+        ]
+        for _, number, index in sorted(places)[:count]:
+            kept[number][index] = True
+    return [Detections(*(part[own] for part in one)) for one, own in zip(found, kept)]
 
 
 def error_kinds(
-    classes: Sequence[str], images: Sequence[Annotated], found: Sequence[Detections]
+    classes: Sequence[str], images: Sequence[Annotated], best: Sequence[Detections]
 ) -> dict[str, dict[str, int]]:
-    """Return the kinds of the best detections of each class, as many as it has objects."""
-    made: dict[str, dict[str, int]] = {}
-    for label, name in enumerate(classes):
-        count = sum(int(np.sum((one.labels == label) & ~one.ignored)) for one in images)
-        every: list[tuple[float, str]] = []
-        for one, own in zip(images, found, strict=True):
-            kinds = kinds_of(one, own)
-            every += [(s, k) for s, k, x in zip(own.scores, kinds, own.labels) if x == label]
-        best = sorted((x for x in every if x[1] != "ignored"), key=lambda x: -x[0])[:count]
-        total = Counter(kind for _, kind in best)
-        made[name] = {kind: total[kind] for kind in KINDS}
-    return made
+    """Return the number of detections of each kind, by class, as {class: {kind: number}}."""
+    totals = {name: Counter[str]() for name in classes}
+    for image, one in zip(images, best, strict=True):
+        for label, kind in zip(one.labels, kinds_of(image, one)):
+            totals[classes[label]][kind] += 1
+    return {name: {kind: own[kind] for kind in KINDS} for name, own in totals.items()}

@@ -14,7 +14,7 @@ from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.rcnn.detector import Detections
-from keras_ilsvrc.rcnn.evaluate import KINDS, curves, error_kinds, kinds_of
+from keras_ilsvrc.rcnn.evaluate import KINDS, best_of, curves, error_kinds, kinds_of
 from keras_ilsvrc.rcnn.files import DetectorFiles
 from keras_ilsvrc.rcnn.pictures import boxes_on
 from keras_ilsvrc.rcnn.train import open_data
@@ -45,6 +45,7 @@ class FinishedDetector:
         classes: Names of the classes.
         images: Test images.
         found: Detections in each of them.
+        best: The best detections of each class, as many as it has objects.
     """
 
     run: DetectorFiles
@@ -52,6 +53,7 @@ class FinishedDetector:
     classes: tuple[str, ...]
     images: tuple[Annotated, ...]
     found: list[Detections]
+    best: list[Detections]
 
 
 def report(path: Path, out: Path | None = None, dataset: str | None = None) -> Path:
@@ -68,7 +70,9 @@ def report(path: Path, out: Path | None = None, dataset: str | None = None) -> P
     run = DetectorFiles(path).check_finished()
     result, data = run.result(), open_data(run.recipe(), dataset)
     found = run.detections(data.test)
-    made = FinishedDetector(run, result, tuple(run.identity.classes), data.test, found)
+    classes = tuple(run.identity.classes)
+    best = best_of(classes, data.test, found)
+    made = FinishedDetector(run, result, classes, data.test, found, best)
     sections = [_summary(made), _precision(made), _errors(made), *_examples(made), _recipe(made)]
     title = f"{result['net']} on {data.source.name.partition(':')[2]}"
     html = render("page", kind="Report of a detector", title=title, sections=sections)
@@ -110,9 +114,9 @@ def _shown(value: float | None) -> str:
 def _precision(made: FinishedDetector) -> Section:
     """Plot precision against recall for each class, at an overlap of 0.5."""
     found = list(curves(made.classes, made.images, made.found).items())[:MOST]
-    lines = -(-len(found) // COLUMNS)
-    figure = Figure(figsize=(9, 2.8 * lines + 0.3), layout="constrained")
-    plots = list(figure.subplots(lines, COLUMNS, squeeze=False).flat)
+    lines, columns = -(-len(found) // COLUMNS), min(len(found), COLUMNS)
+    figure = Figure(figsize=(3.2 * columns, 2.8 * lines + 0.3), layout="constrained")
+    plots = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axes, (name, curve) in zip(plots, found):
         axes.plot(curve.recall, curve.precision, color=BLUE)
         precision = made.result["scores"]["classes"][name]["voc_map"]
@@ -127,18 +131,20 @@ def _precision(made: FinishedDetector) -> Section:
 
 def _errors(made: FinishedDetector) -> Section:
     """Show what the best detections of each class are, as many as it has objects."""
-    kinds = error_kinds(made.classes, made.images, made.found)
+    kinds = error_kinds(made.classes, made.images, made.best)
     rows = [[name, *(f"{row[kind]:,}" for kind in KINDS)] for name, row in kinds.items()]
     totals = [sum(row[kind] for row in kinds.values()) for kind in KINDS]
     rows.append(["all", *(f"{count:,}" for count in totals)])
-    figure = Figure(figsize=(7, 1.1), layout="constrained")
+    figure = Figure(figsize=(7, 0.9), layout="constrained")
     axes, start = figure.subplots(), 0
     colours = (BLUE, "#E69F00", "#CC79A7", "#009E73", GREY)
     for kind, count, colour in zip(KINDS, totals, colours):
         axes.barh(0, count, left=start, color=colour, label=kind)
         start += count
     axes.axis("off")
-    axes.legend(ncols=len(KINDS), fontsize=8, frameon=False, loc="upper center")
+    axes.legend(
+        ncols=len(KINDS), fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0)
+    )
     shown = picture(figure, "kinds of detections") + _table(["class", *KINDS], rows)
     note = (
         "The best detections of each class, as many as it has objects. A detection is a duplicate "
@@ -150,12 +156,12 @@ def _errors(made: FinishedDetector) -> Section:
 
 def _examples(made: FinishedDetector) -> list[Section]:
     """Show the images with the largest and the smallest share of right detections."""
-    right = np.array([_quality(one, own) for one, own in zip(made.images, made.found)])
+    right = np.array([_quality(one, own) for one, own in zip(made.images, made.best)])
     order = np.argsort(-right, kind="stable")
     count = min(SHOWN, len(order))
     note = (
-        "Detections with scores above 0, and in white the objects. The number is the share of "
-        "right ones among the detections and the objects that were missed."
+        "The best detections of each class, as many as it has objects, and in white the objects. "
+        "The number is the share of right ones among the detections and the missed objects."
     )
     return [
         Section(title, anchor, _grid(made, some, right), note)
@@ -168,9 +174,8 @@ def _examples(made: FinishedDetector) -> list[Section]:
 
 def _quality(image: Annotated, found: Detections) -> float:
     """Return the number of right detections, divided by that of detections and missed objects."""
-    kinds = kinds_of(image, found, 0.0)
-    right, counted = kinds.count("right"), len(kinds) - kinds.count("ignored")
-    total = counted + int(np.sum(~image.ignored)) - right
+    right = kinds_of(image, found).count("right")
+    total = len(found.scores) + int(np.sum(~image.ignored)) - right
     return right / total if total else 1.0
 
 
@@ -179,7 +184,7 @@ def _grid(made: FinishedDetector, chosen: Sequence[int] | np.ndarray, right: np.
     for index in map(int, chosen):
         one = made.images[index]
         pixels = np.asarray(read_image(one.path, 3))
-        drawn = np.asarray(boxes_on(pixels, made.found[index], made.classes, 0.0, one.boxes))
+        drawn = np.asarray(boxes_on(pixels, made.best[index], made.classes, -np.inf, one.boxes))
         html = picture(drawn, f"detections in {one.path.name}", PHOTO)
         shown.append((html, "", f"{right[index]:.0%}", "right", True, one.path.name))
     return render("images", images=shown)

@@ -17,7 +17,7 @@ from keras_ilsvrc import InputError
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.evaluation.boxes import overlaps
 from keras_ilsvrc.rcnn.detector import Detections
-from keras_ilsvrc.rcnn.evaluate import error_kinds, kinds_of, scores_of
+from keras_ilsvrc.rcnn.evaluate import best_of, error_kinds, kinds_of, scores_of
 from keras_ilsvrc.rcnn.features import features
 from keras_ilsvrc.rcnn.files import DetectorFiles
 from keras_ilsvrc.rcnn.pictures import boxes_on
@@ -260,9 +260,11 @@ def test_each_kind_of_error_is_told_apart(home):
     assert kinds[:3] == ["right", "duplicate", "localisation"]
     assert kinds[3] in ("other class", "right", "localisation")
     assert kinds[4] == "background"
-    assert kinds_of(image, found, 4.0) == kinds[:2]
-    counts = error_kinds(("disc", "square"), [image], [found])
-    assert sum(counts[("disc", "square")[label]].values()) == own.sum()
+    best = best_of(shapes.CLASSES, [image], [found])
+    counts = error_kinds(shapes.CLASSES, [image], best)
+    assert (best[0].labels == label).sum() == own.sum()
+    assert counts[shapes.CLASSES[label]]["right"] == 1
+    assert sum(counts[shapes.CLASSES[label]].values()) == own.sum()
 
 
 def test_boxes_are_drawn_where_they_are():
