@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nbclient import NotebookClient
 
+from keras_ilsvrc.claims.challenge_file import Contest, departures_of
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.weights.sources import SOURCES, sources_of
@@ -21,7 +22,10 @@ project = "keras_ilsvrc"
 author = "the keras_ilsvrc authors"
 version = release = installed_version("keras_ilsvrc")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "results_table.md", "benchmarks.in.md"]
+exclude_patterns = [
+    *("_build", "results_table.md", "claims_table.md", "benchmarks.in.md"),
+    *("challenge", "generated/challenge_*.md"),
+]
 default_role = "code"
 html_theme = "furo"
 html_static_path = ["static"]
@@ -124,6 +128,22 @@ def recipes_page():
     return "\n".join(lines)
 
 
+def challenge_departures():
+    """Return what differs from the papers in the challenge, as its file says."""
+    return departures_of(Contest().departures())
+
+
+def challenge_outcome():
+    """Return the outcome of the challenge in the folder `challenge`, if there is one."""
+    if not (HERE / "challenge" / "challenge.json").is_file():
+        return "Not measured yet.\n"
+    # These need Keras, which takes seconds to import.
+    from keras_ilsvrc.claims.challenge import read
+    from keras_ilsvrc.claims.challenge_table import answers_of
+
+    return answers_of(read(HERE / "challenge"), "challenge/challenge.png")
+
+
 def map_page():
     """Return the page of all parts of the package, with the content and imports of each."""
     faces = {x.parent.name: x for x in PACKAGE.glob("*/__init__.py")}
@@ -148,7 +168,14 @@ def write_pages(app):
     if not (folder / "compare.png").is_file():
         command = "keras-ilsvrc", "compare", *SIDE_BY_SIDE, "--plot", str(folder / "compare.png")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    pages = {"nets": nets_page, "weights": weights_page, "recipes": recipes_page, "map": map_page}
+    pages = {
+        "nets": nets_page,
+        "weights": weights_page,
+        "recipes": recipes_page,
+        "map": map_page,
+        "challenge_departures": challenge_departures,
+        "challenge_outcome": challenge_outcome,
+    }
     for name, page in pages.items():
         path, text = folder / f"{name}.md", page()
         if not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -78,8 +78,10 @@ class Browser:
             self.events.append((found.get("method"), found.get("params")))
 
     def value(self, expression):
-        """Of a JavaScript expression in the page."""
-        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Of a JavaScript expression in the page, or of its promise."""
+        answer = self.ask(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         return answer["result"].get("value")
 
     def complaints(self):

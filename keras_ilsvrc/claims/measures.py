@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SOME = 2000  # number of training images on which the error without dropout is measured
 LEVEL = "steps_to_error"  # the measure that needs a level
+GRADIENTS = "watch gradients"
 EARLY = 50  # steps at the start of training over which gradients are averaged, as by CNDS's authors
 
 
@@ -73,7 +74,8 @@ class Measure(NamedTuple):
     """One measure of a run: its words, its unit, and the function that returns it.
 
     `ratio` says that two values are compared by their ratio, not by their difference. `chance` says
-    that a run that diverged counts as one that answers at random.
+    that a run that diverged counts as one that answers at random. `needs` is a key that the recipe
+    must have, and perhaps what its list must contain.
     """
 
     words: str
@@ -81,6 +83,7 @@ class Measure(NamedTuple):
     of: Callable[[Trained], float]
     ratio: bool = False
     chance: bool = False
+    needs: str = ""
 
 
 def steps_to_error(run: Trained) -> float:
@@ -143,7 +146,7 @@ def dead_filters(run: Trained) -> float:
     experiment = run.experiment
     size = experiment.recipe.data.batch_size
     batches = evaluation_batches(experiment.test, experiment.eval_rows, experiment.statistics, size)
-    first = health(experiment.model, [images for images, _ in batches.take(8)])[0]
+    first = health(experiment.model, list(batches.take(8)))[0]
     return 100 * ((first.dead or 0) + (first.duplicates or 0)) / first.filters
 
 
@@ -151,7 +154,11 @@ MEASURES = {
     "training_error": Measure("training error", "%", lambda run: run.last("error"), chance=True),
     "training_loss": Measure("training loss", "nats", lambda run: run.last("loss")),
     "validation_error": Measure(
-        "validation error", "%", lambda run: run.last("validation_error"), chance=True
+        "validation error",
+        "%",
+        lambda run: run.last("validation_error"),
+        chance=True,
+        needs="data.validation",
     ),
     "test_error": Measure("test error", "%", test_error, chance=True),
     "gap": Measure(
@@ -160,9 +167,15 @@ MEASURES = {
         lambda run: test_error(run) - run.error_on_training_images,
     ),
     "steps_to_error": Measure("steps to the level", "steps", steps_to_error, ratio=True),
-    "first_gradient": Measure("gradient of the first layer", "log10", first_gradient),
-    "gradient_ratio": Measure("gradient, first to last layer", "log10", gradient_ratio),
-    "response": Measure("deviation of responses", "", response, ratio=True),
+    "first_gradient": Measure(
+        "gradient of the first layer", "log10", first_gradient, needs=GRADIENTS
+    ),
+    "gradient_ratio": Measure(
+        "gradient, first to last layer", "log10", gradient_ratio, needs=GRADIENTS
+    ),
+    "response": Measure(
+        "deviation of responses", "", response, ratio=True, needs="watch responses"
+    ),
     "dead_filters": Measure("dead or duplicate first filters", "%", dead_filters),
     "images_per_second": Measure(
         "speed of training", "images/s", lambda run: run.median("images_per_second"), ratio=True

@@ -1,9 +1,7 @@
 """Files of a claim: `claim.json`, its picture, and the table of all claims in a folder."""
 
 import json
-import math
 from pathlib import Path
-from typing import Any
 
 from keras_ilsvrc import files
 from keras_ilsvrc.claims.picture import draw
@@ -17,7 +15,7 @@ HEADINGS = ("claim", "data", "comparison", "difference", "interval", "verdict")
 def write(outcome: Outcome, folder: Path) -> None:
     """Write `claim.json` and the picture of a claim to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_finite(outcome.table()), indent=1)
+    text = json.dumps(outcome.table(), indent=1)
     with files.whole(folder / CLAIM) as part:
         part.write_text(text + "\n")
     with files.whole(folder / PICTURE) as part:
@@ -36,7 +34,9 @@ def read(folder: Path) -> Outcome:
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: damaged: {reason(error)}; remove it and repeat") from error
+        raise InputError(
+            f"{path}: damaged: {reason(error)}; remove it, and repeat the command"
+        ) from error
 
 
 def write_table(folder: Path) -> Path:
@@ -56,19 +56,10 @@ def table_of(outcomes: list[Outcome]) -> str:
             value = _number(effect.value)
             ends = f"{_number(effect.low)} to {_number(effect.high)}"
             cells = (name, outcome.dataset, effect.sentence, value, ends, effect.verdict)
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
             name = ""
     return "\n".join(lines) + "\n"
 
 
 def _number(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.3g}"
-
-
-def _finite(table: Any) -> Any:
-    """Replace numbers that JSON does not have by None."""
-    if isinstance(table, dict):
-        return {key: _finite(value) for key, value in table.items()}
-    if isinstance(table, list | tuple):
-        return [_finite(value) for value in table]
-    return None if isinstance(table, float) and not math.isfinite(table) else table

@@ -65,13 +65,15 @@ def _draw_curves(axes: Axes, outcome: Outcome) -> None:
         length = min(map(len, curves))
         steps = curves[0][:length, 0]
         errors = np.stack([curve[:length, column] for curve in curves])
-        axes.plot(steps, errors.mean(0), style, color=colour, label=plain(arm.name))
+        marker = "o" if length == 1 else ""  # a line of one point would not be seen
+        axes.plot(steps, errors.mean(0), style, marker=marker, color=colour, label=plain(arm.name))
         axes.fill_between(steps, errors.min(0), errors.max(0), color=colour, alpha=0.15, lw=0)
     axes.set_xlabel("step")
     axes.set_ylabel(f"{'training' if column == TRAINING else 'validation'} error (%)")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, ncols=1 + len(outcome.arms) // 8)
+    if axes.lines:
+        axes.legend(fontsize=8, ncols=1 + len(outcome.arms) // 8)
 
 
 def _draw_values(axes: Axes, outcome: Outcome, measure: str) -> None:
@@ -79,7 +81,7 @@ def _draw_values(axes: Axes, outcome: Outcome, measure: str) -> None:
     arms = [arm for arm in outcome.arms if arm.values.get(measure)]
     looks = dict(zip((arm.name for arm in outcome.arms), _looks(len(outcome.arms))))
     for place, arm in enumerate(arms):
-        values = [x for x in arm.values[measure] if x is not None]
+        values = [x for x in arm.values[measure] if x is not None and np.isfinite(x)]
         colour = looks[arm.name][0]
         axes.plot(values, [place] * len(values), "o", color=colour, alpha=0.6, markersize=5)
         if values:
@@ -96,10 +98,12 @@ def _words(outcome: Outcome) -> list[tuple[str, str]]:
     seeds = f"{outcome.seeds} seeds" if outcome.seeds > 1 else "one seed: no spread, no verdict"
     what = f"{outcome.dataset}, {outcome.images:,} training images, {seeds}. "
     what += _sentence(outcome.reduced)
-    tried = len(outcome.arms[0].rates)
+    tried = max(len(arm.rates) for arm in outcome.arms)
     if tried > 1:
-        rates = ", ".join(f"{arm.name} {arm.rate:.3g}" for arm in outcome.arms)
-        what += f"Each arm at the best of {tried} rates, as factors of the recipe's: {rates}."
+        rates = ", ".join(f"{arm.name} {arm.rate:g}" for arm in outcome.arms)
+        what += f"Each arm at the best of {tried} rates, as factors of the recipe's: {rates}. "
+    if outcome.reason and outcome.verdict != "seen":
+        what += f"Why it may not be seen here: {outcome.reason}."
     texts = [
         (f"{outcome.says} ({outcome.source})", "#000000"),
         *((_comparison(effect), WORDS[effect.verdict]) for effect in outcome.effects),

@@ -3,25 +3,23 @@
 import hashlib
 import json
 import math
-import os
 import shutil
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from copy import copy
-from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_ilsvrc import files
+from keras_ilsvrc.claims import records
+from keras_ilsvrc.claims.cores import Places, cores
 from keras_ilsvrc.claims.measures import LEVEL, MEASURES, Trained
-from keras_ilsvrc.claims.schema import OF_ARM
+from keras_ilsvrc.claims.records import Record
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.recipe import Recipe, changed
+from keras_ilsvrc.recipe import Recipe
+from keras_ilsvrc.runs import places
 from keras_ilsvrc.runs.apart import Apart
-from keras_ilsvrc.runs.reading import RUN, WEIGHTS, RunFiles
+from keras_ilsvrc.runs.reading import RESULT, RUN, RunFiles
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.training.cluster import Log, log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
@@ -30,9 +28,7 @@ DIVERGED = "diverged at"  # in the reason for which `train` failed
 COPIES = 10  # bytes on the disk per byte of weights: checkpoints with momenta, and the result
 COLUMNS = ("step", "error", "validation_error")
 EACH = 2_000_000  # bytes on the disk of a run in addition to its weights
-START = "initial.weights"
-RUNS, RECORDS = "runs", "runs.json"
-Curve = list[list[float | None]]
+RUNS = "runs"
 
 
 class ImagesOfRun(NamedTuple):
@@ -43,25 +39,29 @@ class ImagesOfRun(NamedTuple):
     number: int
 
 
-@dataclass
-class Record:
-    """Results of a run, which stay when its directory is removed.
+class Job(NamedTuple):
+    """Run of an arm, and what is measured of it.
 
     Attributes:
-        net: Name of the network.
-        version: Version of the package that trained it.
-        seconds: Seconds of training and testing.
-        diverged: Why training ended, if it diverged; else empty.
-        curve: Rows of [step, training error, validation error].
-        measures: Value of each measure that was needed, by name, level and protocol.
+        recipe: Recipe of the run.
+        measures: Names of the measures.
+        at: Level of `steps_to_error`.
+        test: Test protocol of the arm; None for that of the run.
+        start: Run from whose weights this one starts, if any.
+        weights: Whether the weights of the run are needed.
     """
 
-    net: str
-    version: str
-    seconds: float = 0.0
-    diverged: str = ""
-    curve: Curve = field(default_factory=list)
-    measures: dict[str, float | None] = field(default_factory=dict)
+    recipe: Recipe
+    measures: Sequence[str] = ()
+    at: float | None = None
+    test: Mapping[str, Any] | None = None
+    start: "Job | None" = None
+    weights: bool = False
+
+    def recorded(self, measure: str) -> str:
+        """Return the name of a measure in records, with its level and protocol."""
+        level = f" {self.at:g}" if measure == LEVEL else ""
+        return measure + level + f" {json.dumps(self.test)}" * bool(self.test)
 
 
 class Pool:
@@ -92,154 +92,169 @@ class Pool:
         log: Log = log_stderr,
     ):
         self.home, self.jobs, self.gpus, self.log = home, jobs, gpus, log
-        self.stop = stop or StopRequest()
-        self.hidden = False  # whether GPUs exist, but are not used
-        self.starts: dict[str, Recipe] = {}  # runs from whose weights others start
-        self.records: dict[str, Record] = {}
-        if (home / RECORDS).exists():
-            table = json.loads(files.read(home / RECORDS))
-            self.records = {key: Record(**record) for key, record in table.items()}
+        self.stop = StopRequest() if stop is None else stop
+        self.device: str | None = None  # "cpu" or "gpu" if the runs are trained only there
+        self.records = records.read(home)
 
     def on(self, device: str | None) -> "Pool":
-        """Return this pool, or if there are GPUs and `device` is "cpu", one that hides them."""
-        if device != "cpu" or not self.gpus:
-            return self
+        """Return a pool for runs on a device, which shares its records; "cpu" hides all GPUs."""
         other = copy(self)
-        other.gpus, other.hidden = (), True
+        other.device = device
+        if device == "cpu":
+            other.gpus = ()
         return other
 
     def key(self, recipe: Recipe) -> str:
-        """Return the name of a recipe's run. The place of the images does not matter."""
+        """Return the name of a recipe's run. The place of the images does not matter.
+
+        Runs of arms for one device have names of their own, since speeds are compared.
+        """
         table = recipe.table()
         table["data"] = {**table["data"], "dataset": self.images.digest}
         if isinstance(start := table["initial"], dict):
             start["weights"] = Path(start["weights"]).name
         text = json.dumps(table, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        return f"{recipe.net}-{digest}{'-cpu' * self.hidden}"
+        return f"{recipe.net}-{digest}" + (f"-{self.device}" if self.device else "")
 
     def path(self, recipe: Recipe) -> Path:
         """Return the run directory of a recipe."""
         return self.home / RUNS / self.key(recipe)
 
-    def train(self, recipes: Iterable[Recipe], label: str) -> None:
-        """Train all runs that have neither a record nor a finished directory.
+    def train(self, jobs: Iterable[Job], label: str) -> None:
+        """Train all runs of which something is neither recorded nor can be measured.
+
+        Runs that start from the weights of others wait for these.
 
         Raises:
             Stopped: If a signal was received.
             InputError: If a run fails, unless it diverges.
         """
-        starts, self.starts = self.starts, {}
-        for key in [key for key in starts if not (self.home / RUNS / key / WEIGHTS).exists()]:
-            self.records.pop(key, None)  # its weights are gone, so the record alone is no help
-        if starts:
-            self.train(starts.values(), f"{label}: starts")
-        unique = {self.key(recipe): recipe for recipe in recipes}
-        pending = [recipe for key, recipe in unique.items() if not self._known(key)]
-        places = _Places(self.gpus or _cores(), bool(self.gpus), self.hidden)
-        done = len(unique) - len(pending)
+        unique = {self.key(job.recipe): job for job in jobs if not self._known(job)}
+        if starts := [x.start._replace(weights=True) for x in unique.values() if x.start]:
+            self.train(starts, f"{label}: starts")
+        for key, job in list(unique.items()):
+            if job.start and self._diverged(self.key(job.start.recipe)):
+                self._note(key, job.recipe, "its start diverged")
+                del unique[key]
+        self._train([job.recipe for job in unique.values()], label)
+
+    def _train(self, recipes: Sequence[Recipe], label: str) -> None:
+        free = Places(self.gpus or cores(), bool(self.gpus), self.device == "cpu")
         with ThreadPoolExecutor(self.jobs) as threads, bar(label) as progress:
-            progress(done, len(unique))
-            waiting = {threads.submit(self._run, recipe, places): recipe for recipe in pending}
+            waiting = {threads.submit(self._run, recipe, free): recipe for recipe in recipes}
             try:
-                for future in as_completed(waiting):
+                for done, future in enumerate(as_completed(waiting), 1):
                     if reason := future.result():
                         recipe = waiting[future]
-                        self.records[self.key(recipe)] = self._diverged(recipe, reason)
-                        self._write()
-                    done += 1
-                    progress(done, len(unique))
+                        self._note(self.key(recipe), recipe, reason.partition(DIVERGED)[2])
+                    progress(done, len(waiting))
             except BaseException:
                 for future in waiting:
                     future.cancel()
                 raise
 
-    def _known(self, key: str) -> bool:
-        """Whether a run has a record. A run of another version is trained again."""
-        record = self.records.get(key)
-        if record and record.version == version("keras_ilsvrc"):
-            return True
-        path, other = self.home / RUNS / key, record.version if record else None
-        if (path / RUN).exists():
-            found = RunFiles(path).identity.version
-            if found != version("keras_ilsvrc"):
-                path.rename(path.with_name(f"{key}-version-{found}"))
-                other = found
-        if other:
-            self.log(f"{key}: trained by version {other}; it is trained again")
-            self.records.pop(key, None)
-        return False
+    def has(self, recipe: Recipe) -> bool:
+        """Whether a run has a record or a result."""
+        key = self.key(recipe)
+        return key in self.records or (self.home / RUNS / key / RESULT).exists()
 
-    def _run(self, recipe: Recipe, places: "_Places") -> str | None:
-        """Train a run unless it is finished; return why it diverged, or None."""
+    def _known(self, job: Job) -> bool:
+        """Whether all that is needed of a run is recorded, or can be measured in its directory.
+
+        A run of another version, or one whose `run.json` is damaged, is put aside.
+        """
+        key = self.key(job.recipe)
+        path, record = self.home / RUNS / key, self.records.get(key)
+        missing = (
+            [x for x in map(job.recorded, job.measures) if x not in record.measures]
+            if record
+            else []
+        )
+        own = version("keras_ilsvrc")
+        if record and record.version == own and (record.diverged or not (missing or job.weights)):
+            return True
+        why, finished = "", False
+        if (path / RUN).exists():
+            try:
+                run = RunFiles(path)
+                finished = run.finished
+                why = f"trained by version {run.identity.version}" * (run.identity.version != own)
+            except InputError as error:
+                why = str(error)
+            if why:
+                path.rename(places.free(path.with_name(f"{key}-before")))
+        if record and record.version != own:
+            why = f"trained by version {record.version}"
+        elif record and not finished:
+            what = "its weights are" if job.weights else f"{missing[0]} is"
+            why = f"{what} needed, and the run directory is gone"
+        if why:
+            self.log(f"{key}: {why}; it is trained again")
+            self.records.pop(key, None)
+        return finished and not why
+
+    def _diverged(self, key: str) -> bool:
+        return key in self.records and bool(self.records[key].diverged)
+
+    def _note(self, key: str, recipe: Recipe, diverged: str) -> None:
+        """Record that a run diverged."""
+        self.records[key] = Record(recipe.net, version("keras_ilsvrc"), diverged=diverged)
+        records.write(self.home, self.records)
+
+    def _run(self, recipe: Recipe, free: Places) -> str | None:
+        """Train a run; return why it diverged, or None."""
         self.stop.check()
         path = self.path(recipe)
-        if (path / RUN).exists() and RunFiles(path).finished:
-            return None
-        with places.taken() as environment:
+        with free.taken() as environment:
             reason = Apart(environment=environment, stop=self.stop).train(recipe, path)
         self.stop.check()  # a process may end before this one notes the same signal
         if reason and DIVERGED not in reason:
             raise InputError(f"{path}: {reason}")
         return reason
 
-    def _diverged(self, recipe: Recipe, reason: str) -> Record:
-        return Record(recipe.net, version("keras_ilsvrc"), diverged=reason.partition(DIVERGED)[2])
-
-    def record(
-        self, recipe: Recipe, names: Iterable[str], at: float | None = None, test: Any = None
-    ) -> tuple[Record, dict[str, float | None]]:
-        """Return the record of a trained run, and some of its measures by name.
+    def record(self, job: Job) -> tuple[Record, dict[str, float | None]]:
+        """Return the record of a trained run, and its measures by name.
 
         A run that diverged answers at random; its other measures are None.
 
-        Args:
-            recipe: Recipe of the run.
-            names: Names of the measures.
-            at: Level of `steps_to_error`.
-            test: Test protocol of the arm; None for that of the run.
+        Raises:
+            InputError: If a file of the run is damaged.
         """
-        key, found = self.key(recipe), dict[str, float | None]()
-        run = Trained(self.path(recipe), at, test)
-        if key not in self.records:
-            curve = [[_rounded(row[x]) for x in COLUMNS] for row in run.history]
-            seconds, by = run.result["seconds"], run.run.identity.version
-            self.records[key] = Record(recipe.net, by, seconds, curve=curve)
-        record = self.records[key]
-        for name in names:
-            kind = MEASURES[name]
-            if record.diverged:
-                classes = recipe.build.classes or 10
-                found[name] = 100 * (1 - 1 / classes) if kind.chance else None
-                continue
-            full = f"{name} {at:g}" if name == LEVEL else name
-            full += f" {json.dumps(test)}" * bool(test)
-            if full not in record.measures:
-                record.measures[full] = _rounded(kind.of(run))
-                self._write()
-            found[name] = record.measures[full]
+        key, found = self.key(job.recipe), dict[str, float | None]()
+        path = self.path(job.recipe)
+        run = Trained(path, job.at, job.test)
+        try:
+            if key not in self.records:
+                curve = [[_rounded(row[x]) for x in COLUMNS] for row in run.history]
+                seconds, by = run.result["seconds"], run.run.identity.version
+                self.records[key] = Record(job.recipe.net, by, seconds, curve=curve)
+            record = self.records[key]
+            for name in job.measures:
+                kind, full = MEASURES[name], job.recorded(name)
+                if record.diverged:
+                    classes = job.recipe.build.classes or 10
+                    found[name] = 100 * (1 - 1 / classes) if kind.chance else None
+                    continue
+                if full not in record.measures:
+                    record.measures[full] = _rounded(kind.of(run))
+                    records.write(self.home, self.records)
+                found[name] = record.measures[full]
+        except InputError as error:
+            raise InputError(f"{error}; or remove {path}, and the run is trained again") from error
         return record, found
-
-    def _write(self) -> None:
-        table = {key: asdict(self.records[key]) for key in sorted(self.records)}
-        with files.whole(self.home / RECORDS) as part:
-            part.write_text(json.dumps(table, separators=(",", ":")).replace("},", "},\n") + "\n")
-
-    def resolved(self, recipe: Recipe, start: Recipe | None) -> Recipe:
-        """Return a recipe that starts from the weights of another arm's run, if it names one."""
-        if start is None:
-            return recipe
-        self.starts[self.key(start)] = start
-        return changed(recipe, {START: str(self.path(start))}, OF_ARM)
 
     def check_disk(self, parameters: Mapping[str, tuple[int, int]]) -> None:
         """Raise InputError if the disk has too little space for all runs.
 
         Args:
             parameters: {arm: (number of runs still to train, number of parameters)}.
+
+        Raises:
+            InputError: If there is too little space.
         """
         needed = sum(runs * (4 * size + EACH) for runs, size in parameters.values())
-        most = max((size for _, size in parameters.values()), default=0)
+        most = max((size for runs, size in parameters.values() if runs), default=0)
         needed += self.jobs * COPIES * 4 * most
         free = shutil.disk_usage(self.home).free
         if needed > free:
@@ -247,39 +262,6 @@ class Pool:
                 f"{self.home}: {free / 1e9:.1f} GB are free, but the runs need up to "
                 f"{needed / 1e9:.1f} GB; free some space, or choose another --out"
             )
-
-
-class _Places:
-    """Cores or GPUs, each of which one run has for itself."""
-
-    def __init__(self, names: Sequence[str], are_gpus: bool, hidden: bool):
-        self.free, self.are_gpus, self.hidden = list(names), are_gpus, hidden
-        self.lock = threading.Lock()
-
-    @contextmanager
-    def taken(self) -> Iterator[dict[str, str]]:
-        """Take a place during the block; yield the environment of a process there.
-
-        On Linux, a child process runs on the cores of the thread that starts it.
-        """
-        with self.lock:
-            name = self.free.pop(0) if self.free else None
-        try:
-            if name is not None and not self.are_gpus and hasattr(os, "sched_setaffinity"):
-                os.sched_setaffinity(0, {int(name)})
-            visible = name if self.are_gpus else "" if self.hidden else None
-            yield {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
-        finally:
-            if name is not None:
-                with self.lock:
-                    self.free.append(name)
-
-
-def _cores() -> list[str]:
-    """Return the numbers of the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return [str(x) for x in sorted(os.sched_getaffinity(0))]
-    return [str(x) for x in range(os.cpu_count() or 1)]
 
 
 def _rounded(value: float | None) -> float | None:

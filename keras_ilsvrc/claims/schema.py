@@ -1,24 +1,23 @@
-"""Schema of claim files, and the recipes of their arms. Needs no Keras."""
+"""Schema of claim files. Needs no Keras."""
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from keras_ilsvrc.claims.measures import MEASURES
+from keras_ilsvrc.claims.measures import LEVEL, MEASURES
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.files import SMALL, read
-from keras_ilsvrc.nets.build import check_build
-from keras_ilsvrc.recipe import Recipe, changed, find, load, parse, published, scaled, value_of
+from keras_ilsvrc.recipe import parse, published
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
+from keras_ilsvrc.recipe.schema import Protocol
 
 CLAIMS = "claims"  # folder of recipes that contains the claims of this package
-RATE = "schedule.learning_rate"
-OF_ARM = "arm:"  # `initial.weights` = "arm:NAME" starts from the run of another arm
 Changes = dict[str, Any]
-# Keys of a recipe that do not change what is trained. Runs that differ only in them are shared.
-UNTRAINED = ("expect", "report", "baseline", "departs", "keep_epochs")
+Model = TypeVar("Model", bound=Table)
 
 
 class Row(Table):
@@ -51,12 +50,37 @@ class Row(Table):
                 f"has the keys {', '.join(sorted(given)) or 'of no comparison'}; expected higher "
                 "and lower, or alike and within, or arm and one of above and below"
             )
+        if len(set(self.arms)) < len(self.arms):
+            raise ValueError(f"compares {self.arms[0]!r} with itself; expected two arms")
         return self
 
     @property
     def arms(self) -> list[str]:
         """Names of the arms that are compared; first the one that should have the higher value."""
         return [x for x in (self.higher, self.lower, self.arm, *(self.alike or ())) if x]
+
+
+def _different(rates: list[float]) -> list[float]:
+    if len(set(rates)) < len(rates):
+        raise ValueError(f"contains a factor twice: {rates}")
+    return rates
+
+
+Rates = Annotated[list[Positive], Field(min_length=1), AfterValidator(_different)]
+
+
+class Tested(Table):
+    """Protocol, and perhaps the scales, with which an arm is tested."""
+
+    protocol: Protocol
+    scales: Annotated[list[Count], Field(min_length=1)] | None = None
+
+
+class OfArm(Table):
+    """Keys of an arm that are no changes of the recipe."""
+
+    test: Tested | None = None
+    device: Literal["cpu", "gpu"] | None = None
 
 
 class Quick(Table):
@@ -66,7 +90,7 @@ class Quick(Table):
     set: Annotated[Changes, Field(default_factory=dict)]
     arms: Annotated[dict[str, Changes], Field(default_factory=dict)]
     seeds: Count = 3
-    rates: Annotated[list[Positive], Field(min_length=1), Field(default_factory=lambda: [1.0])]
+    rates: Annotated[Rates, Field(default_factory=lambda: [1.0])]
 
 
 class Claim(Table):
@@ -88,23 +112,27 @@ class Claim(Table):
     at: float | None = None
     chosen_by: str = "validation_error"
     seeds: Annotated[int, Field(ge=1, le=100)] = 3
-    rates: Annotated[
-        list[Positive], Field(min_length=1), Field(default_factory=lambda: [0.3, 1.0, 3.0])
-    ]
+    rates: Annotated[Rates, Field(default_factory=lambda: [0.3, 1.0, 3.0])]
     minutes: Positive
     reduced: str = ""
     reason: str = ""
     set: Annotated[Changes, Field(default_factory=dict)]
     arms: Annotated[dict[str, Changes], Field(min_length=1)]
-    quick: Quick
+    quick: Quick | None = None
     expect: Annotated[list[Row], Field(min_length=1)]
 
     @model_validator(mode="after")
     def known(self) -> "Claim":
-        for measure in (self.measure, self.chosen_by, *(row.measure for row in self.expect)):
-            if measure is not None and measure not in MEASURES:
+        measures = (self.measure, self.chosen_by, *map(self.measure_of, self.expect))
+        for measure in measures:
+            if measure not in MEASURES:
                 raise ValueError(f"measure {measure!r} is unknown; {nearest(measure, MEASURES)}")
-        for name in (*(x for row in self.expect for x in row.arms), *self.quick.arms):
+        if LEVEL in measures and self.at is None:
+            raise ValueError(f"at: missing; the measure {LEVEL} needs a level in %")
+        for name in (
+            *(x for row in self.expect for x in row.arms),
+            *(self.quick.arms if self.quick else ()),
+        ):
             if name not in self.arms:
                 raise ValueError(f"arm {name!r} is unknown; {nearest(name, self.arms)}")
         return self
@@ -114,65 +142,7 @@ class Claim(Table):
         return row.measure or self.measure
 
 
-class Study:
-    """A claim as it is tested: the recipe of each arm, the seeds and the rates.
-
-    Args:
-        path: Path of the claim file.
-        quick: Whether to train the quick form on small images.
-        dataset: Data source to use instead of the recipe's.
-        seeds: Number of seeds; None for that of the claim.
-
-    Attributes:
-        name: Name of the claim, from its file.
-        claim: Content of the file.
-        recipes: Recipe of each arm, with the first seed and the recipe's rate.
-        tests: Test protocol of each arm that has its own, as {"protocol": name, "scales": [...]}.
-        devices: "cpu" or "gpu" for each arm that is trained only there.
-
-    Raises:
-        InputError: If the file or a recipe is wrong; the message has one line for each fault.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        quick: bool = False,
-        dataset: str | None = None,
-        seeds: int | None = None,
-    ):
-        self.path, self.name, self.quick = path, path.stem, quick
-        self.claim = read_claim(path)
-        form = self.claim.quick if quick else self.claim
-        self.seeds = seeds or form.seeds
-        self.rates = form.rates
-        base = load(_beside(path, form.recipe))
-        base = changed(base, form.set, f"{path}: set")
-        if dataset is not None:
-            base = changed(base, {"data.dataset": dataset}, "--data")
-        own = self.claim.quick.arms if quick else {}
-        self.recipes = dict[str, Recipe]()
-        self.tests, self.devices = dict[str, Any](), dict[str, Any]()
-        for arm, changes in self.claim.arms.items():
-            changes = {**changes, **own.get(arm, {})}
-            self.tests[arm] = changes.pop("test", None)
-            self.devices[arm] = changes.pop("device", None)
-            self.recipes[arm] = self._recipe(base, arm, changes)
-
-    def recipe(self, arm: str, seed: int, factor: float) -> Recipe:
-        """Return the recipe of an arm's run with a seed, and its learning rate times a factor."""
-        recipe = self.recipes[arm]
-        rate = scaled(value_of(recipe, RATE), factor, str(self.path))
-        return changed(recipe, {"seed": recipe.seed + seed, RATE: rate}, str(self.path))
-
-    def _recipe(self, base: Recipe, arm: str, changes: Changes) -> Recipe:
-        label = f"{self.path}: arms.{arm}"
-        recipe = changed(base, dict.fromkeys(UNTRAINED[:-1]) | {"departs": []} | changes, label)
-        try:
-            check_build(recipe.net, **recipe.build.model_dump(exclude_none=True))
-        except InputError as error:
-            raise InputError(f"{label}: {error}") from error
-        return recipe
+TABLES: dict[str, type[Table]] = {"expect": Row, "quick": Quick, "test": Tested}
 
 
 def claims() -> dict[str, Path]:
@@ -187,12 +157,15 @@ def find_claim(name: str) -> Path:
     Raises:
         InputError: If there is no such claim; the message suggests similar names.
     """
-    if Path(name).is_file():
-        return Path(name)
+    with suppress(OSError):  # the name may be too long for a path
+        if Path(name).is_file():
+            return Path(name)
     known = claims()
-    numbers = {stem.partition("_")[0].lower(): path for stem, path in known.items()}
-    if name in known or name.lower() in numbers:
-        return known.get(name) or numbers[name.lower()]
+    if number := re.fullmatch(r"r0*(\d{1,2})", name, re.IGNORECASE):
+        start = f"R{int(number[1]):02d}_"
+        name = next((stem for stem in known if stem.startswith(start)), name)
+    if name in known:
+        return known[name]
     hint = nearest(name, known)
     raise InputError(
         f"{name[:200]}: no such file, and no such claim in the package; {hint} "
@@ -207,30 +180,34 @@ def read_claim(path: Path) -> Claim:
         InputError: If the file is not TOML, or a key is unknown, missing or of the wrong type.
     """
     try:
-        return Claim.model_validate(parse(read(path, SMALL).decode("utf-8-sig")))
-    except ValidationError as error:
-        raise InputError(*(_fault(path, each) for each in error.errors())) from error
+        table = parse(read(path, SMALL).decode("utf-8-sig"))
     except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a TOML file: {error}") from error
+    return valid(Claim, table, path)
 
 
-def _fault(path: Path, error: Mapping[str, Any]) -> str:
+def valid(kind: type[Model], table: Mapping[str, Any], path: Path, prefix: str = "") -> Model:
+    """Return a checked table; `prefix` stands before its keys in error messages."""
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        faults = [_fault(f"{path}: {prefix}", each) for each in error.errors()]
+        raise InputError(*faults) from error
+
+
+def _fault(start: str, error: Mapping[str, Any]) -> str:
     """Return one error of pydantic as a line."""
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        hint = nearest(str(error["loc"][-1]), Claim.model_fields)
-        return f"{path}: {key}: unknown key; {hint}".rstrip("; ")
+        first, *inner = error["loc"]
+        kind = TABLES.get(first, Claim) if inner else Claim
+        hint = nearest(str(error["loc"][-1]), kind.model_fields)
+        return f"{start}{key}: unknown key; {hint}".rstrip("; ")
     if error["type"] == "missing":
-        return f"{path}: {key}: missing"
+        return f"{start}{key}: missing"
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if error["type"] == "value_error":
-        return f"{path}: {key}: {reason}".replace(": :", ":")
-    return f"{path}: {key} is {error['input']!r:.60}; it {reason}"
-
-
-def _beside(path: Path, recipe: str) -> Path:
-    """Return the path of a recipe: relative to the claim file, or by its name in the package."""
-    beside = path.parent / recipe
-    return beside if beside.is_file() else find(recipe)
+        return f"{start}{key}: {reason}".replace(": :", ":")
+    return f"{start}{key} is {error['input']!r:.60}; it {reason}"

@@ -1,7 +1,8 @@
 """A claim tested: its arms are trained, each at the best of its rates, and then compared."""
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -9,17 +10,18 @@ from typing import Any
 import keras
 
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.claims.pool import ImagesOfRun, Pool
-from keras_ilsvrc.claims.schema import OF_ARM, Study
+from keras_ilsvrc.claims.arms import OF_ARM, Study
+from keras_ilsvrc.claims.pool import ImagesOfRun, Job, Pool
 from keras_ilsvrc.claims.verdict import Effect, effect_of, overall
 from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.nets.build import build
-from keras_ilsvrc.recipe import Recipe
+from keras_ilsvrc.recipe import Recipe, changed
 from keras_ilsvrc.runs.experiment import set_up
 from keras_ilsvrc.terminal.bars import tracked
 from keras_ilsvrc.training.strategy import mirrored
 
 QUICK = "8x8 digits and few epochs, a rate chosen by us: no test of the claim on photographs"
+START = "initial.weights"
 FIRST = 0  # the seed with which all rates are tried
 
 
@@ -89,8 +91,8 @@ class Outcome:
     version: str = field(default_factory=lambda: version("keras_ilsvrc"))
 
     def table(self) -> dict[str, Any]:
-        """Return the content of `claim.json`."""
-        return asdict(self)
+        """Return the content of `claim.json`; a number that is not finite is None."""
+        return _finite(asdict(self))
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "Outcome":
@@ -100,7 +102,7 @@ class Outcome:
         return cls(**{**table, "arms": arms, "effects": effects})
 
 
-def test_claim(study: Study, pool: Pool) -> Outcome:
+def outcome_of(study: Study, pool: Pool) -> Outcome:
     """Train what is missing of a claim's runs, measure all, and compare the arms.
 
     Raises:
@@ -109,15 +111,15 @@ def test_claim(study: Study, pool: Pool) -> Outcome:
     """
     started = time.monotonic()
     pool.images = images_of(next(iter(study.recipes.values())))
-    arms = {name: _arm(name, recipe) for name, recipe in study.recipes.items()}
-    _check_disk(study, pool, arms)
+    arms = {name: _arm(study, name) for name in study.recipes}
     here = [name for name in arms if pool.gpus or study.devices[name] != "gpu"]
-    stages = {(study.devices[name], bool(_start(study, name))) for name in here}
-    for device, starts in sorted(stages, key=str):
-        names = [x for x in here if (study.devices[x], bool(_start(study, x))) == (device, starts)]
-        some = {name: arms[name] for name in names}
-        _train(study, pool.on(device), arms, some)
-        _measure(study, pool.on(device), arms, some)
+    _check_disk(study, pool, arms, here)
+    # Arms that start from others come after these, whose best rates must be known.
+    stages = {name: (study.devices[name], study.start(name) is not None) for name in here}
+    for stage in sorted(set(stages.values()), key=str):
+        names = [name for name in here if stages[name] == stage]
+        _train(study, pool.on(stage[0]), arms, names)
+        _measure(study, pool.on(stage[0]), arms, names)
     claim = study.claim
     effects = []
     for row in claim.expect:
@@ -162,73 +164,102 @@ def images_of(recipe: Recipe) -> ImagesOfRun:
     return ImagesOfRun(experiment.source.label, digest, count)
 
 
-def _arm(name: str, recipe: Recipe) -> Arm:
+def _arm(study: Study, name: str) -> Arm:
     """Build the network of an arm for its account."""
-    model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+    recipe = study.recipes[name]
+    try:
+        model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
+    except InputError as error:
+        raise InputError(f"{study.path}: arms.{name}: {error}") from error
     found = account(model)
     keras.backend.clear_session()
     return Arm(name, model.name, found.parameters, found.macs)
 
 
-def _check_disk(study: Study, pool: Pool, arms: Mapping[str, Arm]) -> None:
-    runs = len(study.rates) + study.seeds - 1
-    pool.check_disk({name: (runs, arm.parameters) for name, arm in arms.items()})
+def _check_disk(study: Study, pool: Pool, arms: Mapping[str, Arm], here: Sequence[str]) -> None:
+    """Raise InputError if the disk is too small for all runs that are still to train."""
+    sizes = {}
+    for name in here:
+        own, others = pool.on(study.devices[name]), range(1, study.seeds)
+
+        def count(seeds: Iterable[int], factor: float, name: str = name, own: Pool = own) -> int:
+            jobs = (_job(study, own, arms, name, seed, factor) for seed in seeds)
+            return sum(not own.has(job.recipe) for job in jobs)
+
+        runs = sum(count([FIRST], factor) for factor in study.rates)
+        runs += min(count(others, factor) for factor in study.rates)
+        sizes[name] = runs, arms[name].parameters
+    pool.check_disk(sizes)
 
 
-def _start(study: Study, name: str) -> str | None:
-    """Return the arm from whose weights an arm starts, if any."""
-    initial = study.recipes[name].initial
-    weights = initial if isinstance(initial, str) else initial.weights
-    return weights.removeprefix(OF_ARM) if weights.startswith(OF_ARM) else None
+def _job(
+    study: Study,
+    pool: Pool,
+    arms: Mapping[str, Arm],
+    name: str,
+    seed: int,
+    factor: float | None = None,
+    measures: Sequence[str] = (),
+) -> Job:
+    """Return the run of an arm with a seed and a rate, by default the arm's best."""
+    recipe = study.recipe(name, seed, arms[name].rate if factor is None else factor)
+    start = None
+    if other := study.start(name):
+        start = _job(study, pool, arms, other, seed)
+        recipe = changed(recipe, {START: str(pool.path(start.recipe).absolute())}, OF_ARM)
+    return Job(recipe, measures, study.claim.at, study.tests[name], start)
 
 
-def _recipe(study: Study, pool: Pool, arms: Mapping[str, Arm], name: str, seed: int) -> Recipe:
-    """Return the recipe of an arm at its best rate, with the weights it starts from."""
-    return _at(study, pool, arms, name, seed, arms[name].rate)
-
-
-def _at(
-    study: Study, pool: Pool, arms: Mapping[str, Arm], name: str, seed: int, factor: float
-) -> Recipe:
-    recipe, start = study.recipe(name, seed, factor), _start(study, name)
-    return pool.resolved(recipe, _recipe(study, pool, arms, start, seed) if start else None)
-
-
-def _train(study: Study, pool: Pool, every: Mapping[str, Arm], arms: Mapping[str, Arm]) -> None:
-    """Try all rates of the arms with the first seed, then train the other seeds at the best."""
-    chosen_by = study.claim.chosen_by
-    trials = {
-        (name, factor): _at(study, pool, every, name, FIRST, factor)
-        for name in arms
-        for factor in study.rates
+def _train(study: Study, pool: Pool, arms: Mapping[str, Arm], names: Sequence[str]) -> None:
+    """Try all rates of some arms with the first seed, then train the other seeds at the best."""
+    by = study.claim.chosen_by
+    tried = {
+        name: [
+            _job(study, pool, arms, name, FIRST, x, [by])._replace(test=None) for x in study.rates
+        ]
+        for name in names
     }
-    pool.train(trials.values(), f"{study.name}: rates")
-    for (name, factor), recipe in trials.items():
-        found = pool.record(recipe, [chosen_by], study.claim.at)[1][chosen_by]
-        arms[name].rates[f"{factor:.3g}"] = float("inf") if found is None else found
-    for arm in arms.values():
-        best = min(arm.rates, key=lambda factor: arm.rates[factor])
-        arm.rate = study.rates[list(arm.rates).index(best)]
-    seeds = range(1, study.seeds)
-    pool.train(
-        [_recipe(study, pool, every, name, seed) for name in arms for seed in seeds],
-        f"{study.name}: seeds",
-    )
+    pool.train((job for jobs in tried.values() for job in jobs), f"{study.name}: rates")
+    for name, jobs in tried.items():
+        found = []
+        for job in jobs:
+            record, measured = pool.record(job)
+            value = measured[by]
+            found.append(math.inf if record.diverged or value is None else value)
+        arms[name].rates = {f"{x:g}": value for x, value in zip(study.rates, found)}
+        arms[name].rate = study.rates[found.index(min(found))]
+    pool.train(_all(study, pool, arms, names).values(), f"{study.name}: seeds")
 
 
-def _measure(study: Study, pool: Pool, every: Mapping[str, Arm], arms: Mapping[str, Arm]) -> None:
+def _all(
+    study: Study, pool: Pool, arms: Mapping[str, Arm], names: Sequence[str]
+) -> dict[tuple[str, int], Job]:
+    """Return all runs of some arms at their best rates, with all that is measured of them."""
+    return {
+        (name, seed): _job(study, pool, arms, name, seed, measures=study.measures(name))
+        for name in names
+        for seed in range(study.seeds)
+    }
+
+
+def _measure(study: Study, pool: Pool, arms: Mapping[str, Arm], names: Sequence[str]) -> None:
     """Fill in the measures and curves of some arms."""
-    claim = study.claim
-    needed = {name: {claim.measure} for name in arms}
-    for row in claim.expect:
-        for name in set(row.arms) & set(arms):
-            needed[name].add(claim.measure_of(row))
-    jobs = [(name, seed) for name in arms for seed in range(study.seeds)]
-    for name, seed in tracked(jobs, len(jobs), f"{study.name}: measuring"):
-        arm, recipe = arms[name], _recipe(study, pool, every, name, seed)
-        record, found = pool.record(recipe, sorted(needed[name]), claim.at, study.tests[name])
+    jobs = _all(study, pool, arms, names)
+    for (name, _), job in tracked(jobs.items(), len(jobs), f"{study.name}: measuring"):
+        pool.stop.check()
+        arm = arms[name]
+        record, found = pool.record(job)
         for measure, value in found.items():
-            arm.values.setdefault(measure, []).append(float("nan") if value is None else value)
+            arm.values.setdefault(measure, []).append(math.nan if value is None else value)
         arm.seconds = round(arm.seconds + record.seconds, 1)
         if record.curve:
             arm.curves.append(record.curve)
+
+
+def _finite(table: Any) -> Any:
+    """Replace numbers that JSON does not have by None."""
+    if isinstance(table, dict):
+        return {key: _finite(value) for key, value in table.items()}
+    if isinstance(table, list | tuple):
+        return [_finite(value) for value in table]
+    return None if isinstance(table, float) and not math.isfinite(table) else table

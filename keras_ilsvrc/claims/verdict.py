@@ -51,7 +51,7 @@ def effect_of(row: Row, measure: str, values: Mapping[str, Sequence[float]]) -> 
     samples = [list(values[arm]) for arm in row.arms]
     kind = MEASURES[measure]
     sentence = _sentence(row, measure, samples)
-    logs = kind.ratio and len(samples) == 2
+    logs = kind.ratio and len(samples) == 2 and not row.alike
     what: Literal["difference", "ratio", "mean"] = (
         "ratio" if logs else "difference" if len(samples) == 2 else "mean"
     )
@@ -97,6 +97,8 @@ def _sentence(row: Row, measure: str, samples: Sequence[Sequence[float]]) -> str
 
 def _mean(values: Sequence[float]) -> str:
     mean = statistics.fmean(values) if values else math.nan
+    if not math.isfinite(mean):
+        return "?"
     return f"{mean:,.0f}" if abs(mean) >= 100 else f"{mean:.3g}"
 
 

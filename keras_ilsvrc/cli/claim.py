@@ -1,25 +1,21 @@
 """The `claim` command, which tests a claim of the papers by training its arms."""
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from typer import Argument, Option
 
-from keras_ilsvrc.claims.schema import Study, claims, find_claim, read_claim
-from keras_ilsvrc.cli.options import STOPPED, Json, table_of
+from keras_ilsvrc.claims.arms import Study
+from keras_ilsvrc.claims.schema import claims, find_claim, read_claim
+from keras_ilsvrc.cli.options import Json, table_of
+from keras_ilsvrc.cli.pools import locked, pool_in
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import log_stderr
-from keras_ilsvrc.training.stopping import Stopped, StopRequest, ignore_signals
 
 if TYPE_CHECKING:
     from keras_ilsvrc.claims.study import Outcome
-
-LOCK = ".lock"
 
 
 def complete_claims() -> list[str]:
@@ -61,7 +57,9 @@ def claim(
     is stopped, repeat it to go on.
     """
     if name is None and not every:
-        _print_claims()
+        if quick or data or seeds:
+            raise InputError("no claim: name one, or pass --all to test every claim")
+        _print_claims(as_json)
         return
     if name is not None and every:
         raise InputError(f"--all tests every claim; leave out {name}, or --all")
@@ -69,54 +67,54 @@ def claim(
         raise InputError("--quick trains on the digits; leave out --data, or --quick")
     paths = list(claims().values()) if every else [find_claim(str(name))]
     studies = [Study(path, quick, data, seeds) for path in paths]
-    outcomes = [_test(study, out, jobs) for study in studies]
+    quiet_tensorflow()
+    outcomes, faults = list["Outcome"](), list[str]()
+    with locked(out):
+        for study in studies:
+            try:
+                outcomes.append(_test(study, out, jobs, as_json))
+            except InputError as error:
+                if not every:
+                    raise
+                log_stderr(f"{study.name}: {error}")
+                faults += [f"{study.name}: {line}" for line in str(error).splitlines()]
     if as_json:
         print(json.dumps([outcome.table() for outcome in outcomes], indent=2))
+    if faults:
+        raise InputError(*faults)
 
 
-def _test(study: Study, out: Path, jobs: int | None) -> "Outcome":
+def _test(study: Study, out: Path, jobs: int | None, as_json: bool) -> "Outcome":
     """Test one claim, write its files and print its outcome."""
-    quiet_tensorflow()
-    from keras_ilsvrc import files
     from keras_ilsvrc.claims import outcome as outcomes
-    from keras_ilsvrc.claims.pool import Pool
-    from keras_ilsvrc.claims.study import test_claim
-    from keras_ilsvrc.training.strategy import gpu_ids
+    from keras_ilsvrc.claims.study import outcome_of
 
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        taken = files.lock(out / LOCK)
-    except files.Timeout as error:
-        raise InputError(
-            f"{out}: another process tests claims here; wait until it ends, or choose another --out"
-        ) from error
-    try:
-        with StopRequest() as stop:
-            gpus = gpu_ids()
-            pool = Pool(out, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
-            outcome = test_claim(study, pool)
-    except Stopped as error:
-        ignore_signals()
-        print(f"{study.name}: {error}; repeat the command to go on", file=sys.stderr)
-        raise typer.Exit(STOPPED) from error
-    finally:
-        taken.release()
+    if study.seeds < 2:
+        log_stderr(f"{study.name}: one seed has no spread, so no verdict is possible")
+    with pool_in(out, jobs, study.name) as pool:
+        outcome = outcome_of(study, pool)
     folder = out / f"{study.name}{'_quick' * study.quick}"
     outcomes.write(outcome, folder)
     table = outcomes.write_table(out)
     log_stderr(f"{study.name}: {outcome.verdict}")
     for effect in outcome.effects:
         log_stderr(f"  {effect.verdict}: {effect.sentence}")
-    print(f"picture     {folder / outcomes.PICTURE}")
-    print(f"table       {table}")
+    if outcome.reason and outcome.verdict != "seen":
+        log_stderr(f"  why it may not be seen here: {outcome.reason}")
+    if not as_json:
+        print(f"picture     {folder / outcomes.PICTURE}")
+        print(f"table       {table}")
     return outcome
 
 
-def _print_claims() -> None:
+def _print_claims(as_json: bool) -> None:
+    found = {name: read_claim(path) for name, path in claims().items()}
+    if as_json:
+        print(json.dumps({name: claim.model_dump() for name, claim in found.items()}, indent=2))
+        return
     from rich.console import Console
 
     table = table_of(("claim", "says", "minutes"), ("claim", "says"))
-    for name, path in claims().items():
-        found = read_claim(path)
-        table.add_row(name, found.says, f"{found.minutes:.0f}")
+    for name, each in found.items():
+        table.add_row(name, each.says, f"{each.minutes:.0f}")
     Console().print(table)

@@ -30,7 +30,7 @@ NEEDED = (
 )
 GPU = f"python -m pip install '.[and-cuda]' {HOME}"
 # Optional extras to report. `and-cuda` is not needed here: the list of devices shows the GPUs.
-EXTRAS = ("export",)
+EXTRAS = ("draw", "export")
 EXTRA = f"; python -m pip install '.[{{}}]' {HOME}"
 
 

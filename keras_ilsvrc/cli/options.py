@@ -16,6 +16,16 @@ from keras_ilsvrc.runs.reading import RUN
 # Exit statuses. 75 is EX_TEMPFAIL in sysexits.h; the user can continue with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
 
+# For a recipe, the commands to try after the report of its run.
+AFTER = {
+    "quickstart": (
+        ("story", "--plot", "story.png"),
+        ("claim", "R18", "--quick"),
+        ("compare", "alexnet", "googlenet", "vgg19", "resnet152"),
+        ("new", "photos/", "--net", "resnet18"),
+    )
+}
+
 Replicas = Annotated[
     int | None,
     typer.Option(
@@ -42,10 +52,12 @@ def table_of(headings: Iterable[str], left: Collection[str], **options: Any) -> 
     return made
 
 
-def check_file(option: str, path: Path, suffix: str) -> None:
-    """Raise InputError if an output file has the wrong suffix or its folder does not exist."""
-    if not path.name.endswith(suffix) or path.name == suffix:
-        raise InputError(f"{option} is {path}; expected a file that ends in {suffix}")
+def check_file(option: str, path: Path, *suffixes: str) -> None:
+    """Raise InputError if an output file has no suitable suffix or its folder does not exist."""
+    if not path.name.endswith(suffixes) or path.name in suffixes:
+        raise InputError(
+            f"{option} is {path}; expected a file that ends in {' or '.join(suffixes)}"
+        )
     if not path.parent.is_dir():
         raise InputError(f"{option} is {path}; there is no folder {path.parent}")
 
@@ -63,6 +75,12 @@ def command(*words: object) -> str:
 def print_next(*words: object) -> None:
     """Print the command that the user may want to type next."""
     print(f"next: {command(*words)}")
+
+
+def print_after(recipe: str) -> None:
+    """Print the commands to try after the report of a run of this recipe."""
+    for words in AFTER.get(recipe, ()):
+        print_next(*words)
 
 
 def complete_nets() -> list[str]:

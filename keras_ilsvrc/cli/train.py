@@ -21,6 +21,7 @@ from keras_ilsvrc.cli.options import (
     Replicas,
     check_replicas,
     complete_recipes,
+    print_after,
     print_next,
 )
 from keras_ilsvrc.cli.workers import run_workers
@@ -136,6 +137,8 @@ def train(
         else:
             _train_here(directory, machine, set_ or (), labels)
     _print_result(directory.path, as_json)
+    if not as_json:
+        print_after(path.stem)
 
 
 def _load(name: str, overrides: Sequence[str]) -> tuple[Path, Recipe]:

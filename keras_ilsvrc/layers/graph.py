@@ -82,6 +82,21 @@ def main_output(model: keras.Model) -> keras.Model:
     return model
 
 
+def single(model: keras.Model) -> keras.Model:
+    """Return a functional model with one input and one output, which is that of `main_output`.
+
+    Raises:
+        InputError: If the model is not functional or not built, if it has several inputs, or if it
+            has several outputs but no `predictions`.
+    """
+    if not functional(model):
+        raise InputError(f"{model.name} is not a functional model; build it from keras.Input")
+    if len(model.inputs) != 1:
+        names = ", ".join(x.name for x in model.inputs)
+        raise InputError(f"{model.name} has {len(model.inputs)} inputs ({names}); expected one")
+    return main_output(model)
+
+
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:
     """Return a `Call` for a functional model; its `inside` has a `Call` for each layer call.
 

@@ -21,6 +21,7 @@ from keras_ilsvrc.runs.reading import (
     CURVES,
     DOUBTFUL,
     EPOCHS,
+    EXPLAINED,
     FIRST,
     FLOW,
     GRADIENTS,
@@ -45,7 +46,7 @@ FOLDERS = (CHECKPOINTS, BEST, EPOCHS, TENSORBOARD)
 RESULTS: tuple[str, ...] = (HISTORY, GRADIENTS, WEIGHTS, RESULT)
 # Pattern of every file that a run may write, relative to its directory.
 OWN = re.compile(
-    rf"(?:{'|'.join(map(re.escape, (*FILES, PAGE, LOCK)))}"
+    rf"(?:{'|'.join(map(re.escape, (*FILES, PAGE, EXPLAINED, LOCK)))}"
     rf"|(?:(?:{CHECKPOINTS}|{BEST})/)?{re.escape(files.PART)}.*"
     rf"|(?:{CHECKPOINTS}|{BEST})/step-\d+\.ckpt"
     rf"|{EPOCHS}/(?:{re.escape(files.PART)})?epoch-\d+\.weights\.h5"

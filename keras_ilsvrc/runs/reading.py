@@ -28,6 +28,7 @@ RUN, RECIPE, RESULT, STATISTICS = "run.json", "recipe.toml", "result.json", "sta
 HISTORY, GRADIENTS, WEIGHTS = "history.csv", "gradients.csv", "final.weights.h5"
 CURVES, FLOW, DOUBTFUL, PAGE = "curves.png", "gradients.png", "doubtful.png", "report.html"
 DETECTOR, DETECTIONS = "detector.npz", "detections.csv"  # only in the runs of detectors
+EXPLAINED = "explain.html"
 LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
 FIRST = "first"  # directory with the first stage of training, which is a run of its own
 BEST = "best"  # folder with the best weights so far; emptied when the run is finished

@@ -1,6 +1,7 @@
 """Class that runs a functional model up to a layer and passes signals back to the images."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import keras
@@ -61,7 +62,10 @@ class Probe:
     def graph(self, function: Callable[..., Any], *further: tf.TensorSpec) -> Any:
         """Compile a function of images and `further` inputs into one graph for all batch sizes."""
         images = tf.TensorSpec(self.image.shape, type_of(self.image))
-        return tf.function(function, input_signature=[images, *further])
+        traced = tf.function(function, input_signature=[images, *further])
+        # A concrete function is not counted as retracing when many layers are looked at.
+        made = cache(traced.get_concrete_function)
+        return lambda *given: made()(*map(tf.convert_to_tensor, given))
 
     def values(self, images: Any) -> dict[int, Any]:
         """Run the model up to the layer; return all values, by the `id` of their Keras tensors."""

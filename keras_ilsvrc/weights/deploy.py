@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, main_output, run_call, walk
+from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call, single, walk
 from keras_ilsvrc.weights.folding import folded
 
 BATCH = 32  # default number of images per batch
@@ -142,9 +142,4 @@ def deploy(model: keras.Model) -> Deployed:
             f"deploy needs Keras on TensorFlow, not {keras.backend.backend()}; set "
             "KERAS_BACKEND=tensorflow"
         )
-    if not functional(model):
-        raise InputError(f"{model.name} is not a functional model; build it from keras.Input")
-    if len(model.inputs) != 1:
-        names = ", ".join(x.name for x in model.inputs)
-        raise InputError(f"{model.name} has {len(model.inputs)} inputs ({names}); expected one")
-    return Deployed(folded(main_output(model)))
+    return Deployed(folded(single(model)))

@@ -1,0 +1,84 @@
+"""The `draw` command, which draws networks as in the papers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from keras_ilsvrc.cli.options import complete_nets
+from keras_ilsvrc.errors import printable
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
+
+if TYPE_CHECKING:
+    import keras
+
+
+def draw(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAMES...",
+            help="Networks to draw beside each other: names, for example resnet34 plain34 or "
+            "'googlenet[auxiliary=True]', files that end in .keras, or directories of finished "
+            "runs.",
+            autocompletion=complete_nets,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write: .svg, .png or .pdf (default: the first name and .svg)."),
+    ] = None,
+    opened: Annotated[
+        bool, typer.Option("--open", help="Draw the layers inside units, modules and models.")
+    ] = False,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="Draw the outputs of layers as boxes, to scale.")
+    ] = False,
+    upward: Annotated[
+        bool | None,
+        typer.Option(
+            "--upward/--downward",
+            help="Whether the input is at the bottom (default: for networks with concatenated "
+            "branches, such as googlenet).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Draw networks as in the papers: the graph of their layers, or volumes to scale."""
+    places = [Path(name) for name in names]
+    for name, place in zip(names, places):
+        if not _is_file(place):
+            info(name)
+    path = out or Path(f"{places[0].stem}.svg")
+    quiet_tensorflow()
+    with Console(stderr=True).status("starting TensorFlow"):
+        from keras_ilsvrc.visualize.drawing import check_picture, draw_model
+
+        check_picture("--out", path)
+        models = [_model(name, place) for name, place in zip(names, places)]
+        draw_model(models, path, opened, volumes, upward)
+    print(printable(str(path)))
+
+
+def _is_file(place: Path) -> bool:
+    return place.suffix == ".keras" or place.is_dir()
+
+
+def _model(name: str, place: Path) -> "keras.Model":
+    """Return the model of a file or run, or a net of this name without initial weights."""
+    import keras
+
+    if place.suffix == ".keras":
+        from keras_ilsvrc.nets.loading import load_model
+
+        return load_model(place, compile=False)
+    if place.is_dir():
+        from keras_ilsvrc.runs.evaluate import without_images
+
+        return without_images(place).model
+    from keras_ilsvrc.nets.build import build
+
+    with keras.StatelessScope(initialize_variables=False):
+        return build(name)

@@ -1,0 +1,72 @@
+"""The folder in which a command trains many runs: locked, and left with status 75 by a signal."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from keras_ilsvrc import files
+from keras_ilsvrc.cli.options import STOPPED
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.runs.places import check, check_writable, remove_empty, resolved
+from keras_ilsvrc.runs.reading import RUN
+from keras_ilsvrc.training.stopping import Stopped, StopRequest, ignore_signals
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.claims.pool import Pool
+
+LOCK = ".lock"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Create a folder of runs, and lock it during the block.
+
+    Raises:
+        InputError: If it cannot be such a folder, or another process uses it.
+    """
+    check(resolved(out), RUN)
+    check_writable(resolved(out))
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        taken = files.lock(out / LOCK)
+    except files.Timeout as error:
+        raise InputError(
+            f"{out}: another process trains here; wait until it ends, or choose another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            (out / LOCK).unlink()
+        taken.release()
+        remove_empty([out])
+
+
+@contextmanager
+def pool_in(out: Path, jobs: int | None, label: str) -> "Iterator[Pool]":
+    """Yield the pool of runs of a folder.
+
+    Args:
+        out: Folder of the runs.
+        jobs: Number of runs at the same time; None for one a GPU, or a core.
+        label: Name of what is trained, for the message about a signal.
+
+    Raises:
+        typer.Exit: With status 75, if a signal was received.
+    """
+    from keras_ilsvrc.claims.pool import Pool
+    from keras_ilsvrc.training.strategy import gpu_ids
+
+    try:
+        with StopRequest() as stop:
+            gpus = gpu_ids()
+            yield Pool(out, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
+    except Stopped as error:
+        ignore_signals()
+        print(f"{label}: {error}; repeat the command to go on", file=sys.stderr)
+        raise typer.Exit(STOPPED) from error

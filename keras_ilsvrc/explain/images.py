@@ -1,0 +1,136 @@
+"""Images of a page: test images to choose from, their preprocessing, and how to draw one."""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_ilsvrc.data.apply import NO_SEED, apply_ops, arguments_of
+from keras_ilsvrc.data.normalise import MODES
+from keras_ilsvrc.data.ops import GEOMETRY
+from keras_ilsvrc.data.types import Row, Rows
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.explain.weights import Pack
+from keras_ilsvrc.runs.inspection import Inspection
+
+SAMPLES = 20  # maximum number of test images to choose from
+MEASURED = 100  # test images from which the size and place of drawings are measured
+INK = 64  # grey levels between paper and ink
+SHARE = 0.8  # of a drawing, if there are no test images
+CHANNEL_OPS = ("normalise", "preprocess", "standardise", "subtract_channel_mean")
+SAME_OPS = ("resize", "resize_shorter", "centre_crop", "pad", "global_contrast")
+
+
+def rows_for_page(view: Inspection, pack: Pack) -> list[dict[str, Any]]:
+    """Return the preprocessing ops as the page's JavaScript computes them.
+
+    Args:
+        view: Ops and statistics.
+        pack: Weights of the page, to which arrays are added.
+
+    Raises:
+        InputError: If an op is random.
+    """
+    made = []
+    for row in view.rows:
+        name, given = row["op"], arguments_of(row, view.statistics)
+        if name in CHANNEL_OPS:
+            made.append(_by_channel(row, given))
+        elif name == "subtract_pixel_mean":
+            mean = np.asarray(given["pixel_mean"])
+            made.append({"op": name, "mean": pack.add(mean), "shape": mean.shape})
+        elif name == "zca":
+            parts = {key: pack.add(given[f"zca_{key}"]) for key in ("mean", "matrix")}
+            made.append({"op": name, **parts})
+        elif name in SAME_OPS:
+            made.append({key: value for key, value in row.items() if value is not None})
+        else:
+            raise InputError(f"the test op {name} is random, and a page has no random ops")
+    return made
+
+
+def _by_channel(row: Row, given: dict[str, Any]) -> dict[str, Any]:
+    """Return an op that subtracts a number from each channel and divides it by another."""
+    bgr = False
+    if row["op"] == "preprocess":
+        bgr, mean, std = MODES[row["mode"]]
+    elif row["op"] == "normalise":
+        mean, std = given["mean"], given["std"]
+    else:
+        mean, std = given["channel_mean"], given.get("channel_std", 1.0)
+    values = {"mean": np.ravel(mean).tolist(), "std": np.ravel(std).tolist()}
+    return {"op": "scale", "reverse": bgr, **values}
+
+
+def leading(rows: Rows) -> int:
+    """Return the number of ops before the first that is arithmetic."""
+    return next((n for n, row in enumerate(rows) if row["op"] not in GEOMETRY), len(rows))
+
+
+def samples(view: Inspection, room: int) -> list[dict[str, Any]]:
+    """Return test images after the leading ops, with their labels: some of each class.
+
+    There are fewer than `SAMPLES` if more would have over `room` bytes.
+    """
+    if view.split is None:
+        return []
+    indices = np.arange(len(view.split))
+    if view.labelled:
+        labels = view.split.labels
+        ranks = np.zeros(len(labels), "int64")  # of an image among those of its class
+        for label in np.unique(labels):
+            ranks[labels == label] = np.arange((labels == label).sum())
+        indices = np.lexsort((labels, ranks))
+    before, made = view.rows[: leading(view.rows)], []
+    for index in map(int, indices[:SAMPLES]):
+        source = picture_url(np.asarray(apply_ops(view.raw(index), before, NO_SEED, {})))
+        room -= len(source)
+        if room < 0:
+            break
+        made.append({"source": source, "label": view.label(index), "index": index})
+    return made
+
+
+def raw_images(view: Inspection) -> list[np.ndarray]:
+    """Return the first unprocessed test images, or none if they differ in size."""
+    count = 0 if view.split is None else min(MEASURED, len(view.split))
+    found = [np.asarray(view.raw(index)) for index in range(count)]
+    return found if len({image.shape for image in found}) == 1 else []
+
+
+def drawing(images: Sequence[np.ndarray], size: Sequence[int]) -> dict[str, Any]:
+    """Return how the page turns a drawing into an image like those of the run.
+
+    Args:
+        images: Grey test images of one size, if there are any.
+        size: Height and width of drawings if there are none.
+
+    Returns:
+        `size`, the height and width; `share`, the longer side of the ink as a share of that of the
+        image; `paper` and `ink`, grey levels.
+    """
+    if not images:
+        return {"size": size[:2], "share": SHARE, "paper": 255, "ink": 0}
+    edges = [np.concatenate([x[0], x[-1], x[:, 0], x[:, -1]]) for x in images]
+    paper = int(np.median(edges))
+    inked = [abs(x[..., 0].astype(int) - paper) > INK for x in images]
+    spans = [[np.flatnonzero(x.any(axis)) for axis in (0, 1)] for x in inked if x.any()]
+    sides = [max(np.ptp(span) + 1 for span in pair) for pair in spans]
+    share = float(np.median(sides)) / max(images[0].shape) if sides else SHARE
+    return {
+        "size": images[0].shape[:2],
+        "share": round(share, 3),
+        "paper": paper,
+        "ink": 255 if paper < 128 else 0,
+    }
+
+
+def picture_url(pixels: np.ndarray, quality: int | None = None) -> str:
+    """Return a uint8 image as a data URL: a PNG, or a JPEG of a quality."""
+    held, kind = io.BytesIO(), "png" if quality is None else "jpeg"
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.save(held, kind, optimize=True, quality=quality or 0, subsampling=0)
+    return f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode()}"

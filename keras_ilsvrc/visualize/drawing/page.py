@@ -1,0 +1,80 @@
+"""Pages on which networks are drawn: their colours and texts, and the files written from them."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.files import whole
+
+# Colours of GoogLeNet's figure 3: convolutions blue, pools red, softmax yellow, the rest green; in
+# light versions of colours that colour-blind readers can tell apart (Okabe and Ito).
+GREEN = "#b5dfcd"
+FILLS = {"conv": "#a8cdea", "pool": "#f2a98c", "softmax": "#f8ea8c", "image": "#ffffff"}
+FRAME_FILL, INK, FAINT, EDGE = "#f2f2f2", "#111111", "#454545", "#333333"
+MARGIN, TITLE, ASIDE = 14.0, 22.0, 40.0  # around a page, above a network, between networks
+DPI, MOST_PIXELS = 150, 60_000  # Matplotlib draws at most 65,535 pixels along an axis
+SETTINGS = {
+    "svg.fonttype": "none",  # text remains text
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "keras_ilsvrc",  # the same file each time
+    "font.family": "DejaVu Sans",
+}
+
+
+def page(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure and axes that fill it; both sizes and all coordinates are in points."""
+    figure = Figure(figsize=(width / 72, height / 72))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.set_axis_off()
+    return figure, axes
+
+
+def write(
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    colour: str = INK,
+    align: str = "center",
+    weight: str = "normal",
+) -> None:
+    """Write a text, which may contain any characters, centred vertically at y."""
+    options: dict[str, Any] = {
+        "ha": align,
+        "va": "center",
+        "size": size,
+        "color": colour,
+        "weight": weight,
+    }
+    axes.text(x, y, text, parse_math=False, **options)
+
+
+def patch(
+    axes: Axes, outlines: list[Outline], fill: str, width: float, style: Any = "-", edge: str = EDGE
+) -> None:
+    """Draw many outlines at once, which keeps SVG files small."""
+    if outlines:
+        options = {"facecolor": fill, "edgecolor": edge, "linewidth": width, "linestyle": style}
+        axes.add_patch(PathPatch(Outline.make_compound_path(*outlines), **options))
+
+
+def save_drawing(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the file's suffix; replace the file only when it is whole."""
+    dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
+    stamp = {"CreationDate": None} if path.suffix == ".pdf" else {}
+    stamp |= {"Date": None} if path.suffix == ".svg" else {}
+    try:
+        with matplotlib.rc_context(SETTINGS), warnings.catch_warnings(), whole(path) as part:
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+            figure.savefig(part, format=path.suffix[1:], dpi=dpi, metadata=stamp)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
