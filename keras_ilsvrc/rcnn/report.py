@@ -13,11 +13,11 @@ from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.files import whole
+from keras_ilsvrc.rcnn.data import open_again
 from keras_ilsvrc.rcnn.detector import Detections
 from keras_ilsvrc.rcnn.evaluate import KINDS, best_of, curves, error_kinds, kinds_of
 from keras_ilsvrc.rcnn.files import DetectorFiles
 from keras_ilsvrc.rcnn.pictures import boxes_on
-from keras_ilsvrc.rcnn.train import open_data
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.reading import PAGE
 from keras_ilsvrc.visualize.figures import BLUE, GREY, plain
@@ -68,7 +68,7 @@ def report(path: Path, out: Path | None = None, dataset: str | None = None) -> P
         InputError: If the run is not finished or damaged, or if the page cannot be written.
     """
     run = DetectorFiles(path).check_finished()
-    result, data = run.result(), open_data(run.recipe(), dataset)
+    result, data = run.result(), open_again(run.recipe(), dataset)
     found = run.detections(data.test)
     classes = tuple(run.identity.classes)
     best = best_of(classes, data.test, found)

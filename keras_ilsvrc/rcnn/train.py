@@ -13,12 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.data.annotated import Annotated, BoxSource
-from keras_ilsvrc.data.annotations import open_boxes
-from keras_ilsvrc.data.headers import Fault
-from keras_ilsvrc.data.source import Shares, refuse
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.files import whole
+from keras_ilsvrc.rcnn.data import Data, check_classes, open_again, open_data
 from keras_ilsvrc.rcnn.detector import Detections, Detector, detect_all, train_detector
 from keras_ilsvrc.rcnn.evaluate import scores_of
 from keras_ilsvrc.rcnn.features import Extractor, Hog, NetFeatures, Network, network, rebuilt
@@ -32,14 +29,6 @@ from keras_ilsvrc.runs.reading import DETECTOR, WEIGHTS
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.strategy import mirrored
-
-
-class Data(NamedTuple):
-    """Images of a detector: the data set, and its splits for training and testing."""
-
-    source: BoxSource
-    train: tuple[Annotated, ...]
-    test: tuple[Annotated, ...]
 
 
 class Tested(NamedTuple):
@@ -57,32 +46,6 @@ class Tested(NamedTuple):
     def best(self) -> list[Detections]:
         """Detections of the finished detector: moved, if it has regressors."""
         return self.found[max(self.found)]
-
-
-def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
-    """Open the images of a recipe, or another data set with the same classes and splits.
-
-    Raises:
-        InputError: If the data set cannot be opened, or, unless the recipe skips them, if an image
-            or a box is bad.
-    """
-    table, faults = recipe.data, list[Fault]()
-    skip = table.on_bad == "skip"
-    shares = Shares(0.0, 0.0) if table.split is None else Shares(**table.split.model_dump())
-    try:
-        source = open_boxes(
-            dataset or table.dataset, table.classes, faults.append if skip else refuse, shares
-        )
-    except InputError as error:
-        if skip or ": object " not in str(error):
-            raise
-        raise InputError(
-            f"{error}; list all faults with `keras-ilsvrc data check {table.dataset}`, then mend "
-            "them, or set data.on_bad to 'skip'"
-        ) from error
-    for line in (*source.notes, *map(str, faults)):
-        log_stderr(line)
-    return Data(source, source.split(table.train), source.split(table.test))
 
 
 def train(
@@ -111,7 +74,7 @@ def train(
         Stopped: If SIGTERM, SIGHUP or SIGINT is received.
     """
     started, data = time.perf_counter(), open_data(recipe)
-    _check_classes(data)
+    check_classes(data)
     with directory, StopRequest() as stop, ExitStack() as block:
         net: Network | None = None
         extractor: Extractor | None = None
@@ -196,16 +159,6 @@ def _passes(finder: Finder, images: Sequence[Annotated], seed: int) -> Iterator[
         yield finder.regions(shuffled, proposals, True, label)
 
 
-def _check_classes(data: Data) -> None:
-    """Raise InputError if a class has no object to train on, before features are computed."""
-    for name, count in data.source.counts(data.train).items():
-        if not count:
-            raise InputError(
-                f"data.train: no object of class {name!r}; add images, or list the other classes "
-                "in data.classes"
-            )
-
-
 def detect_in(recipe: DetectionRecipe, detector: Detector, finder: Finder, data: Data) -> Tested:
     """Detect objects in the test images, and return the average precisions."""
     classes, images = data.source.classes, data.test
@@ -285,7 +238,7 @@ def evaluate(
         InputError: If the run is not finished, or if the classes or images have changed.
     """
     run, restored = DetectorFiles(path), restore(path)
-    data = open_data(restored.recipe, dataset)
+    data = open_again(restored.recipe, dataset)
     splits = {"test": data.test}
     now = identity_of(restored.recipe, data.source, splits, run.identity.eval_ops)
     for line in run.check_images(now, ["test"], dataset is not None):

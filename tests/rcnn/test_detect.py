@@ -119,6 +119,19 @@ def test_detections_are_read_back_and_damage_is_named(run, tmp_path):
     assert "detector.npz: damaged, or of another run" in refused("detect", "evaluate", copy)
 
 
+def test_data_that_were_moved_are_asked_for_and_found_with_an_option(run, home, tmp_path):
+    path, _ = run
+    (home / "voc").rename(tmp_path / "moved")
+    try:
+        for command in (("detect", "evaluate", path), ("report", path)):
+            assert "pass --data SOURCE" in refused(*command)
+        words = ("--data", f"voc:{tmp_path}/moved", "--cache", home / "cache", "--json")
+        table = json.loads(said("detect", "evaluate", path, *words))
+        assert table["scores"] == DetectorFiles(path).result()["scores"]
+    finally:
+        (tmp_path / "moved").rename(home / "voc")
+
+
 def test_predict_prints_objects_and_draws_them(run, home, tmp_path):
     path, _ = run
     image = home / "voc/JPEGImages/003.png"
