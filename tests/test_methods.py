@@ -24,7 +24,7 @@ from keras_ilsvrc.visualize.rules import RULES, by_rule
 
 pytestmark = pytest.mark.tensorflow
 CONSTANTS, TESTING, TRAINING, LOOKING, *_ = take(
-    METHODS, "constants protocols training looking recipes"
+    METHODS, "constants protocols training looking recipes detection"
 )
 take(TESTING, "protocols places averages top_errors")
 take(TRAINING, "weights rates losses")

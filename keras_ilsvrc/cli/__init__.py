@@ -14,6 +14,7 @@ from keras_ilsvrc.cli import (
     challenge,
     claim,
     data,
+    detect,
     doctor,
     draw,
     evaluate,
@@ -67,6 +68,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "tune": tune.tune,
     },
     "Use": {"predict": predict.predict, "export": export.export},
+    "Detect objects": {"detect": detect.app},
     "Look": {
         "draw": draw.draw,
         "report": report.report,

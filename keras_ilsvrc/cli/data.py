@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,19 +19,22 @@ from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.data.check import Findings
+    from keras_ilsvrc.data.check_boxes import BoxFindings
 
 WIDTH = 100
 SHEET = Path("contact_sheet.png")
 SHOWN = 5  # maximum number of items printed per list
 # If there are more than CLASSES classes, only the EDGE largest and the EDGE smallest are printed.
 CLASSES, EDGE = 40, 10
+BOX_KINDS = ("voc", "coco", "boxes")  # as in `data.annotations`; importing it is slow
 FILES = ("folder:", "csv:")  # prefixes of sources that contain a user's own files
 
 SourceName = Annotated[
     str,
     typer.Argument(
         help="Folder of images, CSV of files and labels, or data set: digits, folder:PATH, "
-        "csv:FILE, idx:PATH, imagenet:PATH, tfds:NAME or prepared:PATH."
+        "csv:FILE, idx:PATH, imagenet:PATH, tfds:NAME or prepared:PATH. To check boxes: voc:PATH, "
+        "coco:PATH or boxes:FILE."
     ),
 ]
 Channels = Annotated[int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")]
@@ -89,6 +93,9 @@ def check(
 ) -> None:
     """Read and decode every image and list the bad files. Exit with 2 if any file is bad."""
     check_file("--sheet", sheet or SHEET, ".png")
+    if source.partition(":")[0] in BOX_KINDS:
+        _check_boxes(source, as_json)
+        return
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.check import check as look_at
@@ -105,6 +112,33 @@ def check(
         finally:  # print the faults even if the sheet cannot be written
             _show_faults(found)
         _advise(found)
+    if found.bad:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _check_boxes(source: str, as_json: bool) -> None:
+    """Check a data set with boxes. Exit with 2 if anything is bad."""
+    with Console(stderr=True).status("starting TensorFlow"):
+        quiet_tensorflow()
+        from keras_ilsvrc.data.check_boxes import check_boxes
+
+    found = check_boxes(source)
+    if as_json:
+        table = asdict(found) | {"bad": [fault._asdict() for fault in found.bad]}
+        print(json.dumps(table, indent=2))
+    else:
+        console = Console(width=WIDTH, markup=False, highlight=False)
+        splits = table_of(("split", "images", "without boxes"), ("split",))
+        for split, count in found.images.items():
+            splits.add_row(split, f"{count:,}", f"{found.without_boxes[split]:,}")
+        console.print(splits)
+        print("\nboxes of each class:")
+        _show_counts(found.counts, found.images, console)
+        if found.sides:
+            least, median, most = found.sides
+            print(f"size of boxes: {least:,.0f} to {most:,.0f} pixels, median {median:,.0f}")
+        _show_shared(found.shared)
+        _show_faults(found)
     if found.bad:
         raise typer.Exit(BAD_INPUT)
 
@@ -135,11 +169,15 @@ def _show(found: "Findings") -> None:
     _list("files whose suffix does not match their format", found.misnamed)
     _list("duplicates", [" = ".join(names) for names in found.duplicates])
     print(f"groups of duplicates in more than one class: {found.two_classes:,}")
-    for pair, count in found.shared.items():
+    _show_shared(found.shared)
+
+
+def _show_shared(shared: dict[str, int]) -> None:
+    for pair, count in shared.items():
         print(f"images that are in both of {pair}: {count:,}")
 
 
-def _show_faults(found: "Findings") -> None:
+def _show_faults(found: "Findings | BoxFindings") -> None:
     """Print the notes about a data set, and every bad file."""
     for note in found.notes:
         print(f"note: {printable(note)}")
@@ -150,19 +188,26 @@ def _show_faults(found: "Findings") -> None:
 
 def _show_classes(found: "Findings", console: Console) -> None:
     """Print the number of images of each class in each split, and the imbalance."""
-    counts = sorted(found.counts.items(), key=lambda item: -sum(item[1].values()))
-    if len(counts) > CLASSES:
-        more = (f"... {len(counts) - 2 * EDGE:,} more classes", dict[str, int]())
-        counts = [*counts[:EDGE], more, *counts[-EDGE:]]
-    table = table_of(("class", *found.images), ("class",))
-    for name, own in counts:
-        table.add_row(titled(name), *(f"{count:,}" for count in own.values()))
     console.print()
-    console.print(table)
-    console.print()
+    _show_counts(found.counts, found.images, console)
     if found.imbalance and found.imbalance > 1:
         times = f"{found.imbalance:,.3g}"
         print(f"imbalance: the largest class has {times} times as many images as the smallest")
+
+
+def _show_counts(
+    by_class: dict[str, dict[str, int]], splits: Iterable[str], console: Console
+) -> None:
+    """Print a table of the counts of each class in each split, the largest class first."""
+    counts = sorted(by_class.items(), key=lambda item: -sum(item[1].values()))
+    if len(counts) > CLASSES:
+        more = (f"... {len(counts) - 2 * EDGE:,} more classes", dict[str, int]())
+        counts = [*counts[:EDGE], more, *counts[-EDGE:]]
+    table = table_of(("class", *splits), ("class",))
+    for name, own in counts:
+        table.add_row(titled(name), *(f"{count:,}" for count in own.values()))
+    console.print(table)
+    console.print()
 
 
 def titled(name: str) -> str:

@@ -65,7 +65,7 @@ def predict(
         raise InputError("--json and --csv are both given; choose one")
     if page:
         check_file("--page", page, ".html")
-    paths = list(_files(words if net else words[1:]))
+    paths = list(find_files(words if net else words[1:]))
     if not paths:
         raise InputError("no images are given; name files, folders or patterns after the run")
     quiet_tensorflow()
@@ -133,7 +133,7 @@ def _loader(
     return load
 
 
-def _files(words: Iterable[str]) -> Iterator[Path]:
+def find_files(words: Iterable[str]) -> Iterator[Path]:
     """Yield the paths of image files. Each word is a file, a folder, a pattern, or `-` (stdin)."""
     for word in words:
         if word == "-":

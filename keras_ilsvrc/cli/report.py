@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_ilsvrc.cli.options import Data, Replicas, complete_runs, print_next
-from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.runs.reading import DETECTOR, RunFiles
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
@@ -25,12 +25,27 @@ def report(
     replicas: Replicas = None,
 ) -> None:
     """Write an HTML page about a finished run: errors, images, network and recipe."""
+    if (run / DETECTOR).is_file():
+        _report_detector(run, out, open_, data)
+        return
     RunFiles(run).result()
     quiet_tensorflow()
     from keras_ilsvrc.report import report
 
-    page = report(run, out, bar, replicas, data)
+    _show(report(run, out, bar, replicas, data), open_)
+    print_next("predict", run, "photo.jpg")
+
+
+def _report_detector(run: Path, out: Path | None, open_: bool, data: str | None) -> None:
+    quiet_tensorflow()
+    from keras_ilsvrc.rcnn.report import report
+
+    _show(report(run, out, data), open_)
+    print_next("detect", "predict", run, "photo.jpg")
+
+
+def _show(page: Path, open_: bool) -> None:
+    """Print the path of a page, and open it in a browser if asked."""
     print(page)
     if open_ and not webbrowser.open(page.resolve().as_uri()):
         print("no browser was found to open the page", file=sys.stderr)
-    print_next("predict", run, "photo.jpg")

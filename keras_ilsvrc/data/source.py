@@ -1,7 +1,7 @@
 """Data source: labelled images in named splits, and the names of the classes."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,23 +63,38 @@ class Source:
         Raises:
             InputError: If there is no such split, if it is empty, or if a step is not above 0.
         """
-        parts = []
-        for term in expression.split("+"):
-            match = re.fullmatch(r"\s*(\w+)\s*(?:\[(-?\d*):(-?\d*)(?::(-?\d*))?\])?\s*", term)
-            if not match or match[1] not in self.splits:
-                hint = nearest(match[1] if match else term, self.splits)
-                raise InputError(f"{self.name} has no split {term.strip()!r}; {hint}")
-            first, last, step = (int(text) if text else None for text in match.groups()[1:])
-            if step is not None and step < 1:
-                raise InputError(
-                    f"{self.name}: the split {term.strip()!r} has the step {step}; expected a "
-                    "whole number above 0"
-                )
-            parts.append(self.splits[match[1]][first:last:step])
-        whole = joined(parts)
+        chosen = terms(self.name, self.splits, expression)
+        whole = joined([self.splits[name][part] for name, part in chosen])
         if not len(whole):
             raise InputError(f"{self.name}: the split {expression!r} contains no images")
         return whole
+
+
+def terms(name: str, splits: Collection[str], expression: str) -> list[tuple[str, slice]]:
+    """Return the splits, and the part of each, that a split expression names, as (name, slice).
+
+    Args:
+        name: Name of the source, for messages.
+        splits: Names of the splits of the source.
+        expression: Terms joined by `+`, for example `train[:500]+validation`.
+
+    Raises:
+        InputError: If there is no such split, or if a step is not above 0.
+    """
+    found = []
+    for term in expression.split("+"):
+        match = re.fullmatch(r"\s*(\w+)\s*(?:\[(-?\d*):(-?\d*)(?::(-?\d*))?\])?\s*", term)
+        if not match or match[1] not in splits:
+            hint = nearest(match[1] if match else term, splits)
+            raise InputError(f"{name} has no split {term.strip()!r}; {hint}")
+        first, last, step = (int(text) if text else None for text in match.groups()[1:])
+        if step is not None and step < 1:
+            raise InputError(
+                f"{name}: the split {term.strip()!r} has the step {step}; expected a whole number "
+                "above 0"
+            )
+        found.append((match[1], slice(first, last, step)))
+    return found
 
 
 def refuse(fault: Fault) -> NoReturn:

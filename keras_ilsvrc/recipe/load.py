@@ -68,7 +68,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     except ValueError as error:
         raise InputError(f"{path}: not TOML: {error}") from error
     for override in overrides:
-        _set(table, override)
+        set_value(table, override)
     recipe, found = _validated(table)
     if recipe and recipe.first:
         _, faults = _validated(recipe.first_table())
@@ -153,7 +153,16 @@ def _validated(table: dict[str, Any]) -> tuple[Recipe | None, list[Fault]]:
     return None if found else recipe, found
 
 
-def _set(table: dict[str, Any], override: str) -> None:
+def set_value(table: dict[str, Any], override: str) -> None:
+    """Change a value of a parsed TOML file.
+
+    Args:
+        table: Content of the file; changed in place.
+        override: Change as `key=value`: a dotted key, then a TOML value or a word without quotes.
+
+    Raises:
+        InputError: If the override has another form, or its key is inside a value.
+    """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {override}: expected key=value, e.g. schedule.steps=100")

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 FILES = (RUN, RECIPE, STATISTICS, HISTORY, GRADIENTS, WEIGHTS, CURVES, FLOW, DOUBTFUL, RESULT)
 FOLDERS = (CHECKPOINTS, BEST, EPOCHS, TENSORBOARD)
+RESULTS: tuple[str, ...] = (HISTORY, GRADIENTS, WEIGHTS, RESULT)
 # Pattern of every file that a run may write, relative to its directory.
 OWN = re.compile(
     rf"(?:{'|'.join(map(re.escape, (*FILES, PAGE, EXPLAINED, LOCK)))}"
@@ -74,6 +75,8 @@ class RunDirectory(RunFiles):
         InputError: If the directory is not empty, contains another run, or cannot be written.
     """
 
+    own, results = OWN, RESULTS
+
     def __init__(
         self,
         path: Path,
@@ -81,9 +84,8 @@ class RunDirectory(RunFiles):
         resume: bool = False,
         numbered: bool = False,
     ):
-        self._recipe, self.resume, self.numbered = recipe, resume, numbered
+        self._recipe, self.resume, self.numbered, self.entered = recipe, resume, numbered, 0
         super().__init__(path)
-        self.entered = 0
         if numbered:
             self.path = places.free(self.path)
         places.check(self.path, RUN)
@@ -144,10 +146,9 @@ class RunDirectory(RunFiles):
         Raises:
             InputError: If the classes or images have changed since the run started.
         """
-        if self._has(RUN):
-            return self.check_images(identity, identity.splits)
-        self._write_identity(identity)
-        return []
+        if not self._has(RUN):
+            self._write_identity(identity)
+        return self.check_images(identity, identity.splits)
 
     def keep_statistics(self, statistics: "Mapping[str, np.ndarray]") -> None:
         """Write the statistics of the training images unless the run already contains them."""
@@ -163,9 +164,8 @@ class RunDirectory(RunFiles):
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write `result.json`, record the SHA-256 of result files, and remove the checkpoints."""
         self.write(RESULT, (json.dumps(result, indent=2) + "\n").encode())
-        own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
-        kept = [x for x in own if x.startswith(f"{EPOCHS}/epoch-")]
-        self._register([HISTORY, GRADIENTS, WEIGHTS, *kept, RESULT])
+        own = [x for x in places.tree(self.path) if self.own.fullmatch(x)]
+        self._register([x for x in own if x.startswith(f"{EPOCHS}/epoch-") or x in self.results])
         places.remove(self.path, [x for x in own if x.startswith((f"{CHECKPOINTS}/", f"{BEST}/"))])
 
     def write(self, name: str, content: bytes) -> None:
@@ -179,8 +179,9 @@ class RunDirectory(RunFiles):
 
     def _register(self, names: Sequence[str]) -> None:
         found = {x: files.sha256(self.path / x) for x in names if (self.path / x).exists()}
-        old = self.identity
-        self._write_identity(old.model_copy(update={"files": {**old.files, **found}}))
+        self._write_identity(
+            self.identity.model_copy(update={"files": self.identity.files | found})
+        )
 
     def _write_identity(self, identity: Identity) -> None:
         self.write(RUN, files.sealed(identity.model_dump()))
@@ -212,13 +213,13 @@ class RunDirectory(RunFiles):
         """Remove the files that a failed block created, unless the run can be resumed."""
         if error is None or self.finished:
             return
-        own = [x for x in places.tree(self.path) if OWN.fullmatch(x)]
+        own = [x for x in places.tree(self.path) if self.own.fullmatch(x)]
         has_steps = any(STEPS.fullmatch(x) for x in own) or self._has(f"{FIRST}/{RUN}")
         if not has_steps:
             places.remove(self.path, [x for x in own if x not in self.before])
             places.remove_empty(self.path / name for name in FOLDERS)
         if isinstance(error, OSError) and error.errno in FULL:
-            then = "; free some space and continue with --resume" if has_steps else ""
+            then = "; free some space and continue with --resume" * has_steps
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
 
     def _check_kind(self, name: str) -> None:
@@ -230,8 +231,7 @@ class RunDirectory(RunFiles):
 
     def _check_content(self) -> None:
         """Raise InputError unless the directory is empty, or contains this run to be resumed."""
-        found = places.entries(self.path)
-        found = [x for x in found if x != LOCK and not x.startswith(files.PART)]
+        found = [x for x in places.entries(self.path) if x != LOCK and not x.startswith(files.PART)]
         if not found:
             return
         if not self.resume:

@@ -10,7 +10,9 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import BaseModel
 
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 RUN, RECIPE, RESULT, STATISTICS = "run.json", "recipe.toml", "result.json", "statistics.npz"
 HISTORY, GRADIENTS, WEIGHTS = "history.csv", "gradients.csv", "final.weights.h5"
 CURVES, FLOW, DOUBTFUL, PAGE = "curves.png", "gradients.png", "doubtful.png", "report.html"
+DETECTOR, DETECTIONS = "detector.npz", "detections.csv"  # only in the runs of detectors
 EXPLAINED = "explain.html"
 LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
 FIRST = "first"  # directory with the first stage of training, which is a run of its own
@@ -50,6 +53,9 @@ class RunFiles:
         path: Path of the run directory.
     """
 
+    kind: ClassVar[str] = "classifier"
+    schema: ClassVar[type[BaseModel]] = Result
+
     def __init__(self, path: Path):
         self.path = resolved(path)
 
@@ -58,13 +64,20 @@ class RunFiles:
         """Content of `run.json`, which identifies the run.
 
         Raises:
-            InputError: If `run.json` is missing, damaged or from a newer version of the package.
+            InputError: If `run.json` is missing, damaged, of another kind of run, or from a newer
+                version of the package.
         """
         path = self.path / RUN
         advice = f"{COPY}, or choose another directory"
         table = parsed(path, advice, lambda: files.unsealed(files.read(path)))
         check_version(path, table)
-        return parsed(path, advice, lambda: Identity.model_validate(table))
+        found = parsed(path, advice, lambda: Identity.model_validate(table))
+        if found.kind != self.kind:
+            command = "detect ..." if found.kind == "detector" else "without `detect`"
+            raise InputError(
+                f"{self.path}: the run of a {found.kind}; use the commands `keras-ilsvrc {command}`"
+            )
+        return found
 
     @property
     def owner(self) -> dict[str, Any]:
@@ -101,14 +114,14 @@ class RunFiles:
         return load(self.path / RECIPE)
 
     def result(self) -> dict[str, Any]:
-        """Return the content of `result.json`, checked against the schema `Result`."""
+        """Return the content of `result.json`, checked against its schema."""
         digest = self.check_finished().identity.files[RESULT]
         advice = f"test the weights again with `keras-ilsvrc evaluate {self.path}`"
         if not self._has(RESULT):
             raise InputError(f"{self.path / RESULT}: missing; {COPY}, or {advice}")
         content = self._verified(RESULT, digest)
         table = parsed(self.path / RESULT, advice, lambda: json.loads(content))
-        parsed(self.path / RESULT, advice, lambda: Result.model_validate(table))
+        parsed(self.path / RESULT, advice, lambda: self.schema.model_validate(table))
         return table
 
     def statistics(self) -> "dict[str, np.ndarray] | None":

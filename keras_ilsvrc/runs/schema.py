@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -46,6 +46,7 @@ class Identity(Table):
         eval_ops: Preprocessing ops for validation and test images.
         splits: Fingerprint of each split: train, validation, test.
         files: SHA-256 of each file that is finished, as {name: digest}.
+        kind: What was trained: "classifier" or "detector".
     """
 
     version: str
@@ -55,6 +56,7 @@ class Identity(Table):
     eval_ops: list[dict[str, Any]]
     splits: dict[str, Images]
     files: dict[str, Sha256] = Field(default_factory=dict)
+    kind: Literal["classifier", "detector"] = "classifier"
 
     @property
     def owner(self) -> dict[str, Any]:

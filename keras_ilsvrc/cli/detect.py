@@ -1,0 +1,200 @@
+"""The commands `detect train`, `detect evaluate` and `detect predict`: R-CNN."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED, Data, Json, print_next, table_of
+from keras_ilsvrc.cli.predict import find_files
+from keras_ilsvrc.cli.train import Out, Resume, Set
+from keras_ilsvrc.errors import InputError, printable
+from keras_ilsvrc.rcnn.recipe import find, load, recipes
+from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignore_signals
+
+if TYPE_CHECKING:
+    from keras_ilsvrc.rcnn.regions import Places
+
+WORDS = {
+    "voc07_map": "VOC 2007, 11 recalls",
+    "voc_map": "VOC, area",
+    "coco_ap": "COCO, 0.5 to 0.95",
+    "coco_ap50": "COCO, 0.5",
+    "coco_ap75": "COCO, 0.75",
+}
+
+
+def complete_recipes() -> list[str]:
+    """Return the names of detectors' recipes and of TOML files here, for shell completion."""
+    return [*map(str, Path().glob("*.toml")), *recipes()]
+
+
+Run = Annotated[Path, Argument(help="Directory of a finished detector.")]
+Cache = Annotated[
+    Path | None,
+    Option(
+        help="Folder for the proposals and features of images (default: in the package's cache). "
+        "It belongs to one network and one setting of proposals."
+    ),
+]
+CacheSize = Annotated[
+    float, Option(min=0, help="Maximum size of the proposals and of the features in GB.")
+]
+
+app = typer.Typer(no_args_is_help=True, help="Detect objects, as R-CNN does.")
+
+
+@app.command("train")
+def train(
+    recipe: Annotated[
+        str,
+        Argument(
+            help="Recipe: a TOML file, or the name of a detector's recipe in this package.",
+            autocompletion=complete_recipes,
+        ),
+    ],
+    out: Out = None,
+    set_: Set = None,
+    resume: Resume = False,
+    cache: Cache = None,
+    cache_size: CacheSize = 20,
+    as_json: Json = False,
+) -> None:
+    """Train a detector, test it, and save the results in a run directory.
+
+    The proposals and features of images are kept in a cache. If the command is stopped, repeat it
+    with --resume to go on; the exit status is then 75.
+    """
+    path = find(recipe)
+    loaded = load(path, set_ or ())
+    with _exit_status():
+        quiet_tensorflow()
+        from keras_ilsvrc.rcnn.files import DetectorDirectory
+        from keras_ilsvrc.rcnn.train import train as train_detector
+
+        numbered = not (out or resume)
+        directory = DetectorDirectory(out or Path("runs") / path.stem, loaded, resume, numbered)
+        if not directory.finished:
+            train_detector(loaded, directory, _places(cache, cache_size), set_ or ())
+        result = directory.result()
+    if as_json:
+        print(json.dumps({**result, "out": str(directory.path)}, indent=2))
+        return
+    _print_result(result)
+    print_next("report", directory.path, "--open")
+
+
+@app.command("evaluate")
+def evaluate(
+    run: Run,
+    data: Data = None,
+    cache: Cache = None,
+    cache_size: CacheSize = 20,
+    as_json: Json = False,
+) -> None:
+    """Detect the objects in the test images of a finished detector again."""
+    with _exit_status(), StopRequest(at_once=True):
+        quiet_tensorflow()
+        from keras_ilsvrc.rcnn.train import evaluate as measure
+
+        result = measure(run, _places(cache, cache_size), data).result
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        _print_result(result)
+
+
+@app.command("predict")
+def predict(
+    run: Run,
+    images: Annotated[
+        list[str], Argument(help="Images: files, folders, patterns, or - for names on stdin.")
+    ],
+    out: Annotated[
+        Path | None, Option(help="Folder for a picture of each image with its boxes.")
+    ] = None,
+    least: Annotated[float, Option(help="Least score of a detection.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Print the objects that a detector finds in images, and draw their boxes."""
+    paths = list(find_files(images))
+    if not paths:
+        raise InputError("no images are given; name files, folders or patterns after the run")
+    quiet_tensorflow()
+    from keras_ilsvrc.rcnn.files import DetectorFiles
+    from keras_ilsvrc.rcnn.predict import detect
+
+    DetectorFiles(run).check_finished()
+
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    bad, rows = 0, []
+    for path, found, line in detect(run, paths, out, least):
+        if line:
+            bad += 1
+            print(printable(line), file=sys.stderr)
+        elif as_json:
+            rows.append({"image": str(path), "objects": found})
+        else:
+            _print_objects(path, found)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    elif out is not None:
+        print(f"pictures: {out}")
+    if bad:
+        print(f"{bad:,} of {len(paths):,} files were left out", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT)
+
+
+def _print_objects(path: Path, found: list[dict[str, Any]]) -> None:
+    print(printable(f"{path}: {len(found):,} object{'s' * (len(found) != 1)}"))
+    for each in found:
+        box = ", ".join(f"{x:.0f}" for x in each["box"])
+        print(f"  {printable(each['class'])} {each['score']:.2f} at {box}")
+
+
+def _places(cache: Path | None, size: float) -> "Places":
+    from keras_ilsvrc.rcnn.regions import Places
+
+    return Places(cache, size)
+
+
+@contextmanager
+def _exit_status() -> Iterator[None]:
+    """Turn an exception that ends the work early into a line and an exit status."""
+    try:
+        yield
+    except Stopped as error:
+        ignore_signals()
+        print(f"{error}; repeat the command with --resume", file=sys.stderr)
+        raise typer.Exit(STOPPED) from error
+    except Diverged as error:
+        print(f"diverged at {error}", file=sys.stderr)
+        raise typer.Exit(DIVERGED) from error
+
+
+def _print_result(result: Mapping[str, Any]) -> None:
+    """Print the average precisions: a row for each class, and the means."""
+    from rich.console import Console
+
+    table = table_of(("average precision in %", *WORDS.values()), ("average precision in %",))
+    scores = result["scores"]
+    rows: dict[str, Mapping[str, float | None]] = {**scores["classes"], "mean": scores}
+    if result["unmoved"]:
+        rows["mean without box regression"] = result["unmoved"]
+    for name, row in rows.items():
+        cells = ("" if (x := row[key]) is None else f"{x:.2f}" for key in WORDS)
+        table.add_row(printable(name), *cells)
+    Console(width=120, markup=False, highlight=False).print(table)
+    print(f"{result['images']:,} images, {result['proposals']:,.0f} proposals each")
+    if result["recall"] is not None:
+        print(f"{result['recall']:.2f} % of the objects overlap a proposal by 0.5")
+    expected = {key: x for key, x in (result["expected"] or {}).items() if key in WORDS}
+    for key, value in expected.items():
+        print(f"expected: {value:.2f} ({WORDS[key]})")

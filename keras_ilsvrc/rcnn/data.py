@@ -1,0 +1,71 @@
+"""Images of a detector, as its recipe names them."""
+
+import os
+from typing import NamedTuple
+
+from keras_ilsvrc.data.annotated import Annotated, BoxSource
+from keras_ilsvrc.data.annotations import open_boxes
+from keras_ilsvrc.data.headers import Fault
+from keras_ilsvrc.data.source import Shares, refuse
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.rcnn.recipe import DetectionRecipe
+from keras_ilsvrc.runs.evaluate import ELSEWHERE
+from keras_ilsvrc.training.cluster import log_stderr
+
+
+class Data(NamedTuple):
+    """Images of a detector: the data set, and its splits for training and testing."""
+
+    source: BoxSource
+    train: tuple[Annotated, ...]
+    test: tuple[Annotated, ...]
+
+
+def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
+    """Open the images of a recipe, or another data set with the same classes and splits.
+
+    Raises:
+        InputError: If the data set cannot be opened, or, unless the recipe skips them, if an image
+            or a box is bad.
+    """
+    table, faults = recipe.data, list[Fault]()
+    skip = table.on_bad == "skip"
+    shares = Shares(0.0, 0.0) if table.split is None else Shares(**table.split.model_dump())
+    try:
+        source = open_boxes(
+            dataset or table.dataset, table.classes, faults.append if skip else refuse, shares
+        )
+    except InputError as error:
+        if skip or ": object " not in str(error):
+            raise
+        raise InputError(
+            f"{error}; list all faults with `keras-ilsvrc data check {table.dataset}`, then mend "
+            "them, or set data.on_bad to 'skip'"
+        ) from error
+    for line in (*source.notes, *map(str, faults)):
+        log_stderr(line)
+    return Data(source, source.split(table.train), source.split(table.test))
+
+
+def open_again(recipe: DetectionRecipe, dataset: str | None) -> Data:
+    """Open the images of a finished run, or `dataset` if it is given.
+
+    Raises:
+        InputError: As in `open_data`; if the data set was moved, the message says what to do.
+    """
+    try:
+        return open_data(recipe, dataset)
+    except InputError as error:
+        if dataset or os.path.exists(recipe.data.dataset.partition(":")[2]):
+            raise
+        raise InputError(f"{error}; {ELSEWHERE}") from error
+
+
+def check_classes(data: Data) -> None:
+    """Raise InputError if a class has no object to train on, before features are computed."""
+    for name, count in data.source.counts(data.train).items():
+        if not count:
+            raise InputError(
+                f"data.train: no object of class {name!r}; add images, or list the other classes "
+                "in data.classes"
+            )

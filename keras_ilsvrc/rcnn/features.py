@@ -1,0 +1,257 @@
+"""Features of boxes: activations of any layers of a network, or histograms of gradients (HOG)."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ilsvrc.data.device import apply_to_batch
+from keras_ilsvrc.data.ops import ARITHMETIC
+from keras_ilsvrc.data.types import Rows, Statistics
+from keras_ilsvrc.errors import InputError, out_of_memory
+from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.build import build
+from keras_ilsvrc.nets.loading import load_weights
+from keras_ilsvrc.nets.pretrained import OtherClasses
+from keras_ilsvrc.rcnn.proposals import INSTALL
+from keras_ilsvrc.rcnn.recipe import HOG, FeaturesTable
+from keras_ilsvrc.rcnn.warp import warp
+from keras_ilsvrc.runs.experiment import op_rows
+from keras_ilsvrc.runs.loaded import load_run
+from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.visualize.probe import Probe, call_named, graph_of
+from keras_ilsvrc.weights.preprocessing import source_of
+
+LARGEST = float(np.finfo("float16").max)
+HOG_SIDE = 64  # side of a crop for HOG in pixels; with 8 x 8 cells of 9 directions, 1,764 values
+Arrays = dict[str, np.ndarray]
+
+
+class Extractor(Protocol):
+    """Interface of functions that return the features of crops.
+
+    Attributes:
+        key: What determines the features apart from the crops, as JSON types.
+    """
+
+    key: dict[str, Any]
+
+    def __call__(self, crops: tf.Tensor, inside: np.ndarray) -> Arrays:
+        """Return {layer: features (crops, values)} of crops and which of their pixels to use."""
+
+
+class NetFeatures:
+    """Features of crops: the activations of layers of a network.
+
+    Args:
+        model: Functional model of one image input.
+        layers: Names of layers, also inside residual units. One of them must follow all others.
+        rows: Arithmetic ops that preprocess crops; pixels outside the image are 0 after them.
+        statistics: Statistics that the ops need.
+
+    Raises:
+        InputError: If a layer is unknown, or if none of the layers follows all others.
+    """
+
+    def __init__(
+        self, model: keras.Model, layers: Sequence[str], rows: Rows, statistics: Statistics
+    ):
+        probe, targets = _last([Probe(model, name) for name in layers], layers)
+        self.model = model
+        self.key = {
+            "net": model.name,
+            "weights": digest_of(model),
+            "layers": list(layers),
+            "ops": [dict(row) for row in rows],
+            "statistics": _digest(list(statistics.values())),
+        }
+        side = (None, *model.inputs[0].shape[1:])
+
+        @tf.function(
+            input_signature=[tf.TensorSpec(side, tf.float32), tf.TensorSpec(side[:3], tf.bool)],
+            autograph=False,
+        )
+        def run(crops: tf.Tensor, inside: tf.Tensor) -> dict[str, tf.Tensor]:
+            images = apply_to_batch(crops, rows, statistics)
+            images *= tf.cast(inside, images.dtype)[..., None]
+            values = probe.values(images)
+            flat = (tf.shape(images)[0], -1)
+            return {
+                name: tf.cast(tf.reshape(values[target], flat), tf.float32)
+                for name, target in targets.items()
+            }
+
+        self.run = run
+
+    def __call__(self, crops: tf.Tensor, inside: np.ndarray) -> Arrays:
+        return {name: values.numpy() for name, values in self.run(crops, inside).items()}
+
+
+def _last(probes: Sequence[Probe], layers: Sequence[str]) -> tuple[Probe, dict[str, int]]:
+    """Return the probe whose layer follows all others, and the `id` of each layer's output."""
+    for probe in probes:
+        targets = {name: id(call_named(probe.root, name).outputs[0]) for name in layers}
+        made = {id(tensor) for call, _ in probe.steps for tensor in call.outputs}
+        if made.issuperset(targets.values()):
+            return probe, targets
+    raise InputError(f"layers {', '.join(layers)}: none follows all others; choose other layers")
+
+
+class Hog:
+    """Features of crops: histograms of oriented gradients (Dalal and Triggs 2005), by OpenCV."""
+
+    def __init__(self) -> None:
+        try:
+            import cv2
+        except ImportError as error:
+            raise InputError(f"features.net is {HOG!r}, which needs OpenCV; {INSTALL}") from error
+        self.resize = cv2.resize
+        side = (HOG_SIDE, HOG_SIDE)
+        self.histogram = cv2.HOGDescriptor(side, (16, 16), (8, 8), (8, 8), 9)
+        self.key: dict[str, Any] = {"net": HOG, "side": HOG_SIDE}
+
+    def __call__(self, crops: tf.Tensor, inside: np.ndarray) -> Arrays:
+        pixels = np.rint(np.asarray(crops)).clip(0, 255).astype("uint8")
+        rows = [self.histogram.compute(self.resize(x, (HOG_SIDE, HOG_SIDE))) for x in pixels]
+        return {HOG: np.stack(rows).reshape(len(rows), -1)}
+
+
+def features(
+    extractor: Extractor,
+    image: np.ndarray | tf.Tensor,
+    boxes: np.ndarray,
+    size: int,
+    context: int,
+    batch_size: int,
+) -> Arrays:
+    """Return the features of boxes in an image: {layer: (boxes, values)}, float16.
+
+    Float16 halves the cache; its relative error is below 0.0005.
+
+    Args:
+        extractor: Function that returns the features of crops.
+        image: RGB image (height, width, 3), uint8.
+        boxes: Boxes in pixels, (boxes, 4), at least one.
+        size: Height and width of a crop.
+        context: Pixels of context at each side of a crop, as in `warp`.
+        batch_size: Number of crops in a batch.
+
+    Raises:
+        InputError: If memory runs out.
+    """
+    with out_of_memory("set a smaller features.batch_size"):
+        parts = list(
+            _batches(extractor, tf.convert_to_tensor(image), boxes, size, context, batch_size)
+        )
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _batches(
+    extractor: Extractor,
+    image: tf.Tensor,
+    boxes: np.ndarray,
+    size: int,
+    context: int,
+    batch_size: int,
+) -> Iterator[Arrays]:
+    for first in range(0, len(boxes), batch_size):
+        crops, inside = warp(image, boxes[first : first + batch_size], size, context)
+        found = extractor(crops, inside)
+        yield {name: x.clip(-LARGEST, LARGEST).astype("float16") for name, x in found.items()}
+
+
+class Network(NamedTuple):
+    """Network of a detector, with its weights.
+
+    Attributes:
+        model: The network.
+        rows: Arithmetic ops that preprocess crops.
+        statistics: Statistics that the ops need.
+    """
+
+    model: keras.Model
+    rows: Rows
+    statistics: Statistics
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes of the network; None if its classifier was left out."""
+        shape = self.model.outputs[0].shape
+        return shape[-1] if len(shape) == 2 else None
+
+
+def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = None) -> Network:
+    """Return the network of a recipe with its weights.
+
+    The classifier is left out, unless one of the layers belongs to it.
+
+    Args:
+        table: Table `features` of the recipe.
+        layers: Names of the layers that are needed.
+        classes: Number of classes of a new classifier; None for the network as it is.
+
+    Raises:
+        InputError: If the network or its weights are unknown or do not fit, or if the preprocessing
+            is not known.
+    """
+    shape, weights, count = (table.size, table.size, 3), table.weights, classes
+    rows: Rows = op_rows(table.ops) if table.ops else ()
+    statistics: Statistics = {}
+    if Path(weights).is_dir():
+        run = load_run(weights)
+        if run.model.name != info(table.net).model_name:
+            raise InputError(
+                f"features.weights: {weights} is a run of {run.model.name}; expected {table.net}"
+            )
+        rows, statistics, count = rows or run.rows, run.statistics, count or len(run.classes)
+        weights = str(RunFiles(Path(weights)).weights())
+    bare = build(table.net, include_top=False, input_shape=shape)
+    top = classes is not None or not set(_names(bare)).issuperset(layers)
+    given: dict[str, Any] = {"weights": weights, "include_top": top, "input_shape": shape}
+    try:
+        model = build(table.net, classes=count if top else None, **given)
+    except OtherClasses as error:
+        if error.classes is None:
+            raise
+        model = build(table.net, classes=error.classes, **given)
+    if not rows and (source := source_of(model)):
+        rows = source.preprocessing
+    if not rows:
+        raise InputError(
+            f"features.ops: no preprocessing belongs to {weights}; give the ops, for example "
+            'ops = [{op = "preprocess", mode = "tf"}]'
+        )
+    return Network(model, [row for row in rows if row["op"] in ARITHMETIC], statistics)
+
+
+def rebuilt(table: FeaturesTable, classes: int | None, weights: Path) -> keras.Model:
+    """Return the network of a finished run: `classes` is None if its classifier was left out."""
+    shape = (table.size, table.size, 3)
+    model = build(table.net, include_top=classes is not None, input_shape=shape, classes=classes)
+    load_weights(model, weights)
+    return model
+
+
+def _names(model: keras.Model) -> Iterator[str]:
+    """Yield the names of all layers of a model, also inside residual units."""
+    waiting = list(graph_of(model).inside)
+    while waiting:
+        call = waiting.pop()
+        yield call.name
+        waiting += call.inside
+
+
+def digest_of(model: keras.Model) -> str:
+    """Return the SHA-256 of all weights of a model."""
+    return _digest([weight.numpy() for weight in model.weights])
+
+
+def _digest(arrays: Sequence[np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for each in arrays:
+        found.update(np.ascontiguousarray(each).data)
+    return found.hexdigest()

@@ -1,0 +1,54 @@
+"""Pictures of images with boxes: detections, and the objects that were not found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import TABLEAU_COLORS
+from PIL import Image, ImageDraw, ImageFont
+
+from keras_ilsvrc.rcnn.detector import Detections
+
+COLOURS = tuple(TABLEAU_COLORS.values())
+MISSED = "#ffffff"
+LINE = 0.005  # width of a line, as a share of the longer side of the image
+TEXT = 0.03  # height of a text, as a share of the longer side
+
+
+def boxes_on(
+    pixels: np.ndarray,
+    found: Detections,
+    classes: Sequence[str],
+    least: float = 0.0,
+    missed: np.ndarray | None = None,
+) -> Image.Image:
+    """Return an image with the boxes of detections, their classes and their scores.
+
+    Args:
+        pixels: RGB image (height, width, 3), uint8.
+        found: Detections in the image.
+        classes: Names of the classes.
+        least: Score below which detections are left out.
+        missed: Boxes (boxes, 4) that are drawn in white, without a name; None for none.
+    """
+    image = Image.fromarray(pixels)
+    draw, side = ImageDraw.Draw(image), max(image.size)
+    line, font = max(1, round(LINE * side)), ImageFont.load_default(max(9.0, TEXT * side))
+    for box in () if missed is None else missed:
+        draw.rectangle([*box[:2], *(box[2:] - 1)], outline=MISSED, width=line)
+    shown = np.flatnonzero(found.scores >= least)[::-1]  # the best is drawn last
+    for label, score, box in zip(found.labels[shown], found.scores[shown], found.boxes[shown]):
+        colour = COLOURS[label % len(COLOURS)]
+        draw.rectangle([*box[:2], *np.maximum(box[2:] - 1, box[:2])], outline=colour, width=line)
+        text = f"{classes[label]} {score:.2f}"
+        left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+        corner = (box[0], max(0.0, box[1] - (bottom - top) - 2 * line))
+        size = (corner[0] + right - left + 2 * line, corner[1] + bottom - top + 2 * line)
+        draw.rectangle([*corner, *size], fill=colour)
+        draw.text((corner[0] + line - left, corner[1] + line - top), text, "white", font=font)
+    return image
+
+
+def save_picture(image: Image.Image, path: Path) -> None:
+    """Write an image as a PNG or JPEG, as its suffix says."""
+    image.save(path, "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG", quality=90)

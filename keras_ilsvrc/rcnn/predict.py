@@ -1,0 +1,94 @@
+"""Detections of a finished detector in image files, with pictures of their boxes."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_ilsvrc.data.annotated import Annotated
+from keras_ilsvrc.data.decode import read_image
+from keras_ilsvrc.data.headers import own_limit
+from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.files import whole
+from keras_ilsvrc.rcnn.detector import Detections, detect_all
+from keras_ilsvrc.rcnn.features import features
+from keras_ilsvrc.rcnn.pictures import boxes_on, save_picture
+from keras_ilsvrc.rcnn.proposals import Proposer
+from keras_ilsvrc.rcnn.regions import Regions
+from keras_ilsvrc.rcnn.train import Restored, proposer_of, restore
+
+Answer = tuple[Path, list[dict[str, Any]], str | None]
+
+
+def detect(
+    run: Path, paths: Sequence[Path], folder: Path | None, least: float = 0.0
+) -> Iterator[Answer]:
+    """Yield the objects that a finished detector finds in image files, in order.
+
+    Args:
+        run: Directory of the run.
+        paths: Image files.
+        folder: Folder for a picture of each image with its boxes, named after the image; None for
+            no pictures.
+        least: Least score of a detection.
+
+    Yields:
+        (path, objects, None), where an object is {"class", "score", "box"}, or (path, [], line) for
+        a file that cannot be used.
+
+    Raises:
+        InputError: If the run is not finished or damaged, or if two images have the same name.
+    """
+    restored = restore(run)
+    proposer = proposer_of(restored.recipe)
+    names = [_picture_name(path) for path in paths]
+    twice = next((name for name in names if names.count(name) > 1), None) if folder else None
+    if twice:
+        raise InputError(f"--out: two images would be written to {twice}; name one of them")
+    for path, name in zip(paths, names):
+        try:
+            with own_limit():
+                pixels = np.asarray(read_image(path, 3))
+            found = in_image(restored, proposer, pixels, path)
+        except InputError as error:
+            yield path, [], str(error)
+            continue
+        if folder is not None:
+            with whole(folder / name) as part:
+                drawn = boxes_on(pixels, found, restored.classes, least)
+                save_picture(drawn, part)
+        yield path, _objects(found, restored.classes, least), None
+
+
+def in_image(restored: Restored, proposer: Proposer, pixels: np.ndarray, path: Path) -> Detections:
+    """Return the detections in an RGB image (height, width, 3), uint8, that was read from a file.
+
+    There are none if there are no proposals.
+    """
+    table = restored.recipe.features
+    boxes = proposer(pixels, path.name)
+    values: dict[str, np.ndarray] = {}
+    if len(boxes):
+        found = features(
+            restored.extractor, pixels, boxes, table.size, table.context, table.batch_size
+        )
+        values = {name: each.astype("float32") for name, each in found.items()}
+    none = np.zeros(0, int)
+    height, width = pixels.shape[:2]
+    image = Annotated(path, height, width, np.zeros((0, 4)), none, none == 1, none == 1)
+    regions = Regions(image, boxes, 0, values)
+    made = detect_all(restored.detector, [regions], restored.recipe.detection)
+    return made[max(made)][0]
+
+
+def _objects(found: Detections, classes: Sequence[str], least: float) -> list[dict[str, Any]]:
+    return [
+        {"class": classes[label], "score": float(score), "box": [round(float(x), 2) for x in box]}
+        for label, score, box in zip(found.labels, found.scores, found.boxes)
+        if score >= least
+    ]
+
+
+def _picture_name(path: Path) -> str:
+    return path.name if path.suffix.lower() in (".jpg", ".jpeg", ".png") else f"{path.name}.png"

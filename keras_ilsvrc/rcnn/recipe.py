@@ -1,0 +1,244 @@
+"""Recipes of detectors: their schema, and how they are found and read. Needs no Keras."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import Field, ValidationError, model_validator
+
+from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.files import SMALL, read
+from keras_ilsvrc.rcnn import paper
+from keras_ilsvrc.recipe import parse, published, set_value
+from keras_ilsvrc.recipe.ops import Count, NotNegative, Ops, Percent, Positive, Share, Table
+from keras_ilsvrc.recipe.schema import Departure
+
+HOG = "hog"  # value of features.net for histograms of oriented gradients
+FOLDER = "detect"  # folder of the detectors' recipes, beside the other recipes
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Overlap = Annotated[float, Field(gt=0, le=1)]
+
+
+class SplitTable(Table):
+    """Shares of images for validation and test, and the seed of their choice."""
+
+    validation: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    test: Annotated[float, Field(ge=0, le=0.9)]
+    seed: Seed
+
+
+class DataTable(Table):
+    """Data set with boxes, its splits, and the classes; by default all classes.
+
+    If `on_bad` is "skip", bad images and boxes are left out, or cut off at the border of the image.
+    """
+
+    dataset: str
+    train: str
+    test: str
+    classes: Annotated[list[str], Field(min_length=1)] | None = None
+    split: SplitTable | None = None
+    on_bad: Literal["error", "skip"] = "error"
+
+
+class ProposalsTable(Table):
+    """Proposals from a file, or by selective search in images of a width; see `rcnn.proposals`."""
+
+    file: str | None = None
+    width: Count | None = None
+    most: Count | None = None
+
+    @model_validator(mode="after")
+    def either(self) -> "ProposalsTable":
+        if self.file and self.width:
+            raise ValueError("width is for selective search; leave out width, or file")
+        return self
+
+
+class FeaturesTable(Table):
+    """Network, its weights and the layer whose activations are the features.
+
+    `net` is the name of a network, or "hog". `weights` is as in `build`, or a run directory. `ops`
+    replace the preprocessing that belongs to the weights.
+    """
+
+    net: str
+    weights: str = ""
+    layer: str = ""
+    size: Count = paper.CROP
+    context: Annotated[int, Field(ge=0)] = paper.CONTEXT
+    batch_size: Count = 128
+    ops: Ops | None = None
+    norm: Positive = paper.NORM
+
+    @model_validator(mode="after")
+    def complete(self) -> "FeaturesTable":
+        given = [bool(self.weights), bool(self.layer)]
+        if any(given) if self.net == HOG else not all(given):
+            raise ValueError("a network needs weights and layer, and hog needs neither")
+        if 2 * self.context >= self.size:
+            raise ValueError("size is not above twice the context; make it larger")
+        return self
+
+
+class SVMTable(Table):
+    """Linear SVM of each class, trained with hard negatives; see `rcnn.svm`."""
+
+    c: Positive = paper.C
+    bias: Positive = paper.BIAS
+    positive_weight: Positive = paper.POSITIVE_WEIGHT
+    negative_overlap: Overlap = paper.NEGATIVE_OVERLAP
+    hard: float = paper.HARD
+    easy: float = paper.EASY
+    retrain: Count = paper.RETRAIN
+
+
+class RegressionTable(Table):
+    """Box regression from the features of a layer, by default that of the SVMs."""
+
+    layer: str | None = None
+    overlap: Overlap = paper.REGRESSION_OVERLAP
+    ridge: Positive = paper.RIDGE
+    whitening: Positive = paper.WHITENING
+
+
+class FineTuningTable(Table):
+    """Fine-tuning of the network to classify warped windows; see `rcnn.fine_tuning`."""
+
+    steps: Count = paper.STEPS
+    rate: Positive = paper.RATE
+    rate_factor: Positive = paper.RATE_FACTOR
+    rate_steps: Count = paper.RATE_STEPS
+    head_rate: Positive = paper.HEAD_RATE
+    bias_rate: Positive = paper.BIAS_RATE
+    positives: Count = paper.POSITIVES
+    background: Count = paper.BACKGROUND
+    positive_overlap: Overlap = paper.POSITIVE_OVERLAP
+    momentum: Share = paper.MOMENTUM
+    l2: NotNegative = paper.L2
+
+
+class DetectionTable(Table):
+    """Suppression of overlapping boxes, and the numbers of boxes before it."""
+
+    suppression: Share = paper.SUPPRESSION
+    most: Count = paper.DETECTIONS
+    mean: Count = paper.DETECTIONS_PER_IMAGE
+
+
+class ExpectTable(Table):
+    """Mean average precision that is expected, in %; `measured` says in which runs of ours."""
+
+    voc07_map: Percent | None = None
+    voc_map: Percent | None = None
+    coco_ap: Percent | None = None
+    measured: str | None = None
+
+
+class DetectionRecipe(Table):
+    """Complete settings of a detector. Values that are left out are those of the paper."""
+
+    seed: Seed
+    data: DataTable
+    proposals: ProposalsTable = ProposalsTable()
+    features: FeaturesTable
+    fine_tuning: FineTuningTable | None = None
+    svm: SVMTable = SVMTable()
+    regression: RegressionTable | None = None
+    detection: DetectionTable = DetectionTable()
+    expect: ExpectTable | None = None
+    departs: Annotated[list[Departure], Field(default_factory=list)]
+
+    @model_validator(mode="after")
+    def tunable(self) -> "DetectionRecipe":
+        if self.features.net == HOG and (self.fine_tuning or self.regression_layer):
+            key = "fine_tuning" if self.fine_tuning else "regression.layer"
+            raise ValueError(f"{key} is for networks; leave it out, since net is hog")
+        return self
+
+    @property
+    def regression_layer(self) -> str | None:
+        """Layer of box regression, if the recipe names one."""
+        return self.regression.layer if self.regression else None
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers that are needed, without repetition."""
+        own = self.features.layer or HOG
+        return list(dict.fromkeys([own, self.regression_layer or own]))
+
+    def table(self) -> dict[str, Any]:
+        """Return the recipe as a dict, with all values of the paper."""
+        return self.model_dump(exclude_none=True)
+
+    def toml(self) -> str:
+        """Return the recipe as TOML text."""
+        return tomli_w.dumps(self.table())
+
+
+def recipes() -> dict[str, Path]:
+    """Return the detectors' recipes of this package by name."""
+    folder = next(iter(published().values())).parent / FOLDER
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find(name: str) -> Path:
+    """Return the path of a recipe: a file, or the name of a detector's recipe in this package.
+
+    Raises:
+        InputError: If there is no such recipe; the message suggests similar names.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    known = recipes()
+    if name not in known:
+        raise InputError(
+            f"{name[:200]}: no such file, and no such recipe of a detector; "
+            f"{nearest(name, known)}".rstrip("; ")
+        )
+    return known[name]
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> DetectionRecipe:
+    """Read the recipe of a detector.
+
+    Args:
+        path: Path of the TOML file.
+        overrides: Changes such as `"svm.c=0.01"`: a dotted key, then a TOML value or a word.
+
+    Raises:
+        InputError: If the file is not TOML, or keys are unknown, missing, of the wrong type or out
+            of range. The message has one line for each of them.
+    """
+    try:
+        table = parse(read(path, SMALL).decode("utf-8-sig"))
+        for override in overrides:
+            set_value(table, override)
+        return DetectionRecipe.model_validate(table)
+    except ValidationError as error:
+        raise InputError(*(_fault(path, each) for each in error.errors())) from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not TOML: {error}") from error
+
+
+def _fault(path: Path, error: Mapping[str, Any]) -> str:
+    """Return one error of pydantic as a line."""
+    *parents, last = error["loc"] or ("",)
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        kind: Any = DetectionRecipe
+        for name in parents:
+            field = getattr(kind, "model_fields", {}).get(name)
+            kinds = [*getattr(field.annotation, "__args__", ()), field.annotation] if field else []
+            kind = next((x for x in kinds if hasattr(x, "model_fields")), None)
+        hint = nearest(str(last), getattr(kind, "model_fields", ()))
+        return f"{path}: {key}: unknown key; {hint}".rstrip("; ")
+    if error["type"] == "missing":
+        return f"{path}: {key}: missing"
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if error["type"] == "value_error":
+        return f"{path}: {key}: {reason}".replace(": :", ":")
+    return f"{path}: {key} is {error['input']!r:.60}; it {reason}"

@@ -1,0 +1,96 @@
+"""Warping of boxes to crops of a fixed size, with context around them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+
+class Samples(NamedTuple):
+    """Places at which crops sample an image along one axis.
+
+    Attributes:
+        first: Place of the first sample of each crop, (crops,), in pixels from the first centre.
+        step: Distance between samples, (crops,).
+        inside: Which samples are inside the image, (crops, size), bool.
+    """
+
+    first: np.ndarray
+    step: np.ndarray
+    inside: np.ndarray
+
+
+def samples(low: np.ndarray, high: np.ndarray, length: int, size: int, context: int) -> Samples:
+    """Return the places that crops sample along one axis, as the authors' rcnn_im_crop.m.
+
+    A box grows about its centre by size / (size - 2 * context) and is rounded to whole pixels.
+    The part inside the image is resized to its share of the crop, also in whole pixels.
+
+    Args:
+        low: Lower ends of the boxes, (crops,).
+        high: Upper ends of the boxes, (crops,).
+        length: Length of the image in pixels.
+        size: Length of the crops.
+        context: Pixels of context at each end of a crop.
+    """
+    if context:
+        half = (high - low) / 2 * size / (size - 2 * context)
+        centre = (low + high) / 2
+        # in MATLAB's coordinates, which count from 1, the box is low + 1 ... high
+        low = _rounded(centre + 1 - half) - 1
+        high = _rounded(centre + 1 + half)
+    else:
+        low, high = _rounded(low), _rounded(high)
+    start, end = np.clip(low, 0, length - 1), np.clip(high, 1, length)
+    end = np.maximum(end, start + 1)
+    scale = size / np.maximum(high - low, 1)
+    before = np.minimum(_rounded((start - low) * scale), size - 1)
+    share = np.clip(_rounded((end - start) * scale), 1, size - before)
+    step = (end - start) / share
+    places = np.arange(size)
+    inside = (places >= before[:, None]) & (places < (before + share)[:, None])
+    return Samples(start - 0.5 + (0.5 - before) * step, step, inside)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """Round as MATLAB does: halves away from zero."""
+    return np.sign(values) * np.floor(np.abs(values) + 0.5)
+
+
+def warp(
+    image: tf.Tensor | np.ndarray, boxes: np.ndarray, size: int, context: int
+) -> tuple[tf.Tensor, np.ndarray]:
+    """Return each box as a square crop, with context around it (appendix A of arXiv:1311.2524).
+
+    The aspect ratio is not kept. The interpolation is bilinear without antialiasing. At the ends of
+    a box, it also uses the pixels beyond them, where MATLAB repeats the last pixel.
+
+    Args:
+        image: Image (height, width, channels).
+        boxes: Boxes (boxes, 4) in pixels.
+        size: Height and width of a crop.
+        context: Pixels of context at each side of a crop.
+
+    Returns:
+        Crops (boxes, size, size, channels), float32, on the scale of the image, and which of their
+        pixels are inside the image, (boxes, size, size), bool. Crops are 0 outside.
+    """
+    height, width = image.shape[:2]
+    rows = samples(boxes[:, 1], boxes[:, 3], height, size, context)
+    columns = samples(boxes[:, 0], boxes[:, 2], width, size, context)
+    # One pixel is repeated at each border, since samples may be half a pixel beyond it.
+    padded = tf.pad(tf.cast(image, tf.float32), [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    ends = []
+    for axis, length in ((rows, height), (columns, width)):
+        first = axis.first + 1
+        last = first + (size - 1) * axis.step
+        ends.append((first / (length + 1), last / (length + 1)))
+    (top, bottom), (left, right) = ends
+    corners = np.stack([top, left, bottom, right], axis=1).astype("float32")
+    crops = tf.image.crop_and_resize(
+        padded[None], corners, np.zeros(len(boxes), "int32"), (size, size)
+    )
+    inside = rows.inside[:, :, None] & columns.inside[:, None, :]
+    if not inside.all():
+        crops *= tf.cast(inside, tf.float32)[..., None]
+    return crops, inside
