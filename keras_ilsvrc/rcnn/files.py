@@ -46,7 +46,7 @@ class Scores(BaseModel):
         coco_ap: COCO's mean over overlaps from 0.5 to 0.95.
         coco_ap50: COCO's at 0.5.
         coco_ap75: COCO's at 0.75.
-        classes: The same of each class, as {class: {name: value}}; a class without objects has
+        classes: These errors of each class, as {class: {name: value}}; a class without objects has
             None.
     """
 

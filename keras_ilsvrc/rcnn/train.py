@@ -57,7 +57,7 @@ def train(
     """Train and test a detector.
 
     Proposals and features of images that are in the caches are not computed again, so training
-    that was stopped goes on where it was. Fine-tuning goes on from its last checkpoint.
+    that was stopped continues, and fine-tuning resumes from its last checkpoint.
 
     Args:
         recipe: Settings.

@@ -4,7 +4,7 @@ python claim_stand_in.py RECIPE --out DIRECTORY --resume
 
 The training error is least at a rate of 0.1 and grows with the depth of the net. A rate above 5
 diverges, a weight decay of `FAILS` fails. A run with the decay `SLOW` and the seed `SEED` waits
-after a checkpoint until it is stopped, and then goes on from there.
+after a checkpoint until it is stopped, and then resumes.
 """
 
 import csv
