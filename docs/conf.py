@@ -19,7 +19,7 @@ from keras_ilsvrc.recipe import load
 from keras_ilsvrc.weights.sources import SOURCES, sources_of
 from keras_ilsvrc.weights.sources.facts import facts
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the module that follows
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this file
 from net_pages import story_pages
 
 project = "keras_ilsvrc"

@@ -1,32 +1,22 @@
-"""Pages of the story: a chapter for each year, and a page for each net, from registry and files."""
+"""Pages of the nets, from the registry, recipes, claims and drawings; with the chapters."""
 
 import functools
 import json
 import shutil
 from pathlib import Path
 
+from chapters import chapter
 from net_drawings import draw_all, drawn
+from page_parts import TITLES, error, linked, picture, placed, published, table
 
 from keras_ilsvrc.claims.arms import Study
 from keras_ilsvrc.claims.schema import claims
 from keras_ilsvrc.nets import NETS
-from keras_ilsvrc.nets.story import HUMAN, STORY, YEARS
 from keras_ilsvrc.nets.table import PRINTED
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.weights.sources import sources_of
 
 HERE = Path(__file__).parent
-TITLES = {
-    1998: "LeNet-5",
-    2010: "before the networks",
-    2011: "before the networks, again",
-    2012: "AlexNet",
-    2013: "ZFNet and Network in Network",
-    2014: "VGG and GoogLeNet",
-    2015: "ResNet and batch normalisation",
-    2016: "pre-activation",
-}
-BEFORE = {1998: "The forerunner: all parts of the later networks, for digits of 32x32 pixels."}
 # {net: pictures of its trained weights, each with its text and the page that explains it}
 LOOKED_INSIDE = {
     "lenet5": [("explain_lenet5.webp", "LeNet-5 reads a drawn 4", "explaining")],
@@ -49,8 +39,7 @@ LOOKED_INSIDE = {
 def story_pages(folder):
     """Return {path below `folder`: text} of all chapters and nets; copy the drawings there."""
     drawings = draw_all()
-    years = sorted({*YEARS, *(net.year for net in NETS.values())})
-    pages = {f"story/{year}": chapter(year) for year in years}
+    pages = {f"story/{year}": chapter(year) for year in TITLES}
     (folder / "nets").mkdir(parents=True, exist_ok=True)
     for net in NETS.values():
         rows = []
@@ -61,60 +50,22 @@ def story_pages(folder):
     return pages
 
 
-def chapter(year):
-    """Return the page of a year: the entries of the challenge, and the papers with their nets."""
-    lines = [f"# {year}: {TITLES[year]}", "", YEARS.get(year) or BEFORE[year], ""]
-    lines += _entries(year)
-    papers = {}
-    for net in NETS.values():
-        if net.year == year:
-            papers.setdefault((net.paper, net.place, net.news), []).append(net)
-    for (paper, place, news), nets in papers.items():
-        lines += [f"## {paper}", "", f"{_sentence(place)}", "", *(f"- {x}" for x in news), ""]
-        lines += _table(
-            ("net", "parameters", "top-1 %", "top-5 %", "protocol"),
-            ([f"[`{net.name}`](../nets/{net.name}.md)", *_numbers(net)] for net in nets),
-            "lrrrl",
-        )
-    names = [f"../nets/{net.name}" for nets in papers.values() for net in nets]
-    return "\n".join([*lines, *(["```{toctree}", ":hidden:", "", *names, "```"] if names else [])])
-
-
-def _entries(year):
-    entries = [entry for entry in STORY if entry.year == year]
-    if not entries:
-        return []
-    rows, notes = [], []
-    for entry in entries:
-        name = f"[{entry.name}](../nets/{entry.net}.md)" if entry.net else entry.name
-        counts = (entry.layers, entry.parameters, entry.macs)
-        training = entry.training.value if entry.training else ""
-        numbers = ("" if count is None else f"{count:,}" for count in counts)
-        rows.append([entry.place, name, str(entry.error), *numbers, training])
-        notes.append(f"{entry.name}: {entry.error.source}")
-    head = ("place", "entry", "top-5 %", "layers", "parameters", "multiply-adds", "training")
-    lines = _table(head, rows, "llrrrrl")
-    lines += [f"Sources. {'; '.join(notes)}. A person has an error of {HUMAN} % ({HUMAN.source})."]
-    if any(not entry.error.verified for entry in entries):
-        lines[-1] += " Errors with a ? are quoted from other texts."
-    return [*lines, ""]
-
-
 def net_page(net, rows):
     """Return the page of a net; `rows` are those of its paper's table beside ours."""
     option = "" if drawn(net) else "[depth=26]"
-    lines = [f"# {net.name}", "", f"{net.paper} ({net.year}). {_sentence(net.place)}", ""]
+    lines = [f"# {net.name}", "", f"{linked(net.paper)} ({net.year}). {placed(net.place)}", ""]
     lines += [f"The chapter [{net.year}: {TITLES[net.year]}](../story/{net.year}.md)"]
     lines[-1] += " tells what came before and after."
     lines += ["", "## What was new", "", *(f"- {text}" for text in net.news), ""]
     count = "any depth" if net.parameters is None else f"{net.parameters:,}"
     size = "x".join(map(str, net.input_shape))
-    lines += _table(
+    lines += table(
         ("input", "classes", "parameters", "top-1 %", "top-5 %", "protocol"),
-        [[size, net.classes, count, *_numbers(net)[1:]]],
+        [[size, net.classes, count, *published(net)[1:]]],
         "lrrrrl",
     )
-    lines += ["Errors are those published for one net.", "", *_drawing(net), *_printed(net, rows)]
+    lines += ["Errors are those published for one net.", ""] if any(published(net)[1:]) else []
+    lines += [*_drawing(net), *_printed(net, rows)]
     lines += ["## Departures", ""]
     lines += [f"- {text}" for text in net.departures] or ["None that we know of."]
     lines += ["", "## Variations", ""]
@@ -139,11 +90,7 @@ def _drawing(net):
     return [
         "## Drawing",
         "",
-        f"```{{image}} {net.name}.svg",
-        f":alt: Layers of {net.name} as blocks, with the shapes of their outputs",
-        ":class: net",
-        "```",
-        "",
+        *picture(net),
         "[Drawing networks](../../drawing.md) explains the blocks, and how to draw inside them.",
         "",
     ]
@@ -155,7 +102,7 @@ def _printed(net, rows):
     if net.name not in PRINTED:
         return [*lines, "The paper prints no table of this net that we compare with.", ""]
     lines += [f"Printed in {PRINTED[net.name].title}; computed from the net as built here.", ""]
-    return lines + _table(("", "quantity", "printed", "computed", "verdict"), rows, "llrrl")
+    return lines + table(("", "quantity", "printed", "computed", "verdict"), rows, "llrrl")
 
 
 @functools.cache
@@ -175,10 +122,10 @@ def _recipes(net):
         errors = (expect.top1_error, expect.top5_error) if expect else (None, None)
         who = ("measured" if expect.measured else "published") if expect else "not measured"
         link = f"[`{path.stem}`](../recipes.md#{path.stem})"
-        rows.append([link, f"`{recipe.data.dataset}`", *map(_error, errors), who])
+        rows.append([link, f"`{recipe.data.dataset}`", *map(error, errors), who])
     if not rows:
         return [*lines, "No recipe of this package trains this net.", ""]
-    return lines + _table(("recipe", "images", "top-1 %", "top-5 %", "expected"), rows, "llrrl")
+    return lines + table(("recipe", "images", "top-1 %", "top-5 %", "expected"), rows, "llrrl")
 
 
 @functools.cache
@@ -220,7 +167,7 @@ def _claims(net):
     if not rows:
         return ["## Claims", "", "No [claim](../../claims.md) trains this net.", ""]
     lines = ["## Claims", "", "[Claims](../../claims.md) that train this net, or a narrow one:", ""]
-    return lines + _table(("claim", "verdict", "data, or command"), rows, "lll")
+    return lines + table(("claim", "verdict", "data, or command"), rows, "lll")
 
 
 def _inside(net):
@@ -236,30 +183,9 @@ def _weights(net):
     names = dict.fromkeys(source.name for source in sources_of(net.name).values())
     lines = ["## Published weights", ""]
     if not names:
-        return [*lines, "None that this package can load by name.", ""]
+        return [*lines, "None that we know of.", ""]
     names = ", ".join(f"`{name}`" for name in names)
     return [*lines, f"[Known files](../weights.md#weights-{net.name}): {names}.", ""]
-
-
-def _table(head, rows, sides):
-    """Return a Markdown table and an empty line; `sides` has l or r for each column."""
-    marks = {"l": "---", "r": "---:"}
-    lines = [[*head], [marks[side] for side in sides], *rows]
-    cells = ([str(cell).replace("|", "&#124;") for cell in line] for line in lines)
-    return [*(f"| {' | '.join(line)} |" for line in cells), ""]
-
-
-def _numbers(net):
-    count = "any depth" if net.parameters is None else f"{net.parameters:,}"
-    return [count, _error(net.top1_error), _error(net.top5_error), net.protocol or ""]
-
-
-def _error(value):
-    return "" if value is None else f"{value:g}"
-
-
-def _sentence(text):
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _quoted(name):

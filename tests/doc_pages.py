@@ -21,9 +21,8 @@ def module(name):
 
 
 def net_pages():
-    """The module of the chapters and of the pages of nets, which imports that of the drawings."""
-    module("net_drawings")
-    return module("net_pages")
+    """The module of the pages of nets, after those that it imports."""
+    return [module(x) for x in ("page_parts", "chapters", "net_drawings", "net_pages")][-1]
 
 
 def generated():
