@@ -1,5 +1,6 @@
 """Tests that links, pages and commands that the documentation names exist; without a network."""
 
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -95,9 +96,12 @@ def commands(path):
             continue
 
 
+whole = functools.cache(lambda: typer.main.get_command(app))
+
+
 def fault(words):
     """What is unknown in a command: a subcommand or an option, or None."""
-    command = typer.main.get_command(app)
+    command = whole()
     for word in words:
         if word.startswith("-"):
             known = {x for each in command.params for x in (*each.opts, *each.secondary_opts)}
