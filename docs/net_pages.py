@@ -17,6 +17,7 @@ from keras_ilsvrc.recipe import load
 from keras_ilsvrc.weights.sources import sources_of
 
 HERE = Path(__file__).parent
+QUANTITIES = {"macs": "multiply-adds", "cells": "convolutions", "size": "maps"}
 # {net: pictures of its trained weights, each with its text and the page that explains it}
 LOOKED_INSIDE = {
     "lenet5": [("explain_lenet5.webp", "LeNet-5 reads a drawn 4", "explaining")],
@@ -102,7 +103,13 @@ def _printed(net, rows):
     if net.name not in PRINTED:
         return [*lines, "The paper prints no table of this net that we compare with.", ""]
     lines += [f"Printed in {PRINTED[net.name].title}; computed from the net as built here.", ""]
-    return lines + table(("", "quantity", "printed", "computed", "verdict"), rows, "llrrl")
+    notes = list(dict.fromkeys(row[-1] for row in rows if row[-1] not in ("equal", "differs")))
+    marked = []
+    for label, quantity, *values, verdict in rows:
+        verdict = f"differs: note {notes.index(verdict) + 1}" if verdict in notes else verdict
+        marked.append([label, QUANTITIES.get(quantity, quantity), *values, verdict])
+    lines += table(("", "quantity", "printed", "computed", "verdict"), marked, "llrrl")
+    return [*lines, *(f"{n}. {note}" for n, note in enumerate(notes, 1)), ""]
 
 
 @functools.cache

@@ -13,7 +13,10 @@ from keras_ilsvrc.nets.story import STORY
 from keras_ilsvrc.recipe import load, published
 from keras_ilsvrc.weights.sources import SOURCES
 
-ROW = ["conv1", "units", "253,440", "290,400", "differs"]
+ROWS = [
+    ["conv1", "macs", "253,440", "290,400", "a reason"],
+    ["conv2", "units", "186,624", "186,624", "equal"],
+]
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def written(tmp_path, monkeypatch):
     drawings.mkdir()
     for net in NETS:
         (drawings / f"{net}.svg").write_text(net)
-        (drawings / f"{net}.json").write_text(json.dumps([ROW] if net == "alexnet" else []))
+        (drawings / f"{net}.json").write_text(json.dumps(ROWS if net == "alexnet" else []))
     monkeypatch.setattr(net_pages(), "draw_all", lambda: drawings)
     return net_pages().story_pages(tmp_path / "generated")
 
@@ -65,7 +68,10 @@ def test_each_recipe_and_each_file_of_weights_is_on_the_page_of_its_net(written)
 
 
 def test_the_table_of_a_paper_stands_beside_ours(written):
-    assert "| conv1 | units | 253,440 | 290,400 | differs |" in written["nets/alexnet"]
+    page = written["nets/alexnet"]
+    assert "| conv1 | multiply-adds | 253,440 | 290,400 | differs: note 1 |" in page
+    assert "| conv2 | units | 186,624 | 186,624 | equal |" in page
+    assert "\n1. a reason\n" in page
     assert "prints no table" in written["nets/resnet50_v2"]
 
 
