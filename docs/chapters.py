@@ -30,7 +30,10 @@ def chapter(year):
             "lrrrl",
         )
         for net in nets:
-            lines += picture(net, "../nets/", True) if net.name in lead else []
+            if net.name in lead:
+                start = f"../nets/{net.name}"
+                words = f"The outputs of the layers of {net.name}, to scale"
+                lines += picture(f"{start}_volumes.svg", words, f"{start}.html")
     names = [f"../nets/{net.name}" for nets in papers.values() for net in nets]
     return "\n".join([*lines, *(["```{toctree}", ":hidden:", "", *names, "```"] if names else [])])
 

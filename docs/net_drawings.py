@@ -30,9 +30,10 @@ def drawn(net):
 
 
 def draw_all(nets=NETS, kept=KEPT):
-    """Draw the nets that are not drawn yet; return the folder with NAME.svg and NAME.json.
+    """Draw the nets that are not drawn yet, and return the folder with their files.
 
-    NAME.json holds the rows of the paper's table: label, quantity, printed, computed, verdict.
+    NAME.svg shows a net as blocks, and NAME_volumes.svg as boxes to scale. NAME.json holds the rows
+    of its paper's table: label, quantity, printed, computed, verdict.
     """
     folder = kept / key_of_code()
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +58,7 @@ def _draw(net, folder):
     with keras.StatelessScope(initialize_variables=False):
         model = build(net.name)
     draw_model(model, folder / f"{net.name}.svg")
+    draw_model(model, folder / f"{net.name}_volumes.svg", volumes=True)
     rows = printed_rows(net, model, account(model, opened=True)) if net.name in PRINTED else []
-    # The last file to be written: it says that both are whole.
+    # The last file to be written: it says that all are whole.
     (folder / f"{net.name}.json").write_text(json.dumps(rows), encoding="utf-8")

@@ -46,7 +46,8 @@ def story_pages(folder):
         rows = []
         if drawn(net):
             rows = json.loads((drawings / f"{net.name}.json").read_text(encoding="utf-8"))
-            _copy(drawings / f"{net.name}.svg", folder / "nets")
+            for end in ("", "_volumes"):
+                _copy(drawings / f"{net.name}{end}.svg", folder / "nets")
         pages[f"nets/{net.name}"] = net_page(net, rows)
     return pages
 
@@ -88,13 +89,14 @@ def net_page(net, rows):
 def _drawing(net):
     if not drawn(net):
         return ["You choose the depth of this net; the last section draws it for one depth.", ""]
-    return [
-        "## Drawing",
-        "",
-        *picture(net),
-        "[Drawing networks](../../drawing.md) explains the blocks, and how to draw inside them.",
-        "",
-    ]
+    lines = ["## Drawing", ""]
+    for end, words in (("", "as blocks"), ("_volumes", "as boxes, to scale")):
+        file = f"{net.name}{end}.svg"
+        lines += picture(
+            file, f"Outputs of the layers of {net.name}, {words}", f"../../_images/{file}"
+        )
+    explained = "[Drawing networks](../../drawing.md) explains both, and how to draw inside blocks."
+    return [*lines, explained, ""]
 
 
 def _printed(net, rows):

@@ -45,13 +45,6 @@ def linked(text):
     return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[\g<0>](https://arxiv.org/abs/\1)", text)
 
 
-def picture(net, folder="", link=False):
-    """Return the drawing of a net, from the pages in `folder`, perhaps as a link to its page."""
-    return [
-        f"```{{image}} {folder}{net.name}.svg",
-        f":alt: Layers of {net.name} as blocks, with the shapes of their outputs",
-        ":class: net",
-        *([f":target: {folder}{net.name}.html"] if link else []),
-        "```",
-        "",
-    ]
+def picture(file, words, target):
+    """Return a drawing of a net, which is a link to a page or file of the built book."""
+    return [f"```{{image}} {file}", f":alt: {words}", f":target: {target}", "```", ""]

@@ -25,7 +25,8 @@ def written(tmp_path, monkeypatch):
     drawings = tmp_path / "drawings"
     drawings.mkdir()
     for net in NETS:
-        (drawings / f"{net}.svg").write_text(net)
+        for end in ("", "_volumes"):
+            (drawings / f"{net}{end}.svg").write_text(net)
         (drawings / f"{net}.json").write_text(json.dumps(ROWS if net == "alexnet" else []))
     monkeypatch.setattr(net_pages(), "draw_all", lambda: drawings)
     return net_pages().story_pages(tmp_path / "generated")
@@ -95,7 +96,7 @@ def test_nets_are_drawn_again_only_if_the_code_changes(tmp_path, monkeypatch):
     nets = {"lenet5": NETS["lenet5"], "resnet_cifar": NETS["resnet_cifar"]}
     first = drawings.draw_all(nets, tmp_path)
     files = {path.name: path.stat().st_mtime_ns for path in first.iterdir()}
-    assert sorted(files) == ["lenet5.json", "lenet5.svg"]
+    assert sorted(files) == ["lenet5.json", "lenet5.svg", "lenet5_volumes.svg"]
     rows = json.loads((first / "lenet5.json").read_text())
     assert {row[0]: row[4] for row in rows}["C1"] == "equal"
     drawings.draw_all(nets, tmp_path)
