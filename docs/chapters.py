@@ -21,7 +21,9 @@ def chapter(year):
     lead += [next(iter(papers.values()))[0].name] if papers and not lead else []
     told = set()
     for (paper, place, news), nets in papers.items():
-        lines += [f"## {paper}", "", f"{linked(paper)}. {placed(place)}", ""]
+        ends = list(dict.fromkeys((nets[0].name, nets[-1].name)))
+        heading = (" and " if len(nets) < 3 else " to ").join(ends)
+        lines += [f"## {heading}", "", f"{linked(paper)}. {placed(place)}", ""]
         lines += ["" if news in told else "\n".join(f"- {text}" for text in news), ""]
         told.add(news)
         lines += table(

@@ -96,7 +96,7 @@ def _drawing(net):
             file, f"Outputs of the layers of {net.name}, {words}", f"../../_images/{file}"
         )
     explained = "[Drawing networks](../../drawing.md) explains both, and how to draw inside blocks."
-    return [*lines, explained, ""]
+    return [*lines, f"A click on a drawing opens it alone. {explained}", ""]
 
 
 def _printed(net, rows):
