@@ -18,12 +18,6 @@ from keras_ilsvrc.claims.study import Arm, Outcome
 HERE = Path(__file__).parent
 STORY, PAGE = HERE / "story", HERE / "claims_table.md"
 EMPTY = "The results follow.\n"
-WORDS = {
-    "seen": "The claim is seen",
-    "not seen": "The claim is not seen",
-    "contradicted": "The claim is contradicted",
-    "no verdict": "There is no verdict",
-}
 
 
 def page(story: Path = STORY) -> str:
@@ -35,7 +29,7 @@ def page(story: Path = STORY) -> str:
     lines = ["| claim | data | verdict |", "|---|---|---|"]
     for _, each in found:
         name = f"[{_number(each)}. {_cell(each.title)}](#{_label(each)})"
-        lines.append(f"| {name} | {_cell(each.dataset)} | {each.verdict} |")
+        lines.append(f"| {name} | {_cell(each.dataset)} | {each.summary} |")
     sections = [section(each, f"{story.name}/{folder.name}") for folder, each in found]
     return "\n".join(lines) + "\n\n" + "\n".join(sections)
 
@@ -50,7 +44,7 @@ def section(outcome: Outcome, folder: str) -> str:
         "",
         f"{outcome.says} ({outcome.source})",
         "",
-        f"**{WORDS[outcome.verdict]}** on {outcome.dataset}, with {outcome.seeds} seeds and "
+        f"**{outcome.summary.capitalize()}** on {outcome.dataset}, with {outcome.seeds} seeds and "
         f"{outcome.images:,} training images: {outcome.reduced}.",
     ]
     if outcome.reason and outcome.verdict != "seen":

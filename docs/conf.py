@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import subprocess
+import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -18,18 +19,21 @@ from keras_ilsvrc.recipe import load
 from keras_ilsvrc.weights.sources import SOURCES, sources_of
 from keras_ilsvrc.weights.sources.facts import facts
 
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this file
+from net_pages import story_pages
+
 project = "keras_ilsvrc"
 author = "the keras_ilsvrc authors"
 version = release = installed_version("keras_ilsvrc")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
 exclude_patterns = [
     *("_build", "results_table.md", "claims_table.md", "benchmarks.in.md"),
-    *("challenge", "generated/challenge_*.md"),
+    *("challenge", "story", "generated/challenge_*.md"),
 ]
 default_role = "code"
 html_theme = "furo"
 html_static_path = ["static"]
-html_css_files = ["notebooks.css"]
+html_css_files = ["pages.css"]
 html_show_copyright = False
 html_title = f"keras_ilsvrc {version}"
 autodoc_member_order = "bysource"
@@ -62,14 +66,16 @@ def nets_page():
     """Return the page of all nets, with published numbers and departures from the papers."""
     lines = [
         "# Networks\n",
-        "Parameters are trainable parameters. Errors are those published for one net, in %.\n",
+        "Parameters are trainable parameters. Errors are those published for one net, in %.",
+        "Each net has a page with its drawing, recipes and claims.\n",
         "| net | year | parameters | top-1 | top-5 | protocol |",
         "|---|---|---:|---:|---:|---|",
     ]
     for net in NETS.values():
         count = "any depth" if net.parameters is None else f"{net.parameters:,}"
         top1, top5 = ("" if x is None else f"{x:g}" for x in (net.top1_error, net.top5_error))
-        cells = f"`{net.name}`", net.year, count, top1, top5, net.protocol or ""
+        name = f"[`{net.name}`](nets/{net.name}.md)"
+        cells = name, net.year, count, top1, top5, net.protocol or ""
         lines.append(f"| {' | '.join(map(str, cells))} |")
     lines.append("\n## Variations and departures\n")
     alike = {}
@@ -95,7 +101,7 @@ def weights_page():
     lines = ["# Published weights\n"]
     lines.append("Accuracies are those published, in %, by the protocol in brackets.\n")
     for net in dict.fromkeys(source.net for source in SOURCES):
-        lines.append(f"## {net}\n")
+        lines.append(f"(weights-{net})=\n## {net}\n")
         for name, source in sources_of(net).items():
             if name == source.name:
                 known = [f"{key}: {text}" for key, text in facts(source).items() if text]
@@ -176,8 +182,10 @@ def write_pages(app):
         "challenge_departures": challenge_departures,
         "challenge_outcome": challenge_outcome,
     }
-    for name, page in pages.items():
-        path, text = folder / f"{name}.md", page()
+    texts = {name: page() for name, page in pages.items()} | story_pages(folder)
+    for name, text in texts.items():
+        path = folder / f"{name}.md"
+        path.parent.mkdir(exist_ok=True)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 

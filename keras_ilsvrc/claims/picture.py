@@ -37,7 +37,7 @@ def draw(outcome: Outcome, path: Path) -> None:
     form = " (quick form)" if outcome.quick else ""
     number, _, _ = outcome.claim.partition("_")
     figure.suptitle(
-        f"{number}. {plain(outcome.title)}{form}: {outcome.verdict}",
+        f"{number}. {plain(outcome.title)}{form}: {outcome.summary}",
         color=WORDS[outcome.verdict],
         fontweight="bold",
     )

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -89,6 +90,16 @@ class Outcome:
     verdict: str
     seconds: float
     version: str = field(default_factory=lambda: version("keras_ilsvrc"))
+
+    @property
+    def summary(self) -> str:
+        """Verdict of the claim; if its comparisons differ, how many have which verdict."""
+        counts = Counter(effect.verdict for effect in self.effects)
+        if len(counts) < 2:
+            return self.verdict
+        (first, number), *others = counts.most_common()
+        rest = ", ".join(f"{verdict} in {count}" for verdict, count in others)
+        return f"{first} in {number} of {len(self.effects)} comparisons, {rest}"
 
     def table(self) -> dict[str, Any]:
         """Return the content of `claim.json`; a number that is not finite is None."""

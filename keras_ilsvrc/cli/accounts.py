@@ -13,6 +13,7 @@ from rich.table import Table
 from keras_ilsvrc.cli.options import Json, check_file, complete_nets, table_of
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.nets.table import PRINTED
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
@@ -90,29 +91,39 @@ def table(
 ) -> None:
     """Compare the table of layers that a paper prints with the network as it is built here."""
     net = info(name)
-    paper = PRINTED.get(net.name)
-    if paper is None:
+    if net.name not in PRINTED:
         raise InputError(
             f"{net.paper} prints no table of {net.name} to compare with; networks with a table: "
             + ", ".join(PRINTED)
         )
-    model, account = accounted(name, opened=True)
-    rows = []
-    for line in paper.lines():
-        value = computed(model, account, line.quantity, line.layers)
-        equal, shown = agree(line.printed, value, paper.thousand)
-        verdict = "equal" if equal else (line.why or "differs")
-        rows.append((line.label, line.quantity, line.printed, shown, verdict))
+    rows = printed_rows(net, *accounted(name, opened=True))
     if as_json:
         keys = ("label", "quantity", "printed", "computed", "verdict")
         print(json.dumps([dict(zip(keys, row)) for row in rows], indent=2))
         return
-    title = f"{net.name}: {net.paper}, {paper.title}"
+    title = f"{net.name}: {net.paper}, {PRINTED[net.name].title}"
     headings = ("", "", "printed", "computed", "")
     shown_table = table_of(headings, ("",), title=title, title_justify="left")
     for row in rows:
         shown_table.add_row(*row)
     Console(width=WIDTH).print(shown_table, markup=False)
+
+
+def printed_rows(net: Net, model: Any, account: Any) -> list[tuple[str, str, str, str, str]]:
+    """Return the rows of a paper's table: label, quantity, printed and computed value, verdict.
+
+    Args:
+        net: Net whose paper prints a table, a key of `PRINTED`.
+        model: Model of the net.
+        account: Account of the model's costs, with `opened`.
+    """
+    paper, rows = PRINTED[net.name], []
+    for line in paper.lines():
+        value = computed(model, account, line.quantity, line.layers)
+        equal, shown = agree(line.printed, value, paper.thousand)
+        verdict = "equal" if equal else (line.why or "differs")
+        rows.append((line.label, line.quantity, line.printed, shown, verdict))
+    return rows
 
 
 def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:

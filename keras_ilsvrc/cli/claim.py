@@ -96,7 +96,7 @@ def _test(study: Study, out: Path, jobs: int | None, as_json: bool) -> "Outcome"
     folder = out / f"{study.name}{'_quick' * study.quick}"
     outcomes.write(outcome, folder)
     table = outcomes.write_table(out)
-    log_stderr(f"{study.name}: {outcome.verdict}")
+    log_stderr(f"{study.name}: {outcome.summary}")
     for effect in outcome.effects:
         log_stderr(f"  {effect.verdict}: {effect.sentence}")
     if outcome.reason and outcome.verdict != "seen":

@@ -113,7 +113,7 @@ def test_a_section_has_the_verdict_the_picture_the_arms_and_the_command(pages, t
         "",
         "One is more. (us)",
         "",
-        "**The claim is not seen** on digits, with 2 seeds and 1,077 training images: small nets. "
+        "**Not seen** on digits, with 2 seeds and 1,077 training images: small nets. "
         "Why it may not be seen here: easy.",
         "",
         "- not seen: training error: arm 1 $ 4.5 % is higher than arm 0 $ 3.5 %",
@@ -134,7 +134,7 @@ def test_a_section_has_the_verdict_the_picture_the_arms_and_the_command(pages, t
         ).splitlines(),
     ]
     quick = pages.page(story).split("(claim-r18_degradation-quick)=")[1]
-    assert "**There is no verdict** on digits" in quick
+    assert "**No verdict** on digits" in quick
     assert "| arm 0 $ | 0 | 5,000 | 1 | not measured |" in quick
     assert "keras-ilsvrc claim R18_degradation --quick\n" in quick
 

@@ -16,6 +16,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.files import lock, sealed, unsealed
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.runs import train as runs_train
+from keras_ilsvrc.runs.apart import Apart
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.sweeps import trial as module
@@ -31,7 +32,7 @@ CHANGES = {"schedule.learning_rate": [[0, 1e-4]], "data.batch_size": 256}
 KEYS = {"optimizer.l2": ["log", 1e-5, 1e-3], "schedule.learning_rate": ["scale", 500, 1000]}
 
 
-def train_here(runner, recipe, place, epochs, limit):
+def train_here(runner, recipe, place, epochs, limit, late):
     """Train in this process, which has imported TensorFlow; new seeds with the stand-in."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if "final" in place.parts and recipe.data.test == "validation":
@@ -46,7 +47,7 @@ def home(tmp_path_factory):
     place = tmp_path_factory.mktemp("sweep")
     path = small_sweep(place, KEYS, CHANGES, trials=2, final_repeats=2).path
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.Runner, "_train", train_here)
+        patch.setattr(Apart, "train", train_here)
         patch.setattr(runs_train, "draw", lambda *arguments: None)
         output = said("tune", path, "--out", place / "out")
     (place / "output").write_text(output)
@@ -66,7 +67,7 @@ def rows(home):
 @pytest.fixture
 def untrained(monkeypatch):
     """Makes every training an error."""
-    monkeypatch.setattr(module.Runner, "_train", None)
+    monkeypatch.setattr(Apart, "train", None)
 
 
 def test_trials_csv_is_what_the_runs_measured(home, rows, sweep):
@@ -203,11 +204,11 @@ def test_two_processes_do_not_run_one_sweep(sweep, tmp_path):
 def quick(monkeypatch):
     """Trains nothing, in no process."""
 
-    def run(runner, recipe, place, epochs, limit):
+    def run(runner, recipe, place, epochs, limit, late):
         status, line = stand_in.run(recipe, place, epochs)
         return None if status == 0 or epochs else line
 
-    monkeypatch.setattr(module.Runner, "_train", run)
+    monkeypatch.setattr(Apart, "train", run)
 
 
 def test_a_recipe_that_fails_is_no_end(quick, tmp_path):

@@ -113,7 +113,7 @@ def test_no_gradients_are_computed_for_a_frozen_part(until, convolutions):
     model = small()
     freeze(model, until)
     update = toy.update_of(model, average=None)
-    inputs = tf.zeros((8, 8, 8, 3)), tf.zeros(8, tf.int32), tf.constant(1.0)
+    inputs = tf.zeros((8, 8, 8, 3)), tf.zeros(8, tf.int32), tf.constant(1.0), tf.constant(0)
     graph = tf.function(update._gradients).get_concrete_function(*inputs).graph
     kinds = [x.type for x in graph.get_operations()]
     assert kinds.count("Conv2DBackpropFilter") == convolutions

@@ -159,6 +159,7 @@ ARGUMENTS = {"allow_pickle": True, "shell": True, "safe_mode": False, "weights_o
 # Keras' `load_model` reads models that this package has saved: exports, and files that the user
 # names as a model. Readers of weight files do not call it.
 ALLOWED = {
+    ("cli/draw.py", "load_model"),
     ("nets/loading.py", "load_model"),
     ("runs/inspection.py", "load_model"),
     ("weights/export.py", "load_model"),

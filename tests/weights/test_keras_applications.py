@@ -16,7 +16,7 @@ from keras_ilsvrc.weights.sources import sources_of
 
 pytestmark = pytest.mark.tensorflow
 
-TOLERANCE = 1e-5  # of the scale of what differs between the logits of images
+TOLERANCE = 3e-5  # of the largest logit; CPUs differ in the order of their sums
 slow = pytest.mark.slow
 
 
