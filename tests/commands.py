@@ -1,13 +1,17 @@
 """Helper that runs commands in this process, from `main` on, as a user would type them."""
 
 import os
+import signal
 import sys
 import tempfile
+import threading
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 
 from keras_ilsvrc.cli import main
+from keras_ilsvrc.training.stopping import SIGNALS
 
 
 def call(*words, columns=160):
@@ -21,7 +25,7 @@ def call(*words, columns=160):
         patch.setattr(sys, "argv", ["keras-ilsvrc", *map(str, words)])
         for name in ("stdout", "stderr"):  # which `main` replaces
             patch.setattr(sys, name, getattr(sys, name))
-        with texts[0], texts[1], pytest.raises(SystemExit) as end:
+        with texts[0], texts[1], _handlers_kept(), pytest.raises(SystemExit) as end:
             main()
     return SimpleNamespace(status=end.value.code or 0, stdout=texts[0].text, stderr=texts[1].text)
 
@@ -42,6 +46,18 @@ def refused(*words):
     assert done.stderr.splitlines()[-1] == errors[0]
     assert not done.stdout
     return errors[0].removeprefix("error: ")
+
+
+@contextmanager
+def _handlers_kept():
+    """Restore the signal handlers, as a command that is stopped ignores all later signals."""
+    handlers = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 class _Stream:
