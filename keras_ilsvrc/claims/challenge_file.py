@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from keras_ilsvrc.claims.arms import OF_ARM, RATE, UNTRAINED
-from keras_ilsvrc.claims.schema import Changes, Row, valid
+from keras_ilsvrc.claims.schema import Changes, Row, read_table
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.files import SMALL, read
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.nets.build import check_build
-from keras_ilsvrc.recipe import Recipe, changed, load, parse, published, scaled, value_of
+from keras_ilsvrc.recipe import Recipe, changed, load, published, scaled, value_of
 from keras_ilsvrc.recipe.ops import Count, Percent, Positive, Table
 from keras_ilsvrc.recipe.schema import Departure
 
@@ -241,18 +240,8 @@ def folder() -> Path:
 
 
 def read_challenge(path: Path) -> Challenge:
-    """Read the file of the challenge and check its schema.
-
-    Raises:
-        InputError: If the file is not TOML, or a key is unknown, missing or of the wrong type.
-    """
-    try:
-        table = parse(read(path, SMALL).decode("utf-8-sig"))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a TOML file: {error}") from error
-    return valid(Challenge, table, path)
+    """Read the file of the challenge and check its schema, as `read_table` does."""
+    return read_table(Challenge, path)
 
 
 def _longer(recipe: Recipe, factor: float) -> Changes:

@@ -177,6 +177,15 @@ def read_claim(path: Path) -> Claim:
     """Read a claim file and check its schema.
 
     Raises:
+        InputError: As in `read_table`.
+    """
+    return read_table(Claim, path)
+
+
+def read_table(kind: type[Model], path: Path) -> Model:
+    """Read a TOML file and check its schema.
+
+    Raises:
         InputError: If the file is not TOML, or a key is unknown, missing or of the wrong type.
     """
     try:
@@ -185,7 +194,7 @@ def read_claim(path: Path) -> Claim:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a TOML file: {error}") from error
-    return valid(Claim, table, path)
+    return valid(kind, table, path)
 
 
 def valid(kind: type[Model], table: Mapping[str, Any], path: Path, prefix: str = "") -> Model:

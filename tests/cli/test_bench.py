@@ -20,6 +20,7 @@ from keras_ilsvrc.bench.timing import take_turns
 from keras_ilsvrc.cli import app
 from keras_ilsvrc.layers.graph import leaves
 from keras_ilsvrc.nets import NETS
+from keras_ilsvrc.weights.check import check
 
 pytestmark = pytest.mark.tensorflow
 MACS = 40_551_040  # of resnet20_cifar; tests/accounting compares them with the paper
@@ -106,7 +107,7 @@ def test_a_net_of_stock_layers_computes_the_same(name):
     copy.set_weights(model.get_weights())
     images = np.random.default_rng(0).normal(size=(1, *model.input_shape[1:])).astype("float32")
     ours, theirs = (np.asarray(net(images, training=False)) for net in (model, copy))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+    check(ours, theirs, 1e-5, f"maps of {name}")
     assert account(copy).macs == account(model).macs
 
 
