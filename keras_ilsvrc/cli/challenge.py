@@ -8,7 +8,7 @@ import typer
 from typer import Option
 
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.cli.pools import locked, pool_in
+from keras_ilsvrc.cli.pools import Jobs, Quick, locked, pool_in
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import log_stderr
@@ -26,9 +26,7 @@ def challenge(
         str | None,
         Option(help="Data source of ten classes to train on, for example prepared:imagenette96."),
     ] = None,
-    quick: Annotated[
-        bool, Option("--quick", help="Train small nets on scikit-learn's digits, in minutes.")
-    ] = False,
+    quick: Quick = False,
     full: Annotated[
         bool, Option("--full", help="Train on images of 128x128 pixels, for 30 epochs: for a GPU.")
     ] = False,
@@ -44,18 +42,15 @@ def challenge(
         int | None, Option(min=1, max=100, help="Number of seeds (default: two, or one if quick).")
     ] = None,
     out: Annotated[Path, Option(help="Folder of the outcome and of all runs.")] = Path("challenge"),
-    jobs: Annotated[
-        int | None,
-        Option(min=1, max=1024, help="Runs at the same time (default: one a GPU, or a core)."),
-    ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Run the challenge of 2012 to 2015 again: ten nets, each trained with the same budget.
 
     Four nets are also trained by a recipe of today. Each run is tested with a single view and with
-    ten crops. OUT/challenge.md holds the table
-    beside the published errors and what follows from it, OUT/challenge.png the picture,
-    OUT/challenge.json the numbers; they are written again after each few runs. The results of the
+    ten crops. OUT/challenge.md holds the table beside the published errors and what follows from
+    it, OUT/challenge.png the picture, OUT/challenge.json the numbers; they are written again after
+    each few runs. The results of the
     runs are kept in OUT/runs.json, from which the command goes on if it was stopped, also on
     another machine.
     """

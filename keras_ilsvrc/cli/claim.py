@@ -9,7 +9,7 @@ from typer import Argument, Option
 from keras_ilsvrc.claims.arms import Study
 from keras_ilsvrc.claims.schema import claims, find_claim, read_claim
 from keras_ilsvrc.cli.options import Json, table_of
-from keras_ilsvrc.cli.pools import locked, pool_in
+from keras_ilsvrc.cli.pools import Jobs, Quick, locked, pool_in
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import log_stderr
@@ -33,9 +33,7 @@ def claim(
         ),
     ] = None,
     every: Annotated[bool, Option("--all", help="Test all claims one after another.")] = False,
-    quick: Annotated[
-        bool, Option("--quick", help="Train small nets on scikit-learn's digits, in minutes.")
-    ] = False,
+    quick: Quick = False,
     data: Annotated[
         str | None, Option(help="Data source to train on, for example folder:cifar10.")
     ] = None,
@@ -43,10 +41,7 @@ def claim(
         int | None, Option(min=1, max=100, help="Number of seeds (default: that of the claim).")
     ] = None,
     out: Annotated[Path, Option(help="Folder of the outcomes and of all runs.")] = Path("claims"),
-    jobs: Annotated[
-        int | None,
-        Option(min=1, max=1024, help="Runs at the same time (default: one a GPU, or a core)."),
-    ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Test a claim: train arms that differ in one thing, with several seeds, and compare them.

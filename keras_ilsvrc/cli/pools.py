@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from keras_ilsvrc.claims.pool import Pool
 
 LOCK = ".lock"
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Train small nets on scikit-learn's digits, in minutes.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="Runs at the same time (default: one a GPU, or a core)."),
+]
 
 
 @contextmanager
