@@ -1,4 +1,4 @@
-"""`csv:FILE`: a list of image files with their classes."""
+"""The data source `csv:FILE`: a list of image files with their classes."""
 
 import csv
 import os
@@ -24,8 +24,8 @@ def csv_file(
 ) -> Source:
     """Open the images listed in a CSV file with columns file, label and, optionally, split.
 
-    The columns may also be called filename, path, image and class. Paths are relative to the
-    folder of the CSV. Columns are separated by commas, semicolons or tabs.
+    The column file may also be called filename, path or image, and the column label class. Paths
+    are relative to the folder of the CSV. Columns are separated by commas, semicolons or tabs.
 
     Args:
         path: Path of the CSV, in UTF-8.
@@ -54,7 +54,7 @@ def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]
     """Yield the number and the values of each line that is not empty, as {key of `COLUMNS`: value}.
 
     Raises:
-        InputError: If there is no column of files or of labels.
+        InputError: If the column file or the column label is missing.
     """
     first = next(file, "")
     delimiter = max(",;\t", key=first.count)
@@ -101,6 +101,6 @@ def _add(
     # The key is normalised, since `a.jpg` and `./a.jpg` are the same file.
     first = lines.setdefault(os.path.normpath(image), line)
     if first != line:
-        return f"{image} is in line {first} already"
+        return f"{image} is already listed in line {first}"
     found.add([(image, stats.st_size, stats.st_mtime_ns)], row["label"], split)
     return None
