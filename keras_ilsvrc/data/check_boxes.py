@@ -59,7 +59,7 @@ def check_boxes(name: str) -> BoxFindings:
     for kind, row in counts.items():
         if trained and sum(row.values()) and not any(row[title] for title in trained):
             listed = ", ".join(f"{count:,} in {title}" for title, count in row.items() if count)
-            bad.append(Fault(f"class {kind!r}", None, f"no box to train on, but {listed}"))
+            bad.append(Fault(f"class {kind!r}", None, f"no boxes for training, but {listed}"))
     boxes = np.concatenate([one.boxes for images in splits.values() for one in images])
     sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
     files = {title: {one.path for one in images} for title, images in splits.items()}

@@ -90,7 +90,7 @@ def _add(
     if "split" in row:
         split = SPLIT_NAMES.get(row["split"].lower(), "")
         if not split:
-            return f"the split is {row['split']!r}; {nearest(row['split'], SPLIT_NAMES)}"
+            return f"unknown split {row['split']!r}; {nearest(row['split'], SPLIT_NAMES)}"
     image = os.path.join(path.parent, row["file"])
     try:
         stats = os.stat(image)

@@ -35,7 +35,7 @@ JPEG = (
 PNG = r"\CPNG\C{20}\x08[\x00\x02]\C*"  # 8 bits per channel; grey or RGB
 # Patterns of the PPM header of fixed length that `raw_image` writes, by number of channels.
 RAW = {channels: rf"P{kind}\n\d{{5}} \d{{5}}\n255\n" for channels, kind in ((1, 5), (3, 6))}
-RAW_HEADER = 18  # bytes
+RAW_HEADER = 18  # length of this header in bytes
 # Pattern of metadata that may contain an orientation, and of PNG chunks that change pixels.
 SPECIAL = r"\C*(Exif|ns\.adobe\.com|eXIf|Raw profile|XML:com|tRNS|acTL)\C*"
 # Weights of red, green and blue in Pillow's conversion to grey, in units of 1 / 65,536.

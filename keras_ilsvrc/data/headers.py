@@ -23,7 +23,7 @@ ENDINGS = {
     **dict.fromkeys((".ppm", ".pgm", ".pbm"), "PPM"),
 }
 Default = TypeVar("Default")
-ORIENTATION = 0x0112  # EXIF tag
+ORIENTATION = 0x0112  # number of the EXIF tag
 # {EXIF orientation: operation that turns the image upright}; orientation 1 is upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -193,7 +193,7 @@ def _check(image: Image.Image) -> None:
 
 def orientation(image: Image.Image) -> int:
     """Return the EXIF orientation of an image, 1 to 8; 1 if it is missing or damaged."""
-    # PngImageFile.getexif would decode the whole image to look for EXIF data after the pixels.
+    # Do not call PngImageFile.getexif, which decodes the whole image to find EXIF data behind it.
     return _or_if_damaged(1, lambda: Image.Image.getexif(image).get(ORIENTATION, 1))
 
 

@@ -77,7 +77,8 @@ def listed(images: Any) -> list[Path | np.ndarray]:
         images = [images]
     if not isinstance(images, (Sequence, np.ndarray)):
         raise InputError(
-            f"images is a {type(images).__name__}; expected a path, a uint8 array or a list of them"
+            f"images has the type {type(images).__name__}; expected a path, a uint8 array, or a "
+            "list of paths and arrays"
         )
     return [Path(one) if isinstance(one, (str, Path)) else np.asarray(one) for one in images]
 

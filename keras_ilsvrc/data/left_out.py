@@ -66,7 +66,7 @@ class LeftOut:
 
         For large data sets, the faults are cached for later runs.
         """
-        # The path is part of the key, since the faults contain paths.
+        # The name of an image is part of the key of the cache file, since the faults contain paths.
         file = kept_for(self.split, "faults", self.split.name(0))
         held = file.load() if file else {}
         if held:

@@ -2,7 +2,7 @@
 
 from keras_ilsvrc.data.headers import MAX_PIXELS, Header
 
-ENOUGH = 4096  # number of first bytes that contain the header of most JPEGs without metadata
+ENOUGH = 4096  # number of bytes that are read; enough for most JPEG headers without metadata
 MODES = {1: "grey", 3: "RGB", 4: "CMYK"}  # {number of channels: mode}
 TABLE = 65  # bytes of an 8-bit quantization table with its number
 SKIPPED = (0xC4, 0xDD, 0xFE)  # segments that Pillow skips: DHT, DRI, comment

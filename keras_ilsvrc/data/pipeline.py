@@ -29,7 +29,7 @@ CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
 READY = 2  # number of prefetched batches
 PATIENCE = 10.0  # maximum time for finding the bad image in a failed step, in seconds
 
-# Decorator that turns off autograph, since autograph replaces errors in a function by other errors.
+# Decorator that turns off autograph, which would replace errors in a function with other errors.
 as_written = tf.autograph.experimental.do_not_convert
 # Errors that a collective operation raises when another worker has stopped.
 GONE = (

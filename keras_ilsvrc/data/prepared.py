@@ -77,7 +77,8 @@ def array_record() -> Any:
         from array_record.python import array_record_module
     except ImportError as error:
         raise InputError(
-            "prepared data needs the package array_record: python -m pip install array_record"
+            "prepared data needs the package array_record; install it: "
+            "python -m pip install array_record"
         ) from error
     return array_record_module
 

@@ -138,7 +138,7 @@ def _together(tasks: Sequence[Task], statistics: Statistics) -> list[tuple[Task,
 def _means(
     split: Split, tasks: Sequence[tuple[Task, Task | None]], statistics: Statistics
 ) -> list[list[np.ndarray]]:
-    """Return the sums of each task over all images, divided by the number of images.
+    """Return, for each task, its sums over all images, divided by the number of images.
 
     The list `before` of each task must begin with the list `before` of the previous task.
     """
@@ -164,7 +164,7 @@ def _means(
     fixed = all(spec.shape.is_fully_defined() for spec in images.element_spec)
     together = TOGETHER if fixed else 1
     batches = made_ahead(images.batch(together).map(sums_of, CORES))
-    parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"measuring for {names}")
+    parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"statistics for {names}")
     totals: list[list[np.ndarray]] = []
     done = 0
     with naming_the_file(split, last, statistics, lambda: range(done, min(done + together, count))):

@@ -46,8 +46,7 @@ def tfds_source(name: str, channels: int = 3) -> Source:
     The data set is searched for in `TFDS_DATA_DIR`, by default `~/tensorflow_datasets`; nothing is
     downloaded. The splits have the same names as in TFDS, and are read when they are first used. If
     a split is smaller than 4 GiB, all its encoded images are read into memory. A larger split must
-    be prepared in the file format array_record. Then all labels are read first, and images later by
-    index.
+    be prepared in the file format array_record; then only its labels are read into memory.
 
     Args:
         name: `NAME` or `NAME/CONFIG`, optionally followed by `:VERSION`.

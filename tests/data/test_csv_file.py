@@ -59,7 +59,7 @@ def test_a_column_of_splits_is_followed(write):
     [
         (["name,label", *lines()], "no column 'file' in line 1; expected columns file and label"),
         (["file,kind", *lines()], "no column 'label' in line 1"),
-        (["file,label,split", "images/0.png,cat,dev"], ", line 2: the split is 'dev'"),
+        (["file,label,split", "images/0.png,cat,dev"], ", line 2: unknown split 'dev'"),
         (["file,label", *lines("images/0.png,")], ", line 14: the column label is empty"),
         (["file,label", *lines("", "gone.png,cat")], ", line 15: no such file: "),
         (["file,label", *lines("images/3.png,cat")], "images/3.png is already listed in line 5"),

@@ -207,7 +207,7 @@ def test_data_check_counts_boxes_and_names_what_is_wrong(voc):
     shapes.write_xml(voc, "003", [("emu", (1, 1, 30, 30)), ("disc", (-9, 0, 40, 50))])
     done = call("data", "check", f"voc:{voc}")
     assert done.status == 2
-    assert "class 'emu': no box to train on, but 1 in test" in done.stdout
+    assert "class 'emu': no boxes for training, but 1 in test" in done.stdout
     assert "object 2, 'disc': box (-9, 0, 40, 50) extends beyond the image" in done.stdout
     table = json.loads(call("data", "check", f"voc:{voc}", "--json").stdout)
     assert table["images"] == {"test": 1, "train": 3}
