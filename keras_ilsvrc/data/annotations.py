@@ -213,7 +213,8 @@ def open_boxes(
             classes count as faults.
         on_fault: Function called with a `Fault` for each bad image and box. The default raises an
             error instead.
-        shares: Shares of the images for validation and test, used if the data set has no splits.
+        shares: Shares of the images for validation and test, used if the data set has no splits;
+            None for the defaults of `Shares`.
 
     Raises:
         InputError: If the data set is missing, empty or damaged.

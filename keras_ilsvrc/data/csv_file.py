@@ -31,7 +31,8 @@ def csv_file(
         path: Path of the CSV, in UTF-8.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with a `Fault` for every line and image that is left out.
-        shares: Shares of the images for validation and test, used if no line names these splits.
+        shares: Shares of the images for validation and test, used if no line names these splits;
+            None for the defaults of `Shares`.
 
     Raises:
         InputError: If a column is missing, the file is not a CSV, a class has too few images to

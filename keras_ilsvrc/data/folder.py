@@ -45,7 +45,8 @@ def folder(
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with a `Fault` for every bad file and every empty class folder.
             These are left out.
-        shares: Shares of the images for validation and test, used if the folder lacks these splits.
+        shares: Shares of the images for validation and test, used if the folder lacks these
+            splits; None for the defaults of `Shares`.
 
     Raises:
         InputError: If a folder is missing, if a class has no training images, if a class has too
@@ -120,7 +121,7 @@ def walk(
     """
     real = os.path.realpath(base)
     if real in above:
-        on_fault(Fault(str(base), None, "a link to a folder above it"))
+        on_fault(Fault(str(base), None, "a link to a folder that contains it"))
         return
     if _outside(base, home, on_fault):
         return

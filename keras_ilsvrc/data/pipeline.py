@@ -63,10 +63,10 @@ def training_batches(
         seed: Seed of order and augmentation.
         first_step: First step of the stream.
         last_step: Step before which the stream ends; None for an endless stream.
-        context: Input context of a worker. If it is given, each batch is the part of a batch that
-            one of the worker's replicas needs.
+        context: Input context of a worker; each batch is then the part of a batch that one of the
+            worker's replicas needs. None for whole batches.
         stand_ins: For each image, the index of the image to use instead, as returned by
-            `LeftOut.stand_ins`.
+            `LeftOut.stand_ins`; None to use all images.
         later: Ops that `apply_to_batch` applies afterwards. If one of them is random or a crop,
             a tuple of the images and their `draws` replaces the images.
     """

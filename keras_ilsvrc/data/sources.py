@@ -60,8 +60,8 @@ def open_source(
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with a `Fault` for each bad file, which is left out. The default
             raises an error instead.
-        split: Shares of the images for validation and test, if a folder or a CSV lacks these
-            splits.
+        split: Shares of the images for validation and test, used if a folder or a CSV lacks these
+            splits; None for the defaults of `Shares`.
 
     Raises:
         InputError: If the source is unknown, missing or empty, or has a file that is not an image.

@@ -62,7 +62,7 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
         rows: Training ops.
 
     Returns:
-        Dict of those of these float32 arrays that an op needs: `channel_mean` and `channel_std`
+        Dict of float32 arrays, with the items that the ops need: `channel_mean` and `channel_std`
         (channels,), `pixel_mean` (height, width, channels), `pca_values` (3,) in descending order,
         `pca_vectors` (3, 3), `zca_mean` (values,), `zca_matrix` (values, values), `zca_epsilon` ().
 

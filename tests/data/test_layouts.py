@@ -137,7 +137,7 @@ def test_a_folder_linked_into_itself_is_named(tmp_path):
     fill(tmp_path / "cat", 3)
     (tmp_path / "cat" / "again").symlink_to(tmp_path)
     said = refusal(tmp_path)
-    assert said == f"{tmp_path}/cat/again: a link to a folder above it"
+    assert said == f"{tmp_path}/cat/again: a link to a folder that contains it"
 
 
 def test_hidden_and_foreign_files_are_passed_over_and_counted(tmp_path):
