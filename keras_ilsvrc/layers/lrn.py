@@ -29,8 +29,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     Raises:
         ValueError: If `size` is not an odd whole number, `k` is not above 0, `alpha` or `beta` is
-            below 0, or `groups` does not divide the number of
-            channels.
+            below 0, or the number of channels is not a multiple of `groups`.
     """
 
     def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, groups=1, **kwargs):

@@ -1,4 +1,4 @@
-"""AlexNet: Krizhevsky, Sutskever and Hinton 2012, NIPS 25; and two later versions of this net."""
+"""AlexNet (Krizhevsky, Sutskever and Hinton 2012, NIPS 25), and two later versions of this net."""
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts

@@ -56,7 +56,8 @@ CAFFENET = Family(
     minimum=39,
     fixed_size=True,
     departures=(
-        "fc6 and fc7 start with standard deviation 0.01, as in AlexNet; Caffe's start with 0.005",
+        "kernels of fc6 and fc7 start with standard deviation 0.01, as in AlexNet; the standard "
+        "deviation in Caffe is 0.005",
     ),
     place="not an entry: Caffe's version of the winner of 2012, used in R-CNN",
     news=(

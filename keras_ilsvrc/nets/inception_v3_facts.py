@@ -30,6 +30,8 @@ NETS = {
         23_834_568,
         (22.706, 6.55, "single_view"),
         form="torchvision",
-        departures=("as in torchvision, average pools count the padding, and dropout is 0.5",),
+        departures=(
+            "as in torchvision, average pools include the zero padding, and dropout is 0.5",
+        ),
     ),
 }

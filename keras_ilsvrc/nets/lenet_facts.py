@@ -37,7 +37,8 @@ NETS = {
         60_000,
         (0.95, None, "MNIST"),
         departures=(
-            "trained with any optimizer; the authors' is stochastic diagonal Levenberg-Marquardt",
+            "can be trained with any optimizer; the authors used a stochastic diagonal "
+            "Levenberg-Marquardt method",
         ),
     ),
     "lenet5_modern": replace(LENET, builder="lenet:lenet5_modern").net(

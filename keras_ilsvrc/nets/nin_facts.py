@@ -19,7 +19,7 @@ NIN = Family(
     news=(
         "mlpconv: a small multilayer perceptron of 1x1 convolutions instead of a linear filter",
         "global average pooling, with one map per class, in place of fully connected layers",
-        "no fully connected layers, so that it has an eighth of AlexNet's parameters",
+        "no fully connected layers, so that the net has an eighth of AlexNet's parameters",
     ),
 )
 NIN_CIFAR = replace(
@@ -27,7 +27,7 @@ NIN_CIFAR = replace(
     paper="Lin, Chen and Yan, arXiv:1312.4400",
     builder="nin:nin_cifar10",
     variations={
-        "layers": Choice(("mlpconv", "linear")),  # "linear": as many multiply-adds in wider layers
+        "layers": Choice(("mlpconv", "linear")),  # "linear": see CIFAR10_LINEAR in nin.py
         "head": Choice(("average", "dense", "dense_dropout")),
         "pool2": Choice(("max", "average")),
         "width": WIDTH,
@@ -38,8 +38,8 @@ NIN_CIFAR = replace(
     classes=10,
     fixed_size={"head": ("dense", "dense_dropout")},
     departures=(
-        "as in the authors' release for cuda-convnet (NIN/cifar-10_def), pool2 takes maxima; their "
-        "release for Caffe (cifar10_nin.caffemodel) averages there "
+        "pool2 is a max pool, as in the authors' release for cuda-convnet (NIN/cifar-10_def); in "
+        "their release for Caffe (cifar10_nin.caffemodel), it is an average pool "
         '(pool2="average")',
     ),
 )

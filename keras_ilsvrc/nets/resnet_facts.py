@@ -96,7 +96,7 @@ V2 = Family(
     news=(
         "BN and ReLU before the weight layers: the path from unit to unit is an identity",
         "the identity is the best of six shortcuts, full pre-activation the best of five orders",
-        "nets of 1001 layers can be trained, and have a lower error than nets of 164",
+        "nets of 1001 layers can be trained, and have a lower error than nets of 164 layers",
     ),
 )
 V2_KERAS = replace(
@@ -105,8 +105,8 @@ V2_KERAS = replace(
     arguments={"form": "keras_v2", "shortcut": "keras", "gate_bias": -6.0},
     departures=(
         "conv1 has a bias, but no BN or ReLU, so that padding zeros can be maxima in pool1",
-        "the last unit of a stage has the stride, and its shortcut drops pixels",
-        "shortcut projections and last convolutions have biases; epsilon is 1.001e-5",
+        "the last unit of a stage, not the first, has stride 2, and its shortcut drops pixels",
+        "shortcut projections and the last convolutions of units have biases; epsilon is 1.001e-5",
     ),
 )
 
@@ -140,7 +140,7 @@ NETS = {
 
 
 def printed_lines(sizes: dict[str, int], quantity: str, total: str, why: str = "") -> list[Line]:
-    """Return the printed map size of each stage, and the net's `total`, for example its FLOPs."""
+    """Return lines with the printed map size of each stage, and with the `total`, such as FLOPs."""
     # The paper calls the stages with several units conv2_x, conv3_x and so on.
     labels = {stage: stage if stage == "conv1" else f"{stage}_x" for stage in sizes}
     lines = [Line(labels[x], "size", x, f"{size}x{size}") for x, size in sizes.items()]
