@@ -75,8 +75,9 @@ YEARS = {
     2012: "The first deep net, trained on two GPUs, makes three errors for the runner-up's five.",
     2013: "Almost all entries are now convolutional nets on GPUs.",
     2014: "Depth grows from 8 to 19 layers with stacks of 3x3 convolutions, to 22 with Inception.",
-    2015: "With shortcuts, nets are seven times as deep and halve the error, to below a person's.",
-    2016: "Residual nets are everywhere. With pre-activation, 200 layers work (CIFAR-10: 1,001).",
+    2015: "With shortcuts, nets are seven times as deep. The error halves; it is below a person's.",
+    2016: "Residual nets are everywhere. With pre-activation, they reach 200 layers "
+    "(1,001 on CIFAR-10).",
 }
 
 STORY = (
