@@ -42,7 +42,7 @@ PLAIN = "# Benchmarks\n\n<!-- machine -->\n\n<!-- training -->\n\n<!-- inference
 def chosen(
     only: str | None = None, batch: int | None = None, quick: bool = False, eager: bool = False
 ) -> list[Case]:
-    """Select the cases to measure.
+    """Return the cases to measure.
 
     Args:
         only: "training" or "inference"; None for both.
@@ -75,7 +75,9 @@ class Kept:
                 found = json.loads(content)
                 self.rows, self.machine = dict(found["rows"]), dict(found["machine"])
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{path}: not results of `bench page`; move or remove it") from None
+            raise InputError(
+                f"{path}: expected results of `bench page`; move or remove the file"
+            ) from None
 
     def begin(self, again: bool) -> None:
         """Check that the results are from this machine and from the installed package versions.

@@ -1,4 +1,7 @@
-"""Benchmark cases, and the names of our nets in other packages. Does not import TensorFlow."""
+"""Benchmark cases, and the names of our nets in other packages.
+
+This module does not import TensorFlow.
+"""
 
 import importlib.util
 from dataclasses import dataclass
@@ -78,7 +81,7 @@ class Case:
 
     @property
     def work(self) -> str:
-        """Return "inference" or "training"."""
+        """Return the kind of work: "inference" or "training"."""
         return "inference" if self.inference else "training"
 
     @property

@@ -77,7 +77,7 @@ class Profile:
 
 
 def measure(case: Case, progress: Progress = lambda what, share: None) -> Profile:
-    """Run a few steps of a net under TensorFlow's profiler, and sum the times of operations.
+    """Run a few steps of a net under TensorFlow's profiler, and sum the times by kind.
 
     Args:
         case: The net and the settings. `against`, `steps` and `jit` are ignored.

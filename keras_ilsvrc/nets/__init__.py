@@ -1,6 +1,6 @@
 """Look-up of networks by name.
 
-Only the standard library is imported, so that the names can be listed quickly.
+Keras is not imported, so that the names can be listed quickly.
 """
 
 import fnmatch

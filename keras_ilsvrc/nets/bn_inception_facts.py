@@ -13,7 +13,7 @@ BN_INCEPTION = Family(
         "average pools include the zero padding, as in the Caffe and torch versions",
         "momentum 0.9 and epsilon 1e-5 are from the Caffe and torch versions; the paper gives none",
     ),
-    place="not an entry: 4.82 % top-5 error on the test set of 2014 (six nets)",
+    place="not a challenge entry: 4.82 % top-5 error on the test set of 2014 (six nets)",
     news=(
         "batch normalisation before each ReLU: learning rates 30 times higher, no dropout, no LRN",
         "two 3x3 convolutions in place of each 5x5 convolution",

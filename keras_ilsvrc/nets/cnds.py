@@ -1,4 +1,4 @@
-"""CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496; layers as in the authors' released net."""
+"""Builder of CNDS-8 (Wang, Lee, Tu and Lazebnik, arXiv:1505.02496), as the authors released it."""
 
 from keras import layers
 

@@ -17,7 +17,7 @@ CNDS = Family(
     departures=(
         "widths are those of the net released for Places; those for ImageNet are not published",
     ),
-    place="not an entry",
+    place="not a challenge entry",
     news=(
         "an auxiliary branch where gradients were measured to vanish in the first iterations",
         "the weight of its loss decays to zero in training; the branch is dropped at test time",

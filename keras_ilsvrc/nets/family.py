@@ -1,4 +1,7 @@
-"""`Family`: facts that several nets of one paper share. Imports only the standard library."""
+"""`Family`: facts that several nets of one paper share.
+
+This module imports only the standard library.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

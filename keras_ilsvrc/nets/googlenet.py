@@ -1,4 +1,4 @@
-"""GoogLeNet: Szegedy et al., arXiv:1409.4842."""
+"""Builders of GoogLeNet (Szegedy et al., arXiv:1409.4842) and of torchvision's version of it."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Inception-v3: Szegedy et al., arXiv:1512.00567; layers as in the authors' released net.
+"""Builder of Inception-v3 (Szegedy et al., arXiv:1512.00567), as the authors released it.
 
 The released net has a 1x1 convolution to 80 maps and a second pool, which table 1 of the paper
 lacks.

@@ -16,7 +16,7 @@ INCEPTION_V3 = Family(
         "batch normalisation has a scale, gamma, which the released weights lack",
         "moving averages have Keras' momentum of 0.99 (0.9 in torchvision's version)",
     ),
-    place="not an entry: 3.5 % top-5 error on the validation images (four nets, 144 crops)",
+    place="not a challenge entry: 3.5 % top-5 error on validation images (four nets, 144 crops)",
     news=(
         "n x n convolutions factorised into 1 x n and n x 1 on maps 12 to 20 pixels wide",
         "map sizes halved by convolutions and a pool in parallel, without a bottleneck",

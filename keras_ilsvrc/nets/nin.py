@@ -1,4 +1,4 @@
-"""Network in Network: Lin, Chen and Yan, arXiv:1312.4400; layers as in the released nets."""
+"""Builders of Network in Network (Lin, Chen and Yan, arXiv:1312.4400), as released."""
 
 from keras.layers import Dropout, Flatten, GlobalAveragePooling2D
 

@@ -13,9 +13,11 @@ NIN = Family(
     minimum=39,
     departures=(
         "the paper has no ImageNet net; this is the authors' net in Caffe's model zoo",
-        "all kernels start with standard deviation 0.05; the zoo has 0.01 in conv1, conv3, cccp8",
+        "all kernels start with standard deviation 0.05; in the model zoo, those of conv1, conv3 "
+        "and cccp8 start with 0.01",
     ),
-    place="not an entry; GoogLeNet adopted its 1x1 convolutions and global average pooling",
+    place="not a challenge entry; GoogLeNet adopted its 1x1 convolutions and global average "
+    "pooling",
     news=(
         "mlpconv: a small multilayer perceptron of 1x1 convolutions instead of a linear filter",
         "global average pooling, with one map per class, in place of fully connected layers",

@@ -139,7 +139,7 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
     known = source or identified(found.tensors, matches)
     if known and known.net != name:
         raise InputError(
-            f"{path}: is the {known.name} file of {known.net}, whose tensors have the same "
+            f"{path} is the {known.name} file of {known.net}, whose tensors have the same "
             f"shapes as those of {name}; build {known.net}, or rename the file if it is another one"
         )
     match = next((match for match in own if match.source == known), own[0])

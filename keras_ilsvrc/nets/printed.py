@@ -1,4 +1,7 @@
-"""Classes for values that are printed in the papers. Imports only the standard library."""
+"""Classes for values that are printed in the papers.
+
+This module imports only the standard library.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple

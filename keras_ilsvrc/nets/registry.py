@@ -1,4 +1,7 @@
-"""`Net`: the facts about one net in the registry. Imports only the standard library."""
+"""`Net`: the facts about one net in the registry.
+
+This module does not import Keras or TensorFlow.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -87,7 +90,7 @@ class Net:
 
     @property
     def model_name(self) -> str:
-        """Name in characters that TensorFlow allows: `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
+        """Name that TensorFlow allows, for example `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
         return self.name.translate(str.maketrans("[,=/", "..--", "]"))
 
     def _repr_html_(self) -> str:

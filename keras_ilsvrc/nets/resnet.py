@@ -1,4 +1,4 @@
-"""Plain and residual nets of He et al. 2015 (arXiv:1512.03385) and 2016 (arXiv:1603.05027)."""
+"""Builders of plain and residual nets (He et al., arXiv:1512.03385 and arXiv:1603.05027)."""
 
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ class Variant(NamedTuple):
     bottleneck: str  # key of the bottleneck unit in UNITS
     pool1: str  # padding of pool1
     batch_norm: dict[str, float]
-    use_bias: bool | str | None = None  # argument of `ResidualUnit`, where None is the default
+    use_bias: bool | str | None = None  # `use_bias` of `ResidualUnit`
     stem_norm: bool = True  # whether BN and ReLU follow conv1
     stride_last: bool = False  # whether the last unit of a stage, not the first, has stride 2
 

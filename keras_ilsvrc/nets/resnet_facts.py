@@ -57,7 +57,7 @@ AUTHORS = replace(RESNET, variations={**RESNET.variations, "pool1": Choice(("cei
 PLAIN = replace(
     RESNET,
     arguments={"form": "authors", **NO_SHORTCUT},
-    place="not an entry: the baseline of the residual nets of 2015",
+    place="not a challenge entry: the baseline of the residual nets of 2015",
     news=(
         "VGG's 3x3 convolutions; strides replace pools, and average pooling replaces fc6 and fc7",
         "batch normalisation after every convolution, so that gradients do not vanish",
@@ -72,7 +72,7 @@ V1_5 = replace(
         STRIDE_IN_3X3,
         "pool1 is padded by 1; the windows of the authors' pool1 begin at the first pixel",
     ),
-    place="not an entry: torchvision's version of the winner of 2015",
+    place="not a challenge entry: torchvision's version of the winner of 2015",
 )
 KERAS = replace(
     RESNET,
@@ -82,7 +82,7 @@ KERAS = replace(
         "every convolution has a bias, which batch normalisation cancels",
         "pool1 is padded by 1; epsilon is 1.001e-5",
     ),
-    place="not an entry: Keras' version of the winner of 2015",
+    place="not a challenge entry: Keras' version of the winner of 2015",
 )
 V2 = Family(
     "He et al., arXiv:1603.05027",
@@ -92,7 +92,7 @@ V2 = Family(
     arguments={"form": "v1_5"},
     space={**RESNET.space, "depth": [50, 101, 152, 200]},
     departures=(MOVING_AVERAGES,),
-    place="not an entry",
+    place="not a challenge entry",
     news=(
         "BN and ReLU before the weight layers: the path from unit to unit is an identity",
         "the identity is the best of six shortcuts, full pre-activation the best of five orders",

@@ -1,4 +1,4 @@
-"""Table of all nets. Imports only the standard library, so that nets can be listed quickly."""
+"""Table of all nets. Keras is not imported, so that nets can be listed quickly."""
 
 from dataclasses import replace
 from importlib import import_module

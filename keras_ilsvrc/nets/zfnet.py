@@ -1,4 +1,4 @@
-"""ZFNet: Zeiler and Fergus, arXiv:1311.2901."""
+"""Builder of ZFNet (Zeiler and Fergus, arXiv:1311.2901)."""
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts

@@ -46,7 +46,7 @@ ZFNET_ONNX = replace(
         "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 2x2 windows in "
         "pool5, 1024 units in fc7",
     ),
-    place="not an entry: the ONNX model zoo's version of ZFNet",
+    place="not a challenge entry: the ONNX model zoo's version of ZFNet",
 )
 
 NETS = {

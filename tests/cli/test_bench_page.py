@@ -111,7 +111,7 @@ def test_quick_is_a_part_of_the_whole_page():
 @pytest.mark.parametrize(
     ("name", "content", "fragment"),
     [
-        ("page.json", "[]", "page.json: not results of `bench page`"),
+        ("page.json", "[]", "page.json: expected results of `bench page`"),
         (
             "page.json",
             '{"machine": {"processor": "Z80"}, "rows": {}}',
