@@ -193,7 +193,7 @@ def check_exists(path: str | Path, what: str) -> None:
         if path.is_file():
             return
         if path.is_dir():
-            raise InputError(f"{path}: is a folder; expected a {what} file")
+            raise InputError(f"{path} is a folder; expected a {what} file")
         found = os.listdir(path.parent) if path.parent.is_dir() else []
     except OSError as error:
         raise InputError(f"{str(path)[:200]}: cannot be read: {error.strerror}") from error
