@@ -16,7 +16,7 @@ def chapter(year):
     for net in NETS.values():
         if net.year == year:
             papers.setdefault((net.paper, net.place, net.news), []).append(net)
-    papers = dict(sorted(papers.items(), key=lambda row: row[0][1].startswith("not an entry")))
+    papers = dict(sorted(papers.items(), key=lambda row: row[0][1].startswith("not a challenge")))
     lead = [entry.net for entry in STORY if entry.year == year and entry.net]
     lead += [next(iter(papers.values()))[0].name] if papers and not lead else []
     told = set()

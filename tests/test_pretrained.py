@@ -113,7 +113,7 @@ def test_a_file_is_recognised_and_loaded(folder, values, file, caplog):
     assert same(model, values)
     known = file == "net.safetensors"
     assert source_of(model) == (SOURCE if known else None)
-    line = f"has the layout of pytorchcv's weights of {NET}, whose preprocessing is assumed"
+    line = f"has the layout of the pytorchcv weights of {NET}; their preprocessing is assumed"
     assert (f"{folder / file}: {line}" in caplog.text) == known
     assert f"{len(model.weights)} weights set" in caplog.text
 

@@ -1,1 +1,1 @@
-"""Benchmarks that run our code and other libraries' code alternately in one process."""
+"""Benchmarks of this package. Most of them run its code alternately with other libraries' code."""

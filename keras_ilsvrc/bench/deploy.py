@@ -1,4 +1,4 @@
-"""Benchmark of `deploy` against other runtimes with the same number of threads."""
+"""Benchmark of deployed networks against other runtimes with the same number of threads."""
 
 import importlib
 import statistics
@@ -20,14 +20,17 @@ from keras_ilsvrc.training.strategy import threads
 from keras_ilsvrc.weights.deploy import deploy
 from keras_ilsvrc.weights.export import INPUT, export
 
-# Pause in seconds after each turn. The threads of torch and ONNX Runtime spin for a while after
-# their work, which would slow the next turn.
+# Pause in seconds after each turn. The threads of torch and ONNX Runtime keep spinning for a while
+# after their work, which would slow down the next turn.
 REST = 0.03
 
 
 @dataclass(frozen=True)
 class Inference:
-    """Speed of one form of a network; `ratio` is the deployed form's speed divided by this one."""
+    """Speed of one form of a network.
+
+    `ratio` is the speed of the deployed form, divided by the speed of this form.
+    """
 
     form: str
     seconds: float
@@ -44,7 +47,7 @@ def measure(
     rounds: int = ENOUGH,
     progress: Progress = lambda what, share: None,
 ) -> list[Inference]:
-    """Time a deployed network, its plain form and another runtime on random images.
+    """Time a network in deployed form, in plain form and in another runtime, on random images.
 
     Args:
         name: Name of the network.
@@ -52,7 +55,7 @@ def measure(
             torchvision's net; None for neither.
         batch: Number of images per batch.
         rounds: Number of timed rounds.
-        progress: Callback; it gets the current activity as text and the completed fraction.
+        progress: Callback that gets the current activity as text and the completed fraction.
     """
     progress(f"building {name}", 0)
     model = build(name)
@@ -77,9 +80,9 @@ def measure(
 
 
 def set_vectors(model: keras.Model) -> None:
-    """Set biases and the values of batch normalisation to random numbers between 0.5 and 1.5.
+    """Set biases and the weights of batch normalisation to random numbers between 0.5 and 1.5.
 
-    In a new network they are 0 and 1, and a runtime could leave out their operations.
+    In a new network they are 0 or 1, so that a runtime could skip their operations.
     """
     draw = np.random.default_rng(0).uniform
     for weight in model.weights:
@@ -94,7 +97,7 @@ def _inference(form: str, times: list[float], deployed: list[float], batch: int)
 
 
 def _onnxruntime(model: keras.Model, images: np.ndarray) -> Work:
-    """Export a model to ONNX, and return a function that runs the file."""
+    """Export a model to ONNX, and return a function that runs the file in ONNX Runtime."""
     onnxruntime: Any = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()

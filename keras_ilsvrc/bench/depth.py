@@ -1,4 +1,4 @@
-"""Benchmark of depth: the first training step of nets of different depths, in new processes."""
+"""Benchmark of the first training steps of nets of different depths, each in a new process."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 from keras_ilsvrc.bench.processes import in_process, peak
 from keras_ilsvrc.bench.timing import Progress
 
-STEPS = 3  # number of steps after the first; the shortest time is reported
+STEPS = 3  # number of timed steps after the first; their shortest time is reported
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Start:
 def measure(
     nets: Sequence[str], batch: int, progress: Progress = lambda what, share: None
 ) -> list[Start]:
-    """Take the first steps of each net on random images, each net in a new process.
+    """Measure the first training steps of each net on random images, in a new process per net.
 
     Raises:
         InputError: If a process fails, for example because it runs out of memory.
@@ -57,7 +57,7 @@ def measure(
 
 
 def first_steps(net: str, batch: int) -> Start:
-    """Build a net and take `STEPS` + 1 training steps with our trainer, in this process.
+    """Measure building a net and taking `STEPS` + 1 training steps with our trainer.
 
     As in `keras-ilsvrc train`, very deep nets run without TensorFlow's graph optimizer on a CPU.
     """

@@ -56,7 +56,8 @@ AUGMENTATIONS: dict[str, Rows] = {
         {"op": "flip"},
     ],
 }
-# Sizes for which images are prepared. ResNet needs 480, but the photos are smaller.
+# Shorter side of prepared images in pixels, if it is not 256. ResNet needs 480 pixels, but the
+# photos are smaller.
 SIZES = {RESNET: HEIGHT}
 FORMS = {"JPEGs": 95, "pixels": None}  # quality of prepared images; None for raw pixels
 STEP = "ops in the step"
@@ -65,7 +66,10 @@ DECODING, TORCHVISION = "decode_jpeg alone", "torchvision Inception crop"
 
 @dataclass(frozen=True)
 class ThroughputRatio:
-    """Ratio of the images/s of two timed functions: median and quartiles over the timed rounds."""
+    """Ratio of the images/s of two timed functions, `ours` divided by `over`.
+
+    The median and the quartiles are taken over the timed rounds.
+    """
 
     ours: str
     over: str
@@ -76,7 +80,10 @@ class ThroughputRatio:
 
 @dataclass(frozen=True)
 class InputSpeed:
-    """Result of the input benchmark: images/s of each pipeline, their ratios, and the settings."""
+    """Result of the input benchmark: images/s of each pipeline, their ratios, and the settings.
+
+    `images` is the number of images per round, and `kilobytes` the mean size of a JPEG.
+    """
 
     images_per_second: dict[str, float]
     ratios: list[ThroughputRatio]
@@ -91,8 +98,8 @@ def measure(
 ) -> InputSpeed:
     """Time the decoding of 1,024 JPEGs without augmentation, and four kinds of augmentation.
 
-    Each augmentation is applied to the JPEGs, to prepared JPEGs, and to prepared raw pixels. As in
-    training, ops that the step applies on the device are timed separately.
+    Each augmentation is applied to the JPEGs, to prepared JPEGs, and to prepared raw pixels. Ops
+    that the training step applies on the device are timed separately.
 
     Args:
         torchvision: Whether to time torchvision's loader too; it must already be imported.

@@ -40,7 +40,10 @@ def measure(rounds: int) -> list[LayerTimes]:
 
 
 def _cases() -> list[tuple[tuple[int, int, int], dict[str, Layer], dict[str, float]]]:
-    """Return (image shape, {name: layer}, {peer's name: limit of the ratio}) per comparison."""
+    """Return (input shape, {name: layer}, {name: limit of the ratio}) for each comparison.
+
+    The first layer is ours. The limits are for the other layers, with which it is compared.
+    """
     return [
         (
             (27, 27, 96),
@@ -73,7 +76,7 @@ def _cases() -> list[tuple[tuple[int, int, int], dict[str, Layer], dict[str, flo
 
 
 def _in_training(kind: Any) -> Layer:
-    """Return a layer of the given class that runs as in training."""
+    """Return a layer of the given class that runs in training mode."""
     return partial(kind(), training=True)
 
 

@@ -1,4 +1,4 @@
-"""Machine and package versions of a benchmark. This module does not import TensorFlow."""
+"""Facts about the machine and the package versions. This module does not import TensorFlow."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ PACKAGES = ("keras_ilsvrc", "tensorflow", "keras", "torch", "torchvision")
 
 
 def about_processor(field: str) -> str:
-    """Return a field of Linux's /proc/cpuinfo, such as "flags"; "" if there is none."""
+    """Return a field of Linux's /proc/cpuinfo, for example "flags"; "" if there is none."""
     path = Path("/proc/cpuinfo")
     found = path.is_file() and re.search(rf"^{field}\s*: (.*)$", path.read_text(), re.MULTILINE)
     return found[1] if found else ""

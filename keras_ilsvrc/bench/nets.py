@@ -21,6 +21,7 @@ class Speed:
     """Speed of one model: seconds per step, images/s and GFLOP/s.
 
     GFLOP/s counts a multiply-add as two operations, and a training step as three forward passes.
+    It is None if the multiply-adds of the model are unknown.
     """
 
     net: str
@@ -69,7 +70,7 @@ def measure(case: Case, progress: Progress = lambda what, share: None) -> Compar
     """Time training steps (forward, backward, SGD update) or forward passes on random images.
 
     Args:
-        case: The net, its peer and the settings.
+        case: The net, the package to compare it with, and the settings.
         progress: Callback that gets the current activity as text and the completed fraction.
 
     Raises:
@@ -142,7 +143,7 @@ def _speed(net: TimedNet, times: list[float], batch: int, passes: int) -> Speed:
 
 
 def _ratio(ours: list[float], peers: list[float]) -> SpeedRatio:
-    """Return our net's speed divided by the other net's, given the seconds of every step."""
+    """Return our net's speed divided by the other net's, from the seconds of each step."""
     ratios = [peer / own for own, peer in zip(ours, peers)]
     lower, median, upper = quartiles(ratios)
     return SpeedRatio(median, lower, upper, min(ratios), max(ratios))

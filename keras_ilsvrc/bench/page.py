@@ -1,4 +1,4 @@
-"""Benchmark page: its cases, their results in a JSON file, and its tables."""
+"""Page of benchmark results: the cases, a JSON file with their results, and Markdown tables."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.files import read, whole
 
 NETS = ("alexnet_owt", "vgg16", "googlenet_bn", "inception_v3_tv", "resnet18", "resnet50_v1_5")
-# Rows of (work, number format, peer, batch sizes).
+# Rows of (work, number format, package to compare with, batch sizes).
 # fmt: off
 SERIES: tuple[tuple[str, Any, str, tuple[int, ...]], ...] = (
     ("training",  "float32",  "torchvision", (8, 32)),
@@ -42,7 +42,7 @@ PLAIN = "# Benchmarks\n\n<!-- machine -->\n\n<!-- training -->\n\n<!-- inference
 def chosen(
     only: str | None = None, batch: int | None = None, quick: bool = False, eager: bool = False
 ) -> list[Case]:
-    """Select the cases to measure.
+    """Return the cases to measure.
 
     Args:
         only: "training" or "inference"; None for both.
@@ -60,10 +60,10 @@ def chosen(
 
 
 class Kept:
-    """Measured rows in a JSON file, all from one machine. The file need not exist yet.
+    """Benchmark results in a JSON file, all from one machine. The file need not exist yet.
 
     Raises:
-        InputError: If the file cannot be read or does not contain such rows.
+        InputError: If the file cannot be read or does not contain benchmark results.
     """
 
     def __init__(self, path: Path):
@@ -75,10 +75,14 @@ class Kept:
                 found = json.loads(content)
                 self.rows, self.machine = dict(found["rows"]), dict(found["machine"])
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{path}: not rows of bench page; move or remove it") from None
+            raise InputError(
+                f"{path}: expected results of `bench page`; move or remove the file"
+            ) from None
 
     def begin(self, again: bool) -> None:
-        """Check that the rows are from this machine with these versions; with `again`, drop others.
+        """Check that the results are from this machine and from the installed package versions.
+
+        If they are not, and `again` is True, discard them.
 
         Raises:
             InputError: If the machine or a version differs, and `again` is False.
@@ -87,14 +91,17 @@ class Kept:
         for name, value in here.items():
             if self.machine.get(name) != value and not again:
                 raise InputError(
-                    f"{self.path}: measured with {name} {self.machine.get(name)}, but here it is "
-                    f"{value}; add --again to measure it again"
+                    f"{self.path}: measured with {name} {self.machine.get(name)}, but {name} is "
+                    f"{value} here; pass --again to measure again"
                 )
         if self.machine != here:
             self.machine, self.rows = here, {}
 
     def missing(self, case: Case) -> bool:
-        """Return whether a case has no result yet, or one with fewer steps or forms."""
+        """Return whether a case must be measured.
+
+        This is so if it has no result, or one with fewer steps or without `torch.compile`.
+        """
         row = self.rows.get(_key(case), {})
         return "result" not in row or row["steps"] < case.steps or row["compiled"] < case.compiled
 
@@ -146,7 +153,7 @@ def _key(case: Case) -> str:
 
 
 def _line(case: Case, row: dict[str, Any]) -> str:
-    """Return a table row, which notes if our net is slower or why a measurement is missing."""
+    """Return a table row. It notes that our net is slower, or why a measurement is missing."""
     cells = [f"`{case.net}`", case.batch, case.dtype]
     if "error" in row:
         cells += ["", case.against, "", "", "", "", f"not measured: {row['error']}"]

@@ -1,4 +1,7 @@
-"""Benchmark cases, and the names of our nets in other packages. Does not import TensorFlow."""
+"""Benchmark cases, and the names of our nets in other packages.
+
+This module does not import TensorFlow.
+"""
 
 import importlib.util
 from dataclasses import dataclass
@@ -8,8 +11,8 @@ from keras_ilsvrc.bench.timing import ENOUGH
 from keras_ilsvrc.errors import InputError, nearest
 
 Dtype = Literal["float32", "bfloat16"]
-OWN_FLOAT32 = "float32"  # peer: our own net in float32
-STOCK = "own layers"  # title of Keras' net if `keras.applications` does not have it
+OWN_FLOAT32 = "float32"  # value of `Case.against` for our own net in float32
+STOCK = "own layers"  # title of our net rebuilt from Keras' own layers
 
 # For each package: {our net: the package's net with the same number of multiply-adds}.
 # Unlike the nets of the ResNet paper, Keras' ResNets have a bias in every convolution.
@@ -53,17 +56,18 @@ PEERS = {
 
 @dataclass(frozen=True)
 class Case:
-    """What to time: a net, its peer, the work and the settings.
+    """Benchmark case: a net, the package to compare it with, the kind of work and the settings.
 
     Attributes:
         net: Name of our net.
-        against: Package in `PEERS`, whose net is timed alternately with ours, or `OWN_FLOAT32`.
+        against: Package in `PEERS`, whose net is timed alternately with ours; `OWN_FLOAT32` for our
+            net in float32; None to time only our net.
         inference: Whether to time only the forward pass, in inference mode.
         batch: Number of images per step.
-        dtype: Number format; bfloat16 is mixed precision.
+        dtype: Number format; "bfloat16" means mixed precision.
         steps: Number of timed steps of each net.
-        jit: Whether to compile TensorFlow's steps with XLA; None means only on a GPU.
-        compiled: Whether `torch.compile` is tried too.
+        jit: Whether to compile TensorFlow's steps with XLA; None to do so only on a GPU.
+        compiled: Whether to try `torch.compile` too.
     """
 
     net: str
@@ -77,36 +81,38 @@ class Case:
 
     @property
     def work(self) -> str:
-        """Return "inference" or "training"."""
+        """Return the kind of work: "inference" or "training"."""
         return "inference" if self.inference else "training"
 
     @property
     def title(self) -> str:
-        """Return the peer's name for the net."""
+        """Return the name of the net in the other package."""
         return PEERS.get(str(self.against), {}).get(self.net, STOCK)
 
     def check(self) -> None:
-        """Check that the peer is installed and contains the net.
+        """Check that the other package is installed and has the net.
 
         Raises:
-            InputError: If the peer is unknown, has no such net or is not installed.
+            InputError: If the package is unknown, is not installed or does not have the net.
         """
         package = self.against
         if package is None or (package == OWN_FLOAT32 and self.dtype != OWN_FLOAT32):
             return
         if package == OWN_FLOAT32:
-            raise InputError("--against float32: expected another --dtype, for example bfloat16")
+            raise InputError("--against float32: --dtype is float32 too; pass --dtype bfloat16")
         if package not in PEERS:
             known = nearest(package, [*PEERS, OWN_FLOAT32])
             raise InputError(f"--against is {package!r}; {known}")
         if package != "keras" and self.net not in PEERS[package]:
             known = ", ".join(PEERS[package])
-            raise InputError(f"--against {package}: it has no {self.net}; expected one of {known}")
+            raise InputError(
+                f"--against {package}: {package} has no {self.net}; expected one of {known}"
+            )
         check_installed(package)
 
 
 def check_installed(package: str) -> None:
-    """Raise InputError if a package is not installed; the message shows how to install it."""
+    """Raise an InputError that shows how to install a package, unless it is installed."""
     if importlib.util.find_spec(package) is None:
         raise InputError(
             f"--against {package}: not installed; run: python -m pip install {package}"

@@ -1,4 +1,4 @@
-"""Measurements in new processes, so that each starts with the same memory."""
+"""Measurements in new processes, so that each one starts with the same amount of memory."""
 
 import json
 import os
@@ -17,7 +17,7 @@ def in_process(module: str, *words: str, environment: Mapping[str, str] | None =
     """Run a module as a program in a new process; return the JSON in its last line of output.
 
     Raises:
-        InputError: If the program fails; the message is its last line of errors.
+        InputError: If the program fails. The message is the last line of its standard error.
     """
     command = [sys.executable, "-m", module, *words]
     own = os.environ | (environment or {})

@@ -17,11 +17,11 @@ from keras_ilsvrc.bench.timing import Progress, take_turns
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.nets.build import build
 
-STEPS = 3  # number of profiled steps, and of steps timed without the profiler
+STEPS = 3  # number of steps with the profiler, and of timed steps without it
 BACK = ".*(gradient_tape|backward)/.*"  # names of operations in the backward pass
-# Rows of (kind, pattern of "name:type"), where the name of an operation contains the part of the
-# step and the layer that made it. BN stands for the names of all batch normalisation layers.
-# The first pattern that matches gives the kind.
+# Rows of (kind of operation, pattern of its "name:type"). The first pattern that matches gives the
+# kind. The name of an operation contains the part of the step and the layer that created it. BN is
+# replaced by the names of all batch normalisation layers.
 # fmt: off
 KINDS = (
     ("optimizer",                 r"optimizer/.*|.*:ResourceApply\w*|.*:Assign\w*"),
@@ -42,13 +42,21 @@ KINDS = (
 )
 # fmt: on
 OTHER = "other"
-SHOWN = 3  # number of types of operations that a row names
-# Operations that only call others, whose times are counted instead.
+SHOWN = 3  # number of operation types that are listed for each kind
+# Operations that only call other operations. The times of the latter are counted instead.
 CALLERS = {"StatefulPartitionedCall", "PartitionedCall", "While", "StatelessWhile", "If", "Case"}
 
 
 class Share(NamedTuple):
-    """Share of one kind of operation: milliseconds per step, fraction, count and main types."""
+    """Share of one kind of operation in the time of a step.
+
+    Attributes:
+        kind: Kind of operation, for example "convolution".
+        milliseconds: Time per step.
+        share: Fraction of the time of all operations.
+        operations: Number of operations per step.
+        types: {TensorFlow's operation type: milliseconds per step}, for the slowest types.
+    """
 
     kind: str
     milliseconds: float
@@ -59,7 +67,7 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class Profile:
-    """Kinds of operations in a step, and the median milliseconds of a step without the profiler.
+    """Shares of all kinds of operations, and the median time of a step without the profiler.
 
     Operations may run in parallel, so the sum of their times can exceed the time of a step.
     """
@@ -69,10 +77,10 @@ class Profile:
 
 
 def measure(case: Case, progress: Progress = lambda what, share: None) -> Profile:
-    """Run a few steps of a net under TensorFlow's profiler, and sum the times of operations.
+    """Run a few steps of a net under TensorFlow's profiler, and sum the times by kind.
 
     Args:
-        case: The net and the settings; peer, number of steps and XLA are ignored.
+        case: The net and the settings. `against`, `steps` and `jit` are ignored.
         progress: Callback that gets the current activity as text and the completed fraction.
 
     Raises:
@@ -90,10 +98,10 @@ def measure(case: Case, progress: Progress = lambda what, share: None) -> Profil
 def summarize(
     operations: Iterable[tuple[str, float]], steps: int, norms: Iterable[str] = ()
 ) -> list[Share]:
-    """Return the kinds of operations in a step, the longest time first.
+    """Return the share of each kind of operation in a step, the longest time first.
 
     Args:
-        operations: Pairs of an operation's "name:type" and its milliseconds, in all steps.
+        operations: Pairs of an operation's "name:type" and its milliseconds, for all steps.
         steps: Number of steps.
         norms: Names of the batch normalisation layers.
     """

@@ -1,4 +1,4 @@
-"""Benchmark of work that grows with the dataset: time and peak memory, in new processes."""
+"""Benchmark of tasks that grow with the dataset: time and peak memory, in new processes."""
 
 import json
 import os
@@ -18,12 +18,12 @@ from keras_ilsvrc.bench.timing import Progress
 from keras_ilsvrc.files import CACHE
 
 CLASSES = 1000
-JPEGS = 300  # different images, to which all other files are hard links
+JPEGS = 300  # number of different images; all other files are hard links to them
 SIDE = 40  # height and width of the images, in pixels
-MEASURED = 20_000  # images whose statistics are measured
-TESTED = 50_000  # test images, as many as ILSVRC has for validation
-ARRAYS, VALUES = 24, 4_000_000  # arrays of the checkpoint, and float32 values in each
-# AlexNet's ops, with principal components of colour that are measured, not taken from the paper.
+MEASURED = 20_000  # number of images whose statistics are measured
+TESTED = 50_000  # number of evaluated images, as in the validation set of ILSVRC
+ARRAYS, VALUES = 24, 4_000_000  # arrays in the checkpoint, and float32 values in each array
+# AlexNet's ops, with principal components of colour that are measured on the images.
 ROWS: list[dict[str, Any]] = [
     {"op": "resize_shorter", "size": 32},
     {"op": "centre_crop", "size": 32},
@@ -34,14 +34,15 @@ ROWS: list[dict[str, Any]] = [
 
 
 class Cost(NamedTuple):
-    """Cost of one piece of work.
+    """Cost of one task.
 
     Attributes:
-        what: The work.
-        seconds: Time, without that of imports.
-        megabytes: Peak memory of the process minus its memory after the imports. Some tens of
-            megabytes of it can come from the peak during the imports.
-        base_megabytes: Size of the file or of the predictions; None if there is nothing to compare.
+        what: Description of the task.
+        seconds: Time without imports.
+        megabytes: Peak memory of the process minus its memory after the imports. It can be some
+            tens of megabytes too high if the imports had a higher peak.
+        base_megabytes: Size of the file or of the predictions, to compare `megabytes` with; None
+            for other tasks.
     """
 
     what: str
@@ -51,11 +52,13 @@ class Cost(NamedTuple):
 
 
 def measure(files: int, progress: Progress = lambda what, share: None) -> list[Cost]:
-    """Measure how a training run starts on many files, and other work at ImageNet's size.
+    """Measure the start of a training run on many files, and other tasks at ImageNet's size.
+
+    The benchmark begins with a new, empty cache folder.
 
     Args:
-        files: Number of training images, at least one per class; they are links to a few small
-            JPEGs. The cache folder is a new, empty one.
+        files: Number of training images, at least one per class. They are links to a few small
+            JPEGs.
         progress: Callback that gets the current activity as text and the completed fraction.
     """
     found = []
@@ -81,7 +84,7 @@ def measure(files: int, progress: Progress = lambda what, share: None) -> list[C
 
 
 def make_files(root: Path, count: int) -> None:
-    """Make a folder of `count` training images and a validation image per class."""
+    """Make a folder with `count` training images and with one validation image per class."""
     seeds = root.with_name("seeds")
     seeds.mkdir(parents=True)
     generator = np.random.default_rng(0)
@@ -113,7 +116,7 @@ def _walk(root: str) -> None:
 
 
 def _start(root: str) -> None:
-    """Do the data work of a run before its first step, and make the first batch."""
+    """Read and fingerprint the data as a training run does, and make the first batch."""
     from keras_ilsvrc.data.fingerprint import fingerprint
     from keras_ilsvrc.data.pipeline import training_batches
     from keras_ilsvrc.data.sources import open_source
@@ -171,7 +174,7 @@ WORKS: dict[str, Callable[[str], float | None]] = {
 
 
 def _once(work: str, path: str) -> list[float | None]:
-    """Do one piece of work; return its seconds, its peak megabytes and those to compare with."""
+    """Do one task; return its seconds, its peak megabytes, and the megabytes to compare with."""
     import keras  # noqa: F401
     import tensorflow as tf
 
@@ -179,7 +182,7 @@ def _once(work: str, path: str) -> list[float | None]:
     before, start = resident(), time.perf_counter()
     base = WORKS[work](path)
     seconds = time.perf_counter() - start
-    # The system updates its count in batches, so the peak may be a little below current memory.
+    # The system updates its counters in batches, so the peak may be a little below `before`.
     return [seconds, max(0, peak() - before) / 1e6, base]
 
 

@@ -16,12 +16,12 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.strategy import threads
 
 RATE = 1e-4  # learning rate; low, so that weights hardly change
-TRIALS = 3  # number of timed rounds that decide in which form a torch net runs
-# Build torchvision's nets without auxiliary classifiers, as our nets are built here. Skip
+TRIALS = 3  # number of timed rounds to find the fastest form of a torch net
+# Build torchvision's nets without auxiliary classifiers, like our nets in this benchmark. Skip
 # torchvision's initialization, which takes minutes and does not change the time of a step.
 PLAIN = {"aux_logits": False, "init_weights": False}
 OPTIONS = {"googlenet": PLAIN, "inception_v3": PLAIN}
-BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # flags of processors, the last one of Arm
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # processor flags; bf16 is the flag on Arm
 Work = Callable[[], object]
 
 
@@ -81,8 +81,8 @@ def keras_step(model: keras.Model, batch: int, inference: bool, jit: bool) -> Wo
 def torchvision_step(case: Case, shape: tuple[int, int, int]) -> tuple[str, Work]:
     """Return (form, function) for a step of a torchvision net. The function runs the step.
 
-    The form is the fastest of eager and compiled, each with and without channels-last memory.
-    For bfloat16, autocast is used.
+    The form is the fastest of eager and compiled, each with and without channels-last memory
+    format. For bfloat16, autocast is used.
     """
     torch: Any = importlib.import_module("torch")
     gpu = bool(tf.config.list_physical_devices("GPU"))
@@ -104,10 +104,10 @@ def torchvision_step(case: Case, shape: tuple[int, int, int]) -> tuple[str, Work
 def _torch_model(
     case: Case, shape: tuple[int, int, int], device: str, memory: Any
 ) -> tuple[Any, Callable[[Any], Work]]:
-    """Return a torchvision net, and a function that makes a step of the net or its compiled form.
+    """Return a torchvision net, and a function that maps this net or its compiled form to a step.
 
     Args:
-        case: Net, work, batch and number format.
+        case: Net, kind of work, batch size and number format.
         shape: (height, width, channels) of the images.
         device: Name of the device in torch.
         memory: Memory format of images and kernels in torch.

@@ -1,4 +1,4 @@
-"""Fair timing of several functions: they alternate, so that other load affects all equally."""
+"""Timing of functions that take turns, so that other load on the machine affects all equally."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ def take_turns(
 ) -> dict[str, list[float]]:
     """Time each function once per round; return {function name: its seconds in each round}.
 
-    Because the functions take turns, other load on the machine affects all of them alike.
+    Because the functions take turns, other load on the machine affects all of them equally.
     Warm-up rounds come first.
 
     Args:

@@ -30,7 +30,10 @@ TRAINER, FIT = "our trainer", "fit"
 
 
 class Turns(keras.callbacks.Callback):
-    """Callback that trains a model in a background thread. Each call trains for one epoch."""
+    """Callback that trains a model in a background thread.
+
+    Each call of the callback object resumes the training for one epoch, and waits for its end.
+    """
 
     def __init__(self, train: Callable[["Turns"], None]):
         super().__init__()
@@ -61,7 +64,11 @@ class Turns(keras.callbacks.Callback):
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Benchmark result: seconds per step of our trainer and of `fit`, and checkpoint costs."""
+    """Benchmark result: seconds per step of our trainer and of `fit`, and checkpoint costs.
+
+    `ratio` is the time of our trainer divided by that of `fit`. `checkpoint_share` is the time to
+    save a checkpoint, divided by the time of an epoch of ImageNet.
+    """
 
     net: str
     seconds: float

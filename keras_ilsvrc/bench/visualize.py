@@ -1,4 +1,4 @@
-"""Benchmark of ZFNet's deconvnet and of the search for the strongest activations of a layer."""
+"""Benchmark of ZFNet's deconvnet and of the search for the top activations of a layer."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -24,7 +24,8 @@ class VisualizeCost:
         seconds: Median seconds by name. "inference" runs the net on all images. "projections"
             projects as many activations as the search finds. "top activations" is the whole
             search. "deconvnet" is the deconvnet of one image.
-        ratio: Median time of the search, divided by that of inference plus projections.
+        ratio: Time of the search, divided by that of inference plus projections; median over the
+            rounds.
         lower_quartile: Lower quartile of the ratio over the rounds.
         upper_quartile: Upper quartile of the ratio over the rounds.
         images: Number of images.

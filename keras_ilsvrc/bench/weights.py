@@ -19,7 +19,7 @@ class Cost:
     Attributes:
         file: Path of the file; None if the net is built without weights.
         read_seconds: Time of reading the bytes of the file.
-        build_seconds: Time of building the net, with the weights of the file.
+        build_seconds: Time of building the net and loading the weights of the file.
         processor_seconds: CPU time of building the net, summed over all threads.
         ratio: `build_seconds`, divided by the sum of `read_seconds` and the time of building the
             net without weights. All three times are from the same round.
@@ -40,7 +40,7 @@ class Cost:
 def measure(
     net: str, files: Sequence[Path], rounds: int, progress: Progress = lambda what, share: None
 ) -> list[Cost]:
-    """Measure building a net without weights and with each file, each time in a new process.
+    """Measure the cost of building a net without weights and with each file, in new processes.
 
     Raises:
         InputError: If the net cannot be built with the weights of a file.

@@ -1,4 +1,4 @@
-"""Images with boxes around objects: what the readers of annotations return, after checks.
+"""Data sets of images with boxes around objects, and checks of these images and boxes.
 
 A box is (left, top, right, bottom) in pixels, as in `evaluation.boxes`.
 """
@@ -16,18 +16,21 @@ from keras_ilsvrc.data.source import OnFault, Shares, terms
 from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.terminal.bars import in_threads
 
-LEAST = 2  # least width and height of a box in pixels; ours: smaller ones are slips of the mouse
+# Minimum width and height of a box in pixels. This is our choice: smaller boxes are usually slips
+# of the mouse during annotation.
+LEAST = 2
 ALL = "all"  # placeholder split for images that are not yet divided into splits
 
 
 class Object(NamedTuple):
-    """Object as an annotation file lists it.
+    """Object listed in an annotation file.
 
     Attributes:
         kind: Name of its class.
-        box: Its box.
-        ignored: Whether detectors need not find it: VOC's `difficult`, COCO's `iscrowd`.
-        crowd: Whether it is a group of objects.
+        box: Its box, (left, top, right, bottom) in pixels.
+        ignored: Whether the evaluation ignores it, because VOC marks it as `difficult`, or COCO as
+            `iscrowd`.
+        crowd: Whether it is a group of objects (COCO's `iscrowd`).
     """
 
     kind: str
@@ -37,7 +40,7 @@ class Object(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """Image as an annotation file lists it."""
+    """Image listed in an annotation file, with its objects."""
 
     path: Path
     objects: Sequence[Object]
@@ -49,12 +52,12 @@ class Annotated:
 
     Attributes:
         path: Path of the image file.
-        height: Height in pixels, after turning as EXIF asks.
-        width: Width in pixels.
+        height: Height in pixels, after any EXIF rotation.
+        width: Width in pixels, after any EXIF rotation.
         boxes: Boxes, (objects, 4), float64, inside the image.
         labels: Class indices, (objects,).
-        ignored: Which objects need not be found, (objects,), bool.
-        crowds: Which objects are groups, (objects,), bool.
+        ignored: Whether the evaluation ignores each object, (objects,), bool.
+        crowds: Whether each object is a group of objects, (objects,), bool.
     """
 
     path: Path
@@ -67,7 +70,7 @@ class Annotated:
 
     @property
     def whole(self) -> np.ndarray:
-        """The box of the whole image, (4,)."""
+        """Box (left, top, right, bottom) of the whole image, (4,)."""
         return np.array([0, 0, self.width, self.height], float)
 
 
@@ -100,7 +103,7 @@ class BoxSource:
         return found
 
     def counts(self, images: Iterable[Annotated]) -> dict[str, int]:
-        """Return the number of boxes of each class in some images."""
+        """Return {class: number of boxes} for the given images."""
         total = np.zeros(len(self.classes), int)
         for one in images:
             total += np.bincount(one.labels, minlength=len(self.classes))
@@ -114,17 +117,18 @@ def annotated(
     on_fault: OnFault,
     shares: Shares,
 ) -> BoxSource:
-    """Check all images and boxes of a data set, and return it.
+    """Check all images and boxes of a data set, and return the data set.
 
-    If there is only the split `ALL`, its images are divided into train, validation and test.
+    If `ALL` is the only split, its images are divided into train, validation and test.
 
     Args:
         name: Name of the data set.
         listed: Images of each split, as listed in the annotation files.
         classes: Names of the classes, in the order of the labels; None for all that occur, sorted.
-        on_fault: Function called with each bad image, and each bad box. A box that is partly
-            outside the image is cut off at the border; other bad boxes and images are left out.
-        shares: Shares of the images for validation and test, and the seed of the choice.
+        on_fault: Function called with a `Fault` for each bad image and each bad box. A box that is
+            partly outside the image is cut off at the border; other bad boxes and images are left
+            out.
+        shares: Shares of the images for validation and test, and the seed of the random choice.
 
     Raises:
         InputError: If there are no images or no boxes.
@@ -156,7 +160,7 @@ def annotated(
 
 
 def _checked(listed: Listed, classes: Sequence[str]) -> tuple[Annotated | None, list[Fault]]:
-    """Read the header of an image and check its boxes; return it with all faults."""
+    """Check the header and the boxes of an image; return the image (None if bad) and all faults."""
     path, name = listed.path, str(listed.path)
     try:
         with open(path, "rb") as file:
@@ -193,7 +197,7 @@ def _checked(listed: Listed, classes: Sequence[str]) -> tuple[Annotated | None, 
 def _fault(
     one: Object, box: np.ndarray, height: int, width: int, classes: Sequence[str]
 ) -> str | None:
-    """Return what is wrong with an object; None if nothing is."""
+    """Return a description of an object's fault; None if the object has no fault."""
     if one.kind not in classes:
         return f"unknown class; {nearest(one.kind, classes)}".rstrip("; ")
     shown = f"box ({', '.join(f'{x:g}' for x in box)})"
@@ -204,17 +208,17 @@ def _fault(
     if np.any(box[2:] - box[:2] < LEAST):
         return f"{shown} is less than {LEAST} pixels wide or high"
     if np.any(box < 0) or box[2] > width or box[3] > height:
-        return f"{shown} is outside the image of {width}x{height} pixels"
+        return f"{shown} extends beyond the image of {width}x{height} pixels"
     return None
 
 
 def _divided(images: Sequence[Annotated], shares: Shares) -> dict[str, tuple[Annotated, ...]]:
-    """Divide images into three splits. Apart from the seed, only the names of files matter."""
+    """Divide images into train, validation and test, depending only on the seed and file names."""
 
-    def place(one: Annotated) -> bytes:
+    def digest(one: Annotated) -> bytes:
         return hashlib.sha256(f"{shares.seed} {one.path.name}".encode()).digest()
 
-    order, ranks = sorted(images, key=place), {one.path: rank for rank, one in enumerate(images)}
+    order, ranks = sorted(images, key=digest), {one.path: rank for rank, one in enumerate(images)}
     test = round(shares.test * len(order))
     rest = test + round(shares.validation * len(order))
     parts = {"train": order[rest:], "validation": order[test:rest], "test": order[:test]}

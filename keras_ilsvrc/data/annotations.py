@@ -14,7 +14,7 @@ from keras_ilsvrc.data.source import OnFault, Shares, refuse
 from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.files import SMALL, read
 
-JSON = 2_000_000_000  # maximum size in bytes of COCO's JSON; the largest of 2017 has 448 MB
+JSON = 2_000_000_000  # maximum bytes of a COCO JSON file; the largest of COCO 2017 has 448 MB
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 # Accepted names of the columns of a CSV; case is ignored.
 COLUMNS = {
@@ -24,15 +24,15 @@ COLUMNS = {
     "split": ("split",),
 }
 Splits = dict[str, list[Listed]]
-Reading = tuple[Splits, list[str] | None]  # the images of each split, and the classes if listed
+Reading = tuple[Splits, list[str] | None]  # images of each split; class names, if they are listed
 
 
 def voc(root: Path, on_fault: OnFault) -> Reading:
-    """Read the layout of Pascal VOC: folders Annotations, JPEGImages and ImageSets/Main.
+    """Read a data set in Pascal VOC's layout: folders Annotations, JPEGImages and ImageSets/Main.
 
-    Splits are the text files in ImageSets/Main that list images; without them, all images form one
-    split. Folders may also be called annotations and images. Coordinates count from 1, and the
-    pixels at xmax and ymax belong to the box.
+    Each text file in ImageSets/Main that lists images defines a split. Without such files, all
+    images form one split. The folder JPEGImages may also be called images; case is ignored.
+    Coordinates count from 1, and the pixels at xmax and ymax belong to the box.
     """
     notes, images = _folder(root, "annotations"), _folder(root, "jpegimages", "images")
     files = {path.stem: path for path in sorted(images.iterdir()) if path.suffix.lower() in ENDINGS}
@@ -49,7 +49,7 @@ def voc(root: Path, on_fault: OnFault) -> Reading:
             return None
 
     lists = sorted((root / "ImageSets" / "Main").glob("*.txt"))
-    # Lists of one class, such as dog_train.txt, have a second column, and are left out.
+    # The files for single classes, such as dog_train.txt, have a second column, and are left out.
     rows = {path.stem: read(path).decode().split("\n") for path in lists}
     names = {key: [x.strip() for x in lines if x.strip()] for key, lines in rows.items()}
     names = {key: each for key, each in names.items() if all(" " not in x for x in each) and each}
@@ -85,13 +85,15 @@ def _object(one: ET.Element) -> Object:
 
 
 def coco(root: Path, on_fault: OnFault) -> Reading:
-    """Read the layout of COCO: annotations/instances_SPLIT.json, with images in the folder SPLIT.
+    """Read a data set in COCO's layout: annotations/instances_SPLIT.json, images in folder SPLIT.
 
     Coordinates count from 0 at the corner of the image; a box is [left, top, width, height].
     """
     lists = sorted((root / "annotations").glob("instances_*.json"))
     if not lists:
-        raise InputError(f"{root}: has no file annotations/instances_SPLIT.json, as COCO has")
+        raise InputError(
+            f"{root}: has no file annotations/instances_SPLIT.json; expected COCO's layout"
+        )
     found, names = Splits(), list[str]()
     for path in lists:
         split = path.stem.removeprefix("instances_")
@@ -119,7 +121,7 @@ def coco(root: Path, on_fault: OnFault) -> Reading:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Read a file of COCO and check that it has the keys that we use."""
+    """Read a COCO annotation file, and check that it contains the keys that are used here."""
     try:
         table = json.loads(read(path, JSON))
         for key, needed in {
@@ -132,19 +134,21 @@ def _json(path: Path) -> dict[str, Any]:
                 if missing:
                     raise ValueError(f"{key}[{number}] has no {sorted(missing)[0]!r}")
                 if len(each.get("bbox", SIDES)) != 4:
-                    raise ValueError(f"{key}[{number}].bbox is {each['bbox']!r:.40}")
+                    raise ValueError(
+                        f"{key}[{number}].bbox is {each['bbox']!r:.40}; expected 4 numbers"
+                    )
         return table
     except InputError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not annotations of COCO: {reason(error)}") from error
+        raise InputError(f"{path}: not a COCO annotation file: {reason(error)}") from error
 
 
 def table(path: Path, on_fault: OnFault) -> Reading:
-    """Read a CSV with a line for each box: image, class, xmin, ymin, xmax, ymax, perhaps split.
+    """Read a CSV with one line per box: image, class, xmin, ymin, xmax, ymax, optionally split.
 
-    Coordinates count from 0 at the corner of the image. A line with only an image has no box.
-    Paths are relative to the folder of the CSV.
+    Coordinates count from 0 at the corner of the image. A line with only an image adds the image
+    without a box. Paths are relative to the folder of the CSV.
     """
     found: dict[str, dict[Path, list[Object]]] = {}
     try:
@@ -154,7 +158,7 @@ def table(path: Path, on_fault: OnFault) -> Reading:
             for row in rows:
                 values = {key: (row[name] or "").strip() for key, name in columns.items()}
                 if not values["image"]:
-                    on_fault(Fault(f"{path}, line {rows.line_num}", None, "no image is named"))
+                    on_fault(Fault(f"{path}, line {rows.line_num}", None, "the image is missing"))
                     continue
                 own = found.setdefault(values.get("split") or ALL, {})
                 objects = own.setdefault(Path(os.path.normpath(path.parent / values["image"])), [])
@@ -172,7 +176,7 @@ def table(path: Path, on_fault: OnFault) -> Reading:
 
 
 def _columns(path: Path, heads: Sequence[str]) -> dict[str, str]:
-    """Return {key of `COLUMNS`: name of the column in the file}."""
+    """Return {key of `COLUMNS`: name of the column in the file} for the columns of the file."""
     known, found = {head.strip().lower(): head for head in heads}, {}
     for key, names in COLUMNS.items():
         own = [known[name] for name in names if name in known]
@@ -203,11 +207,14 @@ def open_boxes(
     """Open a data set of images with boxes.
 
     Args:
-        name: `voc:PATH`, `coco:PATH` or `boxes:FILE.csv`; see the readers `voc`, `coco`, `table`.
+        name: `voc:PATH`, `coco:PATH` or `boxes:FILE.csv`. The functions `voc`, `coco` and `table`
+            describe these formats.
         classes: Names of the classes; None for all classes of the data set. Objects of other
-            classes are faults.
-        on_fault: Function called with each bad image and box; by default they are an error.
-        shares: Shares of the images for validation and test, if the data set has no splits.
+            classes count as faults.
+        on_fault: Function called with a `Fault` for each bad image and box. The default raises an
+            error instead.
+        shares: Shares of the images for validation and test, used if the data set has no splits;
+            None for the defaults of `Shares`.
 
     Raises:
         InputError: If the data set is missing, empty or damaged.

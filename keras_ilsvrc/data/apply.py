@@ -29,13 +29,13 @@ def apply_ops(
     Args:
         image: Tensor (height, width, channels); arithmetic ops also take a batch.
         rows: Ops with their arguments, applied in order.
-        seed: Two int32; not used if no op is random.
+        seed: Seed of the image, two int32; not used if no op is random.
         statistics: Result of `measure_statistics`.
-        first: Index of the first op to apply.
-        ops: Functions of the ops by name.
+        first: Index in `rows` of the first op to apply.
+        ops: {name of an op: its function}.
 
     Returns:
-        Image, uint8 if it was uint8 and only geometry ops have been applied, else float32.
+        Image, uint8 if it was uint8 and only geometry ops have been applied, otherwise float32.
 
     Raises:
         InputError: If an op rejects the image, or a statistic that it needs is missing.
@@ -49,7 +49,7 @@ def apply_ops(
 def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Statistics) -> Image:
     """Return the image at an index of a split, with all ops applied.
 
-    If the first ops crop a JPEG, only the crop is decoded. Damage outside the crop is not noticed.
+    If the first ops crop a JPEG, only the crop is decoded, and damage outside it is not detected.
     """
     count = window_ops(rows)
     if not count or split.pixels is not None:
@@ -69,7 +69,7 @@ def image_at(split: Split, index: Index, rows: Rows, seed: Seed, statistics: Sta
 
 
 def needed(row: Row) -> tuple[str, ...]:
-    """Return the names of the training-set statistics that an op needs."""
+    """Return the names of the statistics of the training images that an op needs."""
     return () if row.get("components") == "imagenet" else STATISTICS.get(row["op"], ())
 
 

@@ -181,7 +181,7 @@ class _Tally:
 
 
 def _equal_rows(rows: np.ndarray) -> list[np.ndarray]:
-    """Return one array of indices for each row that occurs more than once."""
+    """Return, for each row that occurs more than once, the indices of its occurrences."""
     if not len(rows):
         return []
     order = np.lexsort(rows.T)

@@ -1,4 +1,4 @@
-"""Check of a data set with boxes: its images, boxes and classes, and everything that is wrong."""
+"""Check of a data set with boxes: counts of its images, boxes and classes, and all faults."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -8,7 +8,7 @@ import numpy as np
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.data.headers import Fault
 
-TRAINING = "train"  # start of the names of splits for training
+TRAINING = "train"  # prefix of the names of training splits, such as train and trainval
 
 
 @dataclass
@@ -20,11 +20,12 @@ class BoxFindings:
         images: Number of images of each split.
         without_boxes: Number of images of each split that have no boxes.
         counts: Number of boxes of each class, as {class: {split: boxes}}.
-        sides: Minimum, median and maximum of the square root of a box's area, in pixels.
-        shared: Number of image files that are in both of two splits, as {"train, test": files},
-            unless one of them contains the other.
-        bad: Every image and box that cannot be used as it is, and every class without boxes to
-            train on.
+        sides: Minimum, median and maximum of the square root of a box's area, in pixels; None if
+            there are no boxes.
+        shared: For each pair of splits that share image files, such as `train, test`, the number
+            of these files. Pairs in which one split contains the other are left out.
+        bad: Every image and box that cannot be used as it is, and every class whose boxes are all
+            outside the training splits.
         notes: Remarks, one line each.
     """
 
@@ -58,7 +59,7 @@ def check_boxes(name: str) -> BoxFindings:
     for kind, row in counts.items():
         if trained and sum(row.values()) and not any(row[title] for title in trained):
             listed = ", ".join(f"{count:,} in {title}" for title, count in row.items() if count)
-            bad.append(Fault(f"class {kind!r}", None, f"no box to train on, but {listed}"))
+            bad.append(Fault(f"class {kind!r}", None, f"no boxes for training, but {listed}"))
     boxes = np.concatenate([one.boxes for images in splits.values() for one in images])
     sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
     files = {title: {one.path for one in images} for title, images in splits.items()}

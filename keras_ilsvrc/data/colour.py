@@ -84,7 +84,7 @@ def add_noise(
     pca_values: np.ndarray | None = None,
     pca_vectors: np.ndarray | None = None,
 ) -> tf.Tensor:
-    """Apply `pca_noise` to a batch of images; `drawn` are their `noise_draws`, (batch, 3)."""
+    """Apply `pca_noise` to a batch of images; `drawn` contains their random numbers, (batch, 3)."""
     _check_colours("pca_noise", images)
     values, vectors = IMAGENET_VALUES, IMAGENET_VECTORS
     if components == "measured":

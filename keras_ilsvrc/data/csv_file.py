@@ -1,4 +1,4 @@
-"""`csv:FILE`: a list of image files with their classes."""
+"""The data source `csv:FILE`: a list of image files with their classes."""
 
 import csv
 import os
@@ -24,14 +24,15 @@ def csv_file(
 ) -> Source:
     """Open the images listed in a CSV file with columns file, label and, optionally, split.
 
-    The columns may also be called filename, path, image and class. Paths are relative to the
-    folder of the CSV. Columns are separated by commas, semicolons or tabs.
+    The column file may also be called filename, path or image, and the column label class. Paths
+    are relative to the folder of the CSV. Columns are separated by commas, semicolons or tabs.
 
     Args:
         path: Path of the CSV, in UTF-8.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with a `Fault` for every line and image that is left out.
-        shares: Shares of the images for validation and test, used if no line names these splits.
+        shares: Shares of the images for validation and test, used if no line names these splits;
+            None for the defaults of `Shares`.
 
     Raises:
         InputError: If a column is missing, the file is not a CSV, a class has too few images to
@@ -54,7 +55,7 @@ def _rows(path: Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]
     """Yield the number and the values of each line that is not empty, as {key of `COLUMNS`: value}.
 
     Raises:
-        InputError: If there is no column of files or of labels.
+        InputError: If the column file or the column label is missing.
     """
     first = next(file, "")
     delimiter = max(",;\t", key=first.count)
@@ -90,7 +91,7 @@ def _add(
     if "split" in row:
         split = SPLIT_NAMES.get(row["split"].lower(), "")
         if not split:
-            return f"the split is {row['split']!r}; {nearest(row['split'], SPLIT_NAMES)}"
+            return f"unknown split {row['split']!r}; {nearest(row['split'], SPLIT_NAMES)}"
     image = os.path.join(path.parent, row["file"])
     try:
         stats = os.stat(image)
@@ -101,6 +102,6 @@ def _add(
     # The key is normalised, since `a.jpg` and `./a.jpg` are the same file.
     first = lines.setdefault(os.path.normpath(image), line)
     if first != line:
-        return f"{image} is in line {first} already"
+        return f"{image} is already listed in line {first}"
     found.add([(image, stats.st_size, stats.st_mtime_ns)], row["label"], split)
     return None

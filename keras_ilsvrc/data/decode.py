@@ -26,7 +26,8 @@ from keras_ilsvrc.errors import InputError, ran_out
 
 HEAD = 4096  # number of bytes at the start of a JPEG that usually contain its whole header
 # Pattern of a JPEG's header up to the first scan, which includes all metadata. It matches 8-bit
-# images with 3 or 1 components. It contains only ASCII bytes, since TensorFlow cannot match others.
+# images with 1 or 3 components. It contains only ASCII bytes, since TensorFlow's regular
+# expressions cannot match other bytes.
 JPEG = (
     r"\C*\x00(\x11\x08\C{4}\x03|\x0b\x08\C{4}\x01)\C*"
     r"\x00(\x0c\x03[\x00-\x7f]{6}|\x08\x01[\x00-\x7f]{2})\x00[\x00\x3f][\x00-\x1f]\C*"
@@ -34,7 +35,7 @@ JPEG = (
 PNG = r"\CPNG\C{20}\x08[\x00\x02]\C*"  # 8 bits per channel; grey or RGB
 # Patterns of the PPM header of fixed length that `raw_image` writes, by number of channels.
 RAW = {channels: rf"P{kind}\n\d{{5}} \d{{5}}\n255\n" for channels, kind in ((1, 5), (3, 6))}
-RAW_HEADER = 18  # bytes
+RAW_HEADER = 18  # length of this header in bytes
 # Pattern of metadata that may contain an orientation, and of PNG chunks that change pixels.
 SPECIAL = r"\C*(Exif|ns\.adobe\.com|eXIf|Raw profile|XML:com|tRNS|acTL)\C*"
 # Weights of red, green and blue in Pillow's conversion to grey, in units of 1 / 65,536.
@@ -44,11 +45,11 @@ OfBytes = Callable[[tf.Tensor], tf.Tensor]
 
 
 def decode_bytes(content: bytes | tf.Tensor, channels: int) -> tf.Tensor:
-    """Decode bytes to a uint8 image (height, width, channels), turned upright by its EXIF data.
+    """Decode bytes to a uint8 image (height, width, channels), turned upright according to EXIF.
 
     The pixels are the same as with Pillow: only the first frame is used, 16-bit values are reduced
-    to their upper 8 bits, transparent images are put on white, and the result is converted to `RGB`
-    or `L`. The format is detected from the content.
+    to their upper 8 bits, transparent images are put on a white background, and the result is
+    converted to the mode `RGB` or `L`. The format is detected from the content.
 
     Args:
         content: Encoded bytes, a scalar string.
@@ -69,7 +70,7 @@ def is_plain_jpeg(content: tf.Tensor) -> tf.Tensor:
     """Return whether bytes are a JPEG that TensorFlow decodes to the same pixels as Pillow.
 
     These are the RGB and grey JPEGs without EXIF rotation. Usually the first bytes of the file show
-    whether it is such a JPEG. If they do not, Pillow reads the header.
+    that it is such a JPEG. If they do not, Pillow reads the header.
     """
     return _plain_jpeg(content) if tf.executing_eagerly() else _traced(_plain_jpeg)(content)
 
@@ -84,10 +85,10 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
 
 @cache
 def _traced(function: OfBytes) -> OfBytes:
-    """Return a function of encoded bytes as a graph, which all pipelines of the process share.
+    """Return the graph of a function of encoded bytes, which all pipelines of the process share.
 
-    Without it, each new pipeline would trace the decoding again. As there is only one trace, the
-    Python functions that it calls live as long as `function`, even after `clear_session`.
+    Otherwise, each new pipeline would trace the function again. The graph, and the Python functions
+    that it calls, exist as long as the process, even after `clear_session`.
     """
     with tf.init_scope(), tf.device(None):
         traced = tf.function(function, [tf.TensorSpec((), tf.string)], autograph=False)
@@ -137,15 +138,15 @@ def _decoder(channels: int) -> OfBytes:
 
 
 def _plain_jpeg(content: tf.Tensor) -> tf.Tensor:
-    def asked() -> tf.Tensor:
+    def by_pillow() -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(_is_plain, [content], tf.bool), ())
 
-    def shown() -> tf.Tensor:
+    def by_head() -> tf.Tensor:
         head = tf.strings.substr(content, 0, HEAD)
         plain = matches(head, JPEG) & ~matches(head, SPECIAL)
-        return tf.cond(plain, lambda: True, asked)
+        return tf.cond(plain, lambda: True, by_pillow)
 
-    return tf.cond(tf.io.is_jpeg(content), shown, lambda: False)
+    return tf.cond(tf.io.is_jpeg(content), by_head, lambda: False)
 
 
 def _plain_png(content: tf.Tensor) -> tf.Tensor:
@@ -168,7 +169,7 @@ def _file(content: bytes | np.ndarray) -> io.BytesIO:
 
 def _by_pillow(content: bytes | np.ndarray, channels: int) -> np.ndarray:
     with opened(_file(content)) as image:
-        # Read the orientation before loading, as `read_header` does. Pillow turns TIFFs by itself.
+        # Read the orientation before loading, as `read_header` does. Pillow turns TIFFs itself.
         turn = TURNS.get(orientation(image)) if image.format != "TIFF" else None
         image.load()
         if image.mode.startswith("I;16"):

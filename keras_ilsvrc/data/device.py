@@ -1,7 +1,7 @@
-"""Ops that run on the device, on batches: arithmetic, crops, flips and colour noise.
+"""Ops that run on the device, for a whole batch: arithmetic, crops, flips and colour noise.
 
-The random numbers are drawn on the host, from the seed of each image, and go to the device with the
-batch. So an image and its augmentation do not depend on its batch.
+The random numbers are drawn on the host, from the seed of each image, and are transferred to the
+device with the batch. So the augmentation of an image does not depend on its batch.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from keras_ilsvrc.data.ops import ARITHMETIC, GEOMETRY, OPS, is_mirrored
 from keras_ilsvrc.data.types import Image, Rows, Seed, Statistics
 from keras_ilsvrc.data.windows import CROPS, SCALES, size_of
 
-# Ops whose results all have one size.
+# Ops after which all images have the same size.
 _SIZED = {*CROPS, "resize", "area_crop", "subtract_pixel_mean", "zca"}
 
 
@@ -29,7 +29,7 @@ def device_ops(rows: Rows) -> tuple[Rows, Rows]:
     border = next((n for n, name in enumerate(names) if name not in GEOMETRY), len(rows))
     crop = next((n for n in range(border, len(names)) if names[n] in CROPS), None)
     sizing = [name for name in names[:crop] if name in (*SCALES, *_SIZED)]
-    # A batch can be cropped only if an earlier op gives all its images one size.
+    # A batch can be cropped only if an earlier op makes all its images the same size.
     varied = crop is not None and (not sizing or sizing[-1] in SCALES)
     if varied or not set(names[border:]) <= {*ARITHMETIC, *_BATCHED}:
         border = len(rows)
@@ -42,8 +42,11 @@ def draws(image: Image, rows: Rows, first: int, seed: Seed) -> list[tf.Tensor]:
     Args:
         image: Image after the ops on the host; only its size matters.
         rows: Ops for the device.
-        first: Number of ops on the host. The seeds of the ops are the same as in `apply_ops`.
+        first: Number of ops on the host, so that the ops get the same seeds as in `apply_ops`.
         seed: Seed of the image.
+
+    Returns:
+        Random numbers of each op that needs any, in the order of the ops.
     """
     height, width = size_of(image)
     found = []

@@ -22,7 +22,7 @@ class Devkit(NamedTuple):
     Attributes:
         synsets: WordNet ids of the classes, in order of their ILSVRC2012_ID, which counts from 1.
         truth: ILSVRC2012_ID of the class of every validation image, in order of the image names.
-        path: Path of the kit.
+        path: Path of the archive or the unpacked folder.
     """
 
     synsets: list[str]
@@ -31,7 +31,10 @@ class Devkit(NamedTuple):
 
 
 def read_devkit(root: Path) -> Devkit | None:
-    """Read the ILSVRC 2012 development kit in a folder, packed or unpacked; None if it is absent.
+    """Read the ILSVRC 2012 development kit in a folder, packed or unpacked.
+
+    Returns:
+        Contents of the kit; None if the folder contains no kit.
 
     Raises:
         InputError: If the kit is damaged.

@@ -13,7 +13,7 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Store
 from keras_ilsvrc.errors import InputError
 
-TOGETHER = 1024  # images that are hashed at a time
+TOGETHER = 1024  # number of images that are hashed at a time
 
 
 class Fingerprint(NamedTuple):
@@ -22,8 +22,8 @@ class Fingerprint(NamedTuple):
     Attributes:
         number: Number of images.
         digest: SHA-256 of the name, size in bytes and label of each image, in order.
-        stamp: SHA-256 of data that change with the content: for files, the modification times; for
-            encoded images in memory, their checksums; for pixels, the pixels themselves.
+        stamp: SHA-256 of data that change when the content of an image changes: modification times
+            of files, checksums of encoded images in memory, or the pixels themselves.
     """
 
     number: int
@@ -49,7 +49,7 @@ def _content(split: Split) -> str:
 def fingerprint(split: Split) -> Fingerprint:
     """Return the fingerprint of a split's images.
 
-    Image names are relative to their deepest common folder, so that moving a dataset does not
+    Image names are relative to their deepest common folder, so that moving a data set does not
     change its fingerprint.
 
     Raises:
@@ -73,16 +73,16 @@ def fingerprint(split: Split) -> Fingerprint:
 
 
 def kept_for(split: Split, kind: str, how: Any = None) -> kept.Kept | None:
-    """Return the cache file for a result that is measured on a split's images.
+    """Return the cache file for a result that is measured on the images of a split.
 
     Args:
-        split: The images.
-        kind: What the file contains, in one word.
-        how: How it is measured, as JSON types.
+        split: Images.
+        kind: Kind of the result in one word, such as `statistics`.
+        how: Settings of the measurement, in JSON types.
 
     Returns:
-        The file. None if the images are in memory, if they are so few that nothing is kept, or if
-        their store cannot tell whether they have changed.
+        Cache file; None if the images are stored as pixels, if there are fewer than `kept.LEAST`,
+        or if their store cannot detect whether they have changed.
     """
     if split.pixels is not None or len(split) < kept.LEAST:
         return None
@@ -94,7 +94,7 @@ def kept_for(split: Split, kind: str, how: Any = None) -> kept.Kept | None:
 
 
 def common_folder(names: Iterator[str]) -> str:
-    """Return the deepest folder that contains all named files; "" if there are none."""
+    """Return the path of the deepest folder that contains all named files; "" if there is none."""
     least = most = next(names, "")
     for name in names:
         if name < least:

@@ -1,4 +1,4 @@
-"""`folder:PATH`: images in one folder per class."""
+"""The data source `folder:PATH`: images in one folder per class."""
 
 import errno
 import os
@@ -12,15 +12,17 @@ from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.data.texts import File, FileTable
 from keras_ilsvrc.errors import InputError, nearest, reason
 
-# Folders of thumbnails or metadata that operating systems add; ignored, as hidden folders are.
+# Folders of thumbnails or metadata that operating systems add; ignored like hidden folders.
 FOREIGN_FOLDERS = ("__MACOSX", "@eaDir")
+# {file type in a `stat` mode: its name in messages}.
 KINDS: dict[int | str, str] = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-EMPTY = "this class folder is empty; fill it or remove it"
+EMPTY = "this class folder is empty; add images to it, or remove it"
+# {error number of a link that cannot be followed: its description in messages}.
 LINKS = {errno.ENOENT: "a broken link", errno.ELOOP: "a loop of links"}
 
 
@@ -29,21 +31,22 @@ def folder(
 ) -> Source:
     """Open a folder of images in class folders. Every folder that contains images is a class.
 
-    The class folders may be in split folders: `train`, and `validation` (or `valid`, `val`),
-    `test` or both; case is ignored. Without split folders, the images of each class are split by
-    `shares`. If only `test` is missing, tests use the validation images. For other missing splits,
-    images are taken from `train`, also by `shares`.
+    The class folders may be inside split folders: `train`, with `validation` (also called `valid`
+    or `val`), `test` or both; case is ignored. Without split folders, the images of each class are
+    divided into splits according to `shares`. If only `test` is missing, the validation images are
+    also the test images. Any other missing split is taken from `train`, according to `shares`.
 
     The header of every file is read, so that files that are not images are found before training.
-    Damage after the header is found when an image is used. Hidden files are ignored. So are files
-    that neither are images nor have the extension of an image.
+    Damage after the header is found when an image is decoded. Hidden files are ignored. So are
+    files that are not images and do not have the file name extension of an image.
 
     Args:
         root: Path of the folder.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with a `Fault` for every bad file and every empty class folder.
             These are left out.
-        shares: Shares of the images for validation and test, used if the folder lacks these splits.
+        shares: Shares of the images for validation and test, used if the folder lacks these
+            splits; None for the defaults of `Shares`.
 
     Raises:
         InputError: If a folder is missing, if a class has no training images, if a class has too
@@ -78,7 +81,7 @@ def _splits(root: Path, found: Listing, on_fault: OnFault) -> dict[str, Path]:
         raise InputError(f"{root}: found {has}, but no folder train; add this folder")
     if others:
         some = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-        found.notes.append(f"{found.name}: not used, since these are not splits: {some}")
+        found.notes.append(f"{found.name}: ignored folders that are not splits: {some}")
     return {split: named[split] for split in SPLITS if split in named}
 
 
@@ -107,8 +110,8 @@ def walk(
     """Yield (folder, files, fault or "", number of hidden entries) for each folder of a tree.
 
     Args:
-        base: Path of the tree; folders and files are sorted by name.
-        home: Path of the data set, with links resolved. Links that lead out of the data set are
+        base: Path of the tree. Its folders and files are visited in the order of their names.
+        home: Path of the data set, with links resolved. Links to places outside the data set are
             left out.
         on_fault: Function called with everything that is left out.
         above: Paths of the folders above `base` in the tree, with links resolved.
@@ -118,7 +121,7 @@ def walk(
     """
     real = os.path.realpath(base)
     if real in above:
-        on_fault(Fault(str(base), None, "a link to a folder above it"))
+        on_fault(Fault(str(base), None, "a link to a folder that contains it"))
         return
     if _outside(base, home, on_fault):
         return
@@ -208,7 +211,7 @@ def _entries(base: Path) -> tuple[list[os.DirEntry[str]], int]:
 def _file(entry: os.DirEntry[str]) -> File:
     try:
         found = os.stat(entry.path)
-    except OSError:  # reported when its header is read
+    except OSError:  # the error is reported when the header is read
         return entry.path, -1, 0
     return entry.path, found.st_size, found.st_mtime_ns
 
@@ -224,7 +227,7 @@ def _kind(entry: os.DirEntry[str]) -> int | str:
 
 
 def _outside(path: str | Path, home: str, on_fault: OnFault) -> bool:
-    """Return whether a path leads out of the folder `home`; if so, call `on_fault`."""
+    """Return whether a path, with links resolved, is outside `home`; if so, call `on_fault`."""
     real = os.path.realpath(path)
     outside = os.path.commonpath([real, home]) != home
     if outside:

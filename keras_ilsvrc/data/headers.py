@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from keras_ilsvrc.errors import printable, reason
 
-MAX_PIXELS = 100_000_000  # maximum pixels of an image; 300 MB as uint8 in colour
+MAX_PIXELS = 100_000_000  # maximum number of pixels of an image; in colour, it then has 300 MB
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 # {file name extension: image format}.
 ENDINGS = {
@@ -23,7 +23,7 @@ ENDINGS = {
     **dict.fromkeys((".ppm", ".pgm", ".pbm"), "PPM"),
 }
 Default = TypeVar("Default")
-ORIENTATION = 0x0112  # EXIF tag
+ORIENTATION = 0x0112  # number of the EXIF tag
 # {EXIF orientation: operation that turns the image upright}; orientation 1 is upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,9 +86,9 @@ class Header(NamedTuple):
     """Metadata from the header of an image file.
 
     Attributes:
-        format: One of `FORMATS`.
-        height: Height in pixels, after turning.
-        width: Width in pixels, after turning.
+        format: One of `FORMATS`; in `data.check`, also "pixels".
+        height: Height in pixels, after any EXIF rotation.
+        width: Width in pixels, after any EXIF rotation.
         mode: One of the values of `MODE_NAMES`.
         turned: Whether the EXIF data asks for a rotation or reflection, which the decoder applies.
         several: Whether there are several frames or pages, of which only the first is used.
@@ -117,7 +117,7 @@ def read_header(file: BinaryIO) -> Header:
     """Read only the header of an encoded image.
 
     Raises:
-        NotAnImage: If the file is unlike any image.
+        NotAnImage: If the content is not that of an image.
         BadImage: If the image is damaged, too large, or of an unsupported kind.
     """
     with opened(file) as image:
@@ -131,7 +131,7 @@ def read_header(file: BinaryIO) -> Header:
         sixteen_bits = start[:4] == b"\x89PNG" and start[24:25] == b"\x10"
         mode = "16 bit" if sixteen_bits else MODE_NAMES[image.mode]
         several = _or_if_damaged(False, lambda: bool(getattr(image, "is_animated", False)))
-        # Pillow gives the format of a JPEG with several pictures as MPO.
+        # Pillow calls the format of a JPEG with several pictures MPO.
         format = str(image.format).replace("MPO", "JPEG")
         return Header(format, height, width, mode, turn in TURNS, several)
 
@@ -141,7 +141,7 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
     """Open an image with Pillow for a `with` block, without decoding it.
 
     Raises:
-        NotAnImage: If the file is unlike any image.
+        NotAnImage: If the content is not that of an image.
         BadImage: If the image is damaged, too large, or of an unsupported kind. Errors that Pillow
             raises in the block are converted to `BadImage` too.
     """
@@ -156,8 +156,9 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
         known = ", ".join(FORMATS)
         raise NotAnImage(f"begins with {start[:8]!r}; not an image: expected {known}") from None
     except Image.DecompressionBombError as error:
-        size = str(error).partition("(")[2].partition(")")[0]  # as in "Image size (9 pixels) ..."
-        raise BadImage(f"{size or 'size'} above the limit of 100 megapixels") from None
+        # The message begins like "Image size (9 pixels) exceeds limit".
+        size = str(error).partition("(")[2].partition(")")[0]
+        raise BadImage(f"{size or 'its pixels'} exceed the limit of 100 megapixels") from None
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # Pillow raises exceptions of any type for damaged files
@@ -165,7 +166,7 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
 
 
 def _check_start(start: bytes) -> None:
-    """Raise BadImage if the first bytes of a file show that its format is not supported."""
+    """Raise a `BadImage` if the first bytes of a file show that its format is not supported."""
     if not start:
         raise NotAnImage("an empty file, not an image")
     for pattern, what in OTHERS.items():
@@ -176,7 +177,7 @@ def _check_start(start: bytes) -> None:
 
 
 def _check(image: Image.Image) -> None:
-    """Raise BadImage if an image is too large, of an unknown mode, or a camera's RAW file."""
+    """Raise a `BadImage` if an image is too large, of an unknown mode, or a camera's RAW file."""
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BadImage(f"{width}x{height} is above the limit of 100 megapixels")
@@ -191,8 +192,8 @@ def _check(image: Image.Image) -> None:
 
 
 def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of an image; 1 if it has none, or if its EXIF data is damaged."""
-    # PngImageFile.getexif would decode the whole image to look for EXIF data after the pixels.
+    """Return the EXIF orientation of an image, 1 to 8; 1 if it is missing or damaged."""
+    # Do not call PngImageFile.getexif, which decodes the whole image to find EXIF data behind it.
     return _or_if_damaged(1, lambda: Image.Image.getexif(image).get(ORIENTATION, 1))
 
 

@@ -29,10 +29,10 @@ FASHION = (
 def idx(root: Path) -> Source:
     """Read MNIST, or other grey images with ten classes in MNIST's file format, as a data source.
 
-    The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same two for `t10k`,
-    with or without `.gz` (http://yann.lecun.com/exdb/mnist, "file formats"). The splits are train
-    and test. Classes are named 0 to 9, or as in Fashion-MNIST if the name of the folder contains
-    `fashion`.
+    The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+    `t10k-labels-idx1-ubyte`, with or without `.gz` (http://yann.lecun.com/exdb/mnist, "file
+    formats"). The splits are train and test. Classes are named 0 to 9, or as in Fashion-MNIST if
+    the name of the folder contains `fashion`.
 
     Args:
         root: Path of the folder that contains the four files.
@@ -88,7 +88,9 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
             header = file.read(4 * (1 + dimensions))
             found = int.from_bytes(header[:4])
             if found != magic:
-                raise InputError(f"{path}: magic number {found}; expected {magic} for {path.name}")
+                raise InputError(
+                    f"{path}: magic number {found}; expected {magic}; download it again"
+                )
             shape = struct.unpack(f">{dimensions}I", header[4:])
             size = math.prod(shape)
             if size > MAX_BYTES:
@@ -99,9 +101,9 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from error
     if len(values) != size:
-        count = f"{len(values):,} bytes" if len(values) < size else "more bytes"
+        count = f"{len(values):,} bytes" if len(values) < size else "more"
         raise InputError(
-            f"{path}: contains {count} of values, but its header declares "
-            f"{size:,} bytes; download it again"
+            f"{path}: its header declares {size:,} bytes of values, but it contains {count}; "
+            "download it again"
         )
     return np.frombuffer(values, "uint8").reshape(shape)

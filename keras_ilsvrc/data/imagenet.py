@@ -34,14 +34,14 @@ def imagenet(place: str, channels: int = 3, on_fault: OnFault = refuse) -> Sourc
     are read without unpacking. `test` is the same split as `validation`, since the papers report
     errors on the validation images.
 
-    By default, labels are positions in the sorted list of WordNet ids, as for all published
-    weights. With `PATH?order=devkit`, labels are the devkit's ILSVRC2012_ID minus 1.
+    By default, a label is the position of the class in the sorted list of WordNet ids, as in all
+    published weights. With `PATH?order=devkit`, it is the devkit's ILSVRC2012_ID minus 1.
 
     Args:
         place: Path of the folder, optionally followed by `?order=devkit`.
         channels: Number of channels to decode to, 1 or 3.
-        on_fault: Function called with a `Fault` for every empty folder and every link that leads
-            out of the folder. These are left out. No image is opened here; `data.check` opens all.
+        on_fault: Function called with a `Fault` for every empty folder and every link to a place
+            outside the folder. These are left out. No image is opened; `check` opens all of them.
 
     Raises:
         InputError: If a file is missing, or if the images, labels or synsets do not match.
@@ -126,7 +126,7 @@ def _files(found: Iterable[File]) -> Files:
 def _from_tars(path: Path, tars: Sequence[Member], channels: int) -> Split:
     """Read a split from a tar that contains one inner tar per class, in the order of the labels.
 
-    For large data sets, the positions of the images are kept for the next start.
+    For large data sets, the positions of the images are cached for later runs.
     """
     found = os.stat(path)
     index = kept.Kept(

@@ -1,4 +1,4 @@
-"""English names of the 1,000 ImageNet classes of the ILSVRC, by WordNet synset."""
+"""English names of the 1,000 ILSVRC classes, each with its WordNet id (synset)."""
 
 import csv
 from functools import cache

@@ -22,9 +22,9 @@ def preprocess_images(images: Any, rows: Rows, statistics: Statistics, shape: Sh
     Args:
         images: Path of an image, uint8 array (height, width, channels) or (images, height,
             width, channels), or list of paths and arrays, which may differ in size.
-        rows: Ops with their arguments, applied in order; none is random.
+        rows: Ops with their arguments, applied in order; none may be random.
         statistics: Statistics of the training images that the ops need.
-        shape: Height, width and channels that the network takes; a side may be None.
+        shape: Expected height, width and channels; None for a height or width of any size.
 
     Raises:
         InputError: If an item of `images` is not an image, is rejected by an op, or does not have
@@ -39,7 +39,7 @@ def preprocess_images(images: Any, rows: Rows, statistics: Statistics, shape: Sh
     if len(sizes) > 1:
         found = " and ".join("x".join(map(str, size[:2])) for size in sorted(sizes)[:2])
         raise InputError(
-            f"images have {found} pixels after preprocessing; expected one size: resize them first"
+            f"images have sizes {found} after preprocessing; expected one size: resize them first"
         )
     return np.stack(made) if made else np.zeros((0, *(size or 0 for size in shape)), "float32")
 
@@ -68,12 +68,17 @@ def preprocess_image(
 
 
 def listed(images: Any) -> list[Path | np.ndarray]:
-    """Convert the user's images to a list. Each item is a path or an array of one image."""
+    """Convert the user's images to a list, in which each item is a path or an array of one image.
+
+    Raises:
+        InputError: If `images` is neither a path, an array nor a list.
+    """
     if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim < 4):
         images = [images]
     if not isinstance(images, (Sequence, np.ndarray)):
         raise InputError(
-            f"images is a {type(images).__name__}; expected a path, a uint8 array or a list of them"
+            f"images has the type {type(images).__name__}; expected a path, a uint8 array, or a "
+            "list of paths and arrays"
         )
     return [Path(one) if isinstance(one, (str, Path)) else np.asarray(one) for one in images]
 
@@ -83,7 +88,7 @@ def _with_channels(name: str, image: np.ndarray, channels: int) -> np.ndarray:
     image = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, channels):
         raise InputError(
-            f"{name} is {'x'.join(map(str, image.shape))} of {image.dtype}; expected "
-            f"height x width x {channels} of uint8, not preprocessed"
+            f"{name} has shape {'x'.join(map(str, image.shape))} and dtype {image.dtype}; expected "
+            f"a raw image of shape height x width x {channels} and dtype uint8"
         )
     return np.repeat(image, channels, -1) if image.shape[-1] < channels else image

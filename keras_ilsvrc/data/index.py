@@ -1,4 +1,4 @@
-"""Index of the headers of image files, kept in the cache folder for the next start."""
+"""Index of the headers of image files, cached for later runs."""
 
 import hashlib
 import logging
@@ -22,24 +22,25 @@ from keras_ilsvrc.data.texts import Texts
 from keras_ilsvrc.errors import reason
 from keras_ilsvrc.terminal.bars import in_threads
 
-# Bits that describe a file. A bad file has none of them.
+# Bits that describe a file: it is an image, is turned according to its EXIF data, has several
+# frames or pages, or is not an image at all. A bad image has none of these bits.
 IMAGE, TURNED, SEVERAL, FOREIGN = 1, 2, 4, 8
-TOGETHER = 256  # files whose headers a thread reads at a time
-BINARY = getattr(os, "O_BINARY", 0)  # exists only on Windows
+TOGETHER = 256  # number of files whose headers a thread reads at a time
+BINARY = getattr(os, "O_BINARY", 0)  # flag that exists only on Windows
 log = logging.getLogger(__name__)
 
 
 def header_bits(name: str, paths: Texts, stats: np.ndarray, on_fault: OnFault) -> np.ndarray:
-    """Return the properties of each file's header, as a sum of the bits above.
+    """Return a sum of the bits `IMAGE`, `TURNED`, `SEVERAL` and `FOREIGN` for each file.
 
-    For large data sets, the bits are kept. The next start reads only the headers of new files and
-    of files whose size or modification time has changed.
+    For large data sets, the bits are cached. Later runs read only the headers of new files and of
+    files whose size or modification time has changed.
 
     Args:
         name: Name of the data set.
         paths: Paths of the files.
         stats: Size and modification time of each file, (files, 2), int64.
-        on_fault: Function called with every bad image, in the order of the files.
+        on_fault: Function called with a `Fault` for every bad image, in the order of the files.
 
     Returns:
         Bits of each file, (files,), uint8.
@@ -48,7 +49,7 @@ def header_bits(name: str, paths: Texts, stats: np.ndarray, on_fault: OnFault) -
         bits = np.zeros(len(paths), "uint8")
         _read(paths, bits, np.arange(len(paths)), on_fault)
         return bits
-    # The path may be relative: the same name then means another data set in another directory.
+    # Add the absolute path, since the name may contain a path relative to the working directory.
     file = kept.Kept("headers", f"{name}\0{os.path.abspath(name.partition(':')[2])}")
     keys = np.fromiter(map(_key, paths), "uint64", len(paths))
     bits = _known(file.load(), keys, stats)
@@ -78,7 +79,7 @@ def _known(held: dict[str, np.ndarray], keys: np.ndarray, stats: np.ndarray) -> 
 
 
 def _read(paths: Texts, bits: np.ndarray, rows: np.ndarray, on_fault: OnFault) -> None:
-    """Read the headers of the files at some rows, and set their bits."""
+    """Read the headers of the files at these rows, and set their bits."""
 
     def look(row: int) -> int | Fault:
         return _bits(paths[row])
@@ -93,7 +94,7 @@ def _read(paths: Texts, bits: np.ndarray, rows: np.ndarray, on_fault: OnFault) -
 
 
 def _bits(path: str) -> int | Fault:
-    """Return the bits or the fault of a file; `FOREIGN` if nothing suggests an image."""
+    """Return the bits of a file, or its fault. A file that is unlike any image gets `FOREIGN`."""
     found = _quick(path) or _header(path)
     if found is None or isinstance(found, Fault):
         return FOREIGN if found is None else found
@@ -101,7 +102,7 @@ def _bits(path: str) -> int | Fault:
 
 
 def _quick(path: str) -> Header | None:
-    """Return the header of a file if it is an ordinary JPEG that can be read."""
+    """Return the header of an ordinary JPEG; None for other files and if reading fails."""
     try:
         descriptor = os.open(path, os.O_RDONLY | BINARY)
         try:
@@ -113,7 +114,7 @@ def _quick(path: str) -> Header | None:
 
 
 def _header(path: str) -> Header | Fault | None:
-    """Return a file's header or fault; None if neither content nor extension suggest an image."""
+    """Return a file's header or fault; None if neither content nor extension suggests an image."""
     size = None
     try:
         with open(path, "rb") as file:

@@ -12,11 +12,11 @@ from keras_ilsvrc.data.windows import Place, Window
 
 
 def window_ops(rows: Rows) -> int:
-    """Return the number of ops at the start of `rows` that together crop an image, or 0 if none do.
+    """Return the number of leading ops of `rows` for which only a part of a JPEG must be decoded.
 
     These ops are an `area_crop`, or one or more other crops, possibly after a `resize_shorter` or
-    `scale_jitter`. If the first op resizes without antialiasing, the number is 0, because it is
-    then faster to resize the whole image.
+    `scale_jitter`. The number is 0 if the ops do not begin like this, or if the first op resizes
+    without antialiasing, since it is then faster to resize the whole image.
     """
     names = [row["op"] for row in rows]
     if rows and not rows[0].get("antialias", True):
@@ -82,7 +82,8 @@ def _scaled(
     scale = tf.cast(tf.stack(scaled_sizes), tf.float32) / tf.cast(sizes, tf.float32)
     place = tf.cast(tf.stack(place), tf.float32)
     start, stop = place / scale, (place + shown) / scale
-    reach = tf.maximum(1 / scale, 1) + 2  # in pixels: half the filter's width, plus a margin of 2
+    # Half the width of the filter in pixels, plus a margin of 2.
+    reach = tf.maximum(1 / scale, 1) + 2
     first = tf.maximum(tf.cast(start - reach, tf.int32), 0)
     last = tf.minimum(tf.cast(stop + reach, tf.int32), sizes)
     window = tf.concat([first, last - first], 0)
@@ -95,7 +96,7 @@ def _decode(content: tf.Tensor, window: Window, whole_width: Side, channels: int
     """Decode a window of a JPEG to the same values as if the whole image were decoded.
 
     At the left and right border of a window, libjpeg-turbo upsamples colours without the pixels
-    outside the window. So one more column is decoded on each side, and then dropped.
+    outside the window. So one more column is decoded on each side and then removed.
     """
     top, left, height, width = window
     before = tf.minimum(left, 1)

@@ -1,4 +1,4 @@
-"""Files in the cache folder that keep results about a data set for the next start."""
+"""Cache files with results about a data set, such as the headers of its files, for later runs."""
 
 import hashlib
 import logging
@@ -13,21 +13,21 @@ import PIL
 from keras_ilsvrc import files
 from keras_ilsvrc.errors import reason
 
-LEAST = 10_000  # minimum number of images for which results are kept
-STAMP = "stamp"  # name of the array with the stamp
+LEAST = 10_000  # minimum number of images for which results are cached
+STAMP = "stamp"  # name of the array that contains the stamp
 log = logging.getLogger(__name__)
 
 
 class Kept:
-    """File with arrays about one data set, such as the index of a tar or the mean image.
+    """Cache file with arrays about one data set, such as the index of a tar or the mean image.
 
     The file is written atomically. It is not used if it is damaged, if its stamp differs, or if
     another version of this package or of Pillow wrote it. Several processes may use it at once.
 
     Args:
-        kind: What the file contains, in one word.
-        place: Name of the data set. There is one file per kind and place.
-        stamp: Text that changes when the content of the file is no longer valid.
+        kind: Kind of the content in one word, such as `statistics`.
+        place: Text that identifies the data set. There is one file per kind and place.
+        stamp: Text that changes when the cached content becomes invalid.
 
     Attributes:
         loaded: Whether `load` has found a valid file.
@@ -50,13 +50,13 @@ class Kept:
         except FileNotFoundError:
             return {}
         except (files.Damaged, OSError) as error:
-            log.info("%s; making it again", reason(error))
+            log.info("%s; computing its content again", reason(error))
             return {}
         self.loaded = np.array_equal(found.pop(STAMP), self.stamp)
         return found if self.loaded else {}
 
     def save(self, **arrays: Any) -> None:
-        """Write the file, unless another process is writing it. Log the reason if it fails."""
+        """Write the file, unless another process is writing it. If this fails, log the reason."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = files.lock(Path(f"{self.path}.lock"))
@@ -74,4 +74,4 @@ class Kept:
             lock.release()
 
     def _log_unkept(self, error: OSError) -> None:
-        log.info("%s: cannot be written: %s; the next start is slow", self.path, reason(error))
+        log.info("%s: cannot be written: %s; the next start is slower", self.path, reason(error))

@@ -1,4 +1,4 @@
-"""List of training images that cannot be decoded, and of the images used instead."""
+"""List of the training images that cannot be decoded, and of the images used instead."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -44,10 +44,11 @@ class LeftOut:
         return [*self.opening, *self.faults.values()]
 
     def find(self, step: int, count: int) -> str | None:
-        """Decode the images of `count` training steps from `step` on, and list the bad images.
+        """Decode the images of `count` training steps, from `step` on; add bad ones to the list.
 
         Returns:
-            Message that names the first bad image that is new in the list; None if there is none.
+            Message that names the first bad image that was not yet in the list; None if none is
+            new.
 
         Raises:
             InputError: If more files are left out than the limit.
@@ -63,23 +64,24 @@ class LeftOut:
     def scan(self) -> Split:
         """Decode all images, and return the split without the images that cannot be decoded.
 
-        For large data sets, the faults are kept for the next start.
+        For large data sets, the faults are cached for later runs.
         """
-        file = kept_for(self.split, "faults", self.split.name(0))  # faults contain paths
+        # The name of an image is part of the key of the cache file, since the faults contain paths.
+        file = kept_for(self.split, "faults", self.split.name(0))
         held = file.load() if file else {}
         if held:
             self.set_state(json.loads(held["state"].tobytes()))
             self._check_limit()
         else:
             self._examine(range(len(self.split)))
-            # A file that could not be read may be readable at the next start.
+            # A file that could not be read may be readable in a later run.
             unread = any(": cannot be read: " in fault for fault in self.faults.values())
             if file and not unread:
                 file.save(state=np.frombuffer(json.dumps(self.get_state()).encode(), "uint8"))
         return self.split[self._good()] if self.faults else self.split
 
     def stand_ins(self) -> np.ndarray | None:
-        """Return, for each image, the index of the good image to use; None if all are good."""
+        """Return the index of the good image to use for each image; None if all images are good."""
         if not self.faults:
             return None
         good = self._good()
@@ -98,7 +100,7 @@ class LeftOut:
         return np.setdiff1d(np.arange(len(self.split)), list(self.faults))
 
     def _examine(self, indices: Iterable[int]) -> list[str]:
-        """Decode the images at these indices; add new faults to the list, and return them."""
+        """Decode the images at these indices; add new faults to the list and return them."""
         if self.split.pixels is not None:
             return []
         new = [index for index in dict.fromkeys(indices) if index not in self.faults]

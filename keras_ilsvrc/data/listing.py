@@ -18,13 +18,13 @@ from keras_ilsvrc.data.texts import File, FileTable
 from keras_ilsvrc.errors import InputError
 
 SPLITS = ("train", "validation", "test")
-# {accepted name: split}, for names of folders and for values of a CSV's column `split`.
+# {accepted name: split}, for split folders and for values in the column `split` of a CSV.
 SPLIT_NAMES = {name: name for name in SPLITS} | {"val": "validation", "valid": "validation"}
 ALL = "all"  # placeholder split for images that are not yet divided into splits
 
 
 class Words(NamedTuple):
-    """Phrases in error messages for one kind of source."""
+    """Phrases for the error messages about one kind of source."""
 
     none: str  # error text if there are no images
     split: str  # advice on how to define the splits explicitly
@@ -50,9 +50,9 @@ class Listing:
         name: Name of the source.
         root: Folder to which names are relative.
         files: The files.
-        kinds: For each file, the number of its class and split in `named`.
+        kinds: For each file, the number that `named` gives to its class and split.
         named: {(class, split): number}; a split is train, validation, test or `ALL`.
-        empty: Classes whose folder is empty or cannot be read; they are classes nevertheless.
+        empty: Classes whose folder is empty or cannot be read. They still count as classes.
         hidden: Number of hidden files.
         loose: Number of files outside all class folders.
         notes: Remarks for the user, one line each.
@@ -119,7 +119,7 @@ class Listing:
             )
         whole = Split(labels, None, Files(paths, stats), channels)
         parts = {
-            # including splits whose images are all bad
+            # also for splits whose images are all bad
             name: np.flatnonzero(np.array([split == name for _, split in pairs])[kinds])
             for name in sorted({split for _, split in pairs})
         }
@@ -153,7 +153,7 @@ class Listing:
         classes: Sequence[str],
         shares: Shares,
     ) -> dict[str, np.ndarray]:
-        """Create the splits that are missing, and return {split: indices} for all three splits."""
+        """Create missing splits, and return {split: indices of its images} for all three splits."""
         whole = parts.pop(ALL, None)
         train = parts.pop("train", whole)
         if train is None:
@@ -185,7 +185,7 @@ class Listing:
     def _check_sizes(
         self, labels: np.ndarray, classes: Sequence[str], new: dict[str, float]
     ) -> None:
-        """Raise InputError if a class has too few images to be in all splits."""
+        """Raise an InputError if a class has too few images to be in all splits."""
         needed = 1 + sum(share > 0 for share in new.values())
         counts = np.bincount(labels, minlength=len(classes))
         few = [
@@ -203,17 +203,19 @@ class Listing:
     def _note_absent(self, splits: dict[str, Split], classes: Sequence[str]) -> None:
         """Add notes on classes that have no images in a split."""
         if len(classes) == 1:
-            self.notes.append(f"{self.name}: only one class, {classes[0]!r}; training needs two")
+            self.notes.append(
+                f"{self.name}: only one class, {classes[0]!r}; training needs at least two"
+            )
         for name, split in splits.items():
             absent = np.setdiff1d(np.arange(len(classes)), split.labels).tolist()
             if absent and len(split):
                 some = ", ".join(repr(classes[label]) for label in absent[:5])
                 more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-                self.notes.append(f"{self.name}: no image in {name} of class {some}{more}")
+                self.notes.append(f"{self.name}: {name} has no images of class {some}{more}")
 
 
 def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
-    """Return how many images of a class to put in each split other than train.
+    """Return the number of images of a class for each split other than train.
 
     If possible, train and every split with a share above 0 get at least one image.
 
@@ -231,7 +233,7 @@ def _sizes(count: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _shuffled(split: Split, root: str, seed: int) -> np.ndarray:
-    """Return indices in an order that depends only on a seed and the names of the files."""
+    """Return shuffled indices, whose order depends only on the seed and the names of the files."""
     digests = bytearray()
     for index in range(len(split)):
         key = f"{seed}\0{_relative(split.name(index), root)}"
@@ -240,7 +242,7 @@ def _shuffled(split: Split, root: str, seed: int) -> np.ndarray:
 
 
 def _relative(path: str, root: str) -> str:
-    """Return `os.path.relpath(path, root)`, faster if the path begins with the root."""
+    """Return `os.path.relpath(path, root)`, but faster for ordinary paths inside the root."""
     start = f"{root}{os.sep}"
     parts = path.removeprefix(start).split(os.sep)
     odd = os.curdir in parts or os.pardir in parts or "" in parts

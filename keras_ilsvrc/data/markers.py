@@ -1,16 +1,16 @@
-"""A quick reader of the headers of ordinary JPEGs. Pillow reads all other headers."""
+"""Fast reader of the headers of ordinary JPEGs. Pillow reads all other headers."""
 
 from keras_ilsvrc.data.headers import MAX_PIXELS, Header
 
-ENOUGH = 4096  # bytes that contain the header of most JPEGs without metadata
-MODES = {1: "grey", 3: "RGB", 4: "CMYK"}
+ENOUGH = 4096  # number of bytes that are read; enough for most JPEG headers without metadata
+MODES = {1: "grey", 3: "RGB", 4: "CMYK"}  # {number of channels: mode}
 TABLE = 65  # bytes of an 8-bit quantization table with its number
 SKIPPED = (0xC4, 0xDD, 0xFE)  # segments that Pillow skips: DHT, DRI, comment
-SKIPPED_APPS = (*range(0xE3, 0xED), 0xEF)
+SKIPPED_APPS = (*range(0xE3, 0xED), 0xEF)  # APP3 to APP12 and APP15, which Pillow skips too
 LABELLED = (0xE0, 0xEE)  # APP0 (JFIF) and APP14 (Adobe), of which Pillow reads the first bytes
 FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive frame headers
 START_OF_SCAN, QUANTIZATION = 0xDA, 0xDB
-LONGEST = 0x4000  # a longer first segment could look like the start of another format
+LONGEST = 0x4000  # maximum length; a longer first segment could look like another format
 
 
 def ordinary_jpeg(start: bytes) -> Header | None:

@@ -96,7 +96,7 @@ def subtract_pixel_mean(image: Image, seed: Seed, pixel_mean: np.ndarray) -> Ima
 
 
 def global_contrast(image: Image, seed: Seed, scale: float) -> Image:
-    """Subtract an image's own mean, and scale the image to norm `scale`.
+    """Subtract an image's mean over all its values, and scale the image to the norm `scale`.
 
     The papers on maxout and Network in Network do this with pylearn2, whose scale for CIFAR-10 is
     55. The norm is the root of the sum of squares over all values of the image. Images without

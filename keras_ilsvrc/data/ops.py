@@ -29,7 +29,7 @@ def resize(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image
 def resize_shorter(image: Image, seed: Seed, size: int, antialias: bool = True) -> Image:
     """Resize the shorter side to `size`, and keep the aspect ratio.
 
-    The length of the longer side is rounded down. `antialias` is as in `resize`.
+    The length of the longer side is rounded down. `antialias` works as in `resize`.
     """
     return _resized(image, windows.shorter(*size_of(image), seed, size), antialias)
 
@@ -81,10 +81,11 @@ def area_crop(
         image: Image of any size.
         seed: Seed of the window, and of a random interpolation.
         size: Height and width of the result.
-        area: Least and greatest share of the image's area, at most 1.
-        aspect: Least and greatest ratio of width to height.
+        area: Minimum and maximum area of the window, as a share of the image's area, at most 1.
+        aspect: Minimum and maximum ratio of width to height.
         interpolation: "bilinear", "bicubic", or "random" to draw one of `INTERPOLATIONS` for each
-            image. Of these, "area" takes the mean of an area, and "nearest" the nearest pixel.
+            image. Of these, "area" averages the pixels that each new pixel covers, and "nearest"
+            takes the nearest pixel.
 
     Raises:
         InputError: If `area` or `aspect` is not in ascending order, or if a share is above 1.
@@ -99,7 +100,7 @@ def flip(image: Image, seed: Seed) -> Image:
 
 
 def is_mirrored(seed: Seed) -> tf.Tensor:
-    """Return whether `flip` mirrors an image: as in `tf.image.stateless_random_flip_left_right`."""
+    """Draw whether `flip` mirrors an image, as in `tf.image.stateless_random_flip_left_right`."""
     return tf.random.stateless_uniform((), seed) < 0.5
 
 
@@ -126,9 +127,9 @@ def resampled(image: Image, size: Place, scale: tf.Tensor, translation: tf.Tenso
     The filter is bilinear, with antialiasing. Coordinates count from the corner of the image, so
     that pixel i has its centre at i + 0.5.
 
-    TensorFlow's op is slow for 3 channels. So it first resamples columns, with each row of the
-    image as the channels of one pixel. Then it does the same with the transposed image. The values
-    are the same.
+    TensorFlow's op is slow for 3 channels. So each row of the image is treated as one pixel with
+    many channels, and the op resamples only along the columns. Then the same is done with the
+    transposed image. The results are the same.
     """
     height, width = size_of(image)
     channels = image.shape[-1]
@@ -175,7 +176,7 @@ def _resized(image: Image, size: Place, antialias: bool) -> Image:
 
 
 def like(image: Image, made: Image) -> Image:
-    """Round `made` (values 0-255) to uint8 if `image` is uint8; else return `made` unchanged."""
+    """Return `made` (values 0-255), rounded to uint8 if `image` is uint8, otherwise unchanged."""
     return tf.cast(made + 0.5, tf.uint8) if image.dtype == tf.uint8 else made
 
 
@@ -201,7 +202,7 @@ GEOMETRY = {op.__name__ for op in _GEOMETRY}
 ARITHMETIC = {op.__name__ for op in _ARITHMETIC}
 _RANDOM = (scale_jitter, random_crop, corner_crop, area_crop, flip, *_COLOUR)
 RANDOM = {op.__name__ for op in _RANDOM}
-# Arguments of ops that are measured on the training images instead of given by the user.
+# {op: its arguments that are measured on the training images, not given by the user}.
 STATISTICS = {
     "pca_noise": ("pca_values", "pca_vectors"),  # measured only if components="measured"
     "standardise": ("channel_mean", "channel_std"),

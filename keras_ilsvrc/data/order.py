@@ -1,4 +1,4 @@
-"""Order of the training images, a pure function of the seed, the epoch and the position in it."""
+"""Order of the training images: a pure function of seed, epoch and position in the epoch."""
 
 import tensorflow as tf
 
@@ -7,12 +7,12 @@ def place(position: tf.Tensor, count: int, seed: int) -> tuple[tf.Tensor, tf.Ten
     """Return the random key and the image index for a position in the training stream.
 
     Args:
-        position: Position in the stream, int64, from 0.
+        position: Position in the stream of all epochs, int64, counted from 0.
         count: Number of images in an epoch.
         seed: Seed of the order.
 
     Returns:
-        Random key of the epoch at this position, two int32, and index of the image.
+        Random key of the epoch, two int32; and index of the image in its split.
     """
     key = tf.stack([tf.constant(seed), tf.cast(position // count, tf.int32)])
     return key, tf.random.experimental.index_shuffle(position % count, key, count - 1)
@@ -25,7 +25,7 @@ def indices_of_step(count: int, batch_size: int, seed: int, step: int, steps: in
         count: Number of images in an epoch.
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of the order.
-        step: First step, from 0.
+        step: First step, counted from 0.
         steps: Number of steps.
     """
     positions = tf.range(step * batch_size, (step + steps) * batch_size, dtype=tf.int64)

@@ -27,9 +27,9 @@ from keras_ilsvrc.errors import InputError, printable, ran_out, reason
 _usable = getattr(os, "sched_getaffinity", None)
 CORES = len(_usable(0)) if _usable else os.cpu_count() or 1
 READY = 2  # number of prefetched batches
-PATIENCE = 10.0  # maximum seconds to search for the bad image in a failed step
+PATIENCE = 10.0  # maximum time for finding the bad image in a failed step, in seconds
 
-# Decorator that turns off autograph, since autograph replaces errors in a function by other errors.
+# Decorator that turns off autograph, which would replace errors in a function with other errors.
 as_written = tf.autograph.experimental.do_not_convert
 # Errors that a collective operation raises when another worker has stopped.
 GONE = (
@@ -62,11 +62,11 @@ def training_batches(
         batch_size: Number of images in a batch, over all replicas.
         seed: Seed of order and augmentation.
         first_step: First step of the stream.
-        last_step: First step that is no longer in the stream; None for an endless stream.
-        context: Input context of a worker. If it is given, each batch is the part of a batch that
-            one of the worker's replicas needs.
+        last_step: Step before which the stream ends; None for an endless stream.
+        context: Input context of a worker; each batch is then the part of a batch that one of the
+            worker's replicas needs. None for whole batches.
         stand_ins: For each image, the index of the image to use instead, as returned by
-            `LeftOut.stand_ins`.
+            `LeftOut.stand_ins`; None to use all images.
         later: Ops that `apply_to_batch` applies afterwards. If one of them is random or a crop,
             a tuple of the images and their `draws` replaces the images.
     """
@@ -210,7 +210,7 @@ def naming_the_file(
 
 
 def of_an_image(error: Exception) -> bool:
-    """Return whether a bad image may have caused an error (not a lost worker or full memory)."""
+    """Return whether a bad image may be the cause of an error, not a lost worker or full memory."""
     return not isinstance(error, GONE) and not ran_out(error)
 
 

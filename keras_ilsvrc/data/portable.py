@@ -34,12 +34,12 @@ def pad(image: Image, seed: Seed, size: int) -> Image:
 def resized(image: Image, size: Place, antialias: bool) -> Image:
     """Resize with the same float32 operations, in the same order, as TensorFlow's kernels.
 
-    The results are identical bit for bit, unless a compiler fuses a product with a sum. If the
-    terms were added in another order, as in a matrix product, some values would be rounded to
+    The results are identical bit for bit, unless a compiler fuses a product with a sum. If terms
+    were added in another order, for example by a matrix product, some values would be rounded to
     another grey level.
 
     Args:
-        image: Image (height, width, channels); the number of channels is known.
+        image: Image (height, width, channels). Its number of channels must be known statically.
         size: Height and width of the result.
         antialias: Whether to resize as TensorFlow's `ScaleAndTranslate` with a triangle filter. If
             False, the result is that of `ResizeBilinear`.
@@ -105,7 +105,7 @@ def _filtered(values: tf.Tensor, length: tf.Tensor, size: Side) -> tf.Tensor:
 
 
 def _one(length: tf.Tensor) -> tf.Tensor:
-    """Return 1.0, computed so that compilers do not recognise a constant.
+    """Return 1.0, computed in a way that compilers do not recognise as a constant.
 
     With a constant, they would replace 1 / x by an estimate, and x / constant by a product.
     """

@@ -15,9 +15,9 @@ from keras_ilsvrc.data.stores import ReadByPython
 from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.files import read, unsealed
 
-FORMAT = 1  # number of the format of prepared folders; a change makes old folders unreadable
+FORMAT = 1  # version of the format of prepared folders; folders of other versions are rejected
 SETTINGS, MANIFEST = "settings.json", "manifest.json"
-# Each image is one record. Only the requested record is read, without reading ahead.
+# Options of array_record: each image is one record, and is read without reading ahead.
 WRITING, READING = "group_size:1,uncompressed", "readahead_buffer_size:0"
 BUFFER = 1 << 15  # bytes
 
@@ -68,7 +68,7 @@ class Shards(ReadByPython):
 
 
 def array_record() -> Any:
-    """Return the module `array_record_module`, which is imported only when it is needed.
+    """Import and return the module `array_record_module`.
 
     Raises:
         InputError: If the package is not installed.
@@ -77,7 +77,8 @@ def array_record() -> Any:
         from array_record.python import array_record_module
     except ImportError as error:
         raise InputError(
-            "prepared data needs the package array_record: python -m pip install array_record"
+            "prepared data needs the package array_record; install it: "
+            "python -m pip install array_record"
         ) from error
     return array_record_module
 
@@ -85,16 +86,16 @@ def array_record() -> Any:
 def prepared(root: Path, channels: int = 3) -> Source:
     """Open a folder that `data prepare` has written, and check the size of every file.
 
-    The images are read later, by index. Whenever an image is read, array_record checks the
+    The images are read later, by index. Whenever an image is read, array_record verifies the
     checksum of its bytes.
 
     Args:
-        root: Folder.
-        channels: Number of channels, as in the preparation.
+        root: Path of the folder.
+        channels: Number of channels of the prepared images, 1 or 3.
 
     Raises:
-        InputError: If the folder is not finished, is of another format, was prepared with other
-            channels, or has a damaged file.
+        InputError: If the preparation is not finished, if the folder has another format or number
+            of channels, or if a file is missing or damaged.
     """
     if not (root / SETTINGS).is_file():
         raise InputError(f"{root}: not a folder of prepared data: it contains no {SETTINGS}")
@@ -105,7 +106,9 @@ def prepared(root: Path, channels: int = 3) -> Source:
             f"format {FORMAT}; prepare the data again"
         )
     if not (root / MANIFEST).is_file():
-        raise InputError(f"{root}: not finished; run the same `data prepare` command again")
+        raise InputError(
+            f"{root}: the preparation is not finished; run the same `data prepare` command again"
+        )
     if settings["channels"] != channels:
         raise InputError(
             f"{root}: prepared with {settings['channels']} channels, but {channels} are needed; "
@@ -155,7 +158,13 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def index_record(labels: list[int], names: list[str], contents: Sequence[Any]) -> bytes:
-    """Return the last record of a file. `contents` are pairs of size and CRC-32 of the images."""
+    """Return the index record, which is the last record of a file.
+
+    Args:
+        labels: Class index of each image in the file.
+        names: Name of each image.
+        contents: Size in bytes and CRC-32 of each image.
+    """
     sizes, checksums = zip(*contents)
     table = {"labels": labels, "names": names, "sizes": sizes, "checksums": checksums}
     return json.dumps(table).encode()

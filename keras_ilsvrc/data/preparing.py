@@ -35,7 +35,7 @@ from keras_ilsvrc.terminal.bars import bar
 
 SHARD = 4096  # images per file
 SAMPLE = 64  # number of images that are resized to estimate the size of the result
-MARGIN = 1.05  # factor of the estimate, because the sample may differ from the rest
+MARGIN = 1.05  # safety factor of the estimate, because the sample may differ from the other images
 AHEAD = 16  # number of images that are encoded ahead of writing
 
 
@@ -64,7 +64,13 @@ class Form:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Result of `prepare`: images per split, total bytes, and notes on splits left out."""
+    """Result of `prepare`.
+
+    Attributes:
+        images: Number of images of each split.
+        size: Total size of the files in bytes.
+        notes: Remarks on the source, and on splits that are left out, one line each.
+    """
 
     images: dict[str, int]
     size: int
@@ -74,15 +80,15 @@ class Prepared:
 def prepare(
     name: str, root: Path, form: Form, shares: Shares | None = None, shard: int = SHARD
 ) -> Prepared:
-    """Resize all images of a source, and write them into a folder that `prepared:ROOT` opens.
+    """Resize all images of a source, and write them into a folder for the source `prepared:ROOT`.
 
-    The work can be stopped or killed at any time. The next call keeps all files that are complete,
-    and checks their SHA-256 if the folder was finished. A JPEG that is not resized is copied.
+    The process may be stopped or killed at any time. The next call keeps all complete files, and
+    checks their SHA-256 if the folder was finished. JPEGs that need no resizing are copied.
 
     Args:
         name: Name of the source, as for `open_source`.
-        root: Folder to write; if it exists, a folder from a call with the same arguments.
-        form: How to resize and store the images.
+        root: Path of the new folder, or of a folder from a call with the same arguments.
+        form: Settings for resizing and storing the images.
         shares: Shares of the images for splits that the source lacks, as for `open_source`.
         shard: Number of images per file.
 
@@ -103,7 +109,7 @@ def prepare(
     except files.Timeout as error:
         raise InputError(f"{root}: another process is writing into this folder") from error
     try:
-        _compare(root, settings)  # again: another process may have written since
+        _compare(root, settings)  # again, since another process may have written meanwhile
         _write(root / SETTINGS, files.sealed(settings))
         shards = _write_shards(root, splits, form, shard)
         _write(root / MANIFEST, files.sealed({"shards": shards}))
@@ -118,7 +124,7 @@ def prepare(
 
 
 def _splits(source: Source) -> tuple[dict[str, Split], list[str]]:
-    """Return the splits of a source by name, and a note on each that cannot be used."""
+    """Return {name: split} of a source, and its notes with one on each split that is left out."""
     found: dict[str, Split] = {}
     notes = list(source.notes)
     for title in source.splits:
@@ -150,9 +156,11 @@ def _settings(source: Source, splits: dict[str, Split], form: Form, shard: int) 
 def _compare(root: Path, settings: dict[str, Any]) -> None:
     """Raise an InputError if a folder was not made with these settings."""
     if not (root / SETTINGS).is_file():
-        ours = ("lock", f"{files.PART}{SETTINGS}")  # left by a kill at the start
+        ours = ("lock", f"{files.PART}{SETTINGS}")  # remain if the process is killed at the start
         if not root.is_dir() or any(x.name not in ours for x in root.iterdir()):
-            raise InputError(f"{root}: exists, and is not a folder of prepared data; name another")
+            raise InputError(
+                f"{root}: exists, and is not a folder of prepared data; choose another folder"
+            )
         return
     old = read_table(root / SETTINGS)
     for key in settings:
@@ -161,12 +169,12 @@ def _compare(root: Path, settings: dict[str, Any]) -> None:
             values = f" is {old.get(key)!r}, now it is {settings[key]!r}" if short else " differ"
             raise InputError(
                 f"{root}: prepared from other images or with other settings: {key}{values}; "
-                "delete it, or name another folder"
+                "delete it, or choose another folder"
             )
 
 
 def _check_sample(splits: dict[str, Split], root: Path, form: Form) -> None:
-    """Prepare some images, to check that the size fits them and the result fits on the disk."""
+    """Prepare a sample of the images, to check `form.size` and the free space on the disk."""
     stored = _stored(splits)
     total = sum(map(len, stored.values()))
     sizes, sides = [], []
@@ -193,7 +201,7 @@ def _check_sample(splits: dict[str, Split], root: Path, form: Form) -> None:
 
 
 def _stored(splits: dict[str, Split]) -> dict[str, Split]:
-    """Return the splits without those that are the same as an earlier one."""
+    """Return the splits, without those that are identical to an earlier split."""
     return {
         title: split
         for number, (title, split) in enumerate(splits.items())
@@ -202,7 +210,7 @@ def _stored(splits: dict[str, Split]) -> dict[str, Split]:
 
 
 def _write_shards(root: Path, splits: dict[str, Split], form: Form, shard: int) -> dict[str, Any]:
-    """Write the files that are missing, and return the size and SHA-256 of each file."""
+    """Write all missing files, and return {file name: size and SHA-256} for all files."""
     finished = (root / MANIFEST).is_file()
     known = read_table(root / MANIFEST)["shards"] if finished else {}
     check_sizes(root, {name: one for name, one in known.items() if (root / name).exists()})
@@ -231,7 +239,7 @@ def _write_shards(root: Path, splits: dict[str, Split], form: Form, shard: int) 
 
 
 def _written(path: Path, split: Split, chosen: np.ndarray, form: Form, base: str) -> Iterator[int]:
-    """Write one file; after each image, yield the number of images so far."""
+    """Write one file; after each image, yield the number of images in it so far."""
     with files.whole(path) as part:
         writer = array_record().ArrayRecordWriter(str(part), WRITING)
         contents = []
@@ -245,7 +253,7 @@ def _written(path: Path, split: Split, chosen: np.ndarray, form: Form, base: str
 
 
 def _contents(split: Split, chosen: np.ndarray, form: Form) -> Iterator[tuple[bytes, int]]:
-    """Yield the bytes to store, and the original length of the shorter side, of each image."""
+    """Yield, for each image, the bytes to store and the original length of its shorter side."""
 
     @as_written
     def made(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

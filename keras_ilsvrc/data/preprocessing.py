@@ -22,7 +22,7 @@ class Preprocessing(keras.layers.Layer):
         (batch, height, width, channels), uint8, to (batch, size, size, channels), float32.
 
     Args:
-        rows: Ops with their arguments, applied in order; none is random.
+        rows: Ops with their arguments, applied in order; none may be random.
         statistics: Statistics of the training images that the ops need, as a dict, or as the text
             in the result of `get_config`.
         portable: Whether to use only operations that also exist in ONNX and LiteRT.
@@ -38,7 +38,7 @@ class Preprocessing(keras.layers.Layer):
         self.statistics = _decoded(statistics) if isinstance(statistics, str) else statistics
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """Return the preprocessed images. If the batch size is known to be 1, no loop is used."""
+        """Return the preprocessed images. If the static batch size is 1, the graph has no loop."""
         if images.shape[0] == 1:
             return self._one(images[0])[None]
         one = self._traced.get_concrete_function(tf.TensorSpec(images.shape[1:], images.dtype))
@@ -55,7 +55,7 @@ class Preprocessing(keras.layers.Layer):
         return self._one(image)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments. The statistics become an .npz file, encoded as base-64 text."""
+        """Return the layer's arguments, with the statistics as an .npz file in base-64 text."""
         held = io.BytesIO()
         np.savez_compressed(held, **dict(self.statistics))  # type: ignore[arg-type]
         statistics = base64.b64encode(held.getvalue()).decode()
@@ -74,17 +74,15 @@ def with_preprocessing(
 ) -> keras.Model:
     """Return a model that preprocesses raw uint8 images and then applies `model`.
 
-    The two models share their weights.
-
-    If an op resizes the images, raw images may have any size, but all images of a batch must have
-    the same size.
+    The two models share their weights. If an op resizes the images, raw images may have any size,
+    but all images of a batch must have the same size.
 
     Args:
         model: Functional model with one input.
-        rows: Ops with their arguments, applied in order; none is random.
+        rows: Ops with their arguments, applied in order; none may be random.
         statistics: Statistics of the training images that the ops need.
-        batch_size: Size of all batches, or None. If it is 1, the graph contains no loop over
-            images.
+        batch_size: Number of images in every batch; None for any number. If it is 1, the graph
+            contains no loop over images.
         portable: Whether to use only operations that also exist in ONNX and LiteRT.
     """
     shape = model.inputs[0].shape[1:]

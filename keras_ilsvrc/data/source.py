@@ -21,7 +21,7 @@ class Shares(NamedTuple):
     Attributes:
         validation: Share of validation images, from 0 to 0.9.
         test: Share of test images, from 0 to 0.9.
-        seed: Seed of the choice. Apart from the seed, only the names of the images matter.
+        seed: Seed of the random choice, which otherwise depends only on the names of the images.
     """
 
     validation: float = 0.2
@@ -57,8 +57,8 @@ class Source:
     def split(self, expression: str) -> Split:
         """Return the split named by an expression, such as `train[:500]` or `train+validation`.
 
-        `train[::5]` takes every fifth image: from each class its share, if images are sorted by
-        class.
+        `train[::5]` selects every fifth image. If the images are sorted by class, this is about a
+        fifth of each class.
 
         Raises:
             InputError: If there is no such split, if it is empty, or if a step is not above 0.
@@ -71,7 +71,7 @@ class Source:
 
 
 def terms(name: str, splits: Collection[str], expression: str) -> list[tuple[str, slice]]:
-    """Return the splits, and the part of each, that a split expression names, as (name, slice).
+    """Parse a split expression, and return the name and the slice of each of its terms.
 
     Args:
         name: Name of the source, for messages.

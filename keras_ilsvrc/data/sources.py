@@ -40,7 +40,7 @@ SOURCES = {
 
 
 def source_name(text: str) -> str:
-    """Return the name of the source that a user means: `photos/` becomes `folder:photos`."""
+    """Return the full name of a source, for example `folder:photos` for the path `photos/`."""
     typed = os.sep in text and ":" not in text  # looks like a path, even if no such file exists
     if text.partition(":")[0] in SOURCES or not (typed or os.path.exists(text)):
         return text
@@ -55,13 +55,13 @@ def open_source(
 
     Args:
         name: `digits`, `folder:PATH`, `csv:FILE`, `idx:PATH`, `imagenet:PATH`, `tfds:NAME` or
-            `prepared:PATH`; the function in `SOURCES` that opens a source describes it. For a
-            folder or a CSV, the path alone is enough.
+            `prepared:PATH`, or only the path of a folder or a CSV. The functions in `SOURCES`
+            describe each kind of source.
         channels: Number of channels to decode to, 1 or 3.
         on_fault: Function called with a `Fault` for each bad file, which is left out. The default
             raises an error instead.
-        split: Shares of the images for validation and test, if a folder or a CSV lacks these
-            splits.
+        split: Shares of the images for validation and test, used if a folder or a CSV lacks these
+            splits; None for the defaults of `Shares`.
 
     Raises:
         InputError: If the source is unknown, missing or empty, or has a file that is not an image.

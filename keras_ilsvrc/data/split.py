@@ -21,8 +21,8 @@ ALL = np.arange(0)  # default of `rows`: all rows of the store in order
 class Split:
     """Set of labelled images, which are either pixels in memory or encoded bytes in a store.
 
-    The methods `image`, `encoded` and `label` work both in eager mode and in a `tf.function`, whose
-    graph uses the data without a copy.
+    The methods `image`, `encoded` and `label` work both in eager mode and in a `tf.function`. Its
+    graph refers to the data without copying them.
 
     Attributes:
         labels: Class indices, (images,), int32.

@@ -1,4 +1,4 @@
-"""Measurement of the training-set statistics that ops need, such as the mean image."""
+"""Measurement of the statistics of the training images that ops need, such as the mean image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,9 +15,9 @@ from keras_ilsvrc.data.types import Row, Rows, Statistics
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.terminal.bars import tracked
 
-MEANS = ("pixel_mean", "channel_mean")
+MEANS = ("pixel_mean", "channel_mean")  # an op whose first statistic is one of these subtracts it
 TOGETHER = 64  # batch size if all images have the same size
-LEAST_DEVIATION = 1e-6
+LEAST_DEVIATION = 1e-6  # minimum standard deviation, to avoid division by zero
 MAX_ZCA_VALUES = 64 * 64 * 3  # maximum values in an image; the whitening matrix then has 604 MB
 Sums = Callable[[tf.Tensor], list[tf.Tensor]]
 
@@ -50,21 +50,21 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
     """Measure the statistics of the training images that the ops need.
 
     The statistics for an op are measured on images to which all earlier ops have been applied. For
-    statistics per channel, earlier random ops are skipped, and every image counts equally, whatever
-    its size. For statistics per pixel, no earlier op may be random. A slow measurement shows a
-    progress bar.
+    statistics per channel, earlier random ops are skipped, and all images have the same weight,
+    regardless of their size. For statistics per pixel, no earlier op may be random. A slow
+    measurement shows a progress bar.
 
     If possible, one pass over the images measures all statistics. For large data sets of encoded
-    images, they are kept in the cache folder.
+    images, the statistics are cached for later runs.
 
     Args:
         split: Training images.
         rows: Training ops.
 
     Returns:
-        Dict of float32 arrays, only those that an op needs: `channel_mean`, `channel_std`
+        Dict of float32 arrays, with the items that the ops need: `channel_mean` and `channel_std`
         (channels,), `pixel_mean` (height, width, channels), `pca_values` (3,) in descending order,
-        `pca_vectors` (3, 3), `zca_mean` (values,), `zca_matrix` (values, values), `zca_epsilon`.
+        `pca_vectors` (3, 3), `zca_mean` (values,), `zca_matrix` (values, values), `zca_epsilon` ().
 
     Raises:
         InputError: If a random op comes before one that needs statistics per pixel, if two ops
@@ -92,7 +92,7 @@ def measure_statistics(split: Split, rows: Rows) -> dict[str, np.ndarray]:
 
 
 def _tasks(rows: Rows) -> list[Task]:
-    """Return the ops that need statistics, in order."""
+    """Return a task for each op that needs statistics, in the order of the ops."""
     tasks: list[Task] = []
     known: set[str] = set()
     for number, row in enumerate(rows):
@@ -116,11 +116,11 @@ def _tasks(rows: Rows) -> list[Task]:
 
 
 def _together(tasks: Sequence[Task], statistics: Statistics) -> list[tuple[Task, Task | None]]:
-    """Return the first tasks, as many as one pass over the images can measure.
+    """Return the tasks at the start of the list that one pass over the images can measure.
 
     A task that depends on unmeasured statistics can join the pass only if its op comes directly
-    after the op of the first task, and that op subtracts a mean. The second item of its pair is
-    then the first task; otherwise it is None.
+    after the op of the first task, and the first op subtracts a mean. Such a task is returned as
+    (task, first task), any other as (task, None).
     """
     found: list[tuple[Task, Task | None]] = []
     for task in tasks:
@@ -138,9 +138,9 @@ def _together(tasks: Sequence[Task], statistics: Statistics) -> list[tuple[Task,
 def _means(
     split: Split, tasks: Sequence[tuple[Task, Task | None]], statistics: Statistics
 ) -> list[list[np.ndarray]]:
-    """Return the sums of each task over all images, divided by the number of images.
+    """Return, for each task, its sums over all images, divided by the number of images.
 
-    Each task's list of earlier ops begins with the list of the previous task.
+    The list `before` of each task must begin with the list `before` of the previous task.
     """
     names = " and ".join(task.row["op"] for task, _ in tasks)
     last = tasks[-1][0].before
@@ -164,7 +164,7 @@ def _means(
     fixed = all(spec.shape.is_fully_defined() for spec in images.element_spec)
     together = TOGETHER if fixed else 1
     batches = made_ahead(images.batch(together).map(sums_of, CORES))
-    parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"measuring for {names}")
+    parts = tracked(batches.as_numpy_iterator(), -(-count // together), f"statistics for {names}")
     totals: list[list[np.ndarray]] = []
     done = 0
     with naming_the_file(split, last, statistics, lambda: range(done, min(done + together, count))):
@@ -187,18 +187,18 @@ def _add(totals: Sequence[np.ndarray], sums: Sequence[np.ndarray], op: str) -> N
 def _after(
     row: Row, statistics: Statistics, centre: np.ndarray, means: Sequence[np.ndarray]
 ) -> list[np.ndarray]:
-    """Convert moments of images to those after an op that subtracts a mean.
+    """Return the moments of images after an op that subtracts a mean, from those before the op.
 
     Args:
-        row: The op.
-        statistics: Statistics that it needs.
+        row: Op that subtracts a mean.
+        statistics: Statistics that the op needs.
         centre: Mean (channels,) or mean image of the images before the op.
         means: Mean values before the op, and the mean of their squares or products, if measured.
     """
     mean, *second = means
     shift = statistics[needed(row)[0]].astype("float64")
     scale = statistics["channel_std"].astype("float64") if row["op"] == "standardise" else 1.0
-    if not second:  # a mean image
+    if not second:  # only a mean image was measured
         return [(mean - shift) / scale]
     if len(mean) == shift.shape[-1]:
         before, shift = (x.reshape(-1, len(mean)) for x in (centre, shift))

@@ -1,4 +1,4 @@
-"""Stores, which return encoded images by number. The number of an image is called its row."""
+"""Stores of encoded images, which are read by number. The number of an image is called its row."""
 
 import os
 import weakref
@@ -49,8 +49,8 @@ class Files:
 
     Args:
         paths: Paths of the files.
-        stats: Size in bytes and modification time in nanoseconds of each file, (images, 2), int64,
-            if they are known already.
+        stats: Size in bytes and modification time in nanoseconds of each file, (images, 2), int64;
+            None if they are not known yet.
     """
 
     def __init__(self, paths: Iterable[str], stats: np.ndarray | None = None):
@@ -59,7 +59,7 @@ class Files:
 
     @cached_property
     def _tensors(self) -> tuple[tf.Tensor, ...]:
-        """The chunks of paths; the start and the length in bytes of each path in its chunk."""
+        """Chunks of paths, and the start and length in bytes of each path in its chunk."""
         chunks = self.paths.chunks
         each = (len(path) for chunk in chunks for path in chunk.split(b"\0"))
         lengths = np.fromiter(each, "int32", len(self.paths))
@@ -102,7 +102,7 @@ class Numbered(ReadByPython):
         return f"{self.title} #{row}"
 
     def read(self, row: int) -> bytes:
-        raise TypeError(f"{self.name(row)} has pixels and no encoded bytes")
+        raise TypeError(f"{self.name(row)} is stored as pixels, without encoded bytes")
 
     def version(self, row: int) -> tuple[int, int]:
         return 0, 0

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from keras_ilsvrc.errors import InputError
 
-BLOCK = 512
+BLOCK = 512  # bytes
 # Fields of an ordinary header, from byte 100: mode, owner, group, size, time, checksum, type.
 FIELDS = re.compile(rb"(?:[0-7]{7}[\0 ]){3}([0-7]{11})[\0 ][0-7]{11}[\0 ]([0-7]{6})\0 0")
-NO_DEVICE = (bytes(16), b"0000000\0" * 2)  # bytes 329 to 344, followed by an empty prefix
+# Bytes 329 to 344 (device numbers) of a file that is not a device. An empty name prefix follows.
+NO_DEVICE = (bytes(16), b"0000000\0" * 2)
 
 
 class Member(NamedTuple):
@@ -28,7 +29,7 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
     """Yield the names and positions of the files in an uncompressed tar, in archive order.
 
     Args:
-        path: Path of the file.
+        path: Path of the outermost tar.
         start: Byte at which the tar begins; not 0 if this tar is a member of another tar.
         end: Byte at which the tar ends; None for the end of the file.
 
@@ -48,7 +49,7 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
                 return  # a block of zeros marks the end of an archive
             try:
                 found = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-                if found.size < 0:  # a negative size would make the loop go back, without end
+                if found.size < 0:  # with a negative size, the loop would never end
                     raise tarfile.HeaderError("negative size")
             except tarfile.HeaderError as error:
                 raise InputError(
@@ -66,9 +67,10 @@ def members(path: Path, start: int = 0, end: int | None = None) -> Iterator[Memb
 
 
 def _ordinary(header: bytes) -> tuple[str, int] | None:
-    """Return name and size from the header of an ordinary file, several times as fast as tarfile.
+    """Parse the header of an ordinary file into name and size, several times as fast as tarfile.
 
-    The result is None if anything is unusual; then tarfile reads the header.
+    Returns:
+        Name and size in bytes; None if anything is unusual. Then tarfile must read the header.
     """
     fields = FIELDS.match(header, 100)
     if not fields or len(header) < BLOCK or not header.isascii():

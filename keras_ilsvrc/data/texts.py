@@ -1,4 +1,4 @@
-"""Compact lists of names: 1.28 million paths need half the memory of a list of `str`."""
+"""Compact lists of strings: 1.28 million paths need half the memory of a list of `str`."""
 
 import os
 from array import array
@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-SHIFT = 6  # binary logarithm of the number of texts in a chunk
-EACH = 1 << SHIFT
+SHIFT = 6  # binary logarithm of `EACH`
+EACH = 1 << SHIFT  # number of strings in a chunk
 # File: its path, size in bytes (-1 if unknown) and modification time in nanoseconds.
 File = tuple[str, int, int]
 
@@ -17,7 +17,7 @@ class Texts:
     """List of strings without null characters, such as paths, stored as chunks of bytes.
 
     Args:
-        texts: First strings of the list.
+        texts: Initial strings of the list.
     """
 
     def __init__(self, texts: Iterable[str] = ()):
@@ -35,20 +35,20 @@ class Texts:
 
     @classmethod
     def of_arrays(cls, content: np.ndarray, ends: np.ndarray) -> "Texts":
-        """Return the list that `arrays` has converted to arrays."""
+        """Return a list from the two arrays that the method `arrays` returned for it."""
         chunks = [content[a:b].tobytes() for a, b in pairwise([0, *ends.tolist()])]
         made = cls(os.fsdecode(chunks[-1]).split("\0") if chunks else ())
         made._full = chunks[:-1] + made._full
         return made
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return all chunks as one array of uint8, and where each of them ends."""
+        """Return all chunks as one array of uint8, and the end of each chunk in this array."""
         chunks = self.chunks
         return np.frombuffer(b"".join(chunks), "uint8"), np.cumsum(list(map(len, chunks)))
 
     @property
     def chunks(self) -> list[bytes]:
-        """The strings as bytes: `EACH` per chunk, joined by null bytes; the last has fewer."""
+        """Strings as bytes: `EACH` per chunk (fewer in the last chunk), joined by null bytes."""
         return self._full + ([_packed(self._rest)] if self._rest else [])
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Texts:
         yield from self._rest
 
     def take(self, rows: np.ndarray) -> "Texts":
-        """Return the strings at some rows."""
+        """Return the strings at these indices as a new list."""
         return Texts(map(self.__getitem__, rows.tolist()))
 
 
@@ -81,10 +81,10 @@ def _packed(texts: Sequence[str]) -> bytes:
 
 
 class FileTable:
-    """Compact list of files.
+    """Compact list of files with their sizes and modification times.
 
     Args:
-        files: First files of the list.
+        files: Initial files of the list.
 
     Attributes:
         paths: Path of each file.

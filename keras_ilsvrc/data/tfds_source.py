@@ -15,7 +15,7 @@ from keras_ilsvrc.data.stores import Held, Records
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.terminal.bars import tracked
 
-IN_MEMORY = 4 << 30  # splits with fewer bytes are kept in memory
+IN_MEMORY = 4 << 30  # splits with fewer bytes than this are kept in memory
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -44,9 +44,9 @@ def tfds_source(name: str, channels: int = 3) -> Source:
     """Open an image classification data set that TensorFlow Datasets has prepared.
 
     The data set is searched for in `TFDS_DATA_DIR`, by default `~/tensorflow_datasets`; nothing is
-    downloaded. The splits have the same names as in TFDS, and are read when they are first used. A
-    split below 4 GiB is read into memory, as encoded images. A larger split must be prepared in the
-    file format array_record. All its labels are read first; its images are read later, by index.
+    downloaded. The splits have the same names as in TFDS, and are read when they are first used. If
+    a split is smaller than 4 GiB, all its encoded images are read into memory. A larger split must
+    be prepared in the file format array_record; then only its labels are read into memory.
 
     Args:
         name: `NAME` or `NAME/CONFIG`, optionally followed by `:VERSION`.
@@ -150,7 +150,7 @@ def _read(builder: Any, title: str, split: str, image: str, label: str, channels
         records = dataset.with_options(untuned()).as_numpy_iterator()
     else:
         raise InputError(
-            f"tfds:{title}: {info.num_bytes / 2**30:.1f} GiB are too large for memory; prepare "
+            f"tfds:{title}: {info.num_bytes / 2**30:.1f} GiB are too much for memory; prepare "
             f"it as array_record: tfds build {builder.name} --file_format=array_record"
         )
     labels, contents = [], []

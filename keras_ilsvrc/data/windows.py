@@ -1,7 +1,7 @@
 """Positions of crop windows, computed from image sizes and seeds, without the pixels.
 
-Heights, widths and positions are ints, or int32 tensors if sizes are known only when an image is
-read.
+Heights, widths and positions are in pixels. They are ints, or int32 tensors in graphs for images of
+different sizes.
 """
 
 from collections.abc import Callable, Mapping
@@ -88,8 +88,8 @@ def fitting(height: Side, width: Side, size: int) -> Place:
     """Check that a size x size window fits into an image, and return the image's height and width.
 
     Raises:
-        InputError: If the window does not fit. In a graph in which the sizes are unknown,
-            TensorFlow raises an InvalidArgumentError instead, when the image is read.
+        InputError: If the window does not fit. If the height or width is a tensor, TensorFlow
+            raises an InvalidArgumentError instead, when the graph runs.
     """
     message = f"a crop of {size}x{size} does not fit into images of"
     if not _known(height, width):
@@ -117,17 +117,17 @@ def _between(uniform: tf.Tensor, least: float, most: float) -> tf.Tensor:
 
 
 def check_order(key: str, least: float, most: float) -> None:
-    """Raise an InputError if the first of two numbers is the larger one."""
+    """Raise an InputError if `least` is larger than `most`; `key` is their name for the message."""
     if least > most:
         raise InputError(f"{key} = {least}, {most}; swap them, so that the smaller comes first")
 
 
-# For each op that resizes: the function that returns the new height and width.
+# {op that resizes the shorter side: function that returns the new height and width}.
 SCALES: Mapping[str, Callable[..., Place]] = {
     "resize_shorter": shorter,
     "scale_jitter": shorter_between,
 }
-# For each op that crops: the function that returns the top and left of its window.
+# {op that crops: function that returns the top and left of its window}.
 CROPS: Mapping[str, Callable[..., Place]] = {
     "random_crop": anywhere,
     "centre_crop": middle,

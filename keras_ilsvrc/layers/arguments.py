@@ -1,4 +1,4 @@
-"""Checks of arguments and input shapes, shared by the layers."""
+"""Checks of arguments and input shapes that several layers use."""
 
 import math
 import reprlib
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def check(name: str, value: Any, valid: bool, expected: str) -> None:
-    """Raise a ValueError that names the argument if `valid` is False."""
+    """Raise a ValueError about the argument called `name`, unless `valid` is True."""
     if not valid:
         raise ValueError(f"{name} is {reprlib.repr(value)}; expected {expected}")
 

@@ -11,9 +11,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Keras normalises feature maps with about ten operations, each of which reads or writes all
     values. With TensorFlow on a CPU, this layer uses one operation for the forward pass and one for
-    the backward pass, which is several times faster (`keras-ilsvrc bench layers`). Arguments,
-    weights, names and results are the same. In all other cases, for example on GPUs, on other
-    backends, or with statistics synchronized between replicas, it runs the code of Keras' layer.
+    the backward pass, which is several times faster (`keras-ilsvrc bench layers`). In all other
+    cases, for example on GPUs, on other backends, or with statistics synchronized between replicas,
+    this layer runs the code of Keras' layer. Arguments, weights, names and results are those of
+    Keras' layer.
 
     Shape:
         (batch, height, width, channels), channels last, unchanged.
@@ -37,7 +38,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=learns,
         )
         if learns:
-            # The operation divides the sum of squared deviations by n - 1, Keras by n.
+            # The operation divides the sum of squared deviations by n - 1, but Keras divides by n.
             count = tf.cast(tf.size(inputs) // channels, "float32")
             for moving, value in (
                 (self.moving_mean, mean),
@@ -47,7 +48,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
     def fuses(self, inputs, learns):
-        """Return whether one operation can normalise the inputs; `learns`: by batch statistics."""
+        """Return whether a single TensorFlow operation can normalise the inputs.
+
+        `learns` is True if the layer uses the statistics of the batch and updates its averages.
+        """
         return (
             keras.backend.backend() == "tensorflow"
             and not keras.distribution.list_devices("gpu")
@@ -56,15 +60,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and not self.renorm
             and inputs.dtype == self.compute_dtype
             and self.variable_dtype == "float32"
-            and _takes(self.compute_dtype)
+            and _supports(self.compute_dtype)
             and not (learns and self.synchronized and _replicas() > 1)
         )
 
 
-def _takes(dtype):
-    """Return whether TensorFlow's operation supports inputs of this type here.
+def _supports(dtype):
+    """Return whether TensorFlow's operation supports inputs of this type on this machine.
 
-    For bfloat16, only oneDNN implements it, only in graphs and not on every CPU.
+    For bfloat16, only oneDNN implements the operation. It works only in graphs, and not on every
+    CPU.
     """
     import tensorflow as tf
 

@@ -18,13 +18,13 @@ class Call:
     """One call of a layer, a `keras.ops` operation or a nested model in a functional model.
 
     A tensor that connects two calls is one object: an element of `outputs` of the first call and of
-    `inputs` of the second. This is also so at the beginning and end of a nested model. If a nested
-    model is called twice, each call has its own tensors inside.
+    `inputs` of the second. The same is true of the inputs and outputs of a nested model. If a
+    nested model is called twice, each of the two calls has its own inner tensors.
 
     Attributes:
-        name: Name of the layer, or of the operation without Keras' running number. Repeated names
-            in a model are numbered, for example `shared#2`. Calls inside a nested model or residual
-            unit have its name as a prefix, for example `conv3_1/conv_2`.
+        name: Name of the layer, or name of the operation without the number that Keras appends.
+            Repeated names in a model are numbered, for example `shared#2`. Calls inside a nested
+            model or residual unit have its name as a prefix, for example `conv3_1/conv_2`.
         operation: The layer, operation or model.
         arguments: Positional and keyword arguments of the call.
         inputs: The tensors among the arguments.
@@ -64,10 +64,13 @@ def output_of(model: keras.Model) -> Any:
 
 
 def main_output(model: keras.Model) -> keras.Model:
-    """Return a functional model with one output: `predictions`, if the outputs are a dict.
+    """Return a functional model reduced to its main output.
+
+    If the outputs are a dict, the main output is `predictions`. A model with only one output is
+    returned unchanged.
 
     Raises:
-        InputError: If there are several outputs, and none of them is `predictions`.
+        InputError: If a dict of outputs has no `predictions`, or several outputs have no names.
     """
     if isinstance(output := output_of(model), dict):
         if "predictions" not in output:
@@ -76,14 +79,14 @@ def main_output(model: keras.Model) -> keras.Model:
         return keras.Model(model.input, output["predictions"], name=model.name)
     if len(model.outputs) != 1:
         raise InputError(
-            f"{model.name} has {len(model.outputs)} outputs without names; expected one, or a dict "
-            "with 'predictions'"
+            f"{model.name} has {len(model.outputs)} outputs without names; expected one output, or "
+            "a dict with the key 'predictions'"
         )
     return model
 
 
 def single(model: keras.Model) -> keras.Model:
-    """Return a functional model with one input and one output, which is that of `main_output`.
+    """Return a functional model with one input, reduced to its main output (see `main_output`).
 
     Raises:
         InputError: If the model is not functional or not built, if it has several inputs, or if it
@@ -98,15 +101,15 @@ def single(model: keras.Model) -> keras.Model:
 
 
 def walk(model: keras.Model, inputs: Sequence[Any] | None = None, name: str = "") -> Call:
-    """Return a `Call` for a functional model; its `inside` has a `Call` for each layer call.
+    """Return a `Call` for a functional model. Its `inside` contains a `Call` for each layer call.
 
-    The calls inside are in topological order, one branch after another.
+    The inner calls are in topological order, one branch after another.
 
     Args:
         model: Model for which `functional` returns True.
         inputs: Keras tensors to call the model with, in the order of `model.inputs`. None means
             `model.inputs`. Their shapes determine the shapes of all tensors inside.
-        name: Prefix of the names of the calls inside.
+        name: Prefix of the names of the inner calls.
     """
     inputs = list(model.inputs if inputs is None else inputs)
     tensors = dict(zip(map(id, model.inputs), inputs))
@@ -183,9 +186,9 @@ def _nodes(model: keras.Model) -> list[Any]:
     """Return the Keras nodes that compute the outputs of a model, in topological order."""
     given = set(map(id, model.inputs))
     nodes: dict[Any, None] = {}  # used as an ordered set
-    waiting = _behind(reversed(model.outputs), given)
+    waiting = _producers(reversed(model.outputs), given)
     while waiting:  # no recursion: a net may be deeper than Python's recursion limit
-        needed = [x for x in _behind(waiting[-1].input_tensors, given) if x not in nodes]
+        needed = [x for x in _producers(waiting[-1].input_tensors, given) if x not in nodes]
         if needed:
             waiting += reversed(needed)
         else:
@@ -193,7 +196,7 @@ def _nodes(model: keras.Model) -> list[Any]:
     return list(nodes)
 
 
-def _behind(tensors: Any, given: set[int]) -> list[Any]:
+def _producers(tensors: Any, given: set[int]) -> list[Any]:
     """Return the Keras nodes that produced the tensors, except those whose `id` is in `given`."""
     histories = [x._keras_history for x in tensors if id(x) not in given]
     return [x.operation._inbound_nodes[x.node_index] for x in histories]
@@ -215,7 +218,7 @@ def batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
 
 
 def synchronize(model: keras.Model, synchronized: bool) -> None:
-    """Set whether batch normalisation uses statistics of all replicas or of each replica alone."""
+    """Set whether batch normalisation computes its statistics over all replicas or per replica."""
     for layer in [*model.layers, *batch_norms(model)]:
         if hasattr(layer, "synchronized"):
             layer.synchronized = synchronized

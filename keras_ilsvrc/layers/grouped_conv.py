@@ -23,7 +23,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         convolve = super().convolution_op
-        inputs = ops.cast(inputs, self.compute_dtype)  # integer inputs are possible
+        inputs = ops.cast(inputs, self.compute_dtype)  # the inputs may be integers
         if self.groups == 1 or self.data_format == "channels_first":
             return convolve(inputs, kernel)
         parts = ops.split(inputs, self.groups, axis=-1)

@@ -1,4 +1,4 @@
-"""Labels of models with auxiliary classifiers: one array for all outputs."""
+"""Training of models with auxiliary classifiers on one array of labels for all outputs."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from keras_ilsvrc.layers.graph import output_of
 
 
 def take_plain_labels(model: keras.Model) -> keras.Model:
-    """Let `fit` and `evaluate` take one array of labels for all outputs of a model.
+    """Let `fit` and `evaluate` accept one array of labels for all outputs of a model.
 
     For a model whose outputs are a dict, Keras expects a dict of labels with the same keys. After
-    this call, both forms are accepted. `build` and `load_model` call this function. A model
-    that Keras itself has loaded or cloned needs it again, before its first `fit`.
+    this call, both a dict and an array are accepted. `build` and `load_model` call this function.
+    If Keras itself loads or clones the model, call this function again before the first `fit`.
 
     Args:
-        model: Functional model with a dict of outputs. It is changed in place; a model with one
-            output does not change.
+        model: Functional model. A model with a dict of outputs is changed in place. A model with
+            one output does not change.
 
     Returns:
         The same model.

@@ -30,7 +30,7 @@ class TableConv2D(layers.Layer):
         kernel_size: Height and width of every kernel, as a single number.
         activation: Activation function or name of a Keras activation; None for no activation.
         kernel_initializer: Initializer of the kernels. The fan-in of a kernel depends on the number
-            of inputs of its output map.
+            of input maps of its output map.
         bias_initializer: Initializer of the biases.
 
     Shape:
@@ -38,8 +38,8 @@ class TableConv2D(layers.Layer):
         (batch, height - kernel_size + 1, width - kernel_size + 1, number of rows in the table).
 
     Raises:
-        ValueError: If the table is not a list of lists of distinct maps, if `kernel_size` is not a
-            whole number above 0, or if the input is not four-dimensional, is smaller than a
+        ValueError: If the table is not a list of lists of distinct indices, if `kernel_size` is not
+            a whole number above 0, or if the input is not four-dimensional, is smaller than a
             kernel, or has fewer maps than the table uses.
     """
 
@@ -55,7 +55,7 @@ class TableConv2D(layers.Layer):
         super().__init__(**kwargs)
         if not isinstance(table, (list, tuple)) or not table:
             raise ValueError(
-                f"table is {table!r}; expected a list of input maps for each output map"
+                f"table is {table!r}; expected one list of input maps for each output map"
             )
         for number, maps in enumerate(table):
             whole = isinstance(maps, (list, tuple)) and all(is_whole(index, 0) for index in maps)
@@ -78,7 +78,7 @@ class TableConv2D(layers.Layer):
         if input_shape[3] <= last:
             raise ValueError(
                 f"table uses input map {last}, but the last input map is {input_shape[3] - 1}; "
-                "expected a table of existing maps, or an input with more maps"
+                "change the table, or use an input with more maps"
             )
         side, connections = self.kernel_size, len(self.connected)
         self.kernel = self.add_weight(
@@ -130,7 +130,7 @@ class TableConv2D(layers.Layer):
         return (input_shape[0], *sizes, len(self.table))
 
     def cost(self, output_shape):
-        """Return (units, connections, multiply-adds) for an output of (height, width, maps)."""
+        """Return (units, connections, multiply-adds) for outputs of shape (height, width, maps)."""
         positions = output_shape[0] * output_shape[1]
         products = positions * self.kernel_size**2 * len(self.connected)
         units = positions * output_shape[2]
@@ -155,8 +155,8 @@ class TableConv2D(layers.Layer):
 class Subsampling2D(layers.Layer):
     """Layer that sums 2x2 windows (stride 2), with a trainable coefficient and bias for each map.
 
-    These are layers S2 and S4 of LeNet-5 (LeCun et al. 1998). If the height or width is odd, the
-    last row or column is ignored.
+    Layers S2 and S4 of LeNet-5 are of this kind (LeCun et al. 1998). If the height or width is odd,
+    the last row or column is ignored.
 
     Args:
         activation: Activation function or name of a Keras activation; None for no activation.
@@ -211,7 +211,7 @@ class Subsampling2D(layers.Layer):
         return (input_shape[0], *(size and size // 2 for size in input_shape[1:3]), input_shape[3])
 
     def cost(self, output_shape):
-        """Return (units, connections, multiply-adds) for an output of (height, width, maps).
+        """Return (units, connections, multiply-adds) for outputs of shape (height, width, maps).
 
         A unit has five connections (four inputs and a bias) and one multiply-add.
         """
@@ -236,12 +236,12 @@ class RadialBasis(layers.Layer):
     """Layer that returns the negative squared distances between its input and its fixed codes.
 
     This is equation 7 of LeCun et al. 1998, y_i = sum_j (x_j - w_ij)^2, with the sign changed. So
-    the largest output is the best match. The softmax of the outputs is the posterior probability in
-    equation 9, but without the paper's class for rubbish. float16 and bfloat16 inputs are cast to
-    float32.
+    the largest output belongs to the code that matches best. The softmax of the outputs is the
+    posterior probability in equation 9, but without the paper's rubbish class. float16 and bfloat16
+    inputs are cast to float32.
 
     Args:
-        codes: List of codes, one per output unit; a code has as many numbers as the input.
+        codes: List of codes, one per output unit. Each code has as many numbers as the input.
 
     Shape:
         (batch, ..., numbers in a code) to (batch, ..., number of codes).
@@ -290,7 +290,7 @@ class RadialBasis(layers.Layer):
         return (*input_shape[:-1], len(self.values))
 
     def cost(self, output_shape):
-        """Return (units, connections, multiply-adds) for an output of (..., codes)."""
+        """Return (units, connections, multiply-adds) for outputs of shape (..., codes)."""
         units = int(np.prod(output_shape))
         connections = units * self.values.shape[1]
         return units, connections, connections

@@ -9,7 +9,7 @@ from keras_ilsvrc.layers.arguments import check, is_number, is_whole
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Local response normalisation across adjacent channels.
+    """Layer for local response normalisation across adjacent channels.
 
     b_i = a_i / (k + alpha * sum_j a_j^2) ^ beta, where j runs over the `size` channels around i
     (Krizhevsky et al. 2012, section 3.3). Unlike in Caffe, PyTorch and ONNX, the sum is not divided
@@ -29,7 +29,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     Raises:
         ValueError: If `size` is not an odd whole number, `k` is not above 0, `alpha` or `beta` is
-            below 0, or `groups` does not divide the channels.
+            below 0, or the number of channels is not a multiple of `groups`.
     """
 
     def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, groups=1, **kwargs):
@@ -74,7 +74,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def _normalisation(window, k, alpha, beta):
-    """Return the normalisation function. The function's custom gradient speeds up training."""
+    """Return the normalisation as a function with a custom gradient, which speeds up training."""
 
     @ops.custom_gradient
     def normalise(a):

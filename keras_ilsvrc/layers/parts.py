@@ -12,7 +12,7 @@ from keras_ilsvrc.layers.pooling import CeilAveragePooling2D, overhang
 
 # Default initializer of all kernels: the Gaussian of He et al. (arXiv:1502.01852, section 2.2). It
 # is not truncated, unlike Keras' "he_normal". Biases start at zero. If a paper gives initial values
-# for its own nets, `training/initial.py` sets them.
+# for its own nets, `training/initial.py` can set them.
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_in", "distribution": "untruncated_normal"},
@@ -100,7 +100,7 @@ def conv(
 ):
     """Apply a convolution, batch normalisation unless `batch_norm` is None, and an activation.
 
-    If `use_bias` is None, the convolution has a bias only without batch normalisation.
+    If `use_bias` is None, the convolution has a bias only if there is no batch normalisation.
     """
     cell = Cell.parse(cell)
     x, padding = pad(x, cell, padding, name, dtype)
@@ -122,7 +122,10 @@ def conv(
 
 
 def normalise(x, batch_norm, activation, name, dtype=None):
-    """Apply batch normalisation and any activation to the output of the layer called `name`."""
+    """Apply batch normalisation, then an activation unless it is None, to the output of a layer.
+
+    `name` is the name of the layer. It is the prefix of the new layers' names.
+    """
     x = BatchNormalization(**batch_norm, dtype=dtype, name=f"{name}_bn")(x)
     if activation is None:
         return x

@@ -1,4 +1,4 @@
-"""Average pooling by Caffe's rule, which rounds the number of windows up."""
+"""Average pooling that rounds the number of windows up, as Caffe does."""
 
 import keras
 import numpy as np
@@ -10,23 +10,23 @@ from keras_ilsvrc.layers.arguments import check, check_image
 def overhang(size, kernel, stride):
     """Return the number of zeros to append so that the pooling windows cover all `size` pixels.
 
-    By Caffe's rule, the number of windows is rounded up. If `size` is None (unknown), return the
-    number of zeros that is enough for any size.
+    As in Caffe, the number of windows is rounded up. If `size` is None (unknown), the returned
+    number of zeros is enough for any size.
     """
     return stride - 1 if size is None else -(size - kernel) % stride
 
 
 @keras.saving.register_keras_serializable("keras_ilsvrc")
 class CeilAveragePooling2D(layers.AveragePooling2D):
-    """Average pooling that covers every pixel and leaves padding out of the averages.
+    """Average pooling layer that covers every pixel and excludes padding from the averages.
 
-    By Caffe's rule, windows begin at the first pixel and their number is rounded up. Windows that
+    As in Caffe, windows begin at the first pixel, and their number is rounded up. Windows that
     extend beyond the right or lower edge are cut off there. The arguments are those of
     `keras.layers.AveragePooling2D`.
 
     Shape:
-        (batch, height, width, channels), channels last, to
-        (batch, 1 + ceil((height - rows) / stride), ..., channels).
+        (batch, height, width, channels), channels last, to (batch, height', width', channels).
+        height' is 1 + ceil((height - pool height) / stride), and width' is computed likewise.
 
     Raises:
         ValueError: If `padding` is not "valid", `data_format` is not "channels_last", `strides`
@@ -39,8 +39,8 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
         cover = strides != 0 and all(np.less_equal(self.strides, self.pool_size))
         check("padding", padding, self.padding == "valid", "'valid'")
         check("data_format", self.data_format, last, "'channels_last'; pass it as an argument")
-        check("strides", strides, cover, f"1 to pool_size, which is {self.pool_size}")
-        # Smallest (rows, columns) for which Caffe's rule gives at least one window.
+        check("strides", strides, cover, f"at least 1 and at most pool_size={self.pool_size}")
+        # Smallest input size (rows, columns) that gives at least one window.
         self.least = [k - stride + 1 for k, stride in zip(self.pool_size, self.strides)]
 
     def call(self, inputs):
@@ -69,9 +69,10 @@ class CeilAveragePooling2D(layers.AveragePooling2D):
 
 
 def _edge(size, kernel, stride):
-    """Return the number of zeros to append; `size` is an int, or a tensor if it is not known yet.
+    """Return the number of zeros to append to `size` pixels of one dimension.
 
-    For a tensor, the number is large enough for at least one window.
+    If the size is unknown while the graph is built, `size` is a tensor. The number of zeros is then
+    large enough for at least one window.
     """
     zeros = overhang(size, kernel, stride)
     return zeros if isinstance(size, int) else ops.maximum(zeros, kernel - size)

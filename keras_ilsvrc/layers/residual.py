@@ -1,4 +1,4 @@
-"""Residual unit: He et al. 2015 (arXiv:1512.03385) and He et al. 2016 (arXiv:1603.05027)."""
+"""Residual unit of He et al. 2015 (arXiv:1512.03385) and He et al. 2016 (arXiv:1603.05027)."""
 
 import math
 from collections import namedtuple
@@ -37,7 +37,7 @@ VALID = {
     "activated": (lambda x: isinstance(x, bool), "True or False"),
     "batch_norm": (
         lambda x: x is None or (isinstance(x, Mapping) and {*x} in BATCH_NORM_KEYS),
-        "{'momentum': 0.9, 'epsilon': 1e-05}, or None for no batch normalization",
+        "{'momentum': 0.9, 'epsilon': 1e-05}, or None for no batch normalisation",
     ),
     "use_bias": (lambda x: x is None or x is True or x == "bare", "None, True or 'bare'"),
     "gate_bias": (is_number, "a number"),
@@ -78,7 +78,7 @@ class ResidualUnit(layers.Layer):
         seed: Seed of the shortcut `"dropout"`.
         layer_configs: Changes to the configurations (`get_config()`) of layers inside the unit, by
             layer name, for example `{"bn_1": {"trainable": False}}`. `get_config()` of the unit
-            returns in this argument also the changes that were made after the unit was built.
+            returns all such changes here, including those made after the unit was built.
 
     Shape:
         (batch, height, width, channels), channels last, to

@@ -1,4 +1,4 @@
-"""Traced functions that equal residual units of a deep net share."""
+"""Sharing of traced functions between identical residual units of a deep net."""
 
 import weakref
 from collections import Counter
@@ -6,24 +6,25 @@ from typing import Any
 
 import keras
 
-# Number of equal units in a graph that are traced separately; all others share one function. No
-# ImageNet network of the papers has more equal units, so the graphs of these do not change.
-ALONE = 36
+# Number of identical units in a graph that are traced separately. All further ones share a traced
+# function. No ImageNet network of the papers has more than this number of identical units, so their
+# graphs contain no shared functions.
+UNSHARED = 36
 _traces: Any = weakref.WeakKeyDictionary()  # {graph: _Trace}
 
 
 class _Trace:
-    """Units that were called while one graph was traced: their number, and the shared functions."""
+    """Record of the units in one graph: number of units of each kind, and shared functions."""
 
     def __init__(self):
         self.calls, self.functions = Counter(), {}
 
     def function(self, unit):
-        """Return the function for a unit, or None if it is one of the first `ALONE` equal units."""
+        """Return the shared function for a unit; None for the first `UNSHARED` identical units."""
         shapes = [unit.body.input_shape, *(x.shape for x in unit.body.variables)]
         kind = repr([{**unit.get_config(), "name": None}, shapes])
         self.calls[kind] += 1
-        if self.calls[kind] <= ALONE:
+        if self.calls[kind] <= UNSHARED:
             return None
         if kind not in self.functions:
             self.functions[kind] = _traced(unit.body)
@@ -33,9 +34,9 @@ class _Trace:
 def run(unit, x, training):
     """Return the output of a residual unit.
 
-    In a TensorFlow training graph, equal units become calls of one function, except for the first
-    `ALONE`. Tracing, differentiating and optimizing the graph of a deep net then takes much less
-    time. Values, gradients and statistics are the same as without sharing.
+    In a TensorFlow training graph, identical units become calls of one function, except for the
+    first `UNSHARED` of them. Tracing, differentiating and optimizing the graph of a deep net then
+    take much less time. Values, gradients and statistics are the same as without sharing.
     """
     function = _function(unit, training)
     if function is None:
@@ -52,26 +53,33 @@ def run(unit, x, training):
 
 
 def _function(unit, training):
-    """Return the function that a unit shares with equal units in this graph, or None."""
+    """Return the function that a unit shares with identical units in this graph, or None."""
     if not training or keras.backend.backend() != "tensorflow":
         return None
     import tensorflow as tf
 
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if tf.executing_eagerly() or any(_apart(x, unit, replicas) for x in unit.body.layers):
+    if tf.executing_eagerly() or any(_prevents(x, unit, replicas) for x in unit.body.layers):
         return None
     return _traces.setdefault(tf.compat.v1.get_default_graph(), _Trace()).function(unit)
 
 
-def _apart(layer, unit, replicas):
-    """Return whether a layer needs other replicas, adds a loss, or has its own precision."""
+def _prevents(layer, unit, replicas):
+    """Return whether a layer prevents sharing of its unit's function.
+
+    It does so if it synchronizes with other replicas, adds a loss, or has another precision than
+    the unit.
+    """
     together = replicas > 1 and getattr(layer, "synchronized", False)
     own = layer.weights and layer.compute_dtype != unit.compute_dtype
     return together or own or layer.activity_regularizer is not None
 
 
 def _traced(body):
-    """Return an inner model as (x, weights, state) -> (output, {index in `state`: new value})."""
+    """Return a traced function that runs a unit's inner model in training mode.
+
+    The function maps (x, weights, state) to (output, {index in `state`: new value}).
+    """
     import tensorflow as tf
 
     @tf.function(autograph=False, experimental_attributes={"_noinline": True})

@@ -1,11 +1,11 @@
-"""Shortcuts of residual units: He et al. 2015 (arXiv:1512.03385) and 2016 (arXiv:1603.05027)."""
+"""Shortcuts of residual units (He et al. 2015, arXiv:1512.03385; 2016, arXiv:1603.05027)."""
 
 from keras import ops
 
 # fmt: off
-# He et al. 2016, table 1, as (factor of the shortcut h(x), factor of F(x)). The gate g is the
-# sigmoid of a 1x1 convolution of x. The shortcut "1x1 convolution" in the same table is `project`
-# below.
+# He et al. 2016, table 1, as (factor of the shortcut h(x), factor of F(x)). None is a factor of 1,
+# and "dropout" means dropout instead of a factor. The gate g is the sigmoid of a 1x1 convolution of
+# x. The shortcut "1x1 convolution" in the same table is `project` below.
 TABLE_1 = {
     "constant_0.5":     (0.5,       None),
     "constant_0.5_0.5": (0.5,       0.5),
@@ -31,7 +31,7 @@ def zero_pad(unit, x, target, stride):
 def project(unit, x, target, stride):
     """Apply shortcut option C, a 1x1 convolution.
 
-    BN follows, unless the unit begins with BN (He et al. 2016, appendix).
+    BN follows the convolution, unless the unit begins with BN (He et al. 2016, appendix).
     """
     normalised = "bn" not in unit.form.before
     x = unit.convolution(x, f"conv1/{stride}-{target}", "shortcut", normalised)

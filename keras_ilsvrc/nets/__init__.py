@@ -1,4 +1,7 @@
-"""Look-up of networks by name. Only the standard library is imported, so that listing is fast."""
+"""Look-up of networks by name.
+
+Keras is not imported, so that the names can be listed quickly.
+"""
 
 import fnmatch
 from collections.abc import Mapping
@@ -36,7 +39,7 @@ def info(name: str, **variations: object) -> Net:
 
 
 def chosen(name: str, variations: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variations in brackets in a net's name, updated by `variations`."""
+    """Return the variations in the brackets of a net's name, updated with `variations`."""
     return {**_split(name)[1], **variations}
 
 

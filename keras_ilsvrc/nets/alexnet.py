@@ -1,4 +1,4 @@
-"""AlexNet: Krizhevsky, Sutskever and Hinton 2012, NIPS 25; and two later versions of this net."""
+"""Builders of AlexNet (Krizhevsky, Sutskever and Hinton, NIPS 25) and of two later versions."""
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts

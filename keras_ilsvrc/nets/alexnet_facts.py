@@ -56,13 +56,14 @@ CAFFENET = Family(
     minimum=39,
     fixed_size=True,
     departures=(
-        "fc6 and fc7 start with standard deviation 0.01, as in AlexNet; Caffe's start with 0.005",
+        "kernels of fc6 and fc7 start with standard deviation 0.01, as in AlexNet; the standard "
+        "deviation in Caffe is 0.005",
     ),
-    place="not an entry: Caffe's version of the winner of 2012, used in R-CNN",
+    place="not a challenge entry: Caffe's version of the winner of 2012, used in R-CNN",
     news=(
-        "AlexNet on one GPU, with its two towers as groups",
+        "AlexNet on one GPU, with its two towers as groups of convolutions",
         "pooling before normalisation, which saves time",
-        "crops of 227x227 pixels, into which every window fits exactly",
+        "crops of 227x227 pixels, which the windows of all layers cover exactly",
     ),
 )
 ONE_WEIRD_TRICK = Family(
@@ -77,7 +78,7 @@ ONE_WEIRD_TRICK = Family(
         "code has LRN before the first two pools",
         "no average pooling to 6x6 maps, which torchvision has for image sizes other than 224",
     ),
-    place="not an entry",
+    place="not a challenge entry",
     news=("AlexNet in one column of 64 to 384 maps", "no groups, no LRN", "conv1 padded by 2"),
 )
 

@@ -29,16 +29,16 @@ def check_weights(weights: Any, sha256: Any, preprocessing: bool, input_tensor: 
     """Raise an InputError if `weights`, or an argument that depends on it, is not valid."""
     if weights is not None and (not isinstance(weights, str | PathLike) or weights == ""):
         raise InputError(
-            f"weights is {weights!r}; expected the name of a source or the path of a file"
+            f"weights is {weights!r}; expected the name of published weights or the path of a file"
         )
     if sha256 is not None and weights is None:
-        raise InputError("sha256 is given without weights; pass the weights that have it")
+        raise InputError("sha256 is given without weights; pass weights too, or leave out sha256")
     if preprocessing not in (True, False):
         raise InputError(f"preprocessing is {preprocessing!r}; expected True or False")
     if preprocessing and (weights is None or input_tensor is not None):
         raise InputError(
-            "preprocessing=True needs weights, to which the preprocessing belongs, and no "
-            "input_tensor, since the model gets a new input for raw images"
+            "preprocessing=True needs weights, which determine the preprocessing, and a new input "
+            "for raw images: pass weights, and leave out input_tensor"
         )
 
 
@@ -99,7 +99,7 @@ def _tensor_shape(tensor: Any) -> tuple[int | None, ...]:
 
 
 def _as_shape(shape: Any) -> Shape:
-    """Return `shape` as a tuple (height, width, channels) of ints; height or width may be None."""
+    """Return `shape` as a tuple (height, width, channels). Height and width may be None."""
     if not isinstance(shape, (tuple, list)):
         raise InputError(f"input_shape is {shape!r}; expected (height, width, channels)")
     valid = len(shape) == 3 and all(x is None or _is_positive(x) for x in shape)

@@ -1,4 +1,4 @@
-"""BN-Inception: Ioffe and Szegedy, arXiv:1502.03167."""
+"""Builder of BN-Inception (Ioffe and Szegedy, arXiv:1502.03167)."""
 
 from keras_ilsvrc.layers import parts
 

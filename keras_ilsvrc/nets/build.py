@@ -1,4 +1,4 @@
-"""Functions that build models by name. Keras is imported only when it is needed."""
+"""Functions that build networks by name. Keras is imported only when it is needed."""
 
 import inspect
 from collections.abc import Callable
@@ -47,11 +47,11 @@ def build(
         net: One of `available()`, or a varied name, for example `"alexnet[activation=tanh]"`.
         include_top: Whether to include the classifier; if not, the model returns feature maps.
         weights: Name of published weights, from `info(net).sources`; `"imagenet"` for the
-            recommended ones; or path of a file in one of the formats of `weights.read`. If a file
-            has the same name as published weights, include its folder in the path (`./caffe`). The
-            variations and the input shape that the weights need become the defaults. If the file
-            has another number of classes than `classes`, or if `include_top` is False, everything
-            but the classifier is loaded.
+            recommended ones; or path of a file that `weights.read` can read. If a file has the same
+            name as published weights, include its folder in the path (`./caffe`). The variations
+            and the input shape that the weights need become the defaults. If the file has another
+            number of classes than `classes`, or if `include_top` is False, all weights except the
+            classifier's are loaded. None for initial values.
         input_tensor: Keras tensor to use as the input, instead of a new `keras.Input`.
         input_shape: (height, width, channels), channels last; None for the shape in the paper.
             Height and width may be None if no fully connected layer depends on them.
@@ -64,7 +64,8 @@ def build(
             characters that TensorFlow allows.
         preprocessing: Whether the model takes raw uint8 images, and begins with the preprocessing
             that its weights need.
-        sha256: SHA-256 that the file of weights must have, in hexadecimal digits.
+        sha256: Expected SHA-256 of the weight file, in hexadecimal digits. If None, only files of
+            published weights are checked.
         **variations: Variations of the net, as listed in `info(net).variations`.
 
     Returns:
@@ -72,7 +73,7 @@ def build(
         or to a dict of probabilities by name if `auxiliary` is True.
 
     Raises:
-        InputError: If a name, value or size is invalid; the message says which are valid.
+        InputError: If a name, value or size is invalid. The message names the valid ones.
     """
     row = info(net, **variations)
     check_arguments(row, include_top, pooling, classes)
@@ -114,8 +115,8 @@ def check_build(net: str, /, **arguments: Any) -> Net:
     given = bound.arguments
     row, include_top = info(net, **given["variations"]), given["include_top"]
     check_arguments(row, include_top, given["pooling"], given["classes"])
-    told = given["weights"], given["sha256"], given["preprocessing"], given["input_tensor"]
-    check_weights(*told)
+    keys = ("weights", "sha256", "preprocessing", "input_tensor")
+    check_weights(*(given[key] for key in keys))
     if given["weights"] is not None:
         pretrained.find_source(row.name.partition("[")[0], given["weights"])
     check_shape(row, include_top, given["input_tensor"], given["input_shape"])

@@ -1,4 +1,4 @@
-"""CNDS-8: Wang, Lee, Tu and Lazebnik, arXiv:1505.02496; layers as released by the authors."""
+"""Builder of CNDS-8 (Wang, Lee, Tu and Lazebnik, arXiv:1505.02496), as the authors released it."""
 
 from keras import layers
 
@@ -33,7 +33,8 @@ INITIAL = {
 def branch(x, classes, width=1.0, batch_norm=None):
     """Return the logits of the auxiliary branch, whose 1x1 convolution has no ReLU.
 
-    `batch_norm` is the momentum and epsilon of batch normalisation, or None for none.
+    `batch_norm` is a dict with the momentum and epsilon of batch normalisation, or None for no
+    batch normalisation.
     """
     x = parts.pool(x, "avgpool5/2", "aux_pool", "ceil")
     cell = parts.Cell.parse("conv1-64").widened(width)

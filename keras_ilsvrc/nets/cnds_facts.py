@@ -7,7 +7,8 @@ CNDS = Family(
     "Wang, Lee, Tu and Lazebnik, arXiv:1505.02496",
     2015,
     "cnds:cnds8",
-    # auxiliary_bn: BN-auxiliary of Szegedy et al., arXiv:1512.00567; not in the paper of the net
+    # auxiliary_bn adds batch normalisation to the auxiliary branch, as in Szegedy et al.,
+    # arXiv:1512.00567. The paper of CNDS does not use it.
     {"auxiliary": AUXILIARY, "auxiliary_bn": Choice((False, True)), "width": WIDTH},
     space={"initial": ["he", "glorot", "paper"]},
     input_shape=(227, 227, 3),
@@ -16,11 +17,11 @@ CNDS = Family(
     departures=(
         "widths are those of the net released for Places; those for ImageNet are not published",
     ),
-    place="not an entry",
+    place="not a challenge entry",
     news=(
         "an auxiliary branch where gradients were measured to vanish in the first iterations",
         "the weight of its loss decays to zero in training; the branch is dropped at test time",
-        "one point better than the same net without the branch",
+        "errors about one point lower than those of the same net without the branch",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Building of models without initial values, for weights that are loaded right afterwards."""
+"""Scope for building a model without initial values, since its weights are loaded immediately."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ class Deferred(keras.StatelessScope):
 
     At the end of the scope, each variable gets the value that was last assigned to it in the scope.
     If no value was assigned, the variable gets the value of its initializer. So no time and memory
-    are spent on random values that would be replaced at once.
+    are spent on random values that would be replaced immediately.
     """
 
     def add_update(self, update: tuple[Any, Any]) -> None:
-        """Make a value that was assigned to a variable the variable's initial value.
+        """Record the value that is assigned to a variable as the initial value of the variable.
 
         Raises:
             ValueError: If the variable was created before the scope.
         """
         variable, value = update
         if variable._initializer is None:
-            raise ValueError(f"{variable.path} has a value already")
+            raise ValueError(f"{variable.path} already has a value; assign it outside the scope")
         variable._initializer = lambda *_, **__: value
         super().add_update(update)

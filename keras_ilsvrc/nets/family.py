@@ -1,4 +1,7 @@
-"""`Family`: facts that several nets of one paper share. Imports only the standard library."""
+"""`Family`: facts that several nets of one paper share.
+
+This module imports only the standard library.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,13 +23,13 @@ class Family:
         input_shape: Height, width and channels of the published nets.
         minimum: Smallest height and width for which the nets can be built.
         classes: Number of classes of the published nets.
-        fixed_size: Whether a fully connected layer needs a fixed image size; if only some values of
-            a variation need it, a mapping {variation: these values}.
+        fixed_size: Whether a fully connected layer needs a fixed image size. If only some values of
+            a variation need it, this is a mapping {variation: these values}.
         arguments: Keyword arguments of the builder.
-        space: What a hypermodel searches: {variation: a list of values, or (least, greatest)}.
+        space: Search space of a hypermodel: {variation: list of values, or (least, greatest)}.
         departures: Differences between our nets and the paper.
         place: Rank in the challenge, or another fact if the nets did not enter it.
-        news: What was new in the paper, in three lines.
+        news: Contributions of the paper, in three lines.
     """
 
     paper: str
@@ -55,7 +58,8 @@ class Family:
         Args:
             parameters: Number of trainable parameters of the published net; None for a net whose
                 depth the user chooses.
-            errors: Published top-1 and top-5 error in %, and the evaluation protocol.
+            errors: Published top-1 and top-5 error in %, and the evaluation protocol; None for each
+                value that is not published.
             departures: Differences between this net and the paper, in addition to the family's.
             **arguments: Arguments of the builder, in addition to the family's. If a variation has
                 the same name as one of these arguments, users cannot choose its value.

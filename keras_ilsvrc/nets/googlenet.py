@@ -1,4 +1,4 @@
-"""GoogLeNet: Szegedy et al., arXiv:1409.4842."""
+"""Builders of GoogLeNet (Szegedy et al., arXiv:1409.4842) and of torchvision's version of it."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ TABLE_1 = {
 }
 # fmt: on
 POOL_AFTER = {"3b": "pool3", "4e": "pool4"}
-# Modules after which the auxiliary classifiers follow (Szegedy et al. 2014, section 5).
+# {module: auxiliary classifier that takes its output} (Szegedy et al. 2014, section 5).
 AUXILIARY_AFTER = {"4a": "aux1", "4d": "aux2"}
 # Average pooling of 5x5 windows with stride 3, at the start of auxiliary classifiers (section 5).
 AVERAGE_5_3 = partial(layers.AveragePooling2D, 5, 3)
@@ -35,11 +35,18 @@ BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-3}  # from torchvision; not in the 
 
 
 def inception(x, row, module="reduced", width=1.0, largest=5, batch_norm=None):
-    """Apply an Inception module (figure 2b), or what stands in its place.
+    """Apply an Inception module, or the layers that replace it.
 
-    If `module` is "naive", leave out 1x1 reductions (figure 2a). If it is "serial", apply two 3x3
-    convolutions, one after the other: the second has as many filters as the module has output maps,
-    and the first as many as give the multiply-adds of the module.
+    Args:
+        x: Feature maps.
+        row: Name of the module in `TABLE_1`.
+        module: "reduced" for figure 2b of the paper. "naive" leaves out the 1x1 reductions and the
+            pool projection (figure 2a). "serial" applies two 3x3 convolutions, one after the other.
+            The second has as many filters as the module has output maps. The first has so many
+            that both together need about as many multiply-adds as the module.
+        width: Factor for all numbers of filters.
+        largest: Kernel size of the branch called "5x5".
+        batch_norm: Momentum and epsilon of batch normalisation, or None for no batch normalisation.
     """
     n1, n3_reduce, n3, n5_reduce, n5, proj = (max(1, round(n * width)) for n in TABLE_1[row])
     rows = (
@@ -123,7 +130,7 @@ def googlenet(image, classes, auxiliary, auxiliary_bn, module, lrn, width):
 def googlenet_bn(image, classes, auxiliary):
     """Return the logits of torchvision's GoogLeNet, or the maps of 5b if `classes` is None.
 
-    This version has BN, 3x3 convolutions instead of 5x5, a 2x2 pool4 and a dropout rate of 0.2.
+    This version has BN, 3x3 instead of 5x5 convolutions, a 2x2 pool4 and a dropout rate of 0.2.
     """
     x = parts.conv(image, "conv7/2-64", "conv1", "relu", BATCH_NORM)
     x = parts.pool(x, "maxpool3/2", "pool1", "ceil")

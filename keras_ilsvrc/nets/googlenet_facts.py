@@ -34,10 +34,11 @@ GOOGLENET_BN = replace(
     variations={"auxiliary": AUXILIARY},
     space={},
     fixed_size=False,
-    place="not an entry: torchvision's version of the winner of 2014",
+    place="not a challenge entry: torchvision's version of the winner of 2014",
     departures=(
-        "as in torchvision, batch normalisation instead of LRN and biases, 3x3 instead of 5x5, "
-        "pool4 2x2 with stride 2, dropout 0.2, and auxiliary classifiers on maps averaged to 4x4",
+        "as in torchvision, batch normalisation instead of LRN and biases, 3x3 instead of 5x5 "
+        "convolutions, a 2x2 pool4 with stride 2, dropout 0.2, and auxiliary classifiers on maps "
+        "averaged to 4x4",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Inception-v3: Szegedy et al., arXiv:1512.00567; layers as released by the authors.
+"""Builder of Inception-v3 (Szegedy et al., arXiv:1512.00567), as the authors released it.
 
 The released net has a 1x1 convolution to 80 maps and a second pool, which table 1 of the paper
 lacks.
@@ -21,7 +21,8 @@ STEM = {
     "pool5a": ("maxpool3/2",  "valid"),
 }
 # fmt: on
-# (BN momentum, padding of average pools, dropout rate). The paper gives no BN momentum.
+# {version: (BN momentum, padding of average pools, dropout rate)}. The paper does not give the BN
+# momentum.
 FORMS = {
     "tensorflow": (0.99, "half", 0.2),
     "torchvision": (0.9, 1, 0.5),
@@ -80,7 +81,7 @@ def figure_7(x, name, **options):
 
 
 def figure_10(x, name, rows, **options):
-    """Halve the map size: apply branches of convolutions and a pool in parallel, with stride 2."""
+    """Halve the map size with parallel branches of convolutions and a pool, each with stride 2."""
     return parts.branches(x, (*rows, {"pool": "maxpool3/2"}), name, strided="valid", **options)
 
 

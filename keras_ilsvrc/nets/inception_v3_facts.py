@@ -16,7 +16,7 @@ INCEPTION_V3 = Family(
         "batch normalisation has a scale, gamma, which the released weights lack",
         "moving averages have Keras' momentum of 0.99 (0.9 in torchvision's version)",
     ),
-    place="not an entry: 3.5 % top-5 error on the validation images (four nets, 144 crops)",
+    place="not a challenge entry: 3.5 % top-5 error on validation images (four nets, 144 crops)",
     news=(
         "n x n convolutions factorised into 1 x n and n x 1 on maps 12 to 20 pixels wide",
         "map sizes halved by convolutions and a pool in parallel, without a bottleneck",
@@ -30,6 +30,8 @@ NETS = {
         23_834_568,
         (22.706, 6.55, "single_view"),
         form="torchvision",
-        departures=("as in torchvision, average pools count the padding, and dropout is 0.5",),
+        departures=(
+            "as in torchvision, average pools include the zero padding, and dropout is 0.5",
+        ),
     ),
 }

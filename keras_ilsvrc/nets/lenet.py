@@ -1,4 +1,4 @@
-"""LeNet-5: LeCun, Bottou, Bengio and Haffner 1998, Proceedings of the IEEE 86(11), 2278-2324."""
+"""Builders of LeNet-5 (LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86(11), 1998)."""
 
 from keras import layers
 

@@ -13,7 +13,7 @@ LENET = Family(
     input_shape=(32, 32, 1),
     classes=10,
     fixed_size=True,
-    place="not an entry: fourteen years before AlexNet; used to read cheques",
+    place="not a challenge entry: fourteen years before AlexNet; used to read cheques",
     news=(
         "alternating convolutions and subsampling, trained end to end by back-propagation",
         "each kernel slides over the image: few weights, and the same response at every position",
@@ -37,7 +37,8 @@ NETS = {
         60_000,
         (0.95, None, "MNIST"),
         departures=(
-            "trained with any optimizer; the authors' is stochastic diagonal Levenberg-Marquardt",
+            "can be trained with any optimizer; the authors used a stochastic diagonal "
+            "Levenberg-Marquardt method",
         ),
     ),
     "lenet5_modern": replace(LENET, builder="lenet:lenet5_modern").net(

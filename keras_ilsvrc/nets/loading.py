@@ -1,4 +1,4 @@
-"""Loading of weights and models from Keras' files. Keras is imported only when it is needed."""
+"""Functions that load weights and models from Keras' files. Keras is imported only if needed."""
 
 import importlib
 import os
@@ -24,8 +24,8 @@ OWN = (".weights.h5", ".keras")  # suffixes of weight files that Keras writes
 def load_weights(model: "keras.Model", path: str | Path) -> None:
     """Load weights into a model from a file that Keras wrote for the same net.
 
-    The package's own reader opens the file first. It refuses files that contain links to other
-    files, code, or data that expands to an excessive size.
+    This package's own reader checks the file first. It refuses a file that contains code, links to
+    other files, or data that expands to an excessive size.
 
     Args:
         model: Model of the same architecture as the one that was saved.
@@ -48,7 +48,7 @@ def load_weights(model: "keras.Model", path: str | Path) -> None:
 
 
 def shapes_in(path: str | Path) -> Shapes:
-    """Return {name: shape} of the arrays in a file. The file is closed, so that Keras can open it.
+    """Return {name: shape} of the arrays in a file, and close the file, so that Keras can open it.
 
     Raises:
         InputError: If the file cannot be read, or its content is not safe to load.
@@ -67,7 +67,7 @@ def with_paths(tensors: "Tensors", model: "keras.Model") -> "Tensors":
 
     Args:
         tensors: Arrays of the file.
-        model: Model of the same net, perhaps with other classes or without classifier.
+        model: Model of the same net, perhaps with another number of classes or no classifier.
     """
     import keras
     import numpy as np
@@ -98,7 +98,7 @@ def classes_in(shapes: Shapes, model: "keras.Model") -> int | None:
         model: Model of the same net with a classifier, perhaps for another number of classes.
 
     Returns:
-        None if the file has no classifier.
+        Number of classes; None if the file has no classifier.
     """
     layer = [x for x in model.layers if x.weights and not x.name.startswith("aux")][-1]
     found = shapes.get(f"{layer.name}/kernel")
@@ -137,7 +137,7 @@ def check_shapes(
     )
     extra, lacking = list(theirs - own), list(own - theirs)
     if extra or (lacking and not part):
-        odd = f"shape {extra[0]} is extra" if extra else f"shape {lacking[0]} is missing"
+        odd = f"unexpected shape {extra[0]}" if extra else f"missing shape {lacking[0]}"
         raise InputError(
             f"{path}: its {theirs.total()} arrays do not fit the {own.total()} of {model.name}: "
             f"{odd}; use weights of the same net, width, classes and input size"
@@ -180,7 +180,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
 
 
 def without_optimizer(model: "keras.Model") -> "keras.Model":
-    """Return a model that shares the weights but has no optimizer, to handle weight files."""
+    """Return a model with the same weights but no optimizer, for loading and saving weights."""
     import keras
 
     return keras.Model(model.input, model.output, name=model.name)
@@ -193,7 +193,7 @@ def check_exists(path: str | Path, what: str) -> None:
         if path.is_file():
             return
         if path.is_dir():
-            raise InputError(f"{path}: is a folder; expected a {what} file")
+            raise InputError(f"{path} is a folder; expected a {what} file")
         found = os.listdir(path.parent) if path.parent.is_dir() else []
     except OSError as error:
         raise InputError(f"{str(path)[:200]}: cannot be read: {error.strerror}") from error

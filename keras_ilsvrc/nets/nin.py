@@ -1,21 +1,22 @@
-"""Network in Network: Lin, Chen and Yan, arXiv:1312.4400; layers as released by the authors."""
+"""Builders of Network in Network (Lin, Chen and Yan, arXiv:1312.4400), as released."""
 
 from keras.layers import Dropout, Flatten, GlobalAveragePooling2D
 
 from keras_ilsvrc.layers import parts
 
 # fmt: off
-# Each row is one mlpconv layer: a convolution, then 1x1 convolutions. The latter are called cccp,
-# for cascaded cross-channel pooling. The last one has one feature map per class.
+# Each row is one mlpconv layer (a convolution, then 1x1 convolutions) and the pool after it. The
+# 1x1 convolutions are called cccp, for cascaded cross-channel pooling. The last one has one feature
+# map per class.
 CIFAR10 = (
     {"conv1": "conv5-192", "cccp1": "conv1-160", "cccp2": "conv1-96",  "pool1": "maxpool3/2"},
     {"conv2": "conv5-192", "cccp3": "conv1-192", "cccp4": "conv1-192", "pool2": "maxpool3/2"},
     {"conv3": "conv3-192", "cccp5": "conv1-192", "cccp6": "conv1-{classes}"},
 )
-# One linear convolution in place of each mlpconv layer; not in the paper. The layers give 96, 192
-# and 192 maps in the paper's net, and here 1.236 times as many. With this factor, both nets have
-# the same number of multiply-adds: 222.5 million in the paper's net, 222.1 million here. The last
-# 1x1 layer stays, so that both nets have the same classifier.
+# A variation that is not in the paper: one linear convolution in place of each mlpconv layer. The
+# layers give 96, 192 and 192 maps in the paper's net, and here 1.236 times as many. With this
+# factor, both nets have about the same number of multiply-adds: 222.5 million in the paper's net,
+# 222.1 million here. The last 1x1 convolution stays, so that both nets have the same classifier.
 CIFAR10_LINEAR = (
     {"conv1": "conv5-119", "pool1": "maxpool3/2"},
     {"conv2": "conv5-237", "pool2": "maxpool3/2"},
@@ -36,7 +37,8 @@ INITIAL = {"kernel": ("normal", 0.05), "bias": {}}
 def mlpconv(x, cells, classes, width=1.0):
     """Apply an mlpconv layer (a convolution, then 1x1 convolutions), and the pool after it.
 
-    Convolutions have `width` times as many filters as in `cells`, except one filter per class.
+    The convolutions have `width` times as many filters as in `cells`. A convolution with one filter
+    per class keeps its number of filters.
     """
     for name, text in cells.items():
         if name.startswith("pool"):
@@ -73,7 +75,7 @@ def nin(image, classes):
 
 
 def nin_cifar10(image, classes, layers, head, pool2, width):
-    """Return the logits of the CIFAR-10 net, or the 8x8 maps below cccp6 if `classes` is None."""
+    """Return the logits of the CIFAR-10 net, or the 8x8 maps before cccp6 if `classes` is None."""
     first, second, third = {"mlpconv": CIFAR10, "linear": CIFAR10_LINEAR}[layers]
     if pool2 == "average":  # as in the net that was released for Caffe
         second = {**second, "pool2": "avgpool3/2"}
@@ -82,7 +84,7 @@ def nin_cifar10(image, classes, layers, head, pool2, width):
         return x
     if head == "average":
         return average(x)
-    x = Flatten(name="flatten")(x)  # fully connected classifier, section 4.6 of the paper
+    x = Flatten(name="flatten")(x)  # the fully connected classifier of the paper's section 4.6
     if head == "dense_dropout":
         x = Dropout(0.5, name="drop3")(x)
     return parts.dense(x, classes, "logits")

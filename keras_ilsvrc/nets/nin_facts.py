@@ -13,13 +13,15 @@ NIN = Family(
     minimum=39,
     departures=(
         "the paper has no ImageNet net; this is the authors' net in Caffe's model zoo",
-        "all kernels start with standard deviation 0.05; the zoo has 0.01 in conv1, conv3, cccp8",
+        "all kernels start with standard deviation 0.05; in the model zoo, those of conv1, conv3 "
+        "and cccp8 start with 0.01",
     ),
-    place="not an entry; GoogLeNet adopted its 1x1 convolutions and global average pooling",
+    place="not a challenge entry; GoogLeNet adopted its 1x1 convolutions and global average "
+    "pooling",
     news=(
         "mlpconv: a small multilayer perceptron of 1x1 convolutions instead of a linear filter",
         "global average pooling, with one map per class, in place of fully connected layers",
-        "no fully connected layers, so that it has an eighth of AlexNet's parameters",
+        "no fully connected layers, so that the net has an eighth of AlexNet's parameters",
     ),
 )
 NIN_CIFAR = replace(
@@ -27,7 +29,7 @@ NIN_CIFAR = replace(
     paper="Lin, Chen and Yan, arXiv:1312.4400",
     builder="nin:nin_cifar10",
     variations={
-        "layers": Choice(("mlpconv", "linear")),  # "linear": as many multiply-adds in wider layers
+        "layers": Choice(("mlpconv", "linear")),  # "linear": see CIFAR10_LINEAR in nin.py
         "head": Choice(("average", "dense", "dense_dropout")),
         "pool2": Choice(("max", "average")),
         "width": WIDTH,
@@ -38,8 +40,8 @@ NIN_CIFAR = replace(
     classes=10,
     fixed_size={"head": ("dense", "dense_dropout")},
     departures=(
-        "as in the authors' release for cuda-convnet (NIN/cifar-10_def), pool2 takes maxima; their "
-        "release for Caffe (cifar10_nin.caffemodel) averages there "
+        "pool2 is a max pool, as in the authors' release for cuda-convnet (NIN/cifar-10_def); in "
+        "their release for Caffe (cifar10_nin.caffemodel), it is an average pool "
         '(pool2="average")',
     ),
 )

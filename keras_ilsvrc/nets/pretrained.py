@@ -45,7 +45,7 @@ class OtherClasses(InputError):
 
 @dataclass(frozen=True)
 class Found:
-    """File of weights for a net.
+    """Weight file for a net.
 
     Attributes:
         path: Path of the file.
@@ -117,12 +117,12 @@ def find(net: Net, weights: str | Path, sha256: str | None = None) -> Found:
 
 
 def _matched(found: Found, name: str, matches: "list[Match]", source: Source | None) -> Found:
-    """Choose the source of a file among those that fit, log it, and return the file with it.
+    """Choose the source of a file among those that fit, log it, and add it to the file.
 
     Args:
         found: The file.
         name: Name of the net.
-        matches: The sources that fit, at least one of the net.
+        matches: The sources that fit. At least one of them is a source of the net.
         source: Source that the user named; None if the user gave a path.
 
     Raises:
@@ -139,7 +139,7 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
     known = source or identified(found.tensors, matches)
     if known and known.net != name:
         raise InputError(
-            f"{path}: is the {known.name} file of {known.net}, whose tensors have the same "
+            f"{path} is the {known.name} file of {known.net}, whose tensors have the same "
             f"shapes as those of {name}; build {known.net}, or rename the file if it is another one"
         )
     match = next((match for match in own if match.source == known), own[0])
@@ -147,7 +147,7 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
     if known:
         log.info("%s: %s weights of %s", path, label, name)
     else:
-        line = "%s: has the layout of %s's weights of %s, whose preprocessing is assumed"
+        line = "%s: has the layout of the %s weights of %s; their preprocessing is assumed"
         nets = dict.fromkeys(match.source.net for match in matches)
         if len(nets) > 1:
             log.warning(f"{line}; the file fits several nets: {', '.join(nets)}", path, label, name)
@@ -170,7 +170,7 @@ def _misfit(
     if others:
         raise InputError(
             f"{found.path}: its tensors are those of {' or '.join(others)}, not of {name}; "
-            "build that net, or use a file for this one"
+            f"build that net, or use a file for {name}"
         )
     own = [source] if source else list(sources_of(name).values())
     one, line = closest(found.tensors, own)
@@ -179,7 +179,7 @@ def _misfit(
             f"{found.path}: {line if own else f'does not match any known weights of {name}'}; "
             "`keras-ilsvrc weights inspect` shows its content"
         )
-    line = f"{line}; use the file of a source, or one that this package wrote"
+    line = f"{line}; use a file of published weights, or one that this package wrote"
     return replace(found, layout=one.layout, source=one, classes=classes, misfit=line)
 
 
@@ -210,7 +210,7 @@ def load(
 ) -> None:
     """Set the weights of a model from a file, and record the source in the model.
 
-    If the user chose another number of classes, the classifier of the file is left out.
+    If the user chose another number of classes, the classifier of the file is not loaded.
 
     Args:
         model: Model of the net.
@@ -257,7 +257,7 @@ def _check_classes(
 ) -> None:
     """Raise an InputError if the classifier of a file does not fit and may not be left out.
 
-    `dense` is True if the dense layers before the classifier are in the file, or are not loaded.
+    `dense` is True if the file has the dense layers before the classifier, or need not have them.
     """
     path = found.path
     has = "no classifier" if stored is None else f"a classifier of {stored} classes"
@@ -272,5 +272,5 @@ def _check_classes(
     if stored is None and needed and not dense:
         raise InputError(
             f"{path}: has no fully connected layers, which {model.name} needs; pass "
-            "include_top=False, or in a recipe, name fc6, fc7 and head in initial.skip"
+            "include_top=False, or, in a recipe, list fc6, fc7 and head in initial.skip"
         )

@@ -1,4 +1,7 @@
-"""Classes for values that papers print about their nets. Imports only the standard library."""
+"""Classes for values that are printed in the papers.
+
+This module imports only the standard library.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -28,7 +31,7 @@ class Printed(NamedTuple):
     """Table printed in a paper.
 
     Attributes:
-        title: Place of the table in the paper.
+        title: Number of the table or section in the paper.
         lines: Function that returns the values in the table.
         thousand: Value of K in the table, 1000 or 1024.
     """

@@ -1,4 +1,7 @@
-"""`Net`: the facts about one net in the registry. Imports only the standard library."""
+"""`Net`: the facts about one net in the registry.
+
+This module does not import Keras or TensorFlow.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +14,7 @@ from keras_ilsvrc.terminal.notebook import facts_table
 if TYPE_CHECKING:
     from keras_ilsvrc.weights.sources.source import Source
 
-# Facts that hold only for the net exactly as published. For a varied net, they are None.
+# Facts that are known only for the net exactly as published. For a varied net, they are None.
 MEASURED = ("parameters", "top1_error", "top5_error", "protocol")
 
 
@@ -30,19 +33,19 @@ class Net:
             the user chooses.
         top1_error: Published top-1 error of a single net in %; None if the paper gives none.
         top5_error: Published top-5 error of a single net in %; None if the paper gives none.
-        protocol: Evaluation protocol of the published errors.
+        protocol: Evaluation protocol of the published errors; None if the paper gives no errors.
         variations: Keywords of `build` that change the published net, with their valid values.
         varied: Variations in which this net differs from the published net; empty if published.
         departures: Differences between this implementation and the paper.
         place: Rank in the challenge, or another fact if the net did not enter it.
-        news: What was new in the paper, in three lines.
+        news: Contributions of the paper, in three lines.
         builder: Module and function that build the net, as "module:function".
         arguments: Keyword arguments of the builder.
-        space: Default search space of `hypermodel`, in addition to settings of the training. A key
-            is the name of a variation, or of an argument in which nets of the paper differ. A value
-            is a list of values, or a tuple of the least and the greatest number.
+        space: Default search space of `hypermodel`, in addition to training settings. A key is the
+            name of a variation, or of an argument in which the nets of the paper differ. A value is
+            a list of values, or a tuple of the least and the greatest number.
         fixed_size: Whether the classifier needs a fixed image size, because a fully connected layer
-            depends on it. If only some values of a variation need a fixed size, a mapping
+            depends on it. If only some values of a variation need a fixed size, this is a mapping
             {variation: these values}.
     """
 
@@ -68,7 +71,7 @@ class Net:
 
     @property
     def published(self) -> bool:
-        """Whether this is a net of the paper: it has no variations, and a depth from the paper."""
+        """Whether the net is exactly as in the paper: no variations, and a published depth."""
         return not self.varied and self.parameters is not None
 
     @property
@@ -80,14 +83,14 @@ class Net:
 
     @property
     def sources(self) -> "dict[str, Source]":
-        """Published weights of the net, by name; "imagenet" stands for the recommended ones."""
+        """Published weights of the net, by name; "imagenet" names the recommended ones."""
         from keras_ilsvrc.weights.sources import sources_of
 
         return sources_of(self.name.partition("[")[0])
 
     @property
     def model_name(self) -> str:
-        """Name in characters that TensorFlow allows: `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
+        """Name that TensorFlow allows, for example `alexnet.pool-2-2` for `alexnet[pool=2/2]`."""
         return self.name.translate(str.maketrans("[,=/", "..--", "]"))
 
     def _repr_html_(self) -> str:

@@ -1,4 +1,4 @@
-"""Plain and residual nets: He et al. 2015 (arXiv:1512.03385) and 2016 (arXiv:1603.05027)."""
+"""Builders of plain and residual nets (He et al., arXiv:1512.03385 and arXiv:1603.05027)."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ TABLE_1 = {
     152: ("bottleneck", (3,  8, 36, 3)),
     200: ("bottleneck", (3, 24, 36, 3)),
 }
-# He et al. 2015, figure 5: convolutions of a unit. A `Variant` says which bottleneck it uses.
+# He et al. 2015, figure 5: convolutions of a unit. Each `Variant` has one of the two bottlenecks.
 UNITS = {
     "basic":           "conv3/{stride}-{maps} conv3-{maps}",
     "bottleneck":      "conv1/{stride}-{maps} conv3-{maps} conv1-{wide}",
@@ -40,7 +40,7 @@ class Variant(NamedTuple):
     bottleneck: str  # key of the bottleneck unit in UNITS
     pool1: str  # padding of pool1
     batch_norm: dict[str, float]
-    use_bias: bool | str | None = None  # argument of `ResidualUnit`, where None is the default
+    use_bias: bool | str | None = None  # `use_bias` of `ResidualUnit`
     stem_norm: bool = True  # whether BN and ReLU follow conv1
     stride_last: bool = False  # whether the last unit of a stage, not the first, has stride 2
 
@@ -72,7 +72,7 @@ def stages(x, unit, counts, maps, variant, unit_options):
                 **unit_options,
                 name=f"conv{stage}_{number}",
             )(x)
-    for step in FIGURE_4[order].before.split():  # pre-activation: BN and ReLU end the last stage
+    for step in FIGURE_4[order].before.split():  # pre-activation nets end with BN and ReLU
         if step == "relu":
             x = layers.Activation("relu", name="last_relu")(x)
         elif norm:
@@ -122,12 +122,12 @@ def resnet_cifar(image, classes, depth, unit, shortcut, gate_bias, order, batch_
     The net has three stages (He et al. 2015, section 4.2). Its depth is 6n + 2 with basic units,
     and 9n + 2 with bottlenecks (He et al. 2016, section 3.1).
     """
-    layers_a_unit = len(UNITS[unit].split())
-    count, rest = divmod(depth - 2, 3 * layers_a_unit)
+    layers_per_unit = len(UNITS[unit].split())
+    count, rest = divmod(depth - 2, 3 * layers_per_unit)
     if rest or count < 1:
-        near = [3 * layers_a_unit * n + 2 for n in (1, 2, 3)]
+        near = [3 * layers_per_unit * n + 2 for n in (1, 2, 3)]
         raise InputError(
-            f"depth is {depth}; expected {3 * layers_a_unit}n + 2 with {unit} units, for example "
+            f"depth is {depth}; expected {3 * layers_per_unit}n + 2 with {unit} units, for example "
             f"{near[0]}, {near[1]} or {near[2]}"
         )
     variant = FORMS["authors"]

@@ -20,7 +20,7 @@ ON_CIFAR: dict[str, Any] = {
     "input_shape": (32, 32, 3),
     "minimum": 4,
     "classes": 10,
-    "place": "not an entry: for CIFAR-10",
+    "place": "not a challenge entry: for CIFAR-10",
     # Depths to search. Nets of 1001 and 1202 layers are left out, since training takes days.
     "space": {**RESNET.space, "depth": [20, 32, 44, 56, 110]},
 }

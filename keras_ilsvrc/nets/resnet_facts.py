@@ -57,7 +57,7 @@ AUTHORS = replace(RESNET, variations={**RESNET.variations, "pool1": Choice(("cei
 PLAIN = replace(
     RESNET,
     arguments={"form": "authors", **NO_SHORTCUT},
-    place="not an entry: the baseline of the residual nets of 2015",
+    place="not a challenge entry: the baseline of the residual nets of 2015",
     news=(
         "VGG's 3x3 convolutions; strides replace pools, and average pooling replaces fc6 and fc7",
         "batch normalisation after every convolution, so that gradients do not vanish",
@@ -72,7 +72,7 @@ V1_5 = replace(
         STRIDE_IN_3X3,
         "pool1 is padded by 1; the windows of the authors' pool1 begin at the first pixel",
     ),
-    place="not an entry: torchvision's version of the winner of 2015",
+    place="not a challenge entry: torchvision's version of the winner of 2015",
 )
 KERAS = replace(
     RESNET,
@@ -82,7 +82,7 @@ KERAS = replace(
         "every convolution has a bias, which batch normalisation cancels",
         "pool1 is padded by 1; epsilon is 1.001e-5",
     ),
-    place="not an entry: Keras' version of the winner of 2015",
+    place="not a challenge entry: Keras' version of the winner of 2015",
 )
 V2 = Family(
     "He et al., arXiv:1603.05027",
@@ -92,11 +92,11 @@ V2 = Family(
     arguments={"form": "v1_5"},
     space={**RESNET.space, "depth": [50, 101, 152, 200]},
     departures=(MOVING_AVERAGES,),
-    place="not an entry",
+    place="not a challenge entry",
     news=(
         "BN and ReLU before the weight layers: the path from unit to unit is an identity",
         "the identity is the best of six shortcuts, full pre-activation the best of five orders",
-        "nets of 1001 layers can be trained, and have a lower error than nets of 164",
+        "nets of 1001 layers can be trained, and have a lower error than nets of 164 layers",
     ),
 )
 V2_KERAS = replace(
@@ -105,8 +105,8 @@ V2_KERAS = replace(
     arguments={"form": "keras_v2", "shortcut": "keras", "gate_bias": -6.0},
     departures=(
         "conv1 has a bias, but no BN or ReLU, so that padding zeros can be maxima in pool1",
-        "the last unit of a stage has the stride, and its shortcut drops pixels",
-        "shortcut projections and last convolutions have biases; epsilon is 1.001e-5",
+        "the last unit of a stage, not the first, has stride 2, and its shortcut drops pixels",
+        "shortcut projections and the last convolutions of units have biases; epsilon is 1.001e-5",
     ),
 )
 
@@ -140,7 +140,7 @@ NETS = {
 
 
 def printed_lines(sizes: dict[str, int], quantity: str, total: str, why: str = "") -> list[Line]:
-    """Return the printed map size of each stage, and the net's `total`, for example its FLOPs."""
+    """Return lines with the printed map size of each stage, and with the `total`, such as FLOPs."""
     # The paper calls the stages with several units conv2_x, conv3_x and so on.
     labels = {stage: stage if stage == "conv1" else f"{stage}_x" for stage in sizes}
     lines = [Line(labels[x], "size", x, f"{size}x{size}") for x, size in sizes.items()]

@@ -1,4 +1,4 @@
-"""The challenge from 2010 to 2016: winners, errors, depth, and the source of each figure."""
+"""History of the challenge from 2010 to 2016: winners, errors, depths, and all sources."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ RESNET_V2 = "He et al., arXiv:1603.05027"
 
 @dataclass(frozen=True)
 class Figure:
-    """Figure of the story, with its source.
+    """Published value, with its source.
 
     Attributes:
-        value: Error in %, or GPUs and days as text.
-        source: Where the figure is printed.
-        verified: Whether it was compared with that source, and not only with other quotations.
+        value: Error in %, or GPUs and days of training as text.
+        source: Paper or web page that prints the value.
+        verified: Whether the value was compared with this source, not only with quotations of it.
     """
 
     value: float | str
@@ -33,17 +33,18 @@ class Figure:
 
 @dataclass(frozen=True)
 class Entry:
-    """Entry of the challenge in one year.
+    """Entry in the challenge of one year.
 
     Attributes:
         year: Year of the challenge.
         place: `first`, `second`, or `beside` for a net of this package that was neither.
-        name: Team, and what it entered.
+        name: Team and its models.
         error: Top-5 error in %, on the test images unless the name says otherwise.
-        net: Name of this package's net, of which the entry averages several; empty if unknown.
-        layers: Number of layers with weights of the net.
+        net: Name of the entry's net in this package (of several nets, the deepest one); empty if
+            this package has none.
+        layers: Number of layers with weights in the net.
         macs: Number of multiply-adds of the net for one image.
-        training: GPUs and days of the training of one net, if the authors state them.
+        training: GPUs and days to train one net; None if the authors do not state them.
     """
 
     year: int
@@ -71,11 +72,12 @@ HUMAN = Figure(5.1, "Russakovsky et al., arXiv:1409.0575, section 6.4")
 YEARS = {
     2010: "The first challenge. Shallow systems: features designed by hand, and a linear SVM.",
     2011: "Still shallow; better features lower the error by two points.",
-    2012: "The first deep net, on two GPUs, makes three errors where the second makes five.",
+    2012: "The first deep net, trained on two GPUs, makes three errors for the runner-up's five.",
     2013: "Almost all entries are now convolutional nets on GPUs.",
-    2014: "Depth grows from 8 to 19 and 22 layers. The two ways there: 3x3 stacks, and Inception.",
-    2015: "Shortcuts: seven times as deep, and half the error, which is less than a person's.",
-    2016: "Residual nets are everywhere; pre-activation trains 200 layers, on CIFAR-10 even 1,001.",
+    2014: "Depth grows from 8 to 19 layers with stacks of 3x3 convolutions, to 22 with Inception.",
+    2015: "With shortcuts, nets are seven times as deep. The error halves; it is below a person's.",
+    2016: "Residual nets are everywhere. With pre-activation, they reach 200 layers "
+    "(1,001 on CIFAR-10).",
 }
 
 STORY = (

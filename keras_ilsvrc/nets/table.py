@@ -1,4 +1,4 @@
-"""The table of all nets. Imports only the standard library, so that listing is fast."""
+"""Table of all nets. Keras is not imported, so that nets can be listed quickly."""
 
 from dataclasses import replace
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""Variations: options of `build` for choices that a paper compares.
+"""Variations of nets: options of `build` for design choices that a paper compares.
 
-Also parses the names of varied nets. Imports only the standard library.
+This module also parses the names of varied nets. It imports only the standard library.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Choice:
-    """Variation with a list of valid values, of which the first is the published one."""
+    """Variation with a list of valid values, the first of which is the published one."""
 
     values: tuple[Any, ...]
     same_net: bool = False  # whether a net with any of these values counts as published
@@ -35,7 +35,8 @@ class Choice:
 class Number:
     """Variation whose value is a number: at least `least`, and less than `below`.
 
-    If `default` is None, `build` requires a value.
+    If `whole` is True, the number must be an integer. If `default` is None, `build` requires a
+    value.
     """
 
     default: float | None

@@ -1,4 +1,4 @@
-"""VGG A-E: Simonyan and Zisserman, arXiv:1409.1556v6."""
+"""Builder of the VGG nets A to E (Simonyan and Zisserman, arXiv:1409.1556v6)."""
 
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 

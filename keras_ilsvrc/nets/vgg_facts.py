@@ -34,7 +34,7 @@ VGG_BN = replace(
     paper="Simonyan and Zisserman, arXiv:1409.1556, in torchvision's version",
     variations={**VGG.variations, "batch_norm": Choice((True, False))},
     departures=("batch normalisation after every convolution, which also has a bias",),
-    place="not an entry: torchvision's version of VGG, second in 2014",
+    place="not a challenge entry: torchvision's version of VGG, second in 2014",
 )
 
 # For each net, its column in table 1 of Simonyan and Zisserman 2014, and the millions of parameters

@@ -1,4 +1,4 @@
-"""ZFNet: Zeiler and Fergus, arXiv:1311.2901."""
+"""Builder of ZFNet (Zeiler and Fergus, arXiv:1311.2901)."""
 
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
@@ -35,8 +35,8 @@ FORMS = {  # (table, padding of conv1, units of fc6 and fc7)
     "b": (TABLE_2B, 1, (4096, 4096)),
     "onnx": (ONNX, "valid", (4096, 1024)),
 }
-LEAST = 93  # smallest image for the variation conv1="11/4", AlexNet's first layer
-# The paper says "contrast normalized across feature maps"; the constants are Krizhevsky et al.'s.
+LEAST = 93  # smallest height and width in pixels for conv1="11/4", AlexNet's first layer
+# The paper says "contrast normalized across feature maps"; the constants are from AlexNet.
 LRN = {"size": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 # Section 3 of the paper: weights are initialised to 1e-2, which we read as the standard deviation,
 # and biases to zero.
@@ -48,7 +48,9 @@ def zfnet(image, classes, form, conv1="7/2", lrn=True, pool="3/2", dropout=0.5):
     table, border, units = FORMS[form]
     size = min(x or LEAST for x in image.shape[1:3])
     if conv1 == "11/4" and size < LEAST:
-        raise InputError(f"images of {size} pixels are too small for conv1 = '11/4'; use {LEAST}")
+        raise InputError(
+            f"images of {size} pixels are too small for conv1='11/4'; use at least {LEAST}"
+        )
     x = parts.column(
         image,
         {**table, "conv1": (f"conv{conv1}-96", *table["conv1"][1:])},

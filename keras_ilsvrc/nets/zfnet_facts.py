@@ -9,7 +9,7 @@ ZFNET = Family(
     "Zeiler and Fergus, arXiv:1311.2901",
     2013,
     "zfnet:zfnet",
-    {  # choices of AlexNet, which the paper changes or keeps
+    {  # design choices of AlexNet, which the paper changes or keeps
         "conv1": Choice(("7/2", "11/4")),
         "lrn": Choice((True, False)),
         "pool": Choice(("3/2", "2/2")),
@@ -28,7 +28,7 @@ ZFNET = Family(
     departures=("the constants of LRN are those of Krizhevsky et al.; the paper gives none",),
     place="2013: 14.8 % top-5 error (six nets); the first author's Clarifai won with 11.7 %",
     news=(
-        "visualised AlexNet's layers with a deconvnet, and fixed the faults that this showed",
+        "visualised AlexNet's layers with a deconvnet, and fixed the faults that this revealed",
         "conv1 7x7 with stride 2 instead of 11x11 with stride 4: no aliasing, fewer dead filters",
         "showed that covering the object, not the background, changes the prediction",
     ),
@@ -46,7 +46,7 @@ ZFNET_ONNX = replace(
         "conv1 without padding, LRN before pools, 512 maps in conv3 to conv5, 2x2 windows in "
         "pool5, 1024 units in fc7",
     ),
-    place="not an entry: the ONNX model zoo's version of ZFNet",
+    place="not a challenge entry: the ONNX model zoo's version of ZFNet",
 )
 
 NETS = {

@@ -95,10 +95,10 @@ def test_a_row_is_measured_in_a_process_of_its_own(rows, monkeypatch):
     kept = pages.Kept(rows / "page.json")
     result = kept.rows[pages._key(CASE)]["result"]
     assert (result["peer"]["net"], result["steps"]) == ("keras own layers", 2)
-    assert "it has no lenet5_modern" in kept.rows[pages._key(MISSING)]["error"]
+    assert "torchvision has no lenet5_modern" in kept.rows[pages._key(MISSING)]["error"]
     text = (rows / "page.md").read_text()
     assert f"{result['ratio']['median']:.3f}" in text
-    assert "it has no lenet5_modern" in text
+    assert "torchvision has no lenet5_modern" in text
 
 
 def test_quick_is_a_part_of_the_whole_page():
@@ -111,8 +111,12 @@ def test_quick_is_a_part_of_the_whole_page():
 @pytest.mark.parametrize(
     ("name", "content", "fragment"),
     [
-        ("page.json", "[]", "page.json: not rows of bench page"),
-        ("page.json", '{"machine": {"processor": "Z80"}, "rows": {}}', "processor Z80, but here"),
+        ("page.json", "[]", "page.json: expected results of `bench page`"),
+        (
+            "page.json",
+            '{"machine": {"processor": "Z80"}, "rows": {}}',
+            "processor Z80, but processor is",
+        ),
         ("page.in.md", "<!-- machine --> <!-- inference -->", "no line <!-- training -->"),
     ],
 )

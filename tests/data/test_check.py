@@ -44,7 +44,7 @@ BAD = {
     "page.jpg": (b"\n <!DOCTYPE html><p>404", "looks like an HTML page: failed download?"),
     "error.jpg": (b"<?xml version='1.0'?><Error/>", "looks like an HTML page"),
     "garbage.png": (bytes(range(200)), "not an image"),
-    "bomb.png": (png_header(20_000, 20_000), "400000000 pixels above the limit of 100 megapixels"),
+    "bomb.png": (png_header(20_000, 20_000), "400000000 pixels exceed the limit of 100 megapixels"),
     "large.png": (png_header(10_001, 10_000), "10001x10000 is above the limit of 100 megapixels"),
     "damaged.png": (encoded(coloured(0), "PNG")[:-40], "damaged"),
     "burnt.jpg": (WHOLE[:20] + b"\xff\xd8\xff\xe0" * 20 + WHOLE[100:], "damaged"),
@@ -127,7 +127,7 @@ def test_classes_and_sizes_are_counted(tmp_path):
     assert found.counts["emu"] == {"train": 4, "validation": 1, "test": 4}
     assert found.counts["gnu"] == {"train": 1, "validation": 0, "test": 0}
     assert found.imbalance == 9
-    assert f"folder:{tmp_path}: no image in test of class 'gnu'" in found.notes
+    assert f"folder:{tmp_path}: test has no images of class 'gnu'" in found.notes
     assert found.classes["test"] == {"least": 0, "median": 4, "most": 4, "empty": ["gnu"]}
     assert (found.heights, found.widths) == ((1, 16, 90), (1, 24, 24))
     assert not found.bad

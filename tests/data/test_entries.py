@@ -48,7 +48,7 @@ def test_every_entry_that_is_no_file_is_named_with_its_kind(root):
     assert faults(root) == {
         "train/ape/loop.png": "a loop of links, not an image",
         "train/ape/gone.png": "a broken link, not an image",
-        "train/ape/more": "this class folder is empty; fill it or remove it",
+        "train/ape/more": "this class folder is empty; add images to it, or remove it",
         "train/ape/pipe.png": "a FIFO, not an image",
         "train/ape/link.png": "a FIFO, not an image",
         "train/ape/s": "a socket, not an image",

@@ -187,7 +187,7 @@ def test_without_a_cache_folder_a_line_is_logged(root, tmp_path, caplog, monkeyp
     with caplog.at_level(logging.INFO):
         opened(root)
     (line,) = {x.getMessage() for x in caplog.records if "cannot be written" in x.getMessage()}
-    assert line.endswith("the next start is slow")
+    assert line.endswith("the next start is slower")
 
 
 def test_the_members_of_a_tar_are_kept_until_it_changes(tmp_path, monkeypatch):

@@ -85,7 +85,7 @@ def test_tests_use_the_validation_images_if_there_are_no_others(tmp_path, valida
     }  # fmt: skip
     assert source.splits["test"] is source.splits["validation"]
     assert source.notes == (
-        f"folder:{tmp_path}: not used, since these are not splits: more",
+        f"folder:{tmp_path}: ignored folders that are not splits: more",
         f"folder:{tmp_path}: no split test; tests use the validation images",
     )
 
@@ -137,7 +137,7 @@ def test_a_folder_linked_into_itself_is_named(tmp_path):
     fill(tmp_path / "cat", 3)
     (tmp_path / "cat" / "again").symlink_to(tmp_path)
     said = refusal(tmp_path)
-    assert said == f"{tmp_path}/cat/again: a link to a folder above it"
+    assert said == f"{tmp_path}/cat/again: a link to a folder that contains it"
 
 
 def test_hidden_and_foreign_files_are_passed_over_and_counted(tmp_path):
@@ -242,12 +242,12 @@ def test_too_little_is_refused_in_one_line(tmp_path, make):
 
 def test_one_class_and_classes_absent_from_a_split_are_noted(tmp_path):
     fill(tmp_path / "one" / "cat", 5)
-    assert "only one class, 'cat'; training needs two" in folder(tmp_path / "one").notes[0]
+    assert "only one class, 'cat'; training needs at least two" in folder(tmp_path / "one").notes[0]
     fill(tmp_path / "two" / "train" / "cat", 5)
     fill(tmp_path / "two" / "train" / "dog", 5)
     fill(tmp_path / "two" / "test" / "cat", 5)
     notes = folder(tmp_path / "two").notes
-    assert f"folder:{tmp_path / 'two'}: no image in test of class 'dog'" in notes
+    assert f"folder:{tmp_path / 'two'}: test has no images of class 'dog'" in notes
 
 
 def test_a_typed_path_names_its_source(tmp_path):

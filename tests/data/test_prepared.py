@@ -214,7 +214,7 @@ def test_other_settings_are_refused(photos, raw, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/mine.txt").touch()
     assert said(prepare, str(photos), tmp_path / "notes", Form(32)).endswith(
-        "exists, and is not a folder of prepared data; name another"
+        "exists, and is not a folder of prepared data; choose another folder"
     )
     assert os.listdir(tmp_path / "notes") == ["mine.txt"]
 

@@ -30,9 +30,9 @@ def test_windows():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ([], r"table is \[\]; expected a list of input maps"),
-        (3, "table is 3; expected a list of input maps"),
-        (None, "table is None; expected a list of input maps"),
+        ([], r"table is \[\]; expected one list of input maps"),
+        (3, "table is 3; expected one list of input maps"),
+        (None, "table is None; expected one list of input maps"),
         ([[0], []], r"table\[1\] is \[\]; expected distinct input maps"),
         ([[0], [1, 1]], r"table\[1\] is \[1, 1\]; expected distinct input maps"),
         ([[0, -1]], r"table\[0\] is \[0, -1\]; expected distinct input maps"),

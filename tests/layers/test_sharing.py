@@ -70,16 +70,16 @@ def numbers(model):
     ],
 )
 def test_shared_units_compute_the_same(changes, options, monkeypatch):
-    monkeypatch.setattr(sharing, "ALONE", NEVER)
+    monkeypatch.setattr(sharing, "UNSHARED", NEVER)
     plain = numbers(net(changes, **options))
-    monkeypatch.setattr(sharing, "ALONE", 0)
+    monkeypatch.setattr(sharing, "UNSHARED", 0)
     for one, other in zip(plain, numbers(net(changes, **options)), strict=True):
         scale = max(1, abs(one).max())
         np.testing.assert_allclose(other / scale, one / scale, rtol=0, atol=1e-6)
 
 
 def test_only_equal_units_share_a_function(monkeypatch):
-    monkeypatch.setattr(sharing, "ALONE", 0)
+    monkeypatch.setattr(sharing, "UNSHARED", 0)
     for changes, functions in (({}, 1), ({"trainable": False}, 2), ({"use_bias": True}, 2)):
         forward = [x for x in calls(graph(net(changes))[1]) if "forward" in x]
         assert len(forward) == 4
@@ -87,7 +87,7 @@ def test_only_equal_units_share_a_function(monkeypatch):
 
 
 def test_a_unit_on_fewer_maps_has_its_own_function(monkeypatch):
-    monkeypatch.setattr(sharing, "ALONE", 0)
+    monkeypatch.setattr(sharing, "UNSHARED", 0)
     image = keras.Input((6, 7, 4))
     x = ResidualUnit("conv3-8 conv3-8", **OPTIONS)(image)  # with a projection, unlike the next
     model = keras.Model(image, ResidualUnit("conv3-8 conv3-8", **OPTIONS)(x))
@@ -95,21 +95,21 @@ def test_a_unit_on_fewer_maps_has_its_own_function(monkeypatch):
 
 
 def test_the_first_equal_units_are_alone(monkeypatch):
-    monkeypatch.setattr(sharing, "ALONE", 3)
+    monkeypatch.setattr(sharing, "UNSHARED", 3)
     assert len(calls(graph(net())[1])) == 2  # the fourth unit, forwards and backwards
     monkeypatch.undo()
     assert not calls(graph(net())[1])
 
 
 def test_inference_and_losses_of_activations_are_not_shared(monkeypatch):
-    monkeypatch.setattr(sharing, "ALONE", 0)
+    monkeypatch.setattr(sharing, "UNSHARED", 0)
     assert not calls(graph(net(), training=False)[1])
     costly = {"layer_configs": {"relu_1": {"activity_regularizer": keras.regularizers.L2(0.1)}}}
     assert len(calls(graph(net(costly))[1])) == 6  # three of four units, forwards and backwards
 
 
 def test_a_graph_that_is_gone_keeps_no_unit(monkeypatch):
-    monkeypatch.setattr(sharing, "ALONE", 0)
+    monkeypatch.setattr(sharing, "UNSHARED", 0)
     model = net()
     step, traced = graph(model)
     unit = weakref.ref(model.layers[1])

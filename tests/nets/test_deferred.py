@@ -71,5 +71,5 @@ def test_after_an_error_nothing_is_left_behind(path, tmp_path):
 
 def test_a_variable_from_before_is_refused():
     variable = keras.Variable([1.0])
-    with pytest.raises(ValueError, match="has a value already"), Deferred():
+    with pytest.raises(ValueError, match="already has a value; assign it outside"), Deferred():
         variable.assign([2.0])

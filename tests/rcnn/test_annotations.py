@@ -94,8 +94,8 @@ def test_difficult_objects_and_groups_are_marked(voc, tmp_path_factory):
 
 
 WRONG = {
-    "outside": ((120, 90, 140, 99), "is outside the image of 128x96 pixels"),
-    "negative": ((-5, 3, 20, 30), "is outside the image of 128x96 pixels"),
+    "outside": ((120, 90, 140, 99), "extends beyond the image of 128x96 pixels"),
+    "negative": ((-5, 3, 20, 30), "extends beyond the image of 128x96 pixels"),
     "empty": ((30, 30, 30, 40), "is empty"),
     "turned": ((40, 30, 30, 40), "is empty"),
     "thin": ((30, 30, 31, 40), "is less than 2 pixels wide or high"),
@@ -161,13 +161,13 @@ def test_a_source_that_does_not_exist_is_refused(case):
 @each_of(
     "case",
     [
-        ("{", "not annotations of COCO"),
-        ('{"images": []}', "not annotations of COCO: 'categories'"),
+        ("{", "not a COCO annotation file"),
+        ('{"images": []}', "not a COCO annotation file: 'categories'"),
         ('{"categories": [{"id": 1}]}', r"categories\[0\] has no 'name'"),
         (
             '{"categories": [], "images": [], "annotations": [{"id": 1, "image_id": 1, '
             '"category_id": 1, "bbox": [1]}]}',
-            r"annotations\[0\].bbox is \[1\]",
+            r"annotations\[0\].bbox is \[1\]; expected 4 numbers",
         ),
     ],
 )
@@ -207,8 +207,8 @@ def test_data_check_counts_boxes_and_names_what_is_wrong(voc):
     shapes.write_xml(voc, "003", [("emu", (1, 1, 30, 30)), ("disc", (-9, 0, 40, 50))])
     done = call("data", "check", f"voc:{voc}")
     assert done.status == 2
-    assert "class 'emu': no box to train on, but 1 in test" in done.stdout
-    assert "object 2, 'disc': box (-9, 0, 40, 50) is outside the image" in done.stdout
+    assert "class 'emu': no boxes for training, but 1 in test" in done.stdout
+    assert "object 2, 'disc': box (-9, 0, 40, 50) extends beyond the image" in done.stdout
     table = json.loads(call("data", "check", f"voc:{voc}", "--json").stdout)
     assert table["images"] == {"test": 1, "train": 3}
     assert table["counts"]["emu"] == {"test": 1, "train": 0}

@@ -240,12 +240,12 @@ def test_images_without_boxes_and_without_proposals_are_trained_on_and_tested(tm
     (tmp_path / "hog.toml").write_text(RECIPE.format(home=tmp_path))
     words = ("--out", tmp_path / "run", "--cache", tmp_path / "cache")
     line = refused("detect", "train", tmp_path / "hog.toml", *words)
-    assert "is outside the image" in line
+    assert "extends beyond the image" in line
     assert "set data.on_bad to 'skip'" in line
     words += ("--set", "data.on_bad=skip", "--set", "proposals.most=1000")
     done = call("detect", "train", tmp_path / "hog.toml", *words)
     assert done.status == 0, done.stderr
-    assert "object 1, 'disc': box (-9, 4, 40, 50) is outside the image" in done.stderr
+    assert "object 1, 'disc': box (-9, 4, 40, 50) extends beyond the image" in done.stderr
     assert DetectorFiles(tmp_path / "run").result()["images"] == 4
 
 

@@ -116,9 +116,9 @@ def test_what_is_no_image_is_refused_in_one_line(loaded, files, tmp_path):
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(files[0].read_bytes()[:-100])
     for images, part in (
-        (np.zeros((8, 8, 3), "float32"), "images[0] is 8x8x3 of float32"),
-        ([files[0], np.zeros((8, 8, 4), "uint8")], "images[1] is 8x8x4"),
-        (7, "images is a int"),
+        (np.zeros((8, 8, 3), "float32"), "images[0] has shape 8x8x3 and dtype float32"),
+        ([files[0], np.zeros((8, 8, 4), "uint8")], "images[1] has shape 8x8x4"),
+        (7, "images has the type int"),
         (tmp_path / "none.jpg", f"{tmp_path / 'none.jpg'}: cannot be read"),
         ([files[0], tmp_path / "page.jpg"], "looks like an HTML page"),
         (cut, "truncated JPEG"),

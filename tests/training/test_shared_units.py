@@ -49,7 +49,7 @@ def values(replicas, synchronized, saved=None, **options):
 )
 def test_steps_are_those_of_units_that_share_nothing(replicas, synchronized, options, monkeypatch):
     plain, _ = values(replicas, synchronized, **options)
-    monkeypatch.setattr(sharing, "ALONE", 0)
+    monkeypatch.setattr(sharing, "UNSHARED", 0)
     shared, _ = values(replicas, synchronized, **options)
     assert plain.keys() == shared.keys()
     for name, value in plain.items():
@@ -57,7 +57,7 @@ def test_steps_are_those_of_units_that_share_nothing(replicas, synchronized, opt
 
 
 def test_resuming_repeats_the_steps_exactly(monkeypatch):
-    monkeypatch.setattr(sharing, "ALONE", 0)
+    monkeypatch.setattr(sharing, "UNSHARED", 0)
     whole, saved = values(1, False)
     again, _ = values(1, False, saved)
     assert all(np.array_equal(again[name], value) for name, value in whole.items())

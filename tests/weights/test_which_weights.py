@@ -124,7 +124,7 @@ def test_the_file_name_tells_sources_apart(net, shapes, name, source, file, capl
     assert (found.source.name, found.source.file) == (source, name)
     assert f"{name}: {source} weights of {net}" in caplog.text
     find(info(net), file("mine.pth", shapes))
-    line = f"has the layout of torchvision's weights of {net}, whose preprocessing is assumed"
+    line = f"has the layout of the torchvision weights of {net}; their preprocessing is assumed"
     assert f"mine.pth: {line}" in caplog.text
 
 
@@ -206,7 +206,7 @@ def test_the_name_of_a_source_is_not_that_of_a_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        ({"weights": 3}, "weights is 3; expected the name of a source or the path"),
+        ({"weights": 3}, "weights is 3; expected the name of published weights or the path"),
         ({"weights": True}, "weights is True"),
         ({"weights": ""}, "weights is ''"),
         ({"sha256": "0" * 64}, "sha256 is given without weights"),
