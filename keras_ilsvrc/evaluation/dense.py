@@ -11,7 +11,7 @@ from keras import layers, ops
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, main_output, run_call, walk
 
-CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # possible last layers
+CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # possible last layers of a net
 
 
 @dataclass(frozen=True)

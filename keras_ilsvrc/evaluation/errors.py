@@ -7,7 +7,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Return the % of images whose true class is not among the k most probable classes.
+    """Return the percentage of images whose true class is not among the k most probable classes.
 
     If another class is exactly as probable as the true one, it counts as more probable. An image
     with a non-finite probability counts as wrong. These two rules are not in the papers. Without

@@ -1,7 +1,7 @@
 """Positions of the views (crops) of an image, as Python ints or integer tensors.
 
 Each function takes the height and width of an image and the side of the views, in pixels, and
-returns the views in order. Pixels are not needed.
+returns the views in order. It does not read the image.
 """
 
 from typing import Any, NamedTuple

@@ -86,8 +86,8 @@ class Apart:
     def _wait_for_lock(self, path: Path, limit: float | None) -> None:
         """Wait until no other process trains in a directory, or until the deadline.
 
-        If the parent of a training process was killed, the process may need a moment to end. If
-        its parent hangs, it may even continue and finish the run.
+        A training process needs a moment to end after its parent was killed. If the parent hangs,
+        the training process may even finish the run.
 
         Raises:
             Stopped: If a signal was received.

@@ -64,7 +64,7 @@ TUNED = (
     Amount(20_000, 64, 15, 0, 6, 400, 0.25),
     Amount(math.inf, 128, 10, 0, 24, 400),
 )
-FIRST = 0.25  # epochs of the first stage (new layers only), as a fraction of the other epochs
+FIRST = 0.25  # epochs of the first stage (new layers only) per epoch of the main stage
 
 
 class Way(NamedTuple):
@@ -157,7 +157,7 @@ class Plan(NamedTuple):
 
     @property
     def train_rows(self) -> Rows:
-        """Preprocessing ops for training images that follow the random crop."""
+        """Preprocessing ops that follow the random crop of training images."""
         rows = self.tuning.source.preprocessing if self.tuning else [{"op": "standardise"}]
         return [row for row in rows if "size" not in row]
 

@@ -230,7 +230,7 @@ class RunDirectory(RunFiles):
             raise InputError(f"{path}: not a {kind}; remove it, or {ELSEWHERE}")
 
     def _check_content(self) -> None:
-        """Raise InputError unless the directory is empty, or contains this run to be resumed."""
+        """Raise InputError unless the directory is empty, or contains a run that can be resumed."""
         found = [x for x in places.entries(self.path) if x != LOCK and not x.startswith(files.PART)]
         if not found:
             return

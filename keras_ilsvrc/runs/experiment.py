@@ -202,7 +202,7 @@ def set_up(
 def _shares(data: Data) -> Shares:
     """Return the fraction of training images for each split that the dataset lacks.
 
-    By default, this is 0 for a split that the recipe does not use.
+    By default, the fraction is 0 for a split that the recipe does not use.
     """
     if data.split:
         return Shares(**data.split.model_dump())

@@ -23,7 +23,7 @@ from keras_ilsvrc.visualize.figures import plain, save
 
 MOST_LAYERS = 30  # maximum number of layer names on the vertical axis
 MOST_STEPS = 12  # maximum number of step numbers on the horizontal axis
-RANGE = 1e-12  # the colour scale ends at this fraction of the largest value
+RANGE = 1e-12  # lower end of the colour scale, as a fraction of the largest value
 TITLES = {
     "weight_gradient": "gradient of weights (mean absolute value)",
     "activation_gradient": "gradient of responses (mean absolute value)",
@@ -34,7 +34,7 @@ TITLES = {
 def watch_of(
     experiment: Experiment, update: Update, directory: RunDirectory, log: Callable[[str], object]
 ) -> Watch | None:
-    """Return the callback that measures what the recipe key `watch` lists; None without the key.
+    """Return the callback that measures what the recipe key `watch` lists; None if it is not set.
 
     It measures on the first images of step 0 (at most `MOST`), with the preprocessing ops for
     training. Only the chief measures, on its first replica, so no collective op is needed.
@@ -83,7 +83,7 @@ def flow(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
 
     Args:
         rows: Rows of `gradients.csv`, in the order in which they were written.
-        path: Path of the PNG.
+        path: Path of the PNG file.
         title: Title of the figure.
     """
     layers = list(dict.fromkeys(row["layer"] for row in rows))

@@ -77,7 +77,8 @@ def _set_word(model: keras.Model, word: str, recipe: Recipe, net: Net) -> None:
     elif word in initial.RULES:
         initial.set_initial_values(model, initial.RULES[word], recipe.seed)
     else:
-        initial.set_initial_values(model, initial.RULES["he"], recipe.seed)  # for a new classifier
+        # These values remain in a classifier that is not loaded.
+        initial.set_initial_values(model, initial.RULES["he"], recipe.seed)
         _load(model, word, recipe, net, set())
 
 
@@ -114,7 +115,7 @@ def _load(
     try:
         pretrained.find_source(name, weights)
     except InputError as error:
-        raise InputError(f"initial: {error}; or 'paper', 'he' or 'glorot'") from error
+        raise InputError(f"initial: {error}; or use 'paper', 'he' or 'glorot'") from error
     found = pretrained.find(net, weights)
     for key, value in (found.source.options if found.source else {}).items():
         if net.arguments[key] != value:

@@ -181,7 +181,7 @@ def of_run(path: Path, source: str | None = None) -> Inspection:
 
     Args:
         path: Path of the run directory.
-        source: Other source of images, for example `folder:PATH`; None for the test images.
+        source: Other source of images, for example `folder:PATH`; None for the run's test images.
 
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.

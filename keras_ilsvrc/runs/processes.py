@@ -29,7 +29,7 @@ def pipe_to_children() -> Iterator[tuple[dict[str, str], list[int]]]:
 
 
 def end_with_parent() -> None:
-    """Make this process end when its parent ends, if the parent used `pipe_to_children`."""
+    """End this process when its parent ends, if the parent started it in `pipe_to_children`."""
 
     def end_when_closed(pipe: int) -> None:
         os.read(pipe, 1)  # waits until the pipe closes, since nothing is ever written to it

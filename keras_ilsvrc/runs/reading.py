@@ -75,7 +75,7 @@ class RunFiles:
         if found.kind != self.kind:
             detect = "`keras-ilsvrc detect ...`"
             use = f"use {detect}" if found.kind == "detector" else f"do not use {detect}"
-            raise InputError(f"{self.path}: the run of a {found.kind}; {use}")
+            raise InputError(f"{self.path}: contains the run of a {found.kind}; {use}")
         return found
 
     @property
@@ -124,7 +124,7 @@ class RunFiles:
         return table
 
     def statistics(self) -> "dict[str, np.ndarray] | None":
-        """Return the statistics of the training images; None if they were not measured yet."""
+        """Return the statistics of the training images; None if they are not measured yet."""
         import numpy as np
 
         if not self._has(RUN) or STATISTICS not in self.identity.files:
@@ -240,4 +240,4 @@ class RunFiles:
         return InputError(f"{self.path / name}: {reason}; {COPY}")
 
     def _has(self, name: str) -> bool:
-        return os.path.lexists(self.path / name)  # also true for broken links
+        return os.path.lexists(self.path / name)  # True for broken links too
