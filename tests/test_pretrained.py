@@ -286,5 +286,5 @@ def test_a_file_predicts_with_its_own_preprocessing(folder, tmp_path):
     assert best["class"] == str(probabilities.argmax())
     assert best["probability"] == pytest.approx(probabilities.max(), rel=1e-4)
     bare = folder / "net.weights.h5"
-    assert "no preprocessing belongs to this file" in str(predict("--weights", bare).exception)
+    assert "the preprocessing for this file is unknown" in str(predict("--weights", bare).exception)
     assert predict("--weights", bare, "--preprocess", "none").exit_code == 0

@@ -30,7 +30,7 @@ class MeanOverViews(keras.Model):
 
 
 def ensemble(members: Iterable[np.ndarray]) -> np.ndarray:
-    """Average class probabilities of several networks, or of one network tested in several ways.
+    """Average the class probabilities of several networks, or of several tests of one network.
 
     Args:
         members: Arrays (images, classes) for the same images in the same order, or a generator of

@@ -1,4 +1,4 @@
-"""Support vector machine (SVM), a baseline for a network that is tested on the same images."""
+"""Support vector machine (SVM), a baseline for networks that are tested on the same images."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ def svm(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, labels: n
 
     Args:
         train: Images (images, height, width, channels), uint8.
-        train_labels: Classes of `train`, (images,).
-        test: Images to test on, of the same size.
-        labels: Classes of `test`, (images,).
+        train_labels: Class indices of `train`, (images,).
+        test: Test images of the same height, width and channels, uint8.
+        labels: Class indices of `test`, (images,).
     """
     from sklearn.svm import SVC
 

@@ -1,9 +1,9 @@
-"""Overlaps of boxes, and greedy suppression of the weaker of two overlapping boxes.
+"""Overlaps of boxes, and greedy non-maximum suppression.
 
-A box is (left, top, right, bottom) in pixels, float64. Coordinates count from the corner of the
-image, so the box of the whole image is (0, 0, width, height), and that of its first pixel
-(0, 0, 1, 1). The areas are those of Pascal VOC, which adds 1 to the difference of two inclusive
-coordinates.
+A box is (left, top, right, bottom) in pixels, float64. Coordinates are measured from the
+top left corner of the image: the whole image is the box (0, 0, width, height), its first pixel the
+box (0, 0, 1, 1). Areas are equal to those of Pascal VOC, which adds 1 to the difference of two
+inclusive coordinates.
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ def overlaps(boxes: np.ndarray, others: np.ndarray, crowds: np.ndarray | None = 
     Args:
         boxes: Boxes, (n, 4).
         others: Other boxes, (m, 4).
-        crowds: Which of the other boxes are groups of objects, (m,), bool; None for none. The
-            overlap with a group is the share of the box that is inside, as in COCO.
+        crowds: Whether each of the other boxes is a group of objects, (m,), bool; None if none is.
+            The overlap with a group is the fraction of the box that lies inside it, as in COCO.
 
     Returns:
         Overlaps from 0 to 1, (n, m).
@@ -37,9 +37,9 @@ def overlaps(boxes: np.ndarray, others: np.ndarray, crowds: np.ndarray | None = 
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the indices of the boxes that greedy suppression keeps, the best score first.
+    """Return the indices of the boxes that non-maximum suppression keeps, highest score first.
 
-    Each box removes all boxes of lower scores that overlap it by more than `threshold`
+    Each box that is kept removes all boxes of lower scores that overlap it by more than `threshold`
     (Girshick et al., arXiv:1311.2524, section 2.2).
     """
     left = np.argsort(-scores, kind="stable")

@@ -1,4 +1,4 @@
-"""Dataset split that cuts views, for example ten crops, out of each image of another split."""
+"""Dataset split that cuts views, for example ten crops, from each image of another split."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ RESIZES = ("resize", "resize_shorter")
 
 @dataclass(frozen=True, eq=False)
 class ViewsOf:
-    """Dataset split whose items contain all views of an image: (views, height, width, channels).
+    """Dataset split whose items are all views of an image: (views, height, width, channels).
 
     Attributes:
         split: Split with the images to cut the views from.
         ops: Preprocessing ops on single images that produce the network's input.
         statistics: Statistics of the training images, which some ops need.
         views: Function from `evaluation.views` that returns the positions of the views.
-        side: Shorter side in pixels to which images are resized; None to resize as the ops say.
+        side: Shorter side in pixels to which images are resized; None for the size in the ops.
         size: Height and width of the views; not used if `views` is `whole`.
     """
 
@@ -71,8 +71,8 @@ class ViewsOf:
 def parted(rows: Rows, side: int | None, entire: bool) -> tuple[Rows, Rows]:
     """Split preprocessing ops into ops before the views are cut, and ops for each view.
 
-    By default, views are cut instead of the last `centre_crop`. If there is no `centre_crop`, they
-    are cut after the resize. If `side` is not None, or if `entire` is True (each view is a whole
+    By default, the cut replaces the last `centre_crop`. If there is no `centre_crop`, the views are
+    cut after the resize. If `side` is not None, or if `entire` is True (each view is a whole
     image), the only op before the cut is the resize, and every `centre_crop` is dropped.
     """
     crops = [number for number, row in enumerate(rows) if row["op"] == "centre_crop"]

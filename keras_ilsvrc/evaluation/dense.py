@@ -11,7 +11,7 @@ from keras import layers, ops
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, main_output, run_call, walk
 
-CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # layers that may end a model
+CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # possible last layers of a net
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class AnySizeGraph:
 
     Attributes:
         image: Input tensor of the graph.
-        steps: Layer calls in order, each with the function to run in place of the layer.
+        steps: Layer calls in order, each with the function that is run in place of the layer.
         over_windows: Whether the dense layers of the classifier are applied to every window of the
             feature maps. If so, the scores of all windows are averaged before the last step.
     """
@@ -68,12 +68,13 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
 
     If the classifier begins with `Flatten`, its dense layers are applied to every window of the
     last feature maps. A window is as large as these maps are in training, and neighbouring windows
-    are one unit apart. So the first dense layer acts as a convolution of that size, and later dense
-    layers act as 1x1 convolutions. The scores of all windows are averaged before the softmax. In a
-    classifier with global average pooling, the pooling does the averaging. Dropout is inactive.
+    are one unit apart. The first dense layer then acts as a convolution of that size, and later
+    dense layers act as 1x1 convolutions. The scores of all windows are averaged before the softmax.
+    In a classifier with global average pooling, the pooling computes this average. Dropout is
+    inactive.
 
-    Convolutions and pools are padded as before. A strided max pool with padding `same` has the same
-    number of padding rows and columns as at the training size, so that its windows do not move.
+    Convolutions and pooling layers are padded as before. Strided max pooling with padding `same`
+    adds as many rows and columns as at the training size, so that its windows do not move.
 
     Args:
         model: Functional model from one image (batch, height, width, channels) to (batch, classes)
@@ -85,7 +86,8 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
         output of `model` is. For images of the training size, both models return the same output.
 
     Raises:
-        InputError: If the model is not functional, or its classifier has another form.
+        InputError: If the model is not functional, has another input than one image, or its
+            classifier has another form.
     """
     if not functional(model):
         raise InputError(f"{model.name} is not a functional model; build it from keras.Input")
@@ -116,17 +118,17 @@ def _any_size(model: keras.Model) -> AnySizeGraph:
     averages = flattens = 0
     mixed = False
     for call in leaf_calls(root):
-        run, swept = call.operation, {id(x) in of_windows for x in call.inputs}
-        mixed = mixed or len(swept) == 2
-        if swept == {False}:
+        run, per_window = call.operation, {id(x) in of_windows for x in call.inputs}
+        mixed = mixed or len(per_window) == 2
+        if per_window == {False}:
             averages += isinstance(run, layers.GlobalAveragePooling2D)
             if isinstance(run, layers.MaxPooling2D):
                 run = _anchored(call)
             elif isinstance(run, layers.Flatten) and len(call.inputs[0].shape) == 4:
                 height, width, _ = call.inputs[0].shape[1:]
                 run = partial(windows, height=height, width=width)
-                flattens, swept = flattens + 1, {True}
-        if True in swept:
+                flattens, per_window = flattens + 1, {True}
+        if True in per_window:
             of_windows.update(map(id, call.outputs))
         steps.append((call, run))
     over_windows = id(root.outputs[0]) in of_windows
@@ -142,7 +144,7 @@ def _any_size(model: keras.Model) -> AnySizeGraph:
 
 
 def _anchored(call: Call) -> Callable[[Any], Any]:
-    """Return a max pooling function that pads images of any size as those of the training size."""
+    """Return a max pooling function that pads maps of any size like those at the training size."""
     pool, sizes = call.operation, call.inputs[0].shape[1:3]
     if pool.padding == "valid" or pool.strides == (1, 1) or None in sizes:
         return pool

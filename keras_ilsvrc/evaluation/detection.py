@@ -1,6 +1,7 @@
-"""Average precision of detections: Pascal VOC's two, and COCO's.
+"""Average precision of detections: the two definitions of Pascal VOC, and that of COCO.
 
-Precision is the share of detections that are right, recall the share of objects that are found.
+Precision is the fraction of detections that are right. Recall is the fraction of objects that are
+found.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from keras_ilsvrc.evaluation.boxes import overlaps
 
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10))
-COCO_MOST = 100  # detections of an image and class that count in COCO
+COCO_MOST = 100  # maximum number of detections per image and class in COCO
 RIGHT, WRONG, IGNORED = 1, 0, -1
 Rule = Literal["voc", "coco"]
 
@@ -22,10 +23,10 @@ class Objects:
     """Objects of one class in one image.
 
     Attributes:
-        boxes: Their boxes, (objects, 4), as in `evaluation.boxes`.
-        ignored: Which need not be found, (objects,), bool: difficult objects of VOC, and groups of
-            COCO. A detection of one of them is neither right nor wrong.
-        crowds: Which are groups of objects, (objects,), bool.
+        boxes: Boxes of the objects, (objects, 4), as in `evaluation.boxes`.
+        ignored: Whether each object is ignored, (objects,), bool: difficult objects in VOC, groups
+            of objects in COCO. A detection of an ignored object is neither right nor wrong.
+        crowds: Whether each object is a group of objects, (objects,), bool.
     """
 
     boxes: np.ndarray
@@ -46,13 +47,13 @@ class Found(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Precision and recall after each detection, the best score first, from 0 to 1.
+    """Precision-recall curve, with a point from 0 to 1 after each detection, highest score first.
 
     Attributes:
-        precision: Precision, (detections,).
-        recall: Recall, (detections,).
-        scores: Scores, (detections,).
-        objects: Number of objects to find.
+        precision: Precision after each detection, (detections,).
+        recall: Recall after each detection, (detections,).
+        scores: Score of each detection, (detections,).
+        objects: Number of objects that are not ignored.
     """
 
     precision: np.ndarray
@@ -64,14 +65,15 @@ class Curve(NamedTuple):
 def judge(found: Found, objects: Objects, threshold: float, rule: Rule = "voc") -> np.ndarray:
     """Return whether each detection of an image is `RIGHT`, `WRONG` or `IGNORED`.
 
-    By VOC's rule, a detection is compared with the object that it overlaps most, and is wrong if
-    an earlier detection has found that object. By COCO's rule, it is compared with the object that
-    it overlaps most of those that are not found yet, and with ignored objects last.
+    Detections are compared with the objects in order of falling score. VOC compares a detection
+    with the object that it overlaps most. If an earlier detection has found this object, the
+    detection is wrong. COCO compares it with the object that it overlaps most among those that are
+    not found yet; ignored objects come last.
 
     Args:
-        found: Detections, in any order; the best score goes first.
+        found: Detections, in any order.
         objects: Objects of the same class and image.
-        threshold: Least overlap, from 0 to 1.
+        threshold: Minimum overlap of a detection with its object, from 0 to 1.
         rule: `"voc"` or `"coco"`.
     """
     verdicts = np.full(len(found.scores), WRONG)
@@ -95,7 +97,11 @@ def _voc(shared: np.ndarray, taken: np.ndarray, objects: Objects, least: float) 
 
 
 def _coco(shared: np.ndarray, taken: np.ndarray, objects: Objects, least: float) -> int | None:
-    """Return COCO's match: the largest overlap, of equal ones the last, ignored objects last."""
+    """Return the index of the object with which COCO compares a detection, or None.
+
+    This is the object with the largest overlap, or the last of several equal ones. Ignored objects
+    are considered only if no other object overlaps enough.
+    """
     for ignored in (False, True):
         free = (objects.ignored == ignored) & (~taken | objects.crowds)
         values = np.where(free & (shared >= min(least, 1 - 1e-10)), shared, -1)
@@ -117,9 +123,9 @@ def curve(
     Args:
         found: Detections of each image.
         objects: Objects of each image, in the same order.
-        threshold: Least overlap of a detection with its object.
-        rule: Rule by which detections and objects are matched; see `judge`.
-        most: Number of the best detections of each image that count; None for all.
+        threshold: Minimum overlap of a detection with its object, from 0 to 1.
+        rule: Rule that matches detections and objects; see `judge`.
+        most: Maximum number of detections per image, those of highest score; None for no limit.
     """
     count = sum(int(np.sum(~one.ignored)) for one in objects)
     scores, verdicts = [np.zeros(0)], [np.zeros(0, int)]
@@ -137,15 +143,16 @@ def curve(
 
 
 def eleven_points(found: Curve) -> float:
-    """Return VOC 2007's average precision: mean of the best precisions at recalls 0, 0.1, ... 1.
+    """Return VOC 2007's average precision, from 0 to 1; NaN if there are no objects.
 
-    It is NaN if there are no objects.
+    This is the mean, over the recalls 0, 0.1, ... 1, of the highest precision at this recall or a
+    higher one.
     """
     return _sampled(found, np.arange(11) / 10)
 
 
 def area(found: Curve) -> float:
-    """Return the area under the curve, as in VOC since 2010; NaN if there are no objects."""
+    """Return VOC's average precision since 2010: the area under the curve; NaN without objects."""
     if not found.objects:
         return float("nan")
     recall = np.concatenate([[0.0], found.recall])
@@ -155,7 +162,7 @@ def area(found: Curve) -> float:
 def coco(
     found: Sequence[Found], objects: Sequence[Objects], thresholds: Sequence[float] = (0.5,)
 ) -> float:
-    """Return COCO's average precision: the mean over 101 recalls, and over thresholds.
+    """Return COCO's average precision: the mean over 101 recalls and over overlap thresholds.
 
     It is NaN if there are no objects. `COCO_THRESHOLDS` are the ten thresholds of COCO's AP.
     """
@@ -164,7 +171,7 @@ def coco(
 
 
 def _sampled(found: Curve, recalls: np.ndarray) -> float:
-    """Return the mean over some recalls of the best precision at this recall or a higher one."""
+    """Return the mean, over `recalls`, of the highest precision at this recall or a higher one."""
     if not found.objects:
         return float("nan")
     places = np.searchsorted(found.recall, recalls, side="left")
@@ -172,5 +179,5 @@ def _sampled(found: Curve, recalls: np.ndarray) -> float:
 
 
 def _falling(precision: np.ndarray) -> np.ndarray:
-    """Return the best precision at each place of a curve or behind it."""
+    """Return, for each point of a curve, the highest precision at this point or a later one."""
     return np.maximum.accumulate(precision[::-1])[::-1]

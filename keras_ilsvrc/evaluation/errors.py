@@ -1,4 +1,4 @@
-"""Test error in %, its confidence interval, and the losses, computed from probabilities."""
+"""Test errors in %, their confidence intervals, and losses, computed from probabilities."""
 
 import numpy as np
 from scipy.stats import binomtest
@@ -7,15 +7,15 @@ from keras_ilsvrc.errors import InputError
 
 
 def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Return the share of images, in %, whose true class is not among the k most probable classes.
+    """Return the percentage of images whose true class is not among the k most probable classes.
 
     If another class is exactly as probable as the true one, it counts as more probable. An image
-    with a non-finite probability counts as wrong. These two rules are not in the papers; they
-    prevent a broken network from having a low error.
+    with a non-finite probability counts as wrong. These two rules are not in the papers. Without
+    them, a broken network could have a low error.
 
     Args:
         probabilities: Array (images, classes).
-        labels: Indices of the classes, (images,).
+        labels: True class indices, (images,).
         k: Number of guesses per image, from 1 to the number of classes.
     """
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
@@ -31,7 +31,7 @@ def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def squared_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the squared error: the mean of half the squared distance from the label's vector."""
+    """Return the squared error: the mean of half the squared distance from the one-hot label."""
     wanted = np.eye(probabilities.shape[-1], dtype="float32")[labels]
     return float(0.5 * ((probabilities - wanted) ** 2).sum(-1).mean())
 
@@ -40,15 +40,15 @@ def confidence_interval(error: float, images: int, level: float = 0.95) -> tuple
     """Return Wilson's score interval for an error that was measured on randomly drawn images.
 
     Args:
-        error: Share of images that are wrong, in %.
+        error: Images that are classified wrongly, in %.
         images: Number of images tested.
-        level: Confidence level: probability that such an interval contains the true error.
+        level: Confidence level, the probability that such an interval contains the true error.
 
     Returns:
         Lower and upper end, in %.
 
     Raises:
-        InputError: If error is not in 0-100, images is below 1, or level is not in (0, 1).
+        InputError: If `error` is not in 0-100, `images` is below 1, or `level` is not in (0, 1).
     """
     for name, found, right, expected in (
         ("error", error, 0 <= error <= 100, "a percentage"),

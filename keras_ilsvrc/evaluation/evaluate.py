@@ -20,13 +20,22 @@ from keras_ilsvrc.evaluation.views import whole
 
 # Function that returns one worker's batches.
 Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]
-# Function of (model, batches, after_step) that runs the model over the batches, calls `after_step`
+# Function of (model, batches, after_step) that runs the model on the batches, calls `after_step`
 # after each step, and returns the outputs of all steps.
 Forward = Callable[[keras.Model, Batches, Callable[[], object]], Any]
 
 
 class Inference(NamedTuple):
-    """Settings for running a model on all views of all images at one scale."""
+    """Settings for running a model on all views of all images at one scale.
+
+    Attributes:
+        model: Model to run.
+        split: Images, or `ViewsOf` images.
+        rows: Preprocessing ops that are applied to the items of `split`.
+        statistics: Statistics of the training images, which some ops need.
+        views: Number of views per image.
+        entire: Whether each view is a whole image.
+    """
 
     model: keras.Model
     split: Any
@@ -47,15 +56,15 @@ def evaluate(
     scales: Sequence[int] | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> np.ndarray:
-    """Test a model with a protocol; return class probabilities (images, classes) in float32.
+    """Run a model with a test protocol; return class probabilities (images, classes), float32.
 
     A protocol is a list of passes over the images, each with its own kind of views and scales.
     Probabilities are averaged over the views at one scale, then over the scales of a pass, then
-    over passes. Every image counts once, for any batch size and any number of replicas.
+    over passes. Every image counts once, whatever the batch size and the number of replicas are.
 
     Args:
         model: Model whose output is probabilities, or a dict with `predictions`.
-        split: Images to evaluate on.
+        split: Test images.
         rows: Preprocessing ops on single images that produce the network's input. The scales of
             the protocol replace the size in the resize op, and its views replace the last centre
             crop.
@@ -63,7 +72,7 @@ def evaluate(
         protocol: Name of a protocol in `protocols.PROTOCOLS`.
         batch_size: Maximum number of views per step, over all replicas. All views of an image at
             one scale are in the same step, even if this exceeds the maximum.
-        forward: Function that runs a model over batches, such as `training.forward.Forward`.
+        forward: Function that runs a model on batches, such as `training.forward.Forward`.
         scales: Shorter sides in pixels, used instead of the protocol's scales.
         progress: Function called after each step with the number of images done and the total.
 
@@ -79,7 +88,7 @@ def evaluate(
 
 
 def _counter(progress: Callable[[int, int], object], total: int) -> Callable[[int], None]:
-    """Return a function that counts finished images and passes the count to `progress`."""
+    """Return a function that adds to the number of images done and passes it to `progress`."""
     done = 0
 
     def add(images: int) -> None:
@@ -98,7 +107,7 @@ def _inferences(
     protocol: str,
     scales: Sequence[int] | None,
 ) -> list[list[Inference]]:
-    """Return, for each pass of a protocol, a list of inference settings, one per scale."""
+    """Return a list for each pass of a protocol, with the inference settings for each scale."""
     if not len(split):
         raise InputError("the split contains no images; choose another split")
     if protocol == "single_view" and scales is None:
@@ -129,7 +138,7 @@ def _side_of(model: keras.Model, protocol: str) -> int:
 def _probabilities(
     inference: Inference, batch_size: int, forward: Forward, count: Callable[[int], None]
 ) -> np.ndarray:
-    """Run the model on all images; return one row of probabilities per image, in their order."""
+    """Run the model on all images; return their probabilities in order, (images, classes)."""
     model, split, rows, statistics, views, entire = inference
     images, done = 0, 0  # images per step, and images in all finished steps
 

@@ -1,4 +1,4 @@
-"""Test protocols of the papers. This module does not need TensorFlow, so listing them is fast."""
+"""Test protocols of the papers. This module does not need TensorFlow, so importing it is fast."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,9 +7,9 @@ from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
 
 # A scale (share, pixels) resizes the shorter side of an image to share * S + pixels, where S is the
-# shorter side after the resize of the preprocessing ops. `pixels` applies to crops of 224 pixels;
+# shorter side after the resize op of the preprocessing. `pixels` applies to crops of 224 pixels;
 # for other crop sizes, we multiply it by size / 224. With the scale None, images are not resized
-# again: crops are taken from the image as it is before the last crop of the preprocessing ops.
+# again: views are cut from the image as it is before the last crop of the preprocessing ops.
 OWN = (None,)
 # The three shorter sides S - 32, S and S + 32 for VGG (arXiv:1409.1556, section 3.2).
 AROUND = ((1.0, -32), (1.0, 0), (1.0, 32))
@@ -20,14 +20,19 @@ FOUR = tuple((side / 256, 0) for side in (256, 288, 320, 352))
 
 
 class Pass(NamedTuple):
-    """Part of a test protocol: all images are tested with one kind of view, at some scales."""
+    """Part of a test protocol, in which all images are tested with one kind of view.
+
+    Attributes:
+        views: Function from `evaluation.views` that returns the views of an image.
+        scales: Scales at which the views are cut.
+    """
 
     views: Callable[..., list[View]]
     scales: tuple[tuple[float, int] | None, ...]
 
     @property
     def number(self) -> int:
-        """Return the number of views of an image at one scale."""
+        """Number of views of an image at one scale."""
         return len(self.views(2, 2, 1))
 
 
@@ -45,7 +50,7 @@ PROTOCOLS = {
 
 
 def passes_of(protocol: str) -> tuple[Pass, ...]:
-    """Return the passes of a test protocol. In each pass, all images are tested.
+    """Return the passes of a test protocol.
 
     Raises:
         InputError: If the protocol is unknown.
@@ -67,8 +72,8 @@ def sides_of(
 
     Args:
         protocol: Name of a protocol in `PROTOCOLS`.
-        own: Shorter side S of the test images; None if it may vary.
-        size: Side of the images that the network takes, in pixels.
+        own: Shorter side S of the test images in pixels; None if it may vary.
+        size: Side of the square images that the network takes, in pixels.
         scales: Shorter sides in pixels, used instead of the protocol's scales.
 
     Returns:
@@ -88,7 +93,7 @@ def sides_of(
         if scales is None and own is None and each.scales != OWN:
             raise InputError(
                 f"protocol {protocol} derives its scales from the size in the resize op, but "
-                f"there is no resize op; give {len(each.scales)} scales"
+                f"there is no resize op; pass {len(each.scales)} scales"
             )
         sides: list[int | None] = [_side(x, own, size) for x in each.scales]
         sides = sides if scales is None else list(scales)
@@ -96,7 +101,7 @@ def sides_of(
         if small:
             raise InputError(
                 f"protocol {protocol} resizes images to a shorter side of {small[0]} pixels, but "
-                f"the net takes {size}x{size}; give {len(each.scales)} scales of at least {size}"
+                f"the net takes {size}x{size}; pass {len(each.scales)} scales of at least {size}"
             )
         found.append((each, sides))
     return found

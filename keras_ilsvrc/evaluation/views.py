@@ -1,7 +1,7 @@
-"""Positions of the views (crops) of an image, computed with Python ints or integer tensors.
+"""Positions of the views (crops) of an image, as Python ints or integer tensors.
 
 Each function takes the height and width of an image and the side of the views, in pixels, and
-returns the views in order. It does not read or cut any pixels.
+returns the views in order. It does not read the image.
 """
 
 from typing import Any, NamedTuple
@@ -12,8 +12,8 @@ Rectangle = tuple[Any, Any, Any, Any]  # top, left, height, width, in pixels
 class View(NamedTuple):
     """Part of an image that a network sees: a rectangle, mirrored left to right if `flip` is True.
 
-    If a rectangle does not have the size of the network's input, it is later resized to this size.
-    Rectangles from `whole` are not resized.
+    Positions and sizes are in pixels. A rectangle of another size than the network's input is later
+    resized to that size, except if it comes from `whole`.
     """
 
     top: Any

@@ -1,1 +1,1 @@
-"""Training runs: run directories, and the training and testing of a recipe's network."""
+"""Training runs: run directories, and training and testing the network of a recipe."""

@@ -1,4 +1,4 @@
-"""Training of a recipe in a process of its own, which can fail without ending this process."""
+"""Training of a recipe in a separate process, whose failure does not end this process."""
 
 import csv
 import math
@@ -24,12 +24,12 @@ POLL = 0.1  # seconds between checks of a running process
 
 @dataclass(frozen=True)
 class Apart:
-    """Trains recipes in processes of their own; a killed or diverged process ends only its run.
+    """Trainer that trains each recipe in a separate process, whose failure ends only its own run.
 
     Args:
-        options: Further options of `keras-ilsvrc train`.
-        environment: Further environment variables, for example `CUDA_VISIBLE_DEVICES`.
-        stop: Request to stop, which stops the running process after a checkpoint.
+        options: Additional options of `keras-ilsvrc train`.
+        environment: Additional environment variables, for example `CUDA_VISIBLE_DEVICES`.
+        stop: Request to stop. The running process then writes a checkpoint and ends.
     """
 
     options: Sequence[str] = ()
@@ -44,30 +44,32 @@ class Apart:
         limit: float | None = None,
         late: str = "not finished in time",
     ) -> str | None:
-        """Train a recipe, or resume its run; return the reason for which it failed, or None.
+        """Train a recipe, or resume its run; return the reason if this failed, otherwise None.
 
-        The recipe and the log of the process are written beside the run directory.
+        The recipe and the log of the process are written next to the run directory, as
+        `DIRECTORY.toml` and `DIRECTORY.log`.
 
         Args:
             recipe: Recipe.
             directory: Run directory.
-            epochs: Number of epochs after which the run is interrupted; None to train to the end.
-            limit: Time, as from `time.monotonic`, at which the run has failed; None for no limit.
-            late: Reason to return if the run is not finished at `limit`.
+            epochs: Number of epochs after which training is interrupted; None to train to the end.
+            limit: Deadline in seconds of the clock `time.monotonic`; None for no deadline. A
+                process that is still running then is stopped, and its run counts as failed.
+            late: Reason to return if the process is still running at the deadline.
 
         Raises:
-            Stopped: If a signal was received; the process has written a checkpoint.
+            Stopped: If this process received a signal. The training process is stopped first.
         """
         directory.parent.mkdir(parents=True, exist_ok=True)
-        file, log = (directory.with_name(f"{directory.name}{x}") for x in (".toml", ".log"))
+        file, log = (directory.with_name(directory.name + suffix) for suffix in (".toml", ".log"))
         with files.whole(file) as part:
             part.write_text(recipe.toml())
-        words = [*TRAIN, str(file), "--out", str(directory), "--resume", *self.options]
-        words += [f"--stop-epoch={epochs}"] if epochs else []
+        command = [*TRAIN, str(file), "--out", str(directory), "--resume", *self.options]
+        command += [f"--stop-epoch={epochs}"] if epochs else []
         self._wait_for_lock(directory / LOCK, limit)
         with open(log, "wb") as lines, pipe_to_children() as (environment, pipes):
             process = subprocess.Popen(
-                words,
+                command,
                 env={**os.environ, **self.environment, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -82,10 +84,10 @@ class Apart:
         return _failure(status, log) if status and not done else None
 
     def _wait_for_lock(self, path: Path, limit: float | None) -> None:
-        """Wait until no process trains in a directory.
+        """Wait until no other process trains in a directory, or until the deadline.
 
-        After a kill, the process of the last attempt may need a moment to end. The process of a
-        worker that hangs may train on, and finish the run.
+        A training process needs a moment to end after its parent was killed. If the parent hangs,
+        the training process may even finish the run.
 
         Raises:
             Stopped: If a signal was received.
@@ -99,7 +101,7 @@ class Apart:
                 time.sleep(POLL)
 
     def _wait(self, process: "subprocess.Popen[bytes]", limit: float | None) -> bool:
-        """Wait until a process ends; return whether it ended in time.
+        """Wait until a process ends, or stop it at the deadline; return whether it ended in time.
 
         Raises:
             Stopped: If a signal was received.
@@ -116,17 +118,17 @@ class Apart:
 
 
 def _failure(status: int, log: Path) -> str:
-    """Return the reason for which a process failed, as one line."""
+    """Return the reason why a process failed, in one line."""
     if status < 0:
         name = signal.Signals(-status).name
-        return f"killed by {name}" + "; perhaps the memory was full" * (name == "SIGKILL")
+        return f"killed by {name}" + "; it may have run out of memory" * (name == "SIGKILL")
     lines = log.read_text(errors="replace").splitlines()
     last = next((line for line in reversed(lines) if line.strip()), "")
     return last.removeprefix("error: ")[:500] or f"ended with status {status}"
 
 
 def history(directory: Path) -> list[dict[str, float]]:
-    """Return the complete rows of `history.csv` of a run that may still be training."""
+    """Return the complete rows of `history.csv`, even while the run is still training."""
     return list(_rows(directory / HISTORY))
 
 

@@ -1,4 +1,4 @@
-"""Settings for a new recipe, chosen by the number and the sizes of the training images."""
+"""Choice of settings for a new recipe, based on the number and sizes of the training images."""
 
 import io
 import math
@@ -20,9 +20,9 @@ from keras_ilsvrc.nets.pretrained import Found
 from keras_ilsvrc.runs.tuning import Tuning, size_of, tuning_of
 
 SAMPLED = 300  # maximum number of images whose sizes are read
-SIDE = 32  # image sizes are multiples of this, the product of all strides of many networks
-SMALLEST = 96  # minimum image size in pixels; in smaller photographs, objects are hard to see
-PER = 64  # batch size for which the learning rates in `WAYS` are given
+SIDE = 32  # image sizes are multiples of this, which is the total stride of many networks
+SMALLEST = 96  # photographs are not made smaller (pixels), since objects become hard to see
+BASE_BATCH = 64  # batch size for which the learning rates in `WAYS` are given
 
 
 class Amount(NamedTuple):
@@ -30,14 +30,16 @@ class Amount(NamedTuple):
 
     Attributes:
         images: Maximum number of training images for these settings.
-        batch_size: Images per step. Small datasets get small batches, and so enough steps per
+        batch_size: Images per step. Small datasets use small batches, which give enough steps per
             epoch.
-        epochs: Minimum number of epochs. With fewer images, each must be seen more often.
+        epochs: Number of epochs. With fewer images, each image must be seen more often.
         size: Largest image size in pixels. Fine details help only if there are many images.
-        hours: Maximum hours of training. If training would take longer, first the images are
-            made smaller, then the epochs fewer.
-        steps: Minimum number of steps; with fewer, a network does not learn.
-        frozen: Share of the units of a trained network that are frozen, higher for few images.
+        hours: Maximum hours of training. If training would take longer, the image size is reduced
+            first, then the number of epochs.
+        steps: Minimum number of steps, even if they take more than `hours`. With fewer steps, a
+            network does not learn.
+        frozen: Fraction of the units (layers or blocks) that are frozen in fine-tuning. The fewer
+            images there are, the larger it is.
     """
 
     images: float
@@ -62,26 +64,29 @@ TUNED = (
     Amount(20_000, 64, 15, 0, 6, 400, 0.25),
     Amount(math.inf, 128, 10, 0, 24, 400),
 )
-FIRST = 0.25  # epochs of the first stage (new layers only), as a fraction of the other epochs
+FIRST = 0.25  # epochs of the first stage (new layers only) per epoch of the main stage
 
 
 class Way(NamedTuple):
-    """Optimizer for one kind of network, with a learning rate for batches of `PER` images."""
+    """Optimizer for one kind of network, with the reason for it, and its learning rate.
+
+    The learning rate is given for batches of `BASE_BATCH` images.
+    """
 
     why: str
     optimizer: dict[str, object]
     learning_rate: float
 
 
-# {whether the network has batch normalisation: optimizer}. The values are our own choice.
+# Optimizers by whether the network has batch normalisation. The values are our own choice.
 WAYS = {
     True: Way(
-        "batch normalisation allows the high rates with which SGD finds the best minima",
+        "batch normalisation allows high learning rates, with which SGD finds the best minima",
         {"name": "sgd", "momentum": 0.9, "l2": 5e-4},
         0.05,
     ),
     False: Way(
-        "without batch normalisation, AdamW fits the step to each layer; higher rates diverge",
+        "without batch normalisation, AdamW adapts the steps to each layer; higher rates diverge",
         {
             "name": "adamw",
             "beta_1": 0.9,
@@ -93,9 +98,9 @@ WAYS = {
         1e-4,
     ),
 }
-# Optimizer for trained weights. In the first stage, the rate is ten times as high.
+# Optimizer for fine-tuning. The first stage uses ten times this learning rate.
 TUNING = Way(
-    "SGD at a low rate, as in Caffe's fine-tuning examples, changes trained weights little",
+    "SGD with a low rate, as in Caffe's fine-tuning examples, changes trained weights slightly",
     {"name": "sgd", "momentum": 0.9, "l2": 5e-4},
     2e-3,
 )
@@ -107,10 +112,10 @@ class Facts(NamedTuple):
     Attributes:
         train: Number of training images.
         made: Names of the splits ("validation", "test") that the source lacks. They are split off
-            the training images.
+            from the training images.
         classes: Number of classes.
-        imbalance: Training images of the largest class, divided by those of the smallest.
-        shorter: Median of the shorter sides, in pixels.
+        imbalance: Number of training images of the largest class, divided by that of the smallest.
+        shorter: Median length of the shorter side of the images, in pixels.
     """
 
     train: int
@@ -121,7 +126,16 @@ class Facts(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Settings chosen for one network and one source of images."""
+    """Settings chosen for one network and one source of images.
+
+    Attributes:
+        size: Height and width of the images in pixels.
+        batch_size: Images per step.
+        epochs: Number of epochs of the main stage.
+        hours: Estimated training time on this machine, in hours.
+        way: Optimizer.
+        tuning: Settings for fine-tuning; None to train from random weights.
+    """
 
     size: int
     batch_size: int
@@ -132,18 +146,18 @@ class Plan(NamedTuple):
 
     @property
     def time(self) -> str:
-        """Time of training on this machine, as text."""
+        """Estimated training time on this machine, as text."""
         minutes = max(1, round(60 * self.hours))
         return counted(minutes, "minute") if minutes < 90 else f"{self.hours:.1f} hours"
 
     @property
     def learning_rate(self) -> float:
         """Highest learning rate of the schedule, proportional to the batch size."""
-        return float(f"{self.way.learning_rate * self.batch_size / PER:.2g}")
+        return float(f"{self.way.learning_rate * self.batch_size / BASE_BATCH:.2g}")
 
     @property
     def train_rows(self) -> Rows:
-        """Preprocessing ops for training images, except the random crop that comes before them."""
+        """Preprocessing ops that follow the random crop of training images."""
         rows = self.tuning.source.preprocessing if self.tuning else [{"op": "standardise"}]
         return [row for row in rows if "size" not in row]
 
@@ -158,11 +172,10 @@ class Plan(NamedTuple):
 
 
 def facts_of(source: Source) -> Facts:
-    """Return the facts about a source's images; read only the headers of some of them.
+    """Return the facts about a source's images. Only some images are read, and only their headers.
 
     Args:
-        source: Opened source of images. Its validation and test splits are empty if it has none
-            of its own.
+        source: Opened source of images. Splits that the dataset itself lacks are empty.
 
     Raises:
         InputError: If there is only one class, or if a missing split cannot be made from the
@@ -171,13 +184,13 @@ def facts_of(source: Source) -> Facts:
     if "train" not in source.splits or not {"validation", "test"} & {*source.splits}:
         raise InputError(
             f"{source.name} has the splits {', '.join(source.splits)}; expected train, and "
-            "validation or test; write a recipe by hand, with parts of these splits, such as "
-            "train[:500]"
+            "validation or test; write a recipe by hand that uses parts of these splits, for "
+            "example train[:500]"
         )
     train = source.splits["train"]
     counts = np.bincount(train.labels, minlength=len(source.classes))
     if len(source.classes) < 2:
-        raise InputError(f"{source.name}: only one class; expected two or more folders of images")
+        raise InputError(f"{source.name}: only one class; add images of another class")
     # Only these sources can lack splits, so do not read the splits of other sources.
     listed = source.name.startswith(("folder:", "csv:"))
     shares = {
@@ -197,7 +210,7 @@ def facts_of(source: Source) -> Facts:
 
 
 def _shorter(split: Split) -> int:
-    """Return the median of the shorter sides of some images, in pixels."""
+    """Return the median shorter side of at most `SAMPLED` images, in pixels."""
     sides = []
     with own_limit():
         for index in np.linspace(0, len(split) - 1, min(len(split), SAMPLED)).astype(int):
@@ -217,7 +230,7 @@ def plan_of(
     Args:
         name: Name of the network.
         facts: Facts about the images.
-        hours: Maximum hours of training on this machine; by default those of `AMOUNTS`.
+        hours: Maximum hours of training on this machine; None for those of `AMOUNTS` or `TUNED`.
         weights: Trained weights with a known source, or None to train from random weights.
 
     Raises:
@@ -245,7 +258,7 @@ def plan_of(
 
 
 def _sizes(name: str, largest: int) -> list[int]:
-    """Return the image sizes to choose from, largest first.
+    """Return the image sizes in pixels to choose from, largest first.
 
     Raises:
         InputError: If images of the largest size are too small for the network.
@@ -264,7 +277,7 @@ def _sizes(name: str, largest: int) -> list[int]:
 
 
 def _seconds(model: keras.Model) -> float:
-    """Estimate the training seconds per image as four times the seconds of a forward pass."""
+    """Estimate the training time per image in seconds, as four times that of a forward pass."""
     height, width, channels = model.input_shape[1:]
     count = min(64, max(8, 2**18 // (height * width)))  # large batches make the timing precise
     images = np.zeros((count, height, width, channels), "float32")

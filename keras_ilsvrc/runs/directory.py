@@ -53,16 +53,16 @@ OWN = re.compile(
     rf"|{TENSORBOARD}/events\.out\.tfevents\..*)"
 )
 STEPS = re.compile(rf"{CHECKPOINTS}/step-0*[1-9]\d*\.ckpt")  # checkpoints of steps above 0
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors of a full or read-only disk
 ELSEWHERE = "choose another --out"
 
 
 class RunDirectory(RunFiles):
     """Writable directory of one training run.
 
-    As a context manager, it creates and locks the directory. If the block fails while there is no
+    As a context manager, it creates and locks the directory. If the block fails before the first
     checkpoint of a step above 0, all files and directories that the block created are removed.
-    This cleanup removes no file that existed before the block.
+    Files that existed before the block are never removed.
 
     Args:
         path: Path of the directory.
@@ -115,7 +115,7 @@ class RunDirectory(RunFiles):
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
-        """Create the directory and its parents. If the block fails, remove the empty ones again."""
+        """Create the directory and its parents; if the block fails, remove those that are empty."""
         self.path, made = places.make(self.path, self.numbered)
         try:
             yield
@@ -134,11 +134,11 @@ class RunDirectory(RunFiles):
         return self._has(RUN) or self.first.finished
 
     def of_first(self, recipe: Recipe) -> "RunDirectory":
-        """Return the directory of the first stage of training, to begin or resume it."""
+        """Return the run directory of the first stage of training, to begin or resume it."""
         return RunDirectory(self.path / FIRST, recipe, resume=True)
 
     def begin(self, identity: Identity) -> list[str]:
-        """Write `run.json` of a new run. For a resumed run, check that the images are the same.
+        """Write `run.json` of a new run; for a resumed run, check that the images are the same.
 
         Returns:
             Warnings of `check_images`; an empty list for a new run.
@@ -200,7 +200,7 @@ class RunDirectory(RunFiles):
             ) from error
         except OSError as error:
             raise InputError(
-                f"{path}: this file cannot be locked: {error.strerror}; remove it"
+                f"{path}: cannot lock this file: {error.strerror}; remove it"
             ) from error
         try:
             yield
@@ -219,29 +219,29 @@ class RunDirectory(RunFiles):
             places.remove(self.path, [x for x in own if x not in self.before])
             places.remove_empty(self.path / name for name in FOLDERS)
         if isinstance(error, OSError) and error.errno in FULL:
-            then = "; free some space and continue with --resume" * has_steps
+            then = "; free some space, then continue with --resume" * has_steps
             raise InputError(f"{self.path}: cannot be written: {error.strerror}{then}") from error
 
     def _check_kind(self, name: str) -> None:
-        """Raise InputError if `name` exists, but as a file instead of a folder or vice versa."""
+        """Raise InputError if `name` is a file that should be a folder, or vice versa."""
         path = self.path / name
         right, kind = (path.is_dir, "folder") if name in FOLDERS else (path.is_file, "regular file")
         if self._has(name) and not right():
             raise InputError(f"{path}: not a {kind}; remove it, or {ELSEWHERE}")
 
     def _check_content(self) -> None:
-        """Raise InputError unless the directory is empty, or contains this run to be resumed."""
+        """Raise InputError unless the directory is empty, or contains a run that can be resumed."""
         found = [x for x in places.entries(self.path) if x != LOCK and not x.startswith(files.PART)]
         if not found:
             return
         if not self.resume:
             raise InputError(
                 f"{self.path}: not empty ({len(found)} entries); {ELSEWHERE}, or pass --resume "
-                "if it contains this run"
+                "to continue a run of this recipe"
             )
         path = self.path / RECIPE
         if not self._has(RECIPE):
-            raise InputError(f"{self.path}: contains {found[0]} but no run; {ELSEWHERE}")
+            raise InputError(f"{self.path}: contains {found[0]}, but no run; {ELSEWHERE}")
         content = files.read(path, files.SMALL)
         if content != self._recipe.toml().encode():
             table = parsed(path, ELSEWHERE, lambda: tomllib.loads(content.decode()))
@@ -261,7 +261,7 @@ class RunDirectory(RunFiles):
 
 
 class NoDirectory(RunDirectory):
-    """Stand-in for the run directory on workers that write nothing: all except the chief."""
+    """Replacement for the run directory on all workers except the chief, which write nothing."""
 
     def __init__(self) -> None:
         self.path = Path()

@@ -1,4 +1,4 @@
-"""Class probabilities and test errors of trained networks, for a given test protocol."""
+"""Class probabilities and test errors of trained networks, measured with a test protocol."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.strategy import mirrored
 
-ELSEWHERE = "if the images are at another place, pass --data SOURCE"
+ELSEWHERE = "if the images were moved, pass --data SOURCE"
 OnProgress = Callable[[int, int], object]  # called with (number of images done, total number)
 
 
@@ -38,14 +38,14 @@ def restore(
     dataset: str | None = None,
     optional: bool = False,
 ) -> Experiment:
-    """Rebuild the experiment of a finished run: its images, and its model with trained weights.
+    """Reopen the images of a finished run, and rebuild its model with the trained weights.
 
     Args:
         path: Path of the run directory.
         replicas: Number of replicas, as in `training.strategy.mirrored`.
         log: Function called with each warning.
         dataset: Dataset to use instead of the recipe's, with the same classes. If its images
-            differ from those of the run, this is only a warning.
+            differ from those of the run, this is logged, but is not an error.
         optional: Whether to continue without images if the recipe's dataset cannot be found.
 
     Raises:
@@ -71,17 +71,17 @@ def restore(
 
 
 def without_images(path: Path) -> Experiment:
-    """Rebuild the experiment of a finished run with empty splits, without opening its dataset."""
+    """Rebuild the model of a finished run without opening its dataset; all splits are empty."""
     directory = RunFiles(path).check_finished()
-    recipe, none, strategy = directory.recipe(), Split(np.zeros(0, "int32")), mirrored(1)
+    recipe, empty, strategy = directory.recipe(), Split(np.zeros(0, "int32")), mirrored(1)
     return Experiment(
         recipe=recipe,
         net=info(recipe.net, **recipe.build.variations),
         strategy=strategy,
         source=Source(recipe.data.dataset, {}, tuple(directory.identity.classes)),
-        train=none,
+        train=empty,
         validation=None,
-        test=none,
+        test=empty,
         statistics=directory.statistics() or {},
         left_out=None,
         model=trained_model(directory),
@@ -96,7 +96,7 @@ def probabilities(
     scales: Sequence[int] | None = None,
     progress: OnProgress = silent,
 ) -> np.ndarray:
-    """Return the class probabilities of a split's images: float32 of shape (images, classes)."""
+    """Return the class probabilities of a split's images: (images, classes), float32."""
     return evaluate(
         experiment.model,
         split,
@@ -116,18 +116,19 @@ def errors_of(
     scales: Sequence[int] | None = None,
     progress: OnProgress = silent,
 ) -> dict[str, Any]:
-    """Return the test errors of one network, or of an ensemble that averages probabilities.
+    """Return the test errors of a network, or of an ensemble that averages class probabilities.
 
     Args:
         experiments: Experiments with the same test images; their networks may differ.
-        protocol: Test protocol; by default the protocol in the first recipe, or else "single_view".
-        scales: Lengths in pixels to which the shorter side of each image is resized; by default
-            the scales in the recipe or of the protocol.
-        progress: Function called with the number of images done and the total, for each network.
+        protocol: Test protocol; None for that of the first recipe, or "single_view" if it has none.
+        scales: Lengths in pixels to which the shorter side of each image is resized; None for the
+            scales of the protocol. If `protocol` is None too, those of the recipe come first.
+        progress: Function called after each step with the number of images done and the total.
+            The count begins anew for each network.
 
     Returns:
-        Entries of `result.json` about the test, and `probabilities`, the class probabilities from
-        which the errors were computed.
+        Entries of `result.json` about the test, and the entry `probabilities`: the class
+        probabilities from which the errors were computed.
 
     Raises:
         InputError: If the test images of the experiments differ.
@@ -182,9 +183,9 @@ def _errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any] | None:
-    """Return the expected errors of the recipe, or else of the paper; None if there are none.
+    """Return the expected test errors from the recipe or the paper; None if there are none.
 
-    The errors in the recipe are used only for the test protocol of the recipe. An ensemble has no
+    Those of the recipe are used only with the recipe's own test protocol. An ensemble has no
     expected errors, and neither has a recipe without a table `expect`.
     """
     if len(experiments) > 1:
@@ -196,7 +197,7 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect.protocol == protocol:
         by = "measured in earlier runs" if expect.measured else "published"
         return {"by": by, **expect.errors}
-    # Without `measured`, the test images are those of the paper, so its errors can be compared.
+    # Without `measured`, the test images are those of the paper, so its errors are comparable.
     if not expect.measured and net.top1_error is not None:
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}
         return {"by": f"published, {net.protocol}", **errors}

@@ -1,4 +1,4 @@
-"""Experiments: a recipe with the opened dataset, the model and the strategy to train it."""
+"""Experiments: a recipe with its opened dataset, its model and the distribution strategy."""
 
 import hashlib
 import os
@@ -42,20 +42,20 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass
 class Experiment:
-    """Recipe with the opened dataset, the model and the distribution strategy to train it.
+    """Recipe with its opened dataset, its model and the distribution strategy that trains it.
 
     `set_up` does not set the initial weights; `runs.initial.set_initial` does.
 
     Attributes:
         recipe: Recipe as loaded.
         net: Registry entry of the network.
-        strategy: Strategy in whose scope the model was built.
+        strategy: Distribution strategy in whose scope the model was built.
         source: Opened dataset.
         train: Training images.
         validation: Validation images; None if the recipe names no validation split.
         test: Test images.
-        statistics: Statistics of the training images that the preprocessing ops need.
-        left_out: Bad training images, which are left out; None if the recipe allows none.
+        statistics: Training image statistics that the preprocessing ops need, for example means.
+        left_out: Training images that cannot be decoded; None if the recipe does not allow any.
         model: Model with its current weights.
         forward: Function that runs a model on batches, distributed over the replicas.
     """
@@ -79,7 +79,7 @@ class Experiment:
 
     @property
     def alone(self) -> bool:
-        """Whether there is only one worker, which can stop without waiting for others."""
+        """Whether there is only one worker, which may stop without waiting for other workers."""
         return workers_of(self.strategy)[0] == 1
 
     @property
@@ -144,7 +144,7 @@ class Experiment:
 
 
 class NoImages(InputError):
-    """Error for a dataset that cannot be opened, for example because it was moved."""
+    """Error for a dataset that cannot be found, for example because it was moved."""
 
 
 def _open(dataset: str, channels: int, on_fault: OnFault, shares: Shares) -> Source:
@@ -163,7 +163,7 @@ def set_up(
     statistics: dict[str, np.ndarray] | None = None,
     dataset: str | None = None,
 ) -> Experiment:
-    """Open a recipe's dataset and build its model; measure image statistics if none are passed."""
+    """Open a recipe's dataset, build its model, and measure image statistics if not passed."""
     net = info(recipe.net, **recipe.build.variations)
     _check_batch(recipe, strategy.num_replicas_in_sync)
     keras.config.set_dtype_policy(recipe.precision or "float32")
@@ -200,9 +200,9 @@ def set_up(
 
 
 def _shares(data: Data) -> Shares:
-    """Return the shares of images for the splits that the source lacks.
+    """Return the fraction of training images for each split that the dataset lacks.
 
-    By default, a split that the recipe does not use gets no images.
+    By default, the fraction is 0 for a split that the recipe does not use.
     """
     if data.split:
         return Shares(**data.split.model_dump())
@@ -224,7 +224,7 @@ def _build(recipe: Recipe, strategy: tf.distribute.Strategy) -> keras.Model:
 
 
 def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np.ndarray]:
-    """Measure the statistics that the ops need, on all training images that can be decoded."""
+    """Measure the image statistics that the ops need on all training images that can be decoded."""
     if left_out and any(needed(row) for row in rows):
         with naming_bad_limit(left_out.limit, left_out.listed):
             train = left_out.scan()
@@ -233,9 +233,7 @@ def _measure(train: Split, rows: Rows, left_out: LeftOut | None) -> dict[str, np
 
 @contextmanager
 def naming_bad_limit(limit: int | None, listed: Callable[[], Sized]) -> Iterator[None]:
-    """Add a hint on `data.bad_limit` to errors in a `with` block that report too many bad files.
-
-    The hint is added if `listed()` returns more than `limit` files."""
+    """Add a hint to InputErrors in a block if `listed()` returns more than `limit` bad files."""
     try:
         yield
     except InputError as error:
@@ -255,7 +253,7 @@ def _check_batch(recipe: Recipe, replicas: int) -> None:
     """Raise InputError if a batch cannot be split evenly over the replicas."""
     batch, shares = recipe.data.batch_size, replicas * (recipe.accumulate or 1)
     if batch % shares:
-        pieces = f" in {recipe.accumulate} pieces each" if recipe.accumulate else ""
+        pieces = f" with accumulate = {recipe.accumulate}" if recipe.accumulate else ""
         fitting = max(1, round(batch / shares)) * shares
         raise InputError(
             f"data.batch_size is {batch}, which {counted(replicas, 'replica')} cannot share "
@@ -273,7 +271,8 @@ def _check_classes(classes: int, source: Source) -> None:
     """Raise InputError unless network and dataset have the same number of classes, above 1."""
     if classes != len(source.classes):
         raise InputError(
-            f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes"
+            f"build.classes is {classes}, but {source.name} has {len(source.classes)} classes; "
+            "set build.classes to that number"
         )
     if len(source.classes) == 1:
         raise InputError(
@@ -282,7 +281,7 @@ def _check_classes(classes: int, source: Source) -> None:
 
 
 def _check_shapes(experiment: Experiment, shape: tuple[int, ...]) -> None:
-    """Raise InputError unless the ops produce images of the network's input shape."""
+    """Raise InputError unless the preprocessing ops produce images of the network's input shape."""
     data = experiment.recipe.data
     for key, ops in (("train_ops", data.train_ops), ("eval_ops", data.eval_ops)):
         try:

@@ -1,4 +1,4 @@
-"""Export of the trained network of a run, with its preprocessing and its class names."""
+"""Export of the trained network of a run, with its preprocessing and class names."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,20 +17,20 @@ from keras_ilsvrc.runs.loaded import load_run
 from keras_ilsvrc.weights.export import FORMATS, export
 
 COUNT = 8  # number of test images on which an export is checked
-COLOURS = {1: "L", 3: "RGB"}  # Pillow's image mode for each number of channels
+COLOURS = {1: "L", 3: "RGB"}  # Pillow's image mode by number of channels
 
 
 class Exported(NamedTuple):
     """Exported network of a run.
 
     Attributes:
-        code: Lines of Python that run the export on the file photo.jpg.
+        code: Python code that applies the export to the file photo.jpg.
         names: File with the names of the classes, one per line.
         classes: Number of classes.
-        shape: Shape of a batch of images, with None for sizes that may vary.
-        dtype: Data type of the images.
+        shape: Shape of a batch of input images, with None for sizes that may vary.
+        dtype: Data type of the input images.
         checked: Description of the images on which the export was checked.
-        difference: Largest difference between a probability of the export and of the run.
+        difference: Largest absolute difference between probabilities of the export and the run.
     """
 
     code: str
@@ -53,7 +53,8 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
             not, it takes float32 images as `LoadedRun.preprocess` returns them.
 
     Raises:
-        InputError: As `load_run` and `export` do.
+        InputError: If the run cannot be loaded or the network cannot be exported; see `load_run`
+            and `export`.
     """
     run = load_run(path, "float32")
     form = FORMATS[name]
@@ -64,7 +65,7 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
     checked = f"{len(images)} test images of the run"
     if not images:
         images = sample_images(raw.inputs[0].shape, run.rows)
-        checked = "two photographs of scikit-learn and noise"
+        checked = "two photographs from scikit-learn and a noise image"
     batches = [run.preprocess(image) for image in images]
     expected = [np.asarray(run.model(batch, training=False)) for batch in batches]
     model = raw if preprocessing else run.model
@@ -72,14 +73,14 @@ def export_run(path: Path, name: str, out: Path, preprocessing: bool = True) -> 
     difference = export(model, out, name, given, expected)
     names = out.with_suffix(".classes.txt")
     with files.whole(names) as part:
-        part.write_text("".join(f"{_line(one)}\n" for one in run.classes), encoding="utf-8")
+        part.write_text("".join(f"{_name_line(one)}\n" for one in run.classes), encoding="utf-8")
     image = model.inputs[0]
-    code = _reading(path, image.shape, preprocessing) + form.code.format(path=str(out))
+    code = _reading_code(path, image.shape, preprocessing) + form.code.format(path=str(out))
     return Exported(code, names, len(run.classes), image.shape, image.dtype, checked, difference)
 
 
 def _test_images(run: Path) -> list[np.ndarray]:
-    """Return up to `COUNT` raw test images of a run; none if its dataset is missing or changed."""
+    """Return up to `COUNT` raw test images of a run; [] if its dataset is missing or changed."""
     try:
         split = restore(run, log=lambda line: None).test
         some = np.unique(np.linspace(0, len(split) - 1, COUNT).astype(int))
@@ -89,11 +90,13 @@ def _test_images(run: Path) -> list[np.ndarray]:
 
 
 def sample_images(shape: tuple[Any, ...], rows: Rows) -> list[np.ndarray]:
-    """Return two photographs, one upright, and noise, as raw images (height, width, channels).
+    """Return three raw images (height, width, channels): two photographs and noise.
+
+    If the size may vary, the first photograph is in landscape format, the second in portrait.
 
     Args:
         shape: Shape of a batch of raw images; height and width are None if they may vary.
-        rows: Ops that the images must be large enough for.
+        rows: Preprocessing ops. If the size may vary, no image is smaller than a size in them.
     """
     _, *size, channels = shape
     least = max([row.get("size", 1) for row in rows], default=1)
@@ -109,8 +112,8 @@ def sample_images(shape: tuple[Any, ...], rows: Rows) -> list[np.ndarray]:
     return made
 
 
-def _reading(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str:
-    """Return Python code that reads the file photo.jpg as the batch `images`."""
+def _reading_code(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str:
+    """Return Python code that reads the file photo.jpg into the variable `images`, a batch."""
     if not preprocessing:
         return (
             "import keras_ilsvrc\n"
@@ -126,7 +129,7 @@ def _reading(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str:
     )
 
 
-def _line(name: str) -> str:
-    """Return a class name. For a class of ImageNet, a tab and its readable name follow."""
+def _name_line(name: str) -> str:
+    """Return the line for a class: its name and, for an ImageNet class, a tab and readable name."""
     own, shown = printable(name), readable(name)
     return own if shown == name else f"{own}\t{shown}"

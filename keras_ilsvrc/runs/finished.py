@@ -1,4 +1,4 @@
-"""Finished runs with the class probabilities of their test images, for plots and HTML reports."""
+"""Finished runs with the class probabilities of their test images, for plots and reports."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -28,11 +28,11 @@ class FinishedRun:
     """Finished run with the class probabilities of its test images.
 
     Attributes:
-        directory: Files of the run.
+        directory: Reader of the files of the run.
         experiment: Images and trained model of the run.
         result: Content of `result.json`.
         history: Rows of `history.csv`; a value that was not measured in an epoch is None.
-        probabilities: Class probabilities of the current test images, (images, classes).
+        probabilities: Class probabilities of the test images, computed now, (images, classes).
         working: Function that takes a label and returns a context manager for a progress bar.
     """
 
@@ -60,7 +60,7 @@ class FinishedRun:
 
     @property
     def error_now(self) -> float:
-        """Top-1 test error in %, from `probabilities`; the recorded error if these are missing."""
+        """Top-1 test error in %, from `probabilities`; without images, that of `result.json`."""
         if not self.has_images:
             return self.result["top1_error"]
         return top_k_error(self.probabilities, self.labels, 1)
@@ -74,11 +74,17 @@ def read(
 ) -> FinishedRun:
     """Read a finished run and test its network with the test protocol of its recipe.
 
-    If the recipe's dataset cannot be opened, this is logged, and the run has no images.
-    `dataset` is as in `restore`.
+    If the recipe's dataset cannot be found, this is logged, and the run has no images.
+
+    Args:
+        path: Path of the run directory.
+        replicas: Number of replicas, as in `training.strategy.mirrored`.
+        working: Function that takes a label and returns a context manager for a progress bar.
+        dataset: Dataset to use instead of the recipe's, as in `restore`.
 
     Raises:
-        InputError: If the directory contains no finished run, or a file in it is damaged.
+        InputError: If the directory contains no finished run, a file in it is damaged, or the
+            dataset does not fit the run.
     """
     directory = RunFiles(path).check_finished()
     result, history = directory.result(), directory.history()

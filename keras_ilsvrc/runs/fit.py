@@ -1,4 +1,4 @@
-"""Training of a run's model: its training images, its callbacks and its checkpoints."""
+"""Training of a run's model, with its training images, callbacks and checkpoints."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import NEVER, Trainer
 from keras_ilsvrc.training.update import Update
 
-LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}  # of validation images
+LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}  # for validation
 OVERHEAD = 4096  # maximum bytes per array in a weight file, in addition to its values
 
 
@@ -41,8 +41,8 @@ class Fitted(NamedTuple):
 
     Attributes:
         history: Rows of `history.csv`.
-        facts: Entries of `result.json`: `kept_epoch`, whose weights are tested, and
-            `stopped_epoch`, the last epoch if training stopped early.
+        facts: Entries of `result.json`: `kept_epoch`, the epoch whose weights are tested (only
+            with `keep = "best"`), and `stopped_epoch`, the last epoch if training stopped early.
     """
 
     history: list[dict[str, Any]]
@@ -56,7 +56,7 @@ def fit(
     machine: Machine,
     stop: StopRequest,
 ) -> Fitted:
-    """Train a model as its recipe says, then set the weights that the key `keep` selects."""
+    """Train the model of an experiment, then set the weights that the recipe key `keep` selects."""
     recipe, per_epoch = experiment.recipe, experiment.steps_per_epoch
     plan = Plan(
         experiment.steps,
@@ -98,7 +98,7 @@ def fit(
 
 
 def _feed(experiment: Experiment) -> Feed:
-    """Return the training images of an experiment in the form that `Trainer` expects."""
+    """Return the feed of training images of an experiment for `Trainer`."""
     recipe, left_out = experiment.recipe, experiment.left_out
 
     def from_step(first: int, context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -179,9 +179,12 @@ def _recorders(
 
 
 def write_weights(model: keras.Model, path: Path) -> None:
-    """Save a model's weights to a file, or raise OSError if the disk has too little space.
+    """Save a model's weights to a file.
 
-    The space is checked in advance, because a partly written HDF5 file prevents a clean exit.
+    The free space is checked first, because a partly written HDF5 file prevents a clean exit.
+
+    Raises:
+        OSError: If the disk has too little free space.
     """
     size = sum(weight.numpy().nbytes + OVERHEAD for weight in model.weights)
     if shutil.disk_usage(path.parent).free < size:
@@ -190,9 +193,9 @@ def write_weights(model: keras.Model, path: Path) -> None:
 
 
 def _validate(experiment: Experiment, update: Update, stop: StopRequest) -> dict[str, float]:
-    """Return the validation loss, and the validation error in %."""
+    """Return the validation loss and the validation error in %, as {name: value}."""
     if not experiment.alone:
-        stop = NEVER  # do not stop here: all workers must stop together, at the next step
+        stop = NEVER  # do not stop here, since all workers must stop together, at the next step
     split = experiment.validation
     assert split is not None
     with as_tested(update):

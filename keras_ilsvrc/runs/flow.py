@@ -1,4 +1,4 @@
-"""Gradients and responses over a run, for the recipe key `watch`: measurement and picture."""
+"""Gradients and responses of layers during training: measurement and plot (recipe key `watch`)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,9 +21,9 @@ from keras_ilsvrc.training.update import Update
 from keras_ilsvrc.training.watch import MOST, WATCHED, Watch
 from keras_ilsvrc.visualize.figures import plain, save
 
-NAMES = 30  # maximum number of layers that are named beside a picture
-TIMES = 12  # maximum number of steps that are named below a picture
-RANGE = 1e-12  # values below this share of the largest value have the same colour as it
+MOST_LAYERS = 30  # maximum number of layer names on the vertical axis
+MOST_STEPS = 12  # maximum number of step numbers on the horizontal axis
+RANGE = 1e-12  # lower end of the colour scale, as a fraction of the largest value
 TITLES = {
     "weight_gradient": "gradient of weights (mean absolute value)",
     "activation_gradient": "gradient of responses (mean absolute value)",
@@ -34,10 +34,10 @@ TITLES = {
 def watch_of(
     experiment: Experiment, update: Update, directory: RunDirectory, log: Callable[[str], object]
 ) -> Watch | None:
-    """Return the callback for the recipe key `watch`; None if the recipe does not have it.
+    """Return the callback that measures what the recipe key `watch` lists; None if it is not set.
 
-    It measures on the first images of step 0, with the training ops, at most `MOST` of them. Only
-    the chief measures, on its first replica; so no collective operation is needed.
+    It measures on the first images of step 0 (at most `MOST`), with the preprocessing ops for
+    training. Only the chief measures, on its first replica, so no collective op is needed.
     """
     recipe = experiment.recipe
     if not recipe.watch:
@@ -57,7 +57,7 @@ def watch_of(
 
 
 def _first_images(experiment: Experiment) -> tuple[Any, tf.Tensor]:
-    """Return the first images of step 0 and their labels, before the ops for the device."""
+    """Return the first images of step 0, not yet processed on the device, and their labels."""
     recipe, left_out = experiment.recipe, experiment.left_out
     batches = training_batches(
         experiment.train,
@@ -73,24 +73,24 @@ def _first_images(experiment: Experiment) -> tuple[Any, tf.Tensor]:
 
 
 def draw_flow(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
-    """Draw what was watched in a run to a PNG file, which is written atomically."""
+    """Draw the gradients and responses of a run to a PNG file, which is written atomically."""
     with whole(path) as part:
         flow(rows, part, title)
 
 
 def flow(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
-    """Draw each watched quantity as a heatmap: depth against time, with a logarithmic colour scale.
+    """Draw a heatmap of each measured quantity over steps and layers, on a logarithmic scale.
 
     Args:
         rows: Rows of `gradients.csv`, in the order in which they were written.
-        path: Path of the PNG.
+        path: Path of the PNG file.
         title: Title of the figure.
     """
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     steps = list(dict.fromkeys(int(row["step"]) for row in rows))
     columns = [name for names in WATCHED.values() for name in names]
     drawn = [name for name in columns if any(row[name] is not None for row in rows)]
-    height = 2 + 0.2 * min(max(len(layers), 8), 1.5 * NAMES)
+    height = 2 + 0.2 * min(max(len(layers), 8), 1.5 * MOST_LAYERS)
     figure = Figure(figsize=(2 + 4.2 * max(len(drawn), 1), height), layout="constrained")
     figure.suptitle(plain(title))
     all_axes = figure.subplots(1, max(len(drawn), 1), squeeze=False, sharey=True)[0]
@@ -102,15 +102,15 @@ def flow(rows: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
         _heatmap(axes, values)
         axes.set_title(TITLES[name], fontsize=10)
         axes.set_xlabel("step")
-        places = _thinned(len(steps), TIMES)
+        places = _thinned(len(steps), MOST_STEPS)
         axes.set_xticks(places, [f"{steps[x]:,}" for x in places], rotation=60, fontsize=8)
-    places = _thinned(len(layers), NAMES)
+    places = _thinned(len(layers), MOST_LAYERS)
     all_axes[0].set_yticks(places, [plain(layers[x], 28) for x in places], fontsize=7)
     save(figure, path)
 
 
 def _heatmap(axes: Axes, values: np.ndarray) -> None:
-    """Draw values as colours; those that are missing, or not finite, are grey."""
+    """Draw values (layers, steps) as a heatmap; missing and non-finite values are grey."""
     finite = values[np.isfinite(values) & (values > 0)]
     high = finite.max(initial=1e-30)
     low = max(finite.min(initial=high), high * RANGE)
@@ -126,5 +126,5 @@ def _heatmap(axes: Axes, values: np.ndarray) -> None:
 
 
 def _thinned(count: int, most: int) -> range:
-    """Return at most `most` places among `count`, evenly spaced from the first on."""
+    """Return at most `most` evenly spaced indices below `count`, starting with 0."""
     return range(0, count, -(-count // most) or 1)

@@ -1,4 +1,4 @@
-"""Initial weights of a run, as the recipe keys `initial` and `first` select them."""
+"""Initial weights of a run, selected by the recipe keys `initial` and `first`."""
 
 import logging
 from pathlib import Path
@@ -27,10 +27,10 @@ log = logging.getLogger("keras_ilsvrc")
 
 
 def start(experiment: Experiment, directory: RunDirectory) -> None:
-    """Set the initial weights of a run: those of its first stage, or those that `initial` selects.
+    """Set the initial weights of a run: the result of its first stage, or those from `initial`.
 
     Args:
-        experiment: Experiment, whose model is changed.
+        experiment: Experiment; the weights of its model are set.
         directory: Directory of the run. Only the chief's directory contains the first stage.
     """
     model = experiment.model
@@ -47,7 +47,7 @@ def start(experiment: Experiment, directory: RunDirectory) -> None:
 
 
 def set_initial(model: keras.Model, recipe: Recipe, net: Net) -> None:
-    """Set a model's initial weights by a rule, or from a run, file or source, as `initial` says."""
+    """Set a model's initial weights as the key `initial` of its recipe specifies."""
     found = recipe.initial
     if isinstance(found, str):
         _set_word(model, found, recipe, net)
@@ -58,7 +58,7 @@ def set_initial(model: keras.Model, recipe: Recipe, net: Net) -> None:
 
 
 def _skipped(model: keras.Model, table: Initial) -> set[str]:
-    """Return the paths of the weights that are not loaded."""
+    """Return the paths of the model's weights that are not loaded from `initial.weights`."""
     key, names = ("layers", table.layers) if table.layers else ("skip", table.skip or [])
     layers = [x for name in names for x in check_name(f"initial.{key}", model, name)]
     named = {weight.path for layer in layers for weight in layer.weights}
@@ -77,23 +77,24 @@ def _set_word(model: keras.Model, word: str, recipe: Recipe, net: Net) -> None:
     elif word in initial.RULES:
         initial.set_initial_values(model, initial.RULES[word], recipe.seed)
     else:
-        initial.set_initial_values(model, initial.RULES["he"], recipe.seed)  # for a new classifier
+        # These values remain in a classifier that is not loaded.
+        initial.set_initial_values(model, initial.RULES["he"], recipe.seed)
         _load(model, word, recipe, net, set())
 
 
 def _load(
     model: keras.Model, weights: str, recipe: Recipe, net: Net, skip: set[str], some: bool = False
 ) -> None:
-    """Set a model's weights from a run, a file or a source.
+    """Set a model's weights from a run, a weight file or published weights.
 
-    If `weights` has a classifier for another number of classes, the model's classifier keeps its
-    values.
+    If these weights have a classifier for another number of classes, the model's classifier keeps
+    its values.
 
     Args:
         model: Model of the recipe's network.
-        weights: Run directory, path of a file, or name of a source.
+        weights: Run directory, path of a weight file, or name of published weights.
         recipe: Recipe of the model.
-        net: Facts about the network.
+        net: Registry entry of the network.
         skip: Paths of weights that keep their values.
         some: Whether `initial.layers` is used; a run may then have layers that the model lacks.
     """
@@ -106,15 +107,20 @@ def _load(
         try:
             report = assign(model, lent, layout_of(name), False, skip)
         except InputError as error:
-            raise InputError(f"initial: {weights}: {error}, or name them in skip") from error
+            raise InputError(
+                f"initial: {weights}: {error}, or list these layers in initial.skip"
+            ) from error
         log.log(logging.WARNING if report.kept else logging.INFO, "%s: %s", weights, report)
         return
     try:
         pretrained.find_source(name, weights)
     except InputError as error:
-        raise InputError(f"initial: {error}; or 'paper', 'he' or 'glorot'") from error
+        raise InputError(f"initial: {error}; or use 'paper', 'he' or 'glorot'") from error
     found = pretrained.find(net, weights)
     for key, value in (found.source.options if found.source else {}).items():
         if net.arguments[key] != value:
-            raise InputError(f"build.{key}: {weights} needs {value!r}; set build.{key} to it")
+            raise InputError(
+                f"build.{key} is {net.arguments[key]!r}, but the weights {weights!r} need "
+                f"{value!r}; set build.{key} to {value!r}"
+            )
     pretrained.load(model, found, recipe.build.classes or net.classes, True, skip)

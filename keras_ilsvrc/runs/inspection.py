@@ -1,4 +1,4 @@
-"""Trained models, from a run or a `.keras` file, and images with which to inspect them."""
+"""Trained models, from a run or a `.keras` file, with images for inspecting them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ GREY = 128  # pixel value of the grey occluding square
 
 @dataclass(frozen=True)
 class Reiterable:
-    """Iterable that can be used repeatedly: each iteration calls `start` to make an iterator."""
+    """Iterable that can be used repeatedly: each iteration calls `start` for a new iterator."""
 
     start: Callable[[], Iterator[Any]]
 
@@ -41,17 +41,17 @@ class Reiterable:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Trained model, with images for inspecting it, both unprocessed and preprocessed.
+    """Trained model with images for inspecting it, both unprocessed and preprocessed.
 
     Attributes:
         model: Model with its weights.
         rows: Preprocessing ops for images.
         statistics: Image statistics that the ops need.
-        split: Images of a dataset; None if images are only read from files.
+        split: Images of a dataset; None if there is no dataset, only image files.
         classes: Names of the model's classes.
-        labelled: Whether the labels of the split are indices into `classes`.
+        labelled: Whether the labels of the split are known to be indices into `classes`.
         batch_size: Number of images per batch.
-        epochs: Weight files that a run kept after some epochs, as {"epoch 5": path}.
+        epochs: Weight files that were kept after some epochs of a run, as {"epoch 5": path}.
     """
 
     model: keras.Model
@@ -73,15 +73,15 @@ class Inspection:
             return read_image(source, self.model.inputs[0].shape[-1])
         split = self.images()
         if not 0 <= source < len(split):
-            raise InputError(f"there is no image {source}; expected 0 to {len(split) - 1}")
+            raise InputError(f"image {source} does not exist; expected 0 to {len(split) - 1}")
         with naming_the_file(split, (), {}, lambda: [source]):
             return split.image(source)
 
     def images(self) -> Split:
-        """Return `split`, or raise an InputError if it is None.
+        """Return the images of the dataset.
 
         Raises:
-            InputError: If there is no split.
+            InputError: If there is no dataset.
         """
         if self.split is None:
             raise InputError("there is no dataset with images; pass --source, or --image FILE")
@@ -115,7 +115,7 @@ class Inspection:
                 progress(done, len(split))
 
     def repeatable(self, count: int | None) -> "Reiterable":
-        """Return an iterable over the batches of `batches`. It can be used repeatedly."""
+        """Return an iterable over the same batches as `batches`, which can be used repeatedly."""
         return Reiterable(lambda: self.batches(count, lambda done, total: None))
 
     def label(self, source: int | Path) -> int | None:
@@ -137,11 +137,11 @@ class Inspection:
         return list(map(readable, self.classes))
 
     def caption(self, source: int | Path, probabilities: np.ndarray) -> str:
-        """Return an image's name, and on a second line its true class (if known) and prediction.
+        """Return two lines about an image: its name, then its true class (if known) and prediction.
 
         Args:
             source: Index of the image in the split, or the path of a file.
-            probabilities: Probabilities of the image, (classes,).
+            probabilities: Class probabilities of the image, (classes,).
         """
         label = self.label(source)
         name = printable(source.name) if isinstance(source, Path) else f"image {source}"
@@ -159,7 +159,7 @@ class Inspection:
         return probe.probable(keras.ops.cast(scores, "float32")).numpy()
 
     def class_index(self, text: str) -> int:
-        """Return the index of a class that is given by its name, readable name or index.
+        """Return the index of the class with a given name, readable name or index.
 
         Raises:
             InputError: If there is no such class.
@@ -167,7 +167,7 @@ class Inspection:
         known = [*self.classes, *self.names, *map(str, range(len(self.classes)))]
         if text not in known:
             hint = nearest(text, known[: 2 * len(self.classes)])
-            expected = f"expected a class, or 0 to {len(self.classes) - 1}; {hint}".rstrip("; ")
+            expected = f"expected a class name or 0 to {len(self.classes) - 1}; {hint}".rstrip("; ")
             raise InputError(f"--class is {text!r}; {expected}")
         return known.index(text) % len(self.classes)
 
@@ -177,11 +177,11 @@ class Inspection:
 
 
 def of_run(path: Path, source: str | None = None) -> Inspection:
-    """Return an `Inspection` of a finished run, by default with its test images.
+    """Return an `Inspection` of a finished run, with its test images by default.
 
     Args:
         path: Path of the run directory.
-        source: Other source of images, for example `folder:PATH`.
+        source: Other source of images, for example `folder:PATH`; None for the run's test images.
 
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.
@@ -212,13 +212,13 @@ def of_experiment(
 
 
 def of_file(path: Path, preprocess: str | None = None, source: str | None = None) -> Inspection:
-    """Return an `Inspection` of a `.keras` file. Images are resized and cropped for its model.
+    """Return an `Inspection` of a `.keras` file. Images are resized and cropped to its input size.
 
     Args:
         path: Path of the `.keras` file.
         preprocess: "caffe", "tf" or "torch", as in `keras.applications`; None if the model
             expects pixel values of 0 to 255.
-        source: Source of images, for example `folder:PATH`.
+        source: Source of images, for example `folder:PATH`; None to read only image files.
 
     Raises:
         InputError: If the file cannot be read, or the model's input is not a square of known size.
@@ -243,7 +243,7 @@ def of_file(path: Path, preprocess: str | None = None, source: str | None = None
 
 
 def all_of(source: str, model: keras.Model) -> tuple[Sequence[str], Split]:
-    """Return the classes of a dataset, and its test split, or its first split if it has none."""
+    """Return the class names of a dataset and its test split, or else its first split."""
     opened = open_source(source, model.inputs[0].shape[-1])
     name = "test" if "test" in opened.splits else next(iter(opened.splits))
     return opened.classes, opened.split(name)

@@ -1,4 +1,4 @@
-"""Use of trained networks without any dataset: classes, preprocessing and predictions."""
+"""Trained networks that need no dataset: model, class names, preprocessing and predictions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ SHOWN = 10  # number of class names in a notebook
 
 
 class Guess(NamedTuple):
-    """Possible class of an image: its name in training, and its probability from 0 to 1."""
+    """Possible class of an image: the name used in training, and the probability from 0 to 1."""
 
     name: str
     probability: float
@@ -54,7 +54,7 @@ class Guess(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Most likely classes of an image, likeliest first. `image` is its path or its number."""
+    """Most likely classes of an image, likeliest first. `image` is a path, or an index as text."""
 
     image: str
     guesses: tuple[Guess, ...]
@@ -69,7 +69,7 @@ class LoadedRun:
 
     Attributes:
         model: Functional model from preprocessed images to probabilities.
-        classes: Names of the classes in training, in the order of the model's outputs.
+        classes: Class names used in training, in the order of the model's outputs.
         rows: Preprocessing ops for images.
         statistics: Image statistics that the ops need.
         error: Top-1 test error of the run in percent; None for a network without a run.
@@ -107,7 +107,7 @@ class LoadedRun:
                 width, channels), or list of paths and arrays, which may differ in size.
 
         Raises:
-            InputError: If something in `images` is not an image, or is rejected by an op.
+            InputError: If an item of `images` is not an image, or an op rejects it.
         """
         return preprocess_images(images, self.rows, self.statistics, self.shape)
 
@@ -127,9 +127,9 @@ class LoadedRun:
     def answers(
         self, paths: Sequence[Path], top: int, on_fault: Callable[[str], object]
     ) -> Iterator[Prediction]:
-        """Yield the prediction for each image file in order, while the next files are read.
+        """Yield the predictions for image files in order, while the following files are read.
 
-        `on_fault` is called with a line about each file that cannot be used.
+        `on_fault` is called with an error message for each file that cannot be used.
         """
         split = _split(paths, self.shape[-1])
         batches = readable_batches(split, self.rows, self.statistics, self.shape, TOGETHER)
@@ -154,7 +154,7 @@ class LoadedRun:
 
         If an op resizes images, they may have any size, but all images of a batch must have the
         same size. If `batch_size` is 1, the graph contains no loop over images. If `portable` is
-        True, it uses only operations that ONNX and LiteRT have too.
+        True, the graph contains only operations that ONNX and LiteRT support.
         """
         return with_preprocessing(self.model, self.rows, self.statistics, batch_size, portable)
 
@@ -174,20 +174,20 @@ class LoadedRun:
         return Prediction(image, tuple(guesses))
 
     def _fault(self, path: Path) -> str:
-        """Return a line that says why an image file was left out."""
+        """Return the reason why an image file was left out, as a line of text."""
         try:
             preprocess_image(0, path, self.rows, self.statistics, self.shape)
         except InputError as error:
             return str(error)
-        return f"{path}: could not be read, but can be now; try again"
+        return f"{path}: could not be read at first, but can be read now; try again"
 
 
 def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
-    """Load a finished run. Only the run's directory is needed; it may have been moved.
+    """Load a finished run from its directory, which may have been moved. No dataset is needed.
 
     Args:
         path: Path of the run directory.
-        precision: Keras' dtype policy of the model, or None for that of the recipe.
+        precision: Keras dtype policy of the model; None for that of the recipe.
 
     Raises:
         InputError: If the directory contains no finished run, a file in it is damaged, or a newer
@@ -204,25 +204,25 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
 def load_net(
     name: str, weights: str | Path, preprocess: str | None = None, sha256: str | None = None
 ) -> LoadedRun:
-    """Build a network with published weights or a weight file, which determine its classes.
+    """Build a network for the classes of published weights or of a weight file, and load these.
 
     Args:
         name: Name of the network.
-        weights: Name of a source, or path of a file, as in `build`.
-        preprocess: "caffe", "tf" or "torch", as in `rows_of`, "none" for pixel values from 0 to
-            255, or None for the preprocessing that belongs to the weights.
-        sha256: SHA-256 that the file must have.
+        weights: Name of published weights, or path of a weight file, as in `build`.
+        preprocess: "caffe", "tf" or "torch" as in `rows_of`; "none" for pixel values from 0 to
+            255; None for the preprocessing with which the published weights were trained.
+        sha256: SHA-256 that the file must have; None for any.
 
     Raises:
-        InputError: If the network is unknown, the weights cannot be read, do not fit or have no
-            classifier, or `preprocess` is None and no preprocessing belongs to the weights.
+        InputError: If the network is unknown; if the weights cannot be read, do not fit or have no
+            classifier; or if `preprocess` is None and the weights are not published ones.
     """
     try:
         built = build(name, weights=weights, sha256=sha256)
     except OtherClasses as error:
         if error.classes is None:
             raise InputError(
-                f"{weights}: has no classifier, so it predicts no classes; name a file with one"
+                f"{weights}: contains no classifier, which predictions need; pass a file with one"
             ) from error
         built = build(name, weights=weights, sha256=sha256, classes=error.classes)
     model = main_output(built)
@@ -233,8 +233,8 @@ def load_net(
         rows = rows_for(built)
     else:
         raise InputError(
-            f"{weights}: no preprocessing belongs to this file; give one of {', '.join(MODES)}, "
-            "or none (--preprocess)"
+            f"{weights}: the preprocessing for this file is unknown; pass --preprocess "
+            f"(preprocess in Python) with one of {', '.join(MODES)}, none"
         )
     return LoadedRun(
         model, names if count == len(names) else tuple(map(str, range(count))), rows, {}
@@ -255,7 +255,10 @@ def trained_model(directory: RunFiles, precision: str | None = None) -> keras.Mo
 
 
 def rows_of(side: int, preprocess: str | None) -> Rows:
-    """Return ops that resize and crop to a square, and preprocess as "caffe", "tf" or "torch"."""
+    """Return ops that resize and crop images to `side` pixels, then apply a preprocessing mode.
+
+    The modes are "caffe", "tf" and "torch", as in `keras.applications`; None applies no mode.
+    """
     rows: list[dict[str, Any]] = [
         {"op": "resize_shorter", "size": side},
         {"op": "centre_crop", "size": side},

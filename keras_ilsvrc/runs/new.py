@@ -1,4 +1,4 @@
-"""Composition of new recipes, with comments, for a user's own images."""
+"""Generation of commented recipes for a user's own images."""
 
 import json
 import tomllib
@@ -26,21 +26,23 @@ def compose(
     """Return the text of a new recipe for a user's images, and a one-line summary of it.
 
     Args:
-        source: Images.
+        source: Opened source of the images.
         net: Name of the network.
-        hours: Maximum hours of training on this machine; None for those of `choices.AMOUNTS`.
+        hours: Maximum hours of training on this machine; None for a default that depends on the
+            number of images (see `choices.AMOUNTS`).
         command: Command that trains the recipe; it becomes the first line of the recipe.
-        weights: Weights to fine-tune: path of a file, or name of a source; None for random ones.
+        weights: Path of a weight file or name of published weights to fine-tune; None to train
+            from random weights.
 
     Raises:
-        InputError: If the images or the weights do not fit the network, or the preprocessing of
-            the weights is not known.
+        InputError: If the images or the weights do not fit the network, or the preprocessing for
+            the weights is unknown.
     """
     found = None if weights is None else find(info(net), weights)
     if found and found.source is None:
         raise InputError(
-            f"{weights}: not published weights, so the preprocessing is not known; write a recipe "
-            f"without --weights, and set initial = {str(weights)!r} in it"
+            f"{weights}: not published weights, so their preprocessing is unknown; write a recipe "
+            f"without --weights, then set initial = {str(weights)!r} in it"
         )
     facts = facts_of(source)
     plan = plan_of(net, facts, hours, found)
@@ -72,12 +74,12 @@ def compose(
 
 
 def _inline(row: Mapping[str, Any]) -> str:
-    """Return a row of strings, numbers and lists, for example an op, as a TOML inline table."""
+    """Return a dict of strings, numbers and lists, for example an op, as a TOML inline table."""
     return f"{{{', '.join(f'{key} = {json.dumps(value)}' for key, value in row.items())}}}"
 
 
 def _toml(value: str | dict[str, object]) -> str:
-    """Return a string, or the rows of a table, as TOML.
+    """Return a string as a TOML string, or a dict as the lines of a TOML table.
 
     Raises:
         InputError: If a string is a file name that is not UTF-8, which TOML cannot contain.
@@ -87,5 +89,5 @@ def _toml(value: str | dict[str, object]) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{value}: the name is not UTF-8; rename the folder") from error
+        raise InputError(f"{value}: the name is not valid UTF-8; rename the folder") from error
     return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")

@@ -1,4 +1,4 @@
-"""Plots of a run: its training curves, and the test images with the least certain predictions."""
+"""Plots of a run: training curves, and test images with the least certain predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 Page = Callable[[FinishedRun], object]
-WIDE = 8  # a logarithmic axis is used if the largest value is this many times the smallest
+WIDE = 8  # minimum ratio of the largest to the smallest value for a logarithmic axis
 TICKS = [digit * 10.0**power for power in range(-8, 5) for digit in (1, 2, 5)]
 
 
 def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log_stderr) -> None:
     """Draw the plots of a finished run, then its HTML report.
 
-    If a plot or the report fails, this is only logged, since the result is already saved.
+    If drawing fails, the error is only logged, since the result is already saved.
     """
     pictures: dict[str, Callable[[FinishedRun], object]] = {
         CURVES: _draw_curves,
@@ -44,7 +44,7 @@ def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log
 def draw_curves(
     rows: Sequence[Mapping[str, Any]], path: Path, title: str, test_error: float | None = None
 ) -> None:
-    """Plot loss and error over epochs to a PNG file, which is written atomically."""
+    """Plot loss and error over epochs to a PNG file, which is written atomically; see `curves`."""
     with whole(path) as part:
         curves(rows, part, title, test_error)
 
@@ -78,9 +78,9 @@ def curves(
     """Plot loss and error over epochs, side by side, to a PNG file.
 
     Args:
-        history: Rows with `epoch`, `loss`, `error`, and `validation_loss`, `validation_error`
-            if there is a validation split; errors in %.
-        path: Path of the PNG.
+        history: Rows with `epoch`, `loss` and `error`, and with `validation_loss` and
+            `validation_error` if there is a validation split; errors in %.
+        path: Path of the PNG file.
         title: Title of the figure.
         test_error: Test error in %, drawn as a line; None if unknown.
     """
@@ -106,9 +106,9 @@ def curves(
 
 
 def _scale(axes: Axes, linear_below: float) -> None:
-    """Set the value axis of a plot; it is logarithmic if values differ by a factor of `WIDE`.
+    """Scale the vertical axis of a plot: logarithmically if the values vary by a factor of `WIDE`.
 
-    Values below `linear_below` are then drawn linearly, since they may be 0.
+    Below `linear_below`, a logarithmic axis becomes linear, since values may be 0.
     """
     values = np.concatenate([np.array(line.get_ydata(), float) for line in axes.get_lines()])
     values = values[np.isfinite(values)]
@@ -137,14 +137,14 @@ def doubtful(
     path: Path,
     title: str,
 ) -> None:
-    """Plot images to a PNG file, with the predicted classes as titles; wrong ones are red.
+    """Plot images to a PNG file, with predicted classes as titles; wrong predictions are red.
 
     Args:
         images: Up to 16 images of (height, width, channels), uint8.
-        labels: True classes of the images.
+        labels: True class indices of the images, (images,).
         probabilities: Class probabilities of the images, (images, classes).
         classes: Names of the classes.
-        path: Path of the PNG.
+        path: Path of the PNG file.
         title: Title of the figure.
     """
     rows = -(-len(images) // 4)
@@ -160,10 +160,11 @@ def doubtful(
         if guess == label:
             axes.set_title(answer, color=GREY, fontsize=10)
         else:
-            axes.set_title(f"{answer} is {plain(classes[label], 14)}", color=RED, fontsize=10)
+            title = f"{answer}\ntrue: {plain(classes[label], 14)}"
+            axes.set_title(title, color=RED, fontsize=10)
     save(figure, path)
 
 
 def least_sure(probabilities: np.ndarray, count: int = 16) -> np.ndarray:
-    """Return indices of the `count` images with the least probable predictions, lowest first."""
+    """Return the indices of the `count` least certain predictions, the least certain first."""
     return np.argsort(probabilities.max(axis=1), kind="stable")[:count]

@@ -1,4 +1,4 @@
-"""Functions that resolve, check, create, list and remove the paths of run directories."""
+"""Functions that check, create, list and remove directories, used for run directories."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from keras_ilsvrc.errors import InputError
 
 
 def resolved(path: Path) -> Path:
-    """Resolve links and `..` in a path. A path in the working directory becomes relative to it.
+    """Return a path without links and `..`, relative to the working directory if it is inside it.
 
     Raises:
         InputError: If the path is a link to itself, or is too long.
@@ -19,25 +19,25 @@ def resolved(path: Path) -> Path:
         found.exists()
     except (OSError, RuntimeError) as error:  # Python 3.11: RuntimeError for a link loop
         reason = getattr(error, "strerror", None) or "a link to itself"
-        raise InputError(f"{str(path)[:200]}: {reason}; name another directory") from error
+        raise InputError(f"{str(path)[:200]}: {reason}; choose another directory") from error
     return found.relative_to(home) if found.is_relative_to(home) else found
 
 
 def check(path: Path, mark: str) -> None:
-    """Check that a path is neither a file nor inside the directory of another run.
+    """Check that a path is neither a file nor inside another run directory.
 
     Args:
         path: Path, as from `resolved`.
         mark: Name of a file that every run directory contains.
 
     Raises:
-        InputError: If the path is a file, or is inside another run.
+        InputError: If the path is a file, or is inside another run directory.
     """
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: not a directory; choose another --out")
     for parent in path.absolute().parents:
         if (parent / mark).exists():
-            raise InputError(f"{path}: inside the run {parent}; choose another --out")
+            raise InputError(f"{path}: inside the run directory {parent}; choose another --out")
 
 
 def free(base: Path) -> Path:
@@ -85,7 +85,7 @@ def make(path: Path, numbered: bool) -> tuple[Path, list[Path]]:
 
 
 def check_writable(path: Path) -> None:
-    """Check that a directory can be created, and that a file can be written in it.
+    """Check that a directory exists or can be created, and that a file can be written in it.
 
     Raises:
         InputError: If the directory, or a file in it, cannot be created.
@@ -102,7 +102,7 @@ def check_writable(path: Path) -> None:
 
 
 def entries(path: Path) -> list[str]:
-    """Return the sorted names in a directory; an empty list if it does not exist."""
+    """Return the sorted names of the entries of a directory; [] if it does not exist."""
     try:
         return sorted(os.listdir(path)) if path.is_dir() else []
     except OSError as error:
@@ -110,7 +110,7 @@ def entries(path: Path) -> list[str]:
 
 
 def tree(path: Path) -> list[str]:
-    """Return the files in a directory and its subfolders, e.g. `epochs/epoch-0001.weights.h5`."""
+    """Return the files in a directory and its folders, e.g. `epochs/epoch-0001.weights.h5`."""
     found = []
     for name in entries(path):
         if (path / name).is_dir() and not (path / name).is_symlink():
@@ -121,9 +121,9 @@ def tree(path: Path) -> list[str]:
 
 
 def remove(path: Path, names: Sequence[str]) -> None:
-    """Remove the named files in a directory, and the folders that are empty afterwards."""
+    """Remove files from a directory, and then the folders that are empty."""
     for name in names:
-        with suppress(OSError):  # keep a folder that has this name
+        with suppress(OSError):  # a folder with this name is kept
             (path / name).unlink()
     remove_empty({(path / name).parent for name in names} - {path})
 

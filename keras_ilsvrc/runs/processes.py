@@ -10,7 +10,7 @@ from keras_ilsvrc.training.cluster import LOST
 
 # Environment variable with the file descriptor of a pipe that closes when the parent ends.
 PARENT = "KERAS_ILSVRC_PARENT"
-GRACE = 60.0  # seconds in which a process must end after SIGTERM, with a checkpoint
+GRACE = 60.0  # seconds that a process has after SIGTERM to write a checkpoint and end
 
 
 @contextmanager
@@ -29,10 +29,10 @@ def pipe_to_children() -> Iterator[tuple[dict[str, str], list[int]]]:
 
 
 def end_with_parent() -> None:
-    """Make this process end when its parent ends, if the parent used `pipe_to_children`."""
+    """End this process when its parent ends, if the parent started it in `pipe_to_children`."""
 
     def end_when_closed(pipe: int) -> None:
-        os.read(pipe, 1)  # nothing is ever written, so this waits until the pipe closes
+        os.read(pipe, 1)  # waits until the pipe closes, since nothing is ever written to it
         os._exit(LOST)  # ends the process even while TensorFlow computes
 
     if pipe := os.environ.pop(PARENT, None):
@@ -40,7 +40,7 @@ def end_with_parent() -> None:
 
 
 def end(process: "subprocess.Popen[bytes]", seconds: float = GRACE) -> None:
-    """Stop a process with SIGTERM, and kill it if it does not end in time."""
+    """Stop a process with SIGTERM, and kill it if it does not end within some seconds."""
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

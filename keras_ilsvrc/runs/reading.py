@@ -1,4 +1,4 @@
-"""Names of the files in a run directory, and a reader that checks their schema and SHA-256."""
+"""Names of the files in a run directory, and a reader that checks their schemas and SHA-256."""
 
 import csv
 import hashlib
@@ -30,18 +30,18 @@ CURVES, FLOW, DOUBTFUL, PAGE = "curves.png", "gradients.png", "doubtful.png", "r
 DETECTOR, DETECTIONS = "detector.npz", "detections.csv"  # only in the runs of detectors
 EXPLAINED = "explain.html"
 LOCK, CHECKPOINTS, EPOCHS, TENSORBOARD = ".lock", "checkpoints", "epochs", "tensorboard"
-FIRST = "first"  # directory with the first stage of training, which is a run of its own
+FIRST = "first"  # run directory of the first stage of training, inside that of the main stage
 BEST = "best"  # folder with the best weights so far; emptied when the run is finished
 KEPT = re.compile(rf"^{EPOCHS}/epoch-(\d+)\.weights\.h5$")
 COPY = "restore it from a copy"
 PIXELS = ("digits", "idx:")  # data sources that store pixels, not image files
 DECODED = (
-    "{}: images are decoded differently since version 0.2.0, which trains on more exact pixels "
-    "than those of this run; errors may differ slightly"
+    "{}: images are decoded differently since version 0.2.0, with more exact pixels than when this "
+    "run was trained; errors may differ slightly"
 )
 SPLIT_OTHERWISE = (
-    "since version 0.2.0, folders without folders validation and test are split in another way; "
-    "train again, or pass `--data SOURCE` with folders train, validation and test to evaluate"
+    "since version 0.2.0, datasets without folders validation and test are split in another way; "
+    "train again, or evaluate with `--data SOURCE` that has folders train, validation and test"
 )
 Rows = list[dict[str, float | None]]
 
@@ -73,10 +73,9 @@ class RunFiles:
         check_version(path, table)
         found = parsed(path, advice, lambda: Identity.model_validate(table))
         if found.kind != self.kind:
-            command = "detect ..." if found.kind == "detector" else "without `detect`"
-            raise InputError(
-                f"{self.path}: the run of a {found.kind}; use the commands `keras-ilsvrc {command}`"
-            )
+            detect = "`keras-ilsvrc detect ...`"
+            use = f"use {detect}" if found.kind == "detector" else f"do not use {detect}"
+            raise InputError(f"{self.path}: contains the run of a {found.kind}; {use}")
         return found
 
     @property
@@ -91,11 +90,11 @@ class RunFiles:
 
     @property
     def first(self) -> "RunFiles":
-        """Files of the first stage of training, which is a run of its own."""
+        """Reader of the run directory of the first stage of training."""
         return RunFiles(self.path / FIRST)
 
     def check_finished(self) -> Self:
-        """Return this object, or raise an InputError if the run is not finished.
+        """Return this object if the run is finished.
 
         Raises:
             InputError: If the directory contains no finished run.
@@ -105,11 +104,11 @@ class RunFiles:
             if not self._has(name):
                 raise InputError(f"{path}: contains no finished run: {name} is missing")
         if not self.finished:
-            raise InputError(f"{path}: run is not finished; resume it with `train ... --resume`")
+            raise InputError(f"{path}: the run is not finished; resume it: `train ... --resume`")
         return self
 
     def recipe(self) -> Recipe:
-        """Return the recipe of the run."""
+        """Return the recipe of the run; check its SHA-256."""
         self._verified(RECIPE, self.identity.recipe)
         return load(self.path / RECIPE)
 
@@ -125,7 +124,7 @@ class RunFiles:
         return table
 
     def statistics(self) -> "dict[str, np.ndarray] | None":
-        """Return the statistics of the training images; None if they were not measured yet."""
+        """Return the statistics of the training images; None if they are not measured yet."""
         import numpy as np
 
         if not self._has(RUN) or STATISTICS not in self.identity.files:
@@ -157,8 +156,8 @@ class RunFiles:
         return self._table(GRADIENTS, FLOW_COLUMNS)
 
     def _table(self, name: str, columns: Sequence[str]) -> Rows:
-        """Return the rows of a CSV file, whose values are numbers but for those of `layer`."""
-        if name not in self.identity.files:  # not measured, or not written, e.g. on a full disk
+        """Return the rows of a CSV file. All values except those of `layer` are numbers."""
+        if name not in self.identity.files:  # not measured, or the disk was full
             return []
         content = self._verified(name, self.identity.files[name])
 
@@ -169,7 +168,7 @@ class RunFiles:
             reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
             missing = [x for x in columns if x not in (reader.fieldnames or ())]
             if missing:
-                raise ValueError(f"the column {missing[0]} is missing")
+                raise ValueError(f"column {missing[0]} is missing")
             return [{x: value(x, text) for x, text in row.items()} for row in reader]
 
         return parsed(self.path / name, COPY, rows)
@@ -193,15 +192,15 @@ class RunFiles:
             others: Whether to accept other images of the same classes, with a warning.
 
         Returns:
-            Warnings: that the images are other ones; or that a version before 0.2.0 decoded them,
-            and that the files of a split were rewritten with the same names and sizes.
+            Warnings: the images differ (only with `others`), a version before 0.2.0 decoded the
+            images of the run, or files of a split were rewritten with the same names and sizes.
 
         Raises:
             InputError: If the classes, or the images of one of the splits, have changed.
         """
         changes = self.identity.changes(now, list(splits))
         if others and changes and now.classes == self.identity.classes:
-            return [f"{self.path}: other images than in this run: {'; '.join(changes)}"]
+            return [f"{self.path}: the images differ from those of this run: {'; '.join(changes)}"]
         if changes:
             raise InputError(
                 f"{self.path}: the images are not those of this run: {'; '.join(changes)}; "
@@ -215,7 +214,7 @@ class RunFiles:
         ]
 
     def _advice(self, now: Identity) -> str:
-        """Return the advice for the error message that the images are not those of the run."""
+        """Return what to do about changed images, as the end of an error message."""
         counts = [
             self.identity.splits[name].number == now.splits[name].number
             for name in self.identity.splits.keys() & now.splits.keys()
@@ -237,8 +236,8 @@ class RunFiles:
         return self.path / name
 
     def _changed(self, name: str) -> InputError:
-        reason = f"damaged, or of another run: its SHA-256 is not the one in {RUN}"
+        reason = f"damaged, or from another run: its SHA-256 is not that in {RUN}"
         return InputError(f"{self.path / name}: {reason}; {COPY}")
 
     def _has(self, name: str) -> bool:
-        return os.path.lexists(self.path / name)  # also true for broken links
+        return os.path.lexists(self.path / name)  # True for broken links too

@@ -1,4 +1,7 @@
-"""Results table of finished runs, one row for all seeds of a recipe. Needs no TensorFlow."""
+"""Results table of finished runs, with one row per recipe for all its seeds.
+
+This module does not import TensorFlow.
+"""
 
 import json
 import statistics
@@ -12,7 +15,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import FIRST, RECIPE, RESULT, RunFiles
 
-UNSAID = {"seed", "expect", "departs"}  # recipe keys that are not used to describe a row
+UNSAID = {"seed", "expect", "departs"}  # recipe keys that no description of a row mentions
 MOST = 120  # maximum number of characters in a description of differences
 HEADINGS = ("data", "classifier", "test error %", "spread", "seeds", "images", "protocol", "s/run")
 
@@ -36,12 +39,13 @@ class Row:
 
     Attributes:
         data: Name of the dataset.
-        classifier: Name of a network, or of a baseline, which is a classifier of another kind.
-        errors: Top-1 test errors in %, as {seed: error}; the only key of a baseline is 0.
+        classifier: Name of a network, or of a baseline (a classifier of another kind).
+        errors: Top-1 test errors in %, as {seed: error}; a baseline has one error, with key 0.
         images: Number of test images.
         protocol: Test protocol.
-        seconds: Mean seconds per run; None for a baseline.
-        arm: Recipe keys in which these runs differ from others of the same net and data.
+        seconds: Mean time per run in seconds; None for a baseline.
+        arm: Recipe keys and values in which these runs differ from others of the same network
+            and dataset.
         runs: Directories of the runs.
     """
 
@@ -71,10 +75,10 @@ class Row:
 
 
 def rows_of(directories: Iterable[Path]) -> list[Row]:
-    """Return table rows of finished runs, sorted by dataset and mean error, baselines first.
+    """Return table rows of finished runs, sorted by dataset; baselines first, then by mean error.
 
-    Runs that differ only in the seed share a row. If a run was repeated with the same seed, the
-    repetition gets a row of its own, and the rows of this recipe also name the run directories.
+    Runs that differ only in the seed share a row. A run that repeats a recipe with the same seed
+    has a separate row; the rows of this recipe then also name their run directories.
 
     Args:
         directories: Run directories, or folders that contain run directories.
@@ -95,7 +99,7 @@ def rows_of(directories: Iterable[Path]) -> list[Row]:
         if found := result.get("baseline"):
             of = recipe.data.dataset, found["name"]
             errors = {0: found["top1_error"]}
-            baselines[of] = Row(*of, errors, result["images"], "its pixels")
+            baselines[of] = Row(*of, errors, result["images"], "raw pixels")
     rows = [
         _row(group, arm, (key, 1) in groups)
         for (key, _), group, arm in zip(groups, groups.values(), _arms(groups.values()))
@@ -115,7 +119,7 @@ def markdown(rows: Iterable[Row]) -> str:
 def _runs(directories: Iterable[Path]) -> Iterator[Path]:
     for directory in directories:
         found = sorted(path.parent for path in directory.glob(f"**/{RESULT}"))
-        # Leave out the first stages of runs, which have results of their own.
+        # Skip the first stages of runs, whose directories contain results too.
         found = [x for x in found if x.name != FIRST or not (x.parent / RECIPE).exists()]
         if not found:
             raise InputError(f"{directory}: contains no finished run; expected a {RESULT}")
@@ -123,7 +127,7 @@ def _runs(directories: Iterable[Path]) -> Iterator[Path]:
 
 
 def _arms(groups: Iterable[list[Run]]) -> list[str]:
-    """Describe each group by the settings in which runs of the same net and dataset differ."""
+    """Describe each group by the recipe keys in which runs of the same net and dataset differ."""
     tables = [(group[0].title, _flat(group[0].recipe.table())) for group in groups]
     arms = []
     for title, table in tables:

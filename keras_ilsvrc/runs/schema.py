@@ -1,4 +1,4 @@
-"""Schemas of the JSON files of a run, and comparisons of two runs or recipes."""
+"""Schemas of the JSON files in a run directory, and comparisons of two runs or recipes."""
 
 import hashlib
 import json
@@ -22,12 +22,13 @@ Content = TypeVar("Content")
 
 
 class Images(Table):
-    """Fingerprint of one split: the number of images, and two SHA-256 digests.
+    """Fingerprint of the images of a split: their number and two SHA-256 digests.
 
     Attributes:
         number: Number of images.
         digest: SHA-256 of the name, size in bytes and label of each image, in order.
-        stamp: SHA-256 of the files' modification times, or of pixels in memory.
+        stamp: SHA-256 of the modification times of the files, or of the pixels if these are kept in
+            memory.
     """
 
     number: Number
@@ -45,7 +46,7 @@ class Identity(Table):
         classes: Names of the classes, in the order of the labels.
         eval_ops: Preprocessing ops for validation and test images.
         splits: Fingerprint of each split: train, validation, test.
-        files: SHA-256 of each file that is finished, as {name: digest}.
+        files: SHA-256 of each file that is completely written, as {name: digest}.
         kind: What was trained: "classifier" or "detector".
     """
 
@@ -74,7 +75,7 @@ class Identity(Table):
             return False
 
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
-        """Describe all differences in classes and splits between this run and `now`."""
+        """Describe all differences in classes and splits between this run and the dataset `now`."""
         found = []
         if now.classes != self.classes:
             pairs = enumerate(zip_longest(self.classes, now.classes))
@@ -92,14 +93,20 @@ class Identity(Table):
         return found
 
     def touched(self, now: "Identity") -> list[str]:
-        """Return the names of splits whose files were rewritten, so that only `stamp` differs."""
+        """Return the names of splits whose files were rewritten: only their `stamp` differs."""
         both = self.splits.keys() & now.splits.keys()
         changed = [x for x in both if self.splits[x].stamp != now.splits[x].stamp]
         return sorted(x for x in changed if self.splits[x].digest == now.splits[x].digest)
 
 
 class Expected(Table):
-    """Expected test errors in %, published or measured, for comparison with those of a run."""
+    """Expected test errors in %, with which the errors of a run are compared.
+
+    Attributes:
+        by: Origin of the errors, for example "published".
+        top1_error: Top-1 error; None if unknown.
+        top5_error: Top-5 error; None if unknown.
+    """
 
     by: str
     top1_error: Percent | None = None
@@ -107,7 +114,7 @@ class Expected(Table):
 
 
 class Baseline(Table):
-    """Test error of a classifier that is not a network, on the same images."""
+    """Name and top-1 test error in % of a classifier that is not a network, on the same images."""
 
     name: str
     top1_error: Percent
@@ -139,10 +146,11 @@ class Result(BaseModel):
 
 
 def parsed(path: Path, advice: str, parse: Callable[[], Content]) -> Content:
-    """Return the result of `parse`. If it fails, raise an InputError that the file is damaged.
+    """Return the result of `parse`, a function that reads the content of a file.
 
     Raises:
-        InputError: If `parse` fails. The message names `path` and ends with `advice`.
+        InputError: If `parse` fails. The message says that the file `path` is damaged, and ends
+            with `advice`.
     """
     try:
         return parse()

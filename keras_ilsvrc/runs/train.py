@@ -1,4 +1,4 @@
-"""Training and testing of a recipe's network, with all results saved in a run directory."""
+"""Training and testing of a recipe's network; all results are saved in a run directory."""
 
 import gc
 import platform
@@ -49,7 +49,7 @@ def train(
         recipe: Recipe as loaded.
         directory: Directory of the run; `NoDirectory()` on a worker that is not the chief.
         machine: Settings of this machine.
-        overrides: Changes that were made to the recipe, to be recorded in `result.json`.
+        overrides: Changes to the recipe, such as "seed=1", which `result.json` records.
         page: Function that writes the HTML report, called after the result is saved.
 
     Returns:
@@ -59,7 +59,7 @@ def train(
         InputError: If a name in the recipe is unknown, if the images do not fit the network, or
             if the images of a resumed run have changed.
         Stopped: If SIGTERM, SIGHUP or SIGINT is received.
-        Diverged: If gradients are repeatedly not finite.
+        Diverged: If the gradients are repeatedly not finite.
         LostWorker: If another worker is lost.
     """
     with directory:
@@ -86,8 +86,8 @@ def _in_stages(
             first = Recipe.model_validate(recipe.first_table())
             with directory.of_first(first) as inside:
                 if not isinstance(inside, NoDirectory):
-                    log_stderr(f"first stage, {first.schedule.length}, in {inside.path}")
-                complete = replace(machine, stop_epoch=None)  # counts epochs of the main stage
+                    log_stderr(f"first stage: {first.schedule.length}, in {inside.path}")
+                complete = replace(machine, stop_epoch=None)  # it counts the main stage only
                 _train(first, inside, complete, strategy, overrides, later=recipe)
             gc.collect()  # free the model and the optimizer of the first stage
     return _train(recipe, directory, machine, strategy, overrides, page)
@@ -102,7 +102,7 @@ def _train(
     page: Page | None = None,
     later: Recipe | None = None,
 ) -> dict[str, Any]:
-    """Train and test one stage of a recipe. Before that, check the recipe of the `later` stage."""
+    """Train and test one stage of a recipe; first check the recipe of the `later` stage, if any."""
     started = time.perf_counter()
     experiment = set_up(recipe, strategy, directory.statistics())
     _check_baseline(experiment)
@@ -131,7 +131,7 @@ def _train(
 
 
 def _record(experiment: Experiment, directory: RunDirectory) -> None:
-    """Record images and statistics of a new run, or check the images of a resumed run."""
+    """Record the images and statistics of a new run, or check the images of a resumed run."""
     if not isinstance(directory, NoDirectory):
         for line in (*experiment.source.notes, *directory.begin(experiment.identity())):
             log_stderr(line)
@@ -139,7 +139,7 @@ def _record(experiment: Experiment, directory: RunDirectory) -> None:
 
 
 def _test(experiment: Experiment, directory: RunDirectory, stop: StopRequest) -> dict[str, Any]:
-    """Test the network, write its weights, and return the errors and probabilities."""
+    """Test the network, write its weights, and return the result of `errors_of`."""
     path = directory.file(WEIGHTS)
     with bar("testing", path is not None) as progress:
 
@@ -156,7 +156,7 @@ def _test(experiment: Experiment, directory: RunDirectory, stop: StopRequest) ->
 
 
 def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the entries of `result.json` other than those about the test of the network."""
+    """Return the entries of `result.json` about the baseline, files left out, and settings."""
     return _baseline(experiment) | {
         "left_out": experiment.files_left_out(),
         "overrides": list(overrides),
@@ -176,12 +176,12 @@ def _check_baseline(experiment: Experiment) -> None:
     name, splits = experiment.recipe.baseline, (experiment.train, experiment.test)
     if name and any(split.pixels is None for split in splits):
         raise InputError(
-            f"baseline is {name!r}, which needs a dataset that is kept in memory; remove baseline"
+            f"baseline is {name!r}, which needs a dataset that is kept in memory; remove this key"
         )
 
 
 def _baseline(experiment: Experiment) -> dict[str, Any]:
-    """Train the recipe's baseline and return its test error; an empty dict if there is none."""
+    """Train the recipe's baseline; return its entry of `result.json`, or {} without a baseline."""
     name = experiment.recipe.baseline
     if name is None:
         return {}

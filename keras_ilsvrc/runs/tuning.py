@@ -1,4 +1,4 @@
-"""Settings for fine-tuning: which layers get new weights, and which are frozen."""
+"""Choice of settings for fine-tuning: layers with new weights, and frozen layers."""
 
 import math
 from typing import NamedTuple
@@ -17,10 +17,10 @@ class Tuning(NamedTuple):
 
     Attributes:
         source: The published weights.
-        skip: Names of the layers that get new weights.
+        skip: Names of the layers that start from random weights.
         freeze: Name of the last frozen unit; None if no unit is frozen.
         first_freeze: Name of the last unit that is frozen in the first stage.
-        first_epochs: Epochs of the first stage.
+        first_epochs: Number of epochs of the first stage.
     """
 
     source: Source
@@ -35,13 +35,13 @@ def tuning_of(model: keras.Model, weights: Found, frozen: float, epochs: float) 
 
     Args:
         model: The network.
-        weights: File of weights with a known source.
-        frozen: Share of the units (layers or blocks) that are frozen.
-        epochs: Epochs of the first stage. Fewer than 2 are raised to 2.
+        weights: Weight file with a known source.
+        frozen: Fraction of the units (layers or blocks) that are frozen, from 0 to 1.
+        epochs: Epochs of the first stage, rounded up; at least 2 are used.
     """
     source, skip = weights.source, [HEAD]
     assert source
-    if weights.classes is None:  # without a classifier, the file may lack fc6 and fc7 too
+    if weights.classes is None:  # a file without a classifier may also lack fc6 and fc7
         kept = {x.name for x in build(source.net, include_top=False, **source.options).layers}
         skip = [x.name for x in model.layers if x.weights and x.name not in kept]
     new = [layer for name in skip for layer in named(model, name)]
@@ -53,6 +53,6 @@ def tuning_of(model: keras.Model, weights: Found, frozen: float, epochs: float) 
 
 
 def size_of(source: Source) -> int:
-    """Return the image size with which the weights of a source were trained."""
+    """Return the image size in pixels with which the weights of a source were trained."""
     sizes = [row["size"] for row in source.preprocessing if "size" in row]
     return int(sizes[-1] if sizes else (source.input_shape or info(source.net).input_shape)[0])

@@ -1,4 +1,4 @@
-"""Training step of an experiment, with the optimizer, schedule and loss of its recipe."""
+"""Training step of an experiment, with the optimizer, schedule and loss from its recipe."""
 
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +67,7 @@ def make_update(experiment: Experiment, xla: bool = False) -> Update:
 
 
 def _loss(experiment: Experiment) -> Loss:
-    """Return the loss of a recipe. Balanced class weights are 1 on average over the images."""
+    """Return the loss of a recipe. Balanced class weights have mean 1 over the training images."""
     table, labels = experiment.recipe.loss, experiment.train.labels
     balanced = None
     if table.class_weights == "balanced":
@@ -82,7 +82,7 @@ def _loss(experiment: Experiment) -> Loss:
 
 
 def _rate(table: Any) -> Rate:
-    """Return the learning rate of a recipe: a number, or a schedule with a rate for each step."""
+    """Return the learning rate of a schedule: a number, or a function of the step."""
     rate = SCHEDULES[table.name](table)
     return WarmUp(rate, *table.warm_up) if table.warm_up else rate
 
@@ -114,12 +114,12 @@ def check_update(experiment: Experiment, xla: bool = False) -> None:
     outputs = model.output if isinstance(model.output, dict) else ()
     for name in recipe.loss.weights or ():
         if name not in outputs:
-            hint = nearest(name, outputs) or "correct or remove it"
+            hint = nearest(name, outputs) or "remove this key"
             raise InputError(f"loss.weights.{name}: {model.name} has no output {name!r}; {hint}")
     if recipe.loss.decay and len(outputs) < 2:
         raise InputError(
             f"loss.decay is {recipe.loss.decay!r}, but {model.name} has no auxiliary output; "
-            "remove it, or set build.auxiliary to true"
+            "remove loss.decay, or set build.auxiliary to true"
         )
     rates_by_weight("optimizer.rates", model, recipe.optimizer.rates or {})
     if recipe.freeze is not None:

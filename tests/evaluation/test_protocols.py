@@ -70,5 +70,5 @@ def test_a_recipe_whose_own_scale_is_too_small_is_refused(protocol):
 
 @pytest.mark.parametrize("protocol", MULTI)
 def test_scales_must_be_given_where_images_have_no_common_size(protocol):
-    with pytest.raises(InputError, match=rf"{protocol} derives its scales from .*; give \d scales"):
+    with pytest.raises(InputError, match=rf"{protocol} derives its scales from .*; pass \d scales"):
         sides_of(protocol, None, 224)

@@ -116,7 +116,7 @@ def test_detections_are_read_back_and_damage_is_named(run, tmp_path):
     copy = shutil.copytree(path, tmp_path / "copy")
     with open(copy / "detector.npz", "ab") as file:
         file.write(b"x")
-    assert "detector.npz: damaged, or of another run" in refused("detect", "evaluate", copy)
+    assert "detector.npz: damaged, or from another run" in refused("detect", "evaluate", copy)
 
 
 def test_data_that_were_moved_are_asked_for_and_found_with_an_option(run, home, tmp_path):

@@ -142,7 +142,7 @@ def test_weights_that_are_not_finite_are_refused(small_run, tmp_path):
     copy = shutil.copytree(small_run, tmp_path / "run")
     with h5py.File(copy / "final.weights.h5", "r+") as file:
         file[_first(file)][0] = np.nan
-    with pytest.raises(InputError, match=r"final.weights.h5: damaged, or of another run"):
+    with pytest.raises(InputError, match=r"final.weights.h5: damaged, or from another run"):
         restore(copy)
     writer(copy)._register(["final.weights.h5"])
     with pytest.raises(InputError, match=r"final.weights.h5: damaged: .* is not finite"):

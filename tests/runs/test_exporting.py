@@ -73,7 +73,7 @@ def test_a_run_without_its_images_is_checked_on_others(trained, tmp_path, monkey
     finally:
         trained[1].with_name("gone").rename(trained[1])
     assert printed.startswith(f"{path}/moved.keras\ninput: preprocessed images, (images, 8, 8, 3)")
-    assert "checked on two photographs of scikit-learn and noise" in printed
+    assert "checked on two photographs from scikit-learn and a noise image" in printed
     Image.new("RGB", (20, 30)).save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
     shown = []

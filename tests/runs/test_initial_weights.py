@@ -133,7 +133,8 @@ def test_a_variation_that_the_weights_need_is_named(monkeypatch, file):
         }
     )
     monkeypatch.setattr(pretrained, "find", lambda *_: needs)
-    with pytest.raises(InputError, match=r"build.head: .* needs 'dense'; set build.head to it"):
+    message = r"build.head is .* need 'dense'; set build.head to 'dense'"
+    with pytest.raises(InputError, match=message):
         started(f"initial={file[0]}")
 
 

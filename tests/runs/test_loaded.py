@@ -157,7 +157,7 @@ def test_a_file_that_can_be_read_only_later_is_not_blamed_for_its_size(loaded, f
     monkeypatch.setattr("keras_ilsvrc.runs.loaded.readable_batches", lambda *rest: ())
     lines = []
     assert list(loaded.answers(files[:1], 1, lines.append)) == []
-    assert lines == [f"{files[0]}: could not be read, but can be now; try again"]
+    assert lines == [f"{files[0]}: could not be read at first, but can be read now; try again"]
 
 
 def test_a_global_precision_is_left_as_it_is(moved, set_policy):
@@ -213,7 +213,7 @@ def test_a_class_is_chosen_by_name_or_index(moved):
     assert [view.class_index(x) for x in ("dark", "light", "1")] == [0, 1, 1]
     with pytest.raises(InputError, match=r"--class is 'lihgt'.*'light'"):
         view.class_index("lihgt")
-    with pytest.raises(InputError, match=r"--class is '2'; expected a class, or 0 to 1"):
+    with pytest.raises(InputError, match=r"--class is '2'; expected a class name or 0 to 1"):
         view.class_index("2")
 
 

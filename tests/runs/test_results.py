@@ -44,7 +44,7 @@ def test_seeds_of_one_recipe_are_one_row_behind_the_baseline(runs):
 def test_a_page_shows_mean_spread_and_seeds(runs):
     lines = markdown(rows_of([runs])).splitlines()
     assert lines[0].startswith("| data | classifier | test error % | spread | seeds |")
-    assert lines[2] == "| digits | svm | 1.67 |  |  | 360 | its pixels |  |"
+    assert lines[2] == "| digits | svm | 1.67 |  |  | 360 | raw pixels |  |"
     assert lines[4] == (
         "| digits | resnet20_cifar | 2.00 | 1.50 to 2.50 | 0, 1, 2 | 360 | single_view | 60 |"
     )

@@ -73,7 +73,7 @@ def test_repeats_are_seeds_with_a_mean_and_a_spread(runner, log):
     ("value", "reason"),
     [
         (stand_in.DIVERGES, "diverged at step 3"),
-        (stand_in.DIES, "killed by SIGKILL; perhaps the memory was full"),
+        (stand_in.DIES, "killed by SIGKILL; it may have run out of memory"),
         (stand_in.STOPS, "stopped by SIGTERM"),
     ],
 )

@@ -176,7 +176,7 @@ def test_a_net_predicts_the_classes_of_its_file(tmp_path):
     assert loaded.classes == tuple("0123456")
     build(NET, include_top=False).save_weights(path)
     line = message(load_net, NET, path, "none")
-    assert line == f"{path}: has no classifier, so it predicts no classes; name a file with one"
+    assert line == f"{path}: contains no classifier, which predictions need; pass a file with one"
 
 
 def test_weights_that_can_be_downloaded_are_recommended():
