@@ -13,7 +13,7 @@ from keras_ilsvrc.errors import printable, reason
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.flow import draw_flow
-from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, FLOW
+from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, FLOW, PAGE
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
@@ -32,7 +32,7 @@ def draw(run: FinishedRun, page: Page | None, log: Callable[[str], object] = log
         DOUBTFUL: _draw_doubtful,
         **({FLOW: _draw_flow} if run.experiment.recipe.watch else {}),
     }
-    for name, make in (pictures | ({"page": page} if page else {})).items():
+    for name, make in (pictures | ({PAGE: page} if page else {})).items():
         try:
             make(run)
         except Exception as error:
