@@ -26,7 +26,7 @@ class Evidence:
 
     Attributes:
         test: Test error.
-        spread: Half the width of its 95 % confidence interval.
+        spread: Half the width of the 95 % confidence interval of the test error.
         images: Number of test images.
         classes: Number of classes.
         train: Training error in the epoch whose weights are kept, usually the last; None if
@@ -119,11 +119,11 @@ RULES: tuple[tuple[Callable[[Evidence], bool], str], ...] = (
     ),
     (
         lambda e: e.spread >= WIDE,
-        "With {e.images:,} test images, differences below {e.spread:.0f} points may be chance. Use "
-        "more test images to compare runs.",
+        "With {e.images:,} test images, differences below {e.spread:.0f} percentage points may be "
+        "due to chance. Use more test images to compare runs.",
     ),
 )
-NONE = (
+NONE = (  # shown if no rule applies
     "Nothing in these numbers calls for a change. The mistakes themselves may show what is missing."
 )
 
