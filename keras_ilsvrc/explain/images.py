@@ -71,7 +71,7 @@ def _by_channel(row: Row, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def leading(rows: Rows) -> int:
-    """Return the number of leading ops, which come before the first op that is arithmetic."""
+    """Return the number of leading ops: the geometric ops before the first op of another type."""
     return next((n for n, row in enumerate(rows) if row["op"] not in GEOMETRY), len(rows))
 
 

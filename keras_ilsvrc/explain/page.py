@@ -49,7 +49,7 @@ def explain(
     """Write a page that runs the network of a finished run in the browser, layer by layer.
 
     The page is one self-contained HTML file. It contains some test images of the run and, for each
-    layer, those that most excite its maps. If the test images are not found, the page has neither.
+    layer, those that most excite its maps. Both are left out if the test images are not found.
 
     Args:
         path: Directory of the run.

@@ -42,7 +42,11 @@ class Strongest:
         self.picture = lru_cache(maxsize=256)(view.picture)
 
     def strengths(self, progress: Callable[[int, int], object]) -> list[np.ndarray]:
-        """Return an array (images, maps) for each layer: the largest value of each map."""
+        """Return, for each layer, the largest value of each map in each image: (images, maps).
+
+        Args:
+            progress: Function called with the number of images done and the total.
+        """
         probe = Probe(self.net)
         targets = [call_named(probe.root, name).outputs[0] for name in self.names]
 
@@ -98,7 +102,7 @@ def _largest(values: tf.Tensor, maps: int) -> tf.Tensor:
 
 
 def _tile(image: np.ndarray) -> np.ndarray:
-    """Convert an image with values from 0 to 1 to uint8, and reduce it to at most `SIDE` pixels."""
+    """Convert an image with values from 0 to 1 to uint8, and reduce its sides to at most `SIDE`."""
     made = Image.fromarray((coloured(image).clip(0, 1) * 255).round().astype("uint8"))
     made.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.asarray(made)

@@ -53,7 +53,7 @@ class Pack:
 
 
 def room_for_pictures(text: str) -> int:
-    """Return the number of bytes left for pictures in a page with weights as in `text`."""
+    """Return the number of bytes left for pictures in a page that has `text` as its weights."""
     return MOST - SCRIPTS - len(text)
 
 

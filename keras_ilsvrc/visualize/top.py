@@ -15,7 +15,7 @@ from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
 SIGNAL = 0.9  # fraction of a projection's energy (squared values) kept along each axis
-MOST = 90  # percentage of projections whose crop is large enough to keep the fraction `SIGNAL`
+MOST = 90  # percentage of projections that keep the fraction `SIGNAL` of their energy when cropped
 LEAST = 1 / 3  # minimum side of a crop, as a fraction of the receptive field's side
 SMALLEST = 8  # minimum side of a crop, in pixels
 SHOWN = 16  # default number of feature maps; our choice, since the paper gives none

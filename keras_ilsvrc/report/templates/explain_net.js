@@ -273,8 +273,8 @@ async function compute(net, image, stopped = () => false) {
   return results;
 }
 
-// Return a function from [first, count] to weights, from the base-64 text of their float16 or
-// float32 values.
+// Decode base-64 text to float16 or float32 values. Return a function from [index of the first
+// value, number of values] to these values.
 function decoded(text, half) {
   const characters = atob(text);
   const bytes = new Uint8Array(characters.length);

@@ -57,7 +57,7 @@ class Block:
 
 
 def describe(call: Call) -> tuple[str, str]:
-    """Return the kind of a layer and the text of its block. The kind of a hidden layer is empty."""
+    """Return the kind of a layer and the text of its block. The kind is "" if it is not drawn."""
     layer, name = call.operation, type(call.operation).__name__
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"[123]D$", "", name)).lower()
     maps = call.outputs[0].shape[-1]

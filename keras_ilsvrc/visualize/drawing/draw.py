@@ -65,7 +65,11 @@ def draw_model(
 
 
 def check_picture(name: str, path: str | Path) -> Path:
-    """Return the path of a picture; raise an InputError if its format or folder is unknown."""
+    """Return the path of a picture to write, after checking its format and its folder.
+
+    Raises:
+        InputError: If the suffix is not one of `FORMATS`, or the folder does not exist.
+    """
     path = Path(path)
     if path.suffix not in FORMATS or not path.stem:
         raise InputError(f"{name} is {path}; expected a file that ends in {', '.join(FORMATS)}")

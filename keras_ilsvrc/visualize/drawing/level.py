@@ -151,7 +151,7 @@ class Level:
         return self.parts[vertex].leave if isinstance(vertex, Block) else 0.0
 
     def _ends(self, vertex: Vertex) -> Point:
-        """Return the first and last y of a vertex, which is centred vertically in its row."""
+        """Return the top and bottom y of a vertex, which is centred vertically in its row."""
         top, bottom = self.tops[self.row_of[vertex]], self.bottoms[self.row_of[vertex]]
         space = bottom - top - self.parts[vertex].height if isinstance(vertex, Block) else 0.0
         return top + space / 2, bottom - space / 2

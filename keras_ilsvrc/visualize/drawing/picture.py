@@ -94,7 +94,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def small_text(block: Block, within: str = "") -> str:
-    """Return the small text of a block: its name, without that of its module, and output shape."""
+    """Return the small text of a block: its name without the module's name, and output shape."""
     name = block.name.removeprefix(within).lstrip("_/.") or block.name
     name = name if len(name) < 36 else f"{name[:35]}…"
     return f"{name}  {block.size_text}"

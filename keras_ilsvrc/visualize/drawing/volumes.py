@@ -183,7 +183,7 @@ def _draw_box(axes: Axes, v: Volume) -> None:
 def _draw_link(axes: Axes, source: Volume, target: Volume) -> None:
     """Draw the window of a convolution or pool on its input, and lines from it to the output.
 
-    For other layers, the lines begin at the whole input. For units and modules, there is one line.
+    For other layers, the lines start from the whole input. Units and modules have only one line.
     """
     middle = (target.y + target.height / 2) - (source.y + source.height / 2)
     up = 0.5 if abs(middle) < 12 else (0.7 if middle > 0 else 0.3)
