@@ -216,12 +216,12 @@ def test_a_file_that_is_no_image_is_a_sentence_on_the_page(shown):
     assert fault() is None
     shown.value("take(new File(['no image'], 'notes.txt'))")
     assert fault() == (
-        "notes.txt is no image that this browser can read; use a JPEG, PNG or WebP file."
+        "This browser cannot read notes.txt as an image; use a JPEG, PNG or WebP file."
     )
     shown.value("byId('samples').children[0].onclick()")
     assert fault() is None
     shown.value("document.ondrop(new DragEvent('drop', {dataTransfer: new DataTransfer()}))")
-    assert fault() == "Nothing that was dropped is a file; drop an image from a folder."
+    assert fault() == "No file was dropped; drop an image file from a folder."
 
 
 @needs_browser
@@ -234,7 +234,8 @@ def test_an_image_too_small_for_the_crop_is_a_sentence_on_the_page(opened, tmp_p
         f"take(new File([Uint8Array.from(atob({small}), (x) => x.charCodeAt(0))], 'small.png'))"
     )
     assert opened.value("byId('fault').textContent") == (
-        "This run cuts 16×16 pixels out of an image, and this one has only 40×9; use a larger one."
+        "The run crops 16×16 pixels from an image, but this image has only 40×9; "
+        "use a larger image."
     )
 
 

@@ -1,4 +1,4 @@
-"""Page on which a trained network answers in the browser, layer by layer."""
+"""HTML page that runs a trained network in the browser and shows it layer by layer."""
 
 from keras_ilsvrc.explain.page import Explained, explain, write_page
 

@@ -1,4 +1,4 @@
-"""Images of a page: test images to choose from, their preprocessing, and how to draw one."""
+"""Images for the explain page: test images, preprocessing ops, and settings for drawings."""
 
 import base64
 import io
@@ -17,19 +17,21 @@ from keras_ilsvrc.explain.weights import Pack
 from keras_ilsvrc.runs.inspection import Inspection
 
 SAMPLES = 20  # maximum number of test images to choose from
-MEASURED = 100  # test images from which the size and place of drawings are measured
-INK = 64  # grey levels between paper and ink
-SHARE = 0.8  # of a drawing, if there are no test images
+MEASURED = 100  # maximum number of test images from which the settings for drawings are measured
+INK = 64  # pixels that differ from the paper by more than this many grey levels are ink
+SHARE = 0.8  # longer side of the ink as a fraction of the image's, if there are no test images
+# Ops that become the op `scale` of the page's JavaScript
 CHANNEL_OPS = ("normalise", "preprocess", "standardise", "subtract_channel_mean")
+# Ops with the same name and arguments in the page's JavaScript
 SAME_OPS = ("resize", "resize_shorter", "centre_crop", "pad", "global_contrast")
 
 
 def rows_for_page(view: Inspection, pack: Pack) -> list[dict[str, Any]]:
-    """Return the preprocessing ops as the page's JavaScript computes them.
+    """Return the preprocessing ops in the form that the page's JavaScript needs.
 
     Args:
-        view: Ops and statistics.
-        pack: Weights of the page, to which arrays are added.
+        view: Preprocessing ops and their statistics.
+        pack: Arrays of the page, to which those of the ops are added.
 
     Raises:
         InputError: If an op is random.
@@ -48,12 +50,15 @@ def rows_for_page(view: Inspection, pack: Pack) -> list[dict[str, Any]]:
         elif name in SAME_OPS:
             made.append({key: value for key, value in row.items() if value is not None})
         else:
-            raise InputError(f"the test op {name} is random, and a page has no random ops")
+            raise InputError(
+                f"the test op {name} is random, and a page cannot apply random ops; explain a run "
+                "without this test op"
+            )
     return made
 
 
 def _by_channel(row: Row, given: dict[str, Any]) -> dict[str, Any]:
-    """Return an op that subtracts a number from each channel and divides it by another."""
+    """Return the op `scale`, which subtracts a mean from each channel and divides it by a std."""
     bgr = False
     if row["op"] == "preprocess":
         bgr, mean, std = MODES[row["mode"]]
@@ -66,21 +71,26 @@ def _by_channel(row: Row, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def leading(rows: Rows) -> int:
-    """Return the number of ops before the first that is arithmetic."""
+    """Return the number of leading ops: the geometric ops before the first op of another type."""
     return next((n for n, row in enumerate(rows) if row["op"] not in GEOMETRY), len(rows))
 
 
 def samples(view: Inspection, room: int) -> list[dict[str, Any]]:
-    """Return test images after the leading ops, with their labels: some of each class.
+    """Return up to `SAMPLES` test images, spread over the classes, after the leading ops.
 
-    There are fewer than `SAMPLES` if more would have over `room` bytes.
+    Args:
+        view: Test images.
+        room: Maximum size of all images in bytes; further images are left out.
+
+    Returns:
+        For each image, `source`, its data URL, `label`, and `index`, its index in the split.
     """
     if view.split is None:
         return []
     indices = np.arange(len(view.split))
     if view.labelled:
         labels = view.split.labels
-        ranks = np.zeros(len(labels), "int64")  # of an image among those of its class
+        ranks = np.zeros(len(labels), "int64")  # rank of each image within its class
         for label in np.unique(labels):
             ranks[labels == label] = np.arange((labels == label).sum())
         indices = np.lexsort((labels, ranks))
@@ -95,22 +105,22 @@ def samples(view: Inspection, room: int) -> list[dict[str, Any]]:
 
 
 def raw_images(view: Inspection) -> list[np.ndarray]:
-    """Return the first unprocessed test images, or none if they differ in size."""
+    """Return the first `MEASURED` unprocessed test images; none if they have different sizes."""
     count = 0 if view.split is None else min(MEASURED, len(view.split))
     found = [np.asarray(view.raw(index)) for index in range(count)]
     return found if len({image.shape for image in found}) == 1 else []
 
 
 def drawing(images: Sequence[np.ndarray], size: Sequence[int]) -> dict[str, Any]:
-    """Return how the page turns a drawing into an image like those of the run.
+    """Return the settings by which the page converts a drawing to an image like those of the run.
 
     Args:
-        images: Grey test images of one size, if there are any.
-        size: Height and width of drawings if there are none.
+        images: Grey test images of one size; empty if there are none.
+        size: Height and width of the result if there are no images.
 
     Returns:
-        `size`, the height and width; `share`, the longer side of the ink as a share of that of the
-        image; `paper` and `ink`, grey levels.
+        `size`, the height and width of the result; `share`, the longer side of the ink as a
+        fraction of the longer side of the image; `paper` and `ink`, their grey levels.
     """
     if not images:
         return {"size": size[:2], "share": SHARE, "paper": 255, "ink": 0}
@@ -129,7 +139,7 @@ def drawing(images: Sequence[np.ndarray], size: Sequence[int]) -> dict[str, Any]
 
 
 def picture_url(pixels: np.ndarray, quality: int | None = None) -> str:
-    """Return a uint8 image as a data URL: a PNG, or a JPEG of a quality."""
+    """Return a uint8 image as a data URL: a PNG, or a JPEG if `quality` is given."""
     held, kind = io.BytesIO(), "png" if quality is None else "jpeg"
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.save(held, kind, optimize=True, quality=quality or 0, subsampling=0)

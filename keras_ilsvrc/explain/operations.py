@@ -1,4 +1,4 @@
-"""Networks as lists of operations on one image, which the page's JavaScript computes."""
+"""Conversion of networks to lists of operations that the page's JavaScript computes."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from keras_ilsvrc.explain.rules import COPIES, activation_of, step_of
 from keras_ilsvrc.layers.graph import leaf_calls, single, walk
 from keras_ilsvrc.weights.folding import folded
 
-HIDDEN = ("pad", "slice")  # kinds without a row of their own on the page
+HIDDEN = ("pad", "slice")  # kinds of operations that have no row on the page
 NAMES = {"relu": "ReLU", "relu6": "ReLU6", "elu": "ELU", "silu": "SiLU"}
 
 
@@ -22,16 +22,16 @@ class Operation:
 
     Attributes:
         name: Name of the layer.
-        output: Name of the layer whose output this is: the activation's, if it is a layer.
-        kind: Name of the function in JavaScript; see `rules.Step` for further attributes.
-        title: What the layer does, in words.
+        output: Name of the layer that returns the result: the activation layer, if there is one.
+        kind: Name of the JavaScript function, as in `rules.Step`.
+        title: Short description of the layer for the reader of the page.
         inputs: Indices of the operations whose results are the inputs; -1 is the image.
         shape: Shape of the result: (height, width, channels), or (units,).
         activation: Name in JavaScript of the activation that is applied at the end.
-        settings: Arguments that are numbers.
-        weights: Arguments that are arrays.
-        span: For each of start, size and stride of the receptive fields: the numbers of rows and
-            of columns, as in `accounting`. None if unknown.
+        settings: Numeric arguments of the function.
+        weights: Array arguments of the function.
+        span: Start, size and stride of the receptive fields in pixels, each as (along the rows,
+            along the columns), as in `accounting`. None if unknown.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Operation:
 
     @property
     def shown(self) -> bool:
-        """Whether the page has a row for the operation. The last softmax is shown as the answer."""
+        """Whether the page has a row for the operation. The final softmax is the page's answer."""
         return self.kind not in HIDDEN and self.activation != "softmax"
 
     def table(self) -> dict[str, Any]:
-        """Return the operation for the page, except its weights."""
+        """Return the operation as a dict for the page's JavaScript, without its weights."""
         applied = NAMES.get(self.activation, self.activation.replace("_", " "))
         words = [self.title, applied if self.activation != "linear" else ""]
         return {
@@ -66,7 +66,7 @@ class Operation:
 
 
 def for_inference(model: keras.Model) -> keras.Model:
-    """Return the network in the form that the page computes: see `weights.folding.folded`.
+    """Return a copy of a network for inference, with batch normalisation folded (see `folded`).
 
     Raises:
         InputError: If the model is not functional, or has several inputs, or several outputs of
@@ -76,7 +76,7 @@ def for_inference(model: keras.Model) -> keras.Model:
 
 
 def operations(net: keras.Model) -> list[Operation]:
-    """Return the operations of a network for inference, in the order in which they are computed.
+    """Return the operations of a network, in the order in which the page computes them.
 
     Args:
         net: Result of `for_inference`, for images of a known size.

@@ -1,4 +1,4 @@
-"""The function `explain`: a page on which a trained network answers, layer by layer."""
+"""The `explain` function, which writes a page that runs a trained network in the browser."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.explain.images import drawing, leading, raw_images, rows_for_page, samples
 from keras_ilsvrc.explain.operations import Operation, for_inference, operations
 from keras_ilsvrc.explain.strongest import Strongest
-from keras_ilsvrc.explain.weights import Pack, check_rounding, check_size, room_beside
+from keras_ilsvrc.explain.weights import Pack, check_rounding, check_size, room_for_pictures
 from keras_ilsvrc.report.page import render
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.finished import Working, unseen
@@ -24,15 +24,15 @@ from keras_ilsvrc.runs.reading import EXPLAINED, RunFiles
 
 
 class Explained(NamedTuple):
-    """Written page.
+    """Facts about a written page.
 
     Attributes:
         size: Size of the file in bytes.
-        weights: Number of weights and other arrays' values in it.
-        half: Whether these have 16 bits instead of 32.
+        weights: Number of values in the page: weights, and arrays of preprocessing ops.
+        half: Whether these values have 16 bits instead of 32.
         samples: Number of test images to choose from.
-        layers: Number of layers.
-        pictured: Number of layers whose strongest images it shows.
+        layers: Number of layers that have a row on the page.
+        pictured: Number of layers with the test images that most excite their maps.
     """
 
     size: int
@@ -46,15 +46,15 @@ class Explained(NamedTuple):
 def explain(
     path: Path, out: Path | None = None, dataset: str | None = None, working: Working = unseen
 ) -> Explained:
-    """Write a page on which the network of a finished run answers in the browser, layer by layer.
+    """Write a page that runs the network of a finished run in the browser, layer by layer.
 
-    The page is one file and loads nothing. It has some test images of the run and, for each layer,
-    those that most excite its maps. Without test images, these are left out.
+    The page is one self-contained HTML file. It contains some test images of the run and, for each
+    layer, those that most excite its maps. Both are left out if the test images are not found.
 
     Args:
         path: Directory of the run.
         out: File to write; `explain.html` in the run's directory if None.
-        dataset: Source of the images instead of the one in the recipe.
+        dataset: Source of the images; None for the one in the recipe.
         working: Function that opens a progress bar with a label, for example `terminal.bars.bar`.
 
     Raises:
@@ -75,7 +75,8 @@ def write_page(
     """Write the page of a model with its preprocessing and images; see `explain`.
 
     Args:
-        view: Functional model from preprocessed images to probabilities, and images.
+        view: Functional model from preprocessed images to probabilities, with its preprocessing
+            ops and test images.
         out: File to write.
         title: Heading of the page.
         note: Text about the model, for example its test error.
@@ -91,7 +92,7 @@ def write_page(
     table = [_packed(step, pack) for step in steps]
     check_size(title, pack)
     weights = pack.text()
-    room = room_beside(weights)
+    room = room_for_pictures(weights)
     chosen, raw = samples(view, room), raw_images(view)
     if pack.half:
         check_rounding(title, net, [view.image(one["index"]) for one in chosen])
@@ -138,10 +139,13 @@ def _add_strongest(
     working: Working,
     room: int,
 ) -> int:
-    """Add the strongest images to the layers in `table`; return how many fit into `room` bytes."""
+    """Add the strongest images to layers in `table` until `room` bytes are used.
+
+    Return the number of layers with strongest images.
+    """
     rows = [(one, step.output) for one, step in zip(table, steps, strict=True) if step.shown]
     search = Strongest(net, view, [name for _, name in rows], account(net).macs or 0)
-    with working("looking at images") as progress:
+    with working("searching images") as progress:
         strengths = search.strengths(progress)
     with working("projecting activations") as progress:
         for done, ((row, name), values) in enumerate(zip(rows, strengths, strict=True)):

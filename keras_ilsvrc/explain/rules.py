@@ -1,4 +1,4 @@
-"""What a page computes for each layer: a row of `RULES` for each kind of layer."""
+"""Rules that convert each kind of layer to a function call of the page's JavaScript."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -24,19 +24,19 @@ ACTIVATIONS = {
     name: getattr(keras.activations, name)
     for name in ("linear", "relu", "relu6", "tanh", "sigmoid", "softmax", "elu", "softplus", "silu")
 } | {"scaled_tanh": scaled_tanh}
-# Layers whose result has the same values in the same order.
+# Layers that only change the shape; the page passes their input on.
 COPIES = (layers.Flatten, layers.Reshape)
 
 
 class Step(NamedTuple):
-    """Function of the page's JavaScript, with its arguments, for one layer.
+    """Call of a JavaScript function that computes one layer.
 
     Attributes:
-        kind: Name of the function.
-        title: What it does, in words.
-        settings: Arguments that are numbers.
-        weights: Arguments that are arrays. The results are multiplied by `scale` and increased by
-            `bias`, both one number per channel.
+        kind: Name of the function, a key of `KINDS` in `explain_net.js`.
+        title: Short description of the layer for the reader of the page.
+        settings: Numeric arguments.
+        weights: Array arguments. If given, `scale` is multiplied with the result, and `bias` is
+            added to it; both have one number per channel.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Step(NamedTuple):
 
 
 def refused(call: Call, what: str) -> InputError:
-    """Return the error that a page cannot show a layer."""
+    """Return the InputError for a layer that a page cannot show."""
     return InputError(
         f"layer {call.name} {what}, which a page cannot show; export the run instead: "
         "keras-ilsvrc export RUN --format onnx"
@@ -54,7 +54,7 @@ def refused(call: Call, what: str) -> InputError:
 
 
 def step_of(call: Call) -> Step:
-    """Return what the page computes for a layer, without its activation.
+    """Return the function call that computes a layer, without its activation.
 
     Raises:
         InputError: If the page cannot compute the layer.
@@ -72,7 +72,7 @@ def activation_of(call: Call) -> str:
     """Return the name of a layer's activation in JavaScript.
 
     Raises:
-        InputError: If the page does not know it.
+        InputError: If the page cannot compute the activation.
     """
     own = getattr(call.operation, "activation", None) or keras.activations.linear
     for name, function in ACTIVATIONS.items():
@@ -115,7 +115,7 @@ def _table_conv(call: Call) -> Step:
     layer = call.operation
     size, strides = layer.window()
     kernel = np.tensordot(np.asarray(layer.kernel), layer.place, 1)
-    title = f"convolution {_words(size, strides)}, each map from some maps"
+    title = f"convolution {_words(size, strides)}, each map from some input maps"
     settings = _window(call, size, strides) | {"groups": 1}
     return Step("conv", title, settings, {"kernel": kernel, "bias": layer.bias})
 
@@ -166,14 +166,14 @@ def _slice(call: Call) -> Step:
         or len(key) != 4
         or any(not isinstance(one, slice) or (one.start, one.stop) != (None, None) for one in key)
     ):
-        raise refused(call, "takes a part of its input")
+        raise refused(call, "returns a part of its input")
     return Step("slice", "every few pixels", {"strides": [one.step or 1 for one in key[1:3]]}, {})
 
 
 def _rescaling(call: Call) -> Step:
     layer, channels = call.operation, call.outputs[0].shape[-1]
     scale, bias = (np.broadcast_to(x, channels) for x in (layer.scale, layer.offset))
-    return Step("same", "scale and shift of each map", {}, {"scale": scale, "bias": bias})
+    return Step("same", "each map scaled and shifted", {}, {"scale": scale, "bias": bias})
 
 
 def _activation(call: Call) -> Step:
@@ -193,7 +193,7 @@ def _codes(call: Call) -> Step:
 def _elementwise(kind: str, title: str) -> Callable[[Call], Step]:
     def rule(call: Call) -> Step:
         if len({tuple(x.shape) for x in [*call.inputs, *call.outputs]}) > 1:
-            raise refused(call, "joins maps of different shapes")
+            raise refused(call, "combines maps of different shapes")
         return Step(kind, title, {}, {})
 
     return rule
@@ -201,11 +201,11 @@ def _elementwise(kind: str, title: str) -> Callable[[Call], Step]:
 
 def _concatenate(call: Call) -> Step:
     if call.operation.axis not in (-1, len(call.outputs[0].shape) - 1):
-        raise refused(call, f"joins axis {call.operation.axis}")
+        raise refused(call, f"concatenates along axis {call.operation.axis}")
     return Step("concatenate", "maps of all branches", {}, {})
 
 
-# By class of a layer, or by class name of an operation of `keras.ops`.
+# Functions from a call to its step, by class of the layer or class name of a `keras.ops` operation
 RULES: dict[type | str, Callable[[Call], Step]] = {
     layers.Conv2D: _conv,
     GroupedConv2D: _conv,

@@ -16,23 +16,23 @@ from keras_ilsvrc.visualize.probe import Probe, call_named
 from keras_ilsvrc.visualize.sheets import centred, coloured, stretched
 from keras_ilsvrc.visualize.top import TopActivations, Windows, cut, focused
 
-MAPS = 16  # first maps of a layer whose strongest images are searched
-COUNT = 4  # strongest images of a map
+MAPS = 16  # strongest images are searched for at most this many maps of a layer, the first ones
+COUNT = 4  # number of strongest images of a map
 LOOKED_AT = 1000  # maximum number of test images searched
-WORK = 5e11  # maximum number of multiply-adds of the search, about a minute
-SIDE = 64  # longer side of a strongest image, in pixels; a multiple of 8, as in JPEG blocks
-SMALL = 32  # images up to this side are stored as PNG, which keeps each pixel
-QUALITY = 82  # JPEG quality
+WORK = 5e11  # maximum number of multiply-adds of the search, which take about a minute
+SIDE = 64  # maximum side of an image part, in pixels; a multiple of 8, the size of a JPEG block
+SMALL = 32  # image parts with sides of up to this many pixels are stored as PNG, without loss
+QUALITY = 82  # JPEG quality of larger image parts
 
 
 class Strongest:
     """Search for the test images that most excite the first maps of each layer.
 
     Args:
-        net: Network for inference.
+        net: Result of `for_inference`.
         view: Test images.
         names: Names of the layers.
-        macs: Multiply-adds of the network for an image.
+        macs: Number of multiply-adds of the network for one image.
     """
 
     def __init__(self, net: keras.Model, view: Inspection, names: Sequence[str], macs: int):
@@ -42,7 +42,11 @@ class Strongest:
         self.picture = lru_cache(maxsize=256)(view.picture)
 
     def strengths(self, progress: Callable[[int, int], object]) -> list[np.ndarray]:
-        """Return, for each layer, the largest value of each map in each image: (images, maps)."""
+        """Return, for each layer, the largest value of each map in each image: (images, maps).
+
+        Args:
+            progress: Function called with the number of images done and the total.
+        """
         probe = Probe(self.net)
         targets = [call_named(probe.root, name).outputs[0] for name in self.names]
 
@@ -56,9 +60,16 @@ class Strongest:
         return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
     def sprite(self, name: str, strengths: np.ndarray) -> dict[str, Any]:
-        """Return one picture of the strongest images of a layer, a map's in each row.
+        """Return one picture of the strongest images of a layer, with a row for each map.
 
-        A row has `count` parts of images, cut to where the signal is, and their projections.
+        A row shows `count` image parts, cropped by `focused`, and then their projections.
+
+        Args:
+            name: Name of the layer.
+            strengths: (images, maps): array of the layer from `strengths`.
+
+        Returns:
+            `source`, the data URL of the picture; `maps`, its rows; `count`.
         """
         best = np.argsort(-strengths, axis=0, kind="stable")[:COUNT].T
         maps, count = best.shape
@@ -91,7 +102,7 @@ def _largest(values: tf.Tensor, maps: int) -> tf.Tensor:
 
 
 def _tile(image: np.ndarray) -> np.ndarray:
-    """Return an image of values 0 to 1 as uint8, reduced to `SIDE` if it is larger."""
+    """Convert an image with values from 0 to 1 to uint8, and reduce its sides to at most `SIDE`."""
     made = Image.fromarray((coloured(image).clip(0, 1) * 255).round().astype("uint8"))
     made.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.asarray(made)

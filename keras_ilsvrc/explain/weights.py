@@ -1,4 +1,4 @@
-"""Weights of a page, as one base-64 text, and the largest size of a page."""
+"""Weights of a page as one base-64 text, and checks of the size of the page."""
 
 import base64
 from collections.abc import Sequence
@@ -9,21 +9,22 @@ import numpy as np
 
 from keras_ilsvrc.errors import InputError
 
-MOST = 30_000_000  # size of a page in bytes
-ROOM = 1_500_000  # least number of bytes of a page for all but the weights
-SCRIPTS = 150_000  # bytes of a page for all but its weights and pictures
-EQUAL = 1e-3  # largest difference between a probability of the page and of the model
+MOST = 30_000_000  # maximum size of a page in bytes
+ROOM = 1_500_000  # bytes of a page that weights may not use
+SCRIPTS = 150_000  # bytes of a page that neither weights nor pictures may use
+EQUAL = 1e-3  # maximum difference between a probability of the page and of the model
 NARROWER = (
-    "train a narrower net, for example with build.width=0.25, or look into this one with "
+    "train a narrower net, for example with build.width=0.25, or inspect this one with "
     "keras-ilsvrc visualize"
 )
 
 
 class Pack:
-    """Arrays of a page, one after another.
+    """Arrays that a page stores, one after another.
 
     Attributes:
-        length: Number of values.
+        arrays: Flat float32 arrays.
+        length: Total number of values.
     """
 
     def __init__(self) -> None:
@@ -31,18 +32,18 @@ class Pack:
         self.length = 0
 
     def add(self, array: Any) -> tuple[int, int]:
-        """Add an array; return the index of its first value, and the number of values."""
+        """Add an array; return the index of its first value, and its number of values."""
         self.arrays.append(np.asarray(array, "float32").ravel())
         first, self.length = self.length, self.length + self.arrays[-1].size
         return first, self.length - first
 
     def size(self, width: int) -> int:
-        """Return the length of the text if a value has `width` bytes."""
+        """Return the length of the base-64 text if each value has `width` bytes."""
         return -(-self.length * width // 3) * 4
 
     @property
     def half(self) -> bool:
-        """Whether values have 16 bits, since the page would be too large with 32 bits."""
+        """Whether values have 16 bits, because the page would be too large with 32 bits."""
         return self.size(4) > MOST - ROOM
 
     def text(self) -> str:
@@ -51,8 +52,8 @@ class Pack:
         return base64.b64encode(values.tobytes()).decode()
 
 
-def room_beside(text: str) -> int:
-    """Return the number of bytes that a page has for pictures, beside the text of its weights."""
+def room_for_pictures(text: str) -> int:
+    """Return the number of bytes left for pictures in a page that has `text` as its weights."""
     return MOST - SCRIPTS - len(text)
 
 
@@ -66,7 +67,7 @@ def check_size(title: str, pack: Pack) -> None:
 
 
 def check_rounding(title: str, net: keras.Model, images: Sequence[np.ndarray]) -> None:
-    """Raise an InputError if weights of 16 bits change a probability of an image too much."""
+    """Raise an InputError if 16-bit weights change a class probability of an image too much."""
     if not images:
         return
     batch, values = np.stack(images), net.get_weights()
@@ -76,6 +77,6 @@ def check_rounding(title: str, net: keras.Model, images: Sequence[np.ndarray]) -
     net.set_weights(values)
     if not largest <= EQUAL:
         raise InputError(
-            f"a page of {title} is small enough only with weights of 16 bits, which change a "
+            f"a page of {title} is small enough only with 16-bit weights, which change a "
             f"probability by {largest:.1g}; expected at most {EQUAL}: {NARROWER}"
         )

@@ -28,8 +28,8 @@ def report(
         path: Directory of the run.
         out: Path of the page; `report.html` in the run's directory if None.
         working: Function that opens a progress bar with a label, for example `terminal.bars.bar`.
-        dataset: Source of the images instead of the one in the recipe.
         replicas: Number of devices, as in `training.strategy.mirrored`.
+        dataset: Source of the images; None for the one in the recipe.
 
     Returns:
         The path of the page.

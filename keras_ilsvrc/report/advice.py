@@ -10,12 +10,12 @@ from keras_ilsvrc.runs.finished import FinishedRun
 
 # Thresholds at which a rule applies. All are our choice.
 GUESSING = 0.9  # minimum test error, as a fraction of the error of random guessing
-GAP = 5.0  # minimum of test error minus training error, in percentage points
+GAP = 5.0  # minimum difference between test and training error, in percentage points
 HIGH = 20.0  # minimum training error, in %
 FALLING = 0.05  # minimum relative decrease of the loss between the last two eighths of the epochs
-ROSE = 1.0  # minimum of last minus lowest validation error, in percentage points
-FEW = 0.5  # maximum training images of a rare class, as a fraction of the mean over classes
-LOW = 10.0  # minimum of overall accuracy minus the recall of a rare class, in percentage points
+ROSE = 1.0  # minimum rise from the lowest to the last validation error, in percentage points
+FEW = 0.5  # maximum training images of a rare class, as a fraction of the mean over all classes
+LOW = 10.0  # minimum difference between accuracy and recall of a rare class, in percentage points
 WIDE = 5.0  # minimum of half the width of the confidence interval, in percentage points
 MOST = 3  # maximum number of sentences of advice
 
@@ -26,7 +26,7 @@ class Evidence:
 
     Attributes:
         test: Test error.
-        spread: Half the width of its 95 % confidence interval.
+        spread: Half the width of the 95 % confidence interval of the test error.
         images: Number of test images.
         classes: Number of classes.
         train: Training error in the epoch whose weights are kept, usually the last; None if
@@ -119,11 +119,11 @@ RULES: tuple[tuple[Callable[[Evidence], bool], str], ...] = (
     ),
     (
         lambda e: e.spread >= WIDE,
-        "With {e.images:,} test images, differences below {e.spread:.0f} points may be chance. Use "
-        "more test images to compare runs.",
+        "With {e.images:,} test images, differences below {e.spread:.0f} percentage points may be "
+        "due to chance. Use more test images to compare runs.",
     ),
 )
-NONE = (
+NONE = (  # shown if no rule applies
     "Nothing in these numbers calls for a change. The mistakes themselves may show what is missing."
 )
 

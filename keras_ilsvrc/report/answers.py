@@ -45,7 +45,7 @@ def write_answers(
 
 def _thumbnail(answer: Prediction, channels: int) -> str:
     """Return the image of a prediction as a small JPEG in a data URI."""
-    content = files.read(Path(answer.image), sys.maxsize)  # fails if it was deleted meanwhile
+    content = files.read(Path(answer.image), sys.maxsize)  # fails if the file has been deleted
     pixels = decode_bytes(content, channels).numpy()
     image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     image.thumbnail((SIDE, SIDE))

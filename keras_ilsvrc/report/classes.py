@@ -8,9 +8,9 @@ from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.visualize.figures import BLUE, RED, plain
 
-TABLE = 12  # maximum number of classes for which the confusion matrix is a table, not a picture
-DRAWN = 120  # maximum number of classes for a confusion matrix that is a picture
-MOST = 20  # maximum number of confusions, and of classes in the part that is not collapsed
+TABLE = 12  # maximum number of classes for a confusion matrix as a table
+DRAWN = 120  # maximum number of classes for a confusion matrix as a picture
+MOST = 20  # maximum number of listed confusions, and of classes in the table that is not collapsed
 
 
 def counts_of(run: FinishedRun) -> np.ndarray:
@@ -65,7 +65,7 @@ def confusion_sheet(counts: np.ndarray, classes: tuple[str, ...]) -> Figure:
 
 
 def by_class(run: FinishedRun) -> Section:
-    """Return the section with number of images, recall and precision by class, by rising recall."""
+    """Return the section with test images, recall and precision of each class, sorted by recall."""
     counts = counts_of(run)
     right, tested, taken = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     wrong = counts - np.diag(right)

@@ -10,11 +10,11 @@ from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.pictures import least_sure
 
 MISTAKES = 24  # maximum number of mistakes shown
-PHOTO = 224  # longer side of a test image in pixels
+PHOTO = 224  # maximum longer side of a shown test image, in pixels
 
 
 def mistakes(run: FinishedRun) -> Section | None:
-    """Return the section with the most confident wrong predictions; None if all are right."""
+    """Return the section with the most confident wrong predictions; None if there are none."""
     best = run.probabilities.max(axis=1)
     wrong = np.flatnonzero(run.probabilities.argmax(axis=1) != run.labels)
     if not len(wrong):

@@ -13,7 +13,7 @@ from keras_ilsvrc.visualize.top import Top, Windows
 
 LOOKED_AT = 1000  # maximum number of test images searched for the strongest activations
 COVERED = 3  # number of test images shown with occlusion maps
-SHARE = 0.75  # maximum receptive field of the shown layer, as a share of the image's side
+SHARE = 0.75  # maximum receptive field of the shown layer, as a fraction of the image's side
 
 
 def strongest(run: FinishedRun) -> Section | None:
@@ -23,7 +23,7 @@ def strongest(run: FinishedRun) -> Section | None:
     if layer is None:
         return None
     top = Top(view.model, layer)
-    with run.working("looking at images") as progress:
+    with run.working("searching images") as progress:
         found = top(view.batches(LOOKED_AT, progress), view.batch_size)
     images, (height, width) = min(LOOKED_AT, len(run.labels)), found.windows[0, 0, 2:]
     shown = picture(
@@ -35,16 +35,17 @@ def strongest(run: FinishedRun) -> Section | None:
     note = (
         f"The strongest activations over {images:,} test images, for each of the first "
         f"{len(found.maps)} feature maps of {layer}, whose receptive field is {height}x{width} "
-        "pixels. Left: the activation, projected to pixels by the deconvnet, cut to where the "
-        "signal is, and scaled. Right: this part of the image."
+        "pixels. Left: the activation, projected to pixels by the deconvnet, cropped to the part "
+        "with most of the signal, and scaled. Right: this part of the image."
     )
     return Section("Top activations", "strongest", shown, note)
 
 
 def layer_of_parts(view: Inspection) -> str | None:
-    """Return the name of the last ReLU whose receptive field is only a part of the image, or None.
+    """Return the name of the last ReLU whose receptive field is only a part of the image.
 
-    If the network has no ReLU, all layers with feature maps are considered.
+    If the network has no ReLU, all layers with feature maps are considered. If no layer is
+    suitable, return None.
     """
     probe = Probe(view.model)
     maps = [call for call, _ in probe.steps if len(call.outputs[0].shape) == 4]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from keras_ilsvrc.visualize.figures import save
 
-ENLARGED = 96  # smaller images are enlarged to about this many pixels, without smoothing
+ENLARGED = 96  # smaller images are enlarged to sides of about this many pixels, without smoothing
 QUALITY = 85  # JPEG quality of pictures
 
 _templates = Environment(
@@ -44,7 +44,7 @@ class Section:
         title: Heading.
         anchor: Name of the section in links, without `#`.
         html: Content.
-        note: Text between heading and content, if any.
+        note: Text between heading and content; None for no text.
     """
 
     title: str
@@ -70,6 +70,7 @@ def picture(
             width, 1 or 3 channels), as uint8 or as floats from 0 to 1.
         alt: Description for readers who cannot see the picture.
         most: Maximum longer side of an image in pixels; a larger image is reduced to this size.
+            None for no maximum.
         photos: Whether a figure contains photographs; its colours are then not inverted on a
             dark page.
     """

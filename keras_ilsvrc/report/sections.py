@@ -50,7 +50,7 @@ def first_filters(run: FinishedRun) -> Section | None:
 
 
 def costs(run: FinishedRun) -> Section:
-    """Return the section with parameters and operations per layer, in long nets also per stage."""
+    """Return the section with parameters and operations per layer, and per stage for long nets."""
     found = account(run.experiment.model)
     note = f"{found.depth} layers with weights on the longest path, {found.parameters:,} parameters"
     if found.macs is not None:

@@ -81,7 +81,10 @@ def departures(run: FinishedRun) -> list[tuple[str, str]]:
 
 
 def scale_of(result: dict[str, Any], k: int) -> Scale | None:
-    """Return the axis of the top-k test error; None for top-5 if no top-5 error is expected."""
+    """Return the axis of the top-k test error.
+
+    Return None if the run has no top-k error, or if k is 5 and no top-5 error is expected.
+    """
     key = f"top{k}_error"
     error, expected = result.get(key), result.get("expected") or {}
     compared = expected.get(key)
@@ -100,7 +103,13 @@ def scale_of(result: dict[str, Any], k: int) -> Scale | None:
 
 
 def verdict_of(expected: float, ends: tuple[float, ...], by: str) -> str:
-    """Return a sentence that says whether the expected error is in the confidence interval."""
+    """Return a sentence that says whether the expected error is in the confidence interval.
+
+    Args:
+        expected: Expected error in %.
+        ends: Lower and upper end of the 95 % confidence interval in %.
+        by: Source of the expected error, for example `published, 10 crops`.
+    """
     low, high = ends
     start = f"The expected error, {expected:.2f} % ({by}),"
     if expected > high:
@@ -134,7 +143,7 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
         ("top-5 error", "" if top5 is None else f"{top5:.2f} %"),
         ("expected", expectation(expect) if expect and expect.errors else ""),
         ("trained for", f"{length}, seed {recipe.seed}"),
-        ("weights", f"of epoch {kept}, the best in validation" if kept else ""),
+        ("weights", f"of epoch {kept}, with the lowest validation error" if kept else ""),
         ("finished", result.get("finished", "")[:16].replace("T", " ")),
         ("duration", f"{duration(result['seconds'])}, including tests"),
         ("replicas", f"{result['replicas']}{', XLA' if result.get('xla') else ''}"),

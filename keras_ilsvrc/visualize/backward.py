@@ -24,7 +24,7 @@ class Projections:
             that the pixel neither raises nor lowers the activation.
         maps: (images,): index of the feature map that contains the activation.
         places: (images, 2): row and column of the activation in its map; zeros for a dense layer.
-        values: (images,): the activation.
+        values: (images,): value of the activation.
     """
 
     images: np.ndarray
@@ -34,12 +34,12 @@ class Projections:
 
 
 class Deconvnet:
-    """Callable that works like `deconvnet` but traces its graph only once for many images.
+    """Callable form of `deconvnet` that traces its graph only once for many images.
 
     Args:
         model: Functional model with one image as its input.
         layer: Name of the layer, as in `Probe`.
-        rule: Rule for ReLU, as in `Probe`.
+        rule: Rule by which signals pass back through ReLU, as in `Probe`.
     """
 
     def __init__(self, model: keras.Model, layer: str | None, rule: str = "deconvnet"):
@@ -47,7 +47,7 @@ class Deconvnet:
         self._project = self.probe.graph(self._graph, tf.TensorSpec(None, tf.int32))
 
     def __call__(self, images: Any, maps: Maps = None) -> Projections:
-        """Return the projections onto `images`. Arguments and errors are those of `deconvnet`."""
+        """Return the projections onto `images`; see `deconvnet`."""
         images = self.probe.batch(images)
         wanted = np.array([-1])  # -1 means the map with the strongest activation
         if maps is not None:
@@ -104,7 +104,7 @@ def deconvnet(
 
     Raises:
         InputError: If the model is not functional or has no such layer or map, or if the images do
-            not fit it.
+            not fit the model.
     """
     return Deconvnet(model, layer, rule)(images, maps)
 
@@ -121,7 +121,7 @@ def saliency(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
         (images, height, width), at least 0: the absolute gradient of the score before the softmax.
         The maximum over the channels is taken.
     """
-    return np.abs(_of_score(model, images, labels, "gradient")).max(-1)
+    return np.abs(_score_gradient(model, images, labels, "gradient")).max(-1)
 
 
 def guided_backpropagation(model: keras.Model, images: Any, labels: Any = None) -> np.ndarray:
@@ -135,12 +135,14 @@ def guided_backpropagation(model: keras.Model, images: Any, labels: Any = None) 
         labels: One class for all images or one for each; by default each image's most likely class.
 
     Returns:
-        (images, height, width, channels): the gradient; a ReLU passes back positive signals only.
+        (images, height, width, channels): the gradient of the score before the softmax. Each ReLU
+        passes back positive signals only.
     """
-    return _of_score(model, images, labels, "guided")
+    return _score_gradient(model, images, labels, "guided")
 
 
-def _of_score(model: keras.Model, images: Any, labels: Any, rule: str) -> np.ndarray:
+def _score_gradient(model: keras.Model, images: Any, labels: Any, rule: str) -> np.ndarray:
+    """Return the gradient of the class scores for each pixel, with `rule` applied to ReLU."""
     probe = Probe(model, None, rule)
     images = probe.batch(images)
     labels = _labels(labels, len(images), probe.shape[-1])
@@ -156,14 +158,16 @@ def grad_cam(
     Args:
         model: Functional classifier with one image as its input.
         images: (images, height, width, channels), preprocessed for the model, or a single image.
-        layer: Name of a layer that returns maps; by default the last with maps larger than 1x1.
+        layer: Name of a layer that returns feature maps; by default the last one with maps larger
+            than 1x1.
         labels: One class for all images or one for each; by default each image's most likely class.
 
     Returns:
-        (images, height, width), at least 0, resized to the size of the images.
+        (images, height, width), at least 0: the map, resized to the size of the images.
 
     Raises:
-        InputError: If the layer is unknown or has no maps, or if the scores do not depend on it.
+        InputError: If the layer is unknown or has no feature maps, or if the scores do not depend
+            on it.
     """
     probe = Probe(model)
     images = probe.batch(images)
@@ -196,6 +200,6 @@ def _labels(labels: Any, images: int, classes: int) -> np.ndarray | None:
 
 
 def _chosen(scores: tf.Tensor, labels: np.ndarray | None) -> tf.Tensor:
-    """Return one-hot vectors of the labels; without labels, of the most likely classes."""
+    """Return one-hot vectors of the labels; if they are None, of the most likely classes."""
     labels = tf.argmax(scores, 1) if labels is None else labels
     return tf.one_hot(labels, tf.shape(scores)[1], dtype=scores.dtype)

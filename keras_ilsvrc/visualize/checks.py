@@ -11,12 +11,12 @@ from keras_ilsvrc.layers.graph import Call
 
 
 def type_of(image: Any) -> str:
-    """Return the dtype for images: that of the model's input if it is a float, else float32."""
+    """Return the dtype for images: that of the input `image` if it is a float, else float32."""
     return image.dtype if "float" in image.dtype else "float32"
 
 
 def check_batch(root: Call, images: Any) -> np.ndarray:
-    """Return images as a batch that fits the model; a single image becomes a batch of one.
+    """Return images as a batch that fits a model; a single image becomes a batch of one.
 
     Raises:
         InputError: If there are no images, or if they do not fit the input of the model.

@@ -21,8 +21,8 @@ class Correspondence:
     Attributes:
         mean: Fraction of features whose changes have different signs in two images, averaged over
             all pairs of images. The paper gives the sum. 0 means equal signs in all images.
-        std: Standard deviation of this fraction over the pairs.
-        pairs: Number of pairs.
+        std: Standard deviation of this fraction over the pairs of images.
+        pairs: Number of pairs of images.
     """
 
     mean: float

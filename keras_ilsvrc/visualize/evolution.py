@@ -39,7 +39,7 @@ def evolution(
 
     Args:
         model: Functional model with one image as its input. Its weights are restored afterwards.
-        weights: Weight file of each checkpoint, by the checkpoint's name, in the order of training.
+        weights: Weight files as {checkpoint name: path}, in the order of training.
         images: Images or batches, as in `top_activations`, that can be iterated several times.
         layer: Name of the layer, as in `top_activations`.
         maps: Indices of the maps, as in `top_activations`.

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 DPI = 120
-SOFTWARE = "keras_ilsvrc"  # in the metadata of each PNG, to recognise our own files
+SOFTWARE = "keras_ilsvrc"  # written to the metadata of each PNG, so that `is_ours` recognises it
 BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
 
 

@@ -46,7 +46,7 @@ def filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
 
 
 def _images(root: Call) -> set[int]:
-    """Return the `id`s of the inputs and of all tensors computed from them without kernels."""
+    """Return the `id`s of the inputs and of all tensors computed from them without a kernel."""
     seen = set(map(id, root.inputs))
     for call in leaf_calls(root):
         if not hasattr(call.operation, "kernel") and seen.issuperset(map(id, call.inputs)):

@@ -27,9 +27,9 @@ SMALLEST = 5  # smaller kernels are not tested for low and high frequencies
 LOW = 0.75
 HIGH = 0.25  # lower limit of high frequencies, in cycles per pixel: half the Nyquist frequency
 POINTS = 128  # number of frequencies of a spectrum along each axis
-# A hint is given if at least this fraction of a layer's filters has the problem. For "aliased", the
-# fraction is that of the filters' energy.
-TELLING = {"dead": 0.1, "duplicates": 0.1, "low": 0.2, "high": 0.2, "aliased": 1 / 3}
+# A hint is given if at least this fraction of a layer's filters has the problem. For "aliased", it
+# is the fraction of the filters' energy that is aliased.
+HINT_FROM = {"dead": 0.1, "duplicates": 0.1, "low": 0.2, "high": 0.2, "aliased": 1 / 3}
 HINTS = {
     "dead": "{count} of {filters} maps are zero for every image: lower the learning rate, or keep "
     "the root mean square of filters below 0.1, as Zeiler and Fergus did (section 3)",
@@ -53,8 +53,8 @@ class LayerHealth:
         kernel: Rows and columns of the kernel; None for a dense layer.
         stride: Stride along the rows; None for a dense layer.
         filters: Number of filters.
-        dead: Number of maps that are zero for all images after the layer's own ReLU, which
-            `rectified` finds; None without images or without such a ReLU.
+        dead: Number of maps that are zero for all images after the ReLU that belongs to the layer
+            (see `rectified`); None if there are no images or there is no such ReLU.
         duplicates: Number of filters that nearly equal another or its negative; None for a dense
             layer.
         low: Number of filters with over half of their energy below 0.75 cycles per kernel size;
@@ -62,8 +62,8 @@ class LayerHealth:
         high: Number of filters with over half of their energy above 0.25 cycles per pixel; None if
             `low` is None.
         aliased: Fraction of a filter's energy at frequencies that are too high for the stride,
-            above 1 / (2 stride) cycles per pixel along either axis. This is the mean over all
-            filters; None for a dense layer.
+            above 1 / (2 stride) cycles per pixel along either axis; the mean over all filters.
+            None for a dense layer.
         hints: Advice for the problems found.
     """
 
@@ -223,7 +223,7 @@ def energy(kernel: np.ndarray, band: np.ndarray) -> np.ndarray:
 
 
 def _hints(found: Mapping[str, Any], filters: int) -> Iterator[str]:
-    for name, share in TELLING.items():
+    for name, share in HINT_FROM.items():
         value = found[name]
         if value is None or (name == "aliased" and min(found["kernel"]) < SMALLEST):
             continue

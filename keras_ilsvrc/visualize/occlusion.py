@@ -16,18 +16,18 @@ from keras_ilsvrc.visualize.probe import Probe, maps_of
 
 @dataclass(frozen=True)
 class Occlusion:
-    """Outputs of a net for one image in which a square is covered, at each of its positions.
+    """Outputs of a net for one image, for each position of a square that covers a part of it.
 
     Attributes:
         label: Class whose probability is recorded.
         map: Index of the feature map with the largest total activation for the uncovered image.
-        tops: (down,): first row of the square, in pixels.
-        lefts: (across,): first column of the square.
+        tops: (down,): first pixel row of the square, for each vertical position.
+        lefts: (across,): first pixel column of the square, for each horizontal position.
         square: Side of the square, in pixels.
         probability: (down, across): probability of the class `label`.
         labels: (down, across): the most likely class.
-        activation: (down, across): total activation of the map.
-        whole: Probability and total activation for the uncovered image.
+        activation: (down, across): total activation of the feature map `map`.
+        whole: Probability of `label` and total activation of `map` for the uncovered image.
     """
 
     label: int
@@ -54,15 +54,16 @@ def occlusion(
 ) -> Occlusion:
     """Slide a grey square over an image and record the outputs of a net for each position.
 
-    The paper gives neither the size of its square nor its grey. By our defaults, the side
-    of the square is a fifth of the image's shorter side, the stride is a fourth of the square, and
-    the grey is 0, the mean of centred images.
+    The paper gives neither the size of its square nor its grey value. By default, the side of the
+    square is a fifth of the image's shorter side, the stride is a quarter of that, and the grey
+    value is 0, the mean of centred images. These defaults are our choice.
 
     Args:
         model: Functional classifier with one image as its input.
         image: (height, width, channels), preprocessed for the model.
         label: The true class; by default the most likely class of the uncovered image.
-        layer: Name of a layer that returns maps; by default the last with maps larger than 1x1.
+        layer: Name of a layer that returns feature maps; by default the last one with maps larger
+            than 1x1.
         square: Side of the square in pixels.
         stride: Distance between neighbouring positions in pixels.
         fill: Values of the square, on the scale of the image: a number, one for each channel, or
@@ -78,7 +79,7 @@ def occlusion(
 
 
 class Occluder:
-    """Callable that works like `occlusion` but traces its graph only once for many images."""
+    """Callable form of `occlusion` that traces its graph only once for many images."""
 
     def __init__(self, model: keras.Model, layer: str | None = None):
         self.probe = Probe(model)
@@ -95,7 +96,7 @@ class Occluder:
         batch_size: int = 32,
         progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> Occlusion:
-        """Return the result for an image. Arguments and errors are those of `occlusion`."""
+        """Return the outputs for one image; see `occlusion`."""
         images = self.probe.batch(image)
         check_count("batch_size", batch_size)
         if len(images) != 1:
@@ -132,7 +133,7 @@ class Occluder:
 
 
 def _sizes(height: int, width: int, square: int | None, stride: int | None) -> tuple[int, int]:
-    """Check the side and stride of the square and return them; replace None by the default."""
+    """Check the side and stride of the square and return them; replace None with the default."""
     shorter = min(height, width)
     square = min(max(2, shorter // 5), shorter) if square is None else square
     stride = max(1, square // 4) if stride is None else stride
@@ -145,7 +146,7 @@ def _sizes(height: int, width: int, square: int | None, stride: int | None) -> t
 
 
 def filling(fill: Any, shape: Sequence[int]) -> np.ndarray:
-    """Convert `fill` (a number, a number per channel, or an image) to an image that covers.
+    """Convert `fill` (a number, a number per channel, or an image) to an image of shape `shape`.
 
     Raises:
         InputError: If `fill` cannot be broadcast to `shape`.

@@ -1,4 +1,4 @@
-"""Class that runs a functional model up to a layer and passes signals back to the images."""
+"""Runs of functional models up to a layer, and signals passed back from it to the images."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -63,7 +63,7 @@ class Probe:
         """Compile a function of images and `further` inputs into one graph for all batch sizes."""
         images = tf.TensorSpec(self.image.shape, type_of(self.image))
         traced = tf.function(function, input_signature=[images, *further])
-        # A concrete function is not counted as retracing when many layers are looked at.
+        # Concrete functions avoid TensorFlow's retracing warning when many layers are probed.
         made = cache(traced.get_concrete_function)
         return lambda *given: made()(*map(tf.convert_to_tensor, given))
 
@@ -90,7 +90,7 @@ class Probe:
         return activations, tape.gradient(activations, images, signal_of(activations))
 
     def batch(self, images: Any) -> np.ndarray:
-        """Return the images as a batch that fits the model, as in `check_batch`."""
+        """Return the images as a batch that fits the model; see `check_batch`."""
         return check_batch(self.root, images)
 
     def _scores(self) -> Any:
@@ -157,11 +157,11 @@ def call_named(root: Call, name: str) -> Call:
 
 
 def maps_of(probe: Probe, layer: str | None = None) -> Any:
-    """Return the Keras tensor of a layer's feature maps. The probe's output must depend on it.
+    """Return the Keras tensor of a layer's feature maps, on which the probe's output depends.
 
     Args:
         probe: Probe of a later layer, or of the scores.
-        layer: Name of the layer; by default the last with maps larger than 1x1.
+        layer: Name of the layer; by default the last one with maps larger than 1x1.
 
     Raises:
         InputError: If the layer is unknown or has no maps, or if the probe does not depend on it.

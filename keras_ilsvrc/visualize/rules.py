@@ -17,7 +17,12 @@ Backward = Callable[[Any, Any], Any]  # function of (signal at an op's output, t
 
 
 class Rule(NamedTuple):
-    """Backward rule: the gradient used for ReLU, and whether LRN layers pass signals unchanged."""
+    """Rule by which signals pass back through a network.
+
+    Attributes:
+        relu: Function that replaces the gradient of ReLU; None keeps the gradient.
+        past_normalization: Whether signals pass through LRN layers unchanged.
+    """
 
     relu: Backward | None
     past_normalization: bool
@@ -37,7 +42,7 @@ RELUS = (keras.activations.relu, keras.ops.relu, tf.nn.relu)
 RULES = {
     "gradient": Rule(None, False),
     # Zeiler and Fergus, arXiv:1311.2901, section 2.1. The paper does not say how to invert local
-    # response normalisation. As in other implementations, signals pass it unchanged.
+    # response normalisation. As in other implementations, signals pass through it unchanged.
     "deconvnet": Rule(rectified_signal, True),
     # Springenberg et al., arXiv:1412.6806, section 3.4. Their nets have no normalisation.
     "guided": Rule(rectified_twice, False),

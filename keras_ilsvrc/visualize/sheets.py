@@ -1,4 +1,4 @@
-"""Figures that show the results of visualizations as rows and grids of images."""
+"""Figures of visualization results, as rows and grids of images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,14 +18,14 @@ INCH = 2.2  # width of each image in a row of images, in inches
 CLASS_COLOURS = tuple(TABLEAU_COLORS)[:7]  # for the seven most frequent classes; others are grey
 ACROSS = 4  # number of feature maps in a row of a figure
 LINE = (0.6, 0.75, 0.9)  # colour between images: light blue, since images may be black or white
-BRIGHT = 99.5  # percentile of absolute signal values; values above it are drawn black or white
+BRIGHT = 99.5  # percentile of the absolute values of a signal; larger values are clipped
 ENLARGED = 48  # smaller images are enlarged to sides of about this many pixels
 
 
 def centred(signal: np.ndarray) -> np.ndarray:
     """Convert a signal to an image (height, width, 3) with values from 0 to 1; 0.5 means zero.
 
-    Each signal is scaled on its own. The few largest values are cut off, so that the others are
+    Each signal is scaled separately. The few largest values are clipped, so that the others are
     not too faint to be seen.
     """
     signal = signal if signal.shape[-1] in (1, 3) else signal.sum(-1, keepdims=True)
@@ -35,7 +35,7 @@ def centred(signal: np.ndarray) -> np.ndarray:
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """Scale the pixel values of an image to 0-1 (uint8 by 1/255); return three channels."""
+    """Scale pixel values to 0-1 (uint8 by 1/255, others by their range); return three channels."""
     if image.dtype == np.uint8:
         return coloured(image / 255)
     image = image if image.shape[-1] in (1, 3) else image.mean(-1, keepdims=True)
@@ -62,13 +62,13 @@ def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], title: s
 
 
 def top_sheet(found: TopActivations, title: str, picture: Picture | None = None) -> Figure:
-    """Return a figure that shows each feature map's projections beside the image patches.
+    """Return a figure of the projections and image patches of each feature map, side by side.
 
     Args:
-        found: Top activations to draw. Projections and patches are cut to where the signal is.
+        found: Top activations to draw. They are cropped by `focused`.
         title: Title of the figure.
-        picture: Function from an index to the unprocessed image, at the input size of the net. If
-            it is None, patches of the preprocessed images are drawn.
+        picture: Function that returns the unprocessed image at an index, in the input size of the
+            net. If None, patches of the preprocessed images are drawn.
     """
     found, blocks = focused(found), []
     for row in range(len(found.maps)):
@@ -91,7 +91,7 @@ def mosaic(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 
 def contact_sheet(images: Mapping[str, Sequence[np.ndarray]], title: str) -> Figure:
-    """Return a screen-sized figure of uint8 images: up to five for each class."""
+    """Return a screen-sized figure of uint8 images, given as {class name: up to five images}."""
     widest = max(5, *map(len, images.values()))
     blank = np.full_like(next(iter(images.values()))[0], 255)
     rows = [[*own, *[blank] * (widest - len(own))] for own in images.values()]
@@ -105,7 +105,7 @@ def filter_sheet(found: np.ndarray, title: str) -> Figure:
 
 
 def evolution_sheet(found: Evolution, title: str) -> Figure:
-    """Return a figure with a row per feature map: its top activation at each checkpoint."""
+    """Return a figure with a row for each feature map: its top activation at each checkpoint."""
     names = [f"map {number}" for number in found.found[0].maps]
     rows = []
     for row in range(len(names)):
@@ -149,18 +149,23 @@ def occlusion_sheet(
 ) -> Figure:
     """Return a figure of an image, and of a net's outputs for each position of the grey square.
 
-    `caption` is the title of the image, by default the name of the class.
+    Args:
+        found: Result of `occlusion`.
+        picture: (height, width, channels): the image to show, for example without preprocessing.
+        classes: Names of the classes.
+        title: Title of the figure.
+        caption: Title of the image; by default the name of the class.
     """
     figure, axes = _figure((13, 3.5 if caption else 3.2 if title else 2.9), title, 1, 4)
     axes[0].imshow(stretched(picture))
     name = plain(classes[found.label], 24)
-    square = f"the square is {found.square} pixels"
+    square = f"square: {found.square}x{found.square} pixels"
     axes[0].set_title(f"{plain(caption, 36) if caption else name}\n{square}", fontsize=9)
     height, width = picture.shape[:2]
     extent = (0, width, height, 0)
     maps = (
         (found.probability, f"probability of {name}", (0, None), found.whole[0]),
-        (found.activation, f"total of map {found.map}", (None, None), found.whole[1]),
+        (found.activation, f"total activation of map {found.map}", (None, None), found.whole[1]),
     )
     for own, (values, what, (low, high), whole) in zip(axes[1:], maps):
         drawn = own.imshow(values, cmap="viridis", extent=extent, vmin=low, vmax=high)

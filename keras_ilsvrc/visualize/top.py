@@ -15,9 +15,9 @@ from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe
 
 SIGNAL = 0.9  # fraction of a projection's energy (squared values) kept along each axis
-MOST = 90  # percentage of projections that keep the fraction `SIGNAL` when they are cropped
-LEAST = 1 / 3  # minimum side of a patch cut from an image, as a fraction of the receptive field
-SMALLEST = 8  # minimum side of a cut image, in pixels
+MOST = 90  # percentage of projections that keep the fraction `SIGNAL` of their energy when cropped
+LEAST = 1 / 3  # minimum side of a crop, as a fraction of the receptive field's side
+SMALLEST = 8  # minimum side of a crop, in pixels
 SHOWN = 16  # default number of feature maps; our choice, since the paper gives none
 
 
@@ -29,11 +29,11 @@ class TopActivations:
         layer: Name of the layer.
         maps: (maps,): indices of the feature maps.
         values: (maps, count): the activations.
-        indices: (maps, count): indices of the images with these activations, from 0.
+        indices: (maps, count): indices, from 0, of the images with these activations.
         windows: (maps, count, 4): top, left, height and width of the receptive fields in pixels.
             All windows have the same size; they are shifted to lie inside the image.
         patches: (maps, count, height, width, channels), float32: the images in these windows.
-        projections: The deconvnet's projections in these windows, like `patches`.
+        projections: Deconvnet projections in these windows, in the shape of `patches`.
     """
 
     layer: str
@@ -46,13 +46,13 @@ class TopActivations:
 
 
 class Top:
-    """Callable that works like `top_activations` but traces its graph once for several image sets.
+    """Callable form of `top_activations` that traces its graph only once for several image sets.
 
     Args:
         model: Functional model with one image as its input.
         layer: Name of the layer, as in `Probe`.
         maps: Indices of the maps; by default the first sixteen.
-        count: Number of activations of each map.
+        count: Number of activations per map.
 
     Raises:
         InputError: If the model is not functional, or has no such layer or map.
@@ -77,7 +77,7 @@ class Top:
         batch_size: int = 32,
         progress: Callable[[int], object] = lambda done: None,
     ) -> TopActivations:
-        """Return the top activations over `images`. Errors are those of `top_activations`."""
+        """Return the top activations over `images`; see `top_activations`."""
         values, indices, held = self._search(images, batch_size, progress)
         if not held:
             raise InputError("images is empty; pass at least one image")
@@ -153,13 +153,13 @@ def top_activations(
             batches of images or of (images, labels), for example a `tf.data.Dataset`.
         layer: Name of the layer, for example `conv3_1/conv_2` in a residual unit or nested model.
         maps: Indices of the maps; by default the first sixteen.
-        count: Number of activations of each map; nine in the paper.
+        count: Number of activations per map; nine in the paper.
         batch_size: Batch size for images given as an array, and for the projections.
         progress: Function called with the number of images done.
 
     Raises:
         InputError: If the model is not functional or has no such layer or map, or if the images do
-            not fit it.
+            not fit the model.
     """
     return Top(model, layer, maps, count)(images, batch_size, progress)
 
@@ -168,7 +168,8 @@ def focused(found: TopActivations) -> TopActivations:
     """Crop patches and projections to the part of the receptive field with most of the signal.
 
     The signal of a deep layer often fills only the middle of its receptive field. All crops have
-    the same size: enough for `MOST` % of the signals, and at least `LEAST` of the receptive field.
+    the same size. It is large enough for `MOST` % of the projections, and at least the fraction
+    `LEAST` of the receptive field.
     """
     energy = np.square(found.projections).sum(-1)
     size = energy.shape[-2:]
@@ -193,7 +194,7 @@ def focused(found: TopActivations) -> TopActivations:
 
 
 def _middle(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (begin, end) of the middle part of each row that has `SIGNAL` of the row's sum."""
+    """Return (begin, end) of the middle of each row that contains the fraction `SIGNAL` of it."""
     totals = np.maximum(sums.sum(-1, keepdims=True), np.finfo("float32").tiny)
     share = np.cumsum(sums, -1) / totals
     rest = (1 - SIGNAL) / 2
@@ -204,12 +205,12 @@ class Windows:
     """Receptive fields of the units of a `Probe`'s layer, in pixels of the image.
 
     Attributes:
-        seen: Receptive fields of this layer and all earlier layers, by the `id` of the output
-            tensor.
+        seen: Receptive fields of this layer and of all earlier layers, as {`id` of the layer's
+            output tensor: rows and columns, or None if unknown}.
     """
 
     def __init__(self, probe: Probe):
-        known = None not in probe.image.shape[1:3]  # if not, padding is unknown too
+        known = None not in probe.image.shape[1:3]  # padding depends on the size of the image
         seen: dict[int, Window | None] = {id(probe.image): pixels(probe.image) if known else None}
         for call, _ in probe.steps:
             spans = window(call, [seen.get(id(x)) for x in call.inputs])
@@ -220,7 +221,7 @@ class Windows:
         """Return a unit's receptive field (top, left, height, width); if unknown, the whole image.
 
         Args:
-            place: Row and column of the unit.
+            place: Row and column of the unit in its feature map.
             sizes: Height and width of the image.
         """
         if not self.spans:

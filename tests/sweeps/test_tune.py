@@ -130,7 +130,7 @@ def test_a_page_holds_its_pictures_and_all_trials(home, rows):
     assert len(page.pictures) == 3
     assert all(len(picture["alt"]) > 10 for picture in page.pictures)
     words = " ".join(page.words)
-    for part in ("Sweep small", "With the new seeds 1, 2", "a paired t-test, one-sided", "on 360"):
+    for part in ("Sweep small", "With the new seeds 1, 2", "a one-sided paired t-test", "on 360"):
         assert part in words
     assert all(f"{float(row['validation_error']):.4g}" in words for row in rows)
     assert [x for x in page.references if not x.startswith(("#", "data:"))] == []

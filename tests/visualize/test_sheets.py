@@ -32,7 +32,7 @@ def test_a_name_is_no_formula(name):
     panels([[picture / 255.0]], [name], name)
     figure = occlusion_sheet(found_of([[0, 0], [0, 0]]), picture, [name], name)
     title = figure.axes[0].get_title()
-    assert title == f"{plain(name)}\nthe square is 1 pixels"
+    assert title == f"{plain(name)}\nsquare: 1x1 pixels"
     assert drawn(figure).min() < 255
 
 

@@ -1,19 +1,20 @@
 // Images, and the preprocessing ops of the run. An image is {height, width, channels, values,
-// whole}; its values are 0 to 255, and are rounded after resizing if `whole`.
+// whole}. Before preprocessing, its values are from 0 to 255. If `whole`, they are whole numbers,
+// and are rounded after resizing.
 
 const { fround, min, max, floor, ceil } = Math;
 
-class Fault extends Error {} // its message is a sentence for the reader
+class Fault extends Error {} // error whose message is shown on the page
 
 const image = (height, width, channels, values, whole) => ({ height, width, channels, values, whole });
 
-// Return the image in a file or a canvas, put on white, with 1 or 3 channels.
+// Return the image in a file or a canvas, drawn on white, with 1 or 3 channels.
 async function decodedImage(source, channels, name) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(source);
   } catch {
-    throw new Fault(`${name} is no image that this browser can read; use a JPEG, PNG or WebP file.`);
+    throw new Fault(`This browser cannot read ${name} as an image; use a JPEG, PNG or WebP file.`);
   }
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
@@ -26,12 +27,12 @@ async function decodedImage(source, channels, name) {
   for (let i = 0; i < width * height; i++) {
     const [r, g, b] = [pixels[4 * i], pixels[4 * i + 1], pixels[4 * i + 2]];
     if (channels === 3) values.set([r, g, b], 3 * i);
-    else values[i] = (r * 19595 + g * 38470 + b * 7471 + 32768) >> 16; // as Pillow
+    else values[i] = (r * 19595 + g * 38470 + b * 7471 + 32768) >> 16; // Pillow's formula for grey
   }
   return image(height, width, channels, values, true);
 }
 
-// For each op: the function of an image and the op's arguments.
+// Functions from (image, arguments of the op, weights) to an image, by the name of the op.
 const OPS = {
   resize: (x, { size, antialias }) => resized(x, size, size, antialias),
 
@@ -44,8 +45,8 @@ const OPS = {
   centre_crop(x, { size }) {
     if (min(x.height, x.width) < size)
       throw new Fault(
-        `This run cuts ${size}×${size} pixels out of an image, and this one has only ` +
-          `${x.width}×${x.height}; use a larger one.`,
+        `The run crops ${size}×${size} pixels from an image, but this image has only ` +
+          `${x.width}×${x.height}; use a larger image.`,
       );
     return cropped(x, floor((x.height - size) / 2), floor((x.width - size) / 2), size, size);
   },
@@ -117,7 +118,7 @@ function cropped(x, top, left, height, width) {
   return y;
 }
 
-// Resize as TensorFlow does: by a triangle filter, or without antialiasing between two pixels.
+// Resize as TensorFlow does: with a triangle filter, or by linear interpolation if not `antialias`.
 function resized(x, height, width, antialias = true) {
   if (x.height === height && x.width === width) return x;
   const taps = antialias ? filtered : between;
@@ -142,8 +143,8 @@ function resized(x, height, width, antialias = true) {
   return y;
 }
 
-// Return, for each pixel of the result, the input pixels and their weights. The float32 rounding is
-// that of TensorFlow's ScaleAndTranslate.
+// Return, for each pixel of the result along one axis, its input pixels and their weights. The
+// rounding to float32 is that of TensorFlow's ScaleAndTranslate.
 function filtered(length, size) {
   const step = fround(1 / fround(size / length));
   const reach = max(step, 1);
@@ -164,6 +165,7 @@ function filtered(length, size) {
   });
 }
 
+// Return, for each pixel of the result along one axis, its two input pixels and their weights.
 function between(length, size) {
   const step = fround(length / size);
   return Array.from({ length: size }, (_, i) => {
@@ -177,7 +179,7 @@ function between(length, size) {
   });
 }
 
-// Cut the middle of an image to a shape, and resize it to that.
+// Crop the centre of an image to the aspect ratio of a size, and resize it to this size.
 function fitted(x, height, width) {
   const scale = min(x.height / height, x.width / width);
   const [high, wide] = [height, width].map((side) => max(1, floor(side * scale)));
@@ -185,7 +187,8 @@ function fitted(x, height, width) {
   return resized(middle, height, width);
 }
 
-// Return a drawing as an image of the run: the ink fills the same share of it as in test images.
+// Convert a drawing to an image like those of the run: the longer side of the ink is `share` of the
+// side of the image. Return null if there is no ink.
 function fromDrawing(drawing, [height, width], share, paper, ink) {
   let [top, left, bottom, right] = [Infinity, Infinity, -1, -1];
   drawing.values.forEach((value, i) => {

@@ -1,9 +1,9 @@
-// The layers: a row for each, with its maps as pictures, and what a clicked map sees.
+// Rows of the page: for each layer, its maps as pictures, and details of a clicked map.
 
-const FIRST = 16; // maps shown at first
-const ACROSS = 8; // maps in a line
-const UNITS = 128; // units shown at first
-const BRIGHT = 0.995; // share of values that are not cut off at the ends of the scale
+const FIRST = 16; // number of maps shown at first
+const ACROSS = 8; // number of maps in a line
+const UNITS = 128; // number of units shown at first
+const BRIGHT = 0.995; // fraction of values inside the colour scale; larger values are clipped
 
 const made = (tag, attributes = {}, ...parts) => {
   const node = Object.assign(document.createElement(tag), attributes);
@@ -19,7 +19,7 @@ function colourOf(name) {
   return [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
 }
 
-// Return a function from -1 to 1 to a colour: red, the page's grey for zero, and blue.
+// Return a function from a value to a colour: red for -1, the page's grey for 0, blue for 1.
 function scaleOfColours() {
   const [zero, blue, red, ink] = ["--raised", "--blue", "--red", "--ink"].map(colourOf);
   const stops = [ink.map((v, i) => (v + red[i]) / 2), red, zero, blue, ink.map((v, i) => (v + blue[i]) / 2)];
@@ -31,14 +31,14 @@ function scaleOfColours() {
   return (value) => table[Math.round((Math.max(-1, Math.min(1, value)) + 1) * 256)];
 }
 
-// Return the size at the ends of a layer's scale.
+// Return the absolute value at the ends of a layer's colour scale.
 function endOf(values) {
   const step = Math.max(1, Math.floor(values.length / 20000));
   const some = values.filter((_, i) => i % step === 0).map(Math.abs).sort();
   return some[Math.ceil(some.length * BRIGHT) - 1] || some.at(-1) || 1;
 }
 
-// Draw one map of a result on a canvas, a value per pixel.
+// Draw one map of a result on a canvas, with one pixel for each value.
 function drawMap(canvas, values, shape, number, end, colour) {
   const [height, width, channels] = maps(shape);
   [canvas.width, canvas.height] = [width, height];
@@ -75,7 +75,7 @@ function frame(canvas, window_, height, width, darken = true) {
   }
 }
 
-// Row of a layer. `net` has its operations, `op` is one of them, `place` its index.
+// Row of the page for one layer: the operation `op`, with index `place` in `net.operations`.
 class Layer {
   constructor(net, place, onSelect) {
     Object.assign(this, { net, place, op: net.operations[place], onSelect });
@@ -113,7 +113,8 @@ class Layer {
     return parts.join(" · ");
   }
 
-  // The shown layer at a place, or that whose maps a layer without a row passes on; -1: the image.
+  // Return `index` if that layer has a row, otherwise the index of the layer before it that has
+  // one; -1 is the image.
   source(index) {
     const op = this.net.operations[index];
     return !op || op.shown ? index : this.source(op.inputs[0]);
@@ -137,7 +138,7 @@ class Layer {
     this.more.textContent = `show all ${comma(channels)}`;
   }
 
-  // Take the results of another image; they are drawn when the row is seen.
+  // Take the results for another image; they are drawn when the row is visible.
   take(values, input) {
     Object.assign(this, { values, input, stale: true });
     if (this.visible) this.draw();
@@ -166,7 +167,7 @@ class Layer {
     else this.net.mark(null);
   }
 
-  // Show the selected map, what its strongest unit sees, and the images it answers to most.
+  // Show the selected map, the receptive field of its strongest unit, and its strongest images.
   describe() {
     const { op, selected, values, single } = this;
     const [height, width, channels] = maps(op.shape);
@@ -212,7 +213,7 @@ class Layer {
     show(best, "the strongest unit");
   }
 
-  // The receptive field of a unit: top, left, height and width in pixels, or null if unknown.
+  // Return the receptive field of a unit (top, left, height, width) in pixels; null if unknown.
   field(row, column) {
     if (!this.op.span) return null;
     const [start, size, stride] = this.op.span;
@@ -227,11 +228,11 @@ class Layer {
     return whole ? "the whole image" : `${height}×${width} pixels of the image`;
   }
 
-  // The figure of the strongest test images and their projections, from the sprite of the layer.
+  // Return a figure of the map's strongest test images and their projections.
   strongest() {
     const found = this.op.strongest;
     if (!found || this.selected >= found.maps) {
-      const why = found ? `Strongest images were searched for the first ${found.maps} only.` : "";
+      const why = found ? `Strongest images are shown for the first ${found.maps} maps only.` : "";
       return made("p", { className: "hint", textContent: why });
     }
     const box = made("div", { className: "best" });
@@ -246,7 +247,8 @@ class Layer {
     };
     sprite.src = found.source;
     box.style.gridTemplateColumns = `repeat(${found.count}, auto)`;
-    const words = "Above, the parts of test images that excite it most. Below, what in them does (deconvnet).";
+    const words =
+      "Above: the parts of test images that excite the map most. Below: their deconvnet projections.";
     return made("figure", { className: "best-of" }, box, made("figcaption", { textContent: words }));
   }
 }

@@ -1,8 +1,8 @@
-// The network. A result is a Float32Array with channels last: the value of channel c at row y and
-// column x of maps with W columns and C channels is result[(y * W + x) * C + c].
+// Computation of the network. A result is a Float32Array with channels last: the value of channel c
+// at row y and column x of maps with W columns and C channels is result[(y * W + x) * C + c].
 
-const BLOCK = 1 << 18; // values of patches that are multiplied at a time, 1 MB
-const SLICE = 40; // milliseconds of work after which the browser may do something else
+const BLOCK = 1 << 18; // maximum number of patch values that are multiplied at a time (1 MB)
+const SLICE = 40; // milliseconds of work after which the browser can handle other events
 
 const ACTIVATIONS = {
   relu: (x) => (x > 0 ? x : 0),
@@ -18,7 +18,8 @@ const ACTIVATIONS = {
 const count = (shape) => shape.reduce((a, b) => a * b, 1);
 const maps = (shape) => (shape.length === 3 ? shape : [1, 1, shape[0]]);
 
-// Functions from (operation, inputs, shapes of the inputs, weights) to the result, by kind.
+// Functions from (operation, inputs, shapes of the inputs, weights) to the result, by kind of
+// operation.
 const KINDS = {
   same: (op, [x]) => x.slice(),
 
@@ -130,7 +131,7 @@ const KINDS = {
   },
 };
 
-// Copy the windows of some output pixels into the rows of a matrix; outside the maps is zero.
+// Copy the windows of some output pixels into the rows of a matrix. Values outside the maps are 0.
 function cut(op, x, height, width, channels, from, own, first, some, patches) {
   const [high, wide] = op.window;
   const columns = op.shape[1];
@@ -153,7 +154,7 @@ function cut(op, x, height, width, channels, from, own, first, some, patches) {
   }
 }
 
-// Return the kernel of a group with the weights of four units side by side, as `multiply` reads it.
+// Return the kernel of a group in the layout of `multiply`: the weights of four units side by side.
 function packed(op, weights, length, units, group) {
   op.packed ??= [];
   if (!op.packed[group]) {
@@ -203,7 +204,7 @@ function multiply(x, some, length, kernel, units, y, first, step) {
   }
 }
 
-// Return the maximum or the average over windows; pixels outside the maps do not count.
+// Return the maximum or the average over each window, without the pixels outside the maps.
 function pooled(op, x, [height, width, channels], largest) {
   const [rows, columns] = maps(op.shape);
   const y = new Float32Array(rows * columns * channels);
@@ -272,8 +273,8 @@ async function compute(net, image, stopped = () => false) {
   return results;
 }
 
-// Return a function from [first, count] to weights, from the base-64 text of their float16 or
-// float32 values.
+// Decode base-64 text to float16 or float32 values. Return a function from [index of the first
+// value, number of values] to these values.
 function decoded(text, half) {
   const characters = atob(text);
   const bytes = new Uint8Array(characters.length);

@@ -1,15 +1,15 @@
-// The page: the image, the answer, drawing and covering.
+// State of the page, choice of an image, and the answer of the network.
 
 const byId = (id) => document.getElementById(id);
-const [TOP, LONG] = [5, 10]; // classes of the answer; all, if there are at most so many
-const PATIENCE = 6000; // milliseconds for the grey square at every place
-const GREY = 128;
+const [TOP, LONG] = [5, 10]; // the answer shows TOP classes, or all if there are at most LONG
+const PATIENCE = 6000; // milliseconds that `slide` may take
+const GREY = 128; // grey level of the square, before preprocessing
 
 const net = JSON.parse(byId("page").textContent);
 net.weights = decoded(byId("weights").textContent, net.half);
 net.colour = scaleOfColours();
 
-// What is shown: the picture, the network's input and results for it, and its true class.
+// The shown picture, the network's input and results for it, and its true class.
 const shown = { picture: null, input: null, results: null, truth: null };
 let [turn, selected, square, heat] = [0, null, null, null];
 
@@ -45,7 +45,7 @@ function complain(text) {
   byId("fault").hidden = !text;
 }
 
-// Show an image of the run's dataset, or with `all` a raw image; return the probabilities.
+// Preprocess an image by the ops in `list`, show it, and return the probabilities of the classes.
 async function see(x, list, truth = null) {
   const fits = (one) => one.height === height && one.width === width;
   let input;
@@ -58,7 +58,10 @@ async function see(x, list, truth = null) {
     x = fitted(x, ...(net.size ?? [height, width]));
     input = prepared(x, list, net.weights);
     if (!fits(input))
-      throw new Fault(`This image becomes ${input.width}×${input.height} pixels; use one of another size.`);
+      throw new Fault(
+        `After preprocessing, this image has ${input.width}×${input.height} pixels, but the ` +
+          `network takes ${width}×${height}; use an image of another size.`,
+      );
   }
   complain(null);
   byId("empty").hidden = true;
@@ -70,7 +73,7 @@ async function see(x, list, truth = null) {
   return answer();
 }
 
-// Compute the network for the shown image, and also under the grey square if there is one.
+// Run the network on the shown image and, if there is a grey square, on the covered image.
 async function answer() {
   const own = ++turn;
   const stopped = () => own !== turn;
@@ -113,7 +116,7 @@ function showAnswer(probabilities, before) {
     truth === null ? "" : `A test image of ${net.classes[truth]}: the answer is ${best === truth ? "right" : "wrong"}.`;
 }
 
-// The layers. A row is drawn when it comes into view.
+// Rows of layers. A row is drawn when it comes into view.
 const layers = net.operations
   .map((op, index) => (op.shown ? index : null))
   .filter((index) => index !== null)
@@ -151,7 +154,7 @@ function colourKey() {
 }
 colourKey();
 
-// Images: test images of the run, files, dropped files.
+// Images to choose from: test images of the run, opened files and dropped files.
 async function open(source, list, truth, name) {
   try {
     await see(await decodedImage(source, channels, name), list, truth);
@@ -199,5 +202,5 @@ document.ondrop = (event) => {
   document.body.classList.remove("dropping");
   const [file] = event.dataTransfer.files;
   if (file) take(file);
-  else complain("Nothing that was dropped is a file; drop an image from a folder.");
+  else complain("No file was dropped; drop an image file from a folder.");
 };

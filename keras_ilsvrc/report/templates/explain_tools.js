@@ -1,4 +1,4 @@
-// Drawing, for networks that see grey images.
+// Drawing of images, for networks that take grey images.
 const pen = byId("pad").getContext("2d", { willReadFrequently: true });
 let from = null;
 
@@ -112,8 +112,8 @@ function drag(event) {
   return answer();
 }
 
-// Put the square at every place of a grid, as fine as patience allows, and show where the
-// probability of the answer falls.
+// Put the square at each position of a grid, and show where the probability of the answer falls.
+// The grid has as many positions as can be computed in `PATIENCE`.
 async function slide() {
   const whole = shown.results.at(-1);
   const best = whole.indexOf(Math.max(...whole));
@@ -152,7 +152,7 @@ byId("marks").onpointerdown = (event) => {
 };
 byId("marks").onpointermove = drag;
 
-// The start.
+// Start of the page: choose the first test image or, if there is none, the drawing pad.
 if (height < 128) for (const id of ["picture", "inset"]) byId(id).classList.add("pixels");
 byId("stage").style.aspectRatio = `${width} / ${height}`;
 if (net.samples.length) byId("samples").firstChild.click();

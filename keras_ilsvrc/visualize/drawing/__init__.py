@@ -1,4 +1,4 @@
-"""Drawings of networks as in the papers, as blocks or as volumes."""
+"""Drawings of networks in the styles of the papers: as blocks or as volumes."""
 
 from keras_ilsvrc.visualize.drawing.draw import check_picture, draw_model
 

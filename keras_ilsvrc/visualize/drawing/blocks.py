@@ -1,4 +1,4 @@
-"""Blocks of which drawings of a network are made: layers, units and modules."""
+"""Blocks of network drawings: layers, residual units and modules."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,7 +9,8 @@ import keras
 from keras_ilsvrc.layers import LocalResponseNormalization, Subsampling2D
 from keras_ilsvrc.layers.graph import Call
 
-# Layers and operations that are not drawn, as in the papers' figures. Softmax is drawn.
+# Class names of layers and operations that are not drawn, as in the papers' figures. A softmax
+# activation is drawn.
 HIDDEN = """
     Activation ReLU Relu Relu6 LeakyReLU PReLU ELU Sigmoid Tanh Silu Gelu Dropout SpatialDropout2D
     GaussianNoise GaussianDropout BatchNormalization Normalization LayerNormalization Identity
@@ -22,19 +23,21 @@ MERGES = {"Add": "+", "Multiply": "×", "Subtract": "−", "Concatenate": "conca
 
 @dataclass(eq=False)
 class Block:
-    """One block of a drawing: a layer, or a group of layers such as a unit or a module.
+    """Block of a drawing: a layer, or a group of layers such as a residual unit or a module.
 
     Attributes:
         name: Name of the layer, unit or module.
-        kind: Key of `FILLS` in `drawing`, which is the block's colour, or `add` for an addition.
-        lines: What the block says about itself, for example `7x7 conv, 64, /2`.
+        kind: Kind of layer, for example `conv`. It selects the colour (`FILLS` in `page`). `add` is
+            an addition, `group` a group.
+        lines: Lines of text in the block, for example `7x7 conv, 64, /2`.
         size: Shape of the output without the batch axis; None for unknown sizes.
         inputs: Layer blocks whose outputs the layer takes; empty for groups.
         inside: Blocks of a group, in topological order; empty for layers.
-        times: Number of equal units or modules, one after another, that the block stands for.
-        kernel: Height and width of the window of a convolution or pool.
+        times: Number of consecutive equal units or modules that the block represents.
+        kernel: Height and width of the window of a convolution or pool; empty for other blocks.
         groups: Number of groups of a convolution.
-        shortcut: For a residual unit: `solid` if its shortcut is the identity, else `dashed`.
+        shortcut: For a residual unit, `solid` if its shortcut is the identity, else `dashed`;
+            empty for other blocks.
     """
 
     name: str
@@ -54,7 +57,7 @@ class Block:
 
 
 def describe(call: Call) -> tuple[str, str]:
-    """Return the kind and the text of a layer call; the kind of a hidden layer is empty."""
+    """Return the kind of a layer and the text of its block. The kind is "" if it is not drawn."""
     layer, name = call.operation, type(call.operation).__name__
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"[123]D$", "", name)).lower()
     maps = call.outputs[0].shape[-1]

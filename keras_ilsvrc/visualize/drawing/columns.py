@@ -1,4 +1,4 @@
-"""Rows and columns of blocks; igraph finds the columns."""
+"""Placement of blocks in rows and columns. The columns are computed by igraph."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ EXTRA = "in a checkout of keras_ilsvrc, run python -m pip install '.[draw]'"
 
 
 def rows_of(given: Links) -> dict[Block | None, int]:
-    """Return the row of each block: as late as possible, unless that makes links longer."""
+    """Return the row of each block: the last possible row, unless this makes links longer."""
     rows, users = depths(given), users_of(given)
     for block in reversed(given):
         if users[block] and len(given[block]) <= len(users[block]):
@@ -22,19 +22,22 @@ def rows_of(given: Links) -> dict[Block | None, int]:
 def columns(
     rows: list[int], edges: list[tuple[int, int]], sides: list[tuple[float, float]]
 ) -> list[float]:
-    """Return the x of each vertex, so that few links cross and blocks do not overlap.
+    """Return the x coordinate of each vertex, so that few links cross and no blocks overlap.
 
     Args:
         rows: Row of each vertex.
-        edges: Links between vertices of neighbouring rows.
-        sides: Width of each vertex to the left and right of its centre.
+        edges: Links between vertices of neighbouring rows, as pairs of indices.
+        sides: Width of each vertex to the left and to the right of its centre, in points.
+
+    Raises:
+        InputError: If igraph is needed and not installed.
     """
     if len(set(rows)) == len(rows):
         return [0.0] * len(rows)
     try:
         import igraph
     except ImportError as error:
-        raise InputError(f"networks with branches are drawn with igraph: {EXTRA}") from error
+        raise InputError(f"drawing a network with branches needs igraph: {EXTRA}") from error
     graph = igraph.Graph(len(rows), edges, directed=True)
     found = [x for x, _ in graph.layout_sugiyama(layers=rows, maxiter=200).coords[: len(rows)]]
     scale = 0.0

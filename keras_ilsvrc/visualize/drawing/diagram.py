@@ -1,4 +1,4 @@
-"""Figures of networks as blocks, beside each other."""
+"""Figures of networks drawn as blocks, side by side."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -37,13 +37,19 @@ from keras_ilsvrc.visualize.drawing.picture import (
     width_of,
 )
 
-Up = Callable[[float], float]  # from a y of a picture to a height on the page
+Up = Callable[[float], float]  # function from a y coordinate of a picture to a height on the page
 
 
 def block_figure(
     nets: Sequence[tuple[str, list[Block]]], opened: bool, upward: bool | None
 ) -> Figure:
-    """Return the figure of networks as blocks, each with its name above it."""
+    """Return a figure of networks drawn as blocks, each with its name above it.
+
+    Args:
+        nets: Networks as (name, blocks) pairs.
+        opened: Whether to draw the blocks inside groups, as in `draw_model`.
+        upward: Whether the input is at the bottom, as in `draw_model`.
+    """
     if upward is None:
         upward = all(any(_concatenates(x) for x in blocks) for _, blocks in nets)
     nets = [(name, fold_runs(blocks, opened)) for name, blocks in nets]
@@ -75,9 +81,9 @@ def _concatenates(block: Block) -> bool:
 
 
 def _align(pictures: list[Picture]) -> dict[int, float]:
-    """Move rows so that maps of the same size begin at the same height; return {size: height}.
+    """Move rows so that maps of the same size begin at the same y in all pictures.
 
-    Nothing is moved if the maps of a network become larger on the way.
+    Return {size: y}. If the maps of any network become larger again, move nothing and return {}.
     """
     stages = []
     for picture in pictures:
@@ -86,7 +92,7 @@ def _align(pictures: list[Picture]) -> dict[int, float]:
             return {}
         stages.append({size: y for y, size in reversed(sizes)})
     begin: dict[int, float] = {}
-    moves: list[list[tuple[float, float]]] = [[] for _ in pictures]  # (y of a stage, its shift)
+    moves: list[list[tuple[float, float]]] = [[] for _ in pictures]  # (y of a size, its shift)
     for size in sorted({size for of_one in stages for size in of_one}, reverse=True):
         having = [n for n, of_one in enumerate(stages) if size in of_one]
         shifted = {n: stages[n][size] + (moves[n][-1][1] if moves[n] else 0.0) for n in having}
@@ -113,14 +119,14 @@ def _side(block: Block) -> int:
 
 
 def _draw(axes: Axes, picture: Picture, up: Up) -> None:
-    """Draw a picture; `up` returns the height on the page of a y of the picture."""
+    """Draw a picture; `up` converts its y coordinates to heights on the page."""
     boxes = [(box, min(up(box.y), up(box.y + box.height))) for box in picture.boxes]
     fills: dict[str, list[Outline]] = {}
     for box, bottom in boxes:
         fill = FRAME_FILL if box.framed else FILLS.get(box.block.kind, GREEN)
         corner = (box.x - box.width / 2, bottom)
         fills.setdefault(fill, []).append(_rounded(*corner, box.width, box.height, box.block))
-        if box.block.times > 1 and not box.framed:  # a pile
+        if box.block.times > 1 and not box.framed:  # a second box behind the first
             back = _rounded(corner[0] + 3, bottom + 3, box.width, box.height, box.block)
             fills.setdefault(f"{fill} ", []).append(back)
     patch(axes, fills.pop(FRAME_FILL, []), FRAME_FILL, 0.5)
@@ -142,7 +148,7 @@ def _draw(axes: Axes, picture: Picture, up: Up) -> None:
 
 
 def _label(axes: Axes, box: Box, bottom: float, upward: bool) -> None:
-    """Write the texts of a box: what it is, its name and size, and how often it is repeated."""
+    """Write the texts of a box: its lines, name and output shape, and the number of repetitions."""
     block, top = box.block, bottom + box.height
     if block.times > 1:
         x = box.x + box.width / 2 + (17 if block.shortcut and not box.framed else 8)
@@ -161,7 +167,7 @@ def _label(axes: Axes, box: Box, bottom: float, upward: bool) -> None:
 
 
 def _rounded(x: float, y: float, width: float, height: float, block: Block) -> Outline:
-    """Return a rectangle with round corners, or a circle for an addition."""
+    """Return the outline of a block: a rectangle with round corners; a circle for an addition."""
     if block.kind == "add":
         return Outline.circle((x + height / 2, y + height / 2), height / 2)
     r = 3.0
@@ -174,7 +180,7 @@ def _rounded(x: float, y: float, width: float, height: float, block: Block) -> O
 
 
 def _outline(line: Line, up: Up) -> Outline:
-    """Return the curve of a line: vertical where it leaves and arrives; an arc runs sideways."""
+    """Return the curve of a line: vertical at both ends, or horizontal at both ends for an arc."""
     at = [(x, up(y)) for x, y in line.points]
     points, codes = [at[0]], [1]
     if line.lane is not None:

@@ -1,4 +1,4 @@
-"""The function `draw_model`, which draws networks and writes the picture."""
+"""The `draw_model` function, which draws networks and writes the picture to a file."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,24 +29,24 @@ def draw_model(
     Szegedy et al. (arXiv:1409.4842). Each block shows the layer, its name and the shape of its
     output. Activations, batch normalisation, padding, dropout and flattening are not drawn.
     Shortcuts are arcs, dashed if they change the shape, as in figure 3 of He et al.
-    (arXiv:1512.03385). Grouped convolutions with two groups are drawn as two towers. Equal units
-    in a row are drawn once, with their number.
+    (arXiv:1512.03385). Grouped convolutions with two groups are drawn as two towers. Consecutive
+    equal units are drawn once, with their number.
 
     Args:
-        models: Model, or several to draw beside each other; if their maps only become smaller,
+        models: One model, or several to draw side by side. If their maps only become smaller,
             layers with maps of the same size begin at the same height.
         path: File to write: .svg, .png or .pdf.
         opened: Whether to draw the layers inside residual units, modules and nested models. More
-            than eight equal units in a row are drawn once.
+            than eight consecutive equal units are still drawn once.
         volumes: Whether to draw the output of each layer on the longest path as a box. Height and
-            depth are to scale; the width grows with the square root of the number of maps. Models
-            are below each other.
-        upward: Whether the input is at the bottom. None means only if branches of all models are
-            concatenated, as in GoogLeNet.
+            depth are to scale; the width grows with the square root of the number of maps. Several
+            models are drawn below each other.
+        upward: Whether the input is at the bottom. If None, it is at the bottom only if every model
+            concatenates branches, as GoogLeNet does.
 
     Raises:
         InputError: If the format is unknown, a model is not functional, the file cannot be written,
-            or, for volumes, a size is unknown.
+            igraph is needed and not installed, or, for volumes, a size is unknown.
     """
     path = check_picture("path", path)
     models = [models] if isinstance(models, keras.Model) or not _is_list(models) else [*models]
@@ -65,7 +65,11 @@ def draw_model(
 
 
 def check_picture(name: str, path: str | Path) -> Path:
-    """Return the path of a picture; raise an InputError if its format is not known."""
+    """Return the path of a picture to write, after checking its format and its folder.
+
+    Raises:
+        InputError: If the suffix is not one of `FORMATS`, or the folder does not exist.
+    """
     path = Path(path)
     if path.suffix not in FORMATS or not path.stem:
         raise InputError(f"{name} is {path}; expected a file that ends in {', '.join(FORMATS)}")

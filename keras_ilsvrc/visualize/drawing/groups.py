@@ -1,4 +1,4 @@
-"""Links between blocks, and groups of blocks: units, modules and runs of equal units."""
+"""Links between blocks, and groups of blocks: units, modules, and runs of equal units."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,9 +7,9 @@ from typing import Any
 
 from keras_ilsvrc.visualize.drawing.blocks import Block
 
-LONG_RUN = 8  # longest run of equal units that is drawn whole if units are open
-MOST_LINES = 8  # largest number of lines in a block
-Links = dict[Block, list[Block | None]]  # {block: the blocks that it takes its inputs from}
+LONG_RUN = 8  # maximum number of consecutive equal units that are drawn separately if opened
+MOST_LINES = 8  # maximum number of lines of text in a block
+Links = dict[Block, list[Block | None]]  # {block: blocks that its inputs come from}
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:
@@ -22,7 +22,7 @@ def leaves(block: Block) -> list[Block]:
 
 
 def links(blocks: Sequence[Block]) -> Links:
-    """Return the links between the blocks of one level; None stands for all blocks outside."""
+    """Return the links between the blocks of one level; None is any block outside the level."""
     owner = {leaf: block for block in blocks for leaf in leaves(block)}
     return {
         block: [
@@ -44,7 +44,7 @@ def users_of(given: Links) -> dict[Block | None, list[Block]]:
 
 
 def depths(given: Links) -> dict[Block | None, int]:
-    """Return the number of links on the longest path to each block; {None: 0} is outside."""
+    """Return {block: number of links on the longest path to it}; None, outside, has depth 0."""
     found: dict[Block | None, int] = {None: 0}
     for block, sources in given.items():
         found[block] = max((found[source] + 1 for source in sources), default=0)
@@ -60,13 +60,13 @@ def longest_path(given: Links, end: Block) -> list[Block]:
 
 
 def main_end(given: Links) -> Block:
-    """Return the block of the main output, the one at the end of the longest path."""
+    """Return the block of the main output, which is at the end of the longest path."""
     users, depth = users_of(given), depths(given)
     return max((block for block in given if not users[block]), key=depth.__getitem__)
 
 
 def modules(blocks: list[Block]) -> list[Block]:
-    """Return the blocks, with each module and each auxiliary classifier as a group."""
+    """Replace the blocks of each module and each auxiliary classifier with one group."""
     given = links(blocks)
     users, main = users_of(given), main_end(given)
     groups: dict[Block, Block] = {}
@@ -85,7 +85,11 @@ def modules(blocks: list[Block]) -> list[Block]:
 
 
 def _region(end: Block, prefix: str, given: Links, users: Any) -> set[Block]:
-    """Return the blocks with a prefix that lead to `end`, if all their inputs are one block."""
+    """Return `end` and the blocks with a name prefix that it is computed from.
+
+    Return an empty set unless these blocks take their inputs from only one other block, and only
+    the output of `end` is used by other blocks.
+    """
     region, waiting = {end}, [end]
     while waiting:
         for source in given[waiting.pop()]:
@@ -99,7 +103,7 @@ def _region(end: Block, prefix: str, given: Links, users: Any) -> set[Block]:
 
 
 def group(name: str, parts: list[Block]) -> Block:
-    """Return the group of some blocks, with lines that sum up what is inside."""
+    """Return a group of blocks, with lines of text that summarise these blocks."""
     given = links(parts)
     end = main_end(given)
     made = Block(name, "group", [], end.size, inside=parts)
@@ -120,9 +124,9 @@ def group(name: str, parts: list[Block]) -> Block:
 
 
 def fold_runs(blocks: list[Block], opened: bool) -> list[Block]:
-    """Replace each run of equal groups, one after another, by its first one with `times` set.
+    """Replace each run of consecutive equal groups with its first group, with `times` set.
 
-    If groups are drawn open, only runs of more than `LONG_RUN` are replaced, also inside groups.
+    If `opened`, only runs of more than `LONG_RUN` groups are replaced, also inside groups.
     """
     given = links(blocks)
     users = users_of(given)

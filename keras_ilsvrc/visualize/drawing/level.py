@@ -32,10 +32,10 @@ class Level:
 
     Args:
         blocks: Blocks in topological order.
-        width: Width of all boxes.
-        opened: Whether groups show what is inside them.
-        entry: Whether a link from outside arrives.
-        within: Name of the module whose inside this is; left out of the names in it.
+        width: Width of all boxes, in points.
+        opened: Whether the blocks inside groups are drawn.
+        entry: Whether the level has an input link from outside.
+        within: Name of the enclosing module, which is removed from the names of the blocks.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Level:
         rows, self.aside = rows_of(given), take_aside(given, self.leave)
         self.parts = {block: self._part(block, within) for block in [*given, *self.aside]}
         row_of: dict[Vertex, int] = {None: 0} if entry else {}
-        self.chains: list[list[Vertex]] = []  # for each link, the vertices on its way
+        self.chains: list[list[Vertex]] = []  # for each link, the vertices on its path
         for block, sources in given.items():
             for source in sources if entry else [x for x in sources if x is not None]:
                 bends = [(source, block, row) for row in range(rows[source] + 1, rows[block])]
@@ -76,7 +76,7 @@ class Level:
         self.made.left = max(box.width / 2 - box.x for box in self.made.boxes)
 
     def _part(self, block: Block, within: str) -> Picture:
-        """Return the picture of one block, with the link from its input at (0, 0)."""
+        """Return the picture of one block; its input link arrives at (0, 0)."""
         if block.kind == "add":
             return Picture(
                 [Box(block, 0, 0, PLUS, PLUS)], left=PLUS / 2, right=PLUS / 2, height=PLUS
@@ -96,7 +96,7 @@ class Level:
         inner = Level(block.inside, self.width, True, True, block.name.partition(" …")[0]).made
         made = Picture()
         made.add(inner, 0, FRAME - GAP)
-        title = text_width(block.name, 7) * 1.15 + 8  # to the left of the link in the middle
+        title = text_width(block.name, 7) * 1.15 + 8  # must fit to the left of the centre link
         half = max(max(inner.left, inner.right) + FRAME / 2, title)
         height = inner.height + 2 * FRAME - GAP
         made.boxes.insert(0, Box(block, 0, 0, 2 * half, height, framed=True))
@@ -113,25 +113,25 @@ class Level:
         for row in range(max(self.row_of.values()) + 1):
             here = [x for x, at in self.row_of.items() if at == row and isinstance(x, Block)]
             arriving = [pair for pair in pairs if self.row_of[pair[1]] == row]
-            through = here and all(self._through(block) for block in here)
+            own_gap = here and all(self._has_own_gap(block) for block in here)
             branch = any(self.row_of[source] == row - 1 for source in self.aside.values())
             if branch or any(abs(self.x[a] + self._leave(a) - self.x[b]) > 1 for a, b in arriving):
                 y += FORK
-            elif row and not through:
+            elif row and not own_gap:
                 y += GAP
             height = max((self.parts[block].height for block in here), default=0.0)
             self.tops.append(y)
             for block in here:
                 at = y + (height - self.parts[block].height) / 2
                 self.made.add(self.parts[block], self.x[block], at)
-            if here:  # a unit without frame begins with a link; others are entered by an arc above
-                self.made.rows.append((y + 1 if through else y - GAP / 2, here[0]))
+            if here:  # a row begins in the gap above it, below the point where an arc may start
+                self.made.rows.append((y + 1 if own_gap else y - GAP / 2, here[0]))
             y += height
             self.bottoms.append(y)
         self.made.height = y
 
     def _add_aside(self) -> None:
-        """Add the auxiliary outputs to the left of all other blocks, below each other."""
+        """Add the auxiliary outputs to the left of all other blocks, one below the other."""
         free = 0.0
         for block, source in self.aside.items():
             part, row = self.parts[block], self.row_of[source] + 1
@@ -143,15 +143,15 @@ class Level:
             free = y + part.height + GAP
             self.made.height = max(self.made.height, y + part.height)
 
-    def _through(self, block: Block) -> bool:
-        """Return whether a block is an open unit without frame, which begins with its own gap."""
+    def _has_own_gap(self, block: Block) -> bool:
+        """Return whether a block is an open unit without a frame. Its picture begins with a gap."""
         return bool(block.inside) and self.opened and not is_framed(block)
 
     def _leave(self, vertex: Vertex) -> float:
         return self.parts[vertex].leave if isinstance(vertex, Block) else 0.0
 
     def _ends(self, vertex: Vertex) -> Point:
-        """Return the y at which a vertex begins and ends, in the middle of its row."""
+        """Return the top and bottom y of a vertex, which is centred vertically in its row."""
         top, bottom = self.tops[self.row_of[vertex]], self.bottoms[self.row_of[vertex]]
         space = bottom - top - self.parts[vertex].height if isinstance(vertex, Block) else 0.0
         return top + space / 2, bottom - space / 2
@@ -166,7 +166,7 @@ class Level:
         return Line(points, arrow=not inside)
 
     def _arc(self, arc: "Arc") -> Line:
-        """Return the line of a shortcut, to the right of everything that it passes."""
+        """Return the line of a shortcut, to the right of all boxes and arcs that it passes."""
         start, end = self._ends(arc.start)[1] + GAP / 3, sum(self._ends(arc.end)) / 2
         passed = [
             right_of(box) for box in self.made.boxes if start < box.y + box.height and box.y < end

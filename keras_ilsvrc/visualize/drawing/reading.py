@@ -1,4 +1,4 @@
-"""The function `blocks_of`, which returns the blocks of a functional model."""
+"""Conversion of functional models to the blocks of a drawing."""
 
 import keras
 
@@ -11,8 +11,8 @@ from keras_ilsvrc.visualize.drawing.towers import split_towers
 def blocks_of(model: keras.Model) -> list[Block]:
     """Return the blocks of a functional model in topological order, beginning with its inputs.
 
-    Nested models and residual units are groups. So are modules: layers with a common prefix in
-    their names that branch off from one layer and end in a merge or in an auxiliary output.
+    Nested models and residual units become groups. So do modules: layers with a common name prefix
+    that branch off from one layer and end in a merge or in an auxiliary output.
     """
     root = walk(model)
     images = [Block(x.name, "image", ["input"], tuple(x.shape[1:])) for x in root.inputs]

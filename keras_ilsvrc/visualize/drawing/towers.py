@@ -1,19 +1,19 @@
-"""Towers: the halves of layers between convolutions with two groups, as in AlexNet's figure 2."""
+"""Towers: the two parallel halves of layers around grouped convolutions (AlexNet, figure 2)."""
 
 from dataclasses import replace
 
 from keras_ilsvrc.visualize.drawing.blocks import Block
 from keras_ilsvrc.visualize.drawing.groups import links
 
-APART = ("pool", "norm")  # kinds of layers that work on each map, or on maps of the same tower
+APART = ("pool", "norm")  # kinds of layers that do not mix the maps of the two towers
 
 
 def split_towers(blocks: list[Block]) -> list[Block]:
-    """Return the blocks with each layer of the towers as two blocks, one for each tower.
+    """Split each layer of the towers into two blocks, one for each tower, and return all blocks.
 
     The towers begin at the convolution before the first one with two groups. They end with the last
     hidden fully connected layer, as in the paper, or else after the last convolution with two
-    groups. Models in which other layers or branches are between are not changed.
+    groups. Models with other layers or branches in between are not changed.
     """
     grouped = [number for number, block in enumerate(blocks) if block.groups == 2]
     if not grouped:
@@ -47,7 +47,7 @@ def split_towers(blocks: list[Block]) -> list[Block]:
 
 
 def _half(block: Block, tower: int, sources: list[list[Block]], alone: bool) -> Block:
-    """Return one tower's half of a layer; `alone` says whether it sees only its own tower."""
+    """Return the half of a layer in one tower. If `alone`, its inputs are only from this tower."""
     maps = block.size[-1] or 0
     text = block.lines[0].replace(", 2 groups", "")
     if block.kind in ("conv", "dense"):

@@ -24,17 +24,18 @@ from keras_ilsvrc.visualize.drawing.groups import (
 )
 from keras_ilsvrc.visualize.drawing.picture import Point, text_width
 
-TALLEST = 150.0  # height of the largest maps
-SLANT = 0.35  # depth on the page: share of the width of the maps, both to the right and upward
-THINNEST, BAR = 5.0, 9.0  # smallest side of a box; width of a vector
-SPACE = 30.0  # between volumes
-SMALL = 45.0  # height below which a volume has both its sizes above it
-TEXT, NUMBER, LINE = 7.0, 6.5, 9.0
+# Lengths are in points.
+TALLEST = 150.0  # height of the volume with the largest maps
+SLANT = 0.35  # shift of the back face, to the right and upward, as a fraction of the maps' width
+THINNEST, BAR = 5.0, 9.0  # minimum side of a volume of maps; width of the volume of a vector
+SPACE = 30.0  # space between volumes
+SMALL = 45.0  # volumes lower than this have the size of their maps above them
+TEXT, NUMBER, LINE = 7.0, 6.5, 9.0  # font sizes of texts and of numbers; height of a line of text
 
 
 @dataclass
 class Volume:
-    """Box on the page: its front's lower left corner, width, height, and slanted depth."""
+    """Box on the page. (x, y) is the lower left corner of its front; `depth` is slanted."""
 
     block: Block
     x: float
@@ -44,13 +45,13 @@ class Volume:
     depth: float
 
     def side(self, up: float, along: float) -> Point:
-        """Return a point on the right side: shares of its height and of its depth."""
+        """Return the point on the right face at fractions of its height and depth."""
         x = self.x + self.width + along * self.depth
         return x, self.y + up * self.height + along * self.depth
 
 
 def volume_figure(nets: Sequence[tuple[str, list[Block]]]) -> Figure:
-    """Return the figure of networks, given as (name, blocks): rows of volumes below each other."""
+    """Return a figure of networks, given as (name, blocks), with a row of volumes for each."""
     rows = [(name, *_volumes(name, fold_runs(blocks, False))) for name, blocks in nets]
     width = max(row[2] for row in rows) + 2 * SPACE
     heights = [above + below + page.TITLE for *_, above, below in rows]
@@ -69,7 +70,7 @@ def volume_figure(nets: Sequence[tuple[str, list[Block]]]) -> Figure:
 
 
 def _volumes(name: str, blocks: list[Block]) -> tuple[Any, float, float, float]:
-    """Return (columns of volumes, links), their width, and their height above and below 0."""
+    """Return (columns of volumes, links), their width, and their heights above and below y = 0."""
     given = links(blocks)
     depth = depths(given)
     path = [x for x in longest_path(given, main_end(given)) if x.kind not in ("norm", "add")]
@@ -86,7 +87,7 @@ def _volumes(name: str, blocks: list[Block]) -> tuple[Any, float, float, float]:
     apart = max(towers, default=0.0) / 2 + 12
     x = 0.0
     for number, column in enumerate(made):
-        # bold text is wider
+        # 1.15: bold text is wider
         texts = max(text_width(text, TEXT) for text in _texts(column[0].block)) * 1.15 + 8
         body = column[0].width + column[0].depth
         x += max(0.0, texts - body - SPACE) / 2
@@ -102,7 +103,7 @@ def _volumes(name: str, blocks: list[Block]) -> tuple[Any, float, float, float]:
 
 
 def _sides(block: Block) -> tuple[int, int, int]:
-    """Return the height and width of a block's maps and their number; 1x1 for vectors."""
+    """Return the height, width and number of a block's maps; vectors have maps of 1x1."""
     sizes = [side or 1 for side in block.size] or [1]
     return (*[*sizes[:-1], 1, 1][:2], sizes[-1])  # type: ignore[return-value]
 
@@ -166,7 +167,7 @@ def _linked(volume: Volume, source: Volume, given: Links) -> bool:
 
 
 def _draw_box(axes: Axes, v: Volume) -> None:
-    """Draw the three faces of a box that are seen: front, top and right side."""
+    """Draw the three visible faces of a box: front, top and right side."""
     fill = page.FILLS.get(v.block.kind, page.GREEN)
     right, top, d = v.x + v.width, v.y + v.height, v.depth
     faces = {
@@ -180,9 +181,9 @@ def _draw_box(axes: Axes, v: Volume) -> None:
 
 
 def _draw_link(axes: Axes, source: Volume, target: Volume) -> None:
-    """Draw the window of a convolution or pool on its input, and lines to its place in the output.
+    """Draw the window of a convolution or pool on its input, and lines from it to the output.
 
-    To vectors, lines run from the whole input. To units and modules, there is one line.
+    For other layers, the lines start from the whole input. Units and modules have only one line.
     """
     middle = (target.y + target.height / 2) - (source.y + source.height / 2)
     up = 0.5 if abs(middle) < 12 else (0.7 if middle > 0 else 0.3)
@@ -208,12 +209,12 @@ def _draw_link(axes: Axes, source: Volume, target: Volume) -> None:
 
 
 def _draw_numbers(axes: Axes, v: Volume, sides: tuple[int, ...], new: bool) -> None:
-    """Write the number of maps below a box, and the sizes of the maps at its edges if new."""
+    """Write the number of maps below a box and, if `new`, their height and width at its edges."""
     height, width, maps = sides
     below = text_width(str(maps), NUMBER) / 2
     x, low, high = v.x + v.width / 2, v.y - 10, v.y - 2
     corners = [(x - below, low), (x + below, low), (x + below, high), (x - below, high)]
-    page.patch(axes, [_polygon(corners)], "#ffffff", 0.0)  # over lines that end there
+    page.patch(axes, [_polygon(corners)], "#ffffff", 0.0)  # hides lines behind the number
     page.write(axes, x, v.y - 6, str(maps), NUMBER)
     if new and height * width > 1 and v.height < SMALL:
         middle, top = v.x + (v.width + v.depth) / 2, v.y + v.height + v.depth
