@@ -136,7 +136,8 @@ def _inside(table: Any, step: str | int, label: str) -> Any:
         return table.setdefault(step, {})
     if isinstance(table, list) and isinstance(step, int) and step < len(table):
         return table[step]
-    kind = {list: "a list", dict: "a table"}.get(type(table), "a single value")
+    kinds: dict[type, str] = {list: "a list", dict: "a table"}
+    kind = kinds.get(type(table), "a single value")
     size = f"; expected an index below {len(table)}" if isinstance(table, list) else ""
     raise InputError(f"{label}: there is no {step!r} in {kind}{size}")
 
