@@ -17,16 +17,16 @@ from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 # Exit statuses after which workers are not restarted, the most important one first.
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
-POLL = 0.1
+POLL = 0.1  # seconds between checks of the workers
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
-    """Run a command in several processes, on the CPU, each with its own `TF_CONFIG`.
+    """Run a command in several processes on the CPU, each with its own `TF_CONFIG`.
 
-    If one worker is lost, the others end, and all are restarted. SIGTERM, SIGINT and SIGHUP are
-    passed on as SIGTERM; a second SIGINT kills all workers. All workers have ended when this
-    function returns. If the command calls `end_with_parent`, they also end if this process is
-    killed.
+    If one worker is lost, the others end, and all workers are restarted. SIGTERM, SIGINT and SIGHUP
+    are sent to all workers as SIGTERM; a second SIGINT kills them. All workers have ended when this
+    function returns. If the command calls `end_with_parent`, the workers also end if this process
+    is killed.
 
     Args:
         command: Command that starts a worker.
@@ -34,8 +34,8 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
         max_restarts: Maximum number of restarts.
 
     Returns:
-        The exit status: 0 if all workers succeeded; else the first status of `FINAL` with which
-        a worker ended; else `STOPPED` after a signal; else `LOST`, when no restart is left.
+        Exit status: 0 if all workers succeeded; else the first status in `FINAL` with which a
+        worker ended; else `STOPPED` after a signal; else `LOST`, when no restart is left.
     """
     with _signals() as came:
         for restart in range(max_restarts + 1):
@@ -53,7 +53,7 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Yield a list that collects arriving signals. Signals that nohup ignores stay ignored."""
+    """Yield a list to which received signals are appended. Ignored signals stay ignored."""
     came: list[int] = []
     before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
@@ -78,7 +78,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
                 task = {"type": "worker", "index": index}
                 config = json.dumps({"cluster": {"worker": addresses}, "task": task})
                 own = {"TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1", **environment}
-                # Discard what a worker prints, since the result is in the run directory.
+                # Discard the standard output, since the result is in the run directory.
                 started = subprocess.Popen(
                     command, env=os.environ | own, stdout=subprocess.DEVNULL, pass_fds=pipes
                 )
@@ -93,7 +93,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
 
 
 def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait for all workers. Give up `PATIENCE` seconds after a failure, or at a second SIGINT."""
+    """Wait until all workers end, until a second SIGINT, or `PATIENCE` seconds after a failure."""
     passed, failed = 0, None
     while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
         if passed < len(came):

@@ -133,7 +133,7 @@ def test_all_goes_on_after_a_claim_that_fails(stand_in, small_package, out):
         (["R99"], "R99: no such file, and no such claim in the package; "),
         (["R18", "--all"], "--all tests every claim; leave out R18, or --all"),
         (["R18", "--quick", "--data", "digits"], "--quick trains on the digits; leave out --data"),
-        (["--quick"], "no claim: name one, or pass --all to test every claim"),
+        (["--quick"], "no claim is named; name one, or pass --all to test every claim"),
         (
             ["R18", "--data", "nothing"],
             "no data set is called 'nothing'; known: digits, folder:PATH",
