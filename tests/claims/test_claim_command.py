@@ -249,7 +249,9 @@ def test_a_claim_that_is_stopped_goes_on_where_it_was(stand_in, tmp_path, out, m
     threading.Thread(target=stop).start()
     done = call("claim", path, "--out", out, "--jobs", 2)
     assert done.status == 75, done.stderr
-    assert done.stderr.splitlines()[-1] == "small: stopped by SIGTERM; repeat the command to go on"
+    assert (
+        done.stderr.splitlines()[-1] == "small: stopped by SIGTERM; repeat the command to continue"
+    )
     assert not list(out.glob("runs/*/result.json"))
     before = stand_in()
     assert len(before) == 2

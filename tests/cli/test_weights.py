@@ -245,7 +245,7 @@ def test_converted_weights_are_not_converted_again(folder, tmp_path):
     said("weights", "convert", folder / "net.safetensors", *words)
     words = ("--net", NET, "--out", tmp_path / "two.weights.h5")
     line = refused("weights", "convert", tmp_path / "one.weights.h5", *words)
-    assert "is a file of this package" in line
+    assert "already a file of this package" in line
 
 
 def test_a_missing_runtime_is_named(folder, tmp_path, monkeypatch):
