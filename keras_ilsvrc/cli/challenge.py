@@ -28,7 +28,8 @@ def challenge(
     ] = None,
     quick: Quick = False,
     full: Annotated[
-        bool, Option("--full", help="Train on images of 128x128 pixels for 30 epochs, on a GPU.")
+        bool,
+        Option("--full", help="Train on images of 128x128 pixels for 30 epochs; meant for a GPU."),
     ] = False,
     only: Annotated[
         list[str] | None,

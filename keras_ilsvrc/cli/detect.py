@@ -44,7 +44,8 @@ Cache = Annotated[
     ),
 ]
 CacheSize = Annotated[
-    float, Option(min=0, help="Maximum size in GB of each cache: of proposals, and of features.")
+    float,
+    Option(min=0, help="Maximum size in GB of each of two caches, for proposals and features."),
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Detect objects with R-CNN.")

@@ -38,7 +38,10 @@ def new(
         typer.Option("--from", help="Recipe to copy instead.", autocompletion=complete_recipes),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="TOML file to write (default: ./NAME.toml).")
+        Path | None,
+        typer.Option(
+            help="TOML file to write (default: NAME.toml, after the images or the recipe)."
+        ),
     ] = None,
     hours: Annotated[
         float | None,

@@ -28,7 +28,7 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         max=1024,
-        help="Number of runs at the same time (default: one per GPU, or one per core).",
+        help="Number of runs at the same time (default: number of GPUs, or else of cores).",
     ),
 ]
 

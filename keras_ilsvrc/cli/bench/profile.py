@@ -20,7 +20,7 @@ def profile(
     batch: Batch = 8,
     as_json: Json = False,
 ) -> None:
-    """Show how much time of a step each kind of operation takes, with TensorFlow's profiler."""
+    """Show how much of a step's time each kind of operation takes, with TensorFlow's profiler."""
     info(name)
     case = Case(name, None, inference, batch, dtype)
     with timing(name) as progress:

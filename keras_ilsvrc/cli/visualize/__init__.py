@@ -171,7 +171,7 @@ def evolution(
     images: Count = None,
     out: Out = None,
 ) -> None:
-    """Draw each feature map's strongest activation after the epochs that the run kept."""
+    """Draw each feature map's strongest activation after each epoch whose weights were kept."""
     save = saver("evolution", out)
     with starting():
         view = viewed(run, None, None, source)
