@@ -20,8 +20,8 @@ INSTALL = f"run python -m pip install . {HOME}"
 # Rows of (package, what needs the package, command that installs it).
 NEEDED = (
     ("keras_ilsvrc", "every command", INSTALL),
-    ("tensorflow", "every command that computes", INSTALL),
-    ("keras", "every command that computes", INSTALL),
+    ("tensorflow", "most commands", INSTALL),
+    ("keras", "most commands", INSTALL),
     ("keras-tuner", "hypermodel", INSTALL),
     ("tensorboard", "keras-tuner, which imports it", INSTALL),
     ("tensorflow-datasets", "data sets tfds:NAME", INSTALL),

@@ -211,7 +211,7 @@ def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str
 def _train_here(
     directory: RunDirectory, machine: Machine, overrides: Sequence[str], labels: list[object]
 ) -> None:
-    """Train in this process, or if the run is finished, only draw its missing pictures."""
+    """Train in this process. If the run is finished, only draw its missing pictures."""
     if directory.finished:
         _complete(directory, machine.replicas)
         return

@@ -131,7 +131,7 @@ def test_all_goes_on_after_a_claim_that_fails(stand_in, small_package, out):
     ("words", "line"),
     [
         (["R99"], "R99: no such file, and no such claim in the package; "),
-        (["R18", "--all"], "--all tests every claim; leave out R18, or --all"),
+        (["R18", "--all"], "--all tests every claim; leave out R18, or leave out --all"),
         (["R18", "--quick", "--data", "digits"], "--quick trains on the digits; leave out --data"),
         (["--quick"], "no claim is named; name one, or pass --all to test every claim"),
         (

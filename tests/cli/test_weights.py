@@ -87,7 +87,7 @@ def test_inspect_shows_totals_and_what_to_type_next(folder):
 def test_inspect_shows_all_tensors_only_if_asked(folder):
     path, count = folder / "net.safetensors", len(state())
     short = said("weights", "inspect", path)
-    assert f"... {count - 12} more tensors (--all shows all)" in short
+    assert f"... {count - 12} more tensors (--all prints every tensor)" in short
     full = said("weights", "inspect", path, "--all")
     assert all(f"\n{name} " in full for name in state())
 
