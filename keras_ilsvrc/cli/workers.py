@@ -37,15 +37,15 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
         Exit status: 0 if all workers succeeded; else the first status in `FINAL` with which a
         worker ended; else `STOPPED` after a signal; else `LOST`, when no restart is left.
     """
-    with _signals() as came:
+    with _signals() as received:
         for restart in range(max_restarts + 1):
-            statuses = [STOPPED] if came else _run_once(command, count, came)
+            statuses = [STOPPED] if received else _run_once(command, count, received)
             if not any(statuses):
                 return 0
-            final = [x for x in FINAL if x in statuses] + [STOPPED] * bool(came)
+            final = [x for x in FINAL if x in statuses] + [STOPPED] * bool(received)
             if final:
                 return final[0]
-            found = ", ".join(f"worker {n}: {_words(x)}" for n, x in enumerate(statuses))
+            found = ", ".join(f"worker {n}: {_status_text(x)}" for n, x in enumerate(statuses))
             number = f"restarting all workers, {restart + 1} of {max_restarts}"
             log_stderr(f"{found}; {number if restart < max_restarts else 'resume with --resume'}")
     return LOST
@@ -54,26 +54,26 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
 @contextmanager
 def _signals() -> Iterator[list[int]]:
     """Yield a list to which received signals are appended. Ignored signals stay ignored."""
-    came: list[int] = []
+    received: list[int] = []
     before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
-                signal.signal(number, lambda number, frame: came.append(number))
-        yield came
+                signal.signal(number, lambda number, frame: received.append(number))
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[int]:
+def _run_once(command: Sequence[str], count: int, received: Sequence[int]) -> list[int]:
     """Start all workers, wait until they end, and return their exit statuses."""
     addresses = loopback_addresses(count)
     processes: list[subprocess.Popen[bytes]] = []
     with pipe_to_children() as (environment, pipes):
         try:
             for index in range(count):
-                if came:
+                if received:
                     break
                 task = {"type": "worker", "index": index}
                 config = json.dumps({"cluster": {"worker": addresses}, "task": task})
@@ -83,7 +83,7 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
                     command, env=os.environ | own, stdout=subprocess.DEVNULL, pass_fds=pipes
                 )
                 processes.append(started)
-            _wait(processes, came)
+            _wait(processes, received)
         finally:
             for process in processes:
                 if process.poll() is None:
@@ -92,12 +92,14 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
     return [process.returncode for process in processes] or [STOPPED]
 
 
-def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
+def _wait(processes: Sequence["subprocess.Popen[bytes]"], received: Sequence[int]) -> None:
     """Wait until all workers end, until a second SIGINT, or `PATIENCE` seconds after a failure."""
     passed, failed = 0, None
-    while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
-        if passed < len(came):
-            passed = len(came)
+    while (
+        any(process.poll() is None for process in processes) and received.count(signal.SIGINT) < 2
+    ):
+        if passed < len(received):
+            passed = len(received)
             for process in processes:
                 process.send_signal(signal.SIGTERM)
         if failed is None and any(process.poll() for process in processes):
@@ -122,5 +124,5 @@ def loopback_addresses(count: int) -> list[str]:
             each.close()
 
 
-def _words(status: int) -> str:
+def _status_text(status: int) -> str:
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
