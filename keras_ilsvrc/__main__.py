@@ -8,7 +8,7 @@ INTERRUPTED, STOPPED = 130, 75  # exit statuses
 
 
 def main() -> None:
-    """Run the command line interface. A signal during the imports ends it without a traceback."""
+    """Run the command line interface. Exit without a traceback if a signal arrives early."""
     training = "train" in sys.argv or "tune" in sys.argv
     status = STOPPED if training else INTERRUPTED
     names = ("SIGINT", "SIGTERM", "SIGHUP") if training else ("SIGINT",)
@@ -20,7 +20,7 @@ def main() -> None:
     from keras_ilsvrc.runs.processes import end_with_parent
 
     end_with_parent()
-    if not training:  # `train` replaces these handlers with its own
+    if not training:  # `train` and `tune` install their own handlers
         for number, handler in before.items():
             signal.signal(number, handler)
     run()

@@ -1,4 +1,4 @@
-"""One-line errors for bad input and for lack of memory. TensorFlow is not imported here."""
+"""One-line messages for bad input and for lack of memory. Does not import TensorFlow."""
 
 import ctypes
 import difflib
@@ -41,7 +41,10 @@ def printable(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a mistyped name: similar names, or else all names if at most 12 exist."""
+    """Return a hint for an unknown name: similar known names, or all known names if at most 12.
+
+    The hint is empty if no known name is similar and more than 12 are known.
+    """
     known = list(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
@@ -57,11 +60,11 @@ def counted(count: float, noun: str) -> str:
 
 
 def ran_out(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on the host or on a device."""
+    """Return whether an error means that the host or a device ran out of memory."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    # Check the message too, since TensorFlow also raises ResourceExhaustedError for other reasons,
-    # such as too many open files.
+    # Check the message too: TensorFlow also raises ResourceExhaustedError for other reasons, for
+    # example too many open files.
     of_tensorflow = hasattr(error, "error_code")
     return isinstance(error, MemoryError) or (of_tensorflow and bool(SIGNS.search(str(error))))
 
@@ -74,7 +77,7 @@ def out_of_memory(advice: str) -> Iterator[None]:
     prints the same message and exits with status 2.
 
     Args:
-        advice: What the user can do, for example "set a smaller batch_size"; ends the message.
+        advice: Advice at the end of the message, for example "set a smaller batch_size".
     """
     message = f"out of memory: {{}}; {advice}"
     try:
@@ -90,7 +93,7 @@ def out_of_memory(advice: str) -> Iterator[None]:
 
 @contextmanager
 def _bad_alloc(line: bytes) -> Iterator[None]:
-    """Print `line` and exit with status 2 if the C++ error `std::bad_alloc` is not caught."""
+    """In a `with` block, print `line` and exit with status 2 if `std::bad_alloc` is not caught."""
     try:
         library: Any = ctypes.CDLL("libstdc++.so.6")
         set_terminate = library._ZSt13set_terminatePFvvE

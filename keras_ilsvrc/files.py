@@ -1,4 +1,7 @@
-"""Helpers for files: atomic writes, sealed files and tables, limited reads, digests and locks."""
+"""Helpers for files: atomic writes, checksums, reads up to a size limit, and locks.
+
+A sealed file or table contains the SHA-256 of its own content.
+"""
 
 import contextlib
 import hashlib
@@ -28,7 +31,7 @@ class Damaged(InputError):
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloaded files and for results that are kept about data sets."""
+    """Return the folder for downloaded files and for cached results about data sets."""
     import pooch
 
     return Path(os.environ.get(CACHE) or pooch.os_cache("keras_ilsvrc"))
@@ -39,7 +42,7 @@ def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; at the end of the `with` block, rename it to `path`.
 
     The block may write a file, or a new folder if `path` does not exist yet. The file or folder is
-    flushed to the disk before it is renamed. So after a kill or a power cut at any moment, `path`
+    flushed to the disk before it is renamed. So if the process is killed or the power fails, `path`
     is either the old file or the complete new one.
 
     Raises:
@@ -81,7 +84,7 @@ def read(path: Path, most: int = LARGE) -> bytes:
             raise InputError(f"{path}: not a regular file; remove it, or name another file")
         if found.st_size > most:
             raise InputError(
-                f"{path}: {found.st_size:,} bytes; expected at most {most:,}: name another file"
+                f"{path}: {found.st_size:,} bytes; expected at most {most:,}; name another file"
             )
         return path.read_bytes()
     except OSError as error:
@@ -89,7 +92,7 @@ def read(path: Path, most: int = LARGE) -> bytes:
 
 
 def check_sha256(digits: str) -> str:
-    """Return a SHA-256 in lower case. Raise an InputError if the text is not a SHA-256."""
+    """Return a SHA-256 in lower case. Raise InputError if the text is not a SHA-256."""
     if not isinstance(digits, str) or not re.fullmatch("[0-9a-fA-F]{64}", digits):
         raise InputError(f"sha256 is {digits!r}; expected 64 hexadecimal digits")
     return digits.lower()
@@ -109,7 +112,8 @@ def write_sealed(path: Path, write: Callable[[Any], object]) -> None:
 
     Args:
         path: Path of the file.
-        write: Function that writes the content to a given file object, which cannot seek.
+        write: Function that writes the content to the file object that is its argument. This
+            object does not support `seek`.
 
     Raises:
         OSError: If the file cannot be written; no partial file is left.
@@ -124,7 +128,7 @@ def write_sealed(path: Path, write: Callable[[Any], object]) -> None:
 
 @contextlib.contextmanager
 def open_sealed(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that `write_sealed` wrote, at the start of its content, for a `with` block.
+    """Open a file from `write_sealed` for a `with` block, positioned after its SHA-256.
 
     Raises:
         Damaged: If the content does not match its SHA-256.
@@ -156,7 +160,7 @@ class Hashed(io.RawIOBase):
 
 
 def sealed(table: Mapping[str, Any], indent: int | None = 2) -> bytes:
-    """Return a table as JSON, with the SHA-256 of its content under the key `sha256`."""
+    """Return a table as JSON text, with the SHA-256 of its content under the key `sha256`."""
     return (json.dumps({"sha256": _digest(table), **table}, indent=indent) + "\n").encode()
 
 

@@ -1,4 +1,4 @@
-"""The `keras-ilsvrc` command and its subcommands. `--help` and `list` run without TensorFlow."""
+"""The `keras-ilsvrc` command with its subcommands. `--help` and `list` need no TensorFlow."""
 
 import sys
 from collections.abc import Callable
@@ -67,15 +67,15 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "train": train.train,
         "tune": tune.tune,
     },
-    "Use": {"predict": predict.predict, "export": export.export},
+    "Use a trained network": {"predict": predict.predict, "export": export.export},
     "Detect objects": {"detect": detect.app},
-    "Look": {
+    "Draw and explain": {
         "draw": draw.draw,
         "report": report.report,
         "explain": explain.explain,
         "visualize": visualize.app,
     },
-    "Measure": {
+    "Test and measure": {
         "claim": claim.claim,
         "challenge": challenge.challenge,
         "evaluate": evaluate.evaluate,
@@ -129,19 +129,19 @@ def main() -> None:
 
 
 def _is_input(error: Exception) -> bool:
-    """Return whether an error is due to bad input, a file or a disk, and not to a bug."""
+    """Return whether the cause of an error is bad input, a file or a disk, rather than a bug."""
     return isinstance(error, InputError) or (
         isinstance(error, OSError) and error.filename is not None
     )
 
 
 def _line(error: Exception) -> str:
-    """Return an error as one line, or as several lines if it lists several faults of its input."""
+    """Return the message of an error: one line, or a line for each fault of the input."""
     if isinstance(error, InputError):
         return "\n".join(" ".join(line.split()) for line in str(error).splitlines())
     if _is_input(error):
         return printable(f"{error.filename}: {error.strerror}")  # type: ignore[attr-defined]
     text = " ".join(str(error).split())[:300]
     return printable(
-        f"{type(error).__name__}: {text} (an error in the package; --debug shows where)"
+        f"{type(error).__name__}: {text} (an error in the package; pass --debug to see where)"
     )

@@ -1,4 +1,4 @@
-"""The commands `info --account`, `table` and `compare`, which print costs of networks."""
+"""The commands `info --account`, `table` and `compare`, which print the costs of networks."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ NUMBERS = ("parameters", "units", "macs", "memory")
 def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
     """Build a net without initial weights; return the model and its `Account` of costs per layer.
 
-    With `opened`, the account also has rows for the layers inside residual units.
+    If `opened`, the account has separate rows for the layers inside residual units.
     """
     quiet_tensorflow()
     with Console(stderr=True).status(f"building {name}"):
@@ -40,7 +40,7 @@ def accounted(name: str, opened: bool = False) -> tuple[Any, Any]:
 
 
 def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None:
-    """Print the parameter and operation counts of a net, one row per layer or per stage."""
+    """Print the parameter and operation counts of a net, with a row for each layer or stage."""
     account = accounted(name, opened)[1]
     stages = account.by_stage() if by_stage else []
     if as_json:
@@ -70,7 +70,7 @@ def show_account(name: str, by_stage: bool, opened: bool, as_json: bool) -> None
 
 
 def _cell(quantity: str, value: Any) -> str:
-    """Format one count for a table cell: empty for zero, `?` if unknown."""
+    """Return a count as text for a table: empty for zero, `?` if unknown."""
     if value is None:
         return "?"
     if isinstance(value, tuple):
@@ -89,7 +89,7 @@ def table(
     ],
     as_json: Json = False,
 ) -> None:
-    """Compare the table of layers that a paper prints with the network as it is built here."""
+    """Compare the table of layers in a network's paper with the network as built here."""
     net = info(name)
     if net.name not in PRINTED:
         raise InputError(
@@ -115,7 +115,7 @@ def printed_rows(net: Net, model: Any, account: Any) -> list[tuple[str, str, str
     Args:
         net: Net whose paper prints a table, a key of `PRINTED`.
         model: Model of the net.
-        account: Account of the model's costs, with `opened`.
+        account: Costs of the model, from `accounted` with `opened`.
     """
     paper, rows = PRINTED[net.name], []
     for line in paper.lines():
@@ -127,15 +127,15 @@ def printed_rows(net: Net, model: Any, account: Any) -> list[tuple[str, str, str
 
 
 def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
-    """Compute one quantity, for example the parameters, of a net or of one of its layers.
+    """Return a quantity of a net or of one of its layers, for example the number of parameters.
 
     Args:
         model: Model of the net.
-        account: Account of the model's costs.
+        account: Costs of the model, from `accounted`.
         quantity: Attribute of the account to sum; or `size`, the output shape of the last layer;
             or `cells`, the convolutions as text, for example `conv3-64 conv1-64`.
-        layers: Name of a layer. Layers named `<layers>_*` or `<layers>/*` are included. An empty
-            name means the whole net.
+        layers: Name of a layer, or common prefix of layers named `<layers>_*` or `<layers>/*`.
+            If empty, the quantity is that of the whole net.
     """
     if not layers:
         return getattr(account, quantity)
@@ -150,10 +150,10 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
 
 
 def agree(printed: str, value: Any, thousand: int) -> tuple[bool, str]:
-    """Compare a value with the rounded value in a paper; return (whether they agree, our text).
+    """Compare a value with the rounded value in a paper; return (whether they agree, its text).
 
-    A value agrees if it rounds up or down to the printed one. `thousand` is the value of the
-    suffix K in the paper: 1,000 or 1,024.
+    A value agrees if it rounds up or down to the printed one. `thousand` is the number that the
+    suffix K means in the paper: 1,000 or 1,024.
     """
     if isinstance(value, str):
         return value == printed or value.startswith(f"{printed}x"), value
@@ -174,7 +174,7 @@ def compare(
     ],
     plot: Annotated[
         Path | None,
-        typer.Option(help="PNG file for a plot of the error against the number of operations."),
+        typer.Option(help="PNG file to write, with a plot of errors against multiply-adds."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -204,7 +204,7 @@ def compare(
 
 
 def _print_side_by_side(rows: list[dict[str, Any]]) -> None:
-    """Print a table of the nets. The depth counts the layers with weights on the longest path."""
+    """Print a table of nets. The depth is the number of layers with weights on the longest path."""
     costs = ("year", "depth", "parameters", "units", "MACs", "memory")
     headings = ("net", *costs, "top-1 %", "top-5 %", "protocol")
     table = table_of(headings, ("net", "protocol"), padding=(0, 1, 0, 0))

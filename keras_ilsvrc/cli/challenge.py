@@ -1,4 +1,4 @@
-"""The `challenge` command, which trains the nets of the challenge again, all by one budget."""
+"""The `challenge` command, which trains the nets of the challenge, each with the same budget."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from keras_ilsvrc.training.cluster import log_stderr
 
 
 def complete_entries() -> list[str]:
-    """Return the names of the entries, for completion."""
+    """Return the names of the entries, for shell completion."""
     from keras_ilsvrc.claims.challenge_file import Contest
 
     return list(Contest().entries)
@@ -24,38 +24,39 @@ def complete_entries() -> list[str]:
 def challenge(
     data: Annotated[
         str | None,
-        Option(help="Data source of ten classes to train on, for example prepared:imagenette96."),
+        Option(help="Data set of ten classes to train on, for example prepared:imagenette96."),
     ] = None,
     quick: Quick = False,
     full: Annotated[
-        bool, Option("--full", help="Train on images of 128x128 pixels, for 30 epochs: for a GPU.")
+        bool,
+        Option("--full", help="Train on images of 128x128 pixels for 30 epochs; meant for a GPU."),
     ] = False,
     only: Annotated[
         list[str] | None,
         Option(
-            help="Entry to train, for example AlexNet; repeat the option for several. The table "
-            "shows the others as not measured.",
+            help="Entry to train, for example AlexNet; repeatable (default: all). Entries that "
+            "were never trained are shown as not measured.",
             autocompletion=complete_entries,
         ),
     ] = None,
     seeds: Annotated[
-        int | None, Option(min=1, max=100, help="Number of seeds (default: two, or one if quick).")
+        int | None,
+        Option(min=1, max=100, help="Number of seeds (default: two, or one with --quick)."),
     ] = None,
-    out: Annotated[Path, Option(help="Folder of the outcome and of all runs.")] = Path("challenge"),
+    out: Annotated[Path, Option(help="Folder for the results and all runs.")] = Path("challenge"),
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Run the challenge of 2012 to 2015 again: ten nets, each trained with the same budget.
+    """Repeat the challenge of 2012 to 2015: train ten nets, each with the same budget.
 
-    Four nets are also trained by a recipe of today. Each run is tested with a single view and with
-    ten crops. OUT/challenge.md holds the table beside the published errors and what follows from
-    it, OUT/challenge.png the picture, OUT/challenge.json the numbers; they are written again after
-    each few runs. The results of the
-    runs are kept in OUT/runs.json, from which the command goes on if it was stopped, also on
-    another machine.
+    Four nets are also trained with a recipe of today. Each run is tested with a single view and
+    with ten crops. The command writes OUT/challenge.md (table and conclusions), OUT/challenge.png
+    (plots) and OUT/challenge.json (numbers), and updates them as runs finish. It keeps the results
+    of runs in OUT/runs.json. If the command is stopped, repeat it to continue from this file, also
+    on another machine.
     """
     if quick and full:
-        raise InputError("--quick and --full are two forms of the challenge; leave out one")
+        raise InputError("--quick and --full are both given; leave out one")
     if quick and data is not None:
         raise InputError("--quick trains on the digits; leave out --data, or --quick")
     from keras_ilsvrc.claims.challenge_file import Contest, FormName

@@ -1,4 +1,4 @@
-"""The `claim` command, which tests a claim of the papers by training its arms."""
+"""The `claim` command, which tests a claim of a paper by training the nets that it compares."""
 
 import json
 from pathlib import Path
@@ -27,37 +27,37 @@ def claim(
     name: Annotated[
         str | None,
         Argument(
-            help="Claim: a TOML file, or a name or number in the list, for example R18. Without "
-            "it, list all claims.",
+            help="Claim to test: a TOML file, or a name or number in the list, for example R18 "
+            "(default: list all claims).",
             autocompletion=complete_claims,
         ),
     ] = None,
     every: Annotated[bool, Option("--all", help="Test all claims one after another.")] = False,
     quick: Quick = False,
     data: Annotated[
-        str | None, Option(help="Data source to train on, for example folder:cifar10.")
+        str | None, Option(help="Data set to train on, for example folder:cifar10.")
     ] = None,
     seeds: Annotated[
         int | None, Option(min=1, max=100, help="Number of seeds (default: that of the claim).")
     ] = None,
-    out: Annotated[Path, Option(help="Folder of the outcomes and of all runs.")] = Path("claims"),
+    out: Annotated[Path, Option(help="Folder for the results and all runs.")] = Path("claims"),
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Test a claim: train arms that differ in one thing, with several seeds, and compare them.
+    """Test a claim of a paper: train nets that differ in one setting, and compare them.
 
-    Each arm has the best of three learning rates. A difference counts if it is larger than twice
-    its standard error. The outcome is written to OUT/NAME/claim.json and claim.png, and to the
-    table OUT/claims.md. Claims share runs, whose results are kept in OUT/runs.json. If the command
-    is stopped, repeat it to go on.
+    Each of these nets, called an arm of the claim, is trained with several seeds and with the best
+    of its learning rates. A difference counts if it is larger than twice its standard error. The
+    command writes OUT/NAME/claim.json and claim.png, and the table OUT/claims.md. Claims share
+    runs, whose results are kept in OUT/runs.json. If the command is stopped, repeat it to continue.
     """
     if name is None and not every:
         if quick or data or seeds:
-            raise InputError("no claim: name one, or pass --all to test every claim")
+            raise InputError("no claim is named; name one, or pass --all to test every claim")
         _print_claims(as_json)
         return
     if name is not None and every:
-        raise InputError(f"--all tests every claim; leave out {name}, or --all")
+        raise InputError(f"--all tests every claim; leave out {name}, or leave out --all")
     if quick and data is not None:
         raise InputError("--quick trains on the digits; leave out --data, or --quick")
     paths = list(claims().values()) if every else [find_claim(str(name))]

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 WIDTH = 100
 SHEET = Path("contact_sheet.png")
 SHOWN = 5  # maximum number of items printed per list
-# If there are more than CLASSES classes, only the EDGE largest and the EDGE smallest are printed.
+# If there are more than CLASSES classes, only the EDGE largest and EDGE smallest are printed.
 CLASSES, EDGE = 40, 10
-BOX_KINDS = ("voc", "coco", "boxes")  # as in `data.annotations`; importing it is slow
+BOX_KINDS = ("voc", "coco", "boxes")  # also in `data.annotations`, whose import is slow
 FILES = ("folder:", "csv:")  # prefixes of sources that contain a user's own files
 
 SourceName = Annotated[
     str,
     typer.Argument(
-        help="Folder of images, CSV of files and labels, or data set: digits, folder:PATH, "
-        "csv:FILE, idx:PATH, imagenet:PATH, tfds:NAME or prepared:PATH. To check boxes: voc:PATH, "
-        "coco:PATH or boxes:FILE."
+        help="Folder of images, CSV file of image files and labels, or data set: digits, "
+        "folder:PATH, csv:FILE, idx:PATH, imagenet:PATH, tfds:NAME or prepared:PATH. `data check` "
+        "also accepts data sets with boxes: voc:PATH, coco:PATH or boxes:FILE."
     ),
 ]
 Channels = Annotated[int, typer.Option(help="Number of channels to decode: 1 (grey) or 3 (RGB).")]
@@ -47,19 +47,27 @@ def prepare(
     source: SourceName,
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     size: Annotated[int, typer.Option(help="Length of the shorter side in pixels.")] = 256,
-    quality: Annotated[int, typer.Option(help="Quality of the JPEGs, 1 to 100.")] = 95,
-    raw: Annotated[bool, typer.Option("--raw", help="Store raw pixels, not JPEGs.")] = False,
+    quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 95,
+    raw: Annotated[bool, typer.Option("--raw", help="Store raw pixels instead of JPEGs.")] = False,
     antialias: Annotated[
-        bool, typer.Option(help="Resize with antialiasing, as the op resize_shorter does.")
+        bool,
+        typer.Option(help="Resize with antialiasing, as the op resize_shorter does by default."),
     ] = True,
     channels: Channels = 3,
     validation: Annotated[
-        float, typer.Option(help="Share of validation images, if the source has none.")
+        float, typer.Option(help="Share of images for validation, if the source has no such split.")
     ] = 0.2,
-    test: Annotated[float, typer.Option(help="Share of test images, if there are none.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Seed for choosing these images.")] = 0,
+    test: Annotated[
+        float, typer.Option(help="Share of images for testing, if the source has no such split.")
+    ] = 0.2,
+    seed: Annotated[
+        int, typer.Option(help="Seed for choosing the validation and test images.")
+    ] = 0,
 ) -> None:
-    """Resize all images once and store them in a folder. If stopped, run it again to continue."""
+    """Resize all images and store them in a folder, for faster training.
+
+    If the command is stopped, repeat it to continue.
+    """
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.preparing import Form
@@ -86,12 +94,16 @@ def check(
     sheet: Annotated[
         Path | None,
         typer.Option(
-            help=f"PNG file of images of each class, by default {SHEET}; not written with --json."
+            help=f"PNG file to write, with examples of each class (default: {SHEET}). It is not "
+            "written with --json."
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read and decode every image and list the bad files. Exit with 2 if any file is bad."""
+    """Read and decode every image, and list the bad files.
+
+    The exit status is 2 if any file is bad.
+    """
     check_file("--sheet", sheet or SHEET, ".png")
     if source.partition(":")[0] in BOX_KINDS:
         _check_boxes(source, as_json)
@@ -117,7 +129,7 @@ def check(
 
 
 def _check_boxes(source: str, as_json: bool) -> None:
-    """Check a data set with boxes. Exit with 2 if anything is bad."""
+    """Check a data set with boxes. Exit with status 2 if an image, box or class is bad."""
     with Console(stderr=True).status("starting TensorFlow"):
         quiet_tensorflow()
         from keras_ilsvrc.data.check_boxes import check_boxes
@@ -132,11 +144,11 @@ def _check_boxes(source: str, as_json: bool) -> None:
         for split, count in found.images.items():
             splits.add_row(split, f"{count:,}", f"{found.without_boxes[split]:,}")
         console.print(splits)
-        print("\nboxes of each class:")
+        print("\nnumber of boxes by class:")
         _show_counts(found.counts, found.images, console)
         if found.sides:
             least, median, most = found.sides
-            print(f"size of boxes: {least:,.0f} to {most:,.0f} pixels, median {median:,.0f}")
+            print(f"box size: {least:,.0f} to {most:,.0f} pixels, median {median:,.0f}")
         _show_shared(found.shared)
         _show_faults(found)
     if found.bad:
@@ -144,7 +156,7 @@ def _check_boxes(source: str, as_json: bool) -> None:
 
 
 def _show(found: "Findings") -> None:
-    """Print the findings about a data set: a table of its splits, then one line per finding."""
+    """Print the results of a check: a table of the splits, then one line for each other result."""
     headings = ("split", "images", "per class: least", "median", "most", "empty")
     title = printable(found.source)
     table = table_of(headings, ("split",), title=title, title_justify="left")
@@ -163,7 +175,7 @@ def _show(found: "Findings") -> None:
             print(f"{side}: {three[0]:,} to {three[2]:,} pixels, median {three[1]:,g}")
     for what, counts in (("modes", found.modes), ("formats", found.formats)):
         print(f"{what}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
-    if not found.source.startswith(FILES):  # for FILES, the notes below contain these counts
+    if not found.source.startswith(FILES):  # the notes about FILES contain these counts
         print(f"images turned upright, as their EXIF data asks: {found.turned:,}")
         print(f"files of which only the first frame or page is used: {found.several:,}")
     _list("files whose suffix does not match their format", found.misnamed)
@@ -174,7 +186,7 @@ def _show(found: "Findings") -> None:
 
 def _show_shared(shared: dict[str, int]) -> None:
     for pair, count in shared.items():
-        print(f"images that are in both of {pair}: {count:,}")
+        print(f"images in both splits ({pair}): {count:,}")
 
 
 def _show_faults(found: "Findings | BoxFindings") -> None:
@@ -211,20 +223,20 @@ def _show_counts(
 
 
 def titled(name: str) -> str:
-    """Return the name of a class for a table. Synsets of ImageNet get their English names."""
+    """Return the name of a class for a table. For a synset of ImageNet, add its English name."""
     known = readable(name)
     return name if known == name else f"{known} ({name})"
 
 
 def _draw(found: "Findings", sheet: Path | None) -> None:
-    """Write the contact sheet, if there are images. Overwrite `SHEET` only if we wrote it."""
+    """Write the contact sheet, if there are images. `SHEET` replaces only an earlier sheet."""
     if not found.examples:
         return
     from keras_ilsvrc.visualize.figures import is_ours, save
     from keras_ilsvrc.visualize.sheets import contact_sheet
 
     if sheet is None and os.path.lexists(SHEET) and not is_ours(SHEET):
-        print(f"no contact sheet: {SHEET} is another file; pass --sheet FILE")
+        print(f"no contact sheet: {SHEET} was not written by this package; pass --sheet FILE")
         return
     sheet = sheet or SHEET
     images = {readable(name): own for name, own in found.examples.items()}
@@ -234,7 +246,7 @@ def _draw(found: "Findings", sheet: Path | None) -> None:
 
 
 def _advise(found: "Findings") -> None:
-    """Print the command to type next, if the data set can be used to train."""
+    """Print the command to type next, if the data set can be used for training."""
     if found.bad or len(found.counts) < 2 or not found.source.startswith(FILES):
         return
     path = found.source.partition(":")[2]

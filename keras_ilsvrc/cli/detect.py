@@ -1,4 +1,4 @@
-"""The commands `detect train`, `detect evaluate` and `detect predict`: R-CNN."""
+"""The `detect` commands, which train, test and use R-CNN detectors."""
 
 import json
 import sys
@@ -21,33 +21,34 @@ from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignor
 if TYPE_CHECKING:
     from keras_ilsvrc.rcnn.regions import Places
 
-WORDS = {
+HEADINGS = {
     "voc07_map": "VOC 2007, 11 recalls",
     "voc_map": "VOC, area",
-    "coco_ap": "COCO, 0.5 to 0.95",
-    "coco_ap50": "COCO, 0.5",
-    "coco_ap75": "COCO, 0.75",
+    "coco_ap": "COCO, IoU 0.5 to 0.95",
+    "coco_ap50": "COCO, IoU 0.5",
+    "coco_ap75": "COCO, IoU 0.75",
 }
 
 
 def complete_recipes() -> list[str]:
-    """Return the names of detectors' recipes and of TOML files here, for shell completion."""
+    """Return the names of detector recipes and of TOML files in the folder, for completion."""
     return [*map(str, Path().glob("*.toml")), *recipes()]
 
 
-Run = Annotated[Path, Argument(help="Directory of a finished detector.")]
+Run = Annotated[Path, Argument(help="Directory of a finished run of `detect train`.")]
 Cache = Annotated[
     Path | None,
     Option(
         help="Folder for the proposals and features of images (default: in the package's cache). "
-        "It belongs to one network and one setting of proposals."
+        "Use another folder for another network or other proposals."
     ),
 ]
 CacheSize = Annotated[
-    float, Option(min=0, help="Maximum size of the proposals and of the features in GB.")
+    float,
+    Option(min=0, help="Maximum size in GB of each of two caches, for proposals and features."),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Detect objects, as R-CNN does.")
+app = typer.Typer(no_args_is_help=True, help="Detect objects with R-CNN.")
 
 
 @app.command("train")
@@ -55,7 +56,7 @@ def train(
     recipe: Annotated[
         str,
         Argument(
-            help="Recipe: a TOML file, or the name of a detector's recipe in this package.",
+            help="Recipe: a TOML file, or the name of a detector recipe in this package.",
             autocompletion=complete_recipes,
         ),
     ],
@@ -68,8 +69,9 @@ def train(
 ) -> None:
     """Train a detector, test it, and save the results in a run directory.
 
-    The proposals and features of images are kept in a cache. If the command is stopped, repeat it
-    with --resume to go on; the exit status is then 75.
+    The proposals and features of images are kept in a cache. On SIGTERM, SIGHUP or Ctrl-C, the
+    command exits with status 75; repeat it with --resume to continue. If training diverges, the
+    exit status is 76.
     """
     path = find(recipe)
     loaded = load(path, set_ or ())
@@ -98,7 +100,7 @@ def evaluate(
     cache_size: CacheSize = 20,
     as_json: Json = False,
 ) -> None:
-    """Detect the objects in the test images of a finished detector again."""
+    """Test a finished detector again on its test images."""
     with _exit_status(), StopRequest(at_once=True):
         quiet_tensorflow()
         from keras_ilsvrc.rcnn.train import evaluate as measure
@@ -114,18 +116,18 @@ def evaluate(
 def predict(
     run: Run,
     images: Annotated[
-        list[str], Argument(help="Images: files, folders, patterns, or - for names on stdin.")
+        list[str], Argument(help="Images: files, folders, patterns, or - to read names from stdin.")
     ],
     out: Annotated[
-        Path | None, Option(help="Folder for a picture of each image with its boxes.")
+        Path | None, Option(help="Folder to write a picture of each image to, with its boxes.")
     ] = None,
-    least: Annotated[float, Option(help="Least score of a detection.")] = 0.0,
+    least: Annotated[float, Option(help="Minimum score of a detection.")] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Print the objects that a detector finds in images, and draw their boxes."""
     paths = list(find_files(images))
     if not paths:
-        raise InputError("no images are given; name files, folders or patterns after the run")
+        raise InputError("no images are given; name image files, folders or patterns")
     quiet_tensorflow()
     from keras_ilsvrc.rcnn.files import DetectorFiles
     from keras_ilsvrc.rcnn.predict import detect
@@ -167,12 +169,12 @@ def _places(cache: Path | None, size: float) -> "Places":
 
 @contextmanager
 def _exit_status() -> Iterator[None]:
-    """Turn an exception that ends the work early into a line and an exit status."""
+    """Convert an exception that ends the work early into a one-line message and exit status."""
     try:
         yield
     except Stopped as error:
         ignore_signals()
-        print(f"{error}; repeat the command with --resume", file=sys.stderr)
+        print(f"{error}; repeat the command with --resume to continue", file=sys.stderr)
         raise typer.Exit(STOPPED) from error
     except Diverged as error:
         print(f"diverged at {error}", file=sys.stderr)
@@ -183,18 +185,20 @@ def _print_result(result: Mapping[str, Any]) -> None:
     """Print the average precisions: a row for each class, and the means."""
     from rich.console import Console
 
-    table = table_of(("average precision in %", *WORDS.values()), ("average precision in %",))
+    table = table_of(("average precision in %", *HEADINGS.values()), ("average precision in %",))
     scores = result["scores"]
     rows: dict[str, Mapping[str, float | None]] = {**scores["classes"], "mean": scores}
     if result["unmoved"]:
         rows["mean without box regression"] = result["unmoved"]
     for name, row in rows.items():
-        cells = ("" if (x := row[key]) is None else f"{x:.2f}" for key in WORDS)
+        cells = ("" if (x := row[key]) is None else f"{x:.2f}" for key in HEADINGS)
         table.add_row(printable(name), *cells)
     Console(width=120, markup=False, highlight=False).print(table)
     print(f"{result['images']:,} images, {result['proposals']:,.0f} proposals each")
     if result["recall"] is not None:
-        print(f"{result['recall']:.2f} % of the objects overlap a proposal by 0.5")
-    expected = {key: x for key, x in (result["expected"] or {}).items() if key in WORDS}
+        print(
+            f"{result['recall']:.2f} % of the objects have a proposal with an IoU of at least 0.5"
+        )
+    expected = {key: x for key, x in (result["expected"] or {}).items() if key in HEADINGS}
     for key, value in expected.items():
-        print(f"expected: {value:.2f} ({WORDS[key]})")
+        print(f"expected: {value:.2f} ({HEADINGS[key]})")

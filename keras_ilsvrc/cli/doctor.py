@@ -16,22 +16,22 @@ from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 
 HOME = "in the folder of this package"
-INSTALL = f"python -m pip install . {HOME}"
+INSTALL = f"run python -m pip install . {HOME}"
 # Rows of (package, what needs the package, command that installs it).
 NEEDED = (
     ("keras_ilsvrc", "every command", INSTALL),
-    ("tensorflow", "every command that computes", INSTALL),
-    ("keras", "every command that computes", INSTALL),
+    ("tensorflow", "most commands", INSTALL),
+    ("keras", "most commands", INSTALL),
     ("keras-tuner", "hypermodel", INSTALL),
     ("tensorboard", "keras-tuner, which imports it", INSTALL),
     ("tensorflow-datasets", "data sets tfds:NAME", INSTALL),
     ("importlib_resources", "tensorflow-datasets", INSTALL),
-    ("scikit-learn", "the digits and the SVM baseline", INSTALL),
+    ("scikit-learn", "the data set digits and the SVM baseline", INSTALL),
 )
-GPU = f"python -m pip install '.[and-cuda]' {HOME}"
-# Optional extras to report. `and-cuda` is not needed here: the list of devices shows the GPUs.
+GPU = f"run python -m pip install '.[and-cuda]' {HOME}"
+# Optional extras to report. `and-cuda` is left out, since the list of devices shows the GPUs.
 EXTRAS = ("draw", "export")
-EXTRA = f"; python -m pip install '.[{{}}]' {HOME}"
+EXTRA = f"; run python -m pip install '.[{{}}]' {HOME}"
 
 
 def doctor(as_json: Json = False) -> None:
@@ -57,7 +57,8 @@ def doctor(as_json: Json = False) -> None:
             missing.append(f"a GPU that TensorFlow can use: needed for speed; for CUDA, {GPU}")
         if report["image data format"] != "channels_last":
             missing.append(
-                "channels_last: needed by all nets; set image_data_format in ~/.keras/keras.json"
+                "channels_last: needed by all networks; set image_data_format to channels_last in "
+                "~/.keras/keras.json"
             )
     if as_json:
         print(json.dumps({**report, "devices": devices, "missing": missing}, indent=2))
@@ -71,7 +72,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _optional() -> dict[str, str]:
-    """Return {"for NAME": versions of the packages} for each optional extra in `EXTRAS`."""
+    """Return {"for EXTRA": names and versions of its packages} for the extras in `EXTRAS`."""
     found: dict[str, str] = {}
     for text in importlib.metadata.requires("keras_ilsvrc") or ():
         package, _, extra = text.partition("; extra == ")
@@ -91,7 +92,7 @@ def _optional() -> dict[str, str]:
 
 
 def _machine() -> dict[str, str]:
-    """Return cores, memory (if the system reports it) and free disk space, as {name: text}."""
+    """Return {name: text} for cores, memory (if the system reports it) and free disk space."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     found, gigabyte = {"cores": str(cores)}, 10**9
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):

@@ -19,19 +19,19 @@ def draw(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAMES...",
-            help="Networks to draw beside each other: names, for example resnet34 plain34 or "
-            "'googlenet[auxiliary=True]', files that end in .keras, or directories of finished "
-            "runs.",
+            metavar="NAMES",
+            help="Networks to draw side by side. Each one is a name, for example resnet34 or "
+            "'googlenet\\[auxiliary=True]', a file that ends in .keras, or the directory of a "
+            "finished run.",
             autocompletion=complete_nets,
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write: .svg, .png or .pdf (default: the first name and .svg)."),
+        typer.Option(help="File to write: .svg, .png or .pdf (default: FIRST_NAME.svg)."),
     ] = None,
     opened: Annotated[
-        bool, typer.Option("--open", help="Draw the layers inside units, modules and models.")
+        bool, typer.Option("--open", help="Also draw the layers inside units, modules and models.")
     ] = False,
     volumes: Annotated[
         bool, typer.Option("--volumes", help="Draw the outputs of layers as boxes, to scale.")
@@ -40,16 +40,16 @@ def draw(
         bool | None,
         typer.Option(
             "--upward/--downward",
-            help="Whether the input is at the bottom (default: for networks with concatenated "
-            "branches, such as googlenet).",
+            help="Draw the input at the bottom, or at the top (default: at the bottom for networks "
+            "with concatenated branches, for example googlenet).",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Draw networks as in the papers: the graph of their layers, or volumes to scale."""
+    """Draw networks as in the papers: as graphs of layers, or as volumes to scale."""
     places = [Path(name) for name in names]
     for name, place in zip(names, places):
-        if not _is_file(place):
+        if not _is_path(place):
             info(name)
     path = out or Path(f"{places[0].stem}.svg")
     quiet_tensorflow()
@@ -62,12 +62,12 @@ def draw(
     print(printable(str(path)))
 
 
-def _is_file(place: Path) -> bool:
+def _is_path(place: Path) -> bool:
     return place.suffix == ".keras" or place.is_dir()
 
 
 def _model(name: str, place: Path) -> "keras.Model":
-    """Return the model of a file or run, or a net of this name without initial weights."""
+    """Return the model of a file or run, or build the net of this name without initial weights."""
     import keras
 
     if place.suffix == ".keras":

@@ -19,7 +19,7 @@ def evaluate(
     run: Annotated[
         list[Path],
         typer.Argument(
-            help="Directory of a finished run. Several directories are tested as one ensemble.",
+            help="Directory of a finished run. Several runs are tested as one ensemble.",
             autocompletion=complete_runs,
         ),
     ],
@@ -29,15 +29,15 @@ def evaluate(
     scales: Annotated[
         str | None,
         typer.Option(
-            help="Image sizes to test at, as pixels of the shorter side, for example 256,384 "
-            "(default: the protocol's sizes)."
+            help="Image sizes to test at, as lengths of the shorter side in pixels, for example "
+            "256,384 (default: the protocol's sizes)."
         ),
     ] = None,
     data: Data = None,
     replicas: Replicas = None,
     as_json: Json = False,
 ) -> None:
-    """Test the network of a finished run, or an ensemble of several, on the recipe's test set."""
+    """Test the network of a run, or an ensemble of several runs, on the recipe's test images."""
     check_replicas(replicas)
     if protocol is not None:
         passes_of(protocol)

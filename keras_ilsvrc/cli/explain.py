@@ -1,4 +1,4 @@
-"""The `explain` command, which writes a page on which the network of a run can be played with."""
+"""The `explain` command, which writes an HTML page that runs a network in the browser."""
 
 import sys
 import webbrowser
@@ -19,12 +19,13 @@ def explain(
         Path, typer.Argument(help="Directory of a finished run.", autocompletion=complete_runs)
     ],
     out: Annotated[
-        Path | None, typer.Option(help=f"HTML file to write (default: {EXPLAINED} in the run).")
+        Path | None,
+        typer.Option(help=f"HTML file to write (default: {EXPLAINED} in the run directory)."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     data: Data = None,
 ) -> None:
-    """Write a page on which the network of a run answers in the browser, layer by layer."""
+    """Write an HTML page that runs the network of a run in the browser, layer by layer."""
     path = out or RunFiles(run).check_finished().path / EXPLAINED
     check_file("--out", path, ".html")
     quiet_tensorflow()

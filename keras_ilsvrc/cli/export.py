@@ -16,21 +16,23 @@ from keras_ilsvrc.weights.export import check_format
 def export(
     run: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
     format: Annotated[
-        str, typer.Option("--format", help="Format: onnx, saved_model, litert, keras.")
+        str, typer.Option("--format", help="Format: onnx, saved_model, litert or keras.")
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write, or folder for saved_model (default: in the run)."),
+        typer.Option(
+            help="File to write, or folder for saved_model (default: in the run directory)."
+        ),
     ] = None,
     preprocessing: Annotated[
         bool,
         typer.Option(
             "--preprocessing/--no-preprocessing",
-            help="Export the network with its preprocessing, for raw images, or without.",
+            help="Whether the exported network preprocesses raw images itself.",
         ),
     ] = True,
 ) -> None:
-    """Export the network of a run, and check the result by running it on images."""
+    """Export the network of a finished run to another format, and check it on images."""
     form = check_format(format)
     name = RunFiles(run).check_finished().path.name
     path = out or run / f"{name}{form.suffix}"

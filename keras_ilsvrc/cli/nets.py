@@ -64,15 +64,15 @@ def show_info(
     account: Annotated[
         bool,
         typer.Option(
-            "--account", help="Print parameter and operation counts and receptive fields."
+            "--account", help="Print parameter counts, operation counts and receptive fields."
         ),
     ] = False,
     space: Annotated[
         bool,
-        typer.Option("--space", help="Print what a hyperparameter search varies by default."),
+        typer.Option("--space", help="Print the hyperparameters that a search varies by default."),
     ] = False,
     by: Annotated[
-        str, typer.Option(help="With --account: print one row per 'layer' or per 'stage'.")
+        str, typer.Option(help="With --account: print a row for each 'layer' or each 'stage'.")
     ] = "layer",
     opened: Annotated[
         bool,
@@ -82,7 +82,7 @@ def show_info(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the paper, results, variations, departures and published weights of a network."""
+    """Show a network's paper, results, variations, departures from the paper, and weights."""
     net = facts(name)
     _check_options(account, space, by, opened)
     if account:
@@ -99,11 +99,11 @@ def show_info(
 
 def _check_options(account: bool, space: bool, by: str, opened: bool) -> None:
     if space and account:
-        raise InputError("--space and --account print different tables; give one of them")
+        raise InputError("--space and --account print different tables; pass only one of them")
     if by not in ("layer", "stage"):
         raise InputError(f"--by is {by!r}; expected layer or stage")
     if not account and (by != "layer" or opened):
-        raise InputError("--by and --open apply only to --account; give --account too")
+        raise InputError("--by and --open apply only to --account; pass --account too")
 
 
 def _print_space(rows: Mapping[str, Hyperparameter], as_json: bool) -> None:
@@ -142,7 +142,7 @@ def _print_facts(net: Net) -> None:
     elif net.varied:
         status = "not the published net: " + ", ".join(f"{k}={v}" for k, v in net.varied.items())
     else:
-        status = "a family of nets; give a depth to build one"
+        status = "a family of nets; pass a depth to build one"
     shared = f"images of at least {net.minimum}x{net.minimum}, {net.classes} classes"
     rows = {
         "paper": f"{net.paper} ({net.year})",

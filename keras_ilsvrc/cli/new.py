@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def new(
     folder: Annotated[
-        str | None, typer.Argument(help="Folder of images or CSV file, or another data set.")
+        str | None, typer.Argument(help="Your images: a folder, a CSV file, or another data set.")
     ] = None,
     net: Annotated[
         str, typer.Option(help="Network to train.", autocompletion=complete_nets)
@@ -35,10 +35,13 @@ def new(
     ] = None,
     source_recipe: Annotated[
         str | None,
-        typer.Option("--from", help="Copy this recipe.", autocompletion=complete_recipes),
+        typer.Option("--from", help="Recipe to copy instead.", autocompletion=complete_recipes),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="TOML file to write (default: ./NAME.toml).")
+        Path | None,
+        typer.Option(
+            help="TOML file to write (default: NAME.toml, after the images or the recipe)."
+        ),
     ] = None,
     hours: Annotated[
         float | None,
@@ -52,12 +55,12 @@ def new(
     """Write a recipe for your own images, or copy a recipe.
 
     With --weights, the recipe fine-tunes trained weights. It trains the new classifier first, and
-    then all layers. If there are few images, it trains only the last layers.
+    then all layers, or only the last layers if there are few images.
     """
     if weights is not None and folder is None:
-        raise InputError("--weights needs a folder of images; name it, or leave --weights out")
+        raise InputError("--weights needs a folder of images; name it, or leave out --weights")
     if (folder is None) == (source_recipe is None):
-        raise InputError("give either a folder of images, or --from and the name of a recipe")
+        raise InputError("expected either a folder of images, or --from and the name of a recipe")
     if source_recipe is not None:
         found = recipes.find(source_recipe)
         out = out or Path(f"{found.stem}.toml")
@@ -89,7 +92,7 @@ def _write(out: Path, text: Callable[[], str]) -> None:
     if out.suffix != ".toml":
         raise InputError(f"--out is {out}; expected a file that ends in .toml")
     if out.exists() or out.is_symlink():
-        raise InputError(f"{out}: exists already; choose another --out, or remove it")
+        raise InputError(f"{out}: already exists; choose another --out, or remove it")
     if not out.parent.is_dir():
         raise InputError(f"--out is {out}; there is no folder {out.parent}")
     content = text()
@@ -101,7 +104,7 @@ def _write(out: Path, text: Callable[[], str]) -> None:
 
 
 def _absolute(name: str) -> str:
-    """Return the name of a data source with an absolute path. Other names are read as folders."""
+    """Return the name of a data source with an absolute path. An unknown name means a folder."""
     from keras_ilsvrc.data.sources import SOURCES, source_name
 
     name = source_name(name)
@@ -128,7 +131,7 @@ def _composed(
         from keras_ilsvrc.weights.download import fetch
 
     name, channels = _absolute(folder), info(net).input_shape[-1]
-    # Split nothing off, so that `source` has only the splits of the data set itself.
+    # With shares of 0, `source` has only the splits of the data set itself.
     source = open_source(name, channels, split=Shares(0, 0))
     for note in source.notes:
         print(note, file=sys.stderr)

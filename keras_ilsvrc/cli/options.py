@@ -16,7 +16,7 @@ from keras_ilsvrc.runs.reading import RUN
 # Exit statuses. 75 is EX_TEMPFAIL in sysexits.h; the user can continue with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
 
-# For a recipe, the commands to try after the report of its run.
+# Commands to suggest at the end of a run, by recipe.
 AFTER = {
     "quickstart": (
         ("story", "--plot", "story.png"),
@@ -73,12 +73,12 @@ def command(*words: object) -> str:
 
 
 def print_next(*words: object) -> None:
-    """Print the command that the user may want to type next."""
+    """Print a command as a suggestion of what to run next."""
     print(f"next: {command(*words)}")
 
 
 def print_after(recipe: str) -> None:
-    """Print the commands to try after the report of a run of this recipe."""
+    """Print the commands to suggest at the end of a run of this recipe."""
     for words in AFTER.get(recipe, ()):
         print_next(*words)
 

@@ -1,4 +1,4 @@
-"""The folder in which a command trains many runs: locked, and left with status 75 by a signal."""
+"""Training of many runs in one locked folder. After a signal, the exit status is 75."""
 
 import os
 import sys
@@ -25,16 +25,21 @@ Quick = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, help="Runs at the same time (default: one a GPU, or a core)."),
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Number of runs at the same time (default: number of GPUs, or else of cores).",
+    ),
 ]
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Create a folder of runs, and lock it during the block.
+    """Create a folder of runs, and lock it for a `with` block.
 
     Raises:
-        InputError: If it cannot be such a folder, or another process uses it.
+        InputError: If the path is a file, is inside a run or cannot be written, or if another
+            process has locked the folder.
     """
     check(resolved(out), RUN)
     check_writable(resolved(out))
@@ -56,15 +61,15 @@ def locked(out: Path) -> Iterator[None]:
 
 @contextmanager
 def pool_in(out: Path, jobs: int | None, label: str) -> "Iterator[Pool]":
-    """Yield the pool of runs of a folder.
+    """Yield a pool that trains runs in a folder.
 
     Args:
         out: Folder of the runs.
-        jobs: Number of runs at the same time; None for one a GPU, or a core.
-        label: Name of what is trained, for the message about a signal.
+        jobs: Number of runs at the same time; None for one per GPU, or without GPUs one per core.
+        label: Start of the message that is printed after a signal.
 
     Raises:
-        typer.Exit: With status 75, if a signal was received.
+        typer.Exit: If a signal was received; the status is 75.
     """
     from keras_ilsvrc.claims.pool import Pool
     from keras_ilsvrc.training.strategy import gpu_ids
@@ -75,5 +80,5 @@ def pool_in(out: Path, jobs: int | None, label: str) -> "Iterator[Pool]":
             yield Pool(out, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
     except Stopped as error:
         ignore_signals()
-        print(f"{label}: {error}; repeat the command to go on", file=sys.stderr)
+        print(f"{label}: {error}; repeat the command to continue", file=sys.stderr)
         raise typer.Exit(STOPPED) from error

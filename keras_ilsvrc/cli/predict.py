@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import LoadedRun, Prediction
 
 Write = Callable[[Iterable["Prediction"], TextIO], None]
-MODES = ("caffe", "tf", "torch", "none")  # as in `data.normalise`; importing it is slow
+MODES = ("caffe", "tf", "torch", "none")  # also in `data.normalise`, whose import is slow
 WIDE, NARROW = 30, 10  # width of a bar for 100 %, in characters
-SHOWN = 0.01  # minimum probability at which a further class is printed on a line
+SHOWN = 0.01  # minimum probability of the second and later classes on a line
 
 
 def predict(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="[RUN] IMAGES...",
+            metavar="[RUN] IMAGES",
             help="Directory of a finished run (not with --net), then images: files, folders, "
             "patterns such as '*.jpg', or - to read file names from standard input.",
         ),
@@ -56,18 +56,19 @@ def predict(
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     page: Annotated[
-        Path | None, typer.Option(help="HTML file to write, with a thumbnail of each image.")
+        Path | None,
+        typer.Option(help="HTML file to write, with a thumbnail and the classes of each image."),
     ] = None,
 ) -> None:
     """Print the most likely classes of images, with their probabilities."""
     load = _loader(None if net else Path(words[0]), net, weights, preprocess, sha256)
     if as_json and as_csv:
-        raise InputError("--json and --csv are both given; choose one")
+        raise InputError("--json and --csv are both given; leave out one")
     if page:
         check_file("--page", page, ".html")
     paths = list(find_files(words if net else words[1:]))
     if not paths:
-        raise InputError("no images are given; name files, folders or patterns after the run")
+        raise InputError("no images are given; name image files, folders or patterns")
     quiet_tensorflow()
     write: Write = _json if as_json else _csv if as_csv else _block if len(paths) == 1 else _lines
     bad = _print(load(), paths, top, write, page)
@@ -113,7 +114,7 @@ def _loader(
     if run is not None:
         if weights or preprocess or sha256:
             raise InputError(
-                "--weights, --sha256 and --preprocess are for --net, not for a run; leave them out"
+                "--weights, --sha256 and --preprocess need --net; leave them out for a run"
             )
         RunFiles(run).check_finished()
     elif weights is None:
@@ -167,7 +168,7 @@ def _images_in(folder: str) -> Iterator[Path]:
 
 
 def _json(answers: Iterable["Prediction"], out: TextIO) -> None:
-    """Print the predictions as a JSON list, one image per line, each as soon as it is known."""
+    """Print the predictions as a JSON list, with a line per image as soon as it is predicted."""
     before = "["
     for image, guesses in answers:
         classes = [
@@ -192,7 +193,7 @@ def _csv(answers: Iterable["Prediction"], out: TextIO) -> None:
 
 
 def _block(answers: Iterable["Prediction"], out: TextIO) -> None:
-    """Print the name of each image, and below it a table of its classes."""
+    """Print the name of each image, and a table of its classes below."""
     for image, guesses in answers:
         table = table_of(("class", "%", "bar"), ("class", "bar"), show_header=False)
         for x in guesses:
@@ -202,7 +203,7 @@ def _block(answers: Iterable["Prediction"], out: TextIO) -> None:
 
 
 def _lines(answers: Iterable["Prediction"], out: TextIO) -> None:
-    """Print a line per image: a bar, the most likely class, and others of at least 1 %."""
+    """Print a line per image: a bar, the most likely class, and other classes of at least 1 %."""
     for image, (first, *others) in answers:
         shown = [first, *(x for x in others if x.probability >= SHOWN)]
         text = printable(f"{image}: {', '.join(map(str, shown))}")

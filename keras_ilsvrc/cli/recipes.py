@@ -25,7 +25,7 @@ def recipes(
     ] = "*",
     as_json: Json = False,
 ) -> None:
-    """List the recipes, with network, images and expected error."""
+    """List the recipes, with their networks, images and expected errors."""
     known = published()
     names = [name for name in known if fnmatch.fnmatchcase(name, pattern)]
     if not names:

@@ -18,7 +18,8 @@ def report(
         Path, typer.Argument(help="Directory of a finished run.", autocompletion=complete_runs)
     ],
     out: Annotated[
-        Path | None, typer.Option(help="HTML file to write (default: report.html in the run).")
+        Path | None,
+        typer.Option(help="HTML file to write (default: report.html in the run directory)."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     data: Data = None,
@@ -45,7 +46,7 @@ def _report_detector(run: Path, out: Path | None, open_: bool, data: str | None)
 
 
 def _show(page: Path, open_: bool) -> None:
-    """Print the path of a page, and open it in a browser if asked."""
+    """Print the path of a page. If `open_` is true, open the page in a browser."""
     print(page)
     if open_ and not webbrowser.open(page.resolve().as_uri()):
         print("no browser was found to open the page", file=sys.stderr)

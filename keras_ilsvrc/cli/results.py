@@ -21,12 +21,12 @@ def results(
     markdown_file: Annotated[
         Path | None,
         typer.Option(
-            "--markdown", help="Markdown file to write the table to, instead of printing it."
+            "--markdown", help="Write the table to this Markdown file instead of printing it."
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the test errors of finished runs; runs that differ only in the seed share a row."""
+    """Print the test errors of finished runs. Runs that differ only in the seed share a row."""
     rows = rows_of(runs)
     if markdown_file:
         try:

@@ -20,7 +20,7 @@ WIDTH = 100
 def story(
     plot: Annotated[
         Path | None,
-        typer.Option(help="File for a picture of the story: .png, .svg or .pdf."),
+        typer.Option(help="File to write, with plots of errors and depths: .png, .svg or .pdf."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +40,7 @@ def story(
 
 
 def _draw(path: Path) -> None:
-    """Draw the picture of the story."""
+    """Draw the story to a file of one of the formats in `SUFFIXES`."""
     check_file("--plot", path, *SUFFIXES)
     from keras_ilsvrc.cli.story_picture import draw_story
 
@@ -66,7 +66,7 @@ def _print_entries() -> None:
 
 
 def _print_sources() -> None:
-    """Print each source, and the figures that are printed there."""
+    """Print each source, with the figures that come from it."""
     figures: dict[str, list[str]] = {}
     for entry in STORY:
         figures.setdefault(entry.error.source, []).append(f"{entry.error}")
@@ -80,11 +80,12 @@ def _print_sources() -> None:
         table.add_row(", ".join(found), source)
     Console(width=WIDTH).print(table, markup=False)
     print(
-        "? is not verified: not compared with its source. Errors are of test images, or as named."
+        "?: not checked against the source. Errors are on the test images, unless the entry says "
+        "otherwise."
     )
 
 
 def _disc(entry: Entry) -> dict[str, Any]:
-    """Return what the picture shows of an entry."""
+    """Return an entry as a mapping for `draw_story`."""
     error = {"error": entry.error.value, "printed": str(entry.error)}
     return {**vars(entry), **error, "parameters": entry.parameters, "source": entry.error.source}

@@ -1,4 +1,4 @@
-"""Picture of the challenge from 2010 to 2016: the error falls, the depth rises."""
+"""Plots of the challenge from 2010 to 2016: the errors, and the depths of the networks."""
 
 import math
 import textwrap
@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 SOFTWARE, DPI = "keras_ilsvrc", 150
-# Colours of middle lightness, which can be seen on white and on black paper.
+# Colours of medium lightness, visible on both white and black backgrounds.
 INK, BLUE, RED = "#767676", "#2f86d1", "#d9622b"
-ERRORS, DEPTHS = (3, 5, 10, 20, 30), (8, 20, 50, 100, 200)  # ticks
-AREA = 9.0  # of a disc, in square points per million parameters
-ASIDE = {"first": 0.0, "second": 0.14, "beside": 0.14}  # years to the right, above
+ERRORS, DEPTHS = (3, 5, 10, 20, 30), (8, 20, 50, 100, 200)  # ticks of the two vertical axes
+AREA = 9.0  # area of a disc in square points per million parameters
+# Years by which points are shifted to the right in the upper and in the lower plot, by place.
+ASIDE = {"first": 0.0, "second": 0.14, "beside": 0.14}
 BELOW = {"first": 0.0, "second": 0.36, "beside": 0.36}
-# No dates and versions, so that equal pictures are equal files.
+# Without dates and versions, equal pictures are equal files.
 METADATA: dict[str, dict[str, str | None]] = {
     ".png": {"Software": SOFTWARE},
     ".svg": {"Creator": SOFTWARE, "Date": None},
@@ -35,8 +36,8 @@ def draw_story(entries: Sequence[Entry], human: Mapping[str, Any], path: Path) -
         entries: For each entry, a mapping with the keys `year`, `place`, `name`, `error` (in %),
             `printed` (the error as text), `source` (of the error), `net`, `layers` and
             `parameters`; the last two are None for an unknown net.
-        human: The error of a person: `value` in % and `source`.
-        path: Path of the picture; its suffix is the format. The background is transparent.
+        human: Error of a person, with the keys `value` (in %) and `source`.
+        path: Path of the picture; its suffix gives the format. The background is transparent.
     """
     look = {"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "font.size": 10}
     look |= {"xtick.color": INK, "ytick.color": INK, "svg.hashsalt": SOFTWARE}
@@ -114,11 +115,11 @@ def _set_scale(axes: Axes, ticks: Sequence[float], limits: tuple[float, float]) 
 
 
 def _small_print(entries: Sequence[Entry], human: Mapping[str, Any]) -> str:
-    """Return what the points mean, and the sources of all errors."""
+    """Return the caption: the meaning of the points, and the sources of all errors."""
     sources = dict.fromkeys(entry["source"] for entry in entries)
     text = (
-        "Blue: winners; grey: the second, and published nets beside the challenge. Most entries "
-        "average several nets; layers and parameters are of one. ?: not compared with its source. "
-        f"A person: {human['source']}. Errors: {'; '.join(sources)}."
+        "Blue: winners; grey: second places and other published nets. Most entries "
+        "average several nets; layers and parameters are those of one net. ?: not checked against "
+        f"the source. A person: {human['source']}. Errors: {'; '.join(sources)}."
     )
     return "\n".join(textwrap.wrap(text, 190))

@@ -38,7 +38,7 @@ from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignor
 
 
 def _path(text: str) -> Path:
-    """Parse the path of --out; refuse an empty text, which would mean the working directory."""
+    """Parse the path of --out. Reject an empty text, which would mean the working directory."""
     if not text:
         raise InputError("--out is empty; expected a directory, for example runs/mine")
     return Path(text)
@@ -53,7 +53,9 @@ RecipeName = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    Option(parser=_path, help="Run directory (default: runs/NAME, with the name of the recipe)."),
+    Option(
+        parser=_path, help="Run directory (default: runs/NAME, where NAME is the recipe's name)."
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -67,12 +69,12 @@ CheckpointSteps = Annotated[
     int | None,
     Option(
         min=1,
-        help="Also write a checkpoint after every N steps; one is always written after every epoch "
-        "and every ten minutes.",
+        help="Also write a checkpoint every N steps. Checkpoints are always written after every "
+        "epoch and every ten minutes.",
     ),
 ]
 StepsPerCall = Annotated[
-    int, Option(min=1, help="Training steps per graph call; higher values are faster on GPUs.")
+    int, Option(min=1, help="Training steps per graph call. Higher values are faster on GPUs.")
 ]
 Xla = Annotated[bool, Option("--xla", help="Compile each replica's training step with XLA.")]
 Tensorboard = Annotated[
@@ -154,7 +156,7 @@ def _load(name: str, overrides: Sequence[str]) -> tuple[Path, Recipe]:
 
 @contextmanager
 def _exit_status(label: object) -> Iterator[list[object]]:
-    """Turn an exception that ends training early into a one-line message and an exit status.
+    """Convert an exception that ends training early into a one-line message and an exit status.
 
     Yields:
         A list of labels for the message, of which the last is printed.
@@ -176,7 +178,7 @@ def _exit_status(label: object) -> Iterator[list[object]]:
 
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
     """Train as a worker other than the chief (the first). Do nothing if the run is finished."""
-    # The chief writes the result; workers on other machines see it only on a shared disk.
+    # The chief writes the result. A worker on another machine sees it only on a shared disk.
     if out is None or not (out / RESULT).is_file():
         _work(recipe, NoDirectory(), machine, ())
 
@@ -184,7 +186,7 @@ def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
 def _train_locally(
     directory: RunDirectory, command: Sequence[str], workers: int, restarts: int
 ) -> RunDirectory:
-    """Train in several worker processes on this machine, and return the run's directory."""
+    """Train in several worker processes on this machine, and return the finished directory."""
     with directory.reserved():
         _print_plan(directory, f"{workers} workers")
         status = run_workers([*command, "--out", str(directory.path)], workers, restarts)
@@ -209,7 +211,7 @@ def _command(path: Path, overrides: Sequence[str], machine: Machine) -> list[str
 def _train_here(
     directory: RunDirectory, machine: Machine, overrides: Sequence[str], labels: list[object]
 ) -> None:
-    """Train in this process, or if the run is finished, only draw its missing pictures."""
+    """Train in this process. If the run is finished, only draw its missing pictures."""
     if directory.finished:
         _complete(directory, machine.replicas)
         return
@@ -281,11 +283,13 @@ def _check_workers(machine: Machine, local_workers: int | None, max_restarts: in
         )
     if (local_workers or machine.cluster) and machine.replicas is not None:
         raise InputError(
-            "--replicas applies to a single process; leave it out, since each worker uses all its "
-            "GPUs or one CPU device"
+            "--replicas applies only to a single process; leave it out, since each worker uses all "
+            "its GPUs or one CPU device"
         )
     if max_restarts and not local_workers:
-        raise InputError("--max-restarts needs --local-workers; add it, or leave this option out")
+        raise InputError(
+            "--max-restarts needs --local-workers; add it, or leave out --max-restarts"
+        )
     if not math.isfinite(machine.deadline):
         raise InputError(
             f"--wait-for-workers is {machine.deadline}; expected a finite number of seconds"

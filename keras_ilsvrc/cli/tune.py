@@ -1,4 +1,4 @@
-"""The `tune` command, which searches for the values of recipe keys."""
+"""The `tune` command, which searches for the best values of recipe keys."""
 
 import json
 import sys
@@ -53,26 +53,32 @@ def tune(
     sweep: Annotated[
         str,
         Argument(
-            help="Sweep: a TOML file, or the name of a sweep in this package.",
+            help="Sweep to run: a TOML file, or the name of a sweep in this package.",
             autocompletion=complete_sweeps,
         ),
     ],
     out: Annotated[
-        Path | None, Option(help="Directory of the sweep (default: sweeps/NAME).")
+        Path | None, Option(help="Directory for all results (default: sweeps/NAME).")
     ] = None,
     resume: Annotated[
         bool,
-        Option("--resume", help="Continue the sweep in the directory, or start it there."),
+        Option("--resume", help="Continue the sweep in this directory, or start it there."),
     ] = False,
     local_workers: Annotated[
-        int, Option(min=0, max=256, help="Number of trials that run at the same time.")
+        int,
+        Option(
+            min=0,
+            max=256,
+            help="Number of workers on this machine, each of which runs one trial at a time. "
+            "Without workers, the trials run one after another.",
+        ),
     ] = 0,
     listen: Annotated[
-        str | None, Option(help="HOST:PORT at which workers of other machines can join.")
+        str | None, Option(help="HOST:PORT at which workers on other machines can join.")
     ] = None,
     join: Annotated[
         str | None,
-        Option(help="HOST:PORT of a sweep on another machine. Run trials for that sweep."),
+        Option(help="Run trials for the sweep at this HOST:PORT, on another machine."),
     ] = None,
     replicas: Replicas = None,
     xla: Xla = False,
@@ -81,7 +87,7 @@ def tune(
     """Search for the values of recipe keys that give the smallest validation error.
 
     A sweep file names a recipe and the ranges of some of its keys. Trial 0 is the recipe itself. At
-    the end, the best trial and the recipe are trained again with new seeds and compared.
+    the end, the best trial and the recipe are trained again with new seeds, and compared.
 
     On SIGTERM, SIGHUP or Ctrl-C, the command exits with status 75; repeat it with --resume to
     continue. The status is 69 if all workers are lost, or, with --join, if the sweep does not
@@ -101,7 +107,9 @@ def tune(
         join, listen = role(join, listen)
         if join:
             if local_workers or resume or as_json:
-                raise InputError("--join is for workers; leave out all but --out and --replicas")
+                raise InputError(
+                    "--join runs trials only; leave out --local-workers, --resume and --json"
+                )
             work(read, place, join, options, stop)
             return
         gpus = gpu_ids() if local_workers else []
@@ -111,7 +119,7 @@ def tune(
 
 @contextmanager
 def _exit_status(place: Path) -> Iterator[None]:
-    """Turn an exception that ends the sweep early into a one-line message and an exit status."""
+    """Convert an exception that ends the sweep early into a one-line message and exit status."""
     try:
         yield
     except Stopped as error:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from keras_ilsvrc.weights.reference import Original
 
 SHOWN = 12  # maximum number of tensors printed without --all
-WIDE = 300  # width of tables if the output is no terminal, so that each row is one line
+WIDE = 300  # width of tables outside a terminal, so that each row is one line
 SUFFIX = ".weights.h5"
-TOLERANCE = 1e-4  # maximum difference from the original, relative to the largest output
+TOLERANCE = 1e-4  # maximum difference from the original net, relative to a layer's largest output
 
-File = Annotated[Path, typer.Argument(help="Weight file.")]
+File = Annotated[Path, typer.Argument(help="File of trained weights.")]
 Sha256 = Annotated[str | None, typer.Option("--sha256", help="SHA-256 that the file must have.")]
 app = typer.Typer(no_args_is_help=True, help="List, inspect and convert files of trained weights.")
 
@@ -83,7 +83,7 @@ def inspect(
     shown = facts["tensors"][: None if everything else SHOWN]
     _print(("tensor", "shape", "dtype"), shown)
     if len(shown) < len(stored):
-        print(f"... {counted(len(stored) - len(shown), 'more tensor')} (--all shows all)")
+        print(f"... {counted(len(stored) - len(shown), 'more tensor')} (--all prints every tensor)")
     print()
     for one in matches:
         print(f"fits {_described(one)}")
@@ -96,7 +96,7 @@ def inspect(
             print_next("weights", "convert", file, "--net", net, "--out", f"{net}{SUFFIX}")
             break
     if len(nets) > 1 and not known:
-        print(f"names and shapes do not tell which of the {len(nets)} networks the file is for")
+        print(f"names and shapes do not show which of the {len(nets)} networks the file is for")
     if not matches:
         print(f"fits no network: {printable(facts['reason'])}")
 
@@ -105,16 +105,18 @@ def inspect(
 def convert(
     file: File,
     net: Annotated[str, typer.Option(help="Name of a network.", autocompletion=complete_nets)],
-    out: Annotated[Path, typer.Option(help=f"File to write, which ends in {SUFFIX}.")],
+    out: Annotated[Path, typer.Option(help=f"File to write; its name ends in {SUFFIX}.")],
     source: Annotated[
         str | None, typer.Option(help="Source of the weights (default: recognised from the file).")
     ] = None,
     classes: Annotated[int | None, typer.Option(help="Expected number of classes.")] = None,
     reference: Annotated[
-        str | None, typer.Option(help="Compare with the original net in onnx, torch or keras.")
+        str | None,
+        typer.Option(help="Compare with the outputs of the original net in onnx, torch or keras."),
     ] = None,
     image: Annotated[
-        list[Path] | None, typer.Option(help="Image for --reference; repeatable.")
+        list[Path] | None,
+        typer.Option(help="Image for --reference; repeatable (default: sample images)."),
     ] = None,
     sha256: Sha256 = None,
     as_json: Json = False,
@@ -143,8 +145,10 @@ def convert(
     else:
         _print_report(report, differences, found.source)
     if wrong:
-        line = f"{file}: outputs differ from the original's, first those of layer {wrong[0]} of the"
-        line += f" largest output; expected at most {TOLERANCE:g}; nothing is written"
+        line = (
+            f"{file}: outputs differ from those of the original net, first in layer {wrong[0]} of"
+        )
+        line += f" the largest output; expected at most {TOLERANCE:g}; nothing is written"
         print(printable(f"error: {line}"), file=sys.stderr)
         raise typer.Exit(FAULT)
     if not as_json:
@@ -155,11 +159,11 @@ def convert(
 def _found(
     file: Path, net: str, name: str | None, classes: int | None, sha256: str | None
 ) -> "tuple[Found, Match, dict[str, Any]]":
-    """Open a file for a net. Return it, its source and classes, and the variations it needs.
+    """Open a weight file for a net. Return the file, its source, and the options of `build`.
 
     Raises:
-        InputError: If the file cannot be read, is of another net or has other classes, or if the
-            source is unknown.
+        InputError: If the file cannot be read, or belongs to another net, or has another number of
+            classes, or if the source is unknown.
     """
     from keras_ilsvrc.nets.pretrained import find, options_for
     from keras_ilsvrc.weights.recognise import Match
@@ -168,7 +172,9 @@ def _found(
     found = find(info(net), file, sha256)
     source = named or found.source
     if found.by_keras or source is None:
-        raise InputError(f"{file}: is a file of this package; pass it to build({net!r}, weights=)")
+        raise InputError(
+            f"{file}: already a file of this package; pass it to build({net!r}, weights=...)"
+        )
     match = Match(source, found.classes)
     if classes not in (None, found.classes):
         raise InputError(
@@ -180,7 +186,7 @@ def _found(
 def _loaded(
     opened: "Found", found: "Match", options: Mapping[str, Any]
 ) -> "tuple[Original, Report]":
-    """Build the net of a source, set its weights from a file, and return the net and a report."""
+    """Build the net of a source, set its weights from a file, and return it with a report."""
     from keras_ilsvrc.nets.build import build
     from keras_ilsvrc.nets.deferred import Deferred
     from keras_ilsvrc.weights.load import assign
@@ -205,7 +211,7 @@ def _loaded(
 def _compared(
     original: "Original", report: "Report", runtime: str, paths: list[Path] | None
 ) -> dict[str, float]:
-    """Return {layer: largest difference from the original's outputs} over all images."""
+    """Return {layer: largest difference from the original net's outputs over all images}."""
     from keras_ilsvrc.runs.exporting import sample_images
     from keras_ilsvrc.weights.preprocessing import preprocess
     from keras_ilsvrc.weights.reference import compare
@@ -224,15 +230,15 @@ def _print_report(report: "Report", differences: dict[str, float], source: Sourc
         (row.theirs, _shape(row.stored_shape), ", ".join(row.steps), row.ours, _shape(row.shape))
         for row in report.rows
     )
-    _print(("theirs", "shape", "done", "ours", "shape of ours"), rows)
+    _print(("in the file", "shape", "conversion", "in the network", "shape"), rows)
     values = sum(math.prod(row.shape) for row in report.rows)
     print(f"\n{counted(len(report.rows), 'tensor')}, {counted(values, 'value')}")
     if report.left_out:
-        print(f"left out: {printable(', '.join(report.left_out))}")
+        print(f"tensors left out: {printable(', '.join(report.left_out))}")
     for note in source.notes:
         print(f"note: {note}")
     if differences:
-        print("\nlargest difference of outputs from the original's, relative to the scale:")
+        print("\ndifference from the original net, relative to the largest output of the layer:")
         _print(("layer", "difference"), ((layer, f"{x:.1e}") for layer, x in differences.items()))
 
 
@@ -252,7 +258,7 @@ def _described(found: "Match") -> str:
 
 
 def _code(path: Path, found: "Match", options: Mapping[str, Any]) -> str:
-    """Return the line of Python that builds a network with the weights of a file."""
+    """Return Python code that builds a network with the weights of a file."""
     net, given = found.source.net, {"weights": str(path), **options}
     if found.classes is None:
         given["include_top"] = False

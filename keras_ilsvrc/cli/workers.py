@@ -17,16 +17,16 @@ from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
 # Exit statuses after which workers are not restarted, the most important one first.
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)
 PATIENCE = 2 * GRACE  # seconds to wait for the other workers after one has failed
-POLL = 0.1
+POLL = 0.1  # seconds between checks of the workers
 
 
 def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> int:
-    """Run a command in several processes, on the CPU, each with its own `TF_CONFIG`.
+    """Run a command in several processes on the CPU, each with its own `TF_CONFIG`.
 
-    If one worker is lost, the others end, and all are restarted. SIGTERM, SIGINT and SIGHUP are
-    passed on as SIGTERM; a second SIGINT kills all workers. All workers have ended when this
-    function returns. If the command calls `end_with_parent`, they also end if this process is
-    killed.
+    If one worker is lost, the others end, and all workers are restarted. SIGTERM, SIGINT and SIGHUP
+    are sent to all workers as SIGTERM; a second SIGINT kills them. All workers have ended when this
+    function returns. If the command calls `end_with_parent`, the workers also end if this process
+    is killed.
 
     Args:
         command: Command that starts a worker.
@@ -34,18 +34,18 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
         max_restarts: Maximum number of restarts.
 
     Returns:
-        The exit status: 0 if all workers succeeded; else the first status of `FINAL` with which
-        a worker ended; else `STOPPED` after a signal; else `LOST`, when no restart is left.
+        Exit status: 0 if all workers succeeded; else the first status in `FINAL` with which a
+        worker ended; else `STOPPED` after a signal; else `LOST`, when no restart is left.
     """
-    with _signals() as came:
+    with _signals() as received:
         for restart in range(max_restarts + 1):
-            statuses = [STOPPED] if came else _run_once(command, count, came)
+            statuses = [STOPPED] if received else _run_once(command, count, received)
             if not any(statuses):
                 return 0
-            final = [x for x in FINAL if x in statuses] + [STOPPED] * bool(came)
+            final = [x for x in FINAL if x in statuses] + [STOPPED] * bool(received)
             if final:
                 return final[0]
-            found = ", ".join(f"worker {n}: {_words(x)}" for n, x in enumerate(statuses))
+            found = ", ".join(f"worker {n}: {_status_text(x)}" for n, x in enumerate(statuses))
             number = f"restarting all workers, {restart + 1} of {max_restarts}"
             log_stderr(f"{found}; {number if restart < max_restarts else 'resume with --resume'}")
     return LOST
@@ -53,37 +53,37 @@ def run_workers(command: Sequence[str], count: int, max_restarts: int = 0) -> in
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Yield a list that collects arriving signals. Signals that nohup ignores stay ignored."""
-    came: list[int] = []
+    """Yield a list to which received signals are appended. Ignored signals stay ignored."""
+    received: list[int] = []
     before = {x: signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
-                signal.signal(number, lambda number, frame: came.append(number))
-        yield came
+                signal.signal(number, lambda number, frame: received.append(number))
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[int]:
+def _run_once(command: Sequence[str], count: int, received: Sequence[int]) -> list[int]:
     """Start all workers, wait until they end, and return their exit statuses."""
     addresses = loopback_addresses(count)
     processes: list[subprocess.Popen[bytes]] = []
     with pipe_to_children() as (environment, pipes):
         try:
             for index in range(count):
-                if came:
+                if received:
                     break
                 task = {"type": "worker", "index": index}
                 config = json.dumps({"cluster": {"worker": addresses}, "task": task})
                 own = {"TF_CONFIG": config, "CUDA_VISIBLE_DEVICES": "-1", **environment}
-                # Discard what a worker prints, since the result is in the run directory.
+                # Discard the standard output, since the result is in the run directory.
                 started = subprocess.Popen(
                     command, env=os.environ | own, stdout=subprocess.DEVNULL, pass_fds=pipes
                 )
                 processes.append(started)
-            _wait(processes, came)
+            _wait(processes, received)
         finally:
             for process in processes:
                 if process.poll() is None:
@@ -92,12 +92,14 @@ def _run_once(command: Sequence[str], count: int, came: Sequence[int]) -> list[i
     return [process.returncode for process in processes] or [STOPPED]
 
 
-def _wait(processes: Sequence["subprocess.Popen[bytes]"], came: Sequence[int]) -> None:
-    """Wait for all workers. Give up `PATIENCE` seconds after a failure, or at a second SIGINT."""
+def _wait(processes: Sequence["subprocess.Popen[bytes]"], received: Sequence[int]) -> None:
+    """Wait until all workers end, until a second SIGINT, or `PATIENCE` seconds after a failure."""
     passed, failed = 0, None
-    while any(process.poll() is None for process in processes) and came.count(signal.SIGINT) < 2:
-        if passed < len(came):
-            passed = len(came)
+    while (
+        any(process.poll() is None for process in processes) and received.count(signal.SIGINT) < 2
+    ):
+        if passed < len(received):
+            passed = len(received)
             for process in processes:
                 process.send_signal(signal.SIGTERM)
         if failed is None and any(process.poll() for process in processes):
@@ -122,5 +124,5 @@ def loopback_addresses(count: int) -> list[str]:
             each.close()
 
 
-def _words(status: int) -> str:
+def _status_text(status: int) -> str:
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"

@@ -1,4 +1,4 @@
-"""Messages about all faults of a recipe: the line in the file, the key, and what was expected."""
+"""Error messages for all faults of a recipe, each with the line, the key and the expected value."""
 
 import re
 import tomllib
@@ -12,19 +12,25 @@ from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
 
 MOST = 20  # maximum number of faults in a message
 LONG = re.compile(r"(\"{3}|'{3}).*?\1", re.DOTALL)  # multi-line TOML strings
-# Line that begins with a heading such as `[data]` or `[[departs]]`, or a key as in `seed = 0`.
+# Line that begins with a heading, for example `[data]` or `[[departs]]`, or with `key =`.
 START = re.compile(r"(\[\[?)([\w\s.\"'-]+)\]{1,2}\s*(?:#.*)?$|([\w\s.\"'-]+)=")
-# Keys that need a validation split: {key: the value with this need; None for every value}
+# Keys that need a validation split: {key: value that needs it, or None if every value does}
 NEED_VALIDATION = {("schedule", "name"): "plateau", ("keep",): "best", ("early_stopping",): None}
 Place = tuple[str | int, ...]  # path to a value in a recipe: keys and list indices
 
 
 class Fault(NamedTuple):
-    """One fault of a recipe: where it is, and what is wrong."""
+    """Fault of a recipe.
+
+    Attributes:
+        place: Path to the faulty value.
+        what: Description of the fault, without the key.
+        meant: For an unknown key, the known key that was probably meant, or None.
+    """
 
     place: Place
     what: str
-    meant: str | None = None  # the known key that was probably meant, if the key is unknown
+    meant: str | None = None
 
     def __str__(self) -> str:
         return f"{'.'.join(map(str, self.place))}: {self.what}"
@@ -34,8 +40,8 @@ def explain(errors: Iterable[Any], table: Mapping[str, Any]) -> list[Fault]:
     """Return the faults of a recipe, unknown keys first.
 
     Args:
-        errors: Errors of pydantic.
-        table: Content of the recipe.
+        errors: Errors from pydantic.
+        table: Content of the recipe as a dict.
     """
     found = [_fault(error) for error in errors]
     data = table.get("data")
@@ -43,10 +49,10 @@ def explain(errors: Iterable[Any], table: Mapping[str, Any]) -> list[Fault]:
         for place, needs in NEED_VALIDATION.items():
             value = _value(table, place)
             if value is not None and needs in (None, value):
-                found.append(Fault(place, "needs data.validation; name a split there"))
+                found.append(Fault(place, "needs data.validation; set it to the name of a split"))
     found.sort(key=lambda fault: not fault.what.startswith("unknown"))
     meant = {(*fault.place[:-1], fault.meant) for fault in found if fault.meant}
-    # A mistyped key counts as one fault: the right key is not reported as missing too.
+    # For a mistyped key, do not also report that the correct key is missing.
     return [x for x in found if not (x.what.startswith("missing") and x.place in meant)]
 
 
@@ -58,7 +64,7 @@ def described(
     Args:
         faults: At least one fault.
         path: Path of the recipe.
-        text: Content of the recipe.
+        text: Content of the recipe as TOML text.
         overrides: Changes to the recipe, as `key=value`.
     """
     known, numbered = _lines(text), []
@@ -79,7 +85,7 @@ def described(
 
 
 def _setter(place: Place, overrides: Sequence[str]) -> tuple[list[str], str] | None:
-    """Return (key, text) of the last override that changed the value at a place."""
+    """Return (key, text) of the last override that changed the value at a place, or None."""
     names = [str(x) for x in place]
     for override in reversed(overrides):
         key = override.partition("=")[0].strip().split(".")
@@ -89,7 +95,7 @@ def _setter(place: Place, overrides: Sequence[str]) -> tuple[list[str], str] | N
 
 
 def _fault(error: Mapping[str, Any]) -> Fault:
-    """Convert an error of pydantic into a fault."""
+    """Convert an error from pydantic into a fault."""
     place: list[str | int] = []
     known: Iterable[str] = Recipe.model_fields
     choice, kinds, kind = "", dict[str, list[str]](), ""
@@ -130,7 +136,7 @@ def _fault(error: Mapping[str, Any]) -> Fault:
 def _unknown(
     place: Place, kind: str, kinds: Mapping[str, list[str]], known: Iterable[str]
 ) -> Fault:
-    """Return the fault for an unknown key. Name the key that was meant, or the key's own table."""
+    """Return the fault for an unknown key, with a similar key or the table that has this key."""
     key, known = str(place[-1]), list(known)
     owners = [name for name, keys in kinds.items() if key in keys]
     if not owners:
@@ -144,7 +150,7 @@ def _unknown(
 
 
 def _keys() -> Iterator[tuple[str, set[str]]]:
-    """Yield the name and the keys of every TOML table, except those in arrays of tables."""
+    """Yield (name, keys) for each table in `TABLES`, and for `optimizer` and `schedule`."""
     for name, kind in TABLES.items():
         yield name, set(kind.model_fields)
     for name in ("optimizer", "schedule"):
@@ -171,7 +177,7 @@ def _lines(text: str) -> dict[Place, int]:
         if match := START.match(line.strip()):
             own = _parts(match[2] or match[3])
             place = {"[[": (*own, count[own]), "[": own}.get(match[1], (*table, *own))
-        # Look the place up in the content: a line inside a long list may look like a heading.
+        # A line of a long list can look like a heading, so check that the content has this place.
         if match and _value(content, place) is not None:
             key = place
             if match[1]:

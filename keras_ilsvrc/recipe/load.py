@@ -107,7 +107,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any], label: str) -> Recipe:
 
 
 def value_of(recipe: Recipe, key: str) -> Any:
-    """Return the value of a dotted key of a recipe; None if the recipe has no value for it."""
+    """Return the value of a dotted key in a recipe, or None if the recipe does not set it."""
     found: Any = recipe.table()
     for step in _steps(key):
         try:
@@ -118,7 +118,7 @@ def value_of(recipe: Recipe, key: str) -> Any:
 
 
 def scaled(value: Any, factor: float, label: str = "") -> Any:
-    """Multiply a learning rate, or the rates in a list of [step, rate], by a factor."""
+    """Return a learning rate, or a list of [step, rate], with all rates multiplied by a factor."""
     if isinstance(value, list) and all(isinstance(x, list) and len(x) == 2 for x in value):
         return [[step, rate * factor] for step, rate in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -136,9 +136,8 @@ def _inside(table: Any, step: str | int, label: str) -> Any:
         return table.setdefault(step, {})
     if isinstance(table, list) and isinstance(step, int) and step < len(table):
         return table[step]
-    kind = (
-        "a list" if isinstance(table, list) else "a table" if isinstance(table, dict) else "a value"
-    )
+    kinds: dict[type, str] = {list: "a list", dict: "a table"}
+    kind = kinds.get(type(table), "a single value")
     size = f"; expected an index below {len(table)}" if isinstance(table, list) else ""
     raise InputError(f"{label}: there is no {step!r} in {kind}{size}")
 
@@ -161,7 +160,7 @@ def set_value(table: dict[str, Any], override: str) -> None:
         override: Change as `key=value`: a dotted key, then a TOML value or a word without quotes.
 
     Raises:
-        InputError: If the override has another form, or its key is inside a value.
+        InputError: If the override is not `key=value`, or a part of its key is not a table.
     """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():

@@ -1,4 +1,4 @@
-"""Types for the recipe schema: number ranges, a base class, and one table per preprocessing op."""
+"""Types for the recipe schema: number ranges, a base class, and tables of preprocessing ops."""
 
 from typing import Annotated, Any, Literal, Union
 
@@ -18,7 +18,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-ANTIALIAS = {"antialias": (bool | None, None)}  # an optional key: its default is None
+ANTIALIAS = {"antialias": (bool | None, None)}  # optional key with the default None
 # Recipe keys of each preprocessing op in the module `data.ops`, as {op: {key: type}}.
 OP_KEYS: dict[str, dict[str, Any]] = {
     "resize": {"size": Count, **ANTIALIAS},

@@ -50,12 +50,12 @@ class Build(Table):
 
     @property
     def variations(self) -> dict[str, Any]:
-        """Extra keys: options that make the network differ from the published one."""
+        """Extra keys, which are options that make the network differ from the published one."""
         return dict(self.model_extra or {})
 
 
 class Split(Table):
-    """Shares of images that become validation and test splits, if a folder or CSV lacks them.
+    """Shares of the images for the validation and test splits that a folder or CSV file lacks.
 
     The shares apply to each class. `seed` determines which images are chosen.
     """
@@ -107,7 +107,7 @@ class BatchNorm(Table):
 class Loss(Table):
     """Loss settings. `weights` is {name of an auxiliary output: loss weight}.
 
-    `decay` is the rule by which the weights of auxiliary outputs fall from epoch to epoch. If
+    `decay` is the rule that reduces the weights of auxiliary outputs from epoch to epoch. If
     `class_weights` is "balanced", all classes have the same total weight in the loss.
     """
 
@@ -122,8 +122,8 @@ class Expect(Table):
     """Test protocol of a run, and the test errors (in %) that are expected with this protocol.
 
     `scales` are the lengths to which a multi-scale protocol resizes the shorter side of an image.
-    `measured` describes our runs in which the errors were measured. If it is None, the errors are
-    those that the paper published.
+    `measured` describes the runs of this package that gave the errors. If it is None, the errors
+    are those in the paper.
     """
 
     protocol: Protocol
@@ -143,7 +143,7 @@ Names = Annotated[list[str], Field(min_length=1)]
 
 
 class Initial(Table):
-    """Initial weights that are taken, at least in part, from another run, a file or a source.
+    """Initial weights, all or some of which come from another run, a file or a source.
 
     With `layers`, only these layers are copied from `weights`, which must be a run directory. With
     `skip`, all layers except these are set from `weights`, a run directory, file or source. `rest`
@@ -163,7 +163,7 @@ class Initial(Table):
 
 
 class First(Table):
-    """First stage of training: the recipe keys that have other values than in the main stage.
+    """First stage of training: the recipe keys whose values differ from the main stage.
 
     A table with the key `name` replaces the table of the recipe. A table without it changes only
     the keys that it contains.
@@ -197,10 +197,10 @@ class Recipe(Table):
     `precision` is Keras' dtype policy, by default float32. `accumulate` is the number of pieces
     into which each replica splits its part of a batch. `keep_epochs` lists the epochs after which
     weights are kept in the run directory. If `report` is true, the run ends with an HTML report.
-    `keep` says which weights are tested and saved: the last, or those of the epoch with the lowest
-    validation error. `freeze` names a layer that, like all layers before it, is not trained.
-    `watch` lists what is measured in every layer during training. If there is a table `first`, a
-    first stage of training sets the initial weights.
+    `keep` selects the weights to test and save: the last, or those of the epoch with the lowest
+    validation error. `freeze` names a layer; this layer and all layers before it are not trained.
+    `watch` lists the quantities to measure in every layer during training. If there is a table
+    `first`, a first stage of training sets the initial weights.
     """
 
     net: str
@@ -262,6 +262,7 @@ def _keys(*variants: type[Table]) -> dict[str, list[str]]:
     return {get_args(x.model_fields["name"].annotation)[0]: [*x.model_fields] for x in variants}
 
 
+# Tables whose valid keys are always the same, by name.
 TABLES: dict[str, type[Table]] = {
     "build": Build,
     "data": Data,

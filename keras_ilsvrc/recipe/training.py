@@ -1,4 +1,4 @@
-"""Recipe tables of training: optimizers, schedules and early stopping."""
+"""Recipe tables for training: optimizers, schedules and early stopping."""
 
 from math import ceil
 from typing import Annotated, Any, Literal, Self
@@ -145,7 +145,7 @@ class StepsTable(Schedule):
 class PlateauTable(Schedule):
     """Schedule that multiplies the rate by `factor` when the validation error stops falling.
 
-    The rate is lowered after `patience` epochs without a new minimum, at most `times` times.
+    The rate is reduced after `patience` epochs without a new minimum, at most `times` times.
     """
 
     name: Literal["plateau"]
@@ -177,7 +177,7 @@ class CosineTable(Schedule):
 
 
 class ExponentialTable(Schedule):
-    """Exponential schedule: the rate is multiplied by `factor` once every `every` steps."""
+    """Exponential schedule: the rate is multiplied by `factor` after every `every` steps."""
 
     name: Literal["exponential"]
     learning_rate: Positive

@@ -17,7 +17,9 @@ Result = TypeVar("Result")
 
 @contextmanager
 def bar(label: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar if stderr is a terminal and the work takes more than two seconds.
+    """Show a progress bar during a `with` block that takes more than two seconds.
+
+    There is no bar if stderr is not a terminal.
 
     Args:
         label: Label of the bar.
@@ -51,7 +53,7 @@ def bar(label: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
 
 
 def tracked(items: Iterable[Item], total: int, label: str, shown: bool = True) -> Iterator[Item]:
-    """Yield the items, while a progress bar shows how many have been yielded."""
+    """Yield the items, and show in a progress bar how many have been yielded."""
     with bar(label, shown) as progress:
         for number, item in enumerate(items, 1):
             yield item
@@ -67,7 +69,7 @@ def in_threads(
         function: Function that is applied to each item.
         items: List or range of items.
         label: Label of the progress bar.
-        together: Number of items that a thread gets at a time.
+        together: Number of items that a thread takes at a time.
     """
 
     def results(first: int) -> list[Result]:

@@ -1,4 +1,4 @@
-"""Standard streams on which writes never fail, and a quiet import of TensorFlow."""
+"""Standard streams that never raise write errors, and an import of TensorFlow without messages."""
 
 import contextlib
 import io
@@ -25,11 +25,11 @@ def open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is `number`
     sys.stdout, sys.stderr = _text(1), _text(2)
     if not sys.stderr.isatty():
-        os.environ.setdefault("TTY_COMPATIBLE", "0")  # tells rich that this is no terminal
+        os.environ.setdefault("TTY_COMPATIBLE", "0")  # rich then assumes no terminal
 
 
 def show_log() -> None:
-    """Print lines of the package's log to stderr, for example which weights were recognised."""
+    """Print the package's log messages to stderr, for example which weights were recognised."""
     log, handler = logging.getLogger("keras_ilsvrc"), logging.StreamHandler()
     handler.setFormatter(_Printable())
     log.handlers = [handler]
@@ -57,7 +57,7 @@ class _Output(io.FileIO):
 
 
 def _text(number: int) -> io.TextIOWrapper:
-    """Return a line-buffered stream that escapes characters which its encoding lacks."""
+    """Return a line-buffered stdout (1) or stderr (2) that escapes characters it cannot encode."""
     output = io.BufferedWriter(_Output(number, "w", closefd=False))
     encoding = getattr((sys.stdout, sys.stderr)[number - 1], "encoding", None) or "utf-8"
     return io.TextIOWrapper(output, encoding, "backslashreplace", line_buffering=True)
@@ -66,7 +66,7 @@ def _text(number: int) -> io.TextIOWrapper:
 def quiet_tensorflow() -> None:
     """Import TensorFlow and list its devices. Show TensorFlow's messages only if this fails.
 
-    TensorFlow's first messages come from compiled code, before any setting can suppress them.
+    TensorFlow's compiled code prints its first messages before any setting can suppress them.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet():
@@ -79,8 +79,7 @@ def quiet_tensorflow() -> None:
 def quiet() -> Iterator[None]:
     """Hide what compiled code writes to stderr. Show it if an error other than `InputError` occurs.
 
-    `sys.stderr` still shows what Python code writes to it. An `InputError` needs no more output
-    than its own message.
+    Python code can still write to `sys.stderr`. After an `InputError`, its message is enough.
     """
     sys.stderr.flush()
     before, shown = sys.stderr, os.dup(2)

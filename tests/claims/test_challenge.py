@@ -191,7 +191,7 @@ def test_a_stopped_command_goes_on_where_it_was(command, runs, tmp_path, monkeyp
     runs.ends["vgg11"] = "stops"
     done = command("--jobs", 4)
     assert done.status == 75
-    assert done.stderr.splitlines()[-1].endswith("; repeat the command to go on")
+    assert done.stderr.splitlines()[-1].endswith("; repeat the command to continue")
     assert by_name(read(tmp_path / "out"))["ResNet"].by["era"].test_error == [20, 21]
     runs.ends.clear()
     runs.log.clear()

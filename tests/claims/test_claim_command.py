@@ -131,9 +131,9 @@ def test_all_goes_on_after_a_claim_that_fails(stand_in, small_package, out):
     ("words", "line"),
     [
         (["R99"], "R99: no such file, and no such claim in the package; "),
-        (["R18", "--all"], "--all tests every claim; leave out R18, or --all"),
+        (["R18", "--all"], "--all tests every claim; leave out R18, or leave out --all"),
         (["R18", "--quick", "--data", "digits"], "--quick trains on the digits; leave out --data"),
-        (["--quick"], "no claim: name one, or pass --all to test every claim"),
+        (["--quick"], "no claim is named; name one, or pass --all to test every claim"),
         (
             ["R18", "--data", "nothing"],
             "no data set is called 'nothing'; known: digits, folder:PATH",
@@ -249,7 +249,9 @@ def test_a_claim_that_is_stopped_goes_on_where_it_was(stand_in, tmp_path, out, m
     threading.Thread(target=stop).start()
     done = call("claim", path, "--out", out, "--jobs", 2)
     assert done.status == 75, done.stderr
-    assert done.stderr.splitlines()[-1] == "small: stopped by SIGTERM; repeat the command to go on"
+    assert (
+        done.stderr.splitlines()[-1] == "small: stopped by SIGTERM; repeat the command to continue"
+    )
     assert not list(out.glob("runs/*/result.json"))
     before = stand_in()
     assert len(before) == 2

@@ -114,7 +114,7 @@ def test_compare_prints_nets_side_by_side_and_draws_them(tmp_path):
     ("words", "message"),
     [
         (("info", "resnet20_cifr", "--account"), "did you mean"),
-        (("info", "vgg16", "--by", "stage"), "give --account"),
+        (("info", "vgg16", "--by", "stage"), "pass --account"),
         (("info", "vgg16", "--account", "--by", "size"), "--by is 'size'; expected layer or stage"),
         (("info", "resnet_cifar", "--account"), "depth is missing"),
         (("table", "zfnet"), "prints no table of zfnet"),

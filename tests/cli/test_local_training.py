@@ -28,7 +28,11 @@ def start(*words):
 @pytest.mark.parametrize(
     ("words", "environment", "message"),
     [
-        (["--local-workers", 2, "--replicas", 2], "", "--replicas applies to a single process"),
+        (
+            ["--local-workers", 2, "--replicas", 2],
+            "",
+            "--replicas applies only to a single process",
+        ),
         (["--max-restarts", 1], "", "--max-restarts needs --local-workers"),
         (["--local-workers", 2], process.config(["a:1", "b:2"], 1), "TF_CONFIG is set"),
         ([], "{", "TF_CONFIG: Invalid JSON"),

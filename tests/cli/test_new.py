@@ -115,12 +115,12 @@ def test_new_copies_a_recipe_with_its_comments(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "fragments"),
     [
-        ((), ["give either a folder of images, or --from"]),
-        (("photos", "--from", "quickstart"), ["give either a folder"]),
+        ((), ["expected either a folder of images, or --from"]),
+        (("photos", "--from", "quickstart"), ["expected either a folder"]),
         (("photos", "--net", "resnet21"), ["'resnet21'", "did you mean"]),
         (("--from", "quikstart"), ["'quickstart'"]),
-        (("--from", "quickstart", "--out", "old.toml"), ["old.toml: exists already"]),
-        (("photos", "--out", "old.toml"), ["old.toml: exists already"]),
+        (("--from", "quickstart", "--out", "old.toml"), ["old.toml: already exists"]),
+        (("photos", "--out", "old.toml"), ["old.toml: already exists"]),
         (("--from", "quickstart", "--out", "new.txt"), ["new.txt", "ends in .toml"]),
         (("--from", "quickstart", "--out", "no/new.toml"), ["there is no folder no"]),
         (("photoes",), ["photoes", "'photos'"]),

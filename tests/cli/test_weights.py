@@ -87,7 +87,7 @@ def test_inspect_shows_totals_and_what_to_type_next(folder):
 def test_inspect_shows_all_tensors_only_if_asked(folder):
     path, count = folder / "net.safetensors", len(state())
     short = said("weights", "inspect", path)
-    assert f"... {count - 12} more tensors (--all shows all)" in short
+    assert f"... {count - 12} more tensors (--all prints every tensor)" in short
     full = said("weights", "inspect", path, "--all")
     assert all(f"\n{name} " in full for name in state())
 
@@ -245,7 +245,7 @@ def test_converted_weights_are_not_converted_again(folder, tmp_path):
     said("weights", "convert", folder / "net.safetensors", *words)
     words = ("--net", NET, "--out", tmp_path / "two.weights.h5")
     line = refused("weights", "convert", tmp_path / "one.weights.h5", *words)
-    assert "is a file of this package" in line
+    assert "already a file of this package" in line
 
 
 def test_a_missing_runtime_is_named(folder, tmp_path, monkeypatch):

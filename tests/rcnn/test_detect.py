@@ -68,7 +68,7 @@ def test_a_detector_finds_squares_and_discs_and_reports_it(run):
     row = next(line for line in printed.splitlines() if line.startswith("disc"))
     assert f"{result['scores']['classes']['disc']['voc_map']:.2f}" in row
     assert "mean without box regression" in printed
-    assert "100.00 % of the objects overlap a proposal by 0.5" in printed
+    assert "100.00 % of the objects have a proposal with an IoU of at least 0.5" in printed
     assert "expected: 90.00 (VOC 2007, 11 recalls)" in printed
 
 

@@ -51,7 +51,7 @@ top1_error = 120
 FAULTS = """\
 FILE has 18 errors:
 FILE:2: sede: unknown key; did you mean 'seed' or 'schedule' or 'keep'?
-FILE:4: keep: needs data.validation; name a split there
+FILE:4: keep: needs data.validation; set it to the name of a split
 FILE:6: build.input_shape: [8, 8]: list should have at least 3 items, not 2
 FILE:12: data.batchsize: unknown key; did you mean 'batch_size' or 'dataset'?
 FILE:13: data.train_ops.4: 'batch_size' should be a table with a key op

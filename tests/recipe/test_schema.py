@@ -71,7 +71,10 @@ def test_a_schedule_that_cannot_be_is_refused(write, new, parts):
         ("optimizer.name=rmsprop", "optimizer.rho: missing"),
         ("optimizer.name=adam", "optimizer.momentum: unknown key of adam; it is a key of sgd"),
         ("schedule.epochs=2", "schedule.epochs: 2: expected either steps or epochs, not both"),
-        ("keep=best", "--set keep=best: keep: needs data.validation; name a split there"),
+        (
+            "keep=best",
+            "--set keep=best: keep: needs data.validation; set it to the name of a split",
+        ),
         ("early_stopping.patience=2", "early_stopping: needs data.validation"),
         ("keep=first", "keep: 'first' should be 'best' or 'last'"),
         ("loss.class_weights=even", "loss.class_weights: 'even' should be 'balanced'"),

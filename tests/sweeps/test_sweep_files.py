@@ -40,7 +40,7 @@ WRONG_RANGES = [
     ("optimiser.l2", ["log", 1e-5, 1e-3], "optimiser: unknown key; did you mean 'optimizer'?"),
     ("net", ["choice", "resnet20_cifa"], "no net is called 'resnet20_cifa'; did you mean"),
     ("net", ["int", 1, 3], "'resnet_cifar', which is not a number; expected a choice"),
-    ("net.x", ["choice", 1], "there is no 'x' in a value"),
+    ("net.x", ["choice", 1], "there is no 'x' in a single value"),
     ("data.batch_size", ["choice", 0, 64], "data.batch_size: 0 should be greater than 0"),
     ("data.batch_size", ["linear", 16, 64], "data.batch_size: 16.0 should be a valid integer"),
     ("data.batch_size", ["int", 16, 64.5], "expected whole numbers"),

@@ -18,7 +18,7 @@ from keras_ilsvrc.cli.bench import (
 )
 from keras_ilsvrc.cli.bench import input as input_
 
-app = typer.Typer(no_args_is_help=True, help="Compare our speed with another library's.")
+app = typer.Typer(no_args_is_help=True, help="Measure speed, and compare it with other libraries.")
 # The commands by name, in the order in which --help lists them.
 COMMANDS: dict[str, Callable[..., None]] = {
     "layers": layers.layers,

@@ -49,5 +49,5 @@ def deploy(
         rate = f"{x.images_per_second:.1f}"
         table.add_row(x.form, f"{1e3 * x.seconds:.1f}", rate, f"{x.ratio:.3f}", spread)
     Console(width=100).print(table, markup=False, highlight=False)
-    print("ratio: images/s of deploy divided by images/s of the form")
+    print("ratio: images/s of the deployed net divided by images/s of the form in this row")
     print(f"{name}, batch {batch}, {rounds} rounds, float32")

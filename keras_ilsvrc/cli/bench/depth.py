@@ -1,4 +1,4 @@
-"""The command `bench depth`, which times the first training step of shallow and deep nets."""
+"""The `bench depth` command, which times the first training step of shallow and deep nets."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The `bench layers` command."""
+"""The `bench layers` command, which times layers against those of Keras and TensorFlow."""
 
 import json
 from typing import Annotated
@@ -15,7 +15,7 @@ def layers(
     rounds: Annotated[int, typer.Option(help="Number of timed rounds.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Time our grouped convolution and LRN layers against those of Keras and TensorFlow."""
+    """Time our grouped convolution and LRN layers against Keras and TensorFlow."""
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; expected at least 1")
     quiet_tensorflow()

@@ -1,4 +1,4 @@
-"""The `bench net` command."""
+"""The `bench net` command, which times a network on random images."""
 
 import json
 from dataclasses import asdict, astuple
@@ -21,17 +21,19 @@ def net(
     name: Annotated[str, typer.Argument(help="Name of a network, for example vgg16.")],
     against: Annotated[
         str | None,
-        typer.Option(help="Also time: keras or torchvision (their net), or float32 (ours)."),
+        typer.Option(help="Also time the net of keras or torchvision, or our net in float32."),
     ] = None,
     inference: Inference = False,
     dtype: Dtype = "float32",
     steps: Annotated[int, typer.Option(min=2, help="Number of timed steps per net.")] = ENOUGH,
     batch: Batch = 8,
     jit: Annotated[
-        bool | None, typer.Option(help="Compile TensorFlow's nets with XLA (default: on a GPU).")
+        bool | None,
+        typer.Option(help="Compile TensorFlow's nets with XLA (default: only on a GPU)."),
     ] = None,
     compiled: Annotated[
-        bool, typer.Option("--compile/--no-compile", help="Try torch.compile too; takes minutes.")
+        bool,
+        typer.Option("--compile/--no-compile", help="Also try torch.compile, which takes minutes."),
     ] = True,
     as_json: Json = False,
 ) -> None:

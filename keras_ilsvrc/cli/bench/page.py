@@ -1,4 +1,4 @@
-"""The `bench page` command."""
+"""The `bench page` command, which writes a page of benchmark tables."""
 
 import sys
 from pathlib import Path
@@ -12,37 +12,45 @@ from keras_ilsvrc.files import read, whole
 
 
 def page(
-    out: Annotated[Path, typer.Option(help="Page to write; a JSON file beside it keeps the rows.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Page to write (.md). All rows are kept in a .json file of the same name."
+        ),
+    ],
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few nets at batch 8, three steps, no torch.compile.")
+        bool,
+        typer.Option("--quick", help="Measure few nets at batch 8, three steps, no torch.compile."),
     ] = False,
     only: Annotated[
         Literal["training", "inference"] | None,
-        typer.Option(help="Work to measure; default: both."),
+        typer.Option(help="Work to measure (default: both)."),
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Batch size to measure; default: all.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Batch size to measure (default: all).")] = None,
     eager: Annotated[
-        bool, typer.Option("--eager", help="All nets, five steps, no torch.compile.")
+        bool, typer.Option("--eager", help="Measure all nets, five steps, no torch.compile.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Measure all rows again; drop those of another machine.")
+        bool,
+        typer.Option("--again", help="Measure all rows again, and drop rows of other machines."),
     ] = False,
     render: Annotated[
-        bool, typer.Option("--render", help="Measure nothing; write the page from the kept rows.")
+        bool, typer.Option("--render", help="Only write the page from the rows in the .json file.")
     ] = False,
 ) -> None:
-    """Measure nets against other libraries, and write the tables into a page.
+    """Compare the speed of nets with other libraries, and write the tables into a page.
 
-    The text comes from a template beside the page: benchmarks.in.md for benchmarks.md.
+    The rest of the page comes from a template in the same folder, for example benchmarks.in.md for
+    benchmarks.md.
     """
     if out.suffix != ".md":
         raise InputError(f"--out is {out}; expected a file with the suffix .md")
     if not out.parent.is_dir():
-        raise InputError(f"--out is {out}; the folder {out.parent} does not exist; make it")
+        raise InputError(f"--out is {out}; the folder {out.parent} does not exist; create it")
     source = out.with_suffix(".in.md")
     template = read(source).decode() if source.exists() else pages.PLAIN
     kept = pages.Kept(out.with_suffix(".json"))
-    kept.page(template)  # raises an error before any measurement if a comment is missing
+    kept.page(template)  # check the template before the measurements
     cases = []
     if not render:
         kept.begin(again)

@@ -1,4 +1,4 @@
-"""The `bench profile` command."""
+"""The `bench profile` command, which shows the kinds of operations that take time."""
 
 import json
 from dataclasses import asdict
@@ -20,7 +20,7 @@ def profile(
     batch: Batch = 8,
     as_json: Json = False,
 ) -> None:
-    """Show each kind of operation's share of the time of a step, from TensorFlow's profiler."""
+    """Show how much of a step's time each kind of operation takes, with TensorFlow's profiler."""
     info(name)
     case = Case(name, None, inference, batch, dtype)
     with timing(name) as progress:

@@ -1,4 +1,4 @@
-"""The command `bench scale`, which measures what grows with the size of a dataset."""
+"""The `bench scale` command, which measures work that grows with the size of the data set."""
 
 import json
 from typing import Annotated
@@ -16,11 +16,11 @@ CLASSES = 1000  # each has at least one image
 
 def scale(
     files: Annotated[
-        int, typer.Option(help="Number of training images (links to 300 JPEGs).")
+        int, typer.Option(help="Number of training images, all of them links to 300 JPEGs.")
     ] = IMAGENET,
     as_json: Json = False,
 ) -> None:
-    """Measure starts, statistics, checkpoints and evaluation at ImageNet's size."""
+    """Measure the start of a run, statistics, checkpoints and evaluation at ImageNet's size."""
     if files < CLASSES:
         raise InputError(f"--files is {files}; expected at least {CLASSES}")
     quiet_tensorflow()

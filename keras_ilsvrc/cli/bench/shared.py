@@ -1,4 +1,4 @@
-"""Progress and text that the `bench` commands share."""
+"""Options and functions that the `bench` commands share."""
 
 import importlib
 import sys
@@ -39,7 +39,7 @@ def timing(name: str) -> Iterator[Callable[[str, float], None]]:
 
 
 def start_torch() -> None:
-    """Import torchvision before TensorFlow; the reverse order would crash."""
+    """Import torchvision. Call this before importing TensorFlow; the reverse order crashes."""
     print("starting torch", file=sys.stderr)
     importlib.import_module("torchvision")
 

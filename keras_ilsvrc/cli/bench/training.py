@@ -1,4 +1,4 @@
-"""The `bench training` command."""
+"""The `bench training` command, which compares our trainer with Keras' `fit`."""
 
 import json
 from dataclasses import asdict
@@ -25,7 +25,7 @@ def training(
     rounds: Annotated[int, typer.Option(min=2, help="Number of timed epochs.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Time epochs of our trainer and of Keras' fit alternately, and the saving of a checkpoint."""
+    """Time epochs of our trainer and of Keras' fit, and the saving of a checkpoint."""
     info(name)
     if batch % replicas:
         raise InputError(f"--batch is {batch}; expected a multiple of --replicas ({replicas})")

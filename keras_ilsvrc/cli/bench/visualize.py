@@ -1,4 +1,4 @@
-"""The `bench visualize` command."""
+"""The `bench visualize` command, which times ZFNet's deconvnet."""
 
 import json
 from dataclasses import asdict

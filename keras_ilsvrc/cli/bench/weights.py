@@ -1,4 +1,4 @@
-"""The `bench weights` command."""
+"""The `bench weights` command, which times building a network with weights."""
 
 import json
 from dataclasses import asdict
@@ -17,11 +17,13 @@ from keras_ilsvrc.nets.pretrained import find
 
 def weights(
     files: Annotated[list[Path], typer.Argument(help="Weight files of the network.")],
-    name: Annotated[str, typer.Option("--net", help="Network.", autocompletion=complete_nets)],
-    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds.")] = 5,
+    name: Annotated[
+        str, typer.Option("--net", help="Name of a network.", autocompletion=complete_nets)
+    ],
+    rounds: Annotated[int, typer.Option(min=1, help="Number of measured rounds.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Measure time and peak memory of building a network with weights, in new processes."""
+    """Measure the time and peak memory of building a network with weights, in new processes."""
     for file in files:
         find(info(name), file)
     with timing(name) as progress:

@@ -1,4 +1,4 @@
-"""The `visualize` commands: pictures and tables of what a net has learned."""
+"""The `visualize` commands, which show in pictures and tables what a net has learned."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,7 +90,7 @@ def top_activations(
         from keras_ilsvrc.visualize.top import Top
 
         top = Top(view.model, layer, parse_numbers(maps))
-    with bar("looking at images") as progress:
+    with bar("reading images") as progress:
         found = top(view.batches(images, progress), view.batch_size)
     title = f"{view.model.name}, {layer}: strongest activations, projected, and their patches"
     save(sheets.top_sheet(found, title, view.picture))
@@ -171,7 +171,7 @@ def evolution(
     images: Count = None,
     out: Out = None,
 ) -> None:
-    """Draw each feature map's strongest activation after every epoch listed in keep_epochs."""
+    """Draw each feature map's strongest activation after each epoch whose weights were kept."""
     save = saver("evolution", out)
     with starting():
         view = viewed(run, None, None, source)
@@ -193,7 +193,7 @@ def evolution(
 
 
 def _of_images(verb: str, help_: str) -> None:
-    """Add a command named by `verb`. It draws how much each pixel matters for a class."""
+    """Add a command with the name `verb`, which draws how much each pixel matters for a class."""
 
     def command(
         run: Run = None,

@@ -22,7 +22,7 @@ Model = Annotated[
 Preprocess = Annotated[
     str | None,
     typer.Option(
-        help="Preprocessing for --model: caffe, tf or torch (default: none, pixels from 0 to 255)."
+        help="Preprocessing for --model: caffe, tf or torch (default: pixels from 0 to 255)."
     ),
 ]
 Source = Annotated[
@@ -43,7 +43,7 @@ SomeLayer = Annotated[
     str | None,
     typer.Option(help="Name of a layer (default: the last one with feature maps larger than 1x1)."),
 ]
-Maps = Annotated[str | None, typer.Option(help="Indices of feature maps, e.g. 0,3,17.")]
+Maps = Annotated[str | None, typer.Option(help="Indices of feature maps, for example 0,3,17.")]
 Class = Annotated[
     str | None,
     typer.Option(
@@ -51,9 +51,7 @@ Class = Annotated[
     ),
 ]
 Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images to use.")]
-Out = Annotated[
-    Path | None, typer.Option(help="PNG file to write (default: the command's name and .png).")
-]
+Out = Annotated[Path | None, typer.Option(help="PNG file to write (default: COMMAND.png).")]
 
 
 def saver(verb: str, out: Path | None) -> Callable[[Any], None]:
@@ -80,9 +78,9 @@ def starting() -> Status:
 def viewed(
     run: Path | None, model: Path | None, preprocess: str | None, source: str | None
 ) -> "Inspection":
-    """Load a run or a .keras file; return its model and the images to inspect it with."""
+    """Load a run or a .keras file, and return its model with the images for inspecting it."""
     if (run is None) == (model is None):
-        raise InputError("expected either --run DIRECTORY or --model FILE; give one of them")
+        raise InputError("expected either --run DIRECTORY or --model FILE; pass one of them")
     if run is not None and preprocess is not None:
         raise InputError(
             "--preprocess is for --model only; a run uses the preprocessing of its recipe"

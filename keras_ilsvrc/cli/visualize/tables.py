@@ -86,7 +86,7 @@ def health(
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize.health import health as examine
-    with bar("looking at images") as progress:
+    with bar("reading images") as progress:
         batches = view.batches(images, progress) if view.split is not None else None
         found = examine(view.model, batches, view.batch_size)
     if as_json:
