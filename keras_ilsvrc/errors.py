@@ -35,6 +35,20 @@ def reason(error: BaseException) -> str:
     return text[:200] or type(error).__name__
 
 
+@contextmanager
+def file_errors(path: object, action: str) -> Iterator[None]:
+    """Convert an `OSError` in the `with` block into an `InputError` that names the file.
+
+    Args:
+        path: File, as it is named in the message.
+        action: What could not be done to it: "read" or "written".
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be {action}: {reason(error)}") from error
+
+
 def printable(text: str) -> str:
     """Return a text with unprintable characters escaped, e.g. in file names that are not UTF-8."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, file_errors
 
 PART = ".part-"  # prefix of the names of incomplete files
 SMALL = 1_000_000  # maximum size in bytes of files written by hand, for example recipes
@@ -78,7 +78,7 @@ def read(path: Path, most: int = LARGE) -> bytes:
         InputError: If the file is missing, is not a regular file, cannot be read, or has more
             than `most` bytes.
     """
-    try:
+    with file_errors(path, "read"):
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise InputError(f"{path}: not a regular file; remove it, or name another file")
@@ -87,8 +87,6 @@ def read(path: Path, most: int = LARGE) -> bytes:
                 f"{path}: {found.st_size:,} bytes; expected at most {most:,}; name another file"
             )
         return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def check_sha256(digits: str) -> str:
@@ -100,11 +98,8 @@ def check_sha256(digits: str) -> str:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal digits."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with file_errors(path, "read"), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sealed(path: Path, write: Callable[[Any], object]) -> None:

@@ -149,7 +149,7 @@ def outcome_of(study: Study, pool: Pool) -> Outcome:
         images=pool.images.number,
         seeds=study.seeds,
         reduced=QUICK if study.quick else claim.reduced,
-        reason=claim.reason,
+        reason="" if study.quick else claim.reason,
         arms=list(arms.values()),
         effects=effects,
         verdict=overall(effects),

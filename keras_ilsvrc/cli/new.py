@@ -13,7 +13,7 @@ from rich.console import Console
 from keras_ilsvrc import files
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.options import command, complete_nets, complete_recipes, print_next
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, file_errors
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.pretrained import find_source
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
@@ -96,11 +96,8 @@ def _write(out: Path, text: Callable[[], str]) -> None:
     if not out.parent.is_dir():
         raise InputError(f"--out is {out}; there is no folder {out.parent}")
     content = text()
-    try:
-        with files.whole(out) as part:
-            part.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    with file_errors(out, "written"), files.whole(out) as part:
+        part.write_text(content, encoding="utf-8")
 
 
 def _absolute(name: str) -> str:

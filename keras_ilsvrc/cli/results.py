@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.runs.results import HEADINGS, markdown, rows_of
 
 
@@ -29,10 +29,8 @@ def results(
     """Print the test errors of finished runs. Runs that differ only in the seed share a row."""
     rows = rows_of(runs)
     if markdown_file:
-        try:
+        with file_errors(markdown_file, "written"):
             markdown_file.write_text(markdown(rows), encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{markdown_file}: cannot be written: {error.strerror}") from error
     elif as_json:
         print(json.dumps([dataclasses.asdict(row) | {"mean": row.mean} for row in rows], indent=2))
     else:

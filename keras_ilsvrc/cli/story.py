@@ -10,7 +10,7 @@ from rich.console import Console
 
 from keras_ilsvrc import files
 from keras_ilsvrc.cli.options import Json, check_file, command, table_of
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.nets.story import HUMAN, STORY, YEARS, Entry
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -44,11 +44,8 @@ def _draw(path: Path) -> None:
     check_file("--plot", path, *SUFFIXES)
     from keras_ilsvrc.cli.story_picture import draw_story
 
-    try:
-        with files.whole(path) as part:
-            draw_story([_disc(entry) for entry in STORY], vars(HUMAN), part)
-    except OSError as error:
-        raise InputError(f"--plot is {path}: cannot be written: {error.strerror}") from error
+    with file_errors(f"--plot is {path}", "written"), files.whole(path) as part:
+        draw_story([_disc(entry) for entry in STORY], vars(HUMAN), part)
 
 
 def _print_entries() -> None:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from keras_ilsvrc import files
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.explain.images import drawing, leading, raw_images, rows_for_page, samples
 from keras_ilsvrc.explain.operations import Operation, for_inference, operations
 from keras_ilsvrc.explain.strongest import Strongest
@@ -117,11 +117,8 @@ def write_page(
         },
         weights=Markup(weights),
     ).encode("utf-8", "backslashreplace")
-    try:
-        with files.whole(out) as part:
-            part.write_bytes(html)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    with file_errors(out, "written"), files.whole(out) as part:
+        part.write_bytes(html)
     count = sum(step.shown for step in steps)
     return Explained(len(html), pack.length, pack.half, len(chosen), count, pictured)
 

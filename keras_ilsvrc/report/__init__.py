@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, file_errors
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.sections import OF_IMAGES, SECTIONS
 from keras_ilsvrc.runs.finished import FinishedRun, Working, read, unseen
@@ -51,9 +51,6 @@ def write_page(run: FinishedRun, out: Path | None = None) -> Path:
     makers = [make for make in SECTIONS if run.has_images or make not in OF_IMAGES]
     sections = [section for make in makers if (section := make(run)) is not None]
     html = render("page", kind="Report of a run", title=run.experiment.title, sections=sections)
-    try:
-        with files.whole(out) as part:
-            part.write_bytes(html.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    with file_errors(out, "written"), files.whole(out) as part:
+        part.write_bytes(html.encode("utf-8", "backslashreplace"))
     return out

@@ -10,7 +10,7 @@ from PIL import Image
 
 from keras_ilsvrc import files
 from keras_ilsvrc.data.decode import decode_bytes
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.report.page import render
 from keras_ilsvrc.runs.loaded import Prediction
 
@@ -28,19 +28,17 @@ def write_answers(
     Raises:
         InputError: If the page cannot be written.
     """
-    try:
-        with (
-            files.whole(out) as part,
-            part.open("w", encoding="utf-8", errors="backslashreplace") as file,
-        ):
-            head, foot = render("answers", title=title).split("<!-- answers -->")
-            file.write(head)
-            for answer in answers:
-                file.write(render("answer", answer=answer, source=_thumbnail(answer, channels)))
-                yield answer
-            file.write(foot)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    with (
+        file_errors(out, "written"),
+        files.whole(out) as part,
+        part.open("w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        head, foot = render("answers", title=title).split("<!-- answers -->")
+        file.write(head)
+        for answer in answers:
+            file.write(render("answer", answer=answer, source=_thumbnail(answer, channels)))
+            yield answer
+        file.write(foot)
 
 
 def _thumbnail(answer: Prediction, channels: int) -> str:

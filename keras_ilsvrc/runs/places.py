@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import InputError, file_errors
 
 
 def resolved(path: Path) -> Path:
@@ -93,20 +93,17 @@ def check_writable(path: Path) -> None:
     path, made = make(path, False)
     probe = path / ".probe"
     try:
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+        with file_errors(path, "written"):
+            probe.touch(exist_ok=False)
+            probe.unlink()
     finally:
         remove_empty(made)
 
 
 def entries(path: Path) -> list[str]:
     """Return the sorted names of the entries of a directory; [] if it does not exist."""
-    try:
+    with file_errors(path, "read"):
         return sorted(os.listdir(path)) if path.is_dir() else []
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def tree(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.files import whole
 
 # Colours as in figure 3 of the GoogLeNet paper: convolutions blue, pools red, softmax yellow, other
@@ -78,9 +78,11 @@ def save_drawing(figure: Figure, path: Path) -> None:
     dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
     stamp = {"CreationDate": None} if path.suffix == ".pdf" else {}
     stamp |= {"Date": None} if path.suffix == ".svg" else {}
-    try:
-        with matplotlib.rc_context(SETTINGS), warnings.catch_warnings(), whole(path) as part:
-            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-            figure.savefig(part, format=path.suffix[1:], dpi=dpi, metadata=stamp)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with (
+        file_errors(path, "written"),
+        matplotlib.rc_context(SETTINGS),
+        warnings.catch_warnings(),
+        whole(path) as part,
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(part, format=path.suffix[1:], dpi=dpi, metadata=stamp)
