@@ -123,7 +123,7 @@ def test_all_but_the_classifier_is_loaded_and_said(folder, values, file, caplog)
     model = build(NET, weights=folder / file, classes=5)
     assert same(model, values, "cccp6")
     assert model.output_shape == (None, 5)
-    assert "initial values kept: cccp6/kernel, cccp6/bias" in caplog.text
+    assert "weights that keep their initial values: cccp6/kernel, cccp6/bias" in caplog.text
     assert same(build(NET, weights=folder / file, include_top=False), values)
 
 
@@ -148,7 +148,7 @@ def test_a_file_without_classifier_needs_a_word(folder, caplog):
     said = message(build, NET, weights=path)
     assert said.startswith(f"{path}: has no classifier")
     build(NET, weights=path, classes=10)
-    assert "initial values kept: cccp6/kernel" in caplog.text
+    assert "weights that keep their initial values: cccp6/kernel" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_the_record_changes_neither_saving_nor_weights(model, tmp_path):
 
 def test_a_model_without_published_weights_has_no_preprocessing():
     bare = build("nin_cifar10")
-    assert "no preprocessing is known" in message(preprocess, RAW, bare)
+    assert "the preprocessing is not known" in message(preprocess, RAW, bare)
     assert "preprocessing=True needs weights" in message(build, "nin_cifar10", preprocessing=True)
     assert "expected True or False" in message(build, "nin_cifar10", preprocessing="yes")
 
