@@ -92,7 +92,7 @@ def test_statistics_that_are_not_published_are_one_line():
     whitened = build("nin_cifar10")
     remember(whitened, info("nin_cifar10").sources["caffe"])
     for call in (lambda: preprocess(RAW, whitened), lambda: with_preprocessing(whitened)):
-        assert "caffe weights need zca, whose training statistics" in message(call)
+        assert "caffe weights need the op zca with statistics of the training" in message(call)
 
 
 def test_predictions_are_named():
