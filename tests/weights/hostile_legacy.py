@@ -78,7 +78,7 @@ LIES = {
         "the file has 1 storages, expected 2",
     ),
     "outside": (views("../../outside/secret", (2,), keys=[]), "the file has 0 storages"),
-    "keys_gadget": (good(called("os.system", COMMAND)), "the pickle refers to 'os.system'"),
+    "keys_gadget": (good(called("os.system", COMMAND)), "pickle refers to 'os.system'"),
     # tensors
     "view": (
         saved({"w": reference("0", "cpu", 2, ("1", 0, 2))}),
@@ -109,11 +109,11 @@ LIES = {
     "big_endian": (good(facts={**FACTS, "little_endian": False}), "byte order is not little"),
     "no_facts": (good(facts={}), "byte order is not little"),
     "facts_of_text": (good(facts="little_endian"), "not in torch's legacy form, version 1001"),
-    "facts_gadget": (good(facts=called("os.system", COMMAND)), "the pickle refers to 'os.system'"),
+    "facts_gadget": (good(facts=called("os.system", COMMAND)), "pickle refers to 'os.system'"),
     "version": (good(version=1002), "not in torch's legacy form, version 1001"),
     "version_gadget": (
         good(version=called("os.system", COMMAND)),
-        "the pickle refers to 'os.system'",
+        "pickle refers to 'os.system'",
     ),
     "half": (
         changed(lambda x: x[: len(x) // 2]),
@@ -136,7 +136,7 @@ FILES = {
     **{
         f"legacy_gadget_{name}.th": (
             saved({"w": called(name, COMMAND)}),
-            f"the pickle refers to '{name}'",
+            f"pickle refers to '{name}'",
         )
         for name in (f"{module}.{name}" for module, names in GADGETS.items() for name in names)
     },

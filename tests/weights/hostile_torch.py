@@ -104,9 +104,9 @@ CALLED = called("collections.OrderedDict")
 
 OPCODES = {
     "instance": (b"(X\1\0\0\0aios\nsystem\n", "opcode INST"),
-    "object": (b"(" + INSTANCE + b"X\1\0\0\0ao", "the pickle refers to 'os.system'"),
+    "object": (b"(" + INSTANCE + b"X\1\0\0\0ao", "pickle refers to 'os.system'"),
     "new": (named("torch.FloatStorage") + b")\x81", "torch.FloatStorage"),
-    "new_gadget": (INSTANCE + pickled((COMMAND,)) + b"\x81", "the pickle refers to 'os.system'"),
+    "new_gadget": (INSTANCE + pickled((COMMAND,)) + b"\x81", "pickle refers to 'os.system'"),
     "unknown": (b"\xff", "the pickle has the opcode ff"),
     "equal_hashes": (
         b"}(" + b"".join(pickled(k * (2**61 - 1)) + b"N" for k in range(50_000)) + b"u",
@@ -164,7 +164,7 @@ OPCODES = {
         + b"q\0"
         + b"".join(pickled(str(number)) + b"h\0" for number in range(10_000))
         + b"u",
-        "the file has over 10,000 tensors",
+        "there are over 10,000 tensors",
     ),
     "underflow": (b"sssu", "index out of range"),
     "list": (pickled([GOOD["w"]]), "expected a dictionary of tensors"),
@@ -180,7 +180,7 @@ TENSORS = {
     "not_data": (views("data.pkl", (2,)), "no storage 'data.pkl'"),
     "short": (views("0", (2,), length=3), "storage 0 has 8 bytes, expected 12"),
     "kind": (views("0", (2,), kind="Double"), "storage 0 has 8 bytes, expected 16"),
-    "quantized": (views("0", (2,), kind="QInt8"), "the pickle refers to 'torch.QInt8Storage'"),
+    "quantized": (views("0", (2,), kind="QInt8"), "pickle refers to 'torch.QInt8Storage'"),
     "shape": (views("0", (3,), length=2), r"shape \(3,\) needs more than the 2 values"),
     "offset": (views("0", (2,), offset=1, length=2), r"shape \(2,\) needs more than the 2 values"),
     "stride": (views("0", (2,), (2,)), r"shape \(2,\) needs more than the 2 values"),
@@ -235,7 +235,7 @@ FILES = {
     **{
         f"gadget_{name}.pth": (
             saved({"w": called(name, COMMAND)}),
-            f"the pickle refers to '{name}'",
+            f"pickle refers to '{name}'",
         )
         for name in (f"{module}.{name}" for module, names in GADGETS.items() for name in names)
     },

@@ -118,8 +118,8 @@ def _name(module: str, name: str) -> Name:
     full = f"{module}.{name}" if type(module) is type(name) is str else ""
     if full not in CALLS and full not in STORAGES and full not in DTYPES:
         raise ValueError(
-            f"the pickle refers to {full[:100]!r}, expected only tensors; if you trust the file, load "
-            "it in torch, and save model.state_dict() with torch.save"
+            f"the pickle refers to {full[:100]!r}, expected only tensors; if you trust the file, "
+            "load it in torch, and save model.state_dict() with torch.save"
         )
     return Name(full)
 

@@ -47,9 +47,7 @@ def read(path: Path) -> dict[str, Stored]:
     arrays = {name: _stored(name, path, view, places, right) for name, view in views}
     used = [places[view.storage.key].run for _, view in views]
     if len(arrays) < len(views) or len(views) > TENSORS:
-        raise ValueError(
-            f"two tensors have the same name, or the file has over {TENSORS:,} tensors"
-        )
+        raise ValueError(f"two tensors have the same name, or there are over {TENSORS:,} tensors")
     if sum(stop - start for start, stop in used) > 4 * path.stat().st_size:
         raise ValueError("the tensors are parts of much larger storages; save clones of them")
     return arrays
