@@ -258,7 +258,7 @@ def test_a_file_that_does_not_fit_is_one_line_that_names_it(folder, net, argumen
     [
         ("resnet50", "torchvision", ["known for resnet50:", "resnet50_v1_5", "path of a file"]),
         (NET, "imagenet", [f"known for {NET}: caffe, pytorchcv"]),
-        ("vgg16", "torchvison", ["neither a file nor a source", "'torchvision'"]),
+        ("vgg16", "torchvison", ["neither a file nor the name of weights", "'torchvision'"]),
         ("lenet5_modern", "keras", ["for lenet5_modern", "resnet50_keras"]),
     ],
 )

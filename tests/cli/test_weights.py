@@ -252,7 +252,7 @@ def test_a_missing_runtime_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "find_spec", lambda name: None)
     words = (folder / "net.safetensors", "--net", NET, "--out", tmp_path / "x.weights.h5")
     line = refused("weights", "convert", *words, "--reference", "torch")
-    assert line == "the reference needs torch; run python -m pip install torch"
+    assert line == "this reference needs torch; run python -m pip install torch"
 
 
 def test_an_onnx_file_is_compared_with_onnxruntime(tmp_path):
