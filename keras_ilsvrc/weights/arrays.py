@@ -72,9 +72,9 @@ class Array(NamedTuple):
     def rows_last(self, maps: tuple[int, int, int]) -> "Array":
         """Return a matrix with its rows reordered from (C, H, W) to Keras' order, (H, W, C).
 
-        The matrix follows flattened feature maps of the shape `maps`, (height, width, channels). It
-        is returned unchanged if the file stores it as a kernel of a convolution, or if it has
-        another number of rows.
+        The matrix belongs to a dense layer after flattened feature maps of the shape `maps`,
+        (height, width, channels). It is returned unchanged if the file stores it as a kernel of a
+        convolution, or if it has another number of rows.
         """
         height, width, channels = maps
         rows = height * width * channels
@@ -169,7 +169,7 @@ def norm_of(layer: str) -> str:
 
 
 def fold_biases(arrays: Arrays, places: Mapping[str, object]) -> Arrays:
-    """Fold the biases of layers that have none in the model into the moving means after them.
+    """Fold biases that layers of the model lack into the moving means after these layers.
 
     Batch normalisation computes gamma (w x + b - mean) / s + beta. The result is the same if b is
     subtracted from the mean instead. The normalisation after layer `conv1` is called `conv1_bn`;
@@ -194,7 +194,7 @@ def _minus(mean: Array, bias: Array) -> Array:
 
 
 def with_gammas(arrays: Arrays) -> Arrays:
-    """Add gammas of 1 to batch normalisations that have a beta but no gamma."""
+    """Add gammas of 1 for batch normalisation layers that have a beta but no gamma."""
     filled = dict(arrays)
     for path, beta in arrays.items():
         layer, _, word = path.rpartition("/")

@@ -79,7 +79,7 @@ class Deployed:
 
 
 def _padded(calls: list[Call]) -> dict[int, Callable[[tf.Tensor], tf.Tensor]]:
-    """Find convolutions and max pools after padding layers that can pad their inputs themselves.
+    """Return functions for convolutions and max pools that replace the padding layer before them.
 
     Returns:
         {`id` of a call: function to run instead of its layer}. The functions of the padding layers
@@ -108,7 +108,7 @@ def _padded(calls: list[Call]) -> dict[int, Callable[[tf.Tensor], tf.Tensor]]:
 
 
 def _convolve(layer: keras.layers.Conv2D, zeros: list[list[int]], x: tf.Tensor) -> tf.Tensor:
-    kind = layer.compute_dtype  # Keras does not cast here
+    kind = layer.compute_dtype  # cast here, because the layer's own call is not used
     x, kernel = tf.cast(x, kind), tf.cast(layer.kernel, kind)
     y = tf.nn.conv2d(x, kernel, layer.strides, zeros, dilations=layer.dilation_rate)
     return layer.activation(tf.nn.bias_add(y, tf.cast(layer.bias, kind)) if layer.use_bias else y)

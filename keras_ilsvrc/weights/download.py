@@ -104,7 +104,7 @@ def _has(path: Path, known: str) -> bool:
 def _download(file: str, url: str, known: str, folder: Path, by: "Downloader") -> Path:
     import pooch
 
-    pooch.get_logger().setLevel("ERROR")  # our progress bar and errors replace its messages
+    pooch.get_logger().setLevel("ERROR")  # our progress bar and errors replace pooch's messages
     store = pooch.create(
         folder, "", registry={file: f"sha256:{known}"}, urls={file: url}, retry_if_failed=RETRIES
     )

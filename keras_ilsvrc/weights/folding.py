@@ -244,7 +244,7 @@ def _preprocessing(call: Call, given: list[Value]) -> Value:
 
 
 def _unchanged(call: Call, given: list[Value]) -> Value:
-    """Copy a layer as it is."""
+    """Copy a layer without changes, and return its outputs."""
     return _copy(call, [_applied(x) for x in given])
 
 

@@ -234,7 +234,7 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
     from keras_ilsvrc.layers.graph import walk
 
     ordered = dict(found)
-    flat: dict[int, tuple[int, int, int]] = {}  # {id of a flattened tensor: its (H, W, C)}
+    flat: dict[int, tuple[int, int, int]] = {}  # {id of a flattened tensor: (H, W, C) of its maps}
     for call in walk(model).inside:
         maps = flat.get(id(call.inputs[0])) if call.inputs else None
         path = f"{call.name}/kernel"

@@ -181,7 +181,7 @@ FILES = {
     "cut_chunk.h5": (chunk(PACKED[:-9], (20, 30)), "cannot read the hdf5 file"),
     "lzf.h5": (values(NOISE, compression="lzf"), "has a filter other than gzip"),
     "scaled.h5": (hdf5(filtered), "has a filter other than gzip"),
-    "none.h5": (hdf5(lambda file: file.create_group("layers")), "no arrays"),
+    "none.h5": (hdf5(lambda file: file.create_group("layers")), "it contains no arrays"),
     "half.h5": (cut(GOOD, 0.5), "truncated file"),
     "head.h5": (cut(GOOD, 0.01), "cannot read the hdf5 file"),
     "last_byte.h5": (cut(GOOD, 0.9999), "truncated file"),

@@ -99,7 +99,7 @@ LIES = {
         "parts of much larger storages",
     ),
     "list": (saved([tensor("0", (2,), legacy=True)]), "expected a dictionary of tensors"),
-    "numbers": (saved({"epoch": 3}, {}), "no arrays"),
+    "numbers": (saved({"epoch": 3}, {}), "it contains no arrays"),
     "set_state": (
         saved(Code(named("torch.nn.parameter.Parameter") + b"}b")),
         "the opcode BUILD for a value of type Name",

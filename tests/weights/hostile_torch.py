@@ -169,7 +169,7 @@ OPCODES = {
     "underflow": (b"sssu", "index out of range"),
     "list": (pickled([GOOD["w"]]), "expected a dictionary of tensors"),
     "bare": (GOOD["w"], "expected a dictionary of tensors"),
-    "numbers": (pickled({"epoch": 3}), "no arrays"),
+    "numbers": (pickled({"epoch": 3}), "it contains no arrays"),
     "reference": (pickled(("module", named("torch.FloatStorage"), "0", "cpu", 2)) + b"Q", "refer"),
     "short_reference": (pickled(("storage", "0")) + b"Q", "not enough values"),
     "not_a_tensor": (called("torch._utils._rebuild_tensor_v2", {}, 0, (2,), (1,)), "without a sto"),

@@ -98,7 +98,10 @@ REFUSED = {
     "other.zip": (zipped([("a.txt", "")]), "is a zip file with a.txt, expected a torch"),
     "void.zip": (zipped([]), "is a zip file with no members"),
     # Caffe
-    "none.caffemodel": (field(1, "net"), "cannot read the caffe file: no arrays; download"),
+    "none.caffemodel": (
+        field(1, "net"),
+        "cannot read the caffe file: it contains no arrays; download",
+    ),
     "twice.caffemodel": (caffe(shape(2) + field(5, PAIR)) * 2, "two blobs are named 'conv/0'"),
     "few.caffemodel": (caffe(shape(3) + field(5, PAIR)), r"conv/0 has 8 bytes, expected 12 for"),
     "many.caffemodel": (caffe(field(1, 1) + field(5, PAIR)), r"expected 0 for shape \(1, 0, 0, 0"),
@@ -113,7 +116,7 @@ REFUSED = {
     "name.caffemodel": (caffe(field(5, PAIR), name=b"\xff"), "can't decode byte"),
     "names.caffemodel": (caffe(field(5, PAIR), name="a" * 1001), "a name or shape has more than"),
     # ONNX
-    "net.onnx": (caffe(shape(2) + field(5, PAIR)), "no arrays"),
+    "net.onnx": (caffe(shape(2) + field(5, PAIR)), "it contains no arrays"),
     "outside.onnx": (graph(field(13, field(1, "location"))), "'w' is in another file.*one file"),
     "located.onnx": (graph(field(14, 1)), "'w' is in another file, which is not opened"),
     "texts.onnx": (graph(kind=8), "'w' has ONNX data type 8, expected integers or floats"),
@@ -135,7 +138,7 @@ REFUSED = {
     "shape.safetensors": (safe({"w": entry(0, 8, sizes=[3])}), "deserializing header"),
     "twice.safetensors": (safe(DUPLICATE), "a name occurs twice in the header"),
     "float8.safetensors": (safe({"w": entry(0, 8, "F8_E4M3", [8])}), "'w' has data type F8_E4M3"),
-    "none.safetensors": ((2).to_bytes(8, "little") + b"{}", "no arrays"),
+    "none.safetensors": ((2).to_bytes(8, "little") + b"{}", "it contains no arrays"),
     # NumPy, and what is checked in all zip files
     "objects.npz": (zipped([("a.npy", OBJECTS)]), "dtype object, expected numbers"),
     "texts.npz": (zipped([("a.npy", npy(2, descr="<U1"))]), "dtype <U1, expected numbers"),

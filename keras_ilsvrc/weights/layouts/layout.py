@@ -61,8 +61,8 @@ class Layout:
 
         Args:
             names: Names of the tensors.
-            own: Layer names of our model, for a chain that is an empty sequence. If empty, the
-                layers of such a chain keep their names.
+            own: Layer names of our model, for chains with an empty sequence. If there are none, the
+                layers of such chains keep their names.
         """
         spelled: dict[str, str | None] = {}
         for name in names:

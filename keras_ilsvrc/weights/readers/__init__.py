@@ -77,7 +77,7 @@ def read(path: str | Path, sha256: str | None = None) -> Tensors:
     with _named(path, format):
         stored = import_module(f"{__name__}.{format}").read(path)
         if not stored:
-            raise ValueError("no arrays")
+            raise ValueError("it contains no arrays")
     guarded = {name: _guarded(path, format, name, one) for name, one in stored.items()}
     return Tensors(path, format, guarded)
 

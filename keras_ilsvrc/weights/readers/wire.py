@@ -102,7 +102,7 @@ def varints(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
     Args:
         data: Bytes.
-        dtype: Dtype of the result; its bits are the lowest bits of the integers.
+        dtype: Dtype of the result, which keeps only the lowest bits of each integer.
 
     Raises:
         ValueError: If an integer does not end, or has more than 10 bytes.

@@ -14,7 +14,7 @@ from keras_ilsvrc.weights.readers.values import Run
 # A hostile file can expand to a thousand times its size. Since weights hardly compress, members
 # may have at most twice the size of the file, plus 256 MB.
 TIMES, MORE = 2, 2**28
-OUTSIDE = re.compile(r"(.*[/\\])?\.\.([/\\]|$)|[/\\]|[A-Za-z]:[/\\]")  # paths outside the folder
+OUTSIDE = re.compile(r"(.*[/\\])?\.\.([/\\]|$)|[/\\]|[A-Za-z]:[/\\]")  # paths out of the folder
 LIST = 2**22  # maximum bytes of the list of members; `zipfile` needs ten times as much memory
 HEADER = struct.Struct("<4s22xHH")  # header of a member: signature, lengths of name and extra field
 
