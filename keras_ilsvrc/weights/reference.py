@@ -221,10 +221,10 @@ def _torch(original: Original) -> Run:
 
     source, outputs = original.source, dict[str, Any]()
     if source.name not in TORCH:
-        known = ", ".join(TORCH)
+        packages = ", ".join(TORCH)
         raise InputError(
             f"the weights are those of {source.name}, but the reference torch has only models of "
-            f"{known}; use another reference"
+            f"{packages}; use another reference"
         )
     _check_packages(source.name)
     module, make = import_module(TORCH[source.name][0]), TORCH[source.name][1]
