@@ -123,7 +123,7 @@ def test_all_but_the_classifier_is_loaded_and_said(folder, values, file, caplog)
     model = build(NET, weights=folder / file, classes=5)
     assert same(model, values, "cccp6")
     assert model.output_shape == (None, 5)
-    assert "initial values kept: cccp6/kernel, cccp6/bias" in caplog.text
+    assert "weights that keep their initial values: cccp6/kernel, cccp6/bias" in caplog.text
     assert same(build(NET, weights=folder / file, include_top=False), values)
 
 
@@ -148,7 +148,7 @@ def test_a_file_without_classifier_needs_a_word(folder, caplog):
     said = message(build, NET, weights=path)
     assert said.startswith(f"{path}: has no classifier")
     build(NET, weights=path, classes=10)
-    assert "initial values kept: cccp6/kernel" in caplog.text
+    assert "weights that keep their initial values: cccp6/kernel" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_file_that_does_not_fit_is_one_line_that_names_it(folder, net, argumen
     [
         ("resnet50", "torchvision", ["known for resnet50:", "resnet50_v1_5", "path of a file"]),
         (NET, "imagenet", [f"known for {NET}: caffe, pytorchcv"]),
-        ("vgg16", "torchvison", ["neither a file nor a source", "'torchvision'"]),
+        ("vgg16", "torchvison", ["neither a file nor the name of weights", "'torchvision'"]),
         ("lenet5_modern", "keras", ["for lenet5_modern", "resnet50_keras"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Parameters, multiply-adds and receptive fields of a functional model, layer by layer."""
+"""Counts of parameters and multiply-adds, and receptive fields, for each layer of a model."""
 
 from keras_ilsvrc.accounting.account import account
 from keras_ilsvrc.accounting.rows import Account, Row, Stage

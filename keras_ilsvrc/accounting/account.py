@@ -1,4 +1,4 @@
-"""The function `account`: parameters, operations and receptive fields of a model, in a table."""
+"""The function `account`: table of parameters, operations and receptive fields of a model."""
 
 import math
 from collections.abc import Iterable
@@ -15,18 +15,18 @@ from keras_ilsvrc.layers.graph import Call, functional, walk
 
 
 def account(model: keras.Model, opened: bool = False) -> Account:
-    """Return parameters, operations and receptive fields of a functional model, layer by layer.
+    """Return a table of parameters, operations and receptive fields, with a row for each layer.
 
     There is one row for each call of a layer or of a `keras.ops` operation. A custom layer can
-    define `cost(output_shape)`, which returns units, connections and multiply-adds for a shape
-    without the batch axis. If it uses no padding, it can also define `window()`, which returns the
-    kernel size and the stride, each with one number per axis. After a layer with an unknown window,
-    receptive fields are None. If a layer with weights has an unknown cost, the layer's cost and the
-    model's total cost are None, but the weights are counted.
+    define `cost(output_shape)`, which takes a shape without the batch axis and returns the numbers
+    of units, connections and multiply-adds. If it uses no padding, it can also define `window()`,
+    which returns the kernel size and the stride, each with one number per axis. After a layer whose
+    window is unknown, receptive fields are None. If the cost of a layer with weights is unknown,
+    its cost and the total cost of the model are None, but its weights are counted.
 
     Args:
-        model: Functional or Sequential model, channels last, for images of a known size.
-        opened: Whether to list the layers inside residual units and nested models as separate rows.
+        model: Functional or Sequential model, channels last, with a known input size.
+        opened: Whether the layers inside residual units and nested models have separate rows.
 
     Raises:
         InputError: If the model is not functional or not built, if the size of one of its tensors
@@ -56,7 +56,13 @@ def account(model: keras.Model, opened: bool = False) -> Account:
 
 
 class Ledger:
-    """Intermediate results of `account`: receptive fields, depths, and weights already counted."""
+    """Intermediate results of `account`.
+
+    Attributes:
+        windows: {`id` of a tensor: its receptive fields}, None where they are unknown.
+        counted: `id` of each weight that has been counted.
+        depths: {`id` of a tensor: number of layers with units on the longest path to it}.
+    """
 
     def __init__(self, images: Iterable[Any]) -> None:
         self.windows: dict[int, Window | None] = {id(image): pixels(image) for image in images}
@@ -64,7 +70,7 @@ class Ledger:
         self.depths: dict[int, int] = {}
 
     def rows(self, call: Call) -> list[Row]:
-        """Return the table rows of a call: one row, or a row per inner layer of a nested model."""
+        """Return the table rows of a call: one row, or one for each layer in a nested model."""
         if call.inside:
             return [row for part in call.inside for row in self.rows(part)]
         layer = call.operation
@@ -81,7 +87,7 @@ class Ledger:
             )
         seen = window(call, [self.windows[id(x)] for x in call.inputs])
         for x in call.outputs:
-            # Do not replace entries: in a model without layers, an input is also the output.
+            # Keep existing entries. In a model without layers, the input is also the output.
             self.windows.setdefault(id(x), seen)
         units, connections, macs = cost(call)
         above = max((self.depths.get(id(x), 0) for x in call.inputs), default=0)
@@ -98,7 +104,7 @@ class Ledger:
         return [self.row(call, numbers)]
 
     def row(self, call: Call, numbers: dict[str, Any]) -> Row:
-        """Return the table row of a layer call, from its counts and its receptive field."""
+        """Return the table row of a layer call, given its counts."""
         output = call.outputs[0]
         seen = self.windows[id(output)]
         name, kind, size = call.name, type(call.operation).__name__, output.shape[1:]
@@ -108,7 +114,7 @@ class Ledger:
         )
 
     def count(self, weights: Iterable[Any]) -> int:
-        """Count the parameters in `weights`, except in weights that have been counted before."""
+        """Return the number of parameters in those `weights` that have not been counted before."""
         new = [weight for weight in weights if id(weight) not in self.counted]
         self.counted.update(map(id, new))
         return sum(math.prod(weight.shape) for weight in new)

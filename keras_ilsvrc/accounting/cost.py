@@ -13,9 +13,9 @@ class Cost(NamedTuple):
     """Numbers of units, connections and multiply-adds of a layer call, or None where unknown.
 
     As in the papers, only convolutions, dense layers and LeNet's subsampling are counted. Units are
-    the outputs of these layers: the neurons of the AlexNet paper. Connections include biases, as in
-    the LeNet paper. Multiply-adds exclude biases; the GoogLeNet paper calls them operations, and
-    the ResNet papers FLOPs.
+    the outputs of these layers, which the AlexNet paper calls neurons. Connections include biases,
+    as in the LeNet paper. Multiply-adds exclude biases. The GoogLeNet paper calls them operations,
+    and the ResNet papers call them FLOPs.
     """
 
     units: int | None
@@ -31,9 +31,9 @@ def cost(call: Call) -> Cost:
     """Return the cost of a layer call for one image.
 
     A layer can define `cost(output_shape)`, which returns the three numbers for an output shape
-    without the batch axis. Otherwise the cost is known for the classes in `KINDS`, and for layers
-    whose kernel and output have the same size along the last axis. Of all others, layers without
-    weights and `keras.ops` operations cost nothing; the cost of layers with weights is unknown.
+    without the batch axis. Otherwise, the cost is known for the classes in `KINDS`, and for layers
+    whose kernel and output have the same size along the last axis. Other layers without weights and
+    `keras.ops` operations cost nothing. The cost of other layers with weights is unknown.
     """
     layer, size = call.operation, call.outputs[0].shape[1:]
     if callable(getattr(layer, "cost", None)):
@@ -58,7 +58,7 @@ def _by_kernel(call: Call) -> Cost:
 def _transposed(call: Call) -> Cost:
     """Return the cost of a transposed convolution, which crops some of the outputs it computes.
 
-    The multiply-adds include those for cropped outputs, but cropped outputs do not count as units.
+    Multiply-adds for cropped outputs are counted, but cropped outputs are not counted as units.
     """
     size = call.outputs[0].shape[1:]
     macs = _products(call.inputs[0].shape[1:], call.operation.kernel)
@@ -66,7 +66,7 @@ def _transposed(call: Call) -> Cost:
 
 
 def _separable(call: Call) -> Cost:
-    """Return the cost of a separable convolution: a depthwise and then a 1x1 convolution."""
+    """Return the cost of a separable convolution, which is a depthwise and a 1x1 convolution."""
     layer, size = call.operation, call.outputs[0].shape[1:]
     between = math.prod(size[:-1]) * layer.pointwise_kernel.shape[-2]
     macs = _products(size, layer.depthwise_kernel) + _products(size, layer.pointwise_kernel)

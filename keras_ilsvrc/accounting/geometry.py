@@ -1,4 +1,4 @@
-"""Computation of receptive fields in the input image, with one function per kind of layer."""
+"""Computation of receptive fields in the input image, with one function for each kind of layer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -10,10 +10,11 @@ from keras_ilsvrc.layers.graph import Call
 
 
 class Span(NamedTuple):
-    """Receptive fields along one axis: unit i sees `field` pixels from `start + i * stride` onward.
+    """Receptive fields of units along one axis, in pixels of the input image.
 
-    Pixels are numbered from 0. Pixels with negative numbers, or beyond the image, are padding. With
-    stride 0, all units have the same receptive field.
+    Unit i sees `field` pixels, of which `start + i * stride` is the first. Pixels are numbered from
+    0. Pixels with negative numbers, or beyond the image, are padding. With stride 0, all units have
+    the same receptive field.
     """
 
     start: int
@@ -21,7 +22,7 @@ class Span(NamedTuple):
     stride: int
 
     def slide(self, kernel: int, stride: int = 1, before: int = 0) -> "Span":
-        """Return the `Span` after a convolution or pool is applied to units with this `Span`.
+        """Return the `Span` of the outputs of a convolution or pool over units with this `Span`.
 
         Args:
             kernel: Size of the kernel in units.
@@ -35,16 +36,16 @@ class Span(NamedTuple):
         )
 
     def whole(self, units: int) -> "Span":
-        """Return the `Span` of an output that sees the first `units` units of this `Span`."""
+        """Return the `Span` of outputs that all see the first `units` units of this `Span`."""
         return Span(self.start, self.field + (units - 1) * self.stride, 0)
 
 
-Window = tuple[Span, ...]  # one Span per image axis; empty if the input is not an image
+Window = tuple[Span, ...]  # one Span for each axis of the image; empty if the input is no image
 Rule = Callable[[Call, list[Window]], Window | None]
 
 
 def pixels(image: Any) -> Window:
-    """Return the receptive fields of the pixels of an input image: each pixel sees only itself."""
+    """Return the receptive fields of the pixels of an input image, which see only themselves."""
     return (Span(0, 1, 1),) * len(image.shape[1:-1])
 
 
@@ -63,7 +64,7 @@ def window(call: Call, windows: Sequence[Window | None]) -> Window | None:
 
 
 def _units(x: Any, spans: Window) -> tuple[int, ...]:
-    """Return the number of units along each image axis; for a vector, 1 for each axis."""
+    """Return the number of units along each axis of an image, or 1 for each axis of a vector."""
     sizes = x.shape[1:-1]
     return sizes if len(sizes) == len(spans) else (1,) * len(spans)
 
@@ -90,26 +91,26 @@ PADDING: dict[str, Callable[[int, int, int], int]] = {
 }
 
 
-def _told(call: Call, windows: list[Window]) -> Window:
+def _own_window(call: Call, windows: list[Window]) -> Window:
     kernel, strides = call.operation.window()
     return tuple(map(Span.slide, windows[0], kernel, strides))
 
 
 def _zero_padding(call: Call, windows: list[Window]) -> Window:
-    return _moved(windows[0], call.operation.padding)
+    return _shifted(windows[0], call.operation.padding)
 
 
 def _pad_operation(call: Call, windows: list[Window]) -> Window | None:
     pairs = call.operation.pad_width
-    return _moved(windows[0], pairs[1:-1]) if len(pairs) == len(windows[0]) + 2 else None
+    return _shifted(windows[0], pairs[1:-1]) if len(pairs) == len(windows[0]) + 2 else None
 
 
 def _cropping(call: Call, windows: list[Window]) -> Window:
-    return _moved(windows[0], call.operation.cropping, -1)
+    return _shifted(windows[0], call.operation.cropping, -1)
 
 
-def _moved(spans: Window, amounts: Any, sign: int = 1) -> Window:
-    # A 1D layer has a single pair (before, after), the other layers have one pair per axis.
+def _shifted(spans: Window, amounts: Any, sign: int = 1) -> Window:
+    # A 1D layer has a single pair (before, after). The other layers have one pair for each axis.
     pairs = (amounts,) if isinstance(amounts[0], int) else amounts
     return tuple(span.slide(1, 1, sign * before) for span, (before, _) in zip(spans, pairs))
 
@@ -117,7 +118,7 @@ def _moved(spans: Window, amounts: Any, sign: int = 1) -> Window:
 def _slicing(call: Call, windows: list[Window]) -> Window | None:
     """Return the receptive fields of a slice such as `x[:, ::2]`.
 
-    Return None if the slice drops, adds or reverses an axis.
+    The result is None if the slice drops, adds or reverses an axis.
     """
     args, kwargs = call.arguments
     key, spans = kwargs.get("key", args[-1]), windows[0]
@@ -164,8 +165,7 @@ def _pointwise(call: Call, windows: list[Window]) -> Window | None:
 
 def _union(spans: Sequence[Span], units: int) -> Span:
     if len({span.stride for span in spans}) > 1:
-        # The units have fields of different sizes. Simplify: every unit sees all pixels that any
-        # unit sees.
+        # The strides differ. Simplify: assume that every unit sees all pixels that any unit sees.
         spans = [span.whole(units) for span in spans]
     start = min(span.start for span in spans)
     return Span(start, max(span.start + span.field for span in spans) - start, spans[0].stride)
@@ -178,12 +178,12 @@ def _along_maps(call: Call, windows: list[Window]) -> Window | None:
 
 
 def _on_vectors_only(call: Call, windows: list[Window]) -> None:
-    return None  # no known window; for vectors, `window` has returned before it calls a rule
+    return None  # unknown for images; for vectors, `window` returns before it calls a rule
 
 
 def _rule(operation: Any) -> Rule | None:
     if callable(getattr(operation, "window", None)):
-        return _told
+        return _own_window
     if not isinstance(operation, layers.Layer):
         return OPERATIONS.get(type(operation).__name__)
     found = [LAYERS[kind] for kind in type(operation).__mro__ if kind in LAYERS]

@@ -1,4 +1,4 @@
-"""Data classes of the table that `account` returns: a row per layer call, and sums over rows."""
+"""Data classes of the table that `account` returns, with rows for layer calls, and their sums."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -15,12 +15,12 @@ class Numbers:
     """Counts for a layer call, or sums over several calls. A sum is None if any count is unknown.
 
     Attributes:
-        parameters: Number of trainable parameters; those of a shared layer count only once, at the
+        parameters: Number of trainable parameters. Those of a shared layer are counted only at the
             first call.
-        statistics: Number of non-trainable parameters, such as moving means; those of a shared
-            layer count only once, too.
+        statistics: Number of non-trainable parameters, such as moving means. Those of a shared
+            layer are counted only at the first call.
         units: Number of outputs of layers with kernels; 0 for normalisation and other layers.
-        connections: Number of inputs to all units, including their biases.
+        connections: Number of inputs of all units, including biases.
         macs: Number of multiply-adds of convolutions and dense layers, without biases.
         memory: Size of the outputs for one image, in bytes.
     """
@@ -37,19 +37,19 @@ class Numbers:
 class Row(Numbers):
     """Table row for one layer call; for a residual unit or nested model, sums over its layers.
 
-    `field`, `stride` and `start` have one number per axis of the image; they are empty if the
-    model's input is not an image, and None if they are unknown.
+    `field`, `stride` and `start` have one number for each axis of the image. They are empty if the
+    input of the model is not an image, and None if they are unknown.
 
     Attributes:
         name: Name of the layer, for example `shared#2` for the second call of `shared`, or
             `conv3_1/conv_2` inside a residual unit.
         kind: Class name of the layer or operation.
-        size: Shape of the (first) output without the batch axis.
+        size: Shape of the output without the batch axis; the first output if there are several.
         field: Height and width of the receptive field in pixels, including padding.
         stride: Distance in pixels between the receptive fields of neighbouring units; 0 if all
             units have the same field.
-        start: First pixel of the first unit's receptive field, counted from 0; negative if the
-            pixel is padding.
+        start: Number of the first pixel in the first unit's receptive field, counted from 0;
+            negative if this pixel is padding.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Stage(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class Account(Numbers):
-    """Counts and receptive fields of a model: a row per layer call, and the sums over all rows.
+    """Counts and receptive fields of a model: a row for each layer call, and sums over all rows.
 
     Attributes:
         name: Name of the model.
@@ -91,7 +91,7 @@ class Account(Numbers):
         """Return the row of the layer call with this name.
 
         Raises:
-            InputError: If no row has this name; the message suggests similar names.
+            InputError: If no row has this name. The message suggests similar names.
         """
         rows = {row.name: row for row in self.rows}
         if name not in rows:
@@ -99,7 +99,7 @@ class Account(Numbers):
         return rows[name]
 
     def by_stage(self) -> list[Stage]:
-        """Group consecutive rows by feature map size; padding layers belong to the next layer."""
+        """Group consecutive rows by feature map size, padding layers with the layer after them."""
         sizes = [row.size[:-1] for row in self.rows]
         for number in reversed(range(len(sizes) - 1)):
             if self.rows[number].kind in PADDING_KINDS:

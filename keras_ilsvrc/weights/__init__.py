@@ -9,7 +9,7 @@ __all__ = ["read"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "read":  # imports NumPy, so it is imported on first use
+    if name == "read":  # imported on first use, because the readers import NumPy
         from keras_ilsvrc.weights.readers import read
 
         return read

@@ -1,4 +1,4 @@
-"""`Array`: a tensor in a weight file, with the steps that convert it to a weight of our models."""
+"""`Array`: a tensor in a weight file, with the steps that convert it to a weight of our model."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ ALIGNMENT = 64  # alignment of TensorFlow's tensors in memory, in bytes
 
 
 class Array(NamedTuple):
-    """Tensor in a file. Its values are read and converted when they are used.
+    """Tensor in a file, whose values are read and converted only when they are used.
 
     Attributes:
         key: Name of the tensor in the file.
-        stored: The tensor in the file.
-        shape: Shape after all steps.
-        steps: The steps in words, for example "transposed".
-        changes: The steps as functions.
+        stored: Shape, dtype and reading functions of the tensor in the file.
+        shape: Shape after all conversion steps.
+        steps: Names of the conversion steps, for example "transposed".
+        changes: Functions of the conversion steps.
         axis: Axis (0 or -1) of the converted values that corresponds to the first axis in the
             file. None if the steps need the whole tensor at once.
     """
@@ -41,7 +41,14 @@ class Array(NamedTuple):
         shape: Sequence[int] | None = None,
         axis: int | None = None,
     ) -> "Array":
-        """Return this array with one more step. `shape` is the new shape; None if unchanged."""
+        """Return this array with one more step.
+
+        Args:
+            step: Name of the step.
+            change: Function that converts the values.
+            shape: Shape after the step; None if it is unchanged.
+            axis: As in the attributes, after the step.
+        """
         return self._replace(
             shape=self.shape if shape is None else tuple(shape),
             steps=(*self.steps, step),
@@ -50,7 +57,7 @@ class Array(NamedTuple):
         )
 
     def transposed(self) -> "Array":
-        """Return a kernel (out, in, rows, columns) or (out, in) with its axes in Keras' order."""
+        """Return a kernel (out, in, rows, columns) or (out, in) with the axes in Keras' order."""
         axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(len(self.shape))
         if axes is None:
             return self
@@ -63,9 +70,11 @@ class Array(NamedTuple):
         return self.then("flattened", lambda x: x.reshape(shape[0], -1), shape, self.axis)
 
     def rows_last(self, maps: tuple[int, int, int]) -> "Array":
-        """Reorder the rows of a matrix from (C, H, W) to (H, W, C), in which Keras flattens maps.
+        """Return a matrix with its rows reordered from (C, H, W) to Keras' order, (H, W, C).
 
-        A matrix that was stored as a kernel, or has another number of rows, is returned unchanged.
+        The matrix belongs to a dense layer after flattened feature maps of the shape `maps`,
+        (height, width, channels). It is returned unchanged if the file stores it as a kernel of a
+        convolution, or if it has another number of rows.
         """
         height, width, channels = maps
         rows = height * width * channels
@@ -97,7 +106,7 @@ class Array(NamedTuple):
         return values
 
     def _parts(self) -> Iterator[tuple[Any, Values]]:
-        """Yield (index in the converted values, part of the tensor in the file)."""
+        """Yield parts of the tensor in the file, as (index in the converted values, part)."""
         read, shape = self.stored.rows, self.stored.shape
         if self.axis is None or not shape:
             yield ..., self.stored.load()
@@ -132,8 +141,8 @@ def array_of(tensors: Mapping[str, Values], key: str) -> Array:
 def divide_by_factors(arrays: Arrays) -> Arrays:
     """Divide the statistics of batch normalisation by Caffe's factor, and remove the factors.
 
-    Caffe stores sums of the statistics, and the factor by which to divide them, in a blob with one
-    value. If the factor is 0, the statistics become 0, as in Caffe.
+    Caffe stores sums of means and of variances, and the factor by which to divide both, which is a
+    blob with one value. If the factor is 0, the statistics become 0, as in Caffe.
     """
     divided = {path: array for path, array in arrays.items() if not path.endswith("/factor")}
     for path, factor in arrays.items():
@@ -160,15 +169,15 @@ def norm_of(layer: str) -> str:
 
 
 def fold_biases(arrays: Arrays, places: Mapping[str, object]) -> Arrays:
-    """Fold biases that the model lacks into the moving means of its batch normalisation.
+    """Fold biases that layers of the model lack into the moving means after these layers.
 
     Batch normalisation computes gamma (w x + b - mean) / s + beta. The result is the same if b is
     subtracted from the mean instead. The normalisation after layer `conv1` is called `conv1_bn`;
     the one after layer `conv_1` of a residual unit is called `bn_1`.
 
     Args:
-        arrays: Arrays by paths of weights.
-        places: Paths of the weights of the model.
+        arrays: {path of a weight: array}.
+        places: Mapping whose keys are the paths of the model's weights.
     """
     folded = dict(arrays)
     for path, bias in arrays.items():
@@ -185,7 +194,7 @@ def _minus(mean: Array, bias: Array) -> Array:
 
 
 def with_gammas(arrays: Arrays) -> Arrays:
-    """Add gammas of 1 to batch normalisations that have a beta but no gamma."""
+    """Add gammas of 1 for batch normalisation layers that have a beta but no gamma."""
     filled = dict(arrays)
     for path, beta in arrays.items():
         layer, _, word = path.rpartition("/")
@@ -199,8 +208,8 @@ def check_finite(array: Array, where: str) -> None:
     """Raise an InputError that names the tensor if one of its values is not finite in float32."""
     if array.stored.dtype.kind not in "fiu":
         raise InputError(
-            f"{where}: {array.key} has values of type {array.stored.dtype}, expected numbers: "
-            "convert the file"
+            f"{where}: {array.key} has values of type {array.stored.dtype}, expected numbers; "
+            "convert them to float32"
         )
     with np.errstate(all="ignore"):
         values = array.load() if array.axis is None else array.stored.load()

@@ -18,7 +18,7 @@ def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits")
 
     Raises:
         InputError: If the shapes differ, if a value is not finite, if `theirs` is zero everywhere,
-            or if a difference exceeds the tolerance; the message says where it is largest.
+            or if a difference exceeds the tolerance. The message says where it is largest.
     """
     ours, theirs = np.asarray(ours, "float64"), np.asarray(theirs, "float64")
     if ours.shape != theirs.shape:

@@ -1,4 +1,4 @@
-"""Networks in their fastest form for inference on a CPU or GPU."""
+"""Conversion of networks to their fastest form for inference on a CPU or GPU."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -18,14 +18,15 @@ BATCH = 32  # default number of images per batch
 
 
 class Deployed:
-    """Network for inference: one graph, in which the kernels of convolutions are constants.
+    """Network for inference: one TensorFlow graph in which kernels of convolutions are constants.
 
     TensorFlow prepares constant kernels once, and computes a convolution with its padding, bias,
     activation and residual sum in one operation. Later changes to the weights of the original
     model have no effect.
 
     Attributes:
-        model: The same network as a functional Keras model, for example for `summary` and `save`.
+        model: The same network as a functional Keras model, for `summary`, `save` and so on.
+        step: TensorFlow function from a batch of images to outputs.
     """
 
     def __init__(self, model: keras.Model):
@@ -34,8 +35,8 @@ class Deployed:
         root = walk(model)
         calls = list(leaf_calls(root))
         runs = _padded(calls)
-        # The kernels of dense layers stay variables: TensorFlow prepares a constant one for the
-        # first batch size, and would prepare it again in each call with another size.
+        # The kernels of dense layers remain variables. TensorFlow would prepare a constant kernel
+        # for the first batch size, and again in each call with another batch size.
         fixed = [x for x in model.layers if not isinstance(x, layers.Dense)]
         weights = [(x, np.asarray(x)) for layer in fixed for x in layer.weights]
 
@@ -57,8 +58,8 @@ class Deployed:
         """Return the outputs (images, classes) for one batch of images.
 
         Args:
-            images: Array (images, height, width, channels) of the model's type, or one that can be
-                converted to it, for example uint8 for float32.
+            images: Array (images, height, width, channels) of the input's dtype, or of one that can
+                be converted to it, for example uint8 for float32.
 
         Raises:
             InputError: If the shape of the array does not match the model's input.
@@ -67,7 +68,7 @@ class Deployed:
         given = np.asarray(images).astype(image.dtype, copy=False)
         if not tf.TensorShape(image.shape).is_compatible_with(given.shape):
             raise InputError(
-                f"images has shape {given.shape}; {self.model.name} takes {image.shape}"
+                f"images has shape {given.shape}, expected {image.shape} for {self.model.name}"
             )
         return self.step(tf.constant(given)).numpy()
 
@@ -78,11 +79,11 @@ class Deployed:
 
 
 def _padded(calls: list[Call]) -> dict[int, Callable[[tf.Tensor], tf.Tensor]]:
-    """Return functions for convolutions and max pools that pad their input with zeros themselves.
+    """Return functions for convolutions and max pools that replace the padding layer before them.
 
     Returns:
-        {`id` of a call: function to run instead of its layer}. The separate padding layers are
-        included; they become identities.
+        {`id` of a call: function to run instead of its layer}. The functions of the padding layers
+        are identities.
     """
     makers = {id(x): call for call in calls for x in call.outputs}
     uses = Counter(id(x) for call in calls for x in call.inputs)
@@ -107,14 +108,14 @@ def _padded(calls: list[Call]) -> dict[int, Callable[[tf.Tensor], tf.Tensor]]:
 
 
 def _convolve(layer: keras.layers.Conv2D, zeros: list[list[int]], x: tf.Tensor) -> tf.Tensor:
-    kind = layer.compute_dtype  # Keras does not cast here
+    kind = layer.compute_dtype  # cast here, because the layer's own call is not used
     x, kernel = tf.cast(x, kind), tf.cast(layer.kernel, kind)
     y = tf.nn.conv2d(x, kernel, layer.strides, zeros, dilations=layer.dilation_rate)
     return layer.activation(tf.nn.bias_add(y, tf.cast(layer.bias, kind)) if layer.use_bias else y)
 
 
 def _not_negative(call: Call | None) -> bool:
-    """Return whether a layer ends with ReLU, so that the zeros of padding are never the maximum."""
+    """Return whether a layer's activation is ReLU, so that padding with 0 changes no maximum."""
     return (
         call is not None and getattr(call.operation, "activation", None) is keras.activations.relu
     )
@@ -128,7 +129,7 @@ def deploy(model: keras.Model) -> Deployed:
     out. The outputs differ from those of `model` by about 1e-6 of the largest output.
 
     Args:
-        model: Functional model with one input and one output, or a dict with `predictions`.
+        model: Functional model with one input, and one output or a dict with `predictions`.
 
     Returns:
         Function from a batch of images to a NumPy array.

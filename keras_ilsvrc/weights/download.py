@@ -1,4 +1,4 @@
-"""Download of published weight files into a cache folder. Every use checks the SHA-256."""
+"""Download of published weight files into a cache folder. Each use checks the file's SHA-256."""
 
 import os
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from keras_ilsvrc.weights.sources.source import Source
 if TYPE_CHECKING:
     from pooch.typing import Downloader
 
-OFFLINE = "KERAS_ILSVRC_OFFLINE"  # environment variable
-RETRIES = 2
+OFFLINE = "KERAS_ILSVRC_OFFLINE"  # environment variable that turns off downloads
+RETRIES = 2  # attempts after a failed download
 CHUNK = 1 << 20  # bytes of a download that are read at a time
 
 
@@ -42,8 +42,8 @@ def fetch(source: Source, sha256: str | None = None) -> Path:
     cache folder. If KERAS_ILSVRC_OFFLINE is set to anything but 0, nothing is downloaded.
 
     Args:
-        source: The weights.
-        sha256: SHA-256 that the user expects; it must be that of `source`.
+        source: The published weights.
+        sha256: SHA-256 that the user expects, which must be that of `source`; None for no check.
 
     Raises:
         InputError: If the SHA-256 or the address is not known, the download fails, or the file has
@@ -55,13 +55,14 @@ def fetch(source: Source, sha256: str | None = None) -> Path:
         return folder / source.file
     if os.environ.get(OFFLINE, "0") not in ("", "0"):
         raise InputError(
-            f"{source.file}: not in {folder}, or not the file with SHA-256 {known}, and {OFFLINE} "
-            f"is set; get it from {source.url or 'its publisher'} and put it into {folder}"
+            f"{source.file}: {folder} has no such file with SHA-256 {known}, and downloads are off "
+            f"because {OFFLINE} is set; get the file from {source.url or 'its publisher'} and put "
+            f"it into {folder}"
         )
     if source.url is None or not source.url.startswith("https://"):
         raise InputError(
-            f"{source.file}: no HTTPS address is known from which to download it; put the file into"
-            f" {folder}, or pass weights=PATH"
+            f"{source.file} cannot be downloaded, because no HTTPS address is known; put the file "
+            f"into {folder}, or pass weights=PATH"
         )
     with bar(f"{source.file} (MB)") as show:
         return _download(source.file, source.url, known, folder, downloader(_Progress(show)))
@@ -81,12 +82,12 @@ def _check_hash(source: Source, sha256: str | None) -> str:
     if known is None:
         where = f" from {source.url}" if source.url else ""
         raise InputError(
-            f"{source.name} weights of {source.net} are not downloaded by name, because the SHA-256"
-            f" of {source.file} is not known: get the file{where} and pass weights=PATH, with "
-            "sha256= (--sha256) to pin it"
+            f"{source.name} weights of {source.net} cannot be downloaded by name, because the "
+            f"SHA-256 of {source.file} is not known; get the file{where} and pass weights=PATH, "
+            "with sha256= (--sha256) to pin it"
         )
     if given not in (None, known):
-        raise InputError(f"sha256 is {sha256}; the SHA-256 of {source.file} is {known}")
+        raise InputError(f"sha256 is {sha256}, but the SHA-256 of {source.file} is {known}")
     return known
 
 
@@ -103,18 +104,18 @@ def _has(path: Path, known: str) -> bool:
 def _download(file: str, url: str, known: str, folder: Path, by: "Downloader") -> Path:
     import pooch
 
-    pooch.get_logger().setLevel("ERROR")  # our progress bar and errors replace its messages
+    pooch.get_logger().setLevel("ERROR")  # our progress bar and errors replace pooch's messages
     store = pooch.create(
         folder, "", registry={file: f"sha256:{known}"}, urls={file: url}, retry_if_failed=RETRIES
     )
     try:
         return Path(store.fetch(file, downloader=by))
-    except ValueError as error:  # pooch has compared the SHA-256
+    except ValueError as error:  # raised by pooch if the SHA-256 is wrong
         raise InputError(
             f"{file}: the download from {url} did not have the SHA-256 {known}, and was "
             "deleted; try again later, or get the file elsewhere and pass weights=PATH"
         ) from error
-    except OSError as error:  # includes the errors of requests
+    except OSError as error:  # base class of the errors of requests
         raise InputError(
             f"{file}: cannot be downloaded from {url} into {folder}: {reason(error)}; try again, "
             "or get the file elsewhere and pass weights=PATH"

@@ -1,6 +1,6 @@
-"""Export to ONNX, SavedModel, LiteRT and .keras, checked by running the exported file.
+"""Export of models to ONNX, SavedModel, LiteRT and .keras, checked by running the exported file.
 
-Keras and the other runtimes are imported only when they are needed.
+Keras and the packages of the formats are imported only when they are needed.
 """
 
 import importlib.util
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 INPUT = "image"  # name of the input in the exported file
 TOLERANCE = 1e-4  # largest accepted difference between the export's and the model's probabilities
+# advice for a missing package
 EXTRA = "in a checkout of keras_ilsvrc, run python -m pip install '.[export]'"
 
 Run = Callable[["np.ndarray"], Any]  # function from a batch of images to probabilities
@@ -27,13 +28,14 @@ class Format(NamedTuple):
     """Format of exported models.
 
     Attributes:
-        suffix: Suffix of the file, or of the folder that is a SavedModel.
-        only_tensorflow: Whether the file is run by TensorFlow, and may contain any operation of it.
+        suffix: Suffix of the file, or of the folder of a SavedModel.
+        only_tensorflow: Whether only TensorFlow can run the file, which may then contain any
+            operation of TensorFlow.
         folded: Whether batch normalisation is folded into other layers, as in `deploy`.
-        needs: Extra packages that are needed to write or run the file.
+        needs: Names of extra packages that are needed to write or run the file.
         write: Function that exports a model whose input is described by a `tf.TensorSpec`.
         read: Function that loads the file and returns a function that runs it.
-        code: Lines of Python that load {path} and run it on `images`.
+        code: Lines of Python that load the file {path} and run it on `images`.
     """
 
     suffix: str
@@ -58,11 +60,11 @@ def export(
         model: Built model.
         path: File to write, or folder for a SavedModel. A file is replaced, a folder is not.
         name: Name of the format, one of `FORMATS`.
-        images: Batches of images as the model takes them.
-        expected: Probabilities (images, classes) of each batch.
+        images: Batches of images that the model can take as input.
+        expected: Outputs of the model (images, classes) for each batch, as probabilities.
 
     Returns:
-        The largest difference of a probability from the expected one.
+        The largest difference between a probability and the expected one.
 
     Raises:
         InputError: If the format is unknown, a package is missing, `path` is a folder, Keras cannot
@@ -82,7 +84,7 @@ def export(
         if not difference <= TOLERANCE:  # also true if the difference is NaN
             raise InputError(
                 f"{path}: a probability of the {name} export differs by {difference:.1e} from the "
-                f"model's; expected at most {TOLERANCE:g}; the file is removed; use another format"
+                f"model's, expected at most {TOLERANCE:g}; the file was removed; use another format"
             )
     return difference
 
@@ -90,7 +92,7 @@ def export(
 def _answers(
     form: Format, model: "keras.Model", path: Path, images: Sequence["np.ndarray"]
 ) -> "list[np.ndarray]":
-    """Write an export, run it, and return its outputs for each batch of images."""
+    """Export a model, run the exported file, and return its outputs for each batch of images."""
     import numpy as np
     import tensorflow as tf
 
@@ -100,14 +102,14 @@ def _answers(
     (image,) = model.inputs
     model = folded(model) if form.folded and functional(model) else model
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # converters warn about NumPy and their own code
+        warnings.simplefilter("ignore")  # the warnings are about code of the converters
         form.write(model, path, [tf.TensorSpec(image.shape, image.dtype, INPUT)])
         run = form.read(path)
         return [np.asarray(run(batch)) for batch in images]
 
 
 def check_format(name: str, path: Path | None = None) -> Format:
-    """Check that the packages of a format are installed and `path` is no folder; return the format.
+    """Return a format, after checking that its packages are installed and `path` is no folder.
 
     Raises:
         InputError: If the format is unknown, a package is missing or `path` is a folder.
@@ -118,7 +120,7 @@ def check_format(name: str, path: Path | None = None) -> Format:
         if importlib.util.find_spec(package) is None:
             raise InputError(f"format {name} needs the package {package}; {EXTRA}")
     if path is not None and path.is_dir():
-        raise InputError(f"{path}: there is a folder of this name; remove it, or use another name")
+        raise InputError(f"{path} is an existing folder; remove it, or pass another path")
     return FORMATS[name]
 
 
@@ -132,8 +134,8 @@ def _read_saved_model(path: Path) -> Run:
 def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
     """Convert a model to ONNX with its weights as inputs, then turn these inputs into constants.
 
-    Keras' own export passes the weights to tf2onnx as constants. This needs much memory, because
-    tf2onnx makes about fifty copies of constants.
+    Keras' `export` passes the weights to tf2onnx as constants. This needs much memory, because
+    tf2onnx makes about fifty copies of each constant.
     """
     import numpy as np
     import onnx
@@ -156,7 +158,12 @@ def _write_onnx(model: "keras.Model", path: Path, signature: Any) -> None:
 
 
 def _set_constants(graph: Any, values: "dict[str, np.ndarray]") -> None:
-    """Replace inputs of an ONNX graph by constants, and transpose these constants in advance."""
+    """Replace inputs of an ONNX graph by constants, and apply the graph's transpositions to them.
+
+    Args:
+        graph: ONNX graph, which is changed.
+        values: {name of an input: its values}. Transposed constants are added.
+    """
     import numpy as np
     from onnx.numpy_helper import from_array
 
@@ -187,7 +194,7 @@ def _read_onnx(path: Path) -> Run:
 def _write_litert(model: "keras.Model", path: Path, signature: Any) -> None:
     import tensorflow as tf
 
-    # Allow no operations of TensorFlow itself, because LiteRT's interpreter cannot run them.
+    # Allow only LiteRT operations, because LiteRT's interpreter cannot run those of TensorFlow.
     target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     model.export(path, "litert", verbose=False, input_signature=signature, target_spec=target)
 

@@ -1,4 +1,4 @@
-"""Folding of batch normalisation, scaling and preprocessing into neighbouring layers."""
+"""Folding of batch normalisation, rescaling and preprocessing into neighbouring layers."""
 
 import sys
 from collections import Counter
@@ -26,7 +26,7 @@ IDENTITIES = (
     *(layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise),
     *(layers.ActivityRegularization, layers.Identity),
 )
-# Preprocessing ops that scale, shift and reorder channels, in the same way for every pixel.
+# Preprocessing ops that only scale, shift and reorder channels, in the same way for every pixel.
 BY_CHANNEL = ("normalise", "preprocess", "standardise", "subtract_channel_mean")
 
 
@@ -37,10 +37,10 @@ class Scaled:
     Attributes:
         x: Keras tensor, channels last.
         scale: Factor of each channel of the result.
-        shift: Number added to each channel of the result.
-        order: For each channel of the result, the channel of `x`.
-        layer: Layer that computes the result in the model.
-        name: Name of the layer that computes it in the copy.
+        shift: Number that is added to each channel of the result, after scaling.
+        order: For each channel of the result, the number of the channel of `x`.
+        layer: Layer that computes the result in the original model.
+        name: Name of the layer that computes the result in the copied model.
     """
 
     x: Any
@@ -51,7 +51,7 @@ class Scaled:
     name: str
 
     def applied(self) -> Any:
-        """Return the scaled tensor, after adding a layer for it."""
+        """Add a layer that scales the tensor, and return its output."""
         x, plain = self.x, np.arange(len(self.order))
         if (self.order != plain).any():
             x = ops.take(x, self.order.tolist(), axis=-1)
@@ -63,6 +63,10 @@ class Product:
     """Convolution or dense layer that is not applied yet, so that its weights can still change.
 
     Attributes:
+        call: Call of the layer in the original model.
+        x: Input, a Keras tensor of the copied model or, before `take`, a `Scaled`.
+        kernel: Kernel with everything that has been folded into it.
+        bias: Bias with everything that has been folded into it; None if there is none.
         last: Whether the channels are the last axis.
         linear: Whether the layer has no activation, so that its output can be scaled.
     """
@@ -76,14 +80,14 @@ class Product:
         self.linear = self.last and self.layer.activation is keras.activations.linear
 
     def scale(self, scale: np.ndarray, shift: np.ndarray) -> None:
-        """Fold a scale and a shift of each output channel into kernel and bias."""
+        """Fold a scale and a shift for each output channel into kernel and bias."""
         self.kernel = self.kernel * scale
         self.bias = shift if self.bias is None else self.bias * scale + shift
 
     def take(self, found: Scaled) -> None:
-        """Fold the scaling of the input channels into kernel and bias, if this is exact."""
+        """Fold the scaling of the input into kernel and bias, or add a layer if it is not exact."""
         layer = self.layer
-        # Zeros of padding are not shifted.
+        # The zeros of padding are added after the shift, so such a shift cannot be folded.
         shifted = found.shift.any() and getattr(layer, "padding", "valid") != "valid"
         if (shifted and max(layer.kernel_size) > 1) or not self.last or self.groups > 1:
             self.x = found.applied()
@@ -97,7 +101,7 @@ class Product:
         self.x = found.x if same else ops.cast(found.x, layer.compute_dtype)
 
     def applied(self) -> Any:
-        """Return the output of the layer, after adding a copy of it with the folded weights."""
+        """Add a copy of the layer with the folded weights, and return its output."""
         weights = [self.kernel] if self.bias is None else [self.kernel, self.bias]
         config = self.layer.get_config()
         config |= {"name": _name(self.call), "use_bias": self.bias is not None}
@@ -111,19 +115,19 @@ class Product:
 
 @dataclass
 class Joined:
-    """Concatenation of products that is not computed yet."""
+    """Concatenation of `Product` outputs that is not computed yet."""
 
     call: Call
     parts: list[Product]
 
     def scale(self, scale: np.ndarray, shift: np.ndarray) -> None:
-        """Fold a scale and a shift of each channel into the products."""
+        """Fold a scale and a shift for each channel into the weights of the products."""
         ends = np.cumsum([part.kernel.shape[-1] for part in self.parts])[:-1]
         for part, *own in zip(self.parts, np.split(scale, ends), np.split(shift, ends)):
             part.scale(*own)
 
     def applied(self) -> Any:
-        """Return the concatenated tensor, after adding the layers for it."""
+        """Add the products and the concatenation, and return the concatenated tensor."""
         return _copy(self.call, [part.applied() for part in self.parts])
 
 
@@ -131,14 +135,14 @@ Value = Any  # Keras tensor, or `Scaled`, `Product` or `Joined`
 
 
 def folded(model: keras.Model) -> keras.Model:
-    """Copy a functional model with one input and one output, in a form for inference.
+    """Return a simplified copy, for inference, of a functional model with one input and output.
 
     Batch normalisation and rescaling are folded into the convolution or dense layer before them,
     even across a concatenation, or into the layer after them where this is exact. Otherwise, they
-    become one multiplication and one addition. Channel means, scales and order in a `Preprocessing`
-    layer are folded into the first layer. Dropout and identity layers are left out. The layers
-    inside residual units and nested models become layers of the copy. A layer that Keras cannot
-    copy is shared with the model.
+    become one multiplication and one addition. The channel means, scales and order of a
+    `Preprocessing` layer are folded into the first layer. Dropout and identity layers are left out.
+    The layers inside residual units and nested models become layers of the copy. A layer that Keras
+    cannot copy is shared with the original model.
     """
     root = walk(model)
     calls = list(leaf_calls(root))
@@ -151,16 +155,16 @@ def folded(model: keras.Model) -> keras.Model:
         given = [values[id(x)] for x in call.inputs]
         made = next(filter(lambda x: x is not None, (rule(call, given) for rule in RULES)))
         for x, value in zip(call.outputs, keras.tree.flatten(made), strict=True):
-            # A value that is used more than once must be computed without changes.
+            # Nothing can be folded into a value that is used more than once.
             values[id(x)] = value if uses[id(x)] == 1 else _applied(value)
     output = _applied(values[id(root.outputs[0])])
-    with _recursion(10 * len(calls)):  # Keras goes through the layers by recursion
+    with _recursion(10 * len(calls)):  # Keras visits the layers recursively
         return keras.Model(copied, output, name=model.name)
 
 
 @contextmanager
 def _recursion(more: int) -> Iterator[None]:
-    """Raise Python's recursion limit within a `with` block."""
+    """Raise Python's recursion limit by `more` calls within a `with` block."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(before + more)
     try:
@@ -170,7 +174,7 @@ def _recursion(more: int) -> Iterator[None]:
 
 
 def _identity(call: Call, given: list[Value]) -> Value:
-    """Leave out a layer that returns its input."""
+    """Return the input of a layer that does not change it, so that the layer is left out."""
     layer = call.operation
     linear = type(layer) is layers.Activation and layer.activation is keras.activations.linear
     same = [x.dtype for x in call.inputs] == [x.dtype for x in call.outputs]
@@ -178,7 +182,7 @@ def _identity(call: Call, given: list[Value]) -> Value:
 
 
 def _product(call: Call, given: list[Value]) -> Value:
-    """Fold scaled channels into the convolution or dense layer after them."""
+    """Return a `Product` for a convolution or dense layer, with its input's scaling folded in."""
     layer = call.operation
     if type(layer) not in PRODUCTS or getattr(layer, "quantization_mode", None):
         return None
@@ -190,7 +194,7 @@ def _product(call: Call, given: list[Value]) -> Value:
 
 
 def _affine(call: Call, given: list[Value]) -> Value:
-    """Fold a scale and shift of each channel into the value before it, or keep them for later."""
+    """Fold batch normalisation or rescaling into the layer before it, or keep it for the next."""
     found = _scale_and_shift(call)
     if found is None:
         return None
@@ -206,7 +210,7 @@ def _affine(call: Call, given: list[Value]) -> Value:
 
 
 def _concatenation(call: Call, given: list[Value]) -> Value:
-    """Keep a concatenation of channels of products for later."""
+    """Return a `Joined` for a concatenation of channels, if all inputs are products."""
     axes = (-1, len(call.inputs[0].shape) - 1)
     joins = type(call.operation) is layers.Concatenate and call.operation.axis in axes
     if joins and all(isinstance(x, Product) and x.last for x in given):
@@ -215,7 +219,7 @@ def _concatenation(call: Call, given: list[Value]) -> Value:
 
 
 def _preprocessing(call: Call, given: list[Value]) -> Value:
-    """Split the ops that scale channels off a `Preprocessing` layer."""
+    """Split off the last ops of a `Preprocessing` layer as a `Scaled`, if they scale channels."""
     layer = call.operation
     if type(layer) is not Preprocessing:
         return None
@@ -229,7 +233,7 @@ def _preprocessing(call: Call, given: list[Value]) -> Value:
     if rest:
         config = layer.get_config() | {"rows": rest, "name": _name(call)}
         x = Preprocessing.from_config(config)(x)
-    # results for a black image, and for images that are white in one channel
+    # Apply the ops to a black pixel, and to pixels that are 255 in a single channel.
     channels = x.shape[-1]
     probes = np.concatenate([np.zeros((1, channels)), 255 * np.eye(channels)]).astype("float32")
     found = np.asarray(apply_ops(probes[None], own, NO_SEED, layer.statistics))[0].astype("float64")
@@ -240,15 +244,16 @@ def _preprocessing(call: Call, given: list[Value]) -> Value:
 
 
 def _unchanged(call: Call, given: list[Value]) -> Value:
-    """Copy a layer as it is."""
+    """Copy a layer without changes, and return its outputs."""
     return _copy(call, [_applied(x) for x in given])
 
 
+# Rules that are tried in this order. A rule that does not apply to a layer returns None.
 RULES = (_identity, _product, _affine, _concatenation, _preprocessing, _unchanged)
 
 
 def _applied(value: Value) -> Any:
-    """Return a value as a Keras tensor, after adding the layers that compute it."""
+    """Add the layers that compute a value, and return it as a Keras tensor."""
     return value.applied() if isinstance(value, (Scaled, Product, Joined)) else value
 
 
@@ -269,12 +274,12 @@ def _copy(call: Call, inputs: list[Any]) -> Any:
 
 
 def _name(call: Call) -> str:
-    """Return a name for the copy of a layer that is unique in the copied model."""
+    """Return the name for the copy of a layer, which is unique in the copied model."""
     return call.name.replace("/", ".").replace("#", "-")
 
 
 def _scale_and_shift(call: Call) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the scale and shift of each channel that a layer applies, or None for other layers."""
+    """Return (scale, shift) per channel of batch normalisation or rescaling; None for others."""
     layer, shape = call.operation, call.inputs[0].shape if call.inputs else (None,)
     if type(layer) is layers.Rescaling and shape[-1] is not None:
         found = [np.asarray(x, "float64") for x in (layer.scale, layer.offset)]

@@ -1,4 +1,4 @@
-"""Assignment of a file's tensors to the weights of a model. Keras is imported when it is needed."""
+"""Assignment of a weight file's tensors to a model. Keras is imported only when it is needed."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Row(NamedTuple):
         stored_shape: Shape of the tensor in the file.
         ours: Path of the weight in the model.
         shape: Shape of the weight.
-        steps: What is done to the values, in words, for example "transposed".
+        steps: Conversions that are applied to the values, for example "transposed".
     """
 
     theirs: str
@@ -38,11 +38,11 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """Result of an assignment of tensors to a model.
+    """Report of which tensors of a file were assigned to which weights of a model.
 
     Attributes:
         rows: A `Row` for each weight that is set, in the order of the model.
-        left_out: Names of the tensors that are not used.
+        left_out: Names of the tensors in the file that are not used.
         kept: Paths of the weights that keep their initial values.
     """
 
@@ -53,9 +53,9 @@ class Report:
     def __str__(self) -> str:
         text = f"{counted(len(self.rows), 'weight')} set"
         if self.left_out:
-            text += f"; left out of the file: {_first(self.left_out)}"
+            text += f"; unused tensors of the file: {_first(self.left_out)}"
         if self.kept:
-            text += f"; initial values kept: {_first(self.kept)}"
+            text += f"; weights that keep their initial values: {_first(self.kept)}"
         return text
 
 
@@ -76,18 +76,19 @@ def assign(
     Args:
         model: Model built by this package.
         tensors: `Tensors` of a file, or a mapping of names to arrays, for example a `state_dict`.
-            Prefixes `module.` of torch's DataParallel are left out.
-        layout: Name of a row of `LAYOUTS`.
+            The prefix `module.`, which torch's DataParallel adds to names, is ignored.
+        layout: Name of a layout, a key of `LAYOUTS`.
         head: Whether the classifiers must be set too. If False, a classifier whose tensors are
-            missing or have another number of classes keeps its initial values. Tensors of
-            classifiers, and of the dense layers before them, are left out if the model lacks these
-            layers. Tensors of auxiliary classifiers that the model lacks are always left out.
-        skip: Paths of weights that keep their initial values, whatever the tensors are.
-        misfit: Reason why the tensors must not be loaded even though they fit the weights.
+            missing or have another number of classes keeps its initial values, and tensors of
+            classifiers and of the dense layers before them are ignored if the model lacks these
+            layers. Tensors of auxiliary classifiers that the model lacks are always ignored.
+        skip: Paths of weights that keep their initial values even if the file has tensors for them.
+        misfit: Reason why the tensors must not be loaded even if they fit the weights; empty if
+            there is none.
 
     Raises:
         InputError: If a tensor has no weight, a weight has no tensor, their shapes differ, a value
-            is not finite, or there is a `misfit`. The error's `__notes__` list all faults.
+            is not finite, or `misfit` is not empty. The error's `__notes__` list all faults.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout is {layout!r}; {nearest(layout, LAYOUTS)}")
@@ -118,12 +119,12 @@ def assign(
 
 
 class _Plan(NamedTuple):
-    """Plan of an assignment: which tensor goes to which weight, and whether they fit.
+    """Plan of an assignment: it maps tensors to weights and checks that they fit.
 
     Attributes:
-        where: Name of the file or model, at the beginning of error messages.
+        where: Path of the file or name of the model, with which error messages begin.
         model: Name of the model.
-        layout: How the tensors are named and stored.
+        layout: Layout of the tensors, which says how they are named and stored.
         shapes: {path of a weight of the model: its shape}.
     """
 
@@ -138,11 +139,11 @@ class _Plan(NamedTuple):
         found: Arrays = {}
         for name, path in layout.paths(tensors, layers_of(shapes)).items():
             array = arrays.array_of(tensors, name)
-            path = path or f"{name}?"  # no weight of the model: a path that cannot exist in it
+            path = path or f"{name}?"  # no rule matches: use a path that no weight can have
             if path in found:
                 raise InputError(
                     f"{self.where}: {found[path].key} and {name} both map to {path}; expected one "
-                    "tensor per weight: use the weights of the matching net"
+                    "tensor per weight; use the weights of the matching net"
                 )
             found[path] = self._laid_out(array, path) if layout.channels_first else array
         found = arrays.divide_by_factors(found)
@@ -153,14 +154,14 @@ class _Plan(NamedTuple):
         return found
 
     def _laid_out(self, array: Array, path: str) -> Array:
-        """Return an array in Keras' order of axes and with the rank of the weight."""
+        """Return an array with its axes in Keras' order and with the rank of the weight."""
         if len(array.shape) == 2 and not self.layout.matrices_first:
             return array
         matrix = len(self.shapes.get(path, ())) == 2 and len(array.shape) == 4
         return array.transposed().flattened() if matrix else array.transposed()
 
     def left_out(self, found: Arrays, head: bool, skip: Collection[str]) -> dict[str, str]:
-        """Return {path: tensor name} of tensors that are not used."""
+        """Return {path: tensor name} for the tensors that are not used."""
         layout, own = self.layout, set(layers_of(self.shapes))
         topless = not any(map(layout.is_classifier, self.shapes))
         left = {}
@@ -179,7 +180,7 @@ class _Plan(NamedTuple):
         return [path for path in missing if path in skip or (not head and free(path))]
 
     def _other_classes(self, path: str, found: Arrays) -> bool:
-        """Return whether a weight's classifier lacks a tensor or has other classes in the file."""
+        """Return whether the file lacks tensors of a weight's classifier or has other classes."""
         if not self.layout.is_classifier(path):
             return False
         own = {x: y for x, y in self.shapes.items() if x.startswith(f"{path.rpartition('/')[0]}/")}
@@ -189,11 +190,11 @@ class _Plan(NamedTuple):
         )
 
     def check(self, tensors: Mapping[str, np.ndarray], found: Arrays, kept: list[str]) -> None:
-        """Raise an InputError if tensors and weights do not fit one another."""
+        """Raise an InputError if the tensors do not match the weights of the model."""
         missing = [path for path in self.shapes if path not in found and path not in kept]
         extra = [array.key for path, array in found.items() if path not in self.shapes]
         differ = [
-            f"{array.key} {array.shape}, expected {self.shapes[path]} of {path}"
+            f"{array.key} {array.shape}, expected {self.shapes[path]} for {path}"
             for path, array in found.items()
             if path in self.shapes and array.shape != self.shapes[path]
         ]
@@ -208,21 +209,22 @@ class _Plan(NamedTuple):
             raise error
 
     def _advice(self, tensors: Mapping[str, np.ndarray], found: Arrays) -> str:
-        """Return the end of an error message: what to do about tensors that do not fit."""
+        """Return the end of an error message, which says what to do if tensors do not match."""
         for path, array in found.items():
             count = array.shape[-1]
             if self._other_classes(path, found) and count != self.shapes[path][-1]:
                 return (
-                    f"; weights of {count} classes, but {self.model} has {self.shapes[path][-1]}: "
-                    f"leave out the classifier, or build the net with classes={count}"
+                    f"; the weights are for {count} classes, but {self.model} has "
+                    f"{self.shapes[path][-1]}; load them without the classifier, or build the net "
+                    f"with classes={count}"
                 )
         nets = list(dict.fromkeys(match.source.net for match in recognise(tensors)))
         net = self.model.partition(".")[0]
         if net in nets:
-            return f"; the tensors are those of {net} with other variations, input_shape or top"
+            return f"; the tensors are those of {net} with other options, input_shape or top layers"
         if nets:
-            return f"; the tensors are those of {' or '.join(nets)}, the model is {self.model}"
-        return "; use the weights of the same net"
+            return f"; the tensors are those of {' or '.join(nets)}, but the model is {self.model}"
+        return "; use weights of the same net"
 
 
 def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
@@ -232,7 +234,7 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
     from keras_ilsvrc.layers.graph import walk
 
     ordered = dict(found)
-    flat: dict[int, tuple[int, int, int]] = {}  # {id of a flattened tensor: its (H, W, C)}
+    flat: dict[int, tuple[int, int, int]] = {}  # {id of a flattened tensor: (H, W, C) of its maps}
     for call in walk(model).inside:
         maps = flat.get(id(call.inputs[0])) if call.inputs else None
         path = f"{call.name}/kernel"
@@ -246,9 +248,10 @@ def _after_flatten(model: "keras.Model", found: Arrays) -> Arrays:
 
 
 def _tensors() -> Callable[[np.ndarray], Any]:
-    """Return a function that converts an array to a backend tensor. The array is not used again.
+    """Return a function that converts an array to a backend tensor.
 
-    In TensorFlow, the tensor shares the memory of the array, which saves two copies.
+    In TensorFlow, the tensor shares the memory of the array, which saves two copies. The array must
+    not be changed afterwards.
     """
     import keras
 
@@ -260,7 +263,7 @@ def _tensors() -> Callable[[np.ndarray], Any]:
 
 
 def _check_finite(found: Iterable[Array], where: str) -> None:
-    """Raise the first error of `check_finite`, with all errors as notes."""
+    """Check all arrays with `check_finite`; raise the first error, with all errors as notes."""
     errors = []
     for array in found:
         try:
@@ -274,6 +277,6 @@ def _check_finite(found: Iterable[Array], where: str) -> None:
 
 
 def _first(names: "list[str] | tuple[str, ...]", most: int = 3) -> str:
-    """Return a text with the first few names and the number of the remaining names."""
+    """Return a text with the first `most` names and the number of the remaining names."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

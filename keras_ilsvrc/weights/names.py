@@ -8,7 +8,7 @@ Rules = Mapping[str, str | Callable[[re.Match[str]], str]]
 
 
 def translate(name: str, rules: Rules) -> str | None:
-    """Translate another framework's name by the first matching rule; return None without one."""
+    """Translate another framework's name by the first rule that matches; None if none matches."""
     for pattern, ours in rules.items():
         match = re.fullmatch(pattern, name)
         if match:
@@ -30,8 +30,8 @@ def in_order(
         layers: Layer names of the other framework.
         chains: {regular expression: our names}. Layers that match the same expression are sorted
             by the numbers in their names, and get our names in this order. An empty sequence
-            means: all layers in `own` that are in no other chain.
-        own: Layer names of our model, in its order.
+            means all layers in `own` that are in no other chain.
+        own: Layer names of our model, in the model's order.
     """
     layers = list(layers)
     found: dict[str, str] = {}

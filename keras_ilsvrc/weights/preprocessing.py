@@ -1,4 +1,4 @@
-"""Preprocessing and class names of published weights, also for models that have loaded them."""
+"""Preprocessing and class names for published weights and for models that were built with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Origin:
 
     Attributes:
         source: Published weights; None if the weights come from no published source.
-        preprocessed: Whether the model preprocesses images itself.
+        preprocessed: Whether the model itself preprocesses raw images.
     """
 
     source: Source | None
@@ -33,12 +33,12 @@ class Origin:
 
 
 def remember(model: "keras.Model", source: Source | None, preprocessed: bool = False) -> None:
-    """Record in a model where its weights come from. A copy or saved model has no record."""
+    """Record in a model where its weights come from. Copies and saved models lack the record."""
     setattr(model, _ATTRIBUTE, Origin(source, preprocessed))
 
 
 def origin_of(model: "keras.Model") -> Origin:
-    """Return the record that `remember` made, or an empty one."""
+    """Return a model's record of where its weights come from, or an empty record."""
     return getattr(model, _ATTRIBUTE, Origin(None))
 
 
@@ -57,17 +57,17 @@ def rows_for(model: "keras.Model") -> "Rows":
     if source is None or not source.preprocessing:
         known = "published weights" if source is None else "weights whose preprocessing is known"
         raise InputError(
-            f"{model.name}: no preprocessing is known, since the model was not built with {known}; "
-            "pass such weights to build, or preprocess the images as in the model's training"
+            f"{model.name}: the preprocessing is not known, because the model was not built with "
+            f"{known}; pass such weights to build, or preprocess the images as in training"
         )
     from keras_ilsvrc.data.apply import needed
 
     for row in source.preprocessing:
         if needed(row):
             raise InputError(
-                f"{model.name}: the {source.name} weights need {row['op']}, whose training "
-                f"statistics were not published; apply {row['op']} yourself, for example as an op "
-                "of a recipe"
+                f"{model.name}: the {source.name} weights need the op {row['op']} with statistics "
+                f"of the training images, which were not published; apply {row['op']} with "
+                "statistics of your own images, for example in a recipe"
             )
     sizes = [row["size"] for row in source.preprocessing if row["op"] in _SIZED]
     side = model.inputs[0].shape[1]
@@ -80,15 +80,15 @@ def rows_for(model: "keras.Model") -> "Rows":
 
 
 def preprocess(images: Any, model: "keras.Model") -> "np.ndarray":
-    """Preprocess images in the way that the weights of a model need.
+    """Preprocess images as the weights of a model require.
 
-    Resizing and cropping are scaled if the input of the model has another size than the published
-    network.
+    The sizes for resizing and cropping are scaled if the input of the model has another size than
+    that of the published network.
 
     Args:
         images: Path of an image, uint8 array (height, width, channels) or (images, height,
             width, channels), or list of paths and arrays, which may differ in size.
-        model: Model from `build(..., weights=...)`.
+        model: Model that was built with `build(..., weights=...)`.
 
     Returns:
         Array (images, height, width, channels), float32.
@@ -106,7 +106,7 @@ def preprocess(images: Any, model: "keras.Model") -> "np.ndarray":
 
 
 def with_preprocessing(model: "keras.Model") -> "keras.Model":
-    """Return a model that takes raw uint8 images, and preprocesses them as its weights need.
+    """Return a model that takes raw uint8 images and preprocesses them as its weights require.
 
     Raises:
         InputError: If the preprocessing of the model is not known.
@@ -125,7 +125,7 @@ def decode_predictions(
     """Return the most likely ImageNet classes of each image: (synset, English name, probability).
 
     Args:
-        probabilities: Array (images, 1000), in the usual order of the classes: sorted by synset.
+        probabilities: Array (images, 1000), whose classes are in the usual order, by synset.
         top: Number of classes per image.
 
     Raises:

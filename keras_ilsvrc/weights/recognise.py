@@ -1,4 +1,4 @@
-"""Recognition of a file's source from the names and shapes of its tensors, without Keras."""
+"""Recognition of published weights by the names and shapes of a file's tensors, without Keras."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -16,10 +16,10 @@ from keras_ilsvrc.weights.tensors import Tensors
 
 
 class Match(NamedTuple):
-    """A source whose weights a file may contain.
+    """Published weights that a file may contain.
 
     Attributes:
-        source: The source.
+        source: The published weights.
         classes: Number of classes of the file's classifier; None if it has no classifier.
     """
 
@@ -28,7 +28,13 @@ class Match(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """Content of a file if it has a given layout: numbers of values, and number of classes."""
+    """Summary of a file's tensors, read with a given layout.
+
+    Attributes:
+        values: Number of values, without classifiers and auxiliary branches.
+        dense: Number of these values in fc6 and fc7.
+        classes: Number of classes of the classifier; None if there is no classifier.
+    """
 
     values: int
     dense: int
@@ -36,16 +42,16 @@ class _Content(NamedTuple):
 
 
 def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list[Match]:
-    """Return the sources whose weights a file may contain, the most likely ones first.
+    """Return the published weights that a file may contain, the most likely ones first.
 
-    A source fits if its layout knows the names of all tensors, and if the number of values without
-    classifiers is that of the source. Values are not read. Sources whose file name is that of the
-    file come first, then those with its suffix, then the others. Each of these groups is in the
-    order of `SOURCES`.
+    Published weights match if their layout has a rule for each tensor name, and if they have as
+    many values as the file, both without classifiers. Values are not read. Weights whose published
+    file has the name of this file come first, then those with its suffix, then the others. Each
+    of these groups is in the order of `SOURCES`.
 
     Args:
         tensors: `Tensors` of a file, or a mapping of names to arrays.
-        net: Name of a net, to return only sources of this net.
+        net: Name of a net, to return only weights of this net; None for all nets.
     """
     contents: dict[str, _Content | None] = {}
     matches = []
@@ -66,7 +72,7 @@ def recognise(tensors: Mapping[str, np.ndarray], net: str | None = None) -> list
 
 
 def identified(tensors: Tensors, matches: Iterable[Match]) -> Source | None:
-    """Return the matching source whose published file has the name or the SHA-256 of this file."""
+    """Return the match whose published file has this file's name or SHA-256; None without one."""
     hashes = {}
     for match in matches:
         if match.source.file == tensors.path.name:
@@ -78,17 +84,18 @@ def identified(tensors: Tensors, matches: Iterable[Match]) -> Source | None:
 def closest(
     tensors: Mapping[str, np.ndarray], sources: Iterable[Source] = ()
 ) -> tuple[Source | None, str]:
-    """Return the source that is most similar to a file, and a line that says why it does not fit.
+    """Return the published weights most similar to a file, and a line that says how they differ.
 
-    The source is None if at least half of the names are unknown to it.
+    Instead of the weights, None is returned if their layout has no rule for at least half of the
+    tensor names, or if Keras chose the names, which then do not identify a network.
 
     Args:
-        tensors: `Tensors` of a file, or a mapping of names to arrays, which fits no source.
-        sources: Sources to choose from; all if empty.
+        tensors: `Tensors` of a file, or a mapping of names to arrays, which no source matches.
+        sources: Published weights to choose from; all if empty.
     """
     if all(name.startswith("layers/") for name in tensors):
-        line = "Keras wrote the file for one network, whose name is not in it; pass the file to"
-        return None, f"{line} build with this name"
+        line = "Keras wrote the file, and it does not contain the name of its network; pass the"
+        return None, f"{line} file to build with that name"
     known = {}  # {layout: unknown names, number of values}
     for name, layout in LAYOUTS.items():
         paths = layout.paths(tensors)
@@ -104,15 +111,15 @@ def closest(
     unknown, values = known[source.layout]
     if len(unknown) >= len(tensors) / 2:
         first = next(iter(tensors), "none")
-        return None, f"the names of its tensors, such as {first}, are of no known weights"
-    part = f"its file has {source.values:,} values without the classifier, found {values:,}"
+        return None, f"its tensor names, for example {first}, match no known weights"
+    part = f"have {source.values:,} values without the classifier, and this file has {values:,}"
     if unknown:
-        part = f"{len(unknown):,} of {len(tensors):,} names are unknown to it: {unknown[0]}"
-    return source, f"nearest is {source.net} as {source.name}, but {part}"
+        part = f"lack {len(unknown):,} of the file's {len(tensors):,} tensors: {unknown[0]}"
+    return source, f"the most similar weights, {source.name} of {source.net}, {part}"
 
 
 def _content(tensors: Mapping[str, np.ndarray], layout: Layout) -> _Content | None:
-    """Return what the tensors contain, or None if a name does not match the layout."""
+    """Return a summary of tensors, or None if their names do not match the layout."""
     paths = layout.paths(tensors)
     places = list(paths.values())
     if not places or None in places or len(set(places)) < len(places):
@@ -127,7 +134,7 @@ def _content(tensors: Mapping[str, np.ndarray], layout: Layout) -> _Content | No
 
 
 def _outputs(path: str, shape: tuple[int, ...], layout: Layout) -> int:
-    """Return the number of outputs of a layer, from the shape of its bias or kernel."""
+    """Return the number of outputs of a layer, given the shape of its bias or kernel."""
     if path.endswith("/bias"):
         return math.prod(shape)
     matrix = len(shape) == 2 and not layout.matrices_first
@@ -135,7 +142,7 @@ def _outputs(path: str, shape: tuple[int, ...], layout: Layout) -> int:
 
 
 def _is_left_out(path: str, layout: Layout) -> bool:
-    """Return whether a tensor is left out of the number of values that identifies a source."""
+    """Return whether a weight is not counted in `Source.values`."""
     return layout.is_classifier(path) or is_auxiliary(path) or path.endswith("/factor")
 
 

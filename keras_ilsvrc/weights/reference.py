@@ -1,6 +1,6 @@
-"""Layer-by-layer comparison of a model with the original network in another runtime.
+"""Layer-by-layer comparison of a model with the original network, run by another framework.
 
-Keras and the other runtimes are imported only when they are needed.
+Keras and the other frameworks are imported only when they are needed.
 """
 
 import re
@@ -23,13 +23,13 @@ from keras_ilsvrc.weights.tensors import Tensors
 if TYPE_CHECKING:
     import keras
 
-OUTPUT = "predictions"  # our name of the last layer
-# Operators that ONNX files may have between the logits and the output.
+OUTPUT = "predictions"  # name of the last layer of our nets
+# Operators between the logits and the output of an ONNX graph, which are ignored.
 AFTER = {"Softmax", "Reshape", "Flatten", "Identity", "Squeeze", "Dropout"}
-# Regular expressions of names of torch modules that a file or a model may lack.
+# Beginnings of names of torch tensors that a file or a model may lack, as regular expressions.
 AUXILIARY, CLASSIFIER = r"(?i:aux)", r"(fc|classifier|pre_logits|head|output)\."
 AUTOMATIC = r"(conv2d|batch_normalization)(_\d+)?"  # automatic layer names of Keras
-# {source: Python module with its models, function that returns a model by name}
+# {package: (Python module with its models, function that returns a model by name)}
 TORCH = {
     "torchvision": ("torchvision.models", "get_model"),
     "timm": ("timm", "create_model"),
@@ -40,12 +40,12 @@ Run = Callable[[np.ndarray], Mapping[str, Any]]  # function from images to {our 
 
 
 class Original(NamedTuple):
-    """Original network of a model: the file of its weights, and which layers correspond.
+    """Original network, given by its published weights, and our model with the same weights.
 
     Attributes:
         model: Our model.
-        tensors: The file of the weights.
-        source: The source of the weights.
+        tensors: Tensors of the weight file.
+        source: Published weights to which the file belongs.
         layers: {name of a tensor: our layer that uses its values}, for all tensors that are used.
     """
 
@@ -56,14 +56,14 @@ class Original(NamedTuple):
 
     @property
     def classes(self) -> int | None:
-        """Number of classes; None without a classifier."""
+        """Number of classes; None if the model has no classifier."""
         shape = self.model.outputs[0].shape
         return shape[-1] if len(shape) == 2 else None
 
     def places(self, place_of: Callable[[str], str]) -> dict[str, str]:
-        """Return {layer of the original: our layer}. Leave out layers that map to several of ours.
+        """Return {layer of the original: our layer}. Leave out layers that match several of ours.
 
-        `place_of` is a function from the name of a tensor to the name of the original's layer.
+        `place_of` is a function from the name of a tensor to the name of its layer in the original.
         """
         found: dict[str, set[str]] = {}
         for name, stored in self.tensors.stored.items():
@@ -73,7 +73,7 @@ class Original(NamedTuple):
 
 
 def check_runtime(name: str) -> None:
-    """Raise an InputError if a runtime is unknown, or a package that it needs is missing."""
+    """Raise an InputError if a runtime is not in `RUNTIMES`, or a package for it is missing."""
     if name not in RUNTIMES:
         raise InputError(f"reference is {name!r}; {nearest(name, RUNTIMES)}")
     _check_packages(*RUNTIMES[name][0])
@@ -84,13 +84,13 @@ def compare(
 ) -> dict[str, float]:
     """Return {our layer: largest difference from the original's output, relative to that output}.
 
-    The activation of a layer is applied to the original's output too, since many frameworks have
-    activations in layers of their own.
+    If our layer has an activation, it is applied to the original's output too, since many
+    frameworks have separate layers for activations.
 
     Args:
-        original: The original, and our model with its weights, without softmax.
+        original: The original network, and our model with its weights, without softmax.
         images: Preprocessed images (1, height, width, channels), RGB.
-        bgr: Whether the original takes BGR.
+        bgr: Whether the original network takes BGR images.
         name: Name of the runtime, one of `RUNTIMES`.
 
     Raises:
@@ -112,7 +112,8 @@ def compare(
                     theirs = theirs.transpose(0, 2, 3, 1)
                 ours = np.asarray(values[id(call.outputs[0])])
                 if theirs.size == ours.size:
-                    theirs = theirs.reshape(ours.shape)  # a convolution there, dense here
+                    # The original may have a convolution where our net has a dense layer.
+                    theirs = theirs.reshape(ours.shape)
                 difference = check(ours, theirs, float("inf"), call.name)
                 found[call.name] = max(found.get(call.name, 0.0), difference)
     return found
@@ -121,14 +122,14 @@ def compare(
 def _outputs(
     original: Original, images: Sequence[np.ndarray], bgr: bool, name: str
 ) -> list[Mapping[str, Any]]:
-    """Return {our layer: outputs of the original's layer} for each image."""
+    """Return {our layer: output of the same layer in the original network} for each image."""
     _, channels_first, load = RUNTIMES[name]
     axes = (0, 3, 1, 2) if channels_first else (0, 1, 2, 3)
     given = [(image[..., ::-1] if bgr else image).transpose(axes) for image in images]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings about other framework versions
-            # torch would import triton, which ends a process that has imported TensorFlow.
+            # torch would import triton, which makes a process that has imported TensorFlow crash.
             with _without("triton"):
                 run = load(original)
                 return [dict(run(np.ascontiguousarray(image))) for image in given]
@@ -136,12 +137,13 @@ def _outputs(
         raise
     except Exception as error:
         path = original.tensors.path
-        raise InputError(f"{path}: {name} cannot run the original: {reason(error)}") from error
+        what = f"{name} cannot run the original network"
+        raise InputError(f"{path}: {what}: {reason(error)}; use another reference") from error
 
 
 @contextmanager
 def _without(module: str) -> Iterator[None]:
-    """Make imports of a module fail in this context, unless it is imported already."""
+    """Make imports of a module fail within a `with` block, unless it is imported already."""
     modules: dict[str, Any] = sys.modules
     known = modules.setdefault(module, None)
     try:
@@ -154,23 +156,25 @@ def _without(module: str) -> Iterator[None]:
 def _check_packages(*names: str) -> None:
     if any(find_spec(name) is None for name in names):
         packages = " ".join(names)
-        raise InputError(f"the reference needs {packages}; run python -m pip install {packages}")
+        raise InputError(f"this reference needs {packages}; run python -m pip install {packages}")
 
 
 def _called(file: str, known: Iterable[str]) -> str:
-    """Return the longest known model name with which a file name begins."""
+    """Return the longest of the `known` model names with which a file name begins."""
 
     def letters(text: str) -> str:
         return re.sub(r"[\W_]", "", text).lower()
 
     found = [name for name in known if letters(file).startswith(letters(name))]
     if not found:
-        raise InputError(f"the reference has no model for the file {file}; use another reference")
+        raise InputError(
+            f"this reference has no model with the file name {file}; use another reference"
+        )
     return max(found, key=len)
 
 
 def _onnx(original: Original) -> Run:
-    """Return a function that runs the ONNX file, and returns the outputs of nodes with weights."""
+    """Return a function that runs an ONNX file and returns the outputs of nodes with weights."""
     import onnx
     import onnxruntime
 
@@ -184,7 +188,7 @@ def _onnx(original: Original) -> Run:
         used = [owners[name] for name in node.input if name in owners]
         layers = set[str]().union(*used)
         nodes |= dict.fromkeys(node.output, node)
-        if len(used) == len(node.input):  # it only converts constants, e.g. transposes a kernel
+        if len(used) == len(node.input):  # the node only converts constants, e.g. transposes them
             owners |= dict.fromkeys(node.output, layers)
         elif len(layers) == 1 and any(layers):
             made[min(layers)] = node.output[0]
@@ -207,17 +211,21 @@ def _onnx(original: Original) -> Run:
 
 
 def _bare(name: str) -> str:
-    """Return the name of a tensor without the prefix of torch's DataParallel."""
+    """Return the name of a tensor without `module.`, the prefix of torch's DataParallel."""
     return name.removeprefix("module.")
 
 
 def _torch(original: Original) -> Run:
-    """Return a function that runs the model of torchvision, timm or pytorchcv."""
+    """Return a function that runs the original network of torchvision, timm or pytorchcv."""
     import torch
 
     source, outputs = original.source, dict[str, Any]()
     if source.name not in TORCH:
-        raise InputError(f"torch has no models of {source.name}; use another reference")
+        packages = ", ".join(TORCH)
+        raise InputError(
+            f"the weights are those of {source.name}, but the reference torch has only models of "
+            f"{packages}; use another reference"
+        )
     _check_packages(source.name)
     module, make = import_module(TORCH[source.name][0]), TORCH[source.name][1]
     known = getattr(module, "list_models", lambda: [source.file.partition("-")[0]])()
@@ -228,12 +236,12 @@ def _torch(original: Original) -> Run:
     free = AUXILIARY if original.classes else rf"{AUXILIARY}|{CLASSIFIER}"
     if wrong := [name for name in (*missing, *extra) if not re.match(free, name)]:
         raise InputError(
-            f"{original.tensors.path}: tensors that only the file or only the model of "
-            f"{source.name} has: {', '.join(wrong[:5])}; use another reference"
+            f"{original.tensors.path}: the file or the model of {source.name} lacks tensors that "
+            f"the other has: {', '.join(wrong[:5])}; use another reference"
         )
 
     def keep(layer: str) -> Callable[..., None]:
-        # copied, because the activation that follows may overwrite its input
+        # Copy the output, because the activation after it may overwrite its input.
         return lambda module, given, made: outputs.update({layer: made.numpy().copy()})
 
     for place, ours in original.places(lambda name: _bare(name).rpartition(".")[0]).items():
@@ -248,7 +256,7 @@ def _torch(original: Original) -> Run:
 
 
 def _keras(original: Original) -> Run:
-    """Return a function that runs the model of keras.applications."""
+    """Return a function that runs the original network of keras.applications."""
     import keras
 
     makers = dict(getmembers(keras.applications, isfunction))
@@ -261,14 +269,14 @@ def _keras(original: Original) -> Run:
     )
     theirs.load_weights(original.tensors.path)
     places = original.places(lambda name: name.partition("/")[0])
-    # the numbers in Keras' automatic names depend on models that were built before
+    # Leave out automatic names, whose numbers depend on models that were built before.
     named = {x.name: x.output for x in theirs.layers if not re.fullmatch(AUTOMATIC, x.name)}
     found = {ours: named[name] for name, ours in places.items() if name in named}
     return keras.Model(theirs.input, found | {OUTPUT: theirs.output})
 
 
-# {runtime: packages that it needs, whether images and maps are (images, channels, height, width),
-# function that loads the original and returns a function that runs it}
+# {runtime: (packages that it needs, whether images and maps are (images, channels, height, width),
+# function that loads the original network and returns a function that runs it)}
 RUNTIMES: dict[str, tuple[tuple[str, ...], bool, Callable[[Original], Run]]] = {
     "onnx": (("onnx", "onnxruntime"), True, _onnx),
     "torch": (("torch",), True, _torch),

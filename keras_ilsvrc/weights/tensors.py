@@ -1,4 +1,4 @@
-"""`Tensors`: the named arrays of a weight file, each read when it is used."""
+"""`Tensors`: the named arrays of a weight file, each read only when it is used."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,8 +13,8 @@ class Stored(NamedTuple):
     Attributes:
         shape: Shape of the array.
         dtype: Data type of the array.
-        load: Function that reads all values, and checks them if the format has checksums.
-        rows: Function that reads the entries from `start` to before `stop` of the first axis; None
+        load: Function that reads all values, and verifies the checksum if the format has one.
+        rows: Function that reads entries `start` to `stop` of the first axis, without `stop`; None
             if the format does not allow it, for example because the values are compressed.
     """
 

@@ -121,10 +121,10 @@ def test_convert_builds_the_varied_net(folder, tmp_path):
     [
         (
             "missing.safetensors",
-            "nearest is resnet20_cifar as akamaster, but its file has 270,448 values",
+            "the most similar weights, akamaster of resnet20_cifar, have 270,448 values",
         ),
-        ("extra.safetensors", "1 of 98 names are unknown to it: last.weight"),
-        ("other.npz", "names of its tensors, such as a/b, are of no known weights"),
+        ("extra.safetensors", "lack 1 of the file's 98 tensors: last.weight"),
+        ("other.npz", "its tensor names, for example a/b, match no known weights"),
     ],
 )
 def test_inspect_says_why_a_file_fits_no_net(case, folder):
@@ -180,7 +180,7 @@ def test_convert_as_json_for_other_classes_and_for_none(folder, tmp_path):
             "missing.safetensors",
             "no tensor for conv2_1/bn_1/beta|no tensor for conv3_2/conv_2/kernel|"
             "no tensor for conv4_3/bn_2/gamma|"
-            "shapes differ: bn1.bias (17,), expected (16,) of conv1_bn/beta",
+            "shapes differ: bn1.bias (17,), expected (16,) for conv1_bn/beta",
         ),
         ("extra.safetensors", "no weight for last.weight|shapes differ: bn1.bias (17,), expected"),
         ("infinite.safetensors", "a value of conv1.weight is not|a value of linear.bias is not"),
@@ -252,7 +252,7 @@ def test_a_missing_runtime_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "find_spec", lambda name: None)
     words = (folder / "net.safetensors", "--net", NET, "--out", tmp_path / "x.weights.h5")
     line = refused("weights", "convert", *words, "--reference", "torch")
-    assert line == "the reference needs torch; run python -m pip install torch"
+    assert line == "this reference needs torch; run python -m pip install torch"
 
 
 def test_an_onnx_file_is_compared_with_onnxruntime(tmp_path):

@@ -87,7 +87,7 @@ def test_bad_exports_are_refused_before_anything_is_written(trained, tmp_path):
     line = refused("export", trained[0], "--format", "onnx", "--out", tmp_path / "a.pb")
     assert line.endswith("expected a file that ends in .onnx")
     line = refused("export", trained[0], "--format", "saved_model", "--out", folder)
-    assert "there is a folder of this name" in line
+    assert "is an existing folder" in line
     assert "contains no finished run" in refused("export", tmp_path, "--format", "onnx")
     assert call("export", trained[0]).status == 2
     assert [one.name for one in tmp_path.iterdir()] == ["a.saved_model"]

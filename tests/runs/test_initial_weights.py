@@ -64,7 +64,7 @@ def test_a_classifier_of_other_classes_is_left_out_and_this_is_said(file, caplog
     with caplog.at_level(logging.WARNING, "keras_ilsvrc"):
         found = started(f"initial={path}", classes=3)
     check(found, values, drawn(3), ("cccp6",))
-    assert "initial values kept: cccp6/kernel, cccp6/bias" in caplog.text
+    assert "weights that keep their initial values: cccp6/kernel, cccp6/bias" in caplog.text
 
 
 def test_a_file_of_this_package_is_loaded_but_for_the_skipped_layers(tmp_path):
@@ -91,7 +91,7 @@ def test_a_run_of_other_classes_lends_all_but_its_head(small_run, word, caplog):
         same = zip(layer.get_weights(), lender.get_layer(layer.name).get_weights(), strict=True)
         assert layer.name == "logits" or all((one == other).all() for one, other in same)
     assert f"{small_run}: " in caplog.text
-    assert "initial values kept: logits/kernel" in caplog.text
+    assert "weights that keep their initial values: logits/kernel" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -74,10 +74,10 @@ def test_a_file_is_downloaded_once_and_its_hash_checked_on_every_use(server, cac
 
 
 def test_the_users_hash_only_confirms_that_of_the_source(server):
-    assert "are not downloaded by name" in refused(source(None), HASH)
+    assert "cannot be downloaded by name" in refused(source(None), HASH)
     assert download.fetch(source(), HASH.upper()).read_bytes() == CONTENT
     said = refused(source(), "0" * 64)
-    assert said == f"sha256 is {'0' * 64}; the SHA-256 of net.pth is {HASH}"
+    assert said == f"sha256 is {'0' * 64}, but the SHA-256 of net.pth is {HASH}"
 
 
 def test_a_source_without_hash_is_not_downloaded(server):

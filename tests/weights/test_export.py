@@ -168,7 +168,7 @@ def test_a_folder_is_not_replaced_and_a_failed_one_is_removed(tmp_path):
         export(model, path, "saved_model", [batch], [np.asarray(model(batch)) + 1])
     assert not list(tmp_path.iterdir())
     assert exported(model, path, "saved_model") == 0
-    with pytest.raises(InputError, match="there is a folder of this name"):
+    with pytest.raises(InputError, match=f"{path.name} is an existing folder"):
         exported(model, path, "saved_model")
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 

@@ -83,7 +83,7 @@ def test_the_record_changes_neither_saving_nor_weights(model, tmp_path):
 
 def test_a_model_without_published_weights_has_no_preprocessing():
     bare = build("nin_cifar10")
-    assert "no preprocessing is known" in message(preprocess, RAW, bare)
+    assert "the preprocessing is not known" in message(preprocess, RAW, bare)
     assert "preprocessing=True needs weights" in message(build, "nin_cifar10", preprocessing=True)
     assert "expected True or False" in message(build, "nin_cifar10", preprocessing="yes")
 
@@ -92,7 +92,7 @@ def test_statistics_that_are_not_published_are_one_line():
     whitened = build("nin_cifar10")
     remember(whitened, info("nin_cifar10").sources["caffe"])
     for call in (lambda: preprocess(RAW, whitened), lambda: with_preprocessing(whitened)):
-        assert "caffe weights need zca, whose training statistics" in message(call)
+        assert "caffe weights need the op zca with statistics of the training" in message(call)
 
 
 def test_predictions_are_named():

@@ -130,7 +130,7 @@ def test_cut_after_opening(tmp_path):
     path = write_hdf5(tmp_path / "a.h5", {"w": NOISE, "x": NOISE + 1})
     tensors = read(path)
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"a\.h5 cannot be read as hdf5"):
+    with pytest.raises(InputError, match=r"a\.h5: cannot read the hdf5 file"):
         list(tensors.values())
 
 

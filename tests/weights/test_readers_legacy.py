@@ -101,7 +101,9 @@ def test_values_are_read_when_they_are_used(tmp_path):
     assert opened < reader.PICKLE + 100_000
     assert loaded < 200_000
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(InputError, match=r"a\.pth cannot be read as torch: b ends after 8 bytes"):
+    with pytest.raises(
+        InputError, match=r"a\.pth: cannot read the torch file: the values of b end after 8"
+    ):
         tensors["b"]
 
 

@@ -157,7 +157,7 @@ def test_values_are_read_when_they_are_used(tmp_path):
     assert opened < 1_000_000
     assert 8_000_000 < loaded < 8_500_000
     path.write_bytes(path.read_bytes()[:-4_000_000])
-    with pytest.raises(InputError, match=r"a\.pth cannot be read as torch: w "):
+    with pytest.raises(InputError, match=r"a\.pth: cannot read the torch file: w "):
         tensors["w"]
 
 

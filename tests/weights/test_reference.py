@@ -110,7 +110,9 @@ def test_images_that_the_original_does_not_take_are_refused(tmp_path):
     model = small()
     graph(tmp_path / "small.onnx", tensors := tensors_of(model))
     net = original(model, tmp_path / "small.onnx", tensors)
-    with pytest.raises(InputError, match=r"small\.onnx: onnx cannot run the original: .*image"):
+    with pytest.raises(
+        InputError, match=r"small\.onnx: onnx cannot run the original network: .*image"
+    ):
         compare(net, [np.zeros((1, 7, 6, 3), "float32")], False, "onnx")
 
 

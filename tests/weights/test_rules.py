@@ -221,12 +221,12 @@ def without(state, key):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: without(s, "features.8.bias"), "no tensor for conv4/bias; use the weights of"),
+        (lambda s: without(s, "features.8.bias"), "no tensor for conv4/bias; use weights of"),
         (lambda s: without(s, "classifier.6.bias"), "no tensor for fc8/bias"),
         (lambda s: {**s, "extra.weight": normal(2, 2)}, "no weight for extra.weight"),
         (
             lambda s: {**s, "classifier.6.weight": normal(5, 8)},
-            r"classifier.6.weight \(8, 5\), expected \(8, 3\) of fc8/kernel",
+            r"classifier.6.weight \(8, 5\), expected \(8, 3\) for fc8/kernel",
         ),
         (
             lambda s: {k: v for k, v in s.items() if k.startswith("features")},

@@ -150,7 +150,7 @@ def test_auxiliary_classifiers_that_the_model_lacks_are_left_out(inception):
     for row in report.rows:
         values = ops.convert_to_numpy(next(w for w in inception.weights if w.path == row.ours))
         np.testing.assert_array_equal(values, converted(state[row.theirs], None))
-    assert f"left out of the file: {left_out[0]}, " in str(report)
+    assert f"unused tensors of the file: {left_out[0]}, " in str(report)
 
 
 def akamaster_logits(state, x, depth):
@@ -229,19 +229,19 @@ def changed(state, key, values):
 WRONG = {
     "classes": (
         lambda state: state,
-        r"shapes differ: fc.weight \(512, 1000\), expected \(512, 10\) of logits/kernel, .*"
-        "weights of 1000 classes, but resnet18_v1_5 has 10: leave out the classifier, or build "
-        "the net with classes=1000",
+        r"shapes differ: fc.weight \(512, 1000\), expected \(512, 10\) for logits/kernel, .*"
+        "the weights are for 1000 classes, but resnet18_v1_5 has 10; load them without the "
+        "classifier, or build the net with classes=1000",
     ),
     "net": (
         lambda state: zeros(originals.resnet(34)),
-        "no weight for layer1.2.conv1.weight, .* the tensors are those of resnet34_v1_5, the model "
-        "is resnet18_v1_5",
+        "no weight for layer1.2.conv1.weight, .* the tensors are those of resnet34_v1_5, but the "
+        "model is resnet18_v1_5",
     ),
     "width": (
         lambda state: changed(state, "conv1.weight", np.zeros((32, 3, 7, 7))),
-        r"shapes differ: conv1.weight \(7, 7, 3, 32\), expected \(7, 7, 3, 64\) of conv1/kernel.*; "
-        "use the weights of the same net",
+        r"shapes differ: conv1.weight \(7, 7, 3, 32\), expected \(7, 7, 3, 64\) for conv1/kernel.*"
+        "; use weights of the same net",
     ),
     "values": (
         lambda state: changed(state, "layer4.1.bn2.bias", [np.nan] * 512),
@@ -253,7 +253,7 @@ WRONG = {
     ),
     "type": (
         lambda state: {**state, "bn1.bias": np.full(64, True)},
-        "bn1.bias has values of type bool, expected numbers: convert the file",
+        "bn1.bias has values of type bool, expected numbers; convert them to float32",
     ),
 }
 

@@ -82,10 +82,10 @@ def test_a_layer_too_many_is_refused(options, values, tmp_path):
 def test_a_file_that_fits_no_source_is_not_loaded():
     model, state = build("resnet20_cifar"), cifar(20)
     before = values_of(model)
-    with pytest.raises(InputError, match=r"resnet20_cifar: nearest is"):
-        assign(model, state, "akamaster", misfit="nearest is another")
+    with pytest.raises(InputError, match=r"resnet20_cifar: other weights are nearer"):
+        assign(model, state, "akamaster", misfit="other weights are nearer")
     assert same(model, before)
-    line = "the tensors are those of resnet20_cifar with other variations, input_shape or top"
+    line = "the tensors are those of resnet20_cifar with other options, input_shape or top layers"
     with pytest.raises(InputError, match=line):
         assign(build("resnet20_cifar", shortcut="B"), state, "akamaster")
 
@@ -200,7 +200,7 @@ def test_the_name_of_a_source_is_not_that_of_a_folder(tmp_path, monkeypatch):
     assert find_source(NET, "./pytorchcv") is None
     assert "is a folder" in message(find_source, NET, "./caffe")
     line = message(initial._load, build(NET), "caffe", None, info(NET), set())
-    assert "are not downloaded by name" in line
+    assert "cannot be downloaded by name" in line
 
 
 @pytest.mark.parametrize(

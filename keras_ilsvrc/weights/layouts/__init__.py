@@ -17,7 +17,7 @@ OURS = Layout(
 )
 LAYOUTS: dict[str, Layout] = {
     "ours": OURS,
-    "ours_nin_cifar10": replace(OURS, classifier="cccp6"),  # an inner layer of `nin`
+    "ours_nin_cifar10": replace(OURS, classifier="cccp6"),  # in `nin`, cccp6 is an inner layer
     **torch.LAYOUTS,
     **keras.LAYOUTS,
     **caffe.LAYOUTS,
@@ -26,6 +26,6 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def layout_of(net: str) -> str:
-    """Return the layout name for arrays that are named by the weight paths of one of our nets."""
+    """Return the name of the layout of arrays that are named by the weight paths of our `net`."""
     own = f"ours_{net}"
     return own if own in LAYOUTS else "ours"

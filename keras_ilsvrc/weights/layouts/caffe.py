@@ -1,7 +1,7 @@
 """Layouts of Caffe's files, and of ONNX files that were converted from Caffe2's nets.
 
-Layers have the same names in Caffe2 as in Caffe. In Caffe, `bn_*` layers contain sums of means,
-sums of variances, and the factor by which to divide both; `scale_*` layers contain gamma and beta.
+Layers have the same names in Caffe2 as in Caffe. In Caffe, `bn*` layers contain sums of means, sums
+of variances, and the factor by which to divide both; `scale*` layers contain gamma and beta.
 """
 
 import re
@@ -63,8 +63,8 @@ LAYERS: Rules = {
 
 LAYOUTS = {
     "caffe": Layout(CAFFE, LAYERS, orders=BGR, biases_folded=True, classifier="logits|fc8|cccp8"),
-    # trained on RGB images; cccp6 has one map per class
+    # This net was trained on RGB images, and its classifier is cccp6.
     "caffe_nin_cifar10": Layout(CAFFE, LAYERS, classifier="cccp6"),
-    # the ignored tensors are shapes, not weights
+    # The ignored tensors are shapes, not weights.
     "caffe2": Layout(CAFFE2, LAYERS, ignored=r"OC2_DUMMY_\d+", orders=BGR),
 }

@@ -1,6 +1,6 @@
 """Layouts of ONNX files that were converted from the nets of MXNet's Gluon.
 
-Layers of the same kind are numbered in their order; in residual nets, the numbers start again in
+Gluon numbers layers of the same kind in their order. In residual nets, the numbers start again in
 each stage. The 1x1 convolutions of bottlenecks have biases, which are folded into batch
 normalisation.
 """
@@ -16,7 +16,7 @@ def unit(match: re.Match[str], convolutions: int) -> str:
     """Return our name for a layer in a residual unit, such as conv3_1/conv_2 for stage2_conv1.
 
     `convolutions` is the number of convolutions in a unit, 2 or 3. In the first unit of a stage,
-    the layer of the shortcut comes after them.
+    they are followed by the layer of the shortcut.
     """
     stage, number = int(match[1]), int(match[3])
     kind = {"batchnorm": "bn"}.get(match[2], "conv")

@@ -1,8 +1,8 @@
-"""Layouts of keras.applications, for legacy .h5 files and dictionaries {path of weight: weight}.
+"""Layouts of the nets of keras.applications in legacy .h5 files, in ONNX files and in memory.
 
 `keras_onnx_vgg` is the layout of ONNX files that tf2onnx converted from a VGG net of
 keras.applications. Such a file does not say whether its first filters take BGR or RGB, so the order
-of their channels is not changed.
+of their channels is not changed. Weights in memory are a dictionary {path of a weight: weight}.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from keras_ilsvrc.weights.names import Rules
 
 TENSORS: Rules = {
     r"(?:.+/)?([^/]+)/(kernel|bias|gamma|beta|moving_mean|moving_variance)(?::0)?": r"\1/\2",
-    # names in VGG's files of 2016
+    # names in the files of VGG nets of 2016
     r"(?:.+/)?([^/]+)_W(?:_1)?:0": r"\1/kernel",
     r"(?:.+/)?([^/]+)_b(?:_1)?:0": r"\1/bias",
 }
@@ -22,7 +22,7 @@ VGG: Rules = {
     "fc2": "fc7",
     "predictions": "fc8",
 }
-# Weights that Keras 3 saved for a model with a block of layers for each stage.
+# Names in Keras 3 files of a VGG net whose stages are nested blocks of layers.
 BLOCKS: Rules = {r"(.+)/vars/0": r"\1/kernel", r"(.+)/vars/1": r"\1/bias"}
 VGG_BLOCKS: Rules = {
     r"block(\d)/layers/conv2d": r"conv\1_1",
@@ -45,8 +45,8 @@ RESNET_V2: Rules = {
     "post_bn": "last_bn",
     **RESNET,
 }
-# Keras numbers the layers of its InceptionV3 in the order of their creation. These are our names
-# for them, in that order.
+# Keras numbers the layers of its InceptionV3 in the order of their creation. The tables below list
+# our names for these layers in that order.
 STEM = "conv1a conv2a conv2b conv3b conv4a"
 FIGURE_5 = "1x1 5x5_reduce 5x5 double_3x3_reduce double_3x3_1 double_3x3_2 pool_proj"
 FIGURE_6 = (
@@ -78,7 +78,7 @@ ONNX_TENSORS: Rules = {
 }
 ONNX_VGG: Rules = {
     **{rf"{theirs}(?:_\d+)?": ours for theirs, ours in VGG.items()},
-    # Rename the dense layers of other classifiers, so that they are left out as auxiliary ones.
+    # Rename dense layers of other classifiers, so that they are ignored like auxiliary classifiers.
     r"((?!block\d|fc\d|predictions|\w*conv)\w+)": r"aux_\1",
 }
 
@@ -86,7 +86,7 @@ KERAS: dict[str, Any] = {"tensors": TENSORS, "channels_first": False}
 LAYOUTS = {
     "keras_vgg": Layout(layers=VGG, orders=BGR, **KERAS),
     "keras_onnx_vgg": Layout(ONNX_TENSORS, ONNX_VGG, ignored=r".*__\d+", matrices_first=False),
-    # the ignored tensors belong to layers that compute edge maps from the maps of each stage
+    # The ignored tensors belong to layers that compute edge maps from the maps of each stage.
     "keras_hed": Layout(
         BLOCKS, VGG_BLOCKS, ignored=r"(dsn\d|fuse)/.+", channels_first=False, orders=BGR
     ),

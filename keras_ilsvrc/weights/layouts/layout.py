@@ -1,4 +1,4 @@
-"""`Layout`: names and storage of the weights of a network family in another framework's files."""
+"""`Layout`: how another framework's files name and store the weights of a network family."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,36 +9,36 @@ from keras_ilsvrc.weights.names import Rules, in_order, layers_of, translate
 
 NORM = re.compile(r"(?:.*[_/])?bn(?:_\w+)?")  # names of our batch normalisation layers
 NORM_WORDS = {"weight": "gamma", "bias": "beta"}
-# {regular expression of our weight paths: (axis, function from the size of this axis to the indices
-# of the file's entries, in our order)}
+# {regular expression of our weight paths: (axis, function that takes the size of this axis and
+# returns the indices of the file's entries, in our order)}
 Orders = Mapping[str, tuple[int, Callable[[int], Sequence[int]]]]
 BGR: Orders = {r"conv1(_1|a)?/kernel": (2, lambda channels: range(channels)[::-1])}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Names and storage of weights in files. All regular expressions match whole names.
+    """Description of how files name and store weights. Regular expressions match whole names.
 
     Attributes:
         tensors: {regular expression of their tensor names: `layer/word`, with their layer name and
             our word for the kind of weight}. Words are kernel, bias, gamma, beta, moving_mean and
-            moving_variance. In addition, `weight` stands for a kernel or a gamma, `bias` also for a
-            beta, and `factor` for the number by which Caffe's statistics are to be divided.
+            moving_variance. In addition, `weight` means a kernel or a gamma, `bias` can also mean a
+            beta, and `factor` means the number by which Caffe's statistics are to be divided.
         layers: {regular expression of their layer names: our layer name}.
         chains: {regular expression of their numbered layer names: our layer names in the order of
-            these numbers}. An empty sequence stands for all other layers of the model, in order.
-        ignored: Regular expression of the tensor names that correspond to none of our weights.
+            these numbers}. An empty sequence means all other layers of the model, in order.
+        ignored: Regular expression of the names of tensors that correspond to none of our weights.
         channels_first: Whether kernels are (out, in, rows, columns) and matrices (out, in), with
-            the rows of a flattened map in the order (C, H, W). False: as in Keras.
+            the entries of a flattened map in the order (C, H, W). If not, all are as in Keras.
         matrices_first: Whether matrices are (out, in) if `channels_first` is True. If not, they
             are (in, out), as in Keras.
-        orders: Axes of weights whose entries are in another order than ours; `BGR` reverses the
-            channels of the first filters of a network trained on BGR images.
+        orders: Axes of weights along which the order of the entries differs from ours. `BGR`
+            reverses the channels of the first filters of a network trained on BGR images.
         biases_folded: Whether biases that our convolutions lack are folded into the means of BN.
         gammas: Whether batch normalisation has gammas; if not, ours are set to 1.
         classifier: Regular expression of our layer names that make up the classifier.
-        dense: Regular expression of the names of our dense layers before the classifier. Nets
-            without top lack these layers.
+        dense: Regular expression of the names of our dense layers before the classifier, which
+            models with `include_top=False` lack.
     """
 
     tensors: Rules
@@ -56,13 +56,13 @@ class Layout:
     def paths(self, names: Iterable[str], own: Sequence[str] = ()) -> dict[str, str | None]:
         """Return {tensor name: path of our weight}, without ignored tensors.
 
-        The path is None if no rule matches. The prefix `module.` of torch's DataParallel is left
-        out.
+        The path is None if no rule matches. The prefix `module.`, which torch's DataParallel adds
+        to names, is ignored.
 
         Args:
             names: Names of the tensors.
-            own: Layer names of our model, for chains without names. Without a model, layers of
-                such a chain keep their names.
+            own: Layer names of our model, for chains with an empty sequence. If there are none, the
+                layers of such chains keep their names.
         """
         spelled: dict[str, str | None] = {}
         for name in names:
@@ -83,21 +83,21 @@ class Layout:
         return f"{place}/{words.get(word, word)}"
 
     def permuted(self, path: str, array: Array) -> Array:
-        """Return the array of our weight `path`, with the entries along its axes in our order."""
+        """Return the array of our weight `path` with the entries along each axis in our order."""
         for pattern, (axis, order) in self.orders.items():
             if axis < len(array.shape) and re.fullmatch(pattern, path):
                 array = array.ordered(axis, order(array.shape[axis]))
         return array
 
     def is_classifier(self, path: str) -> bool:
-        """Return whether a weight of ours belongs to a classifier, main or auxiliary."""
+        """Return whether one of our weights belongs to a classifier, main or auxiliary."""
         return bool(re.fullmatch(rf"({self.classifier}|aux\w*logits)/\w+", path))
 
     def is_dense(self, path: str) -> bool:
-        """Return whether a weight of ours belongs to a dense layer before the classifier."""
+        """Return whether one of our weights belongs to a dense layer before the classifier."""
         return bool(re.fullmatch(rf"({self.dense})/\w+", path))
 
 
 def is_auxiliary(path: str) -> bool:
-    """Return whether a weight of ours belongs to an auxiliary classifier and its layers."""
+    """Return whether one of our weights belongs to a branch with an auxiliary classifier."""
     return path.startswith("aux")

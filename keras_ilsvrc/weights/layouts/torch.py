@@ -1,6 +1,7 @@
 """Layouts of PyTorch's files: torchvision 0.29, timm 1.0, pytorchcv 0.0.74 and akamaster's nets.
 
-timm's `resnetv2_50` fits none of our nets, because no normalisation follows its first convolution.
+timm's `resnetv2_50` matches none of our nets, because it has no normalisation after its first
+convolution.
 """
 
 import re
@@ -149,8 +150,8 @@ PREACT: Rules = {
 def from_middle(maps: int) -> list[int]:
     """Return the permutation that moves the middle half of the maps before the two outer quarters.
 
-    Half of the maps of a stage continue those of the previous stage, by shortcuts of option A. In
-    akamaster's nets, a quarter of new maps comes before them, and a quarter after them. In ours,
+    Shortcuts of option A pass the maps of the previous stage on to half of the maps of a stage. In
+    akamaster's nets, a quarter of new maps comes before these, and a quarter after them. In ours,
     all new maps come after them.
     """
     quarter = maps // 4
@@ -158,7 +159,7 @@ def from_middle(maps: int) -> list[int]:
 
 
 def from_middle_twice(maps: int) -> list[int]:
-    """Return `from_middle`, applied again within the middle half: the permutation for stage 3."""
+    """Return the permutation for stage 3: `from_middle`, and again within the middle half."""
     middle = from_middle(maps)
     return [middle[number] for number in from_middle(maps // 2)] + middle[maps // 2 :]
 
@@ -174,7 +175,7 @@ OPTION_A: Orders = {
 }
 
 LAYOUTS = {
-    # The layers of alexnet, vgg*, zfnet* and nin_cifar10 are numbered in their order.
+    # The chains match the layers of alexnet, vgg*, zfnet* and nin_cifar10 by their order.
     "torchvision": Layout(
         TENSORS,
         TORCHVISION,

@@ -1,7 +1,7 @@
-"""Readers of weight files, one module per format. They need no framework, and run no code.
+"""Readers of weight files, one module per format, which need no framework and run no code of files.
 
 The module of a format has a function `read(path) -> {name: Stored}`, which opens no other file. It
-may raise any exception if the file is damaged: `read` here converts it to an `InputError`.
+may raise any exception if the file is damaged; `readers.read` converts it to an `InputError`.
 """
 
 import re
@@ -23,17 +23,17 @@ from keras_ilsvrc.weights.tensors import Stored, Tensors
 FORMATS = dict.fromkeys((".pth", ".pt", ".th"), "torch") | dict.fromkeys((".h5", ".hdf5"), "hdf5")
 FORMATS |= {f".{one}": one for one in ("onnx", "safetensors", "npz", "keras")}
 FORMATS[".caffemodel"] = "caffe"
-# First bytes of torch files in the legacy form: the pickle of a magic number
+# First bytes of torch files in the legacy form: the pickle of a magic number.
 LEGACY = rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."
-# Files that are refused: (pattern of their first bytes, what they are and what to do)
+# Files that are refused: (regular expression of their first bytes, end of the error message)
 OTHERS = (
     (
         rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml)",
-        "is a web page; download the file itself, and look at the page for what went wrong",
+        "is a web page; open it to see what went wrong, and download the weight file itself",
     ),
     (
         rb"version https://git-lfs",
-        "is a Git LFS pointer, a text that stands for the file; get the file with `git lfs pull`",
+        "is a Git LFS pointer instead of the file itself; get the file with `git lfs pull`",
     ),
     (
         rb"\x80[\x02-\x05]",
@@ -42,42 +42,42 @@ OTHERS = (
     ),
     (
         rb"(?=(sys_info|pickle|tensors|storages)\0).{257}ustar",
-        "is a torch file of 2016, which is not read because it can run code; if you trust it, save "
-        "it again with `torch.save(torch.load(F, weights_only=False), F2)`",
+        "is a torch file in the form of 2016, which is not read because it can run code; if you "
+        "trust it, save it again with `torch.save(torch.load(F, weights_only=False), F2)`",
     ),
-    (rb"\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar", "is an archive; unpack it and name a file in it"),
-    (rb"\x93NUMPY", "is one array without a name; save the arrays with `numpy.savez`"),
+    (rb"\x1f\x8b|BZh|\xfd7zXZ|.{257}ustar", "is an archive; unpack it and pass a file from it"),
+    (rb"\x93NUMPY", "is a single array without a name; save the arrays with `numpy.savez`"),
 )
 
 
 def read(path: str | Path, sha256: str | None = None) -> Tensors:
-    """Open a weight file, and return its arrays by name; each is read when it is used.
+    """Open a weight file, and return its arrays by name. Each array is read when it is used.
 
-    The format is recognised by the content of the file, then by its suffix. Names are those in the
-    file: `conv1/0` (layer and index of the blob) in Caffe files, names of initializers in ONNX
-    files, keys of the state dict in torch files, paths of datasets in HDF5 files.
+    The format is recognised by the content of the file, or else by its suffix. Arrays have the
+    names in the file: `conv1/0` (layer and index of the blob) in Caffe files, names of initializers
+    in ONNX files, keys of the state dict in torch files, paths of datasets in HDF5 files.
 
     Args:
         path: A `.caffemodel`, `.onnx`, `.safetensors`, `.npz`, `.pth`, `.pt`, `.th`, `.h5`,
             `.weights.h5` or `.keras` file.
-        sha256: Expected SHA-256 of the file in hexadecimal digits; None to check none.
+        sha256: Expected SHA-256 of the file in hexadecimal digits; None for no check.
 
     Raises:
-        InputError: If there is no such file, it has another SHA-256, it is no weight file, it is
+        InputError: If there is no such file, it has another SHA-256, it is not a weight file, it is
             damaged, or it could run code. Reading an array later can raise this error, too.
     """
     path = Path(path)
-    with _named(path, "weights"):
+    with _named(path, "weight"):
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-            raise InputError(f"{path} is {what}; name a weight file")
+            raise InputError(f"{path} is {what}; pass a weight file")
         _check(path, sha256)
         format = _format(path)
     with _named(path, format):
         stored = import_module(f"{__name__}.{format}").read(path)
         if not stored:
-            raise ValueError("no arrays")
+            raise ValueError("it contains no arrays")
     guarded = {name: _guarded(path, format, name, one) for name, one in stored.items()}
     return Tensors(path, format, guarded)
 
@@ -95,7 +95,7 @@ def _check(path: Path, sha256: str | None) -> None:
 
 
 def _format(path: Path) -> str:
-    """Return the format of a weight file. Raise an error that says what other files are."""
+    """Return the format of a weight file. If it is another file, raise an error that says so."""
     with open(path, "rb") as file:
         head = file.read(512)
     if not head:
@@ -115,8 +115,8 @@ def _format(path: Path) -> str:
     if path.suffix.lower() in FORMATS:
         return FORMATS[path.suffix.lower()]
     raise InputError(
-        f"{path}: the format is not recognised by the content or by the suffix {path.suffix!r}, "
-        f"expected one of {', '.join(FORMATS)}; rename the file if it is one of them"
+        f"{path}: the format is not recognised from the content or the suffix {path.suffix!r}, "
+        f"expected one of {', '.join(FORMATS)}; if the file has one of these formats, rename it"
     )
 
 
@@ -132,12 +132,12 @@ def _of_zip(path: Path) -> str:
     found = ", ".join(names[:3]) or "no members"
     raise InputError(
         f"{path} is a zip file with {found}, expected a torch, .keras or .npz file; unpack it and "
-        "name a file in it"
+        "pass a file from it"
     )
 
 
 def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
-    """Return an array whose reading functions raise only the errors that `read` documents."""
+    """Return the array with reading functions that raise only the errors that `read` documents."""
 
     def load() -> np.ndarray:
         with _named(path, format):
@@ -156,7 +156,7 @@ def _guarded(path: Path, format: str, name: str, stored: Stored) -> Stored:
 
 @contextmanager
 def _named(path: Path, what: str) -> Iterator[None]:
-    """Convert the errors of readers to an `InputError` with the name of the file."""
+    """Convert errors in the `with` block to an `InputError` with the path and kind of the file."""
     try:
         yield
     except (InputError, MemoryError):
@@ -165,5 +165,5 @@ def _named(path: Path, what: str) -> Iterator[None]:
         of_path = isinstance(error, FileNotFoundError | PermissionError)
         advice = "check path and permissions" if of_path else "download the file again"
         raise InputError(
-            f"{path} cannot be read as {what}: {reason(error)}; {advice}, or name another file"
+            f"{path}: cannot read the {what} file: {reason(error)}; {advice}, or pass another file"
         ) from error

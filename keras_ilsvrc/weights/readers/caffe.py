@@ -1,7 +1,7 @@
-"""Reader of `.caffemodel` files, which are Caffe's protobuf message NetParameter, old or new.
+"""Reader of `.caffemodel` files: Caffe's protobuf message NetParameter of all three generations.
 
-The field numbers below are those of `caffe.proto`. They are the whole schema: `wire` explains why
-the file is scanned, and not parsed by the protobuf package.
+The field numbers below are those in `caffe.proto`, and no other schema is needed. The module `wire`
+explains why files are scanned instead of being parsed by the protobuf package.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from keras_ilsvrc.weights.readers.values import stored
 from keras_ilsvrc.weights.readers.wire import Message, whole
 from keras_ilsvrc.weights.tensors import Stored
 
-OLD, NEW = 2, 100  # fields of the net: `layers` in generations V0 and V1, then `layer`
-INNER = 1  # field number, in a V0 layer, of the message with name and blobs
-# {generation: (field of a layer that is its name, field that contains its blobs)}
+OLD, NEW = 2, 100  # fields of the net: `layers` in generations V0 and V1, `layer` in the new one
+INNER = 1  # field of a V0 layer: the message with name and blobs
+# {generation: (field with the name of a layer, field with its blobs)}
 LAYER = {"V0": (1, 50), "V1": (4, 6), "new": (1, 7)}
 LEGACY = (1, 2, 3, 4)  # fields of a blob: num, channels, height, width
 FLOATS, SHAPE, DOUBLES = 5, 7, 8  # fields of a blob
@@ -26,8 +26,8 @@ def read(path: Path) -> dict[str, Stored]:
 
     Old files declare four dimensions for each blob. Leading dimensions of 1 are removed from
     biases, (1, 1, 1, N), and from inner products, (1, 1, N, K). Kernels of convolutions keep four
-    dimensions. A kernel with one filter and one channel looks like an inner product, and an inner
-    product with one output looks like a bias; their dimensions are removed too.
+    dimensions, except a kernel with one filter and one channel, which looks like an inner product.
+    An inner product with one output looks like a bias, and becomes a vector.
 
     Raises:
         ValueError: If the file is damaged, or two layers with blobs have the same name.
@@ -46,7 +46,7 @@ def read(path: Path) -> dict[str, Stored]:
 
 
 def _layers(path: Path, file: BinaryIO) -> Iterator[tuple[str, list[Message]]]:
-    """Yield the name and the blobs of each layer that has blobs."""
+    """Yield (name, blobs) for each layer that has blobs."""
     net = whole(path, file)
     old = net.messages(OLD)
     inner = [found for layer in old for found in layer.messages(INNER)]

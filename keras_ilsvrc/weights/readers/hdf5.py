@@ -1,4 +1,4 @@
-"""Reader of HDF5 files of numbers: Keras' legacy `.h5`, its `.weights.h5`, and others.
+"""Reader of HDF5 files with arrays of numbers: Keras' legacy `.h5`, its `.weights.h5`, and others.
 
 Only datasets whose values are in the file itself are read. Attributes, in which Keras describes the
 model, are not read.
@@ -19,7 +19,7 @@ from h5py import h5d, h5l, h5o, h5z
 from keras_ilsvrc.weights.readers.values import Run
 from keras_ilsvrc.weights.tensors import Stored
 
-# maximum numbers of objects in a file, of nested groups, and of characters in a path
+# Maximum numbers of objects in a file, of nested groups, and of characters in a path.
 LINKS, DEEP, LONG = 20_000, 32, 500
 # A dataset may expand to `RATIO` times its bytes in the file, plus `SMALL` bytes. For trained
 # weights, the ratio is about 1.
@@ -28,10 +28,10 @@ FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
 
 
 class _Part(io.FileIO):
-    """File object for a part of a file.
+    """File object for a part of a file, from which HDF5 reads.
 
-    If HDF5 opened the file by its path, nothing could write to the file while it is open here, and
-    HDF5 would reuse old content of a file that has changed.
+    If HDF5 opened the file by its path, no program could write to the file while it is open here,
+    and HDF5 would return old content of a file that has changed.
     """
 
     def __init__(self, path: Path, run: Run):
@@ -47,8 +47,8 @@ class _Part(io.FileIO):
         done, left = 0, self.run.stop - super().tell()
         while done < len(view):
             count = super().readinto(view[done:]) if len(view) <= left else 0
-            if not count:  # HDF5 would fill in missing bytes from its memory
-                raise ValueError("the file ends within its values")
+            if not count:  # HDF5 would replace missing bytes by those in its buffer
+                raise ValueError("the file ends before the end of an array")
             done += count
         return done
 
@@ -64,7 +64,7 @@ def read(path: Path) -> dict[str, Stored]:
     `conv2d_10`. The file stays open as long as a dataset is in use.
 
     Raises:
-        Exception: If the file is damaged, or contains links to other places, values outside the
+        Exception: If the file is damaged, or contains soft or external links, values outside the
             file, values other than numbers, or datasets that are far larger than the file.
     """
     return tensors(path, Run(0, path.stat().st_size))
@@ -78,7 +78,7 @@ def tensors(path: Path, run: Run) -> dict[str, Stored]:
     found = {name: node for name, node in _walk(top) if isinstance(node, h5py.Dataset)}
     size = sum(_size(name, dataset) for name, dataset in found.items())
     if size > file.id.get_filesize():
-        raise ValueError(f"datasets of {size:,} bytes, more than the file has")
+        raise ValueError(f"the datasets have {size:,} bytes, which is more than the file has")
     return {name: _stored(one) for name, one in found.items()}
 
 
@@ -90,13 +90,13 @@ def _walk(top: Any) -> Iterator[tuple[str, Any]]:
         node = _child(parent, name) if depth else parent
         address = h5o.get_info(node.id).addr
         if address in seen or depth > DEEP or len(path) > LONG:
-            raise ValueError(f"too deep, too long, or a second name of an object: {path[:100]!r}")
+            raise ValueError(f"{path[:100]!r} is too deep or too long, or names an object again")
         seen.add(address)
         yield path, node
         if isinstance(node, h5py.Group):
             links += len(node)
             if links > LINKS:
-                raise ValueError(f"more than {LINKS:,} groups and datasets")
+                raise ValueError(f"the file has more than {LINKS:,} groups and datasets")
             names = sorted((raw.decode() for raw in node.id), key=_natural, reverse=True)
             todo += [(f"{path}/{one}".lstrip("/"), one, node, depth + 1) for one in names]
         elif not isinstance(node, h5py.Dataset):
@@ -104,9 +104,9 @@ def _walk(top: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _child(group: Any, name: str) -> Any:
-    """Return the object called `name` in a group. Soft and external links are refused."""
+    """Return the object called `name` in a group. Raise an error for soft and external links."""
     if "/" in name or group.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
-        raise ValueError(f"{name[:200]!r} is a link to another place")
+        raise ValueError(f"{name[:200]!r} is a link to another object or file")
     return group[name]
 
 
@@ -121,11 +121,11 @@ def _filters(dataset: Any) -> list[int]:
 
 
 def _size(name: str, dataset: Any) -> int:
-    """Check how a dataset is stored, and return the number of its bytes in the file."""
+    """Check how a dataset is stored, and return the number of bytes that it takes in the file."""
     plan = dataset.id.get_create_plist()
     layout = plan.get_layout()
     if layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED) or plan.get_external_count():
-        raise ValueError(f"{name} has its values in other files")
+        raise ValueError(f"{name} stores its values in other files")
     if not FILTERS.issuperset(_filters(dataset)):
         raise ValueError(f"{name} has a filter other than gzip, shuffle and fletcher32")
     shape, dtype = dataset.shape, dataset.dtype
@@ -156,7 +156,7 @@ def _stored(dataset: Any) -> Stored:
 def _check_chunks(dataset: Any) -> None:
     """Raise a `ValueError` if a chunk expands to more bytes than it should have.
 
-    HDF5 itself would decompress the whole chunk, whatever its size.
+    Without this check, HDF5 would decompress a chunk of any size.
     """
     if h5z.FILTER_DEFLATE not in (filters := _filters(dataset)):
         return

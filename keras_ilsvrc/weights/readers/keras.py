@@ -1,4 +1,4 @@
-"""Reader of `.keras` files: the weights only. The description of the model is not read."""
+"""Reader of the weights in `.keras` files. The description of the model is not read."""
 
 import zlib
 from pathlib import Path
@@ -15,8 +15,8 @@ def read(path: Path) -> dict[str, Stored]:
     """Return the datasets of the member `model.weights.h5`, {path: array}; see `hdf5.read`.
 
     Raises:
-        ValueError, KeyError, BadZipFile: If the file is damaged.
-        Exception: As in `hdf5.read`.
+        ValueError, KeyError, BadZipFile: If the file is damaged, or a check of `members` fails.
+        Exception: If a check of `hdf5.read` fails.
     """
     (start, stop), expected, plain = members(path)[WEIGHTS]
     if not plain:

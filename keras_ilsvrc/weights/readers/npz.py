@@ -1,4 +1,4 @@
-"""Reader of `.npz` files: arrays of NumPy in a zip file. Pickled objects are refused."""
+"""Reader of `.npz` files: NumPy arrays in a zip file. Pickled objects are refused."""
 
 import math
 from pathlib import Path
@@ -11,12 +11,12 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored
 
-# {version of the format: function that reads the header}
+# {version of the .npy format: function that reads the header}
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def read(path: Path) -> dict[str, Stored]:
-    """Return the arrays, {key: array}. The zip file stays open as long as they are in use.
+    """Return the arrays, {key: array}. The zip file stays open as long as an array is in use.
 
     Raises:
         InputError: If an array has values other than numbers.
@@ -31,13 +31,13 @@ def _member(archive: ZipFile, info: ZipInfo) -> Stored:
     with archive.open(info) as file:
         version = npy.read_magic(file)
         if version not in HEADERS:
-            raise ValueError(f"{info.filename} has version {version}, expected 1.0 or 2.0")
+            raise ValueError(f"{info.filename} has .npy version {version}, expected 1.0 or 2.0")
         shape, _, dtype = HEADERS[version](file)
         size = file.tell() + math.prod(shape) * dtype.itemsize
     if dtype.kind not in "biuf":
         raise InputError(
             f"{archive.filename}: array {info.filename} has dtype {dtype}, expected numbers; save "
-            "it again without object, string and structured arrays"
+            "the file again without object, string and structured arrays"
         )
     if size != info.file_size:
         raise ValueError(f"{info.filename} has {info.file_size:,} bytes, expected {size:,}")

@@ -1,7 +1,8 @@
-"""Reader of `.onnx` files: the initializers of the graph. The `onnx` package is not needed.
+"""Reader of the graph's initializers in `.onnx` files. The `onnx` package is not needed.
 
-The field numbers below are those of `onnx.proto`; `wire` explains why the file is scanned. Sparse
-initializers and constants in nodes are left out. Other files that the model names are never opened.
+The field numbers below are those in `onnx.proto`. The module `wire` explains why files are scanned.
+Sparse initializers and constants in nodes are left out. Other files to which the model refers are
+never opened.
 """
 
 from pathlib import Path
@@ -13,8 +14,8 @@ from keras_ilsvrc.weights.tensors import Stored
 
 GRAPH, INITIALIZER = 7, 5  # field `graph` of the model, field `initializer` of the graph
 DIMS, TYPE, NAME, RAW, EXTERNAL, LOCATION = 1, 2, 8, 9, 13, 14  # fields of an initializer
-FLOATS, INTS, LONGS, DOUBLES, UNSIGNED = 4, 5, 7, 10, 11  # fields of the values, if not RAW
-# {number of a data type: dtype, field of values}
+FLOATS, INTS, LONGS, DOUBLES, UNSIGNED = 4, 5, 7, 10, 11  # fields of values that are not in RAW
+# {number of an ONNX data type: (dtype, field of the values)}
 TYPES = {1: ("<f4", FLOATS), 11: ("<f8", DOUBLES), 10: ("<f2", INTS), 16: (BFLOAT16, INTS)}
 TYPES |= {2: ("u1", INTS), 4: ("<u2", INTS), 12: ("<u4", UNSIGNED), 13: ("<u8", UNSIGNED)}
 TYPES |= {3: ("i1", INTS), 5: ("<i2", INTS), 6: ("<i4", INTS), 7: ("<i8", LONGS), 9: ("?", INTS)}
@@ -47,8 +48,8 @@ def _tensor(path: Path, name: str, tensor: Message) -> Stored:
     kind = (tensor.ints[TYPE] or [0])[-1]
     if kind not in TYPES:
         raise InputError(
-            f"{path}: initializer {name!r} has data type {kind} of ONNX, expected integers or "
-            "floats of 8 to 64 bits; export the model with float32 weights"
+            f"{path}: initializer {name!r} has ONNX data type {kind}, expected integers or floats "
+            "of 8 to 64 bits; export the model with float32 weights"
         )
     (code, field), shape = TYPES[kind], tuple(tensor.integers(DIMS))
     runs, decode = tensor.runs[field], None

@@ -1,7 +1,7 @@
-"""Interpreter of the pickles in torch files. It calls nothing that a pickle names.
+"""Interpreter of the pickles in torch files. It never calls a function that a pickle names.
 
 The opcodes of a pickle are interpreted one by one, and build values of built-in types and of the
-records below. An opcode, class or function that tensors do not need raises an error.
+tuple types below. An opcode, class or function that tensors do not need raises an error.
 """
 
 import math
@@ -23,7 +23,13 @@ DTYPES = [f"torch.{kind}{bits}" for kind in ("float", "int") for bits in (16, 32
 
 
 class Storage(NamedTuple):
-    """Values of one dtype that tensors view: their key in the file, dtype and number."""
+    """Block of values in a file, of which tensors are views.
+
+    Attributes:
+        key: Name of the block in the file.
+        code: Type of the values, as in `values.stored`.
+        length: Number of values.
+    """
 
     key: str
     code: str
@@ -31,7 +37,7 @@ class Storage(NamedTuple):
 
 
 class View(NamedTuple):
-    """Tensor as a view of a storage. Offset and strides count values."""
+    """Tensor, given as a view of a storage. Offset and strides are numbers of values."""
 
     storage: Storage
     offset: int
@@ -46,10 +52,10 @@ class Name(NamedTuple):
 
 
 def interpret(steps: Iterator[tuple[str, Any]], storages: set[Storage]) -> Any:
-    """Return what the next pickle of a file describes, as built-in types and records.
+    """Return the object in the next pickle of a file, built of built-in types and those above.
 
     Args:
-        steps: Result of `opcodes_in`.
+        steps: Opcodes with their arguments, from `opcodes_in`.
         storages: Set to which the storages in the pickle are added.
 
     Raises:
@@ -78,7 +84,8 @@ def interpret(steps: Iterator[tuple[str, Any]], storages: set[Storage]) -> Any:
             values = stack[start:]
             del stack[start:]
             if kinds and type(values[0]) not in kinds:
-                raise ValueError(f"the opcode {name} of a {type(values[0]).__name__} in the pickle")
+                kind = type(values[0]).__name__
+                raise ValueError(f"the pickle has the opcode {name} for a value of type {kind}")
             stack.append(action(*values))
             if name == "BINPERSID":
                 storages.add(stack[-1])
@@ -86,16 +93,16 @@ def interpret(steps: Iterator[tuple[str, Any]], storages: set[Storage]) -> Any:
 
 
 def opcodes_in(file: BinaryIO) -> Iterator[tuple[str, Any]]:
-    """Yield the names of the opcodes in pickles with their arguments.
+    """Yield (name, argument) for the opcodes in pickles; the argument is None if there is none.
 
     Args:
-        file: File of limited length with one or more pickles, one after the other.
+        file: File of limited length with one or more consecutive pickles.
     """
     for code in islice(iter(lambda: file.read(1), b""), OPCODES):
         if code not in CODES:
             names = {one.code: one.name for one in pickletools.opcodes}
             name = names.get(code.decode("latin-1"), code.hex())
-            raise ValueError(f"the opcode {name} in the pickle, which tensors do not need")
+            raise ValueError(f"the pickle has the opcode {name}, which tensors do not need")
         name, argument = CODES[code]
         if name == "GLOBAL":
             lines = file.readline(), file.readline()
@@ -107,12 +114,12 @@ def opcodes_in(file: BinaryIO) -> Iterator[tuple[str, Any]]:
 
 
 def _name(module: str, name: str) -> Name:
-    """Check that tensors need a class or function, and return its name."""
+    """Return the name of a class or function. Raise an error if tensors do not need it."""
     full = f"{module}.{name}" if type(module) is type(name) is str else ""
     if full not in CALLS and full not in STORAGES and full not in DTYPES:
         raise ValueError(
-            f"{full[:100]!r} in the pickle, expected tensors alone; if you trust the file, load it "
-            "in torch, and save model.state_dict() by torch.save"
+            f"the pickle refers to {full[:100]!r}, expected only tensors; if you trust the file, "
+            "load it in torch, and save model.state_dict() with torch.save"
         )
     return Name(full)
 
@@ -123,8 +130,8 @@ def _set(target: dict[Any, Any], *items: Any) -> dict[Any, Any]:
         # Many integers above 2**60 can have the same hash. A dictionary of them is slow.
         usable = len(key) <= LONG if type(key) is str else type(key) is int and abs(key) < 2**60
         if not usable:
-            what = type(key).__name__
-            raise ValueError(f"a key in the pickle is too long, or a {what} that is no name")
+            kind = type(key).__name__
+            raise ValueError(f"a dictionary key in the pickle is too long, or of type {kind}")
         if key in target:
             raise ValueError(f"the name {key!r} occurs twice")
         target[key] = value
@@ -135,39 +142,40 @@ def _storage(reference: tuple[Any, ...]) -> Storage:
     """Return the storage that a persistent ID in the pickle describes."""
     kind, name, key, _, length, *view = reference[:DEEP]
     if kind != "storage" or type(name) is not Name or type(key) is not str or len(key) > LONG:
-        raise ValueError("a reference to something other than a storage in the pickle")
+        raise ValueError("the pickle has a reference to something other than a storage")
     if type(length) is not int or length < 0 or any(part is not None for part in view):
-        raise ValueError("a storage with a negative size, or one that is part of another storage")
+        raise ValueError("a storage has a negative size, or is part of another storage")
     return Storage(key, STORAGES[name.name], length)
 
 
 def _ordered(pairs: Any = None) -> dict[Any, Any]:
-    """Return a dictionary from a list of pairs, the form of an OrderedDict pickled by Python 2."""
+    """Return the dictionary of a list of pairs, in which Python 2 pickles an OrderedDict."""
     pairs = [] if pairs is None else pairs
     if type(pairs) is not list or any(type(one) is not list or len(one) != 2 for one in pairs):
-        raise ValueError("a dictionary of something other than pairs in the pickle")
+        raise ValueError("the pickle has an OrderedDict of something other than pairs")
     items = [item for pair in pairs for item in pair]
     pairs.clear()  # otherwise, a pickle could use one large list many times
     return _set({}, *items)
 
 
 def _call(function: Name, values: tuple[Any, ...]) -> Any:
-    """Return the value that represents the result of a call in the pickle."""
+    """Return the replacement of the result of a function call in the pickle."""
     if type(values) is not tuple or len(values) > DEEP:
-        raise ValueError(f"a call of {function.name} with more than {DEEP} arguments")
+        raise ValueError(f"the pickle calls {function.name} with more than {DEEP} arguments")
     return CALLS[function.name](*values)
 
 
 def _view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
-    """Check that the values of a tensor lie in its storage, and return the tensor."""
+    """Return a tensor. Raise an error if its values are not all in its storage."""
     if type(storage) is not Storage or not type(shape) is type(strides) is tuple:
-        raise ValueError("a tensor without a storage or shape in the pickle")
+        raise ValueError("the pickle has a tensor without a storage or shape")
     numbers = [offset, *shape[:DEEP], *strides[:DEEP]]
     if max(len(shape), len(strides)) > DEEP or any(type(n) is not int or n < 0 for n in numbers):
-        raise ValueError(f"a tensor with more than {DEEP} axes, or with a negative size")
+        raise ValueError(f"a tensor has more than {DEEP} axes, or a negative size")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if math.prod(shape) > storage.length or (last >= storage.length and all(shape)):
-        raise ValueError(f"shape {shape} for {storage.length:,} values with these strides")
+        values = f"the {storage.length:,} values of its storage"
+        raise ValueError(f"a tensor of shape {shape} needs more than {values}")
     return View(storage, offset, shape, strides)
 
 
@@ -175,9 +183,9 @@ LITERALS = {f"BIN{kind}" for kind in ("UNICODE", "INT", "INT1", "INT2", "FLOAT")
 LITERALS |= {"SHORT_BINUNICODE", "LONG1", "BINSTRING", "SHORT_BINSTRING"}
 OTHERS = {"BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT", "MEMOIZE", "MARK", "GLOBAL", "STOP"}
 OTHERS |= {"PROTO", "FRAME"}
-# {opcode: (whether it pops all values since the last mark; how many values it pops before these;
-# types that the first of these values may have, empty for any type; function of these values, whose
-# result is pushed)}
+# {opcode: (whether it pops all values since the last mark; how many values before these it pops;
+# allowed types of the first value, empty for any type; function of all these values, whose result
+# is pushed)}
 ACTIONS: dict[str, tuple[bool, int, tuple[type, ...], Callable[..., Any]]] = {
     "NONE": (False, 0, (), lambda: None),
     "NEWTRUE": (False, 0, (), lambda: True),
@@ -193,7 +201,7 @@ ACTIONS: dict[str, tuple[bool, int, tuple[type, ...], Callable[..., Any]]] = {
     "SETITEMS": (True, 1, (dict,), _set),
     "APPEND": (False, 2, (list,), lambda target, *items: target.__iadd__(items)),
     "APPENDS": (True, 1, (list,), lambda target, *items: target.__iadd__(items)),
-    # The state, module versions or attributes of a parameter, is ignored.
+    # The state (module versions, or attributes of a parameter) is ignored.
     "BUILD": (False, 2, (dict, View), lambda target, state: target),
     "STACK_GLOBAL": (False, 2, (str,), _name),
     "BINPERSID": (False, 1, (tuple,), _storage),
@@ -205,7 +213,7 @@ CODES = {
     for one in pickletools.opcodes
     if one.name in LITERALS | OTHERS or one.name in ACTIONS
 }
-# {function that a pickle names: our function, which returns a replacement of its result}
+# {function that a pickle may name: our function that is called in its place}
 CALLS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered,
     "torch.Size": lambda sizes: sizes,

@@ -1,6 +1,7 @@
-"""Reader of `.safetensors` files. The safetensors package checks the header; we read the values.
+"""Reader of `.safetensors` files. The safetensors package is used only to check the header.
 
-The package accepts a name that occurs twice, and cannot return bfloat16 values to NumPy.
+The values are read here, because the package cannot convert bfloat16 values to NumPy, and accepts
+a header in which a name occurs twice.
 """
 
 import json
@@ -14,7 +15,7 @@ from keras_ilsvrc.weights.readers.values import BFLOAT16, Run, stored
 from keras_ilsvrc.weights.tensors import Stored
 
 HEADER = 10_000_000  # maximum bytes of a header; the package allows 100 MB
-# {data type: dtype}
+# {data type in the header: dtype}
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "BOOL": "?"}
 TYPES |= {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1"}
 TYPES |= {"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"}
@@ -30,7 +31,7 @@ def read(path: Path) -> dict[str, Stored]:
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if size > HEADER:
-            raise ValueError(f"a header of {size:,} bytes, expected at most {HEADER:,}")
+            raise ValueError(f"the header has {size:,} bytes, expected at most {HEADER:,}")
         with safe_open(path, framework="numpy"):  # checks sizes, overlaps and gaps
             header = json.loads(file.read(size), object_pairs_hook=_unique)
     header.pop("__metadata__", None)

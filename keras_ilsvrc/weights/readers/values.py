@@ -1,4 +1,4 @@
-"""Arrays that are stored in byte ranges of a file, and read when they are used."""
+"""Arrays whose values are stored in byte ranges of a file, and are read when they are used."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_ilsvrc.weights.tensors import Stored
 
-BFLOAT16 = "bfloat16"  # NumPy has no such dtype; values are converted to float32 exactly
+BFLOAT16 = "bfloat16"  # a type that NumPy lacks; its values are converted to float32 exactly
 DIMENSIONS = 32  # maximum number of dimensions of an array
 
 
@@ -33,19 +33,19 @@ def stored(
     runs: Sequence[Run],
     decode: Callable[[np.ndarray, np.dtype], np.ndarray] | None = None,
 ) -> Stored:
-    """Return the array that is stored in the runs of a file, one run after the other.
+    """Return an array whose values are stored in byte ranges of a file, one after the other.
 
     Args:
-        name: Name of the array, for errors.
+        name: Name of the array, for error messages.
         path: Path of the file.
-        shape: Declared shape.
-        code: Type of the values: a dtype of NumPy, or `BFLOAT16`.
-        runs: Ranges in the file.
+        shape: Shape that the file declares for the array.
+        code: Type of the stored values: a NumPy dtype, or `BFLOAT16`.
+        runs: Byte ranges in the file.
         decode: Function that decodes bytes to values of a dtype; each value takes at least one
             byte. None if the bytes need no decoding.
 
     Raises:
-        ValueError: If the runs have more or fewer bytes than values of this shape need, or the
+        ValueError: If the ranges have more or fewer bytes than values of this shape need, or the
             shape has more than 32 dimensions.
     """
     dtype = np.dtype("<u2" if code == BFLOAT16 else code)
@@ -77,7 +77,7 @@ def stored(
 
 
 def _bytes(name: str, path: Path, runs: Sequence[Run]) -> np.ndarray:
-    """Return the bytes of the runs of an array."""
+    """Return the bytes in the ranges of an array."""
     size, at = sum(stop - start for start, stop in runs), 0
     data = np.empty(size, "u1")
     with open(path, "rb") as file:
@@ -85,5 +85,5 @@ def _bytes(name: str, path: Path, runs: Sequence[Run]) -> np.ndarray:
             file.seek(start)
             at += file.readinto(data[at : at + stop - start])  # type: ignore[arg-type]
     if at < size:
-        raise ValueError(f"{name} ends after {at:,} bytes, expected {size:,}")
+        raise ValueError(f"the values of {name} end after {at:,} bytes, expected {size:,}")
     return data

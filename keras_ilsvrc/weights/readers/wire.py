@@ -1,8 +1,8 @@
 """Scanner of protobuf files, which finds the fields without reading their values.
 
 The protobuf package would keep the file and a parsed copy in memory. A scan reads only the few
-bytes before each field, which give its number and length. The field numbers in the readers are
-the schema. Each reader scans messages to a fixed depth, so nothing is recursive.
+bytes before each field, which give its number and length. The meaning of the field numbers is
+defined in the readers. Each reader scans messages to a fixed depth, so there is no recursion.
 """
 
 from collections import defaultdict
@@ -36,10 +36,11 @@ class Message:
         Args:
             file: The open file.
             run: Range of the message in the file.
-            left: Iterator with one item for each field that may still be scanned in this file.
+            left: Iterator with one item for each field that may still be scanned in this file; None
+                for `FIELDS` items.
 
         Raises:
-            ValueError: If the bytes are no message.
+            ValueError: If the bytes are not a message, or no more fields may be scanned.
         """
         self.ints: defaultdict[int, list[int]] = defaultdict(list)
         self.runs: defaultdict[int, list[Run]] = defaultdict(list)
@@ -51,7 +52,7 @@ class Message:
     def _field(self, at: int, stop: int) -> int:
         """Scan the field at an offset, and return the offset after it."""
         if next(self._left, None) is None:
-            raise ValueError(f"more than {FIELDS:,} fields")
+            raise ValueError(f"the file has more than {FIELDS:,} fields")
         head = _read(self._file, Run(at, min(at + 20, stop)))
         key, used = _varint(head, 0)
         field, kind = key >> 3, key & 7
@@ -82,17 +83,17 @@ class Message:
         return sum(numbers, self.ints[field])
 
     def text(self, field: int) -> str:
-        """Return the text of a field; it is empty if there is none, as in protobuf."""
+        """Return the text of a field, or an empty text if the field is missing."""
         return b"".join(self._short(field)[-1:]).decode()
 
     def _short(self, field: int) -> list[bytes]:
         if any(stop - start > SHORT for start, stop in self.runs[field]):
-            raise ValueError(f"a name or shape of more than {SHORT:,} bytes")
+            raise ValueError(f"a name or shape has more than {SHORT:,} bytes")
         return [_read(self._file, run) for run in self.runs[field]]
 
 
 def whole(path: Path, file: BinaryIO) -> Message:
-    """Return the message that is the whole file."""
+    """Return the whole file as one message."""
     return Message(file, Run(0, path.stat().st_size))
 
 
@@ -101,7 +102,7 @@ def varints(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
     Args:
         data: Bytes.
-        dtype: Dtype of the result; its bits are the lowest bits of the integers.
+        dtype: Dtype of the result, which keeps only the lowest bits of each integer.
 
     Raises:
         ValueError: If an integer does not end, or has more than 10 bytes.

@@ -1,4 +1,4 @@
-"""Published weights, one module per ecosystem. Imports neither Keras nor TensorFlow."""
+"""Tables of published weights, one module per publisher. Keras and TensorFlow are not imported."""
 
 import difflib
 
@@ -32,7 +32,7 @@ SOURCES: tuple[Source, ...] = (
 
 
 def sources_of(net: str) -> dict[str, Source]:
-    """Return {name: source} of a net; "imagenet" is the recommended one."""
+    """Return {name: published weights} for a net. "imagenet" names the recommended weights."""
     found = {source.name: source for source in SOURCES if source.net == net}
     known = [source for source in found.values() if source.dataset == "ImageNet"]
     known.sort(key=lambda source: not source.downloadable)
@@ -40,20 +40,20 @@ def sources_of(net: str) -> dict[str, Source]:
 
 
 def source_named(name: str, net: str) -> Source:
-    """Return a source of a net by its name.
+    """Return the published weights of a net that have a given name.
 
     Raises:
-        InputError: If the net has no source of this name; the message lists those it has, and nets
-            with similar names that have this source.
+        InputError: If the net has no weights of this name. The message lists those that it has, and
+            nets with similar names that have weights of this name.
     """
     found = sources_of(net)
     if name in found:
         return found[name]
     every = dict.fromkeys([RECOMMENDED, *(source.name for source in SOURCES)])
-    parts = [f"weights is {name!r}, which is neither a file nor a source of weights for {net}"]
+    parts = [f"weights is {name!r}, which is neither a file nor the name of weights for {net}"]
     parts += [nearest(name, every)] if name not in every else []
     parts += [f"known for {net}: {', '.join(found)}"] if found else []
     nets = [source.net for source in SOURCES if source.name == name]
     close = difflib.get_close_matches(net, nets, cutoff=0.5)
     parts += [f"{name} has weights for {', '.join(close)}"] if close else []
-    raise InputError("; ".join(filter(None, [*parts, "or give the path of a file"])))
+    raise InputError("; ".join(filter(None, [*parts, "or pass the path of a file"])))

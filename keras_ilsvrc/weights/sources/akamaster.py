@@ -4,7 +4,8 @@ from keras_ilsvrc.weights.sources.source import IMAGENET, normalised, sources
 
 HOST = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/"
 REVISION = "d5489e8995e81e91ce6b1d69dcc98ad579b0b153"
-# (depth, number of values, top-1 accuracy in %, SHA-256, whose first 8 digits end the file name)
+# (depth, number of values, top-1 accuracy in %, SHA-256). The first 8 digits of the SHA-256 are the
+# end of the file name.
 FILES = (
     (20, 270_448, 91.73, "12fca82f0bebc4135bf1f32f6e3710e61d5108578464b84fd6d7f5c1b04036c8"),
     (32, 465_776, 92.63, "d509ac1820d7f25398913559d7e81a13229b1e7adc5648e3bfa5e22dc137f850"),
@@ -27,5 +28,8 @@ SOURCES = sources(
     dataset="CIFAR-10",
     protocol="single view",
     licence="BSD-2-Clause",
-    notes=("option A adds maps before and after the old ones: channels are permuted on loading",),
+    notes=(
+        "shortcuts of option A add maps before and after the existing ones, so channels are "
+        "permuted on loading",
+    ),
 )

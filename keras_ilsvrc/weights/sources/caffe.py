@@ -1,6 +1,7 @@
 """Weights published for Caffe, most of them by the authors of the papers.
 
-Caffe's images have values from 0 to 255, in the order BGR. The means below are in the order RGB.
+Images in Caffe have values from 0 to 255 and channels in the order BGR. The means below are in the
+order RGB.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ Row = dict[str, Any]  # arguments of `Source`
 
 INTEL = "https://storage.openvinotoolkit.org/repositories/open_model_zoo/public/2022.1/"
 MXNET = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/caffe/models/resnet/"
-MEAN_IMAGE = "a mean image was subtracted in training; its mean colour is subtracted here"
+MEAN_IMAGE = "a mean image was subtracted in training; here, its mean colour is subtracted"
 HASH = "the SHA-256 is that of the authors' file, as recorded in Intel's Open Model Zoo"
 # Caffe's tools resize with OpenCV, without antialiasing and without keeping the aspect ratio.
 WARPED = {"op": "resize", "size": 256, "antialias": False}
@@ -44,7 +45,7 @@ CIFAR10: Row = {
     "preprocessing": WHITENED,
     "notes": (
         "whitening needs statistics of the training images",
-        "the paper's error of 10.41 % is of a net whose pool2 takes maxima",
+        "the paper's error of 10.41 % is that of a net with max pooling in pool2",
     ),
 }
 PLACES: Row = {
@@ -59,7 +60,7 @@ PLACES: Row = {
 CAFFE_LRN: Row = {"options": {"lrn": "caffe"}}
 
 # fmt: off
-# Rows for `sources`. If a file has an address, its path begins with the host.
+# Rows for the function `sources`. If a file has an address, the row contains the whole address.
 FILES = (
     ("alexnet", f"{INTEL}alexnet/bvlc_alexnet", 56_868_224, 57.1, 80.2,
      "4bff209a9837298157915ef50a4831a59636a6ca1a6b8ebacd990c3a5f3053e0",

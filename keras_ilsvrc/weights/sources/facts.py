@@ -1,4 +1,4 @@
-"""Human-readable descriptions of published weights. Imports only the standard library."""
+"""Descriptions of published weights in words. Only the standard library is imported."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from keras_ilsvrc.weights.sources.source import Source
 
 
 def facts(source: Source) -> dict[str, str]:
-    """Describe published weights as {heading: text}. Unknown facts have an empty text."""
+    """Return a description of published weights, {heading: text}, with an empty text if unknown."""
     pairs = (("top-1", source.top1_accuracy), ("top-5", source.top5_accuracy))
     accuracy = ", ".join(f"{k} {value:g} %" for k, value in pairs if value is not None)
     needs = [f"{key}={value}" for key, value in source.options.items()]

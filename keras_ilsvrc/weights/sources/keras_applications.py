@@ -9,9 +9,10 @@ from keras_ilsvrc.weights.sources.source import (
     sources,
 )
 
-REVERSED = ("the filters of conv1 are reversed, because Keras takes BGR",)
+REVERSED = ("the first filters are reversed on loading, because Keras' net takes BGR images",)
 CAFFE_INPUT = {"preprocessing": normalised(CAFFE, 256, 224), "notes": REVERSED}
-VGG = {**CAFFE_INPUT, **VGG_DENSE, "layout": "keras_vgg", "licence": "CC-BY-4.0"}  # Oxford's
+# The licence is that of Oxford's original weights.
+VGG = {**CAFFE_INPUT, **VGG_DENSE, "layout": "keras_vgg", "licence": "CC-BY-4.0"}
 RESNET = {**CAFFE_INPUT, "layout": "keras_resnet", "licence": "MIT"}
 INCEPTION_V3 = {
     "layout": "keras_inception_v3",
@@ -20,7 +21,7 @@ INCEPTION_V3 = {
     "licence": "MIT",
 }
 # fmt: off
-# Rows of `sources`
+# Rows for the function `sources`.
 FILES = (
     ("vgg16", "vgg16/vgg16", 134_260_544, 71.3, 90.1, None, VGG),
     ("vgg19", "vgg19/vgg19", 139_570_240, 71.3, 90.0, None, VGG),
@@ -51,8 +52,8 @@ EXPORTED = sources(
     preprocessing=(),
     dataset="any",
     notes=(
-        "any export of Keras' net by tf2onnx, perhaps with another classifier",
-        "the file does not tell whether the filters take BGR or RGB; they are not reversed",
+        "any tf2onnx export of Keras' net, also with another classifier",
+        "the file does not say whether the first filters take BGR or RGB; they are not reversed",
     ),
 )
 # The convolutions of VGG-16, fine-tuned to find edges (Xie and Tu, arXiv:1504.06375).

@@ -1,10 +1,9 @@
 """Weights in the ONNX model zoo (onnx/models, validated/vision/classification).
 
-The zoo measured its accuracies with the graphs in the files. These files have no row below:
+The accuracies were measured with the graphs in the files. These files of the zoo cannot be loaded:
 
-- `resnet*-v2-7`: a batch normalisation of the images comes first, and a second one follows pool1;
-  no net of ours has these layers.
-- `inception-v2-*`: a second scale and shift follow each normalisation; no net of ours has them.
+- `resnet*-v2-7`: batch normalisation is applied to the images and after pool1, unlike in our nets.
+- `inception-v2-*`: a second scale and shift follow each normalisation, unlike in our nets.
 - `*-int8`, `*-qdq`: the weights are quantised.
 """
 
@@ -15,10 +14,10 @@ from keras_ilsvrc.weights.sources.source import ALEXNET_DENSE, VGG_DENSE, source
 ZOO = "https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main/"
 ZOO += "validated/vision/classification/"
 FLOOR = (
-    "the pools in the file's graph round the number of windows down; the pools of this net round "
-    "up, as in Caffe, where the weights were trained"
+    "pooling in the file's graph rounds the number of windows down; pooling in this net rounds it "
+    "up, as in Caffe, in which the weights were trained"
 )
-AT_224 = "the file's graph takes images of 224x224 pixels; the net in Caffe takes 227x227"
+AT_224 = "the file's graph takes images of 224x224 pixels, but the net in Caffe takes 227x227"
 TORCH = {"op": "normalise", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
 GLUON: Row = {
@@ -32,7 +31,7 @@ BOTTLENECK: Row = {**GLUON, "layout": "gluon_bottleneck", "options": {"pool1": "
 OPEN_MODEL_ZOO: Row = {
     **GLUON,
     "layout": "caffe2",
-    "protocol": f"{GLUON['protocol']}, in Open Model Zoo",
+    "protocol": f"{GLUON['protocol']}, measured by Intel's Open Model Zoo",
 }
 CAFFE2: Row = {
     "layout": "caffe2",
@@ -59,7 +58,7 @@ VGG_CAFFE2: Row = {
 }
 
 # fmt: off
-# Rows of `sources`
+# Rows for the function `sources`.
 FILES = (
     ("alexnet", "alexnet/model/bvlcalexnet-12", 56_868_224, 54.80, 78.23,
      "6b0da9510f27f234ee96a85dc3809dd210150fdefad87f6850f9788513216945",

@@ -1,4 +1,4 @@
-"""Weights published with pytorchcv 0.0.74. Each file is in a .zip archive of its own."""
+"""Weights published with pytorchcv 0.0.74. Each file is in a separate .zip archive."""
 
 from dataclasses import replace
 
@@ -11,13 +11,15 @@ CIFAR = {
     "protocol": "single view",
 }
 RESNET = {**CIFAR, "options": {"shortcut": "B"}}
-V2_NOTE = "pytorchcv splits the paths of the first unit before it activates: outputs differ"
+V2_NOTE = "outputs differ from pytorchcv's, whose first unit branches before its activation"
 RESNET_V2 = {**RESNET, "layout": "pytorchcv_preact", "notes": (V2_NOTE,)}
-ZFNET = {"notes": ("pytorchcv normalises before it pools, and divides alpha by 5: outputs differ",)}
-NIN = {"notes": ("pytorchcv pads its pools, and the second one averages: outputs differ",)}
-POOL1 = {"notes": ("pytorchcv pads pool1 by 1: outputs differ",)}
+ZFNET_NOTE = "outputs differ from pytorchcv's, which applies LRN before pooling with alpha / 5"
+ZFNET = {"notes": (ZFNET_NOTE,)}
+NIN_NOTE = "outputs differ from pytorchcv's, whose pools are padded and whose pool2 averages"
+NIN = {"notes": (NIN_NOTE,)}
+POOL1 = {"notes": ("outputs differ from pytorchcv's, whose pool1 is padded by 1",)}
 # fmt: off
-# Rows of `sources`
+# Rows for the function `sources`.
 FILES = (
     ("zfnet", "395/zfnet-1727-d010ddca", 58_260_608, 60.21, 82.73, None, ALEXNET_DENSE, ZFNET),
     ("zfnet_512", "400/zfnetb-1490-f6bec24e", 103_530_624, 63.63, 85.10, None,
@@ -48,7 +50,7 @@ FILES = (
 # fmt: on
 
 SOURCES = tuple(
-    replace(source, url=None, notes=(*source.notes, f"packed in {source.url}.zip"))
+    replace(source, url=None, notes=(*source.notes, f"the file is in {source.url}.zip"))
     for source in sources(
         "pytorchcv",
         "pytorchcv",

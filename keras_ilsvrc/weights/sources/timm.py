@@ -9,11 +9,11 @@ INCEPTION_V3 = {
     "preprocessing": THEIRS["inception_v3_tv"].preprocessing,
     "protocol": f"{THEIRS['inception_v3_tv'].protocol}, bicubic",
     "licence": "Apache-2.0",
-    "notes": ("torchvision's weights", "resized bilinearly here"),
+    "notes": ("the weights are torchvision's", "here, images are resized bilinearly"),
 }
 # fmt: off
-# Net of ours, name in timm, revision, top-1 and top-5 accuracy, SHA-256, other arguments of
-# `Source`. timm publishes no accuracy of resnet34.tv_in1k.
+# (our net, name in timm, revision, top-1 and top-5 accuracy in %, SHA-256, other arguments of
+# `Source`). timm publishes no accuracy of resnet34.tv_in1k.
 FILES = (
     ("vgg11", "vgg11.tv_in1k", "main", 69.022, 88.624,
      "682c023808812148d4e60c76d80ad83dbeaf5d50eb1a952a0b836895003151e5", VGG),
@@ -40,7 +40,8 @@ FILES = (
 
 
 def _named(name: str) -> dict[str, str]:
-    return {"file": f"{name}.safetensors"}  # on huggingface.co, all are called model.safetensors
+    # Name the file after the net, since all files on huggingface.co are named model.safetensors.
+    return {"file": f"{name}.safetensors"}
 
 
 SOURCES = sources(
@@ -55,5 +56,5 @@ SOURCES = sources(
     preprocessing=normalised(IMAGENET, 256, 224),
     protocol=THEIRS["vgg16"].protocol,
     licence="BSD-3-Clause",
-    notes=("torchvision's weights",),
+    notes=("the weights are torchvision's",),
 )

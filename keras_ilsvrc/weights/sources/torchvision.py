@@ -1,7 +1,8 @@
 """Weights published with torchvision 0.29.
 
-"torchvision" is the first version of each net's weights, "torchvision_v2" the second one, and
-"amdegroot" is the VGG-16 from which SSD is trained; its classifier is not trained.
+The weights "torchvision" are the first version for each net, and "torchvision_v2" are the second
+version. The weights "amdegroot" are those of the VGG-16 from which SSD is trained; they lack a
+trained classifier.
 """
 
 from keras_ilsvrc.weights.sources.source import (
@@ -16,7 +17,7 @@ from keras_ilsvrc.weights.sources.source import (
 # GoogLeNet and Inception-v3 take pixels from -1 to 1.
 GOOGLENET = {
     "preprocessing": normalised(ONE_TO_ONE, 256, 224),
-    "notes": ("the auxiliary classifiers in the file are not trained",),
+    "notes": ("the auxiliary classifiers in the file have not been trained",),
 }
 INCEPTION_V3 = {
     "preprocessing": normalised(ONE_TO_ONE, 342, 299),
@@ -33,11 +34,11 @@ AMDEGROOT = {
     "preprocessing": normalised(((122.99925, 116.9991, 103.9992), (1.0,)), 256, 224),
     "protocol": None,
     "notes": (
-        "the values of fc6 to fc8 in the file are not numbers: build with include_top=False",
+        "the values of fc6 to fc8 in the file are NaN; build the net with include_top=False",
     ),
 }
 # fmt: off
-# Rows of `sources`
+# Rows for the function `sources`.
 FILES = (
     ("alexnet_owt", "alexnet-owt-7be5be79", 57_003_840, 56.522, 79.066,
      "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02", ALEXNET_DENSE),
