@@ -5,11 +5,13 @@ import signal
 import sys
 
 INTERRUPTED, STOPPED = 130, 75  # exit statuses
+TRAINING = (["train"], ["tune"], ["claim"], ["challenge"], ["detect", "train"])  # first words
 
 
 def main() -> None:
     """Run the command line interface. Exit without a traceback if a signal arrives early."""
-    training = "train" in sys.argv or "tune" in sys.argv
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    training = words[:1] in TRAINING or words[:2] in TRAINING
     status = STOPPED if training else INTERRUPTED
     names = ("SIGINT", "SIGTERM", "SIGHUP") if training else ("SIGINT",)
     before = {}
@@ -20,7 +22,7 @@ def main() -> None:
     from keras_ilsvrc.runs.processes import end_with_parent
 
     end_with_parent()
-    if not training:  # `train` and `tune` install their own handlers
+    if not training:  # commands that train install their own handlers
         for number, handler in before.items():
             signal.signal(number, handler)
     run()

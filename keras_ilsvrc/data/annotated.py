@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_ilsvrc.data.headers import BadImage, Fault, own_limit, read_header
+from keras_ilsvrc.data.listing import ALL
 from keras_ilsvrc.data.source import OnFault, Shares, terms
 from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.terminal.bars import in_threads
@@ -19,7 +20,6 @@ from keras_ilsvrc.terminal.bars import in_threads
 # Minimum width and height of a box in pixels. This is our choice: smaller boxes are usually slips
 # of the mouse during annotation.
 LEAST = 2
-ALL = "all"  # placeholder split for images that are not yet divided into splits
 
 
 class Object(NamedTuple):

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_ilsvrc.data.annotated import ALL, BoxSource, Listed, Object, annotated
+from keras_ilsvrc.data.annotated import BoxSource, Listed, Object, annotated
 from keras_ilsvrc.data.headers import ENDINGS, Fault
+from keras_ilsvrc.data.listing import ALL
 from keras_ilsvrc.data.source import OnFault, Shares, refuse
 from keras_ilsvrc.errors import InputError, nearest, reason
 from keras_ilsvrc.files import SMALL, read
@@ -129,6 +130,8 @@ def _json(path: Path) -> dict[str, Any]:
             "images": {"id", "file_name"},
             "annotations": {"id", "image_id", "category_id", "bbox"},
         }.items():
+            if key not in table:
+                raise ValueError(f"has no key {key!r}")
             for number, each in enumerate(table[key]):
                 missing = needed - each.keys()
                 if missing:

@@ -22,9 +22,9 @@ from keras_ilsvrc.data.headers import (
     orientation,
     read_header,
 )
+from keras_ilsvrc.data.markers import ENOUGH
 from keras_ilsvrc.errors import InputError, ran_out
 
-HEAD = 4096  # number of bytes at the start of a JPEG that usually contain its whole header
 # Pattern of a JPEG's header up to the first scan, which includes all metadata. It matches 8-bit
 # images with 1 or 3 components. It contains only ASCII bytes, since TensorFlow's regular
 # expressions cannot match other bytes.
@@ -142,7 +142,7 @@ def _plain_jpeg(content: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(_is_plain, [content], tf.bool), ())
 
     def by_head() -> tf.Tensor:
-        head = tf.strings.substr(content, 0, HEAD)
+        head = tf.strings.substr(content, 0, ENOUGH)
         plain = matches(head, JPEG) & ~matches(head, SPECIAL)
         return tf.cond(plain, lambda: True, by_pillow)
 

@@ -162,7 +162,7 @@ def test_a_source_that_does_not_exist_is_refused(case):
     "case",
     [
         ("{", "not a COCO annotation file"),
-        ('{"images": []}', "not a COCO annotation file: 'categories'"),
+        ('{"images": []}', "not a COCO annotation file: has no key 'categories'"),
         ('{"categories": [{"id": 1}]}', r"categories\[0\] has no 'name'"),
         (
             '{"categories": [], "images": [], "annotations": [{"id": 1, "image_id": 1, '
