@@ -74,7 +74,7 @@ class Comparison:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of `gain`; the standard deviation of the differences is at least `step`."""
+        """Standard error of `gain`. The differences are assumed to deviate by at least `step`."""
         differences = [a - b for a, b in zip(self.recipe, self.winner)]
         return max(statistics.stdev(differences), self.step) / math.sqrt(len(differences))
 
