@@ -125,7 +125,7 @@ def _tuned(
     net: Network,
     stop: StopRequest,
 ) -> Extractor:
-    """Fine-tune the network if its recipe asks for it, write the weights, and return its features."""
+    """Fine-tune the network if its recipe says so, write the weights, and return its features."""
     table = recipe.fine_tuning
     if table:
         finder = _finder(recipe, None, places, stop.check)

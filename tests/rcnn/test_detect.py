@@ -216,7 +216,7 @@ def test_stopped_training_goes_on_with_the_features_in_the_cache(home, tmp_path,
         ("data.train=trian", "has no split 'trian'; did you mean 'train'"),
         (
             "fine_tuning.steps=3",
-            "fine_tuning applies only to networks; leave it out, since net",
+            "fine_tuning applies only to networks; leave it out, since net is hog",
         ),
         ("regression.layer=fc7", "regression.layer applies only to networks; leave it out"),
         ("features.net=vgg16", "features: a network needs weights and layer"),

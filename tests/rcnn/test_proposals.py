@@ -75,7 +75,7 @@ def test_proposals_come_from_a_csv_and_from_the_authors_files(tmp_path):
         (
             "a.csv",
             "image,xmin,ymin,xmax,ymax\na,1,2,b,3\n",
-            "cannot be read as proposals: could",
+            "cannot be read as proposals: could not convert",
         ),
         ("a.csv", "image,xmin,ymin,xmax,ymax\na,1,2,1,3\n", "a: a box is empty or not finite"),
         ("a.mat", "no such thing", "cannot be read as proposals: "),
