@@ -64,16 +64,16 @@ class Cache:
     def _check(self, key: Mapping[str, Any]) -> None:
         path = self.folder / KEY
         try:
-            held = files.unsealed(files.read(path, files.SMALL))
+            stored = files.unsealed(files.read(path, files.SMALL))
         except ValueError as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{path}: damaged; remove {self.folder}") from error
-        for name in [*key, *held]:
-            if held.get(name) != key.get(name):
+        for name in [*key, *stored]:
+            if stored.get(name) != key.get(name):
                 raise InputError(
                     f"{self.folder}: the cache of another run: its {name} is "
-                    f"{held.get(name)!r:.60}, but this run has {key.get(name)!r:.60}; choose "
+                    f"{stored.get(name)!r:.60}, but this run has {key.get(name)!r:.60}; choose "
                     "another --cache"
                 )
 
@@ -82,9 +82,9 @@ class Cache:
         try:
             with (
                 files.open_sealed(self.folder / f"{name}{END}") as file,
-                np.load(io.BytesIO(file.read()), allow_pickle=False) as held,
+                np.load(io.BytesIO(file.read()), allow_pickle=False) as archive,
             ):
-                return dict(held)
+                return dict(archive)
         except FileNotFoundError:
             return None
         except (files.Damaged, OSError, ValueError, zipfile.BadZipFile) as error:
@@ -97,8 +97,8 @@ class Cache:
         if self.full or (self.size + need > self.limit and not self._make_room(need)):
             return
         try:
-            given: dict[str, Any] = dict(arrays)
-            files.write_sealed(self.folder / f"{name}{END}", lambda file: np.savez(file, **given))
+            named: dict[str, Any] = dict(arrays)
+            files.write_sealed(self.folder / f"{name}{END}", lambda file: np.savez(file, **named))
             self.size += need
         except OSError as error:
             self._stop(reason(error))

@@ -66,7 +66,10 @@ def open_again(recipe: DetectionRecipe, dataset: str | None) -> Data:
 
 
 def check_classes(data: Data) -> None:
-    """Raise InputError if a class has no object to train on, before features are computed."""
+    """Raise InputError if a class has no object to train on.
+
+    Call this before features are computed, which takes long.
+    """
     for name, count in data.source.counts(data.train).items():
         if not count:
             raise InputError(

@@ -123,9 +123,9 @@ class Detector:
         for label, each in enumerate(self.regressors):
             for name, array in each._asdict().items() if each else ():
                 arrays[f"{name}_{label}"] = array
-        held = io.BytesIO()
-        np.savez(held, **arrays)
-        return held.getvalue()
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
 
     @classmethod
     def of(cls, content: bytes) -> "Detector":
@@ -135,8 +135,8 @@ class Detector:
             ValueError: If the content is damaged.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as held:
-                arrays = dict(held)
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                arrays = dict(archive)
         except (zipfile.BadZipFile, OSError) as error:
             raise ValueError("not an .npz file") from error
         first, second = arrays["layers"].tolist()

@@ -56,7 +56,7 @@ class NetFeatures:
         model: Functional model of one image input.
         layers: Names of layers, which may be inside residual units. One of them must come after
             all others.
-        rows: Arithmetic ops that preprocess crops; pixels outside the image are 0 after them.
+        rows: Arithmetic ops that preprocess crops. Pixels outside the image are then set to 0.
         statistics: Statistics that the ops need.
 
     Raises:
@@ -215,7 +215,8 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
         run = load_run(weights)
         if run.model.name != info(table.net).model_name:
             raise InputError(
-                f"features.weights: {weights} is a run of {run.model.name}; expected {table.net}"
+                f"features.weights: {weights} is a run of {run.model.name}; expected a run of "
+                f"{table.net}"
             )
         rows, statistics, count = rows or run.rows, run.statistics, count or len(run.classes)
         weights = str(RunFiles(Path(weights)).weights())

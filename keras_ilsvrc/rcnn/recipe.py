@@ -29,10 +29,10 @@ class SplitTable(Table):
 
 
 class DataTable(Table):
-    """Data set with boxes, its splits for training and testing, and the classes; None for all.
+    """Data set with boxes, and its splits for training and testing.
 
-    If `on_bad` is "skip", boxes are clipped to the image, and other bad boxes and bad images are
-    left out.
+    `classes` are the names of the classes, or None for all classes of the data set. If `on_bad` is
+    "skip", boxes are clipped to the image, and other bad boxes and bad images are left out.
     """
 
     dataset: str

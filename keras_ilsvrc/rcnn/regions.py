@@ -102,12 +102,12 @@ class Finder:
 
     def _propose(self, one: Annotated) -> np.ndarray:
         name = _digest(one.path.read_bytes())
-        held = self.proposed.get(name)
-        if held is None:
+        arrays = self.proposed.get(name)
+        if arrays is None:
             pixels = np.asarray(read_image(one.path, 3))
-            held = {BOXES: self.proposer(pixels, one.path.name)}
-            self.proposed.put(name, held)
-        return held[BOXES]
+            arrays = {BOXES: self.proposer(pixels, one.path.name)}
+            self.proposed.put(name, arrays)
+        return arrays[BOXES]
 
     def regions(
         self, images: Sequence[Annotated], proposals: Sequence[np.ndarray], truths: bool, label: str
@@ -124,9 +124,9 @@ class Finder:
             for number, (one, boxes) in enumerate(zip(images, proposals, strict=True)):
                 progress(number, len(images))
                 every = np.concatenate([one.boxes, boxes]) if truths else boxes
-                held = self._features(one, every)
+                arrays = self._features(one, every)
                 count = len(one.boxes) if truths else 0
-                values = {key: x.astype("float32") for key, x in held.items()}
+                values = {key: x.astype("float32") for key, x in arrays.items()}
                 self.check()
                 yield Regions(one, every, count, values)
 
@@ -135,14 +135,14 @@ class Finder:
             return {}
         assert self.extractor is not None
         name = _digest(one.path.read_bytes() + boxes.astype("float64").tobytes())
-        held = self.cache.get(name)
-        if held is None:
+        arrays = self.cache.get(name)
+        if arrays is None:
             table, pixels = self.table, read_image(one.path, 3)
-            held = features(
+            arrays = features(
                 self.extractor, pixels, boxes, table.size, table.context, table.batch_size
             )
-            self.cache.put(name, held)
-        return held
+            self.cache.put(name, arrays)
+        return arrays
 
 
 def _digest(content: bytes) -> str:

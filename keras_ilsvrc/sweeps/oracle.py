@@ -101,7 +101,7 @@ class SweepOracle(keras_tuner.Oracle):
         self.ongoing_trials: dict[str, Trial] = {}
 
     def _read(self, number: str, state: dict[str, Any]) -> Trial:
-        """Read the file of a trial. If it is damaged, return the trial as new, with its values."""
+        """Read the file of a trial. If it is damaged, return a new trial with the same values."""
         path = self.home / f"trial_{number}" / TRIAL
         try:
             advice = f"its values are in {STATE}"
@@ -149,7 +149,7 @@ class SweepOracle(keras_tuner.Oracle):
         return trial
 
     def end_trial(self, trial: Trial) -> None:
-        """End a trial, unless it has already ended on a worker that replaced a lost one."""
+        """End a trial, unless another worker has already ended it."""
         if trial.trial_id not in self.end_order:
             self._retry_queue = [x for x in self._retry_queue if x != trial.trial_id]
             super().end_trial(trial)

@@ -116,7 +116,7 @@ class Sweep:
         return changed(recipe, own | {"report": recipe.report is not False}, str(self.path))
 
     def defaults(self) -> dict[str, Any]:
-        """Return the values of trial 0, in the form in which a tuner chooses values."""
+        """Return the recipe's values of the swept keys, in the form that a tuner uses."""
         return {key: self._default(key) for key in self.ranges}
 
     def _default(self, key: str) -> Any:

@@ -40,8 +40,9 @@ class Hyperparameter(NamedTuple):
         return own if own in searched or not searched else searched[0]
 
 
-# What a search over any network can vary. The intervals are ours. `augmentation` 1 is that of He et
-# al. for CIFAR-10 (arXiv:1512.03385, section 4.2), and `auxiliary_weight` 0.3 that of GoogLeNet.
+# Hyperparameters of the training of any network. The intervals are our choice. `augmentation` 1 is
+# the augmentation of He et al. for CIFAR-10 (arXiv:1512.03385, section 4.2), and `auxiliary_weight`
+# 0.3 the weight in GoogLeNet.
 TRAINING = {
     "learning_rate": Hyperparameter(Number(0.1, least=1e-9), (1e-4, 1.0), log=True),
     "momentum": Hyperparameter(Number(0.9, least=0, below=1), (0.5, 0.99)),

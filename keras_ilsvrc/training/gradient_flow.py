@@ -67,7 +67,7 @@ class GradientFlow:
         self.responses = [_responses(call, self.calls) for call in self.weighted]
 
     def __call__(self, images: Any, labels: Any, step: int = 0) -> list[LayerFlow]:
-        """Measure the model with its current weights. `step` is passed to the loss, for decay."""
+        """Measure the model with its current weights; the loss gets `step`, as in training."""
         found = self._measure(images, labels, tf.constant(step, tf.int64)).numpy().T.tolist()
         return [
             LayerFlow(call.name, None if _kernel(call) is None else weights, activations, deviation)

@@ -48,7 +48,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return the only strategy for these devices. Two strategies would interfere."""
+    """Return the strategy for these devices, created only once, since two would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 

@@ -108,7 +108,7 @@ def test_a_run_of_another_network_is_refused(model, tmp_path, monkeypatch):
     run = SimpleNamespace(model=model, rows=ROWS, statistics={}, classes=("a", "b", "c"))
     monkeypatch.setattr("keras_ilsvrc.rcnn.features.load_run", lambda path: run)
     given = table(tmp_path, net="vgg16", layer="pool5")
-    with pytest.raises(InputError, match=r"is a run of resnet_cifar.*; expected vgg16"):
+    with pytest.raises(InputError, match=r"is a run of resnet_cifar.*; expected a run of vgg16"):
         network(given, ["pool5"])
 
 
