@@ -23,7 +23,7 @@ class _Class:
 
 @dataclass
 class SVMs:
-    """Linear SVMs, one per class, which score features. The score of an object is above 0.
+    """Linear SVMs, one per class, which score features. A score above 0 means the class.
 
     Attributes:
         weights: Weights, (values, classes).

@@ -103,7 +103,7 @@ def test_proposals_and_features_are_kept_and_belong_to_one_network(run, home):
     assert kept == {"proposals": 16, "features": 16}
     words = ("--out", home / "other", "--cache", home / "cache")
     line = refused("detect", "train", home / "hog.toml", *words, "--set", "features.size=96")
-    assert "its size is 64, but this one has 96; choose another --cache" in line
+    assert "its size is 64, but this run has 96; choose another --cache" in line
     assert not (home / "other").exists()
 
 
@@ -163,7 +163,7 @@ def test_small_and_damaged_images_are_no_crash_in_prediction(run, tmp_path):
     shutil.copy(tmp_path / "small.png", tmp_path / "a")
     both = (tmp_path / "small.png", tmp_path / "a" / "small.png")
     line = refused("detect", "predict", path, *both, "--out", tmp_path / "b")
-    assert "two images would be written to small.png" in line
+    assert "two pictures would be written to small.png" in line
 
 
 def test_the_report_shows_curves_errors_and_images(run):
