@@ -23,7 +23,7 @@ class _Class:
 
 @dataclass
 class SVMs:
-    """Linear SVMs, one per class, which score features. A score above 0 means the class.
+    """Linear SVMs, one per class. A score above 0 means that the class is present.
 
     Attributes:
         weights: Weights, (values, classes).
