@@ -15,29 +15,30 @@ from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.runs import places
 
-KEY = "cache.json"  # file that says what a cache contains
+KEY = "cache.json"  # file with the key of a cache, which describes its content
 END = ".npz"
 GIGABYTE = 10**9
 log = logging.getLogger("keras_ilsvrc")
 
 
 def default_folder(kind: str, key: Mapping[str, Any]) -> Path:
-    """Return the folder in the package's cache for what a key describes."""
+    """Return the folder in the package's cache for the arrays that a key describes."""
     digest = hashlib.sha256(files.sealed(key)).hexdigest()[:24]
     return files.cache_folder() / "rcnn" / kind / digest
 
 
 class Cache:
-    """Folder of arrays, one file for each image, that belong to one network or one search.
+    """Cache folder with one file of arrays per image, all computed with the same settings.
 
-    A damaged file counts as missing. If the folder and its neighbours are larger than the limit,
-    the neighbours that were not used for the longest time are removed; then nothing is added.
+    A damaged file counts as missing. If this cache and the other caches in the parent folder
+    exceed the size limit, the least recently used of the others are removed. If this is not
+    enough, nothing more is added.
 
     Args:
         folder: Path of the folder.
-        key: What determines the arrays, for example the digest of the weights; JSON types.
-        limit: Maximum size in bytes of the folder and its neighbours.
-        alone: Whether the user chose the folder, so that its neighbours are no caches.
+        key: Settings that determine the arrays, for example the digest of the weights; JSON types.
+        limit: Maximum size in bytes of all caches in the parent folder together.
+        alone: Whether the user chose the folder. Other folders are then ignored.
 
     Raises:
         InputError: If the folder belongs to another key, or cannot be written.
@@ -63,16 +64,16 @@ class Cache:
     def _check(self, key: Mapping[str, Any]) -> None:
         path = self.folder / KEY
         try:
-            held = files.unsealed(files.read(path, files.SMALL))
+            stored = files.unsealed(files.read(path, files.SMALL))
         except ValueError as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{path}: damaged; remove {self.folder}") from error
-        for name in [*key, *held]:
-            if held.get(name) != key.get(name):
+        for name in [*key, *stored]:
+            if stored.get(name) != key.get(name):
                 raise InputError(
                     f"{self.folder}: the cache of another run: its {name} is "
-                    f"{held.get(name)!r:.60}, but this one has {key.get(name)!r:.60}; choose "
+                    f"{stored.get(name)!r:.60}, but this run has {key.get(name)!r:.60}; choose "
                     "another --cache"
                 )
 
@@ -81,13 +82,13 @@ class Cache:
         try:
             with (
                 files.open_sealed(self.folder / f"{name}{END}") as file,
-                np.load(io.BytesIO(file.read()), allow_pickle=False) as held,
+                np.load(io.BytesIO(file.read()), allow_pickle=False) as archive,
             ):
-                return dict(held)
+                return dict(archive)
         except FileNotFoundError:
             return None
         except (files.Damaged, OSError, ValueError, zipfile.BadZipFile) as error:
-            log.info("%s; making it again", reason(error))
+            log.info("%s; computing it again", reason(error))
             return None
 
     def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -96,14 +97,14 @@ class Cache:
         if self.full or (self.size + need > self.limit and not self._make_room(need)):
             return
         try:
-            given: dict[str, Any] = dict(arrays)
-            files.write_sealed(self.folder / f"{name}{END}", lambda file: np.savez(file, **given))
+            named: dict[str, Any] = dict(arrays)
+            files.write_sealed(self.folder / f"{name}{END}", lambda file: np.savez(file, **named))
             self.size += need
         except OSError as error:
             self._stop(reason(error))
 
     def _make_room(self, need: int) -> bool:
-        """Remove the oldest neighbours until there is room; return whether there is."""
+        """Remove the least recently used other caches until `need` bytes fit; return whether so."""
         for each in self._folders()[:-1]:
             for path in (*each.glob(f"*{END}"), each / KEY):
                 path.unlink(missing_ok=True)
@@ -116,10 +117,10 @@ class Cache:
 
     def _stop(self, why: str) -> None:
         self.full = True
-        log.warning("%s: nothing is added to this cache: %s", self.folder, why)
+        log.warning("%s: nothing more is added to this cache: %s", self.folder, why)
 
     def _folders(self) -> list[Path]:
-        """Return the neighbours that are caches, the oldest first, and the folder itself."""
+        """Return the other caches, the least recently used first, and this folder as the last."""
         if self.alone:
             return [self.folder]
         others = [x for x in self.folder.parent.iterdir() if (x / KEY).is_file()]

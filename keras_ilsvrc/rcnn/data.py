@@ -1,4 +1,4 @@
-"""Images of a detector, as its recipe names them."""
+"""Images to train and test a detector, from the data set that its recipe names."""
 
 import os
 from typing import NamedTuple
@@ -22,11 +22,15 @@ class Data(NamedTuple):
 
 
 def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
-    """Open the images of a recipe, or another data set with the same classes and splits.
+    """Open the data set of a recipe, or another one with the same classes and splits.
+
+    Args:
+        recipe: Recipe of the detector.
+        dataset: Data set to use instead of the recipe's; None for the recipe's.
 
     Raises:
-        InputError: If the data set cannot be opened, or, unless the recipe skips them, if an image
-            or a box is bad.
+        InputError: If the data set cannot be opened, or if an image or a box is bad and the recipe
+            does not skip bad ones.
     """
     table, faults = recipe.data, list[Fault]()
     skip = table.on_bad == "skip"
@@ -39,7 +43,7 @@ def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
         if skip or ": object " not in str(error):
             raise
         raise InputError(
-            f"{error}; list all faults with `keras-ilsvrc data check {table.dataset}`, then mend "
+            f"{error}; list all faults with `keras-ilsvrc data check {table.dataset}` and correct "
             "them, or set data.on_bad to 'skip'"
         ) from error
     for line in (*source.notes, *map(str, faults)):
@@ -48,7 +52,7 @@ def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
 
 
 def open_again(recipe: DetectionRecipe, dataset: str | None) -> Data:
-    """Open the images of a finished run, or `dataset` if it is given.
+    """Open the data set of a finished run, or `dataset` if it is given.
 
     Raises:
         InputError: As in `open_data`; if the data set was moved, the message says what to do.
@@ -62,7 +66,10 @@ def open_again(recipe: DetectionRecipe, dataset: str | None) -> Data:
 
 
 def check_classes(data: Data) -> None:
-    """Raise InputError if a class has no object to train on, before features are computed."""
+    """Raise InputError if a class has no object to train on.
+
+    Call this before features are computed, which takes long.
+    """
     for name, count in data.source.counts(data.train).items():
         if not count:
             raise InputError(

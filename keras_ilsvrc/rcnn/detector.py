@@ -1,4 +1,4 @@
-"""Detector: SVMs and box regressors on features, their training and their detections."""
+"""Detector of objects: training of its SVMs and box regressors, and detection."""
 
 import io
 import zipfile
@@ -33,7 +33,7 @@ class Detections(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Best boxes of each class in an image, before suppression.
+    """Best boxes of each class in an image, before overlapping boxes are suppressed.
 
     Attributes:
         image: The image.
@@ -50,14 +50,14 @@ class Candidates(NamedTuple):
     moved: np.ndarray
 
     def finished(self, least: np.ndarray, suppression: float, move: bool) -> Detections:
-        """Return the detections that are left after suppression of overlapping boxes.
+        """Return the detections that remain after suppression of overlapping boxes.
 
-        As in the authors' rcnn_test_bbox_regressor.m, boxes are moved and cut off at the border of
-        the image before that.
+        As in the authors' rcnn_test_bbox_regressor.m, boxes are moved and clipped to the image
+        before suppression.
 
         Args:
-            least: Least score of each class, (classes,).
-            suppression: Overlap above which a box is removed.
+            least: Minimum score of each class, (classes,).
+            suppression: Overlap with a box of higher score above which a box is removed.
             move: Whether to use the moved boxes.
         """
         boxes = np.clip(self.moved if move else self.boxes, 0, self.image.whole[[2, 3, 2, 3]])
@@ -76,8 +76,8 @@ class Detector:
     """Detector of objects, which scores the regions of an image.
 
     Attributes:
-        layers: Layers of the features of the SVMs, and of the regressors.
-        scales: Factors of the features of each layer.
+        layers: Name of the layer whose features the SVMs use, and of the regressors' layer.
+        scales: Factor by which the features of each layer are multiplied.
         svms: SVMs of all classes.
         regressors: Regressor of each class, or None for a class without examples; empty if boxes
             are not moved.
@@ -91,7 +91,7 @@ class Detector:
     net_classes: int | None = None
 
     def candidates(self, regions: Regions, most: int) -> "Candidates":
-        """Return the `most` best boxes of each class in an image, before suppression."""
+        """Return at most `most` boxes of each class in an image, those with the best scores."""
         count = len(self.svms.biases)
         if not len(regions.boxes):
             none = np.zeros((0, 4))
@@ -123,20 +123,20 @@ class Detector:
         for label, each in enumerate(self.regressors):
             for name, array in each._asdict().items() if each else ():
                 arrays[f"{name}_{label}"] = array
-        held = io.BytesIO()
-        np.savez(held, **arrays)
-        return held.getvalue()
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
 
     @classmethod
     def of(cls, content: bytes) -> "Detector":
-        """Return the detector that `save` returned.
+        """Return the detector from content that `save` returned.
 
         Raises:
             ValueError: If the content is damaged.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as held:
-                arrays = dict(held)
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                arrays = dict(archive)
         except (zipfile.BadZipFile, OSError) as error:
             raise ValueError("not an .npz file") from error
         first, second = arrays["layers"].tolist()
@@ -154,7 +154,14 @@ class Detector:
 
 @dataclass
 class _Examples:
-    """Examples that one pass over the training images collects."""
+    """Examples collected in one pass over the training images.
+
+    Attributes:
+        norms: Norms of some features of each layer.
+        positives: Features of the objects, by class.
+        inputs: Features for box regression, by class.
+        wanted: Targets of box regression, by class.
+    """
 
     norms: dict[str, list[float]]
     positives: list[list[np.ndarray]]
@@ -168,12 +175,13 @@ def train_detector(
     passes: Iterator[Iterable[Regions]],
     net_classes: int | None = None,
 ) -> Detector:
-    """Train SVMs and regressors on regions.
+    """Train the SVMs and box regressors of a detector.
 
     Args:
-        recipe: Settings.
+        recipe: Recipe of the detector.
         classes: Names of the classes.
-        passes: The regions of all training images, twice; the boxes of objects are included.
+        passes: Two passes over the regions of all training images. The regions include the boxes
+            of the objects.
         net_classes: Number of classes of the network; None if its classifier was left out.
 
     Raises:
@@ -185,7 +193,7 @@ def train_detector(
         if not own:
             raise InputError(
                 f"data.train: no object of class {name!r}, so its SVM cannot be trained; add "
-                "images, or leave it out of data.classes"
+                "images, or leave the class out of data.classes"
             )
     target = recipe.features.norm
     scales = {name: target / max(float(np.mean(x)), 1e-12) for name, x in examples.norms.items()}
@@ -227,13 +235,17 @@ def _collect(
 def _add_pairs(
     found: _Examples, regions: Regions, features: np.ndarray, table: RegressionTable
 ) -> None:
-    """Add the boxes that overlap an object enough, each with the object it overlaps most."""
+    """Add examples for box regression: the boxes that overlap an object by more than a threshold.
+
+    The target of each box is the object that it overlaps most.
+    """
     shared = overlaps(regions.boxes, regions.image.boxes)
     nearest, best = shared.argmax(axis=1), shared.max(axis=1)
     for label in np.unique(regions.image.labels):
         own = (best > table.overlap) & (regions.image.labels[nearest] == label)
         if own.any():
-            found.inputs[label].append(features[own].astype("float16"))  # exact, as in the cache
+            # float16 is exact here, since the features were computed as float16
+            found.inputs[label].append(features[own].astype("float16"))
             found.wanted[label].append(
                 targets(regions.boxes[own], regions.image.boxes[nearest[own]])
             )
@@ -242,7 +254,7 @@ def _add_pairs(
 def detect_all(
     detector: Detector, images: Iterable[Regions], table: DetectionTable
 ) -> dict[bool, list[Detections]]:
-    """Return the detections in all images, with boxes as proposed (False) and moved (True).
+    """Return the detections in all images: key False for boxes as proposed, True for moved boxes.
 
     Each class keeps its best candidates over all images, at most `mean` for each image on average.
 

@@ -13,7 +13,7 @@ from keras_ilsvrc.rcnn.detector import Detections
 from keras_ilsvrc.rcnn.files import Scores
 
 OVERLAP = 0.5
-NEAR = 0.1  # least overlap of a badly localised detection (Hoiem et al. 2012, section 3)
+NEAR = 0.1  # minimum overlap of a badly localised detection (Hoiem et al. 2012, section 3)
 KINDS = ("right", "duplicate", "localisation", "other class", "background")
 
 
@@ -45,9 +45,9 @@ def curves(
 def scores_of(
     classes: Sequence[str], images: Sequence[Annotated], found: Sequence[Detections]
 ) -> Scores:
-    """Return the average precisions of detections in %, of each class and their means.
+    """Return the average precisions of all classes, and their means over the classes, in %.
 
-    Classes without objects do not count in the means.
+    Classes without objects are left out of the means.
     """
     rows: dict[str, dict[str, float | None]] = {}
     for label, (name, curve) in enumerate(curves(classes, images, found).items()):
@@ -70,11 +70,12 @@ def scores_of(
 
 
 def kinds_of(image: Annotated, found: Detections) -> list[str]:
-    """Return what each detection of an image is: one of `KINDS`, or "ignored".
+    """Return the kind of each detection in an image: one of `KINDS`, or "ignored".
 
-    A detection that is not right is a duplicate if it overlaps an object of its class by 0.5, badly
-    localised if it overlaps one by 0.1, of another class if it overlaps such an object by 0.1, or
-    else on the background (after Hoiem et al. 2012).
+    A detection that is not right has the first kind that applies (after Hoiem et al. 2012):
+    "duplicate" if it overlaps an object of its class by at least 0.5, "localisation" if it overlaps
+    one by at least 0.1, "other class" if it overlaps an object of another class by at least 0.1, or
+    else "background".
     """
     kinds = np.full(len(found.scores), "background", object)
     for label in np.unique(found.labels):
@@ -94,9 +95,9 @@ def kinds_of(image: Annotated, found: Detections) -> list[str]:
 def best_of(
     classes: Sequence[str], images: Sequence[Annotated], found: Sequence[Detections]
 ) -> list[Detections]:
-    """Return the best detections of each class over all images, as many as it has objects.
+    """Return the best n detections of each class over all images, if the class has n objects.
 
-    Detections that are ignored are left out.
+    Ignored detections are left out.
     """
     counted = [np.array(kinds_of(*pair), object) != "ignored" for pair in zip(images, found)]
     kept = [np.zeros(len(one.scores), bool) for one in found]

@@ -1,4 +1,4 @@
-"""Features of boxes: activations of any layers of a network, or histograms of gradients (HOG)."""
+"""Features of boxes: activations of network layers, or histograms of oriented gradients (HOG)."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from keras_ilsvrc.visualize.probe import Probe, call_named, graph_of
 from keras_ilsvrc.weights.preprocessing import source_of
 
 LARGEST = float(np.finfo("float16").max)
-HOG_SIDE = 64  # side of a crop for HOG in pixels; with 8 x 8 cells of 9 directions, 1,764 values
+HOG_SIDE = 64  # pixels; side of a crop for HOG, which gives 1,764 values
 Arrays = dict[str, np.ndarray]
 
 
@@ -35,13 +35,18 @@ class Extractor(Protocol):
     """Interface of functions that return the features of crops.
 
     Attributes:
-        key: What determines the features apart from the crops, as JSON types.
+        key: Settings that determine the features of given crops, as JSON types.
     """
 
     key: dict[str, Any]
 
     def __call__(self, crops: tf.Tensor, inside: np.ndarray) -> Arrays:
-        """Return {layer: features (crops, values)} of crops and which of their pixels to use."""
+        """Return the features of crops, as {layer: array (crops, values)}.
+
+        Args:
+            crops: Crops, (crops, height, width, 3).
+            inside: Whether each pixel is inside the image, (crops, height, width), bool.
+        """
 
 
 class NetFeatures:
@@ -49,12 +54,13 @@ class NetFeatures:
 
     Args:
         model: Functional model of one image input.
-        layers: Names of layers, also inside residual units. One of them must follow all others.
-        rows: Arithmetic ops that preprocess crops; pixels outside the image are 0 after them.
+        layers: Names of layers, which may be inside residual units. One of them must come after
+            all others.
+        rows: Arithmetic ops that preprocess crops. Pixels outside the image are then set to 0.
         statistics: Statistics that the ops need.
 
     Raises:
-        InputError: If a layer is unknown, or if none of the layers follows all others.
+        InputError: If a layer is unknown, or if none of the layers comes after all others.
     """
 
     def __init__(
@@ -92,13 +98,15 @@ class NetFeatures:
 
 
 def _last(probes: Sequence[Probe], layers: Sequence[str]) -> tuple[Probe, dict[str, int]]:
-    """Return the probe whose layer follows all others, and the `id` of each layer's output."""
+    """Return the probe of the layer that comes after all others, and the `id` of each output."""
     for probe in probes:
         targets = {name: id(call_named(probe.root, name).outputs[0]) for name in layers}
         made = {id(tensor) for call, _ in probe.steps for tensor in call.outputs}
         if made.issuperset(targets.values()):
             return probe, targets
-    raise InputError(f"layers {', '.join(layers)}: none follows all others; choose other layers")
+    raise InputError(
+        f"layers {', '.join(layers)}: none comes after all others; choose layers on one path"
+    )
 
 
 class Hog:
@@ -108,7 +116,9 @@ class Hog:
         try:
             import cv2
         except ImportError as error:
-            raise InputError(f"features.net is {HOG!r}, which needs OpenCV; {INSTALL}") from error
+            raise InputError(
+                f"features.net is {HOG!r}, which needs OpenCV; install it: {INSTALL}"
+            ) from error
         self.resize = cv2.resize
         side = (HOG_SIDE, HOG_SIDE)
         self.histogram = cv2.HOGDescriptor(side, (16, 16), (8, 8), (8, 8), 9)
@@ -130,7 +140,7 @@ def features(
 ) -> Arrays:
     """Return the features of boxes in an image: {layer: (boxes, values)}, float16.
 
-    Float16 halves the cache; its relative error is below 0.0005.
+    The relative error of float16 is below 0.0005, and it halves the size of the cache.
 
     Args:
         extractor: Function that returns the features of crops.
@@ -191,8 +201,8 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
 
     Args:
         table: Table `features` of the recipe.
-        layers: Names of the layers that are needed.
-        classes: Number of classes of a new classifier; None for the network as it is.
+        layers: Names of the layers whose activations are needed.
+        classes: Number of classes of a new classifier; None to keep the network's own classes.
 
     Raises:
         InputError: If the network or its weights are unknown or do not fit, or if the preprocessing
@@ -205,7 +215,8 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
         run = load_run(weights)
         if run.model.name != info(table.net).model_name:
             raise InputError(
-                f"features.weights: {weights} is a run of {run.model.name}; expected {table.net}"
+                f"features.weights: {weights} is a run of {run.model.name}; expected a run of "
+                f"{table.net}"
             )
         rows, statistics, count = rows or run.rows, run.statistics, count or len(run.classes)
         weights = str(RunFiles(Path(weights)).weights())
@@ -222,14 +233,20 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
         rows = source.preprocessing
     if not rows:
         raise InputError(
-            f"features.ops: no preprocessing belongs to {weights}; give the ops, for example "
+            f"features.ops: no preprocessing belongs to {weights}; set the ops, for example "
             'ops = [{op = "preprocess", mode = "tf"}]'
         )
     return Network(model, [row for row in rows if row["op"] in ARITHMETIC], statistics)
 
 
 def rebuilt(table: FeaturesTable, classes: int | None, weights: Path) -> keras.Model:
-    """Return the network of a finished run: `classes` is None if its classifier was left out."""
+    """Return the network of a finished run with its weights.
+
+    Args:
+        table: Table `features` of the recipe.
+        classes: Number of classes of the network; None if its classifier was left out.
+        weights: Path of the weights file.
+    """
     shape = (table.size, table.size, 3)
     model = build(table.net, include_top=classes is not None, input_shape=shape, classes=classes)
     load_weights(model, weights)
@@ -237,7 +254,7 @@ def rebuilt(table: FeaturesTable, classes: int | None, weights: Path) -> keras.M
 
 
 def _names(model: keras.Model) -> Iterator[str]:
-    """Yield the names of all layers of a model, also inside residual units."""
+    """Yield the names of all layers of a model, including layers inside residual units."""
     waiting = list(graph_of(model).inside)
     while waiting:
         call = waiting.pop()
@@ -246,7 +263,7 @@ def _names(model: keras.Model) -> Iterator[str]:
 
 
 def digest_of(model: keras.Model) -> str:
-    """Return the SHA-256 of all weights of a model."""
+    """Return the SHA-256 digest of all weights of a model."""
     return _digest([weight.numpy() for weight in model.weights])
 
 

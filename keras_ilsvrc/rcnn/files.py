@@ -43,11 +43,11 @@ class Scores(BaseModel):
     Attributes:
         voc07_map: Mean over 11 recalls, as in VOC 2007, at an overlap of 0.5.
         voc_map: Area under the curve, as in VOC since 2010, at an overlap of 0.5.
-        coco_ap: COCO's mean over overlaps from 0.5 to 0.95.
-        coco_ap50: COCO's at 0.5.
-        coco_ap75: COCO's at 0.75.
-        classes: These errors of each class, as {class: {name: value}}; a class without objects has
-            None.
+        coco_ap: COCO's average precision, mean over overlaps from 0.5 to 0.95.
+        coco_ap50: COCO's average precision at an overlap of 0.5.
+        coco_ap75: COCO's average precision at an overlap of 0.75.
+        classes: Average precisions of each class, as {class: {name: value}}. The values are None
+            for a class without objects.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -65,11 +65,11 @@ class DetectorResult(BaseModel):
 
     Attributes:
         scores: Average precision of the finished detector.
-        unmoved: The same without box regression; None if the detector has none.
+        unmoved: Average precision without box regression; None if the detector has no regressors.
         recall: Share of the test objects that a proposal overlaps by 0.5, in %.
         proposals: Mean number of proposals of a test image.
         images: Number of test images.
-        objects: Number of test objects of each class, without difficult ones.
+        objects: Number of test objects of each class, without those marked as difficult.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
@@ -149,7 +149,7 @@ class DetectorDirectory(DetectorFiles, directory.RunDirectory):
     def write_detections(
         self, images: Sequence[Image], found: Sequence[Detections], classes: Sequence[str]
     ) -> None:
-        """Write `detections.csv`, a row for each detection; coordinates count from 0."""
+        """Write `detections.csv`, one row per detection, with coordinates that count from 0."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(COLUMNS)

@@ -1,7 +1,7 @@
 """Fine-tuning of a network to classify warped windows (section 2.3 of arXiv:1311.2524).
 
-The classifier has a class for background, 0, before the classes of the objects. Each batch has 32
-windows that overlap an object by at least 0.5, and 96 others, drawn at random.
+In the classifier, class 0 is the background, and the classes of the objects follow. Each batch has
+32 random windows that overlap an object by at least 0.5, and 96 random other windows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,8 +34,9 @@ from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
 
-HEAD_DEVIATION = 0.01  # of the initial weights of the new classifier; pascal_finetune_train
-EPOCH = 500  # steps between two rows of history.csv
+# Standard deviation of the new classifier's initial weights; pascal_finetune_train.prototxt
+HEAD_DEVIATION = 0.01
+EPOCH = 500  # number of steps between two rows of history.csv
 
 
 class Windows(NamedTuple):
@@ -57,8 +58,8 @@ def windows(
 ) -> Windows:
     """Return the windows of all images: the boxes of the objects, and the proposals.
 
-    A window has the class of the object that it overlaps most, if it overlaps it by at least
-    `threshold`, or else the class 0.
+    A window has the class of the object that it overlaps most, if their overlap is at least
+    `threshold`, and class 0 otherwise.
     """
     numbers, boxes, labels = [np.zeros(0, int)], [np.zeros((0, 4))], [np.zeros(0, int)]
     for number, (one, proposed) in enumerate(zip(images, proposals, strict=True)):
@@ -76,7 +77,7 @@ def windows(
 
 
 def drawn(every: Windows, table: FineTuningTable, seed: int, step: int) -> np.ndarray:
-    """Return the indices of the windows of a training step, a pure function of seed and step."""
+    """Return the indices of the windows in a training step, a pure function of seed and step."""
     random = np.random.default_rng((seed, step))
     positive, background = np.flatnonzero(every.labels), np.flatnonzero(every.labels == 0)
     return np.concatenate(
@@ -89,8 +90,8 @@ class Crops:
 
     Args:
         images: Training images.
-        every: Their windows.
-        recipe: Settings.
+        every: All windows of the training images.
+        recipe: Recipe of the detector.
     """
 
     def __init__(self, images: Sequence[Annotated], every: Windows, recipe: DetectionRecipe):
@@ -100,7 +101,7 @@ class Crops:
         self.error: InputError | None = None
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the crops of a step, which of their pixels are inside the image, and the labels.
+        """Return the crops of a step, masks of their pixels inside the image, and the labels.
 
         Every crop is mirrored with probability 1/2.
         """
@@ -117,7 +118,7 @@ class Crops:
         return crops, inside, self.every.labels[chosen].astype("int32")
 
     def from_step(self, first: int, context: tf.distribute.InputContext) -> tf.data.Dataset:
-        """Return the batches ((crops, inside), labels) from a step on."""
+        """Return a dataset of batches ((crops, inside), labels) that begins with step `first`."""
         count, size = self.table.positives + self.table.background, self.features.size
 
         def batches() -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
@@ -156,14 +157,14 @@ def fine_tune(
         stop: Request to stop.
 
     Raises:
-        InputError: If there is no window of an object, or none of the background.
+        InputError: If no window shows an object, or no window shows the background.
         Stopped: If a stop was requested.
         Diverged: If training diverged.
     """
     table, labels = crops.table, crops.every.labels
     for name, count in (("an object", labels.astype(bool)), ("the background", labels == 0)):
         if not count.any():
-            raise InputError(f"fine_tuning: no proposal is a window of {name}; use more proposals")
+            raise InputError(f"fine_tuning: no window shows {name}; use more proposals")
     size = table.positives + table.background
 
     def prepare(images: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:

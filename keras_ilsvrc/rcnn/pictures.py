@@ -29,14 +29,14 @@ def boxes_on(
         found: Detections in the image.
         classes: Names of the classes.
         least: Score below which detections are left out.
-        missed: Boxes (boxes, 4) that are drawn in white, without a name; None for none.
+        missed: Boxes (boxes, 4) to draw in white, without text; None for no such boxes.
     """
     image = Image.fromarray(pixels)
     draw, side = ImageDraw.Draw(image), max(image.size)
     line, font = max(1, round(LINE * side)), ImageFont.load_default(max(9.0, TEXT * side))
     for box in () if missed is None else missed:
         draw.rectangle([*box[:2], *(box[2:] - 1)], outline=MISSED, width=line)
-    shown = np.flatnonzero(found.scores >= least)[::-1]  # the best is drawn last
+    shown = np.flatnonzero(found.scores >= least)[::-1]  # draw the best last, on top of the others
     for label, score, box in zip(found.labels[shown], found.scores[shown], found.boxes[shown]):
         colour = COLOURS[label % len(COLOURS)]
         draw.rectangle([*box[:2], *np.maximum(box[2:] - 1, box[:2])], outline=colour, width=line)
@@ -50,5 +50,5 @@ def boxes_on(
 
 
 def save_picture(image: Image.Image, path: Path) -> None:
-    """Write an image as a PNG or JPEG, as its suffix says."""
+    """Write an image as JPEG if the suffix of the path is that of a JPEG, and else as PNG."""
     image.save(path, "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG", quality=90)

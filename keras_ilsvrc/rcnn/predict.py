@@ -31,11 +31,11 @@ def detect(
         paths: Image files.
         folder: Folder for a picture of each image with its boxes, named after the image; None for
             no pictures.
-        least: Least score of a detection.
+        least: Minimum score of a detection.
 
     Yields:
-        (path, objects, None), where an object is {"class", "score", "box"}, or (path, [], line) for
-        a file that cannot be used.
+        (path, objects, None), where an object is a dict with keys "class", "score" and "box"; or
+        (path, [], message) for a file that cannot be used.
 
     Raises:
         InputError: If the run is not finished or damaged, or if two images have the same name.
@@ -45,7 +45,7 @@ def detect(
     names = [_picture_name(path) for path in paths]
     twice = next((name for name in names if names.count(name) > 1), None) if folder else None
     if twice:
-        raise InputError(f"--out: two images would be written to {twice}; name one of them")
+        raise InputError(f"--out: two pictures would be written to {twice}; rename one image")
     for path, name in zip(paths, names):
         try:
             with own_limit():
@@ -62,9 +62,9 @@ def detect(
 
 
 def in_image(restored: Restored, proposer: Proposer, pixels: np.ndarray, path: Path) -> Detections:
-    """Return the detections in an RGB image (height, width, 3), uint8, that was read from a file.
+    """Return the detections in an RGB image (height, width, 3), uint8, that was read from `path`.
 
-    There are none if there are no proposals.
+    Without proposals, there are no detections.
     """
     table = restored.recipe.features
     boxes = proposer(pixels, path.name)

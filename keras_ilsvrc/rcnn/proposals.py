@@ -21,17 +21,17 @@ INSTALL = "pip install 'keras_ilsvrc[rcnn]'"
 def selective_search(
     image: np.ndarray, width: int | None, most: int | None, seed: int
 ) -> np.ndarray:
-    """Return proposals by selective search in its fast mode, large boxes rather first.
+    """Return the proposals of selective search in its fast mode, roughly the largest boxes first.
 
-    The original code sorts the boxes of each grouping by the number of the merge, largest regions
-    first, times a random number. OpenCV does not return that number, so we use the rank of the
-    area.
+    The original code sorts the boxes by a random number times the number of the merge that made the
+    box, counted from the largest region of each grouping. OpenCV does not return the number of the
+    merge, so the rank of the area is used instead.
 
     Args:
         image: RGB image (height, width, 3), uint8.
-        width: Width to which the image is resized for the search; None for its own.
+        width: Width in pixels to which the image is resized for the search; None to keep its size.
         most: Maximum number of proposals; None for all.
-        seed: Seed of the order.
+        seed: Seed of the random order.
 
     Returns:
         Boxes (proposals, 4), float64; there may be none in an image of 20 x 20 pixels or less.
@@ -63,7 +63,7 @@ def _searcher() -> Any:
     except (ImportError, AttributeError) as error:
         raise InputError(
             "selective search needs OpenCV with its module ximgproc: opencv-contrib-python-headless"
-            f" is not installed; {INSTALL}, or take proposals from a file"
+            f" is not installed; install it: {INSTALL}, or read proposals from a file"
         ) from error
 
 
@@ -71,9 +71,9 @@ def read_proposals(path: Path) -> Mapping[str, np.ndarray]:
     """Read proposals from a file: {stem of the image's name: boxes (proposals, 4)}.
 
     Args:
-        path: Path of a CSV with columns image, xmin, ymin, xmax, ymax, whose coordinates count from
-            0; or of a MATLAB file of the authors, with `images` and `boxes`, whose boxes are (ymin,
-            xmin, ymax, xmax) and count from 1.
+        path: Path of a CSV file with columns image, xmin, ymin, xmax, ymax, whose coordinates count
+            from 0; or of a MATLAB file in the authors' format, with `images` and `boxes`, whose
+            boxes are (ymin, xmin, ymax, xmax) and count from 1.
 
     Raises:
         InputError: If the file is missing or damaged, or a box is empty.
@@ -88,7 +88,7 @@ def read_proposals(path: Path) -> Mapping[str, np.ndarray]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {reason(error)}") from error
     except Exception as error:  # scipy raises exceptions of any type for damaged files
-        raise InputError(f"{path}: not proposals: {reason(error)}") from error
+        raise InputError(f"{path}: cannot be read as proposals: {reason(error)}") from error
     for name, boxes in found.items():
         if not np.isfinite(boxes).all() or np.any(boxes[:, 2:] <= boxes[:, :2]):
             raise InputError(f"{path}: {name}: a box is empty or not finite; remove it")
@@ -119,13 +119,14 @@ def _mat(path: Path) -> dict[str, np.ndarray]:
 
 
 class Proposer:
-    """Function of an image and its name that returns its proposals, cut off at the border.
+    """Source of an image's proposals, clipped to the image: selective search or a file.
 
     Args:
         file: Path of a file with proposals, as in `read_proposals`; None for selective search.
-        width: Width of the image in selective search, in pixels; None for its own.
+        width: Width in pixels to which images are resized for selective search; None to keep their
+            size.
         most: Maximum number of proposals of an image; None for all.
-        seed: Seed of their order in selective search.
+        seed: Seed of the random order of proposals in selective search.
     """
 
     def __init__(self, file: Path | None, width: int | None, most: int | None, seed: int):
@@ -136,14 +137,14 @@ class Proposer:
         """Return the proposals of an RGB image, (proposals, 4).
 
         Raises:
-            InputError: If the file of proposals does not name the image.
+            InputError: If the file of proposals does not list the image.
         """
         if self.read is None:
             found = selective_search(image, self.width, self.most, self.seed)
         elif Path(name).stem in self.read:
             found = self.read[Path(name).stem][: self.most]
         else:
-            raise InputError(f"{self.file}: has no proposals of {name}; add them")
+            raise InputError(f"{self.file}: contains no proposals for {name}; add them")
         height, width = image.shape[:2]
         found = np.clip(found, 0, [width, height, width, height])
         return found[np.all(found[:, 2:] - found[:, :2] >= 1, axis=1)]
@@ -152,7 +153,10 @@ class Proposer:
 def recall(
     proposals: Sequence[np.ndarray], images: Sequence[Annotated], threshold: float = 0.5
 ) -> float:
-    """Return the share of objects that a proposal overlaps by at least `threshold`; NaN if none."""
+    """Return the share of objects that a proposal overlaps by at least `threshold`.
+
+    The share is NaN if there are no objects.
+    """
     hits: list[bool] = []
     for boxes, one in zip(proposals, images, strict=True):
         shared = overlaps(one.boxes[~one.ignored], boxes)

@@ -1,4 +1,4 @@
-"""Recipes of detectors: their schema, and how they are found and read. Needs no Keras."""
+"""Recipes of detectors: schema, search by name, and reader. This module does not import Keras."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ from keras_ilsvrc.recipe.ops import Count, NotNegative, Ops, Percent, Positive, 
 from keras_ilsvrc.recipe.schema import Departure
 
 HOG = "hog"  # value of features.net for histograms of oriented gradients
-FOLDER = "detect"  # folder of the detectors' recipes, beside the other recipes
+FOLDER = "detect"  # folder of the detectors' recipes, inside the folder of all recipes
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Overlap = Annotated[float, Field(gt=0, le=1)]
 
 
 class SplitTable(Table):
-    """Shares of images for validation and test, and the seed of their choice."""
+    """Shares of images for validation and test, and the seed of the random division."""
 
     validation: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     test: Annotated[float, Field(ge=0, le=0.9)]
@@ -29,9 +29,10 @@ class SplitTable(Table):
 
 
 class DataTable(Table):
-    """Data set with boxes, its splits, and the classes; by default all classes.
+    """Data set with boxes, and its splits for training and testing.
 
-    If `on_bad` is "skip", bad images and boxes are left out, or cut off at the border of the image.
+    `classes` are the names of the classes, or None for all classes of the data set. If `on_bad` is
+    "skip", boxes are clipped to the image, and other bad boxes and bad images are left out.
     """
 
     dataset: str
@@ -43,7 +44,10 @@ class DataTable(Table):
 
 
 class ProposalsTable(Table):
-    """Proposals from a file, or by selective search in images of a width; see `rcnn.proposals`."""
+    """Proposals from a file, or from selective search in images resized to a width.
+
+    `most` is the maximum number of proposals of an image; see `rcnn.proposals`.
+    """
 
     file: str | None = None
     width: Count | None = None
@@ -52,15 +56,16 @@ class ProposalsTable(Table):
     @model_validator(mode="after")
     def either(self) -> "ProposalsTable":
         if self.file and self.width:
-            raise ValueError("width is for selective search; leave out width, or file")
+            raise ValueError("width applies only to selective search; leave out width or file")
         return self
 
 
 class FeaturesTable(Table):
     """Network, its weights and the layer whose activations are the features.
 
-    `net` is the name of a network, or "hog". `weights` is as in `build`, or a run directory. `ops`
-    replace the preprocessing that belongs to the weights.
+    `net` is the name of a network, or "hog". `weights` is an argument of `build` or a run
+    directory. `ops` replace the preprocessing that belongs to the weights. `size` and `context` are
+    those of the crops, in pixels. `norm` is the mean norm to which features are scaled.
     """
 
     net: str
@@ -78,12 +83,12 @@ class FeaturesTable(Table):
         if any(given) if self.net == HOG else not all(given):
             raise ValueError("a network needs weights and layer, and hog needs neither")
         if 2 * self.context >= self.size:
-            raise ValueError("size is not above twice the context; make it larger")
+            raise ValueError("size must be more than twice the context; make it larger")
         return self
 
 
 class SVMTable(Table):
-    """Linear SVM of each class, trained with hard negatives; see `rcnn.svm`."""
+    """Linear SVM of each class, trained with hard negatives; see `rcnn.svm.train_svms`."""
 
     c: Positive = paper.C
     bias: Positive = paper.BIAS
@@ -120,7 +125,7 @@ class FineTuningTable(Table):
 
 
 class DetectionTable(Table):
-    """Suppression of overlapping boxes, and the numbers of boxes before it."""
+    """Suppression of overlapping boxes, and the maximum numbers of boxes per image before it."""
 
     suppression: Share = paper.SUPPRESSION
     most: Count = paper.DETECTIONS
@@ -128,7 +133,7 @@ class DetectionTable(Table):
 
 
 class ExpectTable(Table):
-    """Mean average precision that is expected, in %; `measured` says in which runs of ours."""
+    """Expected mean average precision in %. `measured` names the source of our own measurements."""
 
     voc07_map: Percent | None = None
     voc_map: Percent | None = None
@@ -154,7 +159,7 @@ class DetectionRecipe(Table):
     def tunable(self) -> "DetectionRecipe":
         if self.features.net == HOG and (self.fine_tuning or self.regression_layer):
             key = "fine_tuning" if self.fine_tuning else "regression.layer"
-            raise ValueError(f"{key} is for networks; leave it out, since net is hog")
+            raise ValueError(f"{key} applies only to networks; leave it out, since net is hog")
         return self
 
     @property
@@ -164,12 +169,12 @@ class DetectionRecipe(Table):
 
     @property
     def layers(self) -> list[str]:
-        """Names of the layers that are needed, without repetition."""
+        """Names of the layers whose activations are needed, without duplicates."""
         own = self.features.layer or HOG
         return list(dict.fromkeys([own, self.regression_layer or own]))
 
     def table(self) -> dict[str, Any]:
-        """Return the recipe as a dict, with all values of the paper."""
+        """Return the recipe as a dict, with the paper's values for keys that were left out."""
         return self.model_dump(exclude_none=True)
 
     def toml(self) -> str:
@@ -178,7 +183,7 @@ class DetectionRecipe(Table):
 
 
 def recipes() -> dict[str, Path]:
-    """Return the detectors' recipes of this package by name."""
+    """Return the paths of this package's recipes of detectors, by name."""
     folder = next(iter(published().values())).parent / FOLDER
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -205,7 +210,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> DetectionRecipe:
 
     Args:
         path: Path of the TOML file.
-        overrides: Changes such as `"svm.c=0.01"`: a dotted key, then a TOML value or a word.
+        overrides: Changes of the form `"svm.c=0.01"`: a dotted key, and a TOML value or a word.
 
     Raises:
         InputError: If the file is not TOML, or keys are unknown, missing, of the wrong type or out
@@ -225,7 +230,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> DetectionRecipe:
 
 
 def _fault(path: Path, error: Mapping[str, Any]) -> str:
-    """Return one error of pydantic as a line."""
+    """Return a pydantic error as one line of text."""
     *parents, last = error["loc"] or ("",)
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""Regions: the proposals of images with their features and their overlaps with objects."""
+"""Regions: boxes of images with their features and their overlaps with objects."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,24 +51,24 @@ class Places:
 
     Args:
         chosen: Folder that the user chose; None for folders in the package's cache.
-        gigabytes: Maximum size of the caches of each kind.
+        gigabytes: Maximum size in GB of all caches of the same kind together.
     """
 
     def __init__(self, chosen: Path | None = None, gigabytes: float = 20.0):
         self.chosen, self.limit = chosen, int(gigabytes * GIGABYTE)
 
     def open(self, kind: str, key: Mapping[str, Any]) -> Cache:
-        """Return the cache of a kind, for example "features", for what a key describes."""
+        """Return the cache of a kind, for example "features", for the arrays of a key."""
         folder = self.chosen / kind if self.chosen else default_folder(kind, key)
         return Cache(folder, key, self.limit, alone=self.chosen is not None)
 
 
 class Finder:
-    """Function of images that yields their regions, with proposals and features from the caches.
+    """Source of the proposals and regions of images, which uses caches.
 
     Args:
         proposer: Function that returns the proposals of an image.
-        extractor: Function that returns the features of crops; None for proposals alone.
+        extractor: Function that returns the features of crops; None if only proposals are needed.
         table: Table `features` of the recipe.
         places: Folders of the caches.
         check: Function called after each image, which may raise an exception to end early.
@@ -102,12 +102,12 @@ class Finder:
 
     def _propose(self, one: Annotated) -> np.ndarray:
         name = _digest(one.path.read_bytes())
-        held = self.proposed.get(name)
-        if held is None:
+        arrays = self.proposed.get(name)
+        if arrays is None:
             pixels = np.asarray(read_image(one.path, 3))
-            held = {BOXES: self.proposer(pixels, one.path.name)}
-            self.proposed.put(name, held)
-        return held[BOXES]
+            arrays = {BOXES: self.proposer(pixels, one.path.name)}
+            self.proposed.put(name, arrays)
+        return arrays[BOXES]
 
     def regions(
         self, images: Sequence[Annotated], proposals: Sequence[np.ndarray], truths: bool, label: str
@@ -117,16 +117,16 @@ class Finder:
         Args:
             images: Images.
             proposals: Proposals of each image.
-            truths: Whether the boxes of the objects are added, as in training.
+            truths: Whether to put the boxes of the objects before the proposals, as in training.
             label: Label of the progress bar.
         """
         with bar(label) as progress:
             for number, (one, boxes) in enumerate(zip(images, proposals, strict=True)):
                 progress(number, len(images))
                 every = np.concatenate([one.boxes, boxes]) if truths else boxes
-                held = self._features(one, every)
+                arrays = self._features(one, every)
                 count = len(one.boxes) if truths else 0
-                values = {key: x.astype("float32") for key, x in held.items()}
+                values = {key: x.astype("float32") for key, x in arrays.items()}
                 self.check()
                 yield Regions(one, every, count, values)
 
@@ -135,14 +135,14 @@ class Finder:
             return {}
         assert self.extractor is not None
         name = _digest(one.path.read_bytes() + boxes.astype("float64").tobytes())
-        held = self.cache.get(name)
-        if held is None:
+        arrays = self.cache.get(name)
+        if arrays is None:
             table, pixels = self.table, read_image(one.path, 3)
-            held = features(
+            arrays = features(
                 self.extractor, pixels, boxes, table.size, table.context, table.batch_size
             )
-            self.cache.put(name, held)
-        return held
+            self.cache.put(name, arrays)
+        return arrays
 
 
 def _digest(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Box regression of each class: whitened ridge regression (appendix C)."""
+"""Box regression by whitened ridge regression (appendix C of arXiv:1311.2524)."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Regressor(NamedTuple):
     unwhiten: np.ndarray
 
     def __call__(self, features: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """Return the moved boxes (boxes, 4) for features (boxes, values)."""
+        """Return boxes (boxes, 4), moved and resized according to features (boxes, values)."""
         found = (features @ self.weights[:-1] + self.weights[-1]) @ self.unwhiten + self.mean
         return moved(boxes, found)
 
@@ -31,7 +31,7 @@ def targets(boxes: np.ndarray, objects: np.ndarray) -> np.ndarray:
 
     Args:
         boxes: Boxes, (boxes, 4).
-        objects: The object of each box, (boxes, 4).
+        objects: Box of the object that belongs to each box, (boxes, 4).
     """
     own, its = _centred(boxes), _centred(objects)
     shift = (its[:, :2] - own[:, :2]) / own[:, 2:]
@@ -39,7 +39,7 @@ def targets(boxes: np.ndarray, objects: np.ndarray) -> np.ndarray:
 
 
 def moved(boxes: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Return boxes after shifts and scales, as from `targets`."""
+    """Return boxes moved and resized by shifts and scales, which have the form of `targets`."""
     own = _centred(boxes)
     centre = own[:, :2] + found[:, :2] * own[:, 2:]
     size = np.exp(np.clip(found[:, 2:], -10, 10)) * own[:, 2:]
@@ -47,10 +47,10 @@ def moved(boxes: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def _centred(boxes: np.ndarray) -> np.ndarray:
-    """Return (centre x, centre y, width, height) of boxes, by the authors' convention.
+    """Return (centre x, centre y, width, height) of boxes in the authors' convention.
 
-    Their width is the difference of inclusive coordinates: one pixel less than ours. It is at
-    least one pixel here.
+    The authors' width and height are differences of inclusive coordinates, so they are one pixel
+    less than ours. Here they are at least one pixel.
     """
     size = np.maximum(boxes[:, 2:] - boxes[:, :2] - 1, 1)
     return np.concatenate([boxes[:, :2] + size / 2, size], axis=1)
@@ -61,7 +61,7 @@ def train_regressor(features: np.ndarray, wanted: np.ndarray, table: RegressionT
 
     Args:
         features: Scaled features of the examples, (boxes, values), at least one.
-        wanted: Their targets, (boxes, 4).
+        wanted: Targets of the examples, as returned by `targets`, (boxes, 4).
         table: Settings.
     """
     mean = wanted.mean(axis=0)
@@ -75,7 +75,7 @@ def train_regressor(features: np.ndarray, wanted: np.ndarray, table: RegressionT
 
 
 def _ridge(inputs: np.ndarray, wanted: np.ndarray, ridge: float) -> np.ndarray:
-    """Solve the ridge regression in the smaller of its two equal forms."""
+    """Solve a ridge regression in its primal or dual form, whichever has the smaller matrix."""
     count, values = inputs.shape
     if count < values:
         gram = inputs @ inputs.T + ridge * np.eye(count)

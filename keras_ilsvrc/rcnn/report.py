@@ -22,9 +22,9 @@ from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.reading import PAGE
 from keras_ilsvrc.visualize.figures import BLUE, GREY, plain
 
-SHOWN = 9  # number of best images, and of worst images
+SHOWN = 9  # maximum number of best images, and of worst images
 PHOTO = 480  # longer side of an image in pixels
-COLUMNS = 3  # curves in a row
+COLUMNS = 3  # number of curves per row
 MOST = 30  # maximum number of classes with a curve
 SCORES = {
     "voc07_map": "VOC 2007",
@@ -44,8 +44,8 @@ class FinishedDetector:
         result: Content of `result.json`.
         classes: Names of the classes.
         images: Test images.
-        found: Detections in each of them.
-        best: The best detections of each class, as many as it has objects.
+        found: Detections in each test image.
+        best: Best n detections of each class with n objects, for each test image; see `best_of`.
     """
 
     run: DetectorFiles
@@ -125,12 +125,12 @@ def _precision(made: FinishedDetector) -> Section:
         axes.grid(alpha=0.3)
     for axes in plots[len(found) :]:
         axes.remove()
-    note = "Precision against recall at an overlap of 0.5; the number is the area in %."
+    note = "Precision against recall at an overlap of 0.5. The number is the area under the curve."
     return Section("Curves", "curves", picture(figure, "precision against recall"), note)
 
 
 def _errors(made: FinishedDetector) -> Section:
-    """Show what the best detections of each class are, as many as it has objects."""
+    """Show how many of the best detections of each class are right, or errors of each kind."""
     kinds = error_kinds(made.classes, made.images, made.best)
     rows = [[name, *(f"{row[kind]:,}" for kind in KINDS)] for name, row in kinds.items()]
     totals = [sum(row[kind] for row in kinds.values()) for kind in KINDS]
@@ -147,9 +147,10 @@ def _errors(made: FinishedDetector) -> Section:
     )
     shown = picture(figure, "kinds of detections") + _table(["class", *KINDS], rows)
     note = (
-        "The best detections of each class, as many as it has objects. A detection is a duplicate "
-        "if another has found its object, badly localised if it overlaps an object of its class by "
-        "0.1 to 0.5, of another class if it overlaps such an object by 0.1, or on the background."
+        "Kinds of the best n detections of each class, if the class has n objects. A detection is "
+        "a duplicate if a better one has found the same object. Its localisation is wrong if it "
+        "overlaps an object of its class by 0.1 to 0.5. It shows another class if it overlaps an "
+        "object of that class by at least 0.1. All others are background."
     )
     return Section("Kinds of errors", "errors", shown, note)
 
@@ -160,8 +161,8 @@ def _examples(made: FinishedDetector) -> list[Section]:
     order = np.argsort(-right, kind="stable")
     count = min(SHOWN, len(order))
     note = (
-        "The best detections of each class, as many as it has objects, and in white the objects. "
-        "The number is the share of right ones among the detections and the missed objects."
+        "The best n detections of each class, if the class has n objects. Objects are white. The "
+        "percentage is the share of right detections among all detections and missed objects."
     )
     return [
         Section(title, anchor, _grid(made, some, right), note)
@@ -173,7 +174,7 @@ def _examples(made: FinishedDetector) -> list[Section]:
 
 
 def _quality(image: Annotated, found: Detections) -> float:
-    """Return the number of right detections, divided by that of detections and missed objects."""
+    """Return the share of right detections among all detections and missed objects."""
     right = kinds_of(image, found).count("right")
     total = len(found.scores) + int(np.sum(~image.ignored)) - right
     return right / total if total else 1.0
@@ -204,6 +205,6 @@ def _cells(row: Sequence[str]) -> Markup:
 
 
 def _recipe(made: FinishedDetector) -> Section:
-    note = "The complete recipe, with the values of the paper and the overrides."
+    note = "The complete recipe, including values from the paper and overrides."
     shown = Markup("<pre tabindex=0><code>{}</code></pre>").format(made.run.recipe().toml())
     return Section("Recipe", "recipe", shown, note)

@@ -1,4 +1,4 @@
-"""Linear SVM of each class, trained with hard negatives (section 2.3, and rcnn_train.m)."""
+"""Linear SVMs, trained with hard negatives (arXiv:1311.2524, section 2.3, and rcnn_train.m)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from keras_ilsvrc.rcnn.regions import Regions
 
 @dataclass
 class _Class:
-    """Examples of one class: all its objects, and the negatives that its SVM finds hard."""
+    """Examples of one class and its SVM: all objects as positives, and the hard negatives."""
 
     positives: np.ndarray
     negatives: np.ndarray
@@ -23,12 +23,12 @@ class _Class:
 
 @dataclass
 class SVMs:
-    """Linear SVMs that score features; a score above 0 speaks for the class.
+    """Linear SVMs, one per class. A score above 0 means that the class is present.
 
     Attributes:
         weights: Weights, (values, classes).
         biases: Biases, (classes,).
-        trained: Number of fits of each class.
+        trained: Number of times that the SVM of each class was trained.
     """
 
     weights: np.ndarray
@@ -50,16 +50,16 @@ def train_svms(
 ) -> SVMs:
     """Train an SVM for each class in one pass over the images.
 
-    Negatives are the boxes that overlap no object of the class by `negative_overlap`. All of the
-    first image are added, and of the later images those with scores above `hard`. After `retrain`
-    new negatives, and at the end, the SVM is trained again, and negatives with scores below `easy`
-    are removed.
+    Boxes that overlap all objects of the class by less than `negative_overlap` are negatives. All
+    negatives of the first image are added to the examples, and those of later images if their
+    scores are above `hard`. After more than `retrain` added negatives, and at the end, the SVM is
+    trained again, and negatives with scores below `easy` are removed.
 
     Args:
         positives: Scaled features of the objects of each class, (objects, values), at least one.
-        images: Regions of the training images, in random order; the boxes of objects are included.
-        layer: Layer whose features are used.
-        scale: Factor of the features.
+        images: Regions of the training images, in random order, including the boxes of objects.
+        layer: Name of the layer whose features are used.
+        scale: Factor by which the features are multiplied.
         table: Settings.
         seed: Seed of the solver.
     """
@@ -91,7 +91,7 @@ def _fit(one: _Class, table: SVMTable, seed: int) -> None:
     """Train the SVM of a class, and remove the negatives that are easy for it."""
     from sklearn.svm import LinearSVC
 
-    if not len(one.negatives):  # every proposal overlaps an object: all boxes get the same score
+    if not len(one.negatives):  # all boxes overlap objects of the class: give all the same score
         one.weights, one.bias = np.zeros(one.positives.shape[1], "float32"), 1.0
         return
     examples = np.concatenate([one.positives, one.negatives])

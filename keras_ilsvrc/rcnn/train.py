@@ -32,10 +32,10 @@ from keras_ilsvrc.training.strategy import mirrored
 
 
 class Tested(NamedTuple):
-    """Detections of a detector in its test images.
+    """Detections of a detector in its test images, and their average precision.
 
     Attributes:
-        found: Detections, with boxes as proposed (False) and moved by the regressors (True).
+        found: Detections: key False for boxes as proposed, True for boxes moved by the regressors.
         result: Entries of `result.json` about the test.
     """
 
@@ -44,7 +44,7 @@ class Tested(NamedTuple):
 
     @property
     def best(self) -> list[Detections]:
-        """Detections of the finished detector: moved, if it has regressors."""
+        """Detections of the finished detector. Their boxes are moved if it has regressors."""
         return self.found[max(self.found)]
 
 
@@ -56,20 +56,20 @@ def train(
 ) -> dict[str, Any]:
     """Train and test a detector.
 
-    Proposals and features of images that are in the caches are not computed again, so training
-    that was stopped continues, and fine-tuning resumes from its last checkpoint.
+    If training was stopped, it can be resumed: proposals and features are read from the caches, and
+    fine-tuning continues from its last checkpoint.
 
     Args:
         recipe: Settings.
         directory: Directory of the run.
         places: Folders of the caches.
-        overrides: Changes that were made to the recipe, to be recorded in `result.json`.
+        overrides: Changes that were made to the recipe, which are recorded in `result.json`.
 
     Returns:
         The content of `result.json`.
 
     Raises:
-        InputError: If a name in the recipe is unknown, the data do not fit, or a class has no
+        InputError: If a name in the recipe is unknown, the data set does not fit, or a class has no
             object to train on.
         Stopped: If SIGTERM, SIGHUP or SIGINT is received.
     """
@@ -125,7 +125,7 @@ def _tuned(
     net: Network,
     stop: StopRequest,
 ) -> Extractor:
-    """Fine-tune the network if the recipe says so, write its weights, and return its features."""
+    """Fine-tune the network if its recipe says so, write the weights, and return its features."""
     table = recipe.fine_tuning
     if table:
         finder = _finder(recipe, None, places, stop.check)
@@ -144,7 +144,7 @@ def _finder(
 
 
 def proposer_of(recipe: DetectionRecipe) -> Proposer:
-    """Return the function that proposes boxes, as a recipe describes it."""
+    """Return the source of proposals that a recipe describes."""
     table = recipe.proposals
     file = Path(table.file) if table.file else None
     return Proposer(file, table.width, table.most, recipe.seed)
@@ -160,7 +160,7 @@ def _passes(finder: Finder, images: Sequence[Annotated], seed: int) -> Iterator[
 
 
 def detect_in(recipe: DetectionRecipe, detector: Detector, finder: Finder, data: Data) -> Tested:
-    """Detect objects in the test images, and return the average precisions."""
+    """Detect objects in the test images; return the detections and their average precision."""
     classes, images = data.source.classes, data.test
     proposals = finder.proposals(images)
     regions = finder.regions(images, proposals, False, "testing")
@@ -188,12 +188,12 @@ def detect_in(recipe: DetectionRecipe, detector: Detector, finder: Finder, data:
 
 
 class Restored(NamedTuple):
-    """Finished detector of a run.
+    """Finished detector, restored from its run directory.
 
     Attributes:
-        recipe: Its recipe.
+        recipe: Recipe of the detector.
         detector: SVMs and regressors.
-        extractor: Features.
+        extractor: Function that returns the features of crops.
         classes: Names of the classes.
     """
 
@@ -203,7 +203,7 @@ class Restored(NamedTuple):
     classes: tuple[str, ...]
 
     def finder(self, places: Places, check: Check = lambda: None) -> Finder:
-        """Return the function that finds the regions of images."""
+        """Return the source of the regions of images."""
         return _finder(self.recipe, self.extractor, places, check)
 
 
@@ -226,7 +226,7 @@ def restore(path: Path) -> Restored:
 def evaluate(
     path: Path, places: Places, dataset: str | None = None, check: Check = lambda: None
 ) -> Tested:
-    """Detect the objects in the test images of a finished run again.
+    """Test the detector of a finished run again.
 
     Args:
         path: Directory of the run.

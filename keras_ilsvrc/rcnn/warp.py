@@ -7,12 +7,13 @@ import tensorflow as tf
 
 
 class Samples(NamedTuple):
-    """Places at which crops sample an image along one axis.
+    """Positions at which crops sample an image along one axis.
 
     Attributes:
-        first: Place of the first sample of each crop, (crops,), in pixels from the first centre.
-        step: Distance between samples, (crops,).
-        inside: Which samples are inside the image, (crops, size), bool.
+        first: Position of the first sample of each crop, (crops,), in pixels from the centre of the
+            first pixel of the image.
+        step: Distance between samples in pixels, (crops,).
+        inside: Whether each sample is inside the image, (crops, size), bool.
     """
 
     first: np.ndarray
@@ -21,22 +22,23 @@ class Samples(NamedTuple):
 
 
 def samples(low: np.ndarray, high: np.ndarray, length: int, size: int, context: int) -> Samples:
-    """Return the places that crops sample along one axis, as the authors' rcnn_im_crop.m.
+    """Return the sample positions of crops along one axis, as in the authors' rcnn_im_crop.m.
 
-    A box grows about its centre by size / (size - 2 * context) and is rounded to whole pixels.
-    The part inside the image is resized to its share of the crop, also in whole pixels.
+    Each box is enlarged about its centre by a factor of size / (size - 2 * context) and rounded to
+    whole pixels. The part inside the image is resized to its share of the crop, which is also
+    rounded to whole pixels.
 
     Args:
-        low: Lower ends of the boxes, (crops,).
-        high: Upper ends of the boxes, (crops,).
-        length: Length of the image in pixels.
-        size: Length of the crops.
+        low: Coordinates of the lower ends of the boxes, (crops,).
+        high: Coordinates of the upper ends of the boxes, (crops,).
+        length: Height or width of the image in pixels.
+        size: Height or width of the crops in pixels.
         context: Pixels of context at each end of a crop.
     """
     if context:
         half = (high - low) / 2 * size / (size - 2 * context)
         centre = (low + high) / 2
-        # in MATLAB's coordinates, which count from 1, the box is low + 1 ... high
+        # in MATLAB's inclusive coordinates, which count from 1, a box is from low + 1 to high
         low = _rounded(centre + 1 - half) - 1
         high = _rounded(centre + 1 + half)
     else:
@@ -53,7 +55,7 @@ def samples(low: np.ndarray, high: np.ndarray, length: int, size: int, context: 
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
-    """Round as MATLAB does: halves away from zero."""
+    """Round to the nearest integer as in MATLAB: halves are rounded away from zero."""
     return np.sign(values) * np.floor(np.abs(values) + 0.5)
 
 
@@ -62,8 +64,8 @@ def warp(
 ) -> tuple[tf.Tensor, np.ndarray]:
     """Return each box as a square crop, with context around it (appendix A of arXiv:1311.2524).
 
-    The aspect ratio is not kept. The interpolation is bilinear without antialiasing. At the ends of
-    a box, it also uses the pixels beyond them, where MATLAB repeats the last pixel.
+    The aspect ratio is not kept. The interpolation is bilinear without antialiasing. At the edges
+    of a box, it also uses pixels outside the box, whereas MATLAB repeats the last pixel.
 
     Args:
         image: Image (height, width, channels).
@@ -72,13 +74,13 @@ def warp(
         context: Pixels of context at each side of a crop.
 
     Returns:
-        Crops (boxes, size, size, channels), float32, on the scale of the image, and which of their
-        pixels are inside the image, (boxes, size, size), bool. Crops are 0 outside.
+        Crops (boxes, size, size, channels), float32, in the image's range of values; and whether
+        each of their pixels is inside the image, (boxes, size, size), bool. Crops are 0 outside.
     """
     height, width = image.shape[:2]
     rows = samples(boxes[:, 1], boxes[:, 3], height, size, context)
     columns = samples(boxes[:, 0], boxes[:, 2], width, size, context)
-    # One pixel is repeated at each border, since samples may be half a pixel beyond it.
+    # Repeat one pixel at each border, since samples may be up to half a pixel outside the image.
     padded = tf.pad(tf.cast(image, tf.float32), [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     ends = []
     for axis, length in ((rows, height), (columns, width)):

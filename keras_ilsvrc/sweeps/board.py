@@ -16,12 +16,12 @@ from keras_ilsvrc.runs.apart import history
 from keras_ilsvrc.sweeps.outcome import Row, rows_of
 from keras_ilsvrc.sweeps.schema import Sweep
 
-SHOWN = 5  # number of completed and of failed trials in the table
+SHOWN = 5  # maximum number of completed trials, and of failed trials, in the table
 WIDTH = 60  # maximum number of characters of a value or a reason
 
 
 def line_of(row: Row, objective: str) -> str:
-    """Return one line about a trial that has ended."""
+    """Return a line of text about a trial that has ended."""
     values = ", ".join(f"{key}={short(value)}" for key, value in row.values.items())
     what = row.failure if row.status == "failed" else f"{objective} {error_of(row, objective)}"
     return printable(f"trial {row.number} {row.status}: {what}; {values}")
@@ -33,7 +33,7 @@ def board(oracle: Any, sweep: Sweep, home: Path, total: int | None, workers: int
 
     Args:
         oracle: Oracle of the sweep.
-        sweep: Sweep.
+        sweep: Sweep whose trials are shown.
         home: Directory of the sweep.
         total: Number of trials; None if it is not known.
         workers: Number of trials that run at the same time.
@@ -53,7 +53,7 @@ def board(oracle: Any, sweep: Sweep, home: Path, total: int | None, workers: int
 
 
 def _table(rows: list[Row], sweep: Sweep, home: Path, left: str) -> Table:
-    """Return the table: the best trials, those that run, and the last that failed."""
+    """Return the table: the best completed, all running and the latest failed trials."""
     objective = sweep.table.objective
     groups = {
         status: [row for row in rows if row.status == status]
@@ -73,7 +73,7 @@ def _table(rows: list[Row], sweep: Sweep, home: Path, left: str) -> Table:
 
 
 def _left(rows: list[Row], total: int | None, workers: int, started: float) -> str:
-    """Return the time that is left, estimated from the seconds of the trials so far."""
+    """Return the remaining time in words, estimated from the duration of the trials so far."""
     seconds = [row.measured["seconds"] for row in rows if "seconds" in row.measured]
     if not seconds or total is None:
         return f"{time.monotonic() - started:.0f} s so far"
@@ -83,7 +83,7 @@ def _left(rows: list[Row], total: int | None, workers: int, started: float) -> s
 
 
 def _running(row: Row, home: Path) -> str:
-    """Return the epoch and the validation error of a trial that is training on this machine."""
+    """Return the epoch and the validation error, as text, of a trial that runs on this machine."""
     runs = sorted((home / f"trial_{row.number}").glob("seed-*/"))
     rows = history(runs[-1]) if runs else []
     if not rows:

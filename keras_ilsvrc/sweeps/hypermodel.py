@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
-# {argument of `hypermodel`: (attribute of an `Account` that it limits, its unit)}
+# {argument of `hypermodel`: (attribute of `Account` that it limits, unit of the limit)}
 LIMITS = {
     "max_model_size": ("parameters", "parameters"),
     "max_operations": ("macs", "multiply-adds"),
@@ -32,25 +32,26 @@ def hypermodel(
 ) -> "keras_tuner.HyperModel":
     """Return a `keras_tuner.HyperModel` whose default hyperparameters build the given net.
 
-    `keras-ilsvrc info NAME --space` shows what it searches: what the net's paper varied, and the
-    training, which is SGD at a rate of 0.1 with momentum 0.9 and weight decay 1e-4 by default. An
-    argument of `build` fixes a variation. With `weights`, the only variation is the depth. With
-    `include_top=False`, models are not compiled, and only variations of the net are searched.
+    `keras-ilsvrc info NAME --space` lists the hyperparameters: the variations in the net's paper,
+    and settings of the training. The default training is SGD with learning rate 0.1, momentum 0.9
+    and weight decay 1e-4. To fix a variation, pass it as an argument of `build`. With `weights`,
+    the only variation is the depth. With `include_top=False`, models are not compiled, and only
+    variations of the net are searched.
 
-    Two hyperparameters act in `HyperModel.fit`, which tuners call: `schedule`, and `batch_size`.
+    The hyperparameters `schedule` and `batch_size` are used in `HyperModel.fit`, which tuners call.
     The batch size is searched only if the images are an array and `search` gets no `batch_size`.
 
-    Values that do not fit together, or a model that exceeds a limit, make a failed trial with the
-    reason in its message; keras-tuner goes on, up to `max_consecutive_failed_trials`. For several
+    A trial fails if its values do not fit together or its model exceeds a limit; its message gives
+    the reason. keras-tuner then continues, up to `max_consecutive_failed_trials`. For several
     devices, pass `distribution_strategy=` to the tuner, which enters its scope.
 
     Args:
         name: Name of the net, as in `build`.
-        space: Names of the only hyperparameters to search; or a dict from names to a list of
-            values, a tuple (least, greatest) of numbers, or one value, where other hyperparameters
-            keep their default search. None for the default search.
+        space: None to search the default hyperparameters, or an iterable of names to search only
+            these, or a dict that changes the defaults. The dict maps a name to a list of values, a
+            tuple (minimum, maximum) of numbers, or one value.
         max_model_size: Maximum number of trainable parameters, counted before the model is built.
-        max_operations: Maximum number of multiply-adds for one image, counted likewise.
+        max_operations: Maximum number of multiply-adds for one image, counted in the same way.
         **arguments: Arguments passed to `build`.
 
     Raises:
@@ -58,7 +59,7 @@ def hypermodel(
     """
     rows = known(name, arguments)
     searched = narrowed(name, rows, space)
-    # A net of any depth, which has no published depth, takes it from `space`.
+    # A net without a published depth has no default depth, so take its depth from `space`.
     needed = {
         key: row.default
         for key, row in searched.items()
@@ -88,7 +89,7 @@ def _check_limits(limits: Mapping[str, Any], arguments: Mapping[str, Any]) -> No
 
 
 class OfNet:
-    """Mixin for `keras_tuner.HyperModel`: builds and trains a net with hyperparameters."""
+    """Mixin for `keras_tuner.HyperModel` that builds and trains one net."""
 
     name: str
     tunable: bool
@@ -107,19 +108,19 @@ class OfNet:
         self.rows, self.searched, self.collecting = rows, searched, False
 
     def declare_hyperparameters(self, hp: "keras_tuner.HyperParameters") -> None:
-        # A tuner calls this, then `build` once to collect the hyperparameters.
+        # A tuner calls this method and then, once, `build` to collect the hyperparameters.
         self.collecting = True
 
     def build(self, hp: "keras_tuner.HyperParameters") -> "keras.Model | None":
         from keras_tuner.errors import FailedTrialError
 
         collecting, self.collecting = self.collecting, False
-        # `fit` declares the batch size if it has an effect there.
+        # `fit` declares the batch size, if it has an effect.
         values = {key: self.value(hp, key) for key in self.rows if key != "batch_size"}
         try:
             return _model(self.net, self.arguments, self.rows, values, self.given)
         except ValueError as error:
-            if collecting:  # the tuner makes no use of the model, so its trials may still fit
+            if collecting:  # the tuner does not use this model, and other values may be valid
                 return None
             reason = " ".join(str(error).split())
             raise FailedTrialError(reason) from error
@@ -169,10 +170,10 @@ def _model(
 
     Args:
         name: Name of the net.
-        arguments: Arguments of `build`, without those that the tuner chose.
+        arguments: Arguments of `build`, except those that the tuner chose.
         rows: Hyperparameters of the net.
         values: Value of each hyperparameter.
-        limits: Maximum of each of `LIMITS`; other keys are not used.
+        limits: Maximum for keys of `LIMITS`; other keys are ignored.
 
     Raises:
         InputError: If a value is invalid, values do not fit together, or a limit is exceeded.
@@ -196,7 +197,7 @@ def _model(
 
 
 def check_costs(name: str, arguments: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
-    """Raise an InputError if a net exceeds a limit. Its weights are not allocated."""
+    """Raise an InputError if a net exceeds a limit. No weights are allocated for the check."""
     if not limits.keys() & LIMITS:
         return
     import keras
@@ -213,12 +214,12 @@ def check_costs(name: str, arguments: Mapping[str, Any], limits: Mapping[str, An
 
 
 def _set_initial(model: "keras.Model", name: str, word: str) -> None:
-    """Set the initial values of a model; `build` has drawn those of He et al."""
+    """Set the initial values of a model by the rule `word`; `build` has already used "he"."""
     from keras_ilsvrc.training.initial import RULES, set_initial_values
 
     if word != "he":
         table = initial_values(info(name)) if word == "paper" else RULES[word]
-        assert table is not None  # else the space of the net does not list "paper"
+        assert table is not None  # the net's space lists "paper" only if the paper gives values
         set_initial_values(model, table, random.randrange(2**31))
 
 

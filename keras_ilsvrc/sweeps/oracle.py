@@ -1,4 +1,4 @@
-"""Oracles of keras-tuner for sweeps: trial 0 is the recipe, and the state survives any kill."""
+"""keras-tuner oracles for sweeps: trial 0 is the recipe, and a killed sweep can be resumed."""
 
 import itertools
 import time
@@ -23,25 +23,25 @@ STATE, TRIAL = "oracle.json", "trial.json"
 LOST = 25.0  # seconds without a message after which a worker counts as lost
 ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 ADVICE = "restore it from a copy, or choose another --out"
-EVER = 10**9  # no limit: the sweep goes on after any number of failed trials
+EVER = 10**9  # practically no limit: a sweep continues after any number of failed trials
 
 
 class Budget(int):
-    """Number of trials. keras-tuner gives the name of a trial as many digits as this has."""
+    """Number of trials. keras-tuner pads trial names with zeros to the length of its text."""
 
     def __str__(self) -> str:
-        return "9999"  # so that the names do not depend on the budget
+        return "9999"  # a fixed text, so that trial names do not depend on the budget
 
 
 class SweepOracle(keras_tuner.Oracle):
     """Mixin for the oracles of keras-tuner.
 
-    The first trial has the values of the recipe. Every file of the state is replaced as a whole. A
-    trial that was running when the process was killed runs again with the same values.
+    The first trial has the values of the recipe. Every state file is replaced atomically. A trial
+    that was running when the process was killed runs again with the same values.
 
     Args:
         directory: Directory of the sweep.
-        default: Values of the recipe.
+        default: The recipe's values of the swept keys, for the first trial.
         log: Function that is called with messages about damaged files.
     """
 
@@ -51,14 +51,15 @@ class SweepOracle(keras_tuner.Oracle):
         self._set_project_dir(str(directory.parent), directory.name)
         self.home, self.default, self.log = directory, default, log
         self.verbose = 0
-        self.rows: dict[str, Any] = {}  # facts about trials that have ended, as `outcome.Row`
-        self.heard: dict[str, float] = {}  # when each worker was last heard
+        self.rows: dict[str, Any] = {}  # trials that have ended, as `outcome.Row`
+        self.heard: dict[str, float] = {}  # time of each worker's latest message
 
     def _random_values(self) -> dict[str, Any] | None:
         return super()._random_values() if self.trials else dict(self.default)
 
     def get_state(self) -> dict[str, Any]:
-        # The values are also here, so that a trial whose own file is damaged can run again.
+        # The values of the trials are stored here too, so that a trial can run again if its own
+        # file is damaged.
         values = {number: trial.hyperparameters.values for number, trial in self.trials.items()}
         return {**super().get_state(), "values": values}
 
@@ -78,8 +79,8 @@ class SweepOracle(keras_tuner.Oracle):
     def reload(self) -> None:
         """Read the state of an earlier process. Trials that were running are run again.
 
-        A file of a trial that `oracle.json` does not name was written just before a kill; the
-        oracle makes that trial again, with the same values.
+        A trial may have a file but be missing in `oracle.json`, if the process was killed between
+        the two writes. The oracle then creates this trial again, with the same values.
 
         Raises:
             InputError: If `oracle.json` is damaged.
@@ -91,16 +92,16 @@ class SweepOracle(keras_tuner.Oracle):
     def _restore(self, state: dict[str, Any]) -> None:
         self.trials = {x: self._read(x, state) for x in state["start_order"]}
         self.set_state(state)
-        # The file of a trial is written before `oracle.json`, so it can be ahead by one write.
+        # The file of a trial is written before `oracle.json`, so it may be newer.
         ended = [x for x in self.start_order if self.trials[x].status in ENDED]
         listed = [x for x in state["end_order"] if x in ended]
         self.end_order: list[str] = listed + [x for x in ended if x not in listed]
         again = [x for x in self.start_order if x not in ended]
-        self._retry_queue = again[::-1]  # taken from the end
+        self._retry_queue = again[::-1]  # keras-tuner takes trials from the end
         self.ongoing_trials: dict[str, Trial] = {}
 
     def _read(self, number: str, state: dict[str, Any]) -> Trial:
-        """Read the file of a trial. If it is damaged, the trial runs again, with its old values."""
+        """Read the file of a trial. If it is damaged, return a new trial with the same values."""
         path = self.home / f"trial_{number}" / TRIAL
         try:
             advice = f"its values are in {STATE}"
@@ -112,11 +113,15 @@ class SweepOracle(keras_tuner.Oracle):
         return Trial(hyperparameters, number)
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """Return a trial to run. While others run, a worker waits: one of them may be lost."""
+        """Return a trial to run. If none is left, the worker waits while other workers run trials.
+
+        It takes over the trial of a worker that is lost.
+        """
         started = time.monotonic()
         trial = super().create_trial(tuner_id)
         now = time.monotonic()
-        # While this process computes, it does not hear the other workers.
+        # This process receives no messages while it computes, so this time is not counted as
+        # silence of the other workers.
         self.heard = {worker: last + now - started for worker, last in self.heard.items()}
         self.heard[tuner_id] = now
         if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
@@ -132,7 +137,7 @@ class SweepOracle(keras_tuner.Oracle):
         return super().get_trial(trial_id)
 
     def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> Trial:
-        """Set the measurements of a trial, unless it has ended; earlier ones are replaced."""
+        """Replace the measurements of a trial, unless the trial has ended."""
         trial = self.trials[trial_id]
         if trial_id not in self.end_order:
             tracker = MetricsTracker()
@@ -144,13 +149,13 @@ class SweepOracle(keras_tuner.Oracle):
         return trial
 
     def end_trial(self, trial: Trial) -> None:
-        """End a trial, unless its worker was given up and another one has ended the trial."""
+        """End a trial, unless another worker has already ended it."""
         if trial.trial_id not in self.end_order:
             self._retry_queue = [x for x in self._retry_queue if x != trial.trial_id]
             super().end_trial(trial)
 
     def give_up(self, worker: str) -> str | None:
-        """Give the trial of a lost worker to another one; return its number, or None."""
+        """Queue the trial of a lost worker again; return its number, or None if it has no trial."""
         self.tuner_ids.discard(worker)
         trial = self.ongoing_trials.pop(worker, None)
         if trial is None:
@@ -161,18 +166,18 @@ class SweepOracle(keras_tuner.Oracle):
         return str(trial.trial_id)
 
     def lost(self) -> list[str]:
-        """Return the workers that were not heard for `LOST` seconds."""
+        """Return the workers that have sent no message for `LOST` seconds."""
         now = time.monotonic()
         known = {*list(self.tuner_ids), *list(self.ongoing_trials)}
         return sorted(x for x in known if now - self.heard[x] > LOST)
 
 
 class RandomOracle(SweepOracle, oracles.RandomSearchOracle):
-    """Random search."""
+    """Oracle for random search."""
 
 
 class BayesianOracle(SweepOracle, oracles.BayesianOptimizationOracle):
-    """Bayesian optimization. Each trial sets the random state, so that a search can be resumed."""
+    """Oracle for Bayesian optimization that can be resumed: each trial sets the random state."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         self._random_state = np.random.RandomState([self.seed, len(self.trials)])
@@ -180,10 +185,10 @@ class BayesianOracle(SweepOracle, oracles.BayesianOptimizationOracle):
 
 
 class HyperbandOracle(SweepOracle, oracles.HyperbandOracle):
-    """Hyperband. Trials that fail, or that the space is too small for, do not end it early.
+    """Oracle for Hyperband that does not stop early if trials fail or the search space is small.
 
-    keras-tuner waits for all trials of a round before it continues the best of them, and stops
-    if some are missing. Here, the rounds are then filled with the best of the others.
+    keras-tuner waits for all trials of a round before it continues the best of them, and stops if
+    some are missing. Here, the next round is then filled with the best of the completed trials.
     """
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -199,7 +204,7 @@ class HyperbandOracle(SweepOracle, oracles.HyperbandOracle):
         return found
 
     def _best(self, past: list[dict[str, str]], trials: list[dict[str, str]]) -> Trial | None:
-        """Return the best trial of a round that the next round does not continue yet."""
+        """Return the best completed trial of a round that the next round has not continued yet."""
         continued = [x["past_id"] for x in trials]
         others = [self.trials[x["id"]] for x in past if x["id"] not in continued]
         completed = [x for x in others if x.status == TrialStatus.COMPLETED]
@@ -218,7 +223,7 @@ class HyperbandOracle(SweepOracle, oracles.HyperbandOracle):
 
 
 class GridOracle(SweepOracle):
-    """Grid search: all combinations, in which the last key varies fastest."""
+    """Oracle for grid search over all combinations of values; the last key varies fastest."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         names = [each.name for each in self.hyperparameters.space]
@@ -241,7 +246,7 @@ ORACLES: dict[str, Callable[..., Any]] = {
 
 
 def space_of(sweep: Sweep) -> keras_tuner.HyperParameters:
-    """Return the ranges of a sweep as hyperparameters, whose defaults are those of the recipe."""
+    """Return the ranges of a sweep as hyperparameters; their defaults are the recipe's values."""
     space, defaults = keras_tuner.HyperParameters(), sweep.defaults()
     for key, range_ in sweep.ranges.items():
         _MAKERS[range_.kind](space, key, range_, defaults[key])
@@ -249,7 +254,7 @@ def space_of(sweep: Sweep) -> keras_tuner.HyperParameters:
 
 
 def make_oracle(sweep: Sweep) -> SweepOracle:
-    """Return the oracle that a sweep names."""
+    """Return the oracle for the tuner that a sweep file names."""
     table = sweep.table
     settings: dict[str, Any] = {"max_trials": Budget(table.trials or EVER)}
     if table.tuner == "hyperband":
@@ -257,7 +262,7 @@ def make_oracle(sweep: Sweep) -> SweepOracle:
     made = ORACLES[table.tuner](
         objective=keras_tuner.Objective(table.objective, "min"),
         hyperparameters=space_of(sweep),
-        seed=table.seed + 1,  # keras-tuner replaces a seed of 0 by a random one
+        seed=table.seed + 1,  # keras-tuner replaces the seed 0 with a random one
         max_consecutive_failed_trials=EVER,
         **settings,
     )

@@ -1,4 +1,4 @@
-"""The outcome of a sweep: the winner against the recipe with new seeds, and the files of both."""
+"""Outcome of a sweep: comparison of the best trial with the recipe, and the result files."""
 
 import csv
 import io
@@ -19,10 +19,10 @@ from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.trial import Runner
 from keras_ilsvrc.terminal.bars import tracked
 
-SIGNIFICANT = 0.05  # greatest probability of chance at which a difference counts as seen
+SIGNIFICANT = 0.05  # significance level of the comparison
 TRIALS, BEST, FINAL, OUTCOME = "trials.csv", "best.toml", "final", "outcome.json"
 TEST = "test"  # folder of the run that is tested on the test split
-OTHERS = ("spread", "seconds", "epochs")  # what is measured of a trial besides the objective
+OTHERS = ("spread", "seconds", "epochs")  # measurements of a trial in addition to the objective
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class Row:
     """One trial of a sweep.
 
     Attributes:
-        number: Number of the trial; trial 0 is the recipe.
+        number: Number of the trial; trial 0 is the recipe without changes.
         status: "completed", "failed" or "running".
         values: Value of each swept key; for the kind "scale", the factor.
         changes: Changes to the recipe.
         measured: Means over the seeds: the objective, `seconds`, `epochs` and `spread`, the
             standard deviation of the objective over the seeds.
-        failure: Why the trial failed; empty if it did not.
+        failure: Reason why the trial failed; empty if it did not fail.
     """
 
     number: str
@@ -52,11 +52,13 @@ class Comparison:
     """Objectives of the best trial and of the recipe, both trained again with the same new seeds.
 
     Attributes:
-        seeds: Seeds, none of which a trial used.
-        recipe: Objective of the recipe by seed.
-        winner: Objective of the winner by seed.
-        step: Smallest difference that can be measured: in % of error, that of one image.
-        failure: Which run failed, and why, which ends the comparison; empty if none did.
+        seeds: New seeds, which no trial used.
+        recipe: Objective of the recipe for each seed.
+        winner: Objective of the best trial for each seed.
+        step: Smallest measurable difference between two objectives. For an error in %, it is the
+            share of one image.
+        failure: Run that failed and the reason; empty if no run failed. A failure ends the
+            comparison.
     """
 
     seeds: Sequence[int]
@@ -67,17 +69,19 @@ class Comparison:
 
     @property
     def gain(self) -> float:
-        """Mean of the recipe's objective minus the winner's."""
+        """Mean objective of the recipe minus mean objective of the winner."""
         return statistics.fmean(self.recipe) - statistics.fmean(self.winner)
 
     @property
     def standard_error(self) -> float:
-        """Standard error of `gain`, from the differences by seed, which are exact to a `step`."""
+        """Standard error of `gain`. The differences are assumed to deviate by at least `step`."""
         differences = [a - b for a, b in zip(self.recipe, self.winner)]
         return max(statistics.stdev(differences), self.step) / math.sqrt(len(differences))
 
     def verdict(self, unit: str) -> str:
-        """Say whether the winner is better than the recipe, by a one-sided paired t-test at 5 %.
+        """Return in words whether the best trial is better than the recipe.
+
+        The difference is tested with a one-sided paired t-test at a significance level of 5 %.
 
         Args:
             unit: Unit of the objective, for example " points".
@@ -118,7 +122,7 @@ def _row(trial: Any, sweep: Sweep) -> Row:
 
 
 def best_of(rows: Iterable[Row], objective: str) -> Row:
-    """Return the completed trial with the smallest objective, and of equals the first.
+    """Return the completed trial with the smallest objective; the first one if several are equal.
 
     Raises:
         InputError: If no trial is completed.
@@ -126,13 +130,15 @@ def best_of(rows: Iterable[Row], objective: str) -> Row:
     rows = list(rows)
     completed = [row for row in rows if row.status == "completed"]
     if not completed:
-        reasons = ", ".join(dict.fromkeys(row.failure for row in rows)) or "there was none"
+        reasons = ", ".join(dict.fromkeys(row.failure for row in rows)) or "none was started"
         raise InputError(f"no trial was completed: {reasons}")
     return min(completed, key=lambda row: row.measured[objective])
 
 
 def compare(runner: Runner, best: Row) -> Comparison:
-    """Train the recipe and the best trial with new seeds, until a run fails.
+    """Train the recipe and the best trial with new seeds, and return their objectives.
+
+    If a run fails, the comparison ends.
 
     Args:
         runner: Runner of the sweep's trials.
@@ -159,7 +165,7 @@ def compare(runner: Runner, best: Row) -> Comparison:
 
 
 def test_winner(runner: Runner, best: Row) -> dict[str, Any]:
-    """Train `best.toml` and return its result: the only use of the test split."""
+    """Train the recipe `best.toml` and return its result. Only this run uses the test split."""
     place = runner.home / FINAL / f"trial_{best.number}" / TEST
     outcome = runner.run(load(runner.home / BEST), place)
     if not RunFiles(place).finished:
@@ -170,7 +176,8 @@ def test_winner(runner: Runner, best: Row) -> dict[str, Any]:
 def write_best(home: Path, sweep: Sweep, row: Row) -> None:
     """Write `best.toml`, the recipe with the values of the winner.
 
-    It does not expect the errors of the recipe, nor depart from the paper as the recipe says.
+    The expected errors and the departures from the paper are left out, since they describe the
+    recipe without these values.
     """
     expect = sweep.validated(sweep.recipe).table().get("expect")
     own = {**row.changes, "expect": expect, "departs": []}
@@ -194,7 +201,7 @@ def write_trials(home: Path, rows: Sequence[Row], objective: str) -> None:
 
 
 def write_outcome(home: Path, comparison: Comparison | None, result: dict[str, Any]) -> None:
-    """Write `outcome.json`: the comparison, and the test result of the winner."""
+    """Write `outcome.json`: the comparison with the recipe, and the test result of the winner."""
     table = {"comparison": comparison and asdict(comparison), "test": result}
     _write(home / OUTCOME, json.dumps(table, indent=2, default=list) + "\n")
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from keras_ilsvrc.sweeps.tune import Finished
 
 PAGE = "sweep.html"
-COLUMNS = 3  # plots in a row
-LEAST = 6  # completed trials from which the importance of the keys is estimated
-TREES = 200
-LOG = ("log", "log_int", "scale")
+COLUMNS = 3  # number of plots per row
+LEAST = 6  # minimum number of completed trials to estimate the importance of the keys
+TREES = 200  # number of trees in the random forest
+LOG = ("log", "log_int", "scale")  # kinds of ranges that are drawn on a log axis
 
 
 def write_page(sweep: "Finished") -> Path:
@@ -43,7 +43,7 @@ def write_page(sweep: "Finished") -> Path:
 
 def _verdict(sweep: "Finished") -> Section:
     objective, found, best = sweep.sweep.table.objective, sweep.comparison, sweep.best
-    found = None if found and found.failure else found  # the verdict says why
+    found = None if found and found.failure else found  # the verdict gives the reason
     own = next((x for x in sweep.rows if int(x.number) == 0 and x.status == "completed"), None)
     html = render(
         "winner",
@@ -62,7 +62,7 @@ def _verdict(sweep: "Finished") -> Section:
 
 
 def _over_time(sweep: "Finished", done: list[Row]) -> Section:
-    """Plot the objective of each trial, and the smallest so far."""
+    """Plot the objective of each trial, and the smallest objective so far."""
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     axes, values = figure.subplots(), _objectives(sweep, done)
     numbers = [int(row.number) for row in done]
@@ -94,13 +94,13 @@ def _by_key(sweep: "Finished", done: list[Row]) -> Section:
         axes.remove()
     figure.supylabel(_words(sweep), size="medium")
     note = (
-        "The objective of each completed trial against the value of one key; red: the best trial."
+        "The objective of each completed trial against the value of one key. The best trial is red."
     )
     return Section("Keys", "keys", picture(figure, "objective against each key"), note)
 
 
 def _importance(sweep: "Finished", done: list[Row]) -> Section:
-    """Plot how much a forest, fitted to the trials, loses if the values of a key are shuffled."""
+    """Plot the permutation importance of each key, from a random forest fitted to the trials."""
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
@@ -116,15 +116,16 @@ def _importance(sweep: "Finished", done: list[Row]) -> Section:
     axes.barh(names, found.importances_mean[order], xerr=found.importances_std[order], color=BLUE)
     axes.set(xlabel="importance")
     note = (
-        "Decrease of the explained variance (R2) of a random forest, fitted to the completed "
-        f"trials, if the values of one key are shuffled. R2 on trials that a tree has not seen: "
-        f"{forest.oob_score_:.2f}; near or below 0, the importances mean nothing."
+        "A random forest is fitted to the completed trials. The importance of a key is the decrease"
+        " of the forest's explained variance (R2) when the values of this key are shuffled. "
+        f"Out-of-bag R2: {forest.oob_score_:.2f}. If it is near or below 0, the importances mean "
+        "nothing."
     )
     return Section("Importance", "importance", picture(figure, "importance of each key"), note)
 
 
 def _parallel(sweep: "Finished", done: list[Row]) -> Section:
-    """Plot the values of each trial as a line across one axis per key; the best are red."""
+    """Plot each trial as a line across one axis per key; the best trials are red."""
     keys, values = list(sweep.sweep.ranges), _objectives(sweep, done)
     figure = Figure(figsize=(max(6, 2.2 * (len(keys) + 1)), 4), layout="constrained")
     axes = figure.subplots()
@@ -147,7 +148,7 @@ def _parallel(sweep: "Finished", done: list[Row]) -> Section:
     axes.set_xticks(range(len(ends)), [plain(x, 24) for x in (*keys, sweep.sweep.table.objective)])
     axes.set(yticks=[], ylim=(-0.15, 1.15))
     axes.spines[:].set_visible(False)
-    note = "One line for each completed trial; red: the best fifth."
+    note = "Each line is a completed trial. The best fifth is red."
     return Section("All keys together", "parallel", picture(figure, "parallel coordinates"), note)
 
 
@@ -179,7 +180,7 @@ def _trials(sweep: "Finished") -> Section:
 
 
 def _link(home: Path, folder: str, pattern: str = "seed-*/") -> str:
-    """Return the relative address of the first page in a folder; empty if there is none."""
+    """Return the relative URL of the first report in a folder; empty if there is none."""
     found = sorted(home.glob(f"{folder}/{pattern}report.html"))
     return str(found[0].relative_to(home)) if found else ""
 
@@ -189,7 +190,7 @@ def _objectives(sweep: "Finished", done: list[Row]) -> np.ndarray:
 
 
 def _numbers(sweep: "Finished", done: list[Row], key: str) -> tuple[np.ndarray, list[str]]:
-    """Return the values of a key as numbers; other values as indices, with their labels."""
+    """Return the values of a key as numbers. Other values become indices into returned labels."""
     values = [row.values[key] for row in done]
     if all(isinstance(x, int | float) and not isinstance(x, bool) for x in values):
         return np.array(values, float), []

@@ -1,4 +1,4 @@
-"""Ranges of the keys that a sweep varies. Needs no Keras."""
+"""Ranges of the recipe keys that a sweep varies. This module does not import Keras."""
 
 import json
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 KINDS = ("choice", "linear", "log", "int", "log_int", "scale")
 EXAMPLE = 'expected, for example, ["log", 1e-5, 1e-3] or ["choice", 32, 64]'
-# Keys that a trial must not change: the sweep sets them, they do not change the network, or trials
-# would be compared on different images.
+# Keys that a trial must not change: the sweep sets them itself, they have no effect on training, or
+# they would make trials use different images.
 FIXED = (
     *("seed", "report", "expect", "departs", "baseline", "keep_epochs", "watch"),
     *("data.dataset", "data.split", "data.validation", "data.test"),
@@ -26,11 +26,11 @@ class Range(NamedTuple):
     """Range of one key of the recipe.
 
     Attributes:
-        kind: "choice" of values, as JSON text; "linear" or "log" interval of numbers; "int" or
-            "log_int" interval of whole numbers; "scale": interval, on a log scale, of the factor
-            of all rates of a schedule.
-        values: Values of a choice; least and greatest value of an interval.
-        points: Number of values of an interval in a grid search.
+        kind: "choice": list of values, as JSON text. "linear" or "log": interval of numbers, on a
+            linear or log scale. "int" or "log_int": interval of whole numbers. "scale": interval,
+            on a log scale, for a factor of all learning rates of a schedule.
+        values: Values of a choice, or the minimum and maximum of an interval.
+        points: Number of values of an interval in a grid search, or None.
     """
 
     kind: str
@@ -39,12 +39,16 @@ class Range(NamedTuple):
 
 
 def encoded(value: Any) -> str:
-    """Return a value of a choice as JSON text, since a tuner's choices cannot be lists."""
+    """Return a value of a choice as JSON text, since values of keras-tuner cannot be lists."""
     return json.dumps(value)
 
 
 def ranges_of(path: Path, table: "SweepTable", recipe: Recipe) -> dict[str, Range]:
-    """Check the ranges of all keys. A choice also gets the value of the recipe, which is first."""
+    """Check and return the ranges of all keys. Each choice has the recipe's value as its first.
+
+    Raises:
+        InputError: If ranges are wrong; the message has one line for each fault.
+    """
     found: dict[str, Range] = {}
     faults: list[str] = []
     for key, content in table.keys.items():
@@ -65,7 +69,7 @@ def ranges_of(path: Path, table: "SweepTable", recipe: Recipe) -> dict[str, Rang
 
 
 def _range(label: str, content: list[Any]) -> Range:
-    """Return the range of one key, or raise an InputError that says what is wrong."""
+    """Return the range of one key; raise an InputError if its content in the file is wrong."""
     kind, *values = content or [None]
     if kind not in KINDS:
         raise InputError(f"{label} is {content!r:.60}; {EXAMPLE}")
@@ -76,7 +80,7 @@ def _range(label: str, content: list[Any]) -> Range:
     if len(values) not in (2, 3) or not all(
         isinstance(x, int | float) and not isinstance(x, bool) for x in values
     ):
-        raise InputError(f'{label} is {content!r:.60}; expected ["{kind}", least, greatest]')
+        raise InputError(f'{label} is {content!r:.60}; expected ["{kind}", minimum, maximum]')
     least, most, *points = values
     if not least < most:
         raise InputError(f"{label} is {content!r:.60}; expected the smaller number first")
@@ -90,11 +94,10 @@ def _range(label: str, content: list[Any]) -> Range:
 
 
 def _with_default(label: str, range_: Range, value: Any) -> Range:
-    """Check the recipe's value of a swept key. A choice without this value gets it as its first."""
+    """Check the recipe's value of a swept key, and make it the first value of a choice."""
     if value is None:
         raise InputError(
-            f"{label}: the recipe has no value for this key, so there is no trial 0; give it one "
-            "in [set]"
+            f"{label}: the recipe has no value for this key, which trial 0 needs; set one in [set]"
         )
     if range_.kind == "scale":
         scaled(value, 1.0, label)
@@ -102,12 +105,12 @@ def _with_default(label: str, range_: Range, value: Any) -> Range:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise InputError(
                 f"{label}: the recipe has {value!r:.60}, which is not a number; expected a choice"
-                + ', or ["scale", least, greatest]' * isinstance(value, list)
+                + ', or ["scale", minimum, maximum]' * isinstance(value, list)
             )
         if range_.kind in ("log", "log_int") and value <= 0:
             raise InputError(
-                f"{label}: the recipe has {value!r}, which a log scale does not have; give it a "
-                "number above 0 in [set]"
+                f"{label}: the recipe has {value!r}, but a log scale needs numbers above 0; set "
+                "another value in [set]"
             )
     if range_.kind != "choice":
         return range_
@@ -116,7 +119,7 @@ def _with_default(label: str, range_: Range, value: Any) -> Range:
 
 
 def _budget_faults(path: Path, table: "SweepTable", ranges: Mapping[str, Range]) -> list[str]:
-    """Return what of the tuner does not fit the budget, the objective or the ranges."""
+    """Return a message for each budget, objective or range that the tuner cannot use."""
     faults = []
     hyperband = table.tuner == "hyperband"
     needed = {"trials": table.tuner in ("random", "bayesian"), "max_epochs": hyperband}
@@ -133,8 +136,8 @@ def _budget_faults(path: Path, table: "SweepTable", ranges: Mapping[str, Range])
         )
     if table.tuner == "grid":
         faults += [
-            f"{path}: keys.{key}: a grid needs a choice, or a number of points after the greatest "
-            f'value, for example ["{range_.kind}", 0.001, 0.1, 5]'
+            f"{path}: keys.{key}: a grid needs a choice, or a number of points after the maximum, "
+            f'for example ["{range_.kind}", 0.001, 0.1, 5]'
             for key, range_ in ranges.items()
             if range_.kind != "choice" and range_.points is None
         ]
@@ -142,7 +145,7 @@ def _budget_faults(path: Path, table: "SweepTable", ranges: Mapping[str, Range])
 
 
 def _check_values(label: str, recipe: Recipe, key: str, range_: Range, net_varies: bool) -> None:
-    """Check each value of a choice, or both ends of an interval, by itself."""
+    """Check that the recipe accepts each value of a choice, or both ends of an interval."""
     faults: list[str] = []
     for value in range_.values:
         if range_.kind == "choice":
@@ -150,10 +153,10 @@ def _check_values(label: str, recipe: Recipe, key: str, range_: Range, net_varie
         elif range_.kind == "scale":
             value = scaled(value_of(recipe, key), value)
         elif range_.kind in ("linear", "log"):
-            value = float(value)  # as most numbers in the range, also of an integer key
+            value = float(value)  # most numbers in the range are floats, even if its ends are not
         try:
             made = changed(recipe, {key: value}, label.removesuffix(f".{key}"))
-            if key == "net":  # other keys may fit its variations
+            if key == "net":  # other keys of the sweep may set variations that fit this net
                 _check_net(made.net, {}, label)
             elif key.startswith("build.") and not net_varies:
                 _check_net(made.net, made.build.variations, label)

@@ -1,4 +1,7 @@
-"""Schema of sweep files, and the changes that each trial makes to the recipe. Needs no Keras."""
+"""Schema of sweep files, and the changes that each trial makes to the recipe.
+
+This module does not import Keras.
+"""
 
 import json
 from collections.abc import Mapping
@@ -15,13 +18,30 @@ from keras_ilsvrc.recipe import Recipe, changed, find, load, parse, scaled, valu
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.sweeps.ranges import EXAMPLE, encoded, ranges_of
 
-# Settings with which a sweep can be continued, although they differ from those at its start.
+# Settings that may be changed when a sweep is resumed.
 FREE = {"trials", "final_repeats", "trial_minutes"}
-FEW = 5  # number of classes up to which a run reports no top-5 error
+FEW = 5  # runs with at most this many classes report no top-5 error
 
 
 class SweepTable(Table):
-    """Content of a sweep file."""
+    """Content of a sweep file.
+
+    Attributes:
+        recipe: Path of the recipe, relative to the sweep file or to the working directory, or name
+            of a recipe in the package.
+        tuner: Search algorithm.
+        trials: Number of trials; the maximum number for "grid", None for "hyperband".
+        objective: Measurement to minimize.
+        seed: Seed of the search.
+        repeats: Number of seeds per trial.
+        final_repeats: Number of new seeds to compare the best trial with the recipe.
+        trial_minutes: Minutes after which a trial fails; None for no limit.
+        max_epochs: Maximum number of epochs of a trial, only for "hyperband".
+        max_model_size: Maximum number of trainable parameters; None for no limit.
+        max_operations: Maximum number of multiply-adds for one image; None for no limit.
+        set: Changes to the recipe for all trials, by dotted key.
+        keys: Range of each swept key, by dotted key.
+    """
 
     recipe: str
     tuner: Literal["random", "bayesian", "hyperband", "grid"]
@@ -62,7 +82,7 @@ class Sweep:
         self.ranges = ranges_of(path, self.table, self.recipe)
 
     def decoded(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values that a tuner chose for a trial, with choices as in the recipe."""
+        """Return the values that a tuner chose for a trial, with choices decoded from JSON."""
         choices = [key for key, range_ in self.ranges.items() if range_.kind == "choice"]
         return {
             key: json.loads(values[key]) if key in choices else values[key] for key in self.ranges
@@ -87,7 +107,7 @@ class Sweep:
         return recipe
 
     def validated(self, recipe: Recipe) -> Recipe:
-        """Return a recipe that is tested on the validation split, with the same protocol."""
+        """Return a recipe with the validation split as its test split, and the same protocol."""
         expect = recipe.expect and {
             "protocol": recipe.expect.protocol,
             "scales": recipe.expect.scales,
@@ -96,7 +116,7 @@ class Sweep:
         return changed(recipe, own | {"report": recipe.report is not False}, str(self.path))
 
     def defaults(self) -> dict[str, Any]:
-        """Return the values of trial 0, in the form in which a tuner chooses values."""
+        """Return the recipe's values of the swept keys, in the form that a tuner uses."""
         return {key: self._default(key) for key in self.ranges}
 
     def _default(self, key: str) -> Any:
@@ -127,7 +147,7 @@ def _table(path: Path) -> SweepTable:
 
 
 def _fault(path: Path, error: Any) -> str:
-    """Return one error of pydantic as a line."""
+    """Return a pydantic error as one line of text."""
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         hint = nearest(key, SweepTable.model_fields)
@@ -148,13 +168,13 @@ def _recipe(path: Path, table: SweepTable) -> Recipe:
     recipe = changed(recipe, table.set, f"{path}: set")
     if recipe.data.validation is None:
         raise InputError(
-            f"{path}: recipe {table.recipe} has no validation split, on which a sweep compares its "
-            'trials; name one, for example "data.validation" = "validation" in [set]'
+            f"{path}: recipe {table.recipe} has no validation split, which a sweep needs to "
+            'compare trials; set one, for example "data.validation" = "validation" in [set]'
         )
     if recipe.data.validation == recipe.data.test:
         raise InputError(
-            f"{path}: data.validation and data.test are both {recipe.data.test!r}; trials are "
-            "compared on other images than those of the final test"
+            f"{path}: data.validation and data.test are both {recipe.data.test!r}; expected two "
+            "splits, since trials must not be compared on the images of the final test"
         )
     classes = recipe.build.classes
     if table.objective == "top5_error" and classes is not None and classes <= FEW:

@@ -1,4 +1,4 @@
-"""The search of a sweep: trials one after another, and the final comparison with the recipe."""
+"""Search of a sweep: the lock and content of its directory, and the loop over trials."""
 
 import threading
 import time
@@ -29,7 +29,8 @@ def directory(path: Path, sweep: Sweep, resume: bool) -> Iterator[Path]:
     """Create and lock the directory of a sweep; remove it again if it stays empty.
 
     Raises:
-        InputError: If it is not empty and `resume` is false, contains another sweep, or is in use.
+        InputError: If the directory contains another sweep, is in use by another process, or is not
+            empty although `resume` is false.
     """
     home, found = _content(path)
     if found and not resume:
@@ -48,10 +49,10 @@ def directory(path: Path, sweep: Sweep, resume: bool) -> Iterator[Path]:
 
 
 def worker_directory(path: Path, sweep: Sweep) -> Path:
-    """Return the directory in which a worker runs trials, perhaps that of the chief itself.
+    """Create and return the directory in which a worker runs trials; it may be the chief's.
 
     Raises:
-        InputError: If it contains something else than this sweep.
+        InputError: If the directory contains anything other than this sweep.
     """
     home, found = _content(path)
     _check_mark(home, sweep, found)
@@ -61,7 +62,7 @@ def worker_directory(path: Path, sweep: Sweep) -> Path:
 
 
 def _content(path: Path) -> tuple[Path, list[str]]:
-    """Return the resolved path of a directory, and the names in it."""
+    """Return the resolved path of a directory, and the names of its entries."""
     home = places.resolved(path)
     places.check(home, MARK)
     names = places.entries(home)
@@ -76,7 +77,7 @@ def _mark(home: Path, sweep: Sweep) -> None:
 
 
 def _check_mark(home: Path, sweep: Sweep, found: list[str]) -> None:
-    """Raise an InputError if a directory contains something else than this sweep."""
+    """Raise an InputError if a directory contains anything other than this sweep."""
     mark = home / MARK
     if not found:
         return
@@ -105,16 +106,16 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def search(oracle: Any, runner: Runner, worker: str, ended: Callable[[], object]) -> None:
-    """Run the trials that an oracle asks for, until it asks for no more.
+    """Run the trials of an oracle until none is left.
 
     Args:
         oracle: Oracle, or the client of an oracle in another process.
         runner: Runner of trials.
-        worker: Name of this process.
+        worker: Name of this worker.
         ended: Function that is called after each trial.
 
     Raises:
-        Stopped: If a signal was received. The state of the oracle says that the trial is running.
+        Stopped: If a signal was received. The oracle still lists the trial as running.
     """
     while True:
         trial = oracle.create_trial(worker)
@@ -144,7 +145,7 @@ def _report(oracle: Any, trial: Trial, found: Outcome) -> None:
 
 @contextmanager
 def _beating(oracle: Any, number: str) -> Iterator[None]:
-    """Tell the oracle every few seconds that the worker of a trial is alive."""
+    """Report every few seconds to the oracle, during a `with` block, that the worker is alive."""
     done = threading.Event()
 
     def beat() -> None:
@@ -162,7 +163,7 @@ def _beating(oracle: Any, number: str) -> Iterator[None]:
 
 
 def _root(oracle: Any, values: Mapping[str, Any]) -> str | None:
-    """Return the first of the trials whose runs a trial of Hyperband continues."""
+    """Return the trial whose runs a Hyperband trial continues; None if it starts new runs."""
     number = values.get("tuner/trial_id")
     if number is None:
         return None

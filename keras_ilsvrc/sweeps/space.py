@@ -13,16 +13,16 @@ from keras_ilsvrc.nets.variations import Choice, Number, Variation
 if TYPE_CHECKING:
     import keras_tuner
 
-Range = list[Any] | tuple[float, float]  # values, or the least and the greatest number
+Range = list[Any] | tuple[float, float]  # list of values, or minimum and maximum
 
 
 class Hyperparameter(NamedTuple):
-    """What a search may choose: a variation, one of several networks, or a setting of the training.
+    """Hyperparameter: a variation of the net, a choice between nets, or a setting of the training.
 
     Attributes:
         accepted: All valid values.
         searched: Values that a search tries; empty if it does not vary the hyperparameter.
-        source: "variation", "networks" (that differ only in this) or "training".
+        source: "variation", "networks" for nets that differ only in this value, or "training".
         log: Whether numbers of an interval are drawn on a logarithmic scale.
     """
 
@@ -33,15 +33,16 @@ class Hyperparameter(NamedTuple):
 
     @property
     def default(self) -> Any:
-        """The published value, or the one nearest to it if a search does not try it."""
+        """Published value; if a search does not try it, the nearest limit or the first value."""
         own, searched = self.accepted.default, self.searched
         if isinstance(searched, tuple):
             return searched[0] if own is None else min(max(own, searched[0]), searched[1])
         return own if own in searched or not searched else searched[0]
 
 
-# What a search over any network can vary. The intervals are ours. `augmentation` 1 is that of He et
-# al. for CIFAR-10 (arXiv:1512.03385, section 4.2), and `auxiliary_weight` 0.3 that of GoogLeNet.
+# Hyperparameters of the training of any network. The intervals are our choice. `augmentation` 1 is
+# the augmentation of He et al. for CIFAR-10 (arXiv:1512.03385, section 4.2), and `auxiliary_weight`
+# 0.3 the weight in GoogLeNet.
 TRAINING = {
     "learning_rate": Hyperparameter(Number(0.1, least=1e-9), (1e-4, 1.0), log=True),
     "momentum": Hyperparameter(Number(0.9, least=0, below=1), (0.5, 0.99)),
@@ -58,13 +59,13 @@ TRAINING = {
     "batch_size": Hyperparameter(Number(32, least=1, whole=True), [16, 32, 64, 128, 256]),
     "auxiliary_weight": Hyperparameter(Number(0.3, least=0), (0.0, 1.0)),
 }
-OF_TOP = ("dropout", "head")  # variations that act only in the classifier
+OF_TOP = ("dropout", "head")  # variations that affect only the classifier
 
 
 def known(name: str, arguments: Mapping[str, Any]) -> dict[str, Hyperparameter]:
-    """Return all hyperparameters of a net that `arguments` of `build` leave open, by name.
+    """Return all hyperparameters of a net that `arguments` of `build` do not fix, by name.
 
-    Those that are not searched by default have no values in `searched`.
+    `searched` is empty for hyperparameters that are not searched by default.
 
     Raises:
         InputError: If the net, or the value of a variation, is unknown.
@@ -100,8 +101,9 @@ def narrowed(name: str, rows: Mapping[str, Hyperparameter], space: Any) -> dict[
     Args:
         name: Name of the net, for error messages.
         rows: All hyperparameters of the net, from `known`.
-        space: None for the default search; names of the only hyperparameters to search; or a dict
-            from names to a list of values, a tuple (least, greatest), or one value.
+        space: None to search the default hyperparameters, or an iterable of names to search only
+            these, or a dict that changes the defaults. The dict maps a name to a list of values, a
+            tuple (minimum, maximum) of numbers, or one value.
 
     Raises:
         InputError: If a name is unknown, or a value is not valid.
@@ -116,14 +118,14 @@ def narrowed(name: str, rows: Mapping[str, Hyperparameter], space: Any) -> dict[
     for key in space:
         if key not in rows:
             hint = nearest(str(key), rows) or f"`keras-ilsvrc info {name} --space` shows all"
-            raise InputError(f"space: {name} has no open hyperparameter {key!r}; {hint}")
+            raise InputError(f"space: {name} has no free hyperparameter {key!r}; {hint}")
     if isinstance(space, Mapping):
         return {**found, **{key: _narrow(key, rows[key], space[key]) for key in space}}
-    return {key: _whole(key, rows[key]) for key in space}
+    return {key: _searchable(key, rows[key]) for key in space}
 
 
-def _whole(key: str, row: Hyperparameter) -> Hyperparameter:
-    """Return a hyperparameter that is searched; by default, among all its values."""
+def _searchable(key: str, row: Hyperparameter) -> Hyperparameter:
+    """Return a hyperparameter with values to search: the default ones, or else all its values."""
     if row.searched:
         return row
     if isinstance(row.accepted, Number):
@@ -132,13 +134,13 @@ def _whole(key: str, row: Hyperparameter) -> Hyperparameter:
 
 
 def _narrow(key: str, row: Hyperparameter, given: Any) -> Hyperparameter:
-    """Return a hyperparameter that is searched only among the values that the user gave."""
+    """Return a hyperparameter whose search is restricted to the values that the user gave."""
     accepted, ends = row.accepted, isinstance(given, tuple)
     values = list(given) if isinstance(given, list | tuple) else [given]
     if not values or (ends and (len(values) != 2 or not _numbers(values))):
         raise InputError(
-            f"space: {key} is {given!r}; expected a list of values, or a tuple (least, greatest) "
-            "of two numbers in this order"
+            f"space: {key} is {given!r}; expected a list of values, or a tuple (minimum, maximum) "
+            "of numbers"
         )
     if ends and isinstance(accepted, Choice):  # for example, all depths from 20 to 56
         known = [x for x in accepted.values if _numbers([values[0], x, values[1]])]

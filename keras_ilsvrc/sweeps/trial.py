@@ -1,4 +1,4 @@
-"""Trials of a sweep: each run is trained in a process of its own, and then measured."""
+"""Trials of a sweep: each run is trained in a separate process, and then measured."""
 
 import math
 import statistics
@@ -19,7 +19,7 @@ from keras_ilsvrc.training.stopping import StopRequest
 
 
 class Outcome(NamedTuple):
-    """Outcome of a trial: its measurements by name, or the reason for which it failed."""
+    """Outcome of a trial or run: its measurements by name, or the reason why it failed."""
 
     measured: dict[str, float]
     failure: str | None = None
@@ -27,15 +27,15 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs the trials of a sweep, each in processes of its own.
+    """Runner of the trials of a sweep, which trains each run in a separate process.
 
     A process that is killed, runs out of memory or diverges does not end the sweep.
 
     Args:
         sweep: Sweep.
         home: Directory of the sweep.
-        options: Further options of `keras-ilsvrc train`.
-        environment: Further environment variables, for example `CUDA_VISIBLE_DEVICES`.
+        options: Additional options of `keras-ilsvrc train`.
+        environment: Additional environment variables, for example `CUDA_VISIBLE_DEVICES`.
         stop: Request to stop, which stops the running process after a checkpoint.
     """
 
@@ -46,12 +46,12 @@ class Runner:
     stop: StopRequest = field(default_factory=StopRequest)
 
     def trial(self, number: str, values: Mapping[str, Any], root: str | None = None) -> Outcome:
-        """Run a trial with each of its seeds, and return the means of their measurements.
+        """Run a trial with each of its seeds, and return the mean measurements.
 
         Args:
             number: Number of the trial.
             values: Values that the tuner chose.
-            root: Number of the trial whose runs this trial continues, if any.
+            root: Number of the trial whose runs this trial continues; None if it starts new runs.
 
         Raises:
             Stopped: If a signal was received; the running process has written a checkpoint.
@@ -88,13 +88,14 @@ class Runner:
         epochs: int | None = None,
         limit: float | None = None,
     ) -> Outcome:
-        """Train a recipe in a process, unless this is done, and return what was measured.
+        """Train a recipe in a separate process, unless the run is finished; return measurements.
 
         Args:
             recipe: Recipe.
             directory: Run directory.
             epochs: Number of epochs after which the run is interrupted; None to train to the end.
-            limit: Time, as from `time.monotonic`, at which the run has failed; None for no limit.
+            limit: Deadline in the time of `time.monotonic`, after which an unfinished run has
+                failed; None for no limit.
 
         Raises:
             Stopped: If a signal was received.
@@ -111,7 +112,7 @@ class Runner:
                     return Outcome({}, failure)
                 seconds = time.monotonic() - started
             return self._measured(directory, seconds, epochs)
-        except InputError as error:  # a damaged run, or one of another recipe
+        except InputError as error:  # the run is damaged, or belongs to another recipe
             return Outcome({}, str(error))
 
     def _measured(self, directory: Path, seconds: float, epochs: int | None) -> Outcome:
@@ -124,6 +125,6 @@ class Runner:
         row = next((x for x in rows if x["epoch"] == result.get("kept_epoch")), rows[-1])
         value = (row if objective.startswith("validation") else result).get(objective)
         if value is None or not math.isfinite(value):
-            return Outcome({}, f"{objective} was not measured, or is not a number")
+            return Outcome({}, f"{objective} was not measured, or is not finite")
         seconds = result.get("seconds", seconds)
         return Outcome({objective: value, "seconds": seconds, "epochs": len(rows)})

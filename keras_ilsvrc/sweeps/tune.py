@@ -1,4 +1,4 @@
-"""`tune` runs a whole sweep: the trials, the comparison of the winner, and the files of both."""
+"""Complete sweeps: trials, comparison of the winner with the recipe, test, and result files."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from keras_ilsvrc.sweeps.workers import Processes, joined, name_of, run_local
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
 
-ALONE = "tuner0"  # name of the only process of a sweep
+ALONE = "tuner0"  # name of the worker if a single process runs all trials
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class Finished:
         home: Directory of the sweep.
         sweep: Sweep.
         rows: Trials in the order of their numbers.
-        best: The trial with the smallest objective.
-        comparison: Winner and recipe with new seeds; None if the recipe itself is the best.
+        best: Completed trial with the smallest objective.
+        comparison: Comparison of the best trial with the recipe, on new seeds; None if the recipe
+            itself is the best trial.
         result: Test result of `best.toml`.
     """
 
@@ -52,7 +53,7 @@ class Finished:
 
     @property
     def verdict(self) -> str:
-        """Whether the winner is better than the recipe, in words."""
+        """Sentence that says whether the best trial is better than the recipe."""
         if self.comparison is None:
             return "no trial was better than the recipe"
         return self.comparison.verdict(" points" if "error" in self.sweep.table.objective else "")
@@ -61,7 +62,7 @@ class Finished:
 def tune(
     sweep: Sweep, out: Path, resume: bool, processes: Processes, stop: StopRequest
 ) -> Finished:
-    """Run a sweep, or continue it, and write its files and its page.
+    """Run or resume a sweep, and write its result files and its HTML page.
 
     Args:
         sweep: Sweep.
@@ -71,9 +72,9 @@ def tune(
         stop: Request to stop.
 
     Raises:
-        InputError: If the directory contains something else, or no trial is completed.
-        Stopped: If a signal was received; `resume` continues the sweep.
-        LostWorker: If all workers of this machine ended before the last trial.
+        InputError: If the directory contains anything else, or no trial is completed.
+        Stopped: If a signal was received; the sweep can be resumed.
+        LostWorker: If all workers on this machine ended before all trials were done.
     """
     with directory(out, sweep, resume) as home:
         oracle = make_oracle(sweep)
@@ -89,11 +90,11 @@ def tune(
 
 
 def work(sweep: Sweep, out: Path, address: str, options: Sequence[str], stop: StopRequest) -> None:
-    """Run trials as a worker of the chief at an address, until there are no more.
+    """Join the chief at an address as a worker, and run trials until none is left.
 
     Raises:
         InputError: If the chief has another version of the package or another sweep, or the
-            directory contains something else.
+            directory contains anything other than this sweep.
         LostWorker: If the chief does not answer.
     """
     hide_gpus()
@@ -103,7 +104,7 @@ def work(sweep: Sweep, out: Path, address: str, options: Sequence[str], stop: St
 
 
 def hide_gpus() -> None:
-    """Keep TensorFlow in this process off the GPUs, which the training processes need."""
+    """Hide the GPUs from TensorFlow in this process, since the training processes need them."""
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")
@@ -119,7 +120,7 @@ def total(sweep: Sweep) -> int | None:
 
 
 def search_all(oracle: SweepOracle, runner: Runner, processes: Processes) -> None:
-    """Run all trials. Print a line about each, and update `trials.csv`."""
+    """Run all trials. After each trial, print a line and update `trials.csv`."""
     sweep, home, objective = runner.sweep, runner.home, runner.sweep.table.objective
     known = set(oracle.end_order)
 
@@ -140,14 +141,14 @@ def search_all(oracle: SweepOracle, runner: Runner, processes: Processes) -> Non
 
 
 def _finish(oracle: SweepOracle, runner: Runner) -> Finished:
-    """Compare the winner with the recipe, test it, and write the files of the sweep."""
+    """Compare the best trial with the recipe, test it, and write the result files."""
     sweep, home = runner.sweep, runner.home
     rows = rows_of(oracle, sweep)
     write_trials(home, rows, sweep.table.objective)
     best = best_of(rows, sweep.table.objective)
     write_best(home, sweep, best)
     comparison = None
-    if best.values != rows[0].values:  # Hyperband continues the recipe under another number
+    if best.values != rows[0].values:  # Hyperband may continue trial 0 under another number
         log_stderr(f"trial {best.number} is the best; training it and the recipe with new seeds")
         comparison = compare(runner, best)
     finished = Finished(home, sweep, rows, best, comparison, test_winner(runner, best))

@@ -1,4 +1,4 @@
-"""Chief and workers of a sweep: keras-tuner's oracle over gRPC, on one machine or several."""
+"""Chief and workers of a sweep on one or more machines, connected by keras-tuner's gRPC service."""
 
 import hashlib
 import json
@@ -29,21 +29,22 @@ from keras_ilsvrc.training.cluster import HOST_PORT, LostWorker, log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
 
 POLL = 0.2  # seconds between checks of the workers
-ANSWER = 60.0  # seconds that a worker waits for an answer of the chief
-FLUSH = 1.0  # seconds in which the chief must have sent its last answers
-REASON = "failure-bin"  # gRPC metadata with the reason for which a trial failed
+ANSWER = 60.0  # maximum seconds that a worker waits for an answer from the chief
+FLUSH = 1.0  # maximum seconds for the chief to send its last answers
+REASON = "failure-bin"  # key of the gRPC metadata with the reason why a trial failed
 IP, PORT, ID = "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Processes of a sweep.
+    """Settings of the processes that run a sweep.
 
     Attributes:
         local: Number of workers on this machine; 0 to run the trials one after another.
-        listen: HOST:PORT at which workers of other machines can join; None for none.
-        devices: GPUs, of which each worker gets one.
-        options: Further options of `train` for each run.
+        listen: HOST:PORT on which the chief listens for workers on other machines; None if there
+            are no such workers.
+        devices: IDs of the GPUs; each worker uses one of them.
+        options: Additional options of `keras-ilsvrc train` for each run.
     """
 
     local: int = 0
@@ -53,13 +54,13 @@ class Processes:
 
 
 def name_of(sweep: Sweep) -> str:
-    """Return the name of this worker: host and process, version of the package, and sweep."""
+    """Return the name of this worker: host and process ID, package version, and sweep digest."""
     digest = hashlib.sha256(json.dumps(sweep.identity, sort_keys=True).encode()).hexdigest()
     return "|".join((f"{socket.gethostname()}-{os.getpid()}", version("keras_ilsvrc"), digest))
 
 
 class _Service(oracle_chief.OracleServicer):
-    """Service of the chief. It refuses workers of other versions, and gives up lost workers.
+    """Service of the chief. It refuses workers of other versions, and replaces lost workers.
 
     One thread answers all calls, so that the oracle needs no lock.
     """
@@ -77,7 +78,7 @@ class _Service(oracle_chief.OracleServicer):
                 shown = f" {other[:12]}, but the chief has {one[:12]}"
                 context.abort(
                     grpc.StatusCode.FAILED_PRECONDITION,
-                    f"this worker has {what}{shown}; give all machines the same {what}",
+                    f"this worker has {what}{shown}; use the same {what} on all machines",
                 )
         self._give_up({request.tuner_id})
         return super().CreateTrial(request, context)
@@ -88,7 +89,7 @@ class _Service(oracle_chief.OracleServicer):
         return found
 
     def EndTrial(self, request: Any, context: Any) -> Any:
-        # keras-tuner does not send the message of a trial.
+        # keras-tuner does not send the message of a trial, so `_Client` sends it as metadata.
         found = dict(context.invocation_metadata()).get(REASON, b"")
         trial = Trial.from_proto(request.trial)
         trial.message = found.decode() or None
@@ -96,7 +97,7 @@ class _Service(oracle_chief.OracleServicer):
         return protos.get_service().EndTrialResponse()
 
     def _give_up(self, asking: set[str]) -> None:
-        """Give the trials of lost workers, except the one that asks, to others."""
+        """Queue the trials of lost workers again, except those of the worker that is asking."""
         running = list(self.oracle.ongoing_trials)
         dead = [x for x in running if x.split("|")[0] in self.gone]
         for worker in {*dead, *self.oracle.lost()} - asking:
@@ -107,7 +108,7 @@ class _Service(oracle_chief.OracleServicer):
 
 
 class _Client(oracle_client.OracleClient):
-    """Client of the chief's oracle that also sends the reason for which a trial failed."""
+    """Client of the chief's oracle that also sends the reason why a trial failed."""
 
     def end_trial(self, trial: Trial) -> None:
         request = protos.get_service().EndTrialRequest(trial=trial.to_proto())
@@ -116,22 +117,27 @@ class _Client(oracle_client.OracleClient):
 
 
 def role(join: str | None, listen: str | None) -> tuple[str | None, str | None]:
-    """Return the addresses to join and to listen on; keras-tuner's variables give them too.
+    """Return the addresses to join and to listen on; one or both of them are None.
+
+    The addresses come from the options `--join` and `--listen`, or else from keras-tuner's
+    environment variables.
 
     Raises:
-        InputError: If only some of the variables are set, or both addresses are given, or one is
-            not HOST:PORT.
+        InputError: If only some of the variables are set, or both options are given, or an address
+            is not HOST:PORT.
     """
     found = {name: os.environ.get(name) for name in (IP, PORT, ID)}
     if join and listen:
-        raise InputError("--join is for workers and --listen for the chief; give one of them")
+        raise InputError("--join is for workers and --listen for the chief; pass only one of them")
     for option, text in (("--join", join), ("--listen", listen)):
         if text and not re.fullmatch(HOST_PORT, text):
             raise InputError(f"{option} is {text[:100]!r}; expected HOST:PORT")
     if join or listen or not found[IP]:
         return join, listen
     if missing := [name for name, value in found.items() if not value]:
-        raise InputError(f"{IP} is set, but {' and '.join(missing)} is not; set all, or none")
+        raise InputError(
+            f"{IP} is set, but not {' and '.join(missing)}; set all of these variables, or none"
+        )
     address = f"{found[IP]}:{found[PORT]}"
     return (None, address) if "chief" in str(found[ID]) else (address, None)
 
@@ -140,13 +146,13 @@ def role(join: str | None, listen: str | None) -> tuple[str | None, str | None]:
 def serving(
     oracle: SweepOracle, sweep: Sweep, address: str, gone: Sequence[str]
 ) -> Iterator[tuple[str, _Service]]:
-    """Answer the workers of a sweep until the block is left.
+    """Serve the oracle of a sweep to its workers, during a `with` block.
 
     Args:
         oracle: Oracle of the sweep.
         sweep: Sweep.
-        address: HOST:PORT to listen on; port 0 takes a free one.
-        gone: Workers that are known to have ended, as HOST-PROCESS; the caller appends to it.
+        address: HOST:PORT to listen on; port 0 means any free port.
+        gone: Workers that are known to have ended, as HOST-PROCESS; the caller appends new ones.
 
     Yields:
         The address, and the service, whose `stop_triggered` becomes true after the last trial.
@@ -162,7 +168,7 @@ def serving(
     except RuntimeError:
         port = 0
     if not port:
-        raise InputError(f"{address}: cannot listen there; choose a free port of this machine")
+        raise InputError(f"cannot listen on {address}; choose a free port of this machine")
     server.start()
     try:
         yield f"{address.rpartition(':')[0]}:{port}", service
@@ -197,7 +203,7 @@ def run_local(
     stop: StopRequest,
     seen: Callable[[], object],
 ) -> None:
-    """Run all trials in worker processes on this machine, and in those that join from others.
+    """Run all trials in worker processes on this machine and on other machines that join.
 
     Args:
         oracle: Oracle of the sweep.
@@ -205,11 +211,11 @@ def run_local(
         home: Directory of the sweep.
         processes: Number of workers, and their settings.
         stop: Request to stop.
-        seen: Function that is called while the workers run.
+        seen: Function that is called repeatedly while the workers run.
 
     Raises:
         Stopped: If a signal was received.
-        LostWorker: If all workers of this machine ended before the last trial.
+        LostWorker: If all workers on this machine ended before all trials were done.
     """
     gone: list[str] = []
     address, gpus = processes.listen or "127.0.0.1:0", processes.devices
@@ -231,7 +237,7 @@ def run_local(
             for process in workers:
                 process.terminate()
             for process in workers:
-                end(process, 2 * GRACE)  # longer, since it waits for its own run
+                end(process, 2 * GRACE)  # twice as long, since a worker waits for its own run
     stop.check()
 
 
@@ -247,14 +253,14 @@ def _wait(
     own, remote = {f"{socket.gethostname()}-{x.pid}": x for x in processes}, not processes
     while not stop:
         for name in own.keys() & service.given_up:
-            # The worker hangs. Its run is killed too, and another worker resumes that.
+            # The worker hangs. Its run is killed too, and another worker resumes the run.
             own[name].kill()
         ended = [name for name, process in own.items() if process.poll() is not None]
         gone.extend(x for x in ended if x not in gone)
         left = set(oracle.tuner_ids) - set(oracle.lost())
         workers = {x for x in left if x.split("|")[0] not in gone}
         done = service.stop_triggered and not oracle.ongoing_trials and not workers
-        seen()  # also of the last trial
+        seen()  # before the return, so that the last trial is also seen
         if done:
             return
         if not remote and len(ended) == len(processes) and not workers:

@@ -18,8 +18,8 @@ class KeepBest(keras.callbacks.Callback):
 
     Args:
         update: Training step of the model.
-        checkpoints: Files to write, in a directory of their own. Every worker has this callback;
-            only the chief has a directory.
+        checkpoints: Checkpoint files to write, in a directory with no other files. On workers
+            other than the chief, the directory is None and nothing is written.
         log: Function called with a message if a file cannot be written.
     """
 
@@ -70,8 +70,8 @@ class KeepBest(keras.callbacks.Callback):
                 state = read(directory / NAME.format(self.state["step"]))
             except InputError as error:
                 raise InputError(
-                    f"{error}; this file has the best weights (epoch {self.epoch}): restore it "
-                    "from a copy, or train again"
+                    f"{error}; this file contains the best weights (epoch {self.epoch}); restore "
+                    "it from a copy, or train again"
                 ) from error
         state = from_chief(self.update.strategy, state)
         if state:

@@ -13,7 +13,7 @@ from keras_ilsvrc.errors import reason
 from keras_ilsvrc.training.records import Logs, error
 
 # Attributes that contain the state of Keras' `ReduceLROnPlateau`, `EarlyStopping` and
-# `ModelCheckpoint`. The value of each is a number or None.
+# `ModelCheckpoint`. Each value is a number or None.
 REMEMBERED = ("best", "wait", "cooldown_counter", "best_epoch", "stopped_epoch")
 
 
@@ -21,7 +21,8 @@ class Validation(keras.callbacks.Callback):
     """Callback that validates the model after each epoch and adds the results to the logs.
 
     Args:
-        measure: Function that returns the results, for example the validation error, by name."""
+        measure: Function that returns the results by name, for example `{"error": 12.5}` in %.
+    """
 
     def __init__(self, measure: Callable[[], dict[str, float]]):
         super().__init__()
@@ -38,7 +39,8 @@ class Redraw(keras.callbacks.Callback):
     Args:
         draw: Function that writes the plot.
         log: Function called with a message if the plot cannot be written.
-        seconds: Minimum seconds between two plots, so that plots do not slow down short epochs.
+        seconds: Minimum seconds between two plots, so that plotting does not slow down training
+            with short epochs.
     """
 
     def __init__(

@@ -103,7 +103,7 @@ def read(path: Path) -> State:
     """Read a checkpoint file that `write` wrote, and verify its SHA-256 digest.
 
     Raises:
-        Damaged: If the content does not match its SHA-256.
+        Damaged: If the file is missing, or its content does not match the digest.
     """
     if not path.is_file():
         raise Damaged(f"{path}: not a regular file")
@@ -144,9 +144,9 @@ class Checkpoints:
     Args:
         directory: Path of the directory, which is created with the first checkpoint. None on
             workers other than the chief, which write no checkpoints.
-        owner: Identity of the run as JSON types, written into every checkpoint.
-        keep: Number of checkpoints to keep. If it is at least two, an older checkpoint is left if
-            the newest is damaged.
+        owner: Identity of the run as JSON types, which is written into every checkpoint.
+        keep: Number of checkpoints to keep. With at least two, training can resume from an older
+            checkpoint if the newest is damaged.
     """
 
     def __init__(
@@ -178,8 +178,8 @@ class Checkpoints:
         owner = {"owner": self.owner} if self.owner else {}
         write(path, State(state.arrays, state.facts | owner))
         found = self.paths()
-        # Delete checkpoints of later steps too: they are damaged, which is why training resumed
-        # from an earlier step.
+        # Checkpoints of later steps are deleted too. They are damaged: otherwise training would
+        # have resumed from them.
         later = found[: found.index(path)]
         left = [*later, *found[found.index(path) + self.keep :], *self.directory.glob(f"{PART}*")]
         for old in left:

@@ -52,7 +52,7 @@ class _Task(BaseModel):
     index: Annotated[int, Field(ge=0)]
 
 
-class _Config(BaseModel):  # any further keys are ignored, since TensorFlow allows them
+class _Config(BaseModel):  # other keys are ignored, since TensorFlow allows them
     cluster: _Addresses
     task: _Task
 
@@ -64,7 +64,7 @@ def log_stderr(line: str) -> None:
 
 
 class LostWorker(Exception):
-    """Error for the loss of a worker. The others stop too, and all must be resumed together."""
+    """Error for a lost worker. The other workers stop too; all must be resumed together."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ class Cluster:
 
 
 def cluster_of(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """Return the cluster in `TF_CONFIG`, or None if this variable is unset or has only one worker.
+    """Return the cluster in `TF_CONFIG`, or None if it is unset or lists only one worker.
 
-    If there is a task of type `chief`, it has index 0, and the workers have the next indices.
+    If the cluster lists a task of type `chief`, it has index 0, and the workers follow from 1.
 
     Raises:
         InputError: If `TF_CONFIG` is not JSON or not in TensorFlow's format, if it contains an
@@ -144,7 +144,7 @@ def _read(text: str) -> tuple[tuple[str, ...], int]:
 def _listen(address: str) -> socket.socket:
     """Open this worker's port. Raise an error if another process uses the port.
 
-    TensorFlow would not report this error, but share the port with the other process.
+    TensorFlow itself would not report an error, but would share the port with the other process.
     """
     port = int(address.rpartition(":")[2])
     server = socket.socket()
@@ -203,11 +203,11 @@ class Watch(threading.Thread):
     """Thread that checks every second whether the other workers answer.
 
     TensorFlow itself usually notices a lost worker within ten seconds. If it does not, this
-    thread prints a line after `GRACE` seconds and ends the process.
+    thread prints a message after `GRACE` seconds and ends the process.
 
     Args:
         cluster: Workers to check.
-        log: Function that prints the line.
+        log: Function that prints the message.
         end: Function that ends the process with an exit status.
     """
 
@@ -233,5 +233,5 @@ class Watch(threading.Thread):
 
 def lost_worker(cluster: Cluster, names: Sequence[str]) -> LostWorker:
     """Return a `LostWorker` error that names the lost workers."""
-    who = " and ".join(names) or "another worker, which hangs or has ended with its own error"
+    who = " and ".join(names) or "another worker, which hangs or has failed"
     return LostWorker(f"{cluster.name()}: lost {who}; start all workers again with --resume")

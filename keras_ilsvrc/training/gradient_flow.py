@@ -11,7 +11,7 @@ from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
 from keras_ilsvrc.training.losses import CrossEntropy
 
-# Factor of the loss with float16, so that small gradients do not become zero; ours.
+# Loss scale for float16, so that small gradients do not become zero; this is our addition.
 FLOAT16_FACTOR = 2.0**10
 NORMALISATIONS = (
     keras.layers.BatchNormalization,
@@ -41,7 +41,7 @@ class LayerFlow(NamedTuple):
 
 
 class GradientFlow:
-    """Measurement of `gradient_flow` as one graph, which is traced once for all batches of a size.
+    """TensorFlow graph of `gradient_flow`, traced only once for batches of the same size.
 
     Args:
         model: Functional model.
@@ -67,7 +67,7 @@ class GradientFlow:
         self.responses = [_responses(call, self.calls) for call in self.weighted]
 
     def __call__(self, images: Any, labels: Any, step: int = 0) -> list[LayerFlow]:
-        """Measure the model with its current weights. `step` is passed to a loss that decays."""
+        """Measure the model with its current weights; the loss gets `step`, as in training."""
         found = self._measure(images, labels, tf.constant(step, tf.int64)).numpy().T.tolist()
         return [
             LayerFlow(call.name, None if _kernel(call) is None else weights, activations, deviation)
@@ -76,8 +76,8 @@ class GradientFlow:
 
     @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)
     def _measure(self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        # In this scope, layers read copies of the variables, and what they assign is dropped. So
-        # moving statistics and random seeds do not change, and no other replica is needed.
+        # In this scope, layers read copies of the variables, and their assignments are dropped. So
+        # moving statistics and random seeds do not change, and other replicas need not take part.
         values = {id(x): tf.convert_to_tensor(_local(x.value)) for x in self.model.variables}
         values |= _seeds(self.model, self.seed)
         scope = keras.StatelessScope([(x, values[id(x)]) for x in self.model.variables])
@@ -94,7 +94,7 @@ class GradientFlow:
             total, _ = self.loss(outputs, labels, step)
             factor = FLOAT16_FACTOR if self.model.compute_dtype == "float16" else 1.0
             mean = total * factor / tf.cast(tf.size(labels), tf.float32)
-        # Keras computes the loss from the scores before a softmax, so the gradients are theirs too.
+        # Keras computes the loss from the inputs of a softmax, so take the gradients of the inputs.
         responses = [
             getattr(tensors[id(x)], "_keras_logits", tensors[id(x)]) for x in self.responses
         ]
@@ -113,13 +113,13 @@ def gradient_flow(
 
     The model runs as in a training step: batch normalisation uses the statistics of the batch, and
     dropout is on, with a fixed seed. Nothing in the model is changed. The loss is the mean over the
-    batch, without regularization losses. Normalisation layers have no row of their own.
+    batch, without regularization losses. The result has no rows for normalisation layers.
 
-    The responses of a layer are those of He et al., arXiv:1512.03385, figure 7: its outputs after
-    batch normalisation, if that follows directly, and before the nonlinearity or addition that
-    follows. An activation inside the layer itself, as in `Conv2D(..., activation="relu")`, belongs
-    to the layer, so its responses are then the outputs of the activation; but not a softmax, whose
-    inputs are the responses.
+    The responses of a layer are defined as in He et al., arXiv:1512.03385, figure 7: its outputs
+    before the nonlinearity or addition that follows, but after batch normalisation if that follows
+    directly. If the layer itself contains the activation, as in `Conv2D(..., activation="relu")`,
+    the responses are the outputs of the activation. A softmax is an exception: the responses are
+    its inputs.
 
     Args:
         model: Functional model whose outputs are probabilities, or a dict of probabilities by name
@@ -146,20 +146,20 @@ def gradient_flow(
 def branch_placement(
     rows: Sequence[Mapping[str, Any]], below: float = 1e-7, iterations: int = 50
 ) -> str | None:
-    """Return the layer after which the rule of CNDS puts an auxiliary branch; None for no branch.
+    """Return the layer after which an auxiliary branch belongs; None if no branch is needed.
 
-    The rule of Wang, Lee, Tu and Lazebnik (arXiv:1505.02496): train the net with its main loss only
-    for 10 to 50 iterations, and put a branch where the mean gradient of the weights falls below
-    1e-7. If it does so in several layers, this function returns the deepest of them, since a
-    branch feeds gradients to all layers before it. In the authors' net of eight convolutions, this
-    is the fourth. To place further branches, train the net with the first branch, and apply the
-    rule to the layers of the main path again.
+    This is the rule of CNDS (Wang, Lee, Tu and Lazebnik, arXiv:1505.02496): train the net with only
+    its main loss for 10 to 50 iterations, and add a branch where the mean gradient of the weights
+    is below 1e-7. If this holds for several layers, this function returns the deepest of them,
+    since a branch feeds gradients to all layers before it. In the authors' net of eight
+    convolutions, this is the fourth convolution. To place more branches, train the net with the
+    first branch, and apply the rule to the layers of the main path again.
 
     Args:
         rows: Rows with `step`, `layer` and `weight_gradient`, with layers in graph order, as in
             `gradients.csv`.
         below: Mean absolute gradient below which a gradient counts as vanished.
-        iterations: Last step that counts.
+        iterations: Number of the last step whose rows are used.
     """
     early = [row for row in rows if row["step"] <= iterations]
     vanished = {
@@ -172,13 +172,13 @@ def branch_placement(
 
 
 def _is_weighted(operation: Any) -> bool:
-    """Return whether an operation is a layer with weights to train, other than a normalisation."""
+    """Return whether an operation is a layer with weights, but not a normalisation layer."""
     layer = isinstance(operation, keras.layers.Layer) and not isinstance(operation, NORMALISATIONS)
     return layer and any(_is_weight(x) for x in operation.weights)
 
 
 def _is_weight(variable: Any) -> bool:
-    """Return whether a variable is a weight, also of a frozen layer, not the state of a layer."""
+    """Return whether a variable is anything but the random seed of a layer."""
     return not variable.path.endswith("seed_generator_state")
 
 
@@ -188,7 +188,7 @@ def _kernel(call: Call) -> Any:
 
 
 def _responses(call: Call, calls: Sequence[Call]) -> Any:
-    """Return the output tensor of batch normalisation directly behind a layer, or of the layer."""
+    """Return a layer's output, or that of the normalisation layer that directly follows it."""
     output = call.outputs[0]
     behind = [other for other in calls if any(x is output for x in other.inputs)]
     if len(behind) == 1 and isinstance(behind[0].operation, NORMALISATIONS):
@@ -197,12 +197,12 @@ def _responses(call: Call, calls: Sequence[Call]) -> Any:
 
 
 def _seeds(model: keras.Model, seed: int) -> dict[int, tf.Tensor]:
-    """Return {`id` of a random seed in a model, for example of `Dropout`: a fixed value}."""
+    """Return fixed values for a model's random seeds, for example of `Dropout`, by `id`."""
     states = [x for x in model.non_trainable_variables if not _is_weight(x)]
     draw = np.random.default_rng(seed)
     return {id(x): tf.constant(draw.integers(2**32, size=x.shape, dtype="uint32")) for x in states}
 
 
 def _local(variable: Any) -> Any:
-    """Return the first of this process's copies of a variable that is distributed over replicas."""
+    """Return this process's first copy of a variable that has a copy on every replica."""
     return getattr(variable, "values", (variable,))[0]

@@ -8,11 +8,11 @@ import keras
 from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import body, leaves, walk
 
-HEAD = "head"  # name that means all classifiers of a model
+HEAD = "head"  # name that refers to all classifiers of a model
 
 
 def freeze(model: keras.Model, until: str, bn: str = "inference") -> list[str]:
-    """Exclude layers from training: those with a name, and all layers before them.
+    """Freeze the layers that a name refers to, and all layers before them.
 
     Call this before the model is compiled. In training with the recipes of this package, frozen
     layers run as in inference, dropout included, and no gradients are computed for them.
@@ -20,16 +20,17 @@ def freeze(model: keras.Model, until: str, bn: str = "inference") -> list[str]:
     Args:
         model: Functional model, for example from `build`.
         until: Name of the last frozen layer. The name of a unit, for example `"conv4_3"`, or of a
-            module, for example `"inception_4b"`, means all layers whose names begin with it.
-        bn: `"inference"` if frozen batch normalisation uses its moving statistics and keeps its
-            weights, or `"train"` if it is trained, with the statistics of each batch.
+            module, for example `"inception_4b"`, refers to all layers whose names begin with it.
+        bn: Mode of the frozen batch normalisation layers. With `"inference"`, they use their moving
+            statistics, and their weights do not change. With `"train"`, they are trained, with the
+            statistics of each batch.
 
     Returns:
         The names of the frozen layers, in topological order. Layers that are not before `until`
         remain as they were.
 
     Raises:
-        InputError: If the model has no such layer, or `bn` is another word.
+        InputError: If the model has no such layer, or `bn` has another value.
     """
     if bn not in ("inference", "train"):
         raise InputError(f"bn is {bn!r}; expected 'inference' or 'train'")
@@ -46,10 +47,10 @@ def freeze(model: keras.Model, until: str, bn: str = "inference") -> list[str]:
 
 
 def layers_until(key: str, model: keras.Model, name: str) -> list[keras.Layer]:
-    """Return the layers that a name means, and all layers before them, in topological order.
+    """Return the layers that a name refers to and all layers before them, in topological order.
 
     Raises:
-        InputError: If the name means no layer; the message begins with `key`.
+        InputError: If the name refers to no layer; the message begins with `key`.
     """
     last = check_name(key, model, name)
     needed: set[int] = set()
@@ -63,10 +64,10 @@ def layers_until(key: str, model: keras.Model, name: str) -> list[keras.Layer]:
 
 
 def named(model: keras.Model, name: str) -> list[keras.Layer]:
-    """Return the layers that a name means: one layer, a unit or module, or "head" (classifiers).
+    """Return the layers that a name refers to: one layer, a unit, a module or all classifiers.
 
-    A unit or module consists of all layers whose names begin with its name: "conv4_1" means
-    "conv4_1" and "conv4_1_bn", but not "conv4_10".
+    A unit or module consists of all layers whose names begin with its name: "conv4_1" refers to
+    "conv4_1" and "conv4_1_bn", but not to "conv4_10". "head" refers to all classifiers.
     """
     if name == HEAD:
         return heads(model)
@@ -99,17 +100,17 @@ def heads(model: keras.Model) -> list[keras.Layer]:
 def check_name(
     key: str, model: keras.Model, name: str, others: Iterable[str] = ()
 ) -> list[keras.Layer]:
-    """Return the layers that a name means, as in `named`; raise an error if there are none.
+    """Return the layers that a name refers to, as in `named`; raise an error if there are none.
 
     Raises:
         InputError: If there are none. The message begins with `key`, and suggests similar names
-            of layers and similar names in `others`.
+            among the names of layers and `others`.
     """
     found = named(model, name)
     if not found:
         layers = (x.name for x in model.layers if not isinstance(x, keras.layers.InputLayer))
         hint = nearest(name, [*others, *layers, HEAD])
-        hint = hint or "`keras-ilsvrc info NET --account` and model.summary() list all"
+        hint = hint or "`keras-ilsvrc info NET --account` and model.summary() list all layers"
         raise InputError(f"{key}: {model.name} has no layer {name!r}; {hint}")
     return found
 
@@ -120,18 +121,19 @@ def rates_by_weight(
     """Convert learning rate factors by name into the form that the optimizers expect.
 
     The factor of a weight is the factor of its name, for example "bias", times the factor of its
-    layer. If several names mean the same layer, "head" is used, or else the longest name.
+    layer. If several names refer to the same layer, the factor of "head" is used if it is one of
+    them, and otherwise the factor of the longest name.
 
     Args:
         key: Name of the recipe key, for messages.
-        model: Model.
+        model: Model whose weights the factors are for.
         rates: Factors by weight name, and by names of layers as in `named`.
 
     Returns:
         `rates` unchanged if it contains only names of weights; otherwise factors by weight path.
 
     Raises:
-        InputError: If a name is neither that of a weight nor that of a layer.
+        InputError: If a name refers to neither a weight nor a layer.
     """
     weights = {weight.name for weight in model.weights}
     groups = {

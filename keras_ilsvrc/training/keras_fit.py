@@ -42,7 +42,7 @@ def disable_slow_cpu_options(model: keras.Model) -> None:
 
     XLA is turned off in the model's `fit` and `predict`. For models with more than `DEEP` layers,
     TensorFlow's graph optimizer is turned off in the whole process. Its running time grows faster
-    than the graph, and on a CPU it makes no step faster.
+    than the graph, and on a CPU it does not speed up the steps.
     """
     if tf.config.list_physical_devices("GPU"):
         return

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-# {name: share of its first weight that the loss of an auxiliary output has in each of n epochs}.
-# "cnds" is a_(t+1) = a_t * (1 - t / n) of Wang et al. (arXiv:1505.02496), with t from 0.
+# Decays of the loss weights of auxiliary outputs, by name. From the number of epochs n, a decay
+# returns the factor of the initial weight for each epoch. "cnds" is a_(t+1) = a_t * (1 - t / n) of
+# Wang et al. (arXiv:1505.02496), with t from 0.
 DECAYS: Mapping[str, Callable[[int], list[float]]] = {
     "cnds": lambda n: list(accumulate(range(n - 1), lambda a, t: a * (1 - t / n), initial=1.0)),
     "linear": lambda n: [1 - t / n for t in range(n)],
@@ -21,7 +22,7 @@ class Decay(NamedTuple):
     """Decay of the loss weights of auxiliary outputs.
 
     Attributes:
-        factors: Factor of the weights in each epoch; after the last epoch, the last factor.
+        factors: Factor of the weights in each epoch. The last factor also applies to later epochs.
         steps_per_epoch: Number of steps per epoch.
     """
 
@@ -43,8 +44,8 @@ class Loss(ABC):
             `{"predictions": 1.0, "aux1": 0.3}`. An output that is not named has the weight 1.
         label_smoothing: Share of the label's probability that is spread evenly over all classes
             (Szegedy et al., arXiv:1512.00567, section 7); at least 0, below 1.
-        class_weights: Loss weight of the images of each class; None for 1.
-        decay: Decay of the loss weights of all outputs but `predictions`; None for none.
+        class_weights: Loss weight of the images of each class; None for a weight of 1 for all.
+        decay: Decay of the loss weights of all outputs but `predictions`; None for no decay.
     """
 
     weights: Mapping[str, float] | None = None
@@ -104,10 +105,10 @@ class CrossEntropy(Loss):
 
 
 class SquaredError(Loss):
-    """Loss function: half the squared distance of the probabilities from those of the label.
+    """Loss function: half the squared distance between the probabilities and the one-hot label.
 
-    Networks of sigmoids were trained with this error (Rumelhart, Hinton and Williams 1986). The
-    arguments are those of `Loss`.
+    Networks with sigmoid units were trained with this loss (Rumelhart, Hinton and Williams 1986).
+    The arguments are those of `Loss`.
     """
 
     def unweighted(self, output: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Optimizers as in Caffe: only kernels decay, and biases can have their own learning rate."""
+"""Optimizers as in Caffe: weight decay of kernels only, and separate learning rates of biases."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -17,8 +17,8 @@ class ByName:
 
     The decay `l2` is added to the gradient. The decay `decoupled` shrinks the weight before the
     update. Only kernels decay; biases, gamma and beta do not. By contrast, Keras' own
-    `weight_decay` applies to all weights. Besides, it is not part of `update_step`, and
-    `training.update.Update` calls only this method.
+    `weight_decay` applies to all weights. Besides, Keras does not apply it in `update_step`, the
+    only method that `training.update.Update` calls.
     """
 
     def set_up(self, l2: float, rates: Mapping[str, float], decoupled: float = 0.0) -> None:
@@ -59,7 +59,7 @@ class SGD(ByName, keras.optimizers.SGD):
         l2: Coefficient of the weight decay `l2 * w`, 0 or above.
         rates: Factors by which the learning rate is multiplied, by weight name, for example
             `{"bias": 2.0}` as in Caffe's networks, or by weight path, for example
-            `{"fc8/kernel": 10.0}`. If both are given for a weight, the path counts.
+            `{"fc8/kernel": 10.0}`. If both are given for a weight, the factor of the path is used.
         **kwargs: Arguments of `keras.optimizers.SGD`.
     """
 
@@ -107,8 +107,8 @@ class RMSprop(ByName, keras.optimizers.RMSprop):
 class AdamW(ByName, keras.optimizers.Adam):
     """Adam with decoupled weight decay of kernels (Loshchilov and Hutter, arXiv:1711.05101).
 
-    Before each step of Adam, a kernel loses `learning_rate * weight_decay` of itself. Without
-    weight decay it is Adam (Kingma and Ba, arXiv:1412.6980), with Keras' place of epsilon.
+    Before each step of Adam, kernels are multiplied by `1 - learning_rate * weight_decay`. Without
+    weight decay, this is Adam (Kingma and Ba, arXiv:1412.6980), with epsilon placed as in Keras.
 
     Args:
         weight_decay: Coefficient of the weight decay of kernels, 0 or above.

@@ -1,4 +1,4 @@
-"""Settings of a training loop: images, length and checkpoints."""
+"""Settings of a training loop: source of images, number of steps, and checkpoints."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Plan(NamedTuple):
         checkpoint_steps: Number of steps between checkpoints within an epoch, or None. At the end
             of an epoch, a checkpoint is always written.
         checkpoint_seconds: Seconds after which another checkpoint is written within an epoch.
-        stop_epoch: Number of epochs after which training stops as if by a signal, or None.
+        stop_epoch: Number of epochs after which training stops as it does after a signal, or None.
     """
 
     steps: int

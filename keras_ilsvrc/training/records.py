@@ -147,8 +147,8 @@ class KeptWeights(keras.callbacks.Callback):
 
     Args:
         epochs: Numbers of the epochs, counted from 1.
-        save: Function that writes the weights which are used in tests to a path. Every worker
-            must call it, with None instead of a path if the worker has no directory.
+        save: Function that writes the weights for evaluation to a path. Every worker must call it;
+            workers without a directory pass None as the path.
         directory: Directory of the files `epoch-0001.weights.h5` etc.; None to write nothing.
         log: Function called with a message if a file cannot be written.
     """
@@ -190,7 +190,7 @@ def write_rows(
     rows: Iterable[Iterable[Any]],
     log: Callable[[str], object],
 ) -> None:
-    """Write a CSV file atomically, with an empty cell for None. If this fails, only log it."""
+    """Write a CSV file atomically, with an empty cell for None; log a message if this fails."""
     try:
         with whole(path) as part, open(part, "w", newline="") as file:
             writer = csv.writer(file)

@@ -81,7 +81,7 @@ class Decay(keras.callbacks.Callback):
 
     Args:
         name: Key of `FACTORS`: "cosine" lowers the rate to 0, and "steps" divides it by 10 after
-            1/2 and 3/4 of the training, as He et al. (arXiv:1512.03385, section 4.2) on CIFAR-10.
+            1/2 and 3/4 of the training, as in He et al. (arXiv:1512.03385, section 4.2), CIFAR-10.
     """
 
     FACTORS: Mapping[str, Callable[[float], float]] = MappingProxyType(
@@ -102,7 +102,7 @@ class Decay(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        # Until a dataset of unknown size has been read once, the rate falls by epoch.
+        # While the number of steps in an epoch is unknown, the rate changes only between epochs.
         done = self.epoch + batch / (self.params["steps"] or math.inf)
         self.model.optimizer.learning_rate = self.rate * self.factor(done / self.params["epochs"])
 
@@ -114,7 +114,7 @@ class Plateau(keras.callbacks.Callback):
         factor: Factor by which the learning rate is multiplied, between 0 and 1.
         patience: Number of epochs without a new minimum before the rate is lowered. The
             default is our choice.
-        times: Maximum number of reductions. AlexNet's authors made 3, by hand.
+        times: Maximum number of reductions. AlexNet's authors reduced the rate 3 times, by hand.
     """
 
     def __init__(self, factor: float = 0.1, patience: int = 5, times: int = 3):

@@ -65,7 +65,7 @@ class StopRequest:
         return self.name is not None
 
     def check(self) -> None:
-        """Raise `Stopped` if a signal was received. Call this only where the work can be lost.
+        """Raise `Stopped` if a signal was received. Work that is not saved yet is lost then.
 
         Raises:
             Stopped: If a signal was received.

@@ -20,7 +20,7 @@ MOST_REPLICAS = 4096
 def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
     """Return a MirroredStrategy over the GPUs, or over logical CPU devices if there is no GPU.
 
-    Call this before TensorFlow computes anything: afterwards it cannot create logical devices.
+    Call this before TensorFlow computes anything, since it cannot create logical devices later.
 
     Args:
         replicas: Number of devices, at least 1; None for all GPUs, or one CPU device.
@@ -48,7 +48,7 @@ def mirrored(replicas: int | None = None) -> tf.distribute.MirroredStrategy:
 
 @cache
 def _over(*devices: str) -> tf.distribute.MirroredStrategy:
-    """Return the strategy for these devices. There is only one, since two would interfere."""
+    """Return the strategy for these devices, created only once, since two would interfere."""
     return tf.distribute.MirroredStrategy(devices)
 
 
@@ -103,8 +103,8 @@ def _come_together(strategy: tf.distribute.Strategy) -> tf.Tensor:
 def _lost(cluster: Cluster, message: str, seconds: float = 3.0) -> list[str]:
     """Wait up to `seconds` until a worker stops answering, and return the names of lost workers.
 
-    A worker that hangs may still answer. If all workers answer, return those that TensorFlow's
-    error message names, or, of two workers, the other one.
+    A worker that hangs may still answer. If all workers answer, return the workers that
+    TensorFlow's error message names; in a cluster of two, return the other worker.
     """
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -32,7 +32,8 @@ class Trainer:
     """Training loop that can be stopped at any time and resumed with exactly the same results.
 
     It starts from the last checkpoint in `checkpoints`, if there is one. After a step whose
-    gradient is not finite, it returns to the last checkpoint and continues without that step.
+    loss or gradient is not finite, it returns to the last checkpoint and continues without that
+    step.
     Every worker runs the same loop; only the chief has a directory for checkpoints, and only
     the chief's callbacks need to write files.
 
@@ -45,7 +46,7 @@ class Trainer:
         checkpoints: Checkpoints to resume from and to write, or None.
         initial: Function that sets the initial weights if there is no checkpoint; None to start
             from the model's current weights.
-        stop: Request to stop, which is checked at every graph call.
+        stop: Request to stop, which is checked before every graph call.
         log: Function that prints a message.
     """
 
@@ -73,7 +74,7 @@ class Trainer:
         Raises:
             Stopped: If a stop was requested, or after the plan's `stop_epoch`; a checkpoint of the
                 current step is written first.
-            Diverged: If a gradient is not finite again after `ROLLBACKS` rollbacks.
+            Diverged: If a loss or gradient is not finite again after `ROLLBACKS` rollbacks.
             InputError: If no checkpoint can be written at the start, or the last checkpoint does
                 not match this training, for example in its number of replicas.
         """
@@ -118,7 +119,7 @@ class Trainer:
             self._save()
         except OSError as error:
             raise InputError(
-                f"{self._directory}: no checkpoint can be written: {error.strerror}"
+                f"{self._directory}: cannot write a checkpoint: {error.strerror}"
             ) from error
         except NotFinite as error:
             raise InputError(f"training cannot start: {error}") from error
@@ -136,14 +137,14 @@ class Trainer:
     def _call(self, calls: keras.callbacks.CallbackList) -> None:
         try:
             if self.step in self.skipped:
-                self._pass_over()
+                self._skip_step()
             else:
                 self._take_steps(calls)
         except tf.errors.OpError as error:
             if not (of_an_image(error) and self._leave_out()):
                 raise
 
-    def _pass_over(self) -> None:
+    def _skip_step(self) -> None:
         next(self.iterator)
         self.update.optimizer.iterations.assign_add(1)
         self.step += 1
@@ -169,7 +170,7 @@ class Trainer:
             self._save_and_stop()
         due = self.plan.checkpoint_due(self.step) or results[-1].save
         if due and self.step < self.plan.end_of_epoch(self.epochs):
-            self._save_if_it_can_be()
+            self._try_to_save()
 
     def _means(self) -> dict[str, float]:
         count = self.sums["steps"] or 1
@@ -183,10 +184,10 @@ class Trainer:
             self._save_and_stop()
         self.epochs += 1
         self.sums = dict.fromkeys(self.sums, 0.0) | {"steps": 0}
-        self._save_if_it_can_be()
+        self._try_to_save()
 
     def _leave_out(self) -> bool:
-        """Return to a checkpoint to train without unreadable images. Return False if this fails."""
+        """Return to the last checkpoint to leave out unreadable images. Return False on failure."""
         left_out = self.feed.left_out
         line = left_out and left_out.find(self.step, self.plan.steps_per_call)
         state, _ = self._latest() if line else (None, [])
@@ -210,11 +211,11 @@ class Trainer:
         self._open()
 
     def _save_and_stop(self) -> None:
-        self._save_if_it_can_be()
+        self._try_to_save()
         name = self.stop.name or "another worker's signal"
         raise Stopped(f"stopped by {name} after step {self.step}")
 
-    def _save_if_it_can_be(self) -> None:
+    def _try_to_save(self) -> None:
         """Save a checkpoint. If it cannot be written, keep the previous checkpoint and continue."""
         try:
             self._save()

@@ -23,17 +23,17 @@ FLOAT16_PATIENCE = 2000  # steps without an overflow after which the loss scale 
 class StepResult(NamedTuple):
     """Results of one training step over the images of all replicas."""
 
-    loss: float
-    accuracy: float
+    loss: float  # mean over the global batch, plus regularization losses
+    accuracy: float  # share of correct predictions
     gradient_norm: float
-    finite: bool
-    stop: bool
-    save: bool
-    waited: float
+    finite: bool  # whether the loss and all gradients are finite
+    stop: bool  # whether a worker has asked all workers to stop
+    save: bool  # whether a worker has asked all workers to save a checkpoint
+    waited: float  # seconds of waiting for images
 
 
 class Update(tf.Module):
-    """Training step: forward and backward passes, sum of all gradients, update of the weights.
+    """Training step: forward and backward pass, sum of gradients over replicas, weight update.
 
     The randomness of a step, for example in dropout, is a pure function of seed, step, replica and
     piece of the batch. It differs between replicas, and is the same if the step is repeated.
@@ -42,8 +42,8 @@ class Update(tf.Module):
     statistics of batch normalisation. In float16, if only the gradient is not finite, the scale
     of the loss is halved; the step counts as not finite only if the scale is already 1.
 
-    Layers that are not trainable run as in inference: Keras' batch normalisation does, and so does
-    dropout here.
+    Layers that are not trainable run as in inference. Keras does this only for batch normalisation;
+    here it also applies to dropout.
 
     Args:
         model: Model built in the strategy's scope.
@@ -54,11 +54,11 @@ class Update(tf.Module):
         clip_norm: Maximum global norm of the gradients, or None.
         accumulate: Number of pieces into which each replica splits its images to accumulate
             gradients; batch normalisation treats each piece as a batch.
-        average: Momentum of the moving averages of the weights, or None for no averages. At step
-            n, the momentum is at most (1 + n) / (10 + n), as in TensorFlow. The papers have no
-            such limit.
+        average: Momentum of the moving averages of the weights, or None for no averages. At step n,
+            it is at most (1 + n) / (10 + n), as in TensorFlow; the papers have no such limit.
         xla: Whether XLA compiles the forward and backward pass of each replica.
-        prepare: Function applied on the device to the images, or to the tuple that replaces them.
+        prepare: Function applied on the device to each batch of images before the model. If the
+            iterator yields a tuple in place of the images, the function gets the tuple.
         mixup: Parameter alpha of mixup (Zhang et al., arXiv:1710.09412), above 0; None for none.
             Each piece is mixed with itself in reversed order. All pieces of a step use the same
             ratio, drawn from Beta(alpha, alpha). The accuracy counts both labels in this ratio.
@@ -141,31 +141,31 @@ class Update(tf.Module):
             stop: Whether to ask all workers to stop. `stop` is then set in all workers' results.
             save: Whether to ask all workers to save a checkpoint. `save` is set in the same way.
         """
-        wishes = tf.constant([stop, save], tf.float32)
-        rows = self._take(iterator, tf.constant(first, tf.int64), count, wishes)
+        requests = tf.constant([stop, save], tf.float32)
+        rows = self._take(iterator, tf.constant(first, tf.int64), count, requests)
         return [
             StepResult(loss, accuracy, norm, finite > 0, stop > 0, save > 0, waited)
             for loss, accuracy, norm, finite, stop, save, waited in rows.numpy().tolist()
         ]
 
     @tf.function(jit_compile=False, reduce_retracing=False)
-    def _take(self, iterator: Any, first: tf.Tensor, count: int, wishes: tf.Tensor) -> tf.Tensor:
+    def _take(self, iterator: Any, first: tf.Tensor, count: int, requests: tf.Tensor) -> tf.Tensor:
         if count == 1:
-            return self._step(iterator, first, wishes)[None]
+            return self._step(iterator, first, requests)[None]
         rows = tf.TensorArray(tf.float32, count, element_shape=[len(StepResult._fields)])
         for number in tf.range(count):
-            row = self._step(iterator, first + tf.cast(number, tf.int64), wishes)
+            row = self._step(iterator, first + tf.cast(number, tf.int64), requests)
             rows = rows.write(number, row)
         return rows.stack()
 
-    def _step(self, iterator: Any, step: tf.Tensor, wishes: tf.Tensor) -> tf.Tensor:
+    def _step(self, iterator: Any, step: tf.Tensor, requests: tf.Tensor) -> tf.Tensor:
         before = tf.timestamp()
         with tf.control_dependencies([before]):
             images, labels = next(iterator)
         with tf.control_dependencies(self.strategy.experimental_local_results(labels)):
             waited = tf.cast(tf.timestamp() - before, tf.float32)
         with self._frozen_dropout_off():
-            row = self.strategy.run(self._on_replica, (images, labels, step, wishes))
+            row = self.strategy.run(self._on_replica, (images, labels, step, requests))
         row = self.strategy.experimental_local_results(row)[0]
         self.optimizer.iterations.assign_add(1)
         return tf.concat([row, waited[None]], 0)
@@ -184,11 +184,11 @@ class Update(tf.Module):
                 layer.rate = rate
 
     def _on_replica(
-        self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, wishes: tf.Tensor
+        self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, requests: tf.Tensor
     ) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         sums, gradients = self._in_pieces(images, labels, step, context.replica_id_in_sync_group)
-        sums = tf.concat([sums, wishes], 0)
+        sums = tf.concat([sums, requests], 0)
         if self.strategy.num_replicas_in_sync > 1:
             sums, *gradients = context.all_reduce("SUM", [sums, *gradients])
         if self.scale is not None:
@@ -198,7 +198,7 @@ class Update(tf.Module):
         if self.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         tf.cond(finite, lambda: self._apply(gradients), lambda: None)
-        if self.scale is not None:  # an overflow is no failure if the scale can be halved
+        if self.scale is not None:  # an overflow is not a failure if the scale can be halved
             finite |= (self._rescale(finite) > 1) & tf.math.is_finite(sums[0])
         return tf.concat([sums[:2], [norm, tf.cast(finite, tf.float32)], sums[2:]], 0)
 

@@ -9,8 +9,9 @@ import keras
 from keras_ilsvrc.training.gradient_flow import LayerFlow
 from keras_ilsvrc.training.records import Logs, write_rows
 
-STEPS = (1, 2, 5, 10, 20, 50)  # numbers of steps after which a run is measured, besides epochs
-MOST = 64  # maximum number of images of the batch on which a run is measured
+# Numbers of steps after which the layers are measured. They are also measured after each epoch.
+STEPS = (1, 2, 5, 10, 20, 50)
+MOST = 64  # maximum number of images in the batch for the measurements
 WATCHED = {
     "gradients": ("weight_gradient", "activation_gradient"),
     "responses": ("response",),
@@ -30,7 +31,7 @@ class Watch(keras.callbacks.Callback):
             other than the chief.
         measure: Function from the number of steps taken to the measurements of all layers. It must
             not change the model, and must not need other workers.
-        watched: Keys of `WATCHED`; other columns of the file stay empty.
+        watched: Keys of `WATCHED` to record; other columns of the file stay empty.
         steps_per_epoch: Number of steps per epoch.
         log: Function called with a message if the file cannot be written.
     """
@@ -66,7 +67,8 @@ class Watch(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
-        # An image that cannot be read is left out if it is found here, within a step.
+        # Measure here and not in `on_train_begin`, since the trainer leaves out unreadable images
+        # only if the error is raised within a step.
         if not self.values and self.epoch == batch == 0:
             self._add(0)
 

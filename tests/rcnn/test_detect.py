@@ -103,7 +103,7 @@ def test_proposals_and_features_are_kept_and_belong_to_one_network(run, home):
     assert kept == {"proposals": 16, "features": 16}
     words = ("--out", home / "other", "--cache", home / "cache")
     line = refused("detect", "train", home / "hog.toml", *words, "--set", "features.size=96")
-    assert "its size is 64, but this one has 96; choose another --cache" in line
+    assert "its size is 64, but this run has 96; choose another --cache" in line
     assert not (home / "other").exists()
 
 
@@ -163,7 +163,7 @@ def test_small_and_damaged_images_are_no_crash_in_prediction(run, tmp_path):
     shutil.copy(tmp_path / "small.png", tmp_path / "a")
     both = (tmp_path / "small.png", tmp_path / "a" / "small.png")
     line = refused("detect", "predict", path, *both, "--out", tmp_path / "b")
-    assert "two images would be written to small.png" in line
+    assert "two pictures would be written to small.png" in line
 
 
 def test_the_report_shows_curves_errors_and_images(run):
@@ -204,7 +204,7 @@ def test_stopped_training_goes_on_with_the_features_in_the_cache(home, tmp_path,
         ("features.sise=3", "features.sise: unknown key; did you mean 'size'?"),
         ("svm.k=3", "svm.k: unknown key"),
         ("seed=-1", "seed is -1; it should be greater than or equal to 0"),
-        ("features.size=32", "features: size is not above twice the context; make it larger"),
+        ("features.size=32", "features: size must be more than twice the context; make it larger"),
         (
             "features.layer=fc7",
             "features: a network needs weights and layer, and hog needs neither",
@@ -214,8 +214,11 @@ def test_stopped_training_goes_on_with_the_features_in_the_cache(home, tmp_path,
         ('data.classes=["disc","square","emu"]', "data.train: no object of class 'emu'"),
         ('data.classes=["disc"]', "object 1, 'square': unknown class"),
         ("data.train=trian", "has no split 'trian'; did you mean 'train'"),
-        ("fine_tuning.steps=3", "fine_tuning is for networks; leave it out, since net is hog"),
-        ("regression.layer=fc7", "regression.layer is for networks; leave it out"),
+        (
+            "fine_tuning.steps=3",
+            "fine_tuning applies only to networks; leave it out, since net is hog",
+        ),
+        ("regression.layer=fc7", "regression.layer applies only to networks; leave it out"),
         ("features.net=vgg16", "features: a network needs weights and layer"),
     ],
 )

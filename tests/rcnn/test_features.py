@@ -108,7 +108,7 @@ def test_a_run_of_another_network_is_refused(model, tmp_path, monkeypatch):
     run = SimpleNamespace(model=model, rows=ROWS, statistics={}, classes=("a", "b", "c"))
     monkeypatch.setattr("keras_ilsvrc.rcnn.features.load_run", lambda path: run)
     given = table(tmp_path, net="vgg16", layer="pool5")
-    with pytest.raises(InputError, match=r"is a run of resnet_cifar.*; expected vgg16"):
+    with pytest.raises(InputError, match=r"is a run of resnet_cifar.*; expected a run of vgg16"):
         network(given, ["pool5"])
 
 
@@ -137,7 +137,7 @@ def test_a_cache_of_another_net_is_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         Cache(tmp_path, {"net": "alexnet", "size": 96}, 10**9)
     assert str(caught.value) == (
-        f"{tmp_path}: the cache of another run: its net is 'vgg16', but this one has 'alexnet'; "
+        f"{tmp_path}: the cache of another run: its net is 'vgg16', but this run has 'alexnet'; "
         "choose another --cache"
     )
     (tmp_path / KEY).write_text("{}")
@@ -156,7 +156,7 @@ def test_a_full_cache_takes_nothing_more_and_says_so_once(tmp_path, caplog):
             cache.put(name, ARRAYS)
     assert sorted(path.stem for path in tmp_path.glob("*.npz")) == ["x", "y"]
     assert len(caplog.records) == 1
-    assert "nothing is added to this cache: it has reached" in caplog.text
+    assert "nothing more is added to this cache: it has reached" in caplog.text
 
 
 def test_a_full_cache_removes_its_oldest_neighbours_but_no_other_folder(tmp_path):

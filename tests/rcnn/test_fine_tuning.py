@@ -124,7 +124,7 @@ def test_windows_without_background_are_refused(home):
     recipe = DetectionRecipe.model_validate(table(home))
     images = open_boxes(recipe.data.dataset).splits["train"]
     every = windows(images, [np.zeros((0, 4))] * len(images), 0.5)
-    with pytest.raises(InputError, match="no proposal is a window of the background"):
+    with pytest.raises(InputError, match="no window shows the background; use more proposals"):
         fine_tune(None, [], {}, Crops(images, every, recipe), None, None)
 
 

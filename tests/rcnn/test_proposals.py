@@ -57,7 +57,7 @@ def test_proposals_come_from_a_csv_and_from_the_authors_files(tmp_path):
     own = Proposer(tmp_path / "a.csv", None, None, 0)
     assert own(image, "folder/a.png").tolist() == [[0, 0, 10, 20], [5, 5, 80, 30]]
     assert Proposer(tmp_path / "a.csv", None, 1, 0)(image, "a").tolist() == [[0, 0, 10, 20]]
-    with pytest.raises(InputError, match=r"a.csv: has no proposals of c.jpg; add them"):
+    with pytest.raises(InputError, match=r"a.csv: contains no proposals for c.jpg; add them"):
         own(image, "c.jpg")
     boxes = np.empty(2, object)  # (ymin, xmin, ymax, xmax), from 1
     boxes[:] = [np.array([[1, 1, 20, 10]]), np.array([[3, 2, 4, 3]])]
@@ -72,9 +72,13 @@ def test_proposals_come_from_a_csv_and_from_the_authors_files(tmp_path):
     ("name", "text", "expected"),
     [
         ("a.csv", "image,xmin,ymin,xmax\n", "no column 'ymax'"),
-        ("a.csv", "image,xmin,ymin,xmax,ymax\na,1,2,b,3\n", "not proposals: could not convert"),
+        (
+            "a.csv",
+            "image,xmin,ymin,xmax,ymax\na,1,2,b,3\n",
+            "cannot be read as proposals: could not convert",
+        ),
         ("a.csv", "image,xmin,ymin,xmax,ymax\na,1,2,1,3\n", "a: a box is empty or not finite"),
-        ("a.mat", "no such thing", "not proposals: "),
+        ("a.mat", "no such thing", "cannot be read as proposals: "),
         ("a.txt", "", "expected proposals in a file that ends in .csv or .mat"),
     ],
 )

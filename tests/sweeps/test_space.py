@@ -79,7 +79,7 @@ def test_defaults_move_into_the_values_that_are_searched():
         ("alexnet", "dropout", "space is 'dropout'; expected names in a list, or a dict"),
         ("alexnet", 3, "space is 3"),
         ("alexnet", {"dropout": [0.5, 1.0]}, "dropout is 1.0; expected a number of at least 0"),
-        ("alexnet", {"dropout": (0.5, 0.1)}, "expected a list of values, or a tuple (least, grea"),
+        ("alexnet", {"dropout": (0.5, 0.1)}, "expected a list of values, or a tuple (minimum, ma"),
         ("alexnet", {"dropout": []}, "expected a list of values"),
         ("alexnet", {"conv1": ("11/4", "7/2")}, "expected a list of values"),
         ("alexnet", {"lrn": ["nope"]}, "lrn is 'nope'; expected one of all, tower"),
@@ -87,7 +87,7 @@ def test_defaults_move_into_the_values_that_are_searched():
         ("alexnet", {"optimizer": "lion"}, "optimizer is 'lion'; expected one of sgd"),
         ("alexnet", {"batch_size": [0]}, "batch_size is 0; expected a whole number"),
         ("googlenet", {"initial": "paper"}, "initial is 'paper'; expected one of he, glorot"),
-        ("googlenet", {"auxiliary_weight": 0.1}, "no open hyperparameter 'auxiliary_weight'"),
+        ("googlenet", {"auxiliary_weight": 0.1}, "no free hyperparameter 'auxiliary_weight'"),
         ("resnet20_cifar", {"depth": [20, 21]}, "depth is 21; expected one of 20, 32"),
     ],
 )

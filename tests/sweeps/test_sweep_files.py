@@ -23,9 +23,9 @@ WRONG_RANGES = [
     (L2, ["log", 1e-3, 1e-5], "keys.optimizer.l2 is ['log', 0.001, 1e-05]; expected the smaller "),
     (L2, ["linear", 1e-3, 1e-3], "expected the smaller number first"),
     (L2, ["log", 0, 1e-5], "a log scale needs numbers above 0"),
-    (L2, ["log", "a", 1e-5], 'expected ["log", least, greatest]'),
-    (L2, ["log", True, 2], 'expected ["log", least, greatest]'),
-    (L2, ["log", 1e-5], 'expected ["log", least, greatest]'),
+    (L2, ["log", "a", 1e-5], 'expected ["log", minimum, maximum]'),
+    (L2, ["log", True, 2], 'expected ["log", minimum, maximum]'),
+    (L2, ["log", 1e-5], 'expected ["log", minimum, maximum]'),
     (L2, ["log", 1e-5, 1e-3, 1], "expected at least 2 points"),
     (L2, ["log", 1e-5, 1e-3, 2.5], "expected at least 2 points"),
     (L2, ["logarithmic", 1e-5, 1e-3], EXAMPLE),
@@ -46,8 +46,8 @@ WRONG_RANGES = [
     ("data.batch_size", ["int", 16, 64.5], "expected whole numbers"),
     ("data.train_ops.9.size", ["choice", 1], "there is no 9 in a list; expected an index below 3"),
     ("optimizer.momentum", ["linear", 0.5, 1.5], "1.5 should be less than 1"),
-    ("build.shortcut", ["choice", "A", "B"], "has no value for this key, so there is no trial 0;"),
-    (RATE, ["log", 0.1, 1], 'is not a number; expected a choice, or ["scale", least, greatest]'),
+    ("build.shortcut", ["choice", "A", "B"], "has no value for this key, which trial 0 needs;"),
+    (RATE, ["log", 0.1, 1], 'is not a number; expected a choice, or ["scale", minimum, maximum]'),
     ("net", ["scale", 0.1, 1], "scale needs a number or a list of [step, rate] in the recipe"),
     ("seed", ["int", 0, 3], "a sweep cannot vary this key; leave it out"),
     ("data", ["choice", 1], "a sweep cannot vary this key; leave it out"),
@@ -84,11 +84,11 @@ WRONG_TABLES = [
 
 # (changes to `set`, end of the line about it)
 WRONG_CHANGES = [
-    ({"data.validation": None}, "has no validation split, on which a sweep compares its trials;"),
-    ({"data.validation": "test"}, "data.validation and data.test are both 'test'; trials are"),
+    ({"data.validation": None}, "has no validation split, which a sweep needs to compare trials;"),
+    ({"data.validation": "test"}, "data.validation and data.test are both 'test'; expected"),
     ({"optimizer.l9": 1}, "set: optimizer.l9: unknown key; did you mean 'l2'?"),
     ({"schedule.steps": 0}, "set: schedule.steps: 0 should be greater than 0"),
-    ({L2: 0}, "the recipe has 0.0, which a log scale does not have; give it a number above 0"),
+    ({L2: 0}, "the recipe has 0.0, but a log scale needs numbers above 0; set another value"),
 ]
 # (text of a file, end of the line about it)
 WRONG_TEXTS = [
@@ -208,7 +208,7 @@ def test_the_identity_is_the_same_for_the_same_content(tmp_path):
     [
         (["--join", "nowhere"], "--join is 'nowhere'; expected HOST:PORT"),
         (["--listen", "a:b"], "--listen is 'a:b'; expected HOST:PORT"),
-        (["--join", "a:1", "--listen", "b:2"], "give one of them"),
+        (["--join", "a:1", "--listen", "b:2"], "pass only one of them"),
     ],
 )
 @pytest.mark.tensorflow
@@ -222,7 +222,7 @@ def test_some_variables_of_keras_tuner_are_not_enough(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "1")
     line = refused("tune", small_sweep(tmp_path).path, "--out", tmp_path / "out")
-    assert line.endswith("KERASTUNER_TUNER_ID is not; set all, or none")
+    assert line.endswith("KERASTUNER_TUNER_ID; set all of these variables, or none")
 
 
 def test_help_and_bad_files_need_no_tensorflow(tmp_path):

@@ -148,7 +148,7 @@ def test_a_damaged_run_is_a_failed_trial(runner, log, tmp_path):
 
 def test_an_objective_that_is_not_measured_is_a_failed_trial(runner):
     found = runner(objective="top5_error").trial("1", VALUES)
-    assert found == Outcome({}, "top5_error was not measured, or is not a number")
+    assert found == Outcome({}, "top5_error was not measured, or is not finite")
 
 
 def test_the_objective_is_that_of_the_kept_epoch(tmp_path, monkeypatch):

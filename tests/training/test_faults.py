@@ -139,7 +139,7 @@ def test_a_full_disk_ends_no_training(tmp_path, uninterrupted, monkeypatch):
 def test_a_disk_that_is_full_from_the_start_is_refused(tmp_path, monkeypatch):
     trainer = toy.trainer_of(untrained(), STEPS, tmp_path)
     monkeypatch.setattr(trainer.checkpoints, "save", full_disk)
-    with pytest.raises(InputError, match="no checkpoint can be written: No space left"):
+    with pytest.raises(InputError, match="cannot write a checkpoint: No space left"):
         trainer.train()
     assert trainer.step == 0
 
