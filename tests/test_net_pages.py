@@ -1,4 +1,4 @@
-"""Tests of the generated pages of the documentation: a chapter a year, and a page a net."""
+"""Tests of the generated pages of the documentation: one for each year, and one for each net."""
 
 import json
 import re
