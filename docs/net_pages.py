@@ -106,7 +106,7 @@ def _drawing(net):
 
 def _printed(net, rows):
     """Return the section that compares the table in the paper with the built net."""
-    lines = ["## The paper's table and ours", ""]
+    lines = ["## The paper's table and the built net", ""]
     if net.name not in PRINTED:
         return [*lines, "The paper prints no table that we compare with this net.", ""]
     lines += [f"Printed in {PRINTED[net.name].title}; computed from the net as built here.", ""]
