@@ -1,15 +1,17 @@
-"""Chapters of the story, one for each year, from the registry and `nets/story.py`."""
+"""Generate the chapters of the story, one page for each year, from `nets/story.py`."""
 
 from page_parts import TITLES, linked, picture, placed, published, table
 
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.nets.story import HUMAN, STORY, YEARS
 
-BEFORE = {1998: "The forerunner: all parts of the later networks, for digits of 32x32 pixels."}
+BEFORE = {  # {year before the challenge: introduction of its chapter}
+    1998: "The forerunner: all parts of the later networks, for digits of 32x32 pixels."
+}
 
 
 def chapter(year):
-    """Return the page of a year: the entries of the challenge, and the papers with their nets."""
+    """Return the page of a year: entries of the challenge, and papers with their networks."""
     lines = [f"# {year}: {TITLES[year]}", "", YEARS.get(year) or BEFORE[year], ""]
     lines += _entries(year)
     papers = {}
@@ -17,22 +19,22 @@ def chapter(year):
         if net.year == year:
             papers.setdefault((net.paper, net.place, net.news), []).append(net)
     papers = dict(sorted(papers.items(), key=lambda row: row[0][1].startswith("not a challenge")))
-    lead = [entry.net for entry in STORY if entry.year == year and entry.net]
-    lead += [next(iter(papers.values()))[0].name] if papers and not lead else []
-    told = set()
+    pictured = [entry.net for entry in STORY if entry.year == year and entry.net]
+    pictured += [next(iter(papers.values()))[0].name] if papers and not pictured else []
+    shown = set()
     for (paper, place, news), nets in papers.items():
         ends = list(dict.fromkeys((nets[0].name, nets[-1].name)))
         heading = (" and " if len(nets) < 3 else " to ").join(ends)
         lines += [f"## {heading}", "", f"{linked(paper)}. {placed(place)}", ""]
-        lines += ["" if news in told else "\n".join(f"- {text}" for text in news), ""]
-        told.add(news)
+        lines += ["" if news in shown else "\n".join(f"- {text}" for text in news), ""]
+        shown.add(news)
         lines += table(
             ("net", "parameters", "top-1 %", "top-5 %", "protocol"),
             ([f"[`{net.name}`](../nets/{net.name}.md)", *published(net)] for net in nets),
             "lrrrl",
         )
         for net in nets:
-            if net.name in lead:
+            if net.name in pictured:
                 start = f"../nets/{net.name}"
                 words = f"The outputs of the layers of {net.name}, to scale"
                 lines += picture(f"{start}_volumes.svg", words, f"{start}.html")
@@ -41,6 +43,7 @@ def chapter(year):
 
 
 def _entries(year):
+    """Return the table of the challenge entries of a year, and its sources, as lines."""
     entries = [entry for entry in STORY if entry.year == year]
     if not entries:
         return []
@@ -55,7 +58,7 @@ def _entries(year):
     head = ("place", "entry", "top-5 %", "layers", "parameters", "multiply-adds", "training")
     lines = table(head, rows, "llrrrrl")
     lines += [f"Sources. {'; '.join(notes)}. "]
-    lines[-1] += f"A person has an error of {HUMAN} % ({linked(HUMAN.source)})."
+    lines[-1] += f"The error of a human is {HUMAN} % ({linked(HUMAN.source)})."
     if any(not entry.error.verified for entry in entries):
-        lines[-1] += " Errors with a ? are quoted from other texts."
+        lines[-1] += " Errors with a ? are quoted from other publications."
     return [*lines, ""]

@@ -1,8 +1,8 @@
-"""Page of the claims that were tested: `claims_table.md`, from the folders in `story`.
+"""Write the page of all tested claims, `claims_table.md`, from the folders in `story`.
 
     python docs/claims_page.py
 
-Each folder `story/NAME` holds the `claim.json` and `claim.png` that `keras-ilsvrc claim` wrote.
+Each folder `story/NAME` contains the files `claim.json` and `claim.png` of `keras-ilsvrc claim`.
 """
 
 import math
@@ -17,11 +17,11 @@ from keras_ilsvrc.claims.study import Arm, Outcome
 
 HERE = Path(__file__).parent
 STORY, PAGE = HERE / "story", HERE / "claims_table.md"
-EMPTY = "The results follow.\n"
+EMPTY = "No claim has been tested yet.\n"
 
 
 def page(story: Path = STORY) -> str:
-    """Return the page of all claims in a folder, one section each."""
+    """Return the page of all claims in a folder: a table, and a section for each claim."""
     folders = sorted(path.parent for path in story.glob(f"*/{CLAIM}"))
     if not folders:
         return EMPTY
@@ -35,7 +35,7 @@ def page(story: Path = STORY) -> str:
 
 
 def section(outcome: Outcome, folder: str) -> str:
-    """Return the section of a claim: verdict, picture, arms, and the command."""
+    """Return the section of a claim: verdict, comparisons, picture, table of arms, and command."""
     measures = list(dict.fromkeys(effect.measure for effect in outcome.effects))
     quick = " (quick form)" * outcome.quick
     lines = [
@@ -60,7 +60,7 @@ def section(outcome: Outcome, folder: str) -> str:
 
 
 def command(outcome: Outcome) -> str:
-    """Return the command that repeats a claim, as in the first line of the claim's file."""
+    """Return the command that repeats the test of a claim; its file has it in the first line."""
     path = claims().get(outcome.claim)
     if outcome.quick or path is None:
         return f"keras-ilsvrc claim {outcome.claim}" + " --quick" * outcome.quick
@@ -68,7 +68,7 @@ def command(outcome: Outcome) -> str:
 
 
 def _cells(arm: Arm, measures: Sequence[str]) -> list[str]:
-    """Return the row of an arm; rates are factors of the recipe's."""
+    """Return the table row of an arm; its rate is a factor of the recipe's learning rate."""
     macs = "" if arm.macs is None else f"{arm.macs:,}"
     rate = f"{arm.rate:g}" if arm.rates else ""
     values = [_spread(arm.values.get(measure, [])) for measure in measures]
@@ -76,7 +76,7 @@ def _cells(arm: Arm, measures: Sequence[str]) -> list[str]:
 
 
 def _spread(values: Sequence[float | None]) -> str:
-    """Return the mean and the standard deviation over the seeds."""
+    """Return the mean and the standard deviation over the seeds as text."""
     known = [x for x in values if x is not None and math.isfinite(x)]
     if not known or len(known) < len(values):
         return "not measured"

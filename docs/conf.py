@@ -1,4 +1,4 @@
-"""Sphinx settings, and pages that are generated from the registry, the recipes and the imports."""
+"""Sphinx settings, and generation of pages from the registry, the recipes and the imports."""
 
 import ast
 import functools
@@ -19,7 +19,7 @@ from keras_ilsvrc.recipe import load
 from keras_ilsvrc.weights.sources import SOURCES, sources_of
 from keras_ilsvrc.weights.sources.facts import facts
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the modules beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules in this folder
 from net_pages import story_pages
 
 project = "keras_ilsvrc"
@@ -43,7 +43,7 @@ myst_heading_anchors = 2
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "keras_ilsvrc"
 
-# The html build runs the notebooks, and only again if a notebook or the package has changed.
+# The HTML build runs the notebooks. It runs them again only if a notebook or the package changes.
 CODE = b"".join(path.read_bytes() for path in sorted(PACKAGE.rglob("*.py")))
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE / "_build" / "notebooks" / hashlib.sha256(CODE).hexdigest()[:16])
@@ -52,7 +52,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300  # seconds for one cell
 nb_merge_streams = True
 nb_output_stderr = "remove"  # TensorFlow's log
-# Commands' output arrives in pieces of 100 characters; MyST-NB would put a newline after each.
+# The output of commands arrives in pieces; without this, MyST-NB adds a newline after each piece.
 NotebookClient.__init__ = functools.partialmethod(NotebookClient.__init__, coalesce_streams=True)
 # The notebooks' output is the same on machines with and without GPUs.
 os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -97,9 +97,9 @@ def nets_page():
 
 
 def weights_page():
-    """Return the page of all published weights, with what is known about them."""
+    """Return the page of all published weights: file, accuracy, preprocessing and licence."""
     lines = ["# Published weights\n"]
-    lines.append("Accuracies are those published, in %, by the protocol in brackets.\n")
+    lines.append("Accuracies are the published ones, in %; the test protocol is in brackets.\n")
     for net in dict.fromkeys(source.net for source in SOURCES):
         lines.append(f"(weights-{net})=\n## {net}\n")
         for name, source in sources_of(net).items():
@@ -114,7 +114,7 @@ def recipes_page():
     recipes = {path: load(path) for path in sorted((HERE.parent / "recipes").glob("*.toml"))}
     lines = [
         "# All recipes\n",
-        "Expected errors in %: published errors, unless the recipe says who measured them.\n",
+        "Errors are expected test errors in %: published errors, or errors that we measured.\n",
         "| recipe | net | images | top-1 | top-5 | protocol |",
         "|---|---|---|---:|---:|---|",
     ]
@@ -135,15 +135,15 @@ def recipes_page():
 
 
 def challenge_departures():
-    """Return what differs from the papers in the challenge, as its file says."""
+    """Return the departures of `challenge.toml` from the papers, as Markdown."""
     return departures_of(Contest().departures())
 
 
 def challenge_outcome():
-    """Return the outcome of the challenge in the folder `challenge`, if there is one."""
+    """Return the outcome in the folder `challenge` as Markdown, or a note if there is none."""
     if not (HERE / "challenge" / "challenge.json").is_file():
         return "Not measured yet.\n"
-    # These need Keras, which takes seconds to import.
+    # imported only here, because they import Keras, which takes seconds
     from keras_ilsvrc.claims.challenge import read
     from keras_ilsvrc.claims.challenge_table import answers_of
 
@@ -151,24 +151,24 @@ def challenge_outcome():
 
 
 def map_page():
-    """Return the page of all parts of the package, with the content and imports of each."""
-    faces = {x.parent.name: x for x in PACKAGE.glob("*/__init__.py")}
-    faces |= {x.stem: x for x in PACKAGE.glob("*.py") if not x.stem.startswith("__")}
+    """Return the page of all packages and modules of the first level, with their imports."""
+    entries = {x.parent.name: x for x in PACKAGE.glob("*/__init__.py")}
+    entries |= {x.stem: x for x in PACKAGE.glob("*.py") if not x.stem.startswith("__")}
     imported = re.compile(r"(?:from|import) keras_ilsvrc\.(\w+)")
-    lines = ["# The map\n", "Every part of the package, and the parts that it imports.\n"]
+    lines = ["# The map\n", "All parts of the package, and the parts that each of them imports.\n"]
     lines += ["| part | content | imports | lines |", "|---|---|---|---:|"]
-    for name, face in sorted(faces.items()):
-        files = face.parent.rglob("*.py") if face.stem == "__init__" else [face]
+    for name, entry in sorted(entries.items()):
+        files = entry.parent.rglob("*.py") if entry.stem == "__init__" else [entry]
         texts = [path.read_text(encoding="utf-8") for path in files]
-        rooms = sorted({x for text in texts for x in imported.findall(text) if x in faces} - {name})
-        content = ast.get_docstring(ast.parse(face.read_text(encoding="utf-8"))).splitlines()[0]
+        used = {x for text in texts for x in imported.findall(text) if x in entries} - {name}
+        content = ast.get_docstring(ast.parse(entry.read_text(encoding="utf-8"))).splitlines()[0]
         count = sum(len(text.splitlines()) for text in texts)
-        lines.append(f"| `{name}` | {content} | {', '.join(rooms) or 'none'} | {count:,} |")
+        lines.append(f"| `{name}` | {content} | {', '.join(sorted(used)) or 'none'} | {count:,} |")
     return "\n".join(lines) + "\n"
 
 
 def write_pages(app):
-    """Write the generated pages and a picture to a folder that Sphinx reads and git ignores."""
+    """Write the generated pages and the plot of `compare` to `generated`, which git ignores."""
     folder = HERE / "generated"
     folder.mkdir(exist_ok=True)
     if not (folder / "compare.png").is_file():

@@ -1,6 +1,7 @@
-"""Drawings of all nets, and their papers' tables beside ours, for the page of each net.
+"""Draw all networks, and compare their papers' tables with the built networks.
 
-They are made in one process and kept in `_build/nets`, until the code that they depend on changes.
+The pages of the networks show the results. All files are made in one process, and kept in
+`_build/nets` until the code that they depend on changes.
 """
 
 import hashlib
@@ -18,22 +19,22 @@ CODE = ("accounting", "layers", "nets", "visualize/drawing")
 
 
 def key_of_code():
-    """Return a hash of the code that draws and counts nets."""
+    """Return a hash of the code that draws networks and counts their parameters."""
     files = sorted(path for part in CODE for path in (PACKAGE / part).rglob("*.py"))
     files += [PACKAGE / "cli" / "accounts.py", Path(__file__)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def drawn(net):
-    """Return whether the page of a net has a drawing: the user does not choose its depth."""
+    """Return whether the page of a net has a drawing; a net without a fixed depth has none."""
     return net.parameters is not None
 
 
 def draw_all(nets=NETS, kept=KEPT):
-    """Draw the nets that are not drawn yet, and return the folder with their files.
+    """Draw the nets that have no drawing yet, and return the folder with the files of all nets.
 
-    NAME.svg shows a net as blocks, and NAME_volumes.svg as boxes to scale. NAME.json holds the rows
-    of its paper's table: label, quantity, printed, computed, verdict.
+    NAME.svg shows a net as blocks, and NAME_volumes.svg as boxes to scale. NAME.json contains the
+    rows of its paper's table: label, quantity, printed value, computed value, verdict.
     """
     folder = kept / key_of_code()
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,7 @@ def draw_all(nets=NETS, kept=KEPT):
 
 
 def _draw(net, folder):
-    # Keras takes seconds to import, and is not needed if all nets are drawn.
+    # imported only here: Keras takes seconds to import, and is not needed if all drawings exist
     import keras
 
     from keras_ilsvrc.accounting import account
@@ -60,5 +61,5 @@ def _draw(net, folder):
     draw_model(model, folder / f"{net.name}.svg")
     draw_model(model, folder / f"{net.name}_volumes.svg", volumes=True)
     rows = printed_rows(net, model, account(model, opened=True)) if net.name in PRINTED else []
-    # The last file to be written: it says that all are whole.
+    # written last: if this file exists, the drawings are complete
     (folder / f"{net.name}.json").write_text(json.dumps(rows), encoding="utf-8")

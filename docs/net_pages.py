@@ -1,4 +1,4 @@
-"""Pages of the nets, from the registry, recipes, claims and drawings; with the chapters."""
+"""Generate the page of each network from the registry, recipes, claims and drawings."""
 
 import functools
 import json
@@ -18,7 +18,7 @@ from keras_ilsvrc.weights.sources import sources_of
 
 HERE = Path(__file__).parent
 QUANTITIES = {"macs": "multiply-adds", "cells": "convolutions", "size": "maps"}
-# {net: pictures of its trained weights, each with its text and the page that explains it}
+# {net: [(picture of its trained weights, caption, page that explains the picture)]}
 LOOKED_INSIDE = {
     "lenet5": [("explain_lenet5.webp", "LeNet-5 reads a drawn 4", "explaining")],
     "alexnet": [
@@ -38,7 +38,7 @@ LOOKED_INSIDE = {
 
 
 def story_pages(folder):
-    """Return {path below `folder`: text} of all chapters and nets; copy the drawings there."""
+    """Return the pages of years and nets as {path in `folder`: text}, and copy the drawings."""
     drawings = draw_all()
     pages = {f"story/{year}": chapter(year) for year in TITLES}
     (folder / "nets").mkdir(parents=True, exist_ok=True)
@@ -53,11 +53,11 @@ def story_pages(folder):
 
 
 def net_page(net, rows):
-    """Return the page of a net; `rows` are those of its paper's table beside ours."""
+    """Return the page of a net; `rows` compare its paper's table with the built net."""
     option = "" if drawn(net) else "[depth=26]"
     lines = [f"# {net.name}", "", f"{linked(net.paper)} ({net.year}). {placed(net.place)}", ""]
     lines += [f"The chapter [{net.year}: {TITLES[net.year]}](../story/{net.year}.md)"]
-    lines[-1] += " tells what came before and after."
+    lines[-1] += " describes what came before and after this net."
     lines += ["", "## What was new", "", *(f"- {text}" for text in net.news), ""]
     count = "any depth" if net.parameters is None else f"{net.parameters:,}"
     size = "x".join(map(str, net.input_shape))
@@ -66,7 +66,9 @@ def net_page(net, rows):
         [[size, net.classes, count, *published(net)[1:]]],
         "lrrrrl",
     )
-    lines += ["Errors are those published for one net.", ""] if any(published(net)[1:]) else []
+    lines += (
+        ["Errors are the published errors of a single net.", ""] if any(published(net)[1:]) else []
+    )
     lines += [*_drawing(net), *_printed(net, rows)]
     lines += ["## Departures", ""]
     lines += [f"- {text}" for text in net.departures] or ["None that we know of."]
@@ -88,22 +90,25 @@ def net_page(net, rows):
 
 def _drawing(net):
     if not drawn(net):
-        return ["You choose the depth of this net; the last section draws it for one depth.", ""]
+        return [
+            "This net has no fixed depth. The commands in the last section draw it with 26 layers.",
+            "",
+        ]
     lines = ["## Drawing", ""]
     for end, words in (("", "as blocks"), ("_volumes", "as boxes, to scale")):
         file = f"{net.name}{end}.svg"
         lines += picture(
             file, f"Outputs of the layers of {net.name}, {words}", f"../../_images/{file}"
         )
-    explained = "[Drawing networks](../../drawing.md) explains both, and how to draw inside blocks."
-    return [*lines, f"A click on a drawing opens it alone. {explained}", ""]
+    explained = "[Drawing networks](../../drawing.md) explains the drawings and their options."
+    return [*lines, f"Click a drawing to open it in full size. {explained}", ""]
 
 
 def _printed(net, rows):
     """Return the section that compares the table in the paper with the built net."""
-    lines = ["## The paper's table and ours", ""]
+    lines = ["## The paper's table and the built net", ""]
     if net.name not in PRINTED:
-        return [*lines, "The paper prints no table of this net that we compare with.", ""]
+        return [*lines, "The paper prints no table that we compare with this net.", ""]
     lines += [f"Printed in {PRINTED[net.name].title}; computed from the net as built here.", ""]
     notes = list(dict.fromkeys(row[-1] for row in rows if row[-1] not in ("equal", "differs")))
     marked = []
@@ -116,7 +121,7 @@ def _printed(net, rows):
 
 @functools.cache
 def _by_net():
-    """Return {net: paths of the recipes that train it}."""
+    """Return the paths of the recipes by the net that they train."""
     found = {}
     for path in sorted((HERE.parent / "recipes").glob("*.toml")):
         found.setdefault(load(path).net, []).append(path)
@@ -139,7 +144,7 @@ def _recipes(net):
 
 @functools.cache
 def _arms():
-    """Return {claim: nets that its arms train, on photographs or in the quick form}."""
+    """Return the nets that the arms of each claim train, also in its quick form."""
     found = {}
     for name, path in claims().items():
         forms = [Study(path, quick).recipes.values() for quick in (False, True)]
@@ -149,7 +154,7 @@ def _arms():
 
 @functools.cache
 def _outcomes():
-    """Return {claim: its outcome} of the folders in `story`; those on photographs, where known."""
+    """Return the outcome of each claim in `story`; of the quick form, if there is no other."""
     paths = [*HERE.glob("story/*/claim.json")]
     if not paths:
         return {}
@@ -175,7 +180,12 @@ def _claims(net):
             rows.append([f"{number}. {title}", "not run yet", f"`{command}`"])
     if not rows:
         return ["## Claims", "", "No [claim](../../claims.md) trains this net.", ""]
-    lines = ["## Claims", "", "[Claims](../../claims.md) that train this net, or a narrow one:", ""]
+    lines = [
+        "## Claims",
+        "",
+        "[Claims](../../claims.md) that train this net, or a narrower version of it:",
+        "",
+    ]
     return lines + table(("claim", "verdict", "data, or command"), rows, "lll")
 
 
@@ -202,7 +212,7 @@ def _quoted(name):
 
 
 def _copy(source, folder):
-    """Copy a file, unless an equal one is there: Sphinx would read it again."""
+    """Copy a file, unless the target is equal: Sphinx would read a new copy again."""
     target = folder / source.name
     if not target.is_file() or target.read_bytes() != source.read_bytes():
         shutil.copyfile(source, target)

@@ -1,4 +1,4 @@
-"""Parts that pages of years and of nets have in common."""
+"""Markdown parts that the pages of years and of networks have in common."""
 
 import re
 
@@ -16,7 +16,7 @@ TITLES = {
 
 
 def table(head, rows, sides):
-    """Return a Markdown table and an empty line; `sides` has l or r for each column."""
+    """Return the lines of a Markdown table; `sides` aligns each column: l for left, r for right."""
     marks = {"l": "---", "r": "---:"}
     lines = [[*head], [marks[side] for side in sides], *rows]
     cells = ([str(cell).replace("|", "&#124;") for cell in line] for line in lines)
@@ -30,21 +30,21 @@ def published(net):
 
 
 def error(value):
-    """Return an error in %, or nothing if it is not known."""
+    """Return an error in % as text, which is empty for None."""
     return "" if value is None else f"{value:g}"
 
 
 def placed(text):
-    """Return the place of a net in the challenge as a sentence."""
+    """Return the rank of a net in the challenge as a sentence."""
     text = re.sub(r"^(?=\d{4}:)", "in the challenge of ", text)
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def linked(text):
-    """Return a text in which references to arXiv are links."""
+    """Return a text with links for all references to arXiv."""
     return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[\g<0>](https://arxiv.org/abs/\1)", text)
 
 
 def picture(file, words, target):
-    """Return a drawing of a net, which is a link to a page or file of the built book."""
+    """Return the lines of an image that links to a page or file of the built documentation."""
     return [f"```{{image}} {file}", f":alt: {words}", f":target: {target}", "```", ""]

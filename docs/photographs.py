@@ -1,4 +1,6 @@
-"""Make a data set of real photographs: python docs/photographs.py FOLDER
+"""Make a data set of real photographs.
+
+    python docs/photographs.py FOLDER
 
 scikit-learn contains two photographs, a temple and a flower. Each photograph is cut into quarters,
 and each quarter is one class. An image is a square of random size at a random place in a quarter.
@@ -11,13 +13,13 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-SIDE = 160  # of the saved images, in pixels
+SIDE = 160  # height and width of the saved images, in pixels
 COUNTS = {"train": 100, "test": 20}  # images per class
 LEAST, MOST = 0.5, 0.8  # side of the square, as a share of the quarter's height
 
 
 def main(folder: Path) -> None:
-    """Write folder/train/temple_1/000.jpg and so on."""
+    """Write all images, for example folder/train/temple_1/000.jpg."""
     random = np.random.default_rng(0)
     photos = dict(zip(("temple", "flower"), load_sample_images().images))
     for split, count in COUNTS.items():

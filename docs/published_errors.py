@@ -1,4 +1,4 @@
-"""Test errors of published weights on a folder of images, with one subfolder per class.
+"""Print the test errors of published weights on a folder with one subfolder of images per class.
 
 python docs/published_errors.py cifar10/test resnet20_cifar=resnet20-12fca82f.th
 """
@@ -15,7 +15,7 @@ TOGETHER = 500  # images per call of the model
 
 
 def main(folder: str, *pairs: str) -> None:
-    """Print the error of each network, given as NET=FILE. Classes are in alphabetical order."""
+    """Print the error of each network, given as NET=FILE; classes are numbered alphabetically."""
     paths = sorted(path for path in Path(folder).glob("*/*") if path.is_file())
     names = sorted({path.parent.name for path in paths})
     labels = np.array([names.index(path.parent.name) for path in paths])

@@ -1,9 +1,9 @@
-"""Cost of the last trials of a long sweep, against that of the first.
+"""Compare the time of the last trials of a long sweep with that of the first trials.
 
     python docs/sweep_cost.py [TRIALS]
 
-Each trial trains a network of one layer for a few steps in this process, so that the time of the
-sweep itself can be seen: the oracle, its files and the table of trials.
+Each trial trains a network of one layer for only a few steps, in this process. So most of the time
+is that of the sweep itself: the oracle, its files and the table of trials.
 """
 
 import itertools
@@ -31,7 +31,7 @@ trials = {trials}
 
 
 def main(trials: int = 1000, group: int = 20) -> None:
-    """Run a sweep, and print the seconds of its first and last trials and their ratio."""
+    """Run a sweep, and print the seconds of its first and its last trials, and their ratio."""
     quiet_tensorflow()
     import keras
     from sklearn.datasets import load_digits

@@ -1,11 +1,11 @@
-"""List a part of Imagenette, or draw the errors of runs: see docs/trained_vgg16.md.
+"""Select a part of Imagenette, or plot the errors of runs, for docs/trained_vgg16.md.
 
     python docs/trained_vgg16.py list IMAGENETTE COUNT
     python docs/trained_vgg16.py draw FOLDER PICTURE
 
-`list` writes IMAGENETTE/COUNT.csv, with COUNT training images of each class, and 20 images for
-validation and 50 for tests. The images are those in the folders `train` and `val` of IMAGENETTE.
-`draw` draws the validation errors of all runs in FOLDER, whose names are NAME_SEED.
+`list` writes IMAGENETTE/COUNT.csv, a list of images for each class: COUNT training images from the
+folder `train` of IMAGENETTE, and 20 validation images and 50 test images from the folder `val`.
+`draw` plots the validation errors of all runs in FOLDER, which have names of the form NAME_SEED.
 """
 
 import csv
@@ -16,11 +16,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 PARTS = {"validation": 20, "test": 50}  # images per class, from the folder val
-BATCH, GUESS = 32, 90.0  # batch size of the recipes, and error in % of a guess
+BATCH, GUESS = 32, 90.0  # batch size of the recipes, and error of random guessing in %
 
 
 def write_list(folder: Path, count: int) -> None:
-    """Write a CSV that lists a random choice of images, always the same."""
+    """Write a CSV file that lists randomly chosen images; the choice is always the same."""
     random = np.random.default_rng(0)
     rows = []
     for kind in sorted(path.name for path in (folder / "train").iterdir()):
@@ -34,9 +34,9 @@ def write_list(folder: Path, count: int) -> None:
 
 
 def draw(folder: Path, picture: Path) -> None:
-    """Draw errors against minutes of training, which exclude those of validation."""
+    """Plot validation errors against minutes of training, without the time of validation."""
     plt.figure(figsize=(6, 4), layout="constrained")
-    names: dict[str, str] = {}  # {name without the seed: colour}
+    names: dict[str, str] = {}  # {name of a run without its seed: colour}
     for run in sorted(path.parent for path in folder.glob("*/history.csv")):
         name = run.name.rpartition("_")[0]
         label = None if name in names else name

@@ -1,11 +1,11 @@
-"""Count the files and functions on the way from `keras-ilsvrc train` to the first step.
+"""Count the files and functions that `keras-ilsvrc train` runs before the first training step.
 
     python docs/walk.py [--list]
 
-This script starts the quickstart and records the calls of the package's functions up to the first
-step. It counts all of them, and those that take the recipe, one of its tables, or an object that
-contains the recipe. It also counts climbs: calls of a function in a higher package from a lower
-package, to which the function was passed.
+This script starts training by the quickstart recipe, and records all calls of the package's
+functions up to the first step. It counts all functions, and those with an argument that is the
+recipe, one of its tables, or an object that contains the recipe. It also counts climbs: calls from
+a lower package to a function of a higher package, which was passed to it as an argument.
 """
 
 import inspect
@@ -20,7 +20,12 @@ import typer
 import keras_ilsvrc
 
 HOME = Path(keras_ilsvrc.__file__).parent
-HOLDERS = {"Recipe", "Table", "Experiment", "RunDirectory"}
+HOLDERS = {  # classes whose objects are, or contain, a recipe
+    "Recipe",
+    "Table",
+    "Experiment",
+    "RunDirectory",
+}
 FLOORS = ("__main__.py", "cli", "report", "runs", "training", "nets", "data", "layers")
 
 
@@ -37,7 +42,7 @@ class Walk:
         self.climbs = 0
 
     def note(self, frame: FrameType, event: str, argument: object) -> None:
-        """Record an event, as a profile function for `sys.setprofile`."""
+        """Record a call; this is the profile function for `sys.setprofile`."""
         place = _place(frame)
         if event != "call" or place is None:
             return
@@ -55,7 +60,7 @@ class Walk:
 
 
 def _place(frame: FrameType) -> tuple[str, str] | None:
-    """Return the file and function of a frame, or None if it is not a function of the package."""
+    """Return the file and the function of a frame, or None outside the package's functions."""
     code = frame.f_code
     is_function = code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.startswith("<")
     if not is_function or not code.co_filename.startswith(str(HOME)):
@@ -64,12 +69,13 @@ def _place(frame: FrameType) -> tuple[str, str] | None:
 
 
 def _floor(place: tuple[str, str] | None) -> int:
-    """Return the level of a file's package, counted from the top; if not in FLOORS, the lowest."""
-    room = place[0].split("/")[0] if place else ""
-    return FLOORS.index(room) if room in FLOORS else len(FLOORS)
+    """Return the level of a file's package, counted from the top; the lowest if not in `FLOORS`."""
+    package = place[0].split("/")[0] if place else ""
+    return FLOORS.index(package) if package in FLOORS else len(FLOORS)
 
 
 def _holds_recipe(value: object) -> bool:
+    """Return whether a value is, or contains, a recipe; of a list, check the first three items."""
     if isinstance(value, list | tuple):
         return any(map(_holds_recipe, value[:3]))
     kinds = type(value).__mro__

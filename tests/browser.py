@@ -1,4 +1,4 @@
-"""Driver of a real browser over its DevTools pipe; uses only the standard library."""
+"""Driver for a real browser over its DevTools pipe; uses only the standard library."""
 
 import json
 import os

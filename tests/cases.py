@@ -1,4 +1,4 @@
-"""Helper that runs many small cases in one test, because fixtures are slower than the cases."""
+"""Helper that runs many small cases in one test, because fixtures take longer than the cases."""
 
 import inspect
 

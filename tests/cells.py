@@ -1,4 +1,4 @@
-"""A built net as a list of cells in the notation of tests/paper, for example `conv7/2-64 p3`."""
+"""Conversion of a built net to a list of cells in the notation of tests/paper: `conv7/2-64 p3`."""
 
 import keras
 from keras import layers

@@ -1,4 +1,4 @@
-"""Helper that runs commands in this process, from `main` on, as a user would type them."""
+"""Helper that runs commands in this process, from `main` on, as if a user had typed them."""
 
 import os
 import signal

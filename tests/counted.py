@@ -1,4 +1,4 @@
-"""What is counted of a net: built without values, once for all tests and processes of xdist."""
+"""Accounting of nets that are built without values, once for all tests and processes of xdist."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""The modules in `docs` that generate pages, and the names of these pages."""
+"""Modules in `docs` that generate pages, and the names of these pages."""
 
 import functools
 import importlib.util

@@ -1,4 +1,4 @@
-"""Small nets with preprocessing, whose pages tests compare with the nets themselves."""
+"""Small nets with preprocessing, for tests that compare their `explain` pages with Keras."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A small weight file in the names of another framework, for tests of fine-tuning."""
+"""Small weight file with the names of another framework, for tests of fine-tuning."""
 
 import numpy as np
 from safetensors.numpy import save_file

@@ -1,7 +1,8 @@
-"""New processes for scripts, which are forked from one that has imported Keras and nothing of ours.
+"""New processes for scripts, forked from a process that has imported Keras but not this package.
 
-The import takes four seconds, and each of these processes would need it. `python fresh.py` is the
-one that forks: every line of its stdin is a job, and every line of its stdout what came of it.
+Importing Keras takes four seconds, which every new process would need otherwise. The process that
+forks runs `python fresh.py`: it reads a job from each line of its stdin, and writes the result of
+the job as a line to its stdout.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""Reader of tests/paper/methods: what papers say about training, testing and visualising."""
+"""Reader of tests/paper/methods: numbers in papers about training, testing and visualising."""
 
 import tomllib
 from pathlib import Path

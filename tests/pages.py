@@ -1,4 +1,4 @@
-"""Reader of HTML pages."""
+"""Reader for HTML pages."""
 
 from html.parser import HTMLParser
 

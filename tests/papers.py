@@ -1,4 +1,4 @@
-"""Reader of the numbers in tests/paper."""
+"""Reader for the numbers in tests/paper."""
 
 import tomllib
 from pathlib import Path

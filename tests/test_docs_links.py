@@ -1,4 +1,4 @@
-"""Tests that links, pages and commands that the documentation names exist; without a network."""
+"""Tests that links, pages and commands in the documentation exist; they need no network."""
 
 import functools
 import re

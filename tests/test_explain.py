@@ -1,4 +1,4 @@
-"""Tests of the page of `explain`, in a browser: its answers, maps, drawing, covering and faults."""
+"""Tests of the page of `explain`, in a browser: answers, maps, drawing, covering and faults."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Models of which `explain` makes no page: the error names what a page cannot show."""
+"""Tests of models that `explain` refuses: the error names what a page cannot show."""
 
 import math
 from types import SimpleNamespace

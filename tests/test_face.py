@@ -1,4 +1,4 @@
-"""Tests of the package's public names: the cost of their import, and errors for wrong use."""
+"""Tests of the package's public names: import time, and errors for wrong arguments."""
 
 import inspect
 import json

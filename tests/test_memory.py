@@ -1,4 +1,4 @@
-"""Tests that running out of memory gives a one-line error with advice."""
+"""Tests that a lack of memory leads to a one-line error with advice."""
 
 import errno
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests of the generated pages of the documentation: a chapter a year, and a page a net."""
+"""Tests of the generated pages of the documentation: one for each year, and one for each net."""
 
 import json
 import re
@@ -47,8 +47,8 @@ def test_a_chapter_has_the_entries_of_its_year_with_their_sources(written):
         assert f"| {entry.error} |" in row
         assert entry.error.source in re.sub(r"\[(.*?)\]\(https.*?\)", r"\1", chapter)
     assert "60,965,224" in written["story/2012"]
-    assert "quoted from other texts" not in written["story/2012"]
-    assert "quoted from other texts" in written["story/2013"]
+    assert "quoted from other publications" not in written["story/2012"]
+    assert "quoted from other publications" in written["story/2013"]
 
 
 @each_of("name", NETS)

@@ -1,4 +1,4 @@
-"""Tests of weights by source name or by path: all, all but the classifier, or a one-line error."""
+"""Tests of weights by source name or path: all weights, without the classifier, and errors."""
 
 import dataclasses
 import hashlib

@@ -74,7 +74,7 @@ def test_a_page_says_what_the_run_found(page, small_run):
         f"{result['top1_error']:.2f} %",
         f"{result['baseline']['top1_error']:.2f} %",
         "He et al., arXiv:1512.03385",
-        "a mirrored digit is another sign",  # a departure of the recipe
+        "a mirrored digit is a different symbol",  # a departure of the recipe
         "in every run of this net",  # a departure of the net
         "expected, measured in earlier runs",
         f"{result['finished'][:10]}",

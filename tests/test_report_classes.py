@@ -1,4 +1,4 @@
-"""Tests of the report's sections on classes and single images, with made-up probabilities."""
+"""Tests of the report's sections on classes and single images, with invented probabilities."""
 
 import base64
 import dataclasses

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of accounts."""
+"""Fixtures for the tests of accounting."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of units, connections and multiply-adds: checked by the inputs that affect each output."""
+"""Tests of units, connections and multiply-adds, with the inputs that affect each output."""
 
 import math
 

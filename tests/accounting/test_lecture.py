@@ -1,4 +1,4 @@
-"""Tests of those claims of the lecture that need no training, each computed from an account."""
+"""Tests of the claims of the lecture that need no training: each is computed with `account`."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tests of the account of every net: compared with the numbers in tests/paper."""
+"""Tests of the accounting of every net: compared with the numbers in tests/paper."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of the tables that papers print: compared with the built nets."""
+"""Tests of the tables that papers print: compared with the built networks."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Tests of models that cannot be accounted for: a one-line error says what to do."""
+"""Tests of models that `account` refuses: a one-line error says what to do."""
 
 import keras
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of the rows of an account: their order, their sums by stage, and saved files."""
+"""Tests of the rows of `account`: their order, their sums by stage, and saved files."""
 
 import dataclasses
 import json

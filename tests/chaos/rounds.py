@@ -1,4 +1,4 @@
-"""Toy training runs, one after another, each in processes of its own."""
+"""Toy training runs, one after another, each in new processes."""
 
 import fresh
 import process

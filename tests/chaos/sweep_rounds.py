@@ -1,11 +1,12 @@
-"""Sweeps that are killed at random moments, as children of one process that has imported Keras.
+"""Sweeps that are killed at random moments; one process, which has imported Keras, forks them.
 
 python sweep_rounds.py SWEEP DIRECTORY KILLS LONGEST REAL
 
-A sweep runs in DIRECTORY/0. Others in DIRECTORY/1, DIRECTORY/2 and so on are killed, and continued,
-until they end; there are KILLS in all, each at most LONGEST seconds after a start. The runs of the
-trials are those of the stand-in, unless REAL is 1. Printed is, as JSON, the number of kills of each
-sweep, and how often a finished run was not as it had been before a kill.
+A sweep in DIRECTORY/0 is not killed. Sweeps in DIRECTORY/1, DIRECTORY/2 and so on are killed and
+continued until they end. There are KILLS kills in total, each at most LONGEST seconds after a
+start. Trials run the stand-in for training; if REAL is 1, they run `keras-ilsvrc train`. The script
+prints as JSON the number of kills of each sweep, and how many times a finished run had changed
+after a kill.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A preparation of images that is killed is continued by the same call."""
+"""Test that `data prepare`, when killed, is continued by the same call."""
 
 import json
 import os

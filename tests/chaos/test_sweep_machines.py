@@ -1,4 +1,4 @@
-"""Real workers of a sweep on the loopback, one of which is lost; and a Hyperband trial."""
+"""Tests of a sweep with workers over the loopback interface, one of which is lost; of Hyperband."""
 
 import csv
 import json

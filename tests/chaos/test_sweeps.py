@@ -1,4 +1,4 @@
-"""Sweeps are killed at any moment: no trial is lost or repeated, and the best is the same."""
+"""Tests of sweeps killed at any moment: trials are not lost or repeated; the best is the same."""
 
 import pytest
 from small_sweeps import outcome, small_sweep

@@ -1,8 +1,8 @@
-"""Toy training in its own process, which kills itself at a given place.
+"""Toy training in a new process, which kills itself at a given place in the code.
 
 python toy_process.py DIRECTORY REPLICAS [WHERE:STEP]
 
-With TF_CONFIG set it is one of several workers, and REPLICAS is not heeded.
+With TF_CONFIG in the environment, the process is one of several workers and ignores REPLICAS.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""A stand-in for `keras-ilsvrc train` that trains no net: errors follow from the recipe.
+"""Stand-in for `keras-ilsvrc train` that trains no net: errors are computed from the recipe.
 
 python claim_stand_in.py RECIPE --out DIRECTORY --resume
 
-The training error is least at a rate of 0.1 and grows with the depth of the net. A rate above 5
-diverges, a weight decay of `FAILS` fails. A run with the decay `SLOW` and the seed `SEED` waits
-after a checkpoint until it is stopped, and then resumes.
+The training error is lowest at a learning rate of 0.1, and grows with the depth of the net. A run
+with a rate above 5 diverges; a run with the weight decay `FAILS` fails. A run with the weight decay
+`SLOW` and the seed `SEED` writes a checkpoint, waits until it is stopped, and can then be resumed.
 """
 
 import csv

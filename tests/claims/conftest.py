@@ -1,4 +1,4 @@
-"""Fixtures for tests of claims: runs that train no net."""
+"""Fixtures for the tests of claims: runs that train no network."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""A small challenge of three entries and a start, whose runs train no net."""
+"""Small challenge of three entries, one of which starts from a fourth net; no net is trained."""
 
 import copy
 import csv

@@ -1,4 +1,4 @@
-"""Small claims on the digits, and what they are compared with."""
+"""Small claims on the digits, and the values with which their results are compared."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The challenge run again: its runs, how they go on, what is written, and what is refused."""
+"""Tests of `challenge`: its runs, their continuation, the files it writes, and its errors."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The file of the challenge in this package, and its recipes."""
+"""Tests of `challenge.toml` in this package, and of its recipes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The command `claim`: its list, its options, its files, and what it refuses with a line."""
+"""Tests of the command `claim`: its list, its options, its files, and its one-line errors."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Claim files: those of the package, and what is refused with a line."""
+"""Tests of claim files: all files of the package, and one-line errors for wrong files."""
 
 import re
 from itertools import combinations

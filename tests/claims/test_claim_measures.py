@@ -1,4 +1,4 @@
-"""What is measured of the runs of a claim."""
+"""Tests of the measures of claims."""
 
 import pytest
 

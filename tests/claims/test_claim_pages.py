@@ -1,4 +1,4 @@
-"""The picture of a claim, and the page of the documentation."""
+"""Tests of the picture of a claim, and of the page of claims in the documentation."""
 
 import importlib.util
 import math

@@ -1,4 +1,4 @@
-"""The runs of claims: rates, seeds, sharing, records, and what becomes of failures."""
+"""Tests of the runs of claims: rates, seeds, sharing, records, and failed runs."""
 
 import json
 import os

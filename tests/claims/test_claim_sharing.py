@@ -1,4 +1,4 @@
-"""Runs that claims share: records, other versions, and damage."""
+"""Tests of runs that several claims share: records, other versions, and damaged files."""
 
 import shutil
 

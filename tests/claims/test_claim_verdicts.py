@@ -1,4 +1,4 @@
-"""The rule of the verdict, by values from which its interval is computed by hand."""
+"""Tests of the rule of the verdict: with values whose intervals are computed by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Tests of `bench deploy`: what it times, and which arguments it refuses."""
+"""Tests of `bench deploy`: what it measures, and which arguments it refuses."""
 
 import json
 

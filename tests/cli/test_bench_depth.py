@@ -1,4 +1,4 @@
-"""Tests of `bench depth`: what it measures in a process of its own, and what it refuses."""
+"""Tests of `bench depth`: what it measures in a new process, and which arguments it refuses."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tests of `bench input`: what it times, and which arguments it refuses."""
+"""Tests of `bench input`: what it measures, and which arguments it refuses."""
 
 import json
 import re

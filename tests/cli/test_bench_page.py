@@ -1,4 +1,4 @@
-"""Tests of `bench page` and `bench profile`: rows, pages, kinds of operations, refusals."""
+"""Tests of `bench page` and `bench profile`: rows, pages, kinds of operations, errors."""
 
 import json
 import re

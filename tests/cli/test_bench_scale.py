@@ -1,4 +1,4 @@
-"""Tests of `bench scale`: its rows, on few files."""
+"""Tests of `bench scale`: its rows, with few files."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tests of the command `draw`: networks by name, files, and what it refuses."""
+"""Tests of the command `draw`: names of networks, model files, runs, and its errors."""
 
 import keras
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of `predict`: its output formats, its images, and what it refuses."""
+"""Tests of `predict`: its output formats, its images, and its errors."""
 
 import csv
 import io

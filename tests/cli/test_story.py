@@ -1,4 +1,4 @@
-"""Tests of the command `story`: its figures, their sources, and the picture."""
+"""Tests of the command `story`: its numbers, their sources, and its picture."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tests of the `visualize` commands on a real run: what they write and what they refuse."""
+"""Tests of the `visualize` commands on a real run: the files they write, and their errors."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Tests of `csv:` sources: lists of files with labels, and faults in such lists."""
+"""Tests of `csv:` sources: lists of files with labels, and errors for wrong lists."""
 
 import pytest
 from PIL import Image

@@ -1,4 +1,4 @@
-"""Tests that every exception of a decoder is reported as a fault of the damaged image."""
+"""Tests that every exception of a decoder is reported as a fault of the image file."""
 
 import io
 import struct

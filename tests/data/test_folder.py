@@ -1,4 +1,4 @@
-"""Tests of `folder:` sources: real digits in files, and faults of a folder."""
+"""Tests of `folder:` sources: real digits in files, and errors for wrong folders."""
 
 import os
 import struct

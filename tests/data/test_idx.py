@@ -1,4 +1,4 @@
-"""Tests of `idx:` sources: MNIST files, written here byte by byte as the format specifies."""
+"""Tests of `idx:` sources: MNIST files, written byte by byte as the format specifies."""
 
 import gzip
 import struct

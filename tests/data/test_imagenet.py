@@ -1,4 +1,4 @@
-"""Tests of `imagenet:` sources: small datasets in the official forms, made here."""
+"""Tests of `imagenet:` sources: small generated datasets in the official formats."""
 
 import io
 import re

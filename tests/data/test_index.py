@@ -1,4 +1,4 @@
-"""Tests of what is kept about a data set between starts: headers, members of tars, statistics."""
+"""Tests of results about a data set that are kept between starts: headers, tars, statistics."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""Tests of folders as users have them: where classes and splits are, and what is ignored."""
+"""Tests of typical image folders: where classes and splits are, and which files are ignored."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Tests of images that cannot be decoded and are left out of training, one by one."""
+"""Tests that images that cannot be decoded are left out of training, one by one."""
 
 import io
 

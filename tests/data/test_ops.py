@@ -1,4 +1,4 @@
-"""Tests of the ops for a single image, alone and in a pipeline: geometry, and common properties."""
+"""Tests of the ops on a single image: alone, in a pipeline, and properties of all ops."""
 
 import inspect
 import re

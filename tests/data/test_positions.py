@@ -1,4 +1,4 @@
-"""Tests that a stream of training images can start anywhere and continues exactly."""
+"""Tests that a stream of training images can start at any step and continues exactly."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of prepared data: what is written, how it is read, and what is refused."""
+"""Tests of prepared data: the files that are written, how they are read, and errors."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Tests that a split returns the same image in every way, and that graphs contain no data."""
+"""Tests that all ways to read a split give the same image, and that graphs contain no images."""
 
 import io
 import re

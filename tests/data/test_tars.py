@@ -1,4 +1,4 @@
-"""Tests of the positions of members in tar files."""
+"""Tests of the positions of files in tar archives."""
 
 import io
 import tarfile

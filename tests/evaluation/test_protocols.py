@@ -1,4 +1,4 @@
-"""Tests of the table of protocols: names, scales, and refused arguments."""
+"""Tests of the table of protocols: names, scales, and errors for wrong arguments."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""Tests that protocols on two replicas, in their own process, give the results of one."""
+"""Tests that protocols give the same results on two replicas, in a new process, as on one."""
 
 import json
 

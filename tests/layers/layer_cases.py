@@ -1,4 +1,4 @@
-"""The public layers, each with all arguments that the tests of the layers use."""
+"""Public layers with all arguments that the tests of the layers use."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Tests of batch normalisation: same results as Keras' layer, in one operation on a CPU."""
+"""Tests of batch normalisation: the results of Keras' layer, from one operation on a CPU."""
 
 import keras
 import numpy as np

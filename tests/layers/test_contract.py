@@ -1,4 +1,4 @@
-"""Tests that every public layer satisfies Keras' contract for layers, by Keras' test and ours."""
+"""Tests that every public layer satisfies Keras' contract for layers."""
 
 import copy
 import json

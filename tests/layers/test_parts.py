@@ -1,4 +1,4 @@
-"""Tests of cells in the papers' notation; their padding is compared with zeros in NumPy."""
+"""Tests of the papers' notation for layers; its padding is compared with zeros in NumPy."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tests of shared functions: units compute the same as without sharing, and no graph stays."""
+"""Tests of residual units with shared functions: same results, and no graph is kept."""
 
 import gc
 import weakref

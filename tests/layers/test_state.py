@@ -1,4 +1,4 @@
-"""Tests that attributes set on layers, also inside residual units, survive every kind of copy."""
+"""Tests that attributes of layers, also inside residual units, survive every kind of copy."""
 
 import copy
 import pickle

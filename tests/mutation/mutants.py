@@ -1,8 +1,8 @@
-"""Mutants: a file with one literal changed, as by an editor's slip.
+"""Mutants: copies of a file in which one literal is changed, as if by a typing error.
 
-A number differs in its last digit, a word is another of its kind, True and False are exchanged, a
-row of a table is missing, or two rows are exchanged. Docstrings, messages, annotations and texts
-for people are not changed.
+A number gets another last digit, a word is replaced by another word of the same kind, True and
+False are exchanged, a row of a table is removed, or two rows are exchanged. Docstrings, messages,
+annotations and texts for readers are not changed.
 """
 
 import ast

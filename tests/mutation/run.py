@@ -1,12 +1,12 @@
-"""Mutation run: change one literal at a time, and see whether a test fails.
+"""Mutation tests: change one literal at a time, and check that a test fails.
 
-    python tests/mutation/run.py map                      # which tests touch which file; once
-    python tests/mutation/run.py test --count 300         # test that many mutants; resumable
+    python tests/mutation/run.py map                      # which tests use which file; run once
+    python tests/mutation/run.py test --count 300         # test 300 mutants; can be resumed
 
 The mutants are drawn with a fixed seed, the same number from each part of the package. Of the
-recipes, only those of a paper's data set are changed: the others are no paper's. Each mutant is
-tested in a forked process that has imported TensorFlow but not the package, by the tests that
-touch the changed file, until one fails.
+recipes, only those of papers are changed, not the proxies for small data sets. Each mutant is
+tested in a forked process that has imported TensorFlow but not the package. It runs the tests that
+use the changed file, until one fails.
 """
 
 import json

@@ -1,10 +1,11 @@
-"""The cells that a net has by its table in tests/paper.
+"""Cells that a net has according to its table in tests/paper.
 
-`layers` there is in the papers' notation: conv7/2-64 has a 7x7 kernel, stride 2 and 64 maps, g2 two
-groups. Borders are half the kernel in convolutions and none in pools, else `valid`, `p1` (zeros on
-every side) or `ceil` (Caffe's last window); `uncounted` zeros do not enter an average. `(a | b)`
-are branches. A line that begins with `x` is a residual unit, as many times as `units` says. What
-`follows` a convolution or fc is not repeated; `linear` is nothing.
+The key `layers` is in the papers' notation: conv7/2-64 is a convolution with a 7x7 kernel, stride 2
+and 64 maps; g2 means two groups. The padding is half the kernel in convolutions and zero in pools,
+unless a word follows: `valid`, `p1` (one row of zeros on every side) or `ceil` (Caffe's last
+window). `uncounted` zeros do not count in an average. `(a | b)` are parallel branches. A line that
+begins with `x` is a residual unit; the key `units` gives the number of these units. The layers in
+`follows` come after each convolution or fc layer and are not written; `linear` means none of them.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Tests of auxiliary classifiers: where their gradients go, and which weights inference needs."""
+"""Tests of auxiliary classifiers: where gradients go, and which weights inference needs."""
 
 import keras
 import numpy as np

@@ -1,6 +1,6 @@
-"""Every net on another backend of Keras gives what it gives on TensorFlow; run by `tox -e jax`.
+"""Test that every net gives the same on another backend of Keras as on TensorFlow.
 
-Run as a script, it writes what TensorFlow gives.
+`tox -e jax` runs it. As a script, this file writes the results of TensorFlow.
 """
 
 import os

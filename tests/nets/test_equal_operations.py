@@ -1,4 +1,4 @@
-"""Tests of variations that keep the multiply-adds of the published net."""
+"""Tests of variations that keep the number of multiply-adds of the published net."""
 
 import pytest
 

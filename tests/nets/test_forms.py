@@ -1,4 +1,4 @@
-"""Tests of the differences between published forms of related nets: borders and biases."""
+"""Tests of the differences between published versions of related nets: borders and biases."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tests of inception modules: the size of the naive form, and the borders of pooling."""
+"""Tests of inception modules: the size of naive modules, and the borders of pooling."""
 
 import keras
 import numpy as np

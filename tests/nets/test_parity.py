@@ -1,4 +1,4 @@
-"""Tests of the nets: compared with single operations."""
+"""Tests of the nets: compared with calls of single operations."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Pictures of red squares and blue discs on grey noise, with their boxes in three formats."""
+"""Images of red squares and blue discs on grey noise, with their boxes in three formats."""
 
 import csv
 import json

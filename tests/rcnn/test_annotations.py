@@ -1,4 +1,4 @@
-"""Tests of data sets with boxes: three formats of the same boxes, and what is wrong in them."""
+"""Tests of data sets with boxes: the same boxes in three formats, and faults in the files."""
 
 import json
 

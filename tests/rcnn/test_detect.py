@@ -1,4 +1,4 @@
-"""Tests of the commands `detect` and of detectors' runs, on pictures of squares and discs."""
+"""Tests of the commands `detect` and of their runs, on images of squares and discs."""
 
 import json
 import os

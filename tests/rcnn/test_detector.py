@@ -1,4 +1,4 @@
-"""Tests of SVMs, box regression and detections on made features."""
+"""Tests of SVMs, box regression and detections, with generated features."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of fine-tuning on warped windows, and of detectors with a network."""
+"""Tests of fine-tuning on warped windows, and of detectors that use a network."""
 
 import json
 

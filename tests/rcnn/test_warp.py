@@ -1,4 +1,4 @@
-"""Tests of warping against a transcription of the authors' rcnn_im_crop.m."""
+"""Tests of warping: compared with a transcription of the authors' rcnn_im_crop.m."""
 
 import numpy as np
 import pytest

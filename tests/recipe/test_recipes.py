@@ -1,4 +1,4 @@
-"""Tests of every recipe of the package: its claims, its net, and one training step."""
+"""Tests of every recipe of the package: its expected error, its net, and one training step."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Tests of run directories: what is left after a failure, and what can be resumed."""
+"""Tests of run directories: the files that a failure leaves, and which runs can be resumed."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Tests of how `train` ends after a signal, and when nobody reads its output any more."""
+"""Tests of the end of `train` after a signal, and after its output has been closed."""
 
 import itertools
 import os

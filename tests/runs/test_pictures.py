@@ -1,4 +1,4 @@
-"""Tests that pictures and the page are made after the result, and that their failure is logged."""
+"""Tests that pictures and the HTML page are made after the result, and that failures are logged."""
 
 import json
 import os

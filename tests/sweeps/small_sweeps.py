@@ -1,4 +1,4 @@
-"""Small sweep files, and the trials that an oracle makes for a function instead of a training."""
+"""Small sweep files, and trials that call a function instead of training."""
 
 import csv
 import json

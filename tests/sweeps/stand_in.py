@@ -1,9 +1,10 @@
-"""A stand-in for `keras-ilsvrc train` that trains nothing, so that a run takes half a second.
+"""Stand-in for `keras-ilsvrc train` that trains nothing, so that a run takes half a second.
 
 python stand_in.py RECIPE --out DIRECTORY --resume [--stop-epoch=N]
 
-What becomes of the run depends on the weight decay of its recipe: the validation error is least at
-1e-3, and values of `ENDS` fail. Every epoch adds a row to `history.csv` and a line to `LOG`.
+The result of a run depends on the weight decay in its recipe: the validation error is lowest at
+1e-3, and a run with a value in `ENDS` fails. Every epoch adds a row to `history.csv`, and a line to
+`LOG`.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""`hypermodel` at its defaults is `build`; it keeps keras-tuner's contract."""
+"""Tests of `hypermodel`: its defaults give the net of `build`, and keras-tuner accepts it."""
 
 import copy
 import pickle

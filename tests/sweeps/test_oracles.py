@@ -1,4 +1,4 @@
-"""The oracles: trial 0 is the recipe, and whatever is killed or damaged, the sweep is the same."""
+"""Tests of oracles: trial 0 is the recipe; after kills and damage, a sweep is still the same."""
 
 import json
 

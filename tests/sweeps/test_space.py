@@ -1,4 +1,4 @@
-"""What a search varies: narrowing by name, and real searches with every tuner of keras-tuner."""
+"""Tests of the search space: narrowing by name, and searches with every tuner of keras-tuner."""
 
 import json
 

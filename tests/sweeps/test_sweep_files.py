@@ -1,4 +1,4 @@
-"""Sweep files: what they make of a recipe, and what is refused with a line."""
+"""Tests of sweep files: the changed recipes, and one-line errors for wrong files."""
 
 import json
 import subprocess

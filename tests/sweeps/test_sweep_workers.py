@@ -1,4 +1,4 @@
-"""The chief of a sweep and its workers, over gRPC in one process."""
+"""Tests of the chief of a sweep and its workers, over gRPC in one process."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""The trials of a sweep: what they measure, how they fail, and how they go on."""
+"""Tests of the trials of a sweep: their measurements, their failures, and their continuation."""
 
 import subprocess
 import sys

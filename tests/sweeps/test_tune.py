@@ -1,4 +1,4 @@
-"""The command `tune`: one sweep, what it leaves, and how it is continued."""
+"""Tests of the command `tune`: a sweep, the files it writes, and its continuation."""
 
 import csv
 import itertools

@@ -1,4 +1,4 @@
-"""The verdict on the winner of a sweep, from the errors of several seeds."""
+"""Tests of the verdict on the best trial of a sweep, from the errors of several seeds."""
 
 import pytest
 

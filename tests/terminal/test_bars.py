@@ -1,4 +1,4 @@
-"""Tests of work in threads, which keeps its order, and of progress bars."""
+"""Tests of progress bars, and of work in threads whose results keep their order."""
 
 import io
 import os

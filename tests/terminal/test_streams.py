@@ -1,4 +1,4 @@
-"""Tests of the lines that the package's log prints on standard error."""
+"""Tests of the messages that the package logs on standard error."""
 
 import logging
 

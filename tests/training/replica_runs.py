@@ -1,8 +1,8 @@
-"""Computations of replicas, on the devices of this process or on each of two workers.
+"""Computations of several replicas, on the devices of this process or on each of two workers.
 
 python replica_runs.py FOLDER NET ...
 
-With TF_CONFIG set it is one of the workers, and prints what it found as JSON.
+With TF_CONFIG in the environment, the process is one of the workers. It prints its results as JSON.
 """
 
 import json

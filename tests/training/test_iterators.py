@@ -1,4 +1,4 @@
-"""Tests that iterators over batches end at once, however long they were used."""
+"""Tests that iterators over batches end immediately, however long they were used."""
 
 import gc
 import time

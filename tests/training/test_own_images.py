@@ -1,4 +1,4 @@
-"""Tests of AdamW, class weights and mixup: one step by hand, and exact resumption."""
+"""Tests of AdamW, class weights and mixup: one step computed by hand, and exact resumption."""
 
 import keras
 import numpy as np

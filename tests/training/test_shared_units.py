@@ -1,4 +1,4 @@
-"""Tests that our training step is the same with shared functions: pieces, replicas, resuming."""
+"""Tests of training with shared functions: the same steps with pieces, replicas and resuming."""
 
 import keras
 import numpy as np

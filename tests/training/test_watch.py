@@ -1,4 +1,4 @@
-"""Tests of the callback that watches gradients and responses: when, exactly, on replicas too."""
+"""Tests of the callback that watches gradients and responses: its steps and exact values."""
 
 import csv
 from functools import cache

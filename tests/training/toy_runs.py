@@ -1,4 +1,4 @@
-"""Whole runs of the toy training, which are stopped and resumed."""
+"""Complete runs of the toy training that are stopped and resumed."""
 
 from functools import cache
 

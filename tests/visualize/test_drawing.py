@@ -1,4 +1,4 @@
-"""Tests of drawings: which blocks and links they show, and that they remain text and legible."""
+"""Tests of drawings: which blocks and links they show, and that texts are legible."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Tests of pictures of kernels: with kernels set by hand."""
+"""Tests of pictures of kernels, with kernels set by hand."""
 
 import keras
 import numpy as np

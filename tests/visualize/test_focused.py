@@ -1,4 +1,4 @@
-"""Tests of top activations that are cropped to their signal."""
+"""Tests of top activations whose pictures are cropped to the signal."""
 
 import numpy as np
 

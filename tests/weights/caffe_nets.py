@@ -1,8 +1,8 @@
-"""The published Caffe nets as texts for `caffe_referee`: their layers in the order of prototxts.
+"""Published Caffe nets as texts for `caffe_referee`, with the layers in the prototxt's order.
 
 Sources: BVLC/caffe, models/*/train_val.prototxt; KaimingHe/deep-residual-networks, prototxt/; Lin's
-nin_model.prototxt; lwwang/Places_CNDS_model, train_val.prototxt. Some tables serve ONNX files too,
-whose layers have the same names.
+nin_model.prototxt; lwwang/Places_CNDS_model, train_val.prototxt. Some texts are also used for ONNX
+files, whose layers have the same names.
 """
 
 MAX = "Pooling pool=MAX kernel_size=3 stride=2"

@@ -1,7 +1,8 @@
-"""Caffe's layers in NumPy, as a referee of our nets: channels first, weights with random values.
+"""Caffe's layers in NumPy, for comparison with our nets: channels first, random weights.
 
-A net is a text with one layer a line: its name, its type as in a prototxt, its parameters, and
-after `<` the layers whose outputs it takes. Without `<`, it takes the output of the line before:
+A net is a text with one line per layer: the name of the layer, its type as in a prototxt file, its
+parameters, and after `<` the layers whose outputs it takes. Without `<`, it takes the output of the
+layer in the line before:
 
     conv1  Convolution  num_output=96 kernel_size=11 stride=4
     relu1  ReLU

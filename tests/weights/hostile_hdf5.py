@@ -1,4 +1,4 @@
-"""Hostile HDF5 and `.keras` files: {file name: (function that writes it, what the error says)}."""
+"""Hostile HDF5 and `.keras` files: {file name: (function that writes the file, error message)}."""
 
 import zipfile
 import zlib

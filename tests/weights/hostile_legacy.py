@@ -1,4 +1,4 @@
-"""Hostile torch files in the legacy form: {file name: (function that writes it, error)}."""
+"""Hostile legacy torch files: {file name: (function that writes the file, error message)}."""
 
 from hostile_torch import COMMAND, GADGETS, OPCODES
 from writers import FACTS, MAGIC, Code, called, legacy_of, named, pickled, tensor

@@ -1,9 +1,9 @@
-"""Reads the files of a folder within limits, and prints what happened as JSON.
+"""Read the files of a folder with limited resources, and print what happened as JSON.
 
     python hostile_process.py FOLDER GOOD OUTSIDE
 
-Files of GOOD are read first, so that all modules are imported. OUTSIDE is a folder in which nothing
-may be opened. Prints {file name: [error, seconds, [events]]}.
+The files in GOOD are read first, so that all modules are imported. OUTSIDE is a folder in which no
+file may be opened. The script prints {file name: [error, seconds, [events]]}.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
-"""Hostile torch and other zip files: {file name: (function that writes it, what the error says)}.
+"""Hostile torch files and other zip files: {file name: (function that writes it, error message)}.
 
-`COMMAND` in them makes a file that must not be there after reading.
+Some contain `COMMAND`, which makes a file if it is run; after reading, this file must not exist.
 """
 
 import io

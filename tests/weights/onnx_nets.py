@@ -1,7 +1,7 @@
-"""The nets of the ONNX model zoo as texts for `caffe_referee`, and as graphs of ONNX's operators.
+"""Nets of the ONNX model zoo as texts for `caffe_referee`, and as graphs of ONNX operators.
 
 Sources: facebookarchive/models, */predict_net.pbtxt, for Caffe2's nets; apache/mxnet,
-python/mxnet/gluon/model_zoo/vision, for Gluon's.
+python/mxnet/gluon/model_zoo/vision, for Gluon's nets.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Names and shapes of the tensors in published PyTorch files, written out net by net.
+"""Names and shapes of the tensors in published PyTorch files, net by net.
 
-`Entry` also has the path of our weight. Names on both sides are made from the same indices here,
-and not by the rules of the package.
+`Entry` also contains the path of our weight. The names on both sides are made from the same
+indices, independently of the conversion rules of the package.
 """
 
 from typing import NamedTuple

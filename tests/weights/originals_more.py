@@ -1,4 +1,4 @@
-"""More of `originals`: Inception-v3, and the nets of pytorchcv that are like others."""
+"""More names and shapes for `originals`: Inception-v3, and nets of pytorchcv like the others."""
 
 from originals import Entry, both, fully_connected, layer, norm, resnet
 

@@ -1,4 +1,4 @@
-"""Tests of networks in their form for inference: the same outputs from fewer layers."""
+"""Tests of `deploy`: the same outputs as the original network, from fewer layers."""
 
 import keras
 import numpy as np

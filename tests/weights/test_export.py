@@ -1,4 +1,4 @@
-"""Tests of exports: other runtimes compute the same outputs, or no file is written."""
+"""Tests of exports: other runtimes compute the same outputs, otherwise no file is written."""
 
 import importlib.util
 import os

@@ -1,6 +1,7 @@
 """Tests of hostile and damaged weight files: each is refused, and no other file is opened.
 
-One process reads them all, with a limit of memory, and a record of what it opens and runs.
+A single process with limited memory reads all files, and records the files that it opens and the
+code that it runs.
 """
 
 import ast

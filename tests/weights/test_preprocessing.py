@@ -1,4 +1,4 @@
-"""Tests of the preprocessing of published weights: for images, in a model, and when it is lost."""
+"""Tests of the preprocessing of published weights: for images, in a model, and after copying."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Tests of the reader of legacy torch files: what differs from the zip form."""
+"""Tests of the reader of legacy torch files: the differences from zip files."""
 
 import tracemalloc
 

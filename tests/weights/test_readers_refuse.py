@@ -1,4 +1,4 @@
-"""Tests of files that readers refuse: the error names the file, its fault, and what to do."""
+"""Tests of files that readers refuse: the error names the file, the fault, and what to do."""
 
 import hashlib
 import io

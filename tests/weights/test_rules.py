@@ -1,4 +1,4 @@
-"""Tests of copying weights: names, layouts, errors, and the tolerance of equal outputs."""
+"""Tests of copying weights: names, layouts, errors, and the tolerance for equal outputs."""
 
 import keras
 import numpy as np

@@ -1,7 +1,7 @@
-"""Caffe's files, with random weights in the originals' names, layouts and generations of format.
+"""Tests of Caffe files: random weights with the original names, layouts and format versions.
 
-The net that takes a file's tensors has the logits that `caffe_referee` computes from the blobs, for
-BGR images there and the same images as RGB here.
+Our net with the weights of a file has the same logits as `caffe_referee` with the blobs of the
+file. `caffe_referee` gets BGR images, and our net gets the same images as RGB.
 """
 
 import math

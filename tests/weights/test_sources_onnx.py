@@ -1,7 +1,7 @@
-"""Files of the ONNX model zoo, with random weights and the originals' names, graphs and operators.
+"""Tests of ONNX model zoo files: random weights with the original names, graphs and operators.
 
-The net that takes a file's tensors has the logits that onnxruntime computes with the file. It also
-judges `caffe_referee`, with which tests/weights/test_sources_caffe.py judges the nets of Caffe.
+Our net with the weights of a file has the same logits as onnxruntime with the file. The tests also
+check `caffe_referee`, with which tests/weights/test_sources_caffe.py checks the Caffe files.
 """
 
 import math
