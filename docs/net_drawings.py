@@ -1,12 +1,16 @@
 """Draw all networks, and compare their papers' tables with the built networks.
 
-The pages of the networks show the results. All files are made in one process, and kept in
+The pages of the networks show the results. Several processes make the files, which are kept in
 `_build/nets` until the code that they depend on changes.
 """
 
 import hashlib
 import json
+import os
 import shutil
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 from keras_ilsvrc.nets import NETS
@@ -15,6 +19,7 @@ from keras_ilsvrc.nets.table import PRINTED
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "keras_ilsvrc"
 KEPT = HERE / "_build" / "nets"
+WORKERS = min(4, os.cpu_count() or 1)  # each takes about 1 GB of memory
 CODE = ("accounting", "layers", "nets", "visualize/drawing")
 
 
@@ -41,13 +46,22 @@ def draw_all(nets=NETS, kept=KEPT):
     for other in kept.iterdir():
         if other != folder:
             shutil.rmtree(other)
-    for net in nets.values():
-        if drawn(net) and not (folder / f"{net.name}.json").is_file():
-            _draw(net, folder)
+    missing = [
+        net.name
+        for net in nets.values()
+        if drawn(net) and not (folder / f"{net.name}.json").is_file()
+    ]
+    if len(missing) < 2:
+        for name in missing:
+            _draw(name, folder)
+        return folder
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as processes:
+        # the newest first: they are the deepest and take longest
+        list(processes.map(_draw, reversed(missing), repeat(folder)))
     return folder
 
 
-def _draw(net, folder):
+def _draw(name, folder):
     # imported only here: Keras takes seconds to import, and is not needed if all drawings exist
     import keras
 
@@ -56,10 +70,11 @@ def _draw(net, folder):
     from keras_ilsvrc.nets.build import build
     from keras_ilsvrc.visualize import draw_model
 
+    net = NETS[name]
     with keras.StatelessScope(initialize_variables=False):
-        model = build(net.name)
-    draw_model(model, folder / f"{net.name}.svg")
-    draw_model(model, folder / f"{net.name}_volumes.svg", volumes=True)
-    rows = printed_rows(net, model, account(model, opened=True)) if net.name in PRINTED else []
+        model = build(name)
+    draw_model(model, folder / f"{name}.svg")
+    draw_model(model, folder / f"{name}_volumes.svg", volumes=True)
+    rows = printed_rows(net, model, account(model, opened=True)) if name in PRINTED else []
     # written last: if this file exists, the drawings are complete
-    (folder / f"{net.name}.json").write_text(json.dumps(rows), encoding="utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(rows), encoding="utf-8")
