@@ -47,11 +47,11 @@ class Found(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Precision-recall curve, with a point from 0 to 1 after each detection, highest score first.
+    """Precision-recall curve: one point after each detection, in the order of falling scores.
 
     Attributes:
-        precision: Precision after each detection, (detections,).
-        recall: Recall after each detection, (detections,).
+        precision: Precision after each detection, (detections,), from 0 to 1.
+        recall: Recall after each detection, (detections,), from 0 to 1.
         scores: Score of each detection, (detections,).
         objects: Number of objects that are not ignored.
     """

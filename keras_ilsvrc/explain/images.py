@@ -19,7 +19,7 @@ from keras_ilsvrc.runs.inspection import Inspection
 SAMPLES = 20  # maximum number of test images to choose from
 MEASURED = 100  # maximum number of test images from which the settings for drawings are measured
 INK = 64  # pixels that differ from the paper by more than this many grey levels are ink
-SHARE = 0.8  # longer side of the ink as a fraction of the image's, if there are no test images
+SHARE = 0.8  # longer side of a drawing / longer side of the image, if no test image shows it
 # Ops that become the op `scale` of the page's JavaScript
 CHANNEL_OPS = ("normalise", "preprocess", "standardise", "subtract_channel_mean")
 # Ops with the same name and arguments in the page's JavaScript

@@ -36,4 +36,4 @@ WHITENING = 1e-3  # added to the variances of the targets
 # Detection: section 2.2, rcnn_test.m and imdb_eval_voc.m
 SUPPRESSION = 0.3  # overlap above which a box is removed by a better one of its class
 DETECTIONS = 100  # maximum number of boxes of a class in an image, before suppression
-DETECTIONS_PER_IMAGE = 40  # maximum mean number of a class per image: 100,000 in 2,500 images
+DETECTIONS_PER_IMAGE = 40  # detections of each class, mean of all images: 100,000 in 2,500

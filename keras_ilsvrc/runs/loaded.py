@@ -204,7 +204,7 @@ def load_run(path: str | Path, precision: str | None = None) -> LoadedRun:
 def load_net(
     name: str, weights: str | Path, preprocess: str | None = None, sha256: str | None = None
 ) -> LoadedRun:
-    """Build a network for the classes of published weights or of a weight file, and load these.
+    """Build a network with the classes of the given weights, published or in a file, and load them.
 
     Args:
         name: Name of the network.

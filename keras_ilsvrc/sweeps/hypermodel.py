@@ -120,7 +120,7 @@ class OfNet:
         try:
             return _model(self.net, self.arguments, self.rows, values, self.given)
         except ValueError as error:
-            if collecting:  # the tuner does not use this model, and other values may be valid
+            if collecting:  # this model is never trained, so it need not be valid
                 return None
             reason = " ".join(str(error).split())
             raise FailedTrialError(reason) from error

@@ -21,9 +21,9 @@ ALIKE = 0.95  # minimum cosine similarity of two filters that count as duplicate
 HALF = 0.5  # a frequency band dominates if it has more than this share of the energy
 SMALLEST = 5  # smaller kernels are not tested for low and high frequencies
 # Upper limit of low frequencies, in cycles per kernel size. Smooth kernels have most of their
-# energy below this limit (a constant kernel 77 %, a Gaussian 71 %). A wave of one cycle per kernel,
-# the slowest that fits, has only 8 % to 25 %, depending on its phase and the kernel size. Below a
-# limit of 0.5, the smooth kernels would have only 53 % and 41 %.
+# energy below this limit (a constant kernel 77 %, a Gaussian 71 %). The slowest
+# wave that fits into a kernel, one cycle, has only 8 % to 25 % of its energy below it, depending on
+# its phase and the kernel size. Below a limit of 0.5, the smooth kernels have only 53 % and 41 %.
 LOW = 0.75
 HIGH = 0.25  # lower limit of high frequencies, in cycles per pixel: half the Nyquist frequency
 POINTS = 128  # number of frequencies of a spectrum along each axis
