@@ -149,7 +149,7 @@ def outcome_of(study: Study, pool: Pool) -> Outcome:
         images=pool.images.number,
         seeds=study.seeds,
         reduced=QUICK if study.quick else claim.reduced,
-        reason="" if study.quick else claim.reason,
+        reason=_reason(study, [name for name in arms if name not in here]),
         arms=list(arms.values()),
         effects=effects,
         verdict=overall(effects),
@@ -173,6 +173,13 @@ def images_of(recipe: Recipe) -> ImagesOfRun:
     keras.backend.clear_session()
     digest = experiment.identity().owner["data"]
     return ImagesOfRun(experiment.source.label, digest, count)
+
+
+def _reason(study: Study, untrained: Sequence[str]) -> str:
+    """Return why the claim may not be seen: an arm without its GPU, or the reason in the file."""
+    if untrained:
+        return f"{', '.join(untrained)} needs a GPU, and none was found"
+    return "" if study.quick else study.claim.reason
 
 
 def _arm(study: Study, name: str) -> Arm:
