@@ -4,6 +4,7 @@ import re
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small_claims
 from cases import each_of
@@ -37,6 +38,35 @@ def test_every_claim_loads_in_both_forms(form):
     for recipe in found.recipes.values():
         assert recipe.expect is None
         assert (recipe.data.dataset == "digits") == quick
+
+
+def shape_of_images(recipe):
+    """The shape of an image of a recipe's data set; images of Imagenette have several."""
+    side = {"digits": (8, 8), "tfds:cifar10": (32, 32)}.get(recipe.data.dataset, (160, 213))
+    return *side, recipe.build.input_shape[2]
+
+
+@pytest.mark.tensorflow
+def test_the_ops_of_every_arm_fit_its_images_and_its_net():
+    from keras_ilsvrc.data.apply import apply_ops
+    from keras_ilsvrc.data.split import Split
+    from keras_ilsvrc.data.statistics import measure_statistics
+    from keras_ilsvrc.runs.experiment import op_rows
+
+    found = set()
+    for name, quick in FORMS:
+        for arm, recipe in Study(claims()[name], quick).recipes.items():
+            key = shape_of_images(recipe), tuple(recipe.build.input_shape), repr(recipe.data)
+            if key in found:
+                continue
+            found.add(key)
+            pixels = np.random.default_rng(0).integers(0, 256, (2, *key[0])).astype("uint8")
+            train, test = op_rows(recipe.data.train_ops), op_rows(recipe.data.eval_ops)
+            statistics = measure_statistics(Split(np.arange(2), pixels, channels=key[0][2]), train)
+            for rows in (train, test):
+                image = apply_ops(pixels[0], rows, np.array([0, 1], "int32"), statistics)
+                assert image.shape == key[1], (name, arm)
+    assert len(found) > 20
 
 
 @each_of("name", list(claims()))
