@@ -111,7 +111,7 @@ class Study:
         return recipe
 
     def _check(self, arm: str) -> None:
-        """Raise InputError if an arm's recipe lacks keys for its measures, or starts wrongly."""
+        """Raise InputError if an arm's recipe does not fit its measures, test protocol or start."""
         recipe, label = self.recipes[arm], f"{self.path}: arms.{arm}"
         for measure in (*self.measures(arm), self.claim.chosen_by):
             key, _, value = MEASURES[measure].needs.partition(" ")
@@ -138,7 +138,7 @@ class Study:
 
 
 def _recipe_path(path: Path, recipe: str, key: str) -> Path:
-    """Return the path of a recipe, given as a file next to the claim file, or as for `find`."""
+    """Return the path of a recipe: a file relative to the claim file, or else as in `find`."""
     neighbour = path.parent / recipe
     try:
         return neighbour if neighbour.is_file() else find(recipe)

@@ -241,7 +241,7 @@ def _jobs(contest: Contest, pool: Pool, run: Run) -> tuple[Job, Job]:
 
 
 def _recorded(pool: Pool, job: Job) -> bool:
-    """Return whether a record of this version has all measures of a job, or a divergence."""
+    """Return whether this version recorded all measures of a job, or that its run diverged."""
     record = pool.records.get(pool.key(job.recipe))
     if record is None or record.version != version("keras_ilsvrc"):
         return False

@@ -113,7 +113,7 @@ def _draw_marks(
 
 
 def _join(axes: Axes, marks: Sequence[Mark], names: Sequence[str]) -> None:
-    """Draw a line through the marks of some entries."""
+    """Draw a line through the marks of the named entries."""
     by_name = {mark.name: mark for mark in marks}
     found = [by_name[name] for name in names if name in by_name]
     places = [(x.x, mean_of(next(v for v in x.errors.values() if v))) for x in found]
@@ -122,7 +122,7 @@ def _join(axes: Axes, marks: Sequence[Mark], names: Sequence[str]) -> None:
 
 
 def _winners(outcome: Outcome) -> list[str]:
-    """Return the winners by year: the chain of first orders, each starting where one ended."""
+    """Return the winners by year: the entries of the first orders, while these form a chain."""
     names: list[str] = []
     for order in outcome.orders:
         if names and order["higher"] != names[-1]:

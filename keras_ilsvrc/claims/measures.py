@@ -52,7 +52,7 @@ class Trained:
 
     @cached_property
     def error_on_training_images(self) -> float:
-        """Top-1 error in % on a subset of the training images, without augmentation or dropout."""
+        """Top-1 error in % on some of the training images, without augmentation or dropout."""
         from keras_ilsvrc.evaluation.errors import top_k_error
         from keras_ilsvrc.runs.evaluate import probabilities
 
@@ -129,7 +129,7 @@ def first_gradient(run: Trained) -> float:
 
 
 def gradient_ratio(run: Trained) -> float:
-    """Return log10 of the first layer's `first_gradient` divided by that of the last layer."""
+    """Return log10 of the ratio of mean absolute gradients, first layer to last, over 50 steps."""
     early = [row for row in run.flow if row["step"] <= EARLY]
     means = [
         statistics.fmean(x["weight_gradient"] for x in early if x["layer"] == layer)

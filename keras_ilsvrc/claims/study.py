@@ -212,7 +212,7 @@ def _job(
     factor: float | None = None,
     measures: Sequence[str] = (),
 ) -> Job:
-    """Return the job of an arm with a seed and a rate factor (None: the best factor so far)."""
+    """Return the job of an arm with a seed and a rate factor (None: the arm's best)."""
     recipe = study.recipe(name, seed, arms[name].rate if factor is None else factor)
     start = None
     if other := study.start(name):
