@@ -26,7 +26,7 @@ from keras_ilsvrc.training.stopping import StopRequest
 
 DIVERGED = "diverged at"  # part of the message of `train` if the run diverged
 COPIES = 10  # bytes on disk per byte of weights during training: checkpoints and result
-COLUMNS = ("step", "error", "validation_error")  # of `history.csv`, which are recorded
+COLUMNS = ("step", "error", "validation_error")  # recorded columns of `history.csv`
 EACH = 2_000_000  # bytes on disk for each run, in addition to its weights
 RUNS = "runs"
 
