@@ -48,7 +48,7 @@ def section(outcome: Outcome, folder: str) -> str:
         f"{outcome.images:,} training images: {outcome.reduced}.",
     ]
     if outcome.reason and outcome.verdict != "seen":
-        lines[-1] += f" Why it may not be seen here: {outcome.reason}."
+        lines[-1] += f" Possible reason: {outcome.reason}."
     lines += ["", *(f"- {effect.verdict}: {effect.sentence}" for effect in outcome.effects), ""]
     lines += [f"![{outcome.title}: curves and values of all arms]({folder}/{PICTURE})", ""]
     heads = ["arm", "parameters", "multiply-adds", "rate", *map(_heading, measures)]
@@ -60,7 +60,7 @@ def section(outcome: Outcome, folder: str) -> str:
 
 
 def command(outcome: Outcome) -> str:
-    """Return the command that repeats the test of a claim; its file has it in the first line."""
+    """Return the command that repeats the test, from the first line of the claim file."""
     path = claims().get(outcome.claim)
     if outcome.quick or path is None:
         return f"keras-ilsvrc claim {outcome.claim}" + " --quick" * outcome.quick

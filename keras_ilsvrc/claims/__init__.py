@@ -1,1 +1,1 @@
-"""Claims of the papers, each tested by training two or more arms that differ in one thing."""
+"""Claims of the papers and the order of nets in the challenge, tested by training."""

@@ -1,6 +1,6 @@
-"""A claim as it is tested: the recipes of its arms, checked before anything is trained.
+"""Recipes of the arms of a claim, checked before training starts.
 
-Importing this module needs no Keras.
+This module does not import Keras.
 """
 
 from itertools import combinations
@@ -15,29 +15,31 @@ from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.recipe import Recipe, changed, find, load, scaled, value_of
 
 RATE = "schedule.learning_rate"
-OF_ARM = "arm:"  # `initial.weights` = "arm:NAME" starts from the run of another arm
-# Keys of a recipe that do not change what is trained. Runs that differ only in them are shared.
+OF_ARM = "arm:"  # `initial.weights` = "arm:NAME" starts from the trained weights of arm NAME
+# Recipe keys that do not affect training. Claims whose recipes differ only in these share runs.
 UNTRAINED = ("expect", "report", "baseline", "departs", "keep_epochs")
 
 
 class Study:
-    """A claim as it is tested: the recipe of each arm, the seeds and the rates.
+    """Claim with the recipes of its arms, its seeds and its learning rates.
 
     Args:
         path: Path of the claim file.
-        quick: Whether to train the quick form on small images.
-        dataset: Data source to use instead of the recipe's.
-        seeds: Number of seeds; None for that of the claim.
+        quick: Whether to use the quick form, which trains on small images.
+        dataset: Data source that replaces the one in the recipe; None to keep that one.
+        seeds: Number of seeds; None for the number in the claim file.
 
     Attributes:
-        name: Name of the claim, from its file.
-        claim: Content of the file.
-        recipes: Recipe of each arm, with the first seed and the recipe's rate.
-        tests: Test protocol of each arm that has its own, as {"protocol": name, "scales": [...]}.
-        devices: "cpu" or "gpu" for each arm that is trained only there.
+        name: Name of the claim: the name of its file, without the suffix.
+        claim: Content of the claim file.
+        rates: Factors of the recipe's learning rate.
+        recipes: Recipe of each arm, with the first seed and the recipe's learning rate.
+        tests: Test protocol of each arm, as {"protocol": name, "scales": [...]}; None for the
+            protocol in the recipe.
+        devices: Only device on which each arm is trained, "cpu" or "gpu"; None for any device.
 
     Raises:
-        InputError: If the file or a recipe is wrong; the message has one line for each fault.
+        InputError: If the claim file or a recipe is invalid; the message has a line per error.
     """
 
     def __init__(
@@ -51,11 +53,11 @@ class Study:
         self.claim = read_claim(path)
         form: Claim | Quick | None = self.claim.quick if quick else self.claim
         if form is None:
-            raise InputError(f"{path}: quick: missing; leave out --quick, or add this table")
+            raise InputError(f"{path}: quick: missing; leave out --quick, or add the table [quick]")
         self.seeds = seeds or form.seeds
         self.rates = form.rates
         key = "quick." * quick
-        base = load(_beside(path, form.recipe, f"{key}recipe"))
+        base = load(_recipe_path(path, form.recipe, f"{key}recipe"))
         base = changed(base, form.set, f"{path}: {key}set")
         if dataset is not None:
             base = changed(base, {"data.dataset": dataset}, "--data")
@@ -72,21 +74,29 @@ class Study:
             self._check(arm)
         for one, other in combinations(self.recipes, 2):
             if all(x[one] == x[other] for x in (self.recipes, self.tests, self.devices)):
-                raise InputError(f"{path}: arms.{other}: the same as {one}; expected a difference")
+                raise InputError(
+                    f"{path}: arms.{other}: identical to arm {one!r}; change a key of one of them"
+                )
 
     def measures(self, arm: str) -> list[str]:
-        """Return the measures of an arm: that of the claim, and those of its comparisons."""
+        """Return an arm's measures: the claim's default, and those of comparisons with this arm."""
         rows = [row for row in self.claim.expect if arm in row.arms]
         return sorted({self.claim.measure, *map(self.claim.measure_of, rows)})
 
     def start(self, arm: str) -> str | None:
-        """Return the arm from whose weights an arm starts, if any."""
+        """Return the arm whose trained weights initialise an arm, or None."""
         initial = self.recipes[arm].initial
         weights = initial if isinstance(initial, str) else initial.weights
         return weights.removeprefix(OF_ARM) if weights.startswith(OF_ARM) else None
 
     def recipe(self, arm: str, seed: int, factor: float) -> Recipe:
-        """Return the recipe of an arm's run with a seed, and its learning rate times a factor."""
+        """Return the recipe of one run of an arm.
+
+        Args:
+            arm: Name of the arm.
+            seed: Number that is added to the recipe's seed.
+            factor: Factor of the recipe's learning rate.
+        """
         recipe = self.recipes[arm]
         rate = scaled(value_of(recipe, RATE), factor, str(self.path))
         return changed(recipe, {"seed": recipe.seed + seed, RATE: rate}, str(self.path))
@@ -101,20 +111,20 @@ class Study:
         return recipe
 
     def _check(self, arm: str) -> None:
-        """Raise InputError if an arm's measures or its start need what its recipe does not have."""
+        """Raise InputError if an arm's recipe does not fit its measures, test protocol or start."""
         recipe, label = self.recipes[arm], f"{self.path}: arms.{arm}"
         for measure in (*self.measures(arm), self.claim.chosen_by):
             key, _, value = MEASURES[measure].needs.partition(" ")
             found = value_of(recipe, key)
             if key and (found is None or (value and value not in found)):
-                expected = f"a list with {value}" if value else "a split"
-                raise InputError(f"{label}: the measure {measure} needs {key}, {expected}")
+                expected = f"{value!r} in the key {key}" if value else f"a split in the key {key}"
+                raise InputError(f"{label}: the measure {measure} needs {expected}")
         if test := self.tests[arm]:
             try:
                 sides_of(test["protocol"], 1, 1, test.get("scales"))
             except InputError as error:
                 raise InputError(f"{label}.test: {error}") from error
-        self.recipe(arm, 0, 1.0)  # its rate can be multiplied
+        self.recipe(arm, 0, 1.0)  # raises InputError if its learning rate cannot be scaled
         if (start := self.start(arm)) is None:
             return
         if start not in self.recipes:
@@ -122,15 +132,15 @@ class Study:
             raise InputError(f"{label}: initial.weights: arm {start!r} is unknown; {hint}")
         if self.start(start) is not None or self.devices[start] != self.devices[arm]:
             raise InputError(
-                f"{label}: initial.weights: {start} starts from another arm, or is trained on "
-                "another device; expected an arm that does neither"
+                f"{label}: initial.weights: arm {start!r} starts from another arm, or is trained "
+                "on another device; choose an arm that does neither"
             )
 
 
-def _beside(path: Path, recipe: str, key: str) -> Path:
-    """Return the path of a recipe: relative to the claim file, or by its name in the package."""
-    beside = path.parent / recipe
+def _recipe_path(path: Path, recipe: str, key: str) -> Path:
+    """Return the path of a recipe: a file relative to the claim file, or else as in `find`."""
+    neighbour = path.parent / recipe
     try:
-        return beside if beside.is_file() else find(recipe)
+        return neighbour if neighbour.is_file() else find(recipe)
     except InputError as error:
         raise InputError(f"{path}: {key}: {error}") from error

@@ -1,4 +1,4 @@
-"""The challenge run again: its runs are trained, measured, and gathered in one outcome."""
+"""Training and testing of the nets of the challenge; the results are in `challenge.json`."""
 
 import json
 import math
@@ -25,20 +25,21 @@ from keras_ilsvrc.recipe import changed
 OUTCOME = "challenge.json"
 TEN_CROP = {"protocol": "ten_crop"}
 OnResult = Callable[["Outcome"], None]
-Place = tuple[str, By, int]  # an entry, a recipe, the number of a seed
+Run = tuple[str, By, int]  # name of an entry, name of a recipe, index of a seed
 
 
 @dataclass
 class Trained:
-    """Runs of an entry by one recipe, one value for each seed that was trained.
+    """Results of an entry trained with one recipe. Each list has one value per measured seed.
 
     Attributes:
-        rate: First learning rate.
-        test_error: Top-1 error in % of the centre crop of each test image.
-        ten_crop: Top-1 error in % of ten crops of each test image.
-        training_error: Top-1 error in % of the training images in the last epoch, augmented.
-        seconds: Seconds of training on one core or GPU, from the median speed of the epochs.
-        diverged: Number of runs that diverged, which count as answers at random.
+        rate: Initial learning rate.
+        test_error: Top-1 test errors in %, with the centre crop of each image.
+        ten_crop: Top-1 test errors in %, with ten crops of each image.
+        training_error: Top-1 errors in % on the augmented training images in the last epoch.
+        seconds: Seconds of training on one core or GPU, computed from the median speed of the
+            epochs; without runs that diverged.
+        diverged: Number of runs that diverged; their errors are those of random guesses.
     """
 
     rate: float
@@ -51,21 +52,21 @@ class Trained:
 
 @dataclass
 class Result:
-    """Entry of the challenge: its net, what was published of it, and its runs.
+    """Entry of the challenge: its net, the published errors, and the results of its runs.
 
     Attributes:
         name: Name of the entry.
         net: Name of the net, with variations.
-        competes: Whether it is one of the nets of the challenge.
+        competes: Whether it is one of the ten nets that are compared.
         year: Year of the paper.
         depth: Number of layers with weights on the longest path.
-        size: Height and width of the images, in pixels.
+        size: Height and width of the input images, in pixels.
         parameters: Number of trainable parameters.
         macs: Multiply-adds for one image of this size.
-        top1_error: Published top-1 error of one net in %.
-        top5_error: Published top-5 error of one net in %.
+        top1_error: Published top-1 error of a single net in %; None if none was published.
+        top5_error: Published top-5 error of a single net in %; None if none was published.
         protocol: Test protocol of the published errors.
-        by: Runs by recipe.
+        by: Results by recipe.
     """
 
     name: str
@@ -84,19 +85,20 @@ class Result:
 
 @dataclass
 class Outcome:
-    """Outcome of the challenge: what `challenge.json` holds.
+    """Outcome of the challenge: the content of `challenge.json`.
 
     Attributes:
         title: Title of the challenge.
-        form: Name of the form.
+        form: Name of the form: "small", "full" or "quick".
         dataset: Short name of the data set.
         images: Number of training images.
         epochs: Number of epochs of each run.
         seeds: Number of seeds.
-        gap: Names of two entries, the gap between which is explained.
-        orders: Entries with the higher and the lower published error, and the published errors.
-        beside: What others measured on the same images.
-        departures: What differs from the papers, for all entries and by entry.
+        gap: Names of two entries. The outcome says how much of the difference between their
+            errors is due to the net, and how much to the training.
+        orders: Pairs of entries, with the higher and the lower published error.
+        beside: Accuracies that others published for the same images.
+        departures: Differences from the papers: under "all" for all entries, and by entry.
         results: Entries in the order of the table.
         version: Version of the package.
     """
@@ -120,7 +122,7 @@ class Outcome:
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "Outcome":
-        """Return the outcome that `table` wrote."""
+        """Create an outcome from the content of `challenge.json`."""
         results = [
             Result(**{**row, "by": {by: Trained(**x) for by, x in row["by"].items()}})
             for row in table["results"]
@@ -128,43 +130,44 @@ class Outcome:
         return cls(**{**table, "results": results})
 
     def errors(self, name: str, by: By = "era") -> list[float]:
-        """Return the test errors of an entry by a recipe; an empty list if there are none."""
+        """Return the test errors of an entry with a recipe; an empty list if there are none."""
         found = next(result for result in self.results if result.name == name).by.get(by)
         return found.test_error if found else []
 
 
 def compete(contest: Contest, pool: Pool, on_result: OnResult) -> Outcome:
-    """Train and measure what is missing of the runs of a contest, the least work first.
+    """Train and measure the missing runs of a contest, nets with few multiply-adds first.
 
     Args:
-        contest: Challenge in one form.
-        pool: Runs, whose records are kept.
-        on_result: Function called with the outcome so far, at the start and after each few runs.
+        contest: Entries and recipes of the challenge in one form.
+        pool: Pool that trains the runs and records their measures.
+        on_result: Function called with the outcome so far, before the first run and after every
+            group of `pool.jobs` runs.
 
     Raises:
-        InputError: If the data do not fit, the disk is too small, or a run fails.
-        Stopped: If a signal was received; a repetition goes on where it stopped.
+        InputError: If the images do not fit the nets, the disk is too small, or a run fails.
+        Stopped: If a signal was received; call this function again to continue.
     """
     pool.images = images_of(next(iter(contest.recipes.values())))
     results = [_result(contest, name) for name in contest.entries]
     sizes = {result.name: (result.macs, result.parameters) for result in results}
-    places: list[Place] = [
+    runs: list[Run] = [
         (name, by, seed)
         for name, by in contest.recipes
         for seed in range(contest.seeds)
         if name in contest.only
     ]
-    places.sort(key=lambda place: sizes[place[0]][0])
-    missing = [x for x in places if not all(_recorded(pool, y) for y in _jobs(contest, pool, x))]
+    runs.sort(key=lambda run: sizes[run[0]][0])
+    missing = [x for x in runs if not all(_recorded(pool, y) for y in _jobs(contest, pool, x))]
     new = [x for x in missing if not pool.has(_jobs(contest, pool, x)[0].recipe)]
-    pool.check_disk({str(place): (1, sizes[place[0]][1]) for place in new})
+    pool.check_disk({str(run): (1, sizes[run[0]][1]) for run in new})
     outcome = _outcome(contest, pool, results)
     on_result(outcome)
     groups = [missing[x : x + pool.jobs] for x in range(0, len(missing), pool.jobs)]
     for number, group in enumerate(groups, 1):
-        jobs = [job for place in group for job in _jobs(contest, pool, place)]
+        jobs = [job for run in group for job in _jobs(contest, pool, run)]
         names = ", ".join(dict.fromkeys(name for name, *_ in group))
-        pool.log(f"challenge: {number} of {len(groups)}: {names}")
+        pool.log(f"challenge: group {number} of {len(groups)}: {names}")
         pool.train(jobs, names)
         for job in jobs:
             pool.stop.check()
@@ -199,12 +202,12 @@ def read(folder: Path) -> Outcome:
 
 
 def mean_of(values: Sequence[float]) -> float:
-    """Return the mean of some values; NaN if there are none."""
+    """Return the mean of the values; NaN if there are none."""
     return statistics.fmean(values) if values else math.nan
 
 
 def _result(contest: Contest, name: str) -> Result:
-    """Build the net of an entry for its account; return the entry without runs."""
+    """Return an entry without runs, with the depth, parameters and multiply-adds of its net."""
     recipe = next(recipe for (other, _), recipe in contest.recipes.items() if other == name)
     model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
     found, net = account(model), info(recipe.net)
@@ -226,9 +229,9 @@ def _result(contest: Contest, name: str) -> Result:
     )
 
 
-def _jobs(contest: Contest, pool: Pool, place: Place) -> tuple[Job, Job]:
-    """Return a run with what is measured of it: with a single view, and with ten crops."""
-    name, by, seed = place
+def _jobs(contest: Contest, pool: Pool, run: Run) -> tuple[Job, Job]:
+    """Return two jobs for a run: its measures with a single view, and with ten crops."""
+    name, by, seed = run
     recipe, start = contest.recipe(name, by, seed), None
     if other := contest.entries[name].start:
         start = _jobs(contest, pool, (other, by, seed))[0]
@@ -238,7 +241,7 @@ def _jobs(contest: Contest, pool: Pool, place: Place) -> tuple[Job, Job]:
 
 
 def _recorded(pool: Pool, job: Job) -> bool:
-    """Whether a run of this version has a record with all its measures."""
+    """Return whether this version recorded all measures of a job, or that its run diverged."""
     record = pool.records.get(pool.key(job.recipe))
     if record is None or record.version != version("keras_ilsvrc"):
         return False
@@ -246,7 +249,7 @@ def _recorded(pool: Pool, job: Job) -> bool:
 
 
 def _outcome(contest: Contest, pool: Pool, results: Sequence[Result]) -> Outcome:
-    """Return the outcome with the runs that are measured so far."""
+    """Return the outcome with the results of all runs measured so far."""
     for result in results:
         result.by = {}
     by_name = {result.name: result for result in results}
@@ -274,7 +277,7 @@ def _outcome(contest: Contest, pool: Pool, results: Sequence[Result]) -> Outcome
 
 
 def _add(trained: Trained, pool: Pool, single: Job, crops: Job) -> None:
-    """Add the measures of a recorded run."""
+    """Add the measures of a recorded run to the results of its entry."""
     record, found = pool.record(single)
     epochs, speed = single.recipe.schedule.epochs or 0, found["images_per_second"]
     if record.diverged:

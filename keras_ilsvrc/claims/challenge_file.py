@@ -1,4 +1,4 @@
-"""The challenge run again: its file, and the recipe of each entry. Needs no Keras."""
+"""Schema of `challenge.toml`, and the recipes of its entries. Does not import Keras."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -15,18 +15,18 @@ from keras_ilsvrc.recipe import Recipe, changed, load, published, scaled, value_
 from keras_ilsvrc.recipe.ops import Count, Percent, Positive, Table
 from keras_ilsvrc.recipe.schema import Departure
 
-By = Literal["era", "today"]  # the recipe of the challenge's years, or one of today
+By = Literal["era", "today"]  # recipe of the era (2012 to 2015), or recipe of today
 FormName = Literal["small", "full", "quick"]
 RECIPES: tuple[By, By] = ("era", "today")
-STEP = 16  # pixels: sizes above that of the form are multiples of it
+STEP = 16  # pixels; image sizes above the size of the form are multiples of this
 OPS = ("data.train_ops", "data.eval_ops")
 
 
 class Form(Table):
-    """What one form of the challenge trains: recipes, sizes, epochs, seeds.
+    """Form of the challenge: its two recipes, its image size, epochs and seeds.
 
-    `size` is the height and width of the images, unless a net needs more. `entries` are changes to
-    the recipes of some entries.
+    `size` is the height and width of the images in pixels, unless a net needs larger images.
+    `entries` contains further changes to the recipes of some entries, by dotted key.
     """
 
     era: str
@@ -38,19 +38,20 @@ class Form(Table):
 
 
 class Entry(Table):
-    """An entry: a net, and how it is trained.
+    """Entry of the challenge: a net and its training settings.
 
     Attributes:
         net: Name of the net.
-        rates: First learning rate by recipe. An entry is trained by these recipes only.
-        why: Reason for the rates.
-        competes: Whether the entry is one of the nets of the challenge.
-        least: Smallest height and width, if it is more than the minimum of the net.
+        rates: Initial learning rate for each recipe with which the entry is trained.
+        why: Reason for these learning rates.
+        competes: Whether the entry is one of the ten nets that are compared.
+        least: Smallest image height and width in pixels, if larger than the net's minimum.
         set: Changes to both recipes, by dotted key.
-        era: Changes to the recipe of the challenge's years.
-        start: Entry from whose weights this one starts, by the same recipe.
-        layers: Layers that are copied from `start`.
-        departs: What differs from the paper, in addition to what all entries have in common.
+        era: Changes to the recipe of the era only, by dotted key.
+        start: Entry whose trained weights initialise this one, with the same recipe and seed;
+            None if there is none.
+        layers: Layers whose weights are copied from `start`.
+        departs: Further difference from the paper, besides those common to all entries.
     """
 
     net: str
@@ -69,14 +70,14 @@ class Entry(Table):
         if self.net not in NETS:
             raise ValueError(f"net {self.net!r} is unknown; {nearest(self.net, NETS)}")
         if (self.start is None) != (not self.layers):
-            raise ValueError("start and layers need each other; set both, or neither")
+            raise ValueError("only one of start and layers is given; set both or neither")
         return self
 
 
 class Order(Table):
-    """Two entries of which the first has the higher published error.
+    """Pair of entries, of which `higher` has the higher published error.
 
-    `published` are the published errors, if those of the registry do not show the order.
+    `published` gives the published errors, if those in the registry of nets do not show this order.
     """
 
     higher: str
@@ -85,12 +86,12 @@ class Order(Table):
 
     @property
     def row(self) -> Row:
-        """Return the order as a comparison of a claim."""
+        """Comparison of the two entries in the form of a claim file."""
         return Row(higher=self.higher, lower=self.lower)
 
 
-class Beside(Table):
-    """What others measured on the same images: the accuracy in %, and what differs from ours."""
+class OtherResult(Table):
+    """Accuracy in % that others published for the same images, and how their work differs."""
 
     what: str
     accuracy: Percent
@@ -99,9 +100,9 @@ class Beside(Table):
 
 
 class Challenge(Table):
-    """Content of the file of the challenge.
+    """Content of `challenge.toml`.
 
-    `gap` names two entries, the first of which is also trained by the recipe of today.
+    `gap` names two entries. The first of them is also trained with the recipe of today.
     """
 
     title: str
@@ -109,7 +110,7 @@ class Challenge(Table):
     forms: dict[FormName, Form]
     entries: Annotated[dict[str, Entry], Field(min_length=1)]
     orders: list[Order]
-    beside: list[Beside]
+    beside: list[OtherResult]
 
     @model_validator(mode="after")
     def known(self) -> "Challenge":
@@ -123,22 +124,23 @@ class Challenge(Table):
 
 
 class Contest:
-    """The challenge in one form: the recipe of every run.
+    """Challenge in one form, with the recipes of all its entries.
 
     Args:
         form: Name of the form.
-        dataset: Data source to use instead of the recipes'.
-        seeds: Number of seeds; None for that of the form.
-        only: Names of the entries to train; empty for all.
-        path: File of the challenge; None for that of this package.
+        dataset: Data source that replaces the one in the recipes; None to keep that one.
+        seeds: Number of seeds; None for the number in the form.
+        only: Names of the entries to train; empty for all entries.
+        path: Path of the challenge file; None for the file in this package.
 
     Attributes:
-        challenge: Content of the file.
-        form: The form.
+        challenge: Content of the challenge file.
+        form: Settings of the form.
         only: Names of the entries to train, in the order of the file.
+        recipes: {(entry, recipe name): recipe with the first seed}, for all entries.
 
     Raises:
-        InputError: If an entry is unknown, or the file or a recipe is wrong.
+        InputError: If an entry is unknown, or the challenge file or a recipe is invalid.
     """
 
     def __init__(
@@ -168,7 +170,7 @@ class Contest:
         }
 
     def recipe(self, name: str, by: By, seed: int) -> Recipe:
-        """Return the recipe of a run: of an entry by a recipe, with the number of its seed."""
+        """Return the recipe of one run of an entry; `seed` is added to the recipe's seed."""
         recipe = self.recipes[name, by]
         return changed(recipe, {"seed": recipe.seed + seed}, str(self.path))
 
@@ -179,7 +181,7 @@ class Contest:
         return self.form.size if needed <= self.form.size else -(-needed // STEP) * STEP
 
     def departures(self) -> dict[str, list[str]]:
-        """Return what differs from the papers: for all entries under "all", then by entry."""
+        """Return the differences from the papers: under "all" for all entries, and by entry."""
         size, rows = self.form.size, [x for by in RECIPES for x in self._departs(by)]
         images = f"images of {size}x{size} pixels, {self.form.epochs:g} epochs"
         found = {"all": [images, *dict.fromkeys(f"{x.what}: {x.why}" for x in rows)]}
@@ -187,7 +189,7 @@ class Contest:
             lines = [entry.departs] if entry.departs else []
             if (size := self.size(name)) != self.form.size:
                 least = max(NETS[entry.net].minimum, entry.least or 0)
-                lines.insert(0, f"{size}x{size} pixels, because it needs at least {least}")
+                lines.insert(0, f"{size}x{size} pixels, because the net needs at least {least}")
             for key, value in self.form.entries.get(name, {}).items():
                 lines.append(f"{key} is {value}")
             found |= {name: lines} if lines else {}
@@ -224,28 +226,28 @@ class Contest:
 
 
 def departures_of(departures: dict[str, list[str]]) -> str:
-    """Return what differs from the papers as Markdown lists."""
-    lines = ["What differs from the papers, for all entries:", ""]
+    """Return the differences from the papers as Markdown lists."""
+    lines = ["Differences from the papers, for all entries:", ""]
     lines += [f"- {line}" for line in departures["all"]]
     own = {name: rows for name, rows in departures.items() if name != "all"}
     if own:
-        lines += ["", "And for some:", ""]
+        lines += ["", "Further differences, by entry:", ""]
         lines += [f"- {name}: {'; '.join(rows)}" for name, rows in own.items()]
     return "\n".join(lines) + "\n"
 
 
 def folder() -> Path:
-    """Return the folder of recipes that contains the file of the challenge."""
+    """Return the folder that contains `challenge.toml` and its recipes."""
     return next(iter(published().values())).parent / "challenge"
 
 
 def read_challenge(path: Path) -> Challenge:
-    """Read the file of the challenge and check its schema, as `read_table` does."""
+    """Read a challenge file and check its schema; the errors are those of `read_table`."""
     return read_table(Challenge, path)
 
 
 def _longer(recipe: Recipe, factor: float) -> Changes:
-    """Return the changes that make all lengths of a recipe's schedule `factor` times as long."""
+    """Return the recipe changes that multiply all epochs in the schedule by a factor."""
     schedule = recipe.schedule.model_dump(exclude_none=True)
     changes: Changes = {"schedule.epochs": schedule["epochs"] * factor}
     if isinstance(rows := schedule["learning_rate"], list):
@@ -257,7 +259,7 @@ def _longer(recipe: Recipe, factor: float) -> Changes:
 
 
 def _resized(recipe: Recipe, size: int) -> Changes:
-    """Return the changes that give a recipe's images, and all its ops, another size."""
+    """Return the recipe changes for another image size; the sizes in ops change in proportion."""
     assert recipe.build.input_shape is not None
     own, _, channels = recipe.build.input_shape
     changes: Changes = {"build.input_shape": [size, size, channels]}
@@ -269,5 +271,5 @@ def _resized(recipe: Recipe, size: int) -> Changes:
 
 
 def _digits(value: Any) -> Any:
-    """Round numbers, also those in lists, to six digits."""
+    """Round a number, or each number in nested lists, to six significant digits."""
     return [_digits(x) for x in value] if isinstance(value, list) else float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""Picture of the challenge run again: errors against year, depth, size, operations and time."""
+"""Plots of the challenge: errors against year, depth, parameters, multiply-adds and time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,18 +15,18 @@ from keras_ilsvrc.claims.challenge import Outcome, Result, mean_of
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 PICTURE = "challenge.png"
-SPREAD = 0.6  # width in years over which the nets of a year are drawn
-FONT = 7.5  # size of the names of nets in points
-# Where a name may stand beside its mark: [right, up] in points, the nearest first.
+SPREAD = 0.6  # width in years on the x axis over which the nets of one year are spread
+FONT = 7.5  # font size of the names of entries, in points
+# Possible offsets of a name from its mark, as (right, up) in points, nearest first.
 PLACES = [
     (x, y) for far in (0, 9, 18, 27, 36) for y in (far, -far) for x in (6, -6) if far or y == 0
 ]
 COLOURS = {"era": BLUE, "today": RED}
-FORMS = {"small": "", "full": ", full form", "quick": ", quick form: no test of the nets"}
+FORMS = {"small": "", "full": ", full form", "quick": ", quick form, which does not test the nets"}
 
 
 class Mark(NamedTuple):
-    """Entry in a panel: its name, its place on the x axis, and its errors by recipe in %."""
+    """Entry in a panel: its name, its x value, and its errors in % for each recipe."""
 
     name: str
     x: float
@@ -34,16 +34,16 @@ class Mark(NamedTuple):
 
 
 def write_picture(outcome: Outcome, folder: Path) -> None:
-    """Write `challenge.png`."""
+    """Draw the outcome to `challenge.png` in a folder."""
     with files.whole(folder / PICTURE) as part:
         draw(outcome, part)
 
 
 def draw(outcome: Outcome, path: Path) -> None:
-    """Draw the outcome of the challenge to a PNG file: six panels.
+    """Draw the outcome of the challenge to a PNG file with six panels.
 
-    The first panel shows the published top-5 errors, and the others the errors measured here: blue
-    by the recipe of the challenge's years, red by that of today, joined by a line.
+    The first panel shows the published top-5 errors, and the others the measured top-1 errors: blue
+    with the recipe of the era, red with the recipe of today. A line joins the two of an entry.
     """
     figure = Figure(figsize=(15, 9), layout="constrained")
     seeds = f"{outcome.seeds} seeds" if outcome.seeds > 1 else "one seed"
@@ -57,7 +57,7 @@ def draw(outcome: Outcome, path: Path) -> None:
         if x.top5_error is not None
     ]
     panels = [(axes[0, 0], published)]
-    _draw_marks(axes[0, 0], published, "year", "published top-5 error of one net (%)")
+    _draw_marks(axes[0, 0], published, "year", "published top-5 error of a single net (%)")
     measured: list[tuple[str, dict[str, float], bool]] = [
         ("year", years, False),
         ("layers on the longest path", {x.name: x.depth for x in outcome.results}, False),
@@ -71,13 +71,13 @@ def draw(outcome: Outcome, path: Path) -> None:
             for x in outcome.results
             if x.name in places and any(run.test_error for run in x.by.values())
         ]
-        _draw_marks(one, marks, label, "top-1 error here (%)", logarithmic)
+        _draw_marks(one, marks, label, "measured top-1 error (%)", logarithmic)
         panels.append((one, marks))
     for one, marks in panels[:2]:
         _join(one, marks, _winners(outcome))
     figure.legend(handles=_legend(), loc="outside lower center", ncols=4, frameon=False)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # names do not move the panels
+    figure.set_layout_engine("none")  # so that adding names does not move the panels
     for one, marks in panels:
         _name_marks(one, marks, figure.dpi)
     save(figure, path)
@@ -86,7 +86,7 @@ def draw(outcome: Outcome, path: Path) -> None:
 def _draw_marks(
     axes: Axes, marks: Sequence[Mark], label: str, error: str, logarithmic: bool = False
 ) -> None:
-    """Draw the marks of one panel, with a bar from the lowest to the highest seed."""
+    """Draw the marks of one panel, each with a bar from its lowest to its highest error."""
     axes.set_xlabel(label)
     axes.set_ylabel(error)
     axes.grid(alpha=0.3)
@@ -113,7 +113,7 @@ def _draw_marks(
 
 
 def _join(axes: Axes, marks: Sequence[Mark], names: Sequence[str]) -> None:
-    """Draw a line through the marks of some entries."""
+    """Draw a line through the marks of the named entries."""
     by_name = {mark.name: mark for mark in marks}
     found = [by_name[name] for name in names if name in by_name]
     places = [(x.x, mean_of(next(v for v in x.errors.values() if v))) for x in found]
@@ -122,7 +122,7 @@ def _join(axes: Axes, marks: Sequence[Mark], names: Sequence[str]) -> None:
 
 
 def _winners(outcome: Outcome) -> list[str]:
-    """Return the entries of the first orders, as long as each begins where the last one ends."""
+    """Return the winners by year: the entries of the first orders, while these form a chain."""
     names: list[str] = []
     for order in outcome.orders:
         if names and order["higher"] != names[-1]:
@@ -132,7 +132,7 @@ def _winners(outcome: Outcome) -> list[str]:
 
 
 def _name_marks(axes: Axes, marks: Sequence[Mark], dpi: float) -> None:
-    """Write the name of each mark beside it, where it covers no other name and no mark."""
+    """Write the name of each mark next to it, where possible without covering names or marks."""
     points = 72 / dpi
     at = {
         mark.name: [
@@ -143,7 +143,7 @@ def _name_marks(axes: Axes, marks: Sequence[Mark], dpi: float) -> None:
         for mark in marks
     }
     taken = [(x - 4, y - 4, x + 4, y + 4) for places in at.values() for x, y in places]
-    for places in at.values():  # the line between two marks
+    for places in at.values():  # keep names off the line between two marks
         heights = [y for _, y in places]
         taken.append((places[0][0] - 1, min(heights), places[0][0] + 1, max(heights)))
     left, right = axes.bbox.x0 * points, axes.bbox.x1 * points
@@ -152,7 +152,7 @@ def _name_marks(axes: Axes, marks: Sequence[Mark], dpi: float) -> None:
         x, y = at[mark.name][0]
         boxes = [(_box(x + dx, y + dy, mark.name, dx > 0), (dx, dy)) for dx, dy in PLACES]
         boxes = [each for each in boxes if left < each[0][0] and each[0][2] < right] or boxes
-        free = [each for each in boxes if not any(_meet(each[0], x) for x in taken)]
+        free = [each for each in boxes if not any(_overlap(each[0], x) for x in taken)]
         box, (dx, dy) = (free or boxes)[0]
         taken.append(box)
         axes.annotate(
@@ -168,17 +168,17 @@ def _name_marks(axes: Axes, marks: Sequence[Mark], dpi: float) -> None:
 
 
 def _box(x: float, y: float, text: str, right: bool) -> tuple[float, float, float, float]:
-    """Return the box of a text that begins or ends at a point: left, bottom, right, top."""
+    """Return the box (left, bottom, right, top) of a text that starts or ends at a point."""
     width = 0.58 * FONT * len(text)
     return (x if right else x - width, y - FONT / 2, x + width if right else x, y + FONT / 2)
 
 
-def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
+def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _years(results: Sequence[Result]) -> dict[str, float]:
-    """Return a place on the axis of years for each entry; those of a year stand side by side."""
+    """Return the x value of each entry on the axis of years; those of one year are spread out."""
     found: dict[str, float] = {}
     for year in {result.year for result in results}:
         names = [result.name for result in results if result.year == year]
@@ -188,7 +188,7 @@ def _years(results: Sequence[Result]) -> dict[str, float]:
 
 
 def _seconds(results: Sequence[Result]) -> dict[str, float]:
-    """Return the mean seconds of the runs of each entry by the recipe of the challenge's years."""
+    """Return the mean seconds of training of each entry with the recipe of the era."""
     return {
         x.name: mean_of(x.by["era"].seconds)
         for x in results
@@ -198,9 +198,9 @@ def _seconds(results: Sequence[Result]) -> dict[str, float]:
 
 def _legend() -> list[Line2D]:
     words = {
-        "the recipe of the challenge's years": BLUE,
-        "the recipe of today": RED,
+        "recipe of the era (2012 to 2015)": BLUE,
+        "recipe of today": RED,
         "published": "#000000",
     }
     dots = [Line2D([], [], marker="o", ls="", color=x, label=name) for name, x in words.items()]
-    return [*dots, Line2D([], [], color=GREY, ls=":", label="the winners of each year")]
+    return [*dots, Line2D([], [], color=GREY, ls=":", label="winners by year")]

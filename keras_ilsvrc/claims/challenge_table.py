@@ -1,4 +1,4 @@
-"""The challenge run again in words: its table, and sentences that follow from the numbers."""
+"""Results of the challenge as Markdown: a table, and sentences computed from the numbers."""
 
 import math
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from keras_ilsvrc.claims.challenge_picture import PICTURE
 from keras_ilsvrc.claims.verdict import Effect, effect_of
 
 TABLE = "challenge.md"
-NOT = "not measured"
+NOT_MEASURED = "not measured"
 HEADINGS = (
     *("net", "year", "depth", "parameters", "multiply-adds", "seconds"),
-    *("error %", "ten crops %", "error today %", "ten crops today %"),
-    *("published top-5 %", "top-1 %", "published by"),
+    *("era: error %", "era: ten crops %", "today: error %", "today: ten crops %"),
+    *("published top-5 %", "published top-1 %", "published protocol"),
 )
-KEPT = {
+ORDERS = {
     "seen": "the order is kept",
     "not seen": "no difference seen",
     "contradicted": "the order is reversed",
@@ -26,25 +26,26 @@ KEPT = {
 
 
 def write_table(outcome: Outcome, folder: Path) -> None:
-    """Write `challenge.md`: the table, the sentences and the departures."""
+    """Write `challenge.md`: the table, the sentences and the differences from the papers."""
     with files.whole(folder / TABLE) as part:
         text = answers_of(outcome, PICTURE) + "\n" + departures_of(outcome.departures)
         part.write_text(text, encoding="utf-8")
 
 
 def answers_of(outcome: Outcome, picture: str) -> str:
-    """Return table, picture and sentences as Markdown.
+    """Return the table, the picture and the sentences as Markdown.
 
     Args:
         outcome: Outcome of the challenge.
-        picture: Path of the picture, as the page gives it.
+        picture: Path of the picture, relative to the page.
     """
-    seeds = f"{outcome.seeds} seeds" if outcome.seeds > 1 else "one seed, so no spread"
-    quick = " The quick form is no test of the nets." * (outcome.form == "quick")
+    seeds = f"{outcome.seeds} seeds" if outcome.seeds > 1 else "one seed, so the spread is unknown"
+    quick = " The quick form does not test the nets." * (outcome.form == "quick")
     lines = [
-        f"{outcome.dataset}, {outcome.images:,} training images, {outcome.epochs:g} epochs for "
-        f"every net, {seeds}. Errors are top-1 errors on ten classes: the mean, and half of the "
-        f"range of the seeds. Seconds are those of one run on one core or GPU.{quick}",
+        f"Every net was trained on {outcome.dataset} ({outcome.images:,} training images) for "
+        f"{outcome.epochs:g} epochs, with {seeds}. The errors are top-1 errors on ten classes with "
+        "the recipe of the era (2012 to 2015) and with that of today: the mean over the seeds, and "
+        f"half of their range. The seconds are those of one run on one core or GPU.{quick}",
         "",
         table_of(outcome),
         f"![Error against year, depth, parameters, multiply-adds and seconds]({picture})",
@@ -66,35 +67,36 @@ def table_of(outcome: Outcome) -> str:
 
 
 def sentences(outcome: Outcome) -> list[str]:
-    """Return what the numbers say: orders kept or not, net or training, and others beside."""
+    """Return the conclusions: which orders are kept, net or training, and results of others."""
     found = [_order_sentence(outcome, Order(**row)) for row in outcome.orders]
     found += _gap_sentences(outcome)
     found += list(_recipe_sentences(outcome))
     for row in outcome.beside:
         found.append(
-            f"Beside: {row['what']}: {100 - row['accuracy']:.2f} % error ({row['source']}). What "
-            f"differs: {row['differs']}."
+            f"For comparison, {row['what']}: {100 - row['accuracy']:.2f} % error "
+            f"({row['source']}). Differences: {row['differs']}."
         )
     return found
 
 
 def _order_sentence(outcome: Outcome, order: Order) -> str:
-    """Say whether two entries keep their order and, if they do not, what their training shows."""
+    """Return a sentence on whether two entries keep their published order, and if not, why."""
     names = order.higher, order.lower
     errors = {name: outcome.errors(name) for name in names}
-    title = f"{names[0]} to {names[1]} (published: {order.published or _published(outcome, names)})"
+    published = order.published or _published(outcome, names)
+    title = f"{names[0]} and {names[1]} (published: {published})"
     if not all(errors.values()):
-        return f"{title}: {NOT}."
+        return f"{title}: {NOT_MEASURED}."
     effect = effect_of(order.row, "test_error", errors)
-    shown = " against ".join(f"{mean_of(errors[name]):.2f}" for name in names)
-    text = f"{title}: {KEPT[effect.verdict]}, {shown} % here{_interval(effect)}."
+    shown = " and ".join(f"{mean_of(errors[name]):.2f}" for name in names)
+    text = f"{title}: {ORDERS[effect.verdict]}, measured {shown} %{_interval(effect)}."
     if effect.verdict in ("not seen", "contradicted"):
         text += _reason(outcome, names)
     return text
 
 
 def _reason(outcome: Outcome, names: tuple[str, str]) -> str:
-    """Say from the errors in training why the second of two entries is not better."""
+    """Return why the second of two entries is not better, according to the training errors."""
     by_name = {result.name: result.by["era"] for result in outcome.results}
     first, second = (mean_of(by_name[name].training_error) for name in names)
     if math.isnan(first) or math.isnan(second):
@@ -102,43 +104,44 @@ def _reason(outcome: Outcome, names: tuple[str, str]) -> str:
     shown = f"{second:.2f} against {first:.2f} %"
     if second >= first:
         return (
-            f" In training, the error of {names[1]} is not lower either ({shown}): it has not been "
-            "trained long enough to show it."
+            f" The training error of {names[1]} is not lower either ({shown}), so it was not "
+            "trained long enough."
         )
     return (
-        f" In training, the error of {names[1]} is lower ({shown}): it fits these few images "
-        "better, and gains nothing on others."
+        f" The training error of {names[1]} is lower ({shown}), so it fits the training images "
+        "better, but does not generalise better."
     )
 
 
 def _gap_sentences(outcome: Outcome) -> list[str]:
-    """Say how much of the gap between two nets the recipe of today closes."""
+    """Return a sentence on how much of the gap between two nets the recipe of today closes."""
     early, late = outcome.gap
     old, new, today = outcome.errors(early), outcome.errors(late), outcome.errors(early, "today")
-    title = f"What was the net, what the training? {early} to {late}"
+    title = f"Share of net and training in the gap between {early} and {late}"
     if not (old and new and today):
-        return [f"{title}: {NOT}."]
+        return [f"{title}: {NOT_MEASURED}."]
     order = Order(higher=early, lower=late)
     effect = effect_of(order.row, "test_error", {early: old, late: new})
     gap, gained = mean_of(old) - mean_of(new), mean_of(old) - mean_of(today)
-    text = f"{title}: by the recipe of the era, {mean_of(old):.2f} against {mean_of(new):.2f} %."
+    shown = f"{mean_of(old):.2f} and {mean_of(new):.2f} %"
+    text = f"{title}: with the recipe of the era, the errors are {shown}."
     if effect.verdict == "contradicted" or gap <= 0:
         return [f"{text} There is no gap to close."]
-    doubt = "" if effect.verdict == "seen" else " The gap itself is not certain."
-    change = f"{early} by the recipe of today has {mean_of(today):.2f} %"
+    doubt = "" if effect.verdict == "seen" else " The gap itself is uncertain."
+    change = f"With the recipe of today, the error of {early} is {mean_of(today):.2f} %"
     if gained <= 0:
-        return [f"{text} {change}: the training closes nothing of the gap.{doubt}"]
+        return [f"{text} {change}, so the training closes none of the gap.{doubt}"]
     share = 100 * gained / gap
-    rest = "the rest is the net" if share < 100 else "more than the net did"
-    text += f" {change}: the training closes {share:.0f} % of the gap, {rest}.{doubt}"
+    rest = "the net explains the rest" if share < 100 else "it gains as much as the net or more"
+    text += f" {change}, so the training closes {share:.0f} % of the gap; {rest}.{doubt}"
     if late_today := outcome.errors(late, "today"):
         left = mean_of(today) - mean_of(late_today)
-        text += f" Of the {gap:.2f} points between the nets, the recipe of today leaves {left:.2f}."
+        text += f" With the recipe of today for both, the gap is {left:.2f} points, not {gap:.2f}."
     return [text]
 
 
 def _recipe_sentences(outcome: Outcome) -> Iterator[str]:
-    """Say for each entry with two recipes what the recipe of today changes."""
+    """Yield a sentence on the effect of the recipe of today for each entry with both recipes."""
     for result in outcome.results:
         errors = {by: outcome.errors(result.name, by) for by in RECIPES}
         if "today" not in result.by or not all(errors.values()):
@@ -149,8 +152,8 @@ def _recipe_sentences(outcome: Outcome) -> Iterator[str]:
         shown = f"from {mean_of(errors['era']):.2f} to {mean_of(errors['today']):.2f} %"
         if verdict is None:
             yield (
-                f"{result.name} by the recipe of today: {KEPT[effect.verdict]}, {shown}"
-                f"{_interval(effect)}."
+                f"The recipe of today changes the error of {result.name} {shown}: "
+                f"{ORDERS[effect.verdict]}{_interval(effect)}."
             )
         else:
             yield f"The recipe of today {verdict} the error of {result.name} {shown}" + (
@@ -159,22 +162,23 @@ def _recipe_sentences(outcome: Outcome) -> Iterator[str]:
 
 
 def _interval(effect: Effect) -> str:
-    """Return the difference of an effect with its interval, in brackets."""
+    """Return the difference and its interval as text in brackets."""
     if effect.value is None:
         return " (one seed: the spread is unknown)"
-    return f" (difference {effect.value:.2f}, {effect.low:.2f} to {effect.high:.2f} points)"
+    interval = f"{effect.low:.2f} to {effect.high:.2f}"
+    return f" (difference {effect.value:.2f} points, interval {interval})"
 
 
 def _published(outcome: Outcome, names: tuple[str, str]) -> str:
-    """Return the published errors of two entries, top-5 if both have them."""
+    """Return the published errors of two entries as text: top-5 if both have them, else top-1."""
     pair = [next(x for x in outcome.results if x.name == name) for name in names]
     for k, values in (
         (5, [x.top5_error for x in pair]),
         (1, [x.top1_error for x in pair]),
     ):
         if all(values):
-            return f"{values[0]:g} against {values[1]:g} % top-{k}"
-    return "no error of a single net"
+            return f"{values[0]:g} and {values[1]:g} % top-{k} error"
+    return "no errors of single nets"
 
 
 def _cells(result: Result) -> tuple[str, ...]:
@@ -183,12 +187,12 @@ def _cells(result: Result) -> tuple[str, ...]:
     seconds = era.seconds if era else []
     top5, top1 = ("" if x is None else f"{x:g}" for x in (result.top5_error, result.top1_error))
     return (
-        f"{result.name}{'' if result.competes else ' (beside the ten)'}",
+        f"{result.name}{'' if result.competes else ' (not one of the ten)'}",
         str(result.year),
         str(result.depth),
         f"{result.parameters / 1e6:.2f} M",
         f"{result.macs / 1e6:,.0f} M",
-        f"{mean_of(seconds):,.0f}" if seconds else NOT,
+        f"{mean_of(seconds):,.0f}" if seconds else NOT_MEASURED,
         *_errors(era),
         *_errors(today, ""),
         top5,
@@ -197,8 +201,8 @@ def _cells(result: Result) -> tuple[str, ...]:
     )
 
 
-def _errors(trained: Trained | None, none: str = NOT) -> tuple[str, str]:
-    """Return the errors of some runs by both protocols, each with half of the range of seeds."""
+def _errors(trained: Trained | None, none: str = NOT_MEASURED) -> tuple[str, str]:
+    """Return the cells of the single-view and ten-crop errors with one recipe."""
     if trained is None:
         return none, none
     shown = [_spread(x) for x in (trained.test_error, trained.ten_crop)]
@@ -208,8 +212,9 @@ def _errors(trained: Trained | None, none: str = NOT) -> tuple[str, str]:
 
 
 def _spread(values: list[float]) -> str:
+    """Return the mean and half of the range over the seeds as text."""
     if not values:
-        return NOT
+        return NOT_MEASURED
     half = f" ± {(max(values) - min(values)) / 2:.2f}" if len(values) > 1 else ""
     return f"{mean_of(values):.2f}{half}"
 

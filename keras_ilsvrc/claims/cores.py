@@ -1,4 +1,4 @@
-"""Cores and GPUs on which the runs of claims are trained."""
+"""Allocation of CPU cores and GPUs to the runs of claims."""
 
 import os
 import threading
@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 
 class Places:
-    """Cores or GPUs, each of which one run has for itself."""
+    """CPU cores or GPUs, each of which is used by one run at a time.
+
+    Args:
+        names: Numbers of the cores, or IDs of the GPUs.
+        are_gpus: Whether `names` are GPUs.
+        hidden: Whether to hide all GPUs from the runs.
+    """
 
     def __init__(self, names: Sequence[str], are_gpus: bool, hidden: bool):
         self.free, self.are_gpus, self.hidden = list(names), are_gpus, hidden
@@ -15,9 +21,10 @@ class Places:
 
     @contextmanager
     def taken(self) -> Iterator[dict[str, str]]:
-        """Take a place during the block; yield the environment of a process there.
+        """Reserve a core or GPU for a `with` block; yield environment variables for its process.
 
-        On Linux, a child process runs on the cores of the thread that starts it.
+        On Linux, the calling thread is bound to the core, and its child processes inherit this.
+        If all cores and GPUs are in use, none is reserved.
         """
         with self.lock:
             name = self.free.pop(0) if self.free else None

@@ -1,4 +1,4 @@
-"""What is measured of the runs of a claim. Importing this module needs no Keras."""
+"""Measures of the runs of a claim. This module does not import Keras."""
 
 import math
 import statistics
@@ -12,19 +12,20 @@ from keras_ilsvrc.runs.reading import Rows, RunFiles
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.experiment import Experiment
 
-SOME = 2000  # number of training images on which the error without dropout is measured
-LEVEL = "steps_to_error"  # the measure that needs a level
+LEAST = 2000  # minimum number of training images for the error without dropout, if there are more
+LEVEL = "steps_to_error"  # measure that needs the key `at` of the claim
 GRADIENTS = "watch gradients"
-EARLY = 50  # steps at the start of training over which gradients are averaged, as by CNDS's authors
+EARLY = 50  # number of first steps over which gradients are averaged, as by the authors of CNDS
 
 
 class Trained:
-    """Finished run of an arm, and what measures read of it.
+    """Finished run of an arm, with the data that the measures use.
 
     Args:
         path: Run directory.
-        at: Level of `steps_to_error`, in %.
-        test: Test protocol, as {"protocol": name, "scales": [...]}; None for that of the run.
+        at: Training error for the measure `steps_to_error`, in %.
+        test: Test protocol, as {"protocol": name, "scales": [...]}; None for the protocol in the
+            recipe.
     """
 
     def __init__(self, path: Path, at: float | None = None, test: Mapping[str, Any] | None = None):
@@ -51,13 +52,13 @@ class Trained:
 
     @cached_property
     def error_on_training_images(self) -> float:
-        """Top-1 error in % on some training images, in inference mode and without augmentation."""
+        """Top-1 error in % on some of the training images, without augmentation or dropout."""
         from keras_ilsvrc.evaluation.errors import top_k_error
         from keras_ilsvrc.runs.evaluate import probabilities
 
         split = self.experiment.train
-        some = split[:: max(1, len(split) // SOME)]
-        return top_k_error(probabilities(self.experiment, some, "single_view"), some.labels, 1)
+        subset = split[:: max(1, len(split) // LEAST)]
+        return top_k_error(probabilities(self.experiment, subset, "single_view"), subset.labels, 1)
 
     def last(self, column: str) -> float:
         """Return the value of a column of `history.csv` in the epoch whose weights are tested."""
@@ -71,11 +72,16 @@ class Trained:
 
 
 class Measure(NamedTuple):
-    """One measure of a run: its words, its unit, and the function that returns it.
+    """Measure of a run.
 
-    `ratio` says that two values are compared by their ratio, not by their difference. `chance` says
-    that a run that diverged counts as one that answers at random. `needs` is a key that the recipe
-    must have, and perhaps what its list must contain.
+    Attributes:
+        words: Description in sentences and on plots.
+        unit: Unit; empty if there is none.
+        of: Function that returns the value for a run.
+        ratio: Whether two arms are compared by the ratio of their values, not the difference.
+        chance: Whether a run that diverged counts as one that guesses at random.
+        needs: Key that the recipe must have, and optionally an item that must be in its list, for
+            example "watch gradients"; empty if no key is needed.
     """
 
     words: str
@@ -89,7 +95,7 @@ class Measure(NamedTuple):
 def steps_to_error(run: Trained) -> float:
     """Return the step at which the training error falls to `at` %, interpolated between epochs.
 
-    A run that does not reach it counts with its last step.
+    If the training error does not fall that far, return the number of the last step.
     """
     assert run.at is not None
     before, level = (0.0, 100.0), run.at
@@ -105,7 +111,7 @@ def steps_to_error(run: Trained) -> float:
 
 
 def test_error(run: Trained) -> float:
-    """Return the top-1 error on the test images, by the protocol of the arm."""
+    """Return the top-1 error in % on the test images, with the test protocol of the arm."""
     if run.test is None:
         return float(run.result["top1_error"])
     from keras_ilsvrc.runs.evaluate import errors_of
@@ -115,7 +121,7 @@ def test_error(run: Trained) -> float:
 
 
 def first_gradient(run: Trained) -> float:
-    """Return log10 of the mean absolute gradient of the first layer, early in training."""
+    """Return log10 of the mean absolute gradient of the first layer over the first 50 steps."""
     early = [row for row in run.flow if row["step"] <= EARLY]
     first = early[0]["layer"]
     values = [row["weight_gradient"] for row in early if row["layer"] == first]
@@ -123,7 +129,7 @@ def first_gradient(run: Trained) -> float:
 
 
 def gradient_ratio(run: Trained) -> float:
-    """Return log10 of the first layer's mean absolute gradient over the last layer's, early."""
+    """Return log10 of the ratio of mean absolute gradients, first layer to last, over 50 steps."""
     early = [row for row in run.flow if row["step"] <= EARLY]
     means = [
         statistics.fmean(x["weight_gradient"] for x in early if x["layer"] == layer)
@@ -133,13 +139,13 @@ def gradient_ratio(run: Trained) -> float:
 
 
 def response(run: Trained) -> float:
-    """Return the standard deviation of the responses at the end, mean over the layers."""
+    """Return the standard deviation of responses at the end of training, averaged over layers."""
     last = run.flow[-1]["step"]
     return statistics.fmean(row["response"] for row in run.flow if row["step"] == last)
 
 
 def dead_filters(run: Trained) -> float:
-    """Return the share of dead or duplicate filters of the first layer, in %."""
+    """Return the percentage of filters of the first layer that are dead or duplicates."""
     from keras_ilsvrc.data.pipeline import evaluation_batches
     from keras_ilsvrc.visualize.health import health
 
@@ -166,19 +172,19 @@ MEASURES = {
         "points",
         lambda run: test_error(run) - run.error_on_training_images,
     ),
-    "steps_to_error": Measure("steps to the level", "steps", steps_to_error, ratio=True),
+    "steps_to_error": Measure("steps to the target error", "steps", steps_to_error, ratio=True),
     "first_gradient": Measure(
-        "gradient of the first layer", "log10", first_gradient, needs=GRADIENTS
+        "log10 of the mean gradient of the first layer", "", first_gradient, needs=GRADIENTS
     ),
     "gradient_ratio": Measure(
-        "gradient, first to last layer", "log10", gradient_ratio, needs=GRADIENTS
+        "log10 of the gradient ratio, first layer to last", "", gradient_ratio, needs=GRADIENTS
     ),
     "response": Measure(
-        "deviation of responses", "", response, ratio=True, needs="watch responses"
+        "standard deviation of responses", "", response, ratio=True, needs="watch responses"
     ),
-    "dead_filters": Measure("dead or duplicate first filters", "%", dead_filters),
+    "dead_filters": Measure("dead or duplicate filters of the first layer", "%", dead_filters),
     "images_per_second": Measure(
-        "speed of training", "images/s", lambda run: run.median("images_per_second"), ratio=True
+        "training speed", "images/s", lambda run: run.median("images_per_second"), ratio=True
     ),
     "input_wait": Measure(
         "share of a step spent waiting for images", "%", lambda run: 100 * run.median("input_wait")

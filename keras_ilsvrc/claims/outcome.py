@@ -1,4 +1,4 @@
-"""Files of a claim: `claim.json`, its picture, and the table of all claims in a folder."""
+"""Output files of a claim: `claim.json`, its picture, and a table of all claims in a folder."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def read(folder: Path) -> Outcome:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{path}: damaged: {reason(error)}; remove it, and repeat the command"
+            f"{path}: damaged: {reason(error)}; remove this file, and repeat the command"
         ) from error
 
 
@@ -48,7 +48,7 @@ def write_table(folder: Path) -> Path:
 
 
 def table_of(outcomes: list[Outcome]) -> str:
-    """Return a Markdown table with a row for each comparison of some claims."""
+    """Return a Markdown table with a row for each comparison of the claims."""
     lines = [f"| {' | '.join(HEADINGS)} |", "|" + "---|" * len(HEADINGS)]
     for outcome in outcomes:
         name = f"{outcome.claim}{' (quick)' * outcome.quick}"

@@ -1,4 +1,4 @@
-"""The runs of claims: trained several at a time, recorded, and shared between claims."""
+"""Training of the runs of claims, several at a time; claims share runs and their records."""
 
 import hashlib
 import json
@@ -24,15 +24,21 @@ from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.training.cluster import Log, log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
 
-DIVERGED = "diverged at"  # in the reason for which `train` failed
-COPIES = 10  # bytes on the disk per byte of weights: checkpoints with momenta, and the result
-COLUMNS = ("step", "error", "validation_error")
-EACH = 2_000_000  # bytes on the disk of a run in addition to its weights
+DIVERGED = "diverged at"  # part of the message of `train` if the run diverged
+COPIES = 10  # bytes on disk per byte of weights during training: checkpoints and result
+COLUMNS = ("step", "error", "validation_error")  # recorded columns of `history.csv`
+EACH = 2_000_000  # bytes on disk for each run, in addition to its weights
 RUNS = "runs"
 
 
 class ImagesOfRun(NamedTuple):
-    """Images of a claim: the short name of the data set, its digest, and its training images."""
+    """Data set of a claim.
+
+    Attributes:
+        label: Short name of the data set.
+        digest: Digest of the images.
+        number: Number of training images.
+    """
 
     label: str
     digest: str
@@ -40,15 +46,15 @@ class ImagesOfRun(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Run of an arm, and what is measured of it.
+    """Run of an arm, with the measures that are needed.
 
     Attributes:
         recipe: Recipe of the run.
         measures: Names of the measures.
-        at: Level of `steps_to_error`.
-        test: Test protocol of the arm; None for that of the run.
-        start: Run from whose weights this one starts, if any.
-        weights: Whether the weights of the run are needed.
+        at: Training error for the measure `steps_to_error`, in %.
+        test: Test protocol of the arm; None for the protocol in the recipe.
+        start: Run whose trained weights initialise this one; None if there is none.
+        weights: Whether another run starts from the weights of this one.
     """
 
     recipe: Recipe
@@ -59,26 +65,28 @@ class Job(NamedTuple):
     weights: bool = False
 
     def recorded(self, measure: str) -> str:
-        """Return the name of a measure in records, with its level and protocol."""
+        """Return the key of a measure in records: its name, and `at` and the test protocol."""
         level = f" {self.at:g}" if measure == LEVEL else ""
         return measure + level + f" {json.dumps(self.test)}" * bool(self.test)
 
 
 class Pool:
-    """Runs of claims in one folder, named after recipe and images, and the processes to train them.
+    """Pool of processes that train the runs of claims in one folder.
 
-    A run with a record is not trained again, and an interrupted one resumes. Each process has one
-    core, so that the weights do not depend on the number of cores; or one GPU, if there are any.
+    The name of a run depends on its recipe and images. A run with a record is not trained again,
+    and an interrupted run is resumed. Each process uses one core, so that the weights do not depend
+    on the number of cores; if there are GPUs, it uses one GPU.
 
     Args:
-        home: Folder of the claims.
-        jobs: Number of runs that are trained at the same time.
-        gpus: IDs of the GPUs, as in `CUDA_VISIBLE_DEVICES`; empty to train on the CPU.
-        stop: Request to stop, which stops all processes after a checkpoint.
+        home: Folder for the runs and their records.
+        jobs: Number of runs to train at the same time.
+        gpus: IDs of the GPUs, as in `CUDA_VISIBLE_DEVICES`; empty to train on CPU cores.
+        stop: Stop request, after which all processes write a checkpoint and end; None for a new
+            one.
         log: Function that prints a message.
 
     Attributes:
-        images: Images of the claim that is being tested.
+        images: Data set of the claim that is being tested.
     """
 
     images: ImagesOfRun
@@ -93,11 +101,11 @@ class Pool:
     ):
         self.home, self.jobs, self.gpus, self.log = home, jobs, gpus, log
         self.stop = StopRequest() if stop is None else stop
-        self.device: str | None = None  # "cpu" or "gpu" if the runs are trained only there
+        self.device: str | None = None  # only device of the runs, "cpu" or "gpu"; None for any
         self.records = records.read(home)
 
     def on(self, device: str | None) -> "Pool":
-        """Return a pool for runs on a device, which shares its records; "cpu" hides all GPUs."""
+        """Return a copy of this pool for a device, with the same records; "cpu" hides all GPUs."""
         other = copy(self)
         other.device = device
         if device == "cpu":
@@ -105,9 +113,9 @@ class Pool:
         return other
 
     def key(self, recipe: Recipe) -> str:
-        """Return the name of a recipe's run. The place of the images does not matter.
+        """Return the name of the run of a recipe, which depends on the images, not on their path.
 
-        Runs of arms for one device have names of their own, since speeds are compared.
+        For arms that are trained on one device only, the name includes the device.
         """
         table = recipe.table()
         table["data"] = {**table["data"], "dataset": self.images.digest}
@@ -122,13 +130,17 @@ class Pool:
         return self.home / RUNS / self.key(recipe)
 
     def train(self, jobs: Iterable[Job], label: str) -> None:
-        """Train all runs of which something is neither recorded nor can be measured.
+        """Train all runs that have a missing measure and no finished run directory.
 
-        Runs that start from the weights of others wait for these.
+        Runs from whose weights other runs start are trained first.
+
+        Args:
+            jobs: Runs with their measures.
+            label: Label of the progress bar.
 
         Raises:
             Stopped: If a signal was received.
-            InputError: If a run fails, unless it diverges.
+            InputError: If a run fails for another reason than divergence.
         """
         unique = {self.key(job.recipe): job for job in jobs if not self._known(job)}
         if starts := [x.start._replace(weights=True) for x in unique.values() if x.start]:
@@ -155,14 +167,14 @@ class Pool:
                 raise
 
     def has(self, recipe: Recipe) -> bool:
-        """Whether a run has a record or a result."""
+        """Return whether a run has a record or a result."""
         key = self.key(recipe)
         return key in self.records or (self.home / RUNS / key / RESULT).exists()
 
     def _known(self, job: Job) -> bool:
-        """Whether all that is needed of a run is recorded, or can be measured in its directory.
+        """Return whether a job's measures are recorded, or its run directory is finished.
 
-        A run of another version, or one whose `run.json` is damaged, is put aside.
+        The directory of a run of another version, or with a damaged `run.json`, is renamed.
         """
         key = self.key(job.recipe)
         path, record = self.home / RUNS / key, self.records.get(key)
@@ -203,12 +215,12 @@ class Pool:
         records.write(self.home, self.records)
 
     def _run(self, recipe: Recipe, free: Places) -> str | None:
-        """Train a run; return why it diverged, or None."""
+        """Train a run; return the error message if it diverged, else None."""
         self.stop.check()
         path = self.path(recipe)
         with free.taken() as environment:
             reason = Apart(environment=environment, stop=self.stop).train(recipe, path)
-        self.stop.check()  # a process may end before this one notes the same signal
+        self.stop.check()  # the child may end before this process handles the same signal
         if reason and DIVERGED not in reason:
             raise InputError(f"{path}: {reason}")
         return reason
@@ -216,7 +228,7 @@ class Pool:
     def record(self, job: Job) -> tuple[Record, dict[str, float | None]]:
         """Return the record of a trained run, and its measures by name.
 
-        A run that diverged answers at random; its other measures are None.
+        A run that diverged has the errors of random guesses; its other measures are None.
 
         Raises:
             InputError: If a file of the run is damaged.
@@ -241,14 +253,14 @@ class Pool:
                     records.write(self.home, self.records)
                 found[name] = record.measures[full]
         except InputError as error:
-            raise InputError(f"{error}; or remove {path}, and the run is trained again") from error
+            raise InputError(f"{error}; or remove {path} to train the run again") from error
         return record, found
 
     def check_disk(self, parameters: Mapping[str, tuple[int, int]]) -> None:
-        """Raise InputError if the disk has too little space for all runs.
+        """Check that the disk has enough space for all runs.
 
         Args:
-            parameters: {arm: (number of runs still to train, number of parameters)}.
+            parameters: {arm: (number of runs that must be trained, number of parameters)}.
 
         Raises:
             InputError: If there is too little space.
@@ -265,5 +277,5 @@ class Pool:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Return a number with six digits; None instead of one that is not finite."""
+    """Round a number to six significant digits; return None if it is not finite."""
     return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What is kept of the runs of claims: `runs.json`, which stays when run directories are removed."""
+"""Records of the runs of claims in `runs.json`, which remain when run directories are deleted."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -16,12 +16,12 @@ class Record:
     """Results of a run.
 
     Attributes:
-        net: Name of the network.
+        net: Name of the net.
         version: Version of the package that trained it.
         seconds: Seconds of training and testing.
-        diverged: Why training ended, if it diverged; else empty.
-        curve: Rows of [step, training error, validation error].
-        measures: Value of each measure that was needed, by name, level and protocol.
+        diverged: Reason why the run diverged; empty if it did not.
+        curve: Rows of [step, training error in %, validation error in %], one for each epoch.
+        measures: Values of measures by their keys (see `Job.recorded`); None if not finite.
     """
 
     net: str
@@ -33,7 +33,7 @@ class Record:
 
 
 def read(home: Path) -> dict[str, Record]:
-    """Return the records in a folder by the names of their runs; none if there is no file.
+    """Read `runs.json` in a folder as {name of run: record}; {} if there is no such file.
 
     Raises:
         InputError: If the file is damaged.
@@ -54,7 +54,7 @@ def read(home: Path) -> dict[str, Record]:
 
 
 def write(home: Path, records: dict[str, Record]) -> None:
-    """Write the records to a folder, one line each."""
+    """Write records to `runs.json` in a folder, one line for each run."""
     lines = [f"{json.dumps(key)}:{_line(records[key])}" for key in sorted(records)]
     with files.whole(home / RECORDS) as part:
         part.write_text("{" + ",\n".join(lines) + "}\n")

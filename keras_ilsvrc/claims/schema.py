@@ -1,4 +1,4 @@
-"""Schema of claim files. Needs no Keras."""
+"""Schema of claim files. Does not import Keras."""
 
 import re
 from collections.abc import Mapping
@@ -15,16 +15,17 @@ from keras_ilsvrc.recipe import parse, published
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.recipe.schema import Protocol
 
-CLAIMS = "claims"  # folder of recipes that contains the claims of this package
+CLAIMS = "claims"  # subfolder of the recipes with the claims of this package
 Changes = dict[str, Any]
 Model = TypeVar("Model", bound=Table)
 
 
 class Row(Table):
-    """One comparison that a claim expects: of two arms, or of one arm with a number.
+    """Comparison of two arms, or of one arm with a number, and its expected result.
 
-    Either `higher` and `lower` name two arms; or `alike` names two arms whose means differ by less
-    than `within`; or `arm` names one, whose mean is `above` or `below` a number.
+    There are three forms: `higher` and `lower` are the names of two arms; `alike` has the names of
+    two arms whose means differ by less than `within`; `arm` is the name of an arm whose mean is
+    `above` or `below` a number.
     """
 
     higher: str | None = None
@@ -46,17 +47,18 @@ class Row(Table):
             frozenset(("arm", "below")),
         }
         if (given := self.model_fields_set - {"measure", "published"}) not in forms:
+            found = f"has the keys {', '.join(sorted(given))}" if given else "names no arm"
             raise ValueError(
-                f"has the keys {', '.join(sorted(given)) or 'of no comparison'}; expected higher "
-                "and lower, or alike and within, or arm and one of above and below"
+                f"{found}; expected the keys higher and lower, or alike and within, or arm and one "
+                "of above and below"
             )
         if len(set(self.arms)) < len(self.arms):
-            raise ValueError(f"compares {self.arms[0]!r} with itself; expected two arms")
+            raise ValueError(f"compares {self.arms[0]!r} with itself; expected two different arms")
         return self
 
     @property
     def arms(self) -> list[str]:
-        """Names of the arms that are compared; first the one that should have the higher value."""
+        """Names of the compared arms, first the one that should have the higher value."""
         return [x for x in (self.higher, self.lower, self.arm, *(self.alike or ())) if x]
 
 
@@ -70,21 +72,21 @@ Rates = Annotated[list[Positive], Field(min_length=1), AfterValidator(_different
 
 
 class Tested(Table):
-    """Protocol, and perhaps the scales, with which an arm is tested."""
+    """Test protocol of an arm, and its scales if it needs them."""
 
     protocol: Protocol
     scales: Annotated[list[Count], Field(min_length=1)] | None = None
 
 
 class OfArm(Table):
-    """Keys of an arm that are no changes of the recipe."""
+    """Keys of an arm that do not change its recipe."""
 
     test: Tested | None = None
     device: Literal["cpu", "gpu"] | None = None
 
 
 class Quick(Table):
-    """What `--quick` trains instead: a recipe on small images, with changes of its own."""
+    """Quick form of a claim: a recipe with small images, its changes, seeds and rates."""
 
     recipe: str
     set: Annotated[Changes, Field(default_factory=dict)]
@@ -96,12 +98,12 @@ class Quick(Table):
 class Claim(Table):
     """Content of a claim file.
 
-    An arm is a table of changes to the recipe by dotted key. Two of its keys are no changes: `test`
-    is the protocol, and perhaps the scales, with which the arm is tested, and `device` is "cpu" or
-    "gpu" if the arm is trained only there.
-    `rates` are the factors of the recipe's learning rate that each arm tries; the best one for the
-    arm is that with the lowest value of `chosen_by`. `reduced` says what is smaller than in the
-    paper. `reason` explains, where it is known, why a small data set does not show the claim.
+    An arm is a table of changes to the recipe, by dotted key. Two of its keys do not change the
+    recipe: `test` is the test protocol of the arm, and `device` is the only device on which the arm
+    is trained, "cpu" or "gpu".
+    `rates` are factors of the recipe's learning rate. Each arm is trained with all of them, and the
+    best one has the lowest value of the measure `chosen_by`. `reduced` says what is smaller than in
+    the paper. `reason` is a possible reason why the claim is not seen on a small data set.
     """
 
     title: str
@@ -128,7 +130,7 @@ class Claim(Table):
             if measure not in MEASURES:
                 raise ValueError(f"measure {measure!r} is unknown; {nearest(measure, MEASURES)}")
         if LEVEL in measures and self.at is None:
-            raise ValueError(f"at: missing; the measure {LEVEL} needs a level in %")
+            raise ValueError(f"at: missing; the measure {LEVEL} needs a training error in %")
         for name in (
             *(x for row in self.expect for x in row.arms),
             *(self.quick.arms if self.quick else ()),
@@ -138,7 +140,7 @@ class Claim(Table):
         return self
 
     def measure_of(self, row: Row) -> str:
-        """Return the measure that a comparison uses."""
+        """Return the name of the measure that a comparison uses."""
         return row.measure or self.measure
 
 
@@ -152,7 +154,7 @@ def claims() -> dict[str, Path]:
 
 
 def find_claim(name: str) -> Path:
-    """Return the path of a claim: a file, the name of a claim in this package, or its number.
+    """Return the path of a claim, given its path, its name in this package, or its number.
 
     Raises:
         InputError: If there is no such claim; the message suggests similar names.
@@ -166,10 +168,10 @@ def find_claim(name: str) -> Path:
         name = next((stem for stem in known if stem.startswith(start)), name)
     if name in known:
         return known[name]
-    hint = nearest(name, known)
+    hint = f"{nearest(name, known)} ".lstrip()
     raise InputError(
-        f"{name[:200]}: no such file, and no such claim in the package; {hint} "
-        "`keras-ilsvrc claim` lists all"
+        f"{name[:200]}: no such file, and no such claim in the package; {hint}"
+        "`keras-ilsvrc claim` lists all claims"
     )
 
 
@@ -177,7 +179,7 @@ def read_claim(path: Path) -> Claim:
     """Read a claim file and check its schema.
 
     Raises:
-        InputError: As in `read_table`.
+        InputError: If the file is invalid, as in `read_table`.
     """
     return read_table(Claim, path)
 
@@ -198,7 +200,7 @@ def read_table(kind: type[Model], path: Path) -> Model:
 
 
 def valid(kind: type[Model], table: Mapping[str, Any], path: Path, prefix: str = "") -> Model:
-    """Return a checked table; `prefix` stands before its keys in error messages."""
+    """Check a table against a schema and return it; messages have `prefix` before each key."""
     try:
         return kind.model_validate(table)
     except ValidationError as error:
@@ -207,7 +209,7 @@ def valid(kind: type[Model], table: Mapping[str, Any], path: Path, prefix: str =
 
 
 def _fault(start: str, error: Mapping[str, Any]) -> str:
-    """Return one error of pydantic as a line."""
+    """Return an error of pydantic as one line."""
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         first, *inner = error["loc"]

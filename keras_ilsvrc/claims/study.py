@@ -1,4 +1,4 @@
-"""A claim tested: its arms are trained, each at the best of its rates, and then compared."""
+"""Test of a claim: its arms are trained, each with its best learning rate, and compared."""
 
 import math
 import time
@@ -21,25 +21,25 @@ from keras_ilsvrc.runs.experiment import set_up
 from keras_ilsvrc.terminal.bars import tracked
 from keras_ilsvrc.training.strategy import mirrored
 
-QUICK = "8x8 digits and few epochs, a rate chosen by us: no test of the claim on photographs"
+QUICK = "8x8 digits, few epochs and our own learning rate, so not a test on photographs"
 START = "initial.weights"
-FIRST = 0  # the seed with which all rates are tried
+FIRST = 0  # index of the seed with which all learning rates are tried
 
 
 @dataclass
 class Arm:
-    """Arm of a claim as trained.
+    """Results of an arm of a claim.
 
     Attributes:
         name: Name of the arm.
-        net: Name of its network, with variations.
+        net: Name of its net, with variations.
         parameters: Number of trainable parameters.
         macs: Multiply-adds for one image; None if unknown.
-        rates: {factor of the recipe's rate: value by which the best was chosen}.
-        rate: The best factor.
+        rates: {factor of the recipe's learning rate: value of the measure `chosen_by`}.
+        rate: Factor with the lowest value.
         values: {measure: one value for each seed}.
         curves: For each seed, rows of [step, training error, validation error].
-        seconds: Seconds that the runs of all seeds took together.
+        seconds: Total seconds of the runs of all seeds at this rate.
     """
 
     name: str
@@ -55,23 +55,23 @@ class Arm:
 
 @dataclass
 class Outcome:
-    """Outcome of a claim: what `claim.json` holds.
+    """Outcome of a claim: the content of `claim.json`.
 
     Attributes:
         claim: Name of the claim.
-        title: Its title.
-        says: The claim in one sentence.
-        source: Where it is made.
+        title: Title of the claim.
+        says: Statement of the claim.
+        source: Paper that makes the claim, with sections.
         quick: Whether this is the quick form on small images.
         dataset: Short name of the data set.
         images: Number of training images.
         seeds: Number of seeds.
         reduced: What is smaller than in the paper.
-        reason: Why a small data set does not show the claim, if that is known.
-        arms: Arms as trained.
-        effects: Comparisons.
+        reason: Possible reason why the claim is not seen; empty if none is known.
+        arms: Results of the arms.
+        effects: Results of the comparisons.
         verdict: Verdict of the whole claim.
-        seconds: Sum of the seconds of all runs, on one core or GPU each.
+        seconds: Total seconds of the runs of all arms at their best rates, on one core or GPU each.
         version: Version of the package.
     """
 
@@ -93,7 +93,7 @@ class Outcome:
 
     @property
     def summary(self) -> str:
-        """Verdict of the claim; if its comparisons differ, how many have which verdict."""
+        """Verdict of the claim, or the number of each verdict if its comparisons differ."""
         counts = Counter(effect.verdict for effect in self.effects)
         if len(counts) < 2:
             return self.verdict
@@ -107,25 +107,25 @@ class Outcome:
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> "Outcome":
-        """Return the outcome that `table` wrote."""
+        """Create an outcome from the content of `claim.json`."""
         arms = [Arm(**arm) for arm in table["arms"]]
         effects = [Effect(**effect) for effect in table["effects"]]
         return cls(**{**table, "arms": arms, "effects": effects})
 
 
 def outcome_of(study: Study, pool: Pool) -> Outcome:
-    """Train what is missing of a claim's runs, measure all, and compare the arms.
+    """Train the missing runs of a claim, measure all runs, and compare the arms.
 
     Raises:
-        InputError: If the data do not fit the arms, the disk is too small, or a run fails.
-        Stopped: If a signal was received; a repetition goes on where it stopped.
+        InputError: If the images do not fit the arms, the disk is too small, or a run fails.
+        Stopped: If a signal was received; call this function again to continue.
     """
     started = time.monotonic()
     pool.images = images_of(next(iter(study.recipes.values())))
     arms = {name: _arm(study, name) for name in study.recipes}
     here = [name for name in arms if pool.gpus or study.devices[name] != "gpu"]
     _check_disk(study, pool, arms, here)
-    # Arms that start from others come after these, whose best rates must be known.
+    # Arms that start from other arms are trained last, because they need the best rates of those.
     stages = {name: (study.devices[name], study.start(name) is not None) for name in here}
     for stage in sorted(set(stages.values()), key=str):
         names = [name for name in here if stages[name] == stage]
@@ -138,7 +138,7 @@ def outcome_of(study: Study, pool: Pool) -> Outcome:
         effects.append(
             effect_of(row, measure, {x: arms[x].values.get(measure, []) for x in row.arms})
         )
-    pool.log(f"{study.name}: {time.monotonic() - started:.0f} s")
+    pool.log(f"{study.name}: took {time.monotonic() - started:.0f} s")
     return Outcome(
         claim=study.name,
         title=claim.title,
@@ -158,10 +158,10 @@ def outcome_of(study: Study, pool: Pool) -> Outcome:
 
 
 def images_of(recipe: Recipe) -> ImagesOfRun:
-    """Open the data of a recipe.
+    """Return the name, digest and size of the data set of a recipe.
 
     Raises:
-        InputError: If it has other classes than the net, or fewer images than a batch.
+        InputError: If the images do not fit the net, or are fewer than a batch.
     """
     experiment = set_up(recipe, mirrored(1))
     count, batch = len(experiment.train), recipe.data.batch_size
@@ -183,7 +183,7 @@ def _reason(study: Study, untrained: Sequence[str]) -> str:
 
 
 def _arm(study: Study, name: str) -> Arm:
-    """Build the network of an arm for its account."""
+    """Return an arm without runs, with the parameters and multiply-adds of its net."""
     recipe = study.recipes[name]
     try:
         model = build(recipe.net, **recipe.build.model_dump(exclude_none=True))
@@ -195,7 +195,7 @@ def _arm(study: Study, name: str) -> Arm:
 
 
 def _check_disk(study: Study, pool: Pool, arms: Mapping[str, Arm], here: Sequence[str]) -> None:
-    """Raise InputError if the disk is too small for all runs that are still to train."""
+    """Raise InputError if the disk is too small for all runs that must be trained."""
     sizes = {}
     for name in here:
         own, others = pool.on(study.devices[name]), range(1, study.seeds)
@@ -219,7 +219,7 @@ def _job(
     factor: float | None = None,
     measures: Sequence[str] = (),
 ) -> Job:
-    """Return the run of an arm with a seed and a rate, by default the arm's best."""
+    """Return the job of an arm with a seed and a rate factor (None: the arm's best)."""
     recipe = study.recipe(name, seed, arms[name].rate if factor is None else factor)
     start = None
     if other := study.start(name):
@@ -229,7 +229,7 @@ def _job(
 
 
 def _train(study: Study, pool: Pool, arms: Mapping[str, Arm], names: Sequence[str]) -> None:
-    """Try all rates of some arms with the first seed, then train the other seeds at the best."""
+    """Train arms at all rates with the first seed, then at the best rate with the others."""
     by = study.claim.chosen_by
     tried = {
         name: [
@@ -252,7 +252,7 @@ def _train(study: Study, pool: Pool, arms: Mapping[str, Arm], names: Sequence[st
 def _all(
     study: Study, pool: Pool, arms: Mapping[str, Arm], names: Sequence[str]
 ) -> dict[tuple[str, int], Job]:
-    """Return all runs of some arms at their best rates, with all that is measured of them."""
+    """Return {(arm, seed): job} for all seeds of some arms at their best rates."""
     return {
         (name, seed): _job(study, pool, arms, name, seed, measures=study.measures(name))
         for name in names
@@ -261,7 +261,7 @@ def _all(
 
 
 def _measure(study: Study, pool: Pool, arms: Mapping[str, Arm], names: Sequence[str]) -> None:
-    """Fill in the measures and curves of some arms."""
+    """Add the measures, curves and seconds of the runs of some arms to `arms`."""
     jobs = _all(study, pool, arms, names)
     for (name, _), job in tracked(jobs.items(), len(jobs), f"{study.name}: measuring"):
         pool.stop.check()
@@ -275,7 +275,7 @@ def _measure(study: Study, pool: Pool, arms: Mapping[str, Arm], names: Sequence[
 
 
 def _finite(table: Any) -> Any:
-    """Replace numbers that JSON does not have by None."""
+    """Replace NaN and infinity, which JSON does not have, by None."""
     if isinstance(table, dict):
         return {key: _finite(value) for key, value in table.items()}
     if isinstance(table, list | tuple):

@@ -1,4 +1,4 @@
-"""Verdicts: whether the runs of a claim show it, by a rule that is fixed before they are trained.
+"""Verdict on a claim, by a rule that is fixed before training.
 
 A difference counts if it is larger than twice its standard error over the seeds.
 """
@@ -13,22 +13,23 @@ from keras_ilsvrc.claims.measures import MEASURES
 from keras_ilsvrc.claims.schema import Row
 
 Verdict = Literal["seen", "not seen", "contradicted", "no verdict"]
-ERRORS = 2.0  # number of standard errors above which a difference counts
+STANDARD_ERRORS = 2.0  # minimum size of a difference that counts, in standard errors
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One comparison of a claim, as measured.
+    """Result of one comparison of a claim.
 
     Attributes:
-        sentence: The comparison in words, with the values.
+        sentence: What the claim expects, as a sentence with the measured values.
         measure: Name of the measure.
         kind: What `value` is: the "difference" of two means, their "ratio", or the "mean" of a
             single arm.
-        value: Value as measured; None if it could not be.
-        low: Lower end of the interval, two standard errors below `value`.
-        high: Upper end of the interval.
-        verdict: "seen", "not seen", "contradicted", or "no verdict" for lack of seeds or values.
+        value: Measured value; None if it could not be computed.
+        low: Lower end of the interval, two standard errors below `value`; for a ratio, the standard
+            error is that of its logarithm.
+        high: Upper end of the interval, two standard errors above `value`.
+        verdict: "seen", "not seen", "contradicted", or "no verdict" if seeds or values are missing.
     """
 
     sentence: str
@@ -41,12 +42,12 @@ class Effect:
 
 
 def effect_of(row: Row, measure: str, values: Mapping[str, Sequence[float]]) -> Effect:
-    """Compare the arms of a row.
+    """Compare the measured values of one or two arms.
 
     Args:
         row: Comparison that the claim expects.
         measure: Name of the measure.
-        values: Values of the measure by arm, one for each seed.
+        values: {arm: values of the measure, one for each seed}.
     """
     samples = [list(values[arm]) for arm in row.arms]
     kind = MEASURES[measure]
@@ -62,7 +63,7 @@ def effect_of(row: Row, measure: str, values: Mapping[str, Sequence[float]]) -> 
     means = [statistics.fmean(x) for x in samples]
     error = math.sqrt(sum(statistics.variance(x) / len(x) for x in samples))
     value = means[0] - means[1] if len(means) == 2 else means[0]
-    low, high = value - ERRORS * error, value + ERRORS * error
+    low, high = value - STANDARD_ERRORS * error, value + STANDARD_ERRORS * error
     verdict = _verdict(row, low, high)
     if logs:
         value, low, high = math.exp(value), math.exp(low), math.exp(high)
@@ -70,7 +71,7 @@ def effect_of(row: Row, measure: str, values: Mapping[str, Sequence[float]]) -> 
 
 
 def _verdict(row: Row, low: float, high: float) -> Verdict:
-    """Return the verdict for the interval of a difference, or of the mean of one arm."""
+    """Return the verdict for the interval of a difference, or of the mean of a single arm."""
     if row.alike:
         assert row.within is not None
         if -row.within < low and high < row.within:
@@ -84,22 +85,26 @@ def _verdict(row: Row, low: float, high: float) -> Verdict:
 
 
 def _sentence(row: Row, measure: str, samples: Sequence[Sequence[float]]) -> str:
+    """Return what a comparison expects, with the measured means."""
     kind = MEASURES[measure]
-    shown = [f"{name} {_mean(x)}" for name, x in zip(row.arms, samples)]
-    unit = f" {kind.unit}".rstrip() if kind.unit != "%" else " %"
+    unit = f" {kind.unit}".rstrip()
+    arms = [f"{name} ({_mean(x, unit)})" for name, x in zip(row.arms, samples)]
     if row.alike:
-        return f"{kind.words}: {shown[0]} and {shown[1]}{unit} differ by less than {row.within:g}"
-    if row.arm:
+        expected = f"{arms[0]} and {arms[1]} should differ by less than {row.within:g}{unit}"
+    elif row.arm:
         bound = f"above {row.above:g}" if row.above is not None else f"below {row.below:g}"
-        return f"{kind.words}: {shown[0]}{unit} is {bound}"
-    return f"{kind.words}: {shown[0]}{unit} is higher than {shown[1]}{unit}"
+        expected = f"{arms[0]} should be {bound}{unit}"
+    else:
+        expected = f"{arms[0]} should be higher than {arms[1]}"
+    return f"{kind.words}: {expected}"
 
 
-def _mean(values: Sequence[float]) -> str:
+def _mean(values: Sequence[float], unit: str) -> str:
+    """Return the mean with its unit, or "not measured"."""
     mean = statistics.fmean(values) if values else math.nan
     if not math.isfinite(mean):
-        return "?"
-    return f"{mean:,.0f}" if abs(mean) >= 100 else f"{mean:.3g}"
+        return "not measured"
+    return f"{mean:,.0f}{unit}" if abs(mean) >= 100 else f"{mean:.3g}{unit}"
 
 
 def overall(effects: Iterable[Effect]) -> Verdict:

@@ -52,8 +52,8 @@ def challenge(
     Four nets are also trained with a recipe of today. Each run is tested with a single view and
     with ten crops. The command writes OUT/challenge.md (table and conclusions), OUT/challenge.png
     (plots) and OUT/challenge.json (numbers), and updates them as runs finish. It keeps the results
-    of runs in OUT/runs.json. If the command is stopped, repeat it to continue from this file, also
-    on another machine.
+    of runs in OUT/runs.json. If the command is stopped, repeat it to continue. To continue on
+    another machine, copy OUT/runs.json to it.
     """
     if quick and full:
         raise InputError("--quick and --full are both given; leave out one")

@@ -1,4 +1,4 @@
-"""The `claim` command, which tests a claim of a paper by training the nets that it compares."""
+"""The `claim` command, which tests a claim of a paper by training nets and comparing them."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def claim(
         str | None, Option(help="Data set to train on, for example folder:cifar10.")
     ] = None,
     seeds: Annotated[
-        int | None, Option(min=1, max=100, help="Number of seeds (default: that of the claim).")
+        int | None, Option(min=1, max=100, help="Number of seeds (default: as in the claim).")
     ] = None,
     out: Annotated[Path, Option(help="Folder for the results and all runs.")] = Path("claims"),
     jobs: Jobs = None,
@@ -95,7 +95,7 @@ def _test(study: Study, out: Path, jobs: int | None, as_json: bool) -> "Outcome"
     for effect in outcome.effects:
         log_stderr(f"  {effect.verdict}: {effect.sentence}")
     if outcome.reason and outcome.verdict != "seen":
-        log_stderr(f"  why it may not be seen here: {outcome.reason}")
+        log_stderr(f"  possible reason: {outcome.reason}")
     if not as_json:
         print(f"picture     {folder / outcomes.PICTURE}")
         print(f"table       {table}")

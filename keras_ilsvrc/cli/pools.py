@@ -1,4 +1,4 @@
-"""Training of many runs in one locked folder. After a signal, the exit status is 75."""
+"""Options, lock and pool of commands that train many runs in one folder."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         max=1024,
-        help="Number of runs at the same time (default: number of GPUs, or else of cores).",
+        help="Number of runs to train at the same time (default: one per GPU, or else per core).",
     ),
 ]
 
@@ -48,7 +48,8 @@ def locked(out: Path) -> Iterator[None]:
         taken = files.lock(out / LOCK)
     except files.Timeout as error:
         raise InputError(
-            f"{out}: another process trains here; wait until it ends, or choose another --out"
+            f"{out}: another process trains in this folder; wait until it ends, or choose another "
+            "--out"
         ) from error
     try:
         yield
@@ -61,15 +62,15 @@ def locked(out: Path) -> Iterator[None]:
 
 @contextmanager
 def pool_in(out: Path, jobs: int | None, label: str) -> "Iterator[Pool]":
-    """Yield a pool that trains runs in a folder.
+    """Yield a pool that trains runs in a folder. After a signal, the exit status is 75.
 
     Args:
         out: Folder of the runs.
-        jobs: Number of runs at the same time; None for one per GPU, or without GPUs one per core.
+        jobs: Number of runs to train at the same time; None for one per GPU, or else one per core.
         label: Start of the message that is printed after a signal.
 
     Raises:
-        typer.Exit: If a signal was received; the status is 75.
+        typer.Exit: If a signal was received.
     """
     from keras_ilsvrc.claims.pool import Pool
     from keras_ilsvrc.training.strategy import gpu_ids

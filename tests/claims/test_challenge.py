@@ -107,7 +107,7 @@ def test_only_some_entries_and_the_rest_is_not_measured(competed, runs):  # noqa
     page = answers_of(found, "x.png")
     assert "| VGG | 2014 | 16 |" in page
     assert "not measured | not measured" in page
-    assert "AlexNet to ResNet: not measured." in page
+    assert "AlexNet and ResNet: not measured." in page
     # A later command shows what is known of the others.
     assert by_name(competed(only=["AlexNet"]))["ResNet"].by["era"].test_error == [20, 21]
 
@@ -115,13 +115,13 @@ def test_only_some_entries_and_the_rest_is_not_measured(competed, runs):  # noqa
 def test_sentences_say_what_the_numbers_say(competed):
     found = sentences(competed())
     assert found[0] == (
-        "AlexNet to VGG (published: 18.2 against 8.8 % top-5): the order is kept, 40.50 against "
-        "28.50 % here (difference 12.00, 10.59 to 13.41 points)."
+        "AlexNet and VGG (published: 18.2 and 8.8 % top-5 error): the order is kept, measured "
+        "40.50 and 28.50 % (difference 12.00 points, interval 10.59 to 13.41)."
     )
-    assert found[1].startswith("VGG to ResNet (published: 8.8 against 7.46 % top-5): the order")
+    assert found[1].startswith("VGG and ResNet (published: 8.8 against 7.46 % top-5): the order")
     assert found[2].endswith(
-        "40.50 against 20.50 %. AlexNet by the recipe of today has 35.50 %: the training closes "
-        "25 % of the gap, the rest is the net."
+        "the errors are 40.50 and 20.50 %. With the recipe of today, the error of AlexNet is "
+        "35.50 %, so the training closes 25 % of the gap; the net explains the rest."
     )
     assert found[3].startswith("The recipe of today lowers the error of AlexNet from 40.50 to")
     assert "someone's net: 14.50 % error" in found[4]
@@ -130,8 +130,8 @@ def test_sentences_say_what_the_numbers_say(competed):
 @pytest.mark.parametrize(
     ("error", "start", "end"),
     [
-        (45.0, "the order is reversed", "has not been trained long enough to show it."),
-        (40.2, "no difference seen", "has not been trained long enough to show it."),
+        (45.0, "the order is reversed", "so it was not trained long enough."),
+        (40.2, "no difference seen", "so it was not trained long enough."),
     ],
 )
 def test_of_an_order_that_is_not_kept_the_training_tells_why(
@@ -150,8 +150,8 @@ def test_there_may_be_no_gap_to_close(competed, monkeypatch):
 
 def test_one_seed_has_no_verdict(competed):
     found = competed(seeds=1)
-    assert "no verdict, 40.00 against 28.00 % here (one seed" in sentences(found)[0]
-    assert "one seed, so no spread" in answers_of(found, "x.png")
+    assert "no verdict, measured 40.00 and 28.00 % (one seed" in sentences(found)[0]
+    assert "with one seed, so the spread is unknown" in answers_of(found, "x.png")
     assert "| 40.00 | 38.00 |" in answers_of(found, "x.png")
 
 
@@ -219,7 +219,7 @@ def test_bad_input_is_refused(tmp_path, monkeypatch):
     [
         ('net = "vgg16"', 'net = "vgg61"', "net 'vgg61' is unknown; did you mean 'vgg"),
         ('start = "A"', 'start = "B"', "entry 'B' is unknown"),
-        ('layers = ["conv1_1"]', "", "start and layers need each other"),
+        ('layers = ["conv1_1"]', "", "only one of start and layers is given"),
         ('lower = "VGG"', 'lower = "VGGG"', "entry 'VGGG' is unknown; did you mean 'VGG'"),
         ("rates = {era = 0.05}", "rates = {ear = 0.05}", "rates.ear"),
         ("size = 32", 'size = "32"', "forms.quick.size is '32'"),

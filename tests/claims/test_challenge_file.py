@@ -54,7 +54,7 @@ def test_only_googlenet_departs_in_its_size():
     sizes = {name: contest.size(name) for name in contest.entries}
     assert {name: size for name, size in sizes.items() if size != 64} == {"GoogLeNet": 80}
     departures = contest.departures()
-    assert departures["GoogLeNet"] == ["80x80 pixels, because it needs at least 79"]
+    assert departures["GoogLeNet"] == ["80x80 pixels, because the net needs at least 79"]
     assert departures["all"][0] == "images of 64x64 pixels, 10 epochs"
 
 

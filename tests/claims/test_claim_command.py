@@ -51,15 +51,15 @@ def test_a_claim_writes_its_files_and_says_where(stand_in, claim, out):
     ]
     assert done.stderr.splitlines()[-2:] == [
         "small: seen",
-        "  seen: training error: fourteen 16.5 % is higher than eight 10.5 %",
+        "  seen: training error: fourteen (16.5 %) should be higher than eight (10.5 %)",
     ]
     found = json.loads((out / "small" / "claim.json").read_text())
     assert (found["verdict"], found["effects"][0]["value"]) == ("seen", 6)
     assert (out / "claims.md").read_text().splitlines() == [
         "| claim | data | comparison | difference | interval | verdict |",
         "|---|---|---|---|---|---|",
-        "| small | digits | training error: fourteen 16.5 % is higher than eight 10.5 % | 6 "
-        "| 4.59 to 7.41 | seen |",
+        "| small | digits | training error: fourteen (16.5 %) should be higher than eight (10.5 %) "
+        "| 6 | 4.59 to 7.41 | seen |",
     ]
     with Image.open(out / "small" / "claim.png") as image:
         assert image.format == "PNG"
@@ -80,8 +80,8 @@ def test_the_table_has_all_claims_of_the_folder(stand_in, claim, out, tmp_path):
     lines = (out / "claims.md").read_text().splitlines()[2:]
     assert [line.split(" | ")[0] for line in lines] == ["| small", "| with spaces"]
     assert lines[1].endswith(
-        "a &#124; b 16 % is higher than eight 10 % | not measured | not measured to not measured "
-        "| no verdict |"
+        "a &#124; b (16 %) should be higher than eight (10 %) | not measured "
+        "| not measured to not measured | no verdict |"
     )
 
 
@@ -105,8 +105,8 @@ def test_a_known_reason_is_said_if_a_claim_is_not_seen(stand_in, tmp_path, out):
     done = call("claim", path, "--out", out)
     assert done.stderr.splitlines()[-3:] == [
         "small: contradicted",
-        "  contradicted: training error: eight 10.5 % is higher than fourteen 16.5 %",
-        "  why it may not be seen here: the digits are easy",
+        "  contradicted: training error: eight (10.5 %) should be higher than fourteen (16.5 %)",
+        "  possible reason: the digits are easy",
     ]
 
 
@@ -187,7 +187,8 @@ def test_two_commands_do_not_share_a_folder(stand_in, claim, out):
     taken = files.lock(out / LOCK)
     try:
         assert refused("claim", claim, "--out", out) == (
-            f"{out}: another process trains here; wait until it ends, or choose another --out"
+            f"{out}: another process trains in this folder; wait until it ends, or choose another "
+            "--out"
         )
     finally:
         taken.release()
@@ -211,7 +212,7 @@ def test_damaged_files_are_refused_with_advice(stand_in, claim, out):
         (out / "other" / "claim.json").write_text(content)
         line = refused_after_output("claim", claim, "--out", out)
         assert line.startswith(f"error: {out / 'other' / 'claim.json'}: damaged: ")
-        assert line.endswith("; remove it, and repeat the command")
+        assert line.endswith("; remove this file, and repeat the command")
     shutil.rmtree(out / "other")
     (out / "runs.json").write_text("{")
     assert f"{out / 'runs.json'}: damaged: " in refused("claim", claim, "--out", out)

@@ -114,9 +114,9 @@ def test_a_section_has_the_verdict_the_picture_the_arms_and_the_command(pages, t
         "One is more. (us)",
         "",
         "**Not seen** on digits, with 2 seeds and 1,077 training images: small nets. "
-        "Why it may not be seen here: easy.",
+        "Possible reason: easy.",
         "",
-        "- not seen: training error: arm 1 $ 4.5 % is higher than arm 0 $ 3.5 %",
+        "- not seen: training error: arm 1 $ (4.5 %) should be higher than arm 0 $ (3.5 %)",
         "",
         "![A | title: curves and values of all arms](story/R18_degradation/claim.png)",
         "",
@@ -150,5 +150,7 @@ def test_the_example_of_the_documentation_is_a_claim(tmp_path):
     path = tmp_path / "batch_norm.toml"
     path.write_text(text.split("```toml\n")[1].split("```")[0])
     assert list(Study(path).recipes) == ["with BN", "without BN"]
-    with pytest.raises(InputError, match="quick: missing; leave out --quick, or add this table"):
+    with pytest.raises(
+        InputError, match=r"quick: missing; leave out --quick, or add the table \[q"
+    ):
         Study(path, quick=True)

@@ -126,7 +126,9 @@ def test_arms_of_a_gpu_wait_for_one(pool, stand_in, tmp_path):
     assert found.verdict == "no verdict"
     assert arms_of(found)["fourteen"].values == {}
     assert len(stand_in()) == 3
-    assert found.effects[0].sentence == "training error: fourteen ? % is higher than eight 11 %"
+    assert found.effects[0].sentence == (
+        "training error: fourteen (not measured) should be higher than eight (11 %)"
+    )
     found = outcome_of(claim, pool(gpus=["0"]))
     assert found.verdict == "not seen"
     assert {name[-4:] for name, _ in stand_in()[:3]} == {"-cpu"}

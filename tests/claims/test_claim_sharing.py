@@ -111,7 +111,7 @@ def test_a_damaged_run_is_trained_again_or_the_line_says_what_to_do(
     with pytest.raises(InputError) as error:
         outcome_of(study(tmp_path, seeds=2), pool())
     assert str(error.value).startswith(f"{path}: damaged")
-    assert str(error.value).endswith(f"; or remove {path.parent}, and the run is trained again")
+    assert str(error.value).endswith(f"; or remove {path.parent} to train the run again")
 
 
 @pytest.mark.parametrize(

@@ -93,16 +93,16 @@ def test_without_a_spread_there_is_no_verdict(a):
 
 def test_a_comparison_says_its_values():
     assert effect(HIGHER, a=[9, 10], b=[1, 2]).sentence == (
-        "training error: a 9.5 % is higher than b 1.5 %"
+        "training error: a (9.5 %) should be higher than b (1.5 %)"
     )
     assert effect(HIGHER, a=[], b=[1, 2]).sentence == (
-        "training error: a ? % is higher than b 1.5 %"
+        "training error: a (not measured) should be higher than b (1.5 %)"
     )
     assert effect(ALIKE, a=[9, 10], b=[1, 2]).sentence == (
-        "training error: a 9.5 and b 1.5 % differ by less than 2"
+        "training error: a (9.5 %) and b (1.5 %) should differ by less than 2 %"
     )
     assert effect({"arm": "a", "above": 3}, "steps_to_error", a=[1200, 1300]).sentence == (
-        "steps to the level: a 1,250 steps is above 3"
+        "steps to the target error: a (1,250 steps) should be above 3 steps"
     )
 
 
