@@ -23,7 +23,6 @@ VERDICT_COLOURS = {
     "no verdict": GREY,
 }
 WIDTH, LINE = 160, 0.19  # characters per line of text, and height of a line in inches
-OF_TRAINING = ("training_error", "training_loss", "steps_to_error")
 TRAINING, VALIDATION = 1, 2  # columns of `Arm.curves`
 
 

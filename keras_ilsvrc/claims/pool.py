@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -210,8 +211,9 @@ class Pool:
         return key in self.records and bool(self.records[key].diverged)
 
     def _note(self, key: str, recipe: Recipe, diverged: str) -> None:
-        """Record that a run diverged."""
-        self.records[key] = Record(recipe.net, version("keras_ilsvrc"), diverged=diverged)
+        """Record that a run diverged, without the paths of the images, which others do not have."""
+        why = re.sub(r" \(.*\):", ":", diverged).strip()
+        self.records[key] = Record(recipe.net, version("keras_ilsvrc"), diverged=why)
         records.write(self.home, self.records)
 
     def _run(self, recipe: Recipe, free: Places) -> str | None:

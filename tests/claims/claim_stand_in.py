@@ -45,7 +45,7 @@ def run(recipe, path):
             return 1, f"{path}: out of luck"
         note(recipe, run)
         if recipe.schedule.learning_rate[0][1] > 5:
-            return 76, f"{path}: diverged at step 3"
+            return 76, f"{path}: diverged at step 3 (images/a (1).png, ...): loss is nan"
         if not (run.path / "run.json").exists():
             digest = hashlib.sha256(recipe.toml().encode()).hexdigest()
             facts = {"version": version("keras_ilsvrc"), "recipe": digest, "seed": recipe.seed}

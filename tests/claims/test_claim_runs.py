@@ -77,7 +77,9 @@ def test_a_rate_that_diverges_is_never_chosen(pool, stand_in, tmp_path):
     assert found["fourteen"].rate == found["eight"].rate == 1.0
     assert found["never"].values == {"training_error": [90, 90, 90]}  # as at random
     assert found["never"].curves == []
-    assert (tmp_path / "claims" / "runs.json").read_text().count('"diverged":" step 3"') == 6
+    assert (tmp_path / "claims" / "runs.json").read_text().count(
+        '"diverged":"step 3: loss is nan"'
+    ) == 6
 
 
 def test_a_diverged_run_has_no_measure_but_errors(pool, tmp_path):
