@@ -146,7 +146,7 @@ class DetectionRecipe(Table):
 
     seed: Seed
     data: DataTable
-    proposals: ProposalsTable = ProposalsTable()
+    proposals: ProposalsTable = Field(default_factory=ProposalsTable)
     features: FeaturesTable
     fine_tuning: FineTuningTable | None = None
     svm: SVMTable = SVMTable()

@@ -15,6 +15,7 @@ from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs import places
+from keras_ilsvrc.runs.places import exists
 from keras_ilsvrc.runs.reading import (
     BEST,
     CHECKPOINTS,
@@ -103,7 +104,7 @@ class RunDirectory(RunFiles):
             self._check_content()
             self.before = set(places.tree(self.path))
             self.block.push(self._clean)
-            if not self._has(RECIPE):
+            if not exists(self.path / RECIPE):
                 self.write(RECIPE, self._recipe.toml().encode())
             self.block = self.block.pop_all()
         return self
@@ -131,7 +132,7 @@ class RunDirectory(RunFiles):
     @property
     def past_first(self) -> bool:
         """Whether the first stage of training is finished."""
-        return self._has(RUN) or self.first.finished
+        return exists(self.path / RUN) or self.first.finished
 
     def of_first(self, recipe: Recipe) -> "RunDirectory":
         """Return the run directory of the first stage of training, to begin or resume it."""
@@ -146,7 +147,7 @@ class RunDirectory(RunFiles):
         Raises:
             InputError: If the classes or images have changed since the run started.
         """
-        if not self._has(RUN):
+        if not exists(self.path / RUN):
             self._write_identity(identity)
         return self.check_images(identity, identity.splits)
 
@@ -214,7 +215,7 @@ class RunDirectory(RunFiles):
         if error is None or self.finished:
             return
         own = [x for x in places.tree(self.path) if self.own.fullmatch(x)]
-        has_steps = any(STEPS.fullmatch(x) for x in own) or self._has(f"{FIRST}/{RUN}")
+        has_steps = any(STEPS.fullmatch(x) for x in own) or exists(self.path / f"{FIRST}/{RUN}")
         if not has_steps:
             places.remove(self.path, [x for x in own if x not in self.before])
             places.remove_empty(self.path / name for name in FOLDERS)
@@ -226,7 +227,7 @@ class RunDirectory(RunFiles):
         """Raise InputError if `name` is a file that should be a folder, or vice versa."""
         path = self.path / name
         right, kind = (path.is_dir, "folder") if name in FOLDERS else (path.is_file, "regular file")
-        if self._has(name) and not right():
+        if exists(self.path / name) and not right():
             raise InputError(f"{path}: not a {kind}; remove it, or {ELSEWHERE}")
 
     def _check_content(self) -> None:
@@ -240,7 +241,7 @@ class RunDirectory(RunFiles):
                 "to continue a run of this recipe"
             )
         path = self.path / RECIPE
-        if not self._has(RECIPE):
+        if not exists(self.path / RECIPE):
             raise InputError(f"{self.path}: contains {found[0]}, but no run; {ELSEWHERE}")
         content = files.read(path, files.SMALL)
         if content != self._recipe.toml().encode():
@@ -251,10 +252,10 @@ class RunDirectory(RunFiles):
             )
         for name in (*FILES, *FOLDERS):
             self._check_kind(name)
-        if self._has(RUN):
+        if exists(self.path / RUN):
             if self.identity.recipe != hashlib.sha256(content).hexdigest():
                 raise self._changed(RECIPE)
-        elif self._has(WEIGHTS) or self._has(RESULT):
+        elif exists(self.path / WEIGHTS) or exists(self.path / RESULT):
             raise InputError(
                 f"{self.path}: {RUN} is missing; restore {RUN} from a copy, or {ELSEWHERE}"
             )

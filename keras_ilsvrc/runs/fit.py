@@ -155,7 +155,9 @@ def _recorders(
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks that write files. All workers call them, but only the chief writes."""
     picture, flow, title = directory.file(CURVES), directory.file(FLOW), experiment.title
-    watch = watch_of(experiment, update, directory, history.log)
+    watch = None
+    if experiment.recipe.watch:
+        watch = watch_of(experiment, update, directory, history.log)
     events = directory.file(TENSORBOARD) if machine.tensorboard else None
 
     def redraw() -> None:

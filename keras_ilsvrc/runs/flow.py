@@ -33,15 +33,13 @@ TITLES = {
 
 def watch_of(
     experiment: Experiment, update: Update, directory: RunDirectory, log: Callable[[str], object]
-) -> Watch | None:
-    """Return the callback that measures what the recipe key `watch` lists; None if it is not set.
+) -> Watch:
+    """Return the callback that measures what the recipe key `watch` lists.
 
     It measures on the first images of step 0 (at most `MOST`), with the preprocessing ops for
     training. Only the chief measures, on its first replica, so no collective op is needed.
     """
     recipe = experiment.recipe
-    if not recipe.watch:
-        return None
     made: list[tuple[GradientFlow, Any, tf.Tensor]] = []
 
     def measure(step: int) -> list[LayerFlow]:
@@ -53,7 +51,7 @@ def watch_of(
         return flow(images, labels, step)
 
     path = directory.file(GRADIENTS)
-    return Watch(path, measure, recipe.watch, experiment.steps_per_epoch, log)
+    return Watch(path, measure, recipe.watch or (), experiment.steps_per_epoch, log)
 
 
 def _first_images(experiment: Experiment) -> tuple[Any, tf.Tensor]:

@@ -100,6 +100,11 @@ def check_writable(path: Path) -> None:
         remove_empty(made)
 
 
+def exists(path: Path) -> bool:
+    """Return whether there is a file, folder or link at a path; True for broken links too."""
+    return os.path.lexists(path)
+
+
 def entries(path: Path) -> list[str]:
     """Return the sorted names of the entries of a directory; [] if it does not exist."""
     with file_errors(path, "read"):

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ from keras_ilsvrc import files
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.recipe.schema import Recipe
-from keras_ilsvrc.runs.places import resolved
+from keras_ilsvrc.runs.places import exists, resolved
 from keras_ilsvrc.runs.schema import Identity, Result, check_version, parsed
 
 if TYPE_CHECKING:
@@ -34,15 +33,6 @@ FIRST = "first"  # run directory of the first stage of training, inside that of 
 BEST = "best"  # folder with the best weights so far; emptied when the run is finished
 KEPT = re.compile(rf"^{EPOCHS}/epoch-(\d+)\.weights\.h5$")
 COPY = "restore it from a copy"
-PIXELS = ("digits", "idx:")  # data sources that store pixels, not image files
-DECODED = (
-    "{}: images are decoded differently since version 0.2.0, with more exact pixels than when this "
-    "run was trained; errors may differ slightly"
-)
-SPLIT_OTHERWISE = (
-    "since version 0.2.0, datasets without folders validation and test are split in another way; "
-    "train again, or evaluate with `--data SOURCE` that has folders train, validation and test"
-)
 Rows = list[dict[str, float | None]]
 
 
@@ -86,7 +76,7 @@ class RunFiles:
     @property
     def finished(self) -> bool:
         """Whether `run.json` records the run as finished; `result.json` itself is not read."""
-        return self._has(RUN) and RESULT in self.identity.files
+        return exists(self.path / RUN) and RESULT in self.identity.files
 
     @property
     def first(self) -> "RunFiles":
@@ -101,7 +91,7 @@ class RunFiles:
         """
         path = self.path
         for name in (RECIPE, RUN):
-            if not self._has(name):
+            if not exists(self.path / name):
                 raise InputError(f"{path}: contains no finished run: {name} is missing")
         if not self.finished:
             raise InputError(f"{path}: the run is not finished; resume it: `train ... --resume`")
@@ -116,7 +106,7 @@ class RunFiles:
         """Return the content of `result.json`, checked against its schema."""
         digest = self.check_finished().identity.files[RESULT]
         advice = f"test the weights again with `keras-ilsvrc evaluate {self.path}`"
-        if not self._has(RESULT):
+        if not exists(self.path / RESULT):
             raise InputError(f"{self.path / RESULT}: missing; {COPY}, or {advice}")
         content = self._verified(RESULT, digest)
         table = parsed(self.path / RESULT, advice, lambda: json.loads(content))
@@ -127,7 +117,7 @@ class RunFiles:
         """Return the statistics of the training images; None if they are not measured yet."""
         import numpy as np
 
-        if not self._has(RUN) or STATISTICS not in self.identity.files:
+        if not exists(self.path / RUN) or STATISTICS not in self.identity.files:
             return None
         content = self._verified(STATISTICS, self.identity.files[STATISTICS])
 
@@ -192,8 +182,8 @@ class RunFiles:
             others: Whether to accept other images of the same classes, with a warning.
 
         Returns:
-            Warnings: the images differ (only with `others`), a version before 0.2.0 decoded the
-            images of the run, or files of a split were rewritten with the same names and sizes.
+            Warnings: the images differ (only with `others`), or files of a split were rewritten
+            with the same names and sizes.
 
         Raises:
             InputError: If the classes, or the images of one of the splits, have changed.
@@ -204,25 +194,13 @@ class RunFiles:
         if changes:
             raise InputError(
                 f"{self.path}: the images are not those of this run: {'; '.join(changes)}; "
-                f"{self._advice(now)}"
+                "restore them, or train a new run"
             )
-        decoded = self.identity.before_0_2 and not self.recipe().data.dataset.startswith(PIXELS)
-        return [DECODED.format(self.path)] * decoded + [
+        return [
             f"{self.path}: files of {name} were rewritten since this run started, with the same "
             "names and sizes; if their pixels have changed, the results will change"
             for name in self.identity.touched(now)
         ]
-
-    def _advice(self, now: Identity) -> str:
-        """Return what to do about changed images, as the end of an error message."""
-        counts = [
-            self.identity.splits[name].number == now.splits[name].number
-            for name in self.identity.splits.keys() & now.splits.keys()
-        ]
-        same = now.classes == self.identity.classes and all(counts)
-        if same and self.identity.before_0_2:
-            return SPLIT_OTHERWISE
-        return "restore them, or train a new run"
 
     def _verified(self, name: str, digest: str | None) -> bytes:
         content = files.read(self.path / name)
@@ -238,6 +216,3 @@ class RunFiles:
     def _changed(self, name: str) -> InputError:
         reason = f"damaged, or from another run: its SHA-256 is not that in {RUN}"
         return InputError(f"{self.path / name}: {reason}; {COPY}")
-
-    def _has(self, name: str) -> bool:
-        return os.path.lexists(self.path / name)  # True for broken links too

@@ -66,14 +66,6 @@ class Identity(Table):
         digest = hashlib.sha256(data.encode()).hexdigest()
         return {"recipe": self.recipe, "seed": self.seed, "data": digest}
 
-    @property
-    def before_0_2(self) -> bool:
-        """Whether the run is from version 0.1, which decoded and split images in another way."""
-        try:
-            return Version(self.version) < Version("0.2.0")
-        except InvalidVersion:
-            return False
-
     def changes(self, now: "Identity", splits: Sequence[str]) -> list[str]:
         """Describe all differences in classes and splits between this run and the dataset `now`."""
         found = []

@@ -4,6 +4,7 @@ import gc
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -62,35 +63,35 @@ def train(
         Diverged: If the gradients are repeatedly not finite.
         LostWorker: If another worker is lost.
     """
-    with directory:
-        if machine.cluster is None:
-            with out_of_memory(ADVICE):
-                strategy = mirrored(machine.replicas)
-                return _in_stages(recipe, directory, machine, strategy, overrides, page)
-        with multi_worker(machine.cluster, machine.deadline) as strategy, out_of_memory(ADVICE):
-            return _in_stages(recipe, directory, machine, strategy, overrides, page)
+    with directory, _strategy_of(machine) as strategy, out_of_memory(ADVICE):
+        if recipe.first:
+            _train_first(recipe, directory, machine, strategy, overrides)
+        return _train(recipe, directory, machine, strategy, overrides, page)
 
 
-def _in_stages(
+def _strategy_of(machine: Machine) -> AbstractContextManager[tf.distribute.Strategy]:
+    if machine.cluster is None:
+        return nullcontext(mirrored(machine.replicas))
+    return multi_worker(machine.cluster, machine.deadline)
+
+
+def _train_first(
     recipe: Recipe,
     directory: RunDirectory,
     machine: Machine,
     strategy: tf.distribute.Strategy,
     overrides: Sequence[str],
-    page: Page | None,
-) -> dict[str, Any]:
-    """Train the unfinished first stage of a recipe, if any, and then the main stage."""
-    if recipe.first:
-        past = from_chief(strategy, State({}) if directory.past_first else None)
-        if past is None:
-            first = Recipe.model_validate(recipe.first_table())
-            with directory.of_first(first) as inside:
-                if not isinstance(inside, NoDirectory):
-                    log_stderr(f"first stage: {first.schedule.length}, in {inside.path}")
-                complete = replace(machine, stop_epoch=None)  # it counts the main stage only
-                _train(first, inside, complete, strategy, overrides, later=recipe)
-            gc.collect()  # free the model and the optimizer of the first stage
-    return _train(recipe, directory, machine, strategy, overrides, page)
+) -> None:
+    """Train the first stage of a recipe, unless it is finished."""
+    if from_chief(strategy, State({}) if directory.past_first else None) is not None:
+        return
+    first = Recipe.model_validate(recipe.first_table())
+    with directory.of_first(first) as inside:
+        if not isinstance(inside, NoDirectory):
+            log_stderr(f"first stage: {first.schedule.length}, in {inside.path}")
+        complete = replace(machine, stop_epoch=None)  # it counts the main stage only
+        _train(first, inside, complete, strategy, overrides, later=recipe)
+    gc.collect()  # free the model and the optimizer of the first stage
 
 
 def _train(
