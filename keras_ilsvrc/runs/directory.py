@@ -200,9 +200,8 @@ class RunDirectory(RunFiles):
                 f"{self.path}: another process is training here; wait until it ends, or {ELSEWHERE}"
             ) from error
         except OSError as error:
-            raise InputError(
-                f"{path}: cannot lock this file: {error.strerror}; remove it"
-            ) from error
+            reason = f"cannot lock this file: {error.strerror}"
+            raise InputError(f"{path}: {reason}; remove it") from error
         try:
             yield
         finally:
