@@ -204,7 +204,8 @@ class Pool:
             why = f"{what} needed, and the run directory is gone"
         if why:
             self.log(f"{key}: {why}; it is trained again")
-            self.records.pop(key, None)
+        if record and record.version != own:
+            del self.records[key]  # otherwise its other measures remain valid
         return finished and not why
 
     def _diverged(self, key: str) -> bool:
