@@ -1,23 +1,21 @@
 """Schema of claim files. Needs no Keras."""
 
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from keras_ilsvrc.claims.measures import LEVEL, MEASURES
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.files import SMALL, read
-from keras_ilsvrc.recipe import parse, published
+from keras_ilsvrc.recipe import published
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.recipe.schema import Protocol
+from keras_ilsvrc.recipe.tables import read_table
 
 CLAIMS = "claims"  # folder of recipes that contains the claims of this package
 Changes = dict[str, Any]
-Model = TypeVar("Model", bound=Table)
 
 
 class Row(Table):
@@ -142,9 +140,6 @@ class Claim(Table):
         return row.measure or self.measure
 
 
-TABLES: dict[str, type[Table]] = {"expect": Row, "quick": Quick, "test": Tested}
-
-
 def claims() -> dict[str, Path]:
     """Return the claim files of this package by name, in the order of their numbers."""
     folder = next(iter(published().values())).parent / CLAIMS
@@ -180,43 +175,3 @@ def read_claim(path: Path) -> Claim:
         InputError: As in `read_table`.
     """
     return read_table(Claim, path)
-
-
-def read_table(kind: type[Model], path: Path) -> Model:
-    """Read a TOML file and check its schema.
-
-    Raises:
-        InputError: If the file is not TOML, or a key is unknown, missing or of the wrong type.
-    """
-    try:
-        table = parse(read(path, SMALL).decode("utf-8-sig"))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a TOML file: {error}") from error
-    return valid(kind, table, path)
-
-
-def valid(kind: type[Model], table: Mapping[str, Any], path: Path, prefix: str = "") -> Model:
-    """Return a checked table; `prefix` stands before its keys in error messages."""
-    try:
-        return kind.model_validate(table)
-    except ValidationError as error:
-        faults = [_fault(f"{path}: {prefix}", each) for each in error.errors()]
-        raise InputError(*faults) from error
-
-
-def _fault(start: str, error: Mapping[str, Any]) -> str:
-    """Return one error of pydantic as a line."""
-    key = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        first, *inner = error["loc"]
-        kind = TABLES.get(first, Claim) if inner else Claim
-        hint = nearest(str(error["loc"][-1]), kind.model_fields)
-        return f"{start}{key}: unknown key; {hint}".rstrip("; ")
-    if error["type"] == "missing":
-        return f"{start}{key}: missing"
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if error["type"] == "value_error":
-        return f"{start}{key}: {reason}".replace(": :", ":")
-    return f"{start}{key} is {error['input']!r:.60}; it {reason}"
