@@ -2,25 +2,25 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED, Data, Json, print_next, table_of
+from keras_ilsvrc.cli.options import BAD_INPUT, Data, Json, exit_status, print_next, table_of
 from keras_ilsvrc.cli.predict import find_files
 from keras_ilsvrc.cli.train import Out, Resume, Set
 from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.rcnn.recipe import find, load, recipes
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
-from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignore_signals
+from keras_ilsvrc.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from keras_ilsvrc.rcnn.regions import Places
 
+RESUME = "repeat the command with --resume to continue"
 HEADINGS = {
     "voc07_map": "VOC 2007, 11 recalls",
     "voc_map": "VOC, area",
@@ -75,7 +75,7 @@ def train(
     """
     path = find(recipe)
     loaded = load(path, set_ or ())
-    with _exit_status():
+    with exit_status(RESUME):
         quiet_tensorflow()
         from keras_ilsvrc.rcnn.files import DetectorDirectory
         from keras_ilsvrc.rcnn.train import train as train_detector
@@ -101,7 +101,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Test a finished detector again on its test images."""
-    with _exit_status(), StopRequest(at_once=True):
+    with exit_status(RESUME), StopRequest(at_once=True):
         quiet_tensorflow()
         from keras_ilsvrc.rcnn.train import evaluate as measure
 
@@ -165,20 +165,6 @@ def _places(cache: Path | None, size: float) -> "Places":
     from keras_ilsvrc.rcnn.regions import Places
 
     return Places(cache, size)
-
-
-@contextmanager
-def _exit_status() -> Iterator[None]:
-    """Convert an exception that ends the work early into a one-line message and exit status."""
-    try:
-        yield
-    except Stopped as error:
-        ignore_signals()
-        print(f"{error}; repeat the command with --resume to continue", file=sys.stderr)
-        raise typer.Exit(STOPPED) from error
-    except Diverged as error:
-        print(f"diverged at {error}", file=sys.stderr)
-        raise typer.Exit(DIVERGED) from error
 
 
 def _print_result(result: Mapping[str, Any]) -> None:
