@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.data.decode import read_image
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.rcnn.data import open_again
 from keras_ilsvrc.rcnn.detector import Detections
@@ -77,11 +77,8 @@ def report(path: Path, out: Path | None = None, dataset: str | None = None) -> P
     title = f"{result['net']} on {data.source.name.partition(':')[2]}"
     html = render("page", kind="Report of a detector", title=title, sections=sections)
     out = out or run.path / PAGE
-    try:
-        with whole(out) as part:
-            part.write_bytes(html.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    with file_errors(out, "written"), whole(out) as part:
+        part.write_bytes(html.encode("utf-8", "backslashreplace"))
     return out
 
 
