@@ -13,7 +13,7 @@ from keras_ilsvrc.cli.options import BAD_INPUT, Data, Json, exit_status, print_n
 from keras_ilsvrc.cli.predict import find_files
 from keras_ilsvrc.cli.train import Out, Resume, Set
 from keras_ilsvrc.errors import InputError, printable
-from keras_ilsvrc.rcnn.recipe import find, load, recipes
+from keras_ilsvrc.rcnn.recipe import SCORES, find, load, recipes
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.stopping import StopRequest
 
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from keras_ilsvrc.rcnn.regions import Places
 
 RESUME = "repeat the command with --resume to continue"
-HEADINGS = {
-    "voc07_map": "VOC 2007, 11 recalls",
-    "voc_map": "VOC, area",
-    "coco_ap": "COCO, IoU 0.5 to 0.95",
-    "coco_ap50": "COCO, IoU 0.5",
-    "coco_ap75": "COCO, IoU 0.75",
-}
 
 
 def complete_recipes() -> list[str]:
@@ -171,13 +164,13 @@ def _print_result(result: Mapping[str, Any]) -> None:
     """Print the average precisions: a row for each class, and the means."""
     from rich.console import Console
 
-    table = table_of(("average precision in %", *HEADINGS.values()), ("average precision in %",))
+    table = table_of(("average precision in %", *SCORES.values()), ("average precision in %",))
     scores = result["scores"]
     rows: dict[str, Mapping[str, float | None]] = {**scores["classes"], "mean": scores}
     if result["unmoved"]:
         rows["mean without box regression"] = result["unmoved"]
     for name, row in rows.items():
-        cells = ("" if (x := row[key]) is None else f"{x:.2f}" for key in HEADINGS)
+        cells = ("" if (x := row[key]) is None else f"{x:.2f}" for key in SCORES)
         table.add_row(printable(name), *cells)
     Console(width=120, markup=False, highlight=False).print(table)
     print(f"{result['images']:,} images, {result['proposals']:,.0f} proposals each")
@@ -185,6 +178,6 @@ def _print_result(result: Mapping[str, Any]) -> None:
         print(
             f"{result['recall']:.2f} % of the objects have a proposal with an IoU of at least 0.5"
         )
-    expected = {key: x for key, x in (result["expected"] or {}).items() if key in HEADINGS}
+    expected = {key: x for key, x in (result["expected"] or {}).items() if key in SCORES}
     for key, value in expected.items():
-        print(f"expected: {value:.2f} ({HEADINGS[key]})")
+        print(f"expected: {value:.2f} ({SCORES[key]})")

@@ -16,6 +16,14 @@ from keras_ilsvrc.recipe.tables import read_toml, valid
 
 HOG = "hog"  # value of features.net for histograms of oriented gradients
 FOLDER = "detect"  # folder of the detectors' recipes, inside the folder of all recipes
+# {average precision in the results: its heading}
+SCORES = {
+    "voc07_map": "VOC 2007, 11 recalls",
+    "voc_map": "VOC, area",
+    "coco_ap": "COCO, IoU 0.5 to 0.95",
+    "coco_ap50": "COCO, IoU 0.5",
+    "coco_ap75": "COCO, IoU 0.75",
+}
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Overlap = Annotated[float, Field(gt=0, le=1)]
 
