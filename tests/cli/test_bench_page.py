@@ -127,7 +127,7 @@ def test_bad_files_beside_the_page_are_refused(rows, name, content, fragment):
 
 
 def test_bad_pages_are_refused(tmp_path):
-    assert "suffix .md" in refused("page", "--out", str(tmp_path / "page.txt"))
+    assert "ends in .md" in refused("page", "--out", str(tmp_path / "page.txt"))
     assert "does not exist" in refused("page", "--out", str(tmp_path / "no" / "page.md"))
 
 
