@@ -14,6 +14,8 @@ from keras_ilsvrc.cli.predict import find_files
 from keras_ilsvrc.cli.train import Out, Resume, Set
 from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.rcnn.recipe import SCORES, find, load, recipes
+from keras_ilsvrc.runs.places import check_writable, resolved
+from keras_ilsvrc.runs.reading import DetectorRun
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.stopping import StopRequest
 
@@ -94,6 +96,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Test a finished detector again on its test images."""
+    DetectorRun(run).check_finished()
     with exit_status(RESUME), StopRequest(at_once=True):
         quiet_tensorflow()
         from keras_ilsvrc.rcnn.train import evaluate as measure
@@ -121,11 +124,11 @@ def predict(
     paths = list(find_files(images))
     if not paths:
         raise InputError("no images are given; name image files, folders or patterns")
+    DetectorRun(run).check_finished()
+    if out is not None:
+        check_writable(resolved(out))
     quiet_tensorflow()
-    from keras_ilsvrc.rcnn.files import DetectorFiles
     from keras_ilsvrc.rcnn.predict import detect
-
-    DetectorFiles(run).check_finished()
 
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)

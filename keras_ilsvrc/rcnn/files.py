@@ -29,7 +29,7 @@ from keras_ilsvrc.runs.reading import (
     RECIPE,
     RESULT,
     WEIGHTS,
-    RunFiles,
+    DetectorRun,
 )
 from keras_ilsvrc.runs.schema import Identity, Images, Number, parsed
 
@@ -88,14 +88,13 @@ class DetectorResult(BaseModel):
     finished: str = ""
 
 
-class DetectorFiles(RunFiles):
+class DetectorFiles(DetectorRun):
     """Reader of the files of a detector's run.
 
     Args:
         path: Path of the run directory.
     """
 
-    kind: ClassVar[str] = "detector"
     schema: ClassVar[type[BaseModel]] = DetectorResult
 
     def recipe(self) -> DetectionRecipe:  # type: ignore[override]

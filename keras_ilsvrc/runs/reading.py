@@ -241,3 +241,9 @@ class RunFiles:
 
     def _has(self, name: str) -> bool:
         return os.path.lexists(self.path / name)  # True for broken links too
+
+
+class DetectorRun(RunFiles):
+    """Reader of the files that a detector's run has in common with other runs."""
+
+    kind: ClassVar[str] = "detector"

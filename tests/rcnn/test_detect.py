@@ -190,7 +190,7 @@ def test_stopped_training_goes_on_with_the_features_in_the_cache(home, tmp_path,
     words += ("--cache", tmp_path / "cache", "--resume")
     done = call(*words)
     assert done.status == 75, done.stderr
-    assert done.stderr.endswith("stopped by SIGTERM; repeat the command with --resume\n")
+    assert "stopped by SIGTERM; repeat the command with --resume to continue" in done.stderr
     assert not (tmp_path / "run").exists()
     assert len(list((tmp_path / "cache/features").glob("*.npz"))) == 4
     said(*words)
