@@ -128,7 +128,7 @@ def test_bad_files_beside_the_page_are_refused(rows, name, content, fragment):
 
 def test_bad_pages_are_refused(tmp_path):
     assert "ends in .md" in refused("page", "--out", str(tmp_path / "page.txt"))
-    assert "does not exist" in refused("page", "--out", str(tmp_path / "no" / "page.md"))
+    assert "there is no folder" in refused("page", "--out", str(tmp_path / "no" / "page.md"))
 
 
 OPERATIONS = {
