@@ -1,18 +1,17 @@
 """Schema of claim files. Needs no Keras."""
 
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from keras_ilsvrc.claims.measures import LEVEL, MEASURES
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import nearest
 from keras_ilsvrc.recipe import published
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.recipe.schema import Protocol
-from keras_ilsvrc.recipe.tables import read_table
+from keras_ilsvrc.recipe.tables import find_file, read_table
 
 CLAIMS = "claims"  # folder of recipes that contains the claims of this package
 Changes = dict[str, Any]
@@ -142,8 +141,7 @@ class Claim(Table):
 
 def claims() -> dict[str, Path]:
     """Return the claim files of this package by name, in the order of their numbers."""
-    folder = next(iter(published().values())).parent / CLAIMS
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return published(CLAIMS)
 
 
 def find_claim(name: str) -> Path:
@@ -152,20 +150,11 @@ def find_claim(name: str) -> Path:
     Raises:
         InputError: If there is no such claim; the message suggests similar names.
     """
-    with suppress(OSError):  # the name may be too long for a path
-        if Path(name).is_file():
-            return Path(name)
     known = claims()
     if number := re.fullmatch(r"r0*(\d{1,2})", name, re.IGNORECASE):
         start = f"R{int(number[1]):02d}_"
         name = next((stem for stem in known if stem.startswith(start)), name)
-    if name in known:
-        return known[name]
-    hint = nearest(name, known)
-    raise InputError(
-        f"{name[:200]}: no such file, and no such claim in the package; {hint} "
-        "`keras-ilsvrc claim` lists all"
-    )
+    return find_file(name, known, "claim in the package", "`keras-ilsvrc claim` lists all")
 
 
 def read_claim(path: Path) -> Claim:

@@ -9,8 +9,9 @@ from typer import Argument, Option
 
 from keras_ilsvrc.cli.options import Json, Replicas, check_replicas, exit_status, print_next
 from keras_ilsvrc.cli.train import Xla
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import published
+from keras_ilsvrc.recipe.tables import find_file
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.stopping import StopRequest
@@ -21,27 +22,9 @@ if TYPE_CHECKING:
 SWEEPS = "sweeps"  # folder of recipes that contains the sweeps of this package
 
 
-def _find(name: str) -> Path:
-    """Return the path of a sweep file, or of a sweep of this package by its name."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    known = {file.stem: file for file in sorted(_folder().glob("*.toml"))}
-    if name in known:
-        return known[name]
-    hint = nearest(name, known)
-    raise InputError(
-        f"{name[:200]}: no such file, and no such sweep in the package; {hint}".rstrip("; ")
-    )
-
-
-def _folder() -> Path:
-    return next(iter(published().values())).parent / SWEEPS
-
-
 def complete_sweeps() -> list[str]:
     """Return the names of sweeps and of TOML files in the working directory, for completion."""
-    return [*map(str, Path().glob("*.toml")), *(x.stem for x in _folder().glob("*.toml"))]
+    return [*map(str, Path().glob("*.toml")), *published(SWEEPS)]
 
 
 def tune(
@@ -89,7 +72,7 @@ def tune(
     answer.
     """
     check_replicas(replicas)
-    read = Sweep(_find(sweep))
+    read = Sweep(find_file(sweep, published(SWEEPS), "sweep in the package"))
     place = out or Path(SWEEPS) / read.path.stem
     options = [f"--replicas={replicas}"] * (replicas is not None) + ["--xla"] * xla
     with exit_status("continue with --resume", [place]), StopRequest(at_once=False) as stop:

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Field, model_validator
 
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.rcnn import paper
 from keras_ilsvrc.recipe import published, set_value
 from keras_ilsvrc.recipe.ops import Count, NotNegative, Ops, Percent, Positive, Share, Table
 from keras_ilsvrc.recipe.schema import Departure
-from keras_ilsvrc.recipe.tables import read_toml, valid
+from keras_ilsvrc.recipe.tables import find_file, read_toml, valid
 
 HOG = "hog"  # value of features.net for histograms of oriented gradients
 FOLDER = "detect"  # folder of the detectors' recipes, inside the folder of all recipes
@@ -192,8 +191,7 @@ class DetectionRecipe(Table):
 
 def recipes() -> dict[str, Path]:
     """Return the paths of this package's recipes of detectors, by name."""
-    folder = next(iter(published().values())).parent / FOLDER
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return published(FOLDER)
 
 
 def find(name: str) -> Path:
@@ -202,15 +200,7 @@ def find(name: str) -> Path:
     Raises:
         InputError: If there is no such recipe; the message suggests similar names.
     """
-    if Path(name).is_file():
-        return Path(name)
-    known = recipes()
-    if name not in known:
-        raise InputError(
-            f"{name[:200]}: no such file, and no such recipe of a detector; "
-            f"{nearest(name, known)}".rstrip("; ")
-        )
-    return known[name]
+    return find_file(name, recipes(), "recipe of a detector")
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> DetectionRecipe:

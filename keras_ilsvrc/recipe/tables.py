@@ -1,7 +1,8 @@
-"""Reading of TOML files, and checks of their tables, for all files except recipes of training."""
+"""Search, reading and checks of TOML files other than recipes of training."""
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,27 @@ from keras_ilsvrc.recipe.load import parse
 from keras_ilsvrc.recipe.ops import Table
 
 Model = TypeVar("Model", bound=Table)
+
+
+def find_file(name: str, known: Mapping[str, Path], what: str, more: str = "") -> Path:
+    """Return the path of a file, or that of a known file by its name.
+
+    Args:
+        name: Path or name.
+        known: Paths of the known files, by name.
+        what: What the known files are, for the error message.
+        more: Advice at the end of the error message.
+
+    Raises:
+        InputError: If there is no such file; the message suggests similar names.
+    """
+    with suppress(OSError):  # the name may be too long for a path
+        if Path(name).is_file():
+            return Path(name)
+    if name in known:
+        return known[name]
+    hint = f"{nearest(name, known)} {more}".strip()
+    raise InputError(f"{name[:200]}: no such file, and no such {what}; {hint}".rstrip("; "))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
