@@ -70,7 +70,8 @@ def ranges_of(path: Path, table: "SweepTable", recipe: Recipe) -> dict[str, Rang
 
 def _range(label: str, content: Any) -> Range:
     """Return the range of one key; raise an InputError if its content in the file is wrong."""
-    kind, *values = content if isinstance(content, list) and content else [None]
+    given: list[Any] = content if isinstance(content, list) else []
+    kind, *values = given or [None]
     if kind not in KINDS:
         quotes = "; write a dotted key in quotes" * isinstance(content, dict)
         raise InputError(f"{label} is {content!r:.60}; {EXAMPLE}{quotes}")

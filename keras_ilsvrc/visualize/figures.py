@@ -17,10 +17,10 @@ def save(figure: Figure, to: Path | BinaryIO, **options: Any) -> None:
 
     `options` are arguments of Matplotlib's `savefig`.
     """
-    options = {"format": "png", "dpi": DPI, "metadata": {"Software": SOFTWARE}} | options
+    own: dict[str, Any] = {"format": "png", "dpi": DPI, "metadata": {"Software": SOFTWARE}}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.savefig(to, **options)
+        figure.savefig(to, **own | options)
 
 
 def is_ours(path: Path) -> bool:

@@ -164,6 +164,8 @@ def test_small_and_damaged_images_are_no_crash_in_prediction(run, tmp_path):
     both = (tmp_path / "small.png", tmp_path / "a" / "small.png")
     line = refused("detect", "predict", path, *both, "--out", tmp_path / "b")
     assert "two pictures would be written to small.png" in line
+    words = ("detect", "predict", path, tmp_path / "small.png", "--out", tmp_path / "bad.png")
+    assert "bad.png: cannot be created: File exists" in refused(*words)
 
 
 def test_the_report_shows_curves_errors_and_images(run):
