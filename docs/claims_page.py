@@ -48,7 +48,7 @@ def section(outcome: Outcome, folder: str) -> str:
         f"{outcome.images:,} training images: {outcome.reduced}.",
     ]
     if outcome.reason and outcome.verdict != "seen":
-        lines[-1] += f" Possible reason: {outcome.reason}."
+        lines[-1] += f" Possible reason: {outcome.reason.removesuffix('.')}."
     lines += ["", *(f"- {effect.verdict}: {effect.sentence}" for effect in outcome.effects), ""]
     lines += [f"![{outcome.title}: curves and values of all arms]({folder}/{PICTURE})", ""]
     heads = ["arm", "parameters", "multiply-adds", "rate", *map(_heading, measures)]

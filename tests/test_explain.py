@@ -32,6 +32,10 @@ SEE = """(async () => {
     return await see(x, rows.all);
 })()"""
 
+# Whether there is anything in the small picture of the drawing, and in a map of the first layer
+INKED = """[byId('inset'), layers[0].maps.firstChild.firstChild].map((one) =>
+    one.getContext('2d').getImageData(0, 0, one.width, one.height).data.some((x) => x))"""
+
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
@@ -206,6 +210,14 @@ def test_a_drawn_stroke_fills_an_image_of_the_run(shown):
     pixels = np.array(shown.value("Array.from(shown.picture.values)")).reshape(8, 8)
     assert (pixels[:, 3:5] > 150).all()  # light ink on dark paper, from edge to edge
     assert (pixels[:, [0, 7]] == 0).all()
+    shown.value("layers[0].draw()")
+    assert shown.value(INKED) == [True, True]
+    shown.value("byId('clear').onclick()")
+    assert shown.value(INKED) == [False, False]
+    assert shown.value("byId('answer').children.length") == 0
+    shown.value("layers[0].maps.firstChild.click()")  # there is nothing to show
+    assert shown.value("document.querySelector('.detail')") is None
+    assert "Runtime.exceptionThrown" not in [method for method, _ in shown.complaints()]
 
 
 @needs_browser

@@ -1,23 +1,20 @@
 """Schema of claim files. Does not import Keras."""
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from keras_ilsvrc.claims.measures import LEVEL, MEASURES
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.files import SMALL, read
-from keras_ilsvrc.recipe import parse, published
+from keras_ilsvrc.errors import nearest
+from keras_ilsvrc.recipe import published
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.recipe.schema import Protocol
+from keras_ilsvrc.recipe.tables import find_file, read_table
 
 CLAIMS = "claims"  # subfolder of the recipes with the claims of this package
 Changes = dict[str, Any]
-Model = TypeVar("Model", bound=Table)
 
 
 class Row(Table):
@@ -144,13 +141,9 @@ class Claim(Table):
         return row.measure or self.measure
 
 
-TABLES: dict[str, type[Table]] = {"expect": Row, "quick": Quick, "test": Tested}
-
-
 def claims() -> dict[str, Path]:
     """Return the claim files of this package by name, in the order of their numbers."""
-    folder = next(iter(published().values())).parent / CLAIMS
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return published(CLAIMS)
 
 
 def find_claim(name: str) -> Path:
@@ -159,20 +152,11 @@ def find_claim(name: str) -> Path:
     Raises:
         InputError: If there is no such claim; the message suggests similar names.
     """
-    with suppress(OSError):  # the name may be too long for a path
-        if Path(name).is_file():
-            return Path(name)
     known = claims()
     if number := re.fullmatch(r"r0*(\d{1,2})", name, re.IGNORECASE):
         start = f"R{int(number[1]):02d}_"
         name = next((stem for stem in known if stem.startswith(start)), name)
-    if name in known:
-        return known[name]
-    hint = f"{nearest(name, known)} ".lstrip()
-    raise InputError(
-        f"{name[:200]}: no such file, and no such claim in the package; {hint}"
-        "`keras-ilsvrc claim` lists all claims"
-    )
+    return find_file(name, known, "claim in the package", "`keras-ilsvrc claim` lists all claims")
 
 
 def read_claim(path: Path) -> Claim:
@@ -182,43 +166,3 @@ def read_claim(path: Path) -> Claim:
         InputError: If the file is invalid, as in `read_table`.
     """
     return read_table(Claim, path)
-
-
-def read_table(kind: type[Model], path: Path) -> Model:
-    """Read a TOML file and check its schema.
-
-    Raises:
-        InputError: If the file is not TOML, or a key is unknown, missing or of the wrong type.
-    """
-    try:
-        table = parse(read(path, SMALL).decode("utf-8-sig"))
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a TOML file: {error}") from error
-    return valid(kind, table, path)
-
-
-def valid(kind: type[Model], table: Mapping[str, Any], path: Path, prefix: str = "") -> Model:
-    """Check a table against a schema and return it; messages have `prefix` before each key."""
-    try:
-        return kind.model_validate(table)
-    except ValidationError as error:
-        faults = [_fault(f"{path}: {prefix}", each) for each in error.errors()]
-        raise InputError(*faults) from error
-
-
-def _fault(start: str, error: Mapping[str, Any]) -> str:
-    """Return an error of pydantic as one line."""
-    key = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        first, *inner = error["loc"]
-        kind = TABLES.get(first, Claim) if inner else Claim
-        hint = nearest(str(error["loc"][-1]), kind.model_fields)
-        return f"{start}{key}: unknown key; {hint}".rstrip("; ")
-    if error["type"] == "missing":
-        return f"{start}{key}: missing"
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if error["type"] == "value_error":
-        return f"{start}{key}: {reason}".replace(": :", ":")
-    return f"{start}{key} is {error['input']!r:.60}; it {reason}"

@@ -2,32 +2,27 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
-from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED, Data, Json, print_next, table_of
+from keras_ilsvrc.cli.options import BAD_INPUT, Data, Json, exit_status, print_next, table_of
 from keras_ilsvrc.cli.predict import find_files
 from keras_ilsvrc.cli.train import Out, Resume, Set
 from keras_ilsvrc.errors import InputError, printable
-from keras_ilsvrc.rcnn.recipe import find, load, recipes
+from keras_ilsvrc.rcnn.recipe import SCORES, find, load, recipes
+from keras_ilsvrc.runs.places import check_writable, resolved
+from keras_ilsvrc.runs.reading import DetectorRun
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
-from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignore_signals
+from keras_ilsvrc.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from keras_ilsvrc.rcnn.regions import Places
 
-HEADINGS = {
-    "voc07_map": "VOC 2007, 11 recalls",
-    "voc_map": "VOC, area",
-    "coco_ap": "COCO, IoU 0.5 to 0.95",
-    "coco_ap50": "COCO, IoU 0.5",
-    "coco_ap75": "COCO, IoU 0.75",
-}
+RESUME = "repeat the command with --resume to continue"
 
 
 def complete_recipes() -> list[str]:
@@ -75,7 +70,7 @@ def train(
     """
     path = find(recipe)
     loaded = load(path, set_ or ())
-    with _exit_status():
+    with exit_status(RESUME):
         quiet_tensorflow()
         from keras_ilsvrc.rcnn.files import DetectorDirectory
         from keras_ilsvrc.rcnn.train import train as train_detector
@@ -101,7 +96,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Test a finished detector again on its test images."""
-    with _exit_status(), StopRequest(at_once=True):
+    DetectorRun(run).check_finished()
+    with exit_status(RESUME), StopRequest(at_once=True):
         quiet_tensorflow()
         from keras_ilsvrc.rcnn.train import evaluate as measure
 
@@ -128,11 +124,11 @@ def predict(
     paths = list(find_files(images))
     if not paths:
         raise InputError("no images are given; name image files, folders or patterns")
+    DetectorRun(run).check_finished()
+    if out is not None:
+        check_writable(resolved(out))
     quiet_tensorflow()
-    from keras_ilsvrc.rcnn.files import DetectorFiles
     from keras_ilsvrc.rcnn.predict import detect
-
-    DetectorFiles(run).check_finished()
 
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -167,31 +163,17 @@ def _places(cache: Path | None, size: float) -> "Places":
     return Places(cache, size)
 
 
-@contextmanager
-def _exit_status() -> Iterator[None]:
-    """Convert an exception that ends the work early into a one-line message and exit status."""
-    try:
-        yield
-    except Stopped as error:
-        ignore_signals()
-        print(f"{error}; repeat the command with --resume to continue", file=sys.stderr)
-        raise typer.Exit(STOPPED) from error
-    except Diverged as error:
-        print(f"diverged at {error}", file=sys.stderr)
-        raise typer.Exit(DIVERGED) from error
-
-
 def _print_result(result: Mapping[str, Any]) -> None:
     """Print the average precisions: a row for each class, and the means."""
     from rich.console import Console
 
-    table = table_of(("average precision in %", *HEADINGS.values()), ("average precision in %",))
+    table = table_of(("average precision in %", *SCORES.values()), ("average precision in %",))
     scores = result["scores"]
     rows: dict[str, Mapping[str, float | None]] = {**scores["classes"], "mean": scores}
     if result["unmoved"]:
         rows["mean without box regression"] = result["unmoved"]
     for name, row in rows.items():
-        cells = ("" if (x := row[key]) is None else f"{x:.2f}" for key in HEADINGS)
+        cells = ("" if (x := row[key]) is None else f"{x:.2f}" for key in SCORES)
         table.add_row(printable(name), *cells)
     Console(width=120, markup=False, highlight=False).print(table)
     print(f"{result['images']:,} images, {result['proposals']:,.0f} proposals each")
@@ -199,6 +181,6 @@ def _print_result(result: Mapping[str, Any]) -> None:
         print(
             f"{result['recall']:.2f} % of the objects have a proposal with an IoU of at least 0.5"
         )
-    expected = {key: x for key, x in (result["expected"] or {}).items() if key in HEADINGS}
+    expected = {key: x for key, x in (result["expected"] or {}).items() if key in SCORES}
     for key, value in expected.items():
-        print(f"expected: {value:.2f} ({HEADINGS[key]})")
+        print(f"expected: {value:.2f} ({SCORES[key]})")

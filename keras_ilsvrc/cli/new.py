@@ -12,7 +12,13 @@ from rich.console import Console
 
 from keras_ilsvrc import files
 from keras_ilsvrc import recipe as recipes
-from keras_ilsvrc.cli.options import command, complete_nets, complete_recipes, print_next
+from keras_ilsvrc.cli.options import (
+    check_file,
+    command,
+    complete_nets,
+    complete_recipes,
+    print_next,
+)
 from keras_ilsvrc.errors import InputError, file_errors
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.pretrained import find_source
@@ -89,12 +95,9 @@ def _write(out: Path, text: Callable[[], str]) -> None:
     Raises:
         InputError: If the file exists, or cannot be written.
     """
-    if out.suffix != ".toml":
-        raise InputError(f"--out is {out}; expected a file that ends in .toml")
+    check_file("--out", out, ".toml")
     if out.exists() or out.is_symlink():
         raise InputError(f"{out}: already exists; choose another --out, or remove it")
-    if not out.parent.is_dir():
-        raise InputError(f"--out is {out}; there is no folder {out.parent}")
     content = text()
     with file_errors(out, "written"), files.whole(out) as part:
         part.write_text(content, encoding="utf-8")

@@ -1,7 +1,9 @@
 """Exit statuses, options and checks that several commands share."""
 
 import shlex
-from collections.abc import Collection, Iterable
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,8 @@ from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.recipe import published
 from keras_ilsvrc.runs.reading import RUN
+from keras_ilsvrc.training.cluster import LOST, LostWorker
+from keras_ilsvrc.training.stopping import Diverged, Stopped, ignore_signals
 
 # Exit statuses. 75 is EX_TEMPFAIL in sysexits.h; the user can continue with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130
@@ -50,6 +54,28 @@ def table_of(headings: Iterable[str], left: Collection[str], **options: Any) -> 
     for heading in headings:
         made.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
     return made
+
+
+@contextmanager
+def exit_status(advice: str, labels: Sequence[object] = ()) -> Iterator[None]:
+    """Convert an exception that ends training early into a line on stderr and an exit status.
+
+    Args:
+        advice: How to continue after a signal.
+        labels: The last one, if any, is the start of the line.
+    """
+    try:
+        yield
+        return
+    except Stopped as error:
+        ignore_signals()  # a second signal must not change the exit status
+        status, line = STOPPED, f"{error}; {advice}"
+    except Diverged as error:
+        status, line = DIVERGED, f"diverged at {error}"
+    except LostWorker as error:  # its message names the worker
+        status, line, labels = LOST, str(error), ()
+    print(*labels[-1:], line, sep=": ", file=sys.stderr)
+    raise typer.Exit(status)
 
 
 def check_file(option: str, path: Path, *suffixes: str) -> None:

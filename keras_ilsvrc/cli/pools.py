@@ -1,7 +1,6 @@
 """Options, lock and pool of commands that train many runs in one folder."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keras_ilsvrc import files
-from keras_ilsvrc.cli.options import STOPPED
+from keras_ilsvrc.cli.options import exit_status
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs.places import check, check_writable, remove_empty, resolved
 from keras_ilsvrc.runs.reading import RUN
-from keras_ilsvrc.training.stopping import Stopped, StopRequest, ignore_signals
+from keras_ilsvrc.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from keras_ilsvrc.claims.pool import Pool
@@ -75,11 +74,6 @@ def pool_in(out: Path, jobs: int | None, label: str) -> "Iterator[Pool]":
     from keras_ilsvrc.claims.pool import Pool
     from keras_ilsvrc.training.strategy import gpu_ids
 
-    try:
-        with StopRequest() as stop:
-            gpus = gpu_ids()
-            yield Pool(out, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)
-    except Stopped as error:
-        ignore_signals()
-        print(f"{label}: {error}; repeat the command to continue", file=sys.stderr)
-        raise typer.Exit(STOPPED) from error
+    with exit_status("repeat the command to continue", [label]), StopRequest() as stop:
+        gpus = gpu_ids()
+        yield Pool(out, jobs or len(gpus) or os.cpu_count() or 1, gpus, stop)

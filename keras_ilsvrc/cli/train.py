@@ -4,8 +4,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +14,11 @@ from typer import Argument, Option
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.evaluate import print_errors
 from keras_ilsvrc.cli.options import (
-    DIVERGED,
-    STOPPED,
     Json,
     Replicas,
     check_replicas,
     complete_recipes,
+    exit_status,
     print_after,
     print_next,
 )
@@ -33,8 +31,8 @@ from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, FLOW, PAGE, RESULT, RunFiles
 from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
-from keras_ilsvrc.training.cluster import LOST, LostWorker, cluster_of
-from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest, ignore_signals
+from keras_ilsvrc.training.cluster import cluster_of
+from keras_ilsvrc.training.stopping import StopRequest
 
 
 def _path(text: str) -> Path:
@@ -125,7 +123,8 @@ def train(
         replicas, cluster, wait_for_workers, every, steps_per_call, xla, tensorboard, stop_epoch
     )
     _check_workers(machine, local_workers, max_restarts)
-    with _exit_status(out or "runs") as labels, StopRequest(at_once=True):
+    labels: list[object] = [out or "runs"]
+    with exit_status("resume it with --resume", labels), StopRequest(at_once=True):
         path, loaded = _load(recipe, set_ or ())
         if machine.cluster and not machine.cluster.chief:
             labels.append(machine.cluster.name())
@@ -152,28 +151,6 @@ def _load(name: str, overrides: Sequence[str]) -> tuple[Path, Recipe]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return path, recipe
-
-
-@contextmanager
-def _exit_status(label: object) -> Iterator[list[object]]:
-    """Convert an exception that ends training early into a one-line message and an exit status.
-
-    Yields:
-        A list of labels for the message, of which the last is printed.
-    """
-    labels = [label]
-    try:
-        yield labels
-    except Stopped as error:
-        ignore_signals()  # a second signal must not change the exit status
-        print(f"{labels[-1]}: {error}; resume it with --resume", file=sys.stderr)
-        raise typer.Exit(STOPPED) from error
-    except LostWorker as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(LOST) from error
-    except Diverged as error:
-        print(f"{labels[-1]}: diverged at {error}", file=sys.stderr)
-        raise typer.Exit(DIVERGED) from error
 
 
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:

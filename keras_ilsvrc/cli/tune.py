@@ -1,24 +1,20 @@
 """The `tune` command, which searches for the best values of recipe keys."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from typer import Argument, Option
 
-from keras_ilsvrc.cli.options import STOPPED, Json, Replicas, check_replicas, print_next
+from keras_ilsvrc.cli.options import Json, Replicas, check_replicas, exit_status, print_next
 from keras_ilsvrc.cli.train import Xla
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import published
+from keras_ilsvrc.recipe.tables import find_file
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.terminal.streams import quiet_tensorflow
-from keras_ilsvrc.training.cluster import LOST, LostWorker
-from keras_ilsvrc.training.stopping import Stopped, StopRequest, ignore_signals
+from keras_ilsvrc.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from keras_ilsvrc.sweeps.tune import Finished
@@ -26,27 +22,9 @@ if TYPE_CHECKING:
 SWEEPS = "sweeps"  # folder of recipes that contains the sweeps of this package
 
 
-def _find(name: str) -> Path:
-    """Return the path of a sweep file, or of a sweep of this package by its name."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    known = {file.stem: file for file in sorted(_folder().glob("*.toml"))}
-    if name in known:
-        return known[name]
-    hint = nearest(name, known)
-    raise InputError(
-        f"{name[:200]}: no such file, and no such sweep in the package; {hint}".rstrip("; ")
-    )
-
-
-def _folder() -> Path:
-    return next(iter(published().values())).parent / SWEEPS
-
-
 def complete_sweeps() -> list[str]:
     """Return the names of sweeps and of TOML files in the working directory, for completion."""
-    return [*map(str, Path().glob("*.toml")), *(x.stem for x in _folder().glob("*.toml"))]
+    return [*map(str, Path().glob("*.toml")), *published(SWEEPS)]
 
 
 def tune(
@@ -94,10 +72,10 @@ def tune(
     answer.
     """
     check_replicas(replicas)
-    read = Sweep(_find(sweep))
+    read = Sweep(find_file(sweep, published(SWEEPS), "sweep in the package"))
     place = out or Path(SWEEPS) / read.path.stem
     options = [f"--replicas={replicas}"] * (replicas is not None) + ["--xla"] * xla
-    with _exit_status(place), StopRequest(at_once=False) as stop:
+    with exit_status("continue with --resume", [place]), StopRequest(at_once=False) as stop:
         quiet_tensorflow()
         from keras_ilsvrc.sweeps.tune import tune as run
         from keras_ilsvrc.sweeps.tune import work
@@ -115,20 +93,6 @@ def tune(
         gpus = gpu_ids() if local_workers else []
         finished = run(read, place, resume, Processes(local_workers, listen, gpus, options), stop)
     _print(finished, as_json)
-
-
-@contextmanager
-def _exit_status(place: Path) -> Iterator[None]:
-    """Convert an exception that ends the sweep early into a one-line message and exit status."""
-    try:
-        yield
-    except Stopped as error:
-        ignore_signals()
-        print(f"{place}: {error}; continue with --resume", file=sys.stderr)
-        raise typer.Exit(STOPPED) from error
-    except LostWorker as error:
-        print(f"{place}: {error}", file=sys.stderr)
-        raise typer.Exit(LOST) from error
 
 
 def _print(finished: "Finished", as_json: bool) -> None:

@@ -23,7 +23,7 @@ from keras_ilsvrc.data.headers import (
     read_header,
 )
 from keras_ilsvrc.data.markers import ENOUGH
-from keras_ilsvrc.errors import InputError, ran_out
+from keras_ilsvrc.errors import InputError, file_errors, ran_out
 
 # Pattern of a JPEG's header up to the first scan, which includes all metadata. It matches 8-bit
 # images with 1 or 3 components. It contains only ASCII bytes, since TensorFlow's regular
@@ -208,10 +208,9 @@ def read_image(path: Path, channels: int) -> tf.Tensor:
         InputError: If the file cannot be read, or is not an image.
     """
     try:
-        content = path.read_bytes()
-        examine(content, channels)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        with file_errors(path, "read"):
+            content = path.read_bytes()
+            examine(content, channels)
     except BadImage as error:
         raise InputError(f"{path}: {error}") from error
     return decode_bytes(content, channels)

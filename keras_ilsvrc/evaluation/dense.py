@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, main_output, run_call, walk
+from keras_ilsvrc.layers.graph import Call, check_one_image, leaf_calls, main_output, run_call, walk
 
 CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # possible last layers of a net
 
@@ -89,14 +89,7 @@ def fully_convolutional(model: keras.Model) -> FullyConvolutional:
         InputError: If the model is not functional, has another input than one image, or its
             classifier has another form.
     """
-    if not functional(model):
-        raise InputError(f"{model.name} is not a functional model; build it from keras.Input")
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
-        shapes = [tuple(x.shape) for x in model.inputs]
-        raise InputError(
-            f"{model.name} has inputs of shapes {shapes}; expected one input of shape (batch, "
-            "height, width, channels)"
-        )
+    check_one_image(model)
     return FullyConvolutional(model, _any_size(main_output(model)))
 
 

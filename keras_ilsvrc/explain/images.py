@@ -1,6 +1,5 @@
 """Images for the explain page: test images, preprocessing ops, and settings for drawings."""
 
-import base64
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.types import Row, Rows
 from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.explain.weights import Pack
+from keras_ilsvrc.report.page import data_url
 from keras_ilsvrc.runs.inspection import Inspection
 
 SAMPLES = 20  # maximum number of test images to choose from
@@ -143,4 +143,4 @@ def picture_url(pixels: np.ndarray, quality: int | None = None) -> str:
     held, kind = io.BytesIO(), "png" if quality is None else "jpeg"
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.save(held, kind, optimize=True, quality=quality or 0, subsampling=0)
-    return f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode()}"
+    return data_url(held.getvalue(), f"image/{kind}")

@@ -61,7 +61,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and inputs.dtype == self.compute_dtype
             and self.variable_dtype == "float32"
             and _supports(self.compute_dtype)
-            and not (learns and self.synchronized and _replicas() > 1)
+            and not (learns and self.synchronized and replica_count() > 1)
         )
 
 
@@ -95,7 +95,10 @@ def _has_bfloat16():
     return True
 
 
-def _replicas():
+def replica_count():
+    """Return the number of replicas of TensorFlow's current strategy, or 1 on other backends."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
     import tensorflow as tf
 
     return tf.distribute.get_strategy().num_replicas_in_sync

@@ -54,6 +54,23 @@ def functional(layer: Any) -> bool:
     )
 
 
+def check_functional(model: keras.Model) -> None:
+    """Raise InputError if a model is not functional, or not built."""
+    if not functional(model):
+        raise InputError(f"{model.name} is not a functional model; build it from keras.Input")
+
+
+def check_one_image(model: keras.Model) -> None:
+    """Raise InputError if a model is not functional, or its input is not a single image."""
+    check_functional(model)
+    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+        shapes = [tuple(x.shape) for x in model.inputs]
+        raise InputError(
+            f"{model.name} has inputs of shapes {shapes}; expected one input of shape (batch, "
+            "height, width, channels)"
+        )
+
+
 def output_of(model: keras.Model) -> Any:
     """Return the output tensor of a functional model, or the list or dict of its output tensors.
 
@@ -92,8 +109,7 @@ def single(model: keras.Model) -> keras.Model:
         InputError: If the model is not functional or not built, if it has several inputs, or if it
             has several outputs but no `predictions`.
     """
-    if not functional(model):
-        raise InputError(f"{model.name} is not a functional model; build it from keras.Input")
+    check_functional(model)
     if len(model.inputs) != 1:
         names = ", ".join(x.name for x in model.inputs)
         raise InputError(f"{model.name} has {len(model.inputs)} inputs ({names}); expected one")

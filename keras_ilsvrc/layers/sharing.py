@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_ilsvrc.layers.batch_norm import replica_count
+
 # Number of identical units in a graph that are traced separately. All further ones share a traced
 # function. No ImageNet network of the papers has more than this number of identical units, so their
 # graphs contain no shared functions.
@@ -58,7 +60,7 @@ def _function(unit, training):
         return None
     import tensorflow as tf
 
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    replicas = replica_count()
     if tf.executing_eagerly() or any(_prevents(x, unit, replicas) for x in unit.body.layers):
         return None
     return _traces.setdefault(tf.compat.v1.get_default_graph(), _Trace()).function(unit)

@@ -15,7 +15,6 @@ from keras_ilsvrc.nets.arguments import (
     check_shape,
     check_weights,
 )
-from keras_ilsvrc.nets.loading import replica_count
 from keras_ilsvrc.nets.registry import Net
 
 if TYPE_CHECKING:
@@ -135,6 +134,7 @@ def _model(
     """Build the graph of a net on a Keras tensor, or on a new input if `image` is None."""
     import keras
 
+    from keras_ilsvrc.layers.batch_norm import replica_count
     from keras_ilsvrc.layers.graph import synchronize
 
     image = keras.Input(shape, name="image") if image is None else image

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError, nearest, reason
+from keras_ilsvrc.errors import InputError, file_errors, nearest, reason
 
 if TYPE_CHECKING:
     import keras
@@ -169,6 +169,7 @@ def load_model(path: str | Path, compile: bool = True) -> "keras.Model":
     names += ["data.preprocessing"] * (keras.backend.backend() == "tensorflow")
     for name in names:
         importlib.import_module(f"keras_ilsvrc.{name}")
+    from keras_ilsvrc.layers.batch_norm import replica_count
     from keras_ilsvrc.layers.graph import functional, synchronize
     from keras_ilsvrc.layers.labels import take_plain_labels
 
@@ -189,14 +190,12 @@ def without_optimizer(model: "keras.Model") -> "keras.Model":
 def check_exists(path: str | Path, what: str) -> None:
     """Raise an InputError that suggests similar names if there is no file at `path`."""
     path = Path(path)
-    try:
+    with file_errors(str(path)[:200], "read"):
         if path.is_file():
             return
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected a {what} file")
         found = os.listdir(path.parent) if path.parent.is_dir() else []
-    except OSError as error:
-        raise InputError(f"{str(path)[:200]}: cannot be read: {error.strerror}") from error
     raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))
 
 
@@ -222,14 +221,3 @@ def _check_finite(path: str | Path, model: "keras.Model") -> None:
                 f"{path}: damaged: a value of {weight.path} is not finite; restore the file from "
                 "a copy"
             )
-
-
-def replica_count() -> int:
-    """Return the number of replicas of TensorFlow's current strategy, or 1 on other backends."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync

@@ -63,16 +63,3 @@ def open_again(recipe: DetectionRecipe, dataset: str | None) -> Data:
         if dataset or os.path.exists(recipe.data.dataset.partition(":")[2]):
             raise
         raise InputError(f"{error}; {ELSEWHERE}") from error
-
-
-def check_classes(data: Data) -> None:
-    """Raise InputError if a class has no object to train on.
-
-    Call this before features are computed, which takes long.
-    """
-    for name, count in data.source.counts(data.train).items():
-        if not count:
-            raise InputError(
-                f"data.train: no object of class {name!r}; add images, or list the other classes "
-                "in data.classes"
-            )

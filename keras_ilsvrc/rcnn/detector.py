@@ -169,6 +169,19 @@ class _Examples:
     wanted: list[list[np.ndarray]]
 
 
+def check_counts(counts: Mapping[str, int]) -> None:
+    """Raise InputError if a class has no object to train on; `counts` are the numbers of objects.
+
+    Call this before features are computed, which takes long.
+    """
+    for name, count in counts.items():
+        if not count:
+            raise InputError(
+                f"data.train: no object of class {name!r}, so its SVM cannot be trained; add "
+                "images, or list the other classes in data.classes"
+            )
+
+
 def train_detector(
     recipe: DetectionRecipe,
     classes: Sequence[str],
@@ -189,16 +202,11 @@ def train_detector(
     """
     layers = (recipe.layers[0], recipe.layers[-1])
     examples = _collect(recipe, layers, len(classes), next(passes))
-    for name, own in zip(classes, examples.positives):
-        if not own:
-            raise InputError(
-                f"data.train: no object of class {name!r}, so its SVM cannot be trained; add "
-                "images, or leave the class out of data.classes"
-            )
+    check_counts(dict(zip(classes, map(len, examples.positives))))
     target = recipe.features.norm
     scales = {name: target / max(float(np.mean(x)), 1e-12) for name, x in examples.norms.items()}
-    positives = [np.stack(own) * scales[layers[0]] for own in examples.positives]
     scale = scales[layers[0]]
+    positives = [np.stack(own) * scale for own in examples.positives]
     svms = train_svms(positives, next(passes), layers[0], scale, recipe.svm, recipe.seed)
     regressors: list[Regressor | None] = []
     if recipe.regression:

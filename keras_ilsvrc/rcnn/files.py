@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from keras_ilsvrc.data.annotated import Annotated as Image
 from keras_ilsvrc.data.annotated import BoxSource
 from keras_ilsvrc.data.fingerprint import common_folder
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.rcnn.detector import Detections, Detector
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe, load
 from keras_ilsvrc.recipe.ops import Percent
@@ -29,7 +29,7 @@ from keras_ilsvrc.runs.reading import (
     RECIPE,
     RESULT,
     WEIGHTS,
-    RunFiles,
+    DetectorRun,
 )
 from keras_ilsvrc.runs.schema import Identity, Images, Number, parsed
 
@@ -88,14 +88,13 @@ class DetectorResult(BaseModel):
     finished: str = ""
 
 
-class DetectorFiles(RunFiles):
+class DetectorFiles(DetectorRun):
     """Reader of the files of a detector's run.
 
     Args:
         path: Path of the run directory.
     """
 
-    kind: ClassVar[str] = "detector"
     schema: ClassVar[type[BaseModel]] = DetectorResult
 
     def recipe(self) -> DetectionRecipe:  # type: ignore[override]
@@ -188,10 +187,8 @@ def _fingerprint(images: Sequence[Image]) -> Images:
     """Return the fingerprint of images with boxes: names, sizes in bytes, labels and boxes."""
     digest, stamp = hashlib.sha256(), hashlib.sha256()
     for name, one in zip(relative(images), images, strict=True):
-        try:
+        with file_errors(one.path, "read"):
             found = one.path.stat()
-        except OSError as error:
-            raise InputError(f"{one.path}: cannot be read: {error.strerror}") from error
         row = [name, found.st_size, one.labels.tolist(), one.boxes.tolist()]
         digest.update(json.dumps(row).encode())
         stamp.update(str(found.st_mtime_ns).encode())

@@ -1,21 +1,28 @@
 """Recipes of detectors: schema, search by name, and reader. This module does not import Keras."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.files import SMALL, read
 from keras_ilsvrc.rcnn import paper
-from keras_ilsvrc.recipe import parse, published, set_value
+from keras_ilsvrc.recipe import published, set_value
 from keras_ilsvrc.recipe.ops import Count, NotNegative, Ops, Percent, Positive, Share, Table
 from keras_ilsvrc.recipe.schema import Departure
+from keras_ilsvrc.recipe.tables import find_file, read_toml, valid
 
 HOG = "hog"  # value of features.net for histograms of oriented gradients
 FOLDER = "detect"  # folder of the detectors' recipes, inside the folder of all recipes
+# {average precision in the results: its heading}
+SCORES = {
+    "voc07_map": "VOC 2007, 11 recalls",
+    "voc_map": "VOC, area",
+    "coco_ap": "COCO, IoU 0.5 to 0.95",
+    "coco_ap50": "COCO, IoU 0.5",
+    "coco_ap75": "COCO, IoU 0.75",
+}
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Overlap = Annotated[float, Field(gt=0, le=1)]
 
@@ -184,8 +191,7 @@ class DetectionRecipe(Table):
 
 def recipes() -> dict[str, Path]:
     """Return the paths of this package's recipes of detectors, by name."""
-    folder = next(iter(published().values())).parent / FOLDER
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return published(FOLDER)
 
 
 def find(name: str) -> Path:
@@ -194,15 +200,7 @@ def find(name: str) -> Path:
     Raises:
         InputError: If there is no such recipe; the message suggests similar names.
     """
-    if Path(name).is_file():
-        return Path(name)
-    known = recipes()
-    if name not in known:
-        raise InputError(
-            f"{name[:200]}: no such file, and no such recipe of a detector; "
-            f"{nearest(name, known)}".rstrip("; ")
-        )
-    return known[name]
+    return find_file(name, recipes(), "recipe of a detector")
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> DetectionRecipe:
@@ -216,34 +214,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> DetectionRecipe:
         InputError: If the file is not TOML, or keys are unknown, missing, of the wrong type or out
             of range. The message has one line for each of them.
     """
-    try:
-        table = parse(read(path, SMALL).decode("utf-8-sig"))
-        for override in overrides:
-            set_value(table, override)
-        return DetectionRecipe.model_validate(table)
-    except ValidationError as error:
-        raise InputError(*(_fault(path, each) for each in error.errors())) from error
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not TOML: {error}") from error
-
-
-def _fault(path: Path, error: Mapping[str, Any]) -> str:
-    """Return a pydantic error as one line of text."""
-    *parents, last = error["loc"] or ("",)
-    key = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        kind: Any = DetectionRecipe
-        for name in parents:
-            field = getattr(kind, "model_fields", {}).get(name)
-            kinds = [*getattr(field.annotation, "__args__", ()), field.annotation] if field else []
-            kind = next((x for x in kinds if hasattr(x, "model_fields")), None)
-        hint = nearest(str(last), getattr(kind, "model_fields", ()))
-        return f"{path}: {key}: unknown key; {hint}".rstrip("; ")
-    if error["type"] == "missing":
-        return f"{path}: {key}: missing"
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if error["type"] == "value_error":
-        return f"{path}: {key}: {reason}".replace(": :", ":")
-    return f"{path}: {key} is {error['input']!r:.60}; it {reason}"
+    table = read_toml(path)
+    for override in overrides:
+        set_value(table, override)
+    return valid(DetectionRecipe, table, path)

@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 
 from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.data.decode import read_image
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.files import whole
 from keras_ilsvrc.rcnn.data import open_again
 from keras_ilsvrc.rcnn.detector import Detections
 from keras_ilsvrc.rcnn.evaluate import KINDS, best_of, curves, error_kinds, kinds_of
 from keras_ilsvrc.rcnn.files import DetectorFiles
 from keras_ilsvrc.rcnn.pictures import boxes_on
+from keras_ilsvrc.rcnn.recipe import SCORES
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.reading import PAGE
 from keras_ilsvrc.visualize.figures import BLUE, GREY, plain
@@ -26,13 +27,6 @@ SHOWN = 9  # maximum number of best images, and of worst images
 PHOTO = 480  # longer side of an image in pixels
 COLUMNS = 3  # number of curves per row
 MOST = 30  # maximum number of classes with a curve
-SCORES = {
-    "voc07_map": "VOC 2007",
-    "voc_map": "area",
-    "coco_ap": "COCO",
-    "coco_ap50": "COCO, 0.5",
-    "coco_ap75": "COCO, 0.75",
-}
 
 
 @dataclass(frozen=True)
@@ -77,18 +71,16 @@ def report(path: Path, out: Path | None = None, dataset: str | None = None) -> P
     title = f"{result['net']} on {data.source.name.partition(':')[2]}"
     html = render("page", kind="Report of a detector", title=title, sections=sections)
     out = out or run.path / PAGE
-    try:
-        with whole(out) as part:
-            part.write_bytes(html.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+    with file_errors(out, "written"), whole(out) as part:
+        part.write_bytes(html.encode("utf-8", "backslashreplace"))
     return out
 
 
 def _summary(made: FinishedDetector) -> Section:
     result, unmoved = made.result, made.result["unmoved"]
-    rows = [[name, *(_shown(row[key]) for key in SCORES)] for name, row in _classes(result).items()]
-    rows.append(["mean", *(_shown(result["scores"][key]) for key in SCORES)])
+    scores = result["scores"]
+    named = {**scores["classes"], "mean": scores}
+    rows = [[name, *(_shown(row[key]) for key in SCORES)] for name, row in named.items()]
     if unmoved:
         rows.append(["mean without box regression", *(_shown(unmoved[key]) for key in SCORES)])
     expected = result.get("expected") or {}
@@ -101,10 +93,6 @@ def _summary(made: FinishedDetector) -> Section:
         f"{result['proposals']:,.0f} proposals each.{recall}{' a proposal by 0.5.' * bool(recall)}"
     )
     return Section("Average precision", "summary", _table(["class", *SCORES.values()], rows), note)
-
-
-def _classes(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return result["scores"]["classes"]
 
 
 def _shown(value: float | None) -> str:

@@ -15,8 +15,14 @@ import tensorflow as tf
 
 from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.files import whole
-from keras_ilsvrc.rcnn.data import Data, check_classes, open_again, open_data
-from keras_ilsvrc.rcnn.detector import Detections, Detector, detect_all, train_detector
+from keras_ilsvrc.rcnn.data import Data, open_again, open_data
+from keras_ilsvrc.rcnn.detector import (
+    Detections,
+    Detector,
+    check_counts,
+    detect_all,
+    train_detector,
+)
 from keras_ilsvrc.rcnn.evaluate import scores_of
 from keras_ilsvrc.rcnn.features import Extractor, Hog, NetFeatures, Network, network, rebuilt
 from keras_ilsvrc.rcnn.files import DetectorDirectory, DetectorFiles, identity_of
@@ -74,7 +80,7 @@ def train(
         Stopped: If SIGTERM, SIGHUP or SIGINT is received.
     """
     started, data = time.perf_counter(), open_data(recipe)
-    check_classes(data)
+    check_counts(data.source.counts(data.train))
     with directory, StopRequest() as stop, ExitStack() as block:
         net: Network | None = None
         extractor: Extractor | None = None
@@ -92,7 +98,7 @@ def train(
             directory.keep_statistics(net.statistics)
             extractor = _tuned(recipe, directory, places, data, net, stop)
         assert extractor is not None
-        finder = _finder(recipe, extractor, places, stop.check)
+        finder = Finder(proposer_of(recipe), extractor, recipe.features, places, stop.check)
         detector = train_detector(
             recipe,
             data.source.classes,
@@ -128,19 +134,13 @@ def _tuned(
     """Fine-tune the network if its recipe says so, write the weights, and return its features."""
     table = recipe.fine_tuning
     if table:
-        finder = _finder(recipe, None, places, stop.check)
+        finder = Finder(proposer_of(recipe), None, recipe.features, places, stop.check)
         every = windows(data.train, finder.proposals(data.train), table.positive_overlap)
         crops = Crops(data.train, every, recipe)
         fine_tune(net.model, net.rows, net.statistics, crops, directory, stop)
     with whole(directory.path / WEIGHTS) as part:
         write_weights(net.model, part)
     return NetFeatures(net.model, recipe.layers, net.rows, net.statistics)
-
-
-def _finder(
-    recipe: DetectionRecipe, extractor: Extractor | None, places: Places, check: Check
-) -> Finder:
-    return Finder(proposer_of(recipe), extractor, recipe.features, places, check)
 
 
 def proposer_of(recipe: DetectionRecipe) -> Proposer:
@@ -204,7 +204,8 @@ class Restored(NamedTuple):
 
     def finder(self, places: Places, check: Check = lambda: None) -> Finder:
         """Return the source of the regions of images."""
-        return _finder(self.recipe, self.extractor, places, check)
+        table = self.recipe.features
+        return Finder(proposer_of(self.recipe), self.extractor, table, places, check)
 
 
 def restore(path: Path) -> Restored:

@@ -39,12 +39,12 @@ def find(name: str) -> Path:
     )
 
 
-def published() -> dict[str, Path]:
-    """Return the files of all recipes in the package, by name."""
+def published(folder: str = "") -> dict[str, Path]:
+    """Return the recipes in the package by name, or the files in a folder of the recipes."""
     package = Path(__file__).parent.parent
     homes = [x / "recipes" for x in (package, package.parent)]  # installed package, Git checkout
     home = next((x for x in homes if x.is_dir()), package)
-    return {file.stem: file for file in sorted(home.glob("*.toml"))}
+    return {file.stem: file for file in sorted((home / folder).glob("*.toml"))}
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:

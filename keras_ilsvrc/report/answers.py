@@ -1,6 +1,5 @@
 """HTML page with the predictions for image files: a thumbnail and the likely classes of each."""
 
-import base64
 import io
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ from PIL import Image
 from keras_ilsvrc import files
 from keras_ilsvrc.data.decode import decode_bytes
 from keras_ilsvrc.errors import file_errors
-from keras_ilsvrc.report.page import render
+from keras_ilsvrc.report.page import data_url, render
 from keras_ilsvrc.runs.loaded import Prediction
 
 SIDE = 200  # longer side of a thumbnail, in pixels
@@ -49,4 +48,4 @@ def _thumbnail(answer: Prediction, channels: int) -> str:
     image.thumbnail((SIDE, SIDE))
     held = io.BytesIO()
     image.save(held, "jpeg", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode()}"
+    return data_url(held.getvalue(), "image/jpeg")

@@ -58,6 +58,11 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_templates.get_template(f"{template}.html").render(**values))
 
 
+def data_url(content: bytes, kind: str) -> str:
+    """Return the content of a file of a MIME type as a data URL."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
 def picture(
     shown: np.ndarray | Figure | Path, alt: str, most: int | None = None, photos: bool = False
 ) -> Markup:
@@ -91,7 +96,7 @@ def picture(
     scale = 1 if drawn else max(1, round(ENLARGED / max(width, height)))
     return render(
         "picture",
-        source=f"data:{opened.get_format_mimetype()};base64,{base64.b64encode(held.getvalue()).decode()}",
+        source=data_url(held.getvalue(), opened.get_format_mimetype()),
         alt=alt,
         width=width * scale,
         height=height * scale,

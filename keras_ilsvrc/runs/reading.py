@@ -216,3 +216,9 @@ class RunFiles:
     def _changed(self, name: str) -> InputError:
         reason = f"damaged, or from another run: its SHA-256 is not that in {RUN}"
         return InputError(f"{self.path / name}: {reason}; {COPY}")
+
+
+class DetectorRun(RunFiles):
+    """Reader of the files that a detector's run has in common with other runs."""
+
+    kind: ClassVar[str] = "detector"

@@ -54,10 +54,10 @@ def ranges_of(path: Path, table: "SweepTable", recipe: Recipe) -> dict[str, Rang
     for key, content in table.keys.items():
         label = f"{path}: keys.{key}"
         try:
+            range_ = _range(label, content)
             if any(f"{x}.".startswith(f"{key}.") or key.startswith(f"{x}.") for x in FIXED):
                 raise InputError(f"{label}: a sweep cannot vary this key; leave it out")
             changed(recipe, {key: value_of(recipe, key)}, f"{path}: keys")
-            range_ = _range(label, content)
             found[key] = _with_default(label, range_, value_of(recipe, key))
             _check_values(label, recipe, key, found[key], "net" in table.keys)
         except InputError as error:
@@ -68,11 +68,13 @@ def ranges_of(path: Path, table: "SweepTable", recipe: Recipe) -> dict[str, Rang
     return found
 
 
-def _range(label: str, content: list[Any]) -> Range:
+def _range(label: str, content: Any) -> Range:
     """Return the range of one key; raise an InputError if its content in the file is wrong."""
-    kind, *values = content or [None]
+    given: list[Any] = content if isinstance(content, list) else []
+    kind, *values = given or [None]
     if kind not in KINDS:
-        raise InputError(f"{label} is {content!r:.60}; {EXAMPLE}")
+        quotes = "; write a dotted key in quotes" * isinstance(content, dict)
+        raise InputError(f"{label} is {content!r:.60}; {EXAMPLE}{quotes}")
     if kind == "choice":
         if len({encoded(value) for value in values}) < len(values) or not values:
             raise InputError(f"{label} is {content!r:.60}; expected different values")

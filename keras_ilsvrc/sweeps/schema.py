@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.files import SMALL, read
+from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets.build import check_build
-from keras_ilsvrc.recipe import Recipe, changed, find, load, parse, scaled, value_of
+from keras_ilsvrc.recipe import Recipe, changed, find, load, scaled, value_of
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
-from keras_ilsvrc.sweeps.ranges import EXAMPLE, encoded, ranges_of
+from keras_ilsvrc.recipe.tables import read_table
+from keras_ilsvrc.sweeps.ranges import encoded, ranges_of
 
 # Settings that may be changed when a sweep is resumed.
 FREE = {"trials", "final_repeats", "trial_minutes"}
@@ -57,7 +57,7 @@ class SweepTable(Table):
     max_model_size: Count | None = None
     max_operations: Count | None = None
     set: Annotated[dict[str, Any], Field(default_factory=dict)]
-    keys: Annotated[dict[str, list[Any]], Field(min_length=1)]
+    keys: Annotated[dict[str, Any], Field(min_length=1)]
 
 
 class Sweep:
@@ -77,7 +77,7 @@ class Sweep:
 
     def __init__(self, path: Path):
         self.path = path
-        self.table = _table(path)
+        self.table = read_table(SweepTable, path)
         self.recipe = _recipe(path, self.table)
         self.ranges = ranges_of(path, self.table, self.recipe)
 
@@ -131,34 +131,6 @@ class Sweep:
         table = self.table.model_dump(exclude_none=True, exclude=FREE)
         table |= {"recipe": self.recipe.table()}
         return json.loads(json.dumps(table))
-
-
-def _table(path: Path) -> SweepTable:
-    """Read a sweep file and check its schema."""
-    try:
-        content = parse(read(path, SMALL).decode("utf-8-sig"))
-        return SweepTable.model_validate(content)
-    except ValidationError as error:
-        raise InputError(*(_fault(path, each) for each in error.errors())) from error
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not a TOML file: {error}") from error
-
-
-def _fault(path: Path, error: Any) -> str:
-    """Return a pydantic error as one line of text."""
-    key = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        hint = nearest(key, SweepTable.model_fields)
-        return f"{path}: {key}: unknown key; {hint}".rstrip("; ")
-    if error["type"] == "missing":
-        return f"{path}: {key}: missing"
-    if key.startswith("keys.") and error["type"] == "list_type":
-        quotes = "; write a dotted key in quotes" * isinstance(error["input"], dict)
-        return f"{path}: {key} is {error['input']!r:.60}; {EXAMPLE}{quotes}"
-    reason = error["msg"].removeprefix("Input ").removeprefix("Dictionary ")
-    return f"{path}: {key} is {error['input']!r:.60}; it {reason}"
 
 
 def _recipe(path: Path, table: SweepTable) -> Recipe:

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
+from keras_ilsvrc.layers.graph import Call, check_functional, leaf_calls, output_of, run_call, walk
 from keras_ilsvrc.training.losses import CrossEntropy
+from keras_ilsvrc.training.update import is_seed
 
 # Loss scale for float16, so that small gradients do not become zero; this is our addition.
 FLOAT16_FACTOR = 2.0**10
@@ -53,11 +54,7 @@ class GradientFlow:
     """
 
     def __init__(self, model: keras.Model, loss: Loss, seed: int = 0):
-        if not functional(model):
-            raise InputError(
-                f"{model.name} ({type(model).__name__}) is not a functional model; build it from "
-                "keras.Input"
-            )
+        check_functional(model)
         self.model, self.loss, self.seed = model, loss, seed
         self.root = walk(model)
         self.calls = list(leaf_calls(self.root))
@@ -174,12 +171,7 @@ def branch_placement(
 def _is_weighted(operation: Any) -> bool:
     """Return whether an operation is a layer with weights, but not a normalisation layer."""
     layer = isinstance(operation, keras.layers.Layer) and not isinstance(operation, NORMALISATIONS)
-    return layer and any(_is_weight(x) for x in operation.weights)
-
-
-def _is_weight(variable: Any) -> bool:
-    """Return whether a variable is anything but the random seed of a layer."""
-    return not variable.path.endswith("seed_generator_state")
+    return layer and any(not is_seed(x) for x in operation.weights)
 
 
 def _kernel(call: Call) -> Any:
@@ -198,7 +190,7 @@ def _responses(call: Call, calls: Sequence[Call]) -> Any:
 
 def _seeds(model: keras.Model, seed: int) -> dict[int, tf.Tensor]:
     """Return fixed values for a model's random seeds, for example of `Dropout`, by `id`."""
-    states = [x for x in model.non_trainable_variables if not _is_weight(x)]
+    states = [x for x in model.non_trainable_variables if is_seed(x)]
     draw = np.random.default_rng(seed)
     return {id(x): tf.constant(draw.integers(2**32, size=x.shape, dtype="uint32")) for x in states}
 

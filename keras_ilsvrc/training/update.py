@@ -103,14 +103,14 @@ class Update(tf.Module):
         if model.compute_dtype == "float16":
             self.scale = _variable(tf.constant(FLOAT16_SCALE), "loss_scale")
             self.good = _variable(tf.constant(0), "good_steps")
-        self.seeds = [x for x in model.non_trainable_variables if _is_seed(x)]
+        self.seeds = [x for x in model.non_trainable_variables if is_seed(x)]
         self.differentiate = (
             tf.function(self._gradients, jit_compile=True) if xla else self._gradients
         )
 
     def variables_of_training(self) -> dict[str, tf.Variable]:
         """Return {name: variable} for all variables that training changes, except random seeds."""
-        named = {f"model/{x.path}": x.value for x in self.model.variables if not _is_seed(x)}
+        named = {f"model/{x.path}": x.value for x in self.model.variables if not is_seed(x)}
         prefix = f"{self.optimizer.name}/"  # an optimizer's name may differ between processes
         for x in self.optimizer.variables:
             named[f"optimizer/{x.path.removeprefix(prefix)}"] = x.value
@@ -290,7 +290,7 @@ class Update(tf.Module):
         return scale
 
 
-def _is_seed(variable: keras.Variable) -> bool:
+def is_seed(variable: keras.Variable) -> bool:
     """Return whether a variable is the random seed of a layer, for example of `Dropout`."""
     return variable.path.endswith("seed_generator_state")
 

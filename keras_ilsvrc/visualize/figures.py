@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -12,11 +12,15 @@ SOFTWARE = "keras_ilsvrc"  # written to the metadata of each PNG, so that `is_ou
 BLUE, RED, GREY = "#2563a8", "#b3382c", "#666666"
 
 
-def save(figure: Figure, to: Path | BinaryIO) -> None:
-    """Write a figure as a PNG, without warnings about characters that the font lacks."""
+def save(figure: Figure, to: Path | BinaryIO, **options: Any) -> None:
+    """Write a figure without warnings about characters that the font lacks; by default as a PNG.
+
+    `options` are arguments of Matplotlib's `savefig`.
+    """
+    own: dict[str, Any] = {"format": "png", "dpi": DPI, "metadata": {"Software": SOFTWARE}}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.savefig(to, format="png", dpi=DPI, metadata={"Software": SOFTWARE})
+        figure.savefig(to, **own | options)
 
 
 def is_ours(path: Path) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.layers.graph import Call, functional, leaf_calls, output_of, run_call, walk
+from keras_ilsvrc.layers.graph import Call, check_one_image, leaf_calls, output_of, run_call, walk
 from keras_ilsvrc.visualize.checks import check_batch, type_of
 from keras_ilsvrc.visualize.rules import RULES, by_rule, twin
 
@@ -129,17 +129,7 @@ def graph_of(model: keras.Model) -> Call:
     """
     if not isinstance(model, keras.Model):
         raise InputError(f"model is a {type(model).__name__}; expected a keras.Model")
-    if not functional(model):
-        raise InputError(
-            f"{model.name} ({type(model).__name__}) is not a functional model; build it from "
-            "keras.Input"
-        )
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
-        shapes = [tuple(x.shape) for x in model.inputs]
-        raise InputError(
-            f"{model.name} has inputs of shapes {shapes}; expected one input of shape (batch, "
-            "height, width, channels)"
-        )
+    check_one_image(model)
     return walk(model)
 
 

@@ -14,7 +14,7 @@ from keras_ilsvrc.claims.challenge import compete, read
 from keras_ilsvrc.claims.challenge_file import Contest
 from keras_ilsvrc.claims.challenge_table import answers_of, sentences
 from keras_ilsvrc.claims.pool import Pool
-from keras_ilsvrc.cli import pools
+from keras_ilsvrc.training import stopping
 from keras_ilsvrc.training.stopping import StopRequest
 
 pytestmark = pytest.mark.tensorflow
@@ -187,7 +187,7 @@ def test_the_command_writes_the_table_and_the_picture(command, tmp_path):
 
 
 def test_a_stopped_command_goes_on_where_it_was(command, runs, tmp_path, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(pools, "ignore_signals", lambda: None)
+    monkeypatch.setattr(stopping, "SIGNALS", ())
     runs.ends["vgg11"] = "stops"
     done = command("--jobs", 4)
     assert done.status == 75

@@ -127,8 +127,8 @@ def test_bad_files_beside_the_page_are_refused(rows, name, content, fragment):
 
 
 def test_bad_pages_are_refused(tmp_path):
-    assert "suffix .md" in refused("page", "--out", str(tmp_path / "page.txt"))
-    assert "does not exist" in refused("page", "--out", str(tmp_path / "no" / "page.md"))
+    assert "ends in .md" in refused("page", "--out", str(tmp_path / "page.txt"))
+    assert "there is no folder" in refused("page", "--out", str(tmp_path / "no" / "page.md"))
 
 
 OPERATIONS = {

@@ -164,6 +164,8 @@ def test_small_and_damaged_images_are_no_crash_in_prediction(run, tmp_path):
     both = (tmp_path / "small.png", tmp_path / "a" / "small.png")
     line = refused("detect", "predict", path, *both, "--out", tmp_path / "b")
     assert "two pictures would be written to small.png" in line
+    words = ("detect", "predict", path, tmp_path / "small.png", "--out", tmp_path / "bad.png")
+    assert "bad.png: cannot be created: File exists" in refused(*words)
 
 
 def test_the_report_shows_curves_errors_and_images(run):
@@ -190,7 +192,7 @@ def test_stopped_training_goes_on_with_the_features_in_the_cache(home, tmp_path,
     words += ("--cache", tmp_path / "cache", "--resume")
     done = call(*words)
     assert done.status == 75, done.stderr
-    assert done.stderr.endswith("stopped by SIGTERM; repeat the command with --resume\n")
+    assert "stopped by SIGTERM; repeat the command with --resume to continue" in done.stderr
     assert not (tmp_path / "run").exists()
     assert len(list((tmp_path / "cache/features").glob("*.npz"))) == 4
     said(*words)

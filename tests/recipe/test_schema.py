@@ -112,8 +112,8 @@ def test_lengths_in_steps_are_whole_and_stay_as_they_are(write):
 
 
 def test_every_key_is_in_the_table_of_its_page():
-    page = (Path(__file__).parents[2] / "docs/training.md").read_text(encoding="utf-8")
-    section = page.split("## A recipe")[1].split("\n## ")[0]
+    page = (Path(__file__).parents[2] / "docs/recipes.md").read_text(encoding="utf-8")
+    section = page.split("## The keys of a recipe")[1].split("\n## ")[0]
     tables = [x for x in vars(schema).values() if isinstance(x, type) and issubclass(x, Table)]
     keys = {key for table in tables for key in table.model_fields}
     assert {key for key in keys if not re.search(rf"`[^`]*\b{key}\b[^`]*`", section)} == set()

@@ -129,7 +129,7 @@ def bare():
 @pytest.mark.parametrize(
     ("make", "labels", "message"),
     [
-        (lambda: Own(name="own"), LABELS, r"own \(Own\) is not a functional model"),
+        (lambda: Own(name="own"), LABELS, "own is not a functional model"),
         (bare, LABELS, "bare has no layer with weights"),
         (toy.net, LABELS[:2], r"images and labels have lengths \[2, 4\]"),
     ],

@@ -40,7 +40,7 @@ PICKLES = b"\x80\x02" + MAGIC + b".\x80\x02M\xe9\x03."
 LIES = {
     # number of values
     "more_values": (stored(3, bytes(8)), "a storage has 3 values, expected 2"),
-    "fewer_values": (stored(1, bytes(8)), "a storage has 1 values, expected 2"),
+    "fewer_values": (stored(1, bytes(8)), "a storage has 1 value, expected 2"),
     "negative_values": (stored(-2, bytes(8)), "a storage has 18,446,744,073,709,551,614 values"),
     "huge_values": (
         views("0", (2,), length=2**60, storages={"0": (2**60, bytes(8))}),
@@ -58,11 +58,11 @@ LIES = {
     "no_length": (saved({"w": reference("0", "cpu", "2", None)}), "a storage has a negative size"),
     "two_lengths": (
         saved({name: tensor("0", (n,), legacy=True) for n, name in ((1, "v"), (2, "w"))}),
-        "a storage has 2 values, expected 1|has 1 storages, expected 2",
+        "a storage has 2 values, expected 1|has 1 storage, expected 2",
     ),
     "two_types": (
         saved({kind: tensor("0", (2,), kind=kind, legacy=True) for kind in ("Float", "Int")}),
-        "the file has 1 storages, expected 2",
+        "the file has 1 storage, expected 2",
     ),
     # list of storages
     "key_twice": (good(["0", "0"]), "the list of storages has a key twice"),
@@ -75,7 +75,7 @@ LIES = {
     "no_storage": (views("1", (2,), keys=["0"]), "the list of storages has .* that no tensor"),
     "missing": (
         saved({name: tensor(name, (2,), legacy=True) for name in "01"}),
-        "the file has 1 storages, expected 2",
+        "the file has 1 storage, expected 2",
     ),
     "outside": (views("../../outside/secret", (2,), keys=[]), "the file has 0 storages"),
     "keys_gadget": (good(called("os.system", COMMAND)), "pickle refers to 'os.system'"),

@@ -197,7 +197,7 @@ TENSORS = {
 }
 ZIPS = {
     "big_pickle": (saved(Code(bytes(2**24))), "or more than 16,777,216 bytes"),
-    "script": (pickle_of(constants_pkl=b"\x80\x02)."), "TorchScript code"),
+    "script": (pickle_of(constants_pkl=b"\x80\x02)."), "TorchScript code; .* torch.save$"),
     "unended": (pickle_of(data_pkl=b"\x80\x02}"), "the pickle has no end"),
     "big_endian": (pickle_of(byteorder=b"big"), "byte order is not little"),
     "two_folders": (archive(PICKLE, STORAGE, ("b/data.pkl", b"N.")), "expected one folder"),

@@ -111,7 +111,7 @@ def test_limits(tmp_path, monkeypatch):
     path = write_legacy(tmp_path / "a.pth", {"w": NUMBERS, "v": np.zeros(3, "f4")})
     assert len(read(path)) == 2
     for module, name, words in (
-        (reader, "TENSORS", "more than 1 tensors"),
+        (reader, "TENSORS", "over 1 tensors"),
         (pickles, "OPCODES", "or more than 1 opcodes"),
         (reader, "PICKLE", "not enough data"),
     ):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from keras_ilsvrc.bench import page as pages
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.cli.options import check_file
 from keras_ilsvrc.files import read, whole
 
 
@@ -43,10 +43,7 @@ def page(
     The rest of the page comes from a template in the same folder, for example benchmarks.in.md for
     benchmarks.md.
     """
-    if out.suffix != ".md":
-        raise InputError(f"--out is {out}; expected a file with the suffix .md")
-    if not out.parent.is_dir():
-        raise InputError(f"--out is {out}; the folder {out.parent} does not exist; create it")
+    check_file("--out", out, ".md")
     source = out.with_suffix(".in.md")
     template = read(source).decode() if source.exists() else pages.PLAIN
     kept = pages.Kept(out.with_suffix(".json"))

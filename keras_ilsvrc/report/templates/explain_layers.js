@@ -131,7 +131,7 @@ class Layer {
       const label = `${this.single ? "unit" : "map"} ${number} of ${this.op.name}`;
       const button = made("button", { type: "button", title: label }, made("canvas", { className: "pixels" }));
       button.setAttribute("aria-pressed", "false");
-      button.onclick = () => this.select(this.selected === number ? null : number);
+      button.onclick = () => this.values && this.select(this.selected === number ? null : number);
       this.maps.append(button);
     }
     this.more.hidden = this.most >= channels;
@@ -142,6 +142,13 @@ class Layer {
   take(values, input) {
     Object.assign(this, { values, input, stale: true });
     if (this.visible) this.draw();
+  }
+
+  // Remove the results of an image.
+  clear() {
+    this.values = null;
+    for (const { firstChild: canvas } of this.maps.children)
+      canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
   }
 
   draw() {

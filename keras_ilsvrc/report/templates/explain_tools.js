@@ -2,9 +2,19 @@
 const pen = byId("pad").getContext("2d", { willReadFrequently: true });
 let from = null;
 
+// Wipe the pad, and show nothing, as before the first image.
 function clear() {
   pen.fillStyle = "white";
   pen.fillRect(0, 0, 320, 320);
+  turn++; // ends a computation
+  Object.assign(shown, { picture: null, input: null, results: null, truth: null });
+  selected?.select(null);
+  for (const layer of layers) layer.clear();
+  for (const id of ["picture", "inset"]) net.paint(byId(id));
+  byId("answer").replaceChildren();
+  byId("truth").textContent = "";
+  byId("empty").hidden = false;
+  complain(null);
 }
 
 function drawing(on) {

@@ -1,6 +1,5 @@
 """Pages of network drawings: colours, texts and outlines, and writing them to files."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.path import Path as Outline
 
 from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.files import whole
+from keras_ilsvrc.visualize.figures import save
 
 # Colours as in figure 3 of the GoogLeNet paper: convolutions blue, pools red, softmax yellow, other
 # layers green. They are light versions of Okabe and Ito's colours, which colour-blind readers can
@@ -78,11 +78,5 @@ def save_drawing(figure: Figure, path: Path) -> None:
     dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
     stamp = {"CreationDate": None} if path.suffix == ".pdf" else {}
     stamp |= {"Date": None} if path.suffix == ".svg" else {}
-    with (
-        file_errors(path, "written"),
-        matplotlib.rc_context(SETTINGS),
-        warnings.catch_warnings(),
-        whole(path) as part,
-    ):
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.savefig(part, format=path.suffix[1:], dpi=dpi, metadata=stamp)
+    with file_errors(path, "written"), matplotlib.rc_context(SETTINGS), whole(path) as part:
+        save(figure, part, format=path.suffix[1:], dpi=dpi, metadata=stamp)

@@ -162,8 +162,9 @@ def _named(path: Path, what: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        of_path = isinstance(error, FileNotFoundError | PermissionError)
-        advice = "check path and permissions" if of_path else "download the file again"
-        raise InputError(
-            f"{path}: cannot read the {what} file: {reason(error)}; {advice}, or pass another file"
-        ) from error
+        line = f"{path}: cannot read the {what} file: {reason(error)}"
+        if "; " not in line:  # a reason may have advice of its own
+            of_path = isinstance(error, FileNotFoundError | PermissionError)
+            advice = "check path and permissions" if of_path else "download the file again"
+            line += f"; {advice}, or pass another file"
+        raise InputError(line) from error

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
+from keras_ilsvrc.errors import counted
 from keras_ilsvrc.weights.readers.values import BFLOAT16
 
 OPCODES = 500_000  # maximum number of opcodes in the pickles of a file
@@ -174,7 +175,7 @@ def _view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
         raise ValueError(f"a tensor has more than {DEEP} axes, or a negative size")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if math.prod(shape) > storage.length or (last >= storage.length and all(shape)):
-        values = f"the {storage.length:,} values of its storage"
+        values = f"the {counted(storage.length, 'value')} of its storage"
         raise ValueError(f"a tensor of shape {shape} needs more than {values}")
     return View(storage, offset, shape, strides)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ilsvrc.errors import counted
 from keras_ilsvrc.weights.readers.pickles import DEEP, LONG, Storage, View, interpret, opcodes_in
 from keras_ilsvrc.weights.readers.values import Run, stored, width_of
 from keras_ilsvrc.weights.readers.zips import Member, members
@@ -96,11 +97,11 @@ def _legacy(path: Path) -> tuple[Any, dict[str, Member]]:
             file.seek(end)
             _, code, length = storages[key]
             if (count := int.from_bytes(file.read(8), "little")) != length:
-                raise ValueError(f"a storage has {count:,} values, expected {length:,}")
+                raise ValueError(f"a storage has {counted(count, 'value')}, expected {length:,}")
             start, end = end + 8, end + 8 + length * width_of(code)
             places[key] = Member(Run(start, end), None, True)
     if len(places) < len(found):  # also true if a key occurs with two types or lengths
-        raise ValueError(f"the file has {len(places):,} storages, expected {len(found):,}")
+        raise ValueError(f"the file has {counted(len(places), 'storage')}, expected {len(found):,}")
     if (size := path.stat().st_size) != end:
         raise ValueError(f"the file has {size:,} bytes, expected {end:,}")
     return tree, places

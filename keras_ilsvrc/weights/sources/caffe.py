@@ -6,7 +6,7 @@ order RGB.
 
 from typing import Any
 
-from keras_ilsvrc.weights.sources.source import ALEXNET_DENSE, VGG_DENSE, sources
+from keras_ilsvrc.weights.sources.source import ALEXNET_DENSE, CAFFE, VGG_DENSE, normalised, sources
 
 Row = dict[str, Any]  # arguments of `Source`
 
@@ -18,7 +18,6 @@ HASH = "the SHA-256 is that of the authors' file, as recorded in Intel's Open Mo
 WARPED = {"op": "resize", "size": 256, "antialias": False}
 SHORTER = {"op": "resize_shorter", "size": 256}
 MEAN = {"op": "normalise", "mean": [123.0, 117.0, 104.0], "std": [1.0]}
-VGG_MEAN = {"op": "normalise", "mean": [123.68, 116.779, 103.939], "std": [1.0]}
 CROP_227, CROP_224 = ({"op": "centre_crop", "size": size} for size in (227, 224))
 WHITENED = ({"op": "global_contrast", "scale": 55.0}, {"op": "zca", "epsilon": 0.1})
 
@@ -27,7 +26,7 @@ AT_224: Row = {"preprocessing": (WARPED, CROP_224, MEAN), "protocol": "centre cr
 FREE: Row = {"licence": "unrestricted", "notes": (MEAN_IMAGE,)}
 VGG: Row = {
     **VGG_DENSE,
-    "preprocessing": (SHORTER, CROP_224, VGG_MEAN),
+    "preprocessing": normalised(CAFFE, 256, 224),
     "protocol": "centre crop of 224 pixels, shorter side 256, in TF-slim",
     "licence": "CC-BY-4.0",
 }

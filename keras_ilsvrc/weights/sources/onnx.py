@@ -8,8 +8,15 @@ The accuracies were measured with the graphs in the files. These files of the zo
 """
 
 from keras_ilsvrc.weights.sources import caffe
-from keras_ilsvrc.weights.sources.caffe import CAFFE_LRN, VGG_MEAN, Row
-from keras_ilsvrc.weights.sources.source import ALEXNET_DENSE, VGG_DENSE, sources
+from keras_ilsvrc.weights.sources.caffe import CAFFE_LRN, Row
+from keras_ilsvrc.weights.sources.source import (
+    ALEXNET_DENSE,
+    CAFFE,
+    IMAGENET,
+    VGG_DENSE,
+    normalised,
+    sources,
+)
 
 ZOO = "https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main/"
 ZOO += "validated/vision/classification/"
@@ -18,10 +25,9 @@ FLOOR = (
     "up, as in Caffe, in which the weights were trained"
 )
 AT_224 = "the file's graph takes images of 224x224 pixels, but the net in Caffe takes 227x227"
-TORCH = {"op": "normalise", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
 
 GLUON: Row = {
-    "preprocessing": (caffe.SHORTER, caffe.CROP_224, TORCH),
+    "preprocessing": normalised(IMAGENET, 256, 224),
     "protocol": caffe.RESNET["protocol"],
     "licence": "Apache-2.0",
 }
@@ -35,7 +41,7 @@ OPEN_MODEL_ZOO: Row = {
 }
 CAFFE2: Row = {
     "layout": "caffe2",
-    "preprocessing": ({"op": "resize", "size": 224}, VGG_MEAN),
+    "preprocessing": ({"op": "resize", "size": 224}, *normalised(CAFFE)),
     "protocol": "images resized to 224x224 pixels, without a crop",
     "licence": "MIT",
 }
@@ -43,7 +49,7 @@ GOOGLENET: Row = {**CAFFE2, **CAFFE_LRN, "notes": (FLOOR,)}
 BVLC: Row = {
     **CAFFE2,
     **ALEXNET_DENSE,
-    "preprocessing": ({"op": "resize", "size": 227}, VGG_MEAN),
+    "preprocessing": ({"op": "resize", "size": 227}, *normalised(CAFFE)),
     "licence": "BSD-3-Clause",
     "notes": (AT_224, FLOOR),
 }
