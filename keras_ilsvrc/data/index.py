@@ -70,7 +70,7 @@ def _key(path: str) -> int:
 
 
 def _known(held: dict[str, np.ndarray], keys: np.ndarray, stats: np.ndarray) -> np.ndarray:
-    """Return the bits of unchanged files from an index; 0 for all other files."""
+    """Return the bits that an index contains for files that have not changed; 0 for other files."""
     if not held:
         return np.zeros(len(keys), "uint8")
     rows = np.searchsorted(held["keys"], keys) % len(held["keys"])

@@ -10,7 +10,7 @@ from keras_ilsvrc.visualize.figures import BLUE, RED, plain
 
 TABLE = 12  # maximum number of classes for a confusion matrix as a table
 DRAWN = 120  # maximum number of classes for a confusion matrix as a picture
-MOST = 20  # maximum number of listed confusions, and of classes in the table that is not collapsed
+MOST = 20  # largest number of confusions in the list; a table of more classes is collapsed
 
 
 def counts_of(run: FinishedRun) -> np.ndarray:

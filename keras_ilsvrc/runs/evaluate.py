@@ -197,7 +197,7 @@ def _expected(experiments: Sequence[Experiment], protocol: str) -> dict[str, Any
     if expect.protocol == protocol:
         by = "measured in earlier runs" if expect.measured else "published"
         return {"by": by, **expect.errors}
-    # Without `measured`, the test images are those of the paper, so its errors are comparable.
+    # If `measured` is not set, the errors are those of the paper, on the same test images.
     if not expect.measured and net.top1_error is not None:
         errors = {"top1_error": net.top1_error, "top5_error": net.top5_error}
         return {"by": f"published, {net.protocol}", **errors}
