@@ -67,7 +67,7 @@ def table_of(outcome: Outcome) -> str:
 
 
 def sentences(outcome: Outcome) -> list[str]:
-    """Return the conclusions: which published rankings hold, and whether net or training matters."""
+    """Return the conclusions: which published rankings hold, and whether net or training counts."""
     found = [_order_sentence(outcome, Order(**row)) for row in outcome.orders]
     found += _gap_sentences(outcome)
     found += list(_recipe_sentences(outcome))
