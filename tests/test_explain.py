@@ -271,7 +271,7 @@ def test_rounding_that_changes_answers_is_refused(monkeypatch):
     before = [x.copy() for x in net.get_weights()]
     weights.check_rounding("a net", net, [image])
     monkeypatch.setattr(weights, "EQUAL", 0.0)
-    with pytest.raises(InputError, match="16 bits, which change a probability"):
+    with pytest.raises(InputError, match="16-bit weights, which change a probability"):
         weights.check_rounding("a net", net, [image])
     assert all((x == y).all() for x, y in zip(before, net.get_weights(), strict=True))
 

@@ -50,7 +50,7 @@ def _verdict(sweep: "Finished") -> Section:
         objective=_words(sweep),
         error=error_of(best, objective),
         number=best.number,
-        own=error_of(own, objective) if own else "failed",
+        own=error_of(own, objective) if own else "none, because its run failed",
         verdict=_sentence(sweep.verdict),
         seeds=_listed(found.seeds) if found else "",
         recipe=_listed(found.recipe) if found else "",

@@ -86,9 +86,15 @@ def test_published_weights_are_downloaded_before_the_speed_is_measured(
     ("words", "part"),
     [
         (("photos", "--net", "resnet20_cifar", "--weights", "net.safetensors"), "nin_cifar10"),
-        (("photos", "--net", NET, "--weights", "odd.npz"), "odd.npz: the names of its tensors"),
+        (
+            ("photos", "--net", NET, "--weights", "odd.npz"),
+            "odd.npz: its tensor names, for example x, match no known weights",
+        ),
         (("photos", "--net", NET, "--weights", "page.pth"), "page.pth"),
-        (("photos", "--net", NET, "--weights", "own.npz"), "the preprocessing is not known"),
+        (
+            ("photos", "--net", NET, "--weights", "own.npz"),
+            "not published weights, so their preprocessing is unknown",
+        ),
         (("photos", "--net", NET, "--weights", "nosuch.pth"), "nosuch.pth: no such weights file"),
         (("photos", "--net", NET, "--weights", "timm"), "known for nin_cifar10: caffe, pytorchcv"),
         (

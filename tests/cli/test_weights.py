@@ -221,7 +221,10 @@ CONVERT = ("convert", "{}/net.safetensors", "--net", NET, "--out", "{}/x.weights
         ((*CONVERT, "--classes", "7"), "10 classes, but --classes is 7"),
         ((*CONVERT, "--sha256", "0" * 64), "expected 0000"),
         ((*CONVERT, "--reference", "caffe"), "reference is 'caffe'; known: onnx, torch, keras"),
-        ((*CONVERT, "--reference", "keras"), "has no model for the file resnet20-12fca82f.th"),
+        (
+            (*CONVERT, "--reference", "keras"),
+            "has no model with the file name resnet20-12fca82f.th",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_one_line(case, folder):

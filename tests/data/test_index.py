@@ -104,7 +104,7 @@ def test_the_quick_reader_leaves_unusual_files_to_pillow():
     large[at : at + 4] = b"\xff\xff\xff\xff"
     for content in (saved(PHOTO, "PNG"), saved(PHOTO, "JPEG", **with_turn(6)), bytes(large)):
         assert ordinary_jpeg(content[: index.ENOUGH]) is None
-    with pytest.raises(BadImage, match="above the limit"), own_limit():
+    with pytest.raises(BadImage, match="pixels exceed the limit"), own_limit():
         read_header(io.BytesIO(large))
 
 

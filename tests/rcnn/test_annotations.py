@@ -116,7 +116,7 @@ def test_bad_boxes_are_named_and_cut_off_or_left_out(case, voc):
     assert len(faults) == 1
     kept = image.boxes[1:].tolist()
     cut = np.clip(box, 0, [128, 96, 128, 96]).tolist()
-    assert kept == ([cut] if "outside" in expected else [])
+    assert kept == ([cut] if "beyond" in expected else [])
 
 
 def test_duplicates_and_unknown_classes_are_named_and_left_out(voc):

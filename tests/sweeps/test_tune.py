@@ -224,7 +224,7 @@ def test_a_recipe_that_fails_is_no_end(quick, tmp_path):
         f"not compared with the recipe: the run {tmp_path}/out/final/recipe/seed-1 failed: " in line
     )
     assert line.endswith("diverged at step 3")
-    assert "the recipe has failed" in " ".join(
+    assert "of the recipe: none, because its run failed" in " ".join(
         Page((tmp_path / "out/sweep.html").read_text()).words
     )
     rows = list(csv.DictReader((tmp_path / "out" / "trials.csv").read_text().splitlines()))

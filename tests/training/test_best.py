@@ -102,7 +102,7 @@ def test_damage_to_the_best_weights_is_named(tmp_path):
     path = tmp_path / "best" / "step-000000008.ckpt"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(
-        InputError, match=f"^{path}: damaged: .* best weights \\(epoch 4\\): restore"
+        InputError, match=f"^{path}: damaged: .* best weights \\(epoch 4\\); restore"
     ):
         best.restore()
 
