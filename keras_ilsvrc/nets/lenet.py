@@ -68,18 +68,18 @@ def lenet5(image, classes):
     return RadialBasis(CODES, name="logits")(x)
 
 
-def lenet5_modern(image, classes):
+def lenet5_modern(image, classes, activation="tanh"):
     """Return the logits of a simplified LeNet-5, or the feature maps of S4 if `classes` is None.
 
     C3 is an ordinary convolution, and S2 and S4 are average pools.
     """
-    x = parts.conv(image, "conv5-6", "c1", "tanh", padding="valid")
+    x = parts.conv(image, "conv5-6", "c1", activation, padding="valid")
     x = parts.pool(x, "avgpool2/2", "s2")
-    x = parts.conv(x, "conv5-16", "c3", "tanh", padding="valid")
+    x = parts.conv(x, "conv5-16", "c3", activation, padding="valid")
     x = parts.pool(x, "avgpool2/2", "s4")
     if classes is None:
         return x
     x = layers.Flatten(name="flatten")(x)
-    x = parts.dense(x, 120, "c5", "tanh")
-    x = parts.dense(x, 84, "f6", "tanh")
+    x = parts.dense(x, 120, "c5", activation)
+    x = parts.dense(x, 84, "f6", activation)
     return parts.dense(x, classes, "logits")

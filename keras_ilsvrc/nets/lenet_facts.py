@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from keras_ilsvrc.nets.family import Family
 from keras_ilsvrc.nets.printed import Line, Printed
+from keras_ilsvrc.nets.variations import Choice
 
 LENET = Family(
     "LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86",
@@ -41,7 +42,11 @@ NETS = {
             "Levenberg-Marquardt method",
         ),
     ),
-    "lenet5_modern": replace(LENET, builder="lenet:lenet5_modern").net(
+    "lenet5_modern": replace(
+        LENET,
+        builder="lenet:lenet5_modern",
+        variations={"activation": Choice(("tanh", "relu", "sigmoid"))},  # the paper uses only tanh
+    ).net(
         61_706,
         departures=(
             "the simplified net usually called LeNet-5: C3 is an ordinary convolution, pools have "
