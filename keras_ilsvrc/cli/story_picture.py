@@ -118,8 +118,8 @@ def _small_print(entries: Sequence[Entry], human: Mapping[str, Any]) -> str:
     """Return the caption: the meaning of the points, and the sources of all errors."""
     sources = dict.fromkeys(entry["source"] for entry in entries)
     text = (
-        "Blue: winners; grey: second places and other published nets. Most entries "
-        "average several nets; layers and parameters are those of one net. ?: not checked against "
+        "Blue: winners; grey: second places and other published nets. Most entries are ensembles; "
+        "the layers and parameters are those of a single net. A question mark: not checked against "
         f"the source. A person: {human['source']}. Errors: {'; '.join(sources)}."
     )
     return "\n".join(textwrap.wrap(text, 190))

@@ -57,7 +57,7 @@ def read_table(kind: type[Model], path: Path) -> Model:
 
 
 def valid(kind: type[Model], table: Mapping[str, Any], path: Path, prefix: str = "") -> Model:
-    """Return a checked table; `prefix` stands before its keys in error messages."""
+    """Check a table against a schema and return it; messages have `prefix` before each key."""
     try:
         return kind.model_validate(table)
     except ValidationError as error:

@@ -124,7 +124,7 @@ def errors_of(
         scales: Lengths in pixels to which the shorter side of each image is resized; None for the
             scales of the protocol. If `protocol` is None too, those of the recipe come first.
         progress: Function called after each step with the number of images done and the total.
-            The count begins anew for each network.
+            The number starts at 0 for each network.
 
     Returns:
         Entries of `result.json` about the test, and the entry `probabilities`: the class
