@@ -281,5 +281,5 @@ def test_bad_input_to_the_command_is_one_line(small_run, tmp_path):
     assert "ends in .html" in refused("explain", small_run, "--out", tmp_path / "page.txt")
     assert "there is no folder" in refused("explain", small_run, "--out", tmp_path / "x" / "p.html")
     view = view_of(net_of("lenet5"), [{"op": "flip"}])
-    with pytest.raises(InputError, match="the test op flip is random"):
+    with pytest.raises(InputError, match="cannot apply the test op flip, because it is random or"):
         write_page(view, tmp_path / "page.html", "a net")

@@ -34,7 +34,7 @@ def rows_for_page(view: Inspection, pack: Pack) -> list[dict[str, Any]]:
         pack: Arrays of the page, to which those of the ops are added.
 
     Raises:
-        InputError: If an op is random.
+        InputError: If the page cannot apply an op, for example because it is random.
     """
     made = []
     for row in view.rows:
@@ -51,8 +51,8 @@ def rows_for_page(view: Inspection, pack: Pack) -> list[dict[str, Any]]:
             made.append({key: value for key, value in row.items() if value is not None})
         else:
             raise InputError(
-                f"the test op {name} is random, and a page cannot apply random ops; explain a run "
-                "without this test op"
+                f"the page cannot apply the test op {name}, because it is random or unknown to it; "
+                "explain a run without this test op"
             )
     return made
 
