@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import keras_ilsvrc
-from keras_ilsvrc.terminal.bars import tracked
+from keras_ilsvrc.utils.bars import tracked
 
 TOGETHER = 500  # images per call of the model
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 SWEEP = """
 recipe = "quickstart"

@@ -4,11 +4,11 @@ from importlib import import_module
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import available, info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_model
 from keras_ilsvrc.sweeps.hypermodel import hypermodel
+from keras_ilsvrc.utils.errors import InputError
 
 __version__ = _version("keras_ilsvrc")
 __all__ = [

@@ -15,9 +15,9 @@ from PIL import Image
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.images import preprocess_images
-from keras_ilsvrc.explain import weights, write_page
-from keras_ilsvrc.explain.images import drawing, samples
 from keras_ilsvrc.layers import CeilAveragePooling2D
+from keras_ilsvrc.report.explain import weights, write_page
+from keras_ilsvrc.report.explain.images import drawing, samples
 from keras_ilsvrc.runs.inspection import of_run
 from keras_ilsvrc.runs.loaded import load_run
 

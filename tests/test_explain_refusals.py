@@ -9,7 +9,7 @@ from cases import each_of
 from explained import net_of, view_of
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.explain import weights, write_page
+from keras_ilsvrc.report.explain import weights, write_page
 
 pytestmark = pytest.mark.tensorflow
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.errors import out_of_memory, ran_out
+from keras_ilsvrc.utils.errors import out_of_memory, ran_out
 
 GRAPH = "Graph execution error:\n\nDetected at node conv1\nOOM when allocating tensor with shape[9]"
 RAN_OUT = [
@@ -53,7 +53,7 @@ def test_other_errors_stay_what_they_are(error):
 # A thread that C++ ends, as one of TensorFlow's does when an allocation fails in it.
 THREAD = """
 import ctypes, threading
-from keras_ilsvrc.errors import out_of_memory
+from keras_ilsvrc.utils.errors import out_of_memory
 library = ctypes.CDLL("libstdc++.so.6")
 
 def throw():

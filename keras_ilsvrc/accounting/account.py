@@ -10,8 +10,8 @@ import numpy as np
 from keras_ilsvrc.accounting.cost import cost
 from keras_ilsvrc.accounting.geometry import Window, pixels, window
 from keras_ilsvrc.accounting.rows import Account, Row, sums
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, functional, walk
+from keras_ilsvrc.utils.errors import InputError
 
 
 def account(model: keras.Model, opened: bool = False) -> Account:

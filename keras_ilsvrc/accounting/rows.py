@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 PADDING_KINDS = ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Pad")
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from keras_ilsvrc.bench.machine import machine
 from keras_ilsvrc.bench.peers import Case
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.files import read, whole
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.files import read, whole
 
 NETS = ("alexnet_owt", "vgg16", "googlenet_bn", "inception_v3_tv", "resnet18", "resnet50_v1_5")
 # Rows of (work, number format, package to compare with, batch sizes).

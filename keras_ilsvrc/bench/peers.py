@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keras_ilsvrc.bench.timing import ENOUGH
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 Dtype = Literal["float32", "bfloat16"]
 OWN_FLOAT32 = "float32"  # value of `Case.against` for our own net in float32

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 UNIT = 1 if sys.platform == "darwin" else 1024  # bytes per unit of `ru_maxrss`, the peak memory
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from keras_ilsvrc.bench.processes import in_process, peak, resident
 from keras_ilsvrc.bench.timing import Progress
-from keras_ilsvrc.files import CACHE
+from keras_ilsvrc.utils.files import CACHE
 
 CLASSES = 1000
 JPEGS = 300  # number of different images; all other files are hard links to them

@@ -12,8 +12,8 @@ import tensorflow as tf
 from keras_ilsvrc.bench.machine import about_processor
 from keras_ilsvrc.bench.peers import Case
 from keras_ilsvrc.bench.timing import take_turns
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.strategy import threads
+from keras_ilsvrc.utils.errors import InputError
 
 RATE = 1e-4  # learning rate; low, so that weights hardly change
 TRIALS = 3  # number of timed rounds to find the fastest form of a torch net

@@ -9,11 +9,11 @@ from typing import Any
 
 from keras_ilsvrc.claims.measures import MEASURES
 from keras_ilsvrc.claims.schema import Changes, Claim, OfArm, Quick, read_claim
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.protocols import sides_of
 from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.recipe import Recipe, changed, find, load, scaled, value_of
 from keras_ilsvrc.recipe.tables import valid
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 RATE = "schedule.learning_rate"
 OF_ARM = "arm:"  # `initial.weights` = "arm:NAME" starts from the trained weights of arm NAME

@@ -11,16 +11,16 @@ from typing import Any
 
 import keras
 
-from keras_ilsvrc import files
 from keras_ilsvrc.accounting import account
 from keras_ilsvrc.claims.arms import OF_ARM
 from keras_ilsvrc.claims.challenge_file import By, Contest
 from keras_ilsvrc.claims.pool import Job, Pool
 from keras_ilsvrc.claims.study import START, images_of
-from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.recipe import changed
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError, reason
 
 OUTCOME = "challenge.json"
 TEN_CROP = {"protocol": "ten_crop"}

@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 
 from keras_ilsvrc.claims.arms import OF_ARM, RATE, UNTRAINED
 from keras_ilsvrc.claims.schema import Changes, Row
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.recipe import Recipe, changed, load, published, scaled, value_of
 from keras_ilsvrc.recipe.ops import Count, Percent, Positive, Table
 from keras_ilsvrc.recipe.schema import Departure
 from keras_ilsvrc.recipe.tables import read_table
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 By = Literal["era", "today"]  # recipe of the era (2012 to 2015), or recipe of today
 FormName = Literal["small", "full", "quick"]

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from keras_ilsvrc import files
 from keras_ilsvrc.claims.challenge import Outcome, Result, mean_of
+from keras_ilsvrc.utils import files
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 PICTURE = "challenge.png"

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_ilsvrc import files
 from keras_ilsvrc.claims.challenge import Outcome, Result, Trained, mean_of
 from keras_ilsvrc.claims.challenge_file import RECIPES, Order, departures_of
 from keras_ilsvrc.claims.challenge_picture import PICTURE
 from keras_ilsvrc.claims.verdict import Effect, effect_of
+from keras_ilsvrc.utils import files
 
 TABLE = "challenge.md"
 NOT_MEASURED = "not measured"

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from keras_ilsvrc import files
 from keras_ilsvrc.claims.picture import draw
 from keras_ilsvrc.claims.study import Outcome
-from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError, reason
 
 CLAIM, PICTURE, TABLE = "claim.json", "claim.png", "claims.md"
 HEADINGS = ("claim", "data", "comparison", "difference", "interval", "verdict")

@@ -16,14 +16,14 @@ from keras_ilsvrc.claims import records
 from keras_ilsvrc.claims.cores import Places, cores
 from keras_ilsvrc.claims.measures import LEVEL, MEASURES, Trained
 from keras_ilsvrc.claims.records import Record
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs import places
 from keras_ilsvrc.runs.apart import Apart
 from keras_ilsvrc.runs.reading import RESULT, RUN, RunFiles
-from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.training.cluster import Log, log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import InputError
 
 DIVERGED = "diverged at"  # part of the message of `train` if the run diverged
 COPIES = 10  # bytes on disk per byte of weights during training: checkpoints and result

@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from keras_ilsvrc import files
 from keras_ilsvrc.runs.schema import parsed
+from keras_ilsvrc.utils import files
 
 RECORDS = "runs.json"
 Curve = list[list[float | None]]

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from keras_ilsvrc.claims.measures import LEVEL, MEASURES
-from keras_ilsvrc.errors import nearest
 from keras_ilsvrc.recipe import published
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.recipe.schema import Protocol
 from keras_ilsvrc.recipe.tables import find_file, read_table
+from keras_ilsvrc.utils.errors import nearest
 
 CLAIMS = "claims"  # subfolder of the recipes with the claims of this package
 Changes = dict[str, Any]

@@ -14,12 +14,12 @@ from keras_ilsvrc.accounting import account
 from keras_ilsvrc.claims.arms import OF_ARM, Study
 from keras_ilsvrc.claims.pool import ImagesOfRun, Job, Pool
 from keras_ilsvrc.claims.verdict import Effect, effect_of, overall
-from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.recipe import Recipe, changed
 from keras_ilsvrc.runs.experiment import set_up
-from keras_ilsvrc.terminal.bars import tracked
 from keras_ilsvrc.training.strategy import mirrored
+from keras_ilsvrc.utils.bars import tracked
+from keras_ilsvrc.utils.errors import InputError, counted
 
 QUICK = "8x8 digits, few epochs and our own learning rate, so not a test on photographs"
 START = "initial.weights"

@@ -33,8 +33,8 @@ from keras_ilsvrc.cli import (
     weights,
 )
 from keras_ilsvrc.cli.options import BAD_INPUT, FAULT, INTERRUPTED
-from keras_ilsvrc.errors import InputError, printable
-from keras_ilsvrc.terminal.streams import open_streams, show_log
+from keras_ilsvrc.utils.errors import InputError, printable
+from keras_ilsvrc.utils.streams import open_streams, show_log
 
 
 class _Group(TyperGroup):

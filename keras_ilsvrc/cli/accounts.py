@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json, check_file, complete_nets, table_of
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.nets.table import PRINTED
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 WIDTH = 100
 ERRORS = ("top1_error", "top5_error")

@@ -9,9 +9,9 @@ from typer import Option
 
 from keras_ilsvrc.cli.options import Json
 from keras_ilsvrc.cli.pools import Jobs, Quick, locked, pool_in
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 
 def complete_entries() -> list[str]:

@@ -10,9 +10,9 @@ from keras_ilsvrc.claims.arms import Study
 from keras_ilsvrc.claims.schema import claims, find_claim, read_claim
 from keras_ilsvrc.cli.options import Json, table_of
 from keras_ilsvrc.cli.pools import Jobs, Quick, locked, pool_in
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.claims.study import Outcome

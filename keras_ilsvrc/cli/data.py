@@ -13,9 +13,9 @@ from rich.console import Console
 
 from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, table_of
 from keras_ilsvrc.data.imagenet_names import readable
-from keras_ilsvrc.errors import InputError, printable
-from keras_ilsvrc.files import whole
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.errors import InputError, printable
+from keras_ilsvrc.utils.files import whole
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.data.check import Findings

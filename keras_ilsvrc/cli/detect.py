@@ -12,12 +12,12 @@ from typer import Argument, Option
 from keras_ilsvrc.cli.options import BAD_INPUT, Data, Json, exit_status, print_next, table_of
 from keras_ilsvrc.cli.predict import find_files
 from keras_ilsvrc.cli.train import Out, Resume, Set
-from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.rcnn.recipe import SCORES, find, load, recipes
 from keras_ilsvrc.runs.places import check_writable, resolved
 from keras_ilsvrc.runs.reading import DetectorRun
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils.errors import InputError, printable
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.rcnn.regions import Places

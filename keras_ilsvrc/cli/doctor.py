@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 HOME = "in the folder of this package"
 INSTALL = f"run python -m pip install . {HOME}"

@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 
 from keras_ilsvrc.cli.options import complete_nets
-from keras_ilsvrc.errors import printable
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.errors import printable
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras

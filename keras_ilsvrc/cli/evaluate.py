@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from keras_ilsvrc.cli.options import Data, Json, Replicas, check_replicas, complete_runs
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.protocols import passes_of
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.terminal.bars import bar
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 
 def evaluate(

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from keras_ilsvrc.cli.options import Data, check_file, complete_runs, print_next
-from keras_ilsvrc.errors import counted, printable
 from keras_ilsvrc.runs.reading import EXPLAINED, RunFiles
-from keras_ilsvrc.terminal.bars import bar
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import counted, printable
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 
 def explain(
@@ -29,7 +29,7 @@ def explain(
     path = out or RunFiles(run).check_finished().path / EXPLAINED
     check_file("--out", path, ".html")
     quiet_tensorflow()
-    from keras_ilsvrc.explain import explain
+    from keras_ilsvrc.report.explain import explain
 
     made = explain(run, path, data, bar)
     print(printable(str(path)))

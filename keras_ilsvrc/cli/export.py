@@ -7,9 +7,9 @@ import typer
 from rich.console import Console
 
 from keras_ilsvrc.cli.options import check_file
-from keras_ilsvrc.errors import printable
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.terminal.streams import quiet, quiet_tensorflow
+from keras_ilsvrc.utils.errors import printable
+from keras_ilsvrc.utils.streams import quiet, quiet_tensorflow
 from keras_ilsvrc.weights.export import check_format
 
 

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_ilsvrc.cli.options import Json, complete_nets, table_of
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import NETS, available
 from keras_ilsvrc.nets import info as facts
 from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.nets.variations import Variation
 from keras_ilsvrc.sweeps.space import Hyperparameter, known
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.sources.facts import facts as source_facts
 from keras_ilsvrc.weights.sources.source import Source
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from keras_ilsvrc import files
 from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.options import (
     check_file,
@@ -19,10 +18,11 @@ from keras_ilsvrc.cli.options import (
     complete_recipes,
     print_next,
 )
-from keras_ilsvrc.errors import InputError, file_errors
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.pretrained import find_source
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError, file_errors
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.weights.sources.source import Source

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.recipe import published
 from keras_ilsvrc.runs.reading import RUN
 from keras_ilsvrc.training.cluster import LOST, LostWorker
 from keras_ilsvrc.training.stopping import Diverged, Stopped, ignore_signals
+from keras_ilsvrc.utils.errors import InputError, printable
 
 # Exit statuses. 75 is EX_TEMPFAIL in sysexits.h; the user can continue with --resume.
 FAULT, BAD_INPUT, STOPPED, DIVERGED, INTERRUPTED = 1, 2, 75, 76, 130

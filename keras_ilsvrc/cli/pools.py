@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keras_ilsvrc import files
 from keras_ilsvrc.cli.options import exit_status
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs.places import check, check_writable, remove_empty, resolved
 from keras_ilsvrc.runs.reading import RUN
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError
 
 if TYPE_CHECKING:
     from keras_ilsvrc.claims.pool import Pool

@@ -14,11 +14,11 @@ import typer
 from rich.console import Console
 
 from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, print_next, table_of
-from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.terminal.bars import tracked
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.bars import tracked
+from keras_ilsvrc.utils.errors import InputError, nearest, printable
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.loaded import LoadedRun, Prediction

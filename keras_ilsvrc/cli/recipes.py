@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from keras_ilsvrc.cli.options import Json, complete_recipes, print_next, table_of
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.recipe import Recipe, load, published
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 ERRORS = ("top1_error", "top5_error")
 HEADINGS = ("recipe", "net", "images", "length", "top-1 %", "top-5 %", "from")

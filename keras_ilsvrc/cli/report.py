@@ -9,8 +9,8 @@ import typer
 
 from keras_ilsvrc.cli.options import Data, Replicas, complete_runs, print_next
 from keras_ilsvrc.runs.reading import DETECTOR, RunFiles
-from keras_ilsvrc.terminal.bars import bar
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 
 def report(

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.runs.results import HEADINGS, markdown, rows_of
+from keras_ilsvrc.utils.errors import file_errors
 
 
 def results(

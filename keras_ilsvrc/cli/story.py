@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from keras_ilsvrc import files
 from keras_ilsvrc.cli.options import Json, check_file, command, table_of
-from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.nets.story import HUMAN, STORY, YEARS, Entry
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import file_errors
 
 SUFFIXES = (".png", ".svg", ".pdf")
 WIDTH = 100

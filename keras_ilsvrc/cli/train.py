@@ -23,16 +23,16 @@ from keras_ilsvrc.cli.options import (
     print_next,
 )
 from keras_ilsvrc.cli.workers import run_workers
-from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, FLOW, PAGE, RESULT, RunFiles
-from keras_ilsvrc.terminal.bars import bar
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.cluster import cluster_of
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import InputError, counted
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 
 def _path(text: str) -> Path:

@@ -9,12 +9,12 @@ from typer import Argument, Option
 
 from keras_ilsvrc.cli.options import Json, Replicas, check_replicas, exit_status, print_next
 from keras_ilsvrc.cli.train import Xla
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import published
 from keras_ilsvrc.recipe.tables import find_file
 from keras_ilsvrc.sweeps.schema import Sweep
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.sweeps.tune import Finished

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from keras_ilsvrc import files
 from keras_ilsvrc.cli.options import FAULT, Json, check_file, complete_nets, print_next, table_of
-from keras_ilsvrc.errors import InputError, counted, nearest, printable
 from keras_ilsvrc.nets import NETS, chosen, info
-from keras_ilsvrc.terminal.streams import quiet, quiet_tensorflow
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError, counted, nearest, printable
+from keras_ilsvrc.utils.streams import quiet, quiet_tensorflow
 from keras_ilsvrc.weights.sources import SOURCES, Source, source_named
 from keras_ilsvrc.weights.sources.facts import facts as texts
 

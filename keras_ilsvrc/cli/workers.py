@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from keras_ilsvrc.cli.options import BAD_INPUT, DIVERGED, STOPPED
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs.processes import pipe_to_children
 from keras_ilsvrc.training.cluster import GRACE, LOST, log_stderr
+from keras_ilsvrc.utils.errors import InputError
 
 # Exit statuses after which workers are not restarted, the most important one first.
 FINAL = (BAD_INPUT, DIVERGED, STOPPED)

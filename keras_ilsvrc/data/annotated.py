@@ -14,8 +14,8 @@ import numpy as np
 from keras_ilsvrc.data.headers import BadImage, Fault, own_limit, read_header
 from keras_ilsvrc.data.listing import ALL
 from keras_ilsvrc.data.source import OnFault, Shares, terms
-from keras_ilsvrc.errors import InputError, nearest, printable
-from keras_ilsvrc.terminal.bars import in_threads
+from keras_ilsvrc.utils.bars import in_threads
+from keras_ilsvrc.utils.errors import InputError, nearest, printable
 
 # Minimum width and height of a box in pixels. This is our choice: smaller boxes are usually slips
 # of the mouse during annotation.

@@ -12,8 +12,8 @@ from keras_ilsvrc.data.annotated import BoxSource, Listed, Object, annotated
 from keras_ilsvrc.data.headers import ENDINGS, Fault
 from keras_ilsvrc.data.listing import ALL
 from keras_ilsvrc.data.source import OnFault, Shares, refuse
-from keras_ilsvrc.errors import InputError, nearest, reason
-from keras_ilsvrc.files import SMALL, read
+from keras_ilsvrc.utils.errors import InputError, nearest, reason
+from keras_ilsvrc.utils.files import SMALL, read
 
 JSON = 2_000_000_000  # maximum bytes of a COCO JSON file; the largest of COCO 2017 has 448 MB
 SIDES = ("xmin", "ymin", "xmax", "ymax")

@@ -10,7 +10,7 @@ from keras_ilsvrc.data.jpeg import decode_window, window_ops
 from keras_ilsvrc.data.ops import OPS, RANDOM, STATISTICS
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Image, Index, Row, Rows, Seed, Statistics
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 NO_SEED = (0, 0)  # placeholder for ops that need no seed, such as the ops for test images
 fold_in = tf.random.experimental.stateless_fold_in

@@ -16,8 +16,8 @@ from PIL import Image, ImageOps
 from keras_ilsvrc.data.headers import ENDINGS, Fault, Header, own_limit
 from keras_ilsvrc.data.sources import open_source, source_name
 from keras_ilsvrc.data.split import Split, examined
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.bars import in_threads
+from keras_ilsvrc.utils.bars import in_threads
+from keras_ilsvrc.utils.errors import InputError
 
 PIXELS = "pixels"  # format reported for images that are stored as pixels, without encoding
 THUMBNAIL = 96  # height and width of an example image, in pixels

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.types import Image, Seed
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 # Principal components of ImageNet's colours on the scale 0-1, from fb.resnet.torch (imagenet.lua).
 IMAGENET_VALUES = np.array([0.2175, 0.0188, 0.0045])  # variances of the principal components

@@ -9,7 +9,7 @@ from pathlib import Path
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.listing import ALL, SPLIT_NAMES, Listing
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
-from keras_ilsvrc.errors import InputError, nearest, reason
+from keras_ilsvrc.utils.errors import InputError, nearest, reason
 
 # Accepted names of each column; case is ignored.
 COLUMNS = {

@@ -23,7 +23,7 @@ from keras_ilsvrc.data.headers import (
     read_header,
 )
 from keras_ilsvrc.data.markers import ENOUGH
-from keras_ilsvrc.errors import InputError, file_errors, ran_out
+from keras_ilsvrc.utils.errors import InputError, file_errors, ran_out
 
 # Pattern of a JPEG's header up to the first scan, which includes all metadata. It matches 8-bit
 # images with 1 or 3 components. It contains only ASCII bytes, since TensorFlow's regular

@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from keras_ilsvrc.data.source import reading
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 NAME = "ILSVRC2012_devkit_t12"
 META, TRUTH = "data/meta.mat", "data/ILSVRC2012_validation_ground_truth.txt"

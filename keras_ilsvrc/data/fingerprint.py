@@ -11,7 +11,7 @@ import numpy as np
 from keras_ilsvrc.data import kept
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Store
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 TOGETHER = 1024  # number of images that are hashed at a time
 

@@ -10,7 +10,7 @@ from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.listing import ALL, SPLIT_NAMES, SPLITS, Listing
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.data.texts import File, FileTable
-from keras_ilsvrc.errors import InputError, nearest, reason
+from keras_ilsvrc.utils.errors import InputError, nearest, reason
 
 # Folders of thumbnails or metadata that operating systems add; ignored like hidden folders.
 FOREIGN_FOLDERS = ("__MACOSX", "@eaDir")

@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
-from keras_ilsvrc.errors import printable, reason
+from keras_ilsvrc.utils.errors import printable, reason
 
 MAX_PIXELS = 100_000_000  # maximum number of pixels of an image; in colour, it then has 300 MB
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")

@@ -12,7 +12,7 @@ from keras_ilsvrc.data.folder import check_folder
 from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Numbered
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 SPLITS = {"train": "train", "test": "t10k"}
 # Magic number at the start of each kind of file: a byte for the type of the values (8 for uint8),

@@ -17,8 +17,8 @@ from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files, Members, Store
 from keras_ilsvrc.data.tars import Member, members
 from keras_ilsvrc.data.texts import File, FileTable, Texts
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.terminal.bars import in_threads
+from keras_ilsvrc.utils.bars import in_threads
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 SYNSETS = 1000

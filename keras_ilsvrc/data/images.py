@@ -11,7 +11,7 @@ from keras_ilsvrc.data.apply import NO_SEED, apply_ops
 from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.headers import own_limit
 from keras_ilsvrc.data.types import Rows, Statistics
-from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.utils.errors import InputError, reason
 
 Shape = Sequence[int | None]  # height, width, channels
 

@@ -19,8 +19,8 @@ from keras_ilsvrc.data.headers import (
 from keras_ilsvrc.data.markers import ENOUGH, ordinary_jpeg
 from keras_ilsvrc.data.source import OnFault
 from keras_ilsvrc.data.texts import Texts
-from keras_ilsvrc.errors import reason
-from keras_ilsvrc.terminal.bars import in_threads
+from keras_ilsvrc.utils.bars import in_threads
+from keras_ilsvrc.utils.errors import reason
 
 # Bits that describe a file: it is an image, is turned according to its EXIF data, has several
 # frames or pages, or is not an image at all. A bad image has none of these bits.

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import PIL
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import reason
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import reason
 
 LEAST = 10_000  # minimum number of images for which results are cached
 STAMP = "stamp"  # name of the array that contains the stamp

@@ -9,8 +9,8 @@ from keras_ilsvrc.data.fingerprint import kept_for
 from keras_ilsvrc.data.headers import Fault, own_limit
 from keras_ilsvrc.data.order import indices_of_step
 from keras_ilsvrc.data.split import Split, examined
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.bars import in_threads
+from keras_ilsvrc.utils.bars import in_threads
+from keras_ilsvrc.utils.errors import InputError
 
 
 class LeftOut:

@@ -15,7 +15,7 @@ from keras_ilsvrc.data.source import OnFault, Shares, Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.data.texts import File, FileTable
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 # {accepted name: split}, for split folders and for values in the column `split` of a CSV.

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.types import Image, Seed
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 LEAST_CONTRAST = 1e-8  # images with less contrast are not scaled, as in pylearn2
 IMAGE = (-3, -2, -1)  # axes of height, width and channels

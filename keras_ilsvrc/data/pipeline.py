@@ -21,7 +21,7 @@ from keras_ilsvrc.data.order import indices_of_step, place
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, printable, ran_out, reason
+from keras_ilsvrc.utils.errors import InputError, printable, ran_out, reason
 
 # Function that returns the CPUs of this process. It exists only on Linux.
 _usable = getattr(os, "sched_getaffinity", None)

@@ -12,8 +12,8 @@ import numpy as np
 from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import ReadByPython
-from keras_ilsvrc.errors import InputError, reason
-from keras_ilsvrc.files import read, unsealed
+from keras_ilsvrc.utils.errors import InputError, reason
+from keras_ilsvrc.utils.files import read, unsealed
 
 FORMAT = 1  # version of the format of prepared folders; folders of other versions are rejected
 SETTINGS, MANIFEST = "settings.json", "manifest.json"

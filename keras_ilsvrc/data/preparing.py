@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc import files
 from keras_ilsvrc.data.apply import NO_SEED
 from keras_ilsvrc.data.decode import decode_bytes, is_plain_jpeg, raw_image
 from keras_ilsvrc.data.fingerprint import common_folder, fingerprint
@@ -30,8 +29,9 @@ from keras_ilsvrc.data.prepared import (
 from keras_ilsvrc.data.source import Shares, Source
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
-from keras_ilsvrc.errors import InputError, reason
-from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import InputError, reason
 
 SHARD = 4096  # images per file
 SAMPLE = 64  # number of images that are resized to estimate the size of the result

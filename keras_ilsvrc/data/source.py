@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.split import Split, joined
-from keras_ilsvrc.errors import InputError, nearest, printable, reason
+from keras_ilsvrc.utils.errors import InputError, nearest, printable, reason
 
 # Function that is called with each bad image, file or folder, which is then left out.
 OnFault = Callable[[Fault], None]

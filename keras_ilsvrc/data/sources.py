@@ -13,7 +13,7 @@ from keras_ilsvrc.data.imagenet import imagenet
 from keras_ilsvrc.data.prepared import prepared
 from keras_ilsvrc.data.source import OnFault, Shares, Source, refuse
 from keras_ilsvrc.data.tfds_source import tfds_source
-from keras_ilsvrc.errors import InputError, nearest, reason
+from keras_ilsvrc.utils.errors import InputError, nearest, reason
 
 
 class SourceKind(NamedTuple):

@@ -11,7 +11,7 @@ from keras_ilsvrc.data.decode import decode_bytes, examine
 from keras_ilsvrc.data.headers import BadImage, Fault, Header
 from keras_ilsvrc.data.stores import Joined, Numbered, Store, tensor
 from keras_ilsvrc.data.types import Index
-from keras_ilsvrc.errors import ran_out, reason
+from keras_ilsvrc.utils.errors import ran_out, reason
 
 NAMELESS = Numbered("image")
 ALL = np.arange(0)  # default of `rows`: all rows of the store in order

@@ -12,8 +12,8 @@ from keras_ilsvrc.data.ops import RANDOM
 from keras_ilsvrc.data.pipeline import CORES, made_ahead, naming_the_file
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Row, Rows, Statistics
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.bars import tracked
+from keras_ilsvrc.utils.bars import tracked
+from keras_ilsvrc.utils.errors import InputError
 
 MEANS = ("pixel_mean", "channel_mean")  # an op whose first statistic is one of these subtracts it
 TOGETHER = 64  # batch size if all images have the same size

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 BLOCK = 512  # bytes
 # Fields of an ordinary header, from byte 100: mode, owner, group, size, time, checksum, type.

@@ -12,8 +12,8 @@ from keras_ilsvrc.data.pipeline import untuned
 from keras_ilsvrc.data.source import Source, reading
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Held, Records
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.terminal.bars import tracked
+from keras_ilsvrc.utils.bars import tracked
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 IN_MEMORY = 4 << 30  # splits with fewer bytes than this are kept in memory
 VERSION = re.compile(r"\d+\.\d+\.\d+")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from keras_ilsvrc.data.types import Image, Range, Seed, Side
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 Place = tuple[Side, Side]  # (height, width) or (top, left)
 Window = tuple[Side, Side, Side, Side]  # top, left, height, width

@@ -10,8 +10,8 @@ from keras_ilsvrc.data.apply import NO_SEED, apply_ops, image_at
 from keras_ilsvrc.data.ops import resize
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Index, Rows, Statistics
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.views import View, whole
+from keras_ilsvrc.utils.errors import InputError
 
 RESIZES = ("resize", "resize_shorter")
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, check_one_image, leaf_calls, main_output, run_call, walk
+from keras_ilsvrc.utils.errors import InputError
 
 CLASSIFIERS = (layers.Dense, layers.Activation, layers.Softmax)  # possible last layers of a net
 

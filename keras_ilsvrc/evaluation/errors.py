@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import binomtest
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 
 def top_k_error(probabilities: np.ndarray, labels: np.ndarray, k: int) -> float:

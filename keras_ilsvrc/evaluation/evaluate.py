@@ -11,12 +11,12 @@ import tensorflow as tf
 from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Rows, Statistics
-from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.evaluation.averages import MeanOverViews, ensemble
 from keras_ilsvrc.evaluation.cut import ViewsOf, own_side
 from keras_ilsvrc.evaluation.dense import fully_convolutional
 from keras_ilsvrc.evaluation.protocols import passes_of, sides_of
 from keras_ilsvrc.evaluation.views import whole
+from keras_ilsvrc.utils.errors import InputError, out_of_memory
 
 # Function that returns one worker's batches.
 Batches = Callable[[tf.distribute.InputContext], tf.data.Dataset]

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.evaluation.views import View, centre, grid_crop, square_crop, ten_crop, whole
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 # A scale (share, pixels) resizes the shorter side of an image to share * S + pixels, where S is the
 # shorter side after the resize op of the preprocessing. `pixels` applies to crops of 224 pixels;

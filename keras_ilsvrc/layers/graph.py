@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.residual import ResidualUnit
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Builders of AlexNet (Krizhevsky, Sutskever and Hinton, NIPS 25) and of two later versions."""
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
+from keras_ilsvrc.utils.errors import InputError
 
 # fmt: off
 # Convolutions of AlexNet (Krizhevsky et al. 2012, section 3.5 and figure 2). Columns: convolution,

@@ -4,8 +4,8 @@ from numbers import Integral
 from os import PathLike
 from typing import Any
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.utils.errors import InputError
 
 Shape = tuple[int | None, int | None, int]  # height, width, channels
 

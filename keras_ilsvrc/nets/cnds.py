@@ -2,9 +2,9 @@
 
 from keras import layers
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
 from keras_ilsvrc.nets.googlenet import BATCH_NORM
+from keras_ilsvrc.utils.errors import InputError
 
 # fmt: off
 # Convolutions and pool of each stage. Pools round the number of windows up, as Caffe does.

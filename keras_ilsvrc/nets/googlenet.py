@@ -4,9 +4,9 @@ from functools import partial
 
 from keras import layers
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization, parts
 from keras_ilsvrc.nets.alexnet import CAFFE_LRN, SECTION_3_3
+from keras_ilsvrc.utils.errors import InputError
 
 # fmt: off
 # Numbers of filters in each Inception module (Szegedy et al. 2014, table 1).

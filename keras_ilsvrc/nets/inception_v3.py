@@ -6,8 +6,8 @@ lacks.
 
 from keras import layers
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
+from keras_ilsvrc.utils.errors import InputError
 
 # fmt: off
 # Layers before the first Inception module: (layer in the papers' notation, padding).

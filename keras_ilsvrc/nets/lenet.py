@@ -2,8 +2,8 @@
 
 from keras import layers
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import RadialBasis, Subsampling2D, TableConv2D, parts, scaled_tanh
+from keras_ilsvrc.utils.errors import InputError
 
 # LeCun et al. 1998, table I. An X connects a feature map of layer S2 (row) to one of layer C3
 # (column). The header has the last digit of each column's number.

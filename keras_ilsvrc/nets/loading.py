@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError, file_errors, nearest, reason
+from keras_ilsvrc.utils.errors import InputError, file_errors, nearest, reason
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets.loading import (
     Shapes,
     check_exists,
@@ -19,6 +18,7 @@ from keras_ilsvrc.nets.loading import (
     with_paths,
 )
 from keras_ilsvrc.nets.registry import Net
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.sources import source_named, sources_of
 from keras_ilsvrc.weights.sources.source import Source
 

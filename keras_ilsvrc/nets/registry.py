@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets.variations import Variation
-from keras_ilsvrc.terminal.notebook import facts_table
+from keras_ilsvrc.utils.errors import InputError, nearest
+from keras_ilsvrc.utils.notebook import facts_table
 
 if TYPE_CHECKING:
     from keras_ilsvrc.weights.sources.source import Source

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from keras import layers
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import BatchNormalization, ResidualUnit, parts
 from keras_ilsvrc.layers.residual import FIGURE_4, PUBLISHED_GATE
+from keras_ilsvrc.utils.errors import InputError
 
 # fmt: off
 # He et al. 2015, table 1: for each depth, the kind of unit, and the number of units in each of the

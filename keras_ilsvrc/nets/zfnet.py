@@ -1,7 +1,7 @@
 """Builder of ZFNet (Zeiler and Fergus, arXiv:1311.2901)."""
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import parts
+from keras_ilsvrc.utils.errors import InputError
 
 # fmt: off
 # Convolutions of ZFNet (Zeiler and Fergus 2013, figure 3). Columns: convolution, number of towers

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.runs import places
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError, reason
 
 KEY = "cache.json"  # file with the key of a cache, which describes its content
 END = ".npz"

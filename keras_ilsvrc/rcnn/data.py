@@ -7,10 +7,10 @@ from keras_ilsvrc.data.annotated import Annotated, BoxSource
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.source import Shares, refuse
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe
 from keras_ilsvrc.runs.evaluate import ELSEWHERE
 from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.utils.errors import InputError
 
 
 class Data(NamedTuple):

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_ilsvrc.data.annotated import Annotated
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.boxes import overlaps, suppress
 from keras_ilsvrc.rcnn import paper
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe, DetectionTable, RegressionTable
 from keras_ilsvrc.rcnn.regions import Regions
 from keras_ilsvrc.rcnn.regression import Regressor, targets, train_regressor
 from keras_ilsvrc.rcnn.svm import SVMs, train_svms
+from keras_ilsvrc.utils.errors import InputError
 
 
 class Detections(NamedTuple):

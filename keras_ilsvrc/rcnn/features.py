@@ -12,7 +12,6 @@ import tensorflow as tf
 from keras_ilsvrc.data.device import apply_to_batch
 from keras_ilsvrc.data.ops import ARITHMETIC
 from keras_ilsvrc.data.types import Rows, Statistics
-from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
@@ -23,6 +22,7 @@ from keras_ilsvrc.rcnn.warp import warp
 from keras_ilsvrc.runs.experiment import op_rows
 from keras_ilsvrc.runs.loaded import load_run
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.utils.errors import InputError, out_of_memory
 from keras_ilsvrc.visualize.probe import Probe, call_named, graph_of
 from keras_ilsvrc.weights.preprocessing import source_of
 

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from keras_ilsvrc.data.annotated import Annotated as Image
 from keras_ilsvrc.data.annotated import BoxSource
 from keras_ilsvrc.data.fingerprint import common_folder
-from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.rcnn.detector import Detections, Detector
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe, load
 from keras_ilsvrc.recipe.ops import Percent
@@ -32,6 +31,7 @@ from keras_ilsvrc.runs.reading import (
     DetectorRun,
 )
 from keras_ilsvrc.runs.schema import Identity, Images, Number, parsed
+from keras_ilsvrc.utils.errors import file_errors
 
 COLUMNS = ("image", "class", "score", "xmin", "ymin", "xmax", "ymax")
 ADVICE = "detect the objects again with `keras-ilsvrc detect evaluate {}`"

@@ -16,7 +16,6 @@ from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.device import apply_to_batch
 from keras_ilsvrc.data.pipeline import made_ahead
 from keras_ilsvrc.data.types import Rows, Statistics
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.boxes import overlaps
 from keras_ilsvrc.rcnn.files import DetectorDirectory
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe, FineTuningTable
@@ -33,6 +32,7 @@ from keras_ilsvrc.training.schedules import Rate, exponential
 from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.trainer import Trainer
 from keras_ilsvrc.training.update import Update
+from keras_ilsvrc.utils.errors import InputError
 
 # Standard deviation of the new classifier's initial weights; pascal_finetune_train.prototxt
 HEAD_DEVIATION = 0.01

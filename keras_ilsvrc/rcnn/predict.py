@@ -9,14 +9,14 @@ import numpy as np
 from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.data.decode import read_image
 from keras_ilsvrc.data.headers import own_limit
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.files import whole
 from keras_ilsvrc.rcnn.detector import Detections, detect_all
 from keras_ilsvrc.rcnn.features import features
 from keras_ilsvrc.rcnn.pictures import boxes_on, save_picture
 from keras_ilsvrc.rcnn.proposals import Proposer
 from keras_ilsvrc.rcnn.regions import Regions
 from keras_ilsvrc.rcnn.train import Restored, proposer_of, restore
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.files import whole
 
 Answer = tuple[Path, list[dict[str, Any]], str | None]
 

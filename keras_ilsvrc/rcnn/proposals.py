@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from keras_ilsvrc.data.annotated import Annotated
-from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.evaluation.boxes import overlaps
 from keras_ilsvrc.rcnn import paper
+from keras_ilsvrc.utils.errors import InputError, reason
 
 COLUMNS = ("image", "xmin", "ymin", "xmax", "ymax")
 INSTALL = "pip install 'keras_ilsvrc[rcnn]'"

@@ -15,7 +15,7 @@ from keras_ilsvrc.rcnn.cache import GIGABYTE, Cache, default_folder
 from keras_ilsvrc.rcnn.features import Arrays, Extractor, features
 from keras_ilsvrc.rcnn.proposals import Proposer
 from keras_ilsvrc.rcnn.recipe import FeaturesTable
-from keras_ilsvrc.terminal.bars import bar, in_threads
+from keras_ilsvrc.utils.bars import bar, in_threads
 
 Check = Callable[[], object]
 BOXES = "boxes"

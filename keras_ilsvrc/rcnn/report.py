@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 
 from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.data.decode import read_image
-from keras_ilsvrc.errors import file_errors
-from keras_ilsvrc.files import whole
 from keras_ilsvrc.rcnn.data import open_again
 from keras_ilsvrc.rcnn.detector import Detections
 from keras_ilsvrc.rcnn.evaluate import KINDS, best_of, curves, error_kinds, kinds_of
@@ -21,6 +19,8 @@ from keras_ilsvrc.rcnn.pictures import boxes_on
 from keras_ilsvrc.rcnn.recipe import SCORES
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.reading import PAGE
+from keras_ilsvrc.utils.errors import file_errors
+from keras_ilsvrc.utils.files import whole
 from keras_ilsvrc.visualize.figures import BLUE, GREY, plain
 
 SHOWN = 9  # maximum number of best images, and of worst images

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.annotated import Annotated
-from keras_ilsvrc.files import whole
 from keras_ilsvrc.rcnn.data import Data, open_again, open_data
 from keras_ilsvrc.rcnn.detector import (
     Detections,
@@ -35,6 +34,7 @@ from keras_ilsvrc.runs.reading import DETECTOR, WEIGHTS
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.strategy import mirrored
+from keras_ilsvrc.utils.files import whole
 
 
 class Tested(NamedTuple):

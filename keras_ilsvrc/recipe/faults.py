@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_ilsvrc.errors import nearest
 from keras_ilsvrc.recipe.schema import CHOICES, TABLES, Recipe
+from keras_ilsvrc.utils.errors import nearest
 
 MOST = 20  # maximum number of faults in a message
 LONG = re.compile(r"(\"{3}|'{3}).*?\1", re.DOTALL)  # multi-line TOML strings

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.files import SMALL, read
 from keras_ilsvrc.recipe.faults import Fault, described, explain
 from keras_ilsvrc.recipe.schema import Recipe
+from keras_ilsvrc.utils.errors import InputError, nearest
+from keras_ilsvrc.utils.files import SMALL, read
 
 DEPTH = 16  # maximum nesting of tables and lists; a recipe needs four levels
 

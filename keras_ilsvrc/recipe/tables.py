@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from keras_ilsvrc.errors import InputError, nearest
-from keras_ilsvrc.files import SMALL, read
 from keras_ilsvrc.recipe.load import parse
 from keras_ilsvrc.recipe.ops import Table
+from keras_ilsvrc.utils.errors import InputError, nearest
+from keras_ilsvrc.utils.files import SMALL, read
 
 Model = TypeVar("Model", bound=Table)
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from keras_ilsvrc.errors import counted
 from keras_ilsvrc.recipe.ops import Count, NotNegative, Positive, Share, Table
+from keras_ilsvrc.utils.errors import counted
 
 # Number of steps or epochs. Whole numbers become integers, so that saved recipes have no `5.0`.
 Length = Annotated[float, Field(gt=0, lt=2**31), AfterValidator(lambda x: x if x % 1 else int(x))]

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError, file_errors
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.sections import OF_IMAGES, SECTIONS
 from keras_ilsvrc.runs.finished import FinishedRun, Working, read, unseen
 from keras_ilsvrc.runs.reading import PAGE
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError, file_errors
 
 __all__ = ["SECTIONS", "FinishedRun", "Section", "picture", "report", "write_page"]
 
@@ -27,7 +27,7 @@ def report(
     Args:
         path: Directory of the run.
         out: Path of the page; `report.html` in the run's directory if None.
-        working: Function that opens a progress bar with a label, for example `terminal.bars.bar`.
+        working: Function that opens a progress bar with a label, for example `utils.bars.bar`.
         replicas: Number of devices, as in `training.strategy.mirrored`.
         dataset: Source of the images; None for the one in the recipe.
 

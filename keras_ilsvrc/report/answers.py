@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from keras_ilsvrc import files
 from keras_ilsvrc.data.decode import decode_bytes
-from keras_ilsvrc.errors import file_errors
 from keras_ilsvrc.report.page import data_url, render
 from keras_ilsvrc.runs.loaded import Prediction
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import file_errors
 
 SIDE = 200  # longer side of a thumbnail, in pixels
 QUALITY = 80  # JPEG quality of thumbnails

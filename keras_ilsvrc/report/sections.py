@@ -7,7 +7,6 @@ from pathlib import Path
 from markupsafe import Markup
 
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.report.advice import advice
 from keras_ilsvrc.report.classes import by_class, confusion
 from keras_ilsvrc.report.images import doubtful, mistakes
@@ -16,6 +15,7 @@ from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.report.summary import summary
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.pictures import curves
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.filters import enlarged, filters, tile
 
 LONG = 40  # maximum number of layers in a table that is not collapsed

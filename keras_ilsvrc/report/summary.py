@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from keras_ilsvrc.errors import counted
 from keras_ilsvrc.report.page import Section, render
 from keras_ilsvrc.runs.finished import FinishedRun
+from keras_ilsvrc.utils.errors import counted
 
 # The report measures the test error again. It shows the new error only if it differs from the
 # recorded error by at least this many percentage points.

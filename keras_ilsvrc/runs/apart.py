@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from keras_ilsvrc import files
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs.processes import end, pipe_to_children
 from keras_ilsvrc.runs.reading import HISTORY, LOCK
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils import files
 
 TRAIN = (sys.executable, "-m", "keras_ilsvrc", "train")
 STOPPED = 75  # exit status of `train` after a signal or at --stop-epoch

@@ -12,12 +12,12 @@ from keras_ilsvrc.data.headers import own_limit, read_header
 from keras_ilsvrc.data.source import Shares, Source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.pretrained import Found
 from keras_ilsvrc.runs.tuning import Tuning, size_of, tuning_of
+from keras_ilsvrc.utils.errors import InputError, counted
 
 SAMPLED = 300  # maximum number of images whose sizes are read
 SIDE = 32  # image sizes are multiples of this, which is the total stride of many networks

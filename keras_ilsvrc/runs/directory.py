@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs import places
 from keras_ilsvrc.runs.places import exists
@@ -38,6 +36,8 @@ from keras_ilsvrc.runs.reading import (
     RunFiles,
 )
 from keras_ilsvrc.runs.schema import Identity, differences, parsed
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np

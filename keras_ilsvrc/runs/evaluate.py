@@ -9,7 +9,6 @@ import numpy as np
 from keras_ilsvrc.data.fingerprint import same_content
 from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.data.split import Split
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.evaluation.averages import ensemble
 from keras_ilsvrc.evaluation.errors import confidence_interval, top_k_error
 from keras_ilsvrc.evaluation.evaluate import evaluate
@@ -22,6 +21,7 @@ from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.strategy import mirrored
+from keras_ilsvrc.utils.errors import InputError
 
 ELSEWHERE = "if the images were moved, pass --data SOURCE"
 OnProgress = Callable[[int, int], object]  # called with (number of images done, total number)

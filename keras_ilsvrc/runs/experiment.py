@@ -24,7 +24,6 @@ from keras_ilsvrc.data.sources import open_source, source_name
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.layers.graph import synchronize
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.build import build
@@ -36,6 +35,7 @@ from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.keras_fit import disable_slow_cpu_options
 from keras_ilsvrc.training.replicas import workers_of
+from keras_ilsvrc.utils.errors import InputError, counted
 
 SPLITS = ("train", "validation", "test")
 

@@ -8,12 +8,12 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from keras_ilsvrc import files
 from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, printable
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.loaded import load_run
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError, printable
 from keras_ilsvrc.weights.export import FORMATS, export
 
 COUNT = 8  # number of test images on which an export is checked

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from keras_ilsvrc.data.pipeline import training_batches
-from keras_ilsvrc.files import whole
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.runs.reading import GRADIENTS
 from keras_ilsvrc.training.gradient_flow import GradientFlow, LayerFlow
 from keras_ilsvrc.training.update import Update
 from keras_ilsvrc.training.watch import MOST, WATCHED, Watch
+from keras_ilsvrc.utils.files import whole
 from keras_ilsvrc.visualize.figures import plain, save
 
 MOST_LAYERS = 30  # maximum number of layer names on the vertical axis

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import keras
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import pretrained
 from keras_ilsvrc.nets.build import initial_values
 from keras_ilsvrc.nets.loading import load_weights, without_optimizer
@@ -19,6 +18,7 @@ from keras_ilsvrc.training import initial
 from keras_ilsvrc.training.checkpoint import State
 from keras_ilsvrc.training.groups import check_name
 from keras_ilsvrc.training.replicas import from_chief
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.layouts import layout_of
 from keras_ilsvrc.weights.load import assign
 from keras_ilsvrc.weights.sources import sources_of

@@ -17,13 +17,13 @@ from keras_ilsvrc.data.pipeline import evaluation_batches, naming_the_file
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, nearest, printable
 from keras_ilsvrc.layers.graph import output_of
 from keras_ilsvrc.nets.loading import load_model, load_weights, without_optimizer
 from keras_ilsvrc.runs.evaluate import restore, without_images
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.runs.loaded import rows_of
 from keras_ilsvrc.runs.reading import RunFiles
+from keras_ilsvrc.utils.errors import InputError, nearest, printable
 from keras_ilsvrc.visualize.probe import Probe
 
 GREY = 128  # pixel value of the grey occluding square

@@ -19,14 +19,14 @@ from keras_ilsvrc.data.preprocessing import with_preprocessing
 from keras_ilsvrc.data.split import Split
 from keras_ilsvrc.data.stores import Files
 from keras_ilsvrc.data.types import Rows
-from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.layers.graph import main_output
 from keras_ilsvrc.nets.build import build
 from keras_ilsvrc.nets.loading import load_weights
 from keras_ilsvrc.nets.pretrained import OtherClasses
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.terminal.notebook import facts_table
+from keras_ilsvrc.utils.errors import InputError, out_of_memory
+from keras_ilsvrc.utils.notebook import facts_table
 from keras_ilsvrc.weights.preprocessing import rows_for, source_of
 
 TOGETHER = 32  # batch size of predictions

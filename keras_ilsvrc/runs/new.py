@@ -10,11 +10,11 @@ import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from keras_ilsvrc.data.source import Shares, Source
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.pretrained import find
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs.choices import facts_of, plan_of
+from keras_ilsvrc.utils.errors import InputError
 
 # Weight the classes if the largest has more than this many times as many images as the smallest.
 IMBALANCE = 2

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from keras_ilsvrc.errors import printable, reason
-from keras_ilsvrc.files import whole
 from keras_ilsvrc.runs.finished import FinishedRun
 from keras_ilsvrc.runs.flow import draw_flow
 from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, FLOW, PAGE
 from keras_ilsvrc.training.cluster import log_stderr
+from keras_ilsvrc.utils.errors import printable, reason
+from keras_ilsvrc.utils.files import whole
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain, save
 
 Page = Callable[[FinishedRun], object]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from keras_ilsvrc.errors import InputError, file_errors
+from keras_ilsvrc.utils.errors import InputError, file_errors
 
 
 def resolved(path: Path) -> Path:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.places import exists, resolved
 from keras_ilsvrc.runs.schema import Identity, Result, check_version, parsed
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.reading import FIRST, RECIPE, RESULT, RunFiles
+from keras_ilsvrc.utils.errors import InputError
 
 UNSAID = {"seed", "expect", "departs"}  # recipe keys that no description of a row mentions
 MOST = 120  # maximum number of characters in a description of differences

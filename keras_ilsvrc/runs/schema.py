@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from keras_ilsvrc.errors import InputError, reason
 from keras_ilsvrc.recipe.ops import Table
+from keras_ilsvrc.utils.errors import InputError, reason
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Percent = Annotated[float, Field(ge=0, le=100)]

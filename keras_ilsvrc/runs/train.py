@@ -13,9 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_ilsvrc.errors import InputError, out_of_memory
 from keras_ilsvrc.evaluation.baseline import svm
-from keras_ilsvrc.files import whole
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.evaluate import errors_of
@@ -26,12 +24,14 @@ from keras_ilsvrc.runs.machine import HERE, Machine
 from keras_ilsvrc.runs.pictures import Page, draw
 from keras_ilsvrc.runs.reading import WEIGHTS
 from keras_ilsvrc.runs.update import check_update, make_update
-from keras_ilsvrc.terminal.bars import bar
 from keras_ilsvrc.training.checkpoint import State
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.replicas import as_tested, from_chief
 from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.strategy import mirrored, multi_worker
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import InputError, out_of_memory
+from keras_ilsvrc.utils.files import whole
 
 BASELINES = {"svm": svm}
 ADVICE = "set a smaller data.batch_size, or raise accumulate"

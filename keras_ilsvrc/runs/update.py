@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from keras_ilsvrc.data.device import apply_to_batch
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.runs.experiment import Experiment
 from keras_ilsvrc.training.constraints import hold_filters
@@ -15,6 +14,7 @@ from keras_ilsvrc.training.losses import DECAYS, CrossEntropy, Decay, Loss, Squa
 from keras_ilsvrc.training.optimizers import SGD, AdamW, RMSprop
 from keras_ilsvrc.training.schedules import Rate, WarmUp, cosine, exponential, polynomial, steps
 from keras_ilsvrc.training.update import Update
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSprop, "adam": AdamW, "adamw": AdamW}
 LOSSES = {"cross_entropy": CrossEntropy, "squared_error": SquaredError}

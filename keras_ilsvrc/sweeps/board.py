@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from keras_ilsvrc.errors import counted, printable
 from keras_ilsvrc.runs.apart import history
 from keras_ilsvrc.sweeps.outcome import Row, rows_of
 from keras_ilsvrc.sweeps.schema import Sweep
+from keras_ilsvrc.utils.errors import counted, printable
 
 SHOWN = 5  # maximum number of completed trials, and of failed trials, in the table
 WIDTH = 60  # maximum number of characters of a value or a reason

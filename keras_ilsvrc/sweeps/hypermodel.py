@@ -5,11 +5,11 @@ import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info, siblings
 from keras_ilsvrc.nets.build import build, check_build, initial_values
 from keras_ilsvrc.nets.variations import Number
 from keras_ilsvrc.sweeps.space import Hyperparameter, known, narrowed, value_of
+from keras_ilsvrc.utils.errors import InputError
 
 if TYPE_CHECKING:
     import keras

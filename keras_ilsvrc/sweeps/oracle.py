@@ -13,11 +13,11 @@ from keras_tuner import oracles
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs.schema import parsed
 from keras_ilsvrc.sweeps.ranges import Range
 from keras_ilsvrc.sweeps.schema import Sweep
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError
 
 STATE, TRIAL = "oracle.json", "trial.json"
 LOST = 25.0  # seconds without a message after which a worker counts as lost

@@ -11,13 +11,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import changed, load
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.trial import Runner
-from keras_ilsvrc.terminal.bars import tracked
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.bars import tracked
+from keras_ilsvrc.utils.errors import InputError
 
 SIGNIFICANT = 0.05  # significance level of the comparison
 TRIALS, BEST, FINAL, OUTCOME = "trials.csv", "best.toml", "final", "outcome.json"

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from keras_ilsvrc import files
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.pictures import WIDE
 from keras_ilsvrc.sweeps.board import error_of, short
 from keras_ilsvrc.sweeps.outcome import FINAL, TEST, Row
+from keras_ilsvrc.utils import files
 from keras_ilsvrc.visualize.figures import BLUE, GREY, RED, plain
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe import Recipe, changed, scaled, value_of
+from keras_ilsvrc.utils.errors import InputError
 
 if TYPE_CHECKING:
     from keras_ilsvrc.sweeps.schema import SweepTable

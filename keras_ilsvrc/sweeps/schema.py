@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.recipe import Recipe, changed, find, load, scaled, value_of
 from keras_ilsvrc.recipe.ops import Count, Positive, Table
 from keras_ilsvrc.recipe.tables import read_table
 from keras_ilsvrc.sweeps.ranges import encoded, ranges_of
+from keras_ilsvrc.utils.errors import InputError
 
 # Settings that may be changed when a sweep is resumed.
 FREE = {"trials", "final_repeats", "trial_minutes"}

@@ -11,12 +11,12 @@ from typing import Any
 from grpc import RpcError
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs import places
 from keras_ilsvrc.runs.schema import check_version, differences, parsed
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.trial import Outcome, Runner
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError
 
 MARK, LOCK = "sweep.json", ".lock"
 IDLE = 1.0  # seconds to wait if the oracle has no trial yet

@@ -6,9 +6,9 @@ Keras and keras-tuner are not imported here, so that `info --space` is fast.
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.nets import chosen, info, siblings
 from keras_ilsvrc.nets.variations import Choice, Number, Variation
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import keras_tuner

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.recipe import Recipe, changed
 from keras_ilsvrc.runs.apart import Apart, history
 from keras_ilsvrc.runs.directory import RunDirectory
@@ -16,6 +15,7 @@ from keras_ilsvrc.runs.reading import HISTORY, RunFiles
 from keras_ilsvrc.sweeps.hypermodel import LIMITS, check_costs
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils.errors import InputError
 
 
 class Outcome(NamedTuple):

@@ -21,12 +21,12 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import oracle_chief, oracle_client
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs.processes import GRACE, end, pipe_to_children
 from keras_ilsvrc.sweeps.oracle import SweepOracle
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.training.cluster import HOST_PORT, LostWorker, log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils.errors import InputError
 
 POLL = 0.2  # seconds between checks of the workers
 ANSWER = 60.0  # maximum seconds that a worker waits for an answer from the chief

@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.checkpoint import NAME, Checkpoints, NotFinite, State, read
 from keras_ilsvrc.training.replicas import from_chief, set_values, values_of
 from keras_ilsvrc.training.update import Update
+from keras_ilsvrc.utils.errors import InputError
 
 
 class KeepBest(keras.callbacks.Callback):

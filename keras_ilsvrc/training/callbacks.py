@@ -9,8 +9,8 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keras_ilsvrc.errors import reason
 from keras_ilsvrc.training.records import Logs, error
+from keras_ilsvrc.utils.errors import reason
 
 # Attributes that contain the state of Keras' `ReduceLROnPlateau`, `EarlyStopping` and
 # `ModelCheckpoint`. Each value is a number or None.

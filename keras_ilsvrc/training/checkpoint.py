@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from keras_ilsvrc.errors import InputError, counted
-from keras_ilsvrc.files import PART, Damaged, open_sealed, write_sealed
+from keras_ilsvrc.utils.errors import InputError, counted
+from keras_ilsvrc.utils.files import PART, Damaged, open_sealed, write_sealed
 
 NAME = "step-{:09d}.ckpt"
 STATE = "state.json"

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 LOST = 69  # exit status if another worker was lost: EX_UNAVAILABLE in sysexits.h
 PATIENCE = 5.0  # seconds to wait for missing workers before a message is printed

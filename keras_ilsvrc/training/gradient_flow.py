@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, check_functional, leaf_calls, output_of, run_call, walk
 from keras_ilsvrc.training.losses import CrossEntropy
 from keras_ilsvrc.training.update import is_seed
+from keras_ilsvrc.utils.errors import InputError
 
 # Loss scale for float16, so that small gradients do not become zero; this is our addition.
 FLOAT16_FACTOR = 2.0**10

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import keras
 
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import body, leaves, walk
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 HEAD = "head"  # name that refers to all classifiers of a model
 

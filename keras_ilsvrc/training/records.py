@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_ilsvrc.files import whole
+from keras_ilsvrc.utils.files import whole
 
 Logs = Any  # dict from names to values; Keras declares it optional, but always passes a dict
 COLUMNS = (

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import batch_norms
 from keras_ilsvrc.training.checkpoint import State, pack, unpack
 from keras_ilsvrc.training.update import Update
+from keras_ilsvrc.utils.errors import InputError
 
 Values = dict[str, np.ndarray]
 

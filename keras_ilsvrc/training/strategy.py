@@ -11,8 +11,8 @@ from functools import cache
 import tensorflow as tf
 
 from keras_ilsvrc.data.pipeline import GONE
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.cluster import Cluster, Watch, lost_worker, meet
+from keras_ilsvrc.utils.errors import InputError
 
 MOST_REPLICAS = 4096
 

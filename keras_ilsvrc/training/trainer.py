@@ -13,7 +13,6 @@ import keras
 import tensorflow as tf
 
 from keras_ilsvrc.data.pipeline import of_an_image
-from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.training.callbacks import get_state, set_state
 from keras_ilsvrc.training.checkpoint import Checkpoints, Facts, NotFinite, State
 from keras_ilsvrc.training.cluster import Log, log_stderr
@@ -23,6 +22,7 @@ from keras_ilsvrc.training.replicas import from_chief, set_values, values_of
 from keras_ilsvrc.training.stopping import Diverged, Stopped, StopRequest
 from keras_ilsvrc.training.strategy import threads
 from keras_ilsvrc.training.update import StepResult, Update
+from keras_ilsvrc.utils.errors import InputError, counted
 
 ROLLBACKS = 2  # maximum number of rollbacks to a checkpoint, before training counts as diverged
 NEVER = StopRequest()

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import leaves
 from keras_ilsvrc.training.losses import Loss
+from keras_ilsvrc.utils.errors import InputError
 
 FLOAT16_SCALE = 2.0**15  # initial loss scale; training in float16 is our addition to the papers
 FLOAT16_PATIENCE = 2000  # steps without an overflow after which the loss scale doubles

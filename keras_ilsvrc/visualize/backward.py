@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.checks import numbers_of
 from keras_ilsvrc.visualize.probe import Probe, maps_of
 

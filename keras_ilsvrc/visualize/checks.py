@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.arguments import is_whole
 from keras_ilsvrc.layers.graph import Call
+from keras_ilsvrc.utils.errors import InputError
 
 
 def type_of(image: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.checks import array_of
 from keras_ilsvrc.visualize.occlusion import filling
 from keras_ilsvrc.visualize.probe import Probe

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.top import Top, TopActivations
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, leaf_calls
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.probe import call_named, graph_of
 
 CHANNELS = (1, 3)  # valid numbers of channels of an image

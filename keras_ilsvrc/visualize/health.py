@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import LocalResponseNormalization
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.checks import batches_of, check_batch, type_of
 from keras_ilsvrc.visualize.filters import kernel_of
 from keras_ilsvrc.visualize.probe import graph_of

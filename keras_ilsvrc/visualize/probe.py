@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ilsvrc.errors import InputError, nearest
 from keras_ilsvrc.layers.graph import Call, check_one_image, leaf_calls, output_of, run_call, walk
+from keras_ilsvrc.utils.errors import InputError, nearest
 from keras_ilsvrc.visualize.checks import check_batch, type_of
 from keras_ilsvrc.visualize.rules import RULES, by_rule, twin
 

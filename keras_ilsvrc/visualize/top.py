@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.accounting.geometry import Window, pixels, window
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.checks import batches_of, check_count, numbers_of
 from keras_ilsvrc.visualize.probe import Probe

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 
 Values = np.ndarray

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 
 def check(ours: Any, theirs: Any, tolerance: float = 1e-4, what: str = "logits") -> float:

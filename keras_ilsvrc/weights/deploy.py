@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import Call, leaf_calls, run_call, single, walk
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.folding import folded
 
 BATCH = 32  # default number of images per batch

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError, reason
-from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import InputError, reason
 from keras_ilsvrc.weights.sources.source import Source
 
 if TYPE_CHECKING:

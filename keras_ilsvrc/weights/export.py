@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_ilsvrc.errors import InputError, nearest, out_of_memory, ran_out, reason
-from keras_ilsvrc.files import whole
+from keras_ilsvrc.utils.errors import InputError, nearest, out_of_memory, ran_out, reason
+from keras_ilsvrc.utils.files import whole
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from keras_ilsvrc.errors import InputError, counted, nearest
+from keras_ilsvrc.utils.errors import InputError, counted, nearest
 from keras_ilsvrc.weights import arrays
 from keras_ilsvrc.weights.arrays import Array, Arrays
 from keras_ilsvrc.weights.layouts import LAYOUTS, Layout, is_auxiliary

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc.data.imagenet_names import imagenet_names
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.sources.source import Source
 
 if TYPE_CHECKING:

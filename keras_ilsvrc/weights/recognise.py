@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_ilsvrc import files
+from keras_ilsvrc.utils import files
 from keras_ilsvrc.weights.arrays import shape_of
 from keras_ilsvrc.weights.layouts import LAYOUTS, Layout, is_auxiliary
 from keras_ilsvrc.weights.sources import SOURCES

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from keras_ilsvrc.errors import InputError, nearest, reason
+from keras_ilsvrc.utils.errors import InputError, nearest, reason
 from keras_ilsvrc.weights.check import check
 from keras_ilsvrc.weights.sources.source import Source
 from keras_ilsvrc.weights.tensors import Tensors

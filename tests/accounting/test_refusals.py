@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 
 class Subclassed(keras.Model):

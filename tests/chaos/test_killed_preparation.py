@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from keras_ilsvrc import files
 from keras_ilsvrc.data.preparing import Form, prepare
+from keras_ilsvrc.utils import files
 
 FORM, SHARD = Form(8, None, channels=1), 50
 KILLED = """

@@ -16,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
 import keras
 import toy
 
-from keras_ilsvrc import files
 from keras_ilsvrc.training.callbacks import Validation
 from keras_ilsvrc.training.cluster import LOST, LostWorker, cluster_of
 from keras_ilsvrc.training.replicas import as_tested
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
 from keras_ilsvrc.training.strategy import mirrored, multi_worker
+from keras_ilsvrc.utils import files
 
 STEPS = 40
 

@@ -17,10 +17,10 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from keras_ilsvrc import files
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.schema import Identity, Images
+from keras_ilsvrc.utils import files
 
 EPOCHS, SEED = 3, 2  # the seed of the quickstart
 FAILS, SLOW = 0.011, 0.012

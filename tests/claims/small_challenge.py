@@ -7,11 +7,11 @@ from importlib.metadata import version
 
 import pytest
 
-from keras_ilsvrc import files
 from keras_ilsvrc.claims.challenge_file import folder
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.schema import Identity, Images
 from keras_ilsvrc.training.records import COLUMNS
+from keras_ilsvrc.utils import files
 
 IMAGES = Images(number=10, digest="0" * 64, stamp="0" * 64)
 EPOCHS = 2

@@ -15,13 +15,13 @@ from commands import call, refused, said
 from PIL import Image
 from small_claims import write
 
-from keras_ilsvrc import files
 from keras_ilsvrc.claims import outcome as outcomes
 from keras_ilsvrc.claims import study as studies
 from keras_ilsvrc.claims.schema import claims
 from keras_ilsvrc.cli import claim as module
 from keras_ilsvrc.cli.pools import LOCK
 from keras_ilsvrc.runs import apart
+from keras_ilsvrc.utils import files
 
 pytestmark = pytest.mark.tensorflow
 

@@ -88,7 +88,7 @@ def test_runs_of_another_version_are_trained_again_and_it_is_said(
 
 def renumber(path, text):
     """Write a `run.json` of another version."""
-    from keras_ilsvrc import files
+    from keras_ilsvrc.utils import files
 
     table = files.unsealed(text.encode())
     path.write_bytes(files.sealed(table | {"version": "0.1.0"}))

@@ -5,9 +5,9 @@ import json
 import pytest
 from commands import refused, said
 
-from keras_ilsvrc import files
 from keras_ilsvrc.bench import scale as bench
 from keras_ilsvrc.data import kept
+from keras_ilsvrc.utils import files
 
 pytestmark = pytest.mark.tensorflow
 

@@ -10,7 +10,6 @@ import pytest
 from small import RESULT, identity
 
 from keras_ilsvrc import InputError
-from keras_ilsvrc.files import sealed
 from keras_ilsvrc.recipe import find, load
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.evaluate import restore
@@ -18,6 +17,7 @@ from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.results import rows_of
 from keras_ilsvrc.training.records import COLUMNS
 from keras_ilsvrc.training.watch import FLOW_COLUMNS
+from keras_ilsvrc.utils.files import sealed
 
 pytestmark = pytest.mark.tensorflow
 KEPT = "epochs/epoch-0001.weights.h5"

@@ -12,10 +12,10 @@ from small import RESULT, identity
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc import recipe as recipes
-from keras_ilsvrc.files import sealed
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.runs.schema import Images, differences
+from keras_ilsvrc.utils.files import sealed
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ import sys
 import time
 from pathlib import Path
 
-from keras_ilsvrc import files
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.runs.directory import RunDirectory
 from keras_ilsvrc.runs.schema import Identity, Images
+from keras_ilsvrc.utils import files
 
 EPOCHS = 9
 LOG = "STAND_IN_LOG"  # environment variable with the path of a file

@@ -12,7 +12,6 @@ from grpc import RpcError
 from keras_tuner.engine.trial import TrialStatus
 from small_sweeps import opened, small_sweep
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.runs import apart
 from keras_ilsvrc.sweeps import oracle as oracles
 from keras_ilsvrc.sweeps import search as searching
@@ -22,6 +21,7 @@ from keras_ilsvrc.sweeps.tune import work
 from keras_ilsvrc.sweeps.workers import name_of, role, serving
 from keras_ilsvrc.training.cluster import LostWorker
 from keras_ilsvrc.training.stopping import StopRequest
+from keras_ilsvrc.utils.errors import InputError
 
 pytestmark = [
     pytest.mark.tensorflow,

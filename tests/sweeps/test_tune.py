@@ -12,8 +12,6 @@ from commands import call, refused, said
 from pages import Page
 from small_sweeps import Killed, outcome, small_sweep
 
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.files import lock, sealed, unsealed
 from keras_ilsvrc.recipe import load
 from keras_ilsvrc.runs import train as runs_train
 from keras_ilsvrc.runs.apart import Apart
@@ -22,6 +20,8 @@ from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.sweeps import trial as module
 from keras_ilsvrc.sweeps.schema import Sweep
 from keras_ilsvrc.sweeps.search import directory, worker_directory
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.files import lock, sealed, unsealed
 
 pytestmark = [
     pytest.mark.tensorflow,

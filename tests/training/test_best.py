@@ -6,12 +6,12 @@ import pytest
 import toy
 from toy_runs import StopAt, untrained
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.best import KeepBest
 from keras_ilsvrc.training.callbacks import Validation
 from keras_ilsvrc.training.checkpoint import Checkpoints, State
 from keras_ilsvrc.training.replicas import values_of
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
+from keras_ilsvrc.utils.errors import InputError
 
 ERRORS = [50.0, 30.0, 30.0, 20.0, 40.0, 45.0, 10.0]  # a run that stops early never sees the last
 

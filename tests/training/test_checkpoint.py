@@ -10,8 +10,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from keras_ilsvrc import files
 from keras_ilsvrc.training.checkpoint import Checkpoints, Damaged, State, read, write
+from keras_ilsvrc.utils import files
 
 FACTS = {"step": 3, "sums": {"loss": 0.1 + 0.2}, "skipped": [], "callbacks": [{"best": None}]}
 
@@ -166,7 +166,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, os.environ["TESTS"])
 from test_checkpoint import state
-from keras_ilsvrc import files
+from keras_ilsvrc.utils import files
 from keras_ilsvrc.training import checkpoint
 
 directory, after = Path(sys.argv[1]), int(sys.argv[2])

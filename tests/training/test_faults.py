@@ -9,10 +9,10 @@ import tensorflow as tf
 import toy
 from toy_runs import STEPS, Log, StopAt, run, untrained
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training import trainer as loop
 from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.replicas import values_of
+from keras_ilsvrc.utils.errors import InputError
 
 
 def poisoned(*poison):

@@ -6,10 +6,10 @@ import pytest
 import toy
 from toy_runs import STEPS, Log, StopAt, run, untrained
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.training.checkpoint import Checkpoints
 from keras_ilsvrc.training.replicas import as_tested, set_values, values_of
 from keras_ilsvrc.training.stopping import Stopped, StopRequest
+from keras_ilsvrc.utils.errors import InputError
 
 
 def test_the_same_training_ends_in_the_same_state_also_of_a_net_that_is_built_anew(uninterrupted):

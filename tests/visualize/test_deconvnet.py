@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import keras_ilsvrc
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.backward import (
     Deconvnet,
     deconvnet,

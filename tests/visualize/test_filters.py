@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import keras_ilsvrc
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.filters import filters, tile
 
 BOARD = (-1.0) ** np.add.outer(np.arange(7), np.arange(7))

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 import keras_ilsvrc
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import TableConv2D
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.health import energy, health
 
 BOARD = (-1.0) ** np.add.outer(np.arange(7), np.arange(7))  # changes from pixel to pixel

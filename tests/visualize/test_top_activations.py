@@ -11,7 +11,7 @@ from keras import layers
 
 import keras_ilsvrc
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.backward import deconvnet
 from keras_ilsvrc.visualize.evolution import evolution
 from keras_ilsvrc.visualize.occlusion import occlusion, steps

@@ -14,8 +14,8 @@ from caffe_referee import Referee, shapes_of
 from writers import write_caffe
 
 from keras_ilsvrc import build
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets.deferred import Deferred
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.check import check
 from keras_ilsvrc.weights.load import assign
 from keras_ilsvrc.weights.readers import read

@@ -11,9 +11,9 @@ from keras_ilsvrc.bench.peers import Case
 from keras_ilsvrc.bench.timing import ENOUGH
 from keras_ilsvrc.cli.bench.shared import start_torch
 from keras_ilsvrc.cli.options import Json, table_of
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 from keras_ilsvrc.weights.export import check_format
 
 

@@ -10,7 +10,7 @@ from keras_ilsvrc.bench.peers import check_installed
 from keras_ilsvrc.bench.timing import ENOUGH
 from keras_ilsvrc.cli.bench.shared import quartiles_of, start_torch, timing
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 
 def input_(

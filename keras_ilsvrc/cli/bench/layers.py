@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 
 from keras_ilsvrc.cli.options import Json, table_of
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 
 def layers(

@@ -8,7 +8,7 @@ import typer
 
 from keras_ilsvrc.bench import page as pages
 from keras_ilsvrc.cli.options import check_file
-from keras_ilsvrc.files import read, whole
+from keras_ilsvrc.utils.files import read, whole
 
 
 def page(

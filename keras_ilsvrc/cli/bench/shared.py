@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 Inference = Annotated[bool, typer.Option("--inference", help="Run only the forward pass.")]
 Batch = Annotated[int, typer.Option(min=1, help="Number of images per step.")]

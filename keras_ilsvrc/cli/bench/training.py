@@ -8,8 +8,8 @@ import typer
 
 from keras_ilsvrc.cli.bench.shared import quartiles_of, timing
 from keras_ilsvrc.cli.options import Json
-from keras_ilsvrc.errors import InputError, counted
 from keras_ilsvrc.nets import info
+from keras_ilsvrc.utils.errors import InputError, counted
 
 
 def training(

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from keras_ilsvrc.cli.bench.shared import timing
 from keras_ilsvrc.cli.options import Json, complete_nets, table_of
-from keras_ilsvrc.errors import printable
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.pretrained import find
+from keras_ilsvrc.utils.errors import printable
 
 
 def weights(

@@ -25,8 +25,8 @@ from keras_ilsvrc.cli.visualize.options import (
     starting,
     viewed,
 )
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import InputError
 
 STRONGEST = 6  # number of feature maps drawn per image if --maps is not given
 WIDEST = 12  # maximum number of feature maps drawn per image

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.status import Status
 
 from keras_ilsvrc.cli.options import check_file
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.streams import quiet_tensorflow
+from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.inspection import Inspection

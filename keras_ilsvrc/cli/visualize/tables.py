@@ -20,8 +20,8 @@ from keras_ilsvrc.cli.visualize.options import (
     starting,
     viewed,
 )
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.terminal.bars import bar
+from keras_ilsvrc.utils.bars import bar
+from keras_ilsvrc.utils.errors import InputError
 
 WIDTH = 120
 

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.drawing.blocks import Block
 from keras_ilsvrc.visualize.drawing.groups import Links, depths, users_of
 from keras_ilsvrc.visualize.drawing.picture import ASIDE

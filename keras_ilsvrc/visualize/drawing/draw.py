@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers.graph import functional
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.drawing.diagram import block_figure
 from keras_ilsvrc.visualize.drawing.page import save_drawing
 from keras_ilsvrc.visualize.drawing.reading import blocks_of

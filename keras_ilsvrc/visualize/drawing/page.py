@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
-from keras_ilsvrc.errors import file_errors
-from keras_ilsvrc.files import whole
+from keras_ilsvrc.utils.errors import file_errors
+from keras_ilsvrc.utils.files import whole
 from keras_ilsvrc.visualize.figures import save
 
 # Colours as in figure 3 of the GoogLeNet paper: convolutions blue, pools red, softmax yellow, other

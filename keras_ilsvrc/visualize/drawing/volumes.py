@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.path import Path as Outline
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.visualize.drawing import page
 from keras_ilsvrc.visualize.drawing.blocks import Block
 from keras_ilsvrc.visualize.drawing.groups import (

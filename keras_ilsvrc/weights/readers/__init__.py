@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ilsvrc import files
-from keras_ilsvrc.errors import InputError, reason
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import InputError, reason
 from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 

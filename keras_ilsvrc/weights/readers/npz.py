@@ -7,7 +7,7 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 from numpy.lib import format as npy
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored
 

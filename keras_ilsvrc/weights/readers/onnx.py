@@ -7,7 +7,7 @@ never opened.
 
 from pathlib import Path
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.readers.values import BFLOAT16, stored
 from keras_ilsvrc.weights.readers.wire import Message, varints, whole
 from keras_ilsvrc.weights.tensors import Stored

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
-from keras_ilsvrc.errors import counted
+from keras_ilsvrc.utils.errors import counted
 from keras_ilsvrc.weights.readers.values import BFLOAT16
 
 OPCODES = 500_000  # maximum number of opcodes in the pickles of a file

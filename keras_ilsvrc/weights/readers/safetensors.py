@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights.readers.values import BFLOAT16, Run, stored
 from keras_ilsvrc.weights.tensors import Stored
 

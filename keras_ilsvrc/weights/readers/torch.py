@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_ilsvrc.errors import counted
+from keras_ilsvrc.utils.errors import counted
 from keras_ilsvrc.weights.readers.pickles import DEEP, LONG, Storage, View, interpret, opcodes_in
 from keras_ilsvrc.weights.readers.values import Run, stored, width_of
 from keras_ilsvrc.weights.readers.zips import Member, members

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from keras_ilsvrc.errors import counted
+from keras_ilsvrc.utils.errors import counted
 from keras_ilsvrc.weights.readers.values import Run
 
 # A hostile file can expand to a thousand times its size. Since weights hardly compress, members

@@ -2,7 +2,7 @@
 
 import difflib
 
-from keras_ilsvrc.errors import InputError, nearest
+from keras_ilsvrc.utils.errors import InputError, nearest
 from keras_ilsvrc.weights.sources import (
     akamaster,
     caffe,

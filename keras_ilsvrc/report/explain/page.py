@@ -8,19 +8,19 @@ import keras
 import numpy as np
 from markupsafe import Markup
 
-from keras_ilsvrc import files
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.errors import file_errors
-from keras_ilsvrc.explain.images import drawing, leading, raw_images, rows_for_page, samples
-from keras_ilsvrc.explain.operations import Operation, for_inference, operations
-from keras_ilsvrc.explain.strongest import Strongest
-from keras_ilsvrc.explain.weights import Pack, check_rounding, check_size, room_for_pictures
+from keras_ilsvrc.report.explain.images import drawing, leading, raw_images, rows_for_page, samples
+from keras_ilsvrc.report.explain.operations import Operation, for_inference, operations
+from keras_ilsvrc.report.explain.strongest import Strongest
+from keras_ilsvrc.report.explain.weights import Pack, check_rounding, check_size, room_for_pictures
 from keras_ilsvrc.report.page import render
 from keras_ilsvrc.runs.evaluate import restore
 from keras_ilsvrc.runs.finished import Working, unseen
 from keras_ilsvrc.runs.inspection import Inspection, of_experiment
 from keras_ilsvrc.runs.loaded import trained_model
 from keras_ilsvrc.runs.reading import EXPLAINED, RunFiles
+from keras_ilsvrc.utils import files
+from keras_ilsvrc.utils.errors import file_errors
 
 
 class Explained(NamedTuple):
@@ -55,7 +55,7 @@ def explain(
         path: Directory of the run.
         out: File to write; `explain.html` in the run's directory if None.
         dataset: Source of the images; None for the one in the recipe.
-        working: Function that opens a progress bar with a label, for example `terminal.bars.bar`.
+        working: Function that opens a progress bar with a label, for example `utils.bars.bar`.
 
     Raises:
         InputError: If the directory contains no finished run, the network is too large for a page

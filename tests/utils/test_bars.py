@@ -10,7 +10,7 @@ import time
 import pytest
 from rich.console import Console
 
-from keras_ilsvrc.terminal import bars
+from keras_ilsvrc.utils import bars
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_an_error_in_a_thread_reaches_the_caller():
 
 
 def test_colours_that_a_notebook_asks_for_draw_no_bars():
-    code = "from keras_ilsvrc.terminal import streams; streams.open_streams()"
+    code = "from keras_ilsvrc.utils import streams; streams.open_streams()"
     code += "; from rich.console import Console; print(Console(stderr=True).is_terminal)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env={**os.environ, "FORCE_COLOR": "1"}, capture_output=True)

@@ -11,10 +11,10 @@ from keras_ilsvrc.data.apply import NO_SEED, apply_ops, arguments_of
 from keras_ilsvrc.data.normalise import MODES
 from keras_ilsvrc.data.ops import GEOMETRY
 from keras_ilsvrc.data.types import Row, Rows
-from keras_ilsvrc.errors import InputError
-from keras_ilsvrc.explain.weights import Pack
+from keras_ilsvrc.report.explain.weights import Pack
 from keras_ilsvrc.report.page import data_url
 from keras_ilsvrc.runs.inspection import Inspection
+from keras_ilsvrc.utils.errors import InputError
 
 SAMPLES = 20  # maximum number of test images to choose from
 MEASURED = 100  # maximum number of test images from which the settings for drawings are measured

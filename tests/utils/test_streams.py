@@ -2,7 +2,7 @@
 
 import logging
 
-from keras_ilsvrc.terminal.streams import show_log
+from keras_ilsvrc.utils.streams import show_log
 
 
 def test_names_in_the_log_do_not_control_the_terminal(capsys, monkeypatch):

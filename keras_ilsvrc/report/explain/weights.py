@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_ilsvrc.errors import InputError
+from keras_ilsvrc.utils.errors import InputError
 
 MOST = 30_000_000  # maximum size of a page in bytes
 ROOM = 1_500_000  # bytes of a page that weights may not use

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from keras_ilsvrc.accounting import account
-from keras_ilsvrc.explain.rules import COPIES, activation_of, step_of
 from keras_ilsvrc.layers.graph import leaf_calls, single, walk
+from keras_ilsvrc.report.explain.rules import COPIES, activation_of, step_of
 from keras_ilsvrc.weights.folding import folded
 
 HIDDEN = ("pad", "slice")  # kinds of operations that have no row on the page

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from keras_ilsvrc.errors import InputError, file_errors
+from keras_ilsvrc.utils.errors import InputError, file_errors
 
 PART = ".part-"  # prefix of the names of incomplete files
 SMALL = 1_000_000  # maximum size in bytes of files written by hand, for example recipes

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_ilsvrc.explain.images import picture_url
+from keras_ilsvrc.report.explain.images import picture_url
 from keras_ilsvrc.runs.inspection import Inspection
 from keras_ilsvrc.visualize.backward import Deconvnet
 from keras_ilsvrc.visualize.probe import Probe, call_named

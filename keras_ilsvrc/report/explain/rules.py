@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_ilsvrc.errors import InputError
 from keras_ilsvrc.layers import (
     CeilAveragePooling2D,
     GroupedConv2D,
@@ -18,6 +17,7 @@ from keras_ilsvrc.layers import (
     scaled_tanh,
 )
 from keras_ilsvrc.layers.graph import Call
+from keras_ilsvrc.utils.errors import InputError
 
 # Activations that the page computes, by their names in JavaScript.
 ACTIVATIONS = {

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from keras_ilsvrc.errors import InputError, printable
+from keras_ilsvrc.utils.errors import InputError, printable
 
 
 def open_streams() -> None:
