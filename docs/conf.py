@@ -16,6 +16,7 @@ from nbclient import NotebookClient
 from keras_ilsvrc.claims.challenge_file import Contest, departures_of
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.recipe import load
+from keras_ilsvrc.recipe.ops import OP_KEYS
 from keras_ilsvrc.weights.sources import SOURCES, sources_of
 from keras_ilsvrc.weights.sources.facts import facts
 
@@ -28,7 +29,7 @@ version = release = installed_version("keras_ilsvrc")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
 exclude_patterns = [
     *("_build", "results_table.md", "claims_table.md", "benchmarks.in.md"),
-    *("challenge", "story", "generated/challenge_*.md"),
+    *("challenge", "story", "generated/challenge_*.md", "generated/op*.md"),
 ]
 default_role = "code"
 html_theme = "furo"
@@ -134,6 +135,25 @@ def recipes_page():
     return "\n".join(lines)
 
 
+def ops_table():
+    """Return the table of all preprocessing ops: name, keys, first line of the docstring."""
+    from keras_ilsvrc.data.ops import OPS  # imported only here, because it imports TensorFlow
+
+    lines = ["| op | keys | what it does |", "|---|---|---|"]
+    for name, op in OPS.items():
+        keys = ", ".join(f"`{key}`" for key in OP_KEYS[name])
+        lines.append(f"| `{name}` | {keys} | {inspect.getdoc(op).splitlines()[0]} |")
+    return "\n".join(lines) + "\n"
+
+
+def op_details():
+    """Return directives that show the docstrings of all preprocessing ops."""
+    from keras_ilsvrc.data.ops import OPS
+
+    lines = [f".. autofunction:: {op.__module__}.{name}\n" for name, op in OPS.items()]
+    return "\n".join(["```{eval-rst}", *lines, "```\n"])
+
+
 def challenge_departures():
     """Return the departures of `challenge.toml` from the papers, as Markdown."""
     return departures_of(Contest().departures())
@@ -179,6 +199,8 @@ def write_pages(app):
         "weights": weights_page,
         "recipes": recipes_page,
         "map": map_page,
+        "ops": ops_table,
+        "op_details": op_details,
         "challenge_departures": challenge_departures,
         "challenge_outcome": challenge_outcome,
     }

@@ -13,7 +13,7 @@ from pages import Page
 from PIL import Image
 from typer.testing import CliRunner
 
-from keras_ilsvrc import InputError, build, files, report
+from keras_ilsvrc import InputError, build, report
 from keras_ilsvrc.cli import app
 from keras_ilsvrc.data.source import Source
 from keras_ilsvrc.report import sections
@@ -22,6 +22,7 @@ from keras_ilsvrc.report.page import linked, render
 from keras_ilsvrc.report.summary import departures, duration, facts, scale_of
 from keras_ilsvrc.runs.finished import read
 from keras_ilsvrc.runs.inspection import of_experiment
+from keras_ilsvrc.utils import files
 
 pytestmark = pytest.mark.tensorflow
 TITLES = (

@@ -10,7 +10,7 @@ from corpus import PHOTO, saved, with_turn
 from PIL import Image
 from test_imagenet import kit_as_tar, train_as_tar, validation_as_tar
 
-from keras_ilsvrc import InputError, files
+from keras_ilsvrc import InputError
 from keras_ilsvrc.data import imagenet, index, kept, statistics
 from keras_ilsvrc.data.fingerprint import common_folder, fingerprint
 from keras_ilsvrc.data.headers import BadImage, own_limit, read_header
@@ -19,6 +19,7 @@ from keras_ilsvrc.data.markers import ordinary_jpeg
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.statistics import measure_statistics
 from keras_ilsvrc.data.texts import EACH, Texts
+from keras_ilsvrc.utils import files
 
 SOUND = [
     saved(PHOTO.convert(mode), "JPEG", **options)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
-from keras_ilsvrc import InputError, files
+from keras_ilsvrc import InputError
 from keras_ilsvrc.cli import app
 from keras_ilsvrc.data import preparing
 from keras_ilsvrc.data.apply import NO_SEED, image_at
@@ -21,6 +21,7 @@ from keras_ilsvrc.data.pipeline import training_batches
 from keras_ilsvrc.data.preparing import Form, prepare
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import examined
+from keras_ilsvrc.utils import files
 
 SIZES = {"train": 7, "val": 2}  # images per class
 RAW = Form(32, None)

@@ -1,16 +1,20 @@
 """Tests of recipe keys that change training: their effect, and exact resumption."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from small import draw_photos, on_photos, run, short, weights_of
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.layers.graph import batch_norms
+from keras_ilsvrc.recipe import training
 from keras_ilsvrc.runs import fit
 from keras_ilsvrc.runs.evaluate import errors_of, restore
 from keras_ilsvrc.runs.experiment import set_up
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.runs.update import make_update
+from keras_ilsvrc.runs.update import OPTIMIZERS, OURS, make_update
 from keras_ilsvrc.training.records import History
 from keras_ilsvrc.training.stopping import Stopped
 from keras_ilsvrc.training.strategy import mirrored
@@ -39,6 +43,28 @@ def recipe(tmp_path_factory):
     for number in range(4):
         (folder / "train" / "dark" / f"{number}.jpg").unlink()
     return on_photos(folder, *KEYS)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_key_of_an_optimizer_reaches_it(name):
+    """All values are either 0.25 or, for keys that refuse numbers, True."""
+    (table,) = (x for x in vars(training).values() if is_table_of(x, name))
+    keys = set(table.model_fields) - OURS - {"rates"}
+    given = {key: 0.25 if takes(table, key, 0.25) else True for key in keys}
+    config = OPTIMIZERS[name](0.1, **given).get_config()
+    assert {key: config[key] for key in keys} == given
+
+
+def is_table_of(thing, optimizer):
+    fields = getattr(thing, "model_fields", {})
+    return "name" in fields and get_args(fields["name"].annotation) == (optimizer,)
+
+
+def takes(table, key, value):
+    """Whether a value of a key is valid."""
+    with pytest.raises(ValidationError) as caught:
+        table.model_validate({key: value, "no such key": 1})
+    return all(error["loc"] != (key,) for error in caught.value.errors())
 
 
 def test_a_recipe_trains_with_the_squared_error(tmp_path):

@@ -7,10 +7,11 @@ import small_sweeps
 from keras_tuner.engine.trial import Trial, TrialStatus
 from small_sweeps import KEYS, Killed, opened, run_all, run_trial, small_sweep
 
-from keras_ilsvrc import InputError, files
+from keras_ilsvrc import InputError
 from keras_ilsvrc.sweeps import oracle as module
 from keras_ilsvrc.sweeps.outcome import best_of, rows_of
 from keras_ilsvrc.sweeps.tune import total
+from keras_ilsvrc.utils import files
 
 pytestmark = [
     pytest.mark.tensorflow,

@@ -8,7 +8,8 @@ from functools import partial
 import pooch
 import pytest
 
-from keras_ilsvrc import InputError, files
+from keras_ilsvrc import InputError
+from keras_ilsvrc.utils import files
 from keras_ilsvrc.weights import download
 from keras_ilsvrc.weights.sources.source import Source
 

@@ -12,8 +12,9 @@ from commands import refused, said
 from safetensors.numpy import save_file
 from test_pretrained import NET, TINY, know, message, same, values_of, write
 
-from keras_ilsvrc import build, files, info
+from keras_ilsvrc import build, info
 from keras_ilsvrc.nets.pretrained import find, find_source
+from keras_ilsvrc.utils import files
 from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.weights import readers
 from keras_ilsvrc.weights.load import assign
