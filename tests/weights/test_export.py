@@ -36,11 +36,11 @@ CHAINS = (
     [CROP, {"op": "normalise", "mean": [1.0], "std": [9.0]}],
 )
 CHAINED = {row["op"] for rows in CHAINS for row in rows}
-# Every op without random numbers: in one of the chains, or on its own after a crop.
+# Every op without random numbers: in one of the chains, or on its own.
 OPS = (
     *CHAINS,
     *(
-        [CROP, {"op": name, **arguments(name)}]
+        [{"op": name, **arguments(name)}]
         for name in data_ops.OPS
         if name not in CHAINED | data_ops.RANDOM
     ),
