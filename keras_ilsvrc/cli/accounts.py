@@ -136,6 +136,9 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
             or `cells`, the convolutions as text, for example `conv3-64 conv1-64`.
         layers: Name of a layer, or common prefix of layers named `<layers>_*` or `<layers>/*`.
             If empty, the quantity is that of the whole net.
+
+    Raises:
+        ValueError: If the account has no such layer.
     """
     if not layers:
         return getattr(account, quantity)
@@ -144,6 +147,8 @@ def computed(model: Any, account: Any, quantity: str, layers: str) -> Any:
         chosen = [x for x in model.layers if own.match(x.name) and hasattr(x, "kernel")]
         return " ".join(f"conv{x.kernel_size[0]}-{x.filters}" for x in chosen)
     rows = [row for row in account.rows if own.match(row.name)]
+    if not rows:
+        raise ValueError(f"a Line of PRINTED names {layers!r}, but the account has no such layer")
     if quantity == "size":
         return "x".join(map(str, rows[-1].size))
     return sum(getattr(row, quantity) for row in rows)

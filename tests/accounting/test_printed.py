@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from methods import differences, take
 from papers import FIGURES
 
@@ -66,3 +67,8 @@ def test_nets_compare_with_the_tables_as_is_written_there(told):
             found[line.layers or "net", line.quantity] = (line.printed, *(words or [verdict]))
         failures += [f"{name}: {line}" for line in differences(source, said, found)]
     assert not failures, "\n".join(failures)
+
+
+def test_a_line_of_a_layer_that_does_not_exist_is_an_error(told):
+    with pytest.raises(ValueError, match=r"^a Line of PRINTED names 'c9', but the account has no"):
+        computed(None, told("lenet5", opened=True), "size", "c9")
