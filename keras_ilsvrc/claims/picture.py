@@ -23,6 +23,7 @@ VERDICT_COLOURS = {
     "no verdict": GREY,
 }
 WIDTH, LINE = 160, 0.19  # characters per line of text, and height of a line in inches
+LABEL = 75  # characters that fit below all plots of measures together
 TRAINING, VALIDATION = 1, 2  # columns of `Arm.curves`
 
 
@@ -89,7 +90,8 @@ def _draw_values(axes: Axes, outcome: Outcome, measure: str) -> None:
     axes.set_yticks(range(len(arms)), [plain(arm.name, 24) for arm in arms])
     axes.set_ylim(len(arms) - 0.4, -0.6)
     kind = MEASURES[measure]
-    axes.set_xlabel(f"{kind.words} ({kind.unit})" if kind.unit else kind.words)
+    label = f"{kind.words} ({kind.unit})" if kind.unit else kind.words
+    axes.set_xlabel(textwrap.fill(label, LABEL // len({x.measure for x in outcome.effects})))
     axes.grid(alpha=0.3, axis="x")
 
 
