@@ -130,8 +130,6 @@ def predict(
     quiet_tensorflow()
     from keras_ilsvrc.rcnn.predict import detect
 
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
     bad, rows = 0, []
     for path, found, line in detect(run, paths, out, least):
         if line:

@@ -1,5 +1,6 @@
 """Detections of a finished detector in image files, with pictures of their boxes."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,15 @@ def detect(
         (path, [], message) for a file that cannot be used.
 
     Raises:
-        InputError: If the run is not finished or damaged, or if two images have the same name.
+        InputError: If the run is not finished or damaged, or as in `check_pictures`.
     """
+    names = [_picture_name(path) for path in paths]
+    if folder is not None:
+        check_pictures(paths, folder)
     restored = restore(run)
     proposer = proposer_of(restored.recipe)
-    names = [_picture_name(path) for path in paths]
-    twice = next((name for name in names if names.count(name) > 1), None) if folder else None
-    if twice:
-        raise InputError(f"--out: two pictures would be written to {twice}; rename one image")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     for path, name in zip(paths, names):
         try:
             with own_limit():
@@ -80,6 +82,19 @@ def in_image(restored: Restored, proposer: Proposer, pixels: np.ndarray, path: P
     regions = Regions(image, boxes, 0, values)
     made = detect_all(restored.detector, [regions], restored.recipe.detection)
     return made[max(made)][0]
+
+
+def check_pictures(paths: Sequence[Path], folder: Path) -> None:
+    """Raise an InputError if a picture would replace an image, or the picture of another image."""
+    names, images = [_picture_name(path) for path in paths], {path.resolve() for path in paths}
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice:
+        raise InputError(f"--out: two pictures would be written to {twice}; rename one image")
+    for name in names:
+        if (folder / name).resolve() in images:
+            raise InputError(
+                f"--out: the picture would replace the image {folder / name}; choose another folder"
+            )
 
 
 def _objects(found: Detections, classes: Sequence[str], least: float) -> list[dict[str, Any]]:

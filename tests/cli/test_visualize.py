@@ -208,6 +208,7 @@ def test_correspondence_has_a_row_a_part_and_one_by_chance(own_model, photo, tmp
         (["saliency", "--run", "RUN", "--image", "RUN/none.png"], "cannot be read"),
         (["saliency", "--run", "RUN", "--out", "RUN/made.jpg"], "ends in .png"),
         (["saliency", "--run", "RUN", "--out", "RUN/none/made.png"], "there is no folder"),
+        (["saliency", "--run", "RUN", "--image", "PHOTO", "--out", "PHOTO"], "would replace the"),
         (["saliency", "--run", "RUN/epochs"], "no finished run"),
         (["saliency", "--run", "RUN", "--preprocess", "caffe"], "--preprocess is for --model"),
         (["saliency", "--run", "RUN", "--source", "digit"], "did you mean 'digits'"),

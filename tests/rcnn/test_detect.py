@@ -16,11 +16,9 @@ from PIL import Image
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.evaluation.boxes import overlaps
-from keras_ilsvrc.rcnn.detector import Detections
-from keras_ilsvrc.rcnn.evaluate import best_of, error_kinds, kinds_of, scores_of
+from keras_ilsvrc.rcnn.evaluate import scores_of
 from keras_ilsvrc.rcnn.features import features
 from keras_ilsvrc.rcnn.files import DetectorFiles
-from keras_ilsvrc.rcnn.pictures import boxes_on
 from keras_ilsvrc.runs.reading import RunFiles
 
 RECIPE = """
@@ -164,6 +162,11 @@ def test_small_and_damaged_images_are_no_crash_in_prediction(run, tmp_path):
     both = (tmp_path / "small.png", tmp_path / "a" / "small.png")
     line = refused("detect", "predict", path, *both, "--out", tmp_path / "b")
     assert "two pictures would be written to small.png" in line
+    assert not (tmp_path / "b").exists()
+    before = (tmp_path / "small.png").read_bytes()
+    line = refused("detect", "predict", path, tmp_path / "small.png", "--out", tmp_path)
+    assert f"would replace the image {tmp_path}/small.png; choose another folder" in line
+    assert (tmp_path / "small.png").read_bytes() == before
     words = ("detect", "predict", path, tmp_path / "small.png", "--out", tmp_path / "bad.png")
     assert "bad.png: cannot be created: File exists" in refused(*words)
 
@@ -252,43 +255,3 @@ def test_images_without_boxes_and_without_proposals_are_trained_on_and_tested(tm
     assert done.status == 0, done.stderr
     assert "object 1, 'disc': box (-9, 4, 40, 50) extends beyond the image" in done.stderr
     assert DetectorFiles(tmp_path / "run").result()["images"] == 4
-
-
-def detections(*rows):
-    labels, scores, boxes = zip(*rows)
-    return Detections(np.array(labels), np.array(scores), np.array(boxes, float))
-
-
-def test_each_kind_of_error_is_told_apart(home):
-    image = open_boxes(f"voc:{home}/voc").splits["test"][1]
-    label, box = int(image.labels[0]), image.boxes[0]
-    side = box[2] - box[0]
-    near = box + np.array([0.6, 0, 0.6, 0]) * side
-    far = [1, 1, 4, 4] if box[0] > 5 or box[1] > 5 else [120, 90, 127, 95]
-    found = detections(
-        (label, 5.0, box),
-        (label, 4.0, box + np.array([1, 0, 1, 0])),
-        (label, 3.0, near),
-        (1 - label, 2.0, box),
-        (label, 1.0, far),
-    )
-    own = image.labels == label
-    assert own.sum() >= 1
-    kinds = kinds_of(image, found)
-    assert kinds[:3] == ["right", "duplicate", "localisation"]
-    assert kinds[3] in ("other class", "right", "localisation")
-    assert kinds[4] == "background"
-    best = best_of(shapes.CLASSES, [image], [found])
-    counts = error_kinds(shapes.CLASSES, [image], best)
-    assert (best[0].labels == label).sum() == own.sum()
-    assert counts[shapes.CLASSES[label]]["right"] == 1
-    assert sum(counts[shapes.CLASSES[label]].values()) == own.sum()
-
-
-def test_boxes_are_drawn_where_they_are():
-    pixels = np.zeros((60, 80, 3), "uint8")
-    found = detections((0, 1.0, [20, 30, 50, 55]), (1, -1.0, [0, 0, 5, 5]))
-    drawn = np.asarray(boxes_on(pixels, found, ("disc", "square"), 0.0))
-    assert drawn[54, 20:50].any(axis=1).all()  # the lower side
-    assert not drawn[40, 25:45].any()
-    assert not drawn[:5, :5].any()

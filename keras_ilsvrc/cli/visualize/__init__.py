@@ -52,7 +52,7 @@ def deconvnet(
     wanted = parse_numbers(maps)
     if len(wanted or ()) > WIDEST:
         raise InputError(f"--maps has {len(wanted or ())} indices; expected at most {WIDEST}")
-    save = saver("deconvnet", out)
+    save = saver("deconvnet", out, image)
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize import sheets
@@ -121,7 +121,7 @@ def occlusion(
     out: Out = None,
 ) -> None:
     """Slide a grey square over an image and draw how the prediction changes."""
-    save = saver("occlusion", out)
+    save = saver("occlusion", out, image and [image])
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize import sheets
@@ -205,7 +205,7 @@ def _of_images(verb: str, help_: str) -> None:
         class_: Class = None,
         out: Out = None,
     ) -> None:
-        save = saver(verb, out)
+        save = saver(verb, out, image)
         with starting():
             view = viewed(run, model, preprocess, source)
             import numpy as np

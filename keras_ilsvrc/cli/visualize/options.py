@@ -1,6 +1,6 @@
 """Options of the `visualize` commands, and functions to load a model and to save a figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,10 +54,17 @@ Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images
 Out = Annotated[Path | None, typer.Option(help="PNG file to write (default: COMMAND.png).")]
 
 
-def saver(verb: str, out: Path | None) -> Callable[[Any], None]:
-    """Check --out, and return a function that saves a figure there and prints the path."""
+def saver(
+    verb: str, out: Path | None, images: Sequence[Path] | None = None
+) -> Callable[[Any], None]:
+    """Check --out, and return a function that saves a figure there and prints the path.
+
+    The figure must not replace one of the `images`, from which it is drawn.
+    """
     path = out or Path(f"{verb}.png")
     check_file("--out", path, ".png")
+    if path.resolve() in {image.resolve() for image in images or ()}:
+        raise InputError(f"--out: the picture would replace the image {path}; choose another file")
 
     def save(figure: Any) -> None:
         from keras_ilsvrc.visualize import figures
