@@ -136,9 +136,9 @@ def annotated(
     if not any(listed.values()):
         raise InputError(f"{name}: lists no images")
     kinds = {each.kind for images in listed.values() for one in images for each in one.objects}
-    known = tuple(classes if classes is not None else sorted(kinds))
+    known = tuple(classes if classes is not None else sorted(kinds - {""}))
     if not known:
-        raise InputError(f"{name}: none of the images has a box")
+        raise InputError(f"{name}: none of the images has a box with a class")
     # An image may be in several splits, such as train and trainval, and is checked once.
     once = list({one.path: one for images in listed.values() for one in images}.values())
     checked: dict[Path, Annotated] = {}
@@ -179,7 +179,8 @@ def _checked(listed: Listed, classes: Sequence[str]) -> tuple[Annotated | None, 
         if key in kept:
             what = what or "the same box and class as an earlier object"
         if what:
-            faults.append(Fault(name, None, f"object {number}, {one.kind!r}: {what}"))
+            kind = f", {one.kind!r}" if one.kind else ""
+            faults.append(Fault(name, None, f"object {number}{kind}: {what}"))
         if one.kind in classes and key not in kept and np.all(inside[2:] - inside[:2] >= LEAST):
             kept[key] = one
     chosen = kept.values()
@@ -198,6 +199,8 @@ def _fault(
     one: Object, box: np.ndarray, height: int, width: int, classes: Sequence[str]
 ) -> str | None:
     """Return a description of an object's fault; None if the object has no fault."""
+    if not one.kind:
+        return "has no class"
     if one.kind not in classes:
         return f"unknown class; {nearest(one.kind, classes)}".rstrip("; ")
     shown = f"box ({', '.join(f'{x:g}' for x in box)})"

@@ -51,12 +51,19 @@ def voc(root: Path, on_fault: OnFault) -> Reading:
 
     lists = sorted((root / "ImageSets" / "Main").glob("*.txt"))
     # The files for single classes, such as dog_train.txt, have a second column, and are left out.
-    rows = {path.stem: read(path).decode().split("\n") for path in lists}
+    rows = {path.stem: _text(path).split("\n") for path in lists}
     names = {key: [x.strip() for x in lines if x.strip()] for key, lines in rows.items()}
     names = {key: each for key, each in names.items() if all(" " not in x for x in each) and each}
     names = names or {ALL: [path.stem for path in sorted(notes.glob("*.xml"))]}
     known = {name: listed(name) for each in names.values() for name in each}
     return {key: [one for x in each if (one := known[x])] for key, each in names.items()}, None
+
+
+def _text(path: Path) -> str:
+    try:
+        return read(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8: {reason(error)}") from error
 
 
 def _folder(root: Path, *names: str) -> Path:
@@ -100,7 +107,7 @@ def coco(root: Path, on_fault: OnFault) -> Reading:
         split = path.stem.removeprefix("instances_")
         table = _json(path)
         kinds = {each["id"]: str(each["name"]) for each in table["categories"]}
-        names += [name for name in kinds.values() if name not in names]
+        names += [name for name in kinds.values() if name and name not in names]
         home = root / split if (root / split).is_dir() else root
         images = {each["id"]: home / str(each["file_name"]) for each in table["images"]}
         objects: dict[Any, list[Object]] = {key: [] for key in images}
@@ -136,10 +143,14 @@ def _json(path: Path) -> dict[str, Any]:
                 missing = needed - each.keys()
                 if missing:
                     raise ValueError(f"{key}[{number}] has no {sorted(missing)[0]!r}")
-                if len(each.get("bbox", SIDES)) != 4:
-                    raise ValueError(
-                        f"{key}[{number}].bbox is {each['bbox']!r:.40}; expected 4 numbers"
-                    )
+                for name in sorted(needed & {"id", "image_id", "category_id"}):
+                    if not isinstance(each[name], int | str):
+                        raise ValueError(
+                            f"{key}[{number}].{name} is {each[name]!r:.40}; expected a number"
+                        )
+                box = each.get("bbox", [0.0] * 4)
+                if len(box) != 4 or not all(isinstance(x, int | float) for x in box):
+                    raise ValueError(f"{key}[{number}].bbox is {box!r:.40}; expected 4 numbers")
         return table
     except InputError:
         raise

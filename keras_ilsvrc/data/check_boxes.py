@@ -60,7 +60,8 @@ def check_boxes(name: str) -> BoxFindings:
         if trained and sum(row.values()) and not any(row[title] for title in trained):
             listed = ", ".join(f"{count:,} in {title}" for title, count in row.items() if count)
             bad.append(Fault(f"class {kind!r}", None, f"no boxes for training, but {listed}"))
-    boxes = np.concatenate([one.boxes for images in splits.values() for one in images])
+    every = [one.boxes for images in splits.values() for one in images]
+    boxes = np.concatenate([np.zeros((0, 4)), *every])
     sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
     files = {title: {one.path for one in images} for title, images in splits.items()}
     shared = {}

@@ -130,6 +130,15 @@ def test_duplicates_and_unknown_classes_are_named_and_left_out(voc):
     assert source.splits["train"][0].labels.tolist() == [0, 1]
 
 
+def test_objects_without_a_class_are_named_and_left_out(voc):
+    shapes.write_xml(voc, "000", [BEFORE, ("", (5, 5, 40, 40))])
+    faults = []
+    source = open_boxes(f"voc:{voc}", on_fault=faults.append)
+    assert [str(x).partition(": ")[2] for x in faults] == ["object 2: has no class"]
+    assert source.classes == shapes.CLASSES
+    assert len(source.splits["train"][0].boxes) == 1
+
+
 def test_images_without_boxes_belong_to_the_set_and_bad_images_do_not(voc):
     shapes.write_xml(voc, "000", [])
     (voc / "JPEGImages/001.png").write_bytes(b"<html>")
@@ -168,6 +177,15 @@ def test_a_source_that_does_not_exist_is_refused(case):
             '{"categories": [], "images": [], "annotations": [{"id": 1, "image_id": 1, '
             '"category_id": 1, "bbox": [1]}]}',
             r"annotations\[0\].bbox is \[1\]; expected 4 numbers",
+        ),
+        (
+            '{"categories": [], "images": [], "annotations": [{"id": 1, "image_id": 1, '
+            '"category_id": 1, "bbox": [null, 1, 2, 3]}]}',
+            r"annotations\[0\].bbox is \[None, 1, 2, 3\]; expected 4 numbers",
+        ),
+        (
+            '{"categories": [], "images": [{"id": [1], "file_name": "a.png"}]}',
+            r"images\[0\].id is \[1\]; expected a number",
         ),
     ],
 )
@@ -214,3 +232,12 @@ def test_data_check_counts_boxes_and_names_what_is_wrong(voc):
     assert table["counts"]["emu"] == {"test": 1, "train": 0}
     assert len(table["bad"]) == 2
     assert "has no folder annotations" in refused("data", "check", f"voc:{voc}/ImageSets")
+
+
+def test_data_check_reports_a_csv_of_missing_images_and_a_list_that_is_not_utf_8(voc):
+    (voc / "a.csv").write_text("image,class,xmin,ymin,xmax,ymax\nno.png,disc,1,2,9,9\n")
+    done = call("data", "check", f"boxes:{voc}/a.csv")
+    assert done.status == 2
+    assert "no.png: cannot be read: No such file or directory" in done.stdout
+    (voc / "ImageSets/Main/train.txt").write_bytes(b"caf\xe9\n")
+    assert "train.txt: not UTF-8" in refused("data", "check", f"voc:{voc}")
