@@ -16,10 +16,11 @@ from keras_ilsvrc.rcnn.recipe import SCORES, find, load, recipes
 from keras_ilsvrc.runs.places import check_writable, resolved
 from keras_ilsvrc.runs.reading import DetectorRun
 from keras_ilsvrc.training.stopping import StopRequest
-from keras_ilsvrc.utils.errors import InputError, printable
+from keras_ilsvrc.utils.errors import InputError, counted, printable
 from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
+    from keras_ilsvrc.rcnn.predict import Answer
     from keras_ilsvrc.rcnn.regions import Places
 
 RESUME = "repeat the command with --resume to continue"
@@ -131,14 +132,14 @@ def predict(
     from keras_ilsvrc.rcnn.predict import detect
 
     bad, rows = 0, []
-    for path, found, line in detect(run, paths, out, least):
-        if line:
+    for answer in detect(run, paths, out, least):
+        if answer.fault:
             bad += 1
-            print(printable(line), file=sys.stderr)
+            print(printable(answer.fault), file=sys.stderr)
         elif as_json:
-            rows.append({"image": str(path), "objects": found})
+            rows.append({"image": str(answer.path), "objects": answer.objects})
         else:
-            _print_objects(path, found)
+            _print_objects(answer)
     if as_json:
         print(json.dumps(rows, indent=2))
     elif out is not None:
@@ -148,9 +149,12 @@ def predict(
         raise typer.Exit(BAD_INPUT)
 
 
-def _print_objects(path: Path, found: list[dict[str, Any]]) -> None:
-    print(printable(f"{path}: {len(found):,} object{'s' * (len(found) != 1)}"))
-    for each in found:
+def _print_objects(answer: "Answer") -> None:
+    best, hint = answer.left_out, ""
+    if best and not answer.objects:
+        hint = f" (best score: {best['class']} {best['score']:.2f}; --least sets the limit)"
+    print(printable(f"{answer.path}: {counted(len(answer.objects), 'object')}{hint}"))
+    for each in answer.objects:
         box = ", ".join(f"{x:.0f}" for x in each["box"])
         print(f"  {printable(each['class'])} {each['score']:.2f} at {box}")
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,13 +19,27 @@ from keras_ilsvrc.rcnn.train import Restored, proposer_of, restore
 from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.utils.files import whole
 
-Answer = tuple[Path, list[dict[str, Any]], str | None]
+
+class Answer(NamedTuple):
+    """Objects that a detector finds in an image.
+
+    Attributes:
+        path: Path of the image file.
+        objects: Dicts with keys "class", "score" and "box", from the best score on.
+        fault: Reason why the file cannot be used; None if it can be used.
+        left_out: Best object below the minimum score; None if there is none.
+    """
+
+    path: Path
+    objects: list[dict[str, Any]]
+    fault: str | None = None
+    left_out: dict[str, Any] | None = None
 
 
 def detect(
     run: Path, paths: Sequence[Path], folder: Path | None, least: float = 0.0
 ) -> Iterator[Answer]:
-    """Yield the objects that a finished detector finds in image files, in order.
+    """Yield an `Answer` for each image file, in order, from a finished detector.
 
     Args:
         run: Directory of the run.
@@ -33,10 +47,6 @@ def detect(
         folder: Folder for a picture of each image with its boxes, named after the image; None for
             no pictures.
         least: Minimum score of a detection.
-
-    Yields:
-        (path, objects, None), where an object is a dict with keys "class", "score" and "box"; or
-        (path, [], message) for a file that cannot be used.
 
     Raises:
         InputError: If the run is not finished or damaged, or as in `check_pictures`.
@@ -54,13 +64,16 @@ def detect(
                 pixels = np.asarray(read_image(path, 3))
             found = in_image(restored, proposer, pixels, path)
         except InputError as error:
-            yield path, [], str(error)
+            yield Answer(path, [], str(error))
             continue
         if folder is not None:
             with whole(folder / name) as part:
                 drawn = boxes_on(pixels, found, restored.classes, least)
                 save_picture(drawn, part)
-        yield path, _objects(found, restored.classes, least), None
+        objects = _objects(found, restored.classes)
+        left_out = next((one for one in objects if one["score"] < least), None)
+        kept = [one for one in objects if one["score"] >= least]
+        yield Answer(path, kept, None, left_out)
 
 
 def in_image(restored: Restored, proposer: Proposer, pixels: np.ndarray, path: Path) -> Detections:
@@ -97,11 +110,10 @@ def check_pictures(paths: Sequence[Path], folder: Path) -> None:
             )
 
 
-def _objects(found: Detections, classes: Sequence[str], least: float) -> list[dict[str, Any]]:
+def _objects(found: Detections, classes: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {"class": classes[label], "score": float(score), "box": [round(float(x), 2) for x in box]}
         for label, score, box in zip(found.labels, found.scores, found.boxes)
-        if score >= least
     ]
 
 

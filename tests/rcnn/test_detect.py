@@ -143,6 +143,9 @@ def test_predict_prints_objects_and_draws_them(run, home, tmp_path):
     first = table["objects"][0]
     truth = np.array([box for kind, box in objects if kind == first["class"]], float)
     assert overlaps(np.array([first["box"]]), truth).max() > 0.5
+    printed = said("detect", "predict", path, image, "--least", "99")
+    best = f"{first['class']} {first['score']:.2f}"
+    assert f"003.png: 0 objects (best score: {best}; --least sets the limit)\n" in printed
     scores = [each["score"] for each in table["objects"]]
     assert scores == sorted(scores, reverse=True)
 

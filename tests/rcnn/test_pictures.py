@@ -65,10 +65,5 @@ def test_missed_objects_are_seen_on_a_white_image():
     none = Detections(np.zeros(0, int), np.zeros(0), np.zeros((0, 4)))
     missed = np.array([[20.0, 30, 50, 55]])
     drawn = np.asarray(boxes_on(pixels, none, ("disc",), missed=missed))
-    assert (drawn[40, [19, 20, 21, 49, 50]] < 99).all(axis=1).tolist() == [
-        True,
-        False,
-        True,
-        False,
-        True,
-    ]
+    dark = (drawn[40] < 99).all(axis=1)
+    assert np.flatnonzero(dark).tolist() == [19, 21, 48, 50]
