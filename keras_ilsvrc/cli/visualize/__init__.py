@@ -121,7 +121,7 @@ def occlusion(
     out: Out = None,
 ) -> None:
     """Slide a grey square over an image and draw how the prediction changes."""
-    save = saver("occlusion", out, image and [image])
+    save = saver("occlusion", out, [image] if image else None)
     with starting():
         view = viewed(run, model, preprocess, source)
         from keras_ilsvrc.visualize import sheets
