@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_ilsvrc.cli.options import Data, Replicas, complete_runs, print_next
-from keras_ilsvrc.runs.reading import DETECTOR, RunFiles
+from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.utils.bars import bar
 from keras_ilsvrc.utils.streams import quiet_tensorflow
 
@@ -26,7 +26,7 @@ def report(
     replicas: Replicas = None,
 ) -> None:
     """Write an HTML page about a finished run: errors, images, network and recipe."""
-    if (run / DETECTOR).is_file():
+    if RunFiles(run).is_detector:
         _report_detector(run, out, open_, data)
         return
     RunFiles(run).result()

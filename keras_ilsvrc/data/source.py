@@ -97,9 +97,13 @@ def terms(name: str, splits: Collection[str], expression: str) -> list[tuple[str
     return found
 
 
+class BadData(InputError):
+    """Error about a bad file or box in a data set, which could also be left out."""
+
+
 def refuse(fault: Fault) -> NoReturn:
-    """Raise an `InputError` for a bad file. This is the default `on_fault`: no file is left out."""
-    raise InputError(str(fault))
+    """Raise a `BadData` error. This is the default `on_fault`: no file is left out."""
+    raise BadData(str(fault))
 
 
 @contextmanager

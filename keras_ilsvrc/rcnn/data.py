@@ -1,12 +1,13 @@
 """Images to train and test a detector, from the data set that its recipe names."""
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from keras_ilsvrc.data.annotated import Annotated, BoxSource
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.data.headers import Fault
-from keras_ilsvrc.data.source import Shares, refuse
+from keras_ilsvrc.data.source import BadData, Shares, refuse
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe
 from keras_ilsvrc.runs.evaluate import ELSEWHERE
 from keras_ilsvrc.training.cluster import log_stderr
@@ -21,12 +22,15 @@ class Data(NamedTuple):
     test: tuple[Annotated, ...]
 
 
-def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
+def open_data(
+    recipe: DetectionRecipe, dataset: str | None = None, classes: Sequence[str] | None = None
+) -> Data:
     """Open the data set of a recipe, or another one with the same classes and splits.
 
     Args:
         recipe: Recipe of the detector.
         dataset: Data set to use instead of the recipe's; None for the recipe's.
+        classes: Names of the classes of `dataset`; None for those of the recipe.
 
     Raises:
         InputError: If the data set cannot be opened, or if an image or a box is bad and the recipe
@@ -37,28 +41,35 @@ def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
     shares = Shares(0.0, 0.0) if table.split is None else Shares(**table.split.model_dump())
     try:
         source = open_boxes(
-            dataset or table.dataset, table.classes, faults.append if skip else refuse, shares
+            dataset or table.dataset,
+            classes or table.classes,
+            faults.append if skip else refuse,
+            shares,
         )
-    except InputError as error:
-        if skip or ": object " not in str(error):
-            raise
+    except BadData as error:
         raise InputError(
-            f"{error}; list all faults with `keras-ilsvrc data check {table.dataset}` and correct "
-            "them, or set data.on_bad to 'skip'"
+            f"{error}; list all faults with `keras-ilsvrc data check {dataset or table.dataset}` "
+            "and correct them, or set data.on_bad to 'skip'"
         ) from error
     for line in (*source.notes, *map(str, faults)):
         log_stderr(line)
-    return Data(source, source.split(table.train), source.split(table.test))
+    data = Data(source, source.split(table.train), source.split(table.test))
+    both = len({one.path for one in data.train} & {one.path for one in data.test})
+    if both:
+        log_stderr(
+            f"{source.name}: {both:,} of {len(data.test):,} test images are also training images"
+        )
+    return data
 
 
-def open_again(recipe: DetectionRecipe, dataset: str | None) -> Data:
-    """Open the data set of a finished run, or `dataset` if it is given.
+def open_again(recipe: DetectionRecipe, dataset: str | None, classes: Sequence[str]) -> Data:
+    """Open the data set of a finished run, or `dataset` with its classes if it is given.
 
     Raises:
         InputError: As in `open_data`; if the data set was moved, the message says what to do.
     """
     try:
-        return open_data(recipe, dataset)
+        return open_data(recipe, dataset, classes if dataset else None)
     except InputError as error:
         if dataset or os.path.exists(recipe.data.dataset.partition(":")[2]):
             raise

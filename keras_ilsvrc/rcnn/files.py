@@ -34,7 +34,6 @@ from keras_ilsvrc.runs.schema import Identity, Images, Number, parsed
 from keras_ilsvrc.utils.errors import file_errors
 
 COLUMNS = ("image", "class", "score", "xmin", "ymin", "xmax", "ymax")
-ADVICE = "detect the objects again with `keras-ilsvrc detect evaluate {}`"
 
 
 class Scores(BaseModel):
@@ -107,13 +106,19 @@ class DetectorFiles(DetectorRun):
         content = self._verified(DETECTOR, self.identity.files.get(DETECTOR))
         return parsed(self.path / DETECTOR, COPY, lambda: Detector.of(content))
 
+    def check_data(
+        self, source: BoxSource, test: Sequence[Image], others: bool = False
+    ) -> list[str]:
+        """Check that classes and test images are those of the run, as in `check_images`."""
+        now = identity_of(self.recipe(), source, {"test": test}, self.identity.eval_ops)
+        return self.check_images(now, ["test"], others)
+
     def detections(self, images: Sequence[Image]) -> list[Detections]:
         """Return the detections in the test images, in the order of `images`.
 
         Raises:
             InputError: If the file is damaged, or has detections in other images.
         """
-        advice = ADVICE.format(self.path)
         content = self._verified(DETECTIONS, self.identity.files.get(DETECTIONS))
         names, classes = relative(images), self.identity.classes
         rows: dict[str, list[list[float]]] = {name: [] for name in names}
@@ -125,7 +130,7 @@ class DetectorFiles(DetectorRun):
                 label = classes.index(row["class"])
                 rows[row["image"]].append([label, *(float(row[key]) for key in COLUMNS[2:])])
 
-        parsed(self.path / DETECTIONS, advice, read)
+        parsed(self.path / DETECTIONS, COPY, read)
         tables = [np.array(rows[name], float).reshape(-1, 6) for name in names]
         return [Detections(x[:, 0].astype(int), x[:, 1], x[:, 2:]) for x in tables]
 

@@ -34,6 +34,12 @@ class SplitTable(Table):
     test: Annotated[float, Field(ge=0, le=0.9)]
     seed: Seed
 
+    @model_validator(mode="after")
+    def rest(self) -> "SplitTable":
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test leave no images for training; make them smaller")
+        return self
+
 
 class DataTable(Table):
     """Data set with boxes, and its splits for training and testing.

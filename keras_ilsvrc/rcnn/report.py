@@ -19,6 +19,7 @@ from keras_ilsvrc.rcnn.pictures import boxes_on
 from keras_ilsvrc.rcnn.recipe import SCORES
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.reading import PAGE
+from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.utils.errors import file_errors
 from keras_ilsvrc.utils.files import whole
 from keras_ilsvrc.visualize.figures import BLUE, GREY, plain
@@ -62,7 +63,9 @@ def report(path: Path, out: Path | None = None, dataset: str | None = None) -> P
         InputError: If the run is not finished or damaged, or if the page cannot be written.
     """
     run = DetectorFiles(path).check_finished()
-    result, data = run.result(), open_again(run.recipe(), dataset)
+    result, data = run.result(), open_again(run.recipe(), dataset, run.identity.classes)
+    for line in run.check_data(data.source, data.test):
+        log_stderr(line)
     found = run.detections(data.test)
     classes = tuple(run.identity.classes)
     best = best_of(classes, data.test, found)

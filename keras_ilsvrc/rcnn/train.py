@@ -239,9 +239,7 @@ def evaluate(
         InputError: If the run is not finished, or if the classes or images have changed.
     """
     run, restored = DetectorFiles(path), restore(path)
-    data = open_again(restored.recipe, dataset)
-    splits = {"test": data.test}
-    now = identity_of(restored.recipe, data.source, splits, run.identity.eval_ops)
-    for line in run.check_images(now, ["test"], dataset is not None):
+    data = open_again(restored.recipe, dataset, run.identity.classes)
+    for line in run.check_data(data.source, data.test, dataset is not None):
         log_stderr(line)
     return detect_in(restored.recipe, restored.detector, restored.finder(places, check), data)

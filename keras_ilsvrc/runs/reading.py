@@ -45,9 +45,24 @@ class RunFiles:
 
     kind: ClassVar[str] = "classifier"
     schema: ClassVar[type[BaseModel]] = Result
+    train: ClassVar[str] = "train"  # command that resumes the run
+    retest: ClassVar[str] = "test the weights again with `keras-ilsvrc evaluate {}`"
 
     def __init__(self, path: Path):
         self.path = resolved(path)
+
+    @cached_property
+    def _stored(self) -> Identity:
+        path = self.path / RUN
+        advice = f"{COPY}, or choose another directory"
+        table = parsed(path, advice, lambda: files.unsealed(files.read(path)))
+        check_version(path, table)
+        return parsed(path, advice, lambda: Identity.model_validate(table))
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether `run.json` says that the run is that of a detector."""
+        return exists(self.path / RUN) and self._stored.kind == "detector"
 
     @cached_property
     def identity(self) -> Identity:
@@ -57,11 +72,7 @@ class RunFiles:
             InputError: If `run.json` is missing, damaged, of another kind of run, or from a newer
                 version of the package.
         """
-        path = self.path / RUN
-        advice = f"{COPY}, or choose another directory"
-        table = parsed(path, advice, lambda: files.unsealed(files.read(path)))
-        check_version(path, table)
-        found = parsed(path, advice, lambda: Identity.model_validate(table))
+        found = self._stored
         if found.kind != self.kind:
             detect = "`keras-ilsvrc detect ...`"
             use = f"use {detect}" if found.kind == "detector" else f"do not use {detect}"
@@ -94,7 +105,8 @@ class RunFiles:
             if not exists(self.path / name):
                 raise InputError(f"{path}: contains no finished run: {name} is missing")
         if not self.finished:
-            raise InputError(f"{path}: the run is not finished; resume it: `train ... --resume`")
+            advice = f"resume it: `{self.train} ... --resume`"
+            raise InputError(f"{path}: the run is not finished; {advice}")
         return self
 
     def recipe(self) -> Recipe:
@@ -105,7 +117,7 @@ class RunFiles:
     def result(self) -> dict[str, Any]:
         """Return the content of `result.json`, checked against its schema."""
         digest = self.check_finished().identity.files[RESULT]
-        advice = f"test the weights again with `keras-ilsvrc evaluate {self.path}`"
+        advice = self.retest.format(self.path)
         if not exists(self.path / RESULT):
             raise InputError(f"{self.path / RESULT}: missing; {COPY}, or {advice}")
         content = self._verified(RESULT, digest)
@@ -222,3 +234,5 @@ class DetectorRun(RunFiles):
     """Reader of the files that a detector's run has in common with other runs."""
 
     kind: ClassVar[str] = "detector"
+    train: ClassVar[str] = "detect train"
+    retest: ClassVar[str] = "train a new run with `keras-ilsvrc detect train`"

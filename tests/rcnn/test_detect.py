@@ -117,6 +117,27 @@ def test_detections_are_read_back_and_damage_is_named(run, tmp_path):
     assert "detector.npz: damaged, or from another run" in refused("detect", "evaluate", copy)
 
 
+def test_missing_files_are_named_with_advice_that_works_for_detectors(run, tmp_path):
+    copy = shutil.copytree(run[0], tmp_path / "copy")
+    (copy / "detector.npz").unlink()
+    said("report", copy)  # which does not need it
+    (copy / "result.json").unlink()
+    line = refused("report", copy)
+    assert line.endswith("a copy, or train a new run with `keras-ilsvrc detect train`")
+    shapes.write_voc(tmp_path / "voc", 8, 4)
+    line = refused("report", run[0], "--data", f"voc:{tmp_path}/voc")
+    assert "the images are not those of this run" in line
+
+
+def test_other_test_images_may_lack_a_class_of_the_run(run, home, tmp_path):
+    made = shapes.write_voc(tmp_path / "voc", 8, 4)
+    for name, objects in made.items():
+        shapes.write_xml(tmp_path / "voc", name, [x for x in objects if x[0] == "disc"])
+    words = ("--data", f"voc:{tmp_path}/voc", "--cache", home / "cache", "--json")
+    table = json.loads(said("detect", "evaluate", run[0], *words))
+    assert table["objects"]["square"] == 0 < table["objects"]["disc"]
+
+
 def test_data_that_were_moved_are_asked_for_and_found_with_an_option(run, home, tmp_path):
     path, _ = run
     (home / "voc").rename(tmp_path / "moved")
@@ -221,6 +242,7 @@ def test_stopped_training_goes_on_with_the_features_in_the_cache(home, tmp_path,
         ("data.classes=[]", "data.classes is []"),
         ('data.classes=["disc","square","emu"]', "data.train: no object of class 'emu'"),
         ('data.classes=["disc"]', "object 1, 'square': unknown class"),
+        ("data.split={validation=0.5,test=0.5,seed=0}", "validation and test leave no images"),
         ("data.train=trian", "has no split 'trian'; did you mean 'train'"),
         (
             "fine_tuning.steps=3",
@@ -247,9 +269,12 @@ def test_images_without_boxes_and_without_proposals_are_trained_on_and_tested(tm
     for name in ("001", "009"):  # one to train on, one to test on
         shapes.write_xml(tmp_path / "voc", name, [])
         Image.fromarray(noise).save(tmp_path / f"voc/JPEGImages/{name}.png")
-    shapes.write_xml(tmp_path / "voc", "010", [("disc", (-9, 4, 40, 50))])
     (tmp_path / "hog.toml").write_text(RECIPE.format(home=tmp_path))
     words = ("--out", tmp_path / "run", "--cache", tmp_path / "cache")
+    (tmp_path / "voc/Annotations/010.xml").write_text("<annotation>")
+    line = refused("detect", "train", tmp_path / "hog.toml", *words)
+    assert f"list all faults with `keras-ilsvrc data check voc:{tmp_path}/voc`" in line
+    shapes.write_xml(tmp_path / "voc", "010", [("disc", (-9, 4, 40, 50))])
     line = refused("detect", "train", tmp_path / "hog.toml", *words)
     assert "extends beyond the image" in line
     assert "set data.on_bad to 'skip'" in line
