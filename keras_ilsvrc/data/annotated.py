@@ -149,7 +149,9 @@ def annotated(
             if image is not None:
                 checked[image.path] = image
     made = {
-        split: tuple(checked[one.path] for one in images if one.path in checked)
+        split: tuple(
+            checked[path] for path in dict.fromkeys(x.path for x in images) if path in checked
+        )
         for split, images in listed.items()
     }
     notes = []

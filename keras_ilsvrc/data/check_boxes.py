@@ -8,7 +8,8 @@ import numpy as np
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.data.headers import Fault
 
-TRAINING = "train"  # prefix of the names of training splits, such as train and trainval
+# Prefixes of the names of training splits, such as train and trainval, and of test splits.
+TRAINING, TEST = "train", "test"
 
 
 @dataclass
@@ -23,7 +24,8 @@ class BoxFindings:
         sides: Minimum, median and maximum of the square root of a box's area, in pixels; None if
             there are no boxes.
         shared: For each pair of splits that share image files, such as `train, test`, the number
-            of these files. Pairs in which one split contains the other are left out.
+            of these files. Pairs in which one split contains the other are left out, unless the
+            name of one of them begins with `test`.
         bad: Every image and box that cannot be used as it is, and every class whose boxes are all
             outside the training splits.
         notes: Remarks, one line each.
@@ -67,7 +69,8 @@ def check_boxes(name: str) -> BoxFindings:
     shared = {}
     for (one, own), (other, its) in combinations(files.items(), 2):
         both = len(own & its)
-        if 0 < both < min(len(own), len(its)):
+        inside = both == min(len(own), len(its))
+        if both and (not inside or TEST in (one[: len(TEST)], other[: len(TEST)])):
             shared[f"{one}, {other}"] = both
     return BoxFindings(
         source=source.name,

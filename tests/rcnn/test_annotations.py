@@ -12,6 +12,8 @@ from PIL import Image
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.data.source import Shares
+from keras_ilsvrc.rcnn.data import open_data
+from keras_ilsvrc.rcnn.recipe import DetectionRecipe
 
 
 @pytest.fixture(scope="module")
@@ -241,3 +243,19 @@ def test_data_check_reports_a_csv_of_missing_images_and_a_list_that_is_not_utf_8
     assert "no.png: cannot be read: No such file or directory" in done.stdout
     (voc / "ImageSets/Main/train.txt").write_bytes(b"caf\xe9\n")
     assert "train.txt: not UTF-8" in refused("data", "check", f"voc:{voc}")
+
+
+def test_test_images_that_are_also_training_images_are_reported(voc, capsys):
+    lists = voc / "ImageSets/Main"
+    (lists / "test.txt").write_text("003\n000\n000\n")
+    (lists / "trainval.txt").write_text("000\n001\n002\n")
+    shown = said("data", "check", f"voc:{voc}")
+    assert "images in both splits (test, train): 1" in shown
+    assert "images in both splits (test, trainval): 1" in shown
+    assert "images in both splits (train, trainval)" not in shown
+    (lists / "test.txt").write_text("000\n000\n")  # only images of the split train
+    assert "images in both splits (test, train): 1" in said("data", "check", f"voc:{voc}")
+    data = {"dataset": f"voc:{voc}", "train": "train", "test": "test"}
+    table = {"seed": 0, "data": data, "features": {"net": "hog"}}
+    assert len(open_data(DetectionRecipe.model_validate(table)).test) == 1
+    assert "1 of 1 test images are also training images" in capsys.readouterr().err
