@@ -270,7 +270,8 @@ def _check_classes(
         )
     needed = any(weight.path == "fc6/kernel" for weight in model.weights)
     if stored is None and needed and not dense:
-        raise InputError(
+        raise OtherClasses(
             f"{path}: has no fully connected layers, which {model.name} needs; pass "
-            "include_top=False, or, in a recipe, list fc6, fc7 and head in initial.skip"
+            "include_top=False, or, in a recipe, list fc6, fc7 and head in initial.skip",
+            None,
         )

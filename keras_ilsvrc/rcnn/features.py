@@ -1,7 +1,7 @@
 """Features of boxes: activations of network layers, or histograms of oriented gradients (HOG)."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,12 +22,13 @@ from keras_ilsvrc.rcnn.warp import warp
 from keras_ilsvrc.runs.experiment import op_rows
 from keras_ilsvrc.runs.loaded import load_run
 from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.utils.errors import InputError, out_of_memory
+from keras_ilsvrc.utils.errors import InputError, nearest, out_of_memory
 from keras_ilsvrc.visualize.probe import Probe, call_named, graph_of
 from keras_ilsvrc.weights.preprocessing import source_of
 
 LARGEST = float(np.finfo("float16").max)
 HOG_SIDE = 64  # pixels; side of a crop for HOG, which gives 1,764 values
+ADD_OP = 'set the ops, for example ops = [{op = "preprocess", mode = "tf"}]'
 Arrays = dict[str, np.ndarray]
 
 
@@ -209,7 +210,9 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
             is not known.
     """
     shape, weights, count = (table.size, table.size, 3), table.weights, classes
-    rows: Rows = op_rows(table.ops) if table.ops else ()
+    rows = None if table.ops is None else _arithmetic(op_rows(table.ops))
+    if rows == []:
+        raise InputError(f"features.ops: none of the ops changes the values of pixels; {ADD_OP}")
     statistics: Statistics = {}
     if Path(weights).is_dir():
         run = load_run(weights)
@@ -218,25 +221,48 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
                 f"features.weights: {weights} is a run of {run.model.name}; expected a run of "
                 f"{table.net}"
             )
-        rows, statistics, count = rows or run.rows, run.statistics, count or len(run.classes)
+        rows = _arithmetic(run.rows) if rows is None else rows
+        statistics, count = run.statistics, count or len(run.classes)
         weights = str(RunFiles(Path(weights)).weights())
     bare = build(table.net, include_top=False, input_shape=shape)
-    top = classes is not None or not set(_names(bare)).issuperset(layers)
+    names = set(_names(bare))
+    upper = [name for name in layers if name not in names]
+    if upper:
+        _check_layers(table, upper)
+    top = classes is not None or bool(upper)
     given: dict[str, Any] = {"weights": weights, "include_top": top, "input_shape": shape}
     try:
         model = build(table.net, classes=count if top else None, **given)
     except OtherClasses as error:
         if error.classes is None:
-            raise
+            lacking = ", ".join(upper) or "fully connected layers"
+            other = "" if classes else f"{bare.layers[-1].name}, or "
+            raise InputError(
+                f"features.weights: {weights} has no {lacking}; choose {other}weights with a "
+                "classifier"
+            ) from error
         model = build(table.net, classes=error.classes, **given)
-    if not rows and (source := source_of(model)):
-        rows = source.preprocessing
-    if not rows:
-        raise InputError(
-            f"features.ops: no preprocessing belongs to {weights}; set the ops, for example "
-            'ops = [{op = "preprocess", mode = "tf"}]'
-        )
-    return Network(model, [row for row in rows if row["op"] in ARITHMETIC], statistics)
+    if rows is None and (source := source_of(model)):
+        rows = _arithmetic(source.preprocessing)
+    if rows is None:
+        raise InputError(f"features.ops: no preprocessing belongs to {weights}; {ADD_OP}")
+    return Network(model, rows, statistics)
+
+
+def _arithmetic(rows: Rows) -> list[Mapping[str, Any]]:
+    """Return the ops that also apply to crops; they do not move pixels."""
+    return [row for row in rows if row["op"] in ARITHMETIC]
+
+
+def _check_layers(table: FeaturesTable, layers: Sequence[str]) -> None:
+    """Raise an InputError if the whole network lacks one of the layers."""
+    with keras.StatelessScope(initialize_variables=False):
+        names = set(_names(build(table.net)))
+    for name in layers:
+        if name not in names:
+            key = "features.layer" if name == table.layer else "regression.layer"
+            hint = nearest(name, names)
+            raise InputError(f"{key}: {table.net} has no layer {name!r}; {hint}".rstrip("; "))
 
 
 def rebuilt(table: FeaturesTable, classes: int | None, weights: Path) -> keras.Model:

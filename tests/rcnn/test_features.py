@@ -104,6 +104,26 @@ def test_a_network_comes_without_its_classifier_unless_a_layer_is_in_it(weights,
             assert np.array_equal(own, its)
 
 
+def test_a_layer_that_the_network_or_its_weights_lack_is_named(weights, tmp_path):
+    bare = tmp_path / "bare.weights.h5"
+    build("resnet_cifar", **SMALL, include_top=False).save_weights(bare)
+    with pytest.raises(InputError) as caught:
+        network(table(weights, layer="conv4_11"), ["conv4_11"])
+    first = "features.layer: resnet_cifar[depth=8] has no layer 'conv4_11'; did you mean 'conv4_1'"
+    assert str(caught.value).startswith(first)
+    with pytest.raises(InputError, match=r"^regression.layer: .* has no layer 'conv9'"):
+        network(table(weights, layer="conv4_1"), ["conv4_1", "conv9"])
+    expected = rf"^features.weights: {bare} has no logits; choose \w+, or weights with a"
+    with pytest.raises(InputError, match=expected):
+        network(table(bare, layer="logits"), ["logits"])
+
+
+def test_ops_of_which_none_changes_values_are_refused(weights):
+    given = table(weights, layer="conv4_1", ops=[{"op": "flip"}])
+    with pytest.raises(InputError, match=r"features.ops: none of the ops changes the values"):
+        network(given, ["conv4_1"])
+
+
 def test_a_run_of_another_network_is_refused(model, tmp_path, monkeypatch):
     run = SimpleNamespace(model=model, rows=ROWS, statistics={}, classes=("a", "b", "c"))
     monkeypatch.setattr("keras_ilsvrc.rcnn.features.load_run", lambda path: run)
