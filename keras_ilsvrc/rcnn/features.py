@@ -258,11 +258,10 @@ def _check_layers(table: FeaturesTable, layers: Sequence[str]) -> None:
     """Raise an InputError if the whole network lacks one of the layers."""
     with keras.StatelessScope(initialize_variables=False):
         names = set(_names(build(table.net)))
-    for name in layers:
-        if name not in names:
-            key = "features.layer" if name == table.layer else "regression.layer"
-            hint = nearest(name, names)
-            raise InputError(f"{key}: {table.net} has no layer {name!r}; {hint}".rstrip("; "))
+    for name in (each for each in layers if each not in names):
+        key = "features.layer" if name == table.layer else "regression.layer"
+        hint = nearest(name, names)
+        raise InputError(f"{key}: {table.net} has no layer {name!r}; {hint}".rstrip("; "))
 
 
 def rebuilt(table: FeaturesTable, classes: int | None, weights: Path) -> keras.Model:
