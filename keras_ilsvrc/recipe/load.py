@@ -165,7 +165,7 @@ def set_value(table: dict[str, Any], override: str) -> None:
     """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set {override}: expected key=value, e.g. schedule.steps=100")
+        raise InputError(f"--set {override}: expected key=value, e.g. seed=1")
     *parents, last = key.strip().split(".")
     if len(parents) > DEPTH:
         raise InputError(

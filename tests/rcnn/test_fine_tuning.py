@@ -1,6 +1,7 @@
 """Tests of fine-tuning on warped windows, and of detectors that use a network."""
 
 import json
+import re
 
 import keras
 import numpy as np
@@ -144,6 +145,13 @@ def test_every_recipe_is_valid_found_by_its_name_and_expects_what_is_published()
             assert recipe.fine_tuning in (None, FineTuningTable())
             assert (recipe.features.context, recipe.features.norm) == (16, 20.0)
             assert len(recipe.data.classes or ()) == 20
+
+
+def test_the_examples_in_the_help_work_for_detectors():
+    shown = said("detect", "train", "--help")
+    (example,) = re.findall(r"example (\S+=[\d.]+);", re.sub(r"[\s│]+", " ", shown))
+    assert load(find("raccoons_hog"), [example]) != load(find("raccoons_hog"))
+    assert "voc:PATH" in said("detect", "evaluate", "--help")
 
 
 def test_the_layers_of_the_recipes_exist():
