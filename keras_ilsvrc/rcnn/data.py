@@ -1,12 +1,14 @@
 """Images to train and test a detector, from the data set that its recipe names."""
 
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 from keras_ilsvrc.data.annotated import Annotated, BoxSource
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.source import Shares, refuse
+from keras_ilsvrc.rcnn.proposals import check_stems
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe
 from keras_ilsvrc.runs.evaluate import ELSEWHERE
 from keras_ilsvrc.training.cluster import log_stderr
@@ -48,7 +50,10 @@ def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
         ) from error
     for line in (*source.notes, *map(str, faults)):
         log_stderr(line)
-    return Data(source, source.split(table.train), source.split(table.test))
+    data = Data(source, source.split(table.train), source.split(table.test))
+    if recipe.proposals.file:
+        check_stems(Path(recipe.proposals.file), data.train + data.test)
+    return data
 
 
 def open_again(recipe: DetectionRecipe, dataset: str | None) -> Data:
