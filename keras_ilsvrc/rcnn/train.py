@@ -155,6 +155,8 @@ def _passes(finder: Finder, images: Sequence[Annotated], seed: int) -> Iterator[
     order = np.random.default_rng(seed).permutation(len(images))
     shuffled = [images[index] for index in order]
     proposals = finder.proposals(shuffled)
+    if without := sum(not len(boxes) for boxes in proposals):
+        log_stderr(f"{without:,} of {len(images):,} training images have no proposals")
     for label in ("features", "hard negatives"):
         yield finder.regions(shuffled, proposals, True, label)
 

@@ -251,6 +251,7 @@ def test_images_without_boxes_and_without_proposals_are_trained_on_and_tested(tm
     done = call("detect", "train", tmp_path / "hog.toml", *words)
     assert done.status == 0, done.stderr
     assert "object 1, 'disc': box (-9, 4, 40, 50) extends beyond the image" in done.stderr
+    assert "1 of 8 training images have no proposals" in done.stderr
     assert DetectorFiles(tmp_path / "run").result()["images"] == 4
 
 
