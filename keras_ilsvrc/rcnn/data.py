@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_ilsvrc.data.annotated import Annotated, BoxSource
-from keras_ilsvrc.data.annotations import open_boxes
+from keras_ilsvrc.data.annotations import BOX_SOURCES, open_boxes
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.source import Shares, refuse
 from keras_ilsvrc.rcnn.proposals import check_stems
@@ -13,6 +13,8 @@ from keras_ilsvrc.rcnn.recipe import DetectionRecipe
 from keras_ilsvrc.runs.evaluate import ELSEWHERE
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.utils.errors import InputError
+
+MISSING = "set data.dataset to {}:PATH"
 
 
 class Data(NamedTuple):
@@ -23,12 +25,13 @@ class Data(NamedTuple):
     test: tuple[Annotated, ...]
 
 
-def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
+def open_data(recipe: DetectionRecipe, dataset: str | None = None, missing: str = MISSING) -> Data:
     """Open the data set of a recipe, or another one with the same classes and splits.
 
     Args:
         recipe: Recipe of the detector.
         dataset: Data set to use instead of the recipe's; None for the recipe's.
+        missing: Advice at the end of the error message if the recipe's data set does not exist.
 
     Raises:
         InputError: If the data set cannot be opened, or if an image or a box is bad and the recipe
@@ -42,6 +45,9 @@ def open_data(recipe: DetectionRecipe, dataset: str | None = None) -> Data:
             dataset or table.dataset, table.classes, faults.append if skip else refuse, shares
         )
     except InputError as error:
+        kind, _, at = table.dataset.partition(":")
+        if not dataset and at and kind in BOX_SOURCES and not os.path.exists(at):
+            raise InputError(f"{error}; {missing.format(kind)}") from error
         if skip or ": object " not in str(error):
             raise
         raise InputError(
@@ -62,9 +68,4 @@ def open_again(recipe: DetectionRecipe, dataset: str | None) -> Data:
     Raises:
         InputError: As in `open_data`; if the data set was moved, the message says what to do.
     """
-    try:
-        return open_data(recipe, dataset)
-    except InputError as error:
-        if dataset or os.path.exists(recipe.data.dataset.partition(":")[2]):
-            raise
-        raise InputError(f"{error}; {ELSEWHERE}") from error
+    return open_data(recipe, dataset, ELSEWHERE)

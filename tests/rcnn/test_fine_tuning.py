@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import shapes
-from commands import said
+from commands import refused, said
 from methods import METHODS
 
 from keras_ilsvrc import InputError, build
@@ -152,6 +152,17 @@ def test_the_examples_in_the_help_work_for_detectors():
     (example,) = re.findall(r"example (\S+=[\d.]+);", re.sub(r"[\s│]+", " ", shown))
     assert load(find("raccoons_hog"), [example]) != load(find("raccoons_hog"))
     assert "voc:PATH" in said("detect", "evaluate", "--help")
+
+
+def test_a_missing_data_set_is_asked_for_with_its_key(tmp_path):
+    dataset = f"voc:{tmp_path}/VOC2007"
+    words = ("--out", tmp_path / "run", "--set", f"data.dataset={dataset}")
+    line = refused("detect", "train", "raccoons_hog", *words)
+    assert line.endswith(
+        "VOC2007: cannot be read: No such file or directory; set data.dataset to voc:PATH"
+    )
+    line = refused("detect", "train", "raccoons_hog", *words[:3], "data.dataset=cooc:PATH")
+    assert line.endswith("known: voc:PATH, coco:PATH, boxes:FILE.csv")
 
 
 def test_the_layers_of_the_recipes_exist():
