@@ -212,14 +212,12 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
     rows: Rows = op_rows(table.ops) if table.ops else ()
     statistics: Statistics = {}
     if Path(weights).is_dir():
-        run = load_run(weights)
-        if run.model.name != info(table.net).model_name:
+        run, net, own, statistics, found = _run(Path(weights))
+        if net != info(table.net).model_name:
             raise InputError(
-                f"features.weights: {weights} is a run of {run.model.name}; expected a run of "
-                f"{table.net}"
+                f"features.weights: {weights} is a run of {net}; expected a run of {table.net}"
             )
-        rows, statistics, count = rows or run.rows, run.statistics, count or len(run.classes)
-        weights = str(RunFiles(Path(weights)).weights())
+        rows, count, weights = rows or own, count or found, str(run.weights())
     bare = build(table.net, include_top=False, input_shape=shape)
     top = classes is not None or not set(_names(bare)).issuperset(layers)
     given: dict[str, Any] = {"weights": weights, "include_top": top, "input_shape": shape}
@@ -237,6 +235,22 @@ def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = N
             'ops = [{op = "preprocess", mode = "tf"}]'
         )
     return Network(model, [row for row in rows if row["op"] in ARITHMETIC], statistics)
+
+
+def _run(path: Path) -> tuple[RunFiles, str, Rows, Statistics, int | None]:
+    """Return a finished run, its network's name, ops, their statistics, and number of classes.
+
+    The number is None if the classifier of the network of a detector was left out.
+    """
+    if not RunFiles(path).is_detector:
+        run = load_run(path)
+        return RunFiles(path), run.model.name, run.rows, run.statistics, len(run.classes)
+    from keras_ilsvrc.rcnn.files import DetectorFiles  # which imports this module
+
+    files = DetectorFiles(path).check_finished()
+    net, classes = files.recipe().features.net, files.detector().net_classes
+    name = net if net == HOG else info(net).model_name
+    return files, name, files.identity.eval_ops, files.statistics() or {}, classes
 
 
 def rebuilt(table: FeaturesTable, classes: int | None, weights: Path) -> keras.Model:

@@ -50,6 +50,19 @@ class RunFiles:
         self.path = resolved(path)
 
     @cached_property
+    def _stored(self) -> Identity:
+        path = self.path / RUN
+        advice = f"{COPY}, or choose another directory"
+        table = parsed(path, advice, lambda: files.unsealed(files.read(path)))
+        check_version(path, table)
+        return parsed(path, advice, lambda: Identity.model_validate(table))
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether `run.json` says that the run is that of a detector."""
+        return exists(self.path / RUN) and self._stored.kind == "detector"
+
+    @cached_property
     def identity(self) -> Identity:
         """Content of `run.json`, which identifies the run.
 
@@ -57,11 +70,7 @@ class RunFiles:
             InputError: If `run.json` is missing, damaged, of another kind of run, or from a newer
                 version of the package.
         """
-        path = self.path / RUN
-        advice = f"{COPY}, or choose another directory"
-        table = parsed(path, advice, lambda: files.unsealed(files.read(path)))
-        check_version(path, table)
-        found = parsed(path, advice, lambda: Identity.model_validate(table))
+        found = self._stored
         if found.kind != self.kind:
             detect = "`keras-ilsvrc detect ...`"
             use = f"use {detect}" if found.kind == "detector" else f"do not use {detect}"

@@ -14,6 +14,7 @@ from keras_ilsvrc import InputError, build
 from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.rcnn import paper
+from keras_ilsvrc.rcnn.features import network, rebuilt
 from keras_ilsvrc.rcnn.files import DetectorFiles
 from keras_ilsvrc.rcnn.fine_tuning import Crops, drawn, fine_tune, windows
 from keras_ilsvrc.rcnn.recipe import (
@@ -119,6 +120,15 @@ def test_a_fine_tuned_detector_is_trained_stopped_nowhere_and_predicts_alone(hom
         assert json.loads(again)["scores"] == result["scores"]
     finally:
         (home / "gone.weights.h5").rename(home / "small.weights.h5")
+    features = run.recipe().features.model_copy(update={"weights": str(run.path), "ops": None})
+    for layers in (["conv4_1"], ["logits"]):  # without and with the classifier
+        net = network(features, layers)
+        kept = rebuilt(features, 3 if layers == ["logits"] else None, run.weights())
+        assert net.classes == (3 if layers == ["logits"] else None)
+        assert list(net.rows) == run.identity.eval_ops
+        assert all(map(np.array_equal, net.model.get_weights(), kept.get_weights()))
+    with pytest.raises(InputError, match=r"is a run of resnet_cifar.*; expected a run of vgg16"):
+        network(features.model_copy(update={"net": "vgg16"}), ["pool5"])
 
 
 def test_windows_without_background_are_refused(home):
