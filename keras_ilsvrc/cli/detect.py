@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from keras_ilsvrc.cli.options import BAD_INPUT, Data, Json, exit_status, print_next, table_of
+from keras_ilsvrc.cli.options import BAD_INPUT, Json, exit_status, print_next, table_of
 from keras_ilsvrc.cli.predict import find_files
-from keras_ilsvrc.cli.train import Out, Resume, Set
+from keras_ilsvrc.cli.train import Out, Resume
 from keras_ilsvrc.rcnn.recipe import SCORES, find, load, recipes
 from keras_ilsvrc.runs.places import check_writable, resolved
 from keras_ilsvrc.runs.reading import DetectorRun
@@ -42,6 +42,18 @@ Cache = Annotated[
 CacheSize = Annotated[
     float,
     Option(min=0, help="Maximum size in GB of each of two caches, for proposals and features."),
+]
+
+Set = Annotated[
+    list[str] | None,
+    Option("--set", help="Change a recipe key, for example svm.c=0.01; repeatable."),
+]
+Data = Annotated[
+    str | None,
+    Option(
+        help="Data set to use instead of the recipe's, with the same classes, for example voc:PATH "
+        "after the images were moved."
+    ),
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Detect objects with R-CNN.")

@@ -14,12 +14,14 @@ from keras_ilsvrc import recipe as recipes
 from keras_ilsvrc.cli.options import (
     check_file,
     command,
+    complete_all_recipes,
     complete_nets,
-    complete_recipes,
     print_next,
 )
 from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.pretrained import find_source
+from keras_ilsvrc.rcnn.recipe import recipes as detectors
+from keras_ilsvrc.recipe.tables import read_toml
 from keras_ilsvrc.utils import files
 from keras_ilsvrc.utils.errors import InputError, file_errors
 from keras_ilsvrc.utils.streams import quiet_tensorflow
@@ -41,7 +43,7 @@ def new(
     ] = None,
     source_recipe: Annotated[
         str | None,
-        typer.Option("--from", help="Recipe to copy instead.", autocompletion=complete_recipes),
+        typer.Option("--from", help="Recipe to copy instead.", autocompletion=complete_all_recipes),
     ] = None,
     out: Annotated[
         Path | None,
@@ -68,10 +70,13 @@ def new(
     if (folder is None) == (source_recipe is None):
         raise InputError("expected either a folder of images, or --from and the name of a recipe")
     if source_recipe is not None:
-        found = recipes.find(source_recipe)
+        found = recipes.find(source_recipe, detectors())
         out = out or Path(f"{found.stem}.toml")
+        # Only recipes of detectors have a table `features`.
+        group = ["detect"] if "features" in read_toml(found) else []
         _write(out, lambda: files.read(found, files.SMALL).decode())
     else:
+        group = []
         info(net)
         place = Path(os.path.abspath((folder or "").partition(":")[2] or folder or ""))
         name = place.stem if place.is_file() else place.name
@@ -81,7 +86,7 @@ def new(
             published = find_source(info(net).name.partition("[")[0], weights)
             weights = weights if published else os.path.abspath(weights)
         _write(out, lambda: _composed(folder or "", net, hours, out, weights, published))
-    print_next(*_training(out))
+    print_next(*group, *_training(out))
 
 
 def _training(out: Path) -> list[object]:

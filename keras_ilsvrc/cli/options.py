@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from keras_ilsvrc.nets import NETS
+from keras_ilsvrc.rcnn.recipe import recipes as detectors
 from keras_ilsvrc.recipe import published
 from keras_ilsvrc.runs.reading import RUN
 from keras_ilsvrc.training.cluster import LOST, LostWorker
@@ -117,6 +118,11 @@ def complete_nets() -> list[str]:
 def complete_recipes() -> list[str]:
     """Return the names of recipes and of TOML files in the working directory, for completion."""
     return [*map(str, Path().glob("*.toml")), *published()]
+
+
+def complete_all_recipes() -> list[str]:
+    """Return the names that `complete_recipes` returns, and those of detectors' recipes."""
+    return [*complete_recipes(), *detectors()]
 
 
 def complete_runs() -> list[str]:

@@ -171,8 +171,10 @@ def table(path: Path, on_fault: OnFault) -> Reading:
             columns = _columns(path, rows.fieldnames or ())
             for row in rows:
                 values = {key: (row[name] or "").strip() for key, name in columns.items()}
-                if not values["image"]:
-                    on_fault(Fault(f"{path}, line {rows.line_num}", None, "the image is missing"))
+                empty = [key for key in ("image", "split") if values.get(key) == ""]
+                if empty:
+                    label = f"{path}, line {rows.line_num}"
+                    on_fault(Fault(label, None, f"the {empty[0]} is missing"))
                     continue
                 own = found.setdefault(values.get("split") or ALL, {})
                 objects = own.setdefault(Path(os.path.normpath(path.parent / values["image"])), [])

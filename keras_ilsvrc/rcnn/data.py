@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from keras_ilsvrc.data.annotated import Annotated, BoxSource
-from keras_ilsvrc.data.annotations import open_boxes
+from keras_ilsvrc.data.annotations import BOX_SOURCES, open_boxes
 from keras_ilsvrc.data.headers import Fault
 from keras_ilsvrc.data.source import BadData, Shares, refuse
+from keras_ilsvrc.rcnn.proposals import check_stems
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe
 from keras_ilsvrc.runs.evaluate import ELSEWHERE
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.utils.errors import InputError
+
+MISSING = "set data.dataset to {}:PATH"
 
 
 class Data(NamedTuple):
@@ -23,7 +27,10 @@ class Data(NamedTuple):
 
 
 def open_data(
-    recipe: DetectionRecipe, dataset: str | None = None, classes: Sequence[str] | None = None
+    recipe: DetectionRecipe,
+    dataset: str | None = None,
+    classes: Sequence[str] | None = None,
+    missing: str = MISSING,
 ) -> Data:
     """Open the data set of a recipe, or another one with the same classes and splits.
 
@@ -31,6 +38,7 @@ def open_data(
         recipe: Recipe of the detector.
         dataset: Data set to use instead of the recipe's; None for the recipe's.
         classes: Names of the classes of `dataset`; None for those of the recipe.
+        missing: Advice at the end of the error message if the recipe's data set does not exist.
 
     Raises:
         InputError: If the data set cannot be opened, or if an image or a box is bad and the recipe
@@ -51,6 +59,11 @@ def open_data(
             f"{error}; list all faults with `keras-ilsvrc data check {dataset or table.dataset}` "
             "and correct them, or set data.on_bad to 'skip'"
         ) from error
+    except InputError as error:
+        kind, _, at = table.dataset.partition(":")
+        if not dataset and at and kind in BOX_SOURCES and not os.path.exists(at):
+            raise InputError(f"{error}; {missing.format(kind)}") from error
+        raise
     for line in (*source.notes, *map(str, faults)):
         log_stderr(line)
     data = Data(source, source.split(table.train), source.split(table.test))
@@ -59,6 +72,8 @@ def open_data(
         log_stderr(
             f"{source.name}: {both:,} of {len(data.test):,} test images are also training images"
         )
+    if recipe.proposals.file:
+        check_stems(Path(recipe.proposals.file), data.train + data.test)
     return data
 
 
@@ -68,9 +83,4 @@ def open_again(recipe: DetectionRecipe, dataset: str | None, classes: Sequence[s
     Raises:
         InputError: As in `open_data`; if the data set was moved, the message says what to do.
     """
-    try:
-        return open_data(recipe, dataset, classes if dataset else None)
-    except InputError as error:
-        if dataset or os.path.exists(recipe.data.dataset.partition(":")[2]):
-            raise
-        raise InputError(f"{error}; {ELSEWHERE}") from error
+    return open_data(recipe, dataset, classes if dataset else None, ELSEWHERE)

@@ -1,34 +1,23 @@
 """Features of boxes: activations of network layers, or histograms of oriented gradients (HOG)."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_ilsvrc.data.device import apply_to_batch
-from keras_ilsvrc.data.ops import ARITHMETIC
 from keras_ilsvrc.data.types import Rows, Statistics
-from keras_ilsvrc.nets import info
-from keras_ilsvrc.nets.build import build
-from keras_ilsvrc.nets.loading import load_weights
-from keras_ilsvrc.nets.pretrained import OtherClasses
 from keras_ilsvrc.rcnn.proposals import INSTALL
-from keras_ilsvrc.rcnn.recipe import HOG, FeaturesTable
+from keras_ilsvrc.rcnn.recipe import HOG
 from keras_ilsvrc.rcnn.warp import warp
-from keras_ilsvrc.runs.experiment import op_rows
-from keras_ilsvrc.runs.loaded import load_run
-from keras_ilsvrc.runs.reading import RunFiles
-from keras_ilsvrc.utils.errors import InputError, nearest, out_of_memory
-from keras_ilsvrc.visualize.probe import Probe, call_named, graph_of
-from keras_ilsvrc.weights.preprocessing import source_of
+from keras_ilsvrc.utils.errors import InputError, out_of_memory
+from keras_ilsvrc.visualize.probe import Probe, call_named
 
 LARGEST = float(np.finfo("float16").max)
 HOG_SIDE = 64  # pixels; side of a crop for HOG, which gives 1,764 values
-ADD_OP = 'set the ops, for example ops = [{op = "preprocess", mode = "tf"}]'
 Arrays = dict[str, np.ndarray]
 
 
@@ -173,118 +162,6 @@ def _batches(
         crops, inside = warp(image, boxes[first : first + batch_size], size, context)
         found = extractor(crops, inside)
         yield {name: x.clip(-LARGEST, LARGEST).astype("float16") for name, x in found.items()}
-
-
-class Network(NamedTuple):
-    """Network of a detector, with its weights.
-
-    Attributes:
-        model: The network.
-        rows: Arithmetic ops that preprocess crops.
-        statistics: Statistics that the ops need.
-    """
-
-    model: keras.Model
-    rows: Rows
-    statistics: Statistics
-
-    @property
-    def classes(self) -> int | None:
-        """Number of classes of the network; None if its classifier was left out."""
-        shape = self.model.outputs[0].shape
-        return shape[-1] if len(shape) == 2 else None
-
-
-def network(table: FeaturesTable, layers: Sequence[str], classes: int | None = None) -> Network:
-    """Return the network of a recipe with its weights.
-
-    The classifier is left out, unless one of the layers belongs to it.
-
-    Args:
-        table: Table `features` of the recipe.
-        layers: Names of the layers whose activations are needed.
-        classes: Number of classes of a new classifier; None to keep the network's own classes.
-
-    Raises:
-        InputError: If the network or its weights are unknown or do not fit, or if the preprocessing
-            is not known.
-    """
-    shape, weights, count = (table.size, table.size, 3), table.weights, classes
-    rows = None if table.ops is None else _arithmetic(op_rows(table.ops))
-    if rows == []:
-        raise InputError(f"features.ops: none of the ops changes the values of pixels; {ADD_OP}")
-    statistics: Statistics = {}
-    if Path(weights).is_dir():
-        run = load_run(weights)
-        if run.model.name != info(table.net).model_name:
-            raise InputError(
-                f"features.weights: {weights} is a run of {run.model.name}; expected a run of "
-                f"{table.net}"
-            )
-        rows = _arithmetic(run.rows) if rows is None else rows
-        statistics, count = run.statistics, count or len(run.classes)
-        weights = str(RunFiles(Path(weights)).weights())
-    bare = build(table.net, include_top=False, input_shape=shape)
-    names = set(_names(bare))
-    upper = [name for name in layers if name not in names]
-    if upper:
-        _check_layers(table, upper)
-    top = classes is not None or bool(upper)
-    given: dict[str, Any] = {"weights": weights, "include_top": top, "input_shape": shape}
-    try:
-        model = build(table.net, classes=count if top else None, **given)
-    except OtherClasses as error:
-        if error.classes is None:
-            lacking = ", ".join(upper) or "fully connected layers"
-            other = "" if classes else f"{bare.layers[-1].name}, or "
-            raise InputError(
-                f"features.weights: {weights} has no {lacking}; choose {other}weights with a "
-                "classifier"
-            ) from error
-        model = build(table.net, classes=error.classes, **given)
-    if rows is None and (source := source_of(model)):
-        rows = _arithmetic(source.preprocessing)
-    if rows is None:
-        raise InputError(f"features.ops: no preprocessing belongs to {weights}; {ADD_OP}")
-    return Network(model, rows, statistics)
-
-
-def _arithmetic(rows: Rows) -> list[Mapping[str, Any]]:
-    """Return the ops that also apply to crops; they do not move pixels."""
-    return [row for row in rows if row["op"] in ARITHMETIC]
-
-
-def _check_layers(table: FeaturesTable, layers: Sequence[str]) -> None:
-    """Raise an InputError if the whole network lacks one of the layers."""
-    with keras.StatelessScope(initialize_variables=False):
-        names = set(_names(build(table.net)))
-    for name in (each for each in layers if each not in names):
-        key = "features.layer" if name == table.layer else "regression.layer"
-        hint = nearest(name, names)
-        raise InputError(f"{key}: {table.net} has no layer {name!r}; {hint}".rstrip("; "))
-
-
-def rebuilt(table: FeaturesTable, classes: int | None, weights: Path) -> keras.Model:
-    """Return the network of a finished run with its weights.
-
-    Args:
-        table: Table `features` of the recipe.
-        classes: Number of classes of the network; None if its classifier was left out.
-        weights: Path of the weights file.
-    """
-    shape = (table.size, table.size, 3)
-    model = build(table.net, include_top=classes is not None, input_shape=shape, classes=classes)
-    load_weights(model, weights)
-    return model
-
-
-def _names(model: keras.Model) -> Iterator[str]:
-    """Yield the names of all layers of a model, including layers inside residual units."""
-    waiting = list(graph_of(model).inside)
-    while waiting:
-        call = waiting.pop()
-        yield call.name
-        waiting += call.inside
 
 
 def digest_of(model: keras.Model) -> str:

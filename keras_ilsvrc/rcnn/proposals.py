@@ -72,7 +72,8 @@ def read_proposals(path: Path) -> Mapping[str, np.ndarray]:
 
     Args:
         path: Path of a CSV file with columns image, xmin, ymin, xmax, ymax, whose coordinates count
-            from 0; or of a MATLAB file in the authors' format, with `images` and `boxes`, whose
+            from 0, and where a line with only an image means that it has no proposals; or of a
+            MATLAB file in the authors' format, with `images` and `boxes`, whose
             boxes are (ymin, xmin, ymax, xmax) and count from 1.
 
     Raises:
@@ -103,8 +104,14 @@ def _csv(path: Path) -> dict[str, np.ndarray]:
         if missing:
             raise InputError(f"{path}: no column {sorted(missing)[0]!r} in line 1")
         for row in reader:
-            values = [float(row[key]) for key in COLUMNS[1:]]
-            rows.setdefault(Path(row["image"]).stem, []).append(values)
+            own = rows.setdefault(Path(row["image"]).stem, [])
+            texts = [(row[key] or "").strip() for key in COLUMNS[1:]]
+            if not any(texts):
+                continue
+            try:
+                own.append([float(text) for text in texts])
+            except ValueError as error:
+                raise InputError(f"{path}, line {reader.line_num}: {reason(error)}") from error
     return {name: np.array(boxes).reshape(-1, 4) for name, boxes in rows.items()}
 
 
@@ -116,6 +123,22 @@ def _mat(path: Path) -> dict[str, np.ndarray]:
     boxes = [np.asarray(each, float).reshape(-1, 4) for each in table["boxes"].ravel()]
     first, last = np.array([1, 1, 0, 0]), [1, 0, 3, 2]
     return {Path(name).stem: own[:, last] - first for name, own in zip(names, boxes, strict=True)}
+
+
+def check_stems(path: Path, images: Sequence[Annotated]) -> None:
+    """Check that a file of proposals, which lists images by stem, can tell the images apart.
+
+    Raises:
+        InputError: If two images in different folders, or of different types, have the same stem.
+    """
+    known: dict[str, Path] = {}
+    for one in images:
+        first = known.setdefault(one.path.stem, one.path)
+        if first != one.path:
+            raise InputError(
+                f"{path}: lists images by name, without folder and type, but {first} and "
+                f"{one.path} have the same name; rename one of them"
+            )
 
 
 class Proposer:

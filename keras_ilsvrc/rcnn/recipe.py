@@ -76,9 +76,10 @@ class ProposalsTable(Table):
 class FeaturesTable(Table):
     """Network, its weights and the layer whose activations are the features.
 
-    `net` is the name of a network, or "hog". `weights` is an argument of `build` or a run
-    directory. `ops` replace the preprocessing that belongs to the weights. `size` and `context` are
-    those of the crops, in pixels. `norm` is the mean norm to which features are scaled.
+    `net` is the name of a network, or "hog". `weights` is an argument of `build`, or the run
+    directory of a network or a detector. `ops` replace the preprocessing that belongs to the
+    weights. `size` and `context` are those of the crops, in pixels. `norm` is the mean norm to
+    which features are scaled.
     """
 
     net: str

@@ -19,6 +19,7 @@ from keras_ilsvrc.utils.bars import bar, in_threads
 
 Check = Callable[[], object]
 BOXES = "boxes"
+VERSION = 1  # in the keys of caches; to be increased if the code computes other values
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +87,12 @@ class Finder:
         source = "selective search"
         if proposer.file is not None:
             source = hashlib.sha256(proposer.file.read_bytes()).hexdigest()
-        key = {"proposals": source, "width": proposer.width, "most": proposer.most}
+        own = {"version": VERSION}
+        key = own | {"proposals": source, "width": proposer.width, "most": proposer.most}
         self.proposed = places.open("proposals", key | {"seed": proposer.seed})
         if extractor is not None:
             crops = {"size": table.size, "context": table.context}
-            self.cache = places.open("features", extractor.key | crops)
+            self.cache = places.open("features", own | extractor.key | crops)
 
     def proposals(self, images: Sequence[Annotated]) -> list[np.ndarray]:
         """Return the proposals of each image, (proposals, 4)."""

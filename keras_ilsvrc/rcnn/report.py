@@ -147,10 +147,13 @@ def _errors(made: FinishedDetector) -> Section:
 
 
 def _examples(made: FinishedDetector) -> list[Section]:
-    """Show the images with the largest and the smallest share of right detections."""
+    """Show the images with the largest and the smallest share of right detections.
+
+    No image is in both sections. A single image is only in the first.
+    """
     right = np.array([_quality(one, own) for one, own in zip(made.images, made.best)])
     order = np.argsort(-right, kind="stable")
-    count = min(SHOWN, len(order))
+    count = min(SHOWN, -(-len(order) // 2))
     note = (
         "The best n detections of each class, if the class has n objects. Objects are white. The "
         "percentage is the share of right detections among all detections and missed objects."
@@ -159,8 +162,9 @@ def _examples(made: FinishedDetector) -> list[Section]:
         Section(title, anchor, _grid(made, some, right), note)
         for title, anchor, some in (
             ("Best images", "best", order[:count]),
-            ("Worst images", "worst", order[::-1][:count]),
+            ("Worst images", "worst", order[count:][::-1][:SHOWN]),
         )
+        if len(some)
     ]
 
 

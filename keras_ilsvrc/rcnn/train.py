@@ -23,9 +23,10 @@ from keras_ilsvrc.rcnn.detector import (
     train_detector,
 )
 from keras_ilsvrc.rcnn.evaluate import scores_of
-from keras_ilsvrc.rcnn.features import Extractor, Hog, NetFeatures, Network, network, rebuilt
+from keras_ilsvrc.rcnn.features import Extractor, Hog, NetFeatures
 from keras_ilsvrc.rcnn.files import DetectorDirectory, DetectorFiles, identity_of
 from keras_ilsvrc.rcnn.fine_tuning import Crops, fine_tune, windows
+from keras_ilsvrc.rcnn.network import Network, network, rebuilt
 from keras_ilsvrc.rcnn.proposals import Proposer, recall
 from keras_ilsvrc.rcnn.recipe import HOG, DetectionRecipe
 from keras_ilsvrc.rcnn.regions import Check, Finder, Places, Regions
@@ -155,6 +156,8 @@ def _passes(finder: Finder, images: Sequence[Annotated], seed: int) -> Iterator[
     order = np.random.default_rng(seed).permutation(len(images))
     shuffled = [images[index] for index in order]
     proposals = finder.proposals(shuffled)
+    if without := sum(not len(boxes) for boxes in proposals):
+        log_stderr(f"{without:,} of {len(images):,} training images have no proposals")
     for label in ("features", "hard negatives"):
         yield finder.regions(shuffled, proposals, True, label)
 

@@ -17,11 +17,12 @@ from keras_ilsvrc.utils.files import SMALL, read
 DEPTH = 16  # maximum nesting of tables and lists; a recipe needs four levels
 
 
-def find(name: str) -> Path:
+def find(name: str, others: Mapping[str, Path] | None = None) -> Path:
     """Find a recipe file by its path, or a recipe of the package by its name.
 
     Args:
         name: Path of a recipe file, or name of a recipe in the package, for example `alexnet`.
+        others: Recipes of another kind to search too, by name.
 
     Raises:
         InputError: If there is no such recipe; the message suggests similar names.
@@ -29,7 +30,7 @@ def find(name: str) -> Path:
     with suppress(OSError):  # the name may be too long for a path
         if Path(name).is_file():
             return Path(name)
-    known = published()
+    known = {**published(), **(others or {})}
     if name in known:
         return known[name]
     hint = nearest(name, [*map(str, Path().glob("*.toml")), *known])
@@ -164,7 +165,7 @@ def set_value(table: dict[str, Any], override: str) -> None:
     """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise InputError(f"--set {override}: expected key=value, e.g. schedule.steps=100")
+        raise InputError(f"--set {override}: expected key=value, e.g. seed=1")
     *parents, last = key.strip().split(".")
     if len(parents) > DEPTH:
         raise InputError(

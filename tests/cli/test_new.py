@@ -112,6 +112,13 @@ def test_new_copies_a_recipe_with_its_comments(tmp_path, monkeypatch):
     assert (tmp_path / "quickstart.toml").read_text() == find("quickstart").read_text()
 
 
+def test_new_copies_the_recipe_of_a_detector(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = said("new", "--from", "raccoons_hog")
+    assert shown == "next: keras-ilsvrc detect train raccoons_hog.toml --out runs/raccoons_hog\n"
+    assert "'raccoons_hog'" in refused("new", "--from", "racoons_hog")
+
+
 @pytest.mark.parametrize(
     ("words", "fragments"),
     [

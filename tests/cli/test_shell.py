@@ -10,6 +10,7 @@ from commands import call, refused, said
 
 from keras_ilsvrc import __version__
 from keras_ilsvrc.cli import PANELS
+from keras_ilsvrc.rcnn.recipe import recipes as detectors
 from keras_ilsvrc.recipe import find, load, published
 
 
@@ -80,9 +81,25 @@ def test_recipes_shows_errors_and_where_they_come_from():
     assert load(find("quickstart")).expect.measured in measured
 
 
+def test_recipes_lists_those_of_detectors_too():
+    shown = said("recipes", "*caffenet*fc7*").splitlines()
+    assert [line.split()[0] for line in shown[:-1]] == [
+        *("detector", "voc07_caffenet_fc7", "voc07_caffenet_tuned_fc7"),
+        "voc07_caffenet_tuned_fc7_bb",
+    ]
+    assert shown[1].split()[1:] == [
+        "caffenet",
+        "voc:VOCdevkit/VOC2007",
+        "fc7",
+        "44.70",
+        "the",
+        "paper",
+    ]
+
+
 def test_recipes_as_json_holds_all_recipes():
     rows = json.loads(said("recipes", "--json"))
-    assert [row["recipe"] for row in rows] == list(published())
+    assert [row["recipe"] for row in rows] == [*published(), *detectors()]
     row = next(row for row in rows if row["recipe"] == "quickstart")
     assert (row["net"], row["images"], row["length"]) == ("resnet20_cifar", "digits", "600 steps")
 

@@ -221,6 +221,15 @@ def test_a_csv_names_its_missing_column_and_its_bad_line(tmp_path):
     assert [fault.name for fault in faults] == [f"{path}, line 2"]
 
 
+def test_a_line_without_a_split_is_named_if_the_csv_has_splits(tmp_path):
+    path = tmp_path / "a.csv"
+    Image.fromarray(np.zeros((30, 30, 3), "uint8")).save(tmp_path / "a.png")
+    rows = ("a.png,disc,1,2,9,9,train", "a.png,disc,3,4,9,9,")
+    path.write_text("\n".join(["image,class,xmin,ymin,xmax,ymax,split", *rows]))
+    with pytest.raises(InputError, match=rf"{path}, line 3: the split is missing"):
+        open_boxes(f"boxes:{path}")
+
+
 def test_data_check_counts_boxes_and_names_what_is_wrong(voc):
     shown = said("data", "check", f"voc:{voc}")
     assert "bad: 0" in shown

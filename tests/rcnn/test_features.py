@@ -11,8 +11,11 @@ import shapes
 
 from keras_ilsvrc import InputError, build
 from keras_ilsvrc.rcnn.cache import KEY, Cache, default_folder
-from keras_ilsvrc.rcnn.features import HOG_SIDE, Hog, NetFeatures, features, network
+from keras_ilsvrc.rcnn.features import HOG_SIDE, Hog, NetFeatures, features
+from keras_ilsvrc.rcnn.network import network
+from keras_ilsvrc.rcnn.proposals import Proposer
 from keras_ilsvrc.rcnn.recipe import FeaturesTable
+from keras_ilsvrc.rcnn.regions import Finder, Places
 from keras_ilsvrc.rcnn.warp import warp
 
 ROWS = [{"op": "normalise", "mean": [100.0, 110.0, 120.0], "std": [50.0]}]
@@ -126,7 +129,7 @@ def test_ops_of_which_none_changes_values_are_refused(weights):
 
 def test_a_run_of_another_network_is_refused(model, tmp_path, monkeypatch):
     run = SimpleNamespace(model=model, rows=ROWS, statistics={}, classes=("a", "b", "c"))
-    monkeypatch.setattr("keras_ilsvrc.rcnn.features.load_run", lambda path: run)
+    monkeypatch.setattr("keras_ilsvrc.rcnn.network.load_run", lambda path: run)
     given = table(tmp_path, net="vgg16", layer="pool5")
     with pytest.raises(InputError, match=r"is a run of resnet_cifar.*; expected a run of vgg16"):
         network(given, ["pool5"])
@@ -198,3 +201,12 @@ def test_the_folder_of_a_cache_depends_on_its_key(monkeypatch, tmp_path):
     first = default_folder("features", {"net": "vgg16"})
     assert first.parent == tmp_path / "rcnn/features"
     assert first != default_folder("features", {"net": "vgg19"})
+
+
+def test_caches_of_another_version_of_the_code_are_not_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_ILSVRC_CACHE", str(tmp_path))
+    for version in (1, 2, 2):
+        monkeypatch.setattr("keras_ilsvrc.rcnn.regions.VERSION", version)
+        Finder(Proposer(None, None, None, 0), Hog(), FeaturesTable(net="hog"), Places())
+    for kind in ("proposals", "features"):
+        assert len(list((tmp_path / "rcnn" / kind).iterdir())) == 2

@@ -1,12 +1,13 @@
 """Tests of fine-tuning on warped windows, and of detectors that use a network."""
 
 import json
+import re
 
 import keras
 import numpy as np
 import pytest
 import shapes
-from commands import said
+from commands import refused, said
 from methods import METHODS
 
 from keras_ilsvrc import InputError, build
@@ -15,6 +16,7 @@ from keras_ilsvrc.data.annotations import open_boxes
 from keras_ilsvrc.rcnn import paper
 from keras_ilsvrc.rcnn.files import DetectorFiles
 from keras_ilsvrc.rcnn.fine_tuning import Crops, drawn, fine_tune, windows
+from keras_ilsvrc.rcnn.network import network, rebuilt
 from keras_ilsvrc.rcnn.recipe import (
     DetectionRecipe,
     DetectionTable,
@@ -118,6 +120,15 @@ def test_a_fine_tuned_detector_is_trained_stopped_nowhere_and_predicts_alone(hom
         assert json.loads(again)["scores"] == result["scores"]
     finally:
         (home / "gone.weights.h5").rename(home / "small.weights.h5")
+    features = run.recipe().features.model_copy(update={"weights": str(run.path), "ops": None})
+    for layers in (["conv4_1"], ["logits"]):  # without and with the classifier
+        net = network(features, layers)
+        kept = rebuilt(features, 3 if layers == ["logits"] else None, run.weights())
+        assert net.classes == (3 if layers == ["logits"] else None)
+        assert list(net.rows) == run.identity.eval_ops
+        assert all(map(np.array_equal, net.model.get_weights(), kept.get_weights()))
+    with pytest.raises(InputError, match=r"is a run of resnet_cifar.*; expected a run of vgg16"):
+        network(features.model_copy(update={"net": "vgg16"}), ["pool5"])
 
 
 def test_windows_without_background_are_refused(home):
@@ -144,6 +155,24 @@ def test_every_recipe_is_valid_found_by_its_name_and_expects_what_is_published()
             assert recipe.fine_tuning in (None, FineTuningTable())
             assert (recipe.features.context, recipe.features.norm) == (16, 20.0)
             assert len(recipe.data.classes or ()) == 20
+
+
+def test_the_examples_in_the_help_work_for_detectors():
+    shown = said("detect", "train", "--help")
+    (example,) = re.findall(r"example (\S+=[\d.]+);", re.sub(r"[\s│]+", " ", shown))
+    assert load(find("raccoons_hog"), [example]) != load(find("raccoons_hog"))
+    assert "voc:PATH" in said("detect", "evaluate", "--help")
+
+
+def test_a_missing_data_set_is_asked_for_with_its_key(tmp_path):
+    dataset = f"voc:{tmp_path}/VOC2007"
+    words = ("--out", tmp_path / "run", "--set", f"data.dataset={dataset}")
+    line = refused("detect", "train", "raccoons_hog", *words)
+    assert line.endswith(
+        "VOC2007: cannot be read: No such file or directory; set data.dataset to voc:PATH"
+    )
+    line = refused("detect", "train", "raccoons_hog", *words[:3], "data.dataset=cooc:PATH")
+    assert line.endswith("known: voc:PATH, coco:PATH, boxes:FILE.csv")
 
 
 def test_the_layers_of_the_recipes_exist():

@@ -1,15 +1,19 @@
 """Tests of proposals: selective search, files of proposals, and recall."""
 
+import shutil
 import sys
 
 import numpy as np
 import pytest
 import shapes
+from PIL import Image
 from scipy.io import savemat
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.data.annotated import Annotated
+from keras_ilsvrc.rcnn.data import open_data
 from keras_ilsvrc.rcnn.proposals import Proposer, read_proposals, recall, selective_search
+from keras_ilsvrc.rcnn.recipe import DetectionRecipe
 
 SEARCH = Proposer(None, None, None, 0)
 
@@ -74,9 +78,10 @@ def test_proposals_come_from_a_csv_and_from_the_authors_files(tmp_path):
         ("a.csv", "image,xmin,ymin,xmax\n", "no column 'ymax'"),
         (
             "a.csv",
-            "image,xmin,ymin,xmax,ymax\na,1,2,b,3\n",
-            "cannot be read as proposals: could not convert",
+            "image,xmin,ymin,xmax,ymax\na,1,2,3,4\na,1,2,b,3\n",
+            "a.csv, line 3: could not convert",
         ),
+        ("a.csv", "image,xmin,ymin,xmax,ymax\na,1,2,3\n", "a.csv, line 2: could not convert"),
         ("a.csv", "image,xmin,ymin,xmax,ymax\na,1,2,1,3\n", "a: a box is empty or not finite"),
         ("a.mat", "no such thing", "cannot be read as proposals: "),
         ("a.txt", "", "expected proposals in a file that ends in .csv or .mat"),
@@ -86,6 +91,31 @@ def test_a_bad_file_of_proposals_is_refused(name, text, expected, tmp_path):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=expected):
         read_proposals(tmp_path / name)
+
+
+def test_a_line_with_only_an_image_means_that_it_has_no_proposals(tmp_path):
+    (tmp_path / "a.csv").write_text("image,xmin,ymin,xmax,ymax\na,,,,\nb\nc,1,2,3,4\n")
+    own = Proposer(tmp_path / "a.csv", None, None, 0)
+    counts = [len(own(np.zeros((60, 80, 3), "uint8"), name)) for name in ("a.jpg", "b.jpg", "c")]
+    assert counts == [0, 0, 1]
+
+
+def test_images_that_differ_only_in_folder_or_type_cannot_have_proposals_from_a_file(tmp_path):
+    Image.fromarray(np.zeros((30, 30, 3), "uint8")).save(tmp_path / "a.png")
+    (tmp_path / "b").mkdir()
+    shutil.copy(tmp_path / "a.png", tmp_path / "b")
+    (tmp_path / "boxes.csv").write_text(
+        "image,class,xmin,ymin,xmax,ymax,split\na.png,disc,1,2,9,9,train\nb/a.png,disc,1,2,9,9,test\n"
+    )
+    table = {"seed": 0, "features": {"net": "hog"}}
+    table["data"] = {"dataset": f"boxes:{tmp_path}/boxes.csv", "train": "train", "test": "test"}
+    assert len(open_data(DetectionRecipe.model_validate(table)).test) == 1
+    table["proposals"] = {"file": "p.csv"}
+    expected = f"p.csv: lists images by name.*{tmp_path}/a.png and {tmp_path}/b/a.png have the same"
+    with pytest.raises(InputError, match=expected):
+        open_data(DetectionRecipe.model_validate(table))
+    table["data"]["test"] = "train"  # the same image twice is no conflict
+    assert len(open_data(DetectionRecipe.model_validate(table)).test) == 1
 
 
 def test_recall_counts_objects_and_leaves_out_the_difficult():
