@@ -147,7 +147,10 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
     if known:
         log.info("%s: %s weights of %s", path, label, name)
     else:
-        line = "%s: has the layout of the %s weights of %s; their preprocessing is assumed"
+        state = "their preprocessing is assumed"
+        if not match.source.preprocessing:
+            state = "the preprocessing is not known"
+        line = f"%s: has the layout of the %s weights of %s; {state}"
         nets = dict.fromkeys(match.source.net for match in matches)
         if len(nets) > 1:
             log.warning(f"{line}; the file fits several nets: {', '.join(nets)}", path, label, name)
