@@ -263,6 +263,13 @@ def _check_classes(
     `dense` is True if the file has the dense layers before the classifier, or need not have them.
     """
     path = found.path
+    needed = any(weight.path == "fc6/kernel" for weight in model.weights)
+    if stored is None and needed and not dense:
+        raise OtherClasses(
+            f"{path}: has no fully connected layers, which {model.name} needs; pass "
+            "include_top=False, or, in a recipe, list fc6, fc7 and head in initial.skip",
+            stored,
+        )
     has = "no classifier" if stored is None else f"a classifier of {stored} classes"
     if stored != classes and not chosen:
         advice = "" if stored is None else f"classes={stored} to load it too, "
@@ -270,10 +277,4 @@ def _check_classes(
             f"{path}: has {has}, but {model.name} has {classes} classes; pass {advice}classes=N "
             "for a new classifier, or include_top=False",
             stored,
-        )
-    needed = any(weight.path == "fc6/kernel" for weight in model.weights)
-    if stored is None and needed and not dense:
-        raise InputError(
-            f"{path}: has no fully connected layers, which {model.name} needs; pass "
-            "include_top=False, or, in a recipe, list fc6, fc7 and head in initial.skip"
         )

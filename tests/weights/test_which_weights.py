@@ -163,8 +163,9 @@ def test_dense_layers_without_a_classifier_are_loaded(tmp_path):
     assert same(build("alexnet", **TINY, weights=path, classes=4), whole, "fc8")
     assert "has no classifier" in message(build, "alexnet", **TINY, weights=path)
     np.savez(path, **{key: one for key, one in whole.items() if not key.startswith("fc")})
-    line = message(build, "alexnet", **TINY, weights=path, classes=4)
-    assert "has no fully connected layers" in line
+    for options in ({}, {"classes": 4}):
+        line = message(build, "alexnet", **TINY, **options, weights=path)
+        assert "has no fully connected layers" in line
 
 
 @pytest.mark.tensorflow
