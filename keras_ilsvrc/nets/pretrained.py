@@ -5,6 +5,7 @@ when weights are set.
 """
 
 import logging
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def find_source(net: str, weights: str | Path) -> Source | None:
     """
     path = Path(weights)
     if isinstance(weights, str):
-        word = weights == path.name and not path.suffix and not path.is_file()
+        word = weights == path.name and not path.suffix and not os.path.exists(weights)
         if word or weights in sources_of(net):
             return source_named(weights, net)
     check_exists(path, "weights")

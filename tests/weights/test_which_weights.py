@@ -201,6 +201,8 @@ def test_the_name_of_a_source_is_not_that_of_a_folder(tmp_path, monkeypatch):
         assert find_source(NET, name).name == name
     assert find_source(NET, "./pytorchcv") is None
     assert "is a folder" in message(find_source, NET, "./caffe")
+    Path("bad").mkdir()
+    assert message(find_source, NET, "bad") == "bad is a folder; expected a weights file"
     line = message(initial._load, build(NET), "caffe", None, info(NET), set())
     assert "cannot be downloaded by name" in line
 
