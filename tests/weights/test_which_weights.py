@@ -188,7 +188,8 @@ def test_weights_that_can_be_downloaded_are_recommended():
         if known:
             best = next((source for source in known if source.downloadable), known[0])
             assert found["imagenet"] == best
-    assert all(x.url is None or x.url.endswith(x.file) for x in SOURCES if x.name == "pytorchcv")
+    zipped = [source for source in SOURCES if source.name == "pytorchcv"]
+    assert all(x.url.endswith(f"/{x.file}.zip") and not x.downloadable for x in zipped)
 
 
 def test_the_name_of_a_source_is_not_that_of_a_folder(tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ FILES = (
 # fmt: on
 
 SOURCES = tuple(
-    replace(source, url=None, notes=(*source.notes, f"the file is in {source.url}.zip"))
+    replace(source, url=f"{source.url}.zip", notes=(*source.notes, "unpack the .zip"))
     for source in sources(
         "pytorchcv",
         "pytorchcv",
