@@ -56,8 +56,8 @@ def test_a_recipe_that_fine_tunes_is_written_and_trains(place, tmp_path, monkeyp
     assert result["images"] == 8
     first, last = (keras_ilsvrc.load_run(tmp_path / x).model for x in ("run/first", "run"))
     values, moved = write_nin(tmp_path / "again.safetensors"), set()
-    for old, new in zip(first.weights, last.weights, strict=True):
-        moved |= {old.path} if (old.numpy() != new.numpy()).any() else set()
+    for old, now in zip(first.weights, last.weights, strict=True):
+        moved |= {old.path} if (old.numpy() != now.numpy()).any() else set()
         assert "cccp6" in old.path or (old.numpy() == values[old.path]).all()
     layers = ("conv3", "cccp5", "cccp6")
     assert moved == {f"{layer}/{word}" for layer in layers for word in ("kernel", "bias")}
