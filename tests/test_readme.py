@@ -5,9 +5,11 @@ from pathlib import Path
 
 import fresh
 import pytest
+from PIL import Image
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CODE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SNIPPETS = [code for code in CODE if "weights=" not in code]
 
 
 DATASET = """
@@ -52,6 +54,29 @@ def test_the_three_uses_run_one_after_another(before, eagerly, tmp_path):
     script = "\n".join([DATASET.format(eagerly=eagerly), before, *SNIPPETS, counts])
     assert len(SNIPPETS) == 3
     assert fresh.said(script, cwd=tmp_path).split()[-1] == "val_accuracy"
+
+
+@pytest.mark.tensorflow
+def test_its_published_weights_classify_images(tmp_path, monkeypatch):
+    import keras_ilsvrc
+    from keras_ilsvrc.weights.preprocessing import remember
+
+    whole = keras_ilsvrc.build
+
+    def build(name, weights):
+        model = whole("resnet18", width=0.1)
+        remember(model, keras_ilsvrc.info(name).sources[weights])
+        return model
+
+    monkeypatch.setattr(keras_ilsvrc, "build", build)
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat.jpg", "dog.jpg"):
+        Image.new("RGB", (300, 260)).save(name)
+    (code,) = (code for code in CODE if "weights=" in code)
+    *lines, last = code.splitlines()
+    names = {"keras_ilsvrc": keras_ilsvrc}
+    exec("\n".join([*lines, f"found = {last}"]), names)
+    assert [len(rows) for rows in names["found"]] == [3, 3]
 
 
 def test_the_parameter_count_it_prints_is_right():

@@ -17,6 +17,7 @@ from keras_ilsvrc.nets.registry import Net
 from keras_ilsvrc.nets.variations import Variation
 from keras_ilsvrc.sweeps.space import Hyperparameter, known
 from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.weights.sources import RECOMMENDED
 from keras_ilsvrc.weights.sources.facts import facts as source_facts
 from keras_ilsvrc.weights.sources.source import Source
 
@@ -161,7 +162,9 @@ def _print_facts(net: Net) -> None:
     for key, value in rows.items():
         table.add_row(key, value)
     for source in _published(net):
-        table.add_row("weights", source.name)
+        recommended = source == net.sources.get(RECOMMENDED)
+        word = f' (recommended: weights="{RECOMMENDED}")' if recommended else ""
+        table.add_row("weights", f"{source.name}{word}")
         for key, value in source_facts(source).items():
             if value:
                 table.add_row(f"- {key}", value)

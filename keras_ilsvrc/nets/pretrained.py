@@ -5,6 +5,7 @@ when weights are set.
 """
 
 import logging
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def find_source(net: str, weights: str | Path) -> Source | None:
     """
     path = Path(weights)
     if isinstance(weights, str):
-        word = weights == path.name and not path.suffix and not path.is_file()
+        word = weights == path.name and not path.suffix and not os.path.exists(weights)
         if word or weights in sources_of(net):
             return source_named(weights, net)
     check_exists(path, "weights")
@@ -147,7 +148,10 @@ def _matched(found: Found, name: str, matches: "list[Match]", source: Source | N
     if known:
         log.info("%s: %s weights of %s", path, label, name)
     else:
-        line = "%s: has the layout of the %s weights of %s; their preprocessing is assumed"
+        state = "their preprocessing is assumed"
+        if not match.source.preprocessing:
+            state = "the preprocessing is not known"
+        line = f"%s: has the layout of the %s weights of %s; {state}"
         nets = dict.fromkeys(match.source.net for match in matches)
         if len(nets) > 1:
             log.warning(f"{line}; the file fits several nets: {', '.join(nets)}", path, label, name)
@@ -260,6 +264,13 @@ def _check_classes(
     `dense` is True if the file has the dense layers before the classifier, or need not have them.
     """
     path = found.path
+    needed = any(weight.path == "fc6/kernel" for weight in model.weights)
+    if stored is None and needed and not dense:
+        raise OtherClasses(
+            f"{path}: has no fully connected layers, which {model.name} needs; pass "
+            "include_top=False, or, in a recipe, list fc6, fc7 and head in initial.skip",
+            stored,
+        )
     has = "no classifier" if stored is None else f"a classifier of {stored} classes"
     if stored != classes and not chosen:
         advice = "" if stored is None else f"classes={stored} to load it too, "
@@ -267,11 +278,4 @@ def _check_classes(
             f"{path}: has {has}, but {model.name} has {classes} classes; pass {advice}classes=N "
             "for a new classifier, or include_top=False",
             stored,
-        )
-    needed = any(weight.path == "fc6/kernel" for weight in model.weights)
-    if stored is None and needed and not dense:
-        raise OtherClasses(
-            f"{path}: has no fully connected layers, which {model.name} needs; pass "
-            "include_top=False, or, in a recipe, list fc6, fc7 and head in initial.skip",
-            None,
         )

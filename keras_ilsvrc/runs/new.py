@@ -14,7 +14,7 @@ from keras_ilsvrc.nets import info
 from keras_ilsvrc.nets.pretrained import find
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs.choices import facts_of, plan_of
-from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.errors import InputError, printable
 
 # Weight the classes if the largest has more than this many times as many images as the smallest.
 IMBALANCE = 2
@@ -39,10 +39,15 @@ def compose(
             the weights is unknown.
     """
     found = None if weights is None else find(info(net), weights)
-    if found and found.source is None:
+    if found and not (found.source and found.source.preprocessing):
+        what = f"{found.source.name} weights" if found.source else "not published weights"
+        advice = f"then set initial = {str(weights)!r} in it"
+        if found.source:
+            given = f"{{weights = {str(weights)!r}, skip = [the new layers]}}"
+            advice = f"then set initial = {given} and the ops of the original net in it"
         raise InputError(
-            f"{weights}: not published weights, so their preprocessing is unknown; write a recipe "
-            f"without --weights, then set initial = {str(weights)!r} in it"
+            f"{weights}: {what}, so their preprocessing is unknown; write a recipe without "
+            f"--weights, {advice}"
         )
     facts = facts_of(source)
     plan = plan_of(net, facts, hours, found)
@@ -62,6 +67,7 @@ def compose(
         shares=Shares(),
         plan=plan,
         weights=weights,
+        file=found and printable(found.path.name),
         channels=info(net).input_shape[-1],
         balanced=facts.imbalance > IMBALANCE,
     )

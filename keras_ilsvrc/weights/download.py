@@ -56,13 +56,13 @@ def fetch(source: Source, sha256: str | None = None) -> Path:
     if os.environ.get(OFFLINE, "0") not in ("", "0"):
         raise InputError(
             f"{source.file}: {folder} has no such file with SHA-256 {known}, and downloads are off "
-            f"because {OFFLINE} is set; get the file from {source.url or 'its publisher'} and put "
-            f"it into {folder}"
+            f"because {OFFLINE} is set; get the file from {_place(source)} and put it into "
+            f"{folder}"
         )
     if source.url is None or not source.url.startswith("https://"):
         raise InputError(
-            f"{source.file} cannot be downloaded, because no HTTPS address is known; put the file "
-            f"into {folder}, or pass weights=PATH"
+            f"{source.file} cannot be downloaded, because no HTTPS address is known; get it from "
+            f"{_place(source)} and put it into {folder}, or pass weights=PATH"
         )
     with bar(f"{source.file} (MB)") as show:
         return _download(source.file, source.url, known, folder, downloader(_Progress(show)))
@@ -80,15 +80,22 @@ def _check_hash(source: Source, sha256: str | None) -> str:
     """Return the SHA-256 that a file must have. Raise an InputError if it is not known."""
     given, known = sha256 and files.check_sha256(sha256), source.sha256
     if known is None:
-        where = f" from {source.url}" if source.url else ""
         raise InputError(
             f"{source.name} weights of {source.net} cannot be downloaded by name, because the "
-            f"SHA-256 of {source.file} is not known; get the file{where} and pass weights=PATH, "
-            "with sha256= (--sha256) to pin it"
+            f"SHA-256 of {source.file} is not known; get the file from {_place(source)} and pass "
+            "weights=PATH, with sha256= (--sha256) to pin it"
         )
     if given not in (None, known):
         raise InputError(f"sha256 is {sha256}, but the SHA-256 of {source.file} is {known}")
     return known
+
+
+def _place(source: Source) -> str:
+    """Return where to get a file by hand: the address, and notes if it is not that of the file."""
+    place = source.url or "its publisher"
+    if place.endswith(source.file) or not source.notes:
+        return place
+    return f"{place} ({'; '.join(source.notes)})"
 
 
 def _has(path: Path, known: str) -> bool:

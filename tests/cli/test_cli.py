@@ -98,6 +98,13 @@ def test_info_shows_paper_variations_and_departures():
         assert text in shown
 
 
+def test_info_says_which_weights_are_recommended():
+    shown = said("info", "vgg16")
+    assert [x.split()[1] for x in shown.splitlines() if 'weights="imagenet"' in x] == [
+        "torchvision"
+    ]
+
+
 def test_info_as_json_says_that_a_varied_net_is_not_the_published_one():
     net = json.loads(said("info", "alexnet[activation=tanh]", "--json"))
     assert net["name"] == "alexnet[activation=tanh]"

@@ -16,7 +16,7 @@ from test_new import folder_of
 import keras_ilsvrc
 from keras_ilsvrc.nets.pretrained import Found
 from keras_ilsvrc.recipe import load
-from keras_ilsvrc.runs import choices
+from keras_ilsvrc.runs import choices, new
 from keras_ilsvrc.runs.choices import TUNED, WAYS, Facts, Plan, plan_of
 from keras_ilsvrc.runs.tuning import Tuning, size_of, tuning_of
 from keras_ilsvrc.weights import download
@@ -40,6 +40,7 @@ def test_a_recipe_that_fine_tunes_is_written_and_trains(place, tmp_path, monkeyp
     shown = said("new", "photos", "--net", NET, "--weights", "net.safetensors", "--out", out)
     assert "at 32 pixels" in shown
     assert "from the pytorchcv weights" in shown
+    assert "all others from those in net.safetensors.\n" in out.read_text()
     recipe, table = load(out), tomllib.loads(out.read_text())
     assert table["initial"] == {"weights": str(place / "net.safetensors"), "skip": ["head"]}
     assert (recipe.freeze, recipe.first.freeze) == ("cccp4", "cccp5")
@@ -55,8 +56,8 @@ def test_a_recipe_that_fine_tunes_is_written_and_trains(place, tmp_path, monkeyp
     assert result["images"] == 8
     first, last = (keras_ilsvrc.load_run(tmp_path / x).model for x in ("run/first", "run"))
     values, moved = write_nin(tmp_path / "again.safetensors"), set()
-    for old, new in zip(first.weights, last.weights, strict=True):
-        moved |= {old.path} if (old.numpy() != new.numpy()).any() else set()
+    for old, now in zip(first.weights, last.weights, strict=True):
+        moved |= {old.path} if (old.numpy() != now.numpy()).any() else set()
         assert "cccp6" in old.path or (old.numpy() == values[old.path]).all()
     layers = ("conv3", "cccp5", "cccp6")
     assert moved == {f"{layer}/{word}" for layer in layers for word in ("kernel", "bias")}
@@ -114,6 +115,16 @@ def test_weights_that_do_not_fit_are_refused_before_a_recipe_is_written(
 
 def found(net, source, classes=1000):
     return Found(Path("x"), {}, source=keras_ilsvrc.info(net).sources[source], classes=classes)
+
+
+def test_weights_whose_preprocessing_is_unknown_are_refused(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(new, "find", lambda net, path: found("vgg16", "keras_onnx", None))
+    words = ("photos", "--net", "vgg16", "--weights", "net.safetensors")
+    line = refused("new", *words, "--out", tmp_path / "a.toml")
+    assert "net.safetensors: keras_onnx weights, so their preprocessing is unknown" in line
+    assert "skip = [the new layers]} and the ops of the original net in it" in line
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(

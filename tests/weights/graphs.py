@@ -17,7 +17,7 @@ def save_graph(path, nodes, constants, shape, output):
     onnx.save(proto, path)
 
 
-def nin_graph(path, pool="MaxPool"):
+def nin_graph(path, pool2="AveragePool"):
     """Write Network in Network for CIFAR-10, with pytorchcv's names and a softmax."""
     random = np.random.default_rng(0)
     units = {"1": ("5:192", "1:160", "1:96"), "2": ("5:192", "1:192", "1:192")}
@@ -40,6 +40,7 @@ def nin_graph(path, pool="MaxPool"):
         x, before = f"relu{number}", width
         if number in (3, 6):
             sizes = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}
+            pool = "MaxPool" if number == 3 else pool2
             nodes.append(helper.make_node(pool, [x], [f"pool{number}"], **sizes))
             x = f"pool{number}"
     nodes.append(helper.make_node("GlobalAveragePool", [x], ["average"]))

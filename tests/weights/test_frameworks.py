@@ -41,10 +41,10 @@ B = {"shortcut": "B"}
 PYTORCHCV = {
     "zfnet": ("zfnet", {}, (224,)),
     "zfnet_512": ("zfnetb", {}, (224,)),
-    "nin_cifar10": ("nin_cifar10", {}, (32, 37)),
+    "nin_cifar10": ("nin_cifar10", {"pool2": "average"}, (32, 37)),
     "bn_inception": ("bninception", {}, (224, 127)),
     "resnet18": ("resnet18", {}, (96, 127)),
-    "resnet50": ("resnet50", {}, (96, 127)),
+    "resnet50": ("resnet50", {"pool1": "half"}, (96, 127)),
     "resnet20_cifar": ("resnet20_cifar10", B, (32, 37)),
     "resnet56_cifar": ("resnet56_cifar10", B, (32, 37)),
     "resnet110_cifar": ("resnet110_cifar10", B, (32, 37)),
@@ -77,11 +77,11 @@ def as_published(net, name):
             stage.unit1.use_lrn = False
             norm = nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)
             setattr(stage, pool, nn.Sequential(getattr(stage, pool), norm))
-    if name == "nin_cifar10":  # its pools are padded, the second one an average
+    if name == "nin_cifar10":  # its pools are padded
         parts.stage2.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        parts.stage3.pool3 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        parts.stage3.pool3 = nn.AvgPool2d(3, 2, ceil_mode=True)
         net.output.final_pool = nn.AdaptiveAvgPool2d(1)
-    if name in ("resnet18", "resnet50"):  # pool1 is padded, the authors' takes a last window
+    if name == "resnet18":  # pool1 is padded, the authors' takes a last window
         parts.init_block.pool = nn.MaxPool2d(3, 2, ceil_mode=True)
     if name.startswith("preresnet"):
         first = parts.stage1.unit1

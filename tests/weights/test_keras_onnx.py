@@ -62,6 +62,8 @@ def test_a_net_with_another_classifier_is_recognised_and_loaded_without_it(tmp_p
     model = build("vgg16", weights=path, include_top=False, input_shape=shape)
     check_values(model, tensors, KERAS_3)
     assert source_of(model).name == "keras_onnx"
+    line = "has the layout of the keras_onnx weights of vgg16; the preprocessing is not known"
+    assert f"{path}: {line}" in caplog.text
     assert f"unused tensors of the file: {next(iter(OTHER))}, " in caplog.text
     assert "fits vgg16 as keras_onnx, without classifier" in said("weights", "inspect", path)
     with pytest.raises(InputError, match="has no fully connected layers"):

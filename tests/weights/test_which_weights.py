@@ -163,8 +163,9 @@ def test_dense_layers_without_a_classifier_are_loaded(tmp_path):
     assert same(build("alexnet", **TINY, weights=path, classes=4), whole, "fc8")
     assert "has no classifier" in message(build, "alexnet", **TINY, weights=path)
     np.savez(path, **{key: one for key, one in whole.items() if not key.startswith("fc")})
-    line = message(build, "alexnet", **TINY, weights=path, classes=4)
-    assert "has no fully connected layers" in line
+    for options in ({}, {"classes": 4}):
+        line = message(build, "alexnet", **TINY, **options, weights=path)
+        assert "has no fully connected layers" in line
 
 
 @pytest.mark.tensorflow
@@ -187,7 +188,8 @@ def test_weights_that_can_be_downloaded_are_recommended():
         if known:
             best = next((source for source in known if source.downloadable), known[0])
             assert found["imagenet"] == best
-    assert all(x.url is None or x.url.endswith(x.file) for x in SOURCES if x.name == "pytorchcv")
+    zipped = [source for source in SOURCES if source.name == "pytorchcv"]
+    assert all(x.url.endswith(f"/{x.file}.zip") and not x.downloadable for x in zipped)
 
 
 def test_the_name_of_a_source_is_not_that_of_a_folder(tmp_path, monkeypatch):
@@ -200,6 +202,8 @@ def test_the_name_of_a_source_is_not_that_of_a_folder(tmp_path, monkeypatch):
         assert find_source(NET, name).name == name
     assert find_source(NET, "./pytorchcv") is None
     assert "is a folder" in message(find_source, NET, "./caffe")
+    Path("bad").mkdir()
+    assert message(find_source, NET, "bad") == "bad is a folder; expected a weights file"
     line = message(initial._load, build(NET), "caffe", None, info(NET), set())
     assert "cannot be downloaded by name" in line
 

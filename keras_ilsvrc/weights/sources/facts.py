@@ -10,10 +10,11 @@ def facts(source: Source) -> dict[str, str]:
     """Return a description of published weights, {heading: text}, with an empty text if unknown."""
     pairs = (("top-1", source.top1_accuracy), ("top-5", source.top5_accuracy))
     accuracy = ", ".join(f"{k} {value:g} %" for k, value in pairs if value is not None)
+    by_hand = f"by hand: no known {'SHA-256' if source.sha256 is None else 'address'}"
     needs = [f"{key}={value}" for key, value in source.options.items()]
     return {
         "file": source.file,
-        "download": "by name" if source.downloadable else "by hand: no known SHA-256",
+        "download": "by name" if source.downloadable else by_hand,
         "accuracy": " ".join(filter(None, (accuracy, source.protocol and f"({source.protocol})"))),
         "preprocessing": in_words(source.preprocessing) or "not known",
         "needs": ", ".join(needs),

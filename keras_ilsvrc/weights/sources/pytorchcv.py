@@ -15,9 +15,9 @@ V2_NOTE = "outputs differ from pytorchcv's, whose first unit branches before its
 RESNET_V2 = {**RESNET, "layout": "pytorchcv_preact", "notes": (V2_NOTE,)}
 ZFNET_NOTE = "outputs differ from pytorchcv's, which applies LRN before pooling with alpha / 5"
 ZFNET = {"notes": (ZFNET_NOTE,)}
-NIN_NOTE = "outputs differ from pytorchcv's, whose pools are padded and whose pool2 averages"
-NIN = {"notes": (NIN_NOTE,)}
-POOL1 = {"notes": ("outputs differ from pytorchcv's, whose pool1 is padded by 1",)}
+NIN_NOTE = "outputs differ from pytorchcv's, whose pools are padded"
+NIN = {"options": {"pool2": "average"}, "notes": (NIN_NOTE,)}
+POOL1 = {"options": {"pool1": "half"}}
 # fmt: off
 # Rows for the function `sources`.
 FILES = (
@@ -50,7 +50,7 @@ FILES = (
 # fmt: on
 
 SOURCES = tuple(
-    replace(source, url=None, notes=(*source.notes, f"the file is in {source.url}.zip"))
+    replace(source, url=f"{source.url}.zip", notes=(*source.notes, "unpack the .zip"))
     for source in sources(
         "pytorchcv",
         "pytorchcv",

@@ -26,7 +26,7 @@ class Source:
             and ignored tensors. A file is recognised by this number.
         dense: Number of these values in fc6 and fc7, which a file with only the convolutions lacks.
         dataset: Name of the dataset on which the weights were trained.
-        url: HTTPS address of the file; None if there is no stable address.
+        url: HTTPS address of the file, or of an archive with it; None if there is no stable one.
         sha256: SHA-256 of the file in hexadecimal digits; None if it is not known. Such a file is
             not downloaded by name.
         preprocessing: Ops for raw RGB images, written as in a recipe; empty if not known. Models
