@@ -9,10 +9,11 @@ from commands import call, refused, said
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from keras_ilsvrc import InputError
+from keras_ilsvrc import InputError, info
 from keras_ilsvrc.nets import NETS
 from keras_ilsvrc.runs.directory import FILES
 from keras_ilsvrc.runs.reading import FLOW, GRADIENTS
+from keras_ilsvrc.weights.sources.facts import facts
 
 # A small net for 12 steps: the errors are high, and everything else is as always.
 SHORT = (
@@ -96,6 +97,12 @@ def test_info_shows_paper_variations_and_departures():
     shown = said("info", "alexnet")
     for text in ("Krizhevsky", "60,965,224", "relu, tanh, sigmoid", "40.7", "at least 64x64"):
         assert text in shown
+
+
+def test_info_in_a_narrow_terminal_cuts_no_word():
+    shown = "".join(call("info", "resnet50", columns=40).stdout.split())
+    for source in info("resnet50").sources.values():
+        assert all("".join(text.split()) in shown for text in facts(source).values())
 
 
 def test_info_as_json_says_that_a_varied_net_is_not_the_published_one():
