@@ -47,9 +47,12 @@ def list_sources(
     if not rows:
         known = sorted({source.net for source in SOURCES})
         raise InputError(f"no published weights of {net!r} are known; {nearest(net, known)}")
-    keys = ("file", "accuracy", "licence", "download")
-    cells = ((one.net, one.name, *map(texts(one).get, keys)) for one in rows)
-    _print(("net", "source", *keys), cells)
+    headings = ("net", "source", "file", "top-1 / top-5 %", "licence", "download")
+    cells = (
+        (one.net, one.name, one.file, _accuracy(one), *map(texts(one).get, headings[-2:]))
+        for one in rows
+    )
+    _print(headings, cells, wrapped=False)
 
 
 @app.command("inspect")
@@ -242,14 +245,22 @@ def _print_report(report: "Report", differences: dict[str, float], source: Sourc
         _print(("layer", "difference"), ((layer, f"{x:.1e}") for layer, x in differences.items()))
 
 
-def _print(headings: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
+def _print(headings: tuple[str, ...], rows: Iterable[Iterable[Any]], wrapped: bool = True) -> None:
+    """Print a table. Outside a terminal, or if `wrapped` is False, each row is one line."""
     table = table_of(headings, headings)
     for row in rows:
         table.add_row(*(printable(str(cell)) for cell in row))
     console = Console()
-    if not console.is_terminal:
+    if not (wrapped and console.is_terminal):
         console.width = WIDE
     console.print(table, markup=False, highlight=False)
+
+
+def _accuracy(source: Source) -> str:
+    """Return the published accuracies, for example "73.3 / 91.4"; empty if none is known."""
+    values = source.top1_accuracy, source.top5_accuracy
+    known = any(value is not None for value in values)
+    return " / ".join("-" if value is None else f"{value:.1f}" for value in values if known)
 
 
 def _described(found: "Match") -> str:

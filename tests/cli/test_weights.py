@@ -10,6 +10,7 @@ import pytest
 from cases import each_of
 from commands import call, refused, said
 from graphs import nin_graph
+from rich.console import Console
 from writers import write_npz, write_safetensors
 
 from keras_ilsvrc import build
@@ -63,12 +64,16 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_list_shows_every_source_with_its_licence():
-    lines = said("weights", "list").splitlines()[1:]
+@each_of("terminal", [False, True])
+def test_list_shows_every_source_with_its_licence(terminal, monkeypatch):
+    monkeypatch.setattr(Console, "is_terminal", terminal)
+    lines = call("weights", "list", columns=80).stdout.splitlines()[1:]
     assert len(lines) == len(SOURCES)
     for line, source in zip(lines, SOURCES, strict=True):
         assert line.split()[:3] == [source.net, source.name, source.file]
         assert (source.licence or "none stated") in line
+    assert " 71.6 / 90.4 " in lines[3]
+    assert " 91.7 / - " in said("weights", "list", "resnet20_cifar").splitlines()[-1]
     assert len(said("weights", "list", "resnet20*").splitlines()) < len(SOURCES)
 
 

@@ -10,11 +10,12 @@ def facts(source: Source) -> dict[str, str]:
     """Return a description of published weights, {heading: text}, with an empty text if unknown."""
     pairs = (("top-1", source.top1_accuracy), ("top-5", source.top5_accuracy))
     accuracy = ", ".join(f"{k} {value:g} %" for k, value in pairs if value is not None)
+    protocol = f" ({source.protocol})" if accuracy and source.protocol else ""
     needs = [f"{key}={value}" for key, value in source.options.items()]
     return {
         "file": source.file,
         "download": "by name" if source.downloadable else "by hand: no known SHA-256",
-        "accuracy": " ".join(filter(None, (accuracy, source.protocol and f"({source.protocol})"))),
+        "accuracy": f"{accuracy}{protocol}",
         "preprocessing": in_words(source.preprocessing) or "not known",
         "needs": ", ".join(needs),
         "licence": source.licence or "none stated",
