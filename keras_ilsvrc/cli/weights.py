@@ -46,7 +46,8 @@ def list_sources(
     rows = [source for source in SOURCES if fnmatchcase(source.net, net)]
     if not rows:
         known = sorted({source.net for source in SOURCES})
-        raise InputError(f"no published weights of {net!r} are known; {nearest(net, known)}")
+        hint = nearest(net, known) or "`keras-ilsvrc weights list` shows all"
+        raise InputError(f"no published weights of {net!r} are known; {hint}")
     headings = ("net", "source", "file", "top-1 / top-5 %", "licence", "download")
     cells = (
         (one.net, one.name, one.file, _accuracy(one), *map(texts(one).get, headings[-2:]))
@@ -64,7 +65,7 @@ def inspect(
 ) -> None:
     """Show what a weight file contains and which networks it fits."""
     from keras_ilsvrc.weights.readers import read
-    from keras_ilsvrc.weights.recognise import closest, identified, recognise
+    from keras_ilsvrc.weights.recognise import closest, identified, recognise, written_by_keras
 
     tensors = read(file, sha256)
     stored, matches = tensors.stored, recognise(tensors)
@@ -101,7 +102,8 @@ def inspect(
     if len(nets) > 1 and not known:
         print(f"names and shapes do not show which of the {len(nets)} networks the file is for")
     if not matches:
-        print(f"fits no network: {printable(facts['reason'])}")
+        start = "" if written_by_keras(tensors) else "fits no network: "
+        print(f"{start}{printable(facts['reason'])}")
 
 
 @app.command("convert")
@@ -169,9 +171,10 @@ def _found(
             classes, or if the source is unknown.
     """
     from keras_ilsvrc.nets.pretrained import find, options_for
-    from keras_ilsvrc.weights.recognise import Match
+    from keras_ilsvrc.weights.recognise import Match, recognise
 
-    named = None if name is None else source_named(name, net.partition("[")[0])
+    bare = net.partition("[")[0]
+    named = None if name is None else source_named(name, bare)
     found = find(info(net), file, sha256)
     source = named or found.source
     if found.by_keras or source is None:
@@ -184,6 +187,12 @@ def _found(
             f"{file}: {_described(match)}, but --classes is {classes}; leave out --classes"
         )
     return found, match, options_for(replace(found, source=source), chosen(net, {}))
+    fits = [match.source for match in recognise(found.tensors, bare)]
+    if fits and source not in fits:
+        names = " or ".join(one.name for one in fits)
+        raise InputError(
+            f"{file}: its tensors are those of the {names} weights; leave out --source"
+        )
 
 
 def _loaded(
