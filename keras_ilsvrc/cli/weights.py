@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ from keras_ilsvrc.utils.errors import InputError, counted, nearest, printable
 from keras_ilsvrc.utils.streams import quiet, quiet_tensorflow
 from keras_ilsvrc.weights.sources import SOURCES, Source, source_named
 from keras_ilsvrc.weights.sources.facts import facts as texts
+from keras_ilsvrc.weights.sources.facts import short_accuracy
+from keras_ilsvrc.weights.sources.source import CAFFE, normalised
 
 if TYPE_CHECKING:
     from keras_ilsvrc.nets.pretrained import Found
@@ -50,7 +53,7 @@ def list_sources(
         raise InputError(f"no published weights of {net!r} are known; {hint}")
     headings = ("net", "source", "file", "top-1 / top-5 %", "licence", "download")
     cells = (
-        (one.net, one.name, one.file, _accuracy(one), *map(texts(one).get, headings[-2:]))
+        (one.net, one.name, one.file, short_accuracy(one), *map(texts(one).get, headings[-2:]))
         for one in rows
     )
     _print(headings, cells, wrapped=False)
@@ -127,6 +130,7 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert a weight file for a network. Nothing is written if a tensor does not fit."""
+    from keras_ilsvrc.weights.onnx_input import input_shape
     from keras_ilsvrc.weights.reference import check_runtime
 
     check_file("--out", out, SUFFIX)
@@ -137,7 +141,9 @@ def convert(
         raise InputError(f"--out is {out}, the file to convert; choose another name")
     quiet_tensorflow()
     with quiet(), Console(stderr=True).status(f"converting {printable(str(file))}"):
-        original, report = _loaded(opened, found, options)
+        read_size = reference == opened.tensors.format == "onnx" and not found.source.input_shape
+        size = {"input_shape": input_shape(file)} if read_size else {}
+        original, report = _loaded(opened, found, {**options, **size})
         differences = _compared(original, report, reference, image) if reference else {}
         wrong = [f"{name} by {x:.1e}" for name, x in differences.items() if x > TOLERANCE]
         if not wrong:
@@ -181,18 +187,18 @@ def _found(
         raise InputError(
             f"{file}: already a file of this package; pass it to build({net!r}, weights=...)"
         )
-    match = Match(source, found.classes)
-    if classes not in (None, found.classes):
-        raise InputError(
-            f"{file}: {_described(match)}, but --classes is {classes}; leave out --classes"
-        )
-    return found, match, options_for(replace(found, source=source), chosen(net, {}))
     fits = [match.source for match in recognise(found.tensors, bare)]
     if fits and source not in fits:
         names = " or ".join(one.name for one in fits)
         raise InputError(
             f"{file}: its tensors are those of the {names} weights; leave out --source"
         )
+    match = Match(source, found.classes)
+    if classes not in (None, found.classes):
+        raise InputError(
+            f"{file}: {_described(match)}, but --classes is {classes}; leave out --classes"
+        )
+    return found, match, options_for(replace(found, source=source), chosen(net, {}))
 
 
 def _loaded(
@@ -223,17 +229,25 @@ def _loaded(
 def _compared(
     original: "Original", report: "Report", runtime: str, paths: list[Path] | None
 ) -> dict[str, float]:
-    """Return {layer: largest difference from the original net's outputs over all images}."""
+    """Return {layer: largest difference from the original net's outputs over all images}.
+
+    If the preprocessing is not known, images are resized, and Caffe's mean is subtracted.
+    """
+    from keras_ilsvrc.data.images import preprocess_images
     from keras_ilsvrc.runs.exporting import sample_images
     from keras_ilsvrc.weights.preprocessing import preprocess
     from keras_ilsvrc.weights.reference import compare
 
     model, rows = original.model, original.source.preprocessing
     shape = model.inputs[0].shape
+    ready = partial(preprocess, model=model)
+    if not rows:
+        rows = ({"op": "resize", "size": shape[1]}, *normalised(CAFFE))
+        ready = partial(preprocess_images, rows=rows, statistics={}, shape=shape[1:])
     resized = any(row["op"].startswith("resize") for row in rows)
     samples = sample_images((1, None, None, shape[-1]) if resized else shape, rows)
     bgr = any("channels reversed" in row.steps for row in report.rows)
-    return compare(original, [preprocess(one, model) for one in paths or samples], bgr, runtime)
+    return compare(original, [ready(one) for one in paths or samples], bgr, runtime)
 
 
 def _print_report(report: "Report", differences: dict[str, float], source: Source) -> None:
@@ -263,13 +277,6 @@ def _print(headings: tuple[str, ...], rows: Iterable[Iterable[Any]], wrapped: bo
     if not (wrapped and console.is_terminal):
         console.width = WIDE
     console.print(table, markup=False, highlight=False)
-
-
-def _accuracy(source: Source) -> str:
-    """Return the published accuracies, for example "73.3 / 91.4"; empty if none is known."""
-    values = source.top1_accuracy, source.top5_accuracy
-    known = any(value is not None for value in values)
-    return " / ".join("-" if value is None else f"{value:.1f}" for value in values if known)
 
 
 def _described(found: "Match") -> str:

@@ -11,6 +11,7 @@ from cases import each_of
 from commands import call, refused, said
 from graphs import nin_graph
 from rich.console import Console
+from test_pretrained import know
 from writers import write_npz, write_safetensors
 
 from keras_ilsvrc import build
@@ -212,8 +213,8 @@ CONVERT = ("convert", "{}/net.safetensors", "--net", NET, "--out", "{}/x.weights
     "case",
     [
         (("list", "resnet21"), "'resnet21' are known; did you mean"),
-        (("inspect", "{}"), "is a folder"),
         (("list", "nosuch*"), "are known; `keras-ilsvrc weights list` shows all"),
+        (("inspect", "{}"), "is a folder"),
         (("inspect", "{}/nowhere.npz"), "nowhere.npz"),
         (("inspect", "{}/net.safetensors", "--sha256", "ab"), "64 hexadecimal digits"),
         (("inspect", "{}/net.safetensors", "--sha256", "0" * 64), "expected 0000"),
@@ -283,3 +284,13 @@ def test_an_onnx_file_is_compared_with_onnxruntime(tmp_path):
     assert "error: " in done.stderr
     assert "expected at most 0.0001; nothing is written" in done.stderr
     assert not out.exists()
+
+
+def test_a_graph_with_its_own_size_and_unknown_preprocessing_is_compared(tmp_path, monkeypatch):
+    know(monkeypatch, preprocessing=())
+    path, out = tmp_path / "nin.onnx", tmp_path / "nin.weights.h5"
+    nin_graph(path, shape=("images", 40, 40, 3))
+    words = ("weights", "convert", path, "--net", "nin_cifar10", "--out", out, "--json")
+    found = json.loads(said(*words, "--reference", "onnx"))["differences"]
+    assert len(found) == 10
+    assert max(found.values()) < 1e-5

@@ -23,6 +23,13 @@ def facts(source: Source) -> dict[str, str]:
     }
 
 
+def short_accuracy(source: Source) -> str:
+    """Return the published accuracies, for example "73.3 / 91.4"; empty if none is known."""
+    values = source.top1_accuracy, source.top5_accuracy
+    known = any(value is not None for value in values)
+    return " / ".join("-" if value is None else f"{value:.1f}" for value in values if known)
+
+
 def in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return preprocessing ops as a text, for example "resize_shorter size 256, flip"."""
     return ", ".join(
