@@ -63,7 +63,7 @@ STATEMENTS = (
     "command('--help')",
     "command('--version')",
     "command('recipes', '*_digits')",
-    "command('list')",
+    "command('list'), command('weights', 'list'), command('weights', '--help')",
     "command('info', 'vgg19')",
     "command('info', 'vgg19', '--json')",
     "command('info', 'vgg19', '--space')",

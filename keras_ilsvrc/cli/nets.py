@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from keras_ilsvrc.cli.options import Json, complete_nets, table_of
@@ -156,9 +155,8 @@ def _print_facts(net: Net) -> None:
         "variations": "\n".join(_variation(k, v) for k, v in net.variations.items()) or "none",
         "departs": "\n".join(f"- {line}" for line in net.departures) or "nowhere",
     }
-    table = Table(
-        box=None, show_header=False, pad_edge=False, title=Text(net.name), title_justify="left"
-    )
+    title = Text(net.name)
+    table = table_of(("", ""), ("",), show_header=False, title=title, title_justify="left")
     for key, value in rows.items():
         table.add_row(key, value)
     for source in _published(net):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ from keras_ilsvrc.utils.errors import InputError, counted, nearest, printable
 from keras_ilsvrc.utils.streams import quiet, quiet_tensorflow
 from keras_ilsvrc.weights.sources import SOURCES, Source, source_named
 from keras_ilsvrc.weights.sources.facts import facts as texts
+from keras_ilsvrc.weights.sources.facts import short_accuracy
+from keras_ilsvrc.weights.sources.source import CAFFE, normalised
 
 if TYPE_CHECKING:
     from keras_ilsvrc.nets.pretrained import Found
@@ -46,10 +49,14 @@ def list_sources(
     rows = [source for source in SOURCES if fnmatchcase(source.net, net)]
     if not rows:
         known = sorted({source.net for source in SOURCES})
-        raise InputError(f"no published weights of {net!r} are known; {nearest(net, known)}")
-    keys = ("file", "accuracy", "licence", "download")
-    cells = ((one.net, one.name, *map(texts(one).get, keys)) for one in rows)
-    _print(("net", "source", *keys), cells)
+        hint = nearest(net, known) or "`keras-ilsvrc weights list` shows all"
+        raise InputError(f"no published weights of {net!r} are known; {hint}")
+    headings = ("net", "source", "file", "top-1 / top-5 %", "licence", "download")
+    cells = (
+        (one.net, one.name, one.file, short_accuracy(one), *map(texts(one).get, headings[-2:]))
+        for one in rows
+    )
+    _print(headings, cells, wrapped=False)
 
 
 @app.command("inspect")
@@ -61,7 +68,7 @@ def inspect(
 ) -> None:
     """Show what a weight file contains and which networks it fits."""
     from keras_ilsvrc.weights.readers import read
-    from keras_ilsvrc.weights.recognise import closest, identified, recognise
+    from keras_ilsvrc.weights.recognise import closest, identified, recognise, written_by_keras
 
     tensors = read(file, sha256)
     stored, matches = tensors.stored, recognise(tensors)
@@ -98,7 +105,8 @@ def inspect(
     if len(nets) > 1 and not known:
         print(f"names and shapes do not show which of the {len(nets)} networks the file is for")
     if not matches:
-        print(f"fits no network: {printable(facts['reason'])}")
+        start = "" if written_by_keras(tensors) else "fits no network: "
+        print(f"{start}{printable(facts['reason'])}")
 
 
 @app.command("convert")
@@ -122,6 +130,7 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert a weight file for a network. Nothing is written if a tensor does not fit."""
+    from keras_ilsvrc.weights.onnx_input import input_shape
     from keras_ilsvrc.weights.reference import check_runtime
 
     check_file("--out", out, SUFFIX)
@@ -132,7 +141,9 @@ def convert(
         raise InputError(f"--out is {out}, the file to convert; choose another name")
     quiet_tensorflow()
     with quiet(), Console(stderr=True).status(f"converting {printable(str(file))}"):
-        original, report = _loaded(opened, found, options)
+        read_size = reference == opened.tensors.format == "onnx" and not found.source.input_shape
+        size = {"input_shape": input_shape(file)} if read_size else {}
+        original, report = _loaded(opened, found, {**options, **size})
         differences = _compared(original, report, reference, image) if reference else {}
         wrong = [f"{name} by {x:.1e}" for name, x in differences.items() if x > TOLERANCE]
         if not wrong:
@@ -166,14 +177,21 @@ def _found(
             classes, or if the source is unknown.
     """
     from keras_ilsvrc.nets.pretrained import find, options_for
-    from keras_ilsvrc.weights.recognise import Match
+    from keras_ilsvrc.weights.recognise import Match, recognise
 
-    named = None if name is None else source_named(name, net.partition("[")[0])
+    bare = net.partition("[")[0]
+    named = None if name is None else source_named(name, bare)
     found = find(info(net), file, sha256)
     source = named or found.source
     if found.by_keras or source is None:
         raise InputError(
             f"{file}: already a file of this package; pass it to build({net!r}, weights=...)"
+        )
+    fits = [match.source for match in recognise(found.tensors, bare)]
+    if fits and source not in fits:
+        names = " or ".join(one.name for one in fits)
+        raise InputError(
+            f"{file}: its tensors are those of the {names} weights; leave out --source"
         )
     match = Match(source, found.classes)
     if classes not in (None, found.classes):
@@ -211,17 +229,25 @@ def _loaded(
 def _compared(
     original: "Original", report: "Report", runtime: str, paths: list[Path] | None
 ) -> dict[str, float]:
-    """Return {layer: largest difference from the original net's outputs over all images}."""
+    """Return {layer: largest difference from the original net's outputs over all images}.
+
+    If the preprocessing is not known, images are resized, and Caffe's mean is subtracted.
+    """
+    from keras_ilsvrc.data.images import preprocess_images
     from keras_ilsvrc.runs.exporting import sample_images
     from keras_ilsvrc.weights.preprocessing import preprocess
     from keras_ilsvrc.weights.reference import compare
 
     model, rows = original.model, original.source.preprocessing
     shape = model.inputs[0].shape
+    ready = partial(preprocess, model=model)
+    if not rows:
+        rows = ({"op": "resize", "size": shape[1]}, *normalised(CAFFE))
+        ready = partial(preprocess_images, rows=rows, statistics={}, shape=shape[1:])
     resized = any(row["op"].startswith("resize") for row in rows)
     samples = sample_images((1, None, None, shape[-1]) if resized else shape, rows)
     bgr = any("channels reversed" in row.steps for row in report.rows)
-    return compare(original, [preprocess(one, model) for one in paths or samples], bgr, runtime)
+    return compare(original, [ready(one) for one in paths or samples], bgr, runtime)
 
 
 def _print_report(report: "Report", differences: dict[str, float], source: Source) -> None:
@@ -242,12 +268,13 @@ def _print_report(report: "Report", differences: dict[str, float], source: Sourc
         _print(("layer", "difference"), ((layer, f"{x:.1e}") for layer, x in differences.items()))
 
 
-def _print(headings: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
+def _print(headings: tuple[str, ...], rows: Iterable[Iterable[Any]], wrapped: bool = True) -> None:
+    """Print a table. Outside a terminal, or if `wrapped` is False, each row is one line."""
     table = table_of(headings, headings)
     for row in rows:
         table.add_row(*(printable(str(cell)) for cell in row))
     console = Console()
-    if not console.is_terminal:
+    if not (wrapped and console.is_terminal):
         console.width = WIDE
     console.print(table, markup=False, highlight=False)
 

@@ -81,6 +81,11 @@ def identified(tensors: Tensors, matches: Iterable[Match]) -> Source | None:
     return hashes.get(files.sha256(tensors.path)) if any(hashes) else None
 
 
+def written_by_keras(names: Iterable[str]) -> bool:
+    """Return whether Keras chose the names of tensors, which then do not identify a network."""
+    return all(name.startswith("layers/") for name in names)
+
+
 def closest(
     tensors: Mapping[str, np.ndarray], sources: Iterable[Source] = ()
 ) -> tuple[Source | None, str]:
@@ -93,7 +98,7 @@ def closest(
         tensors: `Tensors` of a file, or a mapping of names to arrays, which no source matches.
         sources: Published weights to choose from; all if empty.
     """
-    if all(name.startswith("layers/") for name in tensors):
+    if written_by_keras(tensors):
         line = "Keras wrote the file, and it does not contain the name of its network; pass the"
         return None, f"{line} file to build with that name"
     known = {}  # {layout: unknown names, number of values}

@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_ilsvrc.utils.errors import InputError, nearest, reason
 from keras_ilsvrc.weights.check import check
+from keras_ilsvrc.weights.onnx_input import channels_last, image_of
 from keras_ilsvrc.weights.sources.source import Source
 from keras_ilsvrc.weights.tensors import Tensors
 
@@ -182,7 +183,8 @@ def _onnx(original: Original) -> Run:
     graph = proto.graph
     # {name of a constant: our layers whose weights it depends on}
     owners = {one.name: {original.layers.get(one.name, "")} for one in graph.initializer}
-    (image,) = (one.name for one in graph.input if one.name not in owners)
+    image, sizes = image_of(graph)
+    axes = (0, 2, 3, 1) if channels_last(sizes) else (0, 1, 2, 3)
     nodes, made = dict[str, Any](), dict[str, str]()
     for node in graph.node:  # in topological order
         used = [owners[name] for name in node.input if name in owners]
@@ -203,7 +205,7 @@ def _onnx(original: Original) -> Run:
     )
 
     def run(images: np.ndarray) -> Mapping[str, Any]:
-        outputs = session.run(None, {image: images})
+        outputs = session.run(None, {image: np.ascontiguousarray(images.transpose(axes))})
         named = dict(zip((one.name for one in graph.output), outputs, strict=True))
         return {layer: named[name] for layer, name in made.items()}
 

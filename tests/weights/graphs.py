@@ -17,8 +17,11 @@ def save_graph(path, nodes, constants, shape, output):
     onnx.save(proto, path)
 
 
-def nin_graph(path, pool2="AveragePool"):
-    """Write Network in Network for CIFAR-10, with pytorchcv's names and a softmax."""
+def nin_graph(path, pool2="AveragePool", shape=(1, 3, 32, 32)):
+    """Write Network in Network for CIFAR-10, with pytorchcv's names and a softmax.
+
+    If the last axis of `shape` is that of the channels, the graph first moves it, as tf2onnx does.
+    """
     random = np.random.default_rng(0)
     units = {"1": ("5:192", "1:160", "1:96"), "2": ("5:192", "1:192", "1:192")}
     rows = [
@@ -27,6 +30,9 @@ def nin_graph(path, pool2="AveragePool"):
     rows += [("features.stage3.unit1.conv", "3:192"), ("features.stage3.unit2.conv", "1:192")]
     rows += [("output.final_conv.conv", "1:10")]
     nodes, constants, x, before = [], {}, "image", 3
+    if shape[-1] == 3:
+        nodes.append(helper.make_node("Transpose", [x], ["moved"], perm=[0, 3, 1, 2]))
+        x = "moved"
     for number, (name, text) in enumerate(rows, 1):
         size, width = map(int, text.split(":"))
         scale = (2 / (size * size * before)) ** 0.5
@@ -46,4 +52,4 @@ def nin_graph(path, pool2="AveragePool"):
     nodes.append(helper.make_node("GlobalAveragePool", [x], ["average"]))
     nodes.append(helper.make_node("Flatten", ["average"], ["flat"]))
     nodes.append(helper.make_node("Softmax", ["flat"], ["probabilities"], axis=1))
-    save_graph(path, nodes, constants, (1, 3, 32, 32), "probabilities")
+    save_graph(path, nodes, constants, shape, "probabilities")

@@ -122,6 +122,7 @@ def test_what_is_known_about_weights_is_said_in_words():
     )
     said = facts(dataclasses.replace(SOURCE, top5_accuracy=90.5, protocol="centre crop"))
     assert said["accuracy"] == "top-5 90.5 % (centre crop)"
+    assert facts(dataclasses.replace(SOURCE, protocol="centre crop"))["accuracy"] == ""
     assert said["download"].startswith("by hand")
     pinned = dataclasses.replace(SOURCE, sha256="0" * 64, url="https://weights.test/nin.pth")
     assert facts(pinned)["download"] == "by name"

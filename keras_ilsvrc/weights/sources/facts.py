@@ -10,17 +10,25 @@ def facts(source: Source) -> dict[str, str]:
     """Return a description of published weights, {heading: text}, with an empty text if unknown."""
     pairs = (("top-1", source.top1_accuracy), ("top-5", source.top5_accuracy))
     accuracy = ", ".join(f"{k} {value:g} %" for k, value in pairs if value is not None)
+    protocol = f" ({source.protocol})" if accuracy and source.protocol else ""
     by_hand = f"by hand: no known {'SHA-256' if source.sha256 is None else 'address'}"
     needs = [f"{key}={value}" for key, value in source.options.items()]
     return {
         "file": source.file,
         "download": "by name" if source.downloadable else by_hand,
-        "accuracy": " ".join(filter(None, (accuracy, source.protocol and f"({source.protocol})"))),
+        "accuracy": f"{accuracy}{protocol}",
         "preprocessing": in_words(source.preprocessing) or "not known",
         "needs": ", ".join(needs),
         "licence": source.licence or "none stated",
         "notes": "; ".join(source.notes),
     }
+
+
+def short_accuracy(source: Source) -> str:
+    """Return the published accuracies, for example "73.3 / 91.4"; empty if none is known."""
+    values = source.top1_accuracy, source.top5_accuracy
+    known = any(value is not None for value in values)
+    return " / ".join("-" if value is None else f"{value:.1f}" for value in values if known)
 
 
 def in_words(rows: Iterable[Mapping[str, Any]]) -> str:
