@@ -94,9 +94,9 @@ class Schedule(Table):
         noun = "step" if in_steps else "epoch"
         total = info.data.get(f"{noun}s")
         if total and pair[0] >= total:
+            whole = counted(total, noun)
             raise ValueError(
-                f"a warm-up of {counted(pair[0], noun)} is not shorter than the schedule of "
-                f"{counted(total, noun)}; shorten it"
+                f"the warm-up is not shorter than the {whole} of the schedule; shorten it"
             )
         return pair
 
