@@ -243,6 +243,11 @@ def _print_result(path: Path, as_json: bool) -> None:
     if "baseline" in result:
         baseline = result["baseline"]
         print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
+    kept, stopped = result.get("kept_epoch"), result.get("stopped_epoch")
+    if kept or stopped:
+        which = f"epoch {kept}, with the lowest validation error" if kept else "the last epoch"
+        early = f"; stopped early after epoch {stopped}" if stopped else ""
+        print(f"{'weights':<12}of {which}{early}")
     print(f"{'seconds':<12}{result['seconds']:.0f}, on {counted(result['replicas'], 'replica')}")
     for name, label in ((CURVES, "pictures"), (FLOW, ""), (DOUBTFUL, ""), (PAGE, "page")):
         if (path / name).is_file():
