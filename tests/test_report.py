@@ -122,7 +122,9 @@ def test_departures_are_listed_only_for_a_recipe_of_a_paper(held):
     assert departures(own) == []
     assert "other data" in dict(facts(own))["paper"]
     gone = dataclasses.replace(own, history=[])
-    assert dict(facts(gone))["trained for"].startswith(f"{recipe.schedule.length}, seed")
+    assert dict(facts(gone))["trained for"] == f"{recipe.schedule.length}, seed {recipe.seed}"
+    early = dataclasses.replace(gone, result={**gone.result, "stopped_epoch": 3})
+    assert dict(facts(early))["trained for"].endswith("; stopped early after epoch 3")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def new(
         typer.Option(
             min=0.01,
             help="Maximum hours of training on this machine (default: 0.5 to 24, depending on the "
-            "number of images).",
+            "number of images); more if 2,000 steps (400 with --weights) need more.",
         ),
     ] = None,
 ) -> None:

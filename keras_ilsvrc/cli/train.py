@@ -23,8 +23,8 @@ from keras_ilsvrc.cli.options import (
     print_next,
 )
 from keras_ilsvrc.cli.workers import run_workers
-from keras_ilsvrc.nets import info
 from keras_ilsvrc.recipe.schema import Recipe
+from keras_ilsvrc.runs.checks import net_faults
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
 from keras_ilsvrc.runs.machine import Machine
 from keras_ilsvrc.runs.reading import CURVES, DOUBTFUL, FLOW, PAGE, RESULT, RunFiles
@@ -143,14 +143,9 @@ def train(
 
 
 def _load(name: str, overrides: Sequence[str]) -> tuple[Path, Recipe]:
-    """Load a recipe and check the name of its network; return the path and the recipe."""
+    """Load a recipe and check its network too; return the path and the recipe."""
     path = recipes.find(name)
-    recipe = recipes.load(path, overrides)
-    try:
-        info(recipe.net, **recipe.build.variations)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return path, recipe
+    return path, recipes.load(path, overrides, net_faults)
 
 
 def _follow(recipe: Recipe, machine: Machine, out: Path | None) -> None:
@@ -243,6 +238,11 @@ def _print_result(path: Path, as_json: bool) -> None:
     if "baseline" in result:
         baseline = result["baseline"]
         print(f"{baseline['name']:<12}{baseline['top1_error']:.2f} %  on the same images")
+    kept, stopped = result.get("kept_epoch"), result.get("stopped_epoch")
+    if kept or stopped:
+        which = f"epoch {kept}, with the lowest validation error" if kept else "the last epoch"
+        early = f"; stopped early after epoch {stopped}" if stopped else ""
+        print(f"{'weights':<12}of {which}{early}")
     print(f"{'seconds':<12}{result['seconds']:.0f}, on {counted(result['replicas'], 'replica')}")
     for name, label in ((CURVES, "pictures"), (FLOW, ""), (DOUBTFUL, ""), (PAGE, "page")):
         if (path / name).is_file():

@@ -115,7 +115,7 @@ class Net:
         for key, value in given.items():
             if key not in self.variations:
                 hint = nearest(key, {*self.variations, *SHARED_ARGUMENTS} - {key})
-                raise InputError(f"{self.name} has no argument {key!r}; {hint}")
+                raise InputError(f"{self.name} has no argument {key!r}; {hint}".rstrip("; "))
             if value not in self.variations[key]:
                 raise InputError(
                     f"{self.name}: {key} is {value!r}; expected {self.variations[key]}"

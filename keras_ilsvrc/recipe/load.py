@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,18 @@ def published(folder: str = "") -> dict[str, Path]:
     return {file.stem: file for file in sorted((home / folder).glob("*.toml"))}
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+def load(
+    path: Path,
+    overrides: Sequence[str] = (),
+    check: Callable[[Mapping[str, Any]], list[Fault]] | None = None,
+) -> Recipe:
     """Read a recipe file, apply overrides, and validate the result.
 
     Args:
         path: Path of the TOML file.
         overrides: Changes such as `"schedule.steps=100"`: a dotted key, then a TOML value or a
             word without quotes.
+        check: Function that returns further faults of the content of a recipe.
 
     Raises:
         InputError: If the file is not TOML, or keys are unknown, missing, of the wrong type or out
@@ -74,6 +79,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if recipe and recipe.first:
         _, faults = _validated(recipe.first_table())
         found = [fault._replace(place=("first", *fault.place)) for fault in faults]
+    found += check(table) if check else []
     if found or not recipe:
         raise InputError(*described(found, path, text, overrides))
     return recipe

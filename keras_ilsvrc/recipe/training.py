@@ -91,6 +91,13 @@ class Schedule(Table):
             return None
         if len(pair) != 2 or pair[0] <= 0 or pair[1] < 0 or (in_steps and pair[0] % 1):
             raise ValueError("expected [steps, first rate], e.g. [400, 0.01]")
+        noun = "step" if in_steps else "epoch"
+        total = info.data.get(f"{noun}s")
+        if total and pair[0] >= total:
+            whole = counted(total, noun)
+            raise ValueError(
+                f"the warm-up is not shorter than the {whole} of the schedule; shorten it"
+            )
         return pair
 
     @property

@@ -129,6 +129,8 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
     label, epochs = experiment.source.label, len(run.history)
     length = counted(epochs, "epoch") if epochs else recipe.schedule.length
     top5, kept = result.get("top5_error"), result.get("kept_epoch")
+    stopped = result.get("stopped_epoch")
+    early = f"; stopped early after epoch {stopped}" if stopped else ""
     expect = recipe.expect
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     views = f"{result['views']} view{'s' * (result['views'] > 1)} of each image"
@@ -142,7 +144,7 @@ def facts(run: FinishedRun) -> list[tuple[str, str]]:
         ("protocol", f"{result['protocol']}, {views}"),
         ("top-5 error", "" if top5 is None else f"{top5:.2f} %"),
         ("expected", expectation(expect) if expect and expect.errors else ""),
-        ("trained for", f"{length}, seed {recipe.seed}"),
+        ("trained for", f"{length}, seed {recipe.seed}{early}"),
         ("weights", f"of epoch {kept}, with the lowest validation error" if kept else ""),
         ("finished", result.get("finished", "")[:16].replace("T", " ")),
         ("duration", f"{duration(result['seconds'])}, including tests"),

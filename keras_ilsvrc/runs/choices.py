@@ -135,6 +135,7 @@ class Plan(NamedTuple):
         hours: Estimated training time on this machine, in hours.
         way: Optimizer.
         tuning: Settings for fine-tuning; None to train from random weights.
+        steps: Minimum number of steps, even if they take longer than was asked for.
     """
 
     size: int
@@ -143,6 +144,7 @@ class Plan(NamedTuple):
     hours: float
     way: Way
     tuning: Tuning | None = None
+    steps: int = 0
 
     @property
     def time(self) -> str:
@@ -254,7 +256,7 @@ def plan_of(
     epochs = min(epochs, max(least, fitting))
     way = TUNING if weights else WAYS[bool(batch_norms(model))]
     tuning = tuning_of(model, weights, amount.frozen, epochs * FIRST) if weights else None
-    return Plan(size, batch, epochs, per_pixel * size**2 * epochs, way, tuning)
+    return Plan(size, batch, epochs, per_pixel * size**2 * epochs, way, tuning, amount.steps)
 
 
 def _sizes(name: str, largest: int) -> list[int]:

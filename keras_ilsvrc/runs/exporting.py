@@ -123,8 +123,9 @@ def _reading_code(run: Path, shape: tuple[Any, ...], preprocessing: bool) -> str
     resized = f".resize(({width}, {height}))" if width else ""
     axis = "" if channels == 3 else ", ..., None"
     return (
-        "import numpy, PIL.Image\n"
-        f"photo = PIL.Image.open('photo.jpg').convert({COLOURS[channels]!r}){resized}\n"
+        "import numpy, PIL.Image, PIL.ImageOps\n"
+        "photo = PIL.ImageOps.exif_transpose(PIL.Image.open('photo.jpg'))\n"
+        f"photo = photo.convert({COLOURS[channels]!r}){resized}\n"
         f"images = numpy.asarray(photo)[None{axis}]\n"
     )
 

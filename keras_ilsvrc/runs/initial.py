@@ -18,7 +18,7 @@ from keras_ilsvrc.training import initial
 from keras_ilsvrc.training.checkpoint import State
 from keras_ilsvrc.training.groups import check_name
 from keras_ilsvrc.training.replicas import from_chief
-from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.errors import InputError, nearest
 from keras_ilsvrc.weights.layouts import layout_of
 from keras_ilsvrc.weights.load import assign
 from keras_ilsvrc.weights.sources import sources_of
@@ -115,6 +115,9 @@ def _load(
     try:
         pretrained.find_source(name, weights)
     except InputError as error:
+        hint = nearest(weights, ("paper", *initial.RULES))
+        if hint.startswith("did you mean"):
+            raise InputError(f"initial is {weights!r}; {hint}; {error}") from error
         raise InputError(f"initial: {error}; or use 'paper', 'he' or 'glorot'") from error
     found = pretrained.find(net, weights)
     for key, value in (found.source.options if found.source else {}).items():

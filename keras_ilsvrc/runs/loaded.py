@@ -1,5 +1,6 @@
 """Trained networks that need no dataset: model, class names, preprocessing and predictions."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,11 +91,12 @@ class LoadedRun:
         """Return the network, classes, ops and test error as a short HTML table, for notebooks."""
         names = [readable(name) for name in self.classes]
         some = ", ".join(names[:SHOWN] + ["..."] * (len(names) > SHOWN))
+        parameters = sum(math.prod(weight.shape) for weight in self.model.trainable_weights)
         facts = {
             "input": " x ".join(map(str, self.shape)),
             "preprocessing": ", ".join(row["op"] for row in self.rows),
             "classes": f"{len(names)}: {some}",
-            "parameters": f"{self.model.count_params():,}",
+            "parameters": f"{parameters:,}",
             "test error": "" if self.error is None else f"{self.error:.2f} %",
         }
         return facts_table(self.model.name, facts)

@@ -72,9 +72,12 @@ def compose(
         balanced=facts.imbalance > IMBALANCE,
     )
     Recipe.model_validate(tomllib.loads(text))
+    longer = ""
+    if hours is not None and plan.hours > hours:
+        longer = f", more than --hours {hours:g}: a network needs at least {plan.steps:,} steps"
     return text, (
         f"{net} on {facts.train:,} images of {facts.classes} classes, at {plan.size} pixels, "
-        f"{plan.epochs} epochs, about {plan.time} on this machine"
+        f"{plan.epochs} epochs, about {plan.time} on this machine{longer}"
         + (f", from the {found.source.name} weights" if found and found.source else "")
     )
 

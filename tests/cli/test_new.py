@@ -77,12 +77,14 @@ def test_new_takes_the_splits_of_a_folder_as_they_are(tmp_path):
     assert (table["data"]["validation"], table["data"]["test"]) == ("validation", "test")
 
 
-@pytest.mark.usefixtures("speed")
-def test_a_missing_validation_split_is_taken_from_the_training_images(tmp_path):
+def test_a_missing_validation_split_is_taken_from_the_training_images(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_ilsvrc.runs.choices._seconds", lambda model: 0.01)
     for split, count in (("train", 3), ("test", 16)):
         folder_of(tmp_path / "photos" / split, {"cats": count, "dogs": count})
     out = tmp_path / "photos.toml"
-    shown = said("new", tmp_path / "photos", "--net", "resnet20_cifar", "--out", out)
+    words = ("--net", "resnet20_cifar", "--out", out, "--hours", "0.01")
+    shown = said("new", tmp_path / "photos", *words)
+    assert "more than --hours 0.01: a network needs at least 2,000 steps" in shown
     recipe = load(out)
     experiment = set_up(recipe, mirrored(1))
     assert f"on {len(experiment.train)} images" in shown

@@ -50,7 +50,7 @@ def test_a_recipe_that_fine_tunes_is_written_and_trains(place, tmp_path, monkeyp
     rows = keras_ilsvrc.info(NET).sources["pytorchcv"].preprocessing
     assert table["data"]["eval_ops"][2:] == table["data"]["train_ops"][3:] == [*map(dict, rows)]
     changes = [f"--set={key}=0.5" for key in ("schedule.epochs", "first.schedule.epochs")]
-    changes += ["--set=schedule.warm_up=[0.5, 0.001]", "--set=report=false"]
+    changes += ["--set=schedule.warm_up=[0.25, 0.001]", "--set=report=false"]
     monkeypatch.chdir(tmp_path)
     result = json.loads(said("train", out, "--out", "run", "--json", *changes))
     assert result["images"] == 8

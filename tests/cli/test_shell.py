@@ -9,9 +9,10 @@ from cases import each_of
 from commands import call, refused, said
 
 from keras_ilsvrc import __version__
-from keras_ilsvrc.cli import PANELS
+from keras_ilsvrc.cli import PANELS, train
 from keras_ilsvrc.rcnn.recipe import recipes as detectors
 from keras_ilsvrc.recipe import find, load, published
+from keras_ilsvrc.runs.reading import RunFiles
 
 
 def test_help_shows_every_command_in_its_group_with_a_line():
@@ -133,3 +134,23 @@ def test_doctor_names_no_package_that_nobody_owns():
     assert float(shown["free disk here"].split()[0]) > 0
     assert not any("'keras_ilsvrc[" in line for line in shown["missing"])
     assert call("doctor").status == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({"kept_epoch": 1}, "of epoch 1, with the lowest validation error"),
+        ({"stopped_epoch": 3}, "of the last epoch; stopped early after epoch 3"),
+        (
+            {"kept_epoch": 1, "stopped_epoch": 3},
+            "of epoch 1, with the lowest validation error; stopped early after epoch 3",
+        ),
+    ],
+)
+def test_train_says_which_weights_it_kept(facts, line, tmp_path, monkeypatch, capsys):
+    result = {"images": 9, "protocol": "single_view", "views": 1, "expected": None, "seconds": 2.0}
+    result |= {"top1_error": 5.0, "top1_interval": [1.0, 9.0], "replicas": 1, **facts}
+    result |= {"top5_error": None, "top5_interval": None}
+    monkeypatch.setattr(RunFiles, "result", lambda self: result)
+    train._print_result(tmp_path, as_json=False)
+    assert f"weights     {line}" in capsys.readouterr().out.splitlines()

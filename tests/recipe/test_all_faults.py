@@ -6,6 +6,7 @@ import pytest
 
 from keras_ilsvrc import InputError
 from keras_ilsvrc.recipe import load
+from keras_ilsvrc.runs.checks import net_faults
 
 BAD = """\
 net = "resnet20_cifar"
@@ -71,9 +72,9 @@ FILE:39: expect.top1_error: 120 should be less than or equal to 100
 """
 
 
-def refused(path, *overrides):
+def refused(path, *overrides, check=None):
     with pytest.raises(InputError) as caught:
-        load(path, overrides)
+        load(path, overrides, check)
     return str(caught.value).splitlines()
 
 
@@ -121,3 +122,17 @@ def test_the_command_prints_a_line_for_each(tmp_path, capfd, monkeypatch):
     assert (caught.value.code, first) == (2, f"error: {path} has 16 errors:")
     assert all(line.startswith(f"{path}:") for line in lines)
     assert len(lines) == 16
+
+
+def test_faults_of_the_net_are_told_with_all_others(tmp_path):
+    path = tmp_path / "bad.toml"
+    text = BAD.replace("resnet20_cifar", "alexnet")
+    path.write_text(text.replace("[build]\n", '[build]\nactivation = "than"\nbranches = 3\n'))
+    lines = refused(path, check=net_faults)
+    assert lines[0] == f"{path} has 18 errors:"
+    assert any(x.startswith(f"{path}:6: build.activation: alexnet: activation is") for x in lines)
+    assert f"{path}:7: build.branches: alexnet has no argument 'branches'" in lines
+    path.write_text(BAD.replace("resnet20_cifar", "resnet81"))
+    lines = refused(path, check=net_faults)
+    assert lines[0] == f"{path} has 17 errors:"
+    assert lines[1].startswith(f"{path}:1: net: no net is called 'resnet81'; did you mean")

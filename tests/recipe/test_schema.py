@@ -50,6 +50,7 @@ def test_every_schedule_has_keys_of_its_own(write, name):
         ),
         (f"{STEPS}\nwarm_up = [400]", ["schedule.warm_up", "[steps, first rate]"]),
         (f"{STEPS}\nwarm_up = [0.5, 0.1]", ["schedule.warm_up", "[steps, first rate]"]),
+        (f"{STEPS}\nwarm_up = [1800, 0.1]", ["schedule.warm_up", "than the 1,800 steps of"]),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(write, new, parts):
@@ -83,6 +84,17 @@ def test_a_schedule_that_cannot_be_is_refused(write, new, parts):
 )
 def test_a_training_that_cannot_be_is_refused(write, override, part):
     assert part in message(write(), [override])
+
+
+def test_a_warm_up_is_shorter_than_the_training(write):
+    """Otherwise, the rate would rise to the 0 at which a cosine ends."""
+    path = write(STEPS, 'name = "cosine"\nepochs = 667\nlearning_rate = 0.1\nwarm_up = [33, 0.0]')
+    said = "the warm-up is not shorter than the 5 epochs of the schedule; shorten it"
+    assert f"schedule.warm_up: [33, 0.0]: {said}" in message(path, ["schedule.epochs=5"])
+    assert f": first.schedule.warm_up: [33.0, 0.0]: {said}" in message(
+        path, ["first.schedule.epochs=5"]
+    )
+    assert recipes.load(path, ["schedule.epochs=34"]).schedule.warm_up == [33, 0.0]
 
 
 EPOCHS = """\

@@ -12,6 +12,7 @@ import keras_ilsvrc
 from keras_ilsvrc.weights import export as exports
 
 pytestmark = pytest.mark.tensorflow
+ORIENTATION = 0x0112  # EXIF tag
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +56,16 @@ def test_the_printed_lines_run_the_export_on_a_photograph(
     assert "height, width, 3), uint8" in printed
     assert "checked on 6 test images of the run: largest difference" in printed
     assert (tmp_path / "a b.classes.txt").read_text() == "dark\nn01440764\ttench\n"
-    noise = np.random.default_rng(0).integers(0, 256, (40, 23, 3), "uint8")
-    Image.fromarray(noise).save(tmp_path / "photo.png")
+    rising = np.tile(np.linspace(0, 255, 48).astype("uint8")[:, None, None], (1, 24, 3))
+    turned = Image.Exif()
+    turned[ORIENTATION] = 6
+    Image.fromarray(rising).save(tmp_path / "photo.jpg", quality=100, exif=turned)
     monkeypatch.chdir(tmp_path)
     values = []
-    code = code_of(printed).replace("photo.jpg", "photo.png")
-    exec(code, {"print": lambda *x: values.extend(x)})
-    expected = loaded.model(loaded.preprocess(tmp_path / "photo.png"))
+    exec(code_of(printed), {"print": lambda *x: values.extend(x)})
+    expected = loaded.model(loaded.preprocess(tmp_path / "photo.jpg"))
     np.testing.assert_allclose(values[0], expected, atol=1e-5)
+    assert np.abs(values[0] - loaded.model(loaded.preprocess(rising))).max() > 1e-4
 
 
 def test_a_run_without_its_images_is_checked_on_others(trained, tmp_path, monkeypatch):

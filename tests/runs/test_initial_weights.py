@@ -101,7 +101,7 @@ def test_a_run_of_other_classes_lends_all_but_its_head(small_run, word, caplog):
         (['initial={weights="FILE", layers=["fc6"]}'], "initial.layers: .* has no layer 'fc6'"),
         (
             ["initial=hee"],
-            "initial: weights is 'hee', which is neither .*'paper', 'he' or 'glorot'",
+            "initial is 'hee'; did you mean 'he'\\?; weights is 'hee', which is neither",
         ),
         (["initial=torchvision"], "initial: weights is 'torchvision', which is neither"),
         (["initial=nowhere.pth"], "initial: nowhere.pth: no such weights file"),

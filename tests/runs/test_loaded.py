@@ -12,6 +12,7 @@ from small import as_made
 
 import keras_ilsvrc
 from keras_ilsvrc import InputError
+from keras_ilsvrc.accounting import account
 from keras_ilsvrc.report import report
 from keras_ilsvrc.runs.evaluate import errors_of, restore
 from keras_ilsvrc.runs.inspection import of_run
@@ -48,6 +49,8 @@ def test_a_notebook_shows_a_run_as_a_short_table(moved, loaded):
     page, error = loaded._repr_html_(), moved[2]["top1_error"]
     assert "<th>classes</th><td>2: dark, light</td>" in page
     assert f"<th>test error</th><td>{error:.2f} %</td>" in page
+    parameters = sum(row.parameters for row in account(loaded.model).rows)
+    assert f"<th>parameters</th><td>{parameters:,}</td>" in page
     assert page.count("<tr>") == 5
     many = dataclasses.replace(loaded, classes=tuple(map("<{}>".format, range(1000))), error=None)
     assert "&lt;9&gt;, ...</td>" in many._repr_html_()
