@@ -1,6 +1,6 @@
 """Options of the `visualize` commands, and functions to load a model and to save a figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,9 +76,16 @@ def starting() -> Status:
 
 
 def viewed(
-    run: Path | None, model: Path | None, preprocess: str | None, source: str | None
+    run: Path | None,
+    model: Path | None,
+    preprocess: str | None,
+    source: str | None,
+    images: Sequence[Path | int] = (0,),
 ) -> "Inspection":
-    """Load a run or a .keras file, and return its model with the images for inspecting it."""
+    """Load a run or a .keras file, and return its model with the images for inspecting it.
+
+    The run's test images are opened only if there is an index among `images`.
+    """
     if (run is None) == (model is None):
         raise InputError("expected either --run DIRECTORY or --model FILE; pass one of them")
     if run is not None and preprocess is not None:
@@ -91,7 +98,7 @@ def viewed(
     if model is not None:
         return inspection.of_file(model, preprocess, source)
     assert run is not None
-    return inspection.of_run(run, source)
+    return inspection.of_run(run, source, any(isinstance(one, int) for one in images))
 
 
 def sources_of(images: list[Path] | None, numbers: list[int] | None) -> list[Path | int]:
