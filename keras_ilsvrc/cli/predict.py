@@ -153,18 +153,23 @@ def find_files(words: Iterable[str]) -> Iterator[Path]:
 
 def _images_in(folder: str) -> Iterator[Path]:
     """Yield the sorted paths of all images in a folder and its subfolders, except hidden ones."""
-    from keras_ilsvrc.data.headers import ENDINGS
+    from keras_ilsvrc.data.headers import ENDINGS, FORMATS, count_endings
 
-    others = 0
+    images, others = 0, list[str]()
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):
             if os.path.splitext(name)[1].lower() in ENDINGS:
+                images += 1
                 yield Path(base, name)
             else:
-                others += 1
+                others.append(name)
     if others:
-        print(f"{printable(folder)}: skipped {others:,} files of other kinds", file=sys.stderr)
+        kinds = count_endings(others).most_common(6)
+        skipped = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+        print(printable(f"{folder}: skipped files of other kinds: {skipped}"), file=sys.stderr)
+    if not images:
+        raise InputError(f"{folder}: no images in this folder; supported: {', '.join(FORMATS)}")
 
 
 def _json(answers: Iterable["Prediction"], out: TextIO) -> None:
