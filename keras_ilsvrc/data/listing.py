@@ -164,11 +164,12 @@ class Listing:
         new = {name: getattr(shares, name) for name in SPLITS[1:] if name not in parts}
         if not new:
             return {"train": train, **parts}
+        names = " and ".join(f"{share:.0%} {name}" for name, share in new.items() if share)
+        text = f"{names} split off from train"
         if whole is not None:
             self._check_sizes(images.labels, classes, new)
-        else:
-            names = " and ".join(f"{share:.0%} {name}" for name, share in new.items() if share)
-            self.notes += [f"{self.name}: {names} split off from train"] if names else []
+            text = f"split by class with seed {shares.seed}: {names}"
+        self.notes += [f"{self.name}: {text}"] if names else []
         made: dict[str, list[np.ndarray]] = {name: [train[:0]] for name in ("train", *new)}
         order = train[_shuffled(images[train], self.root, shares.seed)]
         order = order[np.argsort(images.labels[order], kind="stable")]
