@@ -97,9 +97,13 @@ def terms(name: str, splits: Collection[str], expression: str) -> list[tuple[str
     return found
 
 
+class BadFile(InputError):
+    """Error about an image file that cannot be decoded."""
+
+
 def refuse(fault: Fault) -> NoReturn:
-    """Raise an `InputError` for a bad file. This is the default `on_fault`: no file is left out."""
-    raise InputError(str(fault))
+    """Raise a `BadFile` for a bad file. This is the default `on_fault`: no file is left out."""
+    raise BadFile(str(fault))
 
 
 @contextmanager

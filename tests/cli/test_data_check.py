@@ -51,9 +51,11 @@ def test_bad_files_are_listed_behind_the_report_and_the_status_is_2(check, image
         (images / "train" / "emu" / name).write_bytes(b"<html>no such picture</html>")
     done = check(f"folder:{images}")
     assert done.status == 2
-    last = done.stdout.splitlines()[-3:]
-    assert last[0] == "bad: 2"
-    for line, name in zip(last[1:], ("y.png", "z.png"), strict=True):
+    *_, bad, first, second, _, following = done.stdout.splitlines()
+    assert bad == "bad: 2"
+    again = f"`keras-ilsvrc data check {images}`"
+    assert following == f"next: remove or convert these files, then repeat {again}"
+    for line, name in zip((first, second), ("y.png", "z.png"), strict=True):
         assert line.startswith(f"  {images}/train/emu/{name}: ")
         assert line.endswith("failed download? (28 bytes)")
 
@@ -140,7 +142,7 @@ def test_bad_files_are_listed_although_the_sheet_cannot_be_written(check, images
     check.sheet.mkdir()
     done = check(images)
     assert done.status == 2
-    assert "emu/z.png: an empty file" in done.stdout.splitlines()[-1]
+    assert "emu/z.png: an empty file" in done.stdout.splitlines()[-3]
 
 
 def test_the_next_command_has_the_name_of_the_folder(check, images, monkeypatch):
