@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, print_next, table_of
+from keras_ilsvrc.cli.options import (
+    BAD_INPUT,
+    Json,
+    check_file,
+    complete_nets,
+    complete_runs,
+    print_next,
+    table_of,
+)
 from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.utils.bars import tracked
@@ -29,6 +37,12 @@ WIDE, NARROW = 30, 10  # width of a bar for 100 %, in characters
 SHOWN = 0.01  # minimum probability of the second and later classes on a line
 
 
+def complete_run(context: typer.Context) -> list[str]:
+    """Return the run directories if the run is to be typed next, for shell completion."""
+    typed = context.params.get("words") or context.params.get("net")
+    return [] if typed else complete_runs()
+
+
 def predict(
     words: Annotated[
         list[str],
@@ -36,9 +50,13 @@ def predict(
             metavar="[RUN] IMAGES",
             help="Directory of a finished run (not with --net), then images: files, folders, "
             "patterns such as '*.jpg', or - to read file names from standard input.",
+            autocompletion=complete_run,
         ),
     ],
-    net: Annotated[str | None, typer.Option(help="Network to use instead of a run.")] = None,
+    net: Annotated[
+        str | None,
+        typer.Option(help="Network to use instead of a run.", autocompletion=complete_nets),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(help="With --net: weight file, or name of a source that `info NET` lists."),

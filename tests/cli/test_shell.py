@@ -48,10 +48,20 @@ finally:
         ("train quick", ["quickstart"]),
         ("train mine", ["mine.toml"]),
         ("new photos --net lenet5_", ["lenet5_modern"]),
+        ("predict r", ["runs/flowers"]),
+        ("predict runs/flowers r", []),  # so that the shell completes file names
+        ("predict --net lenet5_", ["lenet5_modern"]),
+        ("export r", ["runs/flowers"]),
+        ("export runs/flowers --format l", ["litert"]),
+        ("results r", ["runs/flowers"]),
+        ("evaluate runs/flowers --protocol ten", ["ten_crop"]),
+        ("visualize grad-cam --run r", ["runs/flowers"]),
     ],
 )
 def test_the_shell_completes_names_without_tensorflow(words, found, tmp_path):
     (tmp_path / "mine.toml").write_text("")
+    (tmp_path / "runs" / "flowers").mkdir(parents=True)
+    (tmp_path / "runs" / "flowers" / "run.json").write_text("")
     count = str(len(words.split()))
     asked = {"COMP_WORDS": f"keras-ilsvrc {words}", "COMP_CWORD": count}
     asked["_KERAS_ILSVRC_COMPLETE"] = "complete_bash"

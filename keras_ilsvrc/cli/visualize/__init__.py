@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from keras_ilsvrc.cli.options import complete_runs
 from keras_ilsvrc.cli.visualize import tables
 from keras_ilsvrc.cli.visualize.options import (
     Class,
@@ -164,7 +165,11 @@ def filters(
 def evolution(
     run: Annotated[
         Path,
-        typer.Option("--run", help="Directory of a finished run whose recipe sets keep_epochs."),
+        typer.Option(
+            "--run",
+            help="Directory of a finished run whose recipe sets keep_epochs.",
+            autocompletion=complete_runs,
+        ),
     ],
     layer: Layer,
     source: Source = None,

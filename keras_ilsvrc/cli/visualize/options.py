@@ -8,14 +8,17 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from keras_ilsvrc.cli.options import check_file
+from keras_ilsvrc.cli.options import check_file, complete_runs
 from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.inspection import Inspection
 
-Run = Annotated[Path | None, typer.Option("--run", help="Directory of a finished run.")]
+Run = Annotated[
+    Path | None,
+    typer.Option("--run", help="Directory of a finished run.", autocompletion=complete_runs),
+]
 Model = Annotated[
     Path | None, typer.Option("--model", help="Model file (.keras) to load instead of a run.")
 ]
