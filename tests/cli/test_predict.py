@@ -146,7 +146,7 @@ def test_other_files_are_named_and_the_images_answered(small_run, digits, tmp_pa
     ("words", "part"),
     [
         (["RUN"], "no images are given"),
-        (["nowhere", "DIGITS"], "contains no finished run"),
+        (["nowhere", "DIGITS"], "nowhere: no such folder"),
         (["RUN", "nowhere/*.jpg"], "nowhere/*.jpg: no file matches this pattern"),
         (["RUN", "DIGITS", "--json", "--csv"], "leave out one"),
         (["RUN", "DIGITS", "--page", "made.txt"], "--page is made.txt"),
