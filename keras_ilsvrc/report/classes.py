@@ -39,7 +39,7 @@ def confusion(run: FinishedRun) -> Section:
         totals=totals.tolist(),
         classes=run.classes,
     )
-    kinds = counted(np.count_nonzero(wrong), "different confusion")
+    kinds = counted(int(np.count_nonzero(wrong)), "different confusion")
     return Section("Confusions", "confusions", shown, f"{note}; {kinds}.")
 
 
