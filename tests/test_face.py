@@ -206,7 +206,7 @@ def test_a_missing_model_names_its_neighbour(saved):
     path.with_name("alexnett.csv").write_text("")
     said = message(load_model, path.with_name("alexnett.keras"))
     assert said.startswith(f"{path.with_name('alexnett.keras')}: no such model file")
-    assert said.endswith("did you mean 'alexnet.keras'?")
+    assert said.endswith("did you mean 'alexnet.keras' or 'resnet_cifar.keras'?")
 
 
 def test_a_notebook_shows_a_net_as_a_short_table():
