@@ -31,6 +31,8 @@ def test_a_table_of_confusions_counts_every_image():
     found = Page(sections.confusion(fake([0, 0, 0, 1, 2], [0, 1, 1, 1, 0], 3)).html)
     numbers = [word for word in found.words if word.strip().isdigit()]
     assert numbers == ["1", "2", "0", "3", "0", "1", "0", "1", "1", "0", "0", "1"]
+    one = sections.confusion(fake([0, 1], [0, 0], 2))
+    assert one.note == "1 of 2 test images are mistaken for another class; 1 different confusion."
 
 
 def test_of_a_thousand_classes_the_most_frequent_confusions_are_listed():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, table_of
+from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, command, table_of
 from keras_ilsvrc.data.imagenet_names import readable
 from keras_ilsvrc.utils.errors import InputError, printable
 from keras_ilsvrc.utils.files import whole
@@ -246,10 +246,13 @@ def _draw(found: "Findings", sheet: Path | None) -> None:
 
 
 def _advise(found: "Findings") -> None:
-    """Print the command to type next, if the data set can be used for training."""
+    """Print what to do next, if the data set can be used for training or has bad files."""
+    path = found.source.partition(":")[2]
+    if found.bad:
+        again = command("data", "check", path if found.source.startswith(FILES) else found.source)
+        print(f"\nnext: remove or convert these files, then repeat `{again}`")
     if found.bad or len(found.counts) < 2 or not found.source.startswith(FILES):
         return
-    path = found.source.partition(":")[2]
     place = Path(os.path.abspath(path))
     name = place.stem if place.is_file() else place.name
     words = [path, "--net", "resnet18", "--out", f"{name}.toml"]

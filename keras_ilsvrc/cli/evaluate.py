@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_ilsvrc.cli.options import Data, Json, Replicas, check_replicas, complete_runs
-from keras_ilsvrc.evaluation.protocols import passes_of
+from keras_ilsvrc.evaluation.protocols import PROTOCOLS, passes_of
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.utils.bars import bar
 from keras_ilsvrc.utils.errors import InputError
@@ -24,7 +24,11 @@ def evaluate(
         ),
     ],
     protocol: Annotated[
-        str | None, typer.Option(help="Test protocol, e.g. ten_crop (default: the recipe's).")
+        str | None,
+        typer.Option(
+            help="Test protocol, e.g. ten_crop (default: the recipe's).",
+            autocompletion=lambda: list(PROTOCOLS),
+        ),
     ] = None,
     scales: Annotated[
         str | None,

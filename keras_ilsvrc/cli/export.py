@@ -6,17 +6,24 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.cli.options import check_file
+from keras_ilsvrc.cli.options import check_file, complete_runs
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.utils.errors import printable
 from keras_ilsvrc.utils.streams import quiet, quiet_tensorflow
-from keras_ilsvrc.weights.export import check_format
+from keras_ilsvrc.weights.export import FORMATS, check_format
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
+    run: Annotated[
+        Path, typer.Argument(help="Directory of a finished run.", autocompletion=complete_runs)
+    ],
     format: Annotated[
-        str, typer.Option("--format", help="Format: onnx, saved_model, litert or keras.")
+        str,
+        typer.Option(
+            "--format",
+            help="Format: onnx, saved_model, litert or keras.",
+            autocompletion=lambda: list(FORMATS),
+        ),
     ],
     out: Annotated[
         Path | None,

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 from rich.console import Console
 
-from keras_ilsvrc.cli.options import BAD_INPUT, Json, check_file, print_next, table_of
+from keras_ilsvrc.cli.options import (
+    BAD_INPUT,
+    Json,
+    check_file,
+    complete_nets,
+    complete_runs,
+    print_next,
+    table_of,
+)
 from keras_ilsvrc.nets.build import check_build
 from keras_ilsvrc.runs.reading import RunFiles
 from keras_ilsvrc.utils.bars import tracked
@@ -29,6 +37,12 @@ WIDE, NARROW = 30, 10  # width of a bar for 100 %, in characters
 SHOWN = 0.01  # minimum probability of the second and later classes on a line
 
 
+def complete_run(context: typer.Context) -> list[str]:
+    """Return the run directories if the run is to be typed next, for shell completion."""
+    typed = context.params.get("words") or context.params.get("net")
+    return [] if typed else complete_runs()
+
+
 def predict(
     words: Annotated[
         list[str],
@@ -36,9 +50,13 @@ def predict(
             metavar="[RUN] IMAGES",
             help="Directory of a finished run (not with --net), then images: files, folders, "
             "patterns such as '*.jpg', or - to read file names from standard input.",
+            autocompletion=complete_run,
         ),
     ],
-    net: Annotated[str | None, typer.Option(help="Network to use instead of a run.")] = None,
+    net: Annotated[
+        str | None,
+        typer.Option(help="Network to use instead of a run.", autocompletion=complete_nets),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(help="With --net: weight file, or name of a source that `info NET` lists."),
@@ -153,18 +171,23 @@ def find_files(words: Iterable[str]) -> Iterator[Path]:
 
 def _images_in(folder: str) -> Iterator[Path]:
     """Yield the sorted paths of all images in a folder and its subfolders, except hidden ones."""
-    from keras_ilsvrc.data.headers import ENDINGS
+    from keras_ilsvrc.data.headers import ENDINGS, FORMATS, count_endings
 
-    others = 0
+    images, others = 0, list[str]()
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):
             if os.path.splitext(name)[1].lower() in ENDINGS:
+                images += 1
                 yield Path(base, name)
             else:
-                others += 1
+                others.append(name)
     if others:
-        print(f"{printable(folder)}: skipped {others:,} files of other kinds", file=sys.stderr)
+        kinds = count_endings(others).most_common(6)
+        skipped = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+        print(printable(f"{folder}: skipped files of other kinds: {skipped}"), file=sys.stderr)
+    if not images:
+        raise InputError(f"{folder}: no images in this folder; supported: {', '.join(FORMATS)}")
 
 
 def _json(answers: Iterable["Prediction"], out: TextIO) -> None:

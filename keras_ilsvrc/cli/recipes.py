@@ -2,7 +2,8 @@
 
 import fnmatch
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,10 +15,12 @@ from keras_ilsvrc.recipe import Recipe, load, published
 from keras_ilsvrc.utils.errors import InputError, nearest
 
 ERRORS = ("top1_error", "top5_error")
-HEADINGS = ("recipe", "net", "images", "length", "top-1 %", "top-5 %", "from")
+HEADINGS = ("recipe", "net", "images", "steps", "error %")
+LEGEND = "error %: top-1, or top-1/top-5; p: in the paper, o: in our runs"
+DETECTORS = ("detector", "net", "images", "layer", "mAP %")
+PRECISION = "mAP %: mean average precision of VOC 2007; p: in the paper, o: in our runs"
 MEAN = "voc07_map"
-DETECTORS = ("detector", "net", "images", "layer", "VOC 2007 %", "from")
-LEFT = ("recipe", "detector", "net", "images", "layer", "from")  # left-aligned columns
+LEAST = 100  # width of the table in characters on narrower terminals
 
 
 def recipes(
@@ -44,27 +47,49 @@ def recipes(
     if as_json:
         print(json.dumps(rows + found, indent=2))
         return
-    _print(HEADINGS, rows, ERRORS)
-    _print(DETECTORS, found, (MEAN,))
+    if rows:
+        cells = ((row["length"].removesuffix(" steps"), _expected(row, ERRORS)) for row in rows)
+        _print(HEADINGS, rows, cells, LEGEND)
+    if found:
+        cells = ((row["layer"], _expected(row, (MEAN,))) for row in found)
+        _print(DETECTORS, found, cells, PRECISION)
     for row in rows + found:
         if row["measured"]:
             print(f"{row['recipe']}: measured {row['measured']}")
     print_next("new", "--from", names[0], "--out", "mine.toml")
 
 
-def _print(headings: Sequence[str], rows: Sequence[dict[str, Any]], numbers: Sequence[str]) -> None:
-    """Print a table of recipes: the first four facts of each, its numbers, and their source."""
-    if not rows:
-        return
-    table = table_of(headings, LEFT)
+def _print(
+    headings: tuple[str, ...],
+    rows: list[dict[str, Any]],
+    cells: Iterable[tuple[str, str]],
+    legend: str,
+) -> None:
+    """Print a table of recipes with their nets, images and two other cells, and a legend."""
+    table = table_of(headings, headings[:3])
     for column in table.columns[:2]:  # never wrap or shorten names that users may copy
         column.no_wrap, column.overflow = True, "ignore"
-    for row in rows:
-        expected = ("" if row[key] is None else f"{row[key]:.2f}" for key in numbers)
-        given = any(row[key] is not None for key in numbers)
-        source = "our runs" if row["measured"] else "the paper" if given else ""
-        table.add_row(*(row[key] for key in list(row)[:4]), *expected, source)
-    Console().print(table, markup=False)
+    for row, others in zip(rows, cells):
+        net = "" if row["net"] == row["recipe"] else row["net"]
+        table.add_row(row["recipe"], net, _short(row["images"]), *others)
+    Console(width=max(LEAST, Console().width)).print(table, markup=False)
+    print(legend)
+
+
+def _short(dataset: str) -> str:
+    """Return the name of a dataset without its kind, folder and version."""
+    path = Path(dataset.partition(":")[2] or dataset)
+    return path.name if path.is_absolute() else path.parts[0]
+
+
+def _expected(row: dict[str, Any], keys: tuple[str, ...]) -> str:
+    """Return the expected numbers of a recipe and their origin, for example `40.70/18.20 p`."""
+    values = ["" if row[key] is None else f"{row[key]:.2f}" for key in keys]
+    if not any(values):
+        return ""
+    first, *rest = values
+    text = "/".join([first or "-", *rest]) if any(rest) else first
+    return f"{text} {'o' if row['measured'] else 'p'}"
 
 
 def _row(name: str, recipe: Recipe) -> dict[str, Any]:

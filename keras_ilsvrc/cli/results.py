@@ -9,14 +9,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_ilsvrc.cli.options import Json
+from keras_ilsvrc.cli.options import Json, complete_runs
 from keras_ilsvrc.runs.results import HEADINGS, markdown, rows_of
 from keras_ilsvrc.utils.errors import file_errors
 
 
 def results(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run directories, or folders that contain run directories.")
+        list[Path],
+        typer.Argument(
+            help="Run directories, or folders that contain run directories.",
+            autocompletion=complete_runs,
+        ),
     ],
     markdown_file: Annotated[
         Path | None,

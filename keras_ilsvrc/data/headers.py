@@ -1,8 +1,10 @@
 """Headers of encoded images: format, size and mode, and reasons why a file cannot be used."""
 
+import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple, TypeVar
 
@@ -44,13 +46,17 @@ MODE_NAMES = {
     "RGBX": "RGB",
 }
 RAW = "a RAW file of a camera; convert it to JPEG"
+HEIC = (
+    "a HEIC image; convert it to JPEG, for example with heif-convert, or with Python's pillow-heif "
+    "(pip install pillow-heif)"
+)
 VIDEO = "a video; remove it, or save frames of it as JPEG"
 # Unsupported files, as {pattern of the first bytes: kind of file, and advice for the user}.
 OTHERS = {
     rb"%PDF": "a PDF document; save its pictures as JPEG",
     rb"8BPS": "a Photoshop file (PSD); save it as PNG",
     rb"(\xef\xbb\xbf)?\s*(<\?xml.*)?<svg": "an SVG drawing; save it as PNG",
-    rb".{4}ftyp(hei|hev|mif1|msf1)": "a HEIC image; convert it to JPEG",
+    rb".{4}ftyp(hei|hev|mif1|msf1)": HEIC,
     rb".{4}ftypavi": "an AVIF image; convert it to JPEG",
     rb"\xff\x0a|.{4}JXL ": "a JPEG XL image; convert it to JPEG",
     rb".{4}jP  |\xff\x4f\xff\x51": "a JPEG 2000 image; convert it to JPEG",
@@ -100,6 +106,11 @@ class Header(NamedTuple):
     mode: str
     turned: bool = False
     several: bool = False
+
+
+def count_endings(paths: Iterable[str]) -> Counter[str]:
+    """Count files by the lowercase extension of their names."""
+    return Counter(os.path.splitext(path)[1].lower() or "without extension" for path in paths)
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 import hashlib
 import os
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_ilsvrc.data.headers import count_endings
 from keras_ilsvrc.data.index import FOREIGN, IMAGE, SEVERAL, TURNED, header_bits
 from keras_ilsvrc.data.source import OnFault, Shares, Source
 from keras_ilsvrc.data.split import Split
@@ -133,9 +133,7 @@ class Listing:
     def _note_headers(self, bits: np.ndarray) -> None:
         """Add notes on ignored files, images with an EXIF rotation and files of several frames."""
         foreign = self.files.paths.take(np.flatnonzero(bits == FOREIGN))
-        others = Counter(
-            os.path.splitext(path)[1].lower() or "without extension" for path in foreign
-        )
+        others = count_endings(foreign)
         others.update({"hidden": self.hidden, "in no class folder": self.loose})
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(6) if count)
         turned, several = (int(np.count_nonzero(bits & one)) for one in (TURNED, SEVERAL))
@@ -166,11 +164,12 @@ class Listing:
         new = {name: getattr(shares, name) for name in SPLITS[1:] if name not in parts}
         if not new:
             return {"train": train, **parts}
+        names = " and ".join(f"{share:.0%} {name}" for name, share in new.items() if share)
+        text = f"{names} split off from train"
         if whole is not None:
             self._check_sizes(images.labels, classes, new)
-        else:
-            names = " and ".join(f"{share:.0%} {name}" for name, share in new.items() if share)
-            self.notes += [f"{self.name}: {names} split off from train"] if names else []
+            text = f"split by class with seed {shares.seed}: {names}"
+        self.notes += [f"{self.name}: {text}"] if names else []
         made: dict[str, list[np.ndarray]] = {name: [train[:0]] for name in ("train", *new)}
         order = train[_shuffled(images[train], self.root, shares.seed)]
         order = order[np.argsort(images.labels[order], kind="stable")]

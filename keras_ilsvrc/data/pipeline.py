@@ -18,6 +18,7 @@ from keras_ilsvrc.data.apply import NO_SEED, apply_ops, fold_in, image_at, neede
 from keras_ilsvrc.data.device import draws
 from keras_ilsvrc.data.headers import BadImage, Fault, read_header
 from keras_ilsvrc.data.order import indices_of_step, place
+from keras_ilsvrc.data.source import BadFile
 from keras_ilsvrc.data.split import Split, examined
 from keras_ilsvrc.data.stores import tensor
 from keras_ilsvrc.data.types import Rows
@@ -205,7 +206,7 @@ def naming_the_file(
             chosen = range(len(split)) if indices is None else indices()
             fault = first_fault(split, rows, statistics, chosen)
             if fault:
-                raise InputError(fault) from error
+                raise fault from error
         raise
 
 
@@ -216,8 +217,8 @@ def of_an_image(error: Exception) -> bool:
 
 def first_fault(
     split: Split, rows: Rows, statistics: Mapping[str, np.ndarray], indices: Iterable[int]
-) -> str | None:
-    """Return the name and fault of the first image that cannot be used; None if none is found."""
+) -> InputError | None:
+    """Return an error about the first image that cannot be used; None if none is found."""
     known = [row for row in rows if set(needed(row)) <= set(statistics)]
     end = time.monotonic() + PATIENCE
     for index in indices if split.pixels is None else ():
@@ -225,9 +226,9 @@ def first_fault(
             break
         found = examined(split, index)
         if isinstance(found, Fault):
-            return str(found)
+            return BadFile(str(found))
         try:
             apply_ops(split.image(index), known, NO_SEED, statistics)
         except (InputError, tf.errors.InvalidArgumentError) as error:
-            return f"{split.name(index)}: {reason(error)}"
+            return InputError(f"{split.name(index)}: {reason(error)}")
     return None

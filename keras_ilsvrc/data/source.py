@@ -97,13 +97,13 @@ def terms(name: str, splits: Collection[str], expression: str) -> list[tuple[str
     return found
 
 
-class BadData(InputError):
-    """Error about a bad file or box in a data set, which could also be left out."""
+class BadFile(InputError):
+    """Error about a bad image file or box in a data set, which training could leave out."""
 
 
 def refuse(fault: Fault) -> NoReturn:
-    """Raise a `BadData` error. This is the default `on_fault`: no file is left out."""
-    raise BadData(str(fault))
+    """Raise a `BadFile` for a bad file. This is the default `on_fault`: no file is left out."""
+    raise BadFile(str(fault))
 
 
 @contextmanager

@@ -188,14 +188,17 @@ def without_optimizer(model: "keras.Model") -> "keras.Model":
 
 
 def check_exists(path: str | Path, what: str) -> None:
-    """Raise an InputError that suggests similar names if there is no file at `path`."""
+    """Raise an InputError that suggests names of weight files if there is no file at `path`."""
     path = Path(path)
     with file_errors(str(path)[:200], "read"):
         if path.is_file():
             return
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected a {what} file")
+        from keras_ilsvrc.weights.readers import FORMATS
+
         found = os.listdir(path.parent) if path.parent.is_dir() else []
+        found = [name for name in found if name.endswith(tuple(FORMATS))]
     raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))
 
 

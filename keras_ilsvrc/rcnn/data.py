@@ -8,7 +8,7 @@ from typing import NamedTuple
 from keras_ilsvrc.data.annotated import Annotated, BoxSource
 from keras_ilsvrc.data.annotations import BOX_SOURCES, open_boxes
 from keras_ilsvrc.data.headers import Fault
-from keras_ilsvrc.data.source import BadData, Shares, refuse
+from keras_ilsvrc.data.source import BadFile, Shares, refuse
 from keras_ilsvrc.rcnn.proposals import check_stems
 from keras_ilsvrc.rcnn.recipe import DetectionRecipe
 from keras_ilsvrc.runs.evaluate import ELSEWHERE
@@ -54,7 +54,7 @@ def open_data(
             faults.append if skip else refuse,
             shares,
         )
-    except BadData as error:
+    except BadFile as error:
         raise InputError(
             f"{error}; list all faults with `keras-ilsvrc data check {dataset or table.dataset}` "
             "and correct them, or set data.on_bad to 'skip'"

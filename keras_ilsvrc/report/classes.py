@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from keras_ilsvrc.report.page import Section, picture, render
 from keras_ilsvrc.runs.finished import FinishedRun
+from keras_ilsvrc.utils.errors import counted
 from keras_ilsvrc.visualize.figures import BLUE, RED, plain
 
 TABLE = 12  # maximum number of classes for a confusion matrix as a table
@@ -38,8 +39,8 @@ def confusion(run: FinishedRun) -> Section:
         totals=totals.tolist(),
         classes=run.classes,
     )
-    kinds = np.count_nonzero(wrong)
-    return Section("Confusions", "confusions", shown, f"{note}; {kinds:,} different confusions.")
+    kinds = counted(int(np.count_nonzero(wrong)), "different confusion")
+    return Section("Confusions", "confusions", shown, f"{note}; {kinds}.")
 
 
 def confusion_sheet(counts: np.ndarray, classes: tuple[str, ...]) -> Figure:

@@ -23,7 +23,7 @@ from keras_ilsvrc.training.forward import Forward
 from keras_ilsvrc.training.strategy import mirrored
 from keras_ilsvrc.utils.errors import InputError
 
-ELSEWHERE = "if the images were moved, pass --data SOURCE"
+ELSEWHERE = "if the images were moved, pass {} SOURCE"
 OnProgress = Callable[[int, int], object]  # called with (number of images done, total number)
 
 
@@ -37,6 +37,7 @@ def restore(
     log: Callable[[str], object] = log_stderr,
     dataset: str | None = None,
     optional: bool = False,
+    option: str = "--data",
 ) -> Experiment:
     """Reopen the images of a finished run, and rebuild its model with the trained weights.
 
@@ -47,6 +48,7 @@ def restore(
         dataset: Dataset to use instead of the recipe's, with the same classes. If its images
             differ from those of the run, this is logged, but is not an error.
         optional: Whether to continue without images if the recipe's dataset cannot be found.
+        option: Option of the command for another dataset, which messages name.
 
     Raises:
         InputError: If the directory contains no finished run, a file in it is damaged, the dataset
@@ -60,8 +62,8 @@ def restore(
         if dataset is not None:
             raise
         if not optional:
-            raise InputError(f"{error}; {ELSEWHERE}") from error
-        log(f"continuing without images: {error}; {ELSEWHERE}")
+            raise InputError(f"{error}; {ELSEWHERE.format(option)}") from error
+        log(f"continuing without images: {error}; {ELSEWHERE.format(option)}")
         return without_images(path)
     now = experiment.identity(["test"])
     for line in directory.check_images(now, ["test"], dataset is not None):

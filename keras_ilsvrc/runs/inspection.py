@@ -176,17 +176,21 @@ class Inspection:
         load_weights(without_optimizer(self.model), path)
 
 
-def of_run(path: Path, source: str | None = None) -> Inspection:
+def of_run(path: Path, source: str | None = None, tested: bool = True) -> Inspection:
     """Return an `Inspection` of a finished run, with its test images by default.
 
     Args:
         path: Path of the run directory.
         source: Other source of images, for example `folder:PATH`; None for the run's test images.
+        tested: Whether to open the run's test images; False to read only image files.
 
     Raises:
         InputError: If the directory contains no finished run, or the source cannot be opened.
     """
-    experiment = without_images(path) if source else restore(path, optional=True)
+    if source or not tested:
+        experiment = without_images(path)
+    else:
+        experiment = restore(path, optional=True, option="--source")
     return of_experiment(experiment, RunFiles(path), source)
 
 

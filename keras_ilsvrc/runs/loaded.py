@@ -124,7 +124,8 @@ class LoadedRun:
         found: list[np.ndarray] = []
         for start in range(0, len(given), TOGETHER):
             found += list(self._step(self.preprocess(given[start : start + TOGETHER])).numpy())
-        return [self._prediction(str(number), row, top) for number, row in enumerate(found)]
+        names = [str(x) if isinstance(x, Path) else str(number) for number, x in enumerate(given)]
+        return [self._prediction(name, row, top) for name, row in zip(names, found, strict=True)]
 
     def answers(
         self, paths: Sequence[Path], top: int, on_fault: Callable[[str], object]

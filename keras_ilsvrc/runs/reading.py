@@ -18,7 +18,7 @@ from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.places import exists, resolved
 from keras_ilsvrc.runs.schema import Identity, Result, check_version, parsed
 from keras_ilsvrc.utils import files
-from keras_ilsvrc.utils.errors import InputError
+from keras_ilsvrc.utils.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,6 +101,9 @@ class RunFiles:
             InputError: If the directory contains no finished run.
         """
         path = self.path
+        if not exists(path):
+            hint = nearest(path.name, [x.parent.name for x in path.parent.glob(f"*/{RUN}")])
+            raise InputError(f"{path}: no such folder; {hint}".removesuffix("; "))
         for name in (RECIPE, RUN):
             if not exists(self.path / name):
                 raise InputError(f"{path}: contains no finished run: {name} is missing")

@@ -3,8 +3,8 @@
 import gc
 import platform
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_ilsvrc.data.source import BadFile
 from keras_ilsvrc.evaluation.baseline import svm
 from keras_ilsvrc.recipe.schema import Recipe
 from keras_ilsvrc.runs.directory import NoDirectory, RunDirectory
@@ -63,10 +64,25 @@ def train(
         Diverged: If the gradients are repeatedly not finite.
         LostWorker: If another worker is lost.
     """
-    with directory, _strategy_of(machine) as strategy, out_of_memory(ADVICE):
+    advised = _naming_on_bad(recipe.data.on_bad)
+    with directory, _strategy_of(machine) as strategy, out_of_memory(ADVICE), advised:
         if recipe.first:
             _train_first(recipe, directory, machine, strategy, overrides)
         return _train(recipe, directory, machine, strategy, overrides, page)
+
+
+@contextmanager
+def _naming_on_bad(on_bad: str | None) -> Iterator[None]:
+    """Add a hint to errors about bad files in a block, unless the recipe leaves such files out."""
+    try:
+        yield
+    except BadFile as error:
+        if on_bad == "skip":
+            raise
+        raise InputError(
+            f"{error}; list all bad files with `keras-ilsvrc data check`; to leave bad training "
+            "images out, set data.on_bad = 'skip' and data.bad_limit"
+        ) from error
 
 
 def _strategy_of(machine: Machine) -> AbstractContextManager[tf.distribute.Strategy]:

@@ -87,7 +87,7 @@ def recipe_file(folder, first=NORMALISE):
         (("train", "quickstart", "--set", "net=resnet21"), ["'resnet21'", "did you mean"]),
         (("train", "quickstart", "--set", "build.clases=3"), ["'clases'", "'classes'"]),
         (("train", "quickstart", "--replicas", "0"), ["--replicas is 0", "at least 1"]),
-        (("evaluate", "nowhere"), ["nowhere", "no finished run"]),
+        (("evaluate", "nowhere"), ["nowhere: no such folder"]),
         (("evaluate", "nowhere", "--replicas", "-2"), ["--replicas is -2"]),
     ],
 )

@@ -112,6 +112,14 @@ def test_a_folder_is_searched_for_all_endings_of_images(small_run, tmp_path):
     assert [os.path.basename(x["image"]) for x in found] == ["a.JFIF", "b.jpe", "c.dib"]
 
 
+def test_a_folder_without_images_is_refused_and_its_other_files_are_counted(small_run, tmp_path):
+    for name in ("a.HEIC", "b.heic", "notes"):
+        (tmp_path / name).write_bytes(b"")
+    result = call(small_run, tmp_path)
+    assert str(result.exception).startswith(f"{tmp_path}: no images in this folder; supported: ")
+    assert result.stderr.startswith(f"{tmp_path}: skipped files of other kinds: 2 .heic, 1 without")
+
+
 def test_other_files_are_named_and_the_images_answered(small_run, digits, tmp_path):
     Image.new("L", (8, 8)).save(tmp_path / "good.png")
     Image.new("L", (1, 1)).save(tmp_path / "tiny.png")
@@ -138,7 +146,7 @@ def test_other_files_are_named_and_the_images_answered(small_run, digits, tmp_pa
     ("words", "part"),
     [
         (["RUN"], "no images are given"),
-        (["nowhere", "DIGITS"], "contains no finished run"),
+        (["nowhere", "DIGITS"], "nowhere: no such folder"),
         (["RUN", "nowhere/*.jpg"], "nowhere/*.jpg: no file matches this pattern"),
         (["RUN", "DIGITS", "--json", "--csv"], "leave out one"),
         (["RUN", "DIGITS", "--page", "made.txt"], "--page is made.txt"),

@@ -50,10 +50,20 @@ finally:
         ("train quick", ["quickstart"]),
         ("train mine", ["mine.toml"]),
         ("new photos --net lenet5_", ["lenet5_modern"]),
+        ("predict r", ["runs/flowers"]),
+        ("predict runs/flowers r", []),  # so that the shell completes file names
+        ("predict --net lenet5_", ["lenet5_modern"]),
+        ("export r", ["runs/flowers"]),
+        ("export runs/flowers --format l", ["litert"]),
+        ("results r", ["runs/flowers"]),
+        ("evaluate runs/flowers --protocol ten", ["ten_crop"]),
+        ("visualize grad-cam --run r", ["runs/flowers"]),
     ],
 )
 def test_the_shell_completes_names_without_tensorflow(words, found, tmp_path):
     (tmp_path / "mine.toml").write_text("")
+    (tmp_path / "runs" / "flowers").mkdir(parents=True)
+    (tmp_path / "runs" / "flowers" / "run.json").write_text("")
     count = str(len(words.split()))
     asked = {"COMP_WORDS": f"keras-ilsvrc {words}", "COMP_CWORD": count}
     asked["_KERAS_ILSVRC_COMPLETE"] = "complete_bash"
@@ -70,32 +80,35 @@ def test_the_shell_completes_names_without_tensorflow(words, found, tmp_path):
 
 def test_recipes_shows_errors_and_where_they_come_from():
     shown = said("recipes", "*19*")
-    assert [line.split()[0] for line in shown.splitlines()[1:-1]] == [
+    assert [line.split()[0] for line in shown.splitlines()[1:-2]] == [
         *("vgg19", "vgg19_384", "vgg19_jitter")
     ]
     (line,) = [line for line in shown.splitlines() if line.startswith("vgg19 ")]
     expect = load(find("vgg19")).expect
-    assert f"{expect.top1_error:.2f}" in line
-    assert "the paper" in line
+    assert line.split() == [
+        *("vgg19", "imagenet2012", "370,000"),
+        *(f"{expect.top1_error:.2f}/{expect.top5_error:.2f}", "p"),
+    ]
+    assert "-/10.07 p" in said("recipes", "googlenet")  # the paper has no top-1 error
     measured = said("recipes", "quickstart")
-    assert "our runs" in measured
+    assert measured.splitlines()[1].endswith("2.00 o")
     assert load(find("quickstart")).expect.measured in measured
 
 
 def test_recipes_lists_those_of_detectors_too():
     shown = said("recipes", "*caffenet*fc7*").splitlines()
-    assert [line.split()[0] for line in shown[:-1]] == [
+    assert [line.split()[0] for line in shown[:-2]] == [
         *("detector", "voc07_caffenet_fc7", "voc07_caffenet_tuned_fc7"),
         "voc07_caffenet_tuned_fc7_bb",
     ]
-    assert shown[1].split()[1:] == [
-        "caffenet",
-        "voc:VOCdevkit/VOC2007",
-        "fc7",
-        "44.70",
-        "the",
-        "paper",
-    ]
+    assert shown[1].split()[1:] == ["caffenet", "VOCdevkit", "fc7", "44.70", "p"]
+
+
+def test_each_recipe_is_one_line_of_at_most_100_columns():
+    _, *lines = call("recipes", columns=80).stdout.splitlines()
+    for name, line in zip(published(), lines):
+        assert line.split()[0] == name
+        assert len(line) <= 100
 
 
 def test_recipes_as_json_holds_all_recipes():

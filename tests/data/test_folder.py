@@ -284,7 +284,7 @@ def test_the_first_truncated_jpeg_is_named_with_its_size(tmp_path, kept):
         path = tmp_path / "train" / name
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
     path = tmp_path / "train" / "digit1" / "002.jpg"
-    said = first_fault(split, [], {}, range(len(split)))
+    said = str(first_fault(split, [], {}, range(len(split))))
     assert said.startswith(f"{path}: ")
     assert f"({path.stat().st_size} bytes)" in said
     assert "\n" not in said

@@ -154,7 +154,8 @@ def test_hidden_and_foreign_files_are_passed_over_and_counted(tmp_path):
     source = folder(tmp_path)
     assert source.classes == ("cat", "dog")
     assert sum(map(len, source.splits.values())) == 6
-    (note,) = source.notes
+    note, split = source.notes
+    assert split == f"folder:{tmp_path}: split by class with seed 0: 20% validation and 20% test"
     assert note.startswith(f"folder:{tmp_path}: ignored files that are not images of a class: ")
     counts = dict(part.split(" ", 1)[::-1] for part in note.rpartition(": ")[2].split(", "))
     assert counts["hidden"] == "3"
@@ -191,6 +192,7 @@ def test_turned_images_and_those_with_several_frames_are_told_once(tmp_path):
     assert [note.partition(": ")[2] for note in source.notes] == [
         "images turned upright, as their EXIF data asks: 1",
         "files of which only the first frame or page is used: 1",
+        "split by class with seed 0: 20% validation and 20% test",
     ]
 
 
@@ -242,7 +244,7 @@ def test_too_little_is_refused_in_one_line(tmp_path, make):
 
 def test_one_class_and_classes_absent_from_a_split_are_noted(tmp_path):
     fill(tmp_path / "one" / "cat", 5)
-    assert "only one class, 'cat'; training needs at least two" in folder(tmp_path / "one").notes[0]
+    assert "only one class, 'cat'; training needs at least two" in folder(tmp_path / "one").notes[1]
     fill(tmp_path / "two" / "train" / "cat", 5)
     fill(tmp_path / "two" / "train" / "dog", 5)
     fill(tmp_path / "two" / "test" / "cat", 5)

@@ -85,7 +85,10 @@ def test_a_window_of_a_turned_jpeg_is_cut_from_the_turned_image(turn):
 RAW = io.BytesIO()
 PHOTO.save(RAW, "TIFF", tiffinfo={254: 1})
 OTHERS = {
-    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "a HEIC image; convert it to JPEG"),
+    "heic": (
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1",
+        "a HEIC image; convert it to JPEG, for example with",
+    ),
     "heif": (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "a HEIC image; convert it to JPEG"),
     "avif": (b"\0\0\0\x1cftypavif\0\0\0\0", "an AVIF image; convert it to JPEG"),
     "mp4": (b"\0\0\0\x20ftypisom\0\0\2\0", "a video"),

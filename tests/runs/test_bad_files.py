@@ -62,5 +62,9 @@ def test_one_bad_file_more_than_the_limit_ends_training(bad, tmp_path):
 
 def test_no_bad_file_is_left_out_unasked(bad, tmp_path):
     recipe = on_photos(bad)
-    with pytest.raises(InputError, match=r"dark/3.jpg: an empty file"):
+    advice = r"`keras-ilsvrc data check`; to leave bad training images out, set data.on_bad"
+    with pytest.raises(InputError, match=rf"dark/3.jpg: an empty file.*; list all .*{advice}"):
         run(recipe, tmp_path / "run")
+    (bad / "train" / "dark" / "3.jpg").unlink()  # the other is found when training reads it
+    with pytest.raises(InputError, match=rf"light/5.jpg: a truncated JPEG.*; list all .*{advice}"):
+        run(recipe, tmp_path / "second")

@@ -9,6 +9,7 @@ from PIL import Image
 from small import on_photos, run
 
 from keras_ilsvrc import InputError
+from keras_ilsvrc.cli.visualize.options import viewed
 from keras_ilsvrc.data.fingerprint import fingerprint
 from keras_ilsvrc.data.sources import open_source
 from keras_ilsvrc.data.split import Split
@@ -112,6 +113,16 @@ def test_only_a_data_set_that_is_gone_can_be_done_without(runs, capfd):
     (runs / "photos").rename(runs / "moved")
     assert not len(restore(runs / "finished", optional=True).test)
     assert "continuing without images" in capfd.readouterr().err
+
+
+def test_only_an_image_of_a_data_set_that_is_gone_is_missed(runs, capfd):
+    """By visualize, which names its own option; image files need no data set."""
+    (runs / "photos").rename(runs / "moved")
+    image = runs / "moved/test/dark/1.jpg"
+    assert viewed(runs / "finished", None, None, None, [image]).image(image).any()
+    assert not capfd.readouterr().err
+    assert viewed(runs / "finished", None, None, None, [image, 0]).split is None
+    assert capfd.readouterr().err.endswith("if the images were moved, pass --source SOURCE\n")
 
 
 def test_a_finished_run_is_tested_on_its_own_images_only(runs):

@@ -92,5 +92,8 @@ def test_bad_exports_are_refused_before_anything_is_written(trained, tmp_path):
     line = refused("export", trained[0], "--format", "saved_model", "--out", folder)
     assert "is an existing folder" in line
     assert "contains no finished run" in refused("export", tmp_path, "--format", "onnx")
+    typed = trained[0].with_name(f"{trained[0].name}s")
+    hint = f"no such folder; did you mean {trained[0].name!r}?"
+    assert refused("export", typed, "--format", "onnx").endswith(hint)
     assert call("export", trained[0]).status == 2
     assert [one.name for one in tmp_path.iterdir()] == ["a.saved_model"]

@@ -71,12 +71,13 @@ def test_a_moved_run_gives_the_probabilities_that_it_was_tested_with(moved, load
     )
 
 
-def test_arrays_of_any_size_are_images_too(loaded):
+def test_arrays_of_any_size_are_images_too(loaded, files):
     random = np.random.default_rng(0)
     images = [random.integers(0, 256, (*size, 3), "uint8") for size in ((9, 30), (40, 8), (1, 1))]
     together = loaded.predict(images)
     alone = [loaded.predict(image)[0] for image in images]
     assert [x.image for x in together] == ["0", "1", "2"]
+    assert [x.image for x in loaded.predict([files[0], images[0]])] == [str(files[0]), "1"]
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(
             [x.probability for x in one.guesses], [x.probability for x in other.guesses], atol=1e-6

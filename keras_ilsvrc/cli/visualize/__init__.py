@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from keras_ilsvrc.cli.options import complete_runs
 from keras_ilsvrc.cli.visualize import tables
 from keras_ilsvrc.cli.visualize.options import (
     Class,
@@ -54,13 +55,14 @@ def deconvnet(
         raise InputError(f"--maps has {len(wanted or ())} indices; expected at most {WIDEST}")
     save = saver("deconvnet", out, image)
     with starting():
-        view = viewed(run, model, preprocess, source)
+        names = sources_of(image, number)
+        view = viewed(run, model, preprocess, source, names)
         from keras_ilsvrc.visualize import sheets
         from keras_ilsvrc.visualize.backward import Deconvnet
 
         project = Deconvnet(view.model, layer)
         rows, titles = [], []
-        for name in sources_of(image, number):
+        for name in names:
             taken = view.image(name)
             of_image = wanted or _strongest(project.probe, taken)
             found = project(taken, of_image)
@@ -123,12 +125,12 @@ def occlusion(
     """Slide a grey square over an image and draw how the prediction changes."""
     save = saver("occlusion", out, [image] if image else None)
     with starting():
-        view = viewed(run, model, preprocess, source)
+        name = number if image is None else image
+        view = viewed(run, model, preprocess, source, [name])
         from keras_ilsvrc.visualize import sheets
         from keras_ilsvrc.visualize.occlusion import Occluder
 
         cover = Occluder(view.model, layer)
-        name = number if image is None else image
         taken, picture = view.image(name), view.picture(name)
         label = view.label(name) if class_ is None else view.class_index(class_)
         caption = view.caption(name, view.probabilities(taken)[0])
@@ -150,7 +152,7 @@ def filters(
     """Draw the kernels of a convolution, as in figure 3 of the AlexNet paper."""
     save = saver("filters", out)
     with starting():
-        view = viewed(run, model, None, None)
+        view = viewed(run, model, None, None, images=())
         from keras_ilsvrc.visualize import sheets
         from keras_ilsvrc.visualize.filters import filters as kernels
 
@@ -163,7 +165,11 @@ def filters(
 def evolution(
     run: Annotated[
         Path,
-        typer.Option("--run", help="Directory of a finished run whose recipe sets keep_epochs."),
+        typer.Option(
+            "--run",
+            help="Directory of a finished run whose recipe sets keep_epochs.",
+            autocompletion=complete_runs,
+        ),
     ],
     layer: Layer,
     source: Source = None,
@@ -207,12 +213,12 @@ def _of_images(verb: str, help_: str) -> None:
     ) -> None:
         save = saver(verb, out, image)
         with starting():
-            view = viewed(run, model, preprocess, source)
+            names = sources_of(image, number)
+            view = viewed(run, model, preprocess, source, names)
             import numpy as np
 
             from keras_ilsvrc.visualize import backward, sheets
 
-            names = sources_of(image, number)
             function = getattr(backward, verb.replace("-", "_"))
             label = None if class_ is None else view.class_index(class_)
             images = np.stack([view.image(name) for name in names])

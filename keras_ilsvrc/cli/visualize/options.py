@@ -8,14 +8,17 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from keras_ilsvrc.cli.options import check_file
+from keras_ilsvrc.cli.options import check_file, complete_runs
 from keras_ilsvrc.utils.errors import InputError
 from keras_ilsvrc.utils.streams import quiet_tensorflow
 
 if TYPE_CHECKING:
     from keras_ilsvrc.runs.inspection import Inspection
 
-Run = Annotated[Path | None, typer.Option("--run", help="Directory of a finished run.")]
+Run = Annotated[
+    Path | None,
+    typer.Option("--run", help="Directory of a finished run.", autocompletion=complete_runs),
+]
 Model = Annotated[
     Path | None, typer.Option("--model", help="Model file (.keras) to load instead of a run.")
 ]
@@ -83,9 +86,16 @@ def starting() -> Status:
 
 
 def viewed(
-    run: Path | None, model: Path | None, preprocess: str | None, source: str | None
+    run: Path | None,
+    model: Path | None,
+    preprocess: str | None,
+    source: str | None,
+    images: Sequence[Path | int] = (0,),
 ) -> "Inspection":
-    """Load a run or a .keras file, and return its model with the images for inspecting it."""
+    """Load a run or a .keras file, and return its model with the images for inspecting it.
+
+    The run's test images are opened only if there is an index among `images`.
+    """
     if (run is None) == (model is None):
         raise InputError("expected either --run DIRECTORY or --model FILE; pass one of them")
     if run is not None and preprocess is not None:
@@ -98,7 +108,7 @@ def viewed(
     if model is not None:
         return inspection.of_file(model, preprocess, source)
     assert run is not None
-    return inspection.of_run(run, source)
+    return inspection.of_run(run, source, any(isinstance(one, int) for one in images))
 
 
 def sources_of(images: list[Path] | None, numbers: list[int] | None) -> list[Path | int]:

@@ -50,7 +50,7 @@ def correspondence(
     """Print whether covering an object part changes the features of all images in the same way."""
     boxes = _parts(parts, len(image))
     with starting():
-        view = viewed(run, model, preprocess, None)
+        view = viewed(run, model, preprocess, None, image)
         import numpy as np
 
         from keras_ilsvrc.visualize.correspondence import correspondence as measure
