@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_ilsvrc.utils.errors import InputError, file_errors, nearest, reason
+from keras_ilsvrc.weights.formats import FORMATS
 
 if TYPE_CHECKING:
     import keras
@@ -195,8 +196,6 @@ def check_exists(path: str | Path, what: str) -> None:
             return
         if path.is_dir():
             raise InputError(f"{path} is a folder; expected a {what} file")
-        from keras_ilsvrc.weights.readers import FORMATS
-
         found = os.listdir(path.parent) if path.parent.is_dir() else []
         found = [name for name in found if name.endswith(tuple(FORMATS))]
     raise InputError(f"{path}: no such {what} file; {nearest(path.name, found)}".rstrip("; "))

@@ -83,4 +83,4 @@ def open_again(recipe: DetectionRecipe, dataset: str | None, classes: Sequence[s
     Raises:
         InputError: As in `open_data`; if the data set was moved, the message says what to do.
     """
-    return open_data(recipe, dataset, classes if dataset else None, ELSEWHERE)
+    return open_data(recipe, dataset, classes if dataset else None, ELSEWHERE.format("--data"))

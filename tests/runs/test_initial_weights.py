@@ -15,7 +15,7 @@ from keras_ilsvrc.training.initial import RULES, set_initial_values
 from keras_ilsvrc.training.strategy import mirrored
 
 pytestmark = pytest.mark.tensorflow
-CIFAR = [f"net={NET}", "build={classes=10, input_shape=[32, 32, 3]}"]
+CIFAR = [f"net={NET}", 'build={classes=10, input_shape=[32, 32, 3], pool2="average"}']
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def started(*overrides, classes=10):
     """The initial weights of a recipe for `NET`, by path."""
     recipe, model = (
         short(*CIFAR, f"build.classes={classes}", *overrides),
-        build(NET, classes=classes),
+        build(NET, classes=classes, pool2="average"),
     )
-    set_initial(model, recipe, info(NET))
+    set_initial(model, recipe, info(NET, pool2="average"))
     return {x.path: x.numpy() for x in model.weights}
 
 

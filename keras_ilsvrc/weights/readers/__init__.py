@@ -15,14 +15,10 @@ import numpy as np
 
 from keras_ilsvrc.utils import files
 from keras_ilsvrc.utils.errors import InputError, reason
+from keras_ilsvrc.weights.formats import FORMATS
 from keras_ilsvrc.weights.readers.zips import members
 from keras_ilsvrc.weights.tensors import Stored, Tensors
 
-# {suffix: name of the format and of its module}. The suffix is used only if the first bytes do not
-# show the format.
-FORMATS = dict.fromkeys((".pth", ".pt", ".th"), "torch") | dict.fromkeys((".h5", ".hdf5"), "hdf5")
-FORMATS |= {f".{one}": one for one in ("onnx", "safetensors", "npz", "keras")}
-FORMATS[".caffemodel"] = "caffe"
 # First bytes of torch files in the legacy form: the pickle of a magic number.
 LEGACY = rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\."
 # Files that are refused: (regular expression of their first bytes, end of the error message)
