@@ -93,6 +93,7 @@ def test_sigterm_and_then_ctrl_c_mean_75_too(tmp_path, pause):
     assert pause > 1 or list(out.glob("checkpoints/step-*.ckpt"))
 
 
+@pytest.mark.slow
 def test_nohup_is_heard_and_what_two_signals_stop_can_be_resumed(tmp_path):
     """SIGHUP that the caller ignores ends nothing; another recipe is not resumed.
 
