@@ -109,19 +109,24 @@ def train(
         directory.write(DETECTOR, detector.save())
         tested = detect_in(recipe, detector, finder, data)
         directory.write_detections(data.test, tested.best, data.source.classes)
-        result = tested.result | {
-            "seconds": round(time.perf_counter() - started, 1),
-            "overrides": list(overrides),
-            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "versions": {
-                "keras_ilsvrc": version("keras_ilsvrc"),
-                "keras": keras.__version__,
-                "tensorflow": tf.__version__,
-                "python": platform.python_version(),
-            },
-        }
+        result = tested.result | _how(started, overrides)
         directory.finish(result)
     return result
+
+
+def _how(started: float, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return how the run that started at a time was trained, for `result.json`."""
+    return {
+        "seconds": round(time.perf_counter() - started, 1),
+        "overrides": list(overrides),
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "versions": {
+            "keras_ilsvrc": version("keras_ilsvrc"),
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "python": platform.python_version(),
+        },
+    }
 
 
 def _tuned(

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from keras_ilsvrc.data.source import Shares, Source
 from keras_ilsvrc.nets import info
-from keras_ilsvrc.nets.pretrained import find
+from keras_ilsvrc.nets.pretrained import Found, find
 from keras_ilsvrc.recipe import Recipe
 from keras_ilsvrc.runs.choices import facts_of, plan_of
 from keras_ilsvrc.utils.errors import InputError, printable
@@ -39,16 +39,8 @@ def compose(
             the weights is unknown.
     """
     found = None if weights is None else find(info(net), weights)
-    if found and not (found.source and found.source.preprocessing):
-        what = f"{found.source.name} weights" if found.source else "not published weights"
-        advice = f"then set initial = {str(weights)!r} in it"
-        if found.source:
-            given = f"{{weights = {str(weights)!r}, skip = [the new layers]}}"
-            advice = f"then set initial = {given} and the ops of the original net in it"
-        raise InputError(
-            f"{weights}: {what}, so their preprocessing is unknown; write a recipe without "
-            f"--weights, {advice}"
-        )
+    if found:
+        _check_preprocessing(found, weights)
     facts = facts_of(source)
     plan = plan_of(net, facts, hours, found)
     environment = Environment(
@@ -79,6 +71,21 @@ def compose(
         f"{net} on {facts.train:,} images of {facts.classes} classes, at {plan.size} pixels, "
         f"{plan.epochs} epochs, about {plan.time} on this machine{longer}"
         + (f", from the {found.source.name} weights" if found and found.source else "")
+    )
+
+
+def _check_preprocessing(found: Found, weights: Path | str | None) -> None:
+    """Raise an InputError if the preprocessing for the weights is unknown."""
+    if found.source and found.source.preprocessing:
+        return
+    what = f"{found.source.name} weights" if found.source else "not published weights"
+    advice = f"then set initial = {str(weights)!r} in it"
+    if found.source:
+        given = f"{{weights = {str(weights)!r}, skip = [the new layers]}}"
+        advice = f"then set initial = {given} and the ops of the original net in it"
+    raise InputError(
+        f"{weights}: {what}, so their preprocessing is unknown; write a recipe without "
+        f"--weights, {advice}"
     )
 
 
