@@ -46,7 +46,10 @@ def code_of(printed):
     return printed.split("Run it in Python:\n\n")[1]
 
 
-@pytest.mark.parametrize("name", exports.FORMATS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(x, marks=[pytest.mark.slow] if x == "litert" else []) for x in exports.FORMATS],
+)
 def test_the_printed_lines_run_the_export_on_a_photograph(
     name, trained, loaded, tmp_path, monkeypatch
 ):
