@@ -1,17 +1,12 @@
 """Training and testing of a detector, with all results in a run directory."""
 
-import platform
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_ilsvrc.data.annotated import Annotated
 from keras_ilsvrc.rcnn.data import Data, open_again, open_data
@@ -32,6 +27,7 @@ from keras_ilsvrc.rcnn.recipe import HOG, DetectionRecipe
 from keras_ilsvrc.rcnn.regions import Check, Finder, Places, Regions
 from keras_ilsvrc.runs.fit import write_weights
 from keras_ilsvrc.runs.reading import DETECTOR, WEIGHTS
+from keras_ilsvrc.runs.train import ending
 from keras_ilsvrc.training.cluster import log_stderr
 from keras_ilsvrc.training.stopping import StopRequest
 from keras_ilsvrc.training.strategy import mirrored
@@ -109,24 +105,10 @@ def train(
         directory.write(DETECTOR, detector.save())
         tested = detect_in(recipe, detector, finder, data)
         directory.write_detections(data.test, tested.best, data.source.classes)
-        result = tested.result | _how(started, overrides)
+        seconds = {"seconds": round(time.perf_counter() - started, 1)}
+        result = tested.result | seconds | ending(overrides)
         directory.finish(result)
     return result
-
-
-def _how(started: float, overrides: Sequence[str]) -> dict[str, Any]:
-    """Return how the run that started at a time was trained, for `result.json`."""
-    return {
-        "seconds": round(time.perf_counter() - started, 1),
-        "overrides": list(overrides),
-        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "versions": {
-            "keras_ilsvrc": version("keras_ilsvrc"),
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "python": platform.python_version(),
-        },
-    }
 
 
 def _tuned(

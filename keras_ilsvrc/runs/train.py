@@ -176,8 +176,15 @@ def _facts(experiment: Experiment, machine: Machine, overrides: Sequence[str]) -
     """Return the entries of `result.json` about the baseline, files left out, and settings."""
     return _baseline(experiment) | {
         "left_out": experiment.files_left_out(),
-        "overrides": list(overrides),
         "xla": machine.xla,
+        **ending(overrides),
+    }
+
+
+def ending(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the entries of `result.json` about overrides, time of the end, and versions."""
+    return {
+        "overrides": list(overrides),
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "versions": {
             "keras_ilsvrc": version("keras_ilsvrc"),
